@@ -1,0 +1,175 @@
+"""The text tower of `percept-mini`: all-MiniLM-L6-v2 with its weights packed into 4 and 6 bits, retrained to make up for it."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+TEXT_FILE = "text.safetensors"
+TOKENIZER_FILE = "tokenizer.json"
+MAX_TOKENS = 128
+
+
+@dataclass(frozen=True)
+class TextShape:
+    """Sizes of a BERT encoder; the defaults are those of all-MiniLM-L6-v2."""
+
+    vocabulary: int = 30522
+    positions: int = MAX_TOKENS
+    width: int = 384
+    hidden: int = 1536
+    heads: int = 12
+    layers: int = 6
+
+
+class Layer(nn.Module):
+    """One encoder layer of BERT, normalised after each sum: "B L D", additive mask "B 1 1 L" -> "B L D"."""
+
+    def __init__(self, shape: TextShape) -> None:
+        super().__init__()
+        self.heads = shape.heads
+        self.query = nn.Linear(shape.width, shape.width)
+        self.key = nn.Linear(shape.width, shape.width)
+        self.value = nn.Linear(shape.width, shape.width)
+        self.mix = nn.Linear(shape.width, shape.width)
+        self.mix_norm = nn.LayerNorm(shape.width, eps=1e-12)
+        self.widen = nn.Linear(shape.width, shape.hidden)
+        self.narrow = nn.Linear(shape.hidden, shape.width)
+        self.narrow_norm = nn.LayerNorm(shape.width, eps=1e-12)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        q, k, v = (part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query, self.key, self.value))
+        weights = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + mask).softmax(-1)
+        x = self.mix_norm(x + self.mix((weights @ v).transpose(1, 2).flatten(2)))
+        y: Tensor = self.narrow_norm(x + self.narrow(functional.gelu(self.widen(x))))
+        return y
+
+
+class MiniText(nn.Module):
+    """Words to a vector: int64 ids "B L" and mask "B L" (1 = token, 0 = padding), L <= 128 -> float32 "B 384", unit length.
+
+    The vector is the mean of the last layer over the tokens, as all-MiniLM-L6-v2 was trained for.
+    """
+
+    def __init__(self, shape: TextShape | None = None) -> None:
+        super().__init__()
+        shape = shape or TextShape()
+        self.words = nn.Embedding(shape.vocabulary, shape.width)
+        self.positions = nn.Embedding(shape.positions, shape.width)
+        self.norm = nn.LayerNorm(shape.width, eps=1e-12)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        kept = attention_mask.to(self.positions.weight.dtype)
+        x = self.norm(self.words(input_ids) + self.positions.weight[: input_ids.shape[1]])
+        mask = (1.0 - kept)[:, None, None, :] * -1e4
+        for layer in self.layers:
+            x = layer(x, mask)
+        return functional.normalize((x * kept[..., None]).sum(1), dim=-1)
+
+
+def load_text(directory: Path) -> tuple[MiniText, "Tokenizer"]:
+    """The tower and its tokenizer from a model directory; ready to run, on the CPU.
+
+    Raises:
+        FileNotFoundError: a file is missing; the message names it.
+    """
+    from safetensors.numpy import load_file
+
+    for name in (TEXT_FILE, TOKENIZER_FILE):
+        if not (directory / name).is_file():
+            raise FileNotFoundError(f"{directory / name}: missing; expected a model directory with {TEXT_FILE} and {TOKENIZER_FILE}")
+    with torch.device("meta"):
+        tower = MiniText()
+    weights = {name: torch.from_numpy(value) for name, value in unpack_weights(load_file(directory / TEXT_FILE)).items()}
+    tower.load_state_dict(weights, assign=True)
+    return tower.requires_grad_(False).eval(), load_tokenizer(directory / TOKENIZER_FILE)
+
+
+def load_tokenizer(file: Path) -> "Tokenizer":
+    """A tokenizer that cuts at 128 tokens and pads a batch to its longest text."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.enable_padding()
+    return tokenizer
+
+
+def tokenize(tokenizer: "Tokenizer", texts: list[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """int64 ids and mask, both "B L" with L the longest of `texts` (at most 128 tokens)."""
+    encoded = tokenizer.encode_batch(texts)
+    ids = np.array([one.ids for one in encoded], np.int64)
+    return ids, np.array([one.attention_mask for one in encoded], np.int64)
+
+
+# Weights on disk. A matrix "R C" is stored as its whole numbers, `bits` wide and packed without gaps, with one scale per
+# row; everything else as float16. Words take 4 bits (half of all weights, and a layer norm follows), matrices of the
+# layers 6.
+
+BITS = {"words": 4, "layers": 6}
+
+
+def bits_of(name: str) -> int | None:
+    """How many bits each number of the weight `name` takes on disk; None for plain float16."""
+    if name == "words.weight":
+        return BITS["words"]
+    return BITS["layers"] if name.startswith("layers.") and name.endswith("weight") and "norm" not in name else None
+
+
+def quantise(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """Whole numbers in [-2^(bits-1), 2^(bits-1)) "R C" and float16 scales "R 1" whose product is nearest to `weight`.
+
+    The scale of a row is chosen among 16 shrunken maxima, for the least squared error.
+    """
+    top = 2 ** (bits - 1) - 1
+    largest = weight.abs().amax(1, keepdim=True).clamp_min(1e-8)
+    best, best_error = largest / top, torch.full_like(largest, float("inf"))
+    for shrink in torch.linspace(0.4, 1.0, 16):
+        scale = (largest * shrink / top).half().float().clamp_min(1e-7)
+        error = ((weight / scale).round().clamp(-top - 1, top) * scale - weight).square().sum(1, keepdim=True)
+        best, best_error = torch.where(error < best_error, scale, best), torch.minimum(error, best_error)
+    best = best.half().float().clamp_min(1e-7)
+    return (weight / best).round().clamp(-top - 1, top), best.half()
+
+
+def pack_weights(weights: dict[str, Tensor]) -> dict[str, npt.NDArray[np.generic]]:
+    """Arrays to write to `text.safetensors` for the state of a `MiniText`."""
+    packed: dict[str, npt.NDArray[np.generic]] = {}
+    for name, weight in weights.items():
+        bits = bits_of(name)
+        if bits is None:
+            packed[name] = weight.half().numpy()
+            continue
+        whole, scale = quantise(weight, bits)
+        unsigned = (whole + 2 ** (bits - 1)).to(torch.uint8).numpy()
+        packed[f"{name}.packed"] = np.packbits(np.unpackbits(unsigned[..., None], axis=-1)[..., 8 - bits :].reshape(len(unsigned), -1), axis=-1)
+        packed[f"{name}.scale"] = scale.numpy()
+    return packed
+
+
+def unpack_weights(packed: dict[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.float32]]:
+    """The float32 state that `pack_weights` wrote."""
+    weights: dict[str, npt.NDArray[np.float32]] = {}
+    for name, array in packed.items():
+        if name.endswith(".scale"):
+            continue
+        if not name.endswith(".packed"):
+            weights[name] = array.astype(np.float32)
+            continue
+        name = name.removesuffix(".packed")
+        bits = bits_of(name) or 8
+        rows = np.unpackbits(np.asarray(array, np.uint8), axis=-1)
+        columns = rows.shape[1] // bits
+        whole = np.packbits(rows.reshape(len(rows), columns, bits), axis=-1)[..., 0] >> (8 - bits)
+        weights[name] = (whole.astype(np.float32) - 2 ** (bits - 1)) * packed[f"{name}.scale"].astype(np.float32)
+    return weights

@@ -1,0 +1,57 @@
+"""What an array is called, of what type, in what shape: one notation in docstrings, checks and messages."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An array a stage gives.
+
+    dtype: a numpy name, or "record" for JSON-like data (dicts, lists, numbers, strings) that travels in messages.
+    dims: letters and numbers, "T H W 3".
+    max_bytes: room to reserve for it in a slot; 0 for what travels in messages.
+    in_message: small arrays that must outlive their slot travel inside messages instead of shared memory.
+    """
+
+    dtype: str
+    dims: str = ""
+    max_bytes: int = 0
+    in_message: bool = False
+
+    @property
+    def is_record(self) -> bool:
+        return self.dtype == "record"
+
+
+RECORD = Spec("record", in_message=True)
+
+
+def check_array(name: str, array: Array, dims: str, dtype: DTypeLike) -> dict[str, int]:
+    """Check dtype and shape, and return the size of each letter in `dims` ("T H W 3").
+
+    Raises:
+        ValueError: `Clip.frames must be uint8 (T, H, W, 3), got uint8 (4, 3, 6, 8)`.
+    """
+    wanted = dims.split()
+    sizes: dict[str, int] = {}
+    fits = array.dtype == np.dtype(dtype) and array.ndim == len(wanted)
+    if fits:
+        for dim, size in zip(wanted, array.shape, strict=True):
+            fits &= size == int(dim) if dim.isdigit() else sizes.setdefault(dim, size) == size
+    if not fits:
+        shape = ", ".join(wanted)
+        raise ValueError(f"{name} must be {np.dtype(dtype)} ({shape}), got {array.dtype} {array.shape}")
+    return sizes
+
+
+def read_only(array: Array) -> Array:
+    """The same memory, not writable through the returned view."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,98 @@
+"""What travels: a clip is a half-open stretch [start_ns, end_ns) of one source."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from pipeline.arrays import Array
+
+Modality = Literal["image", "motion", "audio"]
+MODALITIES: tuple[Modality, ...] = ("image", "motion", "audio")
+
+Reason = Literal["no_stream", "gap", "too_short", "failed", "not_asked", "no_tower"]
+"""Why an array is absent. A reason is a settled outcome, as good as a value."""
+
+
+class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a source once it is open."""
+
+    source: str
+    source_index: int
+    width: int = 0
+    """Upright, square-pixel size in pixels; 0 without a video stream."""
+    height: int = 0
+    frame_rate_hz: float = 0.0
+    sample_rate_hz: int = 0
+    duration_ns: int | None = None
+    """What the container declares; None for live sources and when it says nothing."""
+    has_video: bool = False
+    has_audio: bool = False
+    seekable: bool = True
+    notes: tuple[str, ...] = ()
+    """Oddities worth telling: cover picture skipped, timestamps estimated, unknown codec."""
+
+
+class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which stretch of which source this is. Times are what a player's seek bar shows, in nanoseconds."""
+
+    source: str
+    source_index: int
+    index: int
+    start_ns: int
+    end_ns: int
+    epoch: int = 0
+    width: int = 0
+    height: int = 0
+    estimated_times: bool = False
+    corrupt_frames: int = 0
+    decode_errors: int = 0
+
+
+class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A stretch without media: a timestamp jump of more than 10 s, or a reconnect. A new epoch follows."""
+
+    source: str
+    source_index: int
+    epoch: int
+    """The epoch that begins after the gap."""
+    start_ns: int
+    end_ns: int
+    next_index: int
+    """Index of the first clip after the gap; clip indices count on across epochs."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What a stage sees of one clip: read-only arrays and records by name, and why others are absent."""
+
+    info: ClipInfo
+    arrays: Mapping[str, Any]
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        """The array or record; `KeyError` names the reason when it is absent."""
+        try:
+            return self.arrays[name]
+        except KeyError:
+            raise KeyError(f"{name} is absent: {self.absent.get(name, 'never settled')}") from None
+
+    def get(self, name: str) -> Any | None:
+        return self.arrays.get(name)
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A stage returns this in place of an array it cannot give for this clip."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """What a reader yields: the clip and its arrays by name (see the table in docs/architecture.md)."""
+
+    info: ClipInfo
+    arrays: Mapping[str, Array]
+    absent: Mapping[str, str] = field(default_factory=dict)
