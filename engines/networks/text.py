@@ -1,9 +1,9 @@
-"""The text tower of `percept-mini`: all-MiniLM-L6-v2 with its weights packed into 4 and 6 bits, retrained to make up for it."""
+"""The text tower of `percept-mini`: all-MiniLM-L6-v2 in 5 bits, retrained to make up for it."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 TEXT_FILE = "text.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 MAX_TOKENS = 128
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class MiniText(nn.Module):
 
     The vector is the mean of the last layer over the tokens, as all-MiniLM-L6-v2 was trained for.
     """
+
+    max_tokens = MAX_TOKENS
 
     def __init__(self, shape: TextShape | None = None) -> None:
         super().__init__()
@@ -112,64 +116,58 @@ def tokenize(tokenizer: "Tokenizer", texts: list[str]) -> tuple[npt.NDArray[np.i
     return ids, np.array([one.attention_mask for one in encoded], np.int64)
 
 
-# Weights on disk. A matrix "R C" is stored as its whole numbers, `bits` wide and packed without gaps, with one scale per
-# row; everything else as float16. Words take 4 bits (half of all weights, and a layer norm follows), matrices of the
-# layers 6.
+# Weights on disk. A matrix "R C" is stored as whole numbers of 5 bits, packed without gaps, with one scale per row;
+# everything else (norms, biases, positions) as float16.
 
-BITS = {"words": 4, "layers": 6}
-
-
-def bits_of(name: str) -> int | None:
-    """How many bits each number of the weight `name` takes on disk; None for plain float16."""
-    if name == "words.weight":
-        return BITS["words"]
-    return BITS["layers"] if name.startswith("layers.") and name.endswith("weight") and "norm" not in name else None
+BITS = 5
+TOP = 2 ** (BITS - 1) - 1
 
 
-def quantise(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    """Whole numbers in [-2^(bits-1), 2^(bits-1)) "R C" and float16 scales "R 1" whose product is nearest to `weight`.
+def is_packed(name: str) -> bool:
+    """Whether the weight of this name is stored in 5 bits."""
+    return name == "words.weight" or (name.startswith("layers.") and name.endswith("weight") and "norm" not in name)
 
-    The scale of a row is chosen among 16 shrunken maxima, for the least squared error.
-    """
-    top = 2 ** (bits - 1) - 1
-    largest = weight.abs().amax(1, keepdim=True).clamp_min(1e-8)
-    best, best_error = largest / top, torch.full_like(largest, float("inf"))
+
+def best_scale(weight: Tensor) -> Tensor:
+    """The scale of each row, "R C" -> float32 "R 1", whose whole numbers come nearest to `weight` (least squared error)."""
+    largest = weight.abs().amax(1, keepdim=True).clamp_min(1e-6)
+    best, best_error = largest / TOP, torch.full_like(largest, float("inf"))
     for shrink in torch.linspace(0.4, 1.0, 16):
-        scale = (largest * shrink / top).half().float().clamp_min(1e-7)
-        error = ((weight / scale).round().clamp(-top - 1, top) * scale - weight).square().sum(1, keepdim=True)
+        scale = (largest * shrink / TOP).half().float()
+        error = (whole_numbers(weight, scale) * scale - weight).square().sum(1, keepdim=True)
         best, best_error = torch.where(error < best_error, scale, best), torch.minimum(error, best_error)
-    best = best.half().float().clamp_min(1e-7)
-    return (weight / best).round().clamp(-top - 1, top), best.half()
+    return best
 
 
-def pack_weights(weights: dict[str, Tensor]) -> dict[str, npt.NDArray[np.generic]]:
-    """Arrays to write to `text.safetensors` for the state of a `MiniText`."""
-    packed: dict[str, npt.NDArray[np.generic]] = {}
+def whole_numbers(weight: Tensor, scale: Tensor) -> Tensor:
+    """`weight / scale`, rounded to the whole numbers that 5 bits hold, as float32."""
+    return (weight / scale).round().clamp(-TOP - 1, TOP)
+
+
+def pack_weights(weights: dict[str, Tensor], scales: dict[str, Tensor] | None = None) -> dict[str, Array]:
+    """The arrays of `text.safetensors` for the state of a `MiniText`; scales that are not given are chosen by `best_scale`."""
+    packed: dict[str, Array] = {}
     for name, weight in weights.items():
-        bits = bits_of(name)
-        if bits is None:
+        if not is_packed(name):
             packed[name] = weight.half().numpy()
             continue
-        whole, scale = quantise(weight, bits)
-        unsigned = (whole + 2 ** (bits - 1)).to(torch.uint8).numpy()
-        packed[f"{name}.packed"] = np.packbits(np.unpackbits(unsigned[..., None], axis=-1)[..., 8 - bits :].reshape(len(unsigned), -1), axis=-1)
-        packed[f"{name}.scale"] = scale.numpy()
+        scale = (scales or {}).get(name, best_scale(weight))
+        unsigned = (whole_numbers(weight, scale) + TOP + 1).to(torch.uint8).numpy()
+        bits = np.unpackbits(unsigned[..., None], axis=-1)[..., 8 - BITS :]
+        packed[f"{name}.packed"] = np.packbits(bits.reshape(len(bits), -1), axis=-1)
+        packed[f"{name}.scale"] = scale.half().numpy()
     return packed
 
 
-def unpack_weights(packed: dict[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.float32]]:
-    """The float32 state that `pack_weights` wrote."""
+def unpack_weights(packed: dict[str, Array]) -> dict[str, npt.NDArray[np.float32]]:
+    """The float32 state that `pack_weights` wrote. A row's length must be a multiple of 8, as all of BERT's are."""
     weights: dict[str, npt.NDArray[np.float32]] = {}
     for name, array in packed.items():
-        if name.endswith(".scale"):
-            continue
-        if not name.endswith(".packed"):
+        if name.endswith(".packed"):
+            name = name.removesuffix(".packed")
+            bits = np.unpackbits(array, axis=-1).reshape(len(array), -1, BITS)
+            whole = (np.packbits(bits, axis=-1)[..., 0] >> (8 - BITS)).astype(np.float32) - (TOP + 1)
+            weights[name] = whole * packed[f"{name}.scale"].astype(np.float32)
+        elif not name.endswith(".scale"):
             weights[name] = array.astype(np.float32)
-            continue
-        name = name.removesuffix(".packed")
-        bits = bits_of(name) or 8
-        rows = np.unpackbits(np.asarray(array, np.uint8), axis=-1)
-        columns = rows.shape[1] // bits
-        whole = np.packbits(rows.reshape(len(rows), columns, bits), axis=-1)[..., 0] >> (8 - bits)
-        weights[name] = (whole.astype(np.float32) - 2 ** (bits - 1)) * packed[f"{name}.scale"].astype(np.float32)
     return weights
