@@ -1,0 +1,178 @@
+"""What a run tells: where it is, how it ended, what it plans, and what it is asked to write. Plain data."""
+
+from typing import Literal
+
+import msgspec
+
+from pipeline.clip import SourceInfo
+
+OutputKind = Literal["jsonl", "events", "csv", "vtt", "srt", "video"]
+
+
+class EventOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How clips become events: hysteresis on a label's probability."""
+
+    enter: float = 0.5
+    """An event begins with the first clip whose probability reaches this."""
+    leave: float = 0.3
+    """It ends before the first clip whose probability is under this."""
+    min_duration_s: float = 0.0
+    """Shorter events are not told."""
+
+
+class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the labelled video is drawn and encoded."""
+
+    crf: int = 23
+    """Quality of x264: 18 looks lossless, 28 is small."""
+    preset: str = "veryfast"
+    max_labels: int = 5
+
+
+class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One thing to write. Plain data: the sink process makes the sink from it."""
+
+    kind: OutputKind = "jsonl"
+    path: str = "-"
+    """"-" is stdout. vtt, srt and video take a file for one source, or a folder."""
+    overwrite: bool = False
+    resume: bool = False
+    sources: tuple[str, ...] = ()
+    """Every source of the run in order, so that files per source are named before anything starts."""
+    fingerprint: str = ""
+    """Of the settings that make results comparable; a resume with another one is refused."""
+    with_events: bool = False
+    """jsonl only: event and summary lines between the clip lines."""
+    events: EventOptions = EventOptions()
+    video: VideoOptions = VideoOptions()
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest clip that came out."""
+
+    source: str = ""
+    source_number: int = 0
+    """Counts from 1."""
+    source_count: int = 0
+    clip: int = -1
+    position_s: float = 0.0
+    duration_s: float | None = None
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """One moment of a run. `clips_in == results + errors + drops + in_flight` always."""
+
+    position: Position = Position()
+    elapsed_s: float = 0.0
+    clips_in: int = 0
+    results: int = 0
+    errors: int = 0
+    drops: int = 0
+    in_flight: int = 0
+    clips_per_s: float = 0.0
+    x_real_time: float = 0.0
+    """Seconds of media per second of run."""
+    slowest_group: str = ""
+    phase: str = "run"
+    """"prepare" until the first clip can start, "run", "drain" after Ctrl-C."""
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something worth telling while it happens: a worker restarted, an engine is being built, a source failed."""
+
+    text: str
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    fields: dict[str, str | int | float] = {}
+
+
+class EventRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Consecutive clips of one source that carry one label."""
+
+    source: str
+    event: str
+    """The label."""
+    start_s: float
+    end_s: float
+    probability: float
+    """Mean over the clips."""
+    peak: float
+    clips: int
+    epoch: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.start_s:.1f}–{self.end_s:.1f} s"
+
+
+class SummaryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One per source, after its last clip."""
+
+    source: str
+    summary: dict[str, float]
+    """Seconds labelled, per label, most first."""
+    clips: int
+    seconds: float
+    """Length of all clips with a result."""
+    seconds_labelled: float
+    """Of those, how long at least one label held."""
+    events: int
+    errors: int = 0
+    drops: int = 0
+    gaps: int = 0
+    first_events: tuple[EventRecord, ...] = ()
+    """Only in the closing account, never in files: the longest events, in order of time."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended. `clips_in == results + errors + drops + in_flight`; in_flight is 0 unless it was cut off."""
+
+    clips_in: int = 0
+    results: int = 0
+    errors: int = 0
+    drops: int = 0
+    in_flight: int = 0
+    gaps: int = 0
+    sources: int = 0
+    sources_failed: int = 0
+    clips_before: int = 0
+    """Done by an earlier run and taken over with --resume; not among `clips_in`."""
+    elapsed_s: float = 0.0
+    media_s: float = 0.0
+    """Length of all clips that came out."""
+    interrupted: bool = False
+    exit_code: int = 0
+    messages: tuple[str, ...] = ()
+    """What the user should read, each a full sentence."""
+    summaries: tuple[SummaryRecord, ...] = ()
+    """From `Sinks.summaries()`, when events were asked for."""
+
+
+class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    group: str
+    needs: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+
+
+class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    processes: int = 1
+    threads: int = 1
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What `percept check` prints."""
+
+    stages: tuple[StagePlan, ...] = ()
+    groups: tuple[GroupPlan, ...] = ()
+    slot_bytes: int = 0
+    slots: int = 0
+    memory_bytes: int = 0
+    """Shared memory of all slots."""
+    model: str = ""
+    engines: dict[str, str] = {}
+    """Tower or stage to "onnxruntime-fp32"."""
+    device: str = ""
+    labels: int = 0
+    sources: tuple[SourceInfo, ...] = ()
+    notes: tuple[str, ...] = ()
