@@ -65,10 +65,10 @@ def draw(time_s: float, width: int, height: int) -> NDArray[np.uint8]:
     if width < 64 or height < 32:
         return np.full((height, width, 3), int(time_s * 40) % 200 + 30, np.uint8)
     side = height // 4
-    left = int(round(time_s * SQUARE_SPEED * width)) % (width - side)
+    left = round(time_s * SQUARE_SPEED * width) % (width - side)
     picture[height // 4 : height // 4 + side, left : left + side] = (240, 60, 40)
     strip = height - height // 6
-    bits = int(round(time_s * 1000))
+    bits = round(time_s * 1000)
     edges = np.linspace(0, width, TIME_BITS + 1).astype(int)
     for bit in range(TIME_BITS):
         picture[strip:, edges[bit] : edges[bit + 1]] = 230 if bits >> bit & 1 else 20
@@ -159,7 +159,7 @@ def make_sound(
     cover: bool = False,
     metadata: dict[str, str] | None = None,
 ) -> Path:
-    """Write a sound file, with a cover picture on demand (containers with a cover: .mp3, .m4a, .flac)."""
+    """Write a sound file, with a cover picture on demand (.mp3 and .flac)."""
     path = Path(path)
     sound = sound or Sound(codec=codec_of(path))
     with av.open(str(path), "w") as container:
