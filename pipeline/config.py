@@ -59,8 +59,8 @@ class ModelOptions(_Options):
 
 
 class LabelOptions(_Options):
-    words: str = ""
-    """"dog barking, rain" or "@words.txt"; empty takes the default vocabulary."""
+    words: str | tuple[str, ...] = ""
+    """"dog barking, rain", "@words.txt" or a list; empty takes the default vocabulary."""
     top_k: int = 5
     exclusive: bool = False
 

@@ -109,6 +109,8 @@ class Stage(ABC):
     optional: ClassVar[tuple[str, ...]] = ()
     """Arrays it uses when they are present; it runs once they are settled either way."""
     Options: ClassVar[type[StageOptions]] = StageOptions
+    preload: ClassVar[tuple[str, ...]] = ()
+    """Modules worth importing once, in the fork server, so that every worker starts quickly: ("torch", "cv2")."""
 
     def __init__(self, options: StageOptions, run: RunSettings, budget: Budget) -> None:
         self.options = options

@@ -1,0 +1,217 @@
+"""The wire: every message between the supervisor and its workers. msgpack, strictly decoded; never pickle.
+
+Pixels and samples stay in the slots. `shapes` names what lies there; `values` carries small arrays and records, already
+packed, which the supervisor passes on without looking inside.
+"""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pipeline.arrays import Array, Spec, read_only
+from pipeline.clip import ClipInfo, Gap, SourceInfo
+
+PROTOCOL_VERSION = 1
+
+Shapes = dict[str, tuple[int, ...]]
+Values = dict[str, bytes]
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+# -- worker -> supervisor -------------------------------------------------------------------------------------------
+
+
+class Hello(_Message, tag=1):
+    """Loaded and ready; `facts` are what its stages say of themselves (engine, model)."""
+
+    worker: int
+    version: int
+    facts: dict[str, str] = {}
+
+
+class DoneClip(_Message):
+    """What a group settled for one clip."""
+
+    source_index: int
+    index: int
+    shapes: Shapes
+    values: Values
+    absent: dict[str, str]
+    failed: dict[str, str] = {}
+    state: bytes | None = None
+    """New state of the source's fold, when the group has one."""
+
+
+class Done(_Message, tag=2):
+    clips: list[DoneClip]
+
+
+class Opened(_Message, tag=3):
+    info: SourceInfo
+
+
+class Decoded(_Message, tag=4):
+    """A clip lies in the slot that was granted."""
+
+    info: ClipInfo
+    slot: int
+    generation: int
+    shapes: Shapes
+    absent: dict[str, str]
+
+
+class GapFound(_Message, tag=5):
+    gap: Gap
+
+
+class Ended(_Message, tag=6):
+    """The source is at its end (or was closed): clips [0, count) were sent."""
+
+    source_index: int
+    count: int
+
+
+class SourceFailed(_Message, tag=7):
+    """The source cannot be opened, or reading it failed for good at clip `index`."""
+
+    source_index: int
+    index: int
+    error: str
+
+
+class Prepared(_Message, tag=8):
+    """A step of preparing was begun (`text`), or all are done (`finished`), or it failed (`error`)."""
+
+    text: str = ""
+    finished: bool = False
+    error: str | None = None
+
+
+class Written(_Message, tag=9):
+    """A sink took `count` more records."""
+
+    count: int
+
+
+class SinkClosed(_Message, tag=10):
+    pass
+
+
+class Broken(_Message, tag=11):
+    """A worker cannot go on: a stage that does not open, a sink that cannot write."""
+
+    kind: str
+    """Name of the error class in pipeline.errors."""
+    error: str
+
+
+# -- supervisor -> worker -------------------------------------------------------------------------------------------
+
+
+class WorkClip(_Message):
+    info: ClipInfo
+    slot: int
+    generation: int
+    shapes: Shapes
+    values: Values
+    absent: dict[str, str]
+    state: bytes = b""
+
+
+class Work(_Message, tag=20):
+    clips: list[WorkClip]
+
+
+class Open(_Message, tag=21):
+    """Decode this source from clip `start_index` on."""
+
+    source: str
+    source_index: int
+    start_index: int = 0
+
+
+class Grant(_Message, tag=22):
+    slot: int
+    generation: int
+
+
+class CloseSource(_Message, tag=23):
+    """Stop reading after the clip in work; answer with `Ended`."""
+
+
+class Stop(_Message, tag=24):
+    """Finish: close stages and exit. A sink writes what it has; `complete` says whether the run reached its end."""
+
+    complete: bool = True
+
+
+class SourceStarted(_Message, tag=25):
+    info: SourceInfo
+
+
+class Finished(_Message):
+    """One clip (or gap, or failed source) in its place, for the sinks."""
+
+    info: ClipInfo
+    labels: bytes | None = None
+    tracks: bytes | None = None
+    absent: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    tries: int = 1
+    error: str | None = None
+    dropped: str | None = None
+    gap: bool = False
+
+
+class Records(_Message, tag=26):
+    records: list[Finished]
+
+
+class SourceDone(_Message, tag=27):
+    source_index: int
+    clips: int
+
+
+FromWorker = (
+    Hello | Done | Opened | Decoded | GapFound | Ended | SourceFailed | Prepared | Written | SinkClosed | Broken
+)
+ToWorker = Work | Open | Grant | CloseSource | Stop | SourceStarted | Records | SourceDone
+
+_encoder = msgspec.msgpack.Encoder()
+_from_worker = msgspec.msgpack.Decoder(FromWorker)
+_to_worker = msgspec.msgpack.Decoder(ToWorker)
+
+
+def encode(message: FromWorker | ToWorker) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode_from_worker(data: bytes) -> FromWorker:
+    """Raises: msgspec.ValidationError: not a message of this protocol."""
+    return _from_worker.decode(data)
+
+
+def decode_to_worker(data: bytes) -> ToWorker:
+    """Raises: msgspec.ValidationError: not a message of this protocol."""
+    return _to_worker.decode(data)
+
+
+def pack(spec: Spec, value: Any) -> bytes:
+    """A small array or a record as bytes for `values`."""
+    if spec.is_record:
+        return msgspec.msgpack.encode(value)
+    array = np.ascontiguousarray(value, dtype=np.dtype(spec.dtype))
+    return msgspec.msgpack.encode((array.shape, array.tobytes()))
+
+
+def unpack(spec: Spec, data: bytes) -> Any:
+    """What `pack` packed: a record, or a read-only array."""
+    if spec.is_record:
+        return msgspec.msgpack.decode(data)
+    shape, content = msgspec.msgpack.decode(data, type=tuple[tuple[int, ...], bytes])
+    array: Array = np.frombuffer(content, np.dtype(spec.dtype)).reshape(shape)
+    return read_only(array)

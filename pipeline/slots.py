@@ -1,0 +1,151 @@
+"""Shared memory: one anonymous file per run, cut into slots of fixed capacity.
+
+The file has no name, so nothing is left behind even after `kill -9`, and limits on /dev/shm do not apply. It begins with
+one watch record per worker (what it is doing since when), then come the slots: a header {magic, generation} and one
+region per array. Regions are capacity; the shapes that are really there travel in messages.
+"""
+
+import mmap
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from pipeline.arrays import Array, Spec, read_only
+from pipeline.errors import ConfigError
+
+MAX_WORKERS = 128
+_MAGIC = 0x70657263
+_ALIGN = 64
+_WATCH_BYTES = 64
+_HEADER_BYTES = 64
+
+IDLE, LOADING, OPENING, WORKING, DECODING, PREPARING = range(6)
+PHASES = ("idle", "loading", "opening", "working", "decoding", "preparing")
+
+
+class SlotError(RuntimeError):
+    """A slot was used out of turn: stale generation, or an array larger than its region."""
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Where each array lies in every slot: name -> (offset in bytes, capacity in bytes, dtype)."""
+
+    regions: dict[str, tuple[int, int, str]]
+    slot_bytes: int
+
+    @staticmethod
+    def of(specs: Mapping[str, Spec]) -> "Layout":
+        """One region for each array that lives in the slot, aligned to 64 bytes."""
+        regions, offset = {}, _HEADER_BYTES
+        for name, spec in specs.items():
+            if not spec.in_message:
+                regions[name] = (offset, spec.max_bytes, spec.dtype)
+                offset += -(-spec.max_bytes // _ALIGN) * _ALIGN
+        page = mmap.PAGESIZE
+        return Layout(regions, -(-offset // page) * page)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a worker is doing: phase, (source_index, clip index), since when (monotonic, ns)."""
+
+    phase: int
+    source_index: int
+    index: int
+    since_ns: int
+
+
+class Slots:
+    """The mapped file. Every process of a run maps it once and never unmaps it: a view must not outlive its mapping."""
+
+    def __init__(self, fd: int, layout: Layout, count: int) -> None:
+        self.fd = fd
+        self.layout = layout
+        self.count = count
+        self._base = MAX_WORKERS * _WATCH_BYTES
+        size = self._base + count * layout.slot_bytes
+        self._map = mmap.mmap(fd, size)
+        self._watches = np.frombuffer(self._map, np.int64, MAX_WORKERS * 8).reshape(MAX_WORKERS, 8)
+        self._headers = [
+            np.frombuffer(self._map, np.int64, 2, self._base + slot * layout.slot_bytes) for slot in range(count)
+        ]
+
+    @classmethod
+    def create(cls, layout: Layout, count: int) -> "Slots":
+        """Allocate for real, so that a lack of memory is said now and not as a bus error later.
+
+        Raises:
+            ConfigError: the memory is not there.
+        """
+        fd = os.memfd_create("percept-slots", os.MFD_CLOEXEC)
+        size = MAX_WORKERS * _WATCH_BYTES + count * layout.slot_bytes
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError as error:
+            os.close(fd)
+            raise ConfigError(
+                f"queue.slots: {count} slots of {layout.slot_bytes / 1e6:.1f} MB cannot be allocated "
+                f"({error.strerror}). Use fewer: --set queue.slots=4"
+            ) from error
+        slots = cls(fd, layout, count)
+        for header in slots._headers:
+            header[:] = (_MAGIC, 0)
+        return slots
+
+    # -- generations ----------------------------------------------------------------------------------------------
+
+    def generation(self, slot: int) -> int:
+        return int(self._headers[slot][1])
+
+    def retire(self, slot: int) -> int:
+        """Make every earlier grant of the slot stale; returns the new generation. Only the supervisor calls this."""
+        self._headers[slot][1] += 1
+        return int(self._headers[slot][1])
+
+    def check(self, slot: int, generation: int) -> None:
+        """Raises: SlotError: the slot was granted to somebody else since."""
+        magic, now = self._headers[slot]
+        if magic != _MAGIC or now != generation:
+            raise SlotError(f"slot {slot} is at generation {now}, expected {generation}")
+
+    # -- arrays ---------------------------------------------------------------------------------------------------
+
+    def write(self, slot: int, name: str, array: Array) -> tuple[int, ...]:
+        """Copy an array into its region; returns its shape, which travels in the message.
+
+        Raises:
+            SlotError: it does not fit, or has the wrong dtype.
+        """
+        offset, capacity, dtype = self.layout.regions[name]
+        if array.nbytes > capacity or array.dtype != np.dtype(dtype):
+            raise SlotError(
+                f"{name}: {array.dtype} {array.shape} ({array.nbytes:,} bytes) does not fit its region of "
+                f"{capacity:,} bytes of {dtype}"
+            )
+        self._view(slot, offset, dtype, array.shape)[...] = array
+        return array.shape
+
+    def read(self, slot: int, name: str, shape: Sequence[int]) -> Array:
+        """A read-only view; valid while the caller holds a lease on the slot."""
+        offset, _, dtype = self.layout.regions[name]
+        return read_only(self._view(slot, offset, dtype, shape))
+
+    def _view(self, slot: int, offset: int, dtype: str, shape: Sequence[int]) -> Array:
+        start = self._base + slot * self.layout.slot_bytes + offset
+        return np.ndarray(tuple(shape), np.dtype(dtype), self._map, start)
+
+    # -- watch records --------------------------------------------------------------------------------------------
+
+    def watch(self, worker: int, phase: int, source_index: int = -1, index: int = -1) -> None:
+        """A worker says what it begins to do. Time is written last, so that a torn record is at worst too young."""
+        record = self._watches[worker]
+        record[0], record[1], record[2] = phase, source_index, index
+        record[3] = time.monotonic_ns()
+
+    def watched(self, worker: int) -> Watch:
+        phase, source_index, index, since_ns = self._watches[worker, :4].tolist()
+        return Watch(phase, source_index, index, since_ns)
