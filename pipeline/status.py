@@ -1,10 +1,8 @@
-"""What a run tells: where it is, how it ended, what it plans, and what it is asked to write. Plain data."""
+"""What a run tells: where it is, how it ended, and what it is asked to write. Plain data."""
 
 from typing import Literal
 
 import msgspec
-
-from pipeline.clip import SourceInfo
 
 OutputKind = Literal["jsonl", "events", "csv", "vtt", "srt", "video"]
 
@@ -12,6 +10,8 @@ OutputKind = Literal["jsonl", "events", "csv", "vtt", "srt", "video"]
 class EventOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How clips become events: hysteresis on a label's probability."""
 
+    measure: Literal["probability", "share"] = "probability"
+    """`share` for labels that exclude each other."""
     enter: float = 0.5
     """An event begins with the first clip whose probability reaches this."""
     leave: float = 0.3
@@ -144,35 +144,3 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """What the user should read, each a full sentence."""
     summaries: tuple[SummaryRecord, ...] = ()
     """From `Sinks.summaries()`, when events were asked for."""
-
-
-class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    group: str
-    needs: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    gives: tuple[str, ...] = ()
-
-
-class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    processes: int = 1
-    threads: int = 1
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What `percept check` prints."""
-
-    stages: tuple[StagePlan, ...] = ()
-    groups: tuple[GroupPlan, ...] = ()
-    slot_bytes: int = 0
-    slots: int = 0
-    memory_bytes: int = 0
-    """Shared memory of all slots."""
-    model: str = ""
-    engines: dict[str, str] = {}
-    """Tower or stage to "onnxruntime-fp32"."""
-    device: str = ""
-    labels: int = 0
-    sources: tuple[SourceInfo, ...] = ()
-    notes: tuple[str, ...] = ()

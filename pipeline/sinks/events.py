@@ -1,0 +1,94 @@
+"""Events as they close: the base of every sink that tells events, and the one that writes them as JSON lines."""
+
+import msgspec
+
+from pipeline.clip import SourceInfo
+from pipeline.result import ClipRecord
+from pipeline.sinks.file import WholeFile
+from pipeline.sinks.hysteresis import Merger
+from pipeline.sinks.sink import Sink
+from pipeline.status import EventRecord, OutputSpec, SummaryRecord
+
+
+class Events:
+    """The mergers of all sources of a run, and the summaries of those that ended."""
+
+    def __init__(self, spec: OutputSpec) -> None:
+        self.spec = spec
+        self.summaries: list[SummaryRecord] = []
+        self._mergers: dict[str, Merger] = {}
+        self._names: dict[int, str] = dict(enumerate(spec.sources))
+
+    def started(self, info: SourceInfo) -> None:
+        self._names[info.source_index] = info.source
+
+    def add(self, record: ClipRecord) -> list[EventRecord]:
+        merger = self._mergers.setdefault(record.source, Merger(record.source, self.spec.events))
+        return merger.add(record)
+
+    def end(self, source_index: int) -> tuple[list[EventRecord], SummaryRecord]:
+        name = self._names.get(source_index, "")
+        merger = self._mergers.pop(name, None) or Merger(name, self.spec.events)
+        events, summary = merger.end()
+        self.summaries.append(summary)
+        return events, summary
+
+    def name(self, source_index: int) -> str:
+        return self._names.get(source_index, "")
+
+
+class EventSink(Sink):
+    """Base of sinks that write events: a subclass says what to do with one event, and with a source's end."""
+
+    def __init__(self, spec: OutputSpec) -> None:
+        super().__init__(spec)
+        self._events = Events(spec)
+
+    def source_started(self, info: SourceInfo) -> None:
+        self._events.started(info)
+
+    def write(self, record: ClipRecord) -> None:
+        for event in self._events.add(record):
+            self.event(event)
+
+    def source_ended(self, source_index: int, clips: int) -> None:
+        events, summary = self._events.end(source_index)
+        for event in events:
+            self.event(event)
+        self.summary(summary)
+
+    def summaries(self) -> tuple[SummaryRecord, ...]:
+        return tuple(self._events.summaries)
+
+    def event(self, event: EventRecord) -> None:
+        raise NotImplementedError
+
+    def summary(self, summary: SummaryRecord) -> None:
+        """The source has ended."""
+
+
+class EventLines(EventSink):
+    """JSON lines: one object with `"event"` per event, one with `"summary"` per source."""
+
+    def __init__(self, spec: OutputSpec) -> None:
+        super().__init__(spec)
+        self._file = WholeFile("/dev/stdout" if spec.path == "-" else spec.path)
+
+    def open(self) -> None:
+        self._file.open()
+
+    def event(self, event: EventRecord) -> None:
+        self._file.write(event_line(event))
+
+    def summary(self, summary: SummaryRecord) -> None:
+        self._file.write(event_line(summary))
+
+    def close(self, complete: bool) -> None:
+        self._file.close(complete)
+
+
+def event_line(record: EventRecord | SummaryRecord) -> str:
+    """One JSON line with its end, numbers rounded for reading."""
+    if isinstance(record, SummaryRecord):
+        record = msgspec.structs.replace(record, first_events=())
+    return msgspec.json.encode(record).decode() + "\n"

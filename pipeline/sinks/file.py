@@ -1,0 +1,100 @@
+"""Files that are written whole or not at all, and what to say when they cannot be written."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+from pipeline.errors import OutputError
+
+_REASONS = {
+    errno.ENOSPC: "no space left on device",
+    errno.EDQUOT: "disk quota exceeded",
+    errno.EFBIG: "file size limit reached",
+    errno.EROFS: "read-only file system",
+    errno.EACCES: "permission denied",
+    errno.ENOENT: "the folder does not exist",
+    errno.EIO: "input/output error",
+}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def output_error(path: str, error: OSError, safe: int | None = None) -> OutputError:
+    """A plain sentence for a failed write; `safe` is how many results are on disk already."""
+    if error.errno == errno.EPIPE:
+        return OutputError(f"cannot write to {shown(path)}: its reader has closed it after {safe or 0} results")
+    text = f"cannot write {shown(path)}: {_REASONS.get(error.errno or 0, error.strerror or str(error))}"
+    if safe is None:
+        return OutputError(text)
+    remedy = ". Free space and run again with --resume." if error.errno in _FULL else ". Run again with --resume."
+    return OutputError(f"{text}; {safe} results are safe{remedy}")
+
+
+def shown(path: str) -> str:
+    return "stdout" if path == "-" else path
+
+
+def printable(source: str) -> str:
+    """The name of a source as results carry it: bytes that are not UTF-8 show as `\\udce9`."""
+    return source.encode("utf-8", "backslashreplace").decode()
+
+
+def is_special(path: str) -> bool:
+    """stdout, a device or a pipe: nothing to overwrite, to resume or to rename."""
+    if path == "-":
+        return True
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path)
+    except OSError:
+        return False
+
+
+class WholeFile:
+    """A text file under a temporary name beside its final one, which it gets when it is complete.
+
+    A device or pipe (`/dev/stdout`) is written directly.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._part = path if is_special(path) else part_name(path)
+        self._file: IO[str] | None = None
+
+    def open(self) -> None:
+        try:
+            Path(self._part).parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._part, "w", encoding="utf-8", errors="backslashreplace", newline="")
+        except OSError as error:
+            raise output_error(self.path, error) from error
+
+    def write(self, text: str) -> None:
+        assert self._file is not None, f"{self.path} is not open"
+        try:
+            self._file.write(text)
+        except OSError as error:
+            self._fail(error)
+
+    def close(self, complete: bool) -> None:
+        """Give it its name, or leave nothing behind."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            file.close()
+            if complete and self._part != self.path:
+                os.replace(self._part, self.path)
+        except OSError as error:
+            self._fail(error)
+        finally:
+            if self._part != self.path:
+                Path(self._part).unlink(missing_ok=True)
+
+    def _fail(self, error: OSError) -> None:
+        raise output_error(self.path, error) from error
+
+
+def part_name(path: str) -> str:
+    """The temporary name of `path`, in the same folder: `talk.vtt` -> `.talk.vtt.part`."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.part")

@@ -1,0 +1,189 @@
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from records import failed, feed, gap, info, result
+
+from pipeline.errors import ConfigError, OutputError
+from pipeline.result import ClipRecord, decode_json, encode_json
+from pipeline.sinks.group import SinkGroup
+from pipeline.sinks.jsonl import Done, Jsonl, kept_records, read_done
+from pipeline.status import OutputSpec
+
+
+def jsonl(path: Path, **more: object) -> Jsonl:
+    return Jsonl(OutputSpec(path=str(path), sources=("talk.mp4",), **more))  # type: ignore[arg-type]
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_one_object_per_clip_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    records = [result(0, rain=0.5), failed(1), gap(4, 9), result(2, epoch=1)]
+    feed(jsonl(path), records)
+    assert [decode_json(line) for line in path.read_bytes().splitlines()] == records
+
+
+def test_every_line_is_on_disk_at_once(tmp_path: Path) -> None:
+    sink = jsonl(tmp_path / "out.jsonl")
+    sink.open()
+    sink.write(result(0))
+    assert len(lines(tmp_path / "out.jsonl")) == 1
+    sink.close(complete=False)
+
+
+def test_event_lines_follow_the_clip_that_closed_them(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    feed(jsonl(path, with_events=True), [result(0, rain=0.9), result(1), result(2, rain=0.9)])
+    kinds = ["event" if "event" in line else "summary" if "summary" in line else "clip" for line in lines(path)]
+    assert kinds == ["clip", "clip", "event", "clip", "event", "summary"]
+
+
+def test_a_killed_run_goes_on_without_twins(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    feed(jsonl(path, with_events=True), [result(0, rain=0.9), result(1, rain=0.9)], complete=False, end=False)
+    with path.open("ab") as file:
+        file.write(b'{"source":"talk.mp4","epoch":0,"cl')
+    assert read_done(str(path))["talk.mp4"].next_clip == 2
+    feed(jsonl(path, with_events=True, resume=True), [result(2, rain=0.9)])
+    found = lines(path)
+    assert [line.get("clip") for line in found] == [0, 1, 2, None, None]
+    assert found[3]["start_s"] == 0 and found[3]["end_s"] == 6.0
+    assert found[4]["clips"] == 3
+
+
+def test_errors_and_all_behind_them_are_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    feed(jsonl(path), [result(0), failed(1), result(2)])
+    assert read_done(str(path))["talk.mp4"] == Done(next_clip=1, results=1, end_s=2.0, last_track_id=1)
+    feed(jsonl(path, resume=True), [result(1), result(2)])
+    assert [line["clip"] for line in lines(path)] == [0, 1, 2]
+    assert not (tmp_path / "out.jsonl.progress").exists()
+
+
+def test_gaps_are_done_and_a_trailing_gap_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    feed(jsonl(path), [result(0), gap(2, 30), result(1, epoch=1), gap(60, 90, epoch=2)], complete=False, end=False)
+    done = read_done(str(path))
+    assert done["talk.mp4"].next_clip == 2 and done["talk.mp4"].epoch == 1
+    assert [record.gap for record in kept_records(str(path))] == [False, True, False]
+
+
+def test_a_complete_source_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    spec = OutputSpec(path=str(path), sources=("a.mp4", "b.mp4"))
+    feed(Jsonl(spec), [result(0, "a.mp4"), result(0, "b.mp4"), failed(1, "b.mp4")])
+    done = read_done(str(path))
+    assert done["a.mp4"].complete and not done["b.mp4"].complete
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    feed(jsonl(path, fingerprint="one"), [result(0)], complete=False)
+    with pytest.raises(ConfigError, match="other labels"):
+        jsonl(path, fingerprint="two", resume=True).open()
+
+
+def test_a_foreign_file_is_not_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("my diary\n")
+    with pytest.raises(ConfigError, match="line 1 is no result"):
+        jsonl(path, resume=True).open()
+    assert path.read_text() == "my diary\n"
+
+
+def test_a_full_disk_is_said_and_leaves_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    sink = jsonl(path)
+    sink.open()
+    size = len(encode_json(result(0)))
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size * 2.5), old[1]))
+    try:
+        with pytest.raises(
+            OutputError, match="file size limit reached; 2 results are safe. Free space and run again with --resume"
+        ):
+            for clip in range(5):
+                sink.write(result(clip))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    sink.close(complete=False)
+    assert len(lines(path)) == 2
+
+
+def test_no_space_left_is_said() -> None:
+    sink = Jsonl(OutputSpec(path="/dev/full"))
+    sink.open()
+    with pytest.raises(OutputError, match="cannot write /dev/full: no space left on device; 0 results are safe"):
+        sink.write(result(0))
+    sink.close(complete=False)
+
+
+def test_a_closed_pipe_is_said() -> None:
+    code = (
+        "import sys; sys.path[:0] = ['.', 'tests/pipeline/sinks']\n"
+        "from records import result; from pipeline.sinks.jsonl import Jsonl; from pipeline.status import OutputSpec\n"
+        "sink = Jsonl(OutputSpec()); sink.open()\n"
+        "for clip in range(100000): sink.write(result(clip))\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout and child.stderr
+    assert decode_json(child.stdout.readline()).clip == 0
+    child.stdout.close()
+    error = child.stderr.read().decode()
+    child.wait(timeout=20)
+    child.stderr.close()
+    assert "OutputError: cannot write to stdout: its reader has closed it after" in error
+
+
+def test_a_name_that_is_not_utf8_does_not_stop_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    name = os.fsdecode(b"caf\xe9.mp4")
+    feed(Jsonl(OutputSpec(path=str(path), sources=(name,))), [result(0, name)])
+    assert lines(path)[0]["source"] == "caf\\udce9.mp4"
+
+
+def test_a_resumed_group_tells_the_other_sinks_everything(tmp_path: Path) -> None:
+    sources = ("a.mp4", "b.mp4")
+    out, table = str(tmp_path / "out.jsonl"), str(tmp_path / "events.csv")
+
+    def specs(resume: bool) -> list[OutputSpec]:
+        return [
+            OutputSpec(kind="csv", path=table, sources=sources, resume=resume),
+            OutputSpec(path=out, sources=sources, resume=resume),
+        ]
+
+    first = [result(0, "a.mp4", rain=0.9), result(1, "a.mp4", rain=0.9)]
+    second = [result(0, "b.mp4", dog=0.9), result(1, "b.mp4", dog=0.9)]
+    group = SinkGroup(specs(False))
+    group.open()
+    for record in first:
+        group.write(record)
+    group.source_ended(0, 2)
+    group.write(second[0])
+    group.close(complete=False)
+    assert not os.path.exists(table)
+
+    group = SinkGroup(specs(True))
+    group.open()
+    group.source_started(info("b.mp4", 1))
+    group.write(second[1])
+    group.source_ended(1, 2)
+    group.close(complete=True)
+    assert Path(table).read_text().splitlines()[1:] == [
+        "a.mp4,rain,0.000,4.000,0.9,0.9,2",
+        "b.mp4,dog,0.000,4.000,0.9,0.9,2",
+    ]
+    assert [record.clip for record in map(decode_json, Path(out).read_bytes().splitlines())] == [0, 1, 0, 1]
+    assert [summary.source for summary in group.summaries()] == ["a.mp4", "b.mp4"]
+
+
+def test_records_survive_the_round_trip() -> None:
+    record: ClipRecord = result(3, rain=0.25)
+    assert decode_json(encode_json(record)) == record
