@@ -1,0 +1,113 @@
+"""From embeddings and label vectors to probabilities: pure functions on numpy arrays, float64 inside.
+
+Every formula looks at one label and the model's fixed background vocabulary, never at the other labels: so another
+label moves nobody's odds, and the order of labels does not matter. Only `share` compares labels with each other.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.arrays import Array
+
+Floats = NDArray[np.float64]
+
+SAME_MEANING = (0.5, 0.8)
+"""Text cosine at which a background word begins to stop competing with a label, and at which it has stopped."""
+LEAST_WEIGHT = 1e-3
+"""Stands in for every weight when no modality deserves any: then all labels are improbable, but still ordered."""
+
+
+def log_odds(similarity: Array, background_similarity: Array, kept: Array, temperature: float, bias: float) -> Floats:
+    """Each label against the background vocabulary: "N C", "N V", "C V" -> "N C".
+
+    A label's logit is cosine / temperature. From it goes the log-sum of the background's, where `kept` in [0, 1] says
+    how far background word v competes with label c; then `bias` is added. The sigmoid of the result is a probability.
+    """
+    logits = np.asarray(background_similarity, np.float64) / temperature
+    top = logits.max(axis=1, keepdims=True)
+    competing = np.exp(logits - top) @ np.asarray(kept, np.float64).T
+    tiny = np.finfo(np.float64).tiny
+    result: Floats = np.asarray(similarity, np.float64) / temperature - top - np.log(np.maximum(competing, tiny)) + bias
+    return result
+
+
+def competing(label_vectors: Array, background_vectors: Array) -> NDArray[np.float32]:
+    """How far each background word competes with each label: unit "C D", "V D" -> "C V" in [0, 1].
+
+    1 for words of another meaning, 0 for the label's own synonyms, a smooth step between the cosines `SAME_MEANING`.
+    """
+    low, high = SAME_MEANING
+    cosine = np.asarray(label_vectors, np.float32) @ np.asarray(background_vectors, np.float32).T
+    x = np.clip((high - cosine) / (high - low), 0.0, 1.0)
+    result: NDArray[np.float32] = x * x * (3.0 - 2.0 * x)
+    return result
+
+
+def sigmoid(x: Array) -> Floats:
+    """1 / (1 + exp(-x)) without overflow."""
+    result: Floats = np.exp(-np.logaddexp(0.0, -np.asarray(x, np.float64)))
+    return result
+
+
+def peakedness(background_similarity: Array, temperature: float) -> float:
+    """How decided one embedding is among the background words, "V" -> [0, 1].
+
+    1 minus the entropy of their softmax over its largest value: 0 when all words fit alike, 1 when one fits alone.
+    """
+    logits = np.asarray(background_similarity, np.float64) / temperature
+    if logits.size < 2:
+        return 1.0
+    logits = logits - logits.max()
+    shares = np.exp(logits)
+    total = float(shares.sum())
+    entropy = math.log(total) - float(shares @ logits) / total
+    return min(1.0, max(0.0, 1.0 - entropy / math.log(logits.size)))
+
+
+def ramp(value: float, low: float, high: float) -> float:
+    """0 up to `low`, 1 from `high` on, a straight line between."""
+    return min(1.0, max(0.0, (value - low) / (high - low)))
+
+
+def pool(log_odds_of: Mapping[str, Array], weights: Mapping[str, float]) -> Floats:
+    """Log-odds that a label is seen or heard: "C" per modality and a weight in [0, 1] each -> "C".
+
+    Noisy-or: p = 1 - product over modalities of (1 - weight * p_m). A modality of weight 0 changes nothing, and one
+    that hears nothing of a label takes nothing away from the one that sees it.
+    """
+    if not any(weights[name] > 0 for name in log_odds_of):
+        weights = dict.fromkeys(log_odds_of, LEAST_WEIGHT)
+    terms = [_one(np.asarray(z, np.float64), weights[name]) for name, z in log_odds_of.items() if weights[name] > 0]
+    log_yes, log_no = terms[0]
+    for one_yes, one_no in terms[1:]:
+        # yes = yes_a + no_a * yes_b; no = no_a * no_b
+        log_yes, log_no = np.logaddexp(log_yes, log_no + one_yes), log_no + one_no
+    return log_yes - log_no
+
+
+def _one(z: Floats, weight: float) -> tuple[Floats, Floats]:
+    """log(weight * p) and log(1 - weight * p) for p = sigmoid(z)."""
+    log_p = -np.logaddexp(0.0, -z)
+    if weight >= 1.0:
+        return log_p, -np.logaddexp(0.0, z)
+    log_not_p = -np.logaddexp(0.0, z)
+    return log_p + math.log(weight), np.logaddexp(math.log1p(-weight), math.log(weight) + log_not_p)
+
+
+def shares(log_odds_of_labels: Array) -> Floats:
+    """Softmax of the pooled log-odds over the given labels, "C" -> "C": for exclusive classes."""
+    z = np.asarray(log_odds_of_labels, np.float64)
+    e = np.exp(z - z.max())
+    result: Floats = e / e.sum()
+    return result
+
+
+def normalised(weights: Mapping[str, float]) -> dict[str, float]:
+    """The weights scaled to sum 1; equal shares when all are 0."""
+    total = sum(weights.values())
+    if total <= 0:
+        return dict.fromkeys(weights, 1.0 / max(len(weights), 1))
+    return {name: weight / total for name, weight in weights.items()}

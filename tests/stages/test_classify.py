@@ -1,0 +1,175 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.clip import Absent, Clip, ClipInfo
+from pipeline.stage import Budget, Resources, RunSettings
+from stages import scoring
+from stages.classify import Classify, score
+from stages.labels import LABELS_FILE, LabelSet, LabelSide
+from stages.reliability import reliability, signal_weight
+
+DIM = 64
+WORDS = {f"word {i}": i for i in range(60)}
+LOUD = {"image": {"contrast": 0.2, "corrupt_share": 0.0}, "audio": {"loudness_dbfs": -20.0}}
+
+
+def vector(name: str) -> np.ndarray:
+    """The text vector of a word: one axis of its own."""
+    return np.eye(DIM)[WORDS[name]]
+
+
+def embedding(**parts: float) -> np.ndarray:
+    """Unit vector that fits `word_3=0.9` so much, and a little of everything else."""
+    x = np.random.default_rng(5).normal(size=DIM) * 0.02
+    for name, value in parts.items():
+        x += value * vector(name.replace("_", " "))
+    return x / np.linalg.norm(x)
+
+
+def label_set(*labels: str, sides: tuple[str, ...] = ("image", "audio")) -> LabelSet:
+    matrix, background = np.stack([vector(label) for label in labels]), np.eye(DIM)[:60]
+    kept = scoring.competing(matrix, background).astype(np.float64)
+    return LabelSet(labels, dict.fromkeys(sides, LabelSide(matrix, background, kept, 0.1, 0.0)), tuple(WORDS))
+
+
+def by_label(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {row["label"]: row for row in rows}
+
+
+def odds(row: dict[str, Any]) -> float:
+    return float(np.log(row["probability"]) - np.log1p(-row["probability"]))
+
+
+SEEN_AND_HEARD = {"image": embedding(word_3=0.9, word_4=0.3), "audio": embedding(word_8=0.8, word_3=0.1)}
+
+
+def test_another_label_moves_nobody_elses_odds() -> None:
+    few = by_label(score(label_set("word 3", "word 8"), SEEN_AND_HEARD, LOUD, 9))
+    more = by_label(score(label_set("word 4", "word 3", "word 9", "word 8"), SEEN_AND_HEARD, LOUD, 9))
+    for name in few:
+        assert odds(more[name]) == pytest.approx(odds(few[name]), abs=1e-6)
+        for modality, of in few[name]["evidence"].items():
+            assert more[name]["evidence"][modality] == pytest.approx(of)
+        assert more[name]["share"] < few[name]["share"]
+
+
+def test_the_order_of_labels_does_not_matter() -> None:
+    names = ["word 3", "word 8", "word 4", "word 20", "word 21"]
+    one, other = (score(label_set(*order), SEEN_AND_HEARD, LOUD, 4) for order in (names, names[::-1]))
+    assert [row["label"] for row in one] == [row["label"] for row in other]
+    assert [odds(row) for row in one] == pytest.approx([odds(row) for row in other], abs=1e-6)
+    assert [row["share"] for row in one] == pytest.approx([row["share"] for row in other], abs=1e-9)
+
+
+def test_silence_leaves_the_picture_as_it_is() -> None:
+    names = label_set("word 3", "word 8", "word 4")
+    silent = LOUD | {"audio": {"loudness_dbfs": -90.0}}
+    both, alone = score(names, SEEN_AND_HEARD, silent, 3), score(names, {"image": SEEN_AND_HEARD["image"]}, LOUD, 3)
+    assert [row["label"] for row in both] == [row["label"] for row in alone]
+    assert [row["probability"] for row in both] == [row["probability"] for row in alone]
+    assert both[0]["evidence"]["audio"]["weight"] == 0.0
+
+
+def test_a_black_picture_leaves_the_sound_as_it_is() -> None:
+    names = label_set("word 3", "word 8", "word 4")
+    black = LOUD | {"image": {"contrast": 0.0, "corrupt_share": 0.0}}
+    both, alone = score(names, SEEN_AND_HEARD, black, 3), score(names, {"audio": SEEN_AND_HEARD["audio"]}, LOUD, 3)
+    assert both[0]["label"] == "word 8"
+    assert both[0]["probability"] == pytest.approx(alone[0]["probability"], abs=0.05)
+
+
+def test_a_confident_picture_and_an_off_screen_sound_are_both_kept() -> None:
+    seen, heard = embedding(word_3=0.95), embedding(word_8=0.95)
+    rows = score(label_set(*WORDS), {"image": seen, "audio": heard}, LOUD, 2)
+    assert {row["label"] for row in rows} == {"word 3", "word 8"}
+    assert all(row["probability"] > 0.5 for row in rows)
+
+
+def test_one_wrong_label_alone_is_improbable() -> None:
+    assert score(label_set("word 20"), SEEN_AND_HEARD, LOUD, 5)[0]["probability"] < 0.05
+    assert score(label_set("word 20"), SEEN_AND_HEARD, LOUD, 5)[0]["share"] == 1.0
+    assert score(label_set("word 3"), SEEN_AND_HEARD, LOUD, 5)[0]["probability"] > 0.5
+
+
+def test_weights_are_between_zero_and_one_and_sum_to_one() -> None:
+    evidence = score(label_set("word 3"), SEEN_AND_HEARD, LOUD, 1)[0]["evidence"]
+    assert sum(of["weight"] for of in evidence.values()) == pytest.approx(1.0)
+    assert all(0 < of["weight"] < 1 for of in evidence.values())
+    assert evidence["image"]["similarity"] == pytest.approx(float(SEEN_AND_HEARD["image"] @ vector("word 3")))
+
+
+def test_top_k_takes_the_best_and_equals_come_by_name() -> None:
+    names = label_set("word 50", "word 3", "word 51")
+    flat = {"image": np.eye(DIM)[63]}
+    assert [row["label"] for row in score(names, flat, LOUD, 2)] == ["word 3", "word 50"]
+    assert score(names, flat, LOUD, 0) == []
+    assert len(score(names, flat, LOUD, 99)) == 3
+
+
+def test_a_fusion_heads_embedding_scores_too() -> None:
+    names = label_set("word 3", "word 8", "word 30", sides=("image", "audio", "fused"))
+    rows = by_label(score(names, SEEN_AND_HEARD | {"fused": embedding(word_30=0.9)}, LOUD, 3))
+    assert (
+        rows["word 30"]["evidence"]["fused"]["probability"] > 0.5 > rows["word 30"]["evidence"]["image"]["probability"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("modality", "signals", "weight"),
+    [
+        ("image", {"image": {"contrast": 0.0}}, 0.0),
+        ("image", {"image": {"contrast": 0.2, "corrupt_share": 1.0}}, 0.0),
+        ("image", {"image": {"contrast": 0.2}}, 1.0),
+        ("image", {"image": {"contrast": 0.2}, "motion": {"energy": 9.0}}, 0.7),
+        ("motion", {"motion": {"energy": 0.0}}, 0.0),
+        ("motion", {"motion": {"energy": 0.5}}, 1.0),
+        ("audio", {"audio": {"loudness_dbfs": -80.0}}, 0.0),
+        ("audio", {"audio": {"loudness_dbfs": -20.0}}, 1.0),
+        ("audio", {"audio": {"loudness_dbfs": float("-inf")}}, 0.0),
+        ("audio", {}, 1.0),
+    ],
+)
+def test_weights_follow_the_signal(modality: str, signals: dict[str, dict[str, float]], weight: float) -> None:
+    assert signal_weight(modality, signals) == pytest.approx(weight)
+    assert 0.0 <= reliability(modality, signals, 0.0) <= reliability(modality, signals, 1.0) <= weight
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Classify:
+    label_set("word 3", "word 8").save(tmp_path / LABELS_FILE)
+    stage = Classify(Classify.Options(), RunSettings(directory=str(tmp_path), top_k=1), Budget())
+    stage.open(Resources())
+    return stage
+
+
+INFO = ClipInfo(source="a", source_index=0, index=0, start_ns=0, end_ns=1)
+
+
+def test_the_stage_scores_what_is_present(stage: Classify) -> None:
+    arrays = {"audio_embedding": SEEN_AND_HEARD["audio"].astype(np.float32), "signals": LOUD}
+    rows = stage.process(Clip(INFO, arrays, {"image_embedding": "no_stream", "motion_embedding": "no_tower"}))["labels"]
+    assert [row["label"] for row in rows] == ["word 8"] and set(rows[0]["evidence"]) == {"audio"}
+    assert stage.describe() == {"labels": "2 against 60 background words"}
+
+
+def test_a_clip_without_any_modality_has_no_labels_and_says_why(stage: Classify) -> None:
+    absent = {"image_embedding": "no_stream", "motion_embedding": "no_tower", "audio_embedding": "failed"}
+    assert stage.process(Clip(INFO, {"signals": {}}, absent))["labels"] == Absent("failed")
+    absent["audio_embedding"] = "no_stream"
+    assert stage.process(Clip(INFO, {"signals": {}}, absent))["labels"] == Absent("no_stream")
+
+
+def test_scoring_needs_no_torch(stage: Classify, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; from pipeline.stage import *; from stages.classify import Classify;"
+        f"s = Classify(Classify.Options(), RunSettings(directory={str(tmp_path)!r}), Budget()); s.open(Resources());"
+        "sys.exit('torch' in sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, timeout=60, check=False).returncode == 0
