@@ -37,6 +37,8 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """"-" is stdout. vtt, srt and video take a file for one source, or a folder."""
     overwrite: bool = False
     resume: bool = False
+    resume_from: str = ""
+    """The run's JSON lines, on resume: other kinds are told again what stands there."""
     sources: tuple[str, ...] = ()
     """Every source of the run in order, so that files per source are named before anything starts."""
     fingerprint: str = ""
@@ -143,4 +145,4 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[str, ...] = ()
     """What the user should read, each a full sentence."""
     summaries: tuple[SummaryRecord, ...] = ()
-    """From `Sinks.summaries()`, when events were asked for."""
+    """From the sinks, when events were asked for."""

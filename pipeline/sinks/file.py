@@ -64,7 +64,9 @@ class WholeFile:
     def open(self) -> None:
         try:
             Path(self._part).parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self._part, "w", encoding="utf-8", errors="backslashreplace", newline="")
+            self._file = open(  # noqa: SIM115: closed by `close`
+                self._part, "w", encoding="utf-8", errors="backslashreplace", newline=""
+            )
         except OSError as error:
             raise output_error(self.path, error) from error
 

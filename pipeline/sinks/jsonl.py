@@ -158,8 +158,10 @@ class Progress:
     def start(self, fingerprint: str, complete: list[str] | None = None) -> None:
         if self.path:
             lines = [msgspec.json.encode({"settings": fingerprint})]
-            lines += [msgspec.json.encode({"complete": name}) for name in complete or []]
-            Path(self.path).write_bytes(b"\n".join(lines) + b"\n")
+            lines += [msgspec.json.encode({"complete": printable(name)}) for name in complete or []]
+            part = Path(part_name(self.path))
+            part.write_bytes(b"\n".join(lines) + b"\n")
+            part.replace(self.path)
 
     def complete(self, source: str) -> None:
         if self.path:

@@ -50,6 +50,14 @@ class Sink(ABC):
 
 def make_sink(spec: OutputSpec) -> Sink:
     """The sink for one output; heavy imports (PyAV, OpenCV) wait until its `open`."""
+    if spec.kind != "jsonl" and spec.resume and spec.resume_from:
+        from pipeline.sinks.resumed import Resumed
+
+        return Resumed(_make_sink(spec))
+    return _make_sink(spec)
+
+
+def _make_sink(spec: OutputSpec) -> Sink:
     if spec.kind == "jsonl":
         from pipeline.sinks.jsonl import Jsonl
 

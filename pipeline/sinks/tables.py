@@ -3,6 +3,7 @@
 import csv
 import html
 import io
+from itertools import pairwise
 
 from pipeline.sinks.events import EventSink
 from pipeline.sinks.file import WholeFile
@@ -114,7 +115,7 @@ def cues(events: list[EventRecord]) -> list[Cue]:
     shown: list[Cue] = []
     active: list[EventRecord] = []
     position = 0
-    for start_s, end_s in zip(edges, edges[1:], strict=False):
+    for start_s, end_s in pairwise(edges):
         while position < len(by_start) and by_start[position].start_s <= start_s:
             active.append(by_start[position])
             position += 1

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from records import failed, gap, result
@@ -68,7 +70,7 @@ def test_the_summary_counts() -> None:
 def test_events_never_overlap_and_cover_every_clip_over_enter(values: list[float | None]) -> None:
     records = [failed(i) if p is None else result(i, rain=p) for i, p in enumerate(values)]
     found = spans(records)
-    assert all(a[2] <= b[1] for a, b in zip(found, found[1:], strict=False))
+    assert all(a[2] <= b[1] for a, b in pairwise(found))
     for record, p in zip(records, values, strict=True):
         covered = any(start <= record.start_s and record.end_s <= end for _, start, end in found)
         assert not covered if p is None or p < OPTIONS.leave else covered or p < OPTIONS.enter

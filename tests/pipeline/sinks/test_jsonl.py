@@ -10,8 +10,8 @@ from records import failed, feed, gap, info, result
 
 from pipeline.errors import ConfigError, OutputError
 from pipeline.result import ClipRecord, decode_json, encode_json
-from pipeline.sinks.group import SinkGroup
 from pipeline.sinks.jsonl import Done, Jsonl, kept_records, read_done
+from pipeline.sinks.sink import Sink, make_sink
 from pipeline.status import OutputSpec
 
 
@@ -128,7 +128,8 @@ def test_no_space_left_is_said() -> None:
 def test_a_closed_pipe_is_said() -> None:
     code = (
         "import sys; sys.path[:0] = ['.', 'tests/pipeline/sinks']\n"
-        "from records import result; from pipeline.sinks.jsonl import Jsonl; from pipeline.status import OutputSpec\n"
+        "from records import result; from pipeline.sinks.jsonl import Jsonl; from pipeline.sinks.sink import Sink, make_sink
+from pipeline.status import OutputSpec\n"
         "sink = Jsonl(OutputSpec()); sink.open()\n"
         "for clip in range(100000): sink.write(result(clip))\n"
     )
@@ -149,39 +150,41 @@ def test_a_name_that_is_not_utf8_does_not_stop_the_run(tmp_path: Path) -> None:
     assert lines(path)[0]["source"] == "caf\\udce9.mp4"
 
 
-def test_a_resumed_group_tells_the_other_sinks_everything(tmp_path: Path) -> None:
+def test_on_resume_the_other_sinks_are_told_everything(tmp_path: Path) -> None:
     sources = ("a.mp4", "b.mp4")
     out, table = str(tmp_path / "out.jsonl"), str(tmp_path / "events.csv")
 
-    def specs(resume: bool) -> list[OutputSpec]:
+    def sinks(resume: bool) -> list[Sink]:
         return [
-            OutputSpec(kind="csv", path=table, sources=sources, resume=resume),
-            OutputSpec(path=out, sources=sources, resume=resume),
+            make_sink(OutputSpec(path=out, sources=sources, resume=resume)),
+            make_sink(OutputSpec(kind="csv", path=table, sources=sources, resume=resume, resume_from=out)),
         ]
 
     first = [result(0, "a.mp4", rain=0.9), result(1, "a.mp4", rain=0.9)]
     second = [result(0, "b.mp4", dog=0.9), result(1, "b.mp4", dog=0.9)]
-    group = SinkGroup(specs(False))
-    group.open()
-    for record in first:
-        group.write(record)
-    group.source_ended(0, 2)
-    group.write(second[0])
-    group.close(complete=False)
+    for sink in sinks(False):
+        sink.open()
+        for record in first:
+            sink.write(record)
+        sink.source_ended(0, 2)
+        sink.write(second[0])
+        sink.close(complete=False)
     assert not os.path.exists(table)
 
-    group = SinkGroup(specs(True))
-    group.open()
-    group.source_started(info("b.mp4", 1))
-    group.write(second[1])
-    group.source_ended(1, 2)
-    group.close(complete=True)
+    resumed = sinks(True)
+    for sink in resumed:
+        sink.open()
+    for sink in resumed:
+        sink.source_started(info("b.mp4", 1))
+        sink.write(second[1])
+        sink.source_ended(1, 2)
+        sink.close(complete=True)
     assert Path(table).read_text().splitlines()[1:] == [
         "a.mp4,rain,0.000,4.000,0.9,0.9,2",
         "b.mp4,dog,0.000,4.000,0.9,0.9,2",
     ]
     assert [record.clip for record in map(decode_json, Path(out).read_bytes().splitlines())] == [0, 1, 0, 1]
-    assert [summary.source for summary in group.summaries()] == ["a.mp4", "b.mp4"]
+    assert [summary.source for summary in resumed[1].summaries()] == ["a.mp4", "b.mp4"]
 
 
 def test_records_survive_the_round_trip() -> None:

@@ -1,0 +1,60 @@
+"""Tells a sink again what an earlier run left in the JSON lines, so that a resumed run writes whole files."""
+
+from pipeline.clip import SourceInfo
+from pipeline.result import ClipRecord
+from pipeline.sinks.jsonl import kept_records, read_done
+from pipeline.sinks.sink import Sink
+from pipeline.status import SummaryRecord
+
+
+class Resumed(Sink):
+    """Wraps a sink. Complete sources are told again when it opens, the others when they start.
+
+    It must be open before the JSON lines get new records.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink.spec)
+        self._sink = sink
+        self.notes = sink.notes
+        self._kept: dict[str, list[ClipRecord]] = {}
+
+    def open(self) -> None:
+        self._sink.open()
+        path = self.spec.resume_from
+        done = read_done(path)
+        complete = {
+            source: index for index, source in enumerate(self.spec.sources) if source in done and done[source].complete
+        }
+        current = ""
+        for record in kept_records(path, done):
+            if record.source not in complete:
+                self._kept.setdefault(record.source, []).append(record)
+                continue
+            if record.source != current:
+                self._end(current, complete)
+                current = record.source
+                self._sink.source_started(SourceInfo(source=current, source_index=complete[current]))
+            self._sink.write(record)
+        self._end(current, complete)
+
+    def source_started(self, info: SourceInfo) -> None:
+        self._sink.source_started(info)
+        for record in self._kept.pop(info.source, ()):
+            self._sink.write(record)
+
+    def write(self, record: ClipRecord) -> None:
+        self._sink.write(record)
+
+    def source_ended(self, source_index: int, clips: int) -> None:
+        self._sink.source_ended(source_index, clips)
+
+    def close(self, complete: bool) -> None:
+        self._sink.close(complete)
+
+    def summaries(self) -> tuple[SummaryRecord, ...]:
+        return self._sink.summaries()
+
+    def _end(self, source: str, complete: dict[str, int]) -> None:
+        if source:
+            self._sink.source_ended(complete[source], 0)
