@@ -1,0 +1,86 @@
+"""Which detection continues which track: overlap, distance, and a minimum-cost assignment."""
+
+import numpy as np
+
+from pipeline.arrays import Array
+
+FORBIDDEN = 1e6
+"""Cost of a pair that must not be matched."""
+
+
+def box_iou(a: Array, b: Array) -> Array:
+    """Overlap of every box in `a` with every box in `b`: "N 4", "M 4" -> "N M", in [0, 1].
+
+    Boxes are x0 y0 x1 y1 in pixels. A box without area overlaps nothing.
+    """
+    shared = shared_area(a, b)
+    union = areas(a)[:, None] + areas(b)[None] - shared
+    return shared / np.maximum(union, 1e-9)
+
+
+def box_cover(a: Array, b: Array) -> Array:
+    """Share of the smaller box that lies in the other: "N 4", "M 4" -> "N M", in [0, 1]."""
+    smaller = np.minimum(areas(a)[:, None], areas(b)[None])
+    return shared_area(a, b) / np.maximum(smaller, 1e-9)
+
+
+def areas(boxes: Array) -> Array:
+    """Pixels in every box: "N 4" -> "N"."""
+    return np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1)
+
+
+def shared_area(a: Array, b: Array) -> Array:
+    """Pixels that every box in `a` shares with every box in `b`: "N M"."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.prod(np.clip(high - low, 0, None), axis=2)
+
+
+def match(cost: Array, most: float) -> list[tuple[int, int]]:
+    """Pairs (row, column) of least total cost, as many as there can be, none of a cost above `most`.
+
+    Every pair that is given up counts as `FORBIDDEN`, so two poor matches win over one good one.
+    """
+    if not cost.size:
+        return []
+    square = np.full((max(cost.shape),) * 2, FORBIDDEN)
+    square[: cost.shape[0], : cost.shape[1]] = np.where(cost > most, FORBIDDEN, cost)
+    pairs = enumerate(assign(square))
+    return [(i, j) for i, j in pairs if i < cost.shape[0] and j < cost.shape[1] and square[i, j] < FORBIDDEN]
+
+
+def assign(cost: Array) -> list[int]:
+    """Column of every row of a square cost matrix "N N" such that the sum is least.
+
+    Hungarian method with row and column potentials (Kuhn 1955, Munkres 1957; shortest augmenting paths as in Jonker
+    and Volgenant 1987), O(N^3). Own code, because N stays below some dozens and SciPy would be the only reason to
+    install SciPy.
+    """
+    n = len(cost)
+    row_of = np.full(n + 1, -1)  # row that holds each column; column n is the virtual start
+    row_price, column_price = np.zeros(n), np.zeros(n + 1)
+    for row in range(n):
+        row_of[n] = row
+        column = n
+        least = np.full(n, np.inf)
+        came_from = np.full(n, n)
+        used = np.zeros(n + 1, bool)
+        while row_of[column] >= 0:
+            used[column] = True
+            reduced = cost[row_of[column]] - row_price[row_of[column]] - column_price[:n]
+            better = ~used[:n] & (reduced < least)
+            least[better], came_from[better] = reduced[better], column
+            free = np.where(used[:n], np.inf, least)
+            following = int(free.argmin())
+            step = free[following]
+            row_price[row_of[used]] += step
+            column_price[used] -= step
+            least[~used[:n]] -= step
+            column = following
+        while column != n:
+            row_of[column] = row_of[came_from[column]]
+            column = int(came_from[column])
+    columns = [0] * n
+    for column in range(n):
+        columns[row_of[column]] = column
+    return columns

@@ -1,0 +1,72 @@
+"""What tracking remembers of a source between clips: plain data, a few kilobytes."""
+
+import msgspec
+import numpy as np
+
+from pipeline.arrays import Array
+from stages.track.motion_model import MovingBox
+
+VERSION = 1
+
+
+class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
+    """One object that is followed, or may turn out to be one."""
+
+    id: int
+    """0 until confirmed: a false alarm never uses up an id."""
+    moving: MovingBox
+    hits: int
+    first_ns: int
+    last_ns: int
+    """When it was last seen; `moving` is its state at that time."""
+    appearance: bytes = b""
+    """float16 "D", mean of its crops' unit vectors; empty before the first crop."""
+    crops: int = 0
+
+    @property
+    def confirmed(self) -> bool:
+        return self.id > 0
+
+    def with_crop(self, vector: Array, memory: int) -> "TrackMemory":
+        """Mean over the crops seen; after `memory` of them old ones fade (moving average)."""
+        share = 1 / min(self.crops + 1, memory)
+        mean = vector.astype(np.float32)
+        if self.appearance:
+            old = np.frombuffer(self.appearance, np.float16).astype(np.float32)
+            mean = old + share * (mean - old) if len(old) == len(mean) else mean
+        return msgspec.structs.replace(self, appearance=mean.astype(np.float16).tobytes(), crops=self.crops + 1)
+
+    def vector(self) -> Array | None:
+        """float32 "D" of unit length, or None before the first crop."""
+        if not self.appearance:
+            return None
+        mean = np.frombuffer(self.appearance, np.float16).astype(np.float32)
+        length = float(np.linalg.norm(mean))
+        return mean / length if length > 0 else None
+
+
+class TrackState(msgspec.Struct, array_like=True, frozen=True):
+    """State of a source. A new epoch ends all tracks, but ids count on."""
+
+    version: int = VERSION
+    epoch: int = 0
+    next_id: int = 1
+    tracks: tuple[TrackMemory, ...] = ()
+
+
+def encode_state(state: TrackState) -> bytes:
+    return msgspec.msgpack.encode(state)
+
+
+def decode_state(data: bytes) -> TrackState:
+    """State from bytes; b"" is the state before the first clip.
+
+    Raises:
+        ValueError: the bytes are not a state of this version.
+    """
+    if not data:
+        return TrackState()
+    state = msgspec.msgpack.decode(data, type=TrackState)
+    if state.version != VERSION:
+        raise ValueError(f"track state has version {state.version}, expected {VERSION}")
+    return state
