@@ -64,7 +64,7 @@ class WholeFile:
     def open(self) -> None:
         try:
             Path(self._part).parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(  # noqa: SIM115: closed by `close`
+            self._file = open(  # noqa: SIM115
                 self._part, "w", encoding="utf-8", errors="backslashreplace", newline=""
             )
         except OSError as error:

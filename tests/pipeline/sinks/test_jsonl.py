@@ -128,8 +128,7 @@ def test_no_space_left_is_said() -> None:
 def test_a_closed_pipe_is_said() -> None:
     code = (
         "import sys; sys.path[:0] = ['.', 'tests/pipeline/sinks']\n"
-        "from records import result; from pipeline.sinks.jsonl import Jsonl; from pipeline.sinks.sink import Sink, make_sink
-from pipeline.status import OutputSpec\n"
+        "from records import result; from pipeline.sinks.jsonl import Jsonl; from pipeline.status import OutputSpec\n"
         "sink = Jsonl(OutputSpec()); sink.open()\n"
         "for clip in range(100000): sink.write(result(clip))\n"
     )
