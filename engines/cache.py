@@ -1,0 +1,154 @@
+"""Built networks kept between runs: one directory per key, complete or not there at all.
+
+<cache>/networks/<key>/network.onnx ...   what was built
+<cache>/networks/<key>/meta.json          sizes and sha-256 of those files, ports, what the key was made of
+<cache>/networks/<key>.lock               held while building; the kernel frees it if the holder dies
+<cache>/networks/<key>.bad-<n>            set aside because it did not match its meta.json
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engines.network import sha256_of
+from pipeline.errors import ModelError
+
+log = logging.getLogger("percept.engines")
+
+LOCK_WAIT_S = 900.0
+LOCK_REPORT_S = 10.0
+
+
+class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands beside a built network."""
+
+    key: str
+    facts: dict[str, str]
+    """What the key was made of, for people who look."""
+    files: dict[str, str]
+    """sha-256 of every file, by name."""
+
+
+def default_cache_directory() -> Path:
+    """$PERCEPT_CACHE, or `percept` in the user's cache folder."""
+    if chosen := os.environ.get("PERCEPT_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "percept"
+
+
+def key_of(facts: dict[str, str]) -> str:
+    """The same facts give the same key, in any process and any order."""
+    return hashlib.sha256(msgspec.json.encode(dict(sorted(facts.items())))).hexdigest()[:40]
+
+
+class NetworkCache:
+    def __init__(self, directory: str | Path = "") -> None:
+        self.directory = Path(directory or default_cache_directory()) / "networks"
+
+    def find(self, key: str) -> Path | None:
+        """The directory of this key, every file checked against its sha-256, or None.
+
+        What does not match is set aside, aloud, and counts as not there.
+        """
+        entry = self.directory / key
+        if not entry.is_dir():
+            return None
+        fault = _fault_of(entry, key)
+        if not fault:
+            return entry
+        log.warning("%s: %s; set aside, it will be built again", entry, fault)
+        self._set_aside(entry)
+        return None
+
+    def get(self, key: str, facts: dict[str, str], build: Callable[[Path], None]) -> Path:
+        """The directory of this key, built now if it is not there; one process builds, the others wait.
+
+        `build` writes its files into the directory it is given.
+
+        Raises:
+            ModelError: the cache cannot be written, or another process has been building for too long.
+        """
+        if found := self.find(key):
+            return found
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with _locked(self.directory / f"{key}.lock"):
+                return self.find(key) or self._build(key, facts, build)
+        except OSError as error:
+            raise ModelError(
+                f"{self.directory}: cannot be written: {error.strerror or error}; expected a folder for built networks. "
+                "Set PERCEPT_CACHE to one"
+            ) from error
+
+    def _build(self, key: str, facts: dict[str, str], build: Callable[[Path], None]) -> Path:
+        started = Path(tempfile.mkdtemp(prefix=f"{key}.new-", dir=self.directory))
+        try:
+            build(started)
+            files = {path.name: sha256_of(path) for path in sorted(started.iterdir())}
+            meta = Meta(key, facts, files)
+            (started / "meta.json").write_bytes(msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+            os.rename(started, self.directory / key)
+        finally:
+            shutil.rmtree(started, ignore_errors=True)
+        return self.directory / key
+
+    def _set_aside(self, entry: Path) -> None:
+        for number in range(100):
+            try:
+                os.rename(entry, entry.with_name(f"{entry.name}.bad-{number}"))
+            except FileNotFoundError:
+                return  # another process was quicker
+            except OSError:
+                continue
+            return
+        raise ModelError(f"{entry}: cannot be set aside. Delete {self.directory}")
+
+
+def _fault_of(entry: Path, key: str) -> str:
+    """What is wrong with a cache entry, or ""."""
+    try:
+        meta = msgspec.json.decode((entry / "meta.json").read_bytes(), type=Meta)
+    except (OSError, msgspec.DecodeError) as error:
+        return f"meta.json cannot be read ({error})"
+    if meta.key != key:
+        return f"meta.json is of key {meta.key}"
+    for name, wanted in meta.files.items():
+        path = entry / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if sha256_of(path) != wanted:
+            return f"{name} is damaged"
+    return ""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        _wait_for_lock(file, path)
+        yield
+
+
+def _wait_for_lock(file: Any, path: Path) -> None:
+    begin = reported = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            now = time.monotonic()
+        if now - begin > LOCK_WAIT_S:
+            raise ModelError(f"{path}: another process has been building this network for {LOCK_WAIT_S:.0f} s")
+        if now - reported > LOCK_REPORT_S:
+            reported = now
+            log.warning("waiting for another process that builds this network (%s, %.0f s)", path, now - begin)
+        time.sleep(0.05)

@@ -1,0 +1,158 @@
+"""A PyTorch module as an ONNX file: dynamic batch, axes checked, nothing in it that tells where it was made."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engines.engine import Port
+from pipeline.arrays import Array
+from pipeline.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+EXPORTER_VERSION = 1
+"""Part of every cache key: raise it when the files change."""
+OPSET = 20
+MAX_BATCH = 1024
+MAX_LENGTH = 77
+TOLERANCE = 1e-4
+"""Largest difference to the module, relative to the largest output."""
+
+
+def export(module: "nn.Module", inputs: Sequence[Port], outputs: Sequence[Port], path: Path) -> None:
+    """Write the module to `path`; letters in the ports' dims become dynamic axes.
+
+    The same module gives the same bytes. Files beside `path` may hold weights and belong to it.
+
+    Raises:
+        ModelError: an axis came out other than the port says, or the file does not compute what the module does.
+    """
+    import torch
+
+    arguments = tuple(torch.from_numpy(array) for array in example(inputs, {"B": 2, "L": 9}).values())
+    with _quiet(), torch.inference_mode():
+        program: Any = torch.onnx.export(
+            module,
+            arguments,
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=[port.name for port in inputs],
+            output_names=[port.name for port in outputs],
+            dynamic_shapes=_dynamic_shapes(inputs),
+        )
+    strip(program.model)
+    check_axes(program.model, inputs, outputs)
+    program.save(str(path), external_data=True)
+    check_parity(module, path, inputs, outputs)
+
+
+def example(inputs: Sequence[Port], sizes: dict[str, int], seed: int = 0) -> dict[str, Array]:
+    """Feeds of the right dtype and shape: noise for floats, ones for whole numbers, which are ids and masks."""
+    random = np.random.default_rng(seed)
+    feeds: dict[str, Array] = {}
+    for port in inputs:
+        shape = tuple(int(dim) if dim.isdigit() else sizes[dim] for dim in port.dims.split())
+        if np.issubdtype(np.dtype(port.dtype), np.floating):
+            feeds[port.name] = random.standard_normal(shape).astype(port.dtype)
+        else:
+            feeds[port.name] = np.ones(shape, port.dtype)
+    return feeds
+
+
+def strip(model: Any) -> None:
+    """Take out what the exporter notes of its own run: source paths, stack traces, shapes of intermediate values."""
+    graphs = [model.graph, *model.functions.values()]
+    model.metadata_props.clear()
+    model.doc_string = None
+    for graph in graphs:
+        graph.metadata_props.clear()
+        graph.doc_string = None
+        for value in [*graph.inputs, *graph.outputs, *getattr(graph, "initializers", {}).values()]:
+            value.metadata_props.clear()
+            value.doc_string = None
+        for node in graph.all_nodes():
+            node.metadata_props.clear()
+            node.doc_string = None
+            for value in node.outputs:
+                value.metadata_props.clear()
+                value.doc_string = None
+
+
+def check_axes(model: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+    """Compare every axis of the exported graph with its port: the exporter may fix a dynamic one without a word.
+
+    Raises:
+        ModelError: names every port that differs.
+    """
+    wrong: list[str] = []
+    for ports, values in ((inputs, model.graph.inputs), (outputs, model.graph.outputs)):
+        found = {value.name: value for value in values}
+        if set(found) != {port.name for port in ports}:
+            wrong.append(f"{sorted(found)}; expected {sorted(port.name for port in ports)}")
+            continue
+        for port in ports:
+            axes = list(found[port.name].shape or ())
+            wanted = port.dims.split()
+            fits = len(axes) == len(wanted) and all(
+                axis == int(dim) if dim.isdigit() else not isinstance(axis, int)
+                for axis, dim in zip(axes, wanted, strict=True)
+            )
+            if not fits:
+                wrong.append(f"{port.name} has axes ({', '.join(map(str, axes))}); expected ({', '.join(wanted)})")
+    if wrong:
+        raise ModelError(f"exported network: {'; '.join(wrong)}")
+
+
+def check_parity(module: "nn.Module", path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+    """Run the file and the module on the same feeds at batch 1 and 3.
+
+    Raises:
+        ModelError: they differ by more than `TOLERANCE`.
+    """
+    from engines.on_onnxruntime import OnnxRuntimeEngine
+    from engines.on_torch import TorchEngine
+
+    engine = OnnxRuntimeEngine(path, tuple(inputs), tuple(outputs))
+    reference = TorchEngine(lambda: module, tuple(inputs), tuple(outputs))
+    engine.open()
+    reference.open()
+    for batch in (1, 3):
+        feeds = example(inputs, {"B": batch, "L": 4 + batch}, seed=batch)
+        wanted, got = reference.run(feeds), engine.run(feeds)
+        for port in outputs:
+            scale = max(1.0, float(np.abs(wanted[port.name]).max()))
+            worst = float(np.abs(wanted[port.name] - got[port.name]).max()) / scale
+            if not worst <= TOLERANCE:
+                raise ModelError(f"exported network: {port.name} is off by {worst:.2g} at batch {batch}")
+    engine.close()
+    reference.close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of its own internals and of packages that are not installed."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _dynamic_shapes(inputs: Sequence[Port]) -> tuple[dict[int, Any], ...]:
+    from torch.export import Dim
+
+    dims = {"B": Dim("batch", min=1, max=MAX_BATCH), "L": Dim("length", min=2, max=MAX_LENGTH)}
+    return tuple(
+        {axis: dims[dim] for axis, dim in enumerate(port.dims.split()) if not dim.isdigit()} for port in inputs
+    )

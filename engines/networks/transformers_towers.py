@@ -1,0 +1,78 @@
+"""Towers of checkpoints in transformers format, each as a module with one tensor in and one tensor out."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from engines.network import checkpoint_files
+from engines.torchaudio_import import import_torchaudio
+
+
+class VisionTower(nn.Module):
+    """Pictures "B 3 S S" -> tokens "B D": the model's own image features, not of unit length."""
+
+    def __init__(self, vision: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        self.vision = vision
+        self.projection = projection
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        projected: Tensor = self.projection(self.vision(pixel_values=pictures).pooler_output)
+        return projected
+
+
+class TextTower(nn.Module):
+    """Token ids "B L" -> vectors "B D": the model's own text features, not of unit length.
+
+    No attention mask: CLIP reads the end token, which by causality sees nothing of the padding after it; SigLIP was
+    trained on texts padded to 64 tokens without a mask.
+    """
+
+    def __init__(self, text: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        self.text = text
+        self.projection = projection
+
+    def forward(self, ids: Tensor) -> Tensor:
+        projected: Tensor = self.projection(self.text(input_ids=ids).pooler_output)
+        return projected
+
+
+def load_clip_vision(directory: Path) -> VisionTower:
+    model = _load("CLIPModel", directory)
+    return VisionTower(model.vision_model, model.visual_projection)
+
+
+def load_clip_text(directory: Path) -> TextTower:
+    model = _load("CLIPModel", directory)
+    return TextTower(model.text_model, model.text_projection)
+
+
+def load_siglip_vision(directory: Path) -> VisionTower:
+    return VisionTower(_load("SiglipModel", directory).vision_model, nn.Identity())
+
+
+def load_siglip_text(directory: Path) -> TextTower:
+    return TextTower(_load("SiglipModel", directory).text_model, nn.Identity())
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """The tokenizer that transformers makes of the directory, called as `tokenizer(texts, ...)`."""
+    import_torchaudio()
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+
+
+def _load(class_name: str, directory: Path) -> Any:
+    """The model in fp32 and eval mode. Safetensors only: a pickled checkpoint is refused before transformers sees it."""
+    checkpoint_files(directory)
+    import_torchaudio()
+    import torch
+    import transformers
+
+    model = getattr(transformers, class_name).from_pretrained(
+        str(directory), local_files_only=True, use_safetensors=True, dtype=torch.float32, attn_implementation="sdpa"
+    )
+    return model.requires_grad_(False).eval()

@@ -1,0 +1,153 @@
+"""Frames, flow, spectrograms and crops as the pictures a network takes: float32 "N 3 S S"."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engines.model import TowerSpec
+from pipeline.arrays import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CROP_PADDING = 0.1
+"""Room around a box, as a share of its sides, so that a crop shows some of what is behind the object."""
+LOUD_LOG_MEL = 5.0
+"""Natural logarithm of the mel magnitude of a full-scale tone in a window of 400 samples: white in a spectrogram."""
+
+
+def spread(count: int, of: int) -> Array:
+    """Indices of `count` things chosen evenly out of `of`, all of them where there are fewer: int64 "N", ascending."""
+    if of <= count:
+        return np.arange(of)
+    return ((np.arange(count) + 0.5) * of / count).astype(np.int64)
+
+
+def frame_pictures(frames: Array, tower: TowerSpec) -> Array:
+    """Frames uint8 "T H W 3" -> float32 "N 3 S S" as transformers' own image processor makes them.
+
+    N is T, but for `fit = "tiles"`, where each frame gives as many squares as cover it, in a row.
+    """
+    import torch
+
+    if tower.fit == "crop":
+        frames = _middle_if_sized(frames, tower.size_px)
+    pixels = torch.from_numpy(frames if frames.flags.writeable else frames.copy()).permute(0, 3, 1, 2)
+    return _normalised(_fitted(pixels, tower), tower)
+
+
+def flow_pictures(flow: Array, tower: TowerSpec) -> Array:
+    """Flow float16 "P h w 2" in short sides per second -> float32 "P 3 S S".
+
+    Red is motion to the right, green down, both with still at 127.5 and +-`flow_bound` at the ends; blue is speed. The
+    bound is fixed: with one that follows the picture, a still scene would look like motion.
+    """
+    if tower.fit == "crop":
+        flow = _middle_if_sized(flow, tower.size_px)
+    bound = tower.flow_bound
+    pictures = np.empty((*flow.shape[:3], 3), np.float32)
+    pictures[..., :2] = flow
+    speed = np.hypot(pictures[..., 0], pictures[..., 1])
+    np.clip(pictures[..., :2], -bound, bound, out=pictures[..., :2])
+    pictures[..., :2] += bound
+    pictures[..., :2] *= 255 / (2 * bound)
+    pictures[..., 2] = np.minimum(speed / bound, 1) * 255
+    return frame_pictures(np.rint(pictures).astype(np.uint8), tower)
+
+
+def log_mel_pictures(log_mel: Array, tower: TowerSpec) -> Array:
+    """Log-mel patches float32 "K B M" -> float32 "K 3 S S": time to the right, high tones above, loud is white."""
+    from msgspec.structs import replace
+
+    floor = np.log(tower.mel.log_offset if tower.mel else 1e-3)
+    grey = np.rint(np.clip((log_mel - floor) / (LOUD_LOG_MEL - floor), 0, 1) * 255).astype(np.uint8)
+    upright = grey.transpose(0, 2, 1)[:, ::-1, :, None]
+    return frame_pictures(np.repeat(upright, 3, axis=-1), replace(tower, fit="stretch"))
+
+
+def crop_pictures(frames: Array, boxes: Array, tower: TowerSpec) -> Array:
+    """Cut boxes "N 5" (frame index, x0, y0, x1, y1 in pixels of `frames`; more columns are ignored) out of "T H W 3".
+
+    Each box is padded and widened to a square as far as the frame allows, then resized: float32 "N 3 S S".
+    """
+    import torch
+
+    size = tower.size_px
+    result = torch.empty((len(boxes), 3, size, size), dtype=torch.uint8)
+    for index, box in enumerate(boxes):
+        x0, y0, x1, y1 = square_around(box[1:5], frames.shape[1], frames.shape[2])
+        cut = torch.from_numpy(frames[int(box[0]), y0:y1, x0:x1].copy()).permute(2, 0, 1)[None]
+        result[index] = _resized(cut, size, size, tower.resample)[0]
+    return _normalised(result, tower)
+
+
+def square_around(box: Array, height: int, width: int) -> tuple[int, int, int, int]:
+    """Whole pixels x0, y0, x1, y1 of a square around the padded box, moved or cut where it would leave the frame.
+
+    Never empty, even for a box without area or outside of the frame.
+    """
+    x0, y0, x1, y1 = (float(value) for value in box)
+    side = max(x1 - x0, y1 - y0, 1.0) * (1 + 2 * CROP_PADDING)
+    left, right = _span((x0 + x1) / 2, side, width)
+    top, bottom = _span((y0 + y1) / 2, side, height)
+    return left, top, right, bottom
+
+
+def _span(middle: float, side: float, limit: int) -> tuple[int, int]:
+    length = min(max(round(side), 2), limit)
+    begin = min(max(round(middle - length / 2), 0), limit - length)
+    return begin, begin + length
+
+
+def _middle_if_sized(pictures: Array, size: int) -> Array:
+    """The middle square of "N H W C" when its short side is `size` already, otherwise all of it. A view."""
+    height, width = pictures.shape[1:3]
+    if min(height, width) != size:
+        return pictures
+    top, left = (height - size) // 2, (width - size) // 2
+    return pictures[:, top : top + size, left : left + size]
+
+
+def _fitted(pixels: "Tensor", tower: TowerSpec) -> "Tensor":
+    """uint8 "N 3 H W" -> uint8 "M 3 S S" by the tower's `fit`."""
+    import torch
+
+    height, width = pixels.shape[-2:]
+    size, how = tower.size_px, tower.resample
+    short, long = min(height, width), max(height, width)
+    if tower.fit == "stretch":
+        return _resized(pixels, size, size, how)
+    if tower.fit == "pad":
+        scaled = _resized(pixels, max(1, size * height // long), max(1, size * width // long), how)
+        fill = torch.tensor(tower.mean).mul(255).round().to(torch.uint8)
+        square = fill[None, :, None, None].repeat(len(pixels), 1, size, size)
+        top, left = (size - scaled.shape[-2]) // 2, (size - scaled.shape[-1]) // 2
+        square[..., top : top + scaled.shape[-2], left : left + scaled.shape[-1]] = scaled
+        return square
+    scaled = _resized(pixels, size * height // short, size * width // short, how)
+    room = max(scaled.shape[-2:]) - size
+    axis = -1 if width >= height else -2
+    starts = (
+        [room // 2] if tower.fit == "crop" else [round(start) for start in np.linspace(0, room, -(-room // size) + 1)]
+    )
+    return torch.stack([scaled.narrow(axis, start, size) for start in starts], 1).flatten(0, 1)
+
+
+def _resized(pixels: "Tensor", height: int, width: int, how: str) -> "Tensor":
+    """uint8 "N 3 H W" resized with antialiasing and rounded to 8 bits between the axes, as PIL does."""
+    from torch.nn.functional import interpolate
+
+    if pixels.shape[-2:] == (height, width):
+        return pixels
+    return interpolate(pixels, (height, width), mode=how, antialias=True, align_corners=False)
+
+
+def _normalised(pixels: "Tensor", tower: TowerSpec) -> Array:
+    """uint8 "N 3 S S" -> float32, (pixel / 255 - mean) / std."""
+    import torch
+
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (tower.mean, tower.std))
+    result = torch.empty(pixels.shape, dtype=torch.float32)
+    result.copy_(pixels).mul_(1 / (255 * std)).sub_(mean / std)
+    array: Array = result.numpy()
+    return array

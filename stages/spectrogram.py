@@ -1,0 +1,98 @@
+"""Sound as the audio tower wants to see it: log-mel patches."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from engines.checkpoint import read_model
+from engines.model import MelSpec, TowerSpec
+from pipeline.arrays import Array, Spec
+from pipeline.clip import Absent, Clip
+from pipeline.stage import Demand, Resources, Stage
+
+SHORTEST_S = 0.2
+"""A patch with less real sound in it than this says nothing."""
+
+
+class Spectrogram(Stage):
+    """Log-mel patches of a clip's sound, with the context before it that the model wants.
+
+    Patches without sound worth the name (before the stream began, in a gap) are left out.
+    """
+
+    required = ("audio", "audio_mask")
+
+    @cached_property
+    def _tower(self) -> TowerSpec | None:
+        return read_model(self.run.model, self.run.audio_model).audio if "audio" in self.run.modalities else None
+
+    @property
+    def _mel(self) -> MelSpec | None:
+        return (self._tower.mel or MelSpec()) if self._tower else None
+
+    def demand(self) -> Demand:
+        mel = self._mel
+        return Demand(audio_rate_hz=mel.sample_rate_hz, audio_context_s=mel.context_s) if mel else Demand()
+
+    def gives(self) -> dict[str, Spec]:
+        mel = self._mel
+        if mel is None:
+            return {"log_mel": Spec("float32", "K B M", max_bytes=0)}
+        return {
+            "log_mel": Spec(
+                "float32", "K B M", max_bytes=most_patches(mel, self.budget.audio_samples) * patch_bytes(mel)
+            )
+        }
+
+    def open(self, resources: Resources) -> None:
+        mel = self._mel
+        if mel is None:
+            return
+        import torch
+
+        from engines.networks.log_mel import LogMel
+
+        torch.set_num_threads(self.run.threads)
+        self._log_mel = LogMel(mel)
+
+    def process(self, clip: Clip) -> Mapping[str, Any]:
+        mel = self._mel
+        if mel is None:
+            return {"log_mel": Absent("no_tower" if "audio" in self.run.modalities else "not_asked")}
+        heard = clip["audio_mask"] != 0
+        if not heard.any():
+            return {"log_mel": Absent("gap")}
+        patches = self._patches(clip["audio"])
+        kept = heard_seconds(heard, mel, len(patches)) >= SHORTEST_S
+        if not kept.any():
+            return {"log_mel": Absent("too_short")}
+        return {"log_mel": np.ascontiguousarray(patches[kept])}
+
+    def _patches(self, samples: Array) -> Array:
+        import torch
+
+        with torch.inference_mode():
+            patches: Array = self._log_mel(torch.from_numpy(samples.astype(np.float32))).numpy()
+        return patches
+
+
+def most_patches(mel: MelSpec, samples: int) -> int:
+    """An upper bound of the patches that so many samples give."""
+    return 2 + samples // (mel.hop_samples * mel.patch_hop_bins)
+
+
+def patch_bytes(mel: MelSpec) -> int:
+    return 4 * mel.patch_bins * mel.mel_bands
+
+
+def heard_seconds(heard: Array, mel: MelSpec, patches: int) -> Array:
+    """Seconds of real sound in each patch, from the mask bool "S": float64 "K"."""
+    hop = mel.hop_samples * mel.patch_hop_bins
+    length = mel.window_samples + mel.hop_samples * (mel.patch_bins - 1)
+    total = np.concatenate([[0], np.cumsum(heard)])
+    begins = np.minimum(np.arange(patches) * hop, len(heard))
+    ends = np.minimum(begins + length, len(heard))
+    seconds: Array = (total[ends] - total[begins]) / mel.sample_rate_hz
+    return seconds
