@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError
+from pipeline.status import EventOptions, VideoOptions
 
 
 class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -104,6 +105,8 @@ class Config(_Options):
     labels: LabelOptions = LabelOptions()
     queue: QueueOptions = QueueOptions()
     deadlines: DeadlineOptions = DeadlineOptions()
+    events: EventOptions = EventOptions()
+    video: VideoOptions = VideoOptions()
     modalities: tuple[str, ...] = MODALITIES
     groups: tuple[Group, ...] = (
         Group(name="analyse", stages=("flow", "spectrogram", "detect", "encode", "fuse", "classify")),
@@ -134,7 +137,7 @@ class Config(_Options):
             problems.append("modalities is empty; expected one or more of image, motion, audio")
         for name in self.modalities:
             if name not in MODALITIES:
-                problems.append(f"modalities has {name!r}{_did_you_mean(name, MODALITIES)}; expected image, motion, audio")
+                problems.append(f"modalities has {name!r}{did_you_mean(name, MODALITIES)}; expected image, motion, audio")
         if not self.groups:
             problems.append("groups is empty; expected at least one group of stages")
         if problems:
@@ -199,13 +202,24 @@ def _hint(message: str) -> str:
         return ""
     wrong = message.split("`")[1]
     known = {name for kind in _all_structs(Config) for name in kind.__struct_fields__}
-    return _did_you_mean(wrong, sorted(known))
+    return did_you_mean(wrong, sorted(known))
 
 
 def _all_structs(kind: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
-    return [kind, ClipOptions, DecodeOptions, ModelOptions, LabelOptions, QueueOptions, DeadlineOptions, Group]
+    return [
+        kind,
+        ClipOptions,
+        DecodeOptions,
+        ModelOptions,
+        LabelOptions,
+        QueueOptions,
+        DeadlineOptions,
+        EventOptions,
+        VideoOptions,
+        Group,
+    ]
 
 
-def _did_you_mean(wrong: str, known: Any) -> str:
+def did_you_mean(wrong: str, known: Any) -> str:
     close = difflib.get_close_matches(wrong, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.arrays import Array, Spec, read_only
 from pipeline.clip import ClipInfo, Gap, SourceInfo
+from pipeline.status import SummaryRecord
 
 PROTOCOL_VERSION = 1
 
@@ -30,6 +31,8 @@ class Hello(_Message, tag=1):
 
     worker: int
     version: int
+    credit: int = 0
+    """How many clips it takes at a time."""
     facts: dict[str, str] = {}
 
 
@@ -98,7 +101,15 @@ class Written(_Message, tag=9):
 
 
 class SinkClosed(_Message, tag=10):
-    pass
+    """Everything is written; `summaries` from a sink that makes events."""
+
+    summaries: tuple[SummaryRecord, ...] = ()
+
+
+class Note(_Message, tag=12):
+    """Something a person should read."""
+
+    text: str
 
 
 class Broken(_Message, tag=11):
@@ -151,6 +162,8 @@ class Stop(_Message, tag=24):
 
 class SourceStarted(_Message, tag=25):
     info: SourceInfo
+    facts: dict[str, str] = {}
+    """What results say of the model and the engine."""
 
 
 class Finished(_Message):
@@ -177,7 +190,7 @@ class SourceDone(_Message, tag=27):
 
 
 FromWorker = (
-    Hello | Done | Opened | Decoded | GapFound | Ended | SourceFailed | Prepared | Written | SinkClosed | Broken
+    Hello | Done | Opened | Decoded | GapFound | Ended | SourceFailed | Prepared | Written | SinkClosed | Broken | Note
 )
 ToWorker = Work | Open | Grant | CloseSource | Stop | SourceStarted | Records | SourceDone
 

@@ -1,0 +1,123 @@
+"""A decode process: open a source, wait for a slot, put a clip into it, tell. No torch in here.
+
+Native decoders can hang with the GIL held, which no thread can time out: this is a process so that it can be killed.
+"""
+
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from pipeline import slots as phase
+from pipeline.build import Plan, load
+from pipeline.bus import Bus
+from pipeline.clip import DecodedClip, Gap
+from pipeline.errors import SourceError
+from pipeline.messages import (
+    PROTOCOL_VERSION,
+    CloseSource,
+    Decoded,
+    Ended,
+    GapFound,
+    Grant,
+    Hello,
+    Open,
+    Opened,
+    SourceFailed,
+    Stop,
+)
+from pipeline.slots import Slots
+
+
+class Decoder:
+    """One source after another, as the supervisor says: open -> (grant <-> clip)* -> end(count)."""
+
+    def __init__(self, worker: int, seat: int, plan: Plan, slots: Slots) -> None:
+        self._bus = Bus(plan.settings.directory, worker)
+        self._worker = worker
+        self._seat = seat
+        self._plan = plan
+        self._slots = slots
+        self._grants: deque[Grant] = deque()
+        self._closing = False
+        self._stopping = False
+
+    def run(self) -> None:
+        self._bus.send(Hello(self._worker, PROTOCOL_VERSION))
+        while not self._stopping:
+            self._slots.watch(self._seat, phase.IDLE)
+            message = self._bus.receive()
+            if isinstance(message, Open):
+                self._decode(message)
+            else:
+                self._note(message)
+        self._bus.close()
+
+    def _note(self, message: Any) -> None:
+        if isinstance(message, Grant):
+            self._grants.append(message)
+        elif isinstance(message, CloseSource):
+            self._closing = True
+        elif isinstance(message, Stop):
+            self._closing = self._stopping = True
+
+    def _decode(self, order: Open) -> None:
+        self._closing = False
+        index = order.start_index
+        self._slots.watch(self._seat, phase.OPENING, order.source_index, index)
+        reader = None
+        try:
+            reader = self._make_reader(order)
+            self._bus.send(Opened(reader.open()))
+            index = self._send_clips(reader.clips(order.start_index), order.source_index, index)
+            self._bus.send(Ended(order.source_index, index))
+        except SourceError as error:
+            self._bus.send(SourceFailed(order.source_index, index, str(error)))
+        except Exception as error:
+            traceback.print_exc()
+            self._bus.send(SourceFailed(order.source_index, index, f"{order.source}: {type(error).__name__}: {error}"))
+        finally:
+            if reader is not None:
+                reader.close()
+
+    def _make_reader(self, order: Open) -> Any:
+        """The factory gets plain keyword data, converted to the options struct its module defines."""
+        path = self._plan.config.decode.factory
+        module = path.partition(":")[0]
+        options = msgspec.convert(self._plan.reader_options, load(f"{module}:ReaderOptions", "decode.factory"))
+        return load(path, "decode.factory")(order.source, order.source_index, options)
+
+    def _send_clips(self, items: Iterator[DecodedClip | Gap], source_index: int, index: int) -> int:
+        """Send every clip into a granted slot; returns how many clips the source has so far."""
+        while not self._closing:
+            self._slots.watch(self._seat, phase.DECODING, source_index, index)
+            item = next(items, None)
+            if item is None:
+                break
+            if isinstance(item, Gap):
+                self._bus.send(GapFound(item))
+                continue
+            grant = self._grant()
+            if grant is None:
+                break
+            self._slots.check(grant.slot, grant.generation)
+            names = [name for name in item.arrays if name in self._plan.layout.regions]
+            shapes = {name: self._slots.write(grant.slot, name, item.arrays[name]) for name in names}
+            self._bus.send(Decoded(item.info, grant.slot, grant.generation, shapes, dict(item.absent)))
+            index = item.info.index + 1
+        return index
+
+    def _grant(self) -> Grant | None:
+        """Wait for a slot; None when the source is closed instead."""
+        while (message := self._bus.receive(0)) is not None:
+            self._note(message)
+        while not self._grants and not self._closing:
+            self._slots.watch(self._seat, phase.IDLE)
+            self._note(self._bus.receive())
+        return None if self._closing else self._grants.popleft()
+
+
+def run_decode(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
+    Decoder(worker, seat, plan, slots).run()

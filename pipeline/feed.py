@@ -1,0 +1,179 @@
+"""The supply side of a run: which source is decoded by whom, which slots they hold, what a decoder's death costs."""
+
+from collections import deque
+from collections.abc import Callable
+
+from pipeline import slots as phase
+from pipeline.build import Plan
+from pipeline.clip import ClipInfo
+from pipeline.ledger import Ledger
+from pipeline.messages import (
+    CloseSource,
+    Decoded,
+    Ended,
+    GapFound,
+    Grant,
+    Open,
+    Opened,
+    SourceFailed,
+    ToWorker,
+)
+from pipeline.processes import Processes, Worker
+from pipeline.slots import Slots
+
+GRANTS_AHEAD = 2
+"""Slots a decoder holds beyond the clip it is decoding."""
+LOST_CLIPS_LIMIT = 5
+"""After so many clips in a row that no decoder survived, the source is given up."""
+
+
+class Feed:
+    """Opens sources in order on the decode workers and grants them slots while the rest keeps up."""
+
+    def __init__(
+        self,
+        sources: list[str],
+        starts: dict[int, int],
+        complete: set[int],
+        plan: Plan,
+        ledger: Ledger,
+        slots: Slots,
+        processes: Processes,
+        send: Callable[[Worker, ToWorker], None],
+    ) -> None:
+        self.sources = sources
+        self.closing = False
+        self._plan = plan
+        self._ledger = ledger
+        self._slots = slots
+        self._processes = processes
+        self._send = send
+        self._free: deque[int] = deque(range(slots.count))
+        self._todo: deque[int] = deque()
+        self._deaths: dict[int, tuple[int, int]] = {}
+        self._lost_in_a_row: dict[int, int] = {}
+        for index, source in enumerate(sources):
+            ledger.add_source(index, source, starts.get(index, 0))
+            if index in complete:
+                ledger.ended(index)
+            else:
+                self._todo.append(index)
+
+    def start(self) -> None:
+        for number in range(min(self._plan.decode_workers, len(self._todo))):
+            self._processes.spawn("decode", f"decode-{number + 1}")
+
+    @property
+    def finished(self) -> bool:
+        return not self._todo and all(source.ended for source in self._ledger.sources.values())
+
+    # -- slots ----------------------------------------------------------------------------------------------------
+
+    def release(self, slot: int) -> None:
+        """Nobody needs the slot: its next grant is a new generation."""
+        if slot >= 0:
+            self._slots.retire(slot)
+            self._free.append(slot)
+
+    def dispatch(self, hold_back: bool) -> None:
+        """Open waiting sources and grant free slots; `hold_back` while results cannot leave."""
+        decoders = [worker for worker in self._processes.workers.values() if worker.role == "decode" and worker.ready]
+        for worker in decoders:
+            if worker.source < 0 and self._todo and not self.closing:
+                worker.source = self._todo.popleft()
+                start = self._ledger.sources[worker.source].received
+                self._send(worker, Open(self.sources[worker.source], worker.source, start))
+        if hold_back or not self._free:
+            return
+        full = self._ledger.waiting() > self._plan.config.queue.results_waiting
+        head = self._ledger.head_source()
+        for worker in sorted(decoders, key=lambda worker: worker.source):
+            if worker.source < 0 or (full and worker.source != head):
+                continue
+            while self._free and len(worker.grants) < GRANTS_AHEAD:
+                slot = self._free.popleft()
+                worker.grants[slot] = self._slots.generation(slot)
+                self._send(worker, Grant(slot, worker.grants[slot]))
+
+    # -- what decoders say ----------------------------------------------------------------------------------------
+
+    def handle(self, worker: Worker, message: Opened | Decoded | GapFound | Ended | SourceFailed) -> str | None:
+        """Enter it in the ledger; returns a notice worth telling."""
+        match message:
+            case Opened(info):
+                self._ledger.opened(info)
+                notes = "; ".join(info.notes)
+                return f"{info.source}: {notes}" if notes else None
+            case Decoded():
+                self._decoded(worker, message)
+            case GapFound(gap):
+                self._ledger.gap(gap)
+                return f"{gap.source}: no media from {gap.start_ns / 1e9:.1f} to {gap.end_ns / 1e9:.1f} s"
+            case Ended(source_index, _):
+                self._ledger.ended(source_index)
+                worker.source = -1
+            case SourceFailed(source_index, _, error):
+                self._ledger.ended(source_index, error)
+                worker.source = -1
+                return error
+        return None
+
+    def _decoded(self, worker: Worker, message: Decoded) -> None:
+        if worker.grants.get(message.slot) != message.generation:
+            return
+        del worker.grants[message.slot]
+        self._lost_in_a_row.pop(message.info.source_index, None)
+        if not self._ledger.decoded(
+            message.info, message.slot, message.generation, message.shapes, message.absent
+        ):
+            self.release(message.slot)
+
+    def died(self, worker: Worker, cause: str) -> str | None:
+        """Take back its slots; let another decoder go on behind the last clip that came. A clip (or the opening)
+        that costs three decoders is given up."""
+        for slot in worker.grants:
+            self.release(slot)
+        worker.grants.clear()
+        if worker.source < 0:
+            return None
+        source = self._ledger.sources[worker.source]
+        watch = self._slots.watched(worker.seat)
+        if not source.ended:
+            self._todo.appendleft(worker.source)
+        if source.ended or watch.phase not in (phase.DECODING, phase.OPENING):
+            return None
+        index, deaths = self._deaths.get(source.index, (source.received, 0))
+        deaths = deaths + 1 if index == source.received else 1
+        self._deaths[source.index] = (source.received, deaths)
+        if deaths < self._plan.config.queue.tries:
+            return None
+        lost = self._lost_in_a_row.get(source.index, 0) + 1
+        self._lost_in_a_row[source.index] = lost
+        text = f"decode: {cause}; given up after {deaths} tries"
+        if source.info is None or lost > LOST_CLIPS_LIMIT:
+            self._todo.remove(source.index)
+            self._ledger.ended(source.index, f"{source.name}: {text}")
+        else:
+            self._ledger.undecodable(self._next_clip(source.index), text)
+        return f"{source.name}: clip {source.received}: {text}"
+
+    def _next_clip(self, index: int) -> ClipInfo:
+        """Where the next clip of a source lies by the tiling; its media were never seen."""
+        source, clips = self._ledger.sources[index], self._plan.config.clips
+        info = source.info
+        start_ns = round(clips.start_s * 1e9) + source.received * clips.stride_ns
+        width, height = (info.width, info.height) if info else (0, 0)
+        return ClipInfo(
+            source.name, index, source.received, start_ns, start_ns + clips.clip_ns, width=width, height=height
+        )
+
+    # -- stopping -------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Read no further: open sources end where they are, the others are not begun."""
+        self.closing = True
+        while self._todo:
+            self._ledger.ended(self._todo.popleft())
+        for worker in self._processes.workers.values():
+            if worker.role == "decode" and worker.source >= 0:
+                self._send(worker, CloseSource())

@@ -1,0 +1,413 @@
+"""Who has which clip, what is settled, what came of it. Pure bookkeeping: no sockets, no processes, no clock.
+
+Every clip that enters gets exactly one outcome, and at any moment
+`clips in = results + errors + drops + in flight`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pipeline.build import GroupPlan
+from pipeline.clip import ClipInfo, Gap, SourceInfo
+from pipeline.messages import DoneClip, Finished, Shapes, SourceDone, SourceStarted, Values
+
+WAITING, READY, LEASED, DONE = range(4)
+SAME_FAULT_LIMIT = 3
+"""When this many first clips fail the same way and none succeeded, the model or config is at fault."""
+
+Key = tuple[int, int]
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One clip in the ledger."""
+
+    info: ClipInfo
+    slot: int
+    generation: int
+    shapes: Shapes
+    values: Values
+    absent: dict[str, str]
+    missing: list[int]
+    """Per group: how many groups must still settle the clip before it."""
+    status: list[int]
+    undone: int
+    slot_readers: int
+    """Groups that still read or write arrays in the slot; at 0 the slot is free."""
+    failed: dict[str, str] = field(default_factory=dict)
+    tries: int = 1
+    suspect: bool = False
+    """It was in a process that died: from now on it is leased alone."""
+    outcome: Literal["", "result", "error", "drop"] = ""
+    error: str | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.info.source_index, self.info.index
+
+
+@dataclass(slots=True)
+class Source:
+    """One source in the ledger: its clips by index, how far they were decoded and given out."""
+
+    index: int
+    name: str
+    info: SourceInfo | None = None
+    entries: dict[int, Entry] = field(default_factory=dict)
+    gaps: dict[int, Gap] = field(default_factory=dict)
+    """By the index of the clip they precede."""
+    received: int = 0
+    """Clips [0, received) have come from decode, or were given up."""
+    given: int = 0
+    """Clips [0, given) went to the sinks."""
+    started: bool = False
+    ended: bool = False
+    failure: str | None = None
+    cursor: dict[int, int] = field(default_factory=dict)
+    """Per ordered group: the next clip its fold takes."""
+    state: dict[int, bytes] = field(default_factory=dict)
+    first_index: int = 0
+
+
+@dataclass
+class Counts:
+    clips_in: int = 0
+    results: int = 0
+    errors: int = 0
+    drops: int = 0
+    gaps: int = 0
+    sources_failed: int = 0
+    deaths: int = 0
+
+    @property
+    def in_flight(self) -> int:
+        return self.clips_in - self.results - self.errors - self.drops
+
+
+class Ledger:
+    """`release(slot)` is called when nobody needs a slot any more."""
+
+    def __init__(
+        self,
+        groups: tuple[GroupPlan, ...],
+        slot_arrays: frozenset[str],
+        release: Callable[[int], None],
+        tries: int = 3,
+    ) -> None:
+        self.groups = groups
+        self.counts = Counts()
+        self.sources: dict[int, Source] = {}
+        self.ready: list[deque[Entry]] = [deque() for _ in groups]
+        self.leases: dict[int, dict[tuple[Key, int], Entry]] = {}
+        self.fault: str | None = None
+        """Set when the first clips all failed of one cause."""
+        self._release = release
+        self._tries = tries
+        self._ordered = [group.index for group in groups if group.ordered]
+        self._after = [[later.index for later in groups if group.index in later.after] for group in groups]
+        self._missing = [len(group.after) for group in groups]
+        self._uses_slot = [bool(slot_arrays & {*group.needs, *group.gives}) for group in groups]
+        self._slot_readers = sum(self._uses_slot)
+        self._wants_labels = any("labels" in group.gives for group in groups)
+        self._same_fault: tuple[str, int] = ("", 0)
+        self._emit_source = 0
+        self._decided = 0
+
+    # -- sources and decode ---------------------------------------------------------------------------------------
+
+    def add_source(self, index: int, name: str, first_index: int = 0) -> None:
+        """`first_index`: clips before it were done in an earlier run."""
+        source = Source(index, name, received=first_index, given=first_index, first_index=first_index)
+        source.cursor = dict.fromkeys(self._ordered, first_index)
+        source.state = dict.fromkeys(self._ordered, b"")
+        self.sources[index] = source
+
+    def opened(self, info: SourceInfo) -> None:
+        self.sources[info.source_index].info = info
+
+    def decoded(self, info: ClipInfo, slot: int, generation: int, shapes: Shapes, absent: dict[str, str]) -> bool:
+        """Take a clip in. False when it is not the next one of its source (a restarted decoder repeats nothing)."""
+        source = self.sources[info.source_index]
+        if info.index != source.received or source.ended:
+            return False
+        entry = Entry(
+            info,
+            slot,
+            generation,
+            shapes,
+            {},
+            absent,
+            missing=self._missing.copy(),
+            status=[WAITING] * len(self.groups),
+            undone=len(self.groups),
+            slot_readers=self._slot_readers,
+        )
+        source.received += 1
+        source.entries[info.index] = entry
+        self.counts.clips_in += 1
+        if not entry.slot_readers:
+            self._release(slot)
+        for group, missing in enumerate(entry.missing):
+            if not missing:
+                self._make_ready(source, entry, group)
+        if not self.groups:
+            self._finish(source, entry)
+        return True
+
+    def gap(self, gap: Gap) -> None:
+        source = self.sources[gap.source_index]
+        if gap.next_index >= source.given and gap.next_index not in source.gaps and not source.ended:
+            source.gaps[gap.next_index] = gap
+            self.counts.gaps += 1
+
+    def undecodable(self, info: ClipInfo, error: str) -> None:
+        """Account for a clip that decode could not give, so that the source can go on behind it."""
+        source = self.sources[info.source_index]
+        entry = Entry(info, -1, 0, {}, {}, {}, [], [DONE] * len(self.groups), 0, 0)
+        source.received = info.index + 1
+        source.entries[info.index] = entry
+        self.counts.clips_in += 1
+        self._fail(source, entry, error)
+
+    def ended(self, index: int, failure: str | None = None) -> None:
+        """No more clips will come of this source; with `failure`, because it could not be read."""
+        source = self.sources[index]
+        if not source.ended:
+            source.ended = True
+            source.failure = failure
+            if failure is not None:
+                self.counts.sources_failed += 1
+
+    # -- leases ---------------------------------------------------------------------------------------------------
+
+    def lease(self, group: int, worker: int, room: int) -> list[Entry]:
+        """Up to `room` clips that are ready for this group, now held by this worker."""
+        queue, held = self.ready[group], self.leases.setdefault(worker, {})
+        leased: list[Entry] = []
+        if any(entry.suspect for entry in held.values()):
+            return leased
+        while queue and len(leased) < room:
+            entry = queue[0]
+            if entry.status[group] != READY:
+                queue.popleft()
+                continue
+            if entry.suspect and (held or leased):
+                break
+            queue.popleft()
+            self._hold(entry, group, held, leased)
+            if entry.suspect:
+                break
+            if self.groups[group].ordered:
+                self._lease_run(entry, group, held, leased, room)
+        return leased
+
+    def _lease_run(
+        self, entry: Entry, group: int, held: dict[tuple[Key, int], Entry], leased: list[Entry], room: int
+    ) -> None:
+        """Behind the head of an ordered source, the clips that follow it and are waiting only for it."""
+        source = self.sources[entry.info.source_index]
+        index = entry.info.index + 1
+        while len(leased) < room:
+            follower = source.entries.get(index)
+            if follower is None or follower.outcome or follower.missing[group] or follower.suspect:
+                return
+            self._hold(follower, group, held, leased)
+            index += 1
+
+    def _hold(self, entry: Entry, group: int, held: dict[tuple[Key, int], Entry], leased: list[Entry]) -> None:
+        entry.status[group] = LEASED
+        held[entry.key, group] = entry
+        leased.append(entry)
+
+    def state_for(self, entry: Entry, group: int) -> bytes:
+        return self.sources[entry.info.source_index].state.get(group, b"")
+
+    def done(self, worker: int, group: int, done: DoneClip) -> bool:
+        """A group settled its arrays for a clip. False when the worker holds no such lease (it is a late answer)."""
+        key = (done.source_index, done.index)
+        entry = self.leases.get(worker, {}).pop((key, group), None)
+        if entry is None:
+            return False
+        source = self.sources[done.source_index]
+        entry.shapes.update(done.shapes)
+        entry.values.update(done.values)
+        entry.absent.update(done.absent)
+        entry.failed.update(done.failed)
+        entry.suspect = False
+        if done.state is not None:
+            source.state[group] = done.state
+        self._settle(source, entry, group)
+        return True
+
+    def died(self, worker: int, cause: str) -> list[Entry]:
+        """A worker's process has exited: give its clips back. Returns those given up.
+
+        A death counts as a try only for a clip that was alone in that process.
+        """
+        held = self.leases.pop(worker, {})
+        self.counts.deaths += 1
+        alone = len(held) == 1
+        given_up = []
+        for (_, group), entry in sorted(held.items(), key=lambda item: item[0], reverse=True):
+            source = self.sources[entry.info.source_index]
+            entry.suspect = True
+            entry.status[group] = WAITING
+            if alone:
+                entry.tries += 1
+            if entry.tries > self._tries:
+                entry.tries = self._tries
+                self._fail(source, entry, f"{self.groups[group].name}: {cause}; given up after {self._tries} tries")
+                self._blame(cause)
+                given_up.append(entry)
+            elif group in source.cursor:
+                self._advance(source, group)
+            else:
+                entry.status[group] = READY
+                self.ready[group].appendleft(entry)
+        return given_up
+
+    def drop_ready(self, reason: str) -> None:
+        """Give up what is not in work (a stop that cannot wait)."""
+        for source in self.sources.values():
+            for entry in source.entries.values():
+                if not entry.outcome:
+                    self.counts.drops += 1
+                    self._decided += 1
+                    entry.outcome, entry.error = "drop", reason
+
+    # -- settling -------------------------------------------------------------------------------------------------
+
+    def _settle(self, source: Source, entry: Entry, group: int) -> None:
+        entry.status[group] = DONE
+        entry.undone -= 1
+        if entry.outcome:
+            return
+        if self._uses_slot[group]:
+            entry.slot_readers -= 1
+            if not entry.slot_readers:
+                self._free_slot(entry)
+        for later in self._after[group]:
+            entry.missing[later] -= 1
+            if not entry.missing[later]:
+                self._make_ready(source, entry, later)
+        if not entry.undone:
+            self._finish(source, entry)
+        if group in source.cursor:
+            self._advance(source, group)
+
+    def _make_ready(self, source: Source, entry: Entry, group: int) -> None:
+        if group in source.cursor:
+            self._advance(source, group)
+        else:
+            entry.status[group] = READY
+            self.ready[group].append(entry)
+
+    def _advance(self, source: Source, group: int) -> None:
+        """Move an ordered group's cursor past what is decided, and make the clip it stops at ready."""
+        while True:
+            entry = source.entries.get(source.cursor[group])
+            if entry is None:
+                return
+            if not entry.outcome and entry.status[group] != DONE:
+                if entry.status[group] == WAITING and not entry.missing[group]:
+                    entry.status[group] = READY
+                    self.ready[group].append(entry)
+                return
+            source.cursor[group] += 1
+
+    def _finish(self, source: Source, entry: Entry) -> None:
+        if self._wants_labels and "labels" not in entry.values:
+            self._fail(source, entry, _why_nothing(entry))
+            if entry.failed:
+                self._blame(next(iter(entry.failed.values())))
+            return
+        entry.outcome = "result"
+        self._decided += 1
+        self.counts.results += 1
+        self._same_fault = ("", -1)
+
+    def _fail(self, source: Source, entry: Entry, error: str) -> None:
+        entry.outcome, entry.error = "error", error
+        self.counts.errors += 1
+        self._decided += 1
+        if entry.slot_readers:
+            self._free_slot(entry)
+        for group in self._ordered:
+            self._advance(source, group)
+
+    def _free_slot(self, entry: Entry) -> None:
+        entry.slot_readers = 0
+        entry.shapes = {}
+        self._release(entry.slot)
+
+    def _blame(self, cause: str) -> None:
+        text, count = self._same_fault
+        if count < 0:
+            return
+        self._same_fault = (cause, count + 1 if cause == text else 1)
+        if self._same_fault[1] >= SAME_FAULT_LIMIT:
+            self.fault = cause
+
+    # -- giving out -----------------------------------------------------------------------------------------------
+
+    def waiting(self) -> int:
+        """Decided clips whose turn has not come."""
+        return self._decided
+
+    def head_source(self) -> int:
+        """The source whose clips are given out now."""
+        return self._emit_source
+
+    def emit(self) -> Iterator[Finished | SourceStarted | SourceDone]:
+        """What can go to the sinks now: sources in the order given, clips in index order."""
+        while (source := self.sources.get(self._emit_source)) is not None:
+            yield from self._emit_clips(source)
+            if not source.ended or source.entries or source.gaps:
+                return
+            if source.failure is not None:
+                info = ClipInfo(source.name, source.index, -1, 0, 0)
+                yield Finished(info, error=source.failure)
+            yield SourceDone(source.index, source.given - source.first_index)
+            self._emit_source += 1
+
+    def _emit_clips(self, source: Source) -> Iterator[Finished | SourceStarted]:
+        if source.info is not None and not source.started:
+            source.started = True
+            yield SourceStarted(source.info)
+        while True:
+            gap = source.gaps.pop(source.given, None)
+            if gap is not None:
+                info = ClipInfo(source.name, source.index, -1, gap.start_ns, gap.end_ns, gap.epoch)
+                yield Finished(info, gap=True)
+            entry = source.entries.get(source.given)
+            if entry is None or not entry.outcome:
+                if source.ended and source.given >= source.received:
+                    source.gaps.clear()
+                return
+            del source.entries[source.given]
+            source.given += 1
+            self._decided -= 1
+            yield _finished(entry)
+
+
+def _finished(entry: Entry) -> Finished:
+    return Finished(
+        entry.info,
+        labels=entry.values.get("labels"),
+        tracks=entry.values.get("tracks"),
+        absent=entry.absent,
+        failed=entry.failed,
+        tries=entry.tries,
+        error=entry.error if entry.outcome == "error" else None,
+        dropped=entry.error if entry.outcome == "drop" else None,
+    )
+
+
+def _why_nothing(entry: Entry) -> str:
+    """Every modality was lost: say how."""
+    if entry.failed:
+        return "; ".join(f"{stage}: {text}" for stage, text in entry.failed.items())
+    reasons = ", ".join(f"{name} {reason}" for name, reason in sorted(entry.absent.items())) or "nothing was settled"
+    return f"no modality is left to label this clip ({reasons})"

@@ -1,0 +1,98 @@
+"""Run a config over sources: plan, private directory, supervisor, signals, account."""
+
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pipeline.build import Plan, make_plan
+from pipeline.config import Config
+from pipeline.errors import PerceptError
+from pipeline.sinks.jsonl import read_done
+from pipeline.status import Account, Notice, OutputSpec, Status
+from pipeline.supervisor import Supervisor
+from pipeline.zygote import PLAN_FILE
+
+
+def run(
+    config: Config,
+    sources: Sequence[str],
+    outputs: Sequence[OutputSpec],
+    *,
+    on_status: Callable[[Status], None] = lambda status: None,
+    on_notice: Callable[[Notice], None] = lambda notice: None,
+) -> Account:
+    """Label every clip of every source, in the order given, into the outputs.
+
+    Raises:
+        ConfigError, ModelError: found before anything was started.
+    """
+    plan = make_plan(config, len(sources))
+    starts, complete = _resume(list(sources), outputs)
+    with private_directory() as directory:
+        plan = place(plan, directory, outputs)
+        supervisor = Supervisor(plan, list(sources), starts, complete, on_status=on_status, on_notice=on_notice)
+        with _signals(supervisor):
+            return supervisor.run()
+
+
+def prepare(config: Config, on_notice: Callable[[Notice], None] = lambda notice: None) -> Account:
+    """Build engines and fill caches ahead of time: a run over no sources."""
+    return run(config, [], [], on_notice=on_notice)
+
+
+def place(plan: Plan, directory: str, outputs: Sequence[OutputSpec] = ()) -> Plan:
+    """The plan bound to a run's private directory, where every worker finds it."""
+    settings = msgspec.structs.replace(plan.settings, directory=directory)
+    plan = msgspec.structs.replace(plan, settings=settings, outputs=tuple(outputs))
+    Path(directory, PLAN_FILE).write_bytes(msgspec.msgpack.encode(plan))
+    return plan
+
+
+@contextlib.contextmanager
+def private_directory() -> Iterator[str]:
+    """A new directory with mode 0700; its path is short enough for a socket's address."""
+    base = tempfile.gettempdir()
+    if len(base) > 60:
+        base = "/tmp"
+    with tempfile.TemporaryDirectory(prefix="percept-", dir=base, ignore_cleanup_errors=True) as directory:
+        os.chmod(directory, 0o700)
+        yield directory
+
+
+def _resume(sources: list[str], outputs: Sequence[OutputSpec]) -> tuple[dict[int, int], set[int]]:
+    """What an earlier run left: the next clip per source, and the sources that are complete."""
+    starts: dict[int, int] = {}
+    complete: set[int] = set()
+    for output in outputs:
+        if output.kind == "jsonl" and output.resume:
+            done = read_done(output.path)
+            for index, source in enumerate(sources):
+                if source in done:
+                    starts[index] = done[source].next_clip
+                    if done[source].complete:
+                        complete.add(index)
+    return starts, complete
+
+
+@contextlib.contextmanager
+def _signals(supervisor: Supervisor) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a run in order; only the main thread can ask for them."""
+    before = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, lambda *_: supervisor.interrupt())
+    except ValueError:
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["PerceptError", "place", "prepare", "private_directory", "run"]

@@ -1,0 +1,425 @@
+"""The one process that knows: clip ledger, slots, queues, counters. It never blocks on a worker, a sink or a disk."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import zmq
+
+from pipeline.build import Plan
+from pipeline.bus import address
+from pipeline.errors import PerceptError
+from pipeline.feed import Feed
+from pipeline.ledger import Entry, Ledger
+from pipeline.messages import (
+    PROTOCOL_VERSION,
+    Broken,
+    Decoded,
+    Done,
+    Ended,
+    Finished,
+    FromWorker,
+    GapFound,
+    Hello,
+    Note,
+    Opened,
+    Prepared,
+    Records,
+    SinkClosed,
+    SourceDone,
+    SourceFailed,
+    SourceStarted,
+    Stop,
+    ToWorker,
+    Work,
+    WorkClip,
+    Written,
+    decode_from_worker,
+    encode,
+)
+from pipeline.processes import Processes, Worker
+from pipeline.slots import Slots
+from pipeline.status import Account, Notice, Position, Status, SummaryRecord
+
+POLL_MS = 100
+TIMER_S = 0.2
+RECORDS_UNDER_WAY = 512
+"""Records a sink may hold unwritten; the rest waits here."""
+EARLY_DEATHS_LIMIT = 3
+CLOSING_S = 600.0
+"""A sink that re-encodes video may take long to close; it is told about, and waited for this long."""
+
+
+@dataclass
+class _Fatal:
+    kind: str
+    text: str
+
+
+@dataclass
+class Supervisor:
+    """Runs a plan over sources; `run` returns the account. `interrupt()` may be called from a signal handler."""
+
+    plan: Plan
+    sources: list[str]
+    starts: dict[int, int] = field(default_factory=dict)
+    complete: set[int] = field(default_factory=set)
+    on_status: Callable[[Status], None] = lambda status: None
+    on_notice: Callable[[Notice], None] = lambda notice: None
+
+    def __post_init__(self) -> None:
+        self._interrupts = 0
+        self._fatal: _Fatal | None = None
+        self._facts: dict[str, str] = {}
+        self._prepared = False
+        self._early_deaths: dict[str, int] = {}
+        self._outbox: deque[Finished | SourceStarted | SourceDone] = deque()
+        self._unwritten = 0
+        self._sink: Worker | None = None
+        self._sink_closed = False
+        self._stopping_since_s = 0.0
+        self._drain_since_s = 0.0
+        self._summaries: tuple[SummaryRecord, ...] = ()
+        self._position = Position(source_count=len(self.sources))
+        self._media_ns = 0
+        self._began_s = time.monotonic()
+        self._status_s = 0.0
+        self._messages: list[str] = []
+        self._needs = [frozenset(group.needs) for group in self.plan.groups]
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Account:
+        self._context = zmq.Context(io_threads=1)
+        self._router = self._context.socket(zmq.ROUTER)
+        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._router.setsockopt(zmq.SNDHWM, 0)
+        self._router.setsockopt(zmq.RCVHWM, 0)
+        self._router.setsockopt(zmq.LINGER, 0)
+        self._router.bind(address(self.plan.settings.directory))
+        self.slots = Slots.create(self.plan.layout, self.plan.slots)
+        self.processes = Processes(self.plan, self.slots)
+        try:
+            self._start()
+            while not self._finished():
+                self._step()
+        finally:
+            self.processes.close()
+            self._router.close()
+            self._context.term()
+            os.close(self.slots.fd)
+        return self._account()
+
+    def _start(self) -> None:
+        config = self.plan.config
+        self.ledger = Ledger(self.plan.groups, self.plan.slot_arrays, lambda slot: self.feed.release(slot), config.queue.tries)
+        self.feed = Feed(
+            self.sources, self.starts, self.complete, self.plan, self.ledger, self.slots, self.processes, self._send
+        )
+        self._sink = self.processes.spawn("sink", "output")
+        self.processes.spawn("prepare", "prepare")
+        self.feed.start()
+        self._poller = zmq.Poller()
+        self._polled: list[int] = []
+        self._timer_s = 0.0
+
+    def _start_groups(self) -> None:
+        for group in self.plan.groups:
+            for number in range(group.workers):
+                suffix = f"-{number + 1}" if group.workers > 1 else ""
+                self.processes.spawn("group", group.name + suffix, group.index)
+
+    def interrupt(self) -> None:
+        """The first time: close the sources and finish what is in flight. The second time: stop at once."""
+        self._interrupts += 1
+
+    def _step(self) -> None:
+        self._watch_fds()
+        self._poller.poll(POLL_MS)
+        self._receive()
+        now_s = time.monotonic()
+        self._bury(self.processes.died())
+        if now_s - self._timer_s > TIMER_S:
+            self._timer_s = now_s
+            self._timers(now_s)
+        if self._prepared or not self.plan.groups:
+            self._lease()
+        self.feed.dispatch(hold_back=len(self._outbox) > self.plan.config.queue.results_waiting)
+        self._emit()
+
+    def _watch_fds(self) -> None:
+        fds = self.processes.fds()
+        if fds != self._polled:
+            self._poller = zmq.Poller()
+            for item in (self._router, *fds):
+                self._poller.register(item, zmq.POLLIN)
+            self._polled = fds
+
+    def _timers(self, now_s: float) -> None:
+        for worker, text in self.processes.check_deadlines():
+            self._tell(f"{worker.name} (pid {worker.pid}) {text}; it is killed and replaced", "warning")
+        if self._interrupts and not self._drain_since_s:
+            self._drain_since_s = now_s
+            self._tell("interrupted: finishing what is in flight; press Ctrl-C again to stop at once", "warning")
+            self.feed.close()
+        if self.ledger.fault and not self._fatal:
+            self._fatal = _Fatal("ModelError", f"the first clips all failed the same way: {self.ledger.fault}")
+        if now_s - self._status_s > 0.5:
+            self._status_s = now_s
+            self.on_status(self._status())
+
+    # -- messages -------------------------------------------------------------------------------------------------
+
+    def _receive(self, most: int = 1_000) -> None:
+        for _ in range(most):
+            try:
+                identity, data = self._router.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            worker = self.processes.workers.get(int.from_bytes(identity, "big"))
+            if worker is not None:
+                self._handle(worker, decode_from_worker(data))
+
+    def _handle(self, worker: Worker, message: FromWorker) -> None:
+        match message:
+            case Done(clips):
+                worker.credit += len(clips)
+                for done in clips:
+                    self.ledger.done(worker.id, worker.group, done)
+            case Decoded() | Opened() | GapFound() | Ended() | SourceFailed():
+                notice = self.feed.handle(worker, message)
+                if notice:
+                    self._tell(notice, "error" if isinstance(message, SourceFailed) else "info")
+            case Written(count):
+                self._unwritten -= count
+            case Hello():
+                self._hello(worker, message)
+            case Prepared(text, finished, _):
+                if text:
+                    self._tell(text)
+                if finished:
+                    self._prepared = True
+                    worker.stopping = True
+                    self._start_groups()
+            case Broken(kind, error):
+                worker.stopping = True
+                self._fatal = self._fatal or _Fatal(kind, error)
+            case Note(text):
+                self._messages.append(text)
+            case SinkClosed(summaries):
+                worker.stopping = True
+                self._sink_closed = True
+                self._summaries = summaries
+
+    def _hello(self, worker: Worker, hello: Hello) -> None:
+        if hello.version != PROTOCOL_VERSION:
+            raise PerceptError(f"{worker.name} speaks protocol {hello.version}; expected {PROTOCOL_VERSION}")
+        worker.ready, worker.credit = True, hello.credit
+        self._early_deaths.pop(worker.name, None)
+        self._facts |= hello.facts
+
+    def _send(self, worker: Worker, message: ToWorker) -> None:
+        """A worker that died a moment ago cannot be reached; its death gives back what it held."""
+        try:
+            self._router.send_multipart([worker.id.to_bytes(4, "big"), encode(message)], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+
+    # -- leases ---------------------------------------------------------------------------------------------------
+
+    def _lease(self) -> None:
+        for group in self.plan.groups:
+            queue = self.ledger.ready[group.index]
+            if not queue:
+                continue
+            workers = [
+                worker
+                for worker in self.processes.workers.values()
+                if worker.group == group.index and worker.credit > 0 and worker.ready and not worker.kill_at_s
+            ]
+            workers.sort(key=lambda worker: -worker.credit)
+            for worker in workers:
+                fair = -(-len(queue) // len(workers)) if not group.ordered else worker.credit
+                entries = self.ledger.lease(group.index, worker.id, min(worker.credit, max(1, fair)))
+                if entries:
+                    worker.credit -= len(entries)
+                    self._send(worker, Work([self._work(entry, group.index) for entry in entries]))
+
+    def _work(self, entry: Entry, group: int) -> WorkClip:
+        needs = self._needs[group]
+        return WorkClip(
+            entry.info,
+            entry.slot,
+            entry.generation,
+            {name: shape for name, shape in entry.shapes.items() if name in needs},
+            {name: data for name, data in entry.values.items() if name in needs},
+            entry.absent,
+            self.ledger.state_for(entry, group),
+        )
+
+    # -- deaths ---------------------------------------------------------------------------------------------------
+
+    def _bury(self, dead: list[tuple[Worker, str]]) -> None:
+        for worker, cause in dead:
+            if worker.stopping or self._sink_closed:
+                continue
+            self._tell(f"{worker.name} (pid {worker.pid}) {cause}", "warning", self.processes.log_tail(worker))
+            if worker.role == "sink":
+                self._fatal = self._fatal or _Fatal("OutputError", f"the output process {cause}; use --resume to go on")
+            elif worker.role == "prepare":
+                self._again_or_stop(worker, cause)
+            elif worker.role == "decode":
+                notice = self.feed.died(worker, cause)
+                if notice:
+                    self._tell(notice, "error")
+                self._again_or_stop(worker, cause)
+            else:
+                for entry in self.ledger.died(worker.id, cause):
+                    self._tell(f"{entry.info.source}: clip {entry.info.index}: {entry.error}", "error")
+                self._again_or_stop(worker, cause)
+
+    def _again_or_stop(self, worker: Worker, cause: str) -> None:
+        """Replace a worker, unless its kind never gets as far as being ready."""
+        deaths = 0 if worker.ready else self._early_deaths.get(worker.name, 0) + 1
+        self._early_deaths[worker.name] = deaths
+        if deaths >= EARLY_DEATHS_LIMIT:
+            tail = self.processes.log_tail(worker)
+            text = f"{worker.name}: {cause}, {deaths} times while loading" + (f"; it last said:\n{tail}" if tail else "")
+            self._fatal = self._fatal or _Fatal("ModelError", text)
+        else:
+            self.processes.spawn(worker.role, worker.name, worker.group)
+
+    # -- results --------------------------------------------------------------------------------------------------
+
+    def _emit(self) -> None:
+        for item in self.ledger.emit():
+            if isinstance(item, Finished):
+                self._note_position(item)
+            self._outbox.append(item)
+        if self._sink is None or not self._sink.ready:
+            return
+        records: list[Finished] = []
+        while self._outbox and self._unwritten < RECORDS_UNDER_WAY:
+            item = self._outbox.popleft()
+            if isinstance(item, Finished):
+                records.append(item)
+                self._unwritten += 1
+                continue
+            self._flush(records)
+            records = []
+            if isinstance(item, SourceStarted):
+                item = SourceStarted(item.info, self._facts)
+            self._send(self._sink, item)
+        self._flush(records)
+
+    def _flush(self, records: list[Finished]) -> None:
+        if records and self._sink is not None:
+            self._send(self._sink, Records(records))
+
+    def _note_position(self, done: Finished) -> None:
+        info = done.info
+        if info.index >= 0:
+            self._media_ns += info.end_ns - info.start_ns
+        source = self.ledger.sources[info.source_index].info
+        duration_ns = source.duration_ns if source else None
+        self._position = Position(
+            source=info.source,
+            source_number=info.source_index + 1,
+            source_count=len(self.sources),
+            clip=info.index,
+            position_s=info.end_ns / 1e9,
+            duration_s=None if duration_ns is None else duration_ns / 1e9,
+        )
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _finished(self) -> bool:
+        now_s = time.monotonic()
+        if self._interrupts > 1 or self._sink_closed:
+            return True
+        if self._fatal and self._sink is not None and self._fatal.kind != "OutputError":
+            if not self._stopping_since_s:
+                self._stop_sink(complete=False, now_s=now_s)
+            return now_s - self._stopping_since_s > 10
+        if self._fatal:
+            return True
+        drained = self.feed.finished and not self.ledger.counts.in_flight and not self.ledger.waiting()
+        if self._drain_since_s and now_s - self._drain_since_s > self.plan.config.deadlines.drain_s:
+            drained = True
+        if drained and not self._outbox and not self._unwritten and not self._stopping_since_s:
+            self._stop_sink(complete=not self._interrupts, now_s=now_s)
+        return bool(self._stopping_since_s) and now_s - self._stopping_since_s > CLOSING_S
+
+    def _stop_sink(self, complete: bool, now_s: float) -> None:
+        self._stopping_since_s = now_s
+        if self._sink is not None:
+            self._send(self._sink, Stop(complete))
+
+    def _status(self) -> Status:
+        counts, elapsed_s = self.ledger.counts, max(time.monotonic() - self._began_s, 1e-9)
+        out = counts.results + counts.errors + counts.drops
+        phase = "drain" if self._drain_since_s else ("run" if self._prepared else "prepare")
+        return Status(
+            position=self._position,
+            elapsed_s=elapsed_s,
+            clips_in=counts.clips_in,
+            results=counts.results,
+            errors=counts.errors,
+            drops=counts.drops,
+            in_flight=counts.in_flight,
+            clips_per_s=out / elapsed_s,
+            x_real_time=self._media_ns / 1e9 / elapsed_s,
+            slowest_group=self._slowest(),
+            phase=phase,
+        )
+
+    def _slowest(self) -> str:
+        """The stage of the way before which the clips pile up; a starved stage is not slow."""
+        depth = {
+            group.name: len(self.ledger.ready[group.index])
+            + sum(1 for held in self.ledger.leases.values() for _, index in held if index == group.index)
+            for group in self.plan.groups
+        }
+        depth["decode"] = 1
+        return max(depth, key=lambda name: depth[name])
+
+    def _account(self) -> Account:
+        counts = self.ledger.counts
+        failed = counts.errors + counts.drops + counts.sources_failed
+        interrupted = self._interrupts > 0
+        code = 130 if interrupted else 0
+        if not code and failed:
+            code = 1 if counts.results or len(self.sources) > counts.sources_failed else 3
+        if self._fatal:
+            code = _exit_code(self._fatal.kind)
+            self._messages.append(self._fatal.text)
+        return Account(
+            clips_in=counts.clips_in,
+            results=counts.results,
+            errors=counts.errors,
+            drops=counts.drops,
+            in_flight=counts.in_flight,
+            gaps=counts.gaps,
+            sources=len(self.sources),
+            sources_failed=counts.sources_failed,
+            clips_before=sum(self.starts.values()),
+            elapsed_s=time.monotonic() - self._began_s,
+            media_s=self._media_ns / 1e9,
+            interrupted=interrupted,
+            exit_code=code,
+            messages=tuple(self._messages),
+            summaries=self._summaries,
+        )
+
+    def _tell(self, text: str, level: str = "info", detail: str = "") -> None:
+        fields: dict[str, str | int | float] = {"detail": detail} if detail else {}
+        self.on_notice(Notice(text=text, level=level, fields=fields))  # type: ignore[arg-type]
+
+
+def _exit_code(kind: str) -> int:
+    import pipeline.errors
+
+    return int(getattr(pipeline.errors, kind, PerceptError).exit_code)

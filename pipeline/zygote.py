@@ -1,0 +1,179 @@
+"""A fork server: imports what workers need once, then forks a ready worker in milliseconds.
+
+    python -P -m pipeline.zygote DIRECTORY CONTROL_FD SLOTS_FD MODULE...
+
+It runs no thread and no network, so that forking is safe. When its supervisor goes away, however it goes, the control
+socket closes: it then ends, its children end with it (PDEATHSIG), and the run's private directory is removed.
+"""
+
+import ctypes
+import faulthandler
+import gc
+import importlib
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.build import Plan
+
+PR_SET_PDEATHSIG = 1
+PLAN_FILE = "plan"
+
+
+class Spawn(msgspec.Struct, frozen=True, tag=True):
+    """Fork a worker: `role` "group", "decode", "prepare" or "sink"; `group` is the group's index."""
+
+    worker: int
+    seat: int
+    role: str
+    group: int = -1
+
+
+class Spawned(msgspec.Struct, frozen=True, tag=True):
+    """Comes with a pidfd."""
+
+    worker: int
+    pid: int
+
+
+class Exited(msgspec.Struct, frozen=True, tag=True):
+    """`status` is the exit code, or minus the signal's number."""
+
+    worker: int
+    status: int
+
+
+class Zygote:
+    """The server's loop: fork on request, report what exits."""
+
+    def __init__(self, directory: str, control: socket.socket, slots_fd: int) -> None:
+        self._directory = directory
+        self._control = control
+        self._slots_fd = slots_fd
+        self._plan: Plan | None = None
+        self._workers: dict[int, int] = {}
+
+    def run(self) -> None:
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        gc.freeze()
+        selector = selectors.DefaultSelector()
+        selector.register(self._control, selectors.EVENT_READ)
+        selector.register(wake_read, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select(timeout=1.0):
+                if key.fileobj is self._control:
+                    data = self._control.recv(65536)
+                    if not data:
+                        return
+                    self._spawn(msgspec.msgpack.decode(data, type=Spawn), wake_read, wake_write)
+                else:
+                    os.read(wake_read, 4096)
+            self._reap()
+
+    def _spawn(self, order: Spawn, *wake_fds: int) -> None:
+        if self._plan is None:
+            self._plan = msgspec.msgpack.decode(Path(self._directory, PLAN_FILE).read_bytes(), type=Plan)
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            for fd in wake_fds:
+                os.close(fd)
+            self._control.close()
+            _child(order, parent, self._directory, self._slots_fd, self._plan)
+        self._workers[pid] = order.worker
+        pidfd = os.pidfd_open(pid)
+        socket.send_fds(self._control, [msgspec.msgpack.encode(Spawned(order.worker, pid))], [pidfd])
+        os.close(pidfd)
+
+    def _reap(self) -> None:
+        while self._workers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            worker = self._workers.pop(pid, -1)
+            self._control.send(msgspec.msgpack.encode(Exited(worker, os.waitstatus_to_exitcode(status))))
+
+
+def _child(order: Spawn, parent: int, directory: str, slots_fd: int, plan: Plan) -> None:
+    """Never returns. Output of native libraries goes to a log that is quoted when the worker dies."""
+    code = 1
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        log = os.open(f"{directory}/worker-{order.worker}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if order.role != "sink":
+            os.dup2(log, 1)
+        os.dup2(log, 2)
+        faulthandler.enable(file=2)
+        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+        _run(order, slots_fd, plan)
+        code = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(order: Spawn, slots_fd: int, plan: Plan) -> None:
+    from pipeline.slots import Slots
+
+    slots = Slots(slots_fd, plan.layout, plan.slots)
+    common: tuple[int, int, Plan, Slots] = (order.worker, order.seat, plan, slots)
+    if order.role == "group":
+        from pipeline.worker import run_group
+
+        run_group(order.worker, order.seat, plan.groups[order.group], plan, slots)
+    elif order.role == "decode":
+        from pipeline.decode_worker import run_decode
+
+        run_decode(*common)
+    elif order.role == "prepare":
+        from pipeline.worker import run_prepare
+
+        run_prepare(*common)
+    else:
+        from pipeline.sink_process import run_sink
+
+        run_sink(*common)
+
+
+def main(arguments: list[str]) -> None:
+    directory, control_fd, slots_fd, *modules = arguments
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=int(control_fd))
+    control.set_inheritable(False)
+    for module in modules:
+        _preload(module)
+    try:
+        Zygote(directory, control, int(slots_fd)).run()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _preload(module: str) -> Any:
+    """A module that cannot be imported here fails again, and is told, in the worker that needs it."""
+    try:
+        if module == "torchaudio":
+            module = "engines.torchaudio_import"
+        return importlib.import_module(module)
+    except Exception:
+        return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

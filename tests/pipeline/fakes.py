@@ -1,0 +1,140 @@
+"""A reader and stages that do next to nothing, and fail on demand: what the machinery's tests and benchmarks run.
+
+A source is named "fake:clips=20,die=3": twenty clips, and the stage `fake_model` kills its process at clip 3.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pipeline.arrays import RECORD, Spec
+from pipeline.clip import Absent, Clip, ClipInfo, DecodedClip, Gap, SourceInfo
+from pipeline.errors import SourceError
+from pipeline.stage import Fold, Outputs, Stage, StageOptions
+
+CLIP_NS = 2_000_000_000
+SIDE = 8
+
+
+class ReaderOptions(msgspec.Struct, frozen=True):
+    clip_ns: int = CLIP_NS
+
+
+def wish(source: str, name: str) -> list[int]:
+    """Clip indices after `name=` in a source's name: "fake:clips=20,die=3+5"."""
+    for part in source.partition(":")[2].split(","):
+        key, _, value = part.partition("=")
+        if key == name:
+            return [int(number) for number in value.split("+")]
+    return []
+
+
+class FakeReader:
+    def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
+        self.source, self.source_index = source, source_index
+
+    def open(self) -> SourceInfo:
+        if wish(self.source, "unopenable"):
+            raise SourceError(f"{self.source}: cannot be opened. Give a file that can.")
+        count = wish(self.source, "clips")[0]
+        return SourceInfo(self.source, self.source_index, 64, 48, duration_ns=count * CLIP_NS, has_video=True)
+
+    def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
+        for index in range(start_index, wish(self.source, "clips")[0]):
+            if index in wish(self.source, "decode_die"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if index in wish(self.source, "decode_hang"):
+                time.sleep(600)
+            if wish(self.source, "slow_decode_ms"):
+                time.sleep(wish(self.source, "slow_decode_ms")[0] / 1000)
+            epoch = sum(gap <= index for gap in wish(self.source, "gap"))
+            if index in wish(self.source, "gap"):
+                yield Gap(self.source, self.source_index, epoch, index * CLIP_NS, index * CLIP_NS, index)
+            info = ClipInfo(self.source, self.source_index, index, index * CLIP_NS, (index + 1) * CLIP_NS, epoch, 64, 48)
+            frames = np.full((2, SIDE, SIDE, 3), index % 251, np.uint8)
+            yield DecodedClip(info, {"frames": frames}, {"audio": "no_stream"})
+
+    def close(self) -> None:
+        pass
+
+
+def make_reader(source: str, source_index: int, options: ReaderOptions) -> FakeReader:
+    return FakeReader(source, source_index, options)
+
+
+class FakeModel(Stage):
+    """Mean of the frames, as a label."""
+
+    required = ("frames",)
+
+    class Options(StageOptions):
+        busy_ms: float = 0.0
+
+    def gives(self) -> dict[str, Spec]:
+        return {"mean": Spec("float32", "1", in_message=True), "labels": RECORD}
+
+    def process(self, clip: Clip) -> Outputs:
+        source, index = clip.info.source, clip.info.index
+        if index in wish(source, "die"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if index in wish(source, "hang"):
+            time.sleep(600)
+        if index in wish(source, "raise") or wish(source, "raise_always"):
+            raise ValueError("asked to fail")
+        busy_ms = self.options.busy_ms  # type: ignore[attr-defined]
+        if busy_ms:
+            time.sleep(busy_ms / 1000)
+        mean = float(clip["frames"].mean())
+        labels: list[dict[str, Any]] = [{"label": f"mean {mean:.0f}", "probability": 0.9, "share": 1.0}]
+        return {"mean": np.array([mean], np.float32), "labels": labels}
+
+
+class FakeTrack(Fold):
+    """Counts clips; its state is the count."""
+
+    optional = ("mean",)
+
+    def gives(self) -> dict[str, Spec]:
+        return {"tracks": RECORD}
+
+    def update(self, state: bytes, clip: Clip) -> tuple[bytes, Outputs]:
+        count = int(state or b"0") + 1
+        if clip.info.index in wish(clip.info.source, "track_die"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "mean" not in clip.arrays:
+            return str(count).encode(), {"tracks": Absent("failed")}
+        return str(count).encode(), {"tracks": [{"id": count, "boxes": [[0.0, 0.0, 0.0, 1.0, 1.0]]}]}
+
+
+class Nothing(Stage):
+    """Does nothing at all: what remains is the cost of the machinery."""
+
+    required = ("frames",)
+
+    def gives(self) -> dict[str, Spec]:
+        return {"labels": RECORD}
+
+    def process(self, clip: Clip) -> Outputs:
+        return {"labels": []}
+
+
+def fake_config(**sections: Any) -> dict[str, Any]:
+    """A config tree that runs the fakes, with sections added or replaced."""
+    tree: dict[str, Any] = {
+        "decode": {"factory": "tests.pipeline.fakes:make_reader", "short_side_px": SIDE, "long_side_px": SIDE},
+        "labels": {"words": ["anything"]},
+        "groups": [
+            {"name": "model", "stages": ["fake_model"], "workers": 2},
+            {"name": "track", "stages": ["fake_track"]},
+        ],
+        "stages": {
+            "fake_model": {"class": "tests.pipeline.fakes:FakeModel"},
+            "fake_track": {"class": "tests.pipeline.fakes:FakeTrack"},
+        },
+    }
+    return tree | sections
