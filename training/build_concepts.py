@@ -1,0 +1,88 @@
+"""Write what the bundled picture tower is read out with, and the text vectors that the package brings ready-made.
+
+    python -m training.build_concepts             concepts.txt, concepts.safetensors and text-vectors.npz
+    python -m training.build_concepts --vectors   text-vectors.npz alone: after a change of background.txt or vocabulary.txt
+
+Run it again after every change of the text tower. Needs, for the first form, the Debian package `wordnet-base`.
+"""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from engines.networks.picture import CONCEPTS_FILE
+from training.text_data import BUNDLED, text_vectors
+from training.wordnet import Synset, read_synsets
+
+SYNSETS = Path(__file__).parent / "imagenet_synsets.txt"
+PROMPT = "a photo of {}"
+VECTORS_FILE = "text-vectors.npz"
+VECTOR_PROMPTS = ("a photo of {}", "the sound of {}")
+Vectors = npt.NDArray[np.float32]
+
+
+def imagenet_synsets() -> list[Synset]:
+    """The 1000 classes in the order of the network's outputs, which is that of their WordNet offsets."""
+    nouns = read_synsets("n")
+    return [nouns[int(line[1:])] for line in SYNSETS.read_text().split()]
+
+
+def descriptions(synset: Synset, nouns: dict[int, Synset]) -> tuple[str, str, str]:
+    """A concept in three ways: its name, its name with what it is a kind of, its name with its definition."""
+    name = synset.lemmas[0]
+    kind = nouns[synset.hypernyms[0]].lemmas[0]
+    return PROMPT.format(name), PROMPT.format(f"{name}, {kind}"), PROMPT.format(f"{name}, {synset.definition}")
+
+
+def concept_vectors(texts: list[tuple[str, str, str]]) -> tuple[Vectors, Vectors]:
+    """Concepts "1000 384" and center "384".
+
+    The center is the mean over the plain names; label vectors are compared as `normalise(text(prompt) - center)`. A
+    concept is the mean of its three descriptions, each centred among its own kind and normalised, normalised again:
+    with what a thing is a kind of, pictures of things without a concept of their own come out right more often.
+    """
+    each = [text_vectors([texts[i][way] for i in range(len(texts))]) for way in range(3)]
+    return normalise(np.sum([normalise(vectors - vectors.mean(0)) for vectors in each], axis=0)), each[0].mean(0)
+
+
+def normalise(vectors: Vectors) -> Vectors:
+    """Rows of unit length."""
+    unit: Vectors = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return unit
+
+
+def write_concepts(folder: Path) -> None:
+    """concepts.txt, one name a line, and concepts.safetensors."""
+    nouns, synsets = read_synsets("n"), imagenet_synsets()
+    (folder / "concepts.txt").write_text("".join(f"{synset.lemmas[0]}\n" for synset in synsets))
+    concepts, center = concept_vectors([descriptions(synset, nouns) for synset in synsets])
+    save_file({"concepts": concepts.astype(np.float16), "center": center}, folder / CONCEPTS_FILE)
+    (folder / CONCEPTS_FILE).chmod(0o644)
+
+
+def write_vectors(folder: Path) -> None:
+    """text-vectors.npz: vectors of the background vocabulary and of the default labels, so that start-up need not make them.
+
+    `keys` uint8 "N 16" is the head of the SHA-256 of a prompt, `vectors` float16 "N 384" its vector, as in the shards of
+    `stages.text_cache`.
+    """
+    words = [line for name in ("background.txt", "vocabulary.txt") for line in (folder / name).read_text().splitlines()]
+    prompts = [prompt.format(word) for prompt in VECTOR_PROMPTS for word in dict.fromkeys(words)]
+    keys = np.stack([np.frombuffer(hashlib.sha256(prompt.encode()).digest()[:16], np.uint8) for prompt in prompts])
+    np.savez_compressed(folder / VECTORS_FILE, keys=keys, vectors=text_vectors(prompts).astype(np.float16))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vectors", action="store_true", help="write text-vectors.npz alone")
+    if not parser.parse_args().vectors:
+        write_concepts(BUNDLED)
+    write_vectors(BUNDLED)
+
+
+if __name__ == "__main__":
+    main()
