@@ -1,0 +1,105 @@
+"""The cache of built networks: complete or not there, damaged files noticed, one builder at a time."""
+
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from engines.cache import NetworkCache, default_cache_directory, key_of
+from pipeline.errors import ModelError
+
+FACTS = {"weights": "abc"}
+KEY = key_of(FACTS)
+
+
+def write(into: Path) -> None:
+    (into / "network.onnx").write_bytes(b"network")
+
+
+def never(into: Path) -> None:
+    raise AssertionError("should not be built")
+
+
+def test_it_is_built_once(tmp_path: Path) -> None:
+    cache = NetworkCache(tmp_path)
+    assert cache.find(KEY) is None
+    built = cache.get(KEY, FACTS, write)
+    assert (built / "network.onnx").read_bytes() == b"network"
+    assert NetworkCache(tmp_path).get(KEY, FACTS, never) == built == cache.find(KEY)
+
+
+def test_the_key_follows_the_facts_not_their_order() -> None:
+    assert key_of({"a": "1", "b": "2"}) == key_of({"b": "2", "a": "1"}) != key_of({"a": "2", "b": "1"})
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "meta", "other key"])
+def test_a_damaged_entry_is_set_aside_aloud_and_built_again(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = NetworkCache(tmp_path)
+    entry = cache.get(KEY, FACTS, write)
+    file = entry / "network.onnx"
+    match damage:
+        case "flip":
+            file.write_bytes(b"netwark")
+        case "cut":
+            file.write_bytes(b"net")
+        case "remove":
+            file.unlink()
+        case "meta":
+            (entry / "meta.json").write_text("{")
+        case "other key":
+            (entry / "meta.json").write_text((entry / "meta.json").read_text().replace(KEY, "0" * 40))
+    assert cache.get(KEY, FACTS, write) == entry
+    assert file.read_bytes() == b"network"
+    assert "set aside" in caplog.text
+    assert [path.name for path in entry.parent.glob("*.bad-*")] == [f"{KEY}.bad-0"]
+
+
+def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
+    def fail(into: Path) -> None:
+        write(into)
+        raise ModelError("out of luck")
+
+    cache = NetworkCache(tmp_path)
+    with pytest.raises(ModelError, match="out of luck"):
+        cache.get(KEY, FACTS, fail)
+    assert [path.name for path in cache.directory.iterdir()] == [f"{KEY}.lock"]
+    assert cache.get(KEY, FACTS, write).is_dir()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="cannot be written.*PERCEPT_CACHE"):
+        NetworkCache(tmp_path / "file").get(KEY, FACTS, write)
+
+
+def build_slowly(directory: Path, log: Path) -> None:
+    def build(into: Path) -> None:
+        with log.open("a") as file:
+            file.write("built\n")
+        time.sleep(0.5)
+        write(into)
+
+    NetworkCache(directory).get(KEY, FACTS, build)
+
+
+def test_one_process_builds_and_the_others_wait(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=build_slowly, args=(tmp_path, tmp_path / "log")) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert (tmp_path / "log").read_text() == "built\n"
+
+
+def test_the_default_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PERCEPT_CACHE", str(tmp_path))
+    assert default_cache_directory() == tmp_path
+    monkeypatch.delenv("PERCEPT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path))
+    assert default_cache_directory() == tmp_path / "percept"

@@ -1,0 +1,252 @@
+"""Model directories: found, read, and their towers equal to transformers' own forward."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from engines.checkpoint import (
+    center_of,
+    find_model,
+    open_tower,
+    prepare_tower,
+    read_model,
+    text_vectors,
+    tower_key,
+)
+from pipeline.errors import ModelError
+from pipeline.stage import RunSettings
+from tests.engines.conftest import TEXTS, write_preprocessor
+
+
+def theirs(directory: Path) -> Any:
+    from engines.torchaudio_import import import_torchaudio
+
+    import_torchaudio()
+    from transformers import AutoModel
+
+    return AutoModel.from_pretrained(directory).eval()
+
+
+@pytest.fixture(params=["clip", "siglip"])
+def model_directory(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.getfixturevalue(f"tiny_{request.param}")
+    return path
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_picture_vectors_equal_transformers(model_directory: Path, engine: str, run: RunSettings) -> None:
+    import torch
+
+    run = msgspec.structs.replace(run, engine=engine)
+    spec = read_model(str(model_directory))
+    pictures = np.random.default_rng(0).standard_normal((5, 3, 32, 32)).astype(np.float32)
+    tower = open_tower(spec, "image", run, build=True)
+    with torch.inference_mode():
+        wanted = (
+            theirs(model_directory).get_image_features(pixel_values=torch.from_numpy(pictures)).pooler_output.numpy()
+        )
+    np.testing.assert_allclose(tower.run({"pictures": pictures})["tokens"], wanted, atol=1e-4)
+    assert wanted.std(axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_text_vectors_equal_transformers(model_directory: Path, engine: str, run: RunSettings) -> None:
+    import torch
+    from transformers import AutoTokenizer
+
+    run = msgspec.structs.replace(run, engine=engine)
+    spec = read_model(str(model_directory))
+    (space,) = spec.texts
+    tokenizer = AutoTokenizer.from_pretrained(model_directory)
+    length = 77 if space == "clip" else 64
+    batch = tokenizer(TEXTS, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    with torch.inference_mode():
+        inputs = batch if space == "clip" else {"input_ids": batch["input_ids"]}
+        wanted = theirs(model_directory).get_text_features(**inputs).pooler_output
+        wanted = torch.nn.functional.normalize(wanted, dim=-1).numpy()
+    ours = text_vectors(spec, space, TEXTS, run)
+    np.testing.assert_allclose(ours, wanted, atol=1e-4)
+    assert abs(ours[0] - ours[1]).max() > 1e-3
+
+
+def test_a_long_prompt_is_cut_to_what_the_tower_reads(tiny_clip: Path, run: RunSettings) -> None:
+    spec = read_model(str(tiny_clip))
+    vectors = text_vectors(spec, "clip", ["word " * 2000, "a dog"], run)
+    assert np.isfinite(vectors).all()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, atol=1e-5)
+
+
+def test_vectors_do_not_depend_on_what_else_is_asked(tiny_clip: Path, run: RunSettings) -> None:
+    spec = read_model(str(tiny_clip))
+    heard: list[int] = []
+    many = text_vectors(
+        spec, "clip", [*TEXTS, "a much longer text than all of the others here"] * 20, run, heard.append
+    )
+    alone = text_vectors(spec, "clip", [TEXTS[1]], run)
+    np.testing.assert_allclose(many[1], alone[0], atol=1e-5)
+    assert heard == [64, 80]
+
+
+def test_what_a_clip_directory_says(tiny_clip: Path) -> None:
+    spec = read_model(str(tiny_clip))
+    assert spec.image is not None
+    assert (spec.name, spec.image.size_px, spec.image.fit, spec.image.resample) == ("tiny-clip", 32, "crop", "bicubic")
+    assert spec.image.temperature == pytest.approx(math.exp(-2.6592), rel=1e-3)
+    assert (spec.motion, spec.audio) == (None, None)
+
+
+def test_what_a_siglip_directory_says(tiny_siglip: Path) -> None:
+    spec = read_model(str(tiny_siglip))
+    assert spec.image is not None
+    assert (spec.image.fit, spec.image.mean, spec.texts["siglip"].pad_to_max) == ("stretch", (0.5, 0.5, 0.5), True)
+    assert spec.texts["siglip"].max_tokens == 64
+
+
+def test_the_bundled_model_is_read_by_its_name() -> None:
+    spec = read_model("percept-mini")
+    assert spec.id.startswith("percept-mini@")
+    assert set(spec.towers()) >= {"image", "audio"}
+    assert Path(spec.directory).is_dir()
+
+
+def test_a_second_model_gives_the_sound_tower(tiny_clip: Path) -> None:
+    spec = read_model(str(tiny_clip), "percept-mini")
+    assert spec.image is not None and spec.audio is not None
+    assert (spec.image.space, spec.texts[spec.audio.space].network) == ("clip", "mini_text")
+
+
+def test_towers_of_the_same_files_share_a_key(tiny_clip: Path, tmp_path: Path) -> None:
+    spec = read_model(str(write_mov_like(tmp_path, tiny_clip)))
+    assert tower_key(spec, "image") == tower_key(spec, "motion") == tower_key(spec, "audio")
+    mini = read_model("percept-mini")
+    assert tower_key(mini, "image") != tower_key(mini, "audio")
+
+
+def write_mov_like(directory: Path, clip: Path) -> Path:
+    """A model whose three towers are one picture network."""
+    tower = f'network = "clip_vision"\ndirectory = "{clip}"\nspace = "clip"\nsize_px = 32\n'
+    text = f'[texts.clip]\nnetwork = "clip_text"\ndirectory = "{clip}"\ndim = 16\nmax_tokens = 77\n'
+    motion, audio = (
+        f'[motion]\n{tower}input = "flow_picture"\n',
+        f'[audio]\n{tower}input = "log_mel_picture"\n[audio.mel]\n',
+    )
+    (directory / "model.toml").write_text(f'name = "mov-like"\n{text}[image]\n{tower}{motion}{audio}')
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("no-such-model", "no such directory"),
+        ("./nowhere/at/all", "no such directory"),
+        (__file__, "is a file"),
+    ],
+)
+def test_a_model_that_is_not_there_is_said(name: str, part: str) -> None:
+    with pytest.raises(ModelError, match=part):
+        find_model(name)
+
+
+def test_a_hub_id_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match="Download it once on a connected machine"):
+        find_model("some-body/some-model")
+
+
+def test_an_unknown_model_type_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "telepathy"}))
+    with pytest.raises(ModelError, match="'telepathy'; expected one of clip, siglip"):
+        read_model(str(tmp_path))
+
+
+def test_a_pickled_checkpoint_is_refused_with_the_way_to_convert_it(tiny_clip: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "preprocessor_config.json"):
+        shutil.copy(tiny_clip / name, tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80")
+    with pytest.raises(ModelError, match="save_file"):
+        read_model(str(tmp_path))
+
+
+def test_another_crop_than_the_resized_side_is_refused(tiny_clip: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_clip, tmp_path / "model")
+    write_preprocessor(tmp_path / "model", size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32})
+    with pytest.raises(ModelError, match="resized to 40 and cropped to 32"):
+        read_model(str(tmp_path / "model"))
+
+
+def test_a_wrong_key_in_model_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.toml").write_text(
+        'name = "x"\n[texts]\n[image]\nnetwork = "clip_vision"\nspace = "a"\nsizepx = 3\n'
+    )
+    with pytest.raises(ModelError, match="sizepx"):
+        read_model(str(tmp_path))
+
+
+def test_a_text_space_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.toml").write_text('name = "x"\n[texts]\n[image]\nnetwork = "clip_vision"\nspace = "a"\n')
+    with pytest.raises(ModelError, match="image reads text space 'a'"):
+        read_model(str(tmp_path))
+
+
+def test_an_unknown_engine_is_named(tiny_clip: Path, run: RunSettings) -> None:
+    with pytest.raises(ModelError, match="--engine abacus"):
+        open_tower(read_model(str(tiny_clip)), "image", msgspec.structs.replace(run, engine="abacus"))
+
+
+def test_a_tower_that_the_model_lacks_is_named(tiny_clip: Path, run: RunSettings) -> None:
+    with pytest.raises(ModelError, match="no audio tower"):
+        open_tower(read_model(str(tiny_clip)), "audio", run)
+
+
+def test_what_was_not_prepared_is_not_built_on_opening(tiny_clip: Path, tmp_path: Path) -> None:
+    run = RunSettings(engine="onnxruntime", cache_directory=str(tmp_path))
+    with pytest.raises(ModelError, match="not built yet"):
+        open_tower(read_model(str(tiny_clip)), "image", run)
+
+
+def test_auto_takes_torch_aloud_where_onnxruntime_cannot_be_had(
+    tiny_clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = RunSettings(cache_directory=str(tmp_path))
+    engine = open_tower(read_model(str(tiny_clip)), "image", run)
+    assert engine.name == "torch-fp32"
+    assert "onnxruntime cannot be used" in caplog.text
+
+
+def test_preparing_twice_builds_once(tiny_clip: Path, tmp_path: Path) -> None:
+    run, said = RunSettings(cache_directory=str(tmp_path)), list[str]()
+    spec = read_model(str(tiny_clip))
+    prepare_tower(spec, "image", run, said.append)
+    prepare_tower(spec, "image", run, said.append)
+    assert len(said) == 1
+    assert open_tower(spec, "image", run).name == "onnxruntime-fp32"
+
+
+def test_reading_a_model_imports_no_network_library() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from engines.checkpoint import read_model; read_model('percept-mini'); "
+        "print([name for name in ('torch', 'transformers', 'onnxruntime', 'huggingface_hub') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_center_that_is_not_there_is_named(tmp_path: Path) -> None:
+    spec = read_model("percept-mini")
+    assert spec.image is not None
+    lost = msgspec.structs.replace(spec.image, directory=str(tmp_path), center="gone.safetensors:center")
+    with pytest.raises(ModelError, match=r"gone\.safetensors"):
+        center_of(spec, lost)
+    assert center_of(spec, msgspec.structs.replace(spec.image, center="")) is None
