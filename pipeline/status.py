@@ -27,6 +27,10 @@ class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Quality of x264: 18 looks lossless, 28 is small."""
     preset: str = "veryfast"
     max_labels: int = 5
+    start_s: float = 0.0
+    """The stretch that is written; the command line takes it from --start and --end."""
+    end_s: float | None = None
+    audio_track: str = ""
 
 
 class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

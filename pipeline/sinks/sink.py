@@ -79,11 +79,11 @@ def _make_sink(spec: OutputSpec) -> Sink:
 def source_paths(spec: OutputSpec) -> dict[str, str]:
     """For kinds with one file per source: source name -> path to write.
 
-    `path` is a file when there is one source and it ends in a known suffix, else a folder. Two sources of one name
-    become `talk.vtt` and `talk-2.vtt`.
+    `path` is a pattern in which `*` stands for the source's name, or a file for one source, or a folder. Two sources of
+    one name become `talk.vtt` and `talk-2.vtt`.
     """
     suffix = PER_SOURCE[spec.kind]
-    if len(spec.sources) == 1 and Path(spec.path).suffix and not os.path.isdir(spec.path):
+    if "*" not in spec.path and len(spec.sources) == 1 and Path(spec.path).suffix and not os.path.isdir(spec.path):
         return {spec.sources[0]: spec.path}
     paths: dict[str, str] = {}
     taken: set[str] = set()
@@ -94,7 +94,7 @@ def source_paths(spec: OutputSpec) -> dict[str, str]:
             number += 1
             name = f"{stem}-{number}"
         taken.add(name)
-        paths[source] = os.path.join(spec.path, name + suffix)
+        paths[source] = spec.path.replace("*", name) if "*" in spec.path else os.path.join(spec.path, name + suffix)
     return paths
 
 

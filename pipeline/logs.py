@@ -1,0 +1,92 @@
+"""Lines on stderr: human text, or JSON with --log-json; never a credential in either."""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+LOGGER = logging.getLogger("percept")
+
+_USER = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]*@")
+_SECRET = re.compile(
+    r"([?&](?:[\w-]*(?:token|key|secret|password|passwd|signature|sig|auth)[\w-]*)=)[^&\s#]+", re.IGNORECASE
+)
+_PLAIN = re.compile(r"[^\s\"=]+")
+
+
+def redact(text: str) -> str:
+    """`rtsp://user:word@cam/1?token=abc` -> `rtsp://***@cam/1?token=***`"""
+    return _SECRET.sub(r"\1***", _USER.sub(r"\1***@", text))
+
+
+def key_values(fields: Mapping[str, object]) -> str:
+    """`source=talk.mp4 note="two words"`"""
+    return " ".join(f"{key}={_value(value)}" for key, value in fields.items())
+
+
+def _value(value: object) -> str:
+    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def log(level: int, text: str, **fields: object) -> None:
+    """One line. `fields` come behind the text, or as keys of the JSON object."""
+    LOGGER.log(level, text, extra={"fields": fields})
+
+
+class TextLines(logging.Formatter):
+    """`percept: warning: worker encode-0 died and was replaced worker=encode-0`"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        fields = key_values(getattr(record, "fields", {}))
+        text = f"percept: {level}{record.getMessage()}{' ' if fields else ''}{fields}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return redact(text)
+
+
+class JsonLines(logging.Formatter):
+    """`{"time": "2026-01-31T12:00:00.000+00:00", "level": "info", "message": "progress", "clips_in": 7}`"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return redact(json.dumps(line, ensure_ascii=False, default=str))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Takes the live progress line away before a log line is written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.before: Callable[[], None] = lambda: None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.before()
+        super().emit(record)
+
+
+def start_logging(verbosity: int = 0, as_json: bool = False, stream: TextIO | None = None) -> None:
+    """Once per process. `verbosity`: -1 errors only, 0 what matters, 1 everything."""
+    handler = _Handler(stream or sys.stderr)
+    handler.setFormatter(JsonLines() if as_json else TextLines())
+    LOGGER.handlers[:] = [handler]
+    LOGGER.propagate = False
+    LOGGER.setLevel(logging.ERROR if verbosity < 0 else logging.DEBUG if verbosity > 0 else logging.INFO)
+
+
+def before_lines(call: Callable[[], None]) -> None:
+    """`call` runs before each line, to clear what stands on the terminal's last one."""
+    for handler in LOGGER.handlers:
+        if isinstance(handler, _Handler):
+            handler.before = call
