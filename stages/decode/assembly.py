@@ -1,0 +1,265 @@
+"""What all readers share: pictures and sound in, clips out."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.arrays import Array
+from pipeline.clip import ClipInfo, DecodedClip, Gap, SourceInfo
+from pipeline.errors import SourceError
+from stages.decode.grid import PictureGrid, Pictures, TileFrames
+from stages.decode.reader import NS, Reader, ReaderOptions
+from stages.decode.sound import SoundTrack
+from stages.decode.source import shown_name
+from stages.decode.tiling import Tiling
+
+SOUND_AHEAD_NS = NS // 10
+"""Sound is decoded this much beyond a clip, so that what the resampler holds back is out."""
+
+
+@dataclass
+class Media:
+    """The open streams of a source, and why one is absent."""
+
+    pictures: Pictures | None
+    sound: SoundTrack | None
+    start_ns: int
+    """Where the chosen streams begin."""
+    frames_absent: str = ""
+    audio_absent: str = ""
+
+    @property
+    def errors(self) -> int:
+        return (self.pictures.errors if self.pictures else 0) + (self.sound.stream.errors if self.sound else 0)
+
+
+class Epoch:
+    """A stretch of a source without a gap, tiled by clips."""
+
+    def __init__(self, media: Media, options: ReaderOptions, anchor_ns: int, resets: int, first_tile: int) -> None:
+        self.tiling = Tiling(anchor_ns, options.clip_ns, options.stride_ns, options.frame_rate_hz)
+        self.resets = resets
+        self.media = media
+        self.options = options
+        self.grid = PictureGrid(media.pictures, self.tiling, resets, first_tile) if media.pictures else None
+
+    def advance(self, until_ns: int) -> None:
+        """Decode everything before `until_ns`."""
+        if self.options.end_ns is not None:
+            until_ns = min(until_ns, self.options.end_ns)
+        if self.grid:
+            self.grid.advance(until_ns)
+        if self.media.sound:
+            self.media.sound.advance(until_ns + SOUND_AHEAD_NS, self.resets)
+
+    def end_ns(self, until_ns: int) -> int | None:
+        """Where the epoch ends, once it was decoded to `until_ns`; None if it goes on."""
+        covered_ns = self.covered_ns
+        heads = pending_ns(self.media, self.resets)
+        ended = not heads or min(heads) - covered_ns > self.options.gap_ns
+        limit_ns = self.options.end_ns
+        if limit_ns is not None and limit_ns <= until_ns:
+            return min(covered_ns, limit_ns) if ended else limit_ns
+        return covered_ns if ended else None
+
+    @property
+    def covered_ns(self) -> int:
+        pictures_ns = self.grid.covered_ns if self.grid else 0
+        sound_ns = self.media.sound.covered_ns if self.media.sound else 0
+        return max(pictures_ns, sound_ns, self.tiling.anchor_ns)
+
+
+def pending_ns(media: Media, resets: int) -> list[int]:
+    """Times of what comes next in each stream before its clock is reset again."""
+    streams = [media.pictures, media.sound.stream if media.sound else None]
+    heads = [stream.peek() for stream in streams if stream is not None]
+    return [head.time_ns for head in heads if head is not None and head.resets == resets]
+
+
+class AssemblingReader(Reader):
+    """Puts clips together from pictures and sound; a subclass opens the streams."""
+
+    def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
+        super().__init__(source, source_index, options)
+        self._media: Media | None = None
+        self._info: SourceInfo | None = None
+        self._previous: tuple[int, Array] | None = None
+        self._errors_told = 0
+
+    @abstractmethod
+    def _open(self) -> tuple[SourceInfo, Media]:
+        """Open the source; see `Reader.open`."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Release what `_open` took."""
+
+    def open(self) -> SourceInfo:
+        try:
+            self._info, self._media = self._open()
+        except BaseException:
+            self.close()
+            raise
+        return self._info
+
+    def close(self) -> None:
+        self._media = None
+        self._previous = None
+        self._close()
+
+    def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
+        assert self._media is not None, "clips before open"
+        media, options = self._media, self.options
+        anchor_ns, index, number, resets = max(media.start_ns, options.start_ns), 0, 0, 0
+        first_tile = self._skip(media, anchor_ns, start_index)
+        while True:
+            epoch = Epoch(media, options, anchor_ns, resets, first_tile)
+            self._previous = None
+            tiles = 0
+            for clip in self._tiles(epoch, number, index, first_tile, start_index):
+                tiles = clip.info.index + 1 - index
+                if clip.info.index >= start_index:
+                    yield clip
+            end_ns = epoch.covered_ns
+            self._check_start(index + tiles, end_ns)
+            index, number, first_tile = index + tiles, number + 1, 0
+            following = self._next_epoch(media, resets, end_ns)
+            if following is None:
+                return
+            anchor_ns, resets = following
+            if index >= start_index:
+                yield Gap(self.source, self.source_index, number, end_ns, anchor_ns, index)
+
+    def _skip(self, media: Media, anchor_ns: int, start_index: int) -> int:
+        """Go to the clip before the one asked for, if that gives the same as reading all; the tile to begin with."""
+        pictures, first_tile = media.pictures, max(0, start_index - 1)
+        if pictures is None:
+            return first_tile if first_tile == 0 else 0
+        target_ns = anchor_ns + first_tile * self.options.stride_ns
+        if target_ns > 0 and pictures.can_skip_to(target_ns):
+            pictures.skip_to(target_ns)
+            return first_tile
+        return 0
+
+    def _next_epoch(self, media: Media, resets: int, end_ns: int) -> tuple[int, int] | None:
+        """Start of the next epoch and its count of resets; None at the end of the source."""
+        limit_ns = self.options.end_ns
+        for count in (resets, resets + 1):
+            heads = pending_ns(media, count)
+            if heads:
+                start_ns = max(end_ns, min(heads))
+                return (start_ns, count) if limit_ns is None or start_ns < limit_ns else None
+        return None
+
+    def _tiles(self, epoch: Epoch, number: int, index: int, first_tile: int, start_index: int) -> Iterator[DecodedClip]:
+        """The clips of one epoch."""
+        options, tile, last = self.options, first_tile, False
+        while not last:
+            start_ns, end_ns = epoch.tiling.start_ns(tile), epoch.tiling.end_ns(tile)
+            self._check_duration(start_ns)
+            if not options.clips_touch and epoch.media.pictures and epoch.media.pictures.can_skip_to(start_ns):
+                epoch.media.pictures.skip_to(start_ns)
+            horizon_ns = end_ns + (options.tail_ns if options.clips_touch else 0)
+            epoch.advance(horizon_ns)
+            epoch_end_ns = epoch.end_ns(horizon_ns)
+            if epoch_end_ns is not None:
+                last = epoch_end_ns < start_ns + options.stride_ns + options.tail_ns
+                end_ns = epoch_end_ns if last and options.clips_touch else min(end_ns, epoch_end_ns)
+            if end_ns <= start_ns or (tile > 0 and end_ns - start_ns < options.tail_ns):
+                return
+            info = self._clip_info(number, index + tile, start_ns, end_ns)
+            yield self._clip(epoch, tile, info, joined=last and options.clips_touch)
+            tile += 1
+
+    def _clip_info(self, epoch: int, index: int, start_ns: int, end_ns: int) -> ClipInfo:
+        assert self._info is not None
+        return ClipInfo(
+            source=self.source,
+            source_index=self.source_index,
+            index=index,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            epoch=epoch,
+            width=self._info.width,
+            height=self._info.height,
+        )
+
+    def _clip(self, epoch: Epoch, tile: int, info: ClipInfo, joined: bool) -> DecodedClip:
+        """Everything of one clip; `joined`: with what the next tile has gathered."""
+        arrays: dict[str, Array] = {}
+        absent: dict[str, str] = {}
+        gathered = TileFrames()
+        if epoch.grid:
+            gathered = epoch.grid.close(tile)
+            if joined:
+                gathered = gathered.joined(epoch.grid.close(tile + 1), self.options.max_frames)
+        errors = epoch.media.errors - self._errors_told
+        self._errors_told += errors
+        lost = "failed" if errors else "gap"
+        self._add_frames(gathered, epoch.media.frames_absent or lost, tile == 0, arrays, absent)
+        self._add_audio(epoch, info, epoch.media.audio_absent or lost, arrays, absent)
+        return DecodedClip(
+            ClipInfo(
+                **{name: getattr(info, name) for name in info.__struct_fields__}
+                | {
+                    "decode_errors": errors,
+                    "corrupt_frames": gathered.corrupt,
+                    "estimated_times": gathered.estimated,
+                }
+            ),
+            arrays,
+            absent,
+        )
+
+    def _add_frames(
+        self,
+        gathered: TileFrames,
+        reason: str,
+        is_first: bool,
+        arrays: dict[str, Array],
+        absent: dict[str, str],
+    ) -> None:
+        previous, self._previous = self._previous, None
+        if not gathered.times_ns:
+            absent.update(dict.fromkeys(("frames", "frame_times_ns", "previous_frame", "previous_time_ns"), reason))
+            return
+        arrays["frames"] = gathered.frames()
+        arrays["frame_times_ns"] = np.array(gathered.times_ns, np.int64)
+        if previous is not None:
+            arrays["previous_time_ns"] = np.array([previous[0]], np.int64)
+            arrays["previous_frame"] = previous[1]
+        else:
+            absent.update(dict.fromkeys(("previous_frame", "previous_time_ns"), "too_short" if is_first else "gap"))
+        if self.options.clips_touch:
+            self._previous = (gathered.times_ns[-1], gathered.pictures[-1])
+
+    def _add_audio(
+        self, epoch: Epoch, info: ClipInfo, reason: str, arrays: dict[str, Array], absent: dict[str, str]
+    ) -> None:
+        names, sound, rate_hz = ("audio", "audio_start_ns", "audio_mask"), epoch.media.sound, self.options.audio_rate_hz
+        if sound is None:
+            absent.update(dict.fromkeys(names, reason))
+            return
+        length_ns = max(info.end_ns - info.start_ns, int(self.options.audio_context_s * NS))
+        end = round(info.end_ns * rate_hz / NS)
+        first = end - round(length_ns * rate_hz / NS)
+        sound.forget(first)
+        epoch_start = round(epoch.tiling.anchor_ns * rate_hz / NS) if info.epoch else 0
+        samples, mask = sound.window(first, end - first, epoch_start)
+        if not mask[-round((info.end_ns - info.start_ns) * rate_hz / NS) :].any():
+            absent.update(dict.fromkeys(names, reason))
+            return
+        arrays["audio"], arrays["audio_mask"] = samples, mask
+        arrays["audio_start_ns"] = np.array([round(first * NS / rate_hz)], np.int64)
+
+    def _check_start(self, clips: int, end_ns: int) -> None:
+        if not clips and self.options.start_ns and end_ns <= self.options.start_ns:
+            name = shown_name(self.source)
+            raise SourceError(f"{name}: nothing at or after the start of {self.options.start_ns / NS:g} s")
+
+    def _check_duration(self, time_ns: int) -> None:
+        if time_ns > self.options.max_duration_s * NS:
+            name = shown_name(self.source)
+            raise SourceError(f"{name}: longer than the limit of {self.options.max_duration_s:g} s")

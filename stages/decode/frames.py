@@ -1,0 +1,139 @@
+"""The decoded frames of one stream, in order, with repaired times; what cannot be decoded is counted and passed over."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+from av.container import InputContainer
+
+from stages.decode.source import Stream, nanoseconds, reason
+from stages.decode.timeline import Timeline
+
+log = logging.getLogger(__name__)
+
+MAX_READ_FAILURES = 50
+"""A container whose reading fails so often in a row is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A decoded frame and when it is shown or heard."""
+
+    time_ns: int
+    end_ns: int
+    picture: Any
+    """What the stream decoded: an `av` frame, or a frame's number."""
+    resets: int = 0
+    """How often the clock was reset before it."""
+    errors: int = 0
+    """Decode errors of the stream so far."""
+    estimated: bool = False
+    corrupt: bool = False
+
+
+class DecodedStream:
+    """Frames of one stream of a container that nobody else reads from."""
+
+    def __init__(self, container: InputContainer, stream: Stream, origin_ns: int, timeline: Timeline) -> None:
+        self.container = container
+        self.stream = stream
+        self.timeline = timeline
+        self.errors = 0
+        self.first_error = ""
+        self.failed_end_ns = 0
+        """Up to here there was media, though it could not be decoded."""
+        self._origin_ns = origin_ns
+        self._after_raw_ns: int | None = None
+        self._frames = self._decoded()
+        self._head: Shown | None = None
+
+    def peek(self) -> Shown | None:
+        """The next frame, not taken yet; None at the end."""
+        if self._head is None:
+            frame = next(self._frames, None)
+            self._head = None if frame is None else self._placed(frame)
+        return self._head
+
+    def pop(self) -> Shown:
+        """Take the frame that `peek` shows."""
+        head = self.peek()
+        assert head is not None, "pop after the end"
+        self._head = None
+        return head
+
+    def seek(self, key_ticks: int) -> bool:
+        """Go on from the key frame at a time in ticks of the stream; False: the container will not."""
+        self._head = None
+        try:
+            self.container.seek(key_ticks, stream=self.stream, backward=True)
+        except av.error.FFmpegError as error:
+            log.debug("seek to %d failed: %s", key_ticks, reason(error))
+            return False
+        self._frames = self._decoded(from_key=True)
+        self.timeline.jump_to(self.time_ns(key_ticks))
+        return True
+
+    def ticks(self, time_ns: int) -> int:
+        """A time on the repaired clock in ticks of the stream."""
+        base = self.stream.time_base
+        return int((time_ns + self._origin_ns) * base.denominator // (base.numerator * 1_000_000_000))
+
+    def time_ns(self, ticks: int) -> int:
+        """Ticks of the stream on the repaired clock, as long as it was not reset."""
+        return nanoseconds(ticks, self.stream.time_base) - self._origin_ns
+
+    def _placed(self, frame: Any) -> Shown:
+        raw_ns = self._raw_ns(frame.pts, frame.time_base)
+        duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0
+        if isinstance(frame, av.AudioFrame) and frame.sample_rate:
+            duration_ns = frame.samples * 1_000_000_000 // frame.sample_rate
+        time_ns, estimated = self.timeline.place(raw_ns, duration_ns)
+        return Shown(
+            time_ns, self.timeline.end_ns, frame, self.timeline.resets, self.errors, estimated, bool(frame.is_corrupt)
+        )
+
+    def _raw_ns(self, ticks: int | None, time_base: Any) -> int | None:
+        if ticks is None or not time_base:
+            return None
+        return nanoseconds(ticks, time_base) - self._origin_ns
+
+    def _decoded(self, from_key: bool = False) -> Iterator[Any]:
+        """All frames that can be had. After a seek, those that are shown before the key frame lack what they refer to."""
+        key_ticks: int | None = None
+        for packet in self._packets():
+            if from_key and key_ticks is None:
+                key_ticks = packet.pts
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError as error:
+                self._lost(packet, error)
+                continue
+            for frame in frames:
+                if key_ticks is None or frame.pts is None or frame.pts >= key_ticks:
+                    yield frame
+
+    def _packets(self) -> Iterator[Any]:
+        """Packets up to the end; a read that fails is counted and tried again behind the bad place."""
+        failures = 0
+        while failures < MAX_READ_FAILURES:
+            try:
+                for packet in self.container.demux(self.stream):
+                    failures = 0
+                    yield packet
+                return
+            except av.error.FFmpegError as error:
+                failures += 1
+                self._count(error)
+
+    def _lost(self, packet: Any, error: Exception) -> None:
+        self._count(error)
+        raw_ns = self._raw_ns(packet.pts if packet.pts is not None else packet.dts, packet.time_base)
+        if raw_ns is not None:
+            duration_ns = nanoseconds(packet.duration, packet.time_base) if packet.duration else 0
+            self.failed_end_ns = max(self.failed_end_ns, self.timeline.mapped_ns(raw_ns) + duration_ns)
+
+    def _count(self, error: Exception) -> None:
+        self.errors += 1
+        self.first_error = self.first_error or reason(error)

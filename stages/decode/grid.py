@@ -1,0 +1,141 @@
+"""Which pictures a clip gets: the first of every grid cell, or the one still shown when the clip starts."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.arrays import Array
+from stages.decode.frames import Shown
+from stages.decode.reader import NS
+from stages.decode.tiling import Tiling, spread
+
+LOST_NS = NS
+"""A picture is not held over a stretch longer than this in which decoding failed."""
+
+
+class Pictures(ABC):
+    """The pictures of one source in the order they are shown."""
+
+    errors = 0
+    """Decode errors so far."""
+    failed_end_ns = 0
+    """Up to here there were pictures, though they could not be decoded."""
+
+    @abstractmethod
+    def peek(self) -> Shown | None:
+        """The next picture, not taken yet; None at the end."""
+
+    @abstractmethod
+    def pop(self) -> Shown:
+        """Take the picture that `peek` shows."""
+
+    @abstractmethod
+    def convert(self, shown: Shown) -> Array | None:
+        """uint8 "H W 3", the same size for all; None, counted as an error, where it fails."""
+
+    @abstractmethod
+    def can_skip_to(self, time_ns: int) -> bool:
+        """Whether `skip_to` gives the same pictures as reading on."""
+
+    @abstractmethod
+    def skip_to(self, time_ns: int) -> None:
+        """Leave out pictures before the one shown at `time_ns`, if that saves decoding."""
+
+
+@dataclass
+class TileFrames:
+    """What one tile has gathered."""
+
+    times_ns: list[int] = field(default_factory=list)
+    pictures: list[Array] = field(default_factory=list)
+    last_cell: int = -1
+    corrupt: int = 0
+    estimated: bool = False
+
+    def joined(self, other: "TileFrames", limit: int) -> "TileFrames":
+        """Both, one after the other, thinned to at most `limit` pictures."""
+        times, pictures = self.times_ns + other.times_ns, self.pictures + other.pictures
+        keep = spread(len(times), limit)
+        return TileFrames(
+            [times[place] for place in keep],
+            [pictures[place] for place in keep],
+            corrupt=self.corrupt + other.corrupt,
+            estimated=self.estimated or other.estimated,
+        )
+
+    def frames(self) -> Array:
+        """uint8 "T H W 3"."""
+        return np.stack(self.pictures)
+
+
+class PictureGrid:
+    """Sorts the pictures of one epoch into tiles, and converts only those that are chosen.
+
+    A picture that is already shown when a clip starts and is not replaced within the first cell counts as the clip's
+    first, at the clip's start: so a slide that stays for a minute is in every clip of that minute.
+    """
+
+    def __init__(self, pictures: Pictures, tiling: Tiling, resets: int, first_tile: int) -> None:
+        self.pictures = pictures
+        self.tiling = tiling
+        self.covered_ns = 0
+        """Up to here there were pictures."""
+        self._resets = resets
+        self._tile = first_tile
+        self._tiles: dict[int, TileFrames] = {}
+        self._last: Shown | None = None
+
+    def advance(self, until_ns: int) -> None:
+        """Take all pictures before `until_ns`, up to the next reset of the clock."""
+        while (head := self.pending()) is not None and head.time_ns < until_ns:
+            self._add(self.pictures.pop())
+        self.covered_ns = max(self.covered_ns, self.pictures.failed_end_ns)
+
+    def pending(self) -> Shown | None:
+        """The next picture of this epoch, if it has come as far as that."""
+        head = self.pictures.peek()
+        return head if head is not None and head.resets == self._resets else None
+
+    def close(self, tile: int) -> TileFrames:
+        """What the tile has gathered; it gets no more."""
+        self._tile = tile + 1
+        frames = self._tiles.pop(tile, None) or TileFrames()
+        if not frames.times_ns and self._last is not None and self._last.time_ns < self.tiling.start_ns(tile):
+            head = self.pending()
+            if self._last.end_ns > self.tiling.start_ns(tile) or (head is not None and not self._lost_before(head)):
+                self._take(frames, self.tiling.start_ns(tile), self._last)
+        return frames
+
+    def _add(self, shown: Shown) -> None:
+        self.covered_ns = max(self.covered_ns, shown.end_ns)
+        place = self.tiling.locate(shown.time_ns)
+        if place is not None and place.tile >= self._tile:
+            for tile in range(self._tile, place.tile + (place.cell > 0)):
+                self._hold(tile, shown)
+            frames = self._tiles.setdefault(place.tile, TileFrames())
+            frames.corrupt += shown.corrupt
+            if place.cell != frames.last_cell:
+                frames.last_cell = place.cell
+                self._take(frames, max(shown.time_ns, self.tiling.start_ns(place.tile)), shown)
+        self._last = shown
+
+    def _hold(self, tile: int, following: Shown) -> None:
+        """Give a tile that starts empty the picture that is still shown."""
+        frames = self._tiles.setdefault(tile, TileFrames())
+        started_before = self._last is not None and self._last.time_ns < self.tiling.start_ns(tile)
+        if not frames.times_ns and started_before and not self._lost_before(following):
+            assert self._last is not None
+            self._take(frames, self.tiling.start_ns(tile), self._last)
+
+    def _lost_before(self, following: Shown) -> bool:
+        """Whether decoding lost what came between the last picture and the one that follows."""
+        last = self._last
+        return last is not None and following.errors > last.errors and following.time_ns - last.end_ns > LOST_NS
+
+    def _take(self, frames: TileFrames, time_ns: int, shown: Shown) -> None:
+        picture = self.pictures.convert(shown)
+        if picture is not None:
+            frames.times_ns.append(time_ns)
+            frames.pictures.append(picture)
+            frames.estimated |= shown.estimated

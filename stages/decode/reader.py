@@ -1,0 +1,147 @@
+"""A reader turns one source into clips: pictures on a fixed time grid and sound on a fixed sample grid."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from math import ceil
+from types import TracebackType
+from typing import Literal, Self
+
+import msgspec
+
+from pipeline.clip import DecodedClip, Gap, Modality, SourceInfo
+
+NS = 1_000_000_000
+
+
+class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of a reader. Times are those of a player's seek bar."""
+
+    reader: Literal["av", "decord"] = "av"
+    modalities: tuple[Modality, ...] = ("image", "motion", "audio")
+    """Pictures are read for image and motion, sound for audio."""
+    clip_ns: int = 2 * NS
+    stride_ns: int = 2 * NS
+    """From one clip's start to the next; longer than `clip_ns` samples the source."""
+    tail_ns: int = NS // 2
+    """A last clip shorter than this joins the one before it, or is left out where clips do not touch."""
+    gap_ns: int = 10 * NS
+    """A stretch without media longer than this starts a new epoch."""
+    frame_rate_hz: float = 8.0
+    """Cells per second of the frame grid: each cell gives at most one frame."""
+    short_side_px: int = 224
+    """Size of the frames; smaller sources keep their own."""
+    long_side_px: int = 640
+    audio_rate_hz: int = 16_000
+    """0: no sound is asked for."""
+    audio_context_s: float = 0.0
+    """Length of sound before a clip's end; at least the clip itself is covered."""
+    audio_track: str = ""
+    """Number among the sound tracks (from 0) or language ("eng"); empty: the container's default."""
+    start_ns: int = 0
+    end_ns: int | None = None
+    max_pixels: int = 8192 * 8192
+    max_duration_s: float = 24 * 3600.0
+    max_streams: int = 256
+    threads: int = 1
+    """Threads of a video decoder."""
+    open_timeout_s: float = 20.0
+    read_timeout_s: float = 20.0
+    """For network sources: longest wait for one read."""
+
+    def __post_init__(self) -> None:
+        wrong = [
+            (self.clip_ns <= 0, f"clip_ns {self.clip_ns} must be positive"),
+            (
+                self.stride_ns < self.clip_ns,
+                f"stride_ns {self.stride_ns} must not be shorter than clip_ns {self.clip_ns}",
+            ),
+            (self.frame_rate_hz <= 0, f"frame_rate_hz {self.frame_rate_hz} must be positive"),
+            (self.short_side_px <= 0, f"short_side_px {self.short_side_px} must be positive"),
+            (
+                self.long_side_px < self.short_side_px,
+                f"long_side_px {self.long_side_px} must not be smaller than short_side_px {self.short_side_px}",
+            ),
+            (self.audio_rate_hz < 0, f"audio_rate_hz {self.audio_rate_hz} must not be negative"),
+            (self.start_ns < 0, f"start_ns {self.start_ns} must not be negative"),
+            (
+                self.end_ns is not None and self.end_ns <= self.start_ns,
+                f"end_ns {self.end_ns} must lie after start_ns {self.start_ns}",
+            ),
+            (not self.modalities, "modalities must name at least one of image, motion, audio"),
+            (self.threads < 1, f"threads {self.threads} must be at least 1"),
+        ]
+        if problems := [text for is_wrong, text in wrong if is_wrong]:
+            raise ValueError("; ".join(problems))
+
+    @property
+    def wants_frames(self) -> bool:
+        return "image" in self.modalities or "motion" in self.modalities
+
+    @property
+    def wants_audio(self) -> bool:
+        return "audio" in self.modalities and self.audio_rate_hz > 0
+
+    @property
+    def clips_touch(self) -> bool:
+        return self.stride_ns == self.clip_ns
+
+    @property
+    def max_frames(self) -> int:
+        """Most frames in one clip."""
+        return ceil(self.clip_ns * self.frame_rate_hz / NS) + 1
+
+    @property
+    def max_audio_samples(self) -> int:
+        """Most samples in one clip; a joined tail makes the last clip longer."""
+        longest_s = max((self.clip_ns + self.tail_ns) / NS, self.audio_context_s)
+        return ceil(longest_s * self.audio_rate_hz) + 1
+
+
+class Reader(ABC):
+    """Reads one source from its start, or from any clip, to its end. `open` before `clips`; `close` is always safe."""
+
+    def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
+        self.source = source
+        self.source_index = source_index
+        self.options = options
+
+    @abstractmethod
+    def open(self) -> SourceInfo:
+        """Open the source and read up to its first picture.
+
+        Raises:
+            SourceError: it is missing, not media, has nothing of what is asked for, or is beyond the limits.
+        """
+
+    @abstractmethod
+    def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
+        """Clips in order, from clip `start_index` on; a gap comes before the clip that follows it.
+
+        Starting later gives the same clips, bit for bit. To be called once per `open`.
+
+        Raises:
+            SourceError: nothing at all could be decoded, or the source is longer than the limit.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the source; may be called at any time and again."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def make_reader(source: str, source_index: int, options: ReaderOptions) -> Reader:
+    """The reader that `options.reader` names. Nothing is opened yet."""
+    if options.reader == "decord":
+        from stages.decode.reader_decord import DecordReader
+
+        return DecordReader(source, source_index, options)
+    from stages.decode.reader_av import AvReader
+
+    return AvReader(source, source_index, options)

@@ -1,0 +1,284 @@
+"""The reader on PyAV: any container and codec that FFmpeg knows; each stream has a container of its own."""
+
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.container import InputContainer
+
+from pipeline.arrays import Array
+from pipeline.clip import SourceInfo
+from pipeline.errors import SourceError
+from stages.decode.assembly import AssemblingReader, Media
+from stages.decode.frames import DecodedStream, Shown
+from stages.decode.grid import Pictures
+from stages.decode.picture import PictureConverter, fit_size, upright_size
+from stages.decode.reader import NS, ReaderOptions
+from stages.decode.sound import SoundTrack
+from stages.decode.source import (
+    Stream,
+    Streams,
+    choose_streams,
+    is_cover,
+    is_decodable,
+    is_media,
+    open_container,
+    origin_ns,
+    shown_name,
+)
+from stages.decode.timeline import Resets, Timeline
+
+INDEXED = {"mov", "mp4", "matroska", "webm"}
+"""Containers whose index leads to the very key frame that was asked for."""
+ROUND_START_NS = NS // 2
+"""A source that begins this little after its container's start is tiled from there: round clip times."""
+
+
+class AvPictures(Pictures):
+    """Pictures of one video stream, converted by swscale."""
+
+    def __init__(self, stream: DecodedStream, converter: PictureConverter, options: ReaderOptions) -> None:
+        self.stream = stream
+        self.converter = converter
+        self._options = options
+        self._conversion_errors = 0
+        self._index = Index(stream, options.gap_ns)
+
+    @property
+    def errors(self) -> int:  # type: ignore[override]
+        return self.stream.errors + self._conversion_errors
+
+    @property
+    def failed_end_ns(self) -> int:  # type: ignore[override]
+        return self.stream.failed_end_ns
+
+    def peek(self) -> Shown | None:
+        return self.stream.peek()
+
+    def pop(self) -> Shown:
+        return self.stream.pop()
+
+    def convert(self, shown: Shown) -> Array | None:
+        try:
+            return self.converter.convert(shown.picture)
+        except (av.error.FFmpegError, ValueError, MemoryError):
+            self._conversion_errors += 1
+            return None
+
+    def can_skip_to(self, time_ns: int) -> bool:
+        return self._index.reaches(time_ns)
+
+    def skip_to(self, time_ns: int) -> None:
+        head = self.stream.peek()
+        entry = self._index.key_before(time_ns)
+        if head is None or entry is None or self._index.time_ns(entry) <= head.time_ns:
+            return
+        while entry is not None and self.stream.seek(entry.timestamp):
+            landed = self.stream.peek()
+            if landed is not None and landed.time_ns <= time_ns:
+                return
+            entry = self._index.key_before(self._index.time_ns(entry) - 1)
+
+
+class Index:
+    """The container's own list of packets or key frames, and how far it can be relied on."""
+
+    def __init__(self, stream: DecodedStream, gap_ns: int) -> None:
+        self._stream = stream
+        self._gap_ns = gap_ns
+        self._whole_until_ns: int | None = None
+
+    def reaches(self, time_ns: int) -> bool:
+        """Whether the index is in order and without a gap up to `time_ns`."""
+        if self._whole_until_ns is None:
+            self._whole_until_ns = self._measure()
+        return time_ns <= self._whole_until_ns
+
+    def key_before(self, time_ns: int) -> Any | None:
+        """The last key frame listed at or before a time."""
+        entries = self._stream.stream.index_entries
+        place = entries.search_timestamp(self._stream.ticks(time_ns), backward=True)
+        return entries[place] if place >= 0 else None
+
+    def time_ns(self, entry: Any) -> int:
+        """When an entry is decoded; it is shown then or a little later."""
+        return self._stream.time_ns(entry.timestamp)
+
+    def _measure(self) -> int:
+        head = self._stream.peek()
+        if head is None or head.estimated or not INDEXED & set(self._stream.container.format.name.split(",")):
+            return -1
+        last_ns = -1
+        for entry in self._stream.stream.index_entries:
+            time_ns = self.time_ns(entry)
+            if last_ns >= 0 and not last_ns <= time_ns <= last_ns + self._gap_ns:
+                break
+            last_ns = time_ns
+        return last_ns
+
+
+class AvReader(AssemblingReader):
+    """Reads with PyAV."""
+
+    def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
+        super().__init__(source, source_index, options)
+        self._containers: list[InputContainer] = []
+
+    def _open(self) -> tuple[SourceInfo, Media]:
+        container = self._container()
+        chosen = choose_streams(container, self.source, self.options)
+        self._check_limits(container, chosen.video)
+        resets = Resets()
+        video = self._start(container, chosen.video, resets) if chosen.video else None
+        audio = None
+        if chosen.audio:
+            beside = self._container() if video else container
+            audio = self._start(beside, beside.streams[chosen.audio.index], resets)
+        notes = notes_on(container, chosen)
+        pictures, size = self._pictures(video, notes)
+        sound = self._sound(audio, notes)
+        if pictures is None and sound is None:
+            self._raise_nothing(video, audio, chosen)
+        return self._info_of(container, chosen, size, pictures, sound, notes), self._media_of(chosen, pictures, sound)
+
+    def _close(self) -> None:
+        while self._containers:
+            self._containers.pop().close()
+
+    def _container(self) -> InputContainer:
+        container = open_container(self.source, self.options)
+        self._containers.append(container)
+        return container
+
+    def _check_limits(self, container: InputContainer, video: Stream | None) -> None:
+        name, options = shown_name(self.source), self.options
+        if video is not None and video.width * video.height > options.max_pixels:
+            raise SourceError(
+                f"{name}: {video.width}x{video.height} pixels, more than the limit of {options.max_pixels}"
+            )
+        if container.duration is not None and container.duration / 1e6 > options.max_duration_s:
+            raise SourceError(
+                f"{name}: {container.duration / 1e6:g} s long, more than the limit of {options.max_duration_s:g} s"
+            )
+
+    def _start(self, container: InputContainer, stream: Stream, resets: Resets) -> DecodedStream:
+        """Begin to decode one stream; the container skips all others."""
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = av.stream.Discard.all
+        if stream.type == "video":
+            context = stream.codec_context
+            context.thread_type = "AUTO" if self.options.threads > 1 else "NONE"
+            context.thread_count = self.options.threads
+            context.options = {"max_pixels": str(self.options.max_pixels)}
+            if "matroska" in container.format.name and "://" not in self.source:
+                load_index(container)
+        return DecodedStream(container, stream, origin_ns(container), Timeline(resets, frame_duration_ns(stream)))
+
+    def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[AvPictures | None, tuple[int, int]]:
+        """The pictures and their upright size in the source; none if not one can be decoded."""
+        if video is None:
+            return None, (0, 0)
+        head = video.peek()
+        if head is None:
+            notes.append(f"no picture could be decoded ({video.first_error or 'no packets'})")
+            return None, (0, 0)
+        if head.estimated:
+            notes.append("times are estimated: the pictures carry none")
+        aspect = video.stream.sample_aspect_ratio or video.stream.codec_context.sample_aspect_ratio
+        width, height = upright_size(head.picture, aspect)
+        converter = PictureConverter(
+            *fit_size(width, height, self.options.short_side_px, self.options.long_side_px), self.options.max_pixels
+        )
+        return AvPictures(video, converter, self.options), (width, height)
+
+    def _sound(self, audio: DecodedStream | None, notes: list[str]) -> SoundTrack | None:
+        if audio is None:
+            return None
+        if audio.peek() is None:
+            notes.append(f"no sound could be decoded ({audio.first_error or 'no packets'})")
+            return None
+        return SoundTrack(audio, self.options.audio_rate_hz)
+
+    def _raise_nothing(self, video: DecodedStream | None, audio: DecodedStream | None, chosen: Streams) -> None:
+        """Raises: SourceError: always."""
+        streams = {"video": video, "audio": audio}
+        causes = [
+            f"{kind} ({stream.stream.codec_context.name}): {stream.first_error or 'no packets'}"
+            for kind, stream in streams.items()
+            if stream is not None
+        ]
+        raise SourceError(f"{shown_name(self.source)}: nothing could be decoded: {', '.join(causes)}. Is it encrypted?")
+
+    def _media_of(self, chosen: Streams, pictures: AvPictures | None, sound: SoundTrack | None) -> Media:
+        heads = [stream.peek() for stream in (pictures, sound.stream if sound else None) if stream is not None]
+        start_ns = min(head.time_ns for head in heads if head is not None)
+        return Media(
+            pictures,
+            sound,
+            start_ns=start_ns if start_ns >= ROUND_START_NS else 0,
+            frames_absent="" if pictures else absence(self.options.wants_frames, chosen.video),
+            audio_absent="" if sound else absence(self.options.wants_audio, chosen.audio),
+        )
+
+    def _info_of(
+        self,
+        container: InputContainer,
+        chosen: Streams,
+        size: tuple[int, int],
+        pictures: AvPictures | None,
+        sound: SoundTrack | None,
+        notes: list[str],
+    ) -> SourceInfo:
+        rate = chosen.video.average_rate or chosen.video.guessed_rate if chosen.video else None
+        return SourceInfo(
+            source=self.source,
+            source_index=self.source_index,
+            width=size[0],
+            height=size[1],
+            frame_rate_hz=float(rate or 0),
+            sample_rate_hz=chosen.audio.codec_context.sample_rate if chosen.audio else 0,
+            duration_ns=container.duration * 1000 if container.duration is not None else None,
+            has_video=pictures is not None,
+            has_audio=sound is not None,
+            seekable=pictures is None or pictures.can_skip_to(0),
+            notes=tuple(notes),
+        )
+
+
+def notes_on(container: InputContainer, chosen: Streams) -> list[str]:
+    """Oddities worth telling."""
+    notes = []
+    if any(stream.type == "video" and is_cover(stream) for stream in container.streams):
+        notes.append("cover picture skipped")
+    unknown = [
+        f"{stream.type} {stream.index}" for stream in container.streams if is_media(stream) and not is_decodable(stream)
+    ]
+    if unknown:
+        notes.append(f"no decoder for {', '.join(unknown)}")
+    if len(container.streams.audio) > 1 and chosen.audio is not None:
+        place = list(container.streams.audio).index(chosen.audio)
+        notes.append(f"sound track {place} of {len(container.streams.audio)}")
+    return notes
+
+
+def absence(is_wanted: bool, stream: Stream | None) -> str:
+    """Why a source gives no pictures, or no sound."""
+    if not is_wanted:
+        return "not_asked"
+    return "no_stream" if stream is None else "failed"
+
+
+def frame_duration_ns(stream: Stream) -> int:
+    """Of a frame that does not tell its own: from the stream's rate, where that makes sense."""
+    for rate in (stream.guessed_rate, stream.average_rate) if stream.type == "video" else ():
+        if rate and Fraction(1, 60) <= rate <= 240:
+            return round(NS / rate)
+    return NS // 25
+
+
+def load_index(container: InputContainer) -> None:
+    """Matroska reads its index at the first seek only."""
+    with suppress(av.error.FFmpegError):
+        container.seek(0)

@@ -1,0 +1,179 @@
+"""Opening a container: what streams it has, which of them are read, and what is wrong with it in plain words."""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import av
+from av.container import InputContainer
+
+from pipeline.errors import SourceError
+from stages.decode.reader import NS, ReaderOptions
+
+log = logging.getLogger(__name__)
+
+TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
+"""FFmpeg draws any text file as a video of a terminal."""
+
+Stream = Any
+
+
+def shown_name(source: str) -> str:
+    """The source as messages may show it: without the password of a URL."""
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"***@{host}" if "@" in parts.netloc else host))
+
+
+def open_container(source: str, options: ReaderOptions) -> InputContainer:
+    """Open a file or URL.
+
+    Raises:
+        SourceError: with the probable cause.
+    """
+    name = shown_name(source)
+    is_url = "://" in source
+    if not is_url:
+        check_file(source)
+    timeout = (options.open_timeout_s, options.read_timeout_s) if is_url else None
+    try:
+        container = av.open(source, "r", metadata_errors="ignore", timeout=timeout)
+    except av.error.FFmpegError as error:
+        raise SourceError(f"{name}: {reason(error)}. Is it a video or sound file, and complete?") from error
+    except (ValueError, OSError) as error:
+        raise SourceError(f"{name}: cannot be opened: {error}") from error
+    if len(container.streams) > options.max_streams:
+        count = len(container.streams)
+        container.close()
+        raise SourceError(f"{name}: {count} streams, more than the limit of {options.max_streams}")
+    return container
+
+
+def check_file(source: str) -> None:
+    """Say in plain words what FFmpeg would say in its own."""
+    path = Path(source)
+    if not path.exists():
+        raise SourceError(f"{source}: no such file")
+    if path.is_dir():
+        raise SourceError(f"{source}: is a directory; expected a file. Give the files in it: {source}/*")
+    if path.is_file() and path.stat().st_size == 0:
+        raise SourceError(f"{source}: the file is empty (0 bytes)")
+
+
+def reason(error: Exception) -> str:
+    """FFmpeg's own words, without its bookkeeping."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def is_decodable(stream: Stream) -> bool:
+    return stream.codec_context is not None and stream.codec_context.codec is not None
+
+
+def is_media(stream: Stream) -> bool:
+    return stream.type in ("video", "audio")
+
+
+def is_cover(stream: Stream) -> bool:
+    """A still picture that comes with a sound file."""
+    covers = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    return bool(stream.disposition & covers)
+
+
+def found(container: InputContainer) -> str:
+    """ "1 video, 2 audio" """
+    counts = Counter(
+        "cover picture" if stream.type == "video" and is_cover(stream) else stream.type for stream in container.streams
+    )
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"
+
+
+def video_stream(container: InputContainer) -> Stream | None:
+    """The default video stream, else the largest; no cover pictures, no drawings of text."""
+    streams: list[Stream] = [
+        stream
+        for stream in container.streams.video
+        if is_decodable(stream) and not is_cover(stream) and stream.codec_context.name not in TEXT_CODECS
+    ]
+
+    def rank(stream: Stream) -> tuple[bool, int]:
+        return bool(stream.disposition & av.stream.Disposition.default), stream.width * stream.height
+
+    return max(streams, key=rank, default=None)
+
+
+def audio_stream(container: InputContainer, track: str, name: str) -> Stream | None:
+    """The chosen sound track: by number, by language, or the container's default.
+
+    Raises:
+        SourceError: the track that was asked for is not there.
+    """
+    streams: list[Stream] = list(container.streams.audio)
+    if track:
+        number = int(track) if track.isdigit() else -1
+        for place, stream in enumerate(streams):
+            if place == number or (number < 0 and stream.language == track):
+                return stream if is_decodable(stream) else None
+        have = ", ".join(f"{place} ({stream.language or 'und'})" for place, stream in enumerate(streams)) or "none"
+        raise SourceError(f"{name}: no sound track {track!r}; expected one of: {have}")
+    decodable = [stream for stream in streams if is_decodable(stream)]
+    best = container.streams.best("audio")
+    return best if best in decodable else next(iter(decodable), None)
+
+
+def nanoseconds(ticks: int, time_base: Any) -> int:
+    """Ticks of a time base to the nearest nanosecond."""
+    return int((ticks * time_base.numerator * NS * 2 + time_base.denominator) // (2 * time_base.denominator))
+
+
+def origin_ns(container: InputContainer) -> int:
+    """The container's start, to the nanosecond where a stream starts there."""
+    if container.start_time is None:
+        return 0
+    start = container.start_time * 1000
+    exact = [
+        nanoseconds(stream.start_time, stream.time_base)
+        for stream in container.streams
+        if stream.start_time is not None and stream.time_base
+    ]
+    return min((time for time in exact if abs(time - start) < 2000), default=start)
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The streams of one container that are read."""
+
+    video: Stream | None
+    audio: Stream | None
+
+
+def choose_streams(container: InputContainer, source: str, options: ReaderOptions) -> Streams:
+    """Pick what is read.
+
+    Raises:
+        SourceError: the container has nothing of what is asked for.
+    """
+    name = shown_name(source)
+    video = video_stream(container) if options.wants_frames else None
+    audio = audio_stream(container, options.audio_track, name) if options.wants_audio else None
+    if video is None and audio is None:
+        raise SourceError(f"{name}: {missing(container, options)}")
+    return Streams(video, audio)
+
+
+def missing(container: InputContainer, options: ReaderOptions) -> str:
+    """Why nothing of a source can be shown."""
+    there = found(container)
+    has_video = video_stream(container) is not None
+    has_audio = any(is_decodable(stream) for stream in container.streams.audio)
+    if not options.wants_audio and has_audio:
+        return f"no video stream (found: {there}). Use --modalities audio to label its sound alone."
+    if not options.wants_frames and has_video:
+        return f"no audio stream (found: {there}). Use --modalities image,motion to label its pictures alone."
+    if any(is_media(stream) and not is_decodable(stream) for stream in container.streams):
+        return f"no decoder for its streams (found: {there}). Convert it to a common codec."
+    return f"no video and no audio stream (found: {there})"

@@ -1,0 +1,46 @@
+"""How clips tile a stretch of time, and how the frame grid cuts a clip into cells."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from stages.decode.reader import NS
+
+ROUNDING_NS = 2_000_000
+"""Containers round times to a millisecond; a frame this little before a border belongs behind it."""
+
+
+class Cell(NamedTuple):
+    tile: int
+    cell: int
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tile k is [anchor + k * stride, + clip). The grid cuts each tile into cells of 1 / frame rate."""
+
+    anchor_ns: int
+    clip_ns: int
+    stride_ns: int
+    frame_rate_hz: float
+
+    def start_ns(self, tile: int) -> int:
+        return self.anchor_ns + tile * self.stride_ns
+
+    def end_ns(self, tile: int) -> int:
+        return self.start_ns(tile) + self.clip_ns
+
+    def locate(self, time_ns: int) -> Cell | None:
+        """The cell that a frame falls into; None between tiles and before the first."""
+        tile, since_ns = divmod(time_ns + ROUNDING_NS - self.anchor_ns, self.stride_ns)
+        if tile < 0 or since_ns >= self.clip_ns:
+            return None
+        return Cell(tile, int(since_ns * self.frame_rate_hz // NS))
+
+
+def spread(count: int, limit: int) -> list[int]:
+    """At most `limit` of the numbers 0 .. count - 1, evenly spread, first and last among them."""
+    if count <= limit:
+        return list(range(count))
+    if limit == 1:
+        return [0]
+    return [round(place * (count - 1) / (limit - 1)) for place in range(limit)]

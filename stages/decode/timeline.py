@@ -1,0 +1,62 @@
+"""Times of one stream, repaired: ordered, none missing, and continued after a reset of the clock."""
+
+from stages.decode.reader import NS
+
+RESET_NS = NS // 2
+"""A clock that falls back by more than this was reset; by less, frames are in disorder."""
+
+
+class Resets:
+    """Offsets that continue the clock after each reset, shared by the streams of one source."""
+
+    def __init__(self) -> None:
+        self._offsets_ns = [0]
+
+    def offset_ns(self, count: int, proposal_ns: int) -> int:
+        """What to add after `count` resets; the stream that meets a reset first proposes it for all."""
+        while len(self._offsets_ns) <= count:
+            self._offsets_ns.append(proposal_ns)
+        return self._offsets_ns[count]
+
+
+class Timeline:
+    """Turns the raw times of one stream into times that only grow."""
+
+    def __init__(self, resets: Resets, duration_ns: int) -> None:
+        self.duration_ns = duration_ns
+        """Of a frame that does not tell its own."""
+        self.end_ns = 0
+        """Where the last frame ended: the time of the next one, if it has none of its own."""
+        self.resets = 0
+        self._shared = resets
+        self._offset_ns = 0
+        self._last_ns: int | None = None
+
+    def place(self, raw_ns: int | None, duration_ns: int) -> tuple[int, bool]:
+        """The time of the next frame, and whether it is an estimate (packet order x frame duration)."""
+        duration_ns = duration_ns or self.duration_ns
+        time_ns, estimated = self._time(raw_ns)
+        self._last_ns = time_ns
+        self.end_ns = time_ns + duration_ns
+        return time_ns, estimated
+
+    def _time(self, raw_ns: int | None) -> tuple[int, bool]:
+        if raw_ns is None:
+            return self.end_ns, True
+        time_ns = raw_ns + self._offset_ns
+        if self._last_ns is None or time_ns > self._last_ns:
+            return time_ns, False
+        if time_ns < self._last_ns - RESET_NS:
+            self.resets += 1
+            self._offset_ns = self._shared.offset_ns(self.resets, self.end_ns - raw_ns)
+            return max(self.end_ns, raw_ns + self._offset_ns), False
+        return self.end_ns, True
+
+    def mapped_ns(self, raw_ns: int) -> int:
+        """A raw time on the repaired clock."""
+        return raw_ns + self._offset_ns
+
+    def jump_to(self, time_ns: int) -> None:
+        """Forget the past after a seek."""
+        self._last_ns = None
+        self.end_ns = time_ns
