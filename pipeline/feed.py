@@ -142,20 +142,22 @@ class Feed:
             self._todo.appendleft(worker.source)
         if source.ended or watch.phase not in (phase.DECODING, phase.OPENING):
             return None
-        index, deaths = self._deaths.get(source.index, (source.received, 0))
-        deaths = deaths + 1 if index == source.received else 1
-        self._deaths[source.index] = (source.received, deaths)
-        if deaths < self._plan.config.queue.tries:
-            return None
+        index, deaths = self._deaths.get(source.index, (watch.index, 0))
+        deaths = deaths + 1 if index == watch.index else 1
+        self._deaths[source.index] = (watch.index, deaths)
+        tries = self._plan.config.queue.tries
+        if deaths < tries or (watch.index > source.received and deaths < 3 * tries):
+            return None  # clips before the one it died at may have been lost on the way: let them come again
         lost = self._lost_in_a_row.get(source.index, 0) + 1
         self._lost_in_a_row[source.index] = lost
+        clip = source.received
         text = f"decode: {cause}; given up after {deaths} tries"
         if source.info is None or lost > LOST_CLIPS_LIMIT:
             self._todo.remove(source.index)
             self._ledger.ended(source.index, f"{source.name}: {text}")
         else:
             self._ledger.undecodable(self._next_clip(source.index), text)
-        return f"{source.name}: clip {source.received}: {text}"
+        return f"{source.name}: clip {clip}: {text}"
 
     def _next_clip(self, index: int) -> ClipInfo:
         """Where the next clip of a source lies by the tiling; its media were never seen."""

@@ -148,6 +148,8 @@ class Supervisor:
             self._lease()
         self.feed.dispatch(hold_back=len(self._outbox) > self.plan.config.queue.results_waiting)
         self._emit()
+        if self.ledger.fault and not self._fatal:
+            self._fatal = _Fatal("ModelError", f"the first clips all failed the same way: {self.ledger.fault}")
 
     def _watch_fds(self) -> None:
         fds = self.processes.fds()
@@ -164,8 +166,6 @@ class Supervisor:
             self._drain_since_s = now_s
             self._tell("interrupted: finishing what is in flight; press Ctrl-C again to stop at once", "warning")
             self.feed.close()
-        if self.ledger.fault and not self._fatal:
-            self._fatal = _Fatal("ModelError", f"the first clips all failed the same way: {self.ledger.fault}")
         if now_s - self._status_s > 0.5:
             self._status_s = now_s
             self.on_status(self._status())

@@ -71,7 +71,10 @@ class Zygote:
         while True:
             for key, _ in selector.select(timeout=1.0):
                 if key.fileobj is self._control:
-                    data = self._control.recv(65536)
+                    try:
+                        data = self._control.recv(65536)
+                    except ConnectionError:
+                        data = b""
                     if not data:
                         return
                     self._spawn(msgspec.msgpack.decode(data, type=Spawn), wake_read, wake_write)

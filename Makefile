@@ -1,0 +1,30 @@
+# Everything happens in .venv. Python 3.11 or 3.12 and make are all that must be there before.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: demo test check setup clean
+
+demo: setup
+	$(BIN)/percept run engines/bundled/sample.mp4 --labels @engines/bundled/sample.labels.txt --events
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+setup: .venv/.done
+
+.venv/.done: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install it, or say make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,decord]'
+	$(BIN)/percept engine build
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info
