@@ -1,0 +1,57 @@
+"""Sound as a picture: the log-mel spectrogram, cut into patches that a convolutional network reads one by one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from engines.model import MelSpec
+from engines.torchaudio_import import import_torchaudio
+
+
+class LogMel(nn.Module):
+    """Samples "... S" in [-1, 1] -> log-mel patches "... K B M", the natural logarithm of (mel magnitude + offset).
+
+    The defaults are YAMNet's front end: 25 ms windows every 10 ms, patches of 0.96 s every 0.48 s. Magnitudes (or
+    powers, as `style` says) of a periodic Hann window, HTK mel bands without area normalisation. Patches start every
+    `patch_hop_bins`; the end is padded with zeros, or left away, so that at most half a hop is added or lost, and
+    there is always at least one patch.
+    """
+
+    def __init__(self, spec: MelSpec | None = None) -> None:
+        super().__init__()
+        self.spec = spec = spec or MelSpec()
+        if spec.style == "clap":
+            raise ValueError("LogMel: style 'clap' is not made here; expected 'magnitude' or 'power'")
+        self.mel: nn.Module = import_torchaudio().transforms.MelSpectrogram(
+            sample_rate=spec.sample_rate_hz,
+            n_fft=spec.n_fft,
+            win_length=spec.window_samples,
+            hop_length=spec.hop_samples,
+            f_min=spec.f_min_hz,
+            f_max=spec.f_max_hz,
+            n_mels=spec.mel_bands,
+            power=2.0 if spec.style == "power" else 1.0,
+            center=False,
+            norm=None,
+            mel_scale="htk",
+        )
+
+    @property
+    def patch_samples(self) -> int:
+        """How many samples one patch sees."""
+        return self.spec.window_samples + self.spec.hop_samples * (self.spec.patch_bins - 1)
+
+    def patches(self, samples: int) -> int:
+        """How many patches `samples` samples give."""
+        spec = self.spec
+        return 1 + max(0, round((samples - self.patch_samples) / (spec.hop_samples * spec.patch_hop_bins)))
+
+    def forward(self, samples: Tensor) -> Tensor:
+        spec = self.spec
+        wanted = self.patch_samples + spec.hop_samples * spec.patch_hop_bins * (self.patches(samples.shape[-1]) - 1)
+        # torch centres a short window in n_fft samples, so frames would begin (n_fft - window) / 2 late: pad that much.
+        side = (spec.n_fft - spec.window_samples) // 2
+        fitted = nn.functional.pad(samples[..., :wanted], (side, max(0, wanted - samples.shape[-1]) + side))
+        bins = torch.log(self.mel(fitted) + spec.log_offset).transpose(-1, -2)
+        return bins.unfold(-2, spec.patch_bins, spec.patch_hop_bins).transpose(-1, -2).contiguous()
