@@ -215,7 +215,7 @@ def _reader_options(config: Config, budget: Budget, demand: Demand) -> dict[str,
         "start_ns": round(clips.start_s * 1e9),
         "end_ns": None if clips.end_s is None else round(clips.end_s * 1e9),
         "max_pixels": decode.max_pixels,
-        "max_duration_ns": round(decode.max_hours * 3600e9),
+        "max_duration_s": decode.max_hours * 3600.0,
         "threads": decode.threads,
         "reader": decode.reader,
     }
