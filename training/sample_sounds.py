@@ -1,0 +1,99 @@
+"""The sounds of the sample video, computed: birds, rain and applause; two sentences are spoken by espeak-ng."""
+
+import io
+import subprocess
+import wave
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE_HZ = 32_000
+LEVEL_DBFS = -20.0
+FADE_S = 0.03
+
+Samples = NDArray[np.float64]
+
+
+def make(name: str, seconds: float) -> NDArray[np.float32]:
+    """float32 "S" in (-1, 1), faded in and out, all equally loud; the loudest peaks are rounded off."""
+    made = {"birds": birds, "rain": rain, "talk": talk, "applause": applause}[name](seconds, np.random.default_rng(0))
+    fade = int(FADE_S * RATE_HZ)
+    made[:fade] *= np.linspace(0, 1, fade)
+    made[-fade:] *= np.linspace(1, 0, fade)
+    loudness = np.sqrt(np.mean(made**2))
+    return (0.7 * np.tanh(made / loudness * 10 ** (LEVEL_DBFS / 20) / 0.7)).astype(np.float32)
+
+
+def band(samples: Samples, low_hz: float, high_hz: float) -> Samples:
+    """Between two corners, falling off by fourth powers."""
+    spectrum = np.fft.rfft(samples)
+    frequency = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
+    spectrum /= (1 + (low_hz / np.maximum(frequency, 1)) ** 4) * (1 + (frequency / high_hz) ** 4)
+    return np.fft.irfft(spectrum, len(samples))
+
+
+def birds(seconds: float, chance: np.random.Generator) -> Samples:
+    """Phrases of two to five short calls that glide up or down around 4 kHz."""
+    made = chance.normal(size=int(seconds * RATE_HZ)) * 0.003
+    start_s = 0.1
+    while start_s < seconds - 0.4:
+        base_hz = chance.uniform(3200, 4800)
+        for call in range(int(chance.integers(2, 6))):
+            count, at = int(chance.uniform(0.05, 0.09) * RATE_HZ), int(start_s * RATE_HZ)
+            if at + count >= len(made):
+                break
+            t = np.arange(count) / count
+            glide = base_hz * (1 + 0.25 * np.sin(np.pi * t) * (1 if call % 2 else -1) + 0.12 * t)
+            phase = 2 * np.pi * np.cumsum(glide) / RATE_HZ
+            made[at : at + count] += 0.7 * np.sin(np.pi * t) ** 0.7 * (np.sin(phase) + 0.15 * np.sin(2 * phase))
+            start_s += count / RATE_HZ + chance.uniform(0.02, 0.05)
+        start_s += chance.uniform(0.15, 0.5)
+    return made
+
+
+def rain(seconds: float, chance: np.random.Generator) -> Samples:
+    """Hiss, and 1,500 drops a second that ring for a moment."""
+    count = int(seconds * RATE_HZ)
+    drops = np.zeros(count)
+    for _ in range(int(seconds * 1500)):
+        length = int(chance.integers(120, 600))
+        at = int(chance.integers(0, count - length))
+        t = np.arange(length) / RATE_HZ
+        ring = np.sin(2 * np.pi * chance.uniform(1500, 8000) * t) * np.exp(-t * chance.uniform(600, 2000))
+        drops[at : at + length] += ring * chance.exponential(0.6)
+    return band(chance.normal(size=count), 400, 9000) * 0.8 + drops
+
+
+def applause(seconds: float, chance: np.random.Generator) -> Samples:
+    """Many hands: short bursts of noise between 500 and 3,000 Hz."""
+    count, length = int(seconds * RATE_HZ), int(0.03 * RATE_HZ)
+    made = band(chance.normal(size=count), 500, 3000) * 0.1
+    t = np.arange(length) / RATE_HZ
+    for _ in range(int(seconds * 350)):
+        at, middle_hz = int(chance.integers(0, count - length)), chance.uniform(700, 1800)
+        clap = band(chance.normal(size=length), middle_hz * 0.6, middle_hz * 1.8) * np.exp(
+            -t * chance.uniform(120, 250)
+        )
+        made[at : at + length] += clap * chance.exponential(1.0)
+    return made
+
+
+def talk(seconds: float, chance: np.random.Generator) -> Samples:
+    """A question and an answer in two voices."""
+    pause = np.zeros(int(0.1 * RATE_HZ))
+    question = spoken("en-us+f3", "Shall we have another cup of coffee?", 165)
+    answer = spoken("en-gb+m3", "Yes please, with a little milk.", 160)
+    count = int(seconds * RATE_HZ)
+    made = np.concatenate([pause, question, pause, answer, np.zeros(count)])[:count]
+    return made + chance.normal(size=count) * 0.002
+
+
+def spoken(voice: str, text: str, words_per_minute: int) -> Samples:
+    """A sentence from espeak-ng at our rate."""
+    command = ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "--stdout", text]
+    output = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
+    with wave.open(io.BytesIO(output)) as file:
+        rate_hz = file.getframerate()
+        heard = np.frombuffer(file.readframes(min(file.getnframes(), len(output) // 2)), np.int16) / 32768
+    count = int(len(heard) * RATE_HZ / rate_hz)
+    return np.interp(np.arange(count) / RATE_HZ, np.arange(len(heard)) / rate_hz, heard)
