@@ -162,8 +162,6 @@ class Stop(_Message, tag=24):
 
 class SourceStarted(_Message, tag=25):
     info: SourceInfo
-    facts: dict[str, str] = {}
-    """What results say of the model and the engine."""
 
 
 class Finished(_Message):
@@ -182,6 +180,8 @@ class Finished(_Message):
 
 class Records(_Message, tag=26):
     records: list[Finished]
+    facts: dict[str, str] = {}
+    """What results say of the model and the engine."""
 
 
 class SourceDone(_Message, tag=27):

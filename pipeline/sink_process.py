@@ -84,17 +84,15 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
 
 def _write_all(bus: Bus, sinks: list[Sink], slots: Slots, seat: int) -> bool:
     """Until told to stop; returns whether the run reached its end."""
-    facts: dict[str, str] = {}
     while True:
         slots.watch(seat, phase.IDLE)
         message = bus.receive()
         match message:
             case SourceStarted():
-                facts = message.facts
                 for sink in sinks:
                     sink.source_started(message.info)
             case Records():
-                records = [to_record(done, facts) for done in message.records]
+                records = [to_record(done, message.facts) for done in message.records]
                 for sink in sinks:
                     for record in records:
                         sink.write(record)

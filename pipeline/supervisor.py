@@ -310,14 +310,12 @@ class Supervisor:
                 continue
             self._flush(records)
             records = []
-            if isinstance(item, SourceStarted):
-                item = SourceStarted(item.info, self._facts)
             self._send(self._sink, item)
         self._flush(records)
 
     def _flush(self, records: list[Finished]) -> None:
         if records and self._sink is not None:
-            self._send(self._sink, Records(records))
+            self._send(self._sink, Records(records, self._facts))
 
     def _note_position(self, done: Finished) -> None:
         info = done.info
