@@ -1,7 +1,7 @@
 """Train the sound tower of percept-mini against YAMNet's scores, from scratch.
 
     python -m training.train_sound --data ../shared/data                    train, about an hour on one core
-    python -m training.train_sound --data ../shared/data --read-out-only    write the concepts again, for a new text tower
+    python -m training.train_sound --data ../shared/data --read-out-only    write the concepts again (new text tower)
     python -m training.train_sound --data ../shared/data --evaluate         print the figures of the model card
 
 Progress goes to stderr and `training/runs/sound/log.txt`. Training goes on from the
@@ -34,7 +34,7 @@ log = logging.getLogger("train_sound")
 class Plan:
     """What decides the result, beside the data."""
 
-    steps: int = 5_000
+    steps: int = 3_500
     batch: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
