@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
@@ -136,7 +137,7 @@ class AssemblingReader(Reader):
         """Go to the clip before the one asked for, if that gives the same as reading all; the tile to begin with."""
         pictures, first_tile = media.pictures, max(0, start_index - 1)
         if pictures is None:
-            return first_tile if first_tile == 0 else 0
+            return 0
         target_ns = anchor_ns + first_tile * self.options.stride_ns
         if target_ns > 0 and pictures.can_skip_to(target_ns):
             pictures.skip_to(target_ns)
@@ -194,24 +195,16 @@ class AssemblingReader(Reader):
         if epoch.grid:
             gathered = epoch.grid.close(tile)
             if joined:
-                gathered = gathered.joined(epoch.grid.close(tile + 1), self.options.max_frames)
+                gathered = gathered.joined(epoch.grid.close(tile + 1, is_tail=True), self.options.max_frames)
         errors = epoch.media.errors - self._errors_told
         self._errors_told += errors
         lost = "failed" if errors else "gap"
         self._add_frames(gathered, epoch.media.frames_absent or lost, tile == 0, arrays, absent)
         self._add_audio(epoch, info, epoch.media.audio_absent or lost, arrays, absent)
-        return DecodedClip(
-            ClipInfo(
-                **{name: getattr(info, name) for name in info.__struct_fields__}
-                | {
-                    "decode_errors": errors,
-                    "corrupt_frames": gathered.corrupt,
-                    "estimated_times": gathered.estimated,
-                }
-            ),
-            arrays,
-            absent,
+        info = msgspec.structs.replace(
+            info, decode_errors=errors, corrupt_frames=gathered.corrupt, estimated_times=gathered.estimated
         )
+        return DecodedClip(info, arrays, absent)
 
     def _add_frames(
         self,

@@ -1,4 +1,4 @@
-"""The decoded frames of one stream, in order, with repaired times; what cannot be decoded is counted and passed over."""
+"""The decoded frames of one stream, in order, with repaired times; what fails is counted and passed over."""
 
 import logging
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ class DecodedStream:
         return nanoseconds(ticks, time_base) - self._origin_ns
 
     def _decoded(self, from_key: bool = False) -> Iterator[Any]:
-        """All frames that can be had. After a seek, those that are shown before the key frame lack what they refer to."""
+        """All frames that can be had. After a seek, those shown before the key frame lack what they refer to."""
         key_ticks: int | None = None
         for packet in self._packets():
             if from_key and key_ticks is None:

@@ -97,10 +97,12 @@ class PictureGrid:
         head = self.pictures.peek()
         return head if head is not None and head.resets == self._resets else None
 
-    def close(self, tile: int) -> TileFrames:
-        """What the tile has gathered; it gets no more."""
+    def close(self, tile: int, is_tail: bool = False) -> TileFrames:
+        """What the tile has gathered; it gets no more. A tail, which joins the tile before, holds no picture."""
         self._tile = tile + 1
         frames = self._tiles.pop(tile, None) or TileFrames()
+        if is_tail:
+            return frames
         if not frames.times_ns and self._last is not None and self._last.time_ns < self.tiling.start_ns(tile):
             head = self.pending()
             if self._last.end_ns > self.tiling.start_ns(tile) or (head is not None and not self._lost_before(head)):

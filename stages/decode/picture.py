@@ -120,6 +120,7 @@ class PictureConverter:
         graph = self._fields.get(key)
         if graph is None:
             graph = self._fields[key] = Graph()
+            graph.threads = 1
             source = graph.add_buffer(
                 width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
             )

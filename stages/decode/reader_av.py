@@ -103,7 +103,8 @@ class Index:
 
     def time_ns(self, entry: Any) -> int:
         """When an entry is decoded; it is shown then or a little later."""
-        return self._stream.time_ns(entry.timestamp)
+        ticks: int = entry.timestamp
+        return self._stream.time_ns(ticks)
 
     def _measure(self) -> int:
         head = self._stream.peek()
@@ -176,7 +177,7 @@ class AvReader(AssemblingReader):
                 load_index(container)
         return DecodedStream(container, stream, origin_ns(container), Timeline(resets, frame_duration_ns(stream)))
 
-    def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[AvPictures | None, tuple[int, int]]:
+    def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[Pictures | None, tuple[int, int]]:
         """The pictures and their upright size in the source; none if not one can be decoded."""
         if video is None:
             return None, (0, 0)
@@ -187,11 +188,12 @@ class AvReader(AssemblingReader):
         if head.estimated:
             notes.append("times are estimated: the pictures carry none")
         aspect = video.stream.sample_aspect_ratio or video.stream.codec_context.sample_aspect_ratio
-        width, height = upright_size(head.picture, aspect)
-        converter = PictureConverter(
-            *fit_size(width, height, self.options.short_side_px, self.options.long_side_px), self.options.max_pixels
-        )
-        return AvPictures(video, converter, self.options), (width, height)
+        size = upright_size(head.picture, aspect)
+        return AvPictures(video, self._converter(size), self.options), size
+
+    def _converter(self, size: tuple[int, int]) -> PictureConverter:
+        width, height = fit_size(*size, self.options.short_side_px, self.options.long_side_px)
+        return PictureConverter(width, height, self.options.max_pixels)
 
     def _sound(self, audio: DecodedStream | None, notes: list[str]) -> SoundTrack | None:
         if audio is None:
@@ -211,7 +213,7 @@ class AvReader(AssemblingReader):
         ]
         raise SourceError(f"{shown_name(self.source)}: nothing could be decoded: {', '.join(causes)}. Is it encrypted?")
 
-    def _media_of(self, chosen: Streams, pictures: AvPictures | None, sound: SoundTrack | None) -> Media:
+    def _media_of(self, chosen: Streams, pictures: Pictures | None, sound: SoundTrack | None) -> Media:
         heads = [stream.peek() for stream in (pictures, sound.stream if sound else None) if stream is not None]
         start_ns = min(head.time_ns for head in heads if head is not None)
         return Media(
@@ -227,7 +229,7 @@ class AvReader(AssemblingReader):
         container: InputContainer,
         chosen: Streams,
         size: tuple[int, int],
-        pictures: AvPictures | None,
+        pictures: Pictures | None,
         sound: SoundTrack | None,
         notes: list[str],
     ) -> SourceInfo:
@@ -274,7 +276,7 @@ def frame_duration_ns(stream: Stream) -> int:
     """Of a frame that does not tell its own: from the stream's rate, where that makes sense."""
     for rate in (stream.guessed_rate, stream.average_rate) if stream.type == "video" else ():
         if rate and Fraction(1, 60) <= rate <= 240:
-            return round(NS / rate)
+            return int(NS / rate)
     return NS // 25
 
 

@@ -27,6 +27,8 @@ class SoundTrack:
         self._resampler: Any = None
         self._format: tuple[Any, ...] = ()
         self._expected_ns = 0
+        self._segment_ns = 0
+        self._segment_samples = 0
         self._place = 0
         self._end = 0
         self._mix_plainly = False
@@ -72,8 +74,9 @@ class SoundTrack:
             self._resampler = self._make_resampler()
             self._mix_plainly = False
             self._place = round(head.time_ns * self.rate_hz / NS)
-            self._expected_ns = head.time_ns
-        self._expected_ns += frame.samples * NS // frame.sample_rate
+            self._segment_ns, self._segment_samples = head.time_ns, 0
+        self._segment_samples += frame.samples
+        self._expected_ns = self._segment_ns + round(self._segment_samples * NS / frame.sample_rate)
         self.covered_ns = max(self.covered_ns, self._expected_ns)
         frame.pts = None
         self._resample(frame)

@@ -42,7 +42,7 @@ def open_container(source: str, options: ReaderOptions) -> InputContainer:
         check_file(source)
     timeout = (options.open_timeout_s, options.read_timeout_s) if is_url else None
     try:
-        container = av.open(source, "r", metadata_errors="ignore", timeout=timeout)
+        container: InputContainer = av.open(source, "r", metadata_errors="ignore", timeout=timeout)
     except av.error.FFmpegError as error:
         raise SourceError(f"{name}: {reason(error)}. Is it a video or sound file, and complete?") from error
     except (ValueError, OSError) as error:

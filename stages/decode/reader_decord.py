@@ -1,0 +1,102 @@
+"""The reader on decord: random access to the pictures of a local file; its sound is read with PyAV.
+
+decord turns pictures upright by itself and stretches nothing. It reports no decode errors: damaged files are for the
+other reader.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import av
+import numpy as np
+
+from pipeline.arrays import Array
+from pipeline.errors import ConfigError, SourceError
+from stages.decode.frames import DecodedStream, Shown
+from stages.decode.grid import Pictures
+from stages.decode.picture import PictureConverter
+from stages.decode.reader import NS
+from stages.decode.reader_av import AvReader
+from stages.decode.source import shown_name
+
+
+def import_decord() -> Any:
+    """The module.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import decord
+    except ImportError:
+        raise ConfigError(
+            "decord is not installed. Run: pip install 'percept-av[decord]', or choose the reader av."
+        ) from None
+    return decord
+
+
+class DecordPictures(Pictures):
+    """Pictures by number; only those that are converted are decoded."""
+
+    def __init__(self, video: Any, first: Shown, converter: PictureConverter) -> None:
+        self._video = video
+        self._converter = converter
+        spans_s = video.get_frame_timestamp(np.arange(len(video))).astype(np.float64)
+        spans_ns = np.round((spans_s - spans_s[0, 0]) * NS).astype(np.int64) + first.time_ns
+        self._starts_ns: list[int] = np.maximum.accumulate(spans_ns[:, 0]).tolist()
+        self._ends_ns: list[int] = spans_ns[:, 1].tolist()
+        self._next = 0
+
+    def peek(self) -> Shown | None:
+        if self._next >= len(self._starts_ns):
+            return None
+        return Shown(self._starts_ns[self._next], self._ends_ns[self._next], self._next, errors=self.errors)
+
+    def pop(self) -> Shown:
+        head = self.peek()
+        assert head is not None, "pop after the end"
+        self._next += 1
+        return head
+
+    def convert(self, shown: Shown) -> Array | None:
+        decord = import_decord()
+        try:
+            picture = self._video[shown.picture].asnumpy()
+        except decord.DECORDError:
+            self.errors += 1
+            self.failed_end_ns = max(self.failed_end_ns, shown.end_ns)
+            return None
+        return self._converter.convert(av.VideoFrame.from_ndarray(picture))
+
+    def can_skip_to(self, time_ns: int) -> bool:
+        return time_ns <= self._starts_ns[-1] and not self._has_gap(time_ns)
+
+    def skip_to(self, time_ns: int) -> None:
+        self._next = max(self._next, int(np.searchsorted(self._starts_ns, time_ns, side="right")) - 1)
+
+    def _has_gap(self, before_ns: int) -> bool:
+        starts = np.array(self._starts_ns)
+        return bool((np.diff(starts[starts <= before_ns]) > 10 * NS).any())
+
+
+class DecordReader(AvReader):
+    """Reads pictures with decord; opening, limits, sizes and sound are those of `AvReader`."""
+
+    def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[Pictures | None, tuple[int, int]]:
+        name = shown_name(self.source)
+        decord = import_decord()
+        pictures, size = super()._pictures(video, notes)
+        if video is None or pictures is None:
+            return pictures, size
+        first = video.peek()
+        assert first is not None
+        if "://" in self.source:
+            raise SourceError(f"{name}: decord reads local files only. Choose the reader av.")
+        try:
+            opened = decord.VideoReader(self.source, ctx=decord.cpu(0), num_threads=self.options.threads)
+        except (decord.DECORDError, RuntimeError) as error:
+            raise SourceError(
+                f"{name}: decord cannot open it ({str(error).splitlines()[0]}). Choose the reader av."
+            ) from error
+        first = replace(first, picture=None)
+        return DecordPictures(opened, first, self._converter(size)), size
