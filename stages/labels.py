@@ -16,7 +16,7 @@ from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
 from stages import scoring
-from stages.text_cache import TextCache
+from stages.text_cache import OpenTower, TextCache, open_text_tower
 
 BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "engines" / "bundled" / "percept-mini"
 LABELS_FILE = "labels.npz"
@@ -25,10 +25,8 @@ LONGEST_LABEL = 500
 """Characters; text towers read some 60 tokens and would cut the rest silently."""
 ONE_TEMPLATE_ABOVE = 1000
 """With more labels than this, only the first prompt template is used."""
-CHUNK = 256
 
 Report = Callable[[str], None]
-TextVectors = Callable[[ModelSpec, str, list[str], RunSettings], NDArray[np.float32]]
 
 
 def parse_labels(text: str) -> tuple[str, ...]:
@@ -162,7 +160,7 @@ def _side(file: "np.lib.npyio.NpzFile", name: str) -> LabelSide:
 
 
 def build_label_set(
-    spec: ModelSpec, labels: tuple[str, ...], run: RunSettings, report: Report, text_vectors: TextVectors | None = None
+    spec: ModelSpec, labels: tuple[str, ...], run: RunSettings, report: Report, open_tower: OpenTower = open_text_tower
 ) -> LabelSet:
     """Vectors of the labels and of the background vocabulary for every tower of the model that the run asks for.
 
@@ -172,7 +170,7 @@ def build_label_set(
     towers = {name: tower for name, tower in spec.towers().items() if name in run.modalities}
     return LabelSet(
         labels,
-        {name: _build(spec, tower, labels, words, run, report, text_vectors) for name, tower in towers.items()},
+        {name: _build(spec, tower, labels, words, run, report, open_tower) for name, tower in towers.items()},
         words,
     )
 
@@ -184,9 +182,9 @@ def _build(
     words: tuple[str, ...],
     run: RunSettings,
     report: Report,
-    text_vectors: TextVectors | None,
+    open_tower: OpenTower,
 ) -> LabelSide:
-    cache = TextCache(spec, tower.space, run, text_vectors)
+    cache = TextCache(spec, tower.space, run, open_tower)
     prompts = tower.prompts[:1] if len(labels) > ONE_TEMPLATE_ABOVE else tower.prompts
     center = _center(spec, tower)
     label_vectors = averaged(cache.vectors(fill(prompts, labels), report), len(prompts), center)

@@ -3,8 +3,9 @@
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -17,11 +18,33 @@ CHUNK = 256
 """Prompts computed, and written, at a time."""
 MOST_SHARDS = 64
 """With more files than this they are merged into one."""
+FEW = 128
+"""Up to so many prompts are read one by one: what a prompt is read with moves its vector in the seventh digit."""
 EDGE_BYTES = 65_536
+SHIPPED = "text-vectors.npz"
+"""A shard that a model may bring beside its text tower, so that its own words need not be read on a first start."""
 
 Vectors = NDArray[np.float32]
 Report = Callable[[str], None]
-TextVectors = Callable[[ModelSpec, str, list[str], RunSettings], Vectors]
+
+
+class Tower(Protocol):
+    """A text tower that is open."""
+
+    def vectors(self, prompts: Sequence[str]) -> NDArray[Any]:
+        """Unit vectors "N D" in the order of the prompts."""
+
+    def close(self) -> None: ...
+
+
+OpenTower = Callable[[ModelSpec, str, RunSettings], Tower]
+
+
+def open_text_tower(spec: ModelSpec, space: str, run: RunSettings) -> Tower:
+    """The model's own text tower. Costs seconds: torch is imported and weights are read."""
+    from engines.checkpoint import TextTower
+
+    return TextTower(spec.texts[space], run)
 
 
 def text_tower_key(spec: ModelSpec, space: str) -> str:
@@ -48,9 +71,9 @@ class TextCache:
     shard that cannot be read is removed and its prompts are computed again.
     """
 
-    def __init__(self, spec: ModelSpec, space: str, run: RunSettings, compute: TextVectors | None = None) -> None:
+    def __init__(self, spec: ModelSpec, space: str, run: RunSettings, open_tower: OpenTower = open_text_tower) -> None:
         self.spec, self.space, self.run = spec, space, run
-        self._compute = compute
+        self._open_tower = open_tower
         self.folder: Path | None = None
         if run.cache_directory:
             self.folder = Path(run.cache_directory) / "text-vectors" / text_tower_key(spec, space)
@@ -60,25 +83,29 @@ class TextCache:
         keys = [_key(prompt) for prompt in prompts]
         known = self._read()
         missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in known}
-        names = list(missing)
-        for start in range(0, len(names), CHUNK):
-            chunk = names[start : start + CHUNK]
-            found = self._call([missing[key] for key in chunk])
-            known.update(zip(chunk, found, strict=True))
-            self._write(chunk, found)
-            done = start + len(chunk)
-            report(f"reading words: {done:,} of {len(names):,}")
+        if missing:
+            known.update(self._compute(missing, report))
         return np.stack([known[key] for key in keys])
 
-    def _call(self, prompts: list[str]) -> Vectors:
-        if self._compute is None:
-            from engines.checkpoint import text_vectors
-
-            self._compute = text_vectors
-        return np.ascontiguousarray(self._compute(self.spec, self.space, prompts, self.run), np.float32)
+    def _compute(self, missing: dict[bytes, str], report: Report) -> dict[bytes, Vectors]:
+        found: dict[bytes, Vectors] = {}
+        names = list(missing)
+        tower = self._open_tower(self.spec, self.space, self.run)
+        try:
+            for start in range(0, len(names), CHUNK):
+                chunk = names[start : start + CHUNK]
+                prompts = [missing[key] for key in chunk]
+                parts = [[prompt] for prompt in prompts] if len(names) <= FEW else [prompts]
+                vectors = np.concatenate([tower.vectors(part) for part in parts]).astype(np.float32)
+                found.update(zip(chunk, vectors, strict=True))
+                self._write(chunk, vectors)
+                report(f"reading words: {start + len(chunk):,} of {len(names):,}")
+        finally:
+            tower.close()
+        return found
 
     def _read(self) -> dict[bytes, Vectors]:
-        known: dict[bytes, Vectors] = {}
+        known = self._shipped()
         if self.folder is None or not self.folder.is_dir():
             return known
         shards = sorted(self.folder.glob("*.npz"))
@@ -94,6 +121,11 @@ class TextCache:
             for shard in shards:
                 shard.unlink(missing_ok=True)
         return known
+
+    def _shipped(self) -> dict[bytes, Vectors]:
+        text = self.spec.texts[self.space]
+        shard = Path(self.spec.directory) / text.directory / SHIPPED
+        return _load(shard, text.dim) if shard.is_file() else {}
 
     def _write(self, keys: list[bytes], vectors: Vectors) -> None:
         if self.folder is None or not keys:
@@ -113,8 +145,8 @@ def _key(prompt: str) -> bytes:
 
 def _load(shard: Path, dim: int) -> dict[bytes, Vectors]:
     """Raises ValueError (or what numpy and zipfile raise) when the shard is not whole."""
-    with np.load(shard, allow_pickle=False) as file:
-        keys, vectors = file["keys"], file["vectors"]
+    with shard.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        keys, vectors = arrays["keys"], arrays["vectors"]
     if keys.dtype != np.uint8 or keys.ndim != 2 or vectors.shape != (len(keys), dim) or not np.isfinite(vectors).all():
         raise ValueError(f"{shard}: keys {keys.shape}, vectors {vectors.shape}; expected (N, 16) and (N, {dim})")
     return dict(zip((key.tobytes() for key in keys), vectors.astype(np.float32), strict=True))

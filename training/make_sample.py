@@ -1,4 +1,4 @@
-"""Make the sample video: four scenes of 4 s, each with its own picture, movement and sound, whose right labels are known.
+"""Make the sample video: four scenes of 4 s, each with its own picture, movement and sound, all of them known.
 
     python -m training.make_sample PICTURES -o engines/bundled/sample.mp4
 
@@ -46,7 +46,8 @@ def view(picture: Picture, center: tuple[float, float], width: float) -> Picture
     h, w = picture.shape[:2]
     wide = width * w
     scale = WIDTH / wide
-    matrix = np.float32([[scale, 0, WIDTH / 2 - scale * center[0] * w], [0, scale, HEIGHT / 2 - scale * center[1] * h]])
+    shift = WIDTH / 2 - scale * center[0] * w, HEIGHT / 2 - scale * center[1] * h
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
     blur = max(0.0, 0.5 / scale - 0.5)
     smooth = cv2.GaussianBlur(picture, (0, 0), blur) if blur > 0 else picture
     frame = cv2.warpAffine(smooth, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
@@ -63,7 +64,7 @@ def put(frame: Picture, cut: NDArray[np.float32], x: float, y: float, height: fl
     over = cv2.warpAffine(smooth, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0, 0))
     opacity = over[..., 3:]
     # colours were multiplied by opacity before they were smoothed
-    return np.clip(frame * (1 - opacity) + over[..., :3], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(frame * (1 - opacity) + over[..., :3], 0, 255), np.uint8)
 
 
 def cut_out(picture: Picture, opacity: NDArray[Any]) -> NDArray[np.float32]:

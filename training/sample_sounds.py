@@ -21,7 +21,8 @@ def make(name: str, seconds: float) -> NDArray[np.float32]:
     made[:fade] *= np.linspace(0, 1, fade)
     made[-fade:] *= np.linspace(1, 0, fade)
     loudness = np.sqrt(np.mean(made**2))
-    return (0.7 * np.tanh(made / loudness * 10 ** (LEVEL_DBFS / 20) / 0.7)).astype(np.float32)
+    rounded: Samples = 0.7 * np.tanh(made / loudness * 10 ** (LEVEL_DBFS / 20) / 0.7)
+    return rounded.astype(np.float32)
 
 
 def band(samples: Samples, low_hz: float, high_hz: float) -> Samples:

@@ -1,4 +1,5 @@
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,12 @@ class Tower:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, spec: ModelSpec, space: str, prompts: list[str], run: RunSettings) -> np.ndarray:
+    def __call__(self, spec: ModelSpec, space: str, run: RunSettings) -> "Tower":
+        return self
+
+    def close(self) -> None: ...
+
+    def vectors(self, prompts: Sequence[str]) -> np.ndarray:
         self.asked += prompts
         seeds = [int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8], "little") for prompt in prompts]
         vectors = np.stack([np.random.default_rng(seed).normal(size=DIM) for seed in seeds])
@@ -130,6 +136,15 @@ def test_a_changed_text_tower_does_not_read_the_old_vectors(tmp_path: Path, spec
     tower = Tower()
     TextCache(spec, "s", settings(tmp_path), tower).vectors(["rain"], quiet)
     assert tower.asked == ["rain"]
+
+
+def test_words_that_a_model_brings_are_not_read_again(tmp_path: Path, spec: ModelSpec) -> None:
+    TextCache(spec, "s", settings(tmp_path), Tower()).vectors(["rain"], quiet)
+    (shard,) = (tmp_path / "cache").rglob("*.npz")
+    shard.rename(tmp_path / "model" / "text-vectors.npz")
+    tower = Tower()
+    TextCache(spec, "s", settings(tmp_path), tower).vectors(["rain"], quiet)
+    assert tower.asked == []
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", None])
