@@ -66,7 +66,7 @@ def load_tokenizer(directory: Path) -> Any:
 
 
 def _load(class_name: str, directory: Path) -> Any:
-    """The model in fp32 and eval mode. Safetensors only: a pickled checkpoint is refused before transformers sees it."""
+    """The model in fp32, for inference. Safetensors only: pickled weights are refused before transformers sees them."""
     checkpoint_files(directory)
     import_torchaudio()
     import torch

@@ -72,7 +72,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ModelError, match="cannot be written.*PERCEPT_CACHE"):
+    with pytest.raises(ModelError, match=r"cannot be written.*PERCEPT_CACHE"):
         NetworkCache(tmp_path / "file").get(KEY, FACTS, write)
 
 

@@ -21,7 +21,7 @@ from engines.checkpoint import (
 )
 from pipeline.errors import ModelError
 from pipeline.stage import RunSettings
-from tests.engines.conftest import TEXTS, write_preprocessor
+from tests.tiny_models import TEXTS, write_mov_like, write_preprocessor
 
 
 def theirs(directory: Path) -> Any:
@@ -117,7 +117,8 @@ def test_the_bundled_model_is_read_by_its_name() -> None:
 
 def test_a_second_model_gives_the_sound_tower(tiny_clip: Path) -> None:
     spec = read_model(str(tiny_clip), "percept-mini")
-    assert spec.image is not None and spec.audio is not None
+    assert spec.image is not None
+    assert spec.audio is not None
     assert (spec.image.space, spec.texts[spec.audio.space].network) == ("clip", "mini_text")
 
 
@@ -126,18 +127,6 @@ def test_towers_of_the_same_files_share_a_key(tiny_clip: Path, tmp_path: Path) -
     assert tower_key(spec, "image") == tower_key(spec, "motion") == tower_key(spec, "audio")
     mini = read_model("percept-mini")
     assert tower_key(mini, "image") != tower_key(mini, "audio")
-
-
-def write_mov_like(directory: Path, clip: Path) -> Path:
-    """A model whose three towers are one picture network."""
-    tower = f'network = "clip_vision"\ndirectory = "{clip}"\nspace = "clip"\nsize_px = 32\n'
-    text = f'[texts.clip]\nnetwork = "clip_text"\ndirectory = "{clip}"\ndim = 16\nmax_tokens = 77\n'
-    motion, audio = (
-        f'[motion]\n{tower}input = "flow_picture"\n',
-        f'[audio]\n{tower}input = "log_mel_picture"\n[audio.mel]\n',
-    )
-    (directory / "model.toml").write_text(f'name = "mov-like"\n{text}[image]\n{tower}{motion}{audio}')
-    return directory
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ def test_the_batch_is_dynamic_and_the_rest_is_not(tmp_path: Path) -> None:
     export(Small().eval(), INPUTS, OUTPUTS, tmp_path / "network.onnx")
     model = onnx.load(tmp_path / "network.onnx")
     axes = model.graph.input[0].type.tensor_type.shape.dim
-    assert axes[0].dim_param and not axes[0].dim_value
+    assert axes[0].dim_param
+    assert not axes[0].dim_value
     assert [axis.dim_value for axis in axes[1:]] == [3, 8, 8]
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
     onnx.checker.check_model(model)

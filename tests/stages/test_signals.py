@@ -1,0 +1,59 @@
+"""What is measured of the streams themselves."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.clip import Clip, ClipInfo
+from stages.signals import SILENCE_DBFS, contrast, loudness_dbfs, motion_energy, signals_of
+
+
+def frames(value: int, count: int = 4) -> Any:
+    return np.full((count, 60, 80, 3), value, np.uint8)
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_an_even_picture_has_no_contrast(value: int) -> None:
+    assert contrast(frames(value)) == 0
+
+
+def test_contrast_is_the_spread_of_brightness() -> None:
+    half = frames(0)
+    half[:, :, 40:] = 255
+    assert contrast(half) == pytest.approx(1, abs=0.01)
+    speck = frames(0)
+    speck[:, :4, :4] = 255
+    assert contrast(speck) == 0
+    assert contrast(np.concatenate([frames(0, 5), half])) == 0
+
+
+def test_a_moving_camera_is_no_motion_but_a_moving_thing_is() -> None:
+    flow = np.zeros((3, 40, 64, 2), np.float16)
+    flow[..., 0] = 1.5
+    assert motion_energy(flow) == 0
+    flow[:, :24, :24, 1] = 1.0
+    assert motion_energy(flow) == pytest.approx(24 * 24 / (40 * 64), abs=1e-3)
+    assert motion_energy(flow[:0]) == 0
+
+
+def test_loudness_is_in_decibels_below_full_scale() -> None:
+    times = np.arange(16_000) / 16_000
+    assert loudness_dbfs(np.sin(2 * np.pi * 440 * times).astype(np.float32)) == pytest.approx(-3.01, abs=0.01)
+    assert loudness_dbfs(np.zeros(100, np.float32)) == SILENCE_DBFS == loudness_dbfs(np.zeros(0, np.float32))
+
+
+def test_only_the_clips_own_real_samples_are_loud_or_not() -> None:
+    audio, mask = np.zeros(3000, np.float32), np.ones(3000, np.uint8)
+    audio[:1000] = 1.0
+    audio[1000:2000] = 0.1
+    mask[2000:] = 0
+    arrays = {"audio": audio, "audio_mask": mask, "audio_start_ns": np.array([7_000_000_000])}
+    clip = Clip(ClipInfo("a", 0, 4, 8_000_000_000, 10_000_000_000), arrays)
+    assert signals_of(clip) == {"audio": {"loudness_dbfs": pytest.approx(-20, abs=0.01)}}
+
+
+def test_corrupt_frames_are_a_share() -> None:
+    clip = Clip(ClipInfo("a", 0, 0, 0, 2_000_000_000, corrupt_frames=1), {"frames": frames(9)})
+    assert signals_of(clip)["image"]["corrupt_share"] == 0.25
+    assert signals_of(Clip(ClipInfo("a", 0, 0, 0, 2_000_000_000), {})) == {}

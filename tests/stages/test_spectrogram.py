@@ -1,0 +1,89 @@
+"""Log-mel patches of a clip's sound: where there is sound, and only there."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines.model import MelSpec
+from pipeline.arrays import check_array
+from pipeline.clip import Absent, Clip, ClipInfo
+from pipeline.stage import Budget, Resources, RunSettings
+from stages.spectrogram import Spectrogram, heard_seconds, most_patches
+
+RATE = 16_000
+
+
+def clip_of(samples: Any, heard: Any = None) -> Clip:
+    mask = np.ones(len(samples), np.uint8) if heard is None else heard.astype(np.uint8)
+    audio = np.asarray(samples, np.float32)
+    audio.flags.writeable = False
+    arrays = {"audio": audio, "audio_mask": mask, "audio_start_ns": np.zeros(1, np.int64)}
+    return Clip(ClipInfo("a.wav", 0, 0, 0, len(samples) * 1_000_000_000 // RATE), arrays)
+
+
+def noise(seconds: float) -> Any:
+    return np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Spectrogram:
+    made = Spectrogram(Spectrogram.Options(), RunSettings(), Budget())
+    made.open(Resources())
+    return made
+
+
+def test_it_asks_decode_for_the_rate_of_the_model(stage: Spectrogram) -> None:
+    assert stage.demand().audio_rate_hz == RATE
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.5, 0.96, 1.0, 2.0, 2.49])
+def test_patches_fit_what_was_promised(stage: Spectrogram, seconds: float) -> None:
+    patches = stage.process(clip_of(noise(seconds)))["log_mel"]
+    sizes = check_array("log_mel", patches, "K 96 64", "float32")
+    assert 1 <= sizes["K"] <= most_patches(MelSpec(), round(seconds * RATE))
+    assert patches.nbytes <= stage.gives()["log_mel"].max_bytes
+    assert patches.flags.c_contiguous
+    assert np.isfinite(patches).all()
+
+
+def test_a_tone_is_bright_in_its_band(stage: Spectrogram) -> None:
+    times = np.arange(2 * RATE) / RATE
+    low = stage.process(clip_of(0.5 * np.sin(2 * np.pi * 300 * times)))["log_mel"].mean((0, 1))
+    high = stage.process(clip_of(0.5 * np.sin(2 * np.pi * 5000 * times)))["log_mel"].mean((0, 1))
+    assert low.argmax() < 12
+    assert high.argmax() > 48
+
+
+def test_silence_is_the_floor(stage: Spectrogram) -> None:
+    patches = stage.process(clip_of(np.zeros(2 * RATE)))["log_mel"]
+    np.testing.assert_allclose(patches, np.log(0.001), atol=1e-4)
+
+
+def test_under_a_fifth_of_a_second_is_too_short(stage: Spectrogram) -> None:
+    assert stage.process(clip_of(noise(0.15)))["log_mel"] == Absent("too_short")
+
+
+def test_a_clip_of_nothing_but_gap_says_so(stage: Spectrogram) -> None:
+    assert stage.process(clip_of(np.zeros(RATE), np.zeros(RATE)))["log_mel"] == Absent("gap")
+
+
+def test_patches_before_the_sound_begins_are_left_out(stage: Spectrogram) -> None:
+    heard = np.arange(2 * RATE) >= 1.2 * RATE
+    part = stage.process(clip_of(noise(2) * heard, heard))["log_mel"]
+    whole = stage.process(clip_of(noise(2) * heard))["log_mel"]
+    assert 0 < len(part) < len(whole)
+    np.testing.assert_array_equal(part, whole[-len(part) :])
+
+
+def test_heard_seconds_count_real_samples_per_patch() -> None:
+    heard = np.arange(2 * RATE) >= RATE
+    seconds = heard_seconds(heard, MelSpec(), 3)
+    np.testing.assert_allclose(seconds, [0, 0.445, 0.925], atol=0.03)
+
+
+def test_without_sound_asked_for_nothing_is_made() -> None:
+    stage = Spectrogram(Spectrogram.Options(), RunSettings(modalities=("image",)), Budget())
+    stage.open(Resources())
+    assert stage.demand().audio_rate_hz == 0
+    assert stage.process(clip_of(noise(1)))["log_mel"] == Absent("not_asked")
