@@ -142,6 +142,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     clips_before: int = 0
     """Done by an earlier run and taken over with --resume; not among `clips_in`."""
     elapsed_s: float = 0.0
+    ready_s: float = 0.0
+    """When every worker had loaded."""
     media_s: float = 0.0
     """Length of all clips that came out."""
     interrupted: bool = False

@@ -56,6 +56,7 @@ def fields(account: Account) -> dict[str, object]:
         "clips_before": account.clips_before,
         "media_s": round(account.media_s, 2),
         "elapsed_s": round(account.elapsed_s, 2),
+        "ready_s": round(account.ready_s, 2),
         "x_real_time": round(_x_real_time(account), 2),
         "interrupted": account.interrupted,
         "exit_code": account.exit_code,

@@ -28,6 +28,7 @@ KINDS: dict[str, OutputKind] = {
     ".vtt": "vtt",
     ".srt": "srt",
 }
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
         kind = output_kind(options.events)
         files.append((options.events, "events" if kind == "jsonl" else kind))
     if options.video:
+        _check_video(options.video)
         files.append((options.video, "video"))
     inline = options.events == ""
     resume_from = next((path for path, kind in files if kind == "jsonl"), "")
@@ -236,6 +238,13 @@ def output_kind(path: str) -> OutputKind:
     if suffix and not path.startswith("/dev/"):
         raise ConfigError(f"-o {path}: {suffix!r} is no format for results; expected {', '.join(KINDS)}")
     return "jsonl"
+
+
+def _check_video(path: str) -> None:
+    suffix = Path(path).suffix.lower()
+    if suffix and suffix not in VIDEO_SUFFIXES and not os.path.isdir(path):
+        expected = ", ".join(VIDEO_SUFFIXES)
+        raise ConfigError(f"--video {path}: {suffix!r} cannot be written; expected a folder or {expected}")
 
 
 def _check_names(specs: list[OutputSpec]) -> None:

@@ -218,7 +218,7 @@ def read_done(path: str) -> dict[str, Done]:
             state.epoch = record.epoch
             state.end_s = record.end_s
             ids = [track.id for track in record.tracks or []]
-            state.last_track_id = max(ids + [state.last_track_id])
+            state.last_track_id = max([*ids, state.last_track_id])
     for source in Progress(path).read()[1] - broken:
         done.setdefault(source, Done()).complete = True
     return done
