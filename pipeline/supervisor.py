@@ -85,6 +85,7 @@ class Supervisor:
         self._position = Position(source_count=len(self.sources))
         self._media_ns = 0
         self._began_s = time.monotonic()
+        self._ready_s = 0.0
         self._status_s = 0.0
         self._messages: list[str] = []
         self._needs = [frozenset(group.needs) for group in self.plan.groups]
@@ -219,6 +220,8 @@ class Supervisor:
         worker.ready, worker.credit = True, hello.credit
         self._early_deaths.pop(worker.name, None)
         self._facts |= hello.facts
+        if not self._ready_s and self._prepared and all(each.ready for each in self.processes.workers.values() if not each.stopping):
+            self._ready_s = time.monotonic() - self._began_s
 
     def _send(self, worker: Worker, message: ToWorker) -> None:
         """A worker that died a moment ago cannot be reached; its death gives back what it held."""
@@ -405,6 +408,7 @@ class Supervisor:
             sources_failed=counts.sources_failed,
             clips_before=sum(self.starts.values()),
             elapsed_s=time.monotonic() - self._began_s,
+            ready_s=self._ready_s,
             media_s=self._media_ns / 1e9,
             interrupted=interrupted,
             exit_code=code,
