@@ -48,8 +48,7 @@ def against_plain_loop(video: str, count: int) -> dict[str, object]:
         command = [sys.executable, "-m", "pipeline.cli.main", "run", video, "--set", WORDS, "-o", "/dev/null"]
         done = report.execute(command)
         whole["ours"].append(done.seconds)
-        clips, seconds, ready = (_field(done.stderr, name) for name in ("results", "elapsed_s", "ready_s"))
-        return clips / (seconds - ready)
+        return report.clips_per_s(done.stderr)
 
     def plain() -> float:
         done = report.execute([sys.executable, "-m", "benchmarks.plain_loop", video, "--set", WORDS])
@@ -70,11 +69,6 @@ def against_plain_loop(video: str, count: int) -> dict[str, object]:
         "ratio": report.spread(ratios),
         "ratio_of_whole_processes": report.spread(wholes),
     }
-
-
-def _field(text: str, name: str) -> float:
-    """A number of the closing account: `results=60`."""
-    return float(re.findall(rf"\b{name}=([\d.]+)", text)[-1])
 
 
 def hops(count: int) -> dict[str, object]:

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -39,6 +40,16 @@ def write(name: str, figures: dict[str, Any]) -> None:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"benchmark": name, "machine": machine(), **figures}, indent=1) + "\n")
     print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+
+
+def field(account: str, name: str) -> float:
+    """A number of the closing account that `percept run` prints: `results=60`."""
+    return float(re.findall(rf"\b{name}=([\d.]+)", account)[-1])
+
+
+def clips_per_s(account: str) -> float:
+    """From the moment all workers had loaded to the end."""
+    return field(account, "results") / (field(account, "elapsed_s") - field(account, "ready_s"))
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -1,0 +1,118 @@
+"""How does it compare with the script people write today?
+
+    python -m benchmarks.naive NAIVE_SCRIPT [--pairs 5] [--seconds 40] [--mini-seconds 240]
+
+NAIVE_SCRIPT is a single-process script (PyAV, Farneback flow, torchaudio, transformers' CLIP in torch fp32) that prints
+"N clips, S s, R clips/s" without its loading time. Ours runs the same CLIP ViT-B/32 (same random weights), the same 17
+pictures a clip (8 frames, 8 flow pictures, 1 spectrogram picture) through onnxruntime fp32. Then percept-mini at default
+settings: how many times real time.
+"""
+
+import argparse
+import re
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import media, report
+from tests.tiny_models import make_tiny_clip
+
+MODEL = """name = "clip-b32-three-ways"
+[texts.clip]
+network = "clip_text"
+dim = 512
+max_tokens = 77
+[image]
+{tower}
+[motion]
+{tower}input = "flow_picture"
+[audio]
+{tower}input = "log_mel_picture"
+pictures_per_clip = 1
+[audio.mel]
+n_fft = 400
+patch_bins = 200
+patch_hop_bins = 200
+f_min_hz = 0.0
+f_max_hz = 8000.0
+style = "power"
+"""
+TOWER = """network = "clip_vision"
+space = "clip"
+mean = [0.481, 0.458, 0.408]
+std = [0.269, 0.261, 0.276]
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("naive_script")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--mini-seconds", type=float, default=240.0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        hd = media.scaled(folder / "720p.mp4")
+        video = media.looped(folder / "short.mp4", options.seconds, hd)
+        model, checkpoint = make_models(folder)
+        figures = against_script(options.naive_script, str(video), str(model), str(checkpoint), options.pairs)
+        figures |= mini(str(media.looped(folder / "long.mp4", options.mini_seconds, hd)), options.pairs)
+    report.write("naive", figures)
+
+
+def make_models(folder: Path) -> tuple[Path, Path]:
+    """The naive script's ViT-B/32 saved once, and our model directory around the same files."""
+    from engines.torchaudio_import import import_torchaudio
+
+    import_torchaudio()
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    model = make_tiny_clip(folder / "clip-b32")
+    torch.manual_seed(0)
+    vision = {"patch_size": 32, "hidden_size": 768, "intermediate_size": 3072}
+    vision |= {"num_hidden_layers": 12, "num_attention_heads": 12}
+    CLIPModel(CLIPConfig(vision_config=vision)).eval().save_pretrained(model)
+    (model / "model.toml").write_text(MODEL.format(tower=TOWER))
+    return model, model
+
+
+def against_script(script: str, video: str, model: str, checkpoint: str, count: int) -> dict[str, object]:
+    words = ", ".join(f"word {number}" for number in range(100))
+
+    def ours() -> float:
+        command = [sys.executable, "-m", "pipeline.cli.main", "run", video, "--labels", words, "--model", model]
+        command += ["--engine", "onnxruntime", "--set", "detect.crops_per_clip=0", "-o", "/dev/null"]
+        return report.clips_per_s(report.execute(command).stderr)
+
+    def naive() -> float:
+        done = report.execute([sys.executable, script, video, checkpoint])
+        return float(re.findall(r"([\d.]+) clips/s", done.stdout)[-1])
+
+    ours()
+    a, b = report.pairs(count, ours, naive)
+    ratios = [x / y for x, y in zip(a, b, strict=True)]
+    print(f"ours {statistics.median(a):.3f} clips/s, naive {statistics.median(b):.3f}: {statistics.median(ratios):.2f}×")
+    return {
+        "ours_clips_per_s": report.spread(a),
+        "naive_clips_per_s": report.spread(b),
+        "ratio": report.spread(ratios),
+    }
+
+
+def mini(video: str, count: int) -> dict[str, object]:
+    """percept-mini, default settings: seconds of video per second, without and with loading."""
+    rates, wholes = [], []
+    for _ in range(count):
+        command = [sys.executable, "-m", "pipeline.cli.main", "run", video, "-o", "/dev/null"]
+        done = report.execute(command)
+        rates.append(2.0 * report.clips_per_s(done.stderr))
+        wholes.append(report.field(done.stderr, "media_s") / done.seconds)
+    print(f"percept-mini: {statistics.median(rates):.1f}× real time, {statistics.median(wholes):.1f}× with loading")
+    return {"mini_x_real_time": report.spread(rates), "mini_x_real_time_with_loading": report.spread(wholes)}
+
+
+if __name__ == "__main__":
+    main()
