@@ -42,9 +42,9 @@ def contrast(frames: Array) -> float:
 
 def motion_energy(flow: Array) -> float:
     """Mean speed against the camera, taken as each pair's median motion: short sides per second, from "P h w 2"."""
-    few = flow[:, ::FLOW_STEP, ::FLOW_STEP].astype(np.float32).reshape(len(flow), -1, 2)
-    if not few.size:
+    if not flow.size:
         return 0.0
+    few = flow[:, ::FLOW_STEP, ::FLOW_STEP].astype(np.float32).reshape(len(flow), -1, 2)
     own = few - np.median(few, axis=1, keepdims=True)
     return float(np.hypot(own[..., 0], own[..., 1]).mean())
 
