@@ -1,7 +1,7 @@
 """Write what the bundled picture tower is read out with, and the text vectors that the package brings ready-made.
 
     python -m training.build_concepts             concepts.txt, concepts.safetensors and text-vectors.npz
-    python -m training.build_concepts --vectors   text-vectors.npz alone: after a change of background.txt or vocabulary.txt
+    python -m training.build_concepts --vectors   text-vectors.npz alone: background.txt or vocabulary.txt changed
 
 Run it again after every change of the text tower. Needs, for the first form, the Debian package `wordnet-base`.
 """
@@ -65,10 +65,10 @@ def write_concepts(folder: Path) -> None:
 
 
 def write_vectors(folder: Path) -> None:
-    """text-vectors.npz: vectors of the background vocabulary and of the default labels, so that start-up need not make them.
+    """text-vectors.npz: vectors of the background vocabulary and the default labels, which start-up need not make then.
 
-    `keys` uint8 "N 16" is the head of the SHA-256 of a prompt, `vectors` float16 "N 384" its vector, as in the shards of
-    `stages.text_cache`.
+    `keys` uint8 "N 16" is the head of the SHA-256 of a prompt, `vectors` float16 "N 384" its vector, as in the shards
+    of `stages.text_cache`.
     """
     words = [line for name in ("background.txt", "vocabulary.txt") for line in (folder / name).read_text().splitlines()]
     prompts = [prompt.format(word) for prompt in VECTOR_PROMPTS for word in dict.fromkeys(words)]

@@ -49,13 +49,17 @@ class Block(nn.Module):
         self.expands, self.adds = expansion > 1, stride == 1 and inputs == outputs
         if self.expands:
             self._expand_conv, self._bn0 = SameConv(inputs, middle, 1, bias=False), norm(middle)
-        self._depthwise_conv, self._bn1 = SameConv(middle, middle, kernel, stride, groups=middle, bias=False), norm(middle)
+        self._depthwise_conv, self._bn1 = (
+            SameConv(middle, middle, kernel, stride, groups=middle, bias=False),
+            norm(middle),
+        )
         self._project_conv, self._bn2 = SameConv(middle, outputs, 1, bias=False), norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = self._bn2(self._project_conv(functional.relu6(self._bn1(self._depthwise_conv(y)))))
-        return x + y if self.adds else y
+        result: Tensor = x + y if self.adds else y
+        return result
 
 
 class EfficientNetLite0(nn.Module):
@@ -100,7 +104,8 @@ class ConceptPicture(nn.Module):
         self.register_buffer("concepts", torch.zeros(1000, 384) if concepts is None else concepts.float())
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.network(pixels).softmax(-1) @ self.concepts
+        tokens: Tensor = self.network(pixels).softmax(-1) @ self.concepts
+        return tokens
 
 
 def load_picture(directory: Path) -> ConceptPicture:

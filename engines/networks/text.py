@@ -49,7 +49,9 @@ class Layer(nn.Module):
         self.narrow_norm = nn.LayerNorm(shape.width, eps=1e-12)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        q, k, v = (part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query, self.key, self.value))
+        q, k, v = (
+            part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query, self.key, self.value)
+        )
         weights = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + mask).softmax(-1)
         x = self.mix_norm(x + self.mix((weights @ v).transpose(1, 2).flatten(2)))
         y: Tensor = self.narrow_norm(x + self.narrow(functional.gelu(self.widen(x))))
@@ -57,9 +59,9 @@ class Layer(nn.Module):
 
 
 class MiniText(nn.Module):
-    """Words to a vector: int64 ids "B L" and mask "B L" (1 = token, 0 = padding), L <= 128 -> float32 "B 384", unit length.
+    """Words to a vector: int64 ids "B L" and mask "B L" (1 = token, 0 = padding) -> float32 "B 384", unit length.
 
-    The vector is the mean of the last layer over the tokens, as all-MiniLM-L6-v2 was trained for.
+    The vector is the mean of the last layer over the tokens, as all-MiniLM-L6-v2 was trained for. L is at most 128.
     """
 
     max_tokens = MAX_TOKENS
@@ -91,10 +93,14 @@ def load_text(directory: Path) -> tuple[MiniText, "Tokenizer"]:
 
     for name in (TEXT_FILE, TOKENIZER_FILE):
         if not (directory / name).is_file():
-            raise FileNotFoundError(f"{directory / name}: missing; expected a model directory with {TEXT_FILE} and {TOKENIZER_FILE}")
+            raise FileNotFoundError(
+                f"{directory / name}: missing; expected a model directory with {TEXT_FILE} and {TOKENIZER_FILE}"
+            )
     with torch.device("meta"):
         tower = MiniText()
-    weights = {name: torch.from_numpy(value) for name, value in unpack_weights(load_file(directory / TEXT_FILE)).items()}
+    weights = {
+        name: torch.from_numpy(value) for name, value in unpack_weights(load_file(directory / TEXT_FILE)).items()
+    }
     tower.load_state_dict(weights, assign=True)
     return tower.requires_grad_(False).eval(), load_tokenizer(directory / TOKENIZER_FILE)
 
@@ -129,9 +135,10 @@ def is_packed(name: str) -> bool:
 
 
 def best_scale(weight: Tensor) -> Tensor:
-    """The scale of each row, "R C" -> float32 "R 1", whose whole numbers come nearest to `weight` (least squared error)."""
+    """The scale of each row, "R C" -> float32 "R 1", whose whole numbers come nearest to `weight` (least squares)."""
     largest = weight.abs().amax(1, keepdim=True).clamp_min(1e-6)
-    best, best_error = largest / TOP, torch.full_like(largest, float("inf"))
+    best: Tensor = largest / TOP
+    best_error = torch.full_like(largest, float("inf"))
     for shrink in torch.linspace(0.4, 1.0, 16):
         scale = (largest * shrink / TOP).half().float()
         error = (whole_numbers(weight, scale) * scale - weight).square().sum(1, keepdim=True)
@@ -141,11 +148,12 @@ def best_scale(weight: Tensor) -> Tensor:
 
 def whole_numbers(weight: Tensor, scale: Tensor) -> Tensor:
     """`weight / scale`, rounded to the whole numbers that 5 bits hold, as float32."""
-    return (weight / scale).round().clamp(-TOP - 1, TOP)
+    whole: Tensor = (weight / scale).round().clamp(-TOP - 1, TOP)
+    return whole
 
 
 def pack_weights(weights: dict[str, Tensor], scales: dict[str, Tensor] | None = None) -> dict[str, Array]:
-    """The arrays of `text.safetensors` for the state of a `MiniText`; scales that are not given are chosen by `best_scale`."""
+    """The arrays of `text.safetensors` for the state of a `MiniText`; `best_scale` fills in the scales not given."""
     packed: dict[str, Array] = {}
     for name, weight in weights.items():
         if not is_packed(name):

