@@ -1,56 +1,100 @@
 """Motion of the camera, as the affine flow that most of the picture follows."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
 
 import numpy as np
 
 from pipeline.arrays import Array
 
-GRID = 4
-"""Flow is smooth: every fourth pixel in each direction decides as well as all."""
-ROUNDS = 12
+GRID = 6
+"""Flow is smooth: every sixth pixel in each direction decides as well as all."""
+ROUNDS = 10
+AT_REST = 0.015
+"""Short sides per second below which a camera stands still; less than a pixel from frame to frame."""
+STILL = 0.02
+"""Short sides per second within which flow counts as that of a camera at rest."""
 
 
 @dataclass(frozen=True)
 class CameraMotion:
-    """Affine flow field `A [x, y, 1]`, with x and y in [-1, 1] across the picture."""
+    """Affine flow field `matrix @ [x, y, 1]`, with x and y in [-1, 1] across the picture."""
 
     matrix: Array
     """float64 "2 3" in short sides per second."""
     noise: float
     """Robust standard deviation of the flow around it, in short sides per second."""
 
+    @property
+    def speed(self) -> float:
+        """Root mean square over the picture, in short sides per second; 0 for a camera at rest."""
+        tilt, shift = self.matrix[:, :2], self.matrix[:, 2]
+        return float(np.sqrt((shift**2).sum() + (tilt**2).sum() / 3))
+
     def field(self, height: int, width: int) -> Array:
         """float32 "h w 2": the flow that a still scene would show."""
-        return (positions(height, width) @ self.matrix.T).astype(np.float32)
+        rows = self.matrix.astype(np.float32)
+        x = np.linspace(-1, 1, width, dtype=np.float32)[:, None] * rows[:, 0]
+        y = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None] * rows[:, 1]
+        return x + y + rows[:, 2]
+
+
+def camera_motions(flow: Array) -> list[CameraMotion | None]:
+    """Motion of every pair of flow "P h w 2"; None for a scene cut (all zeros).
+
+    Between cuts, a camera that hardly moves is taken to stand still, with `matrix` all zeros: what small motion was
+    fitted then comes from the objects.
+    """
+    fitted = [fit_camera(pair) if pair.any() else None for pair in flow]
+    motions: list[CameraMotion | None] = []
+    while len(motions) < len(fitted):
+        if fitted[len(motions)] is None:
+            motions.append(None)
+            continue
+        run = list(takewhile(lambda motion: motion is not None, fitted[len(motions) :]))
+        known = [motion for motion in run if motion is not None]
+        if np.median([motion.speed for motion in known]) < AT_REST:
+            known = [CameraMotion(np.zeros((2, 3)), motion.noise) for motion in known]
+        motions += known
+    return motions
 
 
 def fit_camera(flow: Array) -> CameraMotion:
     """Fit camera motion to flow "h w 2" by iteratively reweighted least squares with Tukey's weights.
 
-    The majority of the picture counts as still scene; an object that fills more than half of it is taken for the
-    camera (and the scene behind it for the object). The start is the median, the scale falls with the residuals.
+    Two fits compete: one starts at the median flow, its scale follows the residuals; the other starts at a camera at
+    rest and looks at what is within `STILL` of it. The one that explains more of the picture closely wins, so a still
+    scene is found even behind an object that fills most of it. Otherwise the majority counts as scene.
     """
-    height, width = flow.shape[:2]
-    points = positions(height, width)[::GRID, ::GRID].reshape(-1, 3)
+    points = grid_points(*flow.shape[:2])
     values = flow[::GRID, ::GRID].reshape(-1, 2).astype(np.float64)
+    fits = [fit(points, values, np.zeros(2), STILL), fit(points, values, np.median(values, axis=0), np.inf)]
+    distances = [np.linalg.norm(values - points @ matrix.T, axis=1) for matrix in fits]
+    matrix, distance = max(zip(fits, distances, strict=True), key=lambda pair: int((pair[1] < STILL).sum()))
+    scene = distance[distance < max(2 * STILL, 2 * float(np.median(distance)))]
+    return CameraMotion(matrix, 1.4826 * float(np.median(scene)) if len(scene) else 0.0)
+
+
+def fit(points: Array, values: Array, start: Array, most_scale: float) -> Array:
+    """Matrix "2 3" that takes points "N 3" to most of the values "N 2", from a constant start "2"."""
     matrix = np.zeros((2, 3))
-    matrix[:, 2] = np.median(values, axis=0)
-    scale = 0.0
+    matrix[:, 2] = start
     for _ in range(ROUNDS):
         distance = np.linalg.norm(values - points @ matrix.T, axis=1)
-        scale = 1.4826 * float(np.median(distance)) + 1e-6
+        scale = min(1.4826 * float(np.median(distance)) + 1e-6, most_scale)
         weight = np.clip(1 - (distance / (4 * scale)) ** 2, 0, None) ** 2
         weighted = points * weight[:, None]
-        normal = weighted.T @ points + 1e-9 * np.eye(3)
-        update = np.linalg.solve(normal, weighted.T @ values).T
-        if np.abs(update - matrix).max() < 1e-5:
-            break
+        update = np.linalg.solve(weighted.T @ points + 1e-9 * np.eye(3), weighted.T @ values).T
+        change = np.abs(update - matrix).max()
         matrix = update
-    return CameraMotion(matrix, scale)
+        if change < 1e-3:
+            break
+    return matrix
 
 
-def positions(height: int, width: int) -> Array:
-    """float64 "h w 3": x, y in [-1, 1] across the picture, and 1."""
-    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
-    return np.stack([x, y, np.ones_like(x)], axis=-1)
+@lru_cache(maxsize=4)
+def grid_points(height: int, width: int) -> Array:
+    """float64 "N 3": x, y in [-1, 1] across the picture, and 1, at every sixth pixel."""
+    x, y = np.meshgrid(np.linspace(-1, 1, width)[::GRID], np.linspace(-1, 1, height)[::GRID])
+    return np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)

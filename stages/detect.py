@@ -31,6 +31,7 @@ class Detect(Stage):
     `box_embeddings` float16 "N D": unit length, zeros for boxes that were not looked at.
     """
 
+    preload = ("cv2",)
     required = ("flow", "frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = DetectOptions

@@ -33,6 +33,7 @@ class Flow(Stage):
     zeros: no motion is known there.
     """
 
+    preload = ("cv2",)
     required = ("frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = FlowOptions

@@ -1,24 +1,27 @@
-"""Where something moves against the scene: boxes from optical flow and from what camera motion does not explain."""
+"""Boxes around what moves against the scene: changed pixels that also flow, joined into regions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
-from stages.camera import CameraMotion, fit_camera
+from stages.camera import CameraMotion, camera_motions
+from stages.change import Change
+from stages.track.motion_model import Box
 
 
 class RegionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    least_speed: float = 0.03
+    least_speed: float = 0.02
     """Short sides per second against the scene; below it nothing counts as moving."""
     noise_factor: float = 3.0
-    """Speed must also exceed this many times the flow's noise around the camera motion."""
+    """Under a moving camera, speed must also exceed this many times the flow's noise around the camera motion."""
     least_change: float = 10.0
-    """Grey levels by which a pixel must differ from both neighbouring frames."""
+    """Grey levels by which a pixel must differ from its neighbouring frames."""
     slip_px: float = 0.35
-    """Alignment error of the camera motion that is forgiven: edges may change by their gradient times this."""
+    """Misalignment between frames that is forgiven."""
     least_area: float = 0.0004
     """Share of the picture below which a region is noise."""
     most: int = 32
@@ -29,166 +32,162 @@ class RegionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class Region:
     """One moving region of one frame."""
 
-    box: tuple[float, float, float, float]
-    """x0 y0 x1 y1 in pixels of the grey picture, half-open."""
+    box: Box
+    """In pixels of the grey picture."""
     area: float
     """Changed pixels."""
+    change: float
+    """Their mean change in grey levels."""
     velocity: tuple[float, float]
     """Against the scene, short sides per second."""
-    score: float
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """Place of a frame among its neighbours: indices of grey pictures and camera motions to compare it with."""
-
-    frame: int
-    others: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
+    part_px: float
+    """Longer side of its largest connected part."""
+    score: float = 0.0
+    """In [0, 1): rises with speed, area and change."""
 
 
 def moving_regions(flow: Array, grey: Sequence[Array], times_ns: Array, options: RegionOptions) -> list[list[Region]]:
-    """Regions of every frame but the first: flow "P h w 2" between P + 1 grey pictures of uint8 "H W".
-
-    A pixel has changed when it differs from the frames before and after, both brought into place by the camera
-    motion: so the place an object left does not count (three-frame difference). At the end of the run of frames, and
-    beside a scene cut, the last two frames before stand in. A region must also move by its flow.
-    """
-    cameras = [None if not pair.any() else fit_camera(pair.astype(np.float32)) for pair in flow]
-    found = []
-    for p in range(len(flow)):
-        camera = cameras[p]
-        if camera is None:  # a cut, or nothing at all has changed
+    """Regions of every picture but the first, best first: flow "P h w 2" between P + 1 grey pictures of uint8 "H W"."""
+    cameras = camera_motions(flow)
+    change = Change(grey, cameras, times_ns, options.slip_px)
+    found: list[list[Region]] = []
+    for p, camera in enumerate(cameras):
+        if camera is None:  # a scene cut, or not one pixel has moved
             found.append([])
             continue
-        changed = changed_pixels(p + 1, grey, cameras, times_ns, options)
         seconds = float(times_ns[p + 1] - times_ns[p]) / 1e9
-        motion = flow[p].astype(np.float32) - camera.field(*flow[p].shape[:2])
-        found.append(regions_of(changed, carried(motion, flow[p], seconds), camera.noise, options))
+        motion = carried(flow[p], camera, seconds)
+        against_scene = change.against_scene(p + 1)
+        found.append(regions_of(change.at(p + 1), against_scene, motion, threshold(camera, options), options))
     return found
 
 
-def pixel_matrix(camera: CameraMotion, seconds: float, shape: tuple[int, ...]) -> Array:
-    """Affine map "2 3" in pixels: where a point of the still scene is after `seconds`."""
-    height, width = shape
-    shift = camera.matrix * seconds * min(height, width)
-    to_unit = np.array([[2 / max(1, width - 1), 0, -1], [0, 2 / max(1, height - 1), -1], [0, 0, 1]])
-    return np.eye(3)[:2] + shift @ to_unit
+def threshold(camera: CameraMotion, options: RegionOptions) -> float:
+    """Least speed of a moving region, in short sides per second.
+
+    Noise around the camera motion is parallax and misfit, which a camera at rest cannot cause: so it counts no more
+    than half the camera's speed.
+    """
+    return options.least_speed + min(options.noise_factor * camera.noise, 0.5 * camera.speed)
 
 
-def changed_pixels(
-    at: int, grey: Sequence[Array], cameras: Sequence[CameraMotion | None], times_ns: Array, options: RegionOptions
-) -> Array:
-    """bool "H W": pixels of picture `at` that differ from two neighbouring pictures brought into its place."""
-    import cv2
-
-    here = cv2.GaussianBlur(grey[at], (3, 3), 0)
-    maps = [None if c is None else pixel_matrix(c, float(times_ns[i + 1] - times_ns[i]) / 1e9, here.shape)
-            for i, c in enumerate(cameras)]  # fmt: skip
-    before = maps[at - 1]
-    assert before is not None
-    ways = [(at - 1, before, False)]
-    after = maps[at] if at < len(maps) else None
-    earlier = maps[at - 2] if at >= 2 else None
-    if after is not None:
-        ways.append((at + 1, after, True))
-    elif earlier is not None:
-        ways.append((at - 2, chained(earlier, before), False))
-    slack = options.least_change + options.slip_px * gradient(here)
-    changed = np.ones(here.shape, bool)
-    for index, matrix, forward in ways:
-        other = cv2.GaussianBlur(grey[index], (3, 3), 0)
-        flags = cv2.INTER_LINEAR | (cv2.WARP_INVERSE_MAP if forward else 0)
-        size = here.shape[::-1]
-        placed = cv2.warpAffine(other, matrix, size, here.copy(), flags, cv2.BORDER_TRANSPARENT)
-        difference = here.astype(np.float32) - placed
-        difference -= np.median(difference[::4, ::4])  # exposure
-        changed &= np.abs(difference) > slack
-    return changed
-
-
-def chained(first: Array, then: Array) -> Array:
-    """Affine maps "2 3" one after the other."""
-    return then @ np.vstack([first, [0, 0, 1]])
-
-
-def gradient(grey: Array) -> Array:
-    """float32 "H W": grey levels per pixel."""
-    import cv2
-
-    return cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8))
-
-
-def carried(motion: Array, flow: Array, seconds: float) -> Array:
-    """Motion of the earlier frame's pixels, seen at the place they reach in the later frame."""
-    import cv2
-
-    height, width = motion.shape[:2]
-    shift = flow.astype(np.float32) * (seconds * min(height, width))
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+def carried(flow: Array, camera: CameraMotion, seconds: float) -> Array:
+    """Motion against the scene, float32 "h w 2", of the earlier picture's pixels, at the place they reach in the later."""
+    height, width = flow.shape[:2]
+    flow = flow.astype(np.float32)
+    shift = flow * np.float32(seconds * min(height, width))
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    motion = flow - camera.field(height, width)
     return cv2.remap(motion, x - shift[..., 0], y - shift[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def regions_of(changed: Array, motion: Array, noise: float, options: RegionOptions) -> list[Region]:
-    """Connected regions of changed pixels that move, fragments merged, best first."""
-    import cv2
-
-    height, width = changed.shape
-    unit = max(1, min(height, width) // 75)  # 3 px at a short side of 224
-    speed = cv2.resize(np.hypot(motion[..., 0], motion[..., 1]), (width, height), interpolation=cv2.INTER_LINEAR)
-    threshold = max(options.least_speed, options.noise_factor * noise)
-    near = cv2.dilate(speed, np.ones((4 * unit + 1, 4 * unit + 1), np.uint8)) > threshold
-    solid = cv2.erode((speed > 2 * threshold).astype(np.uint8), np.ones((8 * unit + 1, 8 * unit + 1), np.uint8))
-    mask = ((changed & near) | (solid > 0)).astype(np.uint8)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    mask = cv2.morphologyEx(
-        mask, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * unit + 1, 4 * unit + 1))
-    )
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    regions = []
-    small = cv2.resize(motion, (width, height), interpolation=cv2.INTER_NEAREST)
-    for i in range(1, count):
-        x, y, w, h, area = (int(v) for v in stats[i])
-        if area < options.least_area * height * width / 3:
-            continue
-        inside = labels[y : y + h, x : x + w] == i
-        velocity = np.median(small[y : y + h, x : x + w][inside], axis=0)
-        regions.append((np.array([x, y, x + w, y + h], float), area, velocity))
-    merged = merge(regions, unit, threshold)
+def regions_of(
+    change: Array, against_scene: Array | None, motion: Array, least_speed: float, options: RegionOptions
+) -> list[Region]:
+    """Regions of one picture from its change "H W", its difference to the still scene, and its motion "h w 2"."""
+    height, width = change.shape
+    motion = cv2.resize(motion, (width, height), interpolation=cv2.INTER_LINEAR)
+    moving = moving_mask(change, motion, least_speed, options.least_change)
+    whole = moving if against_scene is None else moving | (against_scene > 2.5 * options.least_change)
+    unit = unit_px(change)
+    whole = cv2.morphologyEx(whole.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((unit, unit), np.uint8))
     least = options.least_area * height * width
-    out = []
-    for box, area, velocity in merged:
-        v = float(np.hypot(*velocity))
-        if area < least or v < threshold:
+    fragments = fragments_of(whole, moving, change, motion, least / 3)
+    scored = [with_score(r, least_speed, least) for r in merge(fragments, least_speed, None if against_scene is None else min(height, width)) if r.area >= least]
+    return sorted(scored, key=lambda region: (-region.score, region.box))[: options.most]
+
+
+def unit_px(picture: Array) -> int:
+    """Smallest detail that counts: 3 px at a short side of 224."""
+    return max(1, min(picture.shape[:2]) // 75)
+
+
+def moving_mask(change: Array, motion: Array, least_speed: float, least_change: float) -> Array:
+    """uint8 "H W", 1 where something moves.
+
+    Flow is smooth over some ten pixels: it says that something moves nearby, and the change says where exactly.
+    """
+    unit = unit_px(change)
+    speed = cv2.magnitude(motion[..., 0], motion[..., 1])
+    near = cv2.dilate(speed, np.ones((4 * unit + 1, 4 * unit + 1), np.uint8)) > least_speed
+    return ((change > least_change) & near).astype(np.uint8)
+
+
+def fragments_of(mask: Array, moving: Array, change: Array, motion: Array, least_area: float) -> list[Region]:
+    """Connected regions of the mask, at least `least_area` pixels each and a tenth of them moving, the largest 100."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    order = sorted(range(1, count), key=lambda i: -stats[i, cv2.CC_STAT_AREA])[:100]
+    fragments = []
+    for i in order:
+        x, y, w, h, area = (int(value) for value in stats[i])
+        if area < least_area:
+            break
+        window = np.s_[y : y + h, x : x + w]
+        inside = (labels[window] == i) & (moving[window] > 0)
+        if inside.sum() < 0.1 * area:
             continue
-        score = float(np.sqrt(v / (v + threshold) * area / (area + least)))
-        out.append(Region(tuple(float(b) for b in box), float(area), (float(velocity[0]), float(velocity[1])), score))
-    return sorted(out, key=lambda r: (-r.score, r.box))[: options.most]
+        vx, vy = (float(v) for v in np.median(motion[window][inside], axis=0))
+        strength = float(change[window][inside].clip(0).mean())
+        fragments.append(Region((x, y, x + w, y + h), area, strength, (vx, vy), max(w, h)))
+    return fragments
 
 
-def merge(regions, unit, threshold):
-    regions = sorted(regions, key=lambda r: -r[1])[:200]
-    changed = True
-    while changed:
-        changed = False
-        for i in range(len(regions)):
-            for j in range(i + 1, len(regions)):
-                if belong(regions[i], regions[j], unit, threshold):
-                    a, b = regions[i], regions[j]
-                    box = np.concatenate([np.minimum(a[0][:2], b[0][:2]), np.maximum(a[0][2:], b[0][2:])])
-                    area = a[1] + b[1]
-                    regions[i] = (box, area, (a[2] * a[1] + b[2] * b[1]) / area)
-                    del regions[j]
-                    changed = True
-                    break
-            if changed:
-                break
-    return regions
+def merge(regions: list[Region], least_speed: float, short_side_px: int | None) -> list[Region]:
+    """Regions with those joined that belong to one object, until none do.
+
+    `short_side_px` of the picture where regions are silhouettes against a known scene; None where they are only the
+    edges that changed, and so in pieces at any size.
+    """
+    rest, done = list(regions), []
+    while rest:
+        region = rest.pop(0)
+        other = next((r for r in rest if belong(region, r, least_speed, short_side_px)), None)
+        if other is None:
+            done.append(region)
+        else:
+            rest.remove(other)
+            rest, done = [*rest, *done, joined(region, other)], []
+    return done
 
 
-def belong(a, b, unit, threshold):
-    gap = np.maximum(a[0][:2], b[0][:2]) - np.minimum(a[0][2:], b[0][2:])
-    side = max((a[0][2:] - a[0][:2]).max(), (b[0][2:] - b[0][:2]).max())
-    reach = unit + 0.1 * side
-    if gap.max() > reach:
+def belong(a: Region, b: Region, least_speed: float, short_side_px: int | None) -> bool:
+    """Whether two regions are parts of one object: near each other, and not much emptier together than apart.
+
+    Large objects fall into parts (head, arms, a plain shirt between them), so what is near grows with their size;
+    small ones are whole, and what is beside them is somebody else. Parts that move alike may be further apart.
+    """
+    part_px = max(a.part_px, b.part_px)
+    large = 1.0 if short_side_px is None else float(np.clip(5 * part_px / short_side_px - 1, 0, 1))
+    gap_x = max(a.box[0], b.box[0]) - min(a.box[2], b.box[2])
+    gap_y = max(a.box[1], b.box[1]) - min(a.box[3], b.box[3])
+    speed = max(np.hypot(*a.velocity), np.hypot(*b.velocity))
+    difference = np.hypot(a.velocity[0] - b.velocity[0], a.velocity[1] - b.velocity[1])
+    reach = (0.03 + 0.22 * large) * np.sqrt(longer_side(a.box) * longer_side(b.box))
+    if max(gap_x, gap_y) > (reach if difference < max(least_speed, 0.5 * speed) else 0.5 * reach):
         return False
-    va, vb = np.hypot(*a[2]), np.hypot(*b[2])
-    return np.hypot(*(a[2] - b[2])) < max(threshold, 0.5 * max(va, vb))
+    return fill(joined(a, b)) >= (0.8 - 0.4 * large) * min(fill(a), fill(b))
+
+
+def fill(region: Region) -> float:
+    """Share of its box that a region covers."""
+    return region.area / ((region.box[2] - region.box[0]) * (region.box[3] - region.box[1]))
+
+
+def longer_side(box: Box) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
+
+
+def joined(a: Region, b: Region) -> Region:
+    area = a.area + b.area
+    x, y = ((u * a.area + v * b.area) / area for u, v in zip(a.velocity, b.velocity, strict=True))
+    low = min(a.box[0], b.box[0]), min(a.box[1], b.box[1])
+    high = max(a.box[2], b.box[2]), max(a.box[3], b.box[3])
+    change = (a.change * a.area + b.change * b.area) / area
+    return Region((*low, *high), area, change, (x, y), max(a.part_px, b.part_px))
+
+
+def with_score(region: Region, least_speed: float, least_area: float) -> Region:
+    """Geometric mean of three shares, each 1/2 at what is hardly enough."""
+    speed = float(np.hypot(*region.velocity))
+    parts = (region.area / (region.area + least_area), region.change / (region.change + 15), speed / (speed + least_speed))
+    return replace(region, score=float(np.prod(parts)) ** (1 / 3))

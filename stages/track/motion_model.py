@@ -19,11 +19,11 @@ class MotionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Of a detected centre: larger trusts the prediction more."""
     extent: float = 0.25
     """Of a detected width or height. Boxes found from motion breathe, so this is large."""
-    start_speed: float = 2.0
+    start_speed: float = 1.5
     """Of the unknown speed of a new box, per second."""
-    push: float = 2.5
+    push: float = 1.0
     """Of the change of speed, per second and root second: larger follows turns sooner and drifts sooner."""
-    swell: float = 0.25
+    swell: float = 0.4
     """Of the change of width and height, per root second."""
 
 

@@ -92,7 +92,7 @@ def step(
             if track.confirmed:
                 sightings.append(Sighting(track.id, time_ns, track.moving.box))
         kept.append(track)
-    taken = [found[j].box for j in pairs.values()]
+    taken = [found[j].box for j in pairs.values()] + [track.moving.box for track in kept if track.last_ns == time_ns]
     kept += newcomers([found[j] for j in high if j not in pairs.values()], taken, time_ns, options)
     return msgspec.structs.replace(state, next_id=next_id, tracks=tuple(bounded(kept, options))), sightings
 
@@ -131,7 +131,7 @@ def costs(candidates: list[Candidate], found: list[Detection], options: TrackerO
     overlap = np.maximum(iou, 0.5 * cover)
     cost = 1 - 0.5 * overlap - 0.5 * np.exp(-0.5 * (distance / 2) ** 2) + looks(candidates, found, options)
     near = (distance <= options.gate) & (np.linalg.norm(offset, axis=2) <= options.reach * size)
-    return np.where(near | (iou > 0.3), cost, FORBIDDEN)
+    return np.where(near | (iou > 0.3) | (cover > options.cover), cost, FORBIDDEN)
 
 
 def looks(candidates: list[Candidate], found: list[Detection], options: TrackerOptions) -> Array:
@@ -152,7 +152,7 @@ def seen(
     track, box = candidate.track, detection.box
     ratio = (box[2] - box[0]) * (box[3] - box[1]) / candidate.now.size**2
     # Half an object, or two merged into one, says little about where the object is.
-    doubt = max(1.0, 0.5 * max(ratio, 1 / max(ratio, 1e-6)))
+    doubt = max(1.0, 0.3 * ratio, 0.6 / max(ratio, 1e-3))
     track = msgspec.structs.replace(
         track,
         moving=correct(candidate.now, box, options.motion, doubt),
