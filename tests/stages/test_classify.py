@@ -151,7 +151,8 @@ INFO = ClipInfo(source="a", source_index=0, index=0, start_ns=0, end_ns=1)
 def test_the_stage_scores_what_is_present(stage: Classify) -> None:
     arrays = {"audio_embedding": SEEN_AND_HEARD["audio"].astype(np.float32), "signals": LOUD}
     rows = stage.process(Clip(INFO, arrays, {"image_embedding": "no_stream", "motion_embedding": "no_tower"}))["labels"]
-    assert [row["label"] for row in rows] == ["word 8"] and set(rows[0]["evidence"]) == {"audio"}
+    assert [row["label"] for row in rows] == ["word 8"]
+    assert set(rows[0]["evidence"]) == {"audio"}
     assert stage.describe() == {"labels": "2 against 60 background words"}
 
 

@@ -75,7 +75,8 @@ def test_labels_come_from_a_file_with_comments_blank_lines_and_duplicates(tmp_pa
 def test_labels_that_cannot_be_used_are_named_with_a_remedy(text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as raised:
         parse_labels(text)
-    assert str(raised.value).startswith("--labels") and str(raised.value).endswith(".")
+    assert str(raised.value).startswith("--labels")
+    assert str(raised.value).endswith(".")
 
 
 def test_a_file_that_is_not_utf8_or_empty_is_said(tmp_path: Path) -> None:
@@ -90,7 +91,8 @@ def test_a_file_that_is_not_utf8_or_empty_is_said(tmp_path: Path) -> None:
 def test_all_labels_that_are_wrong_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
         clean_labels(["fine", "a" * 600, "b" * 700])
-    assert "600 characters" in str(raised.value) and "700 characters" in str(raised.value)
+    assert "600 characters" in str(raised.value)
+    assert "700 characters" in str(raised.value)
 
 
 def test_a_template_is_filled_as_text_whatever_the_word_holds() -> None:
@@ -179,8 +181,10 @@ def test_ten_thousand_labels_use_one_template_and_show_progress(tmp_path: Path, 
     made = build_label_set(spec, many, settings(tmp_path, modalities=("image",)), messages.append, tower)
     assert made.sides["image"].labels.shape == (10_000, DIM)
     assert sum(prompt.startswith("a photo of thing") for prompt in tower.asked) == 10_000
-    assert "thing 7" not in tower.asked and "word 7" in tower.asked
-    assert len(messages) > 20 and "10,000 of 10,000" in "".join(messages)
+    assert "thing 7" not in tower.asked
+    assert "word 7" in tower.asked
+    assert len(messages) > 20
+    assert "10,000 of 10,000" in "".join(messages)
 
 
 def test_default_labels_are_there_and_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
