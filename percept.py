@@ -1,0 +1,187 @@
+"""Percept watches and listens: which words fit each clip of a video, and why.
+
+    import percept
+
+    for result in percept.run("talk.mp4", labels=["dog barking", "rain"]):
+        print(result.start_s, result.labels[0].label if result.labels else result.error)
+
+The work is done by the command `percept run` in a process of its own, so this module is light and needs no
+`if __name__ == "__main__"` guard.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline import errors as _errors
+    from pipeline import result as _result
+
+_ROOT = Path(__file__).resolve().parent
+_GRACE_S = 5.0
+
+
+def _ours(name: str) -> ModuleType:
+    """Our module `pipeline.<name>`, also where the user has a `pipeline` of their own."""
+    found = importlib.util.find_spec("pipeline")
+    if found is not None and found.origin == str(_ROOT / "pipeline" / "__init__.py"):
+        return importlib.import_module(f"pipeline.{name}")
+    private = f"_percept_{name}"
+    if private not in sys.modules:
+        spec = importlib.util.spec_from_file_location(private, _ROOT / "pipeline" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[private] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[private]
+
+
+if not TYPE_CHECKING:
+    _errors, _result = _ours("errors"), _ours("result")
+
+ClipRecord = _result.ClipRecord
+Label = _result.Label
+Evidence = _result.Evidence
+Track = _result.Track
+PerceptError = _errors.PerceptError
+ConfigError = _errors.ConfigError
+SourceError = _errors.SourceError
+ModelError = _errors.ModelError
+OutputError = _errors.OutputError
+
+__all__ = [
+    "ClipRecord",
+    "ConfigError",
+    "Evidence",
+    "Label",
+    "ModelError",
+    "OutputError",
+    "PerceptError",
+    "SourceError",
+    "Track",
+    "run",
+]
+
+_BY_CODE: dict[int, type[_errors.PerceptError]] = {2: ConfigError, 3: SourceError, 4: ModelError}
+_FINISHED = (0, 1)
+
+
+def run(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    labels: Sequence[str] | str | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    video: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Iterator[_result.ClipRecord]:
+    """One record per clip, source by source in the order given, as soon as each is known.
+
+    `options` are those of the command line with underscores: `clip_seconds=4, top_k=3, model="path/to/model"`; see
+    `percept run --help`. `settings` are `--set` pairs: `{"flow.short_side_px": 160}`. `video` writes (or
+    replaces) the labelled video. Without labels, a default vocabulary is used. Failed clips and sources come as records with `error`.
+    Leaving the loop, or closing the iterator, stops the run.
+
+    Raises:
+        ConfigError, SourceError, ModelError, PerceptError: at the first step of the iteration or at its end, with what
+            the command line would say.
+    """
+    names = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    arguments = _arguments(config, settings, video, options)
+    request: dict[str, Any] = {"sources": [os.fspath(name) for name in names]}
+    if isinstance(labels, str):
+        arguments.append(f"--labels={labels}")
+    elif labels is not None:
+        request["labels"] = list(labels)
+    return _records(arguments, json.dumps(request).encode())
+
+
+def _arguments(
+    config: str | os.PathLike[str] | None,
+    settings: Mapping[str, Any] | None,
+    video: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> list[str]:
+    arguments = ["run", "--request=-", "-o", "-", "-q", "--log-json"]
+    arguments += [f"--config={os.fspath(config)}"] if config else []
+    arguments += [f"--video={os.fspath(video)}", "--overwrite"] if video else []
+    for key, value in (settings or {}).items():
+        arguments.append(f"--set={key}={json.dumps(value)}")
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            arguments.append(option)
+        elif value is not None and value is not False:
+            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            arguments.append(f"{option}={text}")
+    return arguments
+
+
+def _records(arguments: list[str], request: bytes) -> Iterator[_result.ClipRecord]:
+    with tempfile.TemporaryFile() as said:
+        environment = dict(os.environ)
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "pipeline.cli.main", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            _send(child, request)
+            assert child.stdout is not None
+            for line in child.stdout:
+                yield _result.decode_json(line)
+            code = child.wait(timeout=60)
+        finally:
+            _stop(child)
+        if code not in _FINISHED:
+            raise _error(code, said)
+
+
+def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
+    assert child.stdin is not None
+    try:
+        child.stdin.write(request)
+        child.stdin.close()
+    except BrokenPipeError:
+        pass  # it has ended already, and its exit code and words say why
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """End the child, asking nicely first; nothing is left when this returns."""
+    if child.stdout is not None:
+        child.stdout.close()
+    for ask in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is not None:
+            return
+        child.send_signal(ask)
+        try:
+            child.wait(timeout=_GRACE_S)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _error(code: int, said: IO[bytes]) -> _errors.PerceptError:
+    said.seek(0)
+    text = said.read().decode(errors="replace").strip()
+    messages = []
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+            messages.append("\n".join(filter(None, [entry["message"], entry.get("traceback")])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    ended = f"percept run ended with code {code}" if code >= 0 else f"percept run was killed by signal {-code}"
+    return _BY_CODE.get(code, PerceptError)("\n".join(messages) or f"{ended}: {text[-2000:] or 'it said nothing'}")
