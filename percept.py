@@ -87,8 +87,8 @@ def run(
     """One record per clip, source by source in the order given, as soon as each is known.
 
     `options` are those of the command line with underscores: `clip_seconds=4, top_k=3, model="path/to/model"`; see
-    `percept run --help`. `settings` are `--set` pairs: `{"flow.short_side_px": 160}`. `video` writes (or
-    replaces) the labelled video. Without labels, a default vocabulary is used. Failed clips and sources come as records with `error`.
+    `percept run --help`. `settings` are `--set` pairs: `{"flow.short_side_px": 160}`. `video` writes (or replaces) the
+    labelled video. Without labels, a default vocabulary is used. Failed clips and sources are records with `error`.
     Leaving the loop, or closing the iterator, stops the run.
 
     Raises:

@@ -54,7 +54,8 @@ def test_a_killed_run_goes_on_without_twins(tmp_path: Path) -> None:
     feed(jsonl(path, with_events=True, resume=True), [result(2, rain=0.9)])
     found = lines(path)
     assert [line.get("clip") for line in found] == [0, 1, 2, None, None]
-    assert found[3]["start_s"] == 0 and found[3]["end_s"] == 6.0
+    assert found[3]["start_s"] == 0
+    assert found[3]["end_s"] == 6.0
     assert found[4]["clips"] == 3
 
 
@@ -71,7 +72,8 @@ def test_gaps_are_done_and_a_trailing_gap_is_not(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     feed(jsonl(path), [result(0), gap(2, 30), result(1, epoch=1), gap(60, 90, epoch=2)], complete=False, end=False)
     done = read_done(str(path))
-    assert done["talk.mp4"].next_clip == 2 and done["talk.mp4"].epoch == 1
+    assert done["talk.mp4"].next_clip == 2
+    assert done["talk.mp4"].epoch == 1
     assert [record.gap for record in kept_records(str(path))] == [False, True, False]
 
 
@@ -80,7 +82,8 @@ def test_a_complete_source_is_known(tmp_path: Path) -> None:
     spec = OutputSpec(path=str(path), sources=("a.mp4", "b.mp4"))
     feed(Jsonl(spec), [result(0, "a.mp4"), result(0, "b.mp4"), failed(1, "b.mp4")])
     done = read_done(str(path))
-    assert done["a.mp4"].complete and not done["b.mp4"].complete
+    assert done["a.mp4"].complete
+    assert not done["b.mp4"].complete
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
@@ -133,7 +136,8 @@ def test_a_closed_pipe_is_said() -> None:
         "for clip in range(100000): sink.write(result(clip))\n"
     )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert child.stdout and child.stderr
+    assert child.stdout
+    assert child.stderr
     assert decode_json(child.stdout.readline()).clip == 0
     child.stdout.close()
     error = child.stderr.read().decode()
