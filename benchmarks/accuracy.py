@@ -181,7 +181,8 @@ def pairs(words: list[str], sounds: int) -> list[tuple[str, int]]:
 
 def on_text(data: Path) -> dict[str, float]:
     """Agreement of the text tower with its teacher over the Kinetics-700 names."""
-    from training.distil_text import BUNDLED, agreement
+    from training.distil_text import agreement
+    from training.text_data import BUNDLED
 
     names = (data / "text" / "kinetics_label_map_k700.txt").read_text().splitlines()
     return agreement(names, BUNDLED)
