@@ -160,7 +160,7 @@ class AssemblingReader(Reader):
         while not last:
             start_ns, end_ns = epoch.tiling.start_ns(tile), epoch.tiling.end_ns(tile)
             self._check_duration(start_ns)
-            if not options.clips_touch and epoch.media.pictures and epoch.media.pictures.can_skip_to(start_ns):
+            if not options.clips_touch and epoch.media.pictures:
                 epoch.media.pictures.skip_to(start_ns)
             horizon_ns = end_ns + (options.tail_ns if options.clips_touch else 0)
             epoch.advance(horizon_ns)

@@ -63,16 +63,16 @@ class DecodedStream:
         self._head = None
         return head
 
-    def seek(self, key_ticks: int) -> bool:
-        """Go on from the key frame at a time in ticks of the stream; False: the container will not."""
-        self._head = None
+    def seek(self, time_ns: int) -> bool:
+        """Go on from the last key frame shown at or before a time; False: the container will not."""
         try:
-            self.container.seek(key_ticks, stream=self.stream, backward=True)
+            self.container.seek(self.ticks(time_ns), stream=self.stream, backward=True)
         except av.error.FFmpegError as error:
-            log.debug("seek to %d failed: %s", key_ticks, reason(error))
+            log.debug("seek to %d ns failed: %s", time_ns, reason(error))
             return False
+        self._head = None
         self._frames = self._decoded(from_key=True)
-        self.timeline.jump_to(self.time_ns(key_ticks))
+        self.timeline.jump_to(time_ns)
         return True
 
     def ticks(self, time_ns: int) -> int:

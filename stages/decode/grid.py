@@ -36,11 +36,11 @@ class Pictures(ABC):
 
     @abstractmethod
     def can_skip_to(self, time_ns: int) -> bool:
-        """Whether `skip_to` gives the same pictures as reading on."""
+        """Whether pictures are known to come without a gap up to there, so that `skip_to` reaches it."""
 
     @abstractmethod
     def skip_to(self, time_ns: int) -> None:
-        """Leave out pictures before the one shown at `time_ns`, if that saves decoding."""
+        """Leave out pictures before the one shown at `time_ns`, as far as that is safe and saves decoding."""
 
 
 @dataclass
@@ -50,12 +50,15 @@ class TileFrames:
     times_ns: list[int] = field(default_factory=list)
     pictures: list[Array] = field(default_factory=list)
     last_cell: int = -1
+    starts_held: bool = False
+    """The first picture was chosen by the clip before already."""
     corrupt: int = 0
     estimated: bool = False
 
     def joined(self, other: "TileFrames", limit: int) -> "TileFrames":
         """Both, one after the other, thinned to at most `limit` pictures."""
-        times, pictures = self.times_ns + other.times_ns, self.pictures + other.pictures
+        times = self.times_ns + other.times_ns[other.starts_held :]
+        pictures = self.pictures + other.pictures[other.starts_held :]
         keep = spread(len(times), limit)
         return TileFrames(
             [times[place] for place in keep],
@@ -129,6 +132,7 @@ class PictureGrid:
         if not frames.times_ns and started_before and not self._lost_before(following):
             assert self._last is not None
             self._take(frames, self.tiling.start_ns(tile), self._last)
+            frames.starts_held = bool(frames.times_ns)
 
     def _lost_before(self, following: Shown) -> bool:
         """Whether decoding lost what came between the last picture and the one that follows."""

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import av
@@ -67,18 +68,21 @@ class AvPictures(Pictures):
             return None
 
     def can_skip_to(self, time_ns: int) -> bool:
-        return self._index.reaches(time_ns)
+        return time_ns <= self._index.whole_until_ns
 
     def skip_to(self, time_ns: int) -> None:
         head = self.stream.peek()
+        time_ns = min(time_ns, self._index.whole_until_ns)
         entry = self._index.key_before(time_ns)
         if head is None or entry is None or self._index.time_ns(entry) <= head.time_ns:
             return
-        while entry is not None and self.stream.seek(entry.timestamp):
+        target_ns = time_ns
+        while entry is not None and self.stream.seek(target_ns):
             landed = self.stream.peek()
             if landed is not None and landed.time_ns <= time_ns:
                 return
-            entry = self._index.key_before(self._index.time_ns(entry) - 1)
+            target_ns = self._index.time_ns(entry) - 1
+            entry = self._index.key_before(target_ns)
 
 
 class Index:
@@ -87,13 +91,20 @@ class Index:
     def __init__(self, stream: DecodedStream, gap_ns: int) -> None:
         self._stream = stream
         self._gap_ns = gap_ns
-        self._whole_until_ns: int | None = None
 
-    def reaches(self, time_ns: int) -> bool:
-        """Whether the index is in order and without a gap up to `time_ns`."""
-        if self._whole_until_ns is None:
-            self._whole_until_ns = self._measure()
-        return time_ns <= self._whole_until_ns
+    @cached_property
+    def whole_until_ns(self) -> int:
+        """Up to here the index is in order and without a gap; -1 if it cannot be relied on at all."""
+        head = self._stream.peek()
+        if head is None or head.estimated or not INDEXED & set(self._stream.container.format.name.split(",")):
+            return -1
+        last_ns = -1
+        for entry in self._stream.stream.index_entries:
+            time_ns = self.time_ns(entry)
+            if last_ns >= 0 and not last_ns <= time_ns <= last_ns + self._gap_ns:
+                break
+            last_ns = time_ns
+        return last_ns
 
     def key_before(self, time_ns: int) -> Any | None:
         """The last key frame listed at or before a time."""
@@ -105,18 +116,6 @@ class Index:
         """When an entry is decoded; it is shown then or a little later."""
         ticks: int = entry.timestamp
         return self._stream.time_ns(ticks)
-
-    def _measure(self) -> int:
-        head = self._stream.peek()
-        if head is None or head.estimated or not INDEXED & set(self._stream.container.format.name.split(",")):
-            return -1
-        last_ns = -1
-        for entry in self._stream.stream.index_entries:
-            time_ns = self.time_ns(entry)
-            if last_ns >= 0 and not last_ns <= time_ns <= last_ns + self._gap_ns:
-                break
-            last_ns = time_ns
-        return last_ns
 
 
 class AvReader(AssemblingReader):

@@ -4,6 +4,7 @@ decord turns pictures upright by itself and stretches nothing. It reports no dec
 other reader.
 """
 
+from bisect import bisect_right
 from dataclasses import replace
 from typing import Any
 
@@ -38,13 +39,16 @@ def import_decord() -> Any:
 class DecordPictures(Pictures):
     """Pictures by number; only those that are converted are decoded."""
 
-    def __init__(self, video: Any, first: Shown, converter: PictureConverter) -> None:
+    def __init__(self, video: Any, first: Shown, converter: PictureConverter, gap_ns: int) -> None:
         self._video = video
         self._converter = converter
         spans_s = video.get_frame_timestamp(np.arange(len(video))).astype(np.float64)
         spans_ns = np.round((spans_s - spans_s[0, 0]) * NS).astype(np.int64) + first.time_ns
         self._starts_ns: list[int] = np.maximum.accumulate(spans_ns[:, 0]).tolist()
         self._ends_ns: list[int] = spans_ns[:, 1].tolist()
+        steps = np.diff(spans_ns[:, 0])
+        gaps = np.flatnonzero(steps > gap_ns)
+        self._whole_until_ns: int = self._starts_ns[gaps[0] if len(gaps) else -1]
         self._next = 0
 
     def peek(self) -> Shown | None:
@@ -69,14 +73,11 @@ class DecordPictures(Pictures):
         return self._converter.convert(av.VideoFrame.from_ndarray(picture))
 
     def can_skip_to(self, time_ns: int) -> bool:
-        return time_ns <= self._starts_ns[-1] and not self._has_gap(time_ns)
+        return time_ns <= self._whole_until_ns
 
     def skip_to(self, time_ns: int) -> None:
-        self._next = max(self._next, int(np.searchsorted(self._starts_ns, time_ns, side="right")) - 1)
-
-    def _has_gap(self, before_ns: int) -> bool:
-        starts = np.array(self._starts_ns)
-        return bool((np.diff(starts[starts <= before_ns]) > 10 * NS).any())
+        place = bisect_right(self._starts_ns, min(time_ns, self._whole_until_ns)) - 1
+        self._next = max(self._next, place)
 
 
 class DecordReader(AvReader):
@@ -99,4 +100,4 @@ class DecordReader(AvReader):
                 f"{name}: decord cannot open it ({str(error).splitlines()[0]}). Choose the reader av."
             ) from error
         first = replace(first, picture=None)
-        return DecordPictures(opened, first, self._converter(size)), size
+        return DecordPictures(opened, first, self._converter(size), self.options.gap_ns), size
