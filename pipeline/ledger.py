@@ -4,6 +4,7 @@ Every clip that enters gets exactly one outcome, and at any moment
 `clips in = results + errors + drops + in flight`.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -35,11 +36,13 @@ class Entry:
     status: list[int]
     undone: int
     slot_readers: int
-    """Groups that still read or write arrays in the slot; at 0 the slot is free."""
+    """Groups that still have to read or write arrays in the slot."""
+    slot_users: int = 0
+    """Live workers that may touch the slot now; when nobody will and nobody does, the slot is free."""
     failed: dict[str, str] = field(default_factory=dict)
     tries: int = 1
-    suspect: bool = False
-    """It was in a process that died: from now on it is leased alone."""
+    suspect_in: frozenset[int] = frozenset()
+    """Groups in which it was in a process that died: there it is leased alone."""
     outcome: Literal["", "result", "error", "drop"] = ""
     error: str | None = None
 
@@ -56,8 +59,10 @@ class Source:
     name: str
     info: SourceInfo | None = None
     entries: dict[int, Entry] = field(default_factory=dict)
-    gaps: dict[int, Gap] = field(default_factory=dict)
-    """By the index of the clip they precede."""
+    gaps: deque[Gap] = field(default_factory=deque)
+    """Found and not yet given out."""
+    last_gap: tuple[int, int] = (-1, -1)
+    """Index and epoch of the newest one; a restarted decoder tells it again."""
     received: int = 0
     """Clips [0, received) have come from decode, or were given up."""
     given: int = 0
@@ -147,8 +152,7 @@ class Ledger:
         source.received += 1
         source.entries[info.index] = entry
         self.counts.clips_in += 1
-        if not entry.slot_readers:
-            self._release(slot)
+        self._free_slot(entry)
         for group, missing in enumerate(entry.missing):
             if not missing:
                 self._make_ready(source, entry, group)
@@ -158,8 +162,10 @@ class Ledger:
 
     def gap(self, gap: Gap) -> None:
         source = self.sources[gap.source_index]
-        if gap.next_index >= source.given and gap.next_index not in source.gaps and not source.ended:
-            source.gaps[gap.next_index] = gap
+        place = (gap.next_index, gap.epoch)
+        if gap.next_index >= source.given and place > source.last_gap and not source.ended:
+            source.last_gap = place
+            source.gaps.append(gap)
             self.counts.gaps += 1
 
     def undecodable(self, info: ClipInfo, error: str) -> None:
@@ -186,18 +192,19 @@ class Ledger:
         """Up to `room` clips that are ready for this group, now held by this worker."""
         queue, held = self.ready[group], self.leases.setdefault(worker, {})
         leased: list[Entry] = []
-        if any(entry.suspect for entry in held.values()):
+        if any(group in entry.suspect_in for entry in held.values()):
             return leased
         while queue and len(leased) < room:
             entry = queue[0]
-            if entry.status[group] != READY:
+            if entry.status[group] != READY or entry.outcome:
                 queue.popleft()
                 continue
-            if entry.suspect and (held or leased):
+            suspect = group in entry.suspect_in
+            if suspect and held:
                 break
             queue.popleft()
             self._hold(entry, group, held, leased)
-            if entry.suspect:
+            if suspect:
                 break
             if self.groups[group].ordered:
                 self._lease_run(entry, group, held, leased, room)
@@ -211,13 +218,14 @@ class Ledger:
         index = entry.info.index + 1
         while len(leased) < room:
             follower = source.entries.get(index)
-            if follower is None or follower.outcome or follower.missing[group] or follower.suspect:
+            if follower is None or follower.outcome or follower.missing[group] or group in follower.suspect_in:
                 return
             self._hold(follower, group, held, leased)
             index += 1
 
     def _hold(self, entry: Entry, group: int, held: dict[tuple[Key, int], Entry], leased: list[Entry]) -> None:
         entry.status[group] = LEASED
+        entry.slot_users += self._uses_slot[group]
         held[entry.key, group] = entry
         leased.append(entry)
 
@@ -235,7 +243,8 @@ class Ledger:
         entry.values.update(done.values)
         entry.absent.update(done.absent)
         entry.failed.update(done.failed)
-        entry.suspect = False
+        if entry.suspect_in:
+            entry.suspect_in -= {group}
         if done.state is not None:
             source.state[group] = done.state
         self._settle(source, entry, group)
@@ -252,8 +261,14 @@ class Ledger:
         given_up = []
         for (_, group), entry in sorted(held.items(), key=lambda item: item[0], reverse=True):
             source = self.sources[entry.info.source_index]
-            entry.suspect = True
+            entry.suspect_in |= {group}
             entry.status[group] = WAITING
+            entry.slot_users -= self._uses_slot[group]
+            if entry.outcome:  # it was given up in another group
+                self._free_slot(entry)
+                if group in source.cursor:
+                    self._advance(source, group)
+                continue
             if alone:
                 entry.tries += 1
             if entry.tries > self._tries:
@@ -268,32 +283,22 @@ class Ledger:
                 self.ready[group].appendleft(entry)
         return given_up
 
-    def drop_ready(self, reason: str) -> None:
-        """Give up what is not in work (a stop that cannot wait)."""
-        for source in self.sources.values():
-            for entry in source.entries.values():
-                if not entry.outcome:
-                    self.counts.drops += 1
-                    self._decided += 1
-                    entry.outcome, entry.error = "drop", reason
-
     # -- settling -------------------------------------------------------------------------------------------------
 
     def _settle(self, source: Source, entry: Entry, group: int) -> None:
         entry.status[group] = DONE
         entry.undone -= 1
-        if entry.outcome:
-            return
         if self._uses_slot[group]:
+            entry.slot_users -= 1
             entry.slot_readers -= 1
-            if not entry.slot_readers:
-                self._free_slot(entry)
-        for later in self._after[group]:
-            entry.missing[later] -= 1
-            if not entry.missing[later]:
-                self._make_ready(source, entry, later)
-        if not entry.undone:
-            self._finish(source, entry)
+            self._free_slot(entry)
+        if not entry.outcome:
+            for later in self._after[group]:
+                entry.missing[later] -= 1
+                if not entry.missing[later]:
+                    self._make_ready(source, entry, later)
+            if not entry.undone:
+                self._finish(source, entry)
         if group in source.cursor:
             self._advance(source, group)
 
@@ -305,10 +310,13 @@ class Ledger:
             self.ready[group].append(entry)
 
     def _advance(self, source: Source, group: int) -> None:
-        """Move an ordered group's cursor past what is decided, and make the clip it stops at ready."""
+        """Move an ordered group's cursor past what is decided, and make the clip it stops at ready.
+
+        A clip given up elsewhere holds it too while this group works on it: states are committed in order.
+        """
         while True:
             entry = source.entries.get(source.cursor[group])
-            if entry is None:
+            if entry is None or (entry.outcome and entry.status[group] == LEASED):
                 return
             if not entry.outcome and entry.status[group] != DONE:
                 if entry.status[group] == WAITING and not entry.missing[group]:
@@ -332,21 +340,23 @@ class Ledger:
         entry.outcome, entry.error = "error", error
         self.counts.errors += 1
         self._decided += 1
-        if entry.slot_readers:
-            self._free_slot(entry)
+        entry.slot_readers = 0
+        self._free_slot(entry)
         for group in self._ordered:
             self._advance(source, group)
 
     def _free_slot(self, entry: Entry) -> None:
-        entry.slot_readers = 0
-        entry.shapes = {}
-        self._release(entry.slot)
+        """Once nobody uses it and nobody will."""
+        if entry.slot >= 0 and entry.slot_readers <= 0 and not entry.slot_users:
+            self._release(entry.slot)
+            entry.slot, entry.shapes = -1, {}
 
     def _blame(self, cause: str) -> None:
         text, count = self._same_fault
         if count < 0:
             return
-        self._same_fault = (cause, count + 1 if cause == text else 1)
+        kind = re.sub(r"\d+", "#", cause)  # clips, times and addresses differ
+        self._same_fault = (kind, count + 1 if kind == text else 1)
         if self._same_fault[1] >= SAME_FAULT_LIMIT:
             self.fault = cause
 
@@ -377,12 +387,12 @@ class Ledger:
             source.started = True
             yield SourceStarted(source.info)
         while True:
-            gap = source.gaps.pop(source.given, None)
-            if gap is not None:
+            while source.gaps and source.gaps[0].next_index <= source.given:
+                gap = source.gaps.popleft()
                 info = ClipInfo(source.name, source.index, -1, gap.start_ns, gap.end_ns, gap.epoch)
                 yield Finished(info, gap=True)
             entry = source.entries.get(source.given)
-            if entry is None or not entry.outcome:
+            if entry is None or not entry.outcome or (entry.outcome == "error" and self._in_order_somewhere(entry)):
                 if source.ended and source.given >= source.received:
                     source.gaps.clear()
                 return
@@ -390,6 +400,10 @@ class Ledger:
             source.given += 1
             self._decided -= 1
             yield _finished(entry)
+
+    def _in_order_somewhere(self, entry: Entry) -> bool:
+        """An ordered group still works on it: its place in the source must stay."""
+        return any(entry.status[group] == LEASED for group in self._ordered)
 
 
 def _finished(entry: Entry) -> Finished:
