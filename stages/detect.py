@@ -1,26 +1,28 @@
 """Boxes around whatever moves against the scene, and how some of them look."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import cached_property, partial
 
+import cv2
 import numpy as np
 
+from engines.checkpoint import open_tower, prepare_tower, read_model, tower_key
+from engines.engine import Engine
+from engines.model import ModelSpec
 from pipeline.arrays import Array, Spec
-from pipeline.clip import Absent, Clip
+from pipeline.clip import Absent, Clip, Reason
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.flow import grey_at, with_previous
+from stages.pictures import crop_pictures
 from stages.regions import RegionOptions, moving_regions
 
-EncodeCrops = Callable[[Sequence[Array]], Array]
-"""RGB uint8 pictures "h w 3" of any sizes -> float32 "N D" of unit length."""
 
-
-class DetectOptions(StageOptions):
+class DetectOptions(StageOptions, frozen=True, kw_only=True):
     short_side_px: int = 224
     """Frames are compared at this size."""
-    crops_per_clip: int = 8
-    """Boxes of a clip that are looked at by the picture tower; each costs as much as one picture of the clip."""
-    crop_margin: float = 0.15
-    """Scene around a box that its crop takes in, as a share of the longer side."""
+    crops_per_clip: int = 2
+    """Boxes of a clip that the picture tower looks at, to say what a track is; each costs as much as one picture of
+    the clip. 0 looks at none."""
     regions: RegionOptions = RegionOptions()
 
 
@@ -37,7 +39,9 @@ class Detect(Stage):
     Options = DetectOptions
     options: DetectOptions
 
-    _encode: EncodeCrops | None = None
+    preload = ("torch", "onnxruntime", "cv2", "engines.checkpoint", "stages.pictures")
+
+    _engine: Engine | None = None
 
     def gives(self) -> dict[str, Spec]:
         return {
@@ -49,10 +53,26 @@ class Detect(Stage):
     def demand(self) -> Demand:
         return Demand(short_side_px=self.options.short_side_px)
 
-    def open(self, resources: Resources) -> None:
-        import cv2
+    @cached_property
+    def model(self) -> ModelSpec:
+        return read_model(self.run.model, self.run.audio_model)
 
+    @property
+    def _why_blind(self) -> Reason | None:
+        """Why crops are not encoded; None if they are."""
+        if "image" not in self.run.modalities or not self.options.crops_per_clip:
+            return "not_asked"
+        return None if self.model.image and self.model.image.input == "frames" else "no_tower"
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        if self._why_blind is None:
+            prepare_tower(self.model, "image", self.run, report)
+
+    def open(self, resources: Resources) -> None:
         cv2.setNumThreads(self.run.threads)
+        if self._why_blind is None:
+            key = tower_key(self.model, "image")
+            self._engine = resources.get(key, partial(open_tower, self.model, "image", self.run))
 
     def process(self, clip: Clip) -> Outputs:
         frames, times_ns = with_previous(clip)
@@ -64,32 +84,31 @@ class Detect(Stage):
         rows = [(p + offset, *region.box, region.score) for p, regions in enumerate(found) for region in regions]
         boxes = np.array(rows, np.float32).reshape(-1, 6)
         height, width = grey[0].shape
-        shares = boxes[:, 1:5] / np.float32([width, height, width, height])
+        shares = boxes[:, 1:5] / size_of(width, height)
         embeddings = self._look(clip["frames"], boxes, shares)
-        boxes[:, 1:5] = shares * np.float32([clip.info.width or width, clip.info.height or height] * 2)
+        boxes[:, 1:5] = shares * size_of(clip.info.width or width, clip.info.height or height)
         times = clip["frame_times_ns"][boxes[:, 0].astype(int)]
         return {"boxes": boxes, "box_times_ns": times, "box_embeddings": embeddings}
 
     def _look(self, frames: Array, boxes: Array, shares: Array) -> Array | Absent:
-        """Embeddings "N D" of the chosen boxes' crops; `shares` "N 4" are the boxes in shares of the picture."""
-        if self._encode is None:
-            return Absent("no_tower" if "image" in self.run.modalities else "not_asked")
+        """Embeddings "N D" of the chosen boxes; `shares` "N 4" are the boxes in shares of the picture."""
+        why = self._why_blind
+        if why is not None or self._engine is None or self.model.image is None:
+            return Absent(why or "failed")
+        tower, engine = self.model.image, self._engine
+        embeddings = np.zeros((len(boxes), self.model.texts[tower.space].dim), np.float16)
         chosen = spread(boxes, shares, self.options.crops_per_clip)
-        crops = [crop(frames[int(boxes[i, 0])], shares[i], self.options.crop_margin) for i in chosen]
-        vectors = self._encode(crops) if crops else np.zeros((0, 1), np.float32)
-        embeddings = np.zeros((len(boxes), vectors.shape[1]), np.float16)
-        embeddings[chosen] = vectors
+        if chosen:
+            places = shares[chosen] * size_of(frames.shape[2], frames.shape[1])
+            pictures = crop_pictures(frames, np.concatenate([boxes[chosen, :1], places], axis=1), tower)
+            tokens = engine.run({engine.inputs[0].name: pictures})[engine.outputs[0].name]
+            embeddings[chosen] = tokens / np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
         return embeddings
 
 
-def crop(frame: Array, share: Array, margin: float) -> Array:
-    """The part of a frame "H W 3" around a box given in shares of it, at least one pixel."""
-    height, width = frame.shape[:2]
-    x0, y0, x1, y1 = share * np.float32([width, height, width, height])
-    around = margin * max(x1 - x0, y1 - y0)
-    left, top = max(0, int(x0 - around)), max(0, int(y0 - around))
-    right, bottom = min(width, int(np.ceil(x1 + around))), min(height, int(np.ceil(y1 + around)))
-    return frame[top : max(bottom, top + 1), left : max(right, left + 1)]
+def size_of(width: int, height: int) -> Array:
+    """float32 "4": what turns a box in shares of the picture into pixels."""
+    return np.array([width, height, width, height], np.float32)
 
 
 def spread(boxes: Array, shares: Array, most: int) -> list[int]:

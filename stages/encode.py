@@ -27,6 +27,7 @@ class Encode(Stage):
     network share one engine, and all their pictures of a clip go through it in one call.
     """
 
+    preload = ("torch", "onnxruntime", "engines.checkpoint", "stages.pictures")
     optional = ("frames", "frame_times_ns", "flow", "log_mel", "audio", "audio_start_ns", "audio_mask")
 
     @cached_property

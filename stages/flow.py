@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 
 from pipeline.arrays import Array, Spec, check_array
@@ -16,7 +17,7 @@ LEAST_PX = 64
 """OpenCV 5.0's DIS crashes the process on wide pictures less than 32 px high."""
 
 
-class FlowOptions(StageOptions):
+class FlowOptions(StageOptions, frozen=True, kw_only=True):
     short_side_px: int = 224
     """Frames are shrunk to this before flow is computed; smaller is faster and sees less."""
     shrink: int = 2
@@ -37,6 +38,7 @@ class Flow(Stage):
     required = ("frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = FlowOptions
+    preload = ("cv2",)
     options: FlowOptions
 
     def gives(self) -> dict[str, Spec]:
@@ -49,14 +51,10 @@ class Flow(Stage):
         return Demand(short_side_px=self.options.short_side_px)
 
     def open(self, resources: Resources) -> None:
-        import cv2
-
         cv2.setNumThreads(self.run.threads)
 
     @cached_property
     def _search(self) -> Any:
-        import cv2
-
         return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def process(self, clip: Clip) -> Outputs:
@@ -67,13 +65,11 @@ class Flow(Stage):
         seconds = np.diff(times_ns) / 1e9
         if seconds.min() <= 0:
             raise ValueError(f"frame_times_ns must increase, got steps down to {seconds.min():.6f} s")
-        pairs = [self._pair(*grey[i : i + 2], seconds[i]) for i in range(len(seconds))]
+        pairs = [self._pair(grey[i], grey[i + 1], float(seconds[i])) for i in range(len(seconds))]
         return {"flow": np.stack(pairs)}
 
     def _pair(self, before: Array, after: Array, seconds: float) -> Array:
         """uint8 "H W" twice -> float16 "h w 2" in short sides per second."""
-        import cv2
-
         height, width = before.shape
         size = max(1, width // self.options.shrink), max(1, height // self.options.shrink)
         shift_px = self._search.calc(at_least(before, LEAST_PX), at_least(after, LEAST_PX), None)[:height, :width]
@@ -81,7 +77,8 @@ class Flow(Stage):
         if agreement(before, after, shift_px, self.options.shrink) < self.options.least_agreement:
             return np.zeros_like(shift_px, dtype=np.float16)
         speed = shift_px / (min(height, width) * seconds)
-        return np.clip(speed, -MOST_SHORT_SIDES_PER_S, MOST_SHORT_SIDES_PER_S).astype(np.float16)
+        kept: Array = np.clip(speed, -MOST_SHORT_SIDES_PER_S, MOST_SHORT_SIDES_PER_S).astype(np.float16)
+        return kept
 
     def describe(self) -> dict[str, str]:
         return {"flow": f"opencv-dis-fast@{self.options.short_side_px}"}
@@ -100,15 +97,14 @@ def with_previous(clip: Clip) -> tuple[list[Array], Array]:
 
 def grey_at(frame: Array, short_side_px: int) -> Array:
     """RGB uint8 "H W 3" -> grey uint8 with at most this short side."""
-    import cv2
-
     height, width = frame.shape[:2]
-    grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
+    grey: Array = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
     scale = short_side_px / min(height, width)
     if scale >= 1:
         return grey
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    smaller: Array = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return smaller
 
 
 def at_least(grey: Array, side_px: int) -> Array:
@@ -122,8 +118,6 @@ def agreement(before: Array, after: Array, shift_px: Array, shrink: int) -> floa
 
     Near 1 where the flow explains the change, near 0 across a scene cut. Without contrast it is 1: nothing disagrees.
     """
-    import cv2
-
     height, width = shift_px.shape[:2]
     small = [cv2.resize(x, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) for x in (before, after)]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))

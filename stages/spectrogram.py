@@ -22,6 +22,7 @@ class Spectrogram(Stage):
     Patches without sound worth the name (before the stream began, in a gap) are left out.
     """
 
+    preload = ("torch", "torchaudio")
     required = ("audio", "audio_mask")
 
     @cached_property
