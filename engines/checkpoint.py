@@ -204,7 +204,7 @@ def _make(backend: str, key: str, directory: str, run: EngineSettings, build: bo
     from engines.on_onnxruntime import OnnxRuntimeEngine
 
     path = _exported(key, directory, run, lambda: None) if build else _already_exported(key, directory, run)
-    return OnnxRuntimeEngine(path / "network.onnx", inputs, outputs, run.threads)
+    return OnnxRuntimeEngine(path / "network.onnx", inputs, outputs, run.threads, loader.micro_batch)
 
 
 class _Load:

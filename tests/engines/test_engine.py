@@ -42,11 +42,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["torch", "onnxruntime"])
+@pytest.fixture(params=["torch", "onnxruntime", "onnxruntime in parts"])
 def make(request: pytest.FixtureRequest, exported: Path) -> Make:
     if request.param == "torch":
         return lambda: TorchEngine(Small, INPUTS, OUTPUTS)
-    return lambda: OnnxRuntimeEngine(exported, INPUTS, OUTPUTS)
+    micro_batch = 3 if request.param.endswith("parts") else 0
+    return lambda: OnnxRuntimeEngine(exported, INPUTS, OUTPUTS, micro_batch=micro_batch)
 
 
 @pytest.fixture
