@@ -81,8 +81,8 @@ class Panel:
         """Into `picture`, uint8 "H W 3" RGB, in place."""
         height, width = self.picture.shape[:2]
         part = picture[self.y : self.y + height, self.x : self.x + width]
-        mixed = part + (self.picture - part.astype(np.float32)) * self.opacity
-        part[:] = mixed.astype(np.uint8)
+        fits = slice(0, part.shape[0]), slice(0, part.shape[1])
+        part[:] = (part * (1 - self.opacity[fits]) + self.picture[fits] * self.opacity[fits]).astype(np.uint8)
 
 
 class Artist:
@@ -132,9 +132,8 @@ class Artist:
         bright = (picture.max(axis=2, keepdims=True) > 60).astype(np.float32)
         margin = max(4, unit // 2)
         place_y = max(0, self.height - height - margin)
-        fits = slice(0, min(height, self.height - place_y)), slice(0, min(picture.shape[1], self.width - margin))
         opacity = np.maximum(opacity, 0.96 * bright)
-        return Panel(picture[fits].astype(np.float32), opacity[fits], margin, place_y)
+        return Panel(picture, opacity, margin if self.width > 4 * margin else 0, place_y)
 
     def tracks(self, picture: Array, paths: list["TrackPath"], time_s: float) -> None:
         """Boxes with id and label, in place, each track in its own colour."""

@@ -47,7 +47,7 @@ class Rewriter:
         self.frames = 0
 
     def open(self) -> None:
-        """Raises: NotAVideo, av.error.FFmpegError, OSError."""
+        """Open the source. Raises: NotAVideo, av.error.FFmpegError, OSError."""
         self._input = av.open(self.source, metadata_errors="ignore")
         self._output: Any = None
         video = [stream for stream in self._input.streams.video if not _is_cover(stream) and stream.codec_context]
@@ -63,7 +63,23 @@ class Rewriter:
         self._next = next(self._waiting, None)
         if self._next is None:
             raise NotAVideo("no picture of it can be decoded")
-        self._set_up(self._next[1])
+        self._set_size(self._next[1])
+
+    def create(self) -> None:
+        """Create the file, after `open`. Raises: av.error.FFmpegError, OSError."""
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        self._output = av.open(self.path, "w", format=self._format, options={"movflags": "+faststart"})
+        rate = self._video.average_rate or self._video.guessed_rate or Fraction(25)
+        options = {"crf": str(self.options.crf), "preset": self.options.preset}
+        self._encoder = self._output.add_stream("libx264", rate=min(rate, Fraction(240)), options=options)
+        self._encoder.width, self._encoder.height, self._encoder.pix_fmt = self.width, self.height, "yuv420p"
+        context = self._encoder.codec_context
+        context.time_base = CLOCK
+        context.thread_count = min(4, len(os.sched_getaffinity(0)))
+        context.colorspace = _BT709 if self._matrix == _BT709 else _BT601
+        context.color_range = 1
+        self._last_pts = -1
+        self._sound = self._make_sound()
 
     @property
     def scale(self) -> float:
@@ -101,7 +117,7 @@ class Rewriter:
         if getattr(self, "_input", None) is not None:
             self._input.close()
 
-    def _set_up(self, first: Any) -> None:
+    def _set_size(self, first: Any) -> None:
         self._turn = quarter_turns(first)
         aspect = self._video.sample_aspect_ratio or Fraction(1)
         aspect = aspect if Fraction(1, 20) < aspect < 20 else Fraction(1)
@@ -111,18 +127,6 @@ class Rewriter:
         self._matrix = first.colorspace if first.colorspace in (_BT709, 5, _BT601) else _UNSPECIFIED
         if self._matrix == _UNSPECIFIED:
             self._matrix = _BT709 if first.height >= 720 else _BT601
-        self._output = av.open(self.path, "w", format=self._format, options={"movflags": "+faststart"})
-        rate = self._video.average_rate or self._video.guessed_rate or Fraction(25)
-        options = {"crf": str(self.options.crf), "preset": self.options.preset}
-        self._encoder = self._output.add_stream("libx264", rate=min(rate, Fraction(240)), options=options)
-        self._encoder.width, self._encoder.height, self._encoder.pix_fmt = self.width, self.height, "yuv420p"
-        context = self._encoder.codec_context
-        context.time_base = CLOCK
-        context.thread_count = min(4, len(os.sched_getaffinity(0)))
-        context.colorspace = _BT709 if self._matrix == _BT709 else _BT601
-        context.color_range = 1
-        self._last_pts = -1
-        self._sound = self._make_sound()
 
     def _make_sound(self) -> "_Copied | _Encoded | None":
         tracks = [track for track in self._input.streams.audio if track.codec_context is not None]

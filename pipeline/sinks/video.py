@@ -91,14 +91,15 @@ class Film:
 
         rewriter = Rewriter(self.source, self._part, self._spec.video)
         try:
-            Path(self._part).parent.mkdir(parents=True, exist_ok=True)
             rewriter.open()
-        except NotAVideo as error:
+        except (NotAVideo, av.error.FFmpegError, OSError, ValueError) as error:
+            self._fail(rewriter, getattr(error, "strerror", None) or str(error))
+            return
+        try:
+            rewriter.create()
+        except OSError as error:
             self._fail(rewriter, str(error))
-            return
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            self._fail(rewriter, error.strerror if isinstance(error, OSError) and error.strerror else str(error))
-            return
+            raise output_error(self.path, error) from error
         self._rewriter = rewriter
         self._artist = Artist(rewriter.width, rewriter.height, rewriter.scale, self._spec.video.max_labels)
 

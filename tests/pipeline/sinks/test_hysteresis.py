@@ -2,11 +2,11 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from records import failed, gap, result
 
 from pipeline.result import ClipRecord
 from pipeline.sinks.hysteresis import Merger
 from pipeline.status import EventOptions, EventRecord, SummaryRecord
+from tests.pipeline.sinks.records import failed, gap, result
 
 OPTIONS = EventOptions(enter=0.5, leave=0.3)
 

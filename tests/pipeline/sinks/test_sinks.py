@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from records import failed, feed, gap, result
 
 from pipeline.errors import ConfigError, OutputError
 from pipeline.sinks.sink import PER_SOURCE, check_outputs, make_sink, source_paths
 from pipeline.status import OutputKind, OutputSpec
+from tests.pipeline.sinks.records import failed, feed, gap, result
 
 KINDS: tuple[OutputKind, ...] = ("jsonl", "events", "csv", "vtt", "srt", "video")
 SUFFIX = {"jsonl": ".jsonl", "events": ".jsonl", "csv": ".csv", "vtt": ".vtt", "srt": ".srt", "video": ".mp4"}
@@ -48,7 +48,7 @@ def test_an_incomplete_run_leaves_no_final_file(kind: OutputKind, tmp_path: Path
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_existing_file_is_never_overwritten_unasked(kind: OutputKind, tmp_path: Path) -> None:
     (tmp_path / f"out{SUFFIX[kind]}").write_text("mine")
-    with pytest.raises(ConfigError, match="exists already. Choose another name, or add --overwrite"):
+    with pytest.raises(ConfigError, match=r"exists already\. Choose another name, or add --overwrite"):
         check_outputs([spec(kind, tmp_path)])
     check_outputs([spec(kind, tmp_path, overwrite=True)])
 

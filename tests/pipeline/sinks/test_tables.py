@@ -1,10 +1,9 @@
 import csv
 from pathlib import Path
 
-from records import feed, result
-
 from pipeline.sinks.tables import Csv, Srt, Vtt, clock, cues
 from pipeline.status import EventRecord, OutputSpec
+from tests.pipeline.sinks.records import feed, result
 
 RECORDS = [result(0, rain=0.9), result(1, rain=0.9, **{"rock_&_roll": 0.8}), result(2, **{"rock_&_roll": 0.8})]
 
@@ -16,7 +15,7 @@ def event(label: str, start_s: float, end_s: float, probability: float = 0.5) ->
 def test_csv_has_one_row_per_event(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     feed(Csv(OutputSpec(kind="csv", path=str(path), sources=("talk.mp4",))), RECORDS)
-    rows = list(csv.DictReader(path.open()))
+    rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [(row["label"], row["start_s"], row["end_s"]) for row in rows] == [
         ("rain", "0.000", "4.000"),
         ("rock & roll", "2.000", "6.000"),
