@@ -76,7 +76,11 @@ def hops(count: int) -> dict[str, object]:
     a, b = report.pairs(count, do_nothing, bare_loop)
     ratios = [x / y for x, y in zip(a, b, strict=True)]
     print(f"do-nothing stages: {statistics.median(a):.0f} clip-hops/s; bare loop: {statistics.median(b):.0f} hops/s")
-    return {"clip_hops_per_s": report.spread(a), "bare_hops_per_s": report.spread(b), "hops_ratio": report.spread(ratios)}
+    return {
+        "clip_hops_per_s": report.spread(a),
+        "bare_hops_per_s": report.spread(b),
+        "hops_ratio": report.spread(ratios),
+    }
 
 
 def do_nothing(clips: int = 20_000) -> float:

@@ -11,7 +11,9 @@ def scaled(path: Path, width: int = 1280, height: int = 720, source: Path = SAMP
     """The sample at another size, H.264 + AAC, a key frame every two seconds."""
     with av.open(str(source)) as given, av.open(str(path), "w") as made:
         video, audio = given.streams.video[0], given.streams.audio[0]
-        out = made.add_stream("libx264", rate=video.average_rate, options={"crf": "23", "preset": "veryfast", "g": "60"})
+        out = made.add_stream(
+            "libx264", rate=video.average_rate, options={"crf": "23", "preset": "veryfast", "g": "60"}
+        )
         out.width, out.height, out.pix_fmt = width, height, "yuv420p"
         sound = made.add_stream_from_template(audio)
         for packet in given.demux(video, audio):

@@ -94,7 +94,9 @@ def against_script(script: str, video: str, model: str, checkpoint: str, count: 
     ours()
     a, b = report.pairs(count, ours, naive)
     ratios = [x / y for x, y in zip(a, b, strict=True)]
-    print(f"ours {statistics.median(a):.3f} clips/s, naive {statistics.median(b):.3f}: {statistics.median(ratios):.2f}×")
+    print(
+        f"ours {statistics.median(a):.3f} clips/s, naive {statistics.median(b):.3f}: {statistics.median(ratios):.2f}×"
+    )
     return {
         "ours_clips_per_s": report.spread(a),
         "naive_clips_per_s": report.spread(b),

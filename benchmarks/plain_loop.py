@@ -1,6 +1,6 @@
 """The plain loop kept beside the pipeline: one process, the same reader, the same stage objects, one clip at a time.
 
-    python -m benchmarks.plain_loop VIDEO [--set KEY=VALUE ...]     prints clips, seconds without loading, all seconds
+python -m benchmarks.plain_loop VIDEO [--set KEY=VALUE ...]     prints clips, seconds without loading, all seconds
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """How soon is the help there, and how soon the demo's first result (engines built, as set-up leaves them)?
 
-    python -m benchmarks.startup [--runs 7]
+python -m benchmarks.startup [--runs 7]
 """
 
 import argparse

@@ -15,8 +15,8 @@ from pipeline.arrays import Spec
 from pipeline.config import Config, Group, did_you_mean
 from pipeline.errors import ConfigError
 from pipeline.slots import Layout
-from pipeline.status import OutputSpec
 from pipeline.stage import Budget, Demand, Fold, RunSettings, Stage
+from pipeline.status import OutputSpec
 
 STAGES = {
     "flow": "stages.flow:Flow",
@@ -135,7 +135,9 @@ def make_stages(config: Config, settings: RunSettings, budget: Budget) -> dict[s
             raise ConfigError(f"groups: stage {name!r} is in two places; expected one")
     for name in config.stages:
         if name not in names:
-            raise ConfigError(f"stages.{name}: no group runs it{did_you_mean(name, names)}; groups run {', '.join(names)}")
+            raise ConfigError(
+                f"stages.{name}: no group runs it{did_you_mean(name, names)}; groups run {', '.join(names)}"
+            )
     return {name: make_stage(name, config, settings, budget) for name in names}
 
 
@@ -221,9 +223,7 @@ def _reader_options(config: Config, budget: Budget, demand: Demand) -> dict[str,
     }
 
 
-def _groups(
-    config: Config, stages: Mapping[str, Stage], owner: Mapping[str, str], cores: int
-) -> tuple[GroupPlan, ...]:
+def _groups(config: Config, stages: Mapping[str, Stage], owner: Mapping[str, str], cores: int) -> tuple[GroupPlan, ...]:
     home = {name: index for index, group in enumerate(config.groups) for name in group.stages}
     plans = []
     for index, group in enumerate(config.groups):

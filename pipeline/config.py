@@ -16,7 +16,7 @@ class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Base: plain data, never changed, a misspelt key is an error."""
 
 
-class ClipOptions(_Options):
+class ClipOptions(_Options, frozen=True):
     seconds: float = 2.0
     stride_seconds: float = 0.0
     """From one clip's start to the next; 0 means the clip's length. Longer samples the source, shorter is refused."""
@@ -34,7 +34,7 @@ class ClipOptions(_Options):
         return round(self.stride_seconds * 1e9) or self.clip_ns
 
 
-class DecodeOptions(_Options):
+class DecodeOptions(_Options, frozen=True):
     reader: Literal["av", "decord"] = "av"
     factory: str = "stages.decode.reader:make_reader"
     """Function that makes a reader; a config that names another one is code."""
@@ -50,7 +50,7 @@ class DecodeOptions(_Options):
     max_hours: float = 48.0
 
 
-class ModelOptions(_Options):
+class ModelOptions(_Options, frozen=True):
     path: str = "percept-mini"
     audio_path: str = ""
     engine: Literal["auto", "torch", "onnxruntime"] = "auto"
@@ -59,14 +59,14 @@ class ModelOptions(_Options):
     """Where built engines and text vectors are kept; empty takes $PERCEPT_CACHE or ~/.cache/percept."""
 
 
-class LabelOptions(_Options):
+class LabelOptions(_Options, frozen=True):
     words: str | tuple[str, ...] = ""
     """"dog barking, rain", "@words.txt" or a list; empty takes the default vocabulary."""
     top_k: int = 5
     exclusive: bool = False
 
 
-class QueueOptions(_Options):
+class QueueOptions(_Options, frozen=True):
     slots: int = 0
     """Clips in shared memory at once; 0 chooses."""
     credit: int = 2
@@ -76,7 +76,7 @@ class QueueOptions(_Options):
     """Finished clips that may wait for a slow reader or for their turn before decode is held back."""
 
 
-class DeadlineOptions(_Options):
+class DeadlineOptions(_Options, frozen=True):
     """Seconds a worker may stay in one phase before it is taken for hung, killed and replaced."""
 
     prepare_s: float = 1_800.0
@@ -88,7 +88,7 @@ class DeadlineOptions(_Options):
     """After the first interrupt: how long what is in flight may take to finish."""
 
 
-class Group(_Options):
+class Group(_Options, frozen=True):
     """Stages that share a process and are leased a clip together."""
 
     stages: tuple[str, ...]
@@ -98,7 +98,7 @@ class Group(_Options):
     threads: int = 0
 
 
-class Config(_Options):
+class Config(_Options, frozen=True):
     clips: ClipOptions = ClipOptions()
     decode: DecodeOptions = DecodeOptions()
     model: ModelOptions = ModelOptions()
@@ -137,7 +137,9 @@ class Config(_Options):
             problems.append("modalities is empty; expected one or more of image, motion, audio")
         for name in self.modalities:
             if name not in MODALITIES:
-                problems.append(f"modalities has {name!r}{did_you_mean(name, MODALITIES)}; expected image, motion, audio")
+                problems.append(
+                    f"modalities has {name!r}{did_you_mean(name, MODALITIES)}; expected image, motion, audio"
+                )
         if not self.groups:
             problems.append("groups is empty; expected at least one group of stages")
         if problems:

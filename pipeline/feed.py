@@ -123,9 +123,7 @@ class Feed:
             return
         del worker.grants[message.slot]
         self._lost_in_a_row.pop(message.info.source_index, None)
-        if not self._ledger.decoded(
-            message.info, message.slot, message.generation, message.shapes, message.absent
-        ):
+        if not self._ledger.decoded(message.info, message.slot, message.generation, message.shapes, message.absent):
             self.release(message.slot)
 
     def died(self, worker: Worker, cause: str) -> str | None:

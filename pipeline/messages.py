@@ -26,7 +26,7 @@ class _Message(msgspec.Struct, frozen=True, array_like=True):
 # -- worker -> supervisor -------------------------------------------------------------------------------------------
 
 
-class Hello(_Message, tag=1):
+class Hello(_Message, frozen=True, tag=1):
     """Loaded and ready; `facts` are what its stages say of themselves (engine, model)."""
 
     worker: int
@@ -36,7 +36,7 @@ class Hello(_Message, tag=1):
     facts: dict[str, str] = {}
 
 
-class DoneClip(_Message):
+class DoneClip(_Message, frozen=True):
     """What a group settled for one clip."""
 
     source_index: int
@@ -49,15 +49,15 @@ class DoneClip(_Message):
     """New state of the source's fold, when the group has one."""
 
 
-class Done(_Message, tag=2):
+class Done(_Message, frozen=True, tag=2):
     clips: list[DoneClip]
 
 
-class Opened(_Message, tag=3):
+class Opened(_Message, frozen=True, tag=3):
     info: SourceInfo
 
 
-class Decoded(_Message, tag=4):
+class Decoded(_Message, frozen=True, tag=4):
     """A clip lies in the slot that was granted."""
 
     info: ClipInfo
@@ -67,18 +67,18 @@ class Decoded(_Message, tag=4):
     absent: dict[str, str]
 
 
-class GapFound(_Message, tag=5):
+class GapFound(_Message, frozen=True, tag=5):
     gap: Gap
 
 
-class Ended(_Message, tag=6):
+class Ended(_Message, frozen=True, tag=6):
     """The source is at its end (or was closed): clips [0, count) were sent."""
 
     source_index: int
     count: int
 
 
-class SourceFailed(_Message, tag=7):
+class SourceFailed(_Message, frozen=True, tag=7):
     """The source cannot be opened, or reading it failed for good at clip `index`."""
 
     source_index: int
@@ -86,7 +86,7 @@ class SourceFailed(_Message, tag=7):
     error: str
 
 
-class Prepared(_Message, tag=8):
+class Prepared(_Message, frozen=True, tag=8):
     """A step of preparing was begun (`text`), or all are done (`finished`), or it failed (`error`)."""
 
     text: str = ""
@@ -94,25 +94,25 @@ class Prepared(_Message, tag=8):
     error: str | None = None
 
 
-class Written(_Message, tag=9):
+class Written(_Message, frozen=True, tag=9):
     """A sink took `count` more records."""
 
     count: int
 
 
-class SinkClosed(_Message, tag=10):
+class SinkClosed(_Message, frozen=True, tag=10):
     """Everything is written; `summaries` from a sink that makes events."""
 
     summaries: tuple[SummaryRecord, ...] = ()
 
 
-class Note(_Message, tag=12):
+class Note(_Message, frozen=True, tag=12):
     """Something a person should read."""
 
     text: str
 
 
-class Broken(_Message, tag=11):
+class Broken(_Message, frozen=True, tag=11):
     """A worker cannot go on: a stage that does not open, a sink that cannot write."""
 
     kind: str
@@ -123,7 +123,7 @@ class Broken(_Message, tag=11):
 # -- supervisor -> worker -------------------------------------------------------------------------------------------
 
 
-class WorkClip(_Message):
+class WorkClip(_Message, frozen=True):
     info: ClipInfo
     slot: int
     generation: int
@@ -133,11 +133,11 @@ class WorkClip(_Message):
     state: bytes = b""
 
 
-class Work(_Message, tag=20):
+class Work(_Message, frozen=True, tag=20):
     clips: list[WorkClip]
 
 
-class Open(_Message, tag=21):
+class Open(_Message, frozen=True, tag=21):
     """Decode this source from clip `start_index` on."""
 
     source: str
@@ -145,26 +145,26 @@ class Open(_Message, tag=21):
     start_index: int = 0
 
 
-class Grant(_Message, tag=22):
+class Grant(_Message, frozen=True, tag=22):
     slot: int
     generation: int
 
 
-class CloseSource(_Message, tag=23):
+class CloseSource(_Message, frozen=True, tag=23):
     """Stop reading after the clip in work; answer with `Ended`."""
 
 
-class Stop(_Message, tag=24):
+class Stop(_Message, frozen=True, tag=24):
     """Finish: close stages and exit. A sink writes what it has; `complete` says whether the run reached its end."""
 
     complete: bool = True
 
 
-class SourceStarted(_Message, tag=25):
+class SourceStarted(_Message, frozen=True, tag=25):
     info: SourceInfo
 
 
-class Finished(_Message):
+class Finished(_Message, frozen=True):
     """One clip (or gap, or failed source) in its place, for the sinks."""
 
     info: ClipInfo
@@ -178,13 +178,13 @@ class Finished(_Message):
     gap: bool = False
 
 
-class Records(_Message, tag=26):
+class Records(_Message, frozen=True, tag=26):
     records: list[Finished]
     facts: dict[str, str] = {}
     """What results say of the model and the engine."""
 
 
-class SourceDone(_Message, tag=27):
+class SourceDone(_Message, frozen=True, tag=27):
     source_index: int
     clips: int
 
@@ -205,12 +205,14 @@ def encode(message: FromWorker | ToWorker) -> bytes:
 
 def decode_from_worker(data: bytes) -> FromWorker:
     """Raises: msgspec.ValidationError: not a message of this protocol."""
-    return _from_worker.decode(data)
+    message: FromWorker = _from_worker.decode(data)
+    return message
 
 
 def decode_to_worker(data: bytes) -> ToWorker:
     """Raises: msgspec.ValidationError: not a message of this protocol."""
-    return _to_worker.decode(data)
+    message: ToWorker = _to_worker.decode(data)
+    return message
 
 
 def pack(spec: Spec, value: Any) -> bytes:

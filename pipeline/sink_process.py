@@ -5,8 +5,8 @@ import traceback
 import msgspec
 
 from pipeline import slots as phase
-from pipeline.bus import Bus
 from pipeline.build import Plan
+from pipeline.bus import Bus
 from pipeline.clip import MODALITIES
 from pipeline.errors import PerceptError
 from pipeline.messages import (

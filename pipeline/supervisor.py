@@ -115,7 +115,9 @@ class Supervisor:
 
     def _start(self) -> None:
         config = self.plan.config
-        self.ledger = Ledger(self.plan.groups, self.plan.slot_arrays, lambda slot: self.feed.release(slot), config.queue.tries)
+        self.ledger = Ledger(
+            self.plan.groups, self.plan.slot_arrays, lambda slot: self.feed.release(slot), config.queue.tries
+        )
         self.feed = Feed(
             self.sources, self.starts, self.complete, self.plan, self.ledger, self.slots, self.processes, self._send
         )
@@ -220,7 +222,11 @@ class Supervisor:
         worker.ready, worker.credit = True, hello.credit
         self._early_deaths.pop(worker.name, None)
         self._facts |= hello.facts
-        if not self._ready_s and self._prepared and all(each.ready for each in self.processes.workers.values() if not each.stopping):
+        if (
+            not self._ready_s
+            and self._prepared
+            and all(each.ready for each in self.processes.workers.values() if not each.stopping)
+        ):
             self._ready_s = time.monotonic() - self._began_s
 
     def _send(self, worker: Worker, message: ToWorker) -> None:
@@ -290,7 +296,9 @@ class Supervisor:
         self._early_deaths[worker.name] = deaths
         if deaths >= EARLY_DEATHS_LIMIT:
             tail = self.processes.log_tail(worker)
-            text = f"{worker.name}: {cause}, {deaths} times while loading" + (f"; it last said:\n{tail}" if tail else "")
+            text = f"{worker.name}: {cause}, {deaths} times while loading" + (
+                f"; it last said:\n{tail}" if tail else ""
+            )
             self._fatal = self._fatal or _Fatal("ModelError", text)
         else:
             self.processes.spawn(worker.role, worker.name, worker.group)

@@ -14,7 +14,19 @@ from pipeline.build import GroupPlan, Plan, make_stages
 from pipeline.bus import Bus
 from pipeline.clip import Absent, Clip
 from pipeline.errors import PerceptError
-from pipeline.messages import PROTOCOL_VERSION, Broken, Done, DoneClip, Hello, Prepared, Stop, Work, WorkClip, pack, unpack
+from pipeline.messages import (
+    PROTOCOL_VERSION,
+    Broken,
+    Done,
+    DoneClip,
+    Hello,
+    Prepared,
+    Stop,
+    Work,
+    WorkClip,
+    pack,
+    unpack,
+)
 from pipeline.slots import Slots
 from pipeline.stage import Fold, Resources, Stage
 
@@ -47,7 +59,9 @@ class Group:
             stage.close()
         self._resources.close()
 
-    def run(self, clip: Clip, state: bytes = b"") -> tuple[dict[str, Any], dict[str, str], dict[str, str], bytes | None]:
+    def run(
+        self, clip: Clip, state: bytes = b""
+    ) -> tuple[dict[str, Any], dict[str, str], dict[str, str], bytes | None]:
         """Everything the group settles for a clip: values, absences, failures by stage, and the fold's new state.
 
         A stage that raises costs its own outputs, never the clip.
@@ -120,9 +134,7 @@ def _said(error: Exception) -> str:
     return str(error) if isinstance(error, PerceptError) else f"{type(error).__name__}: {error}"
 
 
-def _work(
-    work: Work, members: Group, group: GroupPlan, plan: Plan, slots: Slots, seat: int, bus: Bus
-) -> None:
+def _work(work: Work, members: Group, group: GroupPlan, plan: Plan, slots: Slots, seat: int, bus: Bus) -> None:
     answers: list[DoneClip] = []
     states: dict[int, bytes] = {}
     since = time.monotonic_ns()
@@ -140,9 +152,7 @@ def _work(
         bus.send(Done(answers))
 
 
-def settle(
-    item: WorkClip, state: bytes, members: Group, group: GroupPlan, plan: Plan, slots: Slots
-) -> DoneClip:
+def settle(item: WorkClip, state: bytes, members: Group, group: GroupPlan, plan: Plan, slots: Slots) -> DoneClip:
     """One leased clip: read its slot, run the group, write what other groups need. Generations frame the use."""
     if item.shapes:
         slots.check(item.slot, item.generation)
