@@ -2,8 +2,8 @@
 
     python -m benchmarks.memory [--minutes 60] [--model percept-mini]
 
-Proportional set size of the whole process tree, sampled twice a second; shared memory counts. The second half's slope is
-a least-squares line through its samples.
+Proportional set size of the whole process tree, sampled twice a second; shared memory counts. The second half's slope
+is a least-squares line through its samples.
 """
 
 import argparse

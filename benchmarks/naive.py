@@ -4,8 +4,8 @@
 
 NAIVE_SCRIPT is a single-process script (PyAV, Farneback flow, torchaudio, transformers' CLIP in torch fp32) that prints
 "N clips, S s, R clips/s" without its loading time. Ours runs the same CLIP ViT-B/32 (same random weights), the same 17
-pictures a clip (8 frames, 8 flow pictures, 1 spectrogram picture) through onnxruntime fp32. Then percept-mini at default
-settings: how many times real time.
+pictures a clip (8 frames, 8 flow pictures, 1 spectrogram picture) through onnxruntime fp32. Then percept-mini at
+default settings: how many times real time.
 """
 
 import argparse

@@ -23,7 +23,8 @@ PACKAGES = ("torch", "onnxruntime", "av", "numpy", "pyzmq", "msgspec", "opencv-p
 
 def machine() -> dict[str, Any]:
     """Processor, cores, memory, Python, packages, date."""
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     return {
         "processor": model or platform.processor(),
         "cores": len(os.sched_getaffinity(0)),

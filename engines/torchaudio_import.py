@@ -24,4 +24,5 @@ def import_torchaudio() -> ModuleType:
         stub.fail_if_no_align = lambda function: function
         sys.modules["torchaudio._extension"] = stub
         import torchaudio
-    return torchaudio
+    module: ModuleType = torchaudio
+    return module

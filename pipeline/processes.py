@@ -1,4 +1,4 @@
-"""The worker processes of a run: forked by two fork servers (one with torch, one without), watched, killed, replaced."""
+"""The worker processes of a run: forked by two servers (one with torch, one without), watched, killed, replaced."""
 
 import contextlib
 import os

@@ -4,7 +4,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,17 @@ FLUSH_NS = 5_000_000
 """Answers of quick clips travel together; none waits longer than this."""
 
 
+class Settled(NamedTuple):
+    """What a group settled for one clip."""
+
+    values: dict[str, Any]
+    absent: dict[str, str]
+    failed: dict[str, str]
+    """Error text by stage."""
+    state: bytes | None
+    """The fold's new state, when the group has one."""
+
+
 class Group:
     """The stages of one group, and how a clip goes through them. Also what the plain loop in benchmarks runs."""
 
@@ -59,13 +70,8 @@ class Group:
             stage.close()
         self._resources.close()
 
-    def run(
-        self, clip: Clip, state: bytes = b""
-    ) -> tuple[dict[str, Any], dict[str, str], dict[str, str], bytes | None]:
-        """Everything the group settles for a clip: values, absences, failures by stage, and the fold's new state.
-
-        A stage that raises costs its own outputs, never the clip.
-        """
+    def run(self, clip: Clip, state: bytes = b"") -> Settled:
+        """Everything the group settles for a clip. A stage that raises costs its own outputs, never the clip."""
         known, absent = dict(clip.arrays), dict(clip.absent)
         values: dict[str, Any] = {}
         failed: dict[str, str] = {}
@@ -91,7 +97,7 @@ class Group:
                 else:
                     known[key] = values[key] = value
         absent = {key: reason for key, reason in absent.items() if key not in clip.absent}
-        return values, absent, failed, new_state
+        return Settled(values, absent, failed, new_state)
 
 
 def _checked(name: str, spec: Spec, outputs: Mapping[str, Any]) -> Any:
