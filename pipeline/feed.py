@@ -110,7 +110,7 @@ class Feed:
                 self._ledger.gap(gap)
                 return f"{gap.source}: no media from {gap.start_ns / 1e9:.1f} to {gap.end_ns / 1e9:.1f} s"
             case Ended(source_index, _):
-                self._ledger.ended(source_index)
+                self._ledger.ended(source_index, cut=self.closing)
                 worker.source = -1
             case SourceFailed(source_index, _, error):
                 self._ledger.ended(source_index, error)
@@ -173,7 +173,7 @@ class Feed:
         """Read no further: open sources end where they are, the others are not begun."""
         self.closing = True
         while self._todo:
-            self._ledger.ended(self._todo.popleft())
+            self._ledger.ended(self._todo.popleft(), cut=True)
         for worker in self._processes.workers.values():
             if worker.role == "decode" and worker.source >= 0:
                 self._send(worker, CloseSource())

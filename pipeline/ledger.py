@@ -69,6 +69,8 @@ class Source:
     """Clips [0, given) went to the sinks."""
     started: bool = False
     ended: bool = False
+    cut: bool = False
+    """It was closed before its end: what follows is left for another run."""
     failure: str | None = None
     cursor: dict[int, int] = field(default_factory=dict)
     """Per ordered group: the next clip its fold takes."""
@@ -177,11 +179,12 @@ class Ledger:
         self.counts.clips_in += 1
         self._fail(source, entry, error)
 
-    def ended(self, index: int, failure: str | None = None) -> None:
-        """No more clips will come of this source; with `failure`, because it could not be read."""
+    def ended(self, index: int, failure: str | None = None, cut: bool = False) -> None:
+        """No more clips will come of this source: it is at its end, was cut short, or could not be read (`failure`)."""
         source = self.sources[index]
         if not source.ended:
             source.ended = True
+            source.cut = cut
             source.failure = failure
             if failure is not None:
                 self.counts.sources_failed += 1
@@ -379,7 +382,8 @@ class Ledger:
             if source.failure is not None:
                 info = ClipInfo(source.name, source.index, -1, 0, 0)
                 yield Finished(info, error=source.failure)
-            yield SourceDone(source.index, source.given - source.first_index)
+            if not source.cut:
+                yield SourceDone(source.index, source.given - source.first_index)
             self._emit_source += 1
 
     def _emit_clips(self, source: Source) -> Iterator[Finished | SourceStarted]:

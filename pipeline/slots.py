@@ -1,8 +1,8 @@
 """Shared memory: one anonymous file per run, cut into slots of fixed capacity.
 
 The file has no name, so nothing is left behind even after `kill -9`, and limits on /dev/shm do not apply. It begins
-with one watch record per worker (what it is doing since when), then come the slots: a header {magic, generation} and one
-region per array. Regions are capacity; the shapes that are really there travel in messages.
+with one watch record per worker (what it is doing since when), then come the slots: a header {magic, generation} and
+one region per array. Regions are capacity; the shapes that are really there travel in messages.
 """
 
 import mmap

@@ -356,6 +356,8 @@ class Supervisor:
         if self._fatal:
             return True
         drained = self.feed.finished and not self.ledger.counts.in_flight and not self.ledger.waiting()
+        if not self.sources and not self._ready_s:
+            drained = False  # a run over nothing prepares and loads
         if self._drain_since_s and now_s - self._drain_since_s > self.plan.config.deadlines.drain_s:
             drained = True
         if drained and not self._outbox and not self._unwritten and not self._stopping_since_s:

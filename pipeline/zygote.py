@@ -112,7 +112,7 @@ def _child(order: Spawn, parent: int, directory: str, slots_fd: int, plan: Plan)
     code = 1
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
+        if os.getppid() != parent or not os.path.isdir(directory):
             os._exit(1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         log = os.open(f"{directory}/worker-{order.worker}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -164,6 +164,8 @@ def main(arguments: list[str]) -> None:
         _preload(module)
     try:
         Zygote(directory, control, int(slots_fd)).run()
+    except ConnectionError:
+        pass  # the supervisor went away while something was told
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
