@@ -1,5 +1,6 @@
 """The ledger under random plans and random orders of everything that can happen to a clip."""
 
+import random
 from dataclasses import dataclass, field
 
 import pytest
@@ -206,7 +207,7 @@ class World:
         self.out += self.ledger.emit()
 
     ACTIONS = (
-        decode, decode, decode, lease, lease, lease, finish, finish, finish, die, emit,
+        decode, decode, decode, lease, lease, lease, finish, finish, finish, die, die, emit,
         end_source, decode_again, give_up_decoding, answer_late,
     )  # fmt: skip
 
@@ -310,15 +311,17 @@ class World:
     lengths=st.lists(st.integers(0, 8), min_size=1, max_size=3),
     gaps=st.sets(st.tuples(st.integers(0, 2), st.integers(0, 7)), max_size=4),
     slots=st.integers(1, 6),
-    script=st.lists(st.integers(0, 100_000), max_size=150),
+    seed=st.integers(0, 2**32),
+    steps=st.integers(0, 300),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_every_clip_has_one_outcome_in_its_place_whatever_happens(
-    groups: tuple[GroupPlan, ...], lengths: list[int], gaps: set[tuple[int, int]], slots: int, script: list[int]
+    groups: tuple[GroupPlan, ...], lengths: list[int], gaps: set[tuple[int, int]], slots: int, seed: int, steps: int
 ) -> None:
     world = World(groups, lengths, gaps, slots)
-    for number in script:
-        world.act(number)
+    chance = random.Random(seed)
+    for _ in range(steps):
+        world.act(chance.randrange(1_000_000))
     world.work_on()
     world.check_end()
 
@@ -403,3 +406,36 @@ def test_a_resumed_source_begins_behind_what_was_done() -> None:
     ledger.ended(0)
     assert [item.clips for item in ledger.emit() if isinstance(item, SourceDone)] == [1]
     assert released == [1]
+
+
+def given_up_beside_a_fold() -> tuple[World, Entry]:
+    """Clip 0 is with worker 99 of an ordered group while another group gives it up; clip 1 waits."""
+    groups = (
+        group_plan(0, (), ordered=True, uses_slot=True, labels=False),
+        group_plan(1, (), ordered=False, uses_slot=True, labels=True),
+    )
+    world = World(groups, [8], set(), 8)
+    world.decode(0)
+    entry = world.ledger.lease(0, 99, 1)[0]
+    world.decode(0)
+    for worker in range(TRIES):
+        world.ledger.lease(1, worker, 1)
+        world.ledger.died(worker, "killed by SIGKILL")
+    assert entry.outcome == "error"
+    return world, entry
+
+
+def test_a_fold_that_is_at_a_clip_given_up_elsewhere_commits_before_the_next_clip() -> None:
+    world, entry = given_up_beside_a_fold()
+    assert world.ledger.lease(0, 98, 2) == []
+    world.ledger.done(99, 0, DoneClip(*entry.key, {}, {}, {}, {}, b"0,"))
+    (after,) = world.ledger.lease(0, 98, 2)
+    assert (after.info.index, world.ledger.state_for(after, 0)) == (1, b"0,")
+
+
+def test_a_fold_that_dies_at_a_clip_given_up_elsewhere_goes_on_behind_it() -> None:
+    world, _ = given_up_beside_a_fold()
+    list(world.ledger.emit())
+    world.ledger.died(99, "killed by SIGKILL")
+    (after,) = world.ledger.lease(0, 98, 2)
+    assert (after.info.index, world.ledger.state_for(after, 0)) == (1, b"")
