@@ -96,8 +96,7 @@ def load_text(directory: Path) -> tuple[MiniText, "Tokenizer"]:
             raise FileNotFoundError(
                 f"{directory / name}: missing; expected a model directory with {TEXT_FILE} and {TOKENIZER_FILE}"
             )
-    with torch.device("meta"):
-        tower = MiniText()
+    tower = MiniText()  # on the meta device this takes ten times as long: torch then imports its own compiler
     weights = {
         name: torch.from_numpy(value) for name, value in unpack_weights(load_file(directory / TEXT_FILE)).items()
     }
@@ -173,9 +172,19 @@ def unpack_weights(packed: dict[str, Array]) -> dict[str, npt.NDArray[np.float32
     for name, array in packed.items():
         if name.endswith(".packed"):
             name = name.removesuffix(".packed")
-            bits = np.unpackbits(array, axis=-1).reshape(len(array), -1, BITS)
-            whole = (np.packbits(bits, axis=-1)[..., 0] >> (8 - BITS)).astype(np.float32) - (TOP + 1)
+            whole = unpack_bits(array).astype(np.float32) - (TOP + 1)
             weights[name] = whole * packed[f"{name}.scale"].astype(np.float32)
         elif not name.endswith(".scale"):
             weights[name] = array.astype(np.float32)
     return weights
+
+
+def unpack_bits(packed: Array) -> npt.NDArray[np.uint8]:
+    """The numbers of 5 bits in rows of bytes, the highest bit first: uint8 "R C*5/8" -> uint8 "R C"."""
+    fives = np.zeros((len(packed), packed.shape[1] // BITS, BITS + 1), np.uint16)
+    fives[..., :BITS] = packed.reshape(len(packed), -1, BITS)
+    numbers = np.empty((*fives.shape[:2], 8), np.uint8)
+    for i in range(8):
+        byte, bit = divmod(BITS * i, 8)
+        numbers[..., i] = ((fives[..., byte] << 8 | fives[..., byte + 1]) >> (16 - BITS - bit)) & (2**BITS - 1)
+    return numbers.reshape(len(packed), -1)
