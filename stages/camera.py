@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.arrays import Array
 
-GRID = 6
-"""Flow is smooth: every sixth pixel in each direction decides as well as all."""
+GRID = 8
+"""Flow is smooth: every eighth pixel in each direction decides as well as all."""
 ROUNDS = 10
 AT_REST = 0.015
 """Short sides per second below which a camera stands still; less than a pixel from frame to frame."""
@@ -95,6 +95,6 @@ def fit(points: Array, values: Array, start: Array, most_scale: float) -> Array:
 
 @lru_cache(maxsize=4)
 def grid_points(height: int, width: int) -> Array:
-    """float64 "N 3": x, y in [-1, 1] across the picture, and 1, at every sixth pixel."""
+    """float64 "N 3": x, y in [-1, 1] across the picture, and 1, at every eighth pixel."""
     x, y = np.meshgrid(np.linspace(-1, 1, width)[::GRID], np.linspace(-1, 1, height)[::GRID])
     return np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)

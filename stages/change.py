@@ -16,7 +16,8 @@ class Change:
     """Three-frame difference over a run of grey pictures uint8 "H W", with the camera motion between each two.
 
     A pixel counts as changed by the *smaller* of its differences to two neighbouring frames, so the place an object
-    left does not count. At the end of the run, and beside a scene cut (motion None), the two frames before stand in.
+    left does not count. At the end of the run, and beside a scene cut (motion None), the still
+    scene or the frame before the last stands in for the next.
     """
 
     def __init__(
@@ -26,7 +27,10 @@ class Change:
         self._slip_px = slip_px
         seconds = np.diff(times_ns) / 1e9
         shape = self._grey[0].shape
-        self._maps = [m and pixel_matrix(m, float(s), shape) for m, s in zip(motions, seconds, strict=True)]
+        self._maps = [
+            None if motion is None else pixel_matrix(motion, float(s), shape)
+            for motion, s in zip(motions, seconds, strict=True)
+        ]
         self._scenes = still_scenes(self._grey, motions)
 
     def against_scene(self, index: int) -> Array | None:
@@ -41,7 +45,8 @@ class Change:
             return None
         here = self._grey[index]
         sharper = cv2.compare(sharpness(here), sharpness(scene), cv2.CMP_GE)
-        return cv2.bitwise_and(cv2.absdiff(here, scene), sharper)
+        standing_out: Array = cv2.bitwise_and(cv2.absdiff(here, scene), sharper)
+        return standing_out
 
     def at(self, index: int) -> Array:
         """float32 "H W": grey levels by which picture `index` differs, beyond what misalignment explains; index > 0.
@@ -58,17 +63,21 @@ class Change:
         if after is not None:
             inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             change = np.minimum(change, self._difference(here, self._grey[index + 1], after, inverse))
+        elif (standing_out := self.against_scene(index)) is not None:
+            change = np.minimum(change, standing_out)
         elif earlier is not None:
             both = before @ np.vstack([earlier, [0, 0, 1]])
             change = np.minimum(change, self._difference(here, self._grey[index - 2], both, cv2.INTER_LINEAR))
-        return change - self._slip_px * gradient(here)
+        beyond: Array = change - self._slip_px * gradient(here)
+        return beyond
 
     def _difference(self, here: Array, other: Array, matrix: Array, flags: int) -> Array:
         """float32 "H W": absolute difference; 0 where the other picture does not reach."""
         placed = cv2.warpAffine(other, matrix, here.shape[::-1], here.copy(), flags, cv2.BORDER_TRANSPARENT)
         difference = cv2.subtract(here, placed, dtype=cv2.CV_32F)
         exposure = float(np.median(difference[::8, ::8]))
-        return cv2.absdiff(difference, exposure)
+        absolute: Array = cv2.absdiff(difference, exposure)
+        return absolute
 
 
 def pixel_matrix(motion: CameraMotion, seconds: float, shape: tuple[int, ...]) -> Array:
@@ -76,7 +85,8 @@ def pixel_matrix(motion: CameraMotion, seconds: float, shape: tuple[int, ...]) -
     height, width = shape
     shift = motion.matrix * seconds * min(height, width)
     to_unit = np.array([[2 / max(1, width - 1), 0, -1], [0, 2 / max(1, height - 1), -1], [0, 0, 1]])
-    return np.eye(3)[:2] + shift @ to_unit
+    matrix: Array = np.eye(3)[:2] + shift @ to_unit
+    return matrix
 
 
 def still_scenes(grey: Sequence[Array], motions: Sequence[CameraMotion | None]) -> list[Array | None]:
@@ -95,13 +105,15 @@ def still_scenes(grey: Sequence[Array], motions: Sequence[CameraMotion | None]) 
 
 def sharpness(picture: Array) -> Array:
     """float32 "H W": gradient, averaged over its surroundings."""
-    return cv2.boxFilter(gradient(picture), -1, (7, 7))
+    averaged: Array = cv2.boxFilter(gradient(picture), -1, (7, 7))
+    return averaged
 
 
 def gradient(picture: Array) -> Array:
     """float32 "H W": grey levels per pixel."""
     across, down = (cv2.Sobel(picture, cv2.CV_32F, dx, dy, scale=1 / 8) for dx, dy in ((1, 0), (0, 1)))
-    return cv2.magnitude(across, down)
+    steepness: Array = cv2.magnitude(across, down)
+    return steepness
 
 
 def ninther(nine: Sequence[Array]) -> Array:
@@ -110,4 +122,5 @@ def ninther(nine: Sequence[Array]) -> Array:
 
 
 def median_of_3(a: Array, b: Array, c: Array) -> Array:
-    return cv2.max(cv2.min(a, b), cv2.min(cv2.max(a, b), c))
+    median: Array = cv2.max(cv2.min(a, b), cv2.min(cv2.max(a, b), c))
+    return median

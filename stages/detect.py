@@ -30,16 +30,14 @@ class Detect(Stage):
     """Class-agnostic detection by motion: what does not follow the camera. Static objects are not found.
 
     `boxes` float32 "N 6": index in `frames`, x0, y0, x1, y1 in pixels of the upright source, score in [0, 1].
-    `box_embeddings` float16 "N D": unit length, zeros for boxes that were not looked at.
+    `box_embeddings` float16 "C D": unit length, of the boxes in rows `box_crops` int64 "C", in ascending order.
     """
 
-    preload = ("cv2",)
+    preload = ("cv2", "torch", "onnxruntime", "engines.checkpoint", "stages.pictures")
     required = ("flow", "frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = DetectOptions
     options: DetectOptions
-
-    preload = ("torch", "onnxruntime", "cv2", "engines.checkpoint", "stages.pictures")
 
     _engine: Engine | None = None
 
@@ -47,7 +45,8 @@ class Detect(Stage):
         return {
             "boxes": Spec("float32", "N 6", in_message=True),
             "box_times_ns": Spec("int64", "N", in_message=True),
-            "box_embeddings": Spec("float16", "N D", in_message=True),
+            "box_embeddings": Spec("float16", "C D", in_message=True),
+            "box_crops": Spec("int64", "C", in_message=True),
         }
 
     def demand(self) -> Demand:
@@ -85,25 +84,26 @@ class Detect(Stage):
         boxes = np.array(rows, np.float32).reshape(-1, 6)
         height, width = grey[0].shape
         shares = boxes[:, 1:5] / size_of(width, height)
-        embeddings = self._look(clip["frames"], boxes, shares)
+        looks = self._look(clip["frames"], boxes, shares)
         boxes[:, 1:5] = shares * size_of(clip.info.width or width, clip.info.height or height)
-        times = clip["frame_times_ns"][boxes[:, 0].astype(int)]
-        return {"boxes": boxes, "box_times_ns": times, "box_embeddings": embeddings}
+        return {"boxes": boxes, "box_times_ns": clip["frame_times_ns"][boxes[:, 0].astype(int)], **looks}
 
-    def _look(self, frames: Array, boxes: Array, shares: Array) -> Array | Absent:
-        """Embeddings "N D" of the chosen boxes; `shares` "N 4" are the boxes in shares of the picture."""
+    def _look(self, frames: Array, boxes: Array, shares: Array) -> Outputs:
+        """Embeddings of the chosen boxes, and which these are; `shares` "N 4" are all boxes in shares of the picture."""
         why = self._why_blind
-        if why is not None or self._engine is None or self.model.image is None:
-            return Absent(why or "failed")
+        if why is not None:
+            return {"box_embeddings": Absent(why), "box_crops": Absent(why)}
         tower, engine = self.model.image, self._engine
-        embeddings = np.zeros((len(boxes), self.model.texts[tower.space].dim), np.float16)
-        chosen = spread(boxes, shares, self.options.crops_per_clip)
-        if chosen:
+        if tower is None or engine is None:
+            raise RuntimeError("detect is not open")
+        chosen = np.array(spread(boxes, shares, self.options.crops_per_clip), np.int64)
+        embeddings = np.zeros((len(chosen), self.model.texts[tower.space].dim), np.float16)
+        if len(chosen):
             places = shares[chosen] * size_of(frames.shape[2], frames.shape[1])
             pictures = crop_pictures(frames, np.concatenate([boxes[chosen, :1], places], axis=1), tower)
             tokens = engine.run({engine.inputs[0].name: pictures})[engine.outputs[0].name]
-            embeddings[chosen] = tokens / np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
-        return embeddings
+            embeddings[:] = tokens / np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
+        return {"box_embeddings": embeddings, "box_crops": chosen}
 
 
 def size_of(width: int, height: int) -> Array:
@@ -112,7 +112,7 @@ def size_of(width: int, height: int) -> Array:
 
 
 def spread(boxes: Array, shares: Array, most: int) -> list[int]:
-    """Indices of up to `most` boxes: well-scored, large, and far from each other in place and time.
+    """Ascending indices of up to `most` boxes: well-scored, large, and far from each other in place and time.
 
     Greedy: each next box is the one with the largest score times its distance to the nearest chosen one.
     """
@@ -130,4 +130,4 @@ def spread(boxes: Array, shares: Array, most: int) -> list[int]:
         best = int(merit.argmax())
         chosen.append(best)
         nearest = np.minimum(nearest, np.linalg.norm(place - place[best], axis=1) + 1e-3)
-    return chosen
+    return sorted(chosen)

@@ -34,7 +34,6 @@ class Flow(Stage):
     zeros: no motion is known there.
     """
 
-    preload = ("cv2",)
     required = ("frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = FlowOptions
@@ -55,7 +54,7 @@ class Flow(Stage):
 
     @cached_property
     def _search(self) -> Any:
-        return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def process(self, clip: Clip) -> Outputs:
         frames, times_ns = with_previous(clip)

@@ -72,13 +72,15 @@ def threshold(camera: CameraMotion, options: RegionOptions) -> float:
 
 
 def carried(flow: Array, camera: CameraMotion, seconds: float) -> Array:
-    """Motion against the scene, float32 "h w 2", of the earlier picture's pixels, at the place they reach in the later."""
+    """Motion against the scene, float32 "h w 2": of the earlier picture's pixels, at the place they have gone to."""
     height, width = flow.shape[:2]
     flow = flow.astype(np.float32)
     shift = flow * np.float32(seconds * min(height, width))
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     motion = flow - camera.field(height, width)
-    return cv2.remap(motion, x - shift[..., 0], y - shift[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    back = x - shift[..., 0], y - shift[..., 1]
+    moved: Array = cv2.remap(motion, *back, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return moved
 
 
 def regions_of(
@@ -93,13 +95,18 @@ def regions_of(
     whole = cv2.morphologyEx(whole.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((unit, unit), np.uint8))
     least = options.least_area * height * width
     fragments = fragments_of(whole, moving, change, motion, least / 3)
-    scored = [with_score(r, least_speed, least) for r in merge(fragments, least_speed, None if against_scene is None else min(height, width)) if r.area >= least]
+    scored = [
+        with_score(r, least_speed, least)
+        for r in merge(fragments, least_speed, None if against_scene is None else min(height, width))
+        if r.area >= least
+    ]
     return sorted(scored, key=lambda region: (-region.score, region.box))[: options.most]
 
 
 def unit_px(picture: Array) -> int:
     """Smallest detail that counts: 3 px at a short side of 224."""
-    return max(1, min(picture.shape[:2]) // 75)
+    height, width = picture.shape[:2]
+    return max(1, min(height, width) // 75)
 
 
 def moving_mask(change: Array, motion: Array, least_speed: float, least_change: float) -> Array:
@@ -110,25 +117,27 @@ def moving_mask(change: Array, motion: Array, least_speed: float, least_change: 
     unit = unit_px(change)
     speed = cv2.magnitude(motion[..., 0], motion[..., 1])
     near = cv2.dilate(speed, np.ones((4 * unit + 1, 4 * unit + 1), np.uint8)) > least_speed
-    return ((change > least_change) & near).astype(np.uint8)
+    mask: Array = ((change > least_change) & near).astype(np.uint8)
+    return mask
 
 
 def fragments_of(mask: Array, moving: Array, change: Array, motion: Array, least_area: float) -> list[Region]:
-    """Connected regions of the mask, at least `least_area` pixels each and a tenth of them moving, the largest 100."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    order = sorted(range(1, count), key=lambda i: -stats[i, cv2.CC_STAT_AREA])[:100]
+    """Connected regions of the mask, at least `least_area` pixels each and a tenth of them moving, the largest 64."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    where = np.flatnonzero(moving)
+    label = labels.reshape(-1)[where]
+    count = np.bincount(label, minlength=len(areas))
+    strength, vx, vy = (
+        np.bincount(label, values.reshape(-1)[where], minlength=len(areas)) / np.maximum(count, 1)
+        for values in (change, motion[..., 0], motion[..., 1])
+    )
+    kept = np.flatnonzero((areas >= least_area) & (count >= np.maximum(1, 0.1 * areas)))
     fragments = []
-    for i in order:
-        x, y, w, h, area = (int(value) for value in stats[i])
-        if area < least_area:
-            break
-        window = np.s_[y : y + h, x : x + w]
-        inside = (labels[window] == i) & (moving[window] > 0)
-        if inside.sum() < 0.1 * area:
-            continue
-        vx, vy = (float(v) for v in np.median(motion[window][inside], axis=0))
-        strength = float(change[window][inside].clip(0).mean())
-        fragments.append(Region((x, y, x + w, y + h), area, strength, (vx, vy), max(w, h)))
+    for i in sorted(kept[kept > 0], key=lambda i: -areas[i])[:64]:
+        x, y, w, h = (int(value) for value in stats[i, :4])
+        velocity = float(vx[i]), float(vy[i])
+        fragments.append(Region((x, y, x + w, y + h), float(areas[i]), float(strength[i]), velocity, max(w, h)))
     return fragments
 
 
@@ -138,43 +147,43 @@ def merge(regions: list[Region], least_speed: float, short_side_px: int | None) 
     `short_side_px` of the picture where regions are silhouettes against a known scene; None where they are only the
     edges that changed, and so in pieces at any size.
     """
-    rest, done = list(regions), []
-    while rest:
-        region = rest.pop(0)
-        other = next((r for r in rest if belong(region, r, least_speed, short_side_px)), None)
-        if other is None:
-            done.append(region)
-        else:
-            rest.remove(other)
-            rest, done = [*rest, *done, joined(region, other)], []
-    return done
+    while len(regions) > 1:
+        first, second = np.nonzero(np.triu(belonging(regions, least_speed, short_side_px), 1))
+        taken: set[int] = set()
+        unions = []
+        for i, j in zip(first.tolist(), second.tolist(), strict=True):
+            if not {i, j} & taken:
+                taken |= {i, j}
+                unions.append(joined(regions[i], regions[j]))
+        if not unions:
+            break
+        regions = [region for i, region in enumerate(regions) if i not in taken] + unions
+    return regions
 
 
-def belong(a: Region, b: Region, least_speed: float, short_side_px: int | None) -> bool:
-    """Whether two regions are parts of one object: near each other, and not much emptier together than apart.
+def belonging(regions: list[Region], least_speed: float, short_side_px: int | None) -> Array:
+    """bool "N N": which are parts of one object: near each other, and not much emptier together than apart.
 
     Large objects fall into parts (head, arms, a plain shirt between them), so what is near grows with their size;
     small ones are whole, and what is beside them is somebody else. Parts that move alike may be further apart.
     """
-    part_px = max(a.part_px, b.part_px)
-    large = 1.0 if short_side_px is None else float(np.clip(5 * part_px / short_side_px - 1, 0, 1))
-    gap_x = max(a.box[0], b.box[0]) - min(a.box[2], b.box[2])
-    gap_y = max(a.box[1], b.box[1]) - min(a.box[3], b.box[3])
-    speed = max(np.hypot(*a.velocity), np.hypot(*b.velocity))
-    difference = np.hypot(a.velocity[0] - b.velocity[0], a.velocity[1] - b.velocity[1])
-    reach = (0.03 + 0.22 * large) * np.sqrt(longer_side(a.box) * longer_side(b.box))
-    if max(gap_x, gap_y) > (reach if difference < max(least_speed, 0.5 * speed) else 0.5 * reach):
-        return False
-    return fill(joined(a, b)) >= (0.8 - 0.4 * large) * min(fill(a), fill(b))
-
-
-def fill(region: Region) -> float:
-    """Share of its box that a region covers."""
-    return region.area / ((region.box[2] - region.box[0]) * (region.box[3] - region.box[1]))
-
-
-def longer_side(box: Box) -> float:
-    return max(box[2] - box[0], box[3] - box[1])
+    box = np.array([region.box for region in regions])
+    area, part_px = np.array([(region.area, region.part_px) for region in regions]).T
+    velocity = np.array([region.velocity for region in regions])
+    size = box[:, 2:] - box[:, :2]
+    union = np.maximum(box[:, None, 2:], box[None, :, 2:]) - np.minimum(box[:, None, :2], box[None, :, :2])
+    gap = (union - size[:, None] - size[None]).max(axis=2)
+    speed = np.linalg.norm(velocity, axis=1)
+    difference = np.linalg.norm(velocity[:, None] - velocity[None], axis=2)
+    alike = difference < np.maximum(least_speed, 0.5 * np.maximum(speed[:, None], speed[None]))
+    longest = np.maximum(part_px[:, None], part_px[None])
+    large = np.ones_like(longest) if short_side_px is None else np.clip(5 * longest / short_side_px - 1, 0, 1)
+    side = np.sqrt(size.max(axis=1))
+    near = gap <= (0.03 + 0.22 * large) * side[:, None] * side[None] * np.where(alike, 1, 0.5)
+    fill = area / size.prod(axis=1)
+    whole = (area[:, None] + area[None]) / union.prod(axis=2) >= (0.8 - 0.4 * large) * np.minimum(fill[:, None], fill)
+    both: Array = near & whole
+    return both
 
 
 def joined(a: Region, b: Region) -> Region:
@@ -189,5 +198,9 @@ def joined(a: Region, b: Region) -> Region:
 def with_score(region: Region, least_speed: float, least_area: float) -> Region:
     """Geometric mean of three shares, each 1/2 at what is hardly enough."""
     speed = float(np.hypot(*region.velocity))
-    parts = (region.area / (region.area + least_area), region.change / (region.change + 15), speed / (speed + least_speed))
+    parts = (
+        region.area / (region.area + least_area),
+        region.change / (region.change + 15),
+        speed / (speed + least_speed),
+    )
     return replace(region, score=float(np.prod(parts)) ** (1 / 3))

@@ -15,38 +15,47 @@ def box_iou(a: Array, b: Array) -> Array:
     """
     shared = shared_area(a, b)
     union = areas(a)[:, None] + areas(b)[None] - shared
-    return shared / np.maximum(union, 1e-9)
+    iou: Array = shared / np.maximum(union, 1e-9)
+    return iou
 
 
 def box_cover(a: Array, b: Array) -> Array:
     """Share of the smaller box that lies in the other: "N 4", "M 4" -> "N M", in [0, 1]."""
     smaller = np.minimum(areas(a)[:, None], areas(b)[None])
-    return shared_area(a, b) / np.maximum(smaller, 1e-9)
+    cover: Array = shared_area(a, b) / np.maximum(smaller, 1e-9)
+    return cover
 
 
 def areas(boxes: Array) -> Array:
     """Pixels in every box: "N 4" -> "N"."""
-    return np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1)
+    product: Array = np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1)
+    return product
 
 
 def shared_area(a: Array, b: Array) -> Array:
     """Pixels that every box in `a` shares with every box in `b`: "N M"."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    return np.prod(np.clip(high - low, 0, None), axis=2)
+    shared: Array = np.prod(np.clip(high - low, 0, None), axis=2)
+    return shared
 
 
 def match(cost: Array, most: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) of least total cost, as many as there can be, none of a cost above `most`.
+    """Pairs (row, column) of least total cost, as many as there can be, none of a cost above `most`; ascending.
 
-    Every pair that is given up counts as `FORBIDDEN`, so two poor matches win over one good one.
+    Every pair that is given up counts as `FORBIDDEN`, so two poor matches win over one good one. Most boxes have no
+    rival: rows and columns that can only have each other are paired at once, and only the rest is weighed up.
     """
-    if not cost.size:
-        return []
-    square = np.full((max(cost.shape),) * 2, FORBIDDEN)
-    square[: cost.shape[0], : cost.shape[1]] = np.where(cost > most, FORBIDDEN, cost)
-    pairs = enumerate(assign(square))
-    return [(i, j) for i, j in pairs if i < cost.shape[0] and j < cost.shape[1] and square[i, j] < FORBIDDEN]
+    allowed = cost <= most
+    alone = allowed & (allowed.sum(axis=1) == 1)[:, None] & (allowed.sum(axis=0) == 1)[None]
+    pairs = [(int(i), int(j)) for i, j in zip(*np.nonzero(alone), strict=True)]
+    rows, columns = (np.flatnonzero((allowed & ~alone).any(axis=axis)) for axis in (1, 0))
+    if len(rows):
+        square = np.full((max(len(rows), len(columns)),) * 2, FORBIDDEN)
+        square[: len(rows), : len(columns)] = np.where(allowed, cost, FORBIDDEN)[np.ix_(rows, columns)]
+        rivals = [(i, j) for i, j in enumerate(assign(square)) if square[i, j] < FORBIDDEN]
+        pairs += [(int(rows[i]), int(columns[j])) for i, j in rivals]
+    return sorted(pairs)
 
 
 def assign(cost: Array) -> list[int]:

@@ -1,19 +1,24 @@
 """The stage that follows moving objects through a source, clip by clip."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from pipeline.arrays import RECORD, Array, Spec, check_array
 from pipeline.clip import Clip
-from pipeline.stage import Fold, Outputs, StageOptions
-from stages.track.state import TrackState, decode_state, encode_state
+from pipeline.stage import Fold, Outputs, Resources, StageOptions
+from stages.labels import LABELS_FILE, LabelSet
+from stages.scoring import sigmoid
+from stages.track.state import TrackMemory, TrackState, decode_state, encode_state
 from stages.track.tracker import Detection, Sighting, TrackerOptions, alive, step
 
 
-class TrackOptions(StageOptions):
+class TrackOptions(StageOptions, frozen=True, kw_only=True):
     tracker: TrackerOptions = TrackerOptions()
+    least_probability: float = 0.1
+    """A track whose best label is less probable has no label."""
 
 
 class TrackStage(Fold):
@@ -24,9 +29,11 @@ class TrackStage(Fold):
     """
 
     required = ("boxes", "box_times_ns")
-    optional = ("box_embeddings",)
+    optional = ("box_embeddings", "box_crops")
     Options = TrackOptions
     options: TrackOptions
+
+    _labels: LabelSet | None = None
 
     def gives(self) -> dict[str, Spec]:
         return {"tracks": RECORD}
@@ -43,27 +50,45 @@ class TrackStage(Fold):
         memory = msgspec.structs.replace(memory, tracks=tuple(remaining))
         return encode_state(memory), {"tracks": self._records(sightings, memory)}
 
+    def open(self, resources: Resources) -> None:
+        path = Path(self.run.directory) / LABELS_FILE
+        if path.is_file():  # left by classify; without it tracks have no labels
+            self._labels = resources.get(("labels", str(path)), lambda: LabelSet.load(path))
+
     def _records(self, sightings: list[Sighting], memory: TrackState) -> list[dict[str, object]]:
         boxes: dict[int, list[list[float]]] = {}
         for seen in sightings:
             row = [round(seen.time_ns / 1e9, 3), *(round(value, 1) for value in seen.box)]
             boxes.setdefault(seen.id, []).append(row)
-        return [{"id": id, "boxes": rows, "label": None, "probability": None} for id, rows in sorted(boxes.items())]
+        tracks = {track.id: track for track in memory.tracks}
+        return [{"id": id, "boxes": boxes[id], **self._named(tracks.get(id))} for id in sorted(boxes)]
+
+    def _named(self, track: TrackMemory | None) -> dict[str, object]:
+        """The label that fits the mean of a track's crops best, and its probability."""
+        vector = track.vector() if track is not None else None
+        if vector is not None and self._labels is not None and "image" in self._labels.sides:
+            odds = self._labels.sides["image"].compare(vector[None])[2][0]
+            best = int(odds.argmax())
+            probability = float(sigmoid(odds[best]))
+            if probability >= self.options.least_probability:
+                return {"label": self._labels.labels[best], "probability": probability}
+        return {"label": None, "probability": None}
 
 
 def by_frame(clip: Clip) -> Iterator[tuple[int, list[Detection]]]:
     """Detections of each frame that has any, in time order."""
-    boxes, times_ns, vectors = clip["boxes"], clip["box_times_ns"], clip.get("box_embeddings")
+    boxes, times_ns = clip["boxes"], clip["box_times_ns"]
     count = check_array("boxes", boxes, "N 6", "float32")["N"]
     if check_array("box_times_ns", times_ns, "N", "int64")["N"] != count:
         raise ValueError(f"box_times_ns must be int64 ({count},), got {times_ns.shape}")
+    crops, rows = clip.get("box_embeddings"), clip.get("box_crops")
+    vectors = {} if crops is None or rows is None else dict(zip(rows.tolist(), crops.astype(np.float32), strict=True))
     for time_ns in np.unique(times_ns):
-        rows = np.flatnonzero(times_ns == time_ns)
-        yield int(time_ns), [detection(boxes[i], None if vectors is None else vectors[i]) for i in rows]
+        here = np.flatnonzero(times_ns == time_ns).tolist()
+        yield int(time_ns), [detection(boxes[i], vectors.get(i)) for i in here]
 
 
 def detection(row: Array, vector: Array | None) -> Detection:
-    """Row "6" of `boxes` and row "D" of `box_embeddings`, which is all zeros where no crop was encoded."""
+    """From a row "6" of `boxes`."""
     x0, y0, x1, y1, score = (float(value) for value in row[1:])
-    known = vector is not None and vector.any()
-    return Detection((x0, y0, x1, y1), score, vector.astype(np.float32) if vector is not None and known else None)
+    return Detection((x0, y0, x1, y1), score, vector)

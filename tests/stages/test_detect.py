@@ -1,0 +1,197 @@
+"""Boxes around squares that move over a textured scene, with the camera at rest and panning."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines.engine import Engine, Port
+from engines.model import ModelSpec, TextSpec, TowerSpec
+from pipeline.arrays import Array, check_array
+from pipeline.clip import Absent, Clip, ClipInfo
+from pipeline.stage import Budget, RunSettings
+from stages.detect import Detect, spread
+from stages.flow import Flow
+from tests.stages.test_flow import texture
+
+SECOND = 1_000_000_000
+SIDE = 36
+
+
+def scene(count: int = 17, pan_px: float = 0.0, speed_px: float = 5.0, start_px: int = 20) -> tuple[Array, Array]:
+    """Frames "T 224 300 3" of a texture with a square of another texture that moves right; its boxes "T 4"."""
+    wide, thing = texture(224, 1000), texture(SIDE, SIDE, seed=5) // 2 + np.uint8(100)
+    frames, boxes = [], []
+    for i in range(count):
+        left = 300 + round(pan_px * i)
+        frame = wide[:, left : left + 300].copy()
+        x, y = start_px + round(speed_px * i), 90
+        frame[y : y + SIDE, x : x + SIDE] = thing
+        frames.append(frame)
+        boxes.append((x, y, x + SIDE, y + SIDE))
+    return np.stack(frames), np.array(boxes, float)
+
+
+def clip_of(frames: Array, width: int = 0, height: int = 0, **more: Any) -> Clip:
+    times = (np.arange(len(frames)) + 1) * SECOND // 8
+    arrays: dict[str, Any] = {"frames": frames, "frame_times_ns": times, **more}
+    info = ClipInfo("a.mp4", 0, 0, 0, 2 * SECOND, width=width, height=height)
+    arrays["flow"] = Flow(Flow.Options(), RunSettings(), Budget()).process(Clip(info, arrays))["flow"]
+    return Clip(info, arrays)
+
+
+def detect(clip: Clip, **settings: Any) -> Any:
+    stage = Detect(Detect.Options(), RunSettings(modalities=("motion",), **settings), Budget())
+    outputs = stage.process(clip)
+    assert set(outputs) == set(stage.gives())
+    count = check_array("boxes", outputs["boxes"], "N 6", "float32")["N"]
+    assert check_array("box_times_ns", outputs["box_times_ns"], "N", "int64")["N"] == count
+    return outputs
+
+
+def iou(a: Array, b: Array) -> float:
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    shared = np.prod(np.clip(high - low, 0, None))
+    return float(shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared))
+
+
+@pytest.mark.parametrize(("pan_px", "least"), [(0.0, 16), (6.0, 13)])
+def test_a_moving_square_is_boxed_with_the_camera_at_rest_and_panning(pan_px: float, least: int) -> None:
+    frames, truth = scene(pan_px=pan_px)
+    boxes = detect(clip_of(frames))["boxes"]
+    best = [max((iou(row[1:5], truth[i]) for row in boxes if row[0] == i), default=0.0) for i in range(1, 17)]
+    assert sum(overlap > 0.5 for overlap in best) >= least, np.round(best, 2)
+    assert len(boxes) <= 22
+
+
+def test_nothing_is_found_in_a_still_scene_and_under_a_panning_camera() -> None:
+    wide = texture(224, 600)
+    still = np.stack([wide[:, :300]] * 9)
+    still = still + np.random.default_rng(0).integers(0, 3, still.shape, np.uint8)
+    assert len(detect(clip_of(still))["boxes"]) == 0
+    pan = np.stack([wide[:, 8 * i : 8 * i + 300] for i in range(9)])
+    assert len(detect(clip_of(pan))["boxes"]) == 0
+
+
+def test_boxes_are_in_pixels_of_the_source() -> None:
+    frames, _ = scene()
+    small, large = detect(clip_of(frames))["boxes"], detect(clip_of(frames, width=1200, height=896))["boxes"]
+    assert np.allclose(small[:, 1:5] * 4, large[:, 1:5], rtol=1e-5)
+
+
+def test_box_times_are_those_of_their_frames() -> None:
+    clip = clip_of(scene()[0])
+    outputs = detect(clip)
+    indices = outputs["boxes"][:, 0].astype(int)
+    assert np.array_equal(outputs["box_times_ns"], clip["frame_times_ns"][indices])
+
+
+def test_with_a_previous_frame_the_first_frame_has_boxes_too() -> None:
+    frames, truth = scene()
+    more = {"previous_frame": frames[0], "previous_time_ns": np.zeros(1, np.int64)}
+    boxes = detect(clip_of(frames[1:], **more))["boxes"]
+    first = boxes[boxes[:, 0] == 0]
+    assert max(iou(row[1:5], truth[1]) for row in first) > 0.5
+
+
+def test_a_scene_cut_gives_no_boxes() -> None:
+    one, two = texture(224, 300, seed=1), texture(224, 300, seed=2)
+    clip = clip_of(np.stack([one] * 4 + [two] * 4))
+    assert len(detect(clip)["boxes"]) == 0
+
+
+def test_boxes_per_frame_are_bounded_and_best_first() -> None:
+    random = np.random.default_rng(0)
+    frames = [texture(224, 300)]
+    for _ in range(8):
+        frame = frames[0].copy()
+        for x, y in random.integers(0, 200, (80, 2)):
+            frame[y : y + 8, x : x + 8] = random.integers(0, 256, 3)
+        frames.append(frame)
+    boxes = detect(clip_of(np.stack(frames)))["boxes"]
+    assert np.bincount(boxes[:, 0].astype(int)).max(initial=0) <= 32
+    assert ((boxes[:, 5] >= 0) & (boxes[:, 5] <= 1)).all()
+    for index in np.unique(boxes[:, 0]):
+        scores = boxes[boxes[:, 0] == index, 5]
+        assert (np.diff(scores) <= 0).all()
+
+
+def test_pictures_of_one_pixel_do_no_harm() -> None:
+    assert len(detect(clip_of(np.zeros((3, 1, 1, 3), np.uint8)))["boxes"]) == 0
+
+
+class MeanColour(Engine):
+    """A picture tower whose embedding is the mean colour of a picture; remembers how many it was shown."""
+
+    backend = "fake"
+    shown = 0
+
+    def __init__(self) -> None:
+        super().__init__((Port("pictures", "float32", "B 3 8 8"),), (Port("tokens", "float32", "B 3"),))
+
+    def _open(self) -> None: ...
+
+    def _run(self, feeds: Any) -> dict[str, Array]:
+        self.shown += len(feeds["pictures"])
+        return {"tokens": 5 * feeds["pictures"].mean(axis=(2, 3))}
+
+    def _close(self) -> None: ...
+
+
+def looking(engine: Engine, **options: Any) -> Detect:
+    stage = Detect(Detect.Options(**options), RunSettings(), Budget())
+    tower = TowerSpec(network="fake", space="colours", size_px=8)
+    stage.model = ModelSpec(name="colours", texts={"colours": TextSpec(network="fake", dim=3)}, image=tower)
+    engine.open()
+    stage._engine = engine
+    return stage
+
+
+def test_a_bounded_number_of_boxes_is_looked_at_and_the_crop_shows_the_object() -> None:
+    frames, _ = scene()
+    for index in range(len(frames)):
+        x = 20 + 5 * index
+        frames[index, 90 : 90 + SIDE, x : x + SIDE, 1:] //= 8  # red
+    engine = MeanColour()
+    outputs = looking(engine, crops_per_clip=3).process(clip_of(frames))
+    crops, vectors = outputs["box_crops"], outputs["box_embeddings"]
+    assert engine.shown == len(crops) == len(vectors) == 3
+    assert vectors.dtype == np.float16
+    assert np.allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=1e-2)
+    assert (vectors.argmax(axis=1) == 0).all()
+    assert (np.diff(crops) > 0).all()
+    assert crops.max() < len(outputs["boxes"])
+
+
+def test_nothing_is_looked_at_when_nothing_moves_but_the_arrays_are_there() -> None:
+    engine = MeanColour()
+    outputs = looking(engine).process(clip_of(np.stack([texture(224, 300)] * 5)))
+    assert (engine.shown, outputs["box_embeddings"].shape, outputs["box_crops"].shape) == (0, (0, 3), (0,))
+
+
+@pytest.mark.parametrize(
+    ("modalities", "crops", "image", "reason"),
+    [
+        (("motion",), 8, True, "not_asked"),
+        (("image",), 0, True, "not_asked"),
+        (("image",), 8, False, "no_tower"),
+    ],
+)
+def test_without_a_picture_tower_crops_are_absent_and_say_why(
+    modalities: tuple[str, ...], crops: int, image: bool, reason: str
+) -> None:
+    stage = looking(MeanColour(), crops_per_clip=crops)
+    stage.run = RunSettings(modalities=modalities)
+    stage.model = stage.model if image else ModelSpec(name="blind", texts={})
+    outputs = stage.process(clip_of(scene()[0][:4]))
+    assert outputs["box_embeddings"] == outputs["box_crops"] == Absent(reason)
+    assert len(outputs["boxes"])
+
+
+def test_chosen_boxes_are_spread_over_objects_and_time() -> None:
+    shares = np.array([[0.1, 0.1, 0.2, 0.2]] * 8 + [[0.7, 0.7, 0.8, 0.8]] * 8)
+    boxes = np.array([[i % 8, 0, 0, 1, 1, 0.9 if i < 8 else 0.7] for i in range(16)])
+    chosen = spread(boxes, shares, 4)
+    assert sum(i < 8 for i in chosen) == 2
+    assert spread(boxes, shares, 0) == []
+    assert spread(boxes[:2], shares[:2], 5) == [0, 1]
