@@ -110,13 +110,18 @@ class Decoder:
         return index
 
     def _grant(self) -> Grant | None:
-        """Wait for a slot; None when the source is closed instead."""
+        """Wait for a slot; None when the source is closed instead. Grants meant for the source before are stale."""
         while (message := self._bus.receive(0)) is not None:
             self._note(message)
-        while not self._grants and not self._closing:
-            self._slots.watch(self._seat, phase.IDLE)
-            self._note(self._bus.receive())
-        return None if self._closing else self._grants.popleft()
+        while not self._closing:
+            while not self._grants and not self._closing:
+                self._slots.watch(self._seat, phase.IDLE)
+                self._note(self._bus.receive())
+            if self._grants:
+                grant = self._grants.popleft()
+                if self._slots.generation(grant.slot) == grant.generation:
+                    return grant
+        return None
 
 
 def run_decode(worker: int, seat: int, plan: Plan, slots: Slots) -> None:

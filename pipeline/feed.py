@@ -65,7 +65,7 @@ class Feed:
 
     @property
     def finished(self) -> bool:
-        return not self._todo and all(source.ended for source in self._ledger.sources.values())
+        return not self._todo and not self._ledger.open_sources
 
     # -- slots ----------------------------------------------------------------------------------------------------
 
@@ -111,12 +111,19 @@ class Feed:
                 return f"{gap.source}: no media from {gap.start_ns / 1e9:.1f} to {gap.end_ns / 1e9:.1f} s"
             case Ended(source_index, _):
                 self._ledger.ended(source_index, cut=self.closing)
-                worker.source = -1
+                self._let_go(worker)
             case SourceFailed(source_index, _, error):
                 self._ledger.ended(source_index, error)
-                worker.source = -1
+                self._let_go(worker)
                 return error
         return None
+
+    def _let_go(self, worker: Worker) -> None:
+        """A decoder without a source holds no slots: others may wait for them."""
+        worker.source = -1
+        for slot in worker.grants:
+            self.release(slot)
+        worker.grants.clear()
 
     def _decoded(self, worker: Worker, message: Decoded) -> None:
         if worker.grants.get(message.slot) != message.generation:
@@ -129,15 +136,16 @@ class Feed:
     def died(self, worker: Worker, cause: str) -> str | None:
         """Take back its slots; let another decoder go on behind the last clip that came. A clip (or the opening)
         that costs three decoders is given up."""
-        for slot in worker.grants:
-            self.release(slot)
-        worker.grants.clear()
-        if worker.source < 0:
+        source = self._ledger.sources.get(worker.source)
+        self._let_go(worker)
+        if source is None:
             return None
-        source = self._ledger.sources[worker.source]
+        if self.closing and not source.ended:
+            self._ledger.ended(source.index, cut=True)
+            return None
         watch = self._slots.watched(worker.seat)
         if not source.ended:
-            self._todo.appendleft(worker.source)
+            self._todo.appendleft(source.index)
         if source.ended or watch.phase not in (phase.DECODING, phase.OPENING):
             return None
         index, deaths = self._deaths.get(source.index, (watch.index, 0))

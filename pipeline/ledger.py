@@ -106,6 +106,8 @@ class Ledger:
         self.groups = groups
         self.counts = Counts()
         self.sources: dict[int, Source] = {}
+        self.open_sources = 0
+        """Of which more clips may come."""
         self.ready: list[deque[Entry]] = [deque() for _ in groups]
         self.leases: dict[int, dict[tuple[Key, int], Entry]] = {}
         self.fault: str | None = None
@@ -130,6 +132,7 @@ class Ledger:
         source.cursor = dict.fromkeys(self._ordered, first_index)
         source.state = dict.fromkeys(self._ordered, b"")
         self.sources[index] = source
+        self.open_sources += 1
 
     def opened(self, info: SourceInfo) -> None:
         self.sources[info.source_index].info = info
@@ -184,6 +187,7 @@ class Ledger:
         source = self.sources[index]
         if not source.ended:
             source.ended = True
+            self.open_sources -= 1
             source.cut = cut
             source.failure = failure
             if failure is not None:
