@@ -48,6 +48,7 @@ TIMER_S = 0.2
 RECORDS_UNDER_WAY = 512
 """Records a sink may hold unwritten; the rest waits here."""
 EARLY_DEATHS_LIMIT = 3
+FATAL_CLOSING_S = 10.0
 CLOSING_S = 600.0
 """A sink that re-encodes video may take long to close; it is told about, and waited for this long."""
 
@@ -80,6 +81,7 @@ class Supervisor:
         self._sink: Worker | None = None
         self._sink_closed = False
         self._stopping_since_s = 0.0
+        self._sink_told = False
         self._drain_since_s = 0.0
         self._summaries: tuple[SummaryRecord, ...] = ()
         self._position = Position(source_count=len(self.sources))
@@ -93,6 +95,7 @@ class Supervisor:
     # -- life -----------------------------------------------------------------------------------------------------
 
     def run(self) -> Account:
+        self.slots = Slots.create(self.plan.layout, self.plan.slots)
         self._context = zmq.Context(io_threads=1)
         self._router = self._context.socket(zmq.ROUTER)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -100,7 +103,6 @@ class Supervisor:
         self._router.setsockopt(zmq.RCVHWM, 0)
         self._router.setsockopt(zmq.LINGER, 0)
         self._router.bind(address(self.plan.settings.directory))
-        self.slots = Slots.create(self.plan.layout, self.plan.slots)
         self.processes = Processes(self.plan, self.slots)
         try:
             self._start()
@@ -349,24 +351,24 @@ class Supervisor:
         now_s = time.monotonic()
         if self._interrupts > 1 or self._sink_closed:
             return True
-        if self._fatal and self._sink is not None and self._fatal.kind != "OutputError":
-            if not self._stopping_since_s:
-                self._stop_sink(complete=False, now_s=now_s)
-            return now_s - self._stopping_since_s > 10
         if self._fatal:
-            return True
+            self._stop_sink(complete=False, now_s=now_s)
+            sink_is_gone = self._sink is None or self._sink.id not in self.processes.workers
+            return sink_is_gone or now_s - self._stopping_since_s > FATAL_CLOSING_S
         drained = self.feed.finished and not self.ledger.counts.in_flight and not self.ledger.waiting()
         if not self.sources and not self._ready_s:
             drained = False  # a run over nothing prepares and loads
         if self._drain_since_s and now_s - self._drain_since_s > self.plan.config.deadlines.drain_s:
             drained = True
-        if drained and not self._outbox and not self._unwritten and not self._stopping_since_s:
+        if drained and not self._outbox and not self._unwritten:
             self._stop_sink(complete=not self._interrupts, now_s=now_s)
         return bool(self._stopping_since_s) and now_s - self._stopping_since_s > CLOSING_S
 
     def _stop_sink(self, complete: bool, now_s: float) -> None:
-        self._stopping_since_s = now_s
-        if self._sink is not None:
+        """Told once, when it is there to hear it."""
+        self._stopping_since_s = self._stopping_since_s or now_s
+        if self._sink is not None and self._sink.ready and not self._sink_told:
+            self._sink_told = True
             self._send(self._sink, Stop(complete))
 
     def _status(self) -> Status:

@@ -55,7 +55,9 @@ class FakeReader:
             epoch = sum(gap <= index for gap in wish(self.source, "gap"))
             if index in wish(self.source, "gap"):
                 yield Gap(self.source, self.source_index, epoch, index * CLIP_NS, index * CLIP_NS, index)
-            info = ClipInfo(self.source, self.source_index, index, index * CLIP_NS, (index + 1) * CLIP_NS, epoch, 64, 48)
+            info = ClipInfo(
+                self.source, self.source_index, index, index * CLIP_NS, (index + 1) * CLIP_NS, epoch, 64, 48
+            )
             frames = np.full((2, SIDE, SIDE, 3), index % 251, np.uint8)
             yield DecodedClip(info, {"frames": frames}, {"audio": "no_stream"})
 
@@ -92,6 +94,20 @@ class FakeModel(Stage):
         mean = float(clip["frames"].mean())
         labels: list[dict[str, Any]] = [{"label": f"mean {mean:.0f}", "probability": 0.9, "share": 1.0}]
         return {"mean": np.array([mean], np.float32), "labels": labels}
+
+
+class FakeSide(Stage):
+    """An extra that may fail."""
+
+    required = ("frames",)
+
+    def gives(self) -> dict[str, Spec]:
+        return {"side": Spec("float32", "N", in_message=True)}
+
+    def process(self, clip: Clip) -> Outputs:
+        if clip.info.index in wish(clip.info.source, "raise_aside"):
+            raise ValueError("asked to fail")
+        return {"side": np.zeros(3, np.float32)}
 
 
 class FakeTrack(Fold):
