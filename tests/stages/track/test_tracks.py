@@ -1,0 +1,261 @@
+"""The fold over clips: ids, gaps, epochs, labels, and what must not change the outcome."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.arrays import Array
+from pipeline.clip import Clip, ClipInfo
+from pipeline.stage import Budget, Resources, RunSettings
+from stages.labels import LABELS_FILE, LabelSet, LabelSide
+from stages.track.stage import TrackStage
+from stages.track.state import TrackState, decode_state
+
+SECOND = 1_000_000_000
+STEP = SECOND // 8
+
+Row = tuple[int, float, float, float, float, float]
+"""time_ns, x0, y0, x1, y1, score."""
+
+
+def stage() -> TrackStage:
+    return TrackStage(TrackStage.Options(), RunSettings(), Budget())
+
+
+def clip_of(rows: Sequence[Row], start_ns: int, end_ns: int, epoch: int = 0, **more: Any) -> Clip:
+    boxes = np.array([(0, *row[1:]) for row in rows], np.float32).reshape(-1, 6)
+    times = np.array([row[0] for row in rows], np.int64)
+    info = ClipInfo("a.mp4", 0, 0, start_ns, end_ns, epoch=epoch)
+    return Clip(info, {"boxes": boxes, "box_times_ns": times, **more})
+
+
+def run(rows: Sequence[Row], clip_ns: int = 2 * SECOND, stop_ns: int = 0) -> list[list[dict[str, Any]]]:
+    """Tracks of every clip of a source."""
+    track, state, found = stage(), b"", []
+    for start in range(0, max([stop_ns, *(row[0] + 1 for row in rows)]), clip_ns):
+        inside = [row for row in rows if start <= row[0] < start + clip_ns]
+        state, outputs = track.update(state, clip_of(inside, start, start + clip_ns))
+        found.append(outputs["tracks"])
+    return found
+
+
+def whole(clips: list[list[dict[str, Any]]]) -> dict[int, list[list[float]]]:
+    """All boxes of every track, whatever clips they were in."""
+    tracks: dict[int, list[list[float]]] = {}
+    for clip in clips:
+        for track in clip:
+            tracks.setdefault(track["id"], []).extend(track["boxes"])
+    return tracks
+
+
+def walker(times: Sequence[int], x: float, y: float, speed: float, size: float = 40, score: float = 0.9) -> list[Row]:
+    return [(i * STEP, x + speed * i / 8, y, x + speed * i / 8 + size, y + 2 * size, score) for i in times]
+
+
+def test_one_object_keeps_its_id_over_ten_clips() -> None:
+    tracks = whole(run(walker(range(160), 10, 20, 25)))
+    assert list(tracks) == [1]
+    assert len(tracks[1]) == 158
+    last = tracks[1][-1]
+    assert last[0] == round(159 * STEP / 1e9, 3)
+    assert np.allclose(last[1:], [506.9, 20, 546.9, 100], atol=2)
+
+
+def test_boxes_are_rounded_to_a_tenth_of_a_pixel_and_a_millisecond() -> None:
+    for row in whole(run(walker(range(9), 10.123, 20.456, 25.7)))[1]:
+        assert [round(row[0], 3), *(round(value, 1) for value in row[1:])] == row
+
+
+def test_two_objects_that_pass_each_other_keep_their_ids() -> None:
+    rows = walker(range(40), 0, 0, 60) + walker(range(40), 300, 30, -60)
+    tracks = whole(run(rows))
+    assert len(tracks) == 2
+    ends = {id: boxes[-1][1] > boxes[0][1] for id, boxes in tracks.items()}
+    assert sorted(ends.values()) == [False, True]
+    for boxes in tracks.values():
+        steps = np.diff([row[1] for row in boxes])
+        assert (np.sign(steps[5:]) == np.sign(steps[-1])).all()
+
+
+@pytest.mark.parametrize(("gap", "ids"), [(4, [1]), (12, [1]), (24, [1, 2])])
+def test_a_gap_of_up_to_two_seconds_is_survived(gap: int, ids: list[int]) -> None:
+    times = [*range(16), *range(16 + gap, 32 + gap)]
+    assert sorted(whole(run(walker(times, 10, 20, 25)))) == ids
+
+
+def test_a_flash_of_one_or_two_frames_is_no_track_and_uses_up_no_id() -> None:
+    rows = walker(range(2), 500, 300, 0) + walker(range(8, 20), 10, 20, 25)
+    assert list(whole(run(rows))) == [1]
+
+
+def test_weak_detections_start_nothing_but_carry_a_track_on() -> None:
+    assert whole(run(walker(range(20), 10, 20, 25, score=0.2))) == {}
+    rows = walker(range(8), 10, 20, 25) + walker(range(8, 20), 10, 20, 25, score=0.2)
+    assert len(whole(run(rows))[1]) == 18
+
+
+def test_a_part_of_an_object_starts_no_track_of_its_own() -> None:
+    rows = walker(range(30), 100, 100, 25, size=60)
+    arm = [(t, x0 + 5, y0 + 20, x0 + 20, y0 + 60, 0.8) for t, x0, y0, *_ in rows]
+    assert list(whole(run(rows + arm))) == [1]
+
+
+def test_a_new_epoch_ends_all_tracks_but_ids_count_on() -> None:
+    track, state = stage(), b""
+    for epoch in (0, 1):
+        rows = walker(range(8), 10, 20, 25)
+        state, outputs = track.update(state, clip_of(rows, 0, SECOND, epoch=epoch))
+        assert [t["id"] for t in outputs["tracks"]] == [epoch + 1]
+
+
+def test_a_track_ends_although_clips_without_boxes_go_by() -> None:
+    track, state = stage(), b""
+    state, _ = track.update(state, clip_of(walker(range(8), 10, 20, 25), 0, SECOND))
+    assert len(decode_state(state).tracks) == 1
+    state, outputs = track.update(state, clip_of([], 9 * SECOND, 10 * SECOND))
+    assert (outputs["tracks"], decode_state(state).tracks) == ([], ())
+
+
+def test_state_of_another_version_is_refused() -> None:
+    import msgspec
+
+    with pytest.raises(ValueError, match="version 99"):
+        decode_state(msgspec.msgpack.encode(TrackState(version=99)))
+
+
+def test_state_stays_small_in_a_crowd() -> None:
+    random = np.random.default_rng(0)
+    rows = [
+        (i * STEP, x, y, x + 20, y + 20, 0.9)
+        for i in range(64)
+        for x, y in random.uniform(0, 2000, (32, 2)).round().tolist()
+    ]
+    track, state = stage(), b""
+    for start in range(0, 8 * SECOND, SECOND):
+        inside = [row for row in rows if start <= row[0] < start + SECOND]
+        state, _ = track.update(state, clip_of(inside, start, start + SECOND))
+    assert len(decode_state(state).tracks) <= 256
+    assert len(state) < 100_000
+
+
+def label_set(folder: Path) -> LabelSet:
+    side = LabelSide(
+        labels=np.eye(3)[:2].astype(np.float32),
+        background=np.eye(3).astype(np.float32),
+        kept=np.array([[0, 1, 1], [1, 0, 1]], np.float32),
+        temperature=0.1,
+        bias=0.0,
+    )
+    made = LabelSet(("dog", "bus"), {"image": side}, ("dog", "bus", "tree"))
+    made.save(folder / LABELS_FILE)
+    return made
+
+
+def named(folder: Path, vector: Array) -> list[dict[str, Any]]:
+    label_set(folder)
+    track = TrackStage(TrackStage.Options(), RunSettings(directory=str(folder)), Budget())
+    track.open(Resources())
+    rows = walker(range(8), 10, 20, 25)
+    crops = {"box_embeddings": vector[None].astype(np.float16), "box_crops": np.array([5])}
+    state, outputs = track.update(b"", clip_of(rows, 0, SECOND, **crops))
+    first: list[dict[str, Any]] = outputs["tracks"]
+    more = walker(range(8, 16), 10, 20, 25)
+    _, outputs = track.update(state, clip_of(more, SECOND, 2 * SECOND))
+    assert [t["label"] for t in outputs["tracks"]] == [t["label"] for t in first]
+    return first
+
+
+def test_a_track_is_named_by_its_crops_and_keeps_its_name(tmp_path: Path) -> None:
+    (track,) = named(tmp_path, np.array([0.1, 0.99, 0.05]))
+    assert track["label"] == "bus"
+    assert track["probability"] > 0.9
+
+
+def test_what_fits_no_label_has_none(tmp_path: Path) -> None:
+    (track,) = named(tmp_path, np.array([0.0, 0.0, 1.0]))
+    assert (track["label"], track["probability"]) == (None, None)
+
+
+def test_without_labels_or_crops_a_track_has_no_name() -> None:
+    assert {t["label"] for clip in run(walker(range(8), 10, 20, 25)) for t in clip} == {None}
+
+
+def test_the_process_that_tracks_needs_no_torch() -> None:
+    code = (
+        "import sys, numpy as np; sys.path.insert(0, '.')\n"
+        "from tests.stages.track import test_tracks as t\n"
+        "assert t.run(t.walker(range(8), 10, 20, 25))\n"
+        "assert not {'torch', 'transformers', 'onnxruntime', 'cv2'} & set(sys.modules)\n"
+    )
+    root = Path(__file__).resolve().parents[3]
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=60)
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> list[Row]:
+    """Some objects that move in straight lines, seen with gaps, jitter and weak scores, and false alarms."""
+    seed = draw(st.integers(0, 10_000))
+    random = np.random.default_rng(seed)
+    rows: list[Row] = []
+    for _ in range(draw(st.integers(1, 6))):
+        x, y, vx, vy = random.uniform(0, 600), random.uniform(0, 400), *random.normal(0, 60, 2)
+        size = random.uniform(15, 80)
+        begin = int(random.integers(0, 30))
+        for i in range(begin, begin + int(random.integers(3, 60))):
+            if random.random() < 0.8:
+                cx, cy = x + vx * i / 8 + random.normal(0, 2), y + vy * i / 8 + random.normal(0, 2)
+                rows.append((i * STEP, cx, cy, cx + size, cy + size, float(random.uniform(0.2, 1))))
+    for _ in range(draw(st.integers(0, 20))):
+        x, y, i = random.uniform(0, 600), random.uniform(0, 400), int(random.integers(0, 80))
+        rows.append((i * STEP, x, y, x + 30, y + 30, float(random.uniform(0.2, 1))))
+    return rows
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenes(), st.sampled_from([STEP, SECOND // 2, SECOND, 5 * SECOND]))
+def test_clip_length_does_not_change_the_tracks(rows: list[Row], clip_ns: int) -> None:
+    assert whole(run(rows, clip_ns)) == whole(run(rows, 1000 * SECOND))
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenes(), st.randoms(use_true_random=False))
+def test_the_order_of_detections_does_not_change_the_tracks(rows: list[Row], random: Any) -> None:
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert run(shuffled) == run(rows)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenes())
+def test_ids_are_never_used_again_and_a_track_is_in_one_place_at_a_time(rows: list[Row]) -> None:
+    track, state, seen, highest = stage(), b"", {}, 0
+    for start in range(0, 12 * SECOND, SECOND):
+        inside = [row for row in rows if start <= row[0] < start + SECOND]
+        epoch = start // (4 * SECOND)
+        state, outputs = track.update(state, clip_of(inside, start, start + SECOND, epoch=epoch))
+        ids = [t["id"] for t in outputs["tracks"]]
+        assert len(set(ids)) == len(ids)
+        for t in outputs["tracks"]:
+            assert seen.setdefault(t["id"], epoch) == epoch, "an id of an earlier epoch came back"
+            assert t["id"] <= highest or t["id"] not in ids[: ids.index(t["id"])]
+            times = [row[0] for row in t["boxes"]]
+            assert times == sorted(set(times))
+        highest = max([highest, *ids])
+
+
+@settings(max_examples=30, deadline=None)
+@given(scenes())
+def test_a_retry_with_the_same_state_and_clip_repeats_nothing(rows: list[Row]) -> None:
+    track, state = stage(), b""
+    for start in range(0, 10 * SECOND, 2 * SECOND):
+        clip = clip_of([row for row in rows if start <= row[0] < start + 2 * SECOND], start, start + 2 * SECOND)
+        first, second, elsewhere = track.update(state, clip), track.update(state, clip), stage().update(state, clip)
+        assert first == second == elsewhere
+        state = first[0]
