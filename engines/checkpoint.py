@@ -68,20 +68,22 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
-    except Exception:  # noqa: BLE001 - not in the cache, or only in part: the hub has a dozen ways to say so
-        log.info("%s is not in the local cache; asking the hub", name)
+        found = Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
+        if (found / MODEL_FILE).is_file() or any(found.glob("*.safetensors")):
+            return found
+    except Exception as error:  # the hub has a dozen ways to say that it is not in the cache
+        log.info("%s is not in the local cache (%s); asking the hub", name, type(error).__name__)
     try:
         return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
     except Exception as error:
         raise ModelError(
-            f"--model {name}: not in the local cache and the hub cannot be reached ({type(error).__name__}). Download it "
-            "once on a connected machine, or give a directory: --model path/to/model"
+            f"--model {name}: not in the local cache and the hub cannot be reached ({type(error).__name__}). Download "
+            "it once on a connected machine, or give a directory: --model path/to/model"
         ) from error
 
 
 def read_model(name: str, audio_model: str = "") -> ModelSpec:
-    """What the model is, every directory absolute. Cheap: no network is loaded, neither torch nor transformers imported.
+    """What the model is, every directory absolute. Cheap: neither torch nor transformers is imported.
 
     `audio_model` names a second model whose audio tower is used in place of the first one's.
 
@@ -274,7 +276,7 @@ class TextTower:
     """A text tower with its tokenizer: prompts in, unit vectors out."""
 
     def __init__(self, text: TextSpec, run: EngineSettings) -> None:
-        # With "auto", torch: vectors are computed once and kept, so that building an engine would cost more than it saves.
+        # With "auto", torch: vectors are computed once and kept; building an engine would cost more than it saves.
         backends = ("torch",) if run.engine == "auto" else _backends(run)
         self._text = text
         self._encode = _tokenizer(text)
@@ -336,8 +338,16 @@ def _tokenizer(text: TextSpec) -> Encode:
     padding = "max_length" if text.pad_to_max else True
 
     def encode(prompts: list[str], ports: tuple[Port, ...]) -> dict[str, Array]:
-        batch = theirs(prompts, padding=padding, truncation=True, max_length=text.max_tokens, return_tensors="np")
-        return {ports[0].name: np.asarray(batch["input_ids"], np.int64)}
+        batch = theirs(
+            prompts,
+            padding=padding,
+            truncation=True,
+            max_length=text.max_tokens,
+            return_tensors="np",
+            return_attention_mask=True,
+        )
+        columns = (batch["input_ids"], batch["attention_mask"])
+        return {port.name: np.asarray(column, np.int64) for port, column in zip(ports, columns, strict=False)}
 
     return encode
 

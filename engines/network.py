@@ -1,4 +1,4 @@
-"""The networks we can load, by the key a model directory names: what goes in, what comes out, which files, which code."""
+"""The networks we can load, by the key that a model directory names: what goes in and out, which files, which code."""
 
 import hashlib
 import importlib
@@ -112,8 +112,8 @@ def checkpoint_files(directory: Path) -> list[Path]:
         raise ModelError(
             f"{directory / pickled[0]}: a pickled checkpoint can run any code when it is loaded; expected "
             "model.safetensors. Convert it once, on a machine where you trust the file:\n    python -c "
-            '"import sys, torch; from safetensors.torch import save_file; w = torch.load(sys.argv[1], weights_only=True); '
-            "save_file({k: v.clone().contiguous() for k, v in w.items()}, sys.argv[2], {'format': 'pt'})\" "
+            '"import sys, torch; from safetensors.torch import save_file; '
+            "w = torch.load(sys.argv[1], weights_only=True); save_file({k: v.clone().contiguous() for k, v in w.items()}, sys.argv[2], {'format': 'pt'})\" "
             f"{directory / pickled[0]} {single}"
         )
     raise ModelError(f"{directory}: no weights; expected model.safetensors")
@@ -123,10 +123,7 @@ def _vision_ports(directory: Path) -> Ports:
     config = _config(directory)
     vision = config.get("vision_config") or {}
     size = vision.get("image_size", 224)
-    if config.get("model_type") == "clip":
-        dim = config.get("projection_dim", 512)
-    else:
-        dim = vision.get("hidden_size", 768)
+    dim = config.get("projection_dim", 512) if config.get("model_type") == "clip" else vision.get("hidden_size", 768)
     return (Port("pictures", "float32", f"B 3 {size} {size}"),), (Port("tokens", "float32", f"B {dim}"),)
 
 
@@ -138,6 +135,18 @@ def _text_ports(directory: Path) -> Ports:
     dim = text.get("projection_size") or text.get("hidden_size", 768)
     length = text.get("max_position_embeddings", 64)
     return (Port("ids", "int64", f"B {length}"),), (Port("vectors", "float32", f"B {dim}"),)
+
+
+def _clap_ports(directory: Path) -> Ports:
+    config = _config(directory)
+    bands = (config.get("audio_config") or {}).get("num_mel_bins", 64)
+    vectors = config.get("projection_dim", 512)
+    return (Port("log_mel", "float32", f"B 1001 {bands}"),), (Port("tokens", "float32", f"B {vectors}"),)
+
+
+def _clap_text_ports(directory: Path) -> Ports:
+    inputs = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
+    return inputs, (Port("vectors", "float32", f"B {_config(directory).get('projection_dim', 512)}"),)
 
 
 def _config(directory: Path) -> dict[str, Any]:
@@ -170,6 +179,8 @@ NETWORKS: dict[str, Network] = {
     ),
     "clip_vision": Network(f"{_TOWERS}:load_clip_vision", _vision_ports, checkpoint_files, "transformers"),
     "clip_text": Network(f"{_TOWERS}:load_clip_text", _text_ports, checkpoint_files, "transformers"),
+    "clap_audio": Network(f"{_TOWERS}:load_clap_audio", _clap_ports, checkpoint_files, "transformers"),
+    "clap_text": Network(f"{_TOWERS}:load_clap_text", _clap_text_ports, checkpoint_files, "transformers"),
     "siglip_vision": Network(f"{_TOWERS}:load_siglip_vision", _vision_ports, checkpoint_files, "transformers"),
     "siglip_text": Network(f"{_TOWERS}:load_siglip_text", _text_ports, checkpoint_files, "transformers"),
 }

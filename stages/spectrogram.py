@@ -53,20 +53,21 @@ class Spectrogram(Stage):
             return
         import torch
 
-        from engines.networks.log_mel import LogMel
-
         torch.set_num_threads(self.run.threads)
-        self._log_mel = LogMel(mel)
+        self._log_mel = _front_end(mel)
 
     def process(self, clip: Clip) -> Mapping[str, Any]:
         mel = self._mel
         if mel is None:
             return {"log_mel": Absent("no_tower" if "audio" in self.run.modalities else "not_asked")}
         heard = clip["audio_mask"] != 0
-        if not heard.any():
+        own = round((clip.info.end_ns - clip.info.start_ns) * mel.sample_rate_hz / 1_000_000_000)
+        if not heard[-own:].any():
             return {"log_mel": Absent("gap")}
-        patches = self._patches(clip["audio"])
-        kept = heard_seconds(heard, mel, len(patches)) >= SHORTEST_S
+        # CLAP repeats sound that is too short: what lies before the stream began is no part of it
+        begin = int(heard.argmax()) if mel.style == "clap" else 0
+        patches = self._patches(clip["audio"][begin:])
+        kept = heard_seconds(heard[begin:], mel, len(patches)) >= SHORTEST_S
         if not kept.any():
             return {"log_mel": Absent("too_short")}
         return {"log_mel": np.ascontiguousarray(patches[kept])}
@@ -77,6 +78,16 @@ class Spectrogram(Stage):
         with torch.inference_mode():
             patches: Array = self._log_mel(torch.from_numpy(samples.astype(np.float32))).numpy()
         return patches
+
+
+def _front_end(mel: MelSpec) -> Any:
+    if mel.style == "clap":
+        from engines.networks.clap_mel import ClapMel
+
+        return ClapMel(mel)
+    from engines.networks.log_mel import LogMel
+
+    return LogMel(mel)
 
 
 def most_patches(mel: MelSpec, samples: int) -> int:

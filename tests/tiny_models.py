@@ -67,6 +67,55 @@ def make_tiny_siglip(directory: Path) -> Path:
     return directory
 
 
+def make_tiny_clap(directory: Path) -> Path:
+    from engines.torchaudio_import import import_torchaudio
+
+    import_torchaudio()
+    import torch
+    from transformers import ClapConfig, ClapModel
+
+    directory.mkdir(parents=True)
+    vocabulary = _write_word_tokenizer(directory)
+    torch.manual_seed(0)
+    heads = {"projection_dim": 16, "projection_hidden_size": 16}
+    config = ClapConfig(
+        text_config={
+            **heads,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "vocab_size": vocabulary,
+            "max_position_embeddings": 80,
+            "pad_token_id": 0,
+        },
+        audio_config={
+            **heads,
+            "patch_embeds_hidden_size": 8,
+            "hidden_size": 16,
+            "depths": [1, 1],
+            "num_attention_heads": [2, 2],
+            "num_hidden_layers": 2,
+        },
+        projection_dim=16,
+    )
+    ClapModel(config).save_pretrained(directory)
+    settings = {
+        "feature_extractor_type": "ClapFeatureExtractor",
+        "feature_size": 64,
+        "fft_window_size": 1024,
+        "frequency_max": 14000,
+        "frequency_min": 50,
+        "hop_length": 480,
+        "max_length_s": 10,
+        "padding": "repeatpad",
+        "sampling_rate": 48000,
+        "truncation": "rand_trunc",
+    }
+    (directory / "preprocessor_config.json").write_text(json.dumps(settings))
+    return directory
+
+
 def write_mov_like(directory: Path, clip: Path) -> Path:
     """A model whose three towers are one picture network."""
     tower = f'network = "clip_vision"\ndirectory = "{clip}"\nspace = "clip"\nsize_px = 32\n'

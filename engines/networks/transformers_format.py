@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from engines.model import ModelSpec, TextSpec, TowerSpec
+from engines.model import MelSpec, ModelSpec, TextSpec, TowerSpec
 from engines.network import checkpoint_files
 from pipeline.errors import ModelError
 
@@ -19,7 +19,7 @@ _LOGIT_SCALE = 2.6592
 
 
 def read_spec(directory: Path) -> ModelSpec:
-    """The model that a CLIP or SigLIP directory is: a picture tower and a text tower in one space.
+    """The model that a CLIP, SigLIP or CLAP directory is: one tower for pictures or sound, and one for text.
 
     Raises:
         ModelError: `model_type` is none we know, a file is missing, or its preprocessing is none we can do.
@@ -91,7 +91,44 @@ def _read_siglip(directory: Path, config: dict[str, Any]) -> ModelSpec:
     return ModelSpec(name=directory.name, directory=str(directory), texts={"siglip": text}, image=image, background="")
 
 
-_READERS: dict[str, Callable[[Path, dict[str, Any]], ModelSpec]] = {"clip": _read_clip, "siglip": _read_siglip}
+def _read_clap(directory: Path, config: dict[str, Any]) -> ModelSpec:
+    """CLAP without feature fusion, as `laion/larger_clap_general`: a sound tower that hears ten seconds at a time."""
+    preprocessing = _preprocessing(directory)
+    if (config.get("audio_config") or {}).get("enable_fusion") or preprocessing.get("truncation") == "fusion":
+        raise ModelError(f"{directory}: a CLAP model with feature fusion; expected one without (truncation rand_trunc)")
+    seconds, rate_hz = preprocessing.get("max_length_s", 10), preprocessing.get("sampling_rate", 48_000)
+    hop = preprocessing.get("hop_length", 480)
+    mel = MelSpec(
+        sample_rate_hz=rate_hz,
+        n_fft=preprocessing.get("fft_window_size", 1024),
+        window_samples=preprocessing.get("fft_window_size", 1024),
+        hop_samples=hop,
+        mel_bands=preprocessing.get("feature_size", 64),
+        f_min_hz=preprocessing.get("frequency_min", 0),
+        f_max_hz=preprocessing.get("frequency_max", 14_000),
+        patch_bins=seconds * rate_hz // hop + 1,
+        patch_hop_bins=seconds * rate_hz // hop,
+        context_s=float(seconds),
+        style="clap",
+    )
+    audio = TowerSpec(
+        network="clap_audio",
+        directory=str(directory),
+        space="clap",
+        input="log_mel",
+        mel=mel,
+        prompts=("the sound of {}",),
+        temperature=_temperature(directory, config, "logit_scale_a"),
+    )
+    text = TextSpec(network="clap_text", directory=str(directory), dim=config.get("projection_dim", 512), max_tokens=77)
+    return ModelSpec(name=directory.name, directory=str(directory), texts={"clap": text}, audio=audio, background="")
+
+
+_READERS: dict[str, Callable[[Path, dict[str, Any]], ModelSpec]] = {
+    "clap": _read_clap,
+    "clip": _read_clip,
+    "siglip": _read_siglip,
+}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -124,8 +161,8 @@ def _number(dtype: str, raw: bytes) -> float:
     return float(np.frombuffer(raw, {"F64": "<f8", "F32": "<f4", "F16": "<f2"}[dtype])[0])
 
 
-def _temperature(directory: Path, config: dict[str, Any]) -> float:
-    scale = read_scalar(directory, "logit_scale")
+def _temperature(directory: Path, config: dict[str, Any], name: str = "logit_scale") -> float:
+    scale = read_scalar(directory, name)
     return math.exp(-(config.get("logit_scale_init_value", _LOGIT_SCALE) if scale is None else scale))
 
 

@@ -39,6 +39,32 @@ class TextTower(nn.Module):
         return projected
 
 
+class MaskedTextTower(nn.Module):
+    """Token ids and mask "B L" (1 = token, 0 = padding) -> vectors "B D": the model's own text features."""
+
+    def __init__(self, text: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        self.text = text
+        self.projection = projection
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        projected: Tensor = self.projection(self.text(input_ids=ids, attention_mask=mask).pooler_output)
+        return projected
+
+
+class AudioTower(nn.Module):
+    """Log-mel in dB "B T M" -> tokens "B D": the model's own audio features, not of unit length."""
+
+    def __init__(self, audio: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        self.audio = audio
+        self.projection = projection
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        projected: Tensor = self.projection(self.audio(input_features=log_mel.unsqueeze(1)).pooler_output)
+        return projected
+
+
 def load_clip_vision(directory: Path) -> VisionTower:
     model = _load("CLIPModel", directory)
     return VisionTower(model.vision_model, model.visual_projection)
@@ -55,6 +81,16 @@ def load_siglip_vision(directory: Path) -> VisionTower:
 
 def load_siglip_text(directory: Path) -> TextTower:
     return TextTower(_load("SiglipModel", directory).text_model, nn.Identity())
+
+
+def load_clap_audio(directory: Path) -> AudioTower:
+    model = _load("ClapModel", directory)
+    return AudioTower(model.audio_model, model.audio_projection)
+
+
+def load_clap_text(directory: Path) -> MaskedTextTower:
+    model = _load("ClapModel", directory)
+    return MaskedTextTower(model.text_model, model.text_projection)
 
 
 def load_tokenizer(directory: Path) -> Any:
@@ -74,6 +110,6 @@ def _load(class_name: str, directory: Path) -> Any:
 
     transformers.utils.logging.disable_progress_bar()
     model = getattr(transformers, class_name).from_pretrained(
-        str(directory), local_files_only=True, use_safetensors=True, dtype=torch.float32, attn_implementation="sdpa"
+        str(directory), local_files_only=True, use_safetensors=True, dtype=torch.float32
     )
     return model.requires_grad_(False).eval()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.stage import RunSettings
-from tests.tiny_models import make_tiny_clip, make_tiny_siglip
+from tests.tiny_models import make_tiny_clap, make_tiny_clip, make_tiny_siglip
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +26,8 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_siglip(tmp_path_factory.mktemp("models") / "tiny-siglip")
+
+
+@pytest.fixture(scope="session")
+def tiny_clap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_clap(tmp_path_factory.mktemp("models") / "tiny-clap")

@@ -75,6 +75,58 @@ def test_text_vectors_equal_transformers(model_directory: Path, engine: str, run
     assert abs(ours[0] - ours[1]).max() > 1e-3
 
 
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_sound_and_its_words_equal_transformers_from_the_samples_on(
+    tiny_clap: Path, engine: str, run: RunSettings
+) -> None:
+    import torch
+    from transformers import AutoTokenizer, ClapFeatureExtractor
+
+    from engines.networks.clap_mel import ClapMel
+
+    run = msgspec.structs.replace(run, engine=engine)
+    spec = read_model(str(tiny_clap))
+    assert spec.audio is not None
+    assert spec.audio.mel is not None
+    front_end, extractor = ClapMel(spec.audio.mel), ClapFeatureExtractor.from_pretrained(tiny_clap)
+    tower, model = open_tower(spec, "audio", run, build=True), theirs(tiny_clap)
+    for seconds in (2.3, 10.0):
+        samples = np.random.default_rng(0).normal(0, 0.1, round(seconds * 48_000)).astype(np.float32)
+        features = extractor(samples, sampling_rate=48_000, return_tensors="pt")["input_features"]
+        log_mel = front_end(torch.from_numpy(samples)).numpy()
+        np.testing.assert_allclose(log_mel, features[:, 0].numpy(), atol=2e-3)
+        with torch.inference_mode():
+            wanted = model.get_audio_features(input_features=features).pooler_output.numpy()
+        got = tower.run({"log_mel": log_mel})["tokens"]
+        np.testing.assert_allclose(got / np.linalg.norm(got), wanted, atol=1e-4)
+    batch = AutoTokenizer.from_pretrained(tiny_clap)(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        words = model.get_text_features(batch["input_ids"], batch["attention_mask"]).pooler_output.numpy()
+    np.testing.assert_allclose(text_vectors(spec, "clap", TEXTS, run), words, atol=1e-4)
+
+
+def test_a_sound_model_beside_a_picture_model(tiny_clip: Path, tiny_clap: Path) -> None:
+    spec = read_model(str(tiny_clip), str(tiny_clap))
+    assert spec.audio is not None
+    assert spec.audio.mel is not None
+    assert (spec.audio.mel.sample_rate_hz, spec.audio.mel.context_s, spec.audio.mel.patch_bins) == (48_000, 10.0, 1001)
+    assert {text.network for text in spec.texts.values()} == {"clip_text", "clap_text"}
+
+
+def test_a_sound_model_with_feature_fusion_is_refused(tiny_clap: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_clap, tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config["audio_config"]["enable_fusion"] = True
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="feature fusion"):
+        read_model(str(tmp_path / "model"))
+
+
+def test_a_picture_model_as_audio_model_is_refused(tiny_clip: Path) -> None:
+    with pytest.raises(ModelError, match="has no audio tower"):
+        read_model("percept-mini", str(tiny_clip))
+
+
 def test_a_long_prompt_is_cut_to_what_the_tower_reads(tiny_clip: Path, run: RunSettings) -> None:
     spec = read_model(str(tiny_clip))
     vectors = text_vectors(spec, "clip", ["word " * 2000, "a dog"], run)
@@ -151,9 +203,38 @@ def test_a_hub_id_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.Mon
         find_model("some-body/some-model")
 
 
+def test_a_hub_copy_with_weights_is_taken_without_asking(
+    tiny_clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    copy = tmp_path / "models--some-body--some-model"
+    (copy / "refs").mkdir(parents=True)
+    (copy / "refs" / "main").write_text("0" * 40)
+    shutil.copytree(tiny_clip, copy / "snapshots" / ("0" * 40))
+    assert read_model("some-body/some-model").name == "some-body/some-model"
+    (copy / "snapshots" / ("0" * 40) / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="no weights"):
+        read_model("some-body/some-model")
+
+
+def test_weights_in_shards_are_read(tiny_clip: Path, tmp_path: Path, run: RunSettings) -> None:
+    shutil.copytree(tiny_clip, tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    theirs(tiny_clip).save_pretrained(tmp_path / "model", max_shard_size="50KB")
+    assert len(list((tmp_path / "model").glob("*.safetensors"))) > 1
+    spec = read_model(str(tmp_path / "model"))
+    assert spec.image is not None
+    assert spec.image.temperature == pytest.approx(math.exp(-2.6592), rel=1e-3)
+    tower = open_tower(spec, "image", msgspec.structs.replace(run, engine="torch"))
+    assert tower.run({"pictures": np.zeros((1, 3, 32, 32), np.float32)})["tokens"].shape == (1, 16)
+
+
 def test_an_unknown_model_type_is_named_with_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "telepathy"}))
-    with pytest.raises(ModelError, match="'telepathy'; expected one of clip, siglip"):
+    with pytest.raises(ModelError, match="'telepathy'; expected one of clap, clip, siglip"):
         read_model(str(tmp_path))
 
 

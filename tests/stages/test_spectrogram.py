@@ -1,5 +1,6 @@
 """Log-mel patches of a clip's sound: where there is sound, and only there."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from pipeline.arrays import check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.spectrogram import Spectrogram, heard_seconds, most_patches
+from tests.tiny_models import make_tiny_clap
 
 RATE = 16_000
 
@@ -74,6 +76,22 @@ def test_patches_before_the_sound_begins_are_left_out(stage: Spectrogram) -> Non
     whole = stage.process(clip_of(noise(2) * heard))["log_mel"]
     assert 0 < len(part) < len(whole)
     np.testing.assert_array_equal(part, whole[-len(part) :])
+
+
+def test_a_tower_that_hears_ten_seconds_gets_one_stretch(tmp_path: Path) -> None:
+    directory = make_tiny_clap(tmp_path / "tiny-clap")
+    stage = Spectrogram(Spectrogram.Options(), RunSettings(model=str(directory)), Budget(audio_samples=480_000))
+    assert (stage.demand().audio_rate_hz, stage.demand().audio_context_s) == (48_000, 10.0)
+    stage.open(Resources())
+    samples, heard = np.random.default_rng(0).normal(0, 0.1, 480_000), np.arange(480_000) >= 384_000
+    arrays = {"audio": (samples * heard).astype(np.float32), "audio_mask": heard.astype(np.uint8)}
+    second = 1_000_000_000
+    patches = stage.process(Clip(ClipInfo("a.wav", 0, 0, 0, 2 * second), arrays))["log_mel"]
+    assert patches.shape == (1, 1001, 64)
+    assert patches.nbytes <= stage.gives()["log_mel"].max_bytes
+    assert patches[0, :900].mean() == pytest.approx(patches[0, 100:190].mean(), abs=0.5)
+    arrays["audio_mask"] = (~heard).astype(np.uint8)
+    assert stage.process(Clip(ClipInfo("a.wav", 0, 0, 0, 2 * second), arrays))["log_mel"] == Absent("gap")
 
 
 def test_heard_seconds_count_real_samples_per_patch() -> None:
