@@ -18,6 +18,8 @@ from stages.decode.tiling import Tiling
 
 SOUND_AHEAD_NS = NS // 10
 """Sound is decoded this much beyond a clip, so that what the resampler holds back is out."""
+CUT_NS = NS
+"""A source that ends more than this before its declared end was cut off; that counts as one decode error."""
 
 
 @dataclass
@@ -28,6 +30,8 @@ class Media:
     sound: SoundTrack | None
     start_ns: int
     """Where the chosen streams begin."""
+    declared_end_ns: int | None = None
+    """Where the container says they end, if it can be believed."""
     frames_absent: str = ""
     audio_absent: str = ""
 
@@ -79,6 +83,11 @@ def pending_ns(media: Media, resets: int) -> list[int]:
     return [head.time_ns for head in heads if head is not None and head.resets == resets]
 
 
+def lost(failed: bool) -> str:
+    """Why a clip lacks what its source has."""
+    return "failed" if failed else "gap"
+
+
 class AssemblingReader(Reader):
     """Puts clips together from pictures and sound; a subclass opens the streams."""
 
@@ -88,6 +97,7 @@ class AssemblingReader(Reader):
         self._info: SourceInfo | None = None
         self._previous: tuple[int, Array] | None = None
         self._errors_told = 0
+        self._missing_errors = 0
 
     @abstractmethod
     def _open(self) -> tuple[SourceInfo, Media]:
@@ -131,7 +141,7 @@ class AssemblingReader(Reader):
                 return
             anchor_ns, resets = following
             if index >= start_index:
-                yield Gap(self.source, self.source_index, number, end_ns, anchor_ns, index)
+                yield Gap(shown_name(self.source), self.source_index, number, end_ns, anchor_ns, index)
 
     def _skip(self, media: Media, anchor_ns: int, start_index: int) -> int:
         """Go to the clip before the one asked for, if that gives the same as reading all; the tile to begin with."""
@@ -162,6 +172,8 @@ class AssemblingReader(Reader):
             self._check_duration(start_ns)
             if not options.clips_touch and epoch.media.pictures:
                 epoch.media.pictures.skip_to(start_ns)
+            if epoch.media.sound:
+                epoch.media.sound.forget(self._window(start_ns, end_ns)[0])
             horizon_ns = end_ns + (options.tail_ns if options.clips_touch else 0)
             epoch.advance(horizon_ns)
             epoch_end_ns = epoch.end_ns(horizon_ns)
@@ -171,13 +183,21 @@ class AssemblingReader(Reader):
             if end_ns <= start_ns or (tile > 0 and end_ns - start_ns < options.tail_ns):
                 return
             info = self._clip_info(number, index + tile, start_ns, end_ns)
+            self._missing_errors = int(epoch_end_ns is not None and last and self._ends_early(epoch, epoch_end_ns))
             yield self._clip(epoch, tile, info, joined=last and options.clips_touch)
             tile += 1
+
+    def _ends_early(self, epoch: Epoch, end_ns: int) -> bool:
+        """Whether the source ends well before its declared end: the file was cut off."""
+        declared_ns, limit_ns = epoch.media.declared_end_ns, self.options.end_ns
+        if declared_ns is None or self._next_epoch(epoch.media, epoch.resets, end_ns) is not None:
+            return False
+        return end_ns < min(declared_ns, limit_ns if limit_ns is not None else declared_ns) - CUT_NS
 
     def _clip_info(self, epoch: int, index: int, start_ns: int, end_ns: int) -> ClipInfo:
         assert self._info is not None
         return ClipInfo(
-            source=self.source,
+            source=shown_name(self.source),
             source_index=self.source_index,
             index=index,
             start_ns=start_ns,
@@ -198,9 +218,9 @@ class AssemblingReader(Reader):
                 gathered = gathered.joined(epoch.grid.close(tile + 1, is_tail=True), self.options.max_frames)
         errors = epoch.media.errors - self._errors_told
         self._errors_told += errors
-        lost = "failed" if errors else "gap"
-        self._add_frames(gathered, epoch.media.frames_absent or lost, tile == 0, arrays, absent)
-        self._add_audio(epoch, info, epoch.media.audio_absent or lost, arrays, absent)
+        errors += self._missing_errors
+        self._add_frames(gathered, epoch.media.frames_absent or lost(gathered.lost), tile == 0, arrays, absent)
+        self._add_audio(epoch, info, arrays, absent)
         info = msgspec.structs.replace(
             info, decode_errors=errors, corrupt_frames=gathered.corrupt, estimated_times=gathered.estimated
         )
@@ -228,24 +248,27 @@ class AssemblingReader(Reader):
         if self.options.clips_touch:
             self._previous = (gathered.times_ns[-1], gathered.pictures[-1])
 
-    def _add_audio(
-        self, epoch: Epoch, info: ClipInfo, reason: str, arrays: dict[str, Array], absent: dict[str, str]
-    ) -> None:
+    def _add_audio(self, epoch: Epoch, info: ClipInfo, arrays: dict[str, Array], absent: dict[str, str]) -> None:
         names, sound, rate_hz = ("audio", "audio_start_ns", "audio_mask"), epoch.media.sound, self.options.audio_rate_hz
         if sound is None:
-            absent.update(dict.fromkeys(names, reason))
+            absent.update(dict.fromkeys(names, epoch.media.audio_absent))
             return
-        length_ns = max(info.end_ns - info.start_ns, int(self.options.audio_context_s * NS))
-        end = round(info.end_ns * rate_hz / NS)
-        first = end - round(length_ns * rate_hz / NS)
-        sound.forget(first)
+        first, end = self._window(info.start_ns, info.end_ns)
         epoch_start = round(epoch.tiling.anchor_ns * rate_hz / NS) if info.epoch else 0
         samples, mask = sound.window(first, end - first, epoch_start)
         if not mask[-round((info.end_ns - info.start_ns) * rate_hz / NS) :].any():
-            absent.update(dict.fromkeys(names, reason))
+            failed = sound.stream.failures.overlap(info.start_ns, info.end_ns)
+            absent.update(dict.fromkeys(names, lost(failed)))
             return
         arrays["audio"], arrays["audio_mask"] = samples, mask
         arrays["audio_start_ns"] = np.array([round(first * NS / rate_hz)], np.int64)
+
+    def _window(self, start_ns: int, end_ns: int) -> tuple[int, int]:
+        """Numbers of the samples that a clip carries, half-open."""
+        rate_hz = self.options.audio_rate_hz
+        length_ns = max(end_ns - start_ns, int(self.options.audio_context_s * NS))
+        end = round(end_ns * rate_hz / NS)
+        return end - round(length_ns * rate_hz / NS), end
 
     def _check_start(self, clips: int, end_ns: int) -> None:
         if not clips and self.options.start_ns and end_ns <= self.options.start_ns:

@@ -9,7 +9,7 @@ import av
 from av.container import InputContainer
 
 from stages.decode.source import Stream, nanoseconds, reason
-from stages.decode.timeline import Timeline
+from stages.decode.timeline import Failures, Timeline
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,6 @@ class Shown:
     """What the stream decoded: an `av` frame, or a frame's number."""
     resets: int = 0
     """How often the clock was reset before it."""
-    errors: int = 0
-    """Decode errors of the stream so far."""
     estimated: bool = False
     corrupt: bool = False
 
@@ -42,17 +40,16 @@ class DecodedStream:
         self.timeline = timeline
         self.errors = 0
         self.first_error = ""
-        self.failed_end_ns = 0
-        """Up to here there was media, though it could not be decoded."""
+        self.failures = Failures()
         self._origin_ns = origin_ns
-        self._after_raw_ns: int | None = None
         self._frames = self._decoded()
         self._head: Shown | None = None
+        self._ahead: Any | None = None
 
     def peek(self) -> Shown | None:
         """The next frame, not taken yet; None at the end."""
         if self._head is None:
-            frame = next(self._frames, None)
+            frame = self._next_frame()
             self._head = None if frame is None else self._placed(frame)
         return self._head
 
@@ -70,7 +67,7 @@ class DecodedStream:
         except av.error.FFmpegError as error:
             log.debug("seek to %d ns failed: %s", time_ns, reason(error))
             return False
-        self._head = None
+        self._head = self._ahead = None
         self._frames = self._decoded(from_key=True)
         self.timeline.jump_to(time_ns)
         return True
@@ -84,15 +81,30 @@ class DecodedStream:
         """Ticks of the stream on the repaired clock, as long as it was not reset."""
         return nanoseconds(ticks, self.stream.time_base) - self._origin_ns
 
+    def _next_frame(self) -> Any | None:
+        if self._ahead is not None:
+            frame, self._ahead = self._ahead, None
+            return frame
+        return next(self._frames, None)
+
+    def _is_wrong(self, raw_ns: int | None) -> bool:
+        """Whether a time is out of line while that of the next frame is not: one bad number, not a jump."""
+        if not self.timeline.is_out_of_line(raw_ns):
+            return False
+        self._ahead = self._next_frame()
+        if self._ahead is None or self._ahead.pts is None:
+            return False
+        return not self.timeline.is_out_of_line(self._raw_ns(self._ahead.pts, self._ahead.time_base))
+
     def _placed(self, frame: Any) -> Shown:
         raw_ns = self._raw_ns(frame.pts, frame.time_base)
+        if self._is_wrong(raw_ns):
+            raw_ns = None
         duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0
         if isinstance(frame, av.AudioFrame) and frame.sample_rate:
             duration_ns = frame.samples * 1_000_000_000 // frame.sample_rate
         time_ns, estimated = self.timeline.place(raw_ns, duration_ns)
-        return Shown(
-            time_ns, self.timeline.end_ns, frame, self.timeline.resets, self.errors, estimated, bool(frame.is_corrupt)
-        )
+        return Shown(time_ns, self.timeline.end_ns, frame, self.timeline.resets, estimated, bool(frame.is_corrupt))
 
     def _raw_ns(self, ticks: int | None, time_base: Any) -> int | None:
         if ticks is None or not time_base:
@@ -132,7 +144,8 @@ class DecodedStream:
         raw_ns = self._raw_ns(packet.pts if packet.pts is not None else packet.dts, packet.time_base)
         if raw_ns is not None:
             duration_ns = nanoseconds(packet.duration, packet.time_base) if packet.duration else 0
-            self.failed_end_ns = max(self.failed_end_ns, self.timeline.mapped_ns(raw_ns) + duration_ns)
+            start_ns = self.timeline.mapped_ns(raw_ns)
+            self.failures.add(start_ns, start_ns + (duration_ns or self.timeline.duration_ns))
 
     def _count(self, error: Exception) -> None:
         self.errors += 1

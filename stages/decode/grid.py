@@ -9,6 +9,7 @@ from pipeline.arrays import Array
 from stages.decode.frames import Shown
 from stages.decode.reader import NS
 from stages.decode.tiling import Tiling, spread
+from stages.decode.timeline import Failures
 
 LOST_NS = NS
 """A picture is not held over a stretch longer than this in which decoding failed."""
@@ -19,8 +20,9 @@ class Pictures(ABC):
 
     errors = 0
     """Decode errors so far."""
-    failed_end_ns = 0
-    """Up to here there were pictures, though they could not be decoded."""
+
+    def __init__(self, failures: Failures) -> None:
+        self.failures = failures
 
     @abstractmethod
     def peek(self) -> Shown | None:
@@ -53,6 +55,8 @@ class TileFrames:
     starts_held: bool = False
     """The first picture was chosen by the clip before already."""
     corrupt: int = 0
+    lost: bool = False
+    """Decoding failed where its pictures would be."""
     estimated: bool = False
 
     def joined(self, other: "TileFrames", limit: int) -> "TileFrames":
@@ -64,6 +68,7 @@ class TileFrames:
             [times[place] for place in keep],
             [pictures[place] for place in keep],
             corrupt=self.corrupt + other.corrupt,
+            lost=self.lost,
             estimated=self.estimated or other.estimated,
         )
 
@@ -93,7 +98,7 @@ class PictureGrid:
         """Take all pictures before `until_ns`, up to the next reset of the clock."""
         while (head := self.pending()) is not None and head.time_ns < until_ns:
             self._add(self.pictures.pop())
-        self.covered_ns = max(self.covered_ns, self.pictures.failed_end_ns)
+        self.covered_ns = max(self.covered_ns, self.pictures.failures.end_ns)
 
     def pending(self) -> Shown | None:
         """The next picture of this epoch, if it has come as far as that."""
@@ -106,10 +111,8 @@ class PictureGrid:
         frames = self._tiles.pop(tile, None) or TileFrames()
         if is_tail:
             return frames
-        if not frames.times_ns and self._last is not None and self._last.time_ns < self.tiling.start_ns(tile):
-            head = self.pending()
-            if self._last.end_ns > self.tiling.start_ns(tile) or (head is not None and not self._lost_before(head)):
-                self._take(frames, self.tiling.start_ns(tile), self._last)
+        if not frames.times_ns:
+            self._fill(frames, self.tiling.start_ns(tile), self.pending())
         return frames
 
     def _add(self, shown: Shown) -> None:
@@ -128,16 +131,24 @@ class PictureGrid:
     def _hold(self, tile: int, following: Shown) -> None:
         """Give a tile that starts empty the picture that is still shown."""
         frames = self._tiles.setdefault(tile, TileFrames())
-        started_before = self._last is not None and self._last.time_ns < self.tiling.start_ns(tile)
-        if not frames.times_ns and started_before and not self._lost_before(following):
-            assert self._last is not None
-            self._take(frames, self.tiling.start_ns(tile), self._last)
+        if not frames.times_ns:
+            self._fill(frames, self.tiling.start_ns(tile), following)
             frames.starts_held = bool(frames.times_ns)
 
-    def _lost_before(self, following: Shown) -> bool:
-        """Whether decoding lost what came between the last picture and the one that follows."""
+    def _fill(self, frames: TileFrames, start_ns: int, following: Shown | None) -> None:
+        """Take the last picture if it is still shown at `start_ns`."""
         last = self._last
-        return last is not None and following.errors > last.errors and following.time_ns - last.end_ns > LOST_NS
+        frames.lost = self._lost_at(start_ns, following)
+        if last is None or last.time_ns >= start_ns or frames.lost:
+            return
+        if following is not None or last.end_ns > start_ns:
+            self._take(frames, start_ns, last)
+
+    def _lost_at(self, start_ns: int, following: Shown | None) -> bool:
+        """Whether decoding lost what came between the last picture and `start_ns` or the one that follows."""
+        from_ns = self._last.end_ns if self._last is not None else self.tiling.anchor_ns
+        until_ns = following.time_ns if following is not None else start_ns + self.tiling.clip_ns
+        return until_ns - from_ns > LOST_NS and self.pictures.failures.overlap(from_ns, until_ns)
 
     def _take(self, frames: TileFrames, time_ns: int, shown: Shown) -> None:
         picture = self.pictures.convert(shown)

@@ -24,6 +24,7 @@ from stages.decode.source import (
     is_cover,
     is_decodable,
     is_media,
+    nanoseconds,
     open_container,
     origin_ns,
     shown_name,
@@ -40,6 +41,7 @@ class AvPictures(Pictures):
     """Pictures of one video stream, converted by swscale."""
 
     def __init__(self, stream: DecodedStream, converter: PictureConverter, options: ReaderOptions) -> None:
+        super().__init__(stream.failures)
         self.stream = stream
         self.converter = converter
         self._options = options
@@ -49,10 +51,6 @@ class AvPictures(Pictures):
     @property
     def errors(self) -> int:  # type: ignore[override]
         return self.stream.errors + self._conversion_errors
-
-    @property
-    def failed_end_ns(self) -> int:  # type: ignore[override]
-        return self.stream.failed_end_ns
 
     def peek(self) -> Shown | None:
         return self.stream.peek()
@@ -219,6 +217,7 @@ class AvReader(AssemblingReader):
             pictures,
             sound,
             start_ns=start_ns if start_ns >= ROUND_START_NS else 0,
+            declared_end_ns=declared_end_ns(chosen),
             frames_absent="" if pictures else absence(self.options.wants_frames, chosen.video),
             audio_absent="" if sound else absence(self.options.wants_audio, chosen.audio),
         )
@@ -234,7 +233,7 @@ class AvReader(AssemblingReader):
     ) -> SourceInfo:
         rate = chosen.video.average_rate or chosen.video.guessed_rate if chosen.video else None
         return SourceInfo(
-            source=self.source,
+            source=shown_name(self.source),
             source_index=self.source_index,
             width=size[0],
             height=size[1],
@@ -262,6 +261,16 @@ def notes_on(container: InputContainer, chosen: Streams) -> list[str]:
         place = list(container.streams.audio).index(chosen.audio)
         notes.append(f"sound track {place} of {len(container.streams.audio)}")
     return notes
+
+
+def declared_end_ns(chosen: Streams) -> int | None:
+    """The latest end that a chosen stream declares, in containers that count every packet."""
+    streams = [stream for stream in (chosen.video, chosen.audio) if stream is not None]
+    container = streams[0].container
+    if "mp4" not in container.format.name or any(not stream.duration for stream in streams):
+        return None
+    ends = [nanoseconds((stream.start_time or 0) + stream.duration, stream.time_base) for stream in streams]
+    return max(ends) - origin_ns(container)
 
 
 def absence(is_wanted: bool, stream: Stream | None) -> str:

@@ -19,6 +19,7 @@ from stages.decode.picture import PictureConverter
 from stages.decode.reader import NS
 from stages.decode.reader_av import AvReader
 from stages.decode.source import shown_name
+from stages.decode.timeline import Failures
 
 
 def import_decord() -> Any:
@@ -40,6 +41,7 @@ class DecordPictures(Pictures):
     """Pictures by number; only those that are converted are decoded."""
 
     def __init__(self, video: Any, first: Shown, converter: PictureConverter, gap_ns: int) -> None:
+        super().__init__(Failures())
         self._video = video
         self._converter = converter
         spans_s = video.get_frame_timestamp(np.arange(len(video))).astype(np.float64)
@@ -54,7 +56,7 @@ class DecordPictures(Pictures):
     def peek(self) -> Shown | None:
         if self._next >= len(self._starts_ns):
             return None
-        return Shown(self._starts_ns[self._next], self._ends_ns[self._next], self._next, errors=self.errors)
+        return Shown(self._starts_ns[self._next], self._ends_ns[self._next], self._next)
 
     def pop(self) -> Shown:
         head = self.peek()
@@ -68,7 +70,7 @@ class DecordPictures(Pictures):
             picture = self._video[shown.picture].asnumpy()
         except decord.DECORDError:
             self.errors += 1
-            self.failed_end_ns = max(self.failed_end_ns, shown.end_ns)
+            self.failures.add(shown.time_ns, shown.end_ns)
             return None
         return self._converter.convert(av.VideoFrame.from_ndarray(picture))
 

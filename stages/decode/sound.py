@@ -31,6 +31,7 @@ class SoundTrack:
         self._segment_samples = 0
         self._place = 0
         self._end = 0
+        self._needed = 0
         self._mix_plainly = False
         self._blocks: deque[tuple[int, NDArray[np.float32]]] = deque()
 
@@ -42,7 +43,7 @@ class SoundTrack:
             head = self.stream.peek()
         if head is None or head.resets != resets or self._strays(head):
             self._flush()
-        self.covered_ns = max(self.covered_ns, self.stream.failed_end_ns)
+        self.covered_ns = max(self.covered_ns, self.stream.failures.end_ns)
 
     def window(self, first: int, count: int, not_before: int) -> tuple[Array, Array]:
         """Samples [first, first + count) as float32 "S", and uint8 "S" that is 1 where a sample is real."""
@@ -56,7 +57,8 @@ class SoundTrack:
         return samples, mask
 
     def forget(self, before: int) -> None:
-        """Let go of the samples before number `before`."""
+        """Let go of the samples before number `before`, and keep none of them later."""
+        self._needed = max(self._needed, before)
         while self._blocks and self._blocks[0][0] + len(self._blocks[0][1]) <= before:
             self._blocks.popleft()
 
@@ -109,9 +111,9 @@ class SoundTrack:
         samples = np.nan_to_num(piece.to_ndarray().reshape(-1))
         fresh = samples[max(0, self._end - self._place) :]
         self._place += len(samples)
-        if len(fresh):
+        if len(fresh) and self._place > self._needed:
             self._blocks.append((self._place - len(fresh), fresh))
-            self._end = self._place
+        self._end = max(self._end, self._place)
 
 
 def mean_of_channels(frame: Any) -> Any:

@@ -1,9 +1,13 @@
 """Times of one stream, repaired: ordered, none missing, and continued after a reset of the clock."""
 
+from collections import deque
+
 from stages.decode.reader import NS
 
 RESET_NS = NS // 2
 """A clock that falls back by more than this was reset; by less, frames are in disorder."""
+LEAP_NS = 10 * NS
+KEPT_FAILURES = 100
 
 
 class Resets:
@@ -31,6 +35,13 @@ class Timeline:
         self._shared = resets
         self._offset_ns = 0
         self._last_ns: int | None = None
+
+    def is_out_of_line(self, raw_ns: int | None) -> bool:
+        """Whether a time would be a reset or a leap; if the next one is in line again, it is only wrong."""
+        if raw_ns is None or self._last_ns is None:
+            return False
+        step_ns = raw_ns + self._offset_ns - self._last_ns
+        return not -RESET_NS <= step_ns <= LEAP_NS
 
     def place(self, raw_ns: int | None, duration_ns: int) -> tuple[int, bool]:
         """The time of the next frame, and whether it is an estimate (packet order x frame duration)."""
@@ -60,3 +71,24 @@ class Timeline:
         """Forget the past after a seek."""
         self._last_ns = None
         self.end_ns = time_ns
+
+
+class Failures:
+    """Stretches of which packets were there but could not be decoded."""
+
+    def __init__(self) -> None:
+        self.end_ns = 0
+        """Up to here there was media, decodable or not."""
+        self._stretches: deque[tuple[int, int]] = deque(maxlen=KEPT_FAILURES)
+
+    def add(self, start_ns: int, end_ns: int) -> None:
+        """A packet that failed; packets that touch make one stretch."""
+        self.end_ns = max(self.end_ns, end_ns)
+        if self._stretches and abs(start_ns - self._stretches[-1][1]) < NS:
+            first_ns, last_ns = self._stretches.pop()
+            start_ns, end_ns = min(start_ns, first_ns), max(end_ns, last_ns)
+        self._stretches.append((start_ns, end_ns))
+
+    def overlap(self, start_ns: int, end_ns: int) -> bool:
+        """Whether something between the two times was lost."""
+        return any(first_ns < end_ns and start_ns < last_ns for first_ns, last_ns in self._stretches)

@@ -8,6 +8,7 @@ import numpy as np
 import psutil
 import pytest
 
+from pipeline.clip import DecodedClip
 from pipeline.errors import SourceError
 from stages.decode.reader import NS, ReaderOptions, make_reader
 from tests.media import Sound, damage, make_size_change, make_sound, make_video, pitch_hz, read_time_ms, tone_hz
@@ -131,6 +132,42 @@ def test_a_clock_that_falls_back_starts_a_new_epoch(tmp_path: Path) -> None:
     assert starts == sorted(starts)
     assert read_time_ms(reading.clips[2].arrays["frames"][0]) < 100
     assert reading.clips[3].arrays["audio_mask"].mean() > 0.9
+
+
+def test_one_wrong_time_is_estimated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.decode.frames import DecodedStream
+
+    raw_ns = DecodedStream._raw_ns
+    wrong = {NS: 5000 * NS, 3 * NS: 0}
+
+    def spoiled(self: DecodedStream, ticks: int | None, time_base: object) -> int | None:
+        time_ns = raw_ns(self, ticks, time_base)
+        return wrong.get(time_ns, time_ns) if time_ns is not None else None
+
+    path = make_video(tmp_path / "wrong.mp4", 6.0, fps=25)
+    monkeypatch.setattr(DecodedStream, "_raw_ns", spoiled)
+    reading = read(path)
+    assert reading.spans_s == [(0, 2), (2, 4), (4, 6)]
+    assert reading.gaps == []
+    assert [clip.info.estimated_times for clip in reading.clips] == [True, True, False]
+    assert times_match(reading)
+
+
+def test_disordered_times_are_put_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.decode.frames import DecodedStream
+
+    raw_ns = DecodedStream._raw_ns
+
+    def shuffled(self: DecodedStream, ticks: int | None, time_base: object) -> int | None:
+        time_ns = raw_ns(self, ticks, time_base)
+        return None if time_ns is None else time_ns + (-90_000_000 if time_ns // 40_000_000 % 4 == 3 else 0)
+
+    path = make_video(tmp_path / "disorder.mp4", 4.0, fps=25)
+    monkeypatch.setattr(DecodedStream, "_raw_ns", shuffled)
+    reading = read(path)
+    assert reading.spans_s == [(0, 2), (2, 4)]
+    assert all(clip.info.estimated_times for clip in reading.clips)
+    assert times_match(reading, 45)
 
 
 def test_raw_streams_without_times_are_estimated(tmp_path: Path) -> None:
@@ -290,6 +327,18 @@ def test_a_cut_file_gives_what_is_left(clean: Path, tmp_path: Path) -> None:
     reading = read(damage(clean, tmp_path / "cut.mp4", cut=True))
     assert 4 <= len(reading.clips) <= 6
     assert times_match(reading)
+    assert reading.clips[-1].info.decode_errors >= 1
+
+
+def test_a_long_loss_fails_its_clips_and_no_others(clean: Path, tmp_path: Path) -> None:
+    path = damage(clean, tmp_path / "lost.mp4", start=0.4, zeros=clean.stat().st_size * 2 // 5)
+    reading = read(path)
+    reasons = [clip.absent.get("frames", "") for clip in reading.clips]
+    assert len(reading.clips) == 10
+    assert reading.gaps == []
+    assert reasons.count("failed") >= 2
+    assert set(reasons) == {"", "failed"}
+    assert reasons[0] == reasons[-1] == ""
 
 
 def test_zeroed_bytes_cost_only_themselves(clean: Path, tmp_path: Path) -> None:
@@ -343,6 +392,17 @@ def test_passwords_are_not_told() -> None:
     ):
         reader.open()
     assert "secret" not in str(caught.value)
+
+
+def test_a_late_start_keeps_no_sound_from_before(tmp_path: Path) -> None:
+    path = make_sound(tmp_path / "long.m4a", 120.0)
+    with make_reader(str(path), 0, ReaderOptions(start_ns=110 * NS, audio_context_s=5.0)) as reader:
+        reader.open()
+        clip = next(reader.clips())
+        assert isinstance(clip, DecodedClip)
+        assert clip.arrays["audio_mask"].all()
+        media = reader._media  # type: ignore[attr-defined]
+        assert sum(len(block) for _, block in media.sound._blocks) < 8 * 16_000
 
 
 def test_opening_and_closing_leaks_nothing(tmp_path: Path) -> None:
