@@ -95,6 +95,13 @@ def _own_files(*names: str, package_file: str = "") -> Callable[[Path], list[Pat
     return files
 
 
+_PICKLED = """{pickled}: pickled weights can run any code when they are loaded; expected model.safetensors. Convert them
+once, on a machine where you trust the file:
+    python -c "import torch; from safetensors.torch import save_file
+    weights = torch.load('{pickled}', weights_only=True)
+    save_file({{name: tensor.clone() for name, tensor in weights.items()}}, '{safe}', {{'format': 'pt'}})\""""
+
+
 def checkpoint_files(directory: Path) -> list[Path]:
     """`config.json` and the safetensors of a directory in transformers format, one file or shards.
 
@@ -107,15 +114,9 @@ def checkpoint_files(directory: Path) -> list[Path]:
     if index.is_file():
         shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
         return [directory / "config.json", *(directory / shard for shard in shards)]
-    pickled = [path.name for path in (directory / "pytorch_model.bin", directory / "model.bin") if path.is_file()]
-    if pickled:
-        raise ModelError(
-            f"{directory / pickled[0]}: a pickled checkpoint can run any code when it is loaded; expected "
-            "model.safetensors. Convert it once, on a machine where you trust the file:\n    python -c "
-            '"import sys, torch; from safetensors.torch import save_file; '
-            "w = torch.load(sys.argv[1], weights_only=True); save_file({k: v.clone().contiguous() for k, v in w.items()}, sys.argv[2], {'format': 'pt'})\" "
-            f"{directory / pickled[0]} {single}"
-        )
+    for name in ("pytorch_model.bin", "model.bin"):
+        if (directory / name).is_file():
+            raise ModelError(_PICKLED.format(pickled=directory / name, safe=single))
     raise ModelError(f"{directory}: no weights; expected model.safetensors")
 
 

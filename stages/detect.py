@@ -6,9 +6,10 @@ from functools import cached_property, partial
 import cv2
 import numpy as np
 
-from engines.checkpoint import open_tower, prepare_tower, read_model, tower_key
+from engines.checkpoint import read_model
 from engines.engine import Engine
 from engines.model import ModelSpec
+from engines.tower import open_tower, prepare_tower, tower_key
 from pipeline.arrays import Array, Spec
 from pipeline.clip import Absent, Clip, Reason
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
@@ -33,7 +34,7 @@ class Detect(Stage):
     `box_embeddings` float16 "C D": unit length, of the boxes in rows `box_crops` int64 "C", in ascending order.
     """
 
-    preload = ("cv2", "torch", "onnxruntime", "engines.checkpoint", "stages.pictures")
+    preload = ("cv2", "torch", "onnxruntime", "engines.tower", "stages.pictures")
     required = ("flow", "frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = DetectOptions

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from engines.checkpoint import open_tower, prepare_tower, read_model, tower_key
+from engines.checkpoint import read_model
 from engines.engine import Engine
 from engines.model import MelSpec, ModelSpec, TowerSpec
+from engines.tower import open_tower, prepare_tower, tower_key
 from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.stage import Demand, Resources, Stage
@@ -27,7 +28,7 @@ class Encode(Stage):
     network share one engine, and all their pictures of a clip go through it in one call.
     """
 
-    preload = ("torch", "onnxruntime", "engines.checkpoint", "stages.pictures")
+    preload = ("torch", "onnxruntime", "engines.tower", "stages.pictures")
     optional = ("frames", "frame_times_ns", "flow", "log_mel", "audio", "audio_start_ns", "audio_mask")
 
     @cached_property

@@ -42,7 +42,7 @@ OpenTower = Callable[[ModelSpec, str, RunSettings], Tower]
 
 def open_text_tower(spec: ModelSpec, space: str, run: RunSettings) -> Tower:
     """The model's own text tower. Costs seconds: torch is imported and weights are read."""
-    from engines.checkpoint import TextTower
+    from engines.text_tower import TextTower
 
     return TextTower(spec.texts[space], run)
 

@@ -1,0 +1,74 @@
+"""Words as vectors: a model's text tower with its tokenizer."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from engines.engine import Port
+from engines.model import TextSpec
+from engines.tower import EngineSettings, backends_of, open_network
+from pipeline.arrays import Array
+from pipeline.errors import ModelError
+
+TEXT_BATCH = 64
+
+
+class TextTower:
+    """A text tower with its tokenizer: prompts in, unit vectors out."""
+
+    def __init__(self, text: TextSpec, run: EngineSettings) -> None:
+        # With "auto", torch: vectors are computed once and kept; building an engine would cost more than it saves.
+        backends = ("torch",) if run.engine == "auto" else backends_of(run)
+        self._text = text
+        self._encode = _tokenizer(text)
+        self._engine = open_network(text.network, text.directory, run, backends, build=True)
+
+    def vectors(self, prompts: Sequence[str]) -> Array:
+        """float32 "N D", unit length, nothing taken off, in the order given."""
+        result = np.zeros((len(prompts), self._text.dim), np.float32)
+        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+        for begin in range(0, len(order), TEXT_BATCH):
+            chosen = order[begin : begin + TEXT_BATCH]
+            feeds = self._encode([prompts[index] for index in chosen], self._engine.inputs)
+            vectors = self._engine.run(feeds)["vectors"]
+            result[chosen] = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+        return result
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+Encode = Callable[[list[str], tuple[Port, ...]], dict[str, Array]]
+
+
+def _tokenizer(text: TextSpec) -> Encode:
+    """Prompts to the feeds of the text tower."""
+    directory = Path(text.directory)
+    if text.network == "mini_text":
+        from engines.networks.text import load_tokenizer, tokenize
+
+        mini = load_tokenizer(directory / "tokenizer.json")
+        return lambda prompts, ports: dict(zip([port.name for port in ports], tokenize(mini, prompts), strict=True))
+
+    from engines.networks.transformers_towers import load_tokenizer as load
+
+    try:
+        theirs = load(directory)
+    except Exception as error:  # transformers raises whatever its parts do
+        raise ModelError(f"{directory}: no usable tokenizer ({error}); expected tokenizer.json beside it") from error
+    padding = "max_length" if text.pad_to_max else True
+
+    def encode(prompts: list[str], ports: tuple[Port, ...]) -> dict[str, Array]:
+        batch = theirs(
+            prompts,
+            padding=padding,
+            truncation=True,
+            max_length=text.max_tokens,
+            return_tensors="np",
+            return_attention_mask=True,
+        )
+        columns = (batch["input_ids"], batch["attention_mask"])
+        return {port.name: np.asarray(column, np.int64) for port, column in zip(ports, columns, strict=False)}
+
+    return encode
