@@ -14,7 +14,7 @@ BLUR_ENERGY = (1.5, 6.0)
 """Mean speed at which pictures begin to smear, and at which they are smeared throughout."""
 BLURRED = 0.7
 """What smearing leaves of a picture's weight."""
-UNDECIDED = 0.5
+UNDECIDED = 0.7
 """What is left of a modality's weight when it fits all background words alike."""
 HIGHEST = {"image": 0.95, "motion": 0.9, "audio": 0.9}
 """Below 1, so that no modality alone can make a label certain or silence another."""

@@ -14,7 +14,7 @@ from pipeline.arrays import Array
 
 Floats = NDArray[np.float64]
 
-SAME_MEANING = (0.5, 0.8)
+SAME_MEANING = (0.4, 0.7)
 """Text cosine at which a background word begins to stop competing with a label, and at which it has stopped."""
 LEAST_WEIGHT = 1e-3
 """Stands in for every weight when no modality deserves any: then all labels are improbable, but still ordered."""

@@ -28,7 +28,7 @@ def test_log_odds_stay_finite_when_every_near_background_word_means_the_same() -
 
 def test_background_words_of_the_same_meaning_do_not_compete() -> None:
     label = np.array([[1.0, 0.0]])
-    angles = np.arccos([1.0, 0.9, 0.65, 0.3, -0.5])
+    angles = np.arccos([1.0, 0.75, 0.55, 0.3, -0.5])
     kept = scoring.competing(label, np.stack([np.cos(angles), np.sin(angles)], 1))[0]
     assert kept[0] == kept[1] == 0.0
     assert kept[2] == pytest.approx(0.5, abs=1e-5)
