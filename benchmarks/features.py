@@ -57,10 +57,16 @@ class Encoder:
 
     def file(self, path: Path) -> Features:
         """One file: the tokens of all its clips are averaged per modality before they are normalised."""
+        return _merged(self._clips(path))
+
+    def clips(self, path: Path) -> list[Features]:
+        """Every clip of a file for itself."""
+        return [_merged([clip]) for clip in self._clips(path)]
+
+    def _clips(self, path: Path) -> list[dict[str, Any]]:
         with make_reader(str(path), 0, self._reader) as reader:
             reader.open()
-            clips = [self._encode(clip.info, clip.arrays, clip.absent) for clip in _whole(reader.clips())]
-        return _merged(clips)
+            return [self._encode(clip.info, clip.arrays, clip.absent) for clip in _whole(reader.clips())]
 
     def photo(self, picture: Array) -> Features:
         """One picture, uint8 "H W 3", as a clip of a single frame."""

@@ -1,0 +1,122 @@
+"""What the scores promise, with the bundled model on real pictures and sounds."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.features import Encoder, Features
+from engines.checkpoint import read_model
+from pipeline.stage import RunSettings
+from stages.classify import score
+from stages.labels import BUNDLED_MODEL, LabelSet, build_label_set
+
+SAMPLE = BUNDLED_MODEL.parent / "sample.mp4"
+RIGHT = BUNDLED_MODEL.parent / "sample.labels.csv"
+NAMES = (
+    "dog",
+    "sheep",
+    "cup of coffee",
+    "baseball",
+    "birds singing",
+    "rain",
+    "people talking",
+    "applause",
+    "cat",
+    "siren",
+)
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def encoder(cache: str) -> Iterator[Encoder]:
+    encoder = Encoder("percept-mini", cache)
+    yield encoder
+    encoder.close()
+
+
+@pytest.fixture(scope="module")
+def clips(encoder: Encoder) -> list[Features]:
+    return encoder.clips(SAMPLE)
+
+
+def label_set(cache: str, *labels: str) -> LabelSet:
+    spec = read_model("percept-mini")
+    return build_label_set(spec, labels, RunSettings(cache_directory=cache), lambda message: None)
+
+
+def probabilities(labels: LabelSet, features: Features) -> dict[str, float]:
+    """Of every label, best first."""
+    rows = score(labels, dict(features.embeddings), features.signals, len(labels.labels))
+    return {row["label"]: row["probability"] for row in rows}
+
+
+def odds(probability: float) -> float:
+    return float(np.log(probability) - np.log1p(-probability))
+
+
+def test_what_is_seen_in_the_sample_comes_first_and_what_is_not_is_improbable(
+    cache: str, clips: list[Features]
+) -> None:
+    with RIGHT.open(newline="") as file:
+        seen = {float(row["start_s"]): row["label"] for row in csv.DictReader(file) if row["modality"] == "image"}
+    labels = label_set(cache, *NAMES)
+    for index, features in enumerate(clips):
+        right = seen[index * 2 // 4 * 4.0]
+        found = probabilities(labels, features.only("image"))
+        assert next(iter(found)) == right
+        assert found[right] > 0.5
+        assert all(found[name] < 0.3 for name in seen.values() if name != right)
+
+
+def test_one_wrong_label_alone_is_improbable(cache: str, clips: list[Features]) -> None:
+    assert probabilities(label_set(cache, "fire engine"), clips[0])["fire engine"] < 0.1
+    assert probabilities(label_set(cache, "dog"), clips[0])["dog"] > 0.5
+
+
+def test_another_label_moves_nobody_elses_odds(tmp_path: Path, clips: list[Features]) -> None:
+    few = probabilities(label_set(str(tmp_path / "a"), "dog", "birds singing"), clips[0])
+    more = probabilities(label_set(str(tmp_path / "b"), "wolf", "birds singing", "puppy playing", "dog"), clips[0])
+    for name, probability in few.items():
+        assert odds(more[name]) == pytest.approx(odds(probability), abs=1e-6)
+
+
+def test_silence_leaves_the_first_label_as_it_is(cache: str, clips: list[Features]) -> None:
+    labels = label_set(cache, *NAMES)
+    for features in clips:
+        silent = Features(features.embeddings, {**features.signals, "audio": {"loudness_dbfs": -120.0}})
+        alone = probabilities(labels, features.only("image"))
+        assert probabilities(labels, silent) == alone
+
+
+def test_a_black_picture_leaves_a_sound_within_five_points(cache: str, encoder: Encoder, shared_data: Path) -> None:
+    labels = label_set(cache, *NAMES, "rooster", "chainsaw", "helicopter", "sea waves")
+    black = encoder.photo(np.zeros((224, 320, 3), np.uint8))
+    for kind in ("rooster", "sea_waves", "rain"):
+        sound = encoder.file(next((shared_data / "audio" / "esc10" / kind).glob("3-*.ogg")))
+        both = Features({**black.embeddings, **sound.embeddings}, {**black.signals, **sound.signals})
+        found, alone = probabilities(labels, both), probabilities(labels, sound)
+        assert found == pytest.approx(alone, abs=0.05)
+
+
+def test_a_confident_picture_and_an_off_screen_sound_are_both_first(cache: str, clips: list[Features]) -> None:
+    dog, rain = clips[0], clips[2]
+    both = Features(
+        {"image": dog.embeddings["image"], "audio": rain.embeddings["audio"]},
+        {**dog.signals, "audio": rain.signals["audio"]},
+    )
+    assert set(list(probabilities(label_set(cache, *NAMES), both))[:2]) == {"dog", "rain"}
+
+
+def test_the_bundled_model_has_no_motion_score(clips: list[Features]) -> None:
+    for features in clips:
+        assert set(features.embeddings) == {"image", "audio"}
+        assert features.signals["motion"]["energy"] >= 0.0
