@@ -27,7 +27,7 @@ from pipeline.messages import (
     pack,
     unpack,
 )
-from pipeline.slots import Slots
+from pipeline.slots import SlotError, Slots
 from pipeline.stage import Fold, Resources, Stage
 
 FLUSH_NS = 5_000_000
@@ -53,6 +53,7 @@ class Group:
         made = make_stages(plan.config, settings, plan.budget)
         self.stages: dict[str, Stage] = {name: made[name] for name in group.stages}
         self.specs = {name: stage.gives() for name, stage in self.stages.items()}
+        self.owner = {array: name for name, specs in self.specs.items() for array in specs}
         self._plan = plan
         self._group = group
         self._resources = Resources()
@@ -166,13 +167,16 @@ def settle(item: WorkClip, state: bytes, members: Group, group: GroupPlan, plan:
     arrays |= {name: unpack(plan.specs[name], data) for name, data in item.values.items()}
     values, absent, failed, new_state = members.run(Clip(item.info, arrays, item.absent), state)
     shapes, packed = {}, {}
-    for name, value in values.items():
-        if name in plan.shared:
-            spec = plan.specs[name]
+    for name in values.keys() & plan.shared:
+        spec = plan.specs[name]
+        try:
             if spec.in_message:
-                packed[name] = pack(spec, value)
+                packed[name] = pack(spec, values[name])
             else:
-                shapes[name] = slots.write(item.slot, name, value)
+                shapes[name] = slots.write(item.slot, name, values[name])
+        except (SlotError, TypeError, ValueError, OverflowError) as error:  # what msgpack or the slot cannot take
+            absent[name] = "failed"
+            failed[members.owner[name]] = f"{type(error).__name__}: {error}"
     if item.shapes:
         slots.check(item.slot, item.generation)
     absent = {name: reason for name, reason in absent.items() if name in plan.shared or name in _TOLD}
