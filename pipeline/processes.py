@@ -1,4 +1,4 @@
-"""The worker processes of a run: forked by two servers (one with torch, one without), watched, killed, replaced."""
+"""The worker processes of a run: forked by servers (one with torch, two without), watched, killed, replaced."""
 
 import contextlib
 import os
@@ -22,7 +22,11 @@ from pipeline.slots import MAX_WORKERS, PHASES, Slots
 from pipeline.zygote import Exited, Spawn, Spawned
 
 Role = Literal["group", "decode", "prepare", "sink"]
-LIGHT = ("av", "numpy", "zmq", "msgspec", "pipeline.decode_worker", "pipeline.sink_process")
+ServerName = Literal["light", "heavy", "output"]
+"""light: decode and the groups that preload nothing; heavy: the others; output: sinks, whose loss ends a run."""
+LIGHT = ("av", "numpy", "zmq", "msgspec", "pipeline.decode_worker", "pipeline.worker")
+OUTPUT = ("zmq", "msgspec", "pipeline.sink_process")
+_DUMP = "(most recent call first):"
 HANG_DUMP_S = 0.3
 """Between asking a hung process for its traceback and killing it."""
 
@@ -36,19 +40,30 @@ class Worker:
     role: Role
     group: int = -1
     name: str = ""
+    server: ServerName = "light"
     pid: int = 0
     pidfd: int = -1
     ready: bool = False
     stopping: bool = False
+    room: int = 0
+    """Clips it takes at a time."""
     credit: int = 0
+    """Of these, how many more it takes now."""
     source: int = -1
     """For decode: the source it reads."""
     grants: dict[int, int] = field(default_factory=dict)
     """For decode: slots it holds and their generations."""
-    hung: str = ""
+    given_s: float = 0.0
+    """When something was sent to it last."""
+    fate: str = ""
+    """Why it is about to die, if that is known beforehand."""
     kill_at_s: float = 0.0
     exit_seen_s: float = 0.0
     status: int | None = None
+
+    @property
+    def has_work(self) -> bool:
+        return self.source >= 0 and bool(self.grants) if self.role == "decode" else self.credit < self.room
 
 
 class ForkServer:
@@ -109,36 +124,34 @@ class Processes:
         self._slots = slots
         self._directory = plan.settings.directory
         self._heavy = tuple(dict.fromkeys(module for group in plan.groups for module in group.preload))
-        self._servers: dict[bool, ForkServer] = {}
+        self._servers: dict[ServerName, ForkServer] = {}
         self._next_id = 1
         self._free_seats = list(range(MAX_WORKERS))
-        self._server(heavy=False)
-        if self._heavy:
-            self._server(heavy=True)
+        for name in ("output", "light", "heavy") if self._heavy else ("output", "light"):
+            self._server(name)
 
     def fds(self) -> list[int]:
         """Readable when something happened to a process."""
         return [server.control.fileno() for server in self._servers.values()]
 
     def spawn(self, role: Role, name: str, group: int = -1) -> Worker:
-        heavy = role == "prepare" or (role == "group" and bool(self._plan.groups[group].preload))
         if not self._free_seats:
             raise PerceptError(f"{name}: more than {MAX_WORKERS} workers; use fewer workers per group")
-        worker = Worker(self._next_id, self._free_seats.pop(), role, group, name)
+        worker = Worker(self._next_id, self._free_seats.pop(), role, group, name, self._server_for(role, group))
         self._next_id += 1
         self.workers[worker.id] = worker
         self._slots.watch(worker.seat, phase.LOADING)
         with contextlib.suppress(OSError):
-            self._server(heavy and bool(self._heavy)).spawn(Spawn(worker.id, worker.seat, role, group))
+            self._server(worker.server).spawn(Spawn(worker.id, worker.seat, role, group))
         return worker
 
     def died(self) -> list[tuple[Worker, str]]:
         """Workers whose process has exited since the last call."""
-        for heavy, server in list(self._servers.items()):
+        for name, server in list(self._servers.items()):
             for event, pidfd in server.events():
                 self._note(event, pidfd)
             if server.closed:
-                self._lost_server(heavy, server)
+                self._lost_server(name, server)
         now = time.monotonic()
         dead = []
         for worker in list(self.workers.values()):
@@ -155,18 +168,19 @@ class Processes:
         for worker in self.workers.values():
             if worker.kill_at_s and now_s >= worker.kill_at_s:
                 self.kill(worker)
-            if worker.kill_at_s or worker.pidfd < 0:
+            if worker.kill_at_s or worker.exit_seen_s:
                 continue
             watch = self._slots.watched(worker.seat)
             limit_s = self._limit_s(worker, watch.phase)
-            stayed_s = now_s - watch.since_ns / 1e9
+            since_s = max(watch.since_ns / 1e9, worker.given_s if watch.phase == phase.IDLE else 0.0)
+            stayed_s = now_s - since_s
             if limit_s and stayed_s > limit_s:
                 where = f" clip {watch.index} of source {watch.source_index}" if watch.index >= 0 else ""
-                worker.hung = f"hung: {PHASES[watch.phase]}{where} for {stayed_s:.0f} s (limit {limit_s:.0f} s)"
+                doing = "idle with work before it" if watch.phase == phase.IDLE else PHASES[watch.phase]
+                worker.fate = f"hung: {doing}{where} for {stayed_s:.0f} s (limit {limit_s:.0f} s)"
                 worker.kill_at_s = now_s + HANG_DUMP_S
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(worker.pidfd, signal.SIGUSR1)
-                hung.append((worker, worker.hung))
+                self._signal(worker, signal.SIGUSR1)
+                hung.append((worker, worker.fate))
         return hung
 
     def _limit_s(self, worker: Worker, now: int) -> float:
@@ -178,48 +192,64 @@ class Processes:
             phase.DECODING: deadlines.decode_s,
             phase.PREPARING: deadlines.prepare_s,
         }
+        if now == phase.IDLE and worker.has_work:
+            return deadlines.decode_s if worker.role == "decode" else deadlines.clip_s
         return 0.0 if worker.role == "sink" else limits.get(now, 0.0)
 
     def kill(self, worker: Worker) -> None:
+        """A worker that was never forked hangs in its server, which then has to go."""
+        if worker.pidfd >= 0:
+            self._signal(worker, signal.SIGKILL)
+        elif worker.server in self._servers:
+            self._servers[worker.server].process.kill()
+
+    def _signal(self, worker: Worker, number: signal.Signals) -> None:
         if worker.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(worker.pidfd, signal.SIGKILL)
+                signal.pidfd_send_signal(worker.pidfd, number)
 
     def close(self) -> None:
         """End everything at once: the servers go, and their children with them."""
         for worker in self.workers.values():
-            self.kill(worker)
+            self._signal(worker, signal.SIGKILL)
         for server in self._servers.values():
             server.close()
         for worker in list(self.workers.values()):
             self._forget(worker)
 
     def log_tail(self, worker: Worker, lines: int = 12) -> str:
-        """The last lines the worker (or a native library in it) wrote."""
+        """The last lines the worker (or a native library in it) wrote; of a traceback dump, the innermost calls."""
         try:
             text = Path(self._directory, f"worker-{worker.id}.log").read_text(errors="replace")
         except OSError:
             return ""
-        return "\n".join(text.strip().splitlines()[-lines:])
+        said = text.strip().splitlines()
+        dumps = [number for number, line in enumerate(said) if line.endswith(_DUMP)]
+        return "\n".join(said[dumps[-1] :][:lines] if dumps else said[-lines:])
 
-    def _server(self, heavy: bool) -> ForkServer:
-        if heavy not in self._servers:
+    def _server_for(self, role: Role, group: int) -> ServerName:
+        if role == "sink":
+            return "output"
+        heavy = role == "prepare" or (role == "group" and self._plan.groups[group].preload)
+        return "heavy" if self._heavy and heavy else "light"
+
+    def _server(self, name: ServerName) -> ForkServer:
+        if name not in self._servers:
             threads = max([group.threads for group in self._plan.groups], default=1)
-            modules = (*LIGHT[1:], "pipeline.worker", *self._heavy) if heavy else (*LIGHT, "pipeline.worker")
-            self._servers[heavy] = ForkServer(self._directory, self._slots.fd, modules, threads)
-        return self._servers[heavy]
+            modules = {"output": OUTPUT, "light": LIGHT, "heavy": (*LIGHT[1:], *self._heavy)}[name]
+            self._servers[name] = ForkServer(self._directory, self._slots.fd, modules, threads)
+        return self._servers[name]
 
-    def _lost_server(self, heavy: bool, server: ForkServer) -> None:
-        """A fork server died, and its children with it: start another when it is next needed."""
+    def _lost_server(self, name: ServerName, server: ForkServer) -> None:
+        """A fork server died, and its children die with it; another is started when it is next needed."""
         server.close()
-        del self._servers[heavy]
+        del self._servers[name]
         for worker in self.workers.values():
-            is_heavy = bool(self._heavy) and (
-                worker.role == "prepare" or (worker.role == "group" and bool(self._plan.groups[worker.group].preload))
-            )
-            if is_heavy == heavy and worker.status is None:
-                self.kill(worker)
-                worker.status = -signal.SIGKILL
+            if worker.server == name and worker.status is None:
+                worker.fate = worker.fate or "lost its fork server"
+                self._signal(worker, signal.SIGKILL)
+                if worker.pidfd < 0:
+                    worker.status = -signal.SIGKILL
 
     def _note(self, event: Spawned | Exited, pidfd: int) -> None:
         worker = self.workers.get(event.worker)
@@ -238,8 +268,8 @@ class Processes:
             os.close(worker.pidfd)
 
     def _cause(self, worker: Worker) -> str:
-        if worker.hung:
-            return worker.hung
+        if worker.fate:
+            return worker.fate
         status = worker.status
         if status is None:
             return "its process is gone"

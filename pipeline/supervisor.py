@@ -221,7 +221,7 @@ class Supervisor:
     def _hello(self, worker: Worker, hello: Hello) -> None:
         if hello.version != PROTOCOL_VERSION:
             raise PerceptError(f"{worker.name} speaks protocol {hello.version}; expected {PROTOCOL_VERSION}")
-        worker.ready, worker.credit = True, hello.credit
+        worker.ready, worker.room, worker.credit = True, hello.credit, hello.credit
         self._early_deaths.pop(worker.name, None)
         self._facts |= hello.facts
         if (
@@ -233,6 +233,7 @@ class Supervisor:
 
     def _send(self, worker: Worker, message: ToWorker) -> None:
         """A worker that died a moment ago cannot be reached; its death gives back what it held."""
+        worker.given_s = time.monotonic()
         try:
             self._router.send_multipart([worker.id.to_bytes(4, "big"), encode(message)], zmq.NOBLOCK)
         except zmq.ZMQError as error:

@@ -6,6 +6,7 @@ It runs no thread and no network, so that forking is safe. When its supervisor g
 socket closes: it then ends, its children end with it (PDEATHSIG), and the run's private directory is removed.
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import gc
@@ -162,12 +163,9 @@ def main(arguments: list[str]) -> None:
     control.set_inheritable(False)
     for module in modules:
         _preload(module)
-    try:
+    with contextlib.suppress(ConnectionError):  # the supervisor went away while something was told
         Zygote(directory, control, int(slots_fd)).run()
-    except ConnectionError:
-        pass  # the supervisor went away while something was told
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _preload(module: str) -> Any:

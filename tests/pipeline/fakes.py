@@ -6,7 +6,7 @@ A source is named "fake:clips=20,die=3": twenty clips, and the stage `fake_model
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -14,8 +14,8 @@ import numpy as np
 
 from pipeline.arrays import RECORD, Spec
 from pipeline.clip import Absent, Clip, ClipInfo, DecodedClip, Gap, SourceInfo
-from pipeline.errors import SourceError
-from pipeline.stage import Fold, Outputs, Stage, StageOptions
+from pipeline.errors import ModelError, SourceError
+from pipeline.stage import Fold, Outputs, Resources, Stage, StageOptions
 
 CLIP_NS = 2_000_000_000
 SIDE = 8
@@ -73,6 +73,7 @@ class FakeModel(Stage):
     """Mean of the frames, as a label."""
 
     required = ("frames",)
+    preload = ("colorsys",)
 
     class Options(StageOptions):
         busy_ms: float = 0.0
@@ -125,6 +126,58 @@ class FakeTrack(Fold):
         if "mean" not in clip.arrays:
             return str(count).encode(), {"tracks": Absent("failed")}
         return str(count).encode(), {"tracks": [{"id": count, "boxes": [[0.0, 0.0, 0.0, 1.0, 1.0]]}]}
+
+
+class DiesLoading(FakeTrack):
+    def open(self, resources: Resources) -> None:
+        os.write(2, b"these are my last words\n")
+        os._exit(7)
+
+
+class CannotOpen(FakeTrack):
+    def open(self, resources: Resources) -> None:
+        raise ModelError("model.bin: is missing. Download it.")
+
+
+class CannotPrepare(FakeTrack):
+    def prepare(self, report: Callable[[str], None]) -> None:
+        raise ModelError("model.bin: is missing. Download it.")
+
+
+class Greedy(Stage):
+    """Gives an array through the slot and a record, and breaks its promises on demand."""
+
+    required = ("frames",)
+
+    def gives(self) -> dict[str, Spec]:
+        return {"big": Spec("float32", "N", max_bytes=400), "note": RECORD}
+
+    def process(self, clip: Clip) -> Outputs:
+        def wished(name: str) -> bool:
+            return clip.info.index in wish(clip.info.source, name)
+
+        big = np.full(10, clip.info.index, np.float32)
+        if wished("oversize"):
+            big = np.zeros(1000, np.float32)
+        if wished("wrong_type"):
+            big = big.astype(np.float64)
+        if wished("wrong_shape"):
+            big = big.reshape(2, 5)
+        if wished("forgotten"):
+            return {"note": {}}
+        return {"big": big, "note": {"what": object() if wished("unpackable") else "fine"}}
+
+
+class ReadsGreedy(Stage):
+    optional = ("big", "note")
+
+    def gives(self) -> dict[str, Spec]:
+        return {"sum": Spec("float32", "1", in_message=True)}
+
+    def process(self, clip: Clip) -> Outputs:
+        if "big" in clip.arrays:
+            assert clip["big"].sum() == 10 * clip.info.index
+        return {"sum": np.zeros(1, np.float32)}
 
 
 class Nothing(Stage):

@@ -1,4 +1,4 @@
-"""What tests of whole runs share: run the fakes in this process or as a process of their own, and look at what is left."""
+"""What tests of whole runs share: run the fakes, here or as a process of its own, and look at what is left."""
 
 import json
 import os
