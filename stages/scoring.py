@@ -38,11 +38,18 @@ def competing(label_vectors: Array, background_vectors: Array) -> NDArray[np.flo
     """How far each background word competes with each label: unit "C D", "V D" -> "C V" in [0, 1].
 
     1 for words of another meaning, 0 for the label's own synonyms, a smooth step between the cosines `SAME_MEANING`.
+    Cosines are taken from the background's mean, because some text towers put all words into a narrow cone.
     """
     low, high = SAME_MEANING
-    cosine = np.asarray(label_vectors, np.float32) @ np.asarray(background_vectors, np.float32).T
-    x = np.clip((high - cosine) / (high - low), 0.0, 1.0)
-    result: NDArray[np.float32] = x * x * (3.0 - 2.0 * x)
+    labels, background = np.asarray(label_vectors, np.float64), np.asarray(background_vectors, np.float64)
+    mean = background.mean(axis=0) if len(background) > 1 else np.zeros(background.shape[1])
+    x = np.clip((high - _unit(labels - mean) @ _unit(background - mean).T) / (high - low), 0.0, 1.0)
+    result: NDArray[np.float32] = (x * x * (3.0 - 2.0 * x)).astype(np.float32)
+    return result
+
+
+def _unit(vectors: Floats) -> Floats:
+    result: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return result
 
 

@@ -27,12 +27,25 @@ def test_log_odds_stay_finite_when_every_near_background_word_means_the_same() -
 
 
 def test_background_words_of_the_same_meaning_do_not_compete() -> None:
-    label = np.array([[1.0, 0.0]])
+    label = np.array([[1.0, 0.0, 0.0]])
     angles = np.arccos([1.0, 0.75, 0.55, 0.3, -0.5])
-    kept = scoring.competing(label, np.stack([np.cos(angles), np.sin(angles)], 1))[0]
+    words = np.stack([np.cos(angles), np.sin(angles), np.zeros(5)], 1)
+    background = np.concatenate([words, -words])  # whose mean is 0
+    kept = scoring.competing(label, background)[0]
     assert kept[0] == kept[1] == 0.0
     assert kept[2] == pytest.approx(0.5, abs=1e-5)
     assert kept[3] == kept[4] == 1.0
+
+
+def test_competition_does_not_depend_on_how_narrow_the_cone_of_words_is() -> None:
+    words = unit(50, 8)
+    wide = scoring.competing(words[:3], words)
+    narrow = words + 20 * unit(1, 8, seed=1)
+    narrow /= np.linalg.norm(narrow, axis=1, keepdims=True)
+    assert (narrow @ narrow.T).min() > 0.95
+    near = scoring.competing(narrow[:3], narrow)
+    assert (np.diag(near[:, :3]) == 0).all()
+    assert near.mean() == pytest.approx(wide.mean(), abs=0.1)
 
 
 def test_noisy_or_is_one_minus_the_product_of_doubts() -> None:
