@@ -1,6 +1,7 @@
 """Text vectors on disk, per text tower and prompt, so that words are read once and not in every run."""
 
 import hashlib
+import logging
 import os
 import zipfile
 from collections.abc import Callable, Sequence
@@ -23,6 +24,11 @@ FEW = 128
 EDGE_BYTES = 65_536
 SHIPPED = "text-vectors.npz"
 """A shard that a model may bring beside its text tower, so that its own words need not be read on a first start."""
+
+UNREADABLE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile)
+"""What numpy and zipfile raise for a file that is not whole."""
+
+log = logging.getLogger("percept.labels")
 
 Vectors = NDArray[np.float32]
 Report = Callable[[str], None]
@@ -114,7 +120,8 @@ class TextCache:
                 known.update(_load(shard, self.spec.texts[self.space].dim))
             except FileNotFoundError:
                 continue  # another process has just merged it
-            except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):
+            except UNREADABLE as error:
+                log.info("%s cannot be read (%s); its words are read again", shard, error)
                 shard.unlink(missing_ok=True)
         if len(shards) > MOST_SHARDS:
             self._write(list(known), np.stack(list(known.values())))
@@ -125,7 +132,13 @@ class TextCache:
     def _shipped(self) -> dict[bytes, Vectors]:
         text = self.spec.texts[self.space]
         shard = Path(self.spec.directory) / text.directory / SHIPPED
-        return _load(shard, text.dim) if shard.is_file() else {}
+        try:
+            return _load(shard, text.dim)
+        except FileNotFoundError:
+            return {}
+        except UNREADABLE as error:
+            log.warning("%s cannot be read (%s); its words are read by the text tower", shard, error)
+            return {}
 
     def _write(self, keys: list[bytes], vectors: Vectors) -> None:
         if self.folder is None or not keys:
