@@ -86,8 +86,8 @@ class NetworkCache:
                 return self.find(key) or self._build(key, facts, build)
         except OSError as error:
             raise ModelError(
-                f"{self.directory}: cannot be written: {error.strerror or error}; expected a folder that can hold built "
-                "networks. Set PERCEPT_CACHE to one"
+                f"{self.directory}: cannot be written: {error.strerror or error}; expected a folder to keep built "
+                "networks in. Set PERCEPT_CACHE to one"
             ) from error
 
     def _build(self, key: str, facts: dict[str, str], build: Callable[[Path], None]) -> Path:

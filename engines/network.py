@@ -97,9 +97,10 @@ def _own_files(*names: str, package_file: str = "") -> Callable[[Path], list[Pat
 
 _PICKLED = """{pickled}: pickled weights can run any code when they are loaded; expected model.safetensors. Convert them
 once, on a machine where you trust the file:
-    python -c "import torch; from safetensors.torch import save_file
-    weights = torch.load('{pickled}', weights_only=True)
-    save_file({{name: tensor.clone() for name, tensor in weights.items()}}, '{safe}', {{'format': 'pt'}})\""""
+    python -c "
+import torch; from safetensors.torch import save_file
+weights = torch.load('{pickled}', weights_only=True)
+save_file({{name: tensor.clone() for name, tensor in weights.items()}}, '{safe}', {{'format': 'pt'}})\""""
 
 
 def checkpoint_files(directory: Path) -> list[Path]:

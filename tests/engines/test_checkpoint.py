@@ -3,6 +3,8 @@
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -237,12 +239,20 @@ def test_an_unknown_model_type_is_named_with_the_known_ones(tmp_path: Path) -> N
         read_model(str(tmp_path))
 
 
-def test_a_pickled_checkpoint_is_refused_with_the_way_to_convert_it(tiny_clip: Path, tmp_path: Path) -> None:
-    for name in ("config.json", "preprocessor_config.json"):
-        shutil.copy(tiny_clip / name, tmp_path)
-    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80")
-    with pytest.raises(ModelError, match="save_file"):
-        read_model(str(tmp_path))
+def test_a_pickled_checkpoint_is_refused_with_a_command_that_converts_it(tiny_clip: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    shutil.copytree(tiny_clip, tmp_path / "model")
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "model" / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="pickled weights can run any code") as refused:
+        read_model(str(tmp_path / "model"))
+    command = str(refused.value).partition("python -c")[2]
+    subprocess.run(["sh", "-c", f"{sys.executable} -c {command}"], timeout=60, check=True)
+    spec = read_model(str(tmp_path / "model"))
+    assert spec.image is not None
 
 
 def test_another_crop_than_the_resized_side_is_refused(tiny_clip: Path, tmp_path: Path) -> None:
@@ -301,9 +311,6 @@ def test_preparing_twice_builds_once(tiny_clip: Path, tmp_path: Path) -> None:
 
 
 def test_reading_a_model_imports_no_network_library() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from engines.checkpoint import read_model; read_model('percept-mini'); "
         "print([name for name in ('torch', 'transformers', 'onnxruntime', 'huggingface_hub') if name in sys.modules])"
