@@ -1,7 +1,7 @@
 """Where the run is: one live line on a terminal, else one line every ten seconds."""
 
 import logging
-import shutil
+import os
 import time
 from collections.abc import Callable
 from pathlib import PurePath
@@ -35,8 +35,8 @@ class Progress:
         if not self._live:
             log(logging.INFO, "progress", **fields(status))
             return
-        width = shutil.get_terminal_size().columns - 1
-        self._stream.write(_CLEAR + fit(live_line(status), width))
+        width = _columns(self._stream) - 1
+        self._stream.write(_CLEAR + fit(live_line(status, width), width))
         self._stream.flush()
         self._shown = True
 
@@ -47,15 +47,19 @@ class Progress:
             self._shown = False
 
 
-def live_line(status: Status) -> str:
-    """`talk.mp4 2/5  0:12 / 1:30  3.1 clips/s  6.2× real time  0 failed  0 dropped  slowest: encode`"""
+def live_line(status: Status, width: int = 200) -> str:
+    """`talk.mp4 2/5  0:12/1:30  3.1 clips/s  6.2× real time  0 failed  0 dropped  slowest: encode`
+
+    Where that is too wide, first words go, then the end of the name.
+    """
     at = status.position
+    stopping = "stopping  " if status.phase == "drain" else ""
     if at.clip < 0:
-        return f"{'stopping' if status.phase == 'drain' else 'starting'}  {status.elapsed_s:.0f} s"
+        return f"{stopping or 'starting  '}{status.elapsed_s:.0f} s"
+    name = stopping + PurePath(redact(at.source)).name
     count = f" {at.source_number}/{at.source_count}" if at.source_count > 1 else ""
     parts = [
-        PurePath(redact(at.source)).name + count,
-        clock_text(at.position_s) + (f" / {clock_text(at.duration_s)}" if at.duration_s else ""),
+        clock_text(at.position_s) + (f"/{clock_text(at.duration_s)}" if at.duration_s else ""),
         f"{status.clips_per_s:.1f} clips/s",
         f"{status.x_real_time:.1f}× real time",
         f"{status.errors} failed",
@@ -63,9 +67,10 @@ def live_line(status: Status) -> str:
     ]
     if status.slowest_group:
         parts.append(f"slowest: {status.slowest_group}")
-    if status.phase == "drain":
-        parts.insert(0, "stopping")
-    return "  ".join(parts)
+    rest = "  ".join([count, *parts])
+    if len(name) + len(rest) > width:
+        rest = rest.replace(" real time", "").replace("slowest: ", "slow: ")
+    return fit(name, max(8, width - len(rest))) + rest
 
 
 def fields(status: Status) -> dict[str, object]:
@@ -99,6 +104,14 @@ def clock_text(seconds: float) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """Cut in the middle of a long name rather than wrap, which would leave lines behind."""
+    """Cut rather than wrap, which would leave lines behind; nothing in it moves the cursor."""
     text = text.replace("\n", " ").replace("\r", " ").replace("\x1b", "?")
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def _columns(stream: TextIO) -> int:
+    """Width of the terminal behind a stream; 80 where it does not tell."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

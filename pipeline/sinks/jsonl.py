@@ -16,7 +16,7 @@ import msgspec
 
 from pipeline.clip import SourceInfo
 from pipeline.errors import ConfigError, OutputError
-from pipeline.result import ClipRecord, decode_json, encode_json
+from pipeline.result import ClipRecord, Evidence, Label, decode_json, encode_json
 from pipeline.sinks.events import Events, event_line
 from pipeline.sinks.file import is_special, output_error, part_name, printable, shown
 from pipeline.sinks.sink import Sink
@@ -39,7 +39,7 @@ class Done(msgspec.Struct, kw_only=True):
     end_s: float = 0.0
     """Where the last result ends."""
     last_track_id: int = 0
-    """Ids up to this one are taken."""
+    """Ids up to this one are taken; those of the rest count on from it."""
 
 
 class Jsonl(Sink):
@@ -52,6 +52,8 @@ class Jsonl(Sink):
         self._errors = 0
         self._written = 0
         self._source_errors: dict[str, int] = {}
+        self._last_track_ids: dict[str, int] = {}
+        self._done_before: set[str] = set()
         self._events = Events(spec) if spec.with_events else None
         self._sources: dict[int, str] = dict(enumerate(spec.sources))
 
@@ -80,16 +82,19 @@ class Jsonl(Sink):
         if record.error is not None:
             self._errors += 1
             self._source_errors[record.source] = self._source_errors.get(record.source, 0) + 1
+        record = after_track(record, self._last_track_ids.get(record.source, 0))
         self._line(encode_record(record) + b"\n")
         self._written += record.labels is not None
         if self._events:
             self._line("".join(map(event_line, self._events.add(record))).encode())
 
     def source_ended(self, source_index: int, clips: int) -> None:
+        source = self._sources.get(source_index)
+        if source in self._done_before:
+            return
         if self._events:
             events, summary = self._events.end(source_index)
             self._line(("".join(map(event_line, events)) + event_line(summary)).encode())
-        source = self._sources.get(source_index)
         if source is not None and not self._source_errors.pop(source, 0):
             self._progress.complete(source)
 
@@ -129,6 +134,8 @@ class Jsonl(Sink):
         path = self.spec.path
         self._progress.check(self.spec.fingerprint)
         done = read_done(path)
+        self._last_track_ids = {source: state.last_track_id for source, state in done.items()}
+        self._done_before = {source for source, state in done.items() if state.complete}
         part = part_name(path)
         try:
             with open(part, "wb") as file:
@@ -138,11 +145,11 @@ class Jsonl(Sink):
                     if self._events:
                         file.write("".join(map(event_line, self._events.add(record))).encode())
                 for index, source in enumerate(self.spec.sources):
-                    if self._events and done.get(source, Done()).complete:
+                    if self._events and source in self._done_before:
                         events, summary = self._events.end(index)
                         file.write(("".join(map(event_line, events)) + event_line(summary)).encode())
             os.replace(part, path)
-            self._progress.start(self.spec.fingerprint, [name for name, state in done.items() if state.complete])
+            self._progress.start(self.spec.fingerprint, sorted(self._done_before))
         except OSError as error:
             Path(part).unlink(missing_ok=True)
             raise output_error(path, error) from error
@@ -257,8 +264,38 @@ def _records(path: str) -> Iterator[ClipRecord]:
                 ) from error
 
 
+def after_track(record: ClipRecord, last_track_id: int) -> ClipRecord:
+    """The record with track ids counted on from an earlier run's last one, so that no id is used twice."""
+    if not last_track_id or not record.tracks:
+        return record
+    tracks = [msgspec.structs.replace(track, id=track.id + last_track_id) for track in record.tracks]
+    return msgspec.structs.replace(record, tracks=tracks)
+
+
+def rounded(record: ClipRecord) -> ClipRecord:
+    """Scores with six significant digits: more is noise, and twice the size."""
+    labels = [
+        Label(
+            label=label.label,
+            probability=_short(label.probability),
+            share=_short(label.share),
+            evidence={
+                name: Evidence(_short(each.probability), _short(each.similarity), _short(each.weight))
+                for name, each in label.evidence.items()
+            },
+        )
+        for label in record.labels or ()
+    ]
+    return msgspec.structs.replace(record, labels=labels) if labels else record
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
 def encode_record(record: ClipRecord) -> bytes:
     """One line without its end; a source's name that is not UTF-8 is shown with backslashes."""
+    record = rounded(record)
     try:
         return encode_json(record)
     except UnicodeEncodeError:

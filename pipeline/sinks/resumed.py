@@ -2,7 +2,7 @@
 
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord
-from pipeline.sinks.jsonl import kept_records, read_done
+from pipeline.sinks.jsonl import after_track, kept_records, read_done
 from pipeline.sinks.sink import Sink
 from pipeline.status import SummaryRecord
 
@@ -18,14 +18,18 @@ class Resumed(Sink):
         self._sink = sink
         self.notes = sink.notes
         self._kept: dict[str, list[ClipRecord]] = {}
+        self._last_track_ids: dict[str, int] = {}
+        self._done_before: set[int] = set()
 
     def open(self) -> None:
         self._sink.open()
         path = self.spec.resume_from
         done = read_done(path)
+        self._last_track_ids = {source: state.last_track_id for source, state in done.items()}
         complete = {
             source: index for index, source in enumerate(self.spec.sources) if source in done and done[source].complete
         }
+        self._done_before = set(complete.values())
         current = ""
         for record in kept_records(path, done):
             if record.source not in complete:
@@ -44,10 +48,11 @@ class Resumed(Sink):
             self._sink.write(record)
 
     def write(self, record: ClipRecord) -> None:
-        self._sink.write(record)
+        self._sink.write(after_track(record, self._last_track_ids.get(record.source, 0)))
 
     def source_ended(self, source_index: int, clips: int) -> None:
-        self._sink.source_ended(source_index, clips)
+        if source_index not in self._done_before:
+            self._sink.source_ended(source_index, clips)
 
     def close(self, complete: bool) -> None:
         self._sink.close(complete)

@@ -25,9 +25,14 @@ class Clock:
 
 def test_the_live_line() -> None:
     assert live_line(STATUS) == (
-        "talk.mp4 2/5  0:12 / 1:02:05  3.1 clips/s  6.3× real time  1 failed  0 dropped  slowest: encode"
+        "talk.mp4 2/5  0:12/1:02:05  3.1 clips/s  6.3× real time  1 failed  0 dropped  slowest: encode"
     )
     assert live_line(Status(elapsed_s=3.2)) == "starting  3 s"
+
+
+def test_a_narrow_terminal_gets_the_numbers() -> None:
+    line = live_line(STATUS, 80)
+    assert line == "talk.mp4 2/5  0:12/1:02:05  3.1 clips/s  6.3×  1 failed  0 dropped  slow: encode"
 
 
 def test_a_live_line_never_wraps_and_never_moves_the_cursor() -> None:

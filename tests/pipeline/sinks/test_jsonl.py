@@ -4,7 +4,9 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.errors import ConfigError, OutputError
@@ -19,7 +21,7 @@ def jsonl(path: Path, **more: object) -> Jsonl:
     return Jsonl(OutputSpec(path=str(path), sources=("talk.mp4",), **more))  # type: ignore[arg-type]
 
 
-def lines(path: Path) -> list[dict[str, object]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -57,6 +59,19 @@ def test_a_killed_run_goes_on_without_twins(tmp_path: Path) -> None:
     assert found[3]["start_s"] == 0
     assert found[3]["end_s"] == 6.0
     assert found[4]["clips"] == 3
+
+
+def test_track_ids_of_a_resumed_source_count_on(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    feed(jsonl(path), [result(0), result(1)], complete=False, end=False)
+    again = msgspec.structs.replace(result(2), tracks=result(0).tracks)
+    feed(jsonl(path, resume=True), [again])
+    assert [line["tracks"][0]["id"] for line in lines(path)] == [1, 2, 3]
+
+
+def test_scores_have_six_digits(tmp_path: Path) -> None:
+    feed(jsonl(tmp_path / "out.jsonl"), [result(0, rain=0.123456789e-7)])
+    assert lines(tmp_path / "out.jsonl")[0]["labels"][0]["probability"] == 1.23457e-08
 
 
 def test_errors_and_all_behind_them_are_done_again(tmp_path: Path) -> None:
