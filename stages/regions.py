@@ -106,7 +106,8 @@ def regions_of(
 def unit_px(picture: Array) -> int:
     """Smallest detail that counts: 3 px at a short side of 224."""
     height, width = picture.shape[:2]
-    return max(1, min(height, width) // 75)
+    short_side_px: int = min(height, width)
+    return max(1, short_side_px // 75)
 
 
 def moving_mask(change: Array, motion: Array, least_speed: float, least_change: float) -> Array:

@@ -14,11 +14,14 @@ from stages.track.state import TrackMemory, TrackState
 
 class TrackerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     high_score: float = 0.5
-    """Detections above it are matched first and may start tracks; weaker ones only continue confirmed tracks."""
+    """Detections from it on are matched first and may start tracks; weaker ones only carry on confirmed tracks that
+    were seen a moment ago."""
+    low_score: float = 0.25
+    """Weaker detections are not looked at."""
     confirm_hits: int = 3
     """Frames in which an object must be seen before it gets an id. Higher means fewer false tracks, later starts."""
     tentative_s: float = 0.4
-    """How long an unconfirmed object may go unseen."""
+    """How long an unconfirmed object may go unseen; and until when a weak detection can carry a track on."""
     lost_s: float = 2.0
     """How long a track may go unseen and still be found again under its id."""
     gate: float = 3.5
@@ -32,7 +35,8 @@ class TrackerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     most_cost: float = 0.9
     """Pairs that cost more are not matched."""
     cover: float = 0.7
-    """A detection with this share of it inside one that has just been matched starts no track: it is a part of it."""
+    """A detection with this share of it inside one that has just been matched starts no track: it is a part of it. 1
+    turns that off, for detectors that never find parts."""
     appearance_memory: int = 10
     """Crops over which a track's looks are averaged."""
     most_tracks: int = 256
@@ -78,9 +82,12 @@ def step(
         for track in alive(state.tracks, time_ns, options)
     ]
     high = [j for j, detection in enumerate(found) if detection.score >= options.high_score]
-    low = [j for j, detection in enumerate(found) if detection.score < options.high_score]
+    low = [j for j, detection in enumerate(found) if options.low_score <= detection.score < options.high_score]
     pairs = pair(candidates, list(range(len(candidates))), found, high, options)
-    left = [i for i, candidate in enumerate(candidates) if i not in pairs and candidate.track.confirmed]
+    recent_ns = time_ns - round(options.tentative_s * 1e9)
+    left = [
+        i for i, c in enumerate(candidates) if i not in pairs and c.track.confirmed and c.track.last_ns >= recent_ns
+    ]
     pairs |= pair(candidates, left, found, low, options)
 
     next_id, kept, sightings = state.next_id, [], []

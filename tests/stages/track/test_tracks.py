@@ -96,8 +96,8 @@ def test_a_flash_of_one_or_two_frames_is_no_track_and_uses_up_no_id() -> None:
 
 
 def test_weak_detections_start_nothing_but_carry_a_track_on() -> None:
-    assert whole(run(walker(range(20), 10, 20, 25, score=0.2))) == {}
-    rows = walker(range(8), 10, 20, 25) + walker(range(8, 20), 10, 20, 25, score=0.2)
+    assert whole(run(walker(range(20), 10, 20, 25, score=0.3))) == {}
+    rows = walker(range(8), 10, 20, 25) + walker(range(8, 20), 10, 20, 25, score=0.3)
     assert len(whole(run(rows))[1]) == 18
 
 
