@@ -1,4 +1,4 @@
-"""How a run ends from outside: Ctrl-C, `kill -9`, closed pipes, slow readers, full disks. Runs in processes of their own."""
+"""How a run ends from outside: Ctrl-C, `kill -9`, closed pipes, slow readers, full disks. Each in its own process."""
 
 import json
 import os
