@@ -1,0 +1,168 @@
+"""Shared memory: layout, generations, capacity, watch records, many processes."""
+
+import errno
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import slots as phase
+from pipeline.arrays import RECORD, Spec
+from pipeline.errors import ConfigError
+from pipeline.slots import Layout, SlotError, Slots
+
+SPECS = {
+    "frames": Spec("uint8", "T H W 3", 1000),
+    "audio": Spec("float32", "S", 400),
+    "mean": Spec("float32", "1", in_message=True),
+    "labels": RECORD,
+}
+
+
+@pytest.fixture
+def slots() -> Iterator[Slots]:
+    made = Slots.create(Layout.of(SPECS), 3)
+    yield made
+    os.close(made.fd)
+
+
+@given(
+    st.dictionaries(
+        st.text("abcdef", min_size=1, max_size=4),
+        st.builds(
+            Spec,
+            st.sampled_from(["uint8", "float16", "float32", "int64"]),
+            st.just("N"),
+            st.integers(0, 10_000),
+            st.booleans(),
+        ),
+        max_size=6,
+    )
+)
+def test_regions_are_aligned_and_do_not_overlap(specs: dict[str, Spec]) -> None:
+    layout = Layout.of(specs)
+    assert set(layout.regions) == {name for name, spec in specs.items() if not spec.in_message}
+    end = 0
+    for offset, capacity, dtype in layout.regions.values():
+        assert offset % 64 == 0
+        assert offset >= max(end, 64), "behind the header and the region before"
+        assert np.dtype(dtype).itemsize <= 64
+        end = offset + capacity
+    assert layout.slot_bytes >= end
+    assert layout.slot_bytes % 4096 == 0
+
+
+def test_what_was_written_is_read_back_in_its_own_slot(slots: Slots) -> None:
+    shapes = {}
+    for slot in range(slots.count):
+        frames = np.full((2, 3, 5, 3), slot, np.uint8)
+        audio = np.arange(100, dtype=np.float32) + slot
+        shapes[slot] = (slots.write(slot, "frames", frames), slots.write(slot, "audio", audio))
+    for slot, (frames_shape, audio_shape) in shapes.items():
+        assert (slots.read(slot, "frames", frames_shape) == slot).all()
+        assert (slots.read(slot, "audio", audio_shape) == np.arange(100) + slot).all()
+
+
+def test_an_array_that_is_not_contiguous_is_written_as_it_looks(slots: Slots) -> None:
+    picture = np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3)[:, ::2, ::-1]
+    shape = slots.write(0, "frames", picture)
+    assert (slots.read(0, "frames", shape) == picture).all()
+
+
+def test_what_is_read_cannot_be_changed(slots: Slots) -> None:
+    shape = slots.write(0, "audio", np.zeros(4, np.float32))
+    with pytest.raises(ValueError, match="read-only"):
+        slots.read(0, "audio", shape)[0] = 1
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (
+            np.zeros((40, 5, 5, 3), np.uint8),
+            r"frames: uint8 \(40, 5, 5, 3\) \(3,000 bytes\) does not fit its region of",
+        ),
+        (np.zeros((2, 3), np.float64), r"frames: float64 \(2, 3\) \(48 bytes\) does not fit .* 1,000 bytes of uint8"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_size(slots: Slots, array: np.ndarray, message: str) -> None:
+    with pytest.raises(SlotError, match=message):
+        slots.write(1, "frames", array)
+
+
+def test_a_retired_grant_is_stale(slots: Slots) -> None:
+    first = slots.generation(1)
+    slots.check(1, first)
+    second = slots.retire(1)
+    slots.check(1, second)
+    with pytest.raises(SlotError, match=f"slot 1 is at generation {second}, expected {first}"):
+        slots.check(1, first)
+    slots.check(0, slots.generation(0))
+
+
+def test_a_file_that_is_no_slot_file_is_refused() -> None:
+    layout = Layout.of(SPECS)
+    fd = os.memfd_create("garbage")
+    os.ftruncate(fd, 1_000_000)
+    with pytest.raises(SlotError):
+        Slots(fd, layout, 2).check(0, 0)
+    os.close(fd)
+
+
+def test_memory_that_is_not_there_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(ConfigError, match=r"queue.slots: 3 slots of 0.0 MB cannot be allocated \(No space left.*--set"):
+        Slots.create(Layout.of(SPECS), 3)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_memory_is_really_there(slots: Slots) -> None:
+    found = os.fstat(slots.fd)
+    assert found.st_blocks * 512 >= found.st_size >= slots.count * slots.layout.slot_bytes
+
+
+def test_a_watch_record_says_what_a_worker_does_since_when(slots: Slots) -> None:
+    before_ns = time.monotonic_ns()
+    slots.watch(5, phase.WORKING, 2, 77)
+    seen = slots.watched(5)
+    assert (seen.phase, seen.source_index, seen.index) == (phase.WORKING, 2, 77)
+    assert before_ns <= seen.since_ns <= time.monotonic_ns()
+    slots.watch(5, phase.IDLE)
+    assert (slots.watched(5).phase, slots.watched(5).index) == (phase.IDLE, -1)
+    assert slots.watched(6).since_ns == 0
+
+
+def work_in_slot(fd: int, layout: Layout, count: int, slot: int) -> None:
+    slots = Slots(fd, layout, count)
+    slots.watch(slot, phase.WORKING, 0, slot)
+    for value in range(200):
+        shape = slots.write(slot, "audio", np.full(100, slot * 1000 + value, np.float32))
+        if (slots.read(slot, "audio", shape) != slot * 1000 + value).any():
+            os._exit(1)
+    slots.watch(slot, phase.IDLE, 1, slot)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_many_processes_work_side_by_side() -> None:
+    layout, count = Layout.of(SPECS), 6
+    slots = Slots.create(layout, count)
+    fork = multiprocessing.get_context("fork")
+    workers = [fork.Process(target=work_in_slot, args=(slots.fd, layout, count, slot)) for slot in range(count)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * count
+    for slot in range(count):
+        assert (slots.read(slot, "audio", (100,)) == slot * 1000 + 199).all()
+        assert slots.watched(slot).index == slot
+    os.close(slots.fd)
