@@ -34,14 +34,14 @@ log = logging.getLogger("train_sound")
 class Plan:
     """What decides the result, beside the data."""
 
-    steps: int = 3_500
+    steps: int = 2_240
     batch: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     steps_per_round: int = 160
-    new_per_round: int = 4_096  # patches made up between two rounds
+    new_per_round: int = 2_048  # patches made up between two rounds
     first_rounds: int = 4  # rounds' worth of patches made up before the first step
-    pool_rounds: int = 16  # rounds' worth of patches kept; the oldest go first
+    pool_rounds: int = 12  # rounds' worth of patches kept; the oldest go first
     seed: int = 0
 
 
