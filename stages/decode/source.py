@@ -84,11 +84,20 @@ def is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & covers)
 
 
+def kind_of(stream: Stream) -> str:
+    """A stream's type in plain words."""
+    if stream.type == "video" and is_cover(stream):
+        return "cover picture"
+    return "drawing of text" if is_drawn_text(stream) else str(stream.type)
+
+
+def is_drawn_text(stream: Stream) -> bool:
+    return is_decodable(stream) and stream.codec_context.name in TEXT_CODECS
+
+
 def found(container: InputContainer) -> str:
     """ "1 video, 2 audio" """
-    counts = Counter(
-        "cover picture" if stream.type == "video" and is_cover(stream) else stream.type for stream in container.streams
-    )
+    counts = Counter(kind_of(stream) for stream in container.streams)
     return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"
 
 
@@ -97,7 +106,7 @@ def video_stream(container: InputContainer) -> Stream | None:
     streams: list[Stream] = [
         stream
         for stream in container.streams.video
-        if is_decodable(stream) and not is_cover(stream) and stream.codec_context.name not in TEXT_CODECS
+        if is_decodable(stream) and not is_cover(stream) and not is_drawn_text(stream)
     ]
 
     def rank(stream: Stream) -> tuple[bool, int]:
@@ -145,7 +154,7 @@ def origin_ns(container: InputContainer) -> int:
 
 @dataclass(frozen=True)
 class Streams:
-    """The streams of one container that are read."""
+    """The streams of a container that are read."""
 
     video: Stream | None
     audio: Stream | None
