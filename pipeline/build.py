@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pipeline.arrays import Spec
-from pipeline.config import Config, Group, did_you_mean
+from pipeline.config import Config, Group, did_you_mean, misfits
 from pipeline.errors import ConfigError
 from pipeline.slots import Layout
 from pipeline.stage import Budget, Demand, Fold, RunSettings, Stage
@@ -138,7 +138,15 @@ def make_stages(config: Config, settings: RunSettings, budget: Budget) -> dict[s
             raise ConfigError(
                 f"stages.{name}: no group runs it{did_you_mean(name, names)}; groups run {', '.join(names)}"
             )
-    return {name: make_stage(name, config, settings, budget) for name in names}
+    stages, problems = {}, []
+    for name in names:
+        try:
+            stages[name] = make_stage(name, config, settings, budget)
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return stages
 
 
 def make_stage(name: str, config: Config, settings: RunSettings, budget: Budget) -> Stage:
@@ -149,11 +157,15 @@ def make_stage(name: str, config: Config, settings: RunSettings, budget: Budget)
             f"groups: there is no stage {name!r}{did_you_mean(name, STAGES)}. "
             f'Known: {", ".join(STAGES)}; or give [stages.{name}] class = "package.module:Class"'
         )
-    kind = _load(path, f"stages.{name}.class")
-    try:
-        options = msgspec.convert(tree, kind.Options)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"stages.{name}: {error}; known keys: {', '.join(kind.Options.__struct_fields__)}") from error
+    kind = _load(str(path), f"stages.{name}.class")
+    if not (isinstance(kind, type) and issubclass(kind, Stage)):
+        raise ConfigError(
+            f"stages.{name}.class: {path!r} is no stage; expected a class derived from pipeline.stage.Stage"
+        )
+    problems = list(misfits(tree, kind.Options, f".stages.{name}"))
+    if problems:
+        raise ConfigError("\n".join(f"config: {problem}" for problem in problems))
+    options = msgspec.convert(tree, kind.Options)
     stage: Stage = kind(options, settings, budget)
     return stage
 
@@ -265,7 +277,9 @@ def _check_order(group: Group, stages: Mapping[str, Stage], owner: Mapping[str, 
                 raise ConfigError(f"groups: {name!r} needs {array!r} from {owner[array]!r}, which stands after it")
         for array in stages[name].required:
             if array not in owner and array not in DECODE_GIVES:
-                raise ConfigError(f"groups: {name!r} needs {array!r}, which no stage gives")
+                raise ConfigError(
+                    f"groups: {name!r} needs {array!r}, which no stage gives. Add the stage that does, or leave it out"
+                )
 
 
 DECODE_GIVES = (

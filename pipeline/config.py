@@ -2,14 +2,50 @@
 
 import difflib
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError
 from pipeline.status import EventOptions, VideoOptions
+
+UNBOUNDED = 1e9
+MAX_GROUP_WORKERS = 64
+RANGES: tuple[tuple[str, float, float], ...] = (
+    ("clips.seconds", 0.5, 600.0),
+    ("clips.stride_seconds", 0.0, UNBOUNDED),
+    ("clips.fps", 0.1, 120.0),
+    ("clips.start_s", 0.0, UNBOUNDED),
+    ("clips.end_s", 0.0, UNBOUNDED),
+    ("decode.workers", 0, MAX_GROUP_WORKERS),
+    ("decode.threads", 0, MAX_GROUP_WORKERS),
+    ("decode.long_side_px", 1, 8192),
+    ("decode.short_side_px", 0, 8192),
+    ("decode.max_pixels", 1, UNBOUNDED),
+    ("decode.max_hours", 0.0, UNBOUNDED),
+    ("labels.top_k", 1, UNBOUNDED),
+    ("queue.slots", 0, 4096),
+    ("queue.credit", 1, 4096),
+    ("queue.tries", 1, 100),
+    ("queue.results_waiting", 1, UNBOUNDED),
+    ("deadlines.prepare_s", 0.1, UNBOUNDED),
+    ("deadlines.load_s", 0.1, UNBOUNDED),
+    ("deadlines.clip_s", 0.1, UNBOUNDED),
+    ("deadlines.open_s", 0.1, UNBOUNDED),
+    ("deadlines.decode_s", 0.1, UNBOUNDED),
+    ("deadlines.drain_s", 0.0, UNBOUNDED),
+    ("events.enter", 0.0, 1.0),
+    ("events.leave", 0.0, 1.0),
+    ("events.min_duration_s", 0.0, UNBOUNDED),
+    ("video.crf", 0, 51),
+    ("video.max_labels", 0, UNBOUNDED),
+    ("video.start_s", 0.0, UNBOUNDED),
+    ("video.end_s", 0.0, UNBOUNDED),
+)
+"""Key, smallest and largest value."""
 
 
 class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -115,35 +151,48 @@ class Config(_Options, frozen=True):
     stages: dict[str, dict[str, Any]] = {}
     """Options of each stage; `class = "package.module:Class"` names one of your own."""
 
-    def check(self) -> None:
-        """Raises: ConfigError: every contradiction between values, in one message."""
-        problems = []
-        if self.clips.seconds < 0.5:
-            problems.append(f"clips.seconds is {self.clips.seconds}; expected at least 0.5")
-        if self.clips.stride_ns < self.clips.clip_ns:
-            problems.append(
-                f"clips.stride_seconds is {self.clips.stride_seconds}; expected {self.clips.seconds} or more: "
+    def problems(self) -> list[str]:
+        """Every value out of its range and every contradiction, a sentence each."""
+        found = [text for key, low, high in RANGES if (text := _out_of_range(self, key, low, high))]
+        clips = self.clips
+        in_range = not any(text.startswith("clips.") for text in found)
+        if in_range and clips.stride_ns < clips.clip_ns:
+            found.append(
+                f"clips.stride_seconds is {clips.stride_seconds}; expected {clips.seconds} or more: "
                 "clips tile the source and may not overlap"
             )
-        if not 0 < self.clips.fps <= 120:
-            problems.append(f"clips.fps is {self.clips.fps}; expected more than 0 and at most 120")
-        if self.clips.start_s < 0:
-            problems.append(f"clips.start_s is {self.clips.start_s}; expected 0 or more")
-        if self.clips.end_s is not None and self.clips.end_s <= self.clips.start_s:
-            problems.append(f"clips.end_s is {self.clips.end_s}; expected more than start_s ({self.clips.start_s})")
-        if self.labels.top_k < 1:
-            problems.append(f"labels.top_k is {self.labels.top_k}; expected at least 1")
+        if in_range and clips.end_s is not None and clips.end_s <= clips.start_s:
+            found.append(f"clips.end_s is {clips.end_s}; expected more than start_s ({clips.start_s})")
+        if self.events.leave > self.events.enter:
+            found.append(f"events.leave is {self.events.leave}; expected at most enter ({self.events.enter})")
         if not self.modalities:
-            problems.append("modalities is empty; expected one or more of image, motion, audio")
+            found.append("modalities is empty; expected one or more of image, motion, audio")
         for name in self.modalities:
             if name not in MODALITIES:
-                problems.append(
-                    f"modalities has {name!r}{did_you_mean(name, MODALITIES)}; expected image, motion, audio"
-                )
-        if not self.groups:
-            problems.append("groups is empty; expected at least one group of stages")
-        if problems:
-            raise ConfigError("config: " + "\n        ".join(problems))
+                found.append(f"modalities has {name!r}{did_you_mean(name, MODALITIES)}; expected image, motion, audio")
+        return found + self._group_problems()
+
+    def _group_problems(self) -> list[str]:
+        found = [] if self.groups else ["groups is empty; expected at least one group of stages"]
+        names = [group.name or "".join(group.stages[:1]) for group in self.groups]
+        for index, group in enumerate(self.groups):
+            if not group.stages:
+                found.append(f"groups[{index}].stages is empty; expected at least one stage")
+            elif names[index] in names[:index]:
+                found.append(f"groups[{index}].name is {names[index]!r}, as another group's; give each its own")
+            if not 0 <= group.workers <= MAX_GROUP_WORKERS:
+                found.append(f"groups[{index}].workers is {group.workers}; expected from 0 to {MAX_GROUP_WORKERS}")
+            if not 0 <= group.threads <= MAX_GROUP_WORKERS:
+                found.append(f"groups[{index}].threads is {group.threads}; expected from 0 to {MAX_GROUP_WORKERS}")
+        return found
+
+
+def _out_of_range(config: Config, key: str, low: float, high: float) -> str:
+    section, _, name = key.partition(".")
+    value = getattr(getattr(config, section), name)
+    if value is None or low <= value <= high:  # a NaN is in no range
+        return ""
+    return f"{key} is {value}; expected " + (f"at least {low:g}" if high == UNBOUNDED else f"from {low:g} to {high:g}")
 
 
 def load_config(path: str | None = None, overrides: list[str] | None = None) -> Config:
@@ -170,12 +219,13 @@ def load_config(path: str | None = None, overrides: list[str] | None = None) -> 
 
 
 def make_config(tree: dict[str, Any], where: str = "config") -> Config:
-    """Raises: ConfigError: ``configs/x.toml: Expected `int`, got `str` - at `$.queue.slots` ``."""
-    try:
+    """Raises: ConfigError: all problems, a line each: ``x.toml: Expected `int`, got `str` - at `$.queue.slots` ``."""
+    problems = list(misfits(tree, Config, ""))
+    if not problems:
         config = msgspec.convert(tree, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}{_hint(str(error))}") from error
-    config.check()
+        problems = config.problems()
+    if problems:
+        raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems))
     return config
 
 
@@ -198,28 +248,37 @@ def _apply(tree: dict[str, Any], text: str) -> None:
     tree[parts[-1]] = parsed
 
 
-def _hint(message: str) -> str:
-    """A suggestion for "Object contains unknown field `sots`"."""
-    if "unknown field" not in message:
-        return ""
-    wrong = message.split("`")[1]
-    known = {name for kind in _all_structs(Config) for name in kind.__struct_fields__}
-    return did_you_mean(wrong, sorted(known))
+def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
+    """Every unknown key and every value of the wrong type, with its path; msgspec alone stops at the first."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
+        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        for name, field in fields.items():
+            if field.required and name not in value:
+                yield f"Object missing required field `{name}` - at `${path}`"
+        for key, item in value.items():
+            if key in fields:
+                yield from misfits(item, fields[key].type, f"{path}.{key}")
+            else:
+                yield f"Object contains unknown field `{key}` - at `${path}`{_hint(str(key), list(fields))}"
+    elif get_origin(kind) is tuple and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from misfits(item, get_args(kind)[0], f"{path}[{index}]")
+    else:
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            text, _, inner = str(error).partition(" - at `$")
+            yield f"{text} - at `${path}{inner or '`'} (it is {value!r})"
 
 
-def _all_structs(kind: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
-    return [
-        kind,
-        ClipOptions,
-        DecodeOptions,
-        ModelOptions,
-        LabelOptions,
-        QueueOptions,
-        DeadlineOptions,
-        EventOptions,
-        VideoOptions,
-        Group,
-    ]
+def _hint(wrong: str, known: list[str]) -> str:
+    """A key of that name, or of a similar one, here or in another section."""
+    if close := did_you_mean(wrong, known):
+        return close
+    for section in msgspec.structs.fields(Config):
+        if isinstance(section.default, msgspec.Struct) and wrong in section.default.__struct_fields__:
+            return f" (it stands under [{section.name}])"
+    return f"; known: {', '.join(known)}"
 
 
 def did_you_mean(wrong: str, known: Any) -> str:

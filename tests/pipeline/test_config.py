@@ -1,0 +1,161 @@
+"""What is wrong with a config is said with file, key and value, everything at once."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pipeline.build import make_plan
+from pipeline.config import RANGES, Config, load_config, make_config
+from pipeline.errors import ConfigError
+from tests.conftest import ROOT
+from tests.pipeline.fakes import fake_config
+
+
+def refused(tree: dict[str, Any], where: str = "live.toml") -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        make_config(tree, where)
+    assert caught.value.exit_code == 2
+    return str(caught.value).splitlines()
+
+
+def sections() -> list[tuple[str, str, Any]]:
+    """Section, key and default of every key of the config."""
+    defaults = msgspec.to_builtins(Config())
+    return [
+        (section, key, value)
+        for section, keys in defaults.items()
+        if isinstance(keys, dict) and section != "stages"
+        for key, value in keys.items()
+    ]
+
+
+@pytest.mark.parametrize(("section", "key", "default"), sections())
+def test_a_wrong_type_is_named_with_file_key_and_value(section: str, key: str, default: Any) -> None:
+    (said,) = refused({section: {key: {"no": "value"}}})
+    assert said.startswith("live.toml: Expected `")
+    assert f"at `$.{section}.{key}`" in said
+    assert "{'no': 'value'}" in said
+
+
+@pytest.mark.parametrize(("section", "key", "default"), sections())
+def test_a_misspelt_key_is_refused_with_the_right_one(section: str, key: str, default: Any) -> None:
+    wrong = key[:-1] + "x" + key[-1]
+    (said,) = refused({section: {wrong: default}})
+    assert f"live.toml: Object contains unknown field `{wrong}` - at `$.{section}`" in said
+    assert f"did you mean {key!r}?" in said
+
+
+@pytest.mark.parametrize(("key", "low", "high"), RANGES)
+def test_every_range_has_two_ends(key: str, low: float, high: float) -> None:
+    section, _, name = key.partition(".")
+    for value in (low - 1, high + 1):
+        said = refused({section: {name: type(low)(value)}})
+        assert any(line.startswith(f"live.toml: {key} is ") and "; expected " in line for line in said), said
+    if isinstance(low, float):
+        assert any(key in line for line in refused({section: {name: float("nan")}}))
+
+
+def test_every_number_has_a_range() -> None:
+    numbers = {f"{section}.{key}" for section, key, value in sections() if type(value) in (int, float)}
+    assert numbers <= {key for key, _, _ in RANGES}
+
+
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        ({"cilps": {}}, "live.toml: Object contains unknown field `cilps` - at `$` (did you mean 'clips'?)"),
+        (
+            {"queue": {"fps": 4}},
+            "live.toml: Object contains unknown field `fps` - at `$.queue` (it stands under [clips])",
+        ),
+        ({"queue": {"slots": "many"}}, "live.toml: Expected `int`, got `str` - at `$.queue.slots` (it is 'many')"),
+        ({"decode": {"reader": "vlc"}}, "live.toml: Invalid enum value 'vlc' - at `$.decode.reader` (it is 'vlc')"),
+        ({"clips": 5}, "live.toml: Expected `object`, got `int` - at `$.clips` (it is 5)"),
+        ({"groups": [{"name": "x"}]}, "live.toml: Object missing required field `stages` - at `$.groups[0]`"),
+        (
+            {"groups": [{"stages": ["flow"]}, {"stages": ["track"], "worker": 3}]},
+            "live.toml: Object contains unknown field `worker` - at `$.groups[1]` (did you mean 'workers'?)",
+        ),
+        ({"modalities": ["image", 5]}, "live.toml: Expected `str`, got `int` - at `$.modalities[1]` (it is 5)"),
+        ({"modalities": []}, "live.toml: modalities is empty; expected one or more of image, motion, audio"),
+        (
+            {"modalities": ["sound", "imge"]},
+            "live.toml: modalities has 'imge' (did you mean 'image'?); expected image, motion, audio",
+        ),
+        (
+            {"clips": {"seconds": 4.0, "stride_seconds": 2.0}},
+            "live.toml: clips.stride_seconds is 2.0; expected 4.0 or more: clips tile the source and may not overlap",
+        ),
+        (
+            {"clips": {"start_s": 20.0, "end_s": 10.0}},
+            "live.toml: clips.end_s is 10.0; expected more than start_s (20.0)",
+        ),
+        (
+            {"events": {"enter": 0.2, "leave": 0.4}},
+            "live.toml: events.leave is 0.4; expected at most enter (0.2)",
+        ),
+        ({"groups": []}, "live.toml: groups is empty; expected at least one group of stages"),
+        ({"groups": [{"stages": []}]}, "live.toml: groups[0].stages is empty; expected at least one stage"),
+        (
+            {"groups": [{"stages": ["flow"], "workers": -1}]},
+            "live.toml: groups[0].workers is -1; expected from 0 to 64",
+        ),
+        (
+            {"groups": [{"stages": ["flow"]}, {"stages": ["track"], "name": "flow"}]},
+            "live.toml: groups[1].name is 'flow', as another group's; give each its own",
+        ),
+    ],
+)
+def test_what_is_said(tree: dict[str, Any], said: str) -> None:
+    assert said in refused(tree)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert len(refused({"queue": {"sots": 1, "credit": "x"}, "clips": {"fps": "y"}, "nothing": 1})) == 4
+    assert len(refused({"queue": {"credit": 0}, "clips": {"fps": 0.0, "seconds": 0.1}, "modalities": ["x"]})) == 4
+
+
+def test_a_file_is_named_when_it_is_missing_or_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"-c .*/none\.toml: cannot be read \(No such file or directory\)\. Give the"):
+        load_config(str(tmp_path / "none.toml"))
+    with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)"):
+        load_config(str(tmp_path))
+    path = tmp_path / "bad.toml"
+    path.write_text("[clips\nfps = 4")
+    with pytest.raises(ConfigError, match=r"bad\.toml: is not valid TOML: .*line 1"):
+        load_config(str(path))
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"bad\.toml: is not valid TOML"):
+        load_config(str(path))
+
+
+def test_an_override_sets_one_key_and_a_first_word_that_is_no_section_is_a_stage() -> None:
+    config = load_config(None, ["clips.fps=4", "flow.short_side_px=160", "model.path=a/b", "labels.words=['x', 'y']"])
+    assert config.clips.fps == 4
+    assert config.model.path == "a/b"
+    assert config.labels.words == ("x", "y")
+    assert config.stages == {"flow": {"short_side_px": 160}}
+
+
+@pytest.mark.parametrize("text", ["clips.fps", "=4", "clips.=4", "fps=4", ".fps=4", "modalities.image.x=4"])
+def test_an_override_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--set "):
+        load_config(None, ["modalities=['image']", text])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
+def test_every_config_of_ours_makes_a_plan(path: Path) -> None:
+    plan = make_plan(load_config(str(path)))
+    assert plan.groups
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(plan), type=type(plan))
+    assert (again.config, again.groups, again.layout) == (plan.config, plan.groups, plan.layout)
+
+
+def test_the_config_of_defaults_says_what_the_defaults_are() -> None:
+    assert load_config(str(ROOT / "configs" / "default.toml")) == Config()
+
+
+def test_the_fakes_have_a_config_too() -> None:
+    assert make_plan(make_config(fake_config())).groups[0].name == "model"
