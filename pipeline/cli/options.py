@@ -17,6 +17,7 @@ import msgspec
 
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
+from pipeline.sinks.file import printable
 from pipeline.sinks.sink import PER_SOURCE, check_outputs
 from pipeline.status import OutputKind, OutputSpec
 
@@ -163,7 +164,7 @@ def make_config(options: argparse.Namespace) -> Config:
 def find_sources(given: list[str]) -> list[str]:
     """Files, URLs and globs, in the order given; each once.
 
-    Raises: ConfigError: a glob that matches nothing, a folder.
+    Raises: ConfigError: a glob that matches nothing, a folder, a name that is not UTF-8: all of them at once.
     """
     found: list[str] = []
     problems = []
@@ -180,6 +181,9 @@ def find_sources(given: list[str]) -> list[str]:
             problems.append("-: video cannot be read from stdin. Write it to a file first.")
         else:
             found.append(text)
+    for name in found:
+        if printable(name) != name:
+            problems.append(f"{printable(name)}: the name is not UTF-8, so no result could tell it. Rename the file.")
     if problems:
         raise ConfigError("\n".join(problems))
     return list(dict.fromkeys(found))

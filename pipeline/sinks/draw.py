@@ -22,7 +22,7 @@ PANEL_OPACITY = 0.7
 PANEL_SHARE = 0.5
 """Of the picture's height, at most."""
 DIM_UNDER = 0.3
-"""Labels less probable than this are grey."""
+"""Labels less probable than this are grey; on a track they are not told."""
 HOLD_S = 0.25
 """How long a track's box stays after its last time: one step of the frame grid, about."""
 BRIDGE_S = 1.0
@@ -211,9 +211,9 @@ def track_paths(records: list[ClipRecord]) -> list[TrackPath]:
 
 
 def track_text(track: Track) -> str:
-    if not track.label:
+    if not track.label or (track.probability or 0.0) < DIM_UNDER:
         return ""
-    return track.label if track.probability is None else f"{track.label} {track.probability:.0%}"
+    return f"{track.label} {track.probability:.0%}"
 
 
 def track_colour(number: int) -> Colour:

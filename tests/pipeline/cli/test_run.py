@@ -174,3 +174,36 @@ def test_a_terminal_gets_one_live_line_and_an_account_for_people(config: str) ->
     assert "×  0 failed  0 dropped" in text
     last = text.rstrip().splitlines()[-1].split("\x1b[K")[-1]
     assert last.startswith("percept: 100 clips in = 100 results + 0 errors + 0 drops; 1 source; 3:20 of media in")
+
+
+def percept(config: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-P", "-m", "pipeline.cli.main", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, env=environment, text=True, capture_output=True, timeout=60, check=False, cwd=Path(config).parent
+    )
+
+
+def test_check_prints_the_plan_and_looks_into_sources(config: str) -> None:
+    done = percept(config, "check", "-c", config, "fake:clips=3")
+    assert done.returncode == 0, done.stderr
+    assert "fake_model  model   frames" in done.stdout
+    assert "track   1          " in done.stdout
+    assert "MB of shared memory" in done.stdout
+    assert "fake:clips=3: 64×48" in done.stdout
+    assert percept(config, "check", "-c", config, "fake:unopenable=1").returncode == 3
+
+
+def test_engine_build_prepares_and_ends(config: str) -> None:
+    done = percept(config, "engine", "build", "-c", config)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "ready" in done.stderr
+    assert percept(config, "engine", "bild").returncode == 2
+
+
+def test_a_name_that_is_not_utf8_is_said(config: str, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")
+    (tmp_path / name).write_bytes(b"")
+    code, _, err = percept_run(config, "*.mp4")
+    assert code == 2
+    assert "caf\\udce9.mp4: the name is not UTF-8" in err
