@@ -33,7 +33,7 @@ LABELS = (
     ("dog", "image", "birds singing", "audio"),
     ("sheep", "image", "rain", "audio"),
     ("cup of coffee", "image", "people talking", "audio"),
-    ("baseball", "image", "applause", "audio"),
+    ("baseball", "image", "siren", "audio"),
 )
 
 
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, metavar="PICTURES")
     parser.add_argument("-o", "--output", type=Path, default=Path("engines/bundled/sample.mp4"))
     options = parser.parse_args()
-    names = ("birds", "rain", "talk", "applause")
+    names = ("birds", "rain", "talk", "siren")
     samples = np.concatenate([sample_sounds.make(name, SCENE_S) for name in names])
     write(options.output, scenes(options.pictures), samples)
     write_labels(options.output.with_suffix(".labels.csv"))

@@ -1,4 +1,4 @@
-"""The sounds of the sample video, computed: birds, rain and applause; two sentences are spoken by espeak-ng."""
+"""The sounds of the sample video, computed: birds, rain and a siren; two sentences are spoken by espeak-ng."""
 
 import io
 import subprocess
@@ -16,7 +16,7 @@ Samples = NDArray[np.float64]
 
 def make(name: str, seconds: float) -> NDArray[np.float32]:
     """float32 "S" in (-1, 1), faded in and out, all equally loud; the loudest peaks are rounded off."""
-    made = {"birds": birds, "rain": rain, "talk": talk, "applause": applause}[name](seconds, np.random.default_rng(0))
+    made = {"birds": birds, "rain": rain, "talk": talk, "siren": siren}[name](seconds, np.random.default_rng(0))
     fade = int(FADE_S * RATE_HZ)
     made[:fade] *= np.linspace(0, 1, fade)
     made[-fade:] *= np.linspace(1, 0, fade)
@@ -65,18 +65,17 @@ def rain(seconds: float, chance: np.random.Generator) -> Samples:
     return band(chance.normal(size=count), 400, 9000) * 0.8 + drops
 
 
-def applause(seconds: float, chance: np.random.Generator) -> Samples:
-    """Many hands: short bursts of noise between 500 and 3,000 Hz."""
-    count, length = int(seconds * RATE_HZ), int(0.03 * RATE_HZ)
-    made = band(chance.normal(size=count), 500, 3000) * 0.1
-    t = np.arange(length) / RATE_HZ
-    for _ in range(int(seconds * 350)):
-        at, middle_hz = int(chance.integers(0, count - length)), chance.uniform(700, 1800)
-        clap = band(chance.normal(size=length), middle_hz * 0.6, middle_hz * 1.8) * np.exp(
-            -t * chance.uniform(120, 250)
-        )
-        made[at : at + length] += clap * chance.exponential(1.0)
-    return made
+def siren(seconds: float, chance: np.random.Generator) -> Samples:
+    """A police siren that rises and falls once in two seconds, with echoes from house fronts."""
+    turn = np.arange(int(seconds * RATE_HZ)) / RATE_HZ / 2
+    tone_hz = 950 - 450 * np.cos(2 * np.pi * turn)
+    phase = 2 * np.pi * np.cumsum(tone_hz) / RATE_HZ
+    direct = np.tanh(3 * (np.sin(phase) + np.sin(2 * phase) / 2 + np.sin(3 * phase) / 3))
+    made = direct + chance.normal(size=len(direct)) * 0.01
+    for delay_s, loudness in ((0.05, 0.8), (0.11, 0.6), (0.19, 0.4), (0.31, 0.24)):
+        late = int(delay_s * RATE_HZ)
+        made[late:] += loudness * direct[:-late]
+    return band(made, 400, 3000)
 
 
 def talk(seconds: float, chance: np.random.Generator) -> Samples:
