@@ -134,10 +134,10 @@ class AssemblingReader(Reader):
                 if clip.info.index >= start_index:
                     yield clip
             end_ns = epoch.covered_ns
-            self._check_start(index + tiles, end_ns)
             index, number, first_tile = index + tiles, number + 1, 0
             following = self._next_epoch(media, resets, end_ns)
             if following is None:
+                self._check_start(index, end_ns)
                 return
             anchor_ns, resets = following
             if index >= start_index:

@@ -136,8 +136,10 @@ class DecodedStream:
                     yield packet
                 return
             except av.error.FFmpegError as error:
-                failures += 1
                 self._count(error)
+                if isinstance(error, (av.error.ExitError, OSError)):  # a time-out, a connection or a disk that is gone
+                    return
+                failures += 1
 
     def _lost(self, packet: Any, error: Exception) -> None:
         self._count(error)

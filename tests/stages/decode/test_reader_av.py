@@ -113,6 +113,13 @@ def test_starting_behind_a_gap_gives_the_same_clips(tmp_path: Path) -> None:
         assert len(part.gaps) == (start_index <= 2)
 
 
+def test_a_start_within_a_gap_begins_with_the_next_epoch(tmp_path: Path) -> None:
+    times = [k / 10 for k in range(31)] + [600 + k / 10 for k in range(20)]
+    reading = read(make_video(tmp_path / "jump.mkv", times_s=times, fps=10), start_ns=500 * NS)
+    assert reading.spans_s == [(600, pytest.approx(602, abs=0.05))]
+    assert [(gap.start_ns, gap.end_ns) for gap in reading.gaps] == [(500 * NS, 600 * NS)]
+
+
 def test_a_pause_of_the_picture_is_no_gap_while_the_sound_goes_on(tmp_path: Path) -> None:
     path = make_video(tmp_path / "pause.mp4", times_s=[0, 0.1, 16.0, 16.1], audio=Sound(seconds=17.0), seconds=17)
     reading = read(path)
@@ -132,6 +139,13 @@ def test_a_clock_that_falls_back_starts_a_new_epoch(tmp_path: Path) -> None:
     assert starts == sorted(starts)
     assert read_time_ms(reading.clips[2].arrays["frames"][0]) < 100
     assert reading.clips[3].arrays["audio_mask"].mean() > 0.9
+
+
+def test_times_rounded_to_milliseconds_stay_in_their_cell(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "rounded.mkv", 4.0, fps=24)
+    clips = read(path, frame_rate_hz=3.0).clips
+    assert [time // 1_000_000 for time in clips[0].arrays["frame_times_ns"]] == [0, 333, 667, 1000, 1333, 1667]
+    assert clips[1].arrays["frame_times_ns"][0] == 2 * NS
 
 
 def test_one_wrong_time_is_estimated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
