@@ -1,6 +1,7 @@
 """Pixels that changed against the frames before and after, once the camera's own motion is undone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from pipeline.arrays import Array
 from stages.camera import CameraMotion
 
+STILL = np.eye(2, 3)
+"""The affine map of a camera at rest."""
 LEAST_RUN = 6
 """Pictures that are needed to tell the scene from what moves."""
 
@@ -15,15 +18,16 @@ LEAST_RUN = 6
 class Change:
     """Three-frame difference over a run of grey pictures uint8 "H W", with the camera motion between each two.
 
-    A pixel counts as changed by the *smaller* of its differences to two neighbouring frames, so the place an object
-    left does not count. At the end of the run, and beside a scene cut (motion None), the still
-    scene or the frame before the last stands in for the next.
+    A pixel counts as changed by the *smaller* of its differences to the frames before and after, so the place an
+    object left does not count; or by the larger one where it also stands out from the still scene, if that is known.
+    At the end of the run, and beside a scene cut (motion None), the frame before the last stands in for the next.
     """
 
     def __init__(
         self, grey: Sequence[Array], motions: Sequence[CameraMotion | None], times_ns: Array, slip_px: float
     ) -> None:
         self._grey = [cv2.GaussianBlur(picture, (3, 3), 0) for picture in grey]
+        self._edges = [edges(picture) for picture in self._grey]
         self._slip_px = slip_px
         seconds = np.diff(times_ns) / 1e9
         shape = self._grey[0].shape
@@ -43,41 +47,51 @@ class Change:
         scene = self._scenes[index]
         if scene is None:
             return None
-        here = self._grey[index]
-        sharper = cv2.compare(sharpness(here), sharpness(scene), cv2.CMP_GE)
-        standing_out: Array = cv2.bitwise_and(cv2.absdiff(here, scene), sharper)
+        sharper = cv2.compare(cv2.blur(self._edges[index], (7, 7)), scene.sharpness, cv2.CMP_GE)
+        standing_out: Array = cv2.bitwise_and(cv2.absdiff(self._grey[index], scene.picture), sharper)
         return standing_out
 
     def at(self, index: int) -> Array:
-        """float32 "H W": grey levels by which picture `index` differs, beyond what misalignment explains; index > 0.
+        """uint8 "H W": grey levels by which picture `index` differs, beyond what misalignment explains; index > 0.
 
         A misalignment of `slip_px` changes a pixel by its gradient times that.
         """
-        here = self._grey[index]
         before = self._maps[index - 1]
-        after = self._maps[index] if index < len(self._maps) else None
-        earlier = self._maps[index - 2] if index > 1 else None
         if before is None:
             raise ValueError(f"picture {index} follows a scene cut and has nothing to differ from")
-        change = self._difference(here, self._grey[index - 1], before, cv2.INTER_LINEAR)
-        if after is not None:
-            inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            change = np.minimum(change, self._difference(here, self._grey[index + 1], after, inverse))
-        elif (standing_out := self.against_scene(index)) is not None:
-            change = np.minimum(change, standing_out)
-        elif earlier is not None:
-            both = before @ np.vstack([earlier, [0, 0, 1]])
-            change = np.minimum(change, self._difference(here, self._grey[index - 2], both, cv2.INTER_LINEAR))
-        beyond: Array = change - self._slip_px * gradient(here)
+        change = self._difference(index, index - 1, before, cv2.INTER_LINEAR)
+        other = self._other_difference(index, before)
+        standing_out = self.against_scene(index)
+        if (
+            standing_out is not None
+        ):  # a plain object as it moves differs from one neighbour at its front, one at its back
+            either = change if other is None else cv2.max(change, other)
+            both = np.zeros_like(change) if other is None else cv2.min(change, other)
+            change = cv2.max(both, cv2.min(either, standing_out))
+        elif other is not None:
+            change = cv2.min(change, other)
+        beyond: Array = cv2.subtract(change, cv2.convertScaleAbs(self._edges[index], alpha=self._slip_px / 2))
         return beyond
 
-    def _difference(self, here: Array, other: Array, matrix: Array, flags: int) -> Array:
-        """float32 "H W": absolute difference; 0 where the other picture does not reach."""
-        placed = cv2.warpAffine(other, matrix, here.shape[::-1], here.copy(), flags, cv2.BORDER_TRANSPARENT)
-        difference = cv2.subtract(here, placed, dtype=cv2.CV_32F)
-        exposure = float(np.median(difference[::8, ::8]))
-        absolute: Array = cv2.absdiff(difference, exposure)
-        return absolute
+    def _other_difference(self, index: int, before: Array) -> Array | None:
+        """Difference to the next picture; if there is none, and no still scene either, to the one before the last."""
+        after = self._maps[index] if index < len(self._maps) else None
+        if after is not None:
+            return self._difference(index, index + 1, after, cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        earlier = self._maps[index - 2] if index > 1 else None
+        if earlier is None or self._scenes[index] is not None:
+            return None
+        both = before @ np.vstack([earlier, [0, 0, 1]])
+        return self._difference(index, index - 2, both, cv2.INTER_LINEAR)
+
+    def _difference(self, index: int, other: int, matrix: Array, flags: int) -> Array:
+        """uint8 "H W": absolute difference, but for exposure; 0 where the other picture does not reach."""
+        here, there = self._grey[index], self._grey[other]
+        if not np.array_equal(matrix, STILL):
+            there = cv2.warpAffine(there, matrix, here.shape[::-1], here.copy(), flags, cv2.BORDER_TRANSPARENT)
+        exposure = float(np.median(here[::8, ::8].astype(np.int16) - there[::8, ::8]))
+        difference: Array = cv2.absdiff(here, cv2.add(there, exposure) if exposure else there)
+        return difference
 
 
 def pixel_matrix(motion: CameraMotion, seconds: float, shape: tuple[int, ...]) -> Array:
@@ -85,35 +99,39 @@ def pixel_matrix(motion: CameraMotion, seconds: float, shape: tuple[int, ...]) -
     height, width = shape
     shift = motion.matrix * seconds * min(height, width)
     to_unit = np.array([[2 / max(1, width - 1), 0, -1], [0, 2 / max(1, height - 1), -1], [0, 0, 1]])
-    matrix: Array = np.eye(3)[:2] + shift @ to_unit
+    matrix: Array = STILL + shift @ to_unit
     return matrix
 
 
-def still_scenes(grey: Sequence[Array], motions: Sequence[CameraMotion | None]) -> list[Array | None]:
-    """For every picture the scene without what moves through it, or None: see `Change.against_scene`."""
-    scenes: list[Array | None] = []
+@dataclass(frozen=True)
+class StillScene:
+    """What a run of pictures shows without what moves through it."""
+
+    picture: Array
+    sharpness: Array
+    """Edges, averaged over their surroundings."""
+
+
+def still_scenes(grey: Sequence[Array], motions: Sequence[CameraMotion | None]) -> list[StillScene | None]:
+    """The scene of every picture, or None: see `Change.against_scene`."""
+    scenes: list[StillScene | None] = []
     while len(scenes) < len(grey):
         start = stop = len(scenes)
         while stop < len(motions) and motions[stop] is not None:
             stop += 1
         run = [m for m in motions[start:stop] if m is not None]
-        at_rest = len(run) + 1 >= LEAST_RUN and not any(m.speed for m in run)
-        scene = ninther([grey[i] for i in np.linspace(start, stop, 9).round().astype(int)]) if at_rest else None
+        scene = None
+        if len(run) + 1 >= LEAST_RUN and not any(m.speed for m in run):
+            picture = ninther([grey[i] for i in np.linspace(start, stop, 9).round().astype(int)])
+            scene = StillScene(picture, cv2.blur(edges(picture), (7, 7)))
         scenes += [scene] * (stop + 1 - start)
     return scenes
 
 
-def sharpness(picture: Array) -> Array:
-    """float32 "H W": gradient, averaged over its surroundings."""
-    averaged: Array = cv2.boxFilter(gradient(picture), -1, (7, 7))
-    return averaged
-
-
-def gradient(picture: Array) -> Array:
-    """float32 "H W": grey levels per pixel."""
-    across, down = (cv2.Sobel(picture, cv2.CV_32F, dx, dy, scale=1 / 8) for dx, dy in ((1, 0), (0, 1)))
-    steepness: Array = cv2.magnitude(across, down)
-    return steepness
+def edges(picture: Array) -> Array:
+    """uint8 "H W": grey levels between the darkest and the brightest neighbour, two pixels apart."""
+    contrast: Array = cv2.morphologyEx(picture, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    return contrast
 
 
 def ninther(nine: Sequence[Array]) -> Array:

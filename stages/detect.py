@@ -90,7 +90,7 @@ class Detect(Stage):
         return {"boxes": boxes, "box_times_ns": clip["frame_times_ns"][boxes[:, 0].astype(int)], **looks}
 
     def _look(self, frames: Array, boxes: Array, shares: Array) -> Outputs:
-        """Embeddings of the chosen boxes, and which these are; `shares` "N 4" are all boxes in shares of the picture."""
+        """Embeddings of the chosen boxes, and which they are; `shares` "N 4" are all boxes in shares of the picture."""
         why = self._why_blind
         if why is not None:
             return {"box_embeddings": Absent(why), "box_crops": Absent(why)}

@@ -20,7 +20,7 @@ class RegionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Under a moving camera, speed must also exceed this many times the flow's noise around the camera motion."""
     least_change: float = 10.0
     """Grey levels by which a pixel must differ from its neighbouring frames."""
-    slip_px: float = 0.35
+    slip_px: float = 0.25
     """Misalignment between frames that is forgiven."""
     least_area: float = 0.0004
     """Share of the picture below which a region is noise."""
@@ -48,6 +48,7 @@ class Region:
 
 def moving_regions(flow: Array, grey: Sequence[Array], times_ns: Array, options: RegionOptions) -> list[list[Region]]:
     """Regions of every picture but the first, best first: flow "P h w 2" between P + 1 grey pictures of uint8 "H W"."""
+    flow = flow[:, ::2, ::2].astype(np.float32)  # DIS sees no finer
     cameras = camera_motions(flow)
     change = Change(grey, cameras, times_ns, options.slip_px)
     found: list[list[Region]] = []
@@ -74,7 +75,6 @@ def threshold(camera: CameraMotion, options: RegionOptions) -> float:
 def carried(flow: Array, camera: CameraMotion, seconds: float) -> Array:
     """Motion against the scene, float32 "h w 2": of the earlier picture's pixels, at the place they have gone to."""
     height, width = flow.shape[:2]
-    flow = flow.astype(np.float32)
     shift = flow * np.float32(seconds * min(height, width))
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     motion = flow - camera.field(height, width)
@@ -88,11 +88,12 @@ def regions_of(
 ) -> list[Region]:
     """Regions of one picture from its change "H W", its difference to the still scene, and its motion "h w 2"."""
     height, width = change.shape
-    motion = cv2.resize(motion, (width, height), interpolation=cv2.INTER_LINEAR)
     moving = moving_mask(change, motion, least_speed, options.least_change)
-    whole = moving if against_scene is None else moving | (against_scene > 2.5 * options.least_change)
-    unit = unit_px(change)
-    whole = cv2.morphologyEx(whole.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((unit, unit), np.uint8))
+    whole = moving
+    if against_scene is not None:
+        whole = cv2.bitwise_or(moving, cv2.compare(against_scene, 2.5 * options.least_change, cv2.CMP_GT))
+    unit = max(1, min(height, width) // 75)  # 3 px at a short side of 224
+    whole = cv2.morphologyEx(whole, cv2.MORPH_CLOSE, np.ones((unit, unit), np.uint8))
     least = options.least_area * height * width
     fragments = fragments_of(whole, moving, change, motion, least / 3)
     scored = [
@@ -103,22 +104,15 @@ def regions_of(
     return sorted(scored, key=lambda region: (-region.score, region.box))[: options.most]
 
 
-def unit_px(picture: Array) -> int:
-    """Smallest detail that counts: 3 px at a short side of 224."""
-    height, width = picture.shape[:2]
-    short_side_px: int = min(height, width)
-    return max(1, short_side_px // 75)
-
-
 def moving_mask(change: Array, motion: Array, least_speed: float, least_change: float) -> Array:
-    """uint8 "H W", 1 where something moves.
+    """uint8 "H W", 255 where something moves.
 
     Flow is smooth over some ten pixels: it says that something moves nearby, and the change says where exactly.
     """
-    unit = unit_px(change)
-    speed = cv2.magnitude(motion[..., 0], motion[..., 1])
-    near = cv2.dilate(speed, np.ones((4 * unit + 1, 4 * unit + 1), np.uint8)) > least_speed
-    mask: Array = ((change > least_change) & near).astype(np.uint8)
+    height, width = change.shape
+    speed = cv2.dilate(cv2.magnitude(motion[..., 0], motion[..., 1]), np.ones((3, 3), np.uint8))
+    near = cv2.resize(cv2.compare(speed, least_speed, cv2.CMP_GT), (width, height), interpolation=cv2.INTER_NEAREST)
+    mask: Array = cv2.bitwise_and(cv2.compare(change, least_change, cv2.CMP_GT), near)
     return mask
 
 
@@ -126,19 +120,20 @@ def fragments_of(mask: Array, moving: Array, change: Array, motion: Array, least
     """Connected regions of the mask, at least `least_area` pixels each and a tenth of them moving, the largest 64."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
-    where = np.flatnonzero(moving)
-    label = labels.reshape(-1)[where]
+    y, x = np.nonzero(moving)
+    label = labels[y, x]
+    there = motion[y * motion.shape[0] // mask.shape[0], x * motion.shape[1] // mask.shape[1]]
     count = np.bincount(label, minlength=len(areas))
     strength, vx, vy = (
-        np.bincount(label, values.reshape(-1)[where], minlength=len(areas)) / np.maximum(count, 1)
-        for values in (change, motion[..., 0], motion[..., 1])
+        np.bincount(label, values, minlength=len(areas)) / np.maximum(count, 1)
+        for values in (change[y, x], there[:, 0], there[:, 1])
     )
     kept = np.flatnonzero((areas >= least_area) & (count >= np.maximum(1, 0.1 * areas)))
     fragments = []
     for i in sorted(kept[kept > 0], key=lambda i: -areas[i])[:64]:
-        x, y, w, h = (int(value) for value in stats[i, :4])
-        velocity = float(vx[i]), float(vy[i])
-        fragments.append(Region((x, y, x + w, y + h), float(areas[i]), float(strength[i]), velocity, max(w, h)))
+        left, top, w, h = (int(value) for value in stats[i, :4])
+        box = left, top, left + w, top + h
+        fragments.append(Region(box, float(areas[i]), float(strength[i]), (float(vx[i]), float(vy[i])), max(w, h)))
     return fragments
 
 

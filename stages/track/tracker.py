@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
-from stages.track.association import FORBIDDEN, box_cover, box_iou, match
+from stages.track.association import FORBIDDEN, areas, box_cover, box_iou, match, shared_area
 from stages.track.motion_model import Box, MotionOptions, MovingBox, correct, predict, start
 from stages.track.state import TrackMemory, TrackState
 
@@ -81,15 +81,8 @@ def step(
         Candidate(track, predict(track.moving, (time_ns - track.last_ns) / 1e9, options.motion))
         for track in alive(state.tracks, time_ns, options)
     ]
-    high = [j for j, detection in enumerate(found) if detection.score >= options.high_score]
-    low = [j for j, detection in enumerate(found) if options.low_score <= detection.score < options.high_score]
-    pairs = pair(candidates, list(range(len(candidates))), found, high, options)
-    recent_ns = time_ns - round(options.tentative_s * 1e9)
-    left = [
-        i for i, c in enumerate(candidates) if i not in pairs and c.track.confirmed and c.track.last_ns >= recent_ns
-    ]
-    pairs |= pair(candidates, left, found, low, options)
-
+    pairs = two_rounds(candidates, found, time_ns, options)
+    matched = [found[j].box for j in pairs.values()]
     next_id, kept, sightings = state.next_id, [], []
     for i, candidate in enumerate(candidates):
         track = candidate.track
@@ -99,9 +92,32 @@ def step(
             if track.confirmed:
                 sightings.append(Sighting(track.id, time_ns, track.moving.box))
         kept.append(track)
-    taken = [found[j].box for j in pairs.values()] + [track.moving.box for track in kept if track.last_ns == time_ns]
-    kept += newcomers([found[j] for j in high if j not in pairs.values()], taken, time_ns, options)
+    taken = matched + [track.moving.box for track in kept if track.last_ns == time_ns]
+    strong = [d for j, d in enumerate(found) if d.score >= options.high_score and j not in pairs.values()]
+    kept += newcomers(strong, taken, time_ns, options)
     return msgspec.structs.replace(state, next_id=next_id, tracks=tuple(bounded(kept, options))), sightings
+
+
+def two_rounds(
+    candidates: list[Candidate], found: list[Detection], time_ns: int, options: TrackerOptions
+) -> dict[int, int]:
+    """Candidate -> detection: strong detections with all tracks, then weak ones with tracks seen a moment ago."""
+    high = [j for j, detection in enumerate(found) if detection.score >= options.high_score]
+    low = [j for j, detection in enumerate(found) if options.low_score <= detection.score < options.high_score]
+    pairs = pair(candidates, list(range(len(candidates))), found, high, options)
+    recent_ns = time_ns - round(options.tentative_s * 1e9)
+    left = [
+        i for i, c in enumerate(candidates) if i not in pairs and c.track.confirmed and c.track.last_ns >= recent_ns
+    ]
+    return pairs | pair(candidates, left, found, low, options)
+
+
+def lies_within(box: Box, others: list[Box], share: float) -> bool:
+    """Whether more than this share of the box lies in one of the others."""
+    if not others:
+        return False
+    inside = shared_area(np.array([box]), np.array(others)).max() / max(float(areas(np.array([box]))[0]), 1e-9)
+    return bool(inside > share)
 
 
 def alive(tracks: Iterable[TrackMemory], time_ns: int, options: TrackerOptions) -> list[TrackMemory]:
@@ -174,7 +190,7 @@ def newcomers(found: list[Detection], taken: list[Box], time_ns: int, options: T
     """Tentative tracks for strong detections that continue nothing and are no part of one that does."""
     fresh: list[TrackMemory] = []
     for detection in found:
-        if taken and box_cover(np.array([detection.box]), np.array(taken)).max() > options.cover:
+        if lies_within(detection.box, taken, options.cover):
             continue
         taken = [*taken, detection.box]
         track = TrackMemory(0, start(detection.box, options.motion), 1, time_ns, time_ns)
