@@ -77,6 +77,15 @@ def test_what_is_seen_in_the_sample_comes_first_and_what_is_not_is_improbable(
         assert all(found[name] < 0.3 for name in seen.values() if name != right)
 
 
+def test_in_every_clip_of_the_sample_both_right_labels_come_first(cache: str, clips: list[Features]) -> None:
+    with RIGHT.open(newline="") as file:
+        rows = [(float(row["start_s"]), float(row["end_s"]), row["label"]) for row in csv.DictReader(file)]
+    labels = label_set(cache, *NAMES)
+    for index, features in enumerate(clips):
+        right = {label for start_s, end_s, label in rows if start_s <= 2 * index < end_s}
+        assert set(list(probabilities(labels, features))[:2]) == right
+
+
 def test_one_wrong_label_alone_is_improbable(cache: str, clips: list[Features]) -> None:
     assert probabilities(label_set(cache, "fire engine"), clips[0])["fire engine"] < 0.1
     assert probabilities(label_set(cache, "dog"), clips[0])["dog"] > 0.5
