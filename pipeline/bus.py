@@ -1,8 +1,13 @@
 """A worker's end of the queues: a DEALER to the supervisor's ROUTER."""
 
+import contextlib
+
 import zmq
 
 from pipeline.messages import FromWorker, ToWorker, decode_to_worker, encode
+
+_NOBLOCK = int(zmq.NOBLOCK)
+"""A plain number: pyzmq's flags cost more than the call they go with."""
 
 
 def address(directory: str) -> str:
@@ -26,7 +31,9 @@ class Bus:
 
     def receive(self, timeout_s: float | None = None) -> ToWorker | None:
         """The next message; None when there is none in time. The process ends with its supervisor, so None may wait."""
-        if not self._socket.poll(-1 if timeout_s is None else int(timeout_s * 1000)):
+        with contextlib.suppress(zmq.Again):
+            return decode_to_worker(self._socket.recv(_NOBLOCK))
+        if timeout_s == 0 or not self._socket.poll(-1 if timeout_s is None else int(timeout_s * 1000)):
             return None
         return decode_to_worker(self._socket.recv())
 

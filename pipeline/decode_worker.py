@@ -21,7 +21,7 @@ from pipeline.messages import (
     Decoded,
     Ended,
     GapFound,
-    Grant,
+    Grants,
     Hello,
     Open,
     Opened,
@@ -40,7 +40,7 @@ class Decoder:
         self._seat = seat
         self._plan = plan
         self._slots = slots
-        self._grants: deque[Grant] = deque()
+        self._grants: deque[tuple[int, int]] = deque()
         self._closing = False
         self._stopping = False
 
@@ -56,8 +56,8 @@ class Decoder:
         self._bus.close()
 
     def _note(self, message: Any) -> None:
-        if isinstance(message, Grant):
-            self._grants.append(message)
+        if isinstance(message, Grants):
+            self._grants.extend(message.slots)
         elif isinstance(message, CloseSource):
             self._closing = True
         elif isinstance(message, Stop):
@@ -102,15 +102,19 @@ class Decoder:
             grant = self._grant()
             if grant is None:
                 break
-            self._slots.check(grant.slot, grant.generation)
+            slot, generation = grant
+            self._slots.check(slot, generation)
             names = [name for name in item.arrays if name in self._plan.layout.regions]
-            shapes = {name: self._slots.write(grant.slot, name, item.arrays[name]) for name in names}
-            self._bus.send(Decoded(item.info, grant.slot, grant.generation, shapes, dict(item.absent)))
+            shapes = {name: self._slots.write(slot, name, item.arrays[name]) for name in names}
+            self._bus.send(Decoded(item.info, slot, generation, shapes, dict(item.absent)))
             index = item.info.index + 1
         return index
 
-    def _grant(self) -> Grant | None:
-        """Wait for a slot; None when the source is closed instead. Grants meant for the source before are stale."""
+    def _grant(self) -> tuple[int, int] | None:
+        """Wait for a slot and its generation; None when the source is closed instead.
+
+        Grants meant for the source before are stale.
+        """
         while (message := self._bus.receive(0)) is not None:
             self._note(message)
         while not self._closing:
@@ -118,9 +122,9 @@ class Decoder:
                 self._slots.watch(self._seat, phase.IDLE)
                 self._note(self._bus.receive())
             if self._grants:
-                grant = self._grants.popleft()
-                if self._slots.generation(grant.slot) == grant.generation:
-                    return grant
+                slot, generation = self._grants.popleft()
+                if self._slots.generation(slot) == generation:
+                    return slot, generation
         return None
 
 

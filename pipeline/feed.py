@@ -12,7 +12,7 @@ from pipeline.messages import (
     Decoded,
     Ended,
     GapFound,
-    Grant,
+    Grants,
     Open,
     Opened,
     SourceFailed,
@@ -22,7 +22,7 @@ from pipeline.processes import Processes, Worker
 from pipeline.slots import Slots
 
 GRANTS_AHEAD = 2
-"""Slots a decoder holds beyond the clip it is decoding."""
+"""Slots a decoder holds beyond the clip it is decoding; more where slots are plenty."""
 LOST_CLIPS_LIMIT = 5
 """After so many clips in a row that no decoder survived, the source is given up."""
 
@@ -48,6 +48,7 @@ class Feed:
         self._slots = slots
         self._processes = processes
         self._send = send
+        self._ahead = max(GRANTS_AHEAD, slots.count // (8 * plan.decode_workers))
         self._free: deque[int] = deque(range(slots.count))
         self._todo: deque[int] = deque()
         self._deaths: dict[int, tuple[int, int]] = {}
@@ -90,10 +91,15 @@ class Feed:
         for worker in sorted(decoders, key=lambda worker: worker.source):
             if worker.source < 0 or (full and worker.source != head):
                 continue
-            while self._free and len(worker.grants) < GRANTS_AHEAD:
-                slot = self._free.popleft()
-                worker.grants[slot] = self._slots.generation(slot)
-                self._send(worker, Grant(slot, worker.grants[slot]))
+            if len(worker.grants) <= self._ahead // 2:
+                self._grant(worker, min(self._ahead - len(worker.grants), len(self._free)))
+
+    def _grant(self, worker: Worker, count: int) -> None:
+        slots = [self._free.popleft() for _ in range(count)]
+        grants = [(slot, self._slots.generation(slot)) for slot in slots]
+        if grants:
+            worker.grants.update(grants)
+            self._send(worker, Grants(grants))
 
     # -- what decoders say ----------------------------------------------------------------------------------------
 

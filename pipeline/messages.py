@@ -145,9 +145,10 @@ class Open(_Message, frozen=True, tag=21):
     start_index: int = 0
 
 
-class Grant(_Message, frozen=True, tag=22):
-    slot: int
-    generation: int
+class Grants(_Message, frozen=True, tag=22):
+    """Slots to put clips into: (slot, generation)."""
+
+    slots: list[tuple[int, int]]
 
 
 class CloseSource(_Message, frozen=True, tag=23):
@@ -192,7 +193,7 @@ class SourceDone(_Message, frozen=True, tag=27):
 FromWorker = (
     Hello | Done | Opened | Decoded | GapFound | Ended | SourceFailed | Prepared | Written | SinkClosed | Broken | Note
 )
-ToWorker = Work | Open | Grant | CloseSource | Stop | SourceStarted | Records | SourceDone
+ToWorker = Work | Open | Grants | CloseSource | Stop | SourceStarted | Records | SourceDone
 
 _encoder = msgspec.msgpack.Encoder()
 _from_worker = msgspec.msgpack.Decoder(FromWorker)

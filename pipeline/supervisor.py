@@ -43,6 +43,8 @@ from pipeline.processes import Processes, Worker
 from pipeline.slots import Slots
 from pipeline.status import Account, Notice, Position, Status, SummaryRecord
 
+NOBLOCK = int(zmq.NOBLOCK)
+"""A plain number: pyzmq's flags cost more than the call they go with."""
 POLL_MS = 100
 TIMER_S = 0.2
 RECORDS_UNDER_WAY = 512
@@ -141,12 +143,12 @@ class Supervisor:
         self._interrupts += 1
 
     def _step(self) -> None:
-        self._watch_fds()
-        self._poller.poll(POLL_MS)
-        self._receive()
+        heard = self._receive() or self._wait()
         now_s = time.monotonic()
-        self._bury(self.processes.died())
-        if now_s - self._timer_s > TIMER_S:
+        due = now_s - self._timer_s > TIMER_S
+        if due or not heard:
+            self._bury(self.processes.died())
+        if due:
             self._timer_s = now_s
             self._timers(now_s)
         if self._prepared or not self.plan.groups:
@@ -155,6 +157,12 @@ class Supervisor:
         self._emit()
         if self.ledger.fault and not self._fatal:
             self._fatal = _Fatal("ModelError", f"the first clips all failed the same way: {self.ledger.fault}")
+
+    def _wait(self) -> bool:
+        """For a message (true), or something to do with a process, or a while."""
+        self._watch_fds()
+        self._poller.poll(POLL_MS)
+        return self._receive()
 
     def _watch_fds(self) -> None:
         fds = self.processes.fds()
@@ -177,15 +185,17 @@ class Supervisor:
 
     # -- messages -------------------------------------------------------------------------------------------------
 
-    def _receive(self, most: int = 1_000) -> None:
-        for _ in range(most):
+    def _receive(self, most: int = 1_000) -> bool:
+        """Handle what has come; whether anything had."""
+        for number in range(most):
             try:
-                identity, data = self._router.recv_multipart(zmq.NOBLOCK)
+                identity, data = self._router.recv_multipart(NOBLOCK)
             except zmq.Again:
-                return
+                return number > 0
             worker = self.processes.workers.get(int.from_bytes(identity, "big"))
             if worker is not None:
                 self._handle(worker, decode_from_worker(data))
+        return True
 
     def _handle(self, worker: Worker, message: FromWorker) -> None:
         match message:
@@ -235,7 +245,7 @@ class Supervisor:
         """A worker that died a moment ago cannot be reached; its death gives back what it held."""
         worker.given_s = time.monotonic()
         try:
-            self._router.send_multipart([worker.id.to_bytes(4, "big"), encode(message)], zmq.NOBLOCK)
+            self._router.send_multipart([worker.id.to_bytes(4, "big"), encode(message)], NOBLOCK)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise

@@ -20,7 +20,7 @@ from pipeline.messages import (
     Ended,
     Finished,
     GapFound,
-    Grant,
+    Grants,
     Hello,
     Note,
     Open,
@@ -89,7 +89,7 @@ FROM_WORKER = {
 TO_WORKER = {
     Work: st.builds(Work, st.lists(work_clips, max_size=3)),
     Open: st.builds(Open, texts, numbers, numbers),
-    Grant: st.builds(Grant, numbers, numbers),
+    Grants: st.builds(Grants, st.lists(st.tuples(numbers, numbers), max_size=3)),
     CloseSource: st.builds(CloseSource),
     Stop: st.builds(Stop, st.booleans()),
     SourceStarted: st.builds(SourceStarted, source_infos),
