@@ -12,7 +12,7 @@ import msgspec
 from pipeline.build import Plan, make_plan
 from pipeline.config import Config
 from pipeline.errors import PerceptError
-from pipeline.sinks.jsonl import read_done
+from pipeline.sinks.done import read_done
 from pipeline.status import Account, Notice, OutputSpec, Status
 from pipeline.supervisor import Supervisor
 from pipeline.zygote import PLAN_FILE

@@ -50,7 +50,7 @@ def test_leaving_the_loop_ends_everything(config: Path) -> None:
 def test_errors_are_raised_with_what_the_command_line_says(config: Path) -> None:
     with pytest.raises(percept.ConfigError, match=r"--clip-second=3.*did you mean --clip-seconds"):
         list(percept.run("fake:clips=1", config=config, clip_second=3))
-    with pytest.raises(percept.ConfigError, match=r"clips\.fps is 0\.0; expected more than 0"):
+    with pytest.raises(percept.ConfigError, match=r"clips\.fps is 0\.0; expected"):
         list(percept.run("fake:clips=1", config=config, fps=0))
     with pytest.raises(percept.ConfigError, match="matches no file"):
         list(percept.run("nothing-*.mp4"))

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from pipeline.build import Plan, load, make_plan, make_stages
-from pipeline.cli.options import Parser, add_config_options, add_talk_options, find_sources, make_config
+from pipeline.cli.options import Parser, add_config_options, add_talk_options, make_config
 from pipeline.cli.progress import clock_text
+from pipeline.cli.sources import find_sources
 from pipeline.clip import SourceInfo
 from pipeline.errors import PerceptError, SourceError
 from pipeline.logs import log, redact, start_logging

@@ -2,34 +2,18 @@
 
 import argparse
 import difflib
-import glob
-import hashlib
 import json
 import os
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
 
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
-from pipeline.sinks.file import printable
-from pipeline.sinks.sink import PER_SOURCE, check_outputs
-from pipeline.status import OutputKind, OutputSpec
-
-KINDS: dict[str, OutputKind] = {
-    ".jsonl": "jsonl",
-    ".json": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".vtt": "vtt",
-    ".srt": "srt",
-}
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 
 
 @dataclass(frozen=True)
@@ -144,134 +128,11 @@ def add_output_options(parser: Parser) -> None:
     group.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
-def split_events(arguments: list[str]) -> list[str]:
-    """`--events talk.mp4` asks for events, and talk.mp4 is a source: only a table's or subtitle's name is its FILE."""
-    split = []
-    for position, argument in enumerate(arguments):
-        following = arguments[position + 1] if position + 1 < len(arguments) else ""
-        is_bare = argument == "--events" and Path(following).suffix.lower() not in KINDS
-        split.append("--events=" if is_bare else argument)
-    return split
-
-
 def make_config(options: argparse.Namespace) -> Config:
     """Config file first, then options, then --set."""
     given = [(flag.key, getattr(options, flag.key)) for flag in FLAGS if getattr(options, flag.key) is not None]
     overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given]
     return load_config(options.config, overrides + options.set)
-
-
-def find_sources(given: list[str]) -> list[str]:
-    """Files, URLs and globs, in the order given; each once.
-
-    Raises: ConfigError: a glob that matches nothing, a folder, a name that is not UTF-8: all of them at once.
-    """
-    found: list[str] = []
-    problems = []
-    for text in given:
-        if is_url(text):
-            found.append(text)
-        elif os.path.isdir(text):
-            problems.append(f"{text}: is a folder. Name its files: '{os.path.join(text, '*.mp4')}'")
-        elif not os.path.lexists(text) and glob.has_magic(text):
-            matches = [name for name in sorted(glob.glob(text, recursive=True)) if not os.path.isdir(name)]
-            found += matches
-            problems += [] if matches else [f"{text}: matches no file (in {os.getcwd()})"]
-        elif text == "-":
-            problems.append("-: video cannot be read from stdin. Write it to a file first.")
-        else:
-            found.append(text)
-    for name in found:
-        if printable(name) != name:
-            problems.append(f"{printable(name)}: the name is not UTF-8, so no result could tell it. Rename the file.")
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return list(dict.fromkeys(found))
-
-
-def is_url(text: str) -> bool:
-    return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", text) is not None
-
-
-def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]) -> list[OutputSpec]:
-    """Raises: ConfigError: unknown suffix, a file that exists, a folder that does not: all problems at once."""
-    common = {"overwrite": options.overwrite, "resume": options.resume, "sources": tuple(sources)}
-    events = config.events
-    if config.labels.exclusive:
-        events = msgspec.structs.replace(events, measure="share")
-    clips = config.clips
-    video = msgspec.structs.replace(
-        config.video, start_s=clips.start_s, end_s=clips.end_s, audio_track=config.decode.audio_track
-    )
-    files = [(path, output_kind(path)) for path in options.output or ["-"]]
-    if options.events:
-        kind = output_kind(options.events)
-        files.append((options.events, "events" if kind == "jsonl" else kind))
-    if options.video:
-        _check_video(options.video)
-        files.append((options.video, "video"))
-    inline = options.events == ""
-    resume_from = next((path for path, kind in files if kind == "jsonl"), "")
-    if options.resume and resume_from in ("", "-"):
-        raise ConfigError("--resume needs the JSON lines to go on with. Give them: -o results.jsonl")
-    specs = [
-        OutputSpec(
-            kind=kind,
-            path=path,
-            with_events=inline and kind == "jsonl",
-            events=events,
-            video=video,
-            fingerprint=fingerprint(config) if kind == "jsonl" else "",
-            resume_from=resume_from if options.resume and kind != "jsonl" else "",
-            **common,
-        )
-        for path, kind in files
-    ]
-    _check_names(specs)
-    check_outputs(specs)
-    return specs
-
-
-def output_kind(path: str) -> OutputKind:
-    """From the suffix; no suffix, a device or `-` is JSON lines."""
-    suffix = Path(path).suffix.lower()
-    if suffix in KINDS:
-        return KINDS[suffix]
-    if suffix in (".mp4", ".mkv", ".mov", ".webm", ".avi"):
-        raise ConfigError(f"-o {path}: is a video's name. To write the labelled video: --video {path}")
-    if suffix and not path.startswith("/dev/"):
-        raise ConfigError(f"-o {path}: {suffix!r} is no format for results; expected {', '.join(KINDS)}")
-    return "jsonl"
-
-
-def _check_video(path: str) -> None:
-    suffix = Path(path).suffix.lower()
-    if suffix and suffix not in VIDEO_SUFFIXES and not os.path.isdir(path):
-        expected = ", ".join(VIDEO_SUFFIXES)
-        raise ConfigError(f"--video {path}: {suffix!r} cannot be written; expected a folder or {expected}")
-
-
-def _check_names(specs: list[OutputSpec]) -> None:
-    for spec in specs:
-        one_file = Path(spec.path).suffix and "*" not in spec.path and not os.path.isdir(spec.path)
-        if spec.kind in PER_SOURCE and len(spec.sources) > 1 and one_file:
-            name = Path(spec.path)
-            raise ConfigError(
-                f"{spec.path}: one file cannot hold {len(spec.sources)} sources. Put * where the source's name goes: "
-                f"'{name.with_name('*' + name.suffix)}'"
-            )
-
-
-def fingerprint(config: Config) -> str:
-    """Of all settings that make results comparable, with the words of a label file."""
-    label_text = config.labels.words
-    if isinstance(label_text, str) and label_text.startswith("@") and os.path.isfile(label_text[1:]):
-        label_text = Path(label_text[1:]).read_text(encoding="utf-8", errors="replace")
-    tree = msgspec.to_builtins(config)
-    compared = {key: tree[key] for key in ("clips", "modalities", "stages")}
-    compared |= {"words": label_text, "labels": tree["labels"] | {"words": ""}}
-    compared |= {"models": [config.model.path, config.model.audio_path], "track": config.decode.audio_track}
-    return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _default(defaults: Any, key: str) -> str:

@@ -12,13 +12,12 @@ from pipeline.cli.options import (
     add_config_options,
     add_output_options,
     add_talk_options,
-    find_sources,
     is_terminal,
     make_config,
-    make_outputs,
-    split_events,
 )
+from pipeline.cli.outputs import make_outputs, split_events
 from pipeline.cli.progress import Progress
+from pipeline.cli.sources import find_sources
 from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
 from pipeline.status import Account, Notice

@@ -1,45 +1,21 @@
-"""JSON lines: one object per clip, each line written whole, so that the file is valid after any death.
-
-**Resume.** Done is, per source, the unbroken run of results and gaps from its first clip on. What stands behind it in
-the file (the first error and all after it, event lines, a torn last line) is taken out before new lines are added, so
-errors are tried again and no clip stands twice. That a source was read to its end stands in a file beside the output
-(`out.jsonl.progress`, removed when a run ends complete and without errors); without it a resumed run opens the source
-again, finds nothing behind the last clip, and goes on.
-"""
+"""JSON lines: one object per clip, each line written whole, so that the file is valid after any death."""
 
 import os
 import select
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from pipeline.clip import SourceInfo
-from pipeline.errors import ConfigError, OutputError
-from pipeline.result import ClipRecord, Evidence, Label, decode_json, encode_json
+from pipeline.errors import OutputError
+from pipeline.result import ClipRecord, Evidence, Label, encode_json
+from pipeline.sinks.done import Progress, after_track, kept_records, read_done
 from pipeline.sinks.events import Events, event_line
 from pipeline.sinks.file import is_special, output_error, part_name, printable, shown
 from pipeline.sinks.sink import Sink
 from pipeline.status import OutputSpec, SummaryRecord
 
 _READER_TIMEOUT_S = 3600.0
-
-
-class Done(msgspec.Struct, kw_only=True):
-    """How far an earlier run came with one source."""
-
-    next_clip: int = 0
-    """The first clip to do."""
-    complete: bool = False
-    """Read to its end without an error: nothing to do."""
-    results: int = 0
-    gaps: int = 0
-    epoch: int = 0
-    """Of the last result."""
-    end_s: float = 0.0
-    """Where the last result ends."""
-    last_track_id: int = 0
-    """Ids up to this one are taken; those of the rest count on from it."""
 
 
 class Jsonl(Sink):
@@ -153,123 +129,6 @@ class Jsonl(Sink):
         except OSError as error:
             Path(part).unlink(missing_ok=True)
             raise output_error(path, error) from error
-
-
-class Progress:
-    """The file beside the output that says with which settings it is written and which sources are complete."""
-
-    def __init__(self, output: str) -> None:
-        self.path = "" if is_special(output) else output + ".progress"
-        self._output = output
-
-    def start(self, fingerprint: str, complete: list[str] | None = None) -> None:
-        if self.path:
-            lines = [msgspec.json.encode({"settings": fingerprint})]
-            lines += [msgspec.json.encode({"complete": printable(name)}) for name in complete or []]
-            part = Path(part_name(self.path))
-            part.write_bytes(b"\n".join(lines) + b"\n")
-            part.replace(self.path)
-
-    def complete(self, source: str) -> None:
-        if self.path:
-            try:
-                with open(self.path, "ab") as file:
-                    file.write(msgspec.json.encode({"complete": printable(source)}) + b"\n")
-            except OSError as error:
-                raise output_error(self.path, error) from error
-
-    def read(self) -> tuple[str | None, set[str]]:
-        """The settings' fingerprint (None if nothing is known) and the complete sources."""
-        fingerprint: str | None = None
-        complete: set[str] = set()
-        if self.path and os.path.exists(self.path):
-            for line in Path(self.path).read_bytes().splitlines():
-                try:
-                    entry = msgspec.json.decode(line, type=dict[str, str])
-                except msgspec.DecodeError:
-                    break
-                fingerprint = entry.get("settings", fingerprint)
-                complete.update({entry["complete"]} if "complete" in entry else ())
-        return fingerprint, complete
-
-    def check(self, fingerprint: str) -> None:
-        """Raises: ConfigError: the file was written with other settings."""
-        written_with = self.read()[0]
-        if written_with and fingerprint and written_with != fingerprint:
-            raise ConfigError(
-                f"{self._output}: was written with other labels, clips or another model; its results do not go "
-                "together with new ones. Use the same options, or --overwrite, or another name."
-            )
-
-    def remove(self) -> None:
-        if self.path:
-            Path(self.path).unlink(missing_ok=True)
-
-
-def read_done(path: str) -> dict[str, Done]:
-    """How far each source in the file came; empty when there is no file.
-
-    Raises: ConfigError: the file is not one of ours.
-    """
-    done: dict[str, Done] = {}
-    broken: set[str] = set()
-    for record in _records(path):
-        state = done.setdefault(record.source, Done())
-        follows = record.gap or (record.labels is not None and record.clip == state.next_clip)
-        if record.source in broken or not follows:
-            broken.add(record.source)
-        elif not record.gap:
-            state.next_clip = record.clip + 1
-            state.results += 1
-            state.gaps += record.epoch != state.epoch
-            state.epoch = record.epoch
-            state.end_s = record.end_s
-            ids = [track.id for track in record.tracks or []]
-            state.last_track_id = max([*ids, state.last_track_id])
-    for source in Progress(path).read()[1] - broken:
-        done.setdefault(source, Done()).complete = True
-    return done
-
-
-def kept_records(path: str, done: dict[str, Done] | None = None) -> Iterator[ClipRecord]:
-    """The records that `--resume` keeps, in the order of the file."""
-    done = read_done(path) if done is None else done
-    at: dict[str, int] = {}
-    for record in _records(path):
-        state = done[record.source]
-        behind = at.get(record.source, 0)
-        if record.gap and (behind < state.next_clip or state.complete):
-            yield record
-        elif record.labels is not None and record.clip == behind < state.next_clip:
-            at[record.source] = behind + 1
-            yield record
-
-
-def _records(path: str) -> Iterator[ClipRecord]:
-    """Clip records of the file; event lines and a torn last line are passed over."""
-    if not os.path.exists(path) or is_special(path):
-        return
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield decode_json(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                if line.startswith((b'{"source":',)) and (b'"event":' in line or b'"summary":' in line):
-                    continue
-                raise ConfigError(
-                    f"{path}: line {number} is no result of percept ({error}). Is it the right file? "
-                    "Use --overwrite to write it anew, or another name."
-                ) from error
-
-
-def after_track(record: ClipRecord, last_track_id: int) -> ClipRecord:
-    """The record with track ids counted on from an earlier run's last one, so that no id is used twice."""
-    if not last_track_id or not record.tracks:
-        return record
-    tracks = [msgspec.structs.replace(track, id=track.id + last_track_id) for track in record.tracks]
-    return msgspec.structs.replace(record, tracks=tracks)
 
 
 def rounded(record: ClipRecord) -> ClipRecord:

@@ -2,7 +2,7 @@
 
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord
-from pipeline.sinks.jsonl import after_track, kept_records, read_done
+from pipeline.sinks.done import after_track, kept_records, read_done
 from pipeline.sinks.sink import Sink
 from pipeline.status import SummaryRecord
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.arrays import Array
 from pipeline.errors import PerceptError
+from pipeline.sinks.sound import Copied, Encoded
 from pipeline.status import VideoOptions
 
 Draw = Callable[[Array, float], None]
@@ -128,7 +129,7 @@ class Rewriter:
         if self._matrix == _UNSPECIFIED:
             self._matrix = _BT709 if first.height >= 720 else _BT601
 
-    def _make_sound(self) -> "_Copied | _Encoded | None":
+    def _make_sound(self) -> "Copied | Encoded | None":
         tracks = [track for track in self._input.streams.audio if track.codec_context is not None]
         chosen = None
         for number, track in enumerate(tracks):
@@ -140,7 +141,7 @@ class Rewriter:
         copies = chosen.codec_context.codec.canonical_name in COPIED and any(
             name in self._input.format.name.split(",") for name in COPIED_FROM
         )
-        return (_Copied if copies else _Encoded)(chosen, self._output, self._to_output_s)
+        return (Copied if copies else Encoded)(chosen, self._output, self._to_output_s)
 
     def _to_output_s(self, raw_s: float) -> float | None:
         """From a stream's own time to the output's; None outside the stretch that is written."""
@@ -225,73 +226,6 @@ class Rewriter:
         for packet in self._encoder.encode(frame):
             self._output.mux(packet)
         self.frames += 1
-
-
-class _Copied:
-    """Sound packets as they are, on the output's clock."""
-
-    def __init__(self, track: Any, output: Any, to_output_s: Callable[[float], float | None]) -> None:
-        self.index = track.index
-        self._output = output
-        self._to_output_s = to_output_s
-        self._stream = output.add_stream_from_template(track)
-        self._last_dts: int | None = None
-
-    def take(self, packet: Any) -> None:
-        if packet.pts is None or packet.dts is None:
-            return
-        time_s = self._to_output_s(float(packet.pts * packet.time_base))
-        if time_s is None:
-            return
-        shift = packet.pts - round(time_s / packet.time_base)
-        packet.pts -= shift
-        packet.dts -= shift
-        if self._last_dts is not None and packet.dts <= self._last_dts:
-            return
-        self._last_dts = packet.dts
-        packet.stream = self._stream
-        self._output.mux(packet)
-
-    def end(self) -> list[Any]:
-        return []
-
-
-class _Encoded:
-    """Sound decoded and encoded as AAC."""
-
-    def __init__(self, track: Any, output: Any, to_output_s: Callable[[float], float | None]) -> None:
-        self.index = track.index
-        self._output = output
-        self._to_output_s = to_output_s
-        rate = track.codec_context.sample_rate
-        self._rate = rate if rate in (16000, 22050, 24000, 32000, 44100, 48000) else 48_000
-        layout = "mono" if track.codec_context.channels == 1 else "stereo"
-        self._stream = output.add_stream("aac", rate=self._rate, layout=layout)
-        self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=self._rate, frame_size=1024)
-        self._samples = 0
-        self._began = False
-
-    def take(self, packet: Any) -> None:
-        for frame in packet.decode():
-            time_s = None if frame.time is None else self._to_output_s(float(frame.time))
-            if time_s is None:
-                continue
-            if not self._began:
-                self._samples, self._began = round(time_s * self._rate), True
-            frame.pts = None
-            for part in self._resampler.resample(frame):
-                self._encode(part)
-
-    def end(self) -> list[Any]:
-        for part in self._resampler.resample(None) if self._began else ():
-            self._encode(part)
-        return list(self._stream.encode(None))
-
-    def _encode(self, part: Any) -> None:
-        part.pts, part.time_base = self._samples, Fraction(1, self._rate)
-        self._samples += part.samples
-        for packet in self._stream.encode(part):
-            self._output.mux(packet)
 
 
 def output_size(width: int, height: int) -> tuple[int, int]:

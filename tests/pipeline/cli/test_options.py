@@ -3,16 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.options import (
-    find_sources,
-    fingerprint,
-    make_config,
-    make_outputs,
-    output_kind,
-    seconds,
-    split_events,
-)
+from pipeline.cli.options import make_config, seconds
+from pipeline.cli.outputs import fingerprint, make_outputs, output_kind, split_events
 from pipeline.cli.run import make_parser
+from pipeline.cli.sources import find_sources
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.status import OutputSpec

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.errors import ConfigError, OutputError
 from pipeline.result import ClipRecord, decode_json, encode_json
-from pipeline.sinks.jsonl import Done, Jsonl, kept_records, read_done
+from pipeline.sinks.done import Done, kept_records, read_done
+from pipeline.sinks.jsonl import Jsonl
 from pipeline.sinks.sink import Sink, make_sink
 from pipeline.status import OutputSpec
 from tests.pipeline.sinks.records import failed, feed, gap, info, result
