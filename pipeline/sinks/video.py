@@ -110,11 +110,13 @@ class Film:
 
     def end(self) -> None:
         """Draw what is left and give the file its name."""
+        rewriter = self._rewriter
+        if rewriter is None:
+            return
         if self._last is not None:
             self._draw(self._last, None, _END_S)
-        if self._rewriter is None:
-            return
-        self._guard(self._rewriter.close)
+        self._guard(lambda: rewriter.draw_until(_END_S, lambda picture, time_s: None))
+        self._guard(rewriter.close)
         if self._rewriter is not None:
             try:
                 os.replace(self._part, self.path)

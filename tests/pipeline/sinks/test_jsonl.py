@@ -84,6 +84,13 @@ def test_errors_and_all_behind_them_are_done_again(tmp_path: Path) -> None:
     assert not (tmp_path / "out.jsonl.progress").exists()
 
 
+def test_behind_a_missing_clip_nothing_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    feed(jsonl(path), [result(0), result(2), result(3)], complete=False, end=False)
+    assert read_done(str(path))["talk.mp4"].next_clip == 1
+    assert [record.clip for record in kept_records(str(path))] == [0]
+
+
 def test_gaps_are_done_and_a_trailing_gap_is_not(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     feed(jsonl(path), [result(0), gap(2, 30), result(1, epoch=1), gap(60, 90, epoch=2)], complete=False, end=False)

@@ -1,5 +1,6 @@
 """The labelled video: timing, size, sound and what is drawn."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,27 @@ def test_every_picture_keeps_its_time(talk: Path, tmp_path: Path) -> None:
     assert [time for time, _ in after] == pytest.approx([time for time, _ in before], abs=1e-3)
     assert sink.notes == []
     assert [file.name for file in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize(
+    "more", [{"vfr": True}, {"start_s": 3.0}, {"fps": 29.97, "b_frames": 3}, {"interleaved": False}], ids=str
+)
+def test_odd_timing_is_kept(tmp_path: Path, more: dict[str, Any]) -> None:
+    source = make_video(tmp_path / "talk.mp4", seconds=3, audio=Sound(), **more)
+    label_video(source, tmp_path / "out.mp4", clips(source, 2))
+    before, after = pictures(source), pictures(tmp_path / "out.mp4")
+    times = [time - (before[0][0] if "start_s" in more else 0) for time, _ in before]
+    assert [time - (after[0][0] if "start_s" in more else 0) for time, _ in after] == pytest.approx(times, abs=2e-3)
+    assert sound_s(tmp_path / "out.mp4")[1] == pytest.approx(sound_s(source)[1], abs=0.05)
+
+
+def test_a_turned_picture_stands_upright_and_pixels_become_square(tmp_path: Path) -> None:
+    turned = make_video(tmp_path / "turned.mp4", seconds=1, size=(320, 240), rotation=90)
+    label_video(turned, tmp_path / "out.mp4", [])
+    assert pictures(tmp_path / "out.mp4")[0][1].shape == (320, 240, 3)
+    wide = make_video(tmp_path / "wide.mp4", seconds=1, size=(320, 240), pixel_aspect=Fraction(2))
+    label_video(wide, tmp_path / "out2.mp4", [])
+    assert pictures(tmp_path / "out2.mp4")[0][1].shape == (240, 640, 3)
 
 
 def test_sound_is_copied(talk: Path, tmp_path: Path) -> None:
