@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property, partial
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -24,6 +25,8 @@ class DetectOptions(StageOptions, frozen=True, kw_only=True):
     crops_per_clip: int = 2
     """Boxes of a clip that the picture tower looks at, to say what a track is; each costs as much as one picture of
     the clip. 0 looks at none."""
+    least_step_s: float = 0.09
+    """Frames that follow each other sooner are skipped: in so short a time little moves by a pixel."""
     regions: RegionOptions = RegionOptions()
 
 
@@ -78,10 +81,15 @@ class Detect(Stage):
         frames, times_ns = with_previous(clip)
         flow = clip["flow"]
         frames, times_ns = frames[-len(flow) - 1 :], times_ns[-len(flow) - 1 :]
-        grey = [grey_at(frame, self.options.short_side_px) for frame in frames]
-        found = moving_regions(flow, grey, times_ns, self.options.regions)
-        offset = len(clip["frames"]) - len(flow)
-        rows = [(p + offset, *region.box, region.score) for p, regions in enumerate(found) for region in regions]
+        kept = paced(times_ns, self.options.least_step_s)
+        grey = [grey_at(frames[i], self.options.short_side_px) for i in kept]
+        found = moving_regions(flow_between(flow, times_ns, kept), grey, times_ns[kept], self.options.regions)
+        first = len(clip["frames"]) - len(frames)  # -1 with a previous frame
+        rows = [
+            (index + first, *region.box, region.score)
+            for index, regions in zip(kept[1:], found, strict=True)
+            for region in regions
+        ]
         boxes = np.array(rows, np.float32).reshape(-1, 6)
         height, width = grey[0].shape
         shares = boxes[:, 1:5] / size_of(width, height)
@@ -105,6 +113,28 @@ class Detect(Stage):
             tokens = engine.run({engine.inputs[0].name: pictures})[engine.outputs[0].name]
             embeddings[:] = tokens / np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
         return {"box_embeddings": embeddings, "box_crops": chosen}
+
+
+def paced(times_ns: Array, least_step_s: float) -> list[int]:
+    """Indices of the first frame, and of every one that comes at least a step after the last one taken; two or more."""
+    kept = [0]
+    for index, time_ns in enumerate(times_ns):
+        if time_ns - times_ns[kept[-1]] >= least_step_s * 1e9:
+            kept.append(index)
+    return kept if len(kept) > 1 else [0, len(times_ns) - 1]
+
+
+def flow_between(flow: Array, times_ns: Array, kept: list[int]) -> Array:
+    """Mean flow from each kept frame to the next: "P h w 2" of all pairs -> "K-1 h w 2"; zeros across a scene cut."""
+    if len(kept) == len(times_ns):
+        return flow
+    seconds = np.diff(times_ns).astype(np.float32)[:, None, None, None]
+    means = []
+    for start, stop in pairwise(kept):
+        pairs, share = flow[start:stop].astype(np.float32), seconds[start:stop] / seconds[start:stop].sum()
+        is_cut = not pairs.any(axis=(1, 2, 3)).all()
+        means.append(np.zeros_like(pairs[0]) if is_cut else (pairs * share).sum(axis=0))
+    return np.stack(means)
 
 
 def size_of(width: int, height: int) -> Array:

@@ -7,17 +7,18 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import RECORD, Array, Spec, check_array
-from pipeline.clip import Clip
+from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Fold, Outputs, Resources, StageOptions
 from stages.labels import LABELS_FILE, LabelSet
 from stages.scoring import sigmoid
+from stages.track.motion_model import Box
 from stages.track.state import TrackMemory, TrackState, decode_state, encode_state
 from stages.track.tracker import Detection, Sighting, TrackerOptions, alive, step
 
 
 class TrackOptions(StageOptions, frozen=True, kw_only=True):
     tracker: TrackerOptions = TrackerOptions()
-    least_probability: float = 0.1
+    least_probability: float = 0.25
     """A track whose best label is less probable has no label."""
 
 
@@ -48,17 +49,17 @@ class TrackStage(Fold):
             sightings += seen
         remaining = alive(memory.tracks, clip.info.end_ns, self.options.tracker)
         memory = msgspec.structs.replace(memory, tracks=tuple(remaining))
-        return encode_state(memory), {"tracks": self._records(sightings, memory)}
+        return encode_state(memory), {"tracks": self._records(sightings, memory, clip.info)}
 
     def open(self, resources: Resources) -> None:
         path = Path(self.run.directory) / LABELS_FILE
         if path.is_file():  # left by classify; without it tracks have no labels
             self._labels = resources.get(("labels", str(path)), lambda: LabelSet.load(path))
 
-    def _records(self, sightings: list[Sighting], memory: TrackState) -> list[dict[str, object]]:
+    def _records(self, sightings: list[Sighting], memory: TrackState, info: ClipInfo) -> list[dict[str, object]]:
         boxes: dict[int, list[list[float]]] = {}
         for seen in sightings:
-            row = [round(seen.time_ns / 1e9, 3), *(round(value, 1) for value in seen.box)]
+            row = [round(seen.time_ns / 1e9, 3), *(round(value, 1) for value in within(seen.box, info))]
             boxes.setdefault(seen.id, []).append(row)
         tracks = {track.id: track for track in memory.tracks}
         return [{"id": id, "boxes": boxes[id], **self._named(tracks.get(id))} for id in sorted(boxes)]
@@ -73,6 +74,15 @@ class TrackStage(Fold):
             if probability >= self.options.least_probability:
                 return {"label": self._labels.labels[best], "probability": probability}
         return {"label": None, "probability": None}
+
+
+def within(box: Box, info: ClipInfo) -> Box:
+    """The part of a box that is in the picture, where its size is known."""
+    if not info.width or not info.height:
+        return box
+    x0, x1 = (min(max(x, 0.0), float(info.width)) for x in (box[0], box[2]))
+    y0, y1 = (min(max(y, 0.0), float(info.height)) for y in (box[1], box[3]))
+    return x0, y0, x1, y1
 
 
 def by_frame(clip: Clip) -> Iterator[tuple[int, list[Detection]]]:

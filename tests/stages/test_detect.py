@@ -10,7 +10,7 @@ from engines.model import ModelSpec, TextSpec, TowerSpec
 from pipeline.arrays import Array, check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, RunSettings
-from stages.detect import Detect, spread
+from stages.detect import Detect, flow_between, paced, spread
 from stages.flow import Flow
 from tests.stages.test_flow import texture
 
@@ -32,8 +32,8 @@ def scene(count: int = 17, pan_px: float = 0.0, speed_px: float = 5.0, start_px:
     return np.stack(frames), np.array(boxes, float)
 
 
-def clip_of(frames: Array, width: int = 0, height: int = 0, **more: Any) -> Clip:
-    times = (np.arange(len(frames)) + 1) * SECOND // 8
+def clip_of(frames: Array, width: int = 0, height: int = 0, rate_hz: int = 8, **more: Any) -> Clip:
+    times = (np.arange(len(frames)) + 1) * SECOND // rate_hz
     arrays: dict[str, Any] = {"frames": frames, "frame_times_ns": times, **more}
     info = ClipInfo("a.mp4", 0, 0, 0, 2 * SECOND, width=width, height=height)
     arrays["flow"] = Flow(Flow.Options(), RunSettings(), Budget()).process(Clip(info, arrays))["flow"]
@@ -92,6 +92,25 @@ def test_with_a_previous_frame_the_first_frame_has_boxes_too() -> None:
     boxes = detect(clip_of(frames[1:], **more))["boxes"]
     first = boxes[boxes[:, 0] == 0]
     assert max(iou(row[1:5], truth[1]) for row in first) > 0.5
+
+
+def test_many_frames_a_second_find_the_same_at_no_more_cost() -> None:
+    frames, truth = scene(count=49, speed_px=1.6)
+    boxes = detect(clip_of(frames, rate_hz=24))["boxes"]
+    indices = np.unique(boxes[:, 0]).astype(int)
+    assert indices.tolist() == list(range(3, 49, 3))
+    best = [max(iou(row[1:5], truth[i]) for row in boxes if row[0] == i) for i in indices]
+    assert sum(overlap > 0.5 for overlap in best) >= 14, np.round(best, 2)
+
+
+def test_frames_are_paced_and_flow_is_averaged_over_what_is_skipped() -> None:
+    times = np.array([0, 40, 80, 120, 160, 400]) * 1_000_000
+    assert paced(times, 0.09) == [0, 3, 5]
+    assert paced(times[:2], 0.09) == [0, 1]
+    flow = np.ones((5, 2, 2, 2), np.float16) * np.array([1, 2, 3, 10, 20], np.float16)[:, None, None, None]
+    assert flow_between(flow, times, [0, 3, 5])[:, 0, 0, 0].tolist() == pytest.approx([2, 10 / 7 + 120 / 7])
+    flow[1] = 0
+    assert flow_between(flow, times, [0, 3, 5])[:, 0, 0, 0].tolist() == pytest.approx([0, 10 / 7 + 120 / 7])
 
 
 def test_a_scene_cut_gives_no_boxes() -> None:

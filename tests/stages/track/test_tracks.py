@@ -15,7 +15,7 @@ from pipeline.arrays import Array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.labels import LABELS_FILE, LabelSet, LabelSide
-from stages.track.stage import TrackStage
+from stages.track.stage import TrackStage, within
 from stages.track.state import TrackState, decode_state
 
 SECOND = 1_000_000_000
@@ -71,6 +71,11 @@ def test_one_object_keeps_its_id_over_ten_clips() -> None:
 def test_boxes_are_rounded_to_a_tenth_of_a_pixel_and_a_millisecond() -> None:
     for row in whole(run(walker(range(9), 10.123, 20.456, 25.7)))[1]:
         assert [round(row[0], 3), *(round(value, 1) for value in row[1:])] == row
+
+
+def test_boxes_end_where_the_picture_ends() -> None:
+    info = ClipInfo("a.mp4", 0, 0, 0, 1, width=100, height=50)
+    assert within((-5.0, 10.0, 120.0, 60.0), info) == (0, 10, 100, 50)
 
 
 def test_two_objects_that_pass_each_other_keep_their_ids() -> None:
