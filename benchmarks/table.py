@@ -1,0 +1,81 @@
+"""Write the README's table of figures from benchmarks/results/*.json.
+
+python -m benchmarks.table [--check]     --check only says whether README is up to date
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->"
+
+
+def median(value: Any) -> float:
+    return float(value["median"] if isinstance(value, dict) else value)
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """(what, figure, command) for each result that is there."""
+    found: list[tuple[str, str, str]] = []
+    for name, lines in LINES.items():
+        path = ROOT / "benchmarks" / "results" / f"{name}.json"
+        if not path.is_file():
+            continue
+        figures = json.loads(path.read_text())
+        for what, key, form in lines:
+            if key in figures:
+                found.append((what, form.format(median(figures[key])), f"`benchmarks.{name}`"))
+    return found
+
+
+LINES: dict[str, list[tuple[str, str, str]]] = {
+    "efficiency": [
+        ("pipeline against a plain loop over the same stages, clips/s", "ratio", "{:.2f}×"),
+        ("clip-hops per second with do-nothing stages", "clip_hops_per_s", "{:,.0f}"),
+    ],
+    "naive": [
+        ("against the script people write, same CLIP ViT-B/32 and pictures, onnxruntime fp32", "ratio", "{:.2f}×"),
+        ("percept-mini at default settings, 720p", "mini_x_real_time", "{:.0f}× real time"),
+    ],
+    "memory": [
+        ("peak memory of the whole process tree, an hour of 720p", "peak_mb", "{:.0f} MB"),
+        ("its slope over the second half, per minute of run", "second_half_mb_per_minute", "{:+.1f} MB"),
+    ],
+    "startup": [
+        ("`percept --help`", "help_s", "{:.2f} s"),
+        ("the sample's first result", "first_result_s", "{:.1f} s"),
+    ],
+}
+
+
+def text() -> str:
+    lines = ["| what | figure | printed by |", "|---|---|---|"]
+    lines += [f"| {what} | {figure} | {command} |" for what, figure, command in rows()]
+    machine = next(
+        (json.loads(path.read_text())["machine"] for path in sorted((ROOT / "benchmarks/results").glob("*.json"))), None
+    )
+    if machine:
+        lines += [
+            "",
+            f"Medians on {machine['cores']} cores ({machine['processor']}), no GPU, Python {machine['python']}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text().split(BEGIN)
+    _, after = rest.split(END)
+    made = before + BEGIN + text() + END + after
+    if options.check and made != readme.read_text():
+        raise SystemExit("README.md's figures are not those of benchmarks/results; run: python -m benchmarks.table")
+    readme.write_text(made)
+
+
+if __name__ == "__main__":
+    main()
