@@ -107,17 +107,21 @@ class Feed:
         """Enter it in the ledger; returns a notice worth telling."""
         match message:
             case Opened(info):
-                self._ledger.opened(info)
-                notes = "; ".join(info.notes)
+                notes = "; ".join(info.notes) if self._ledger.opened(info) else ""
                 return f"{info.source}: {notes}" if notes else None
             case Decoded():
                 self._decoded(worker, message)
             case GapFound(gap):
-                self._ledger.gap(gap)
-                return f"{gap.source}: no media from {gap.start_ns / 1e9:.1f} to {gap.end_ns / 1e9:.1f} s"
-            case Ended(source_index, _):
-                self._ledger.ended(source_index, cut=self.closing)
+                if self._ledger.gap(gap):
+                    return f"{gap.source}: no media from {gap.start_ns / 1e9:.1f} to {gap.end_ns / 1e9:.1f} s"
+            case Ended(source_index, count):
                 self._let_go(worker)
+                source = self._ledger.sources[source_index]
+                if count > source.received:
+                    error = f"{source.name}: decode sent {count} clips; expected them in order, got {source.received}"
+                    self._ledger.ended(source_index, error)
+                    return error
+                self._ledger.ended(source_index, cut=self.closing)
             case SourceFailed(source_index, _, error):
                 self._ledger.ended(source_index, error)
                 self._let_go(worker)

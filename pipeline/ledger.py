@@ -134,8 +134,11 @@ class Ledger:
         self.sources[index] = source
         self.open_sources += 1
 
-    def opened(self, info: SourceInfo) -> None:
-        self.sources[info.source_index].info = info
+    def opened(self, info: SourceInfo) -> bool:
+        """Whether that is news: a restarted decoder opens its source again."""
+        source = self.sources[info.source_index]
+        is_news, source.info = source.info is None, info
+        return is_news
 
     def decoded(self, info: ClipInfo, slot: int, generation: int, shapes: Shapes, absent: dict[str, str]) -> bool:
         """Take a clip in. False when it is not the next one of its source (a restarted decoder repeats nothing)."""
@@ -165,13 +168,16 @@ class Ledger:
             self._finish(source, entry)
         return True
 
-    def gap(self, gap: Gap) -> None:
+    def gap(self, gap: Gap) -> bool:
+        """Whether that is news."""
         source = self.sources[gap.source_index]
         place = (gap.next_index, gap.epoch)
         if gap.next_index >= source.given and place > source.last_gap and not source.ended:
             source.last_gap = place
             source.gaps.append(gap)
             self.counts.gaps += 1
+            return True
+        return False
 
     def undecodable(self, info: ClipInfo, error: str) -> None:
         """Account for a clip that decode could not give, so that the source can go on behind it."""

@@ -69,15 +69,15 @@ class Worker:
 class ForkServer:
     """The supervisor's end of one zygote."""
 
-    def __init__(self, directory: str, slots_fd: int, modules: tuple[str, ...], threads: int) -> None:
+    def __init__(self, name: ServerName, directory: str, slots_fd: int, modules: tuple[str, ...], threads: int) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         root = Path(__file__).resolve().parent.parent
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
         if root.name not in ("site-packages", "dist-packages"):
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-        command = [sys.executable, "-P", "-m", "pipeline.zygote", directory, str(theirs.fileno()), str(slots_fd)]
+        arguments = [name, str(os.getpid()), directory, str(theirs.fileno()), str(slots_fd), *modules]
         self.process = subprocess.Popen(
-            [*command, *modules],
+            [sys.executable, "-P", "-m", "pipeline.zygote", *arguments],
             pass_fds=(theirs.fileno(), slots_fd),
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -107,12 +107,9 @@ class ForkServer:
             yield msgspec.msgpack.decode(data, type=Spawned | Exited), (fds[0] if fds else -1)
 
     def close(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=5)
         self.control.close()
-        try:
-            self.process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(timeout=5)
 
 
 class Processes:
@@ -237,7 +234,7 @@ class Processes:
         if name not in self._servers:
             threads = max([group.threads for group in self._plan.groups], default=1)
             modules = {"output": OUTPUT, "light": LIGHT, "heavy": (*LIGHT[1:], *self._heavy)}[name]
-            self._servers[name] = ForkServer(self._directory, self._slots.fd, modules, threads)
+            self._servers[name] = ForkServer(name, self._directory, self._slots.fd, modules, threads)
         return self._servers[name]
 
     def _lost_server(self, name: ServerName, server: ForkServer) -> None:

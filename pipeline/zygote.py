@@ -1,9 +1,10 @@
 """A fork server: imports what workers need once, then forks a ready worker in milliseconds.
 
-    python -P -m pipeline.zygote DIRECTORY CONTROL_FD SLOTS_FD MODULE...
+    python -P -m pipeline.zygote NAME SUPERVISOR_PID DIRECTORY CONTROL_FD SLOTS_FD MODULE...
 
-It runs no thread and no network, so that forking is safe. When its supervisor goes away, however it goes, the control
-socket closes: it then ends, its children end with it (PDEATHSIG), and the run's private directory is removed.
+It runs no thread and no network, so that forking is safe. When its supervisor goes away, however it goes, it ends, and
+its children end with it (PDEATHSIG). The one named "output" sees it by its control socket and removes the run's private
+directory first.
 """
 
 import contextlib
@@ -112,8 +113,8 @@ def _child(order: Spawn, parent: int, directory: str, slots_fd: int, plan: Plan)
     """Never returns. Output of native libraries goes to a log that is quoted when the worker dies."""
     code = 1
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent or not os.path.isdir(directory):
+        _die_with(parent)
+        if not os.path.isdir(directory):
             os._exit(1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         log = os.open(f"{directory}/worker-{order.worker}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -157,8 +158,10 @@ def _run(order: Spawn, slots_fd: int, plan: Plan) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    directory, control_fd, slots_fd, *modules = arguments
+    name, supervisor, directory, control_fd, slots_fd, *modules = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if name != "output":  # importing torch takes seconds in which no socket is looked at
+        _die_with(int(supervisor))
     control = socket.socket(fileno=int(control_fd))
     control.set_inheritable(False)
     for module in modules:
@@ -166,6 +169,12 @@ def main(arguments: list[str]) -> None:
     with contextlib.suppress(ConnectionError):  # the supervisor went away while something was told
         Zygote(directory, control, int(slots_fd)).run()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _die_with(parent: int) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _preload(module: str) -> Any:
