@@ -41,11 +41,17 @@ class FakeReader:
     def open(self) -> SourceInfo:
         if wish(self.source, "unopenable"):
             raise SourceError(f"{self.source}: cannot be opened. Give a file that can.")
+        if wish(self.source, "open_hang"):
+            time.sleep(600)
         count = wish(self.source, "clips")[0]
         return SourceInfo(self.source, self.source_index, 64, 48, duration_ns=count * CLIP_NS, has_video=True)
 
     def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
         for index in range(start_index, wish(self.source, "clips")[0]):
+            if index in wish(self.source, "skip"):
+                continue
+            if index in wish(self.source, "break"):
+                raise ValueError("the container is broken")
             if index in wish(self.source, "decode_die"):
                 os.kill(os.getpid(), signal.SIGKILL)
             if index in wish(self.source, "decode_hang"):
@@ -95,6 +101,10 @@ class FakeModel(Stage):
         mean = float(clip["frames"].mean())
         labels: list[dict[str, Any]] = [{"label": f"mean {mean:.0f}", "probability": 0.9, "share": 1.0}]
         return {"mean": np.array([mean], np.float32), "labels": labels}
+
+
+class SlowToLoad(FakeModel):
+    preload = ("tests.pipeline.slow_module",)
 
 
 class FakeSide(Stage):

@@ -80,6 +80,42 @@ def test_a_decoder_that_hangs_has_a_deadline_of_its_own(tmp_path: Path) -> None:
     assert "decode: hung: decoding clip 2 of source 0" in ran.records[2]["error"]
 
 
+@pytest.mark.slow
+def test_a_source_that_hangs_while_it_opens_is_given_up(tmp_path: Path) -> None:
+    ran = run_fakes(tmp_path, "fake:clips=6,open_hang=1", "fake:clips=2", **QUICK)
+    assert ran.clips() == [-1, 0, 1]
+    assert "decode: hung: opening" in ran.records[0]["error"]
+    assert ran.account.sources_failed == 1
+
+
+@pytest.mark.slow
+def test_after_an_interrupt_what_hangs_is_waited_for_only_so_long(tmp_path: Path) -> None:
+    def interrupt(supervisor: Supervisor) -> None:
+        if supervisor.ledger.counts.results >= 3 and not supervisor._interrupts:
+            supervisor.interrupt()
+
+    ran, _ = harassed_run(tmp_path, interrupt, "fake:clips=300,hang=3,slow_decode_ms=5", deadlines={"drain_s": 1.0})
+    assert ran.account.exit_code == 130
+    assert ran.account.in_flight > 0
+    assert ran.clips() == [0, 1, 2]
+
+
+# -- decode that does not keep its word -------------------------------------------------------------------------------
+
+
+def test_a_clip_that_decode_leaves_out_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    ran = run_fakes(tmp_path, "fake:clips=6,skip=3", "fake:clips=2")
+    assert ran.clips() == [0, 1, 2, -1, 0, 1]
+    assert ran.records[3]["error"].endswith("decode sent 6 clips; expected them in order, got 3")
+    assert ran.account.exit_code == 1
+
+
+def test_a_reader_that_breaks_ends_its_source_behind_what_it_gave(tmp_path: Path) -> None:
+    ran = run_fakes(tmp_path, "fake:clips=6,break=3", "fake:clips=2")
+    assert ran.clips() == [0, 1, 2, -1, 0, 1]
+    assert ran.records[3]["error"] == "fake:clips=6,break=3: ValueError: the container is broken"
+
+
 # -- the model or the config is at fault ------------------------------------------------------------------------------
 
 

@@ -106,6 +106,21 @@ def test_killing_the_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
     assert set(os.listdir("/dev/shm")) <= shared_before
 
 
+def test_killing_the_supervisor_while_its_servers_still_load_leaves_nothing_behind(tmp_path: Path) -> None:
+    stages = fake_config()["stages"]
+    stages["fake_model"] = {"class": "tests.pipeline.fakes:SlowToLoad"}
+    process = start_run(tmp_path, SLOW, stages=stages)
+    try:
+        wait_for(lambda: len(children(process.pid)) >= 3, what="the fork servers")
+        family = children(process.pid)
+        process.kill()
+        process.wait(timeout=30)
+        wait_for(lambda: not any(alive(pid) for pid in family), 20, "the fork servers to end")
+        wait_for(lambda: not list((tmp_path / "tmp").iterdir()), 20, "the run's directory to go")
+    finally:
+        end(process)
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

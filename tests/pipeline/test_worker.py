@@ -1,0 +1,175 @@
+"""A group in its worker: what is settled for one clip, and why."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.arrays import RECORD, Spec
+from pipeline.build import Plan, make_plan
+from pipeline.clip import Absent, Clip, ClipInfo
+from pipeline.config import make_config
+from pipeline.messages import DoneClip, WorkClip, pack, unpack
+from pipeline.slots import SlotError, Slots
+from pipeline.stage import Fold, Outputs, Resources, Stage
+from pipeline.worker import Group, settle
+
+HERE = "tests.pipeline.test_worker"
+INFO = ClipInfo("s", 0, 5, 10, 20)
+
+
+class Double(Stage):
+    required = ("frames",)
+    optional = ("hint",)
+
+    def gives(self) -> dict[str, Spec]:
+        return {"double": Spec("float32", "N", 400), "tag": Spec("float32", "1", in_message=True)}
+
+    def open(self, resources: Resources) -> None:
+        self.network = resources.get("network", lambda: ["loaded"])
+
+    def process(self, clip: Clip) -> Outputs:
+        if clip.info.index == 13:
+            raise RuntimeError("no luck")
+        if clip.info.index == 14:
+            return {"double": Absent("too_short"), "tag": np.ones(1, np.float32)}
+        return {"double": clip["frames"].ravel()[:4].astype(np.float32) * 2, "tag": np.ones(1, np.float32)}
+
+    def describe(self) -> dict[str, str]:
+        return {"engine": "fake-fp32"}
+
+
+class Sum(Stage):
+    """In the group of Double: takes what never leaves the process."""
+
+    required = ("double",)
+
+    def gives(self) -> dict[str, Spec]:
+        return {"labels": RECORD}
+
+    def open(self, resources: Resources) -> None:
+        self.network = resources.get("network", lambda: ["loaded again"])
+
+    def process(self, clip: Clip) -> Outputs:
+        with pytest.raises(ValueError, match="read-only"):
+            clip["double"][0] = 7
+        return {"labels": [{"label": str(clip["double"].sum()), "probability": 1.0, "share": 1.0}]}
+
+
+class Last(Fold):
+    required = ("double",)
+
+    def gives(self) -> dict[str, Spec]:
+        return {"tracks": RECORD}
+
+    def update(self, state: bytes, clip: Clip) -> tuple[bytes, Outputs]:
+        return state + b"x", {"tracks": [{"id": len(state), "boxes": []}]}
+
+
+def plan_of(*groups: list[str]) -> Plan:
+    names = {"double": Double, "sum": Sum, "last": Last}
+    stages = {name: {"class": f"{HERE}:{names[name].__name__}"} for group in groups for name in group}
+    tree = {"groups": [{"stages": group} for group in groups], "stages": stages, "labels": {"words": ["x"]}}
+    return make_plan(make_config(tree))
+
+
+Work = Callable[..., DoneClip]
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    """Settle clip `index` in the first group of a plan, as a worker does."""
+    opened: list[int] = []
+
+    def do(plan: Plan, index: int = 5, absent: dict[str, str] | None = None, state: bytes = b"", group: int = 0,
+           generation: int = 0, **values: Any) -> DoneClip:  # fmt: skip
+        slots = Slots.create(plan.layout, 2)
+        opened.append(slots.fd)
+        shapes = {}
+        for name, array in values.items():
+            shapes[name] = slots.write(1, name, array)
+        members = Group(plan, plan.groups[group])
+        members.open()
+        item = WorkClip(ClipInfo("s", 0, index, 10, 20), 1, generation, shapes, {}, absent or {})
+        done = settle(item, state, members, plan.groups[group], plan, slots)
+        do.slots = slots  # type: ignore[attr-defined]
+        return done
+
+    yield do
+    for fd in opened:
+        os.close(fd)
+
+
+FRAMES = np.arange(2 * 2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 2, 3)
+
+
+def test_what_other_groups_need_is_handed_on_and_the_rest_stays(work: Work) -> None:
+    done = work(plan_of(["double", "sum"], ["last"]), frames=FRAMES)
+    assert (done.source_index, done.index) == (0, 5)
+    assert done.shapes == {"double": (4,)}
+    assert set(done.values) == {"labels"}
+    assert unpack(RECORD, done.values["labels"])[0]["label"] == "12.0"
+    written = work.slots.read(1, "double", (4,))  # type: ignore[attr-defined]
+    assert written.tolist() == [0, 2, 4, 6]
+
+
+def test_what_nobody_else_needs_travels_nowhere(work: Work) -> None:
+    done = work(plan_of(["double", "sum"]), frames=FRAMES)
+    assert done.shapes == {}
+    assert set(done.values) == {"labels"}
+
+
+def test_an_absent_input_settles_the_outputs_for_the_same_reason(work: Work) -> None:
+    done = work(plan_of(["double", "sum"], ["last"]), absent={"frames": "no_stream"})
+    assert done.absent == {"double": "no_stream", "labels": "no_stream"}
+    assert done.failed == {}
+
+
+def test_an_input_that_nobody_gave_was_not_asked_for(work: Work) -> None:
+    done = work(plan_of(["double", "sum"], ["last"]))
+    assert done.absent == {"double": "not_asked", "labels": "not_asked"}
+
+
+def test_a_stage_that_raises_makes_its_outputs_and_what_follows_failed(work: Work) -> None:
+    done = work(plan_of(["double", "sum"], ["last"]), index=13, frames=FRAMES)
+    assert done.failed == {"double": "RuntimeError: no luck"}
+    assert done.absent == {"double": "failed", "labels": "failed"}
+
+
+def test_a_stage_may_say_that_something_is_absent(work: Work) -> None:
+    done = work(plan_of(["double", "sum"], ["last"]), index=14, frames=FRAMES)
+    assert done.failed == {}
+    assert done.absent == {"double": "too_short", "labels": "too_short"}
+
+
+def test_a_fold_gives_its_new_state_with_the_result(work: Work) -> None:
+    done = work(plan_of(["double"], ["last"]), group=1, state=b"xx", double=np.zeros(4, np.float32))
+    assert done.state == b"xxx"
+    assert unpack(RECORD, done.values["tracks"]) == [{"id": 2, "boxes": []}]
+
+
+def test_a_fold_without_its_input_keeps_its_state(work: Work) -> None:
+    done = work(plan_of(["double"], ["last"]), group=1, state=b"xx", absent={"double": "failed"})
+    assert done.state is None
+    assert done.absent == {"tracks": "failed"}
+
+
+def test_a_slot_that_was_granted_again_is_not_read(work: Work) -> None:
+    with pytest.raises(SlotError, match="slot 1 is at generation 0, expected 3"):
+        work(plan_of(["double", "sum"]), generation=3, frames=FRAMES)
+
+
+def test_stages_of_one_worker_share_what_they_loaded() -> None:
+    plan = plan_of(["double", "sum"])
+    members = Group(plan, plan.groups[0])
+    assert members.open() == {"engine": "fake-fp32"}
+    stages = members.stages
+    assert stages["double"].network is stages["sum"].network  # type: ignore[attr-defined]
+    members.close()
+
+
+def test_small_arrays_reach_the_next_group_in_the_message() -> None:
+    spec = Spec("float32", "1", in_message=True)
+    assert unpack(spec, pack(spec, np.ones(1, np.float32))).tolist() == [1.0]
