@@ -11,7 +11,8 @@ from pipeline.arrays import Array, check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, RunSettings
 from stages.detect import Detect, flow_between, paced, spread
-from stages.flow import Flow
+from stages.flow import Flow, grey_at
+from stages.regions import RegionOptions, moving_regions
 from tests.stages.test_flow import texture
 
 SECOND = 1_000_000_000
@@ -62,6 +63,16 @@ def test_a_moving_square_is_boxed_with_the_camera_at_rest_and_panning(pan_px: fl
     best = [max((iou(row[1:5], truth[i]) for row in boxes if row[0] == i), default=0.0) for i in range(1, 17)]
     assert sum(overlap > 0.5 for overlap in best) >= least, np.round(best, 2)
     assert len(boxes) <= 22
+
+
+def test_velocity_is_against_the_scene_not_the_picture() -> None:
+    clip = clip_of(scene(count=9, pan_px=8.0)[0])
+    grey = [grey_at(frame, 224) for frame in clip["frames"]]
+    found = moving_regions(clip["flow"], grey, clip["frame_times_ns"], RegionOptions())
+    largest = [max(regions, key=lambda r: r.area).velocity for regions in found if regions]
+    across, down = np.median(largest, axis=0)
+    assert across > 0.3  # in the picture it moves by 5 px a frame, 0.18 short sides per second; the scene by -0.29
+    assert abs(down) < 0.1
 
 
 def test_nothing_is_found_in_a_still_scene_and_under_a_panning_camera() -> None:

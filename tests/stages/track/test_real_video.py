@@ -46,7 +46,7 @@ def test_a_man_who_juggles_a_ball_is_one_track_from_start_to_end(shared_data: Pa
     assert seconds(longest) > 9
     assert len(longest) > 45
     assert len(tracks) <= 5
-    assert all(440 < (row[1] + row[3]) / 2 < 820 for row in longest)
+    assert all(600 < (row[1] + row[3]) / 2 < 900 for row in longest)
 
 
 def test_people_who_enter_a_room_one_by_one_are_one_track_each(shared_data: Path) -> None:

@@ -212,7 +212,7 @@ def scenes(draw: st.DrawFn) -> list[Row]:
     for _ in range(draw(st.integers(1, 6))):
         x, y, vx, vy = random.uniform(0, 600), random.uniform(0, 400), *random.normal(0, 60, 2)
         size = random.uniform(15, 80)
-        begin = int(random.integers(0, 30))
+        begin = int(random.integers(0, 3)) * 8
         for i in range(begin, begin + int(random.integers(3, 60))):
             if random.random() < 0.8:
                 cx, cy = x + vx * i / 8 + random.normal(0, 2), y + vy * i / 8 + random.normal(0, 2)
