@@ -73,6 +73,7 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         root = Path(__file__).resolve().parent.parent
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+        environment["OPENBLAS_NUM_THREADS"] = "1"  # numpy's would start threads at its import: not to be forked
         if root.name not in ("site-packages", "dist-packages"):
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
         arguments = [name, str(os.getpid()), directory, str(theirs.fileno()), str(slots_fd), *modules]

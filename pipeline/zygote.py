@@ -2,9 +2,9 @@
 
     python -P -m pipeline.zygote NAME SUPERVISOR_PID DIRECTORY CONTROL_FD SLOTS_FD MODULE...
 
-It runs no thread and no network, so that forking is safe. When its supervisor goes away, however it goes, it ends, and
-its children end with it (PDEATHSIG). The one named "output" sees it by its control socket and removes the run's private
-directory first.
+It runs no thread of ours and no network, so that forking is safe. When its supervisor goes away, however it goes, it
+ends, and its children end with it (PDEATHSIG). The one named "output" sees it by its control socket and removes the
+run's private directory first.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ import shutil
 import signal
 import socket
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,8 @@ def main(arguments: list[str]) -> None:
         _die_with(int(supervisor))
     control = socket.socket(fileno=int(control_fd))
     control.set_inheritable(False)
+    # onnxruntime starts a thread when it is imported, which no worker needs; Python 3.12 warns of any at a fork
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     for module in modules:
         _preload(module)
     with contextlib.suppress(ConnectionError):  # the supervisor went away while something was told
