@@ -38,15 +38,17 @@ def descriptions(synset: Synset, nouns: dict[int, Synset]) -> tuple[str, str, st
     return PROMPT.format(name), PROMPT.format(f"{name}, {kind}"), PROMPT.format(f"{name}, {synset.definition}")
 
 
-def concept_vectors(texts: list[tuple[str, str, str]]) -> tuple[Vectors, Vectors]:
-    """Concepts "1000 384" and center "384".
+def description_vectors(texts: list[tuple[str, str, str]]) -> list[Vectors]:
+    """Text vectors "1000 384" of each of the three ways; label vectors are centred on the mean of the first."""
+    return [text_vectors([text[way] for text in texts]) for way in range(3)]
 
-    The center is the mean over the plain names; label vectors are compared as `normalise(text(prompt) - center)`. A
-    concept is the mean of its three descriptions, each centred among its own kind and normalised, normalised again:
-    with what a thing is a kind of, pictures of things without a concept of their own come out right more often.
+
+def concept_vectors(ways: list[Vectors]) -> Vectors:
+    """Concepts "1000 384": each way centred among its own kind and normalised, then their mean, normalised again.
+
+    With what a thing is a kind of, pictures of things without a concept of their own come out right more often.
     """
-    each = [text_vectors([texts[i][way] for i in range(len(texts))]) for way in range(3)]
-    return normalise(np.sum([normalise(vectors - vectors.mean(0)) for vectors in each], axis=0)), each[0].mean(0)
+    return normalise(np.sum([normalise(vectors - vectors.mean(0)) for vectors in ways], axis=0))
 
 
 def normalise(vectors: Vectors) -> Vectors:
@@ -59,8 +61,9 @@ def write_concepts(folder: Path) -> None:
     """concepts.txt, one name a line, and concepts.safetensors."""
     nouns, synsets = read_synsets("n"), imagenet_synsets()
     (folder / "concepts.txt").write_text("".join(f"{synset.lemmas[0]}\n" for synset in synsets))
-    concepts, center = concept_vectors([descriptions(synset, nouns) for synset in synsets])
-    save_file({"concepts": concepts.astype(np.float16), "center": center}, folder / CONCEPTS_FILE)
+    ways = description_vectors([descriptions(synset, nouns) for synset in synsets])
+    concepts = concept_vectors(ways).astype(np.float16)
+    save_file({"concepts": concepts, "center": ways[0].mean(0)}, folder / CONCEPTS_FILE)
     (folder / CONCEPTS_FILE).chmod(0o644)
 
 
