@@ -30,6 +30,13 @@ def test_every_clip_of_two_seconds_has_one_thing_to_see_and_one_to_hear() -> Non
         assert sorted(row["modality"] for row in here) == ["audio", "image"]
 
 
+def test_the_words_of_the_demo_hold_every_right_one_and_as_many_wrong_ones() -> None:
+    words = (BUNDLED / "sample.labels.txt").read_text().splitlines()
+    right = {row["label"] for row in rows()}
+    assert right < set(words)
+    assert len(words) == len(set(words)) == 2 * len(right)
+
+
 def test_no_scene_is_silent_or_clipped() -> None:
     with av.open(str(BUNDLED / "sample.mp4")) as container:
         samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
