@@ -237,6 +237,11 @@ def test_the_order_of_detections_does_not_change_the_tracks(rows: list[Row], ran
     assert run(shuffled) == run(rows)
 
 
+def test_ids_given_at_the_same_moment_do_not_depend_on_the_order_of_detections() -> None:
+    rows = walker(range(8), 10, 20, 25) + walker(range(8), 400, 200, -25)
+    assert run(rows) == run(rows[::-1])
+
+
 @settings(max_examples=40, deadline=None)
 @given(scenes())
 def test_ids_are_never_used_again_and_a_track_is_in_one_place_at_a_time(rows: list[Row]) -> None:
