@@ -165,6 +165,15 @@ def test_a_damaged_cache_file_is_rebuilt(tmp_path: Path, spec: ModelSpec, damage
     assert tower.asked == ["rain", "dog"]
 
 
+def test_a_cache_file_of_another_size_is_rebuilt(tmp_path: Path, spec: ModelSpec) -> None:
+    TextCache(spec, "s", settings(tmp_path), Tower()).vectors(["rain"], quiet)
+    (shard,) = (tmp_path / "cache").rglob("*.npz")
+    with np.load(shard) as arrays:
+        keys = arrays["keys"]
+    np.savez(shard, keys=keys, vectors=np.ones((1, DIM + 1), np.float32))
+    assert TextCache(spec, "s", settings(tmp_path), Tower()).vectors(["rain"], quiet).shape == (1, DIM)
+
+
 def test_many_small_additions_are_merged_and_none_is_lost(tmp_path: Path, spec: ModelSpec) -> None:
     for i in range(70):
         TextCache(spec, "s", settings(tmp_path), Tower()).vectors([f"word {i}"], quiet)
