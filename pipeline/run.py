@@ -13,6 +13,7 @@ from pipeline.build import Plan, make_plan
 from pipeline.config import Config
 from pipeline.errors import PerceptError
 from pipeline.sinks.done import read_done
+from pipeline.sinks.file import without_secrets
 from pipeline.status import Account, Notice, OutputSpec, Status
 from pipeline.supervisor import Supervisor
 from pipeline.zygote import PLAN_FILE
@@ -71,7 +72,7 @@ def _resume(sources: list[str], outputs: Sequence[OutputSpec]) -> tuple[dict[int
     for output in outputs:
         if output.kind == "jsonl" and output.resume:
             done = read_done(output.path)
-            for index, source in enumerate(sources):
+            for index, source in enumerate(map(without_secrets, sources)):
                 if source in done:
                     starts[index] = done[source].next_clip
                     if done[source].complete:

@@ -23,6 +23,7 @@ from pipeline.messages import (
     Written,
 )
 from pipeline.result import ClipRecord, Label, Track
+from pipeline.sinks.file import without_secrets
 from pipeline.sinks.sink import Sink, make_sink
 from pipeline.slots import Slots
 
@@ -36,7 +37,7 @@ def to_record(done: Finished, facts: dict[str, str]) -> ClipRecord:
     """The public record of a clip; times in seconds, to the microsecond."""
     info = done.info
     return ClipRecord(
-        source=info.source,
+        source=without_secrets(info.source),
         epoch=info.epoch,
         clip=info.index,
         start_s=round(info.start_ns / 1e9, 6),
@@ -52,7 +53,7 @@ def to_record(done: Finished, facts: dict[str, str]) -> ClipRecord:
         corrupt_frames=info.corrupt_frames,
         decode_errors=info.decode_errors,
         tries=done.tries,
-        error=done.error,
+        error=None if done.error is None else without_secrets(done.error),
         failed=done.failed,
         dropped=done.dropped,
         gap=done.gap,
@@ -89,8 +90,9 @@ def _write_all(bus: Bus, sinks: list[Sink], slots: Slots, seat: int) -> bool:
         message = bus.receive()
         match message:
             case SourceStarted():
+                info = msgspec.structs.replace(message.info, source=without_secrets(message.info.source))
                 for sink in sinks:
-                    sink.source_started(message.info)
+                    sink.source_started(info)
             case Records():
                 records = [to_record(done, message.facts) for done in message.records]
                 for sink in sinks:

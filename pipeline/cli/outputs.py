@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.config import Config
 from pipeline.errors import ConfigError
+from pipeline.sinks.file import without_secrets
 from pipeline.sinks.sink import PER_SOURCE, check_outputs
 from pipeline.status import OutputKind, OutputSpec
 
@@ -36,7 +37,7 @@ def split_events(arguments: list[str]) -> list[str]:
 
 def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]) -> list[OutputSpec]:
     """Raises: ConfigError: unknown suffix, a file that exists, a folder that does not: all problems at once."""
-    common = {"overwrite": options.overwrite, "resume": options.resume, "sources": tuple(sources)}
+    common = {"overwrite": options.overwrite, "resume": options.resume, "sources": tuple(map(without_secrets, sources))}
     events = config.events
     if config.labels.exclusive:
         events = msgspec.structs.replace(events, measure="share")

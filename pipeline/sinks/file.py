@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.errors import OutputError
+from pipeline.logs import redact
 
 _REASONS = {
     errno.ENOSPC: "no space left on device",
@@ -38,6 +39,11 @@ def shown(path: str) -> str:
 def printable(source: str) -> str:
     """The name of a source as results carry it: bytes that are not UTF-8 show as `\\udce9`."""
     return source.encode("utf-8", "backslashreplace").decode()
+
+
+def without_secrets(text: str) -> str:
+    """What may stand in a result: a URL in it without its user, password and tokens."""
+    return redact(text) if "://" in text else text
 
 
 def is_special(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from pathlib import Path
 
 from pipeline.clip import SourceInfo
@@ -87,12 +88,13 @@ def source_paths(spec: OutputSpec) -> dict[str, str]:
         return {spec.sources[0]: spec.path}
     paths: dict[str, str] = {}
     taken: set[str] = set()
+    numbers: Counter[str] = Counter()
     for source in spec.sources:
         stem = Path(source.rstrip("/")).stem or "source"
-        name, number = stem, 1
+        name = stem
         while name in taken:
-            number += 1
-            name = f"{stem}-{number}"
+            numbers[stem] += 1
+            name = f"{stem}-{numbers[stem] + 1}"
         taken.add(name)
         paths[source] = spec.path.replace("*", name) if "*" in spec.path else os.path.join(spec.path, name + suffix)
     return paths
@@ -107,7 +109,7 @@ def check_outputs(specs: list[OutputSpec]) -> None:
     for spec in specs:
         problems += _problems(spec)
     written = [os.path.realpath(path) for spec in specs for path in _paths(spec) if path != "-"]
-    for path in sorted({path for path in written if written.count(path) > 1}):
+    for path in sorted(path for path, count in Counter(written).items() if count > 1):
         problems.append(f"{path}: two outputs would write this file. Give each its own.")
     sources = {os.path.realpath(source) for spec in specs for source in spec.sources if os.path.exists(source)}
     for path in sorted(set(written) & sources):

@@ -1,5 +1,6 @@
 """`percept run` as a process of its own, over sources and stages that do next to nothing."""
 
+import json
 import os
 import pty
 import signal
@@ -207,3 +208,17 @@ def test_a_name_that_is_not_utf8_is_said(config: str, tmp_path: Path) -> None:
     code, _, err = percept_run(config, "*.mp4")
     assert code == 2
     assert "caf\\udce9.mp4: the name is not UTF-8" in err
+
+
+def test_the_password_and_token_of_a_url_stand_nowhere(config: str, tmp_path: Path) -> None:
+    url, output = "http://user:pass-word@127.0.0.1:9/talk.mp4?token=to-ken", tmp_path / "out.jsonl"
+    code, out, err = percept_run(
+        config, url, "-o", str(output), "--events", "--set", "decode.factory=stages.decode.reader:make_reader"
+    )
+    assert code == 3
+    (record,) = (json.loads(line) for line in output.read_text().splitlines() if '"summary"' not in line)
+    assert record["source"] == "http://***@127.0.0.1:9/talk.mp4?token=***"
+    assert "Connection refused" in record["error"]
+    told = out + err + "".join(path.read_text() for path in tmp_path.iterdir() if path.suffix != ".toml")
+    assert "pass-word" not in told
+    assert "to-ken" not in told

@@ -1,7 +1,9 @@
 """What every sink must do, whichever it is."""
 
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipeline.errors import ConfigError, OutputError
@@ -83,3 +85,13 @@ def test_problems_are_told_all_at_once(tmp_path: Path) -> None:
     assert "--resume needs a file" in text
     assert "is a folder; expected a file" in text
     assert "is a source of this run and would be overwritten" in text
+
+
+def test_ten_thousand_sources_of_one_name_are_named_at_once() -> None:
+    sources = tuple(f"{number}/clip.mp4" for number in range(10_000))
+    named = spec("vtt", Path("out"), *sources)
+    named = msgspec.structs.replace(named, path="out")
+    began_s = time.process_time()
+    check_outputs([named])
+    assert time.process_time() - began_s < 3.0
+    assert len(set(source_paths(named).values())) == 10_000
