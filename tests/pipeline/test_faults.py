@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,31 @@ def test_after_an_interrupt_what_hangs_is_waited_for_only_so_long(tmp_path: Path
     assert ran.account.exit_code == 130
     assert ran.account.in_flight > 0
     assert ran.clips() == [0, 1, 2]
+
+
+@pytest.mark.slow
+def test_a_decoder_that_hangs_after_an_interrupt_is_killed_and_not_replaced(tmp_path: Path) -> None:
+    def interrupt(supervisor: Supervisor) -> None:
+        if supervisor.ledger.counts.results >= 3 and not supervisor._interrupts:
+            supervisor.interrupt()
+
+    ran, _ = harassed_run(tmp_path, interrupt, "fake:clips=50,decode_hang=3", deadlines={"decode_s": 1.0})
+    assert ran.clips() == [0, 1, 2]
+    assert (ran.account.exit_code, ran.account.in_flight) == (130, 0)
+    assert ran.account.elapsed_s < 40, "a drain takes 60 s at most"
+
+
+def test_a_run_that_fails_before_its_output_is_ready_still_closes_it(tmp_path: Path) -> None:
+    def hold_the_sink(supervisor: Supervisor) -> None:
+        sink = supervisor._sink
+        if sink and sink.pid and supervisor.processes.workers.get(sink.id) is sink:
+            failed_a_while_ago = supervisor._stopping_since_s and time.monotonic() - supervisor._stopping_since_s > 0.5
+            os.kill(sink.pid, signal.SIGCONT if failed_a_while_ago else signal.SIGSTOP)
+
+    config = staged("fake_track", **{"class": "tests.pipeline.fakes:CannotPrepare"})
+    ran, supervisor = harassed_run(tmp_path, hold_the_sink, "fake:clips=5", **config)
+    assert ran.account.exit_code == 4
+    assert supervisor._sink_closed
 
 
 # -- decode that does not keep its word -------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ class Double(Stage):
     def process(self, clip: Clip) -> Outputs:
         if clip.info.index == 13:
             raise RuntimeError("no luck")
+        if clip.info.index == 15:
+            return {"double": np.ones(200, np.float32), "tag": np.ones(1, np.float32)}
         if clip.info.index == 14:
             return {"double": Absent("too_short"), "tag": np.ones(1, np.float32)}
         return {"double": clip["frames"].ravel()[:4].astype(np.float32) * 2, "tag": np.ones(1, np.float32)}
@@ -142,6 +144,16 @@ def test_a_stage_may_say_that_something_is_absent(work: Work) -> None:
     done = work(plan_of(["double", "sum"], ["last"]), index=14, frames=FRAMES)
     assert done.failed == {}
     assert done.absent == {"double": "too_short", "labels": "too_short"}
+
+
+def test_an_array_too_large_for_its_room_is_absent_and_said(work: Work) -> None:
+    done = work(plan_of(["double", "sum"], ["last"]), index=15, frames=FRAMES)
+    assert done.shapes == {}
+    assert done.absent == {"double": "failed"}
+    assert done.failed == {
+        "double": "SlotError: double: float32 (200,) (800 bytes) does not fit its region of 400 bytes of float32"
+    }
+    assert set(done.values) == {"labels"}
 
 
 def test_a_fold_gives_its_new_state_with_the_result(work: Work) -> None:
