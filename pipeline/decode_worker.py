@@ -43,6 +43,7 @@ class Decoder:
         self._grants: deque[tuple[int, int]] = deque()
         self._closing = False
         self._stopping = False
+        self._place = (-1, -1)
 
     def run(self) -> None:
         self._bus.send(Hello(self._worker, PROTOCOL_VERSION))
@@ -70,6 +71,7 @@ class Decoder:
         reader = None
         try:
             reader = self._make_reader(order)
+            reader.alive = self._alive
             self._bus.send(Opened(reader.open()))
             index = self._send_clips(reader.clips(order.start_index), order.source_index, index)
             self._bus.send(Ended(order.source_index, index))
@@ -92,7 +94,8 @@ class Decoder:
     def _send_clips(self, items: Iterator[DecodedClip | Gap], source_index: int, index: int) -> int:
         """Send every clip into a granted slot; returns how many clips the source has so far."""
         while not self._closing:
-            self._slots.watch(self._seat, phase.DECODING, source_index, index)
+            self._place = source_index, index
+            self._alive()
             item = next(items, None)
             if item is None:
                 break
@@ -109,6 +112,10 @@ class Decoder:
             self._bus.send(Decoded(item.info, slot, generation, shapes, dict(item.absent)))
             index = item.info.index + 1
         return index
+
+    def _alive(self) -> None:
+        """Decoding begins, or goes on although no clip has come yet."""
+        self._slots.watch(self._seat, phase.DECODING, *self._place)
 
     def _grant(self) -> tuple[int, int] | None:
         """Wait for a slot and its generation; None when the source is closed instead.

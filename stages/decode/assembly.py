@@ -18,6 +18,7 @@ from stages.decode.tiling import Tiling
 
 SOUND_AHEAD_NS = NS // 10
 """Sound is decoded this much beyond a clip, so that what the resampler holds back is out."""
+CATCH_UP_NS = 60 * NS
 CUT_NS = NS
 """A source that ends more than this before its declared end was cut off; that counts as one decode error."""
 
@@ -125,6 +126,7 @@ class AssemblingReader(Reader):
         media, options = self._media, self.options
         anchor_ns, index, number, resets = max(media.start_ns, options.start_ns), 0, 0, 0
         first_tile = self._skip(media, anchor_ns, start_index)
+        self._catch_up(media, anchor_ns + first_tile * options.stride_ns)
         while True:
             epoch = Epoch(media, options, anchor_ns, resets, first_tile)
             self._previous = None
@@ -154,6 +156,14 @@ class AssemblingReader(Reader):
             return first_tile
         return 0
 
+    def _catch_up(self, media: Media, start_ns: int) -> None:
+        """Decode the sound before the first clip: hours of it take minutes, so in steps between which we are heard."""
+        if media.sound is not None:
+            media.sound.forget(self._window(start_ns, start_ns + self.options.clip_ns)[0])
+            for until_ns in range(CATCH_UP_NS, start_ns, CATCH_UP_NS):
+                media.sound.advance(until_ns, 0)
+                self.alive()
+
     def _next_epoch(self, media: Media, resets: int, end_ns: int) -> tuple[int, int] | None:
         """Start of the next epoch and its count of resets; None at the end of the source."""
         limit_ns = self.options.end_ns
@@ -170,6 +180,7 @@ class AssemblingReader(Reader):
         while not last:
             start_ns, end_ns = epoch.tiling.start_ns(tile), epoch.tiling.end_ns(tile)
             self._check_duration(start_ns)
+            self.alive()
             if not options.clips_touch and epoch.media.pictures:
                 epoch.media.pictures.skip_to(start_ns)
             if epoch.media.sound:

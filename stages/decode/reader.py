@@ -1,7 +1,7 @@
 """A reader turns one source into clips: pictures on a fixed time grid and sound on a fixed sample grid."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
 from types import TracebackType
 from typing import Literal, Self
@@ -104,6 +104,8 @@ class Reader(ABC):
         self.source = source
         self.source_index = source_index
         self.options = options
+        self.alive: Callable[[], None] = lambda: None
+        """Called now and then on a long way to the next clip; set by who watches for readers that hang."""
 
     @abstractmethod
     def open(self) -> SourceInfo:

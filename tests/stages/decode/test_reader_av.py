@@ -419,6 +419,27 @@ def test_a_late_start_keeps_no_sound_from_before(tmp_path: Path) -> None:
         assert sum(len(block) for _, block in media.sound._blocks) < 8 * 16_000
 
 
+@pytest.mark.parametrize("name", ["song.m4a", "talk.mp4"])
+def test_a_long_way_to_the_first_clip_is_told_and_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("stages.decode.assembly.CATCH_UP_NS", NS)
+    path = tmp_path / name
+    if name == "song.m4a":
+        make_sound(path, 20.0)
+    else:
+        make_video(path, 20.0, size=(64, 48), gop=30, audio=Sound())
+    whole = read(path, audio_context_s=3.0)
+    with make_reader(str(path), 3, ReaderOptions(audio_context_s=3.0)) as reader:
+        told: list[int] = []
+        reader.alive = lambda: told.append(1)
+        reader.open()
+        clip = next(reader.clips(9))
+    assert isinstance(clip, DecodedClip)
+    assert same(whole.clips[9], clip)
+    assert len(told) >= 9
+
+
 def test_opening_and_closing_leaks_nothing(tmp_path: Path) -> None:
     path = make_video(tmp_path / "short.mp4", 1.0, size=(64, 48), audio=Sound())
     process = psutil.Process()
