@@ -16,23 +16,25 @@ def scaled(path: Path, width: int = 1280, height: int = 720, source: Path = SAMP
         )
         out.width, out.height, out.pix_fmt = width, height, "yuv420p"
         sound = made.add_stream_from_template(audio)
+        count = 0
         for packet in given.demux(video, audio):
-            if packet.dts is None:
-                continue
             if packet.stream is audio:
-                packet.stream = sound
-                made.mux(packet)
+                if packet.dts is not None:
+                    packet.stream = sound
+                    made.mux(packet)
                 continue
             for frame in packet.decode():
-                made.mux(out.encode(frame.reformat(width, height, "yuv420p")))
-        for frame in video.decode():
-            made.mux(out.encode(frame.reformat(width, height, "yuv420p")))
+                picture = frame.reformat(width, height, "yuv420p")
+                picture.pts, picture.time_base = count, 1 / video.average_rate
+                made.mux(out.encode(picture))
+                count += 1
         made.mux(out.encode())
     return path
 
 
 def looped(path: Path, seconds: float, source: Path) -> Path:
     """`source` again and again until `seconds` are full, packets copied with later times."""
+    last: dict[int, int] = {}
     with av.open(str(path), "w") as made:
         with av.open(str(source)) as given:
             streams = {stream.index: made.add_stream_from_template(stream) for stream in given.streams}
@@ -45,7 +47,9 @@ def looped(path: Path, seconds: float, source: Path) -> Path:
                         continue
                     shift = round(turn * length / packet.time_base)
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-                    if packet.dts * packet.time_base < seconds:
-                        packet.stream = streams[packet.stream.index]
+                    index = packet.stream.index
+                    if packet.dts * packet.time_base < seconds and packet.dts > last.get(index, -1):
+                        last[index] = packet.dts
+                        packet.stream = streams[index]
                         made.mux(packet)
     return path
