@@ -1,5 +1,6 @@
 """Dense optical flow between neighbouring frames, in short sides per second."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -37,7 +38,7 @@ class Flow(Stage):
     required = ("frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = FlowOptions
-    preload = ("cv2",)
+    preload = ("cv2", "torch", "kornia.geometry.transform")
     options: FlowOptions
 
     def gives(self) -> dict[str, Spec]:
@@ -64,20 +65,18 @@ class Flow(Stage):
         seconds = np.diff(times_ns) / 1e9
         if seconds.min() <= 0:
             raise ValueError(f"frame_times_ns must increase, got steps down to {seconds.min():.6f} s")
-        pairs = [self._pair(grey[i], grey[i + 1], float(seconds[i])) for i in range(len(seconds))]
-        return {"flow": np.stack(pairs)}
+        shifts_px = np.stack([self._shift(grey[i], grey[i + 1]) for i in range(len(seconds))])
+        is_cut = agreement(grey, shifts_px, self.options.shrink) < self.options.least_agreement
+        flow = shifts_px / (min(grey[0].shape) * seconds[:, None, None, None])
+        flow[is_cut] = 0
+        return {"flow": np.clip(flow, -MOST_SHORT_SIDES_PER_S, MOST_SHORT_SIDES_PER_S).astype(np.float16)}
 
-    def _pair(self, before: Array, after: Array, seconds: float) -> Array:
-        """uint8 "H W" twice -> float16 "h w 2" in short sides per second."""
+    def _shift(self, before: Array, after: Array) -> Array:
+        """uint8 "H W" twice -> float32 "h w 2": by how many pixels of the full size everything moved."""
         height, width = before.shape
         size = max(1, width // self.options.shrink), max(1, height // self.options.shrink)
         shift_px = self._search.calc(at_least(before, LEAST_PX), at_least(after, LEAST_PX), None)[:height, :width]
-        shift_px = cv2.resize(shift_px, size, interpolation=cv2.INTER_AREA)
-        if agreement(before, after, shift_px, self.options.shrink) < self.options.least_agreement:
-            return np.zeros_like(shift_px, dtype=np.float16)
-        speed = shift_px / (min(height, width) * seconds)
-        kept: Array = np.clip(speed, -MOST_SHORT_SIDES_PER_S, MOST_SHORT_SIDES_PER_S).astype(np.float16)
-        return kept
+        return np.asarray(cv2.resize(shift_px, size, interpolation=cv2.INTER_AREA))
 
     def describe(self) -> dict[str, str]:
         return {"flow": f"opencv-dis-fast@{self.options.short_side_px}"}
@@ -112,18 +111,25 @@ def at_least(grey: Array, side_px: int) -> Array:
     return np.pad(grey, pad, mode="edge") if any(after for _, after in pad) else grey
 
 
-def agreement(before: Array, after: Array, shift_px: Array, shrink: int) -> float:
-    """Correlation in [-1, 1] of a frame with the next one brought back by the flow, at the flow's size.
+def agreement(grey: Sequence[Array], shifts_px: Array, shrink: int) -> Array:
+    """Correlation in [-1, 1] of each frame with the next one brought back by the flow between them.
 
+    grey: P + 1 pictures uint8 "H W"; shifts_px: float32 "P h w 2", pixels of the full size at 1/shrink of it. -> "P".
     Near 1 where the flow explains the change, near 0 across a scene cut. Without contrast it is 1: nothing disagrees.
     """
-    height, width = shift_px.shape[:2]
-    small = [cv2.resize(x, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) for x in (before, after)]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    back = cv2.remap(
-        small[1], x + shift_px[..., 0] / shrink, y + shift_px[..., 1] / shrink, cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    a, b = small[0] - small[0].mean(), back - back.mean()
-    power = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / power if power > a.size else 1.0
+    import torch
+    from kornia.geometry.transform import remap
+
+    height, width = (max(1, side // 2) for side in shifts_px.shape[1:3])
+    small = np.stack([cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in grey])
+    pictures = torch.from_numpy(small).float()
+    shifts = torch.from_numpy(
+        np.stack([cv2.resize(s, (width, height), interpolation=cv2.INTER_AREA) for s in shifts_px])
+    )
+    shifts = shifts / (2 * shrink)
+    x, y = torch.arange(width) + shifts[..., 0], torch.arange(height)[:, None] + shifts[..., 1]
+    back = remap(pictures[1:, None], x, y, padding_mode="border", align_corners=True)[:, 0]
+    a, b = (part - part.mean((1, 2), keepdim=True) for part in (pictures[:-1], back))
+    power = ((a * a).sum((1, 2)) * (b * b).sum((1, 2))).sqrt()
+    alike = (a * b).sum((1, 2)) / power.clamp(min=1e-9)
+    return np.asarray(torch.where(power > height * width, alike, torch.ones(())).numpy())
