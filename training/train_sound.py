@@ -34,7 +34,7 @@ log = logging.getLogger("train_sound")
 class Plan:
     """What decides the result, beside the data."""
 
-    steps: int = 2_240
+    steps: int = 4_160
     batch: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
