@@ -394,6 +394,7 @@ class Ledger:
                 yield Finished(info, error=source.failure)
             if not source.cut:
                 yield SourceDone(source.index, source.given - source.first_index)
+            source.state.clear()  # of ten thousand sources it would be a heap
             self._emit_source += 1
 
     def _emit_clips(self, source: Source) -> Iterator[Finished | SourceStarted]:

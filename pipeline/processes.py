@@ -125,6 +125,7 @@ class Processes:
         self._servers: dict[ServerName, ForkServer] = {}
         self._next_id = 1
         self._free_seats = list(range(MAX_WORKERS))
+        self._left_seats: list[int] = []
         for name in ("output", "light", "heavy") if self._heavy else ("output", "light"):
             self._server(name)
 
@@ -144,7 +145,9 @@ class Processes:
         return worker
 
     def died(self) -> list[tuple[Worker, str]]:
-        """Workers whose process has exited since the last call."""
+        """Workers whose process has exited since the last call; until the next one their watch records stay."""
+        self._free_seats += self._left_seats
+        self._left_seats.clear()
         for name, server in list(self._servers.items()):
             for event, pidfd in server.events():
                 self._note(event, pidfd)
@@ -261,7 +264,7 @@ class Processes:
 
     def _forget(self, worker: Worker) -> None:
         self.workers.pop(worker.id, None)
-        self._free_seats.append(worker.seat)
+        self._left_seats.append(worker.seat)
         if worker.pidfd >= 0:
             os.close(worker.pidfd)
 

@@ -50,9 +50,11 @@ TIMER_S = 0.2
 RECORDS_UNDER_WAY = 512
 """Records a sink may hold unwritten; the rest waits here."""
 EARLY_DEATHS_LIMIT = 3
+LAST_WORDS_S = 2.0
 FATAL_CLOSING_S = 10.0
 CLOSING_S = 600.0
-"""A sink that re-encodes video may take long to close; it is told about, and waited for this long."""
+"""A sink that re-encodes video may take long to close, and a reader may have stopped reading: it is waited for this
+long."""
 
 
 @dataclass
@@ -192,7 +194,10 @@ class Supervisor:
                 identity, data = self._router.recv_multipart(NOBLOCK)
             except zmq.Again:
                 return number > 0
-            worker = self.processes.workers.get(int.from_bytes(identity, "big"))
+            worker_id = int.from_bytes(identity, "big")
+            worker = self.processes.workers.get(worker_id)
+            if worker is None and self._sink is not None and self._sink.id == worker_id:
+                worker = self._sink
             if worker is not None:
                 self._handle(worker, decode_from_worker(data))
         return True
@@ -286,6 +291,8 @@ class Supervisor:
 
     def _bury(self, dead: list[tuple[Worker, str]]) -> None:
         for worker, cause in dead:
+            if worker.role == "sink":
+                self._hear_out(worker)
             if worker.stopping or self._sink_closed:
                 continue
             self._tell(f"{worker.name} (pid {worker.pid}) {cause}", "warning", self.processes.log_tail(worker))
@@ -302,6 +309,13 @@ class Supervisor:
                 for entry in self.ledger.died(worker.id, cause):
                     self._tell(f"{entry.info.source}: clip {entry.info.index}: {entry.error}", "error")
                 self._again_or_stop(worker, cause)
+
+    def _hear_out(self, worker: Worker) -> None:
+        """What a process said last may come in after its end was seen."""
+        until_s = time.monotonic() + LAST_WORDS_S
+        while worker.status == 0 and not worker.stopping and time.monotonic() < until_s:
+            self._router.poll(10)
+            self._receive()
 
     def _again_or_stop(self, worker: Worker, cause: str) -> None:
         """Replace a worker, unless its kind never gets as far as being ready."""
@@ -369,9 +383,8 @@ class Supervisor:
         drained = self.feed.finished and not self.ledger.counts.in_flight and not self.ledger.waiting()
         if not self.sources and not self._ready_s:
             drained = False  # a run over nothing prepares and loads
-        if self._drain_since_s and now_s - self._drain_since_s > self.plan.config.deadlines.drain_s:
-            drained = True
-        if drained and not self._outbox and not self._unwritten:
+        overdue = bool(self._drain_since_s) and now_s - self._drain_since_s > self.plan.config.deadlines.drain_s
+        if overdue or (drained and not self._outbox and not self._unwritten):
             self._stop_sink(complete=not self._interrupts, now_s=now_s)
         return bool(self._stopping_since_s) and now_s - self._stopping_since_s > CLOSING_S
 

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.config import make_config
+from pipeline.run import run
+from pipeline.status import OutputSpec, Status
+from pipeline.supervisor import Supervisor
 from tests.pipeline.fakes import fake_config
 from tests.pipeline.runs import (
     children,
@@ -192,6 +196,29 @@ def test_a_slow_reader_loses_nothing_and_meets_no_deadline(tmp_path: Path) -> No
     assert process.returncode == 0
 
 
+def test_an_interrupt_ends_also_while_nobody_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.supervisor.CLOSING_S", 1.0)
+    fifo, source = tmp_path / "fifo", "fake:clips=4000"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    interrupted: list[float] = []
+
+    def interrupt(status: Status) -> None:
+        if status.results > 500 and not interrupted:
+            interrupted.append(status.elapsed_s)
+            signal.raise_signal(signal.SIGTERM)
+
+    config = fake_config(deadlines={"drain_s": 1.0}, queue={"results_waiting": 200})
+    try:
+        account = run(
+            make_config(config), [source], [OutputSpec(path=str(fifo), sources=(source,))], on_status=interrupt
+        )
+    finally:
+        os.close(reader)
+    assert account.exit_code == 130
+    assert account.elapsed_s - interrupted[0] < 10
+
+
 def test_a_closed_stdout_is_said(tmp_path: Path) -> None:
     process = start_run(tmp_path, SLOW, output="-", stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -232,3 +259,17 @@ def test_a_file_size_limit_is_said_and_what_was_written_is_whole(tmp_path: Path)
     assert "file size limit reached" in account["messages"][0]
     assert "--resume" in account["messages"][0]
     assert [record["clip"] for record in read_records(out)] == list(range(lines_in(out)))
+
+
+def test_an_output_process_that_has_ended_is_heard_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive = Supervisor._receive
+
+    def late(supervisor: Supervisor, most: int = 1_000) -> bool:
+        """Its last message comes in after its end was seen."""
+        if supervisor._sink_told and supervisor._sink is not None and supervisor._sink.status is None:
+            return False
+        return receive(supervisor, most)
+
+    monkeypatch.setattr(Supervisor, "_receive", late)
+    ran = run_fakes(tmp_path, "fake:clips=5")
+    assert (ran.account.exit_code, ran.account.messages, ran.clips()) == (0, (), list(range(5)))
