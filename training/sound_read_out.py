@@ -47,6 +47,7 @@ def save_tower(network: ConceptSound, directory: Path) -> None:
 def write_read_out(data: Path, trained: Path, directory: Path = BUNDLED) -> None:
     """Write the network in `trained` to `directory` with the concept vectors of the text tower as it is now."""
     names = class_names(data)
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / "sound_classes.txt").write_text("\n".join(names) + "\n")
     network = load_sound(trained)
     give_read_out(network, text_vectors([PROMPT.format(name) for name in names]))

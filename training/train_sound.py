@@ -149,7 +149,7 @@ def train(data: Path, runs: Path, plan: Plan, speech: bool = True) -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.learning_rate, plan.steps, pct_start=0.08)
     parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
     checkpoint = runs / "checkpoint.pt"
-    step = restore(checkpoint, parts)
+    step = restore(checkpoint, parts, plan.steps)
     network.surprise = surprise(as_they_are(learnt, teacher, seed=2).scores.float(), class_names(data))
 
     started_s = time.monotonic()
@@ -174,23 +174,32 @@ def train(data: Path, runs: Path, plan: Plan, speech: bool = True) -> None:
             np.mean(losses),
             validate(network, held_out),
         )
-        keep(checkpoint, parts, step)
+        keep(checkpoint, parts, step, plan.steps)
         save_tower(network, runs)
 
 
-def keep(checkpoint: Path, parts: dict[str, torch.nn.Module], step: int) -> None:
+def keep(checkpoint: Path, parts: dict[str, torch.nn.Module], step: int, steps: int) -> None:
     """Write everything that training needs to go on; a reader sees the old file or the new one."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     new = checkpoint.with_suffix(".new")
-    torch.save({name: part.state_dict() for name, part in parts.items()} | {"step": step}, new)
+    torch.save({name: part.state_dict() for name, part in parts.items()} | {"step": step, "steps": steps}, new)
     new.replace(checkpoint)
 
 
-def restore(checkpoint: Path, parts: dict[str, torch.nn.Module]) -> int:
-    """Load a checkpoint into `parts` and return its step; 0 where there is none."""
+def restore(checkpoint: Path, parts: dict[str, torch.nn.Module], steps: int) -> int:
+    """Load a checkpoint into `parts` and return its step; 0 where there is none.
+
+    Raises:
+        ValueError: it is of a training of another length, whose learning rate falls differently.
+    """
     if not checkpoint.is_file():
         return 0
     state = torch.load(checkpoint, weights_only=True)
+    if state["steps"] != steps:
+        raise ValueError(
+            f"{checkpoint}: of a training of {state['steps']} steps, not {steps}. "
+            f"Go on with --steps {state['steps']}, or start anew with another --runs"
+        )
     for name, part in parts.items():
         part.load_state_dict(state[name])
     log.info("going on from step %d (%s)", state["step"], checkpoint)

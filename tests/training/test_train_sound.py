@@ -102,10 +102,17 @@ def test_a_few_steps_fit_one_batch() -> None:
 
 def test_a_checkpoint_brings_everything_back(tmp_path: Path) -> None:
     first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
-    assert restore(tmp_path / "checkpoint.pt", {"network": first}) == 0
-    keep(tmp_path / "checkpoint.pt", {"network": first}, 12)
-    assert restore(tmp_path / "checkpoint.pt", {"network": second}) == 12
+    checkpoint = tmp_path / "checkpoint.pt"
+    assert restore(checkpoint, {"network": first}, 20) == 0
+    keep(checkpoint, {"network": first}, 12, 20)
+    assert restore(checkpoint, {"network": second}, 20) == 12
     torch.testing.assert_close(first.weight, second.weight)
+
+
+def test_a_checkpoint_of_a_longer_training_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    keep(tmp_path / "checkpoint.pt", {"network": torch.nn.Linear(2, 2)}, 12, 20)
+    with pytest.raises(ValueError, match=r"of a training of 20 steps, not 30\. Go on with --steps 20"):
+        restore(tmp_path / "checkpoint.pt", {"network": torch.nn.Linear(2, 2)}, 30)
 
 
 def test_a_saved_tower_is_the_same_to_half_precision(tmp_path: Path) -> None:
