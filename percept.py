@@ -73,6 +73,11 @@ __all__ = [
 
 _BY_CODE: dict[int, type[_errors.PerceptError]] = {2: ConfigError, 3: SourceError, 4: ModelError}
 _FINISHED = (0, 1)
+_REFUSED = {
+    "events": "events go into a file; expected its name, such as events='events.csv', or .vtt, .srt, .jsonl",
+    "resume": "an iterator has nothing to go on with; use the command: percept run ... -o results.jsonl --resume",
+}
+"""Switches of the command line that mean nothing here, and why."""
 
 
 def run(
@@ -117,6 +122,8 @@ def _arguments(
     for key, value in (settings or {}).items():
         arguments.append(f"--set={key}={json.dumps(value)}")
     for name, value in options.items():
+        if value is True and name in _REFUSED:
+            raise ConfigError(f"{name}=True: {_REFUSED[name]}")
         option = f"--{name.replace('_', '-')}"
         if value is True:
             arguments.append(option)

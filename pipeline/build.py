@@ -118,7 +118,6 @@ def make_settings(config: Config) -> RunSettings:
         labels=labels or _load(_DEFAULT_LABELS)(),
         modalities=config.modalities,
         top_k=config.labels.top_k,
-        exclusive=config.labels.exclusive,
         engine=config.model.engine,
         device=config.model.device,
         clip_ns=config.clips.clip_ns,

@@ -1,6 +1,7 @@
 """The configuration: one tree of structs whose defaults everything else reads. TOML in, unknown keys refused."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,6 +171,8 @@ class Config(_Options, frozen=True):
         for name in self.modalities:
             if name not in MODALITIES:
                 found.append(f"modalities has {name!r}{did_you_mean(name, MODALITIES)}; expected image, motion, audio")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.model.device):
+            found.append(f"model.device is {self.model.device!r}; expected auto, cpu, cuda or cuda:N")
         return found + self._group_problems()
 
     def _group_problems(self) -> list[str]:
@@ -268,7 +271,8 @@ def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
             msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             text, _, inner = str(error).partition(" - at `$")
-            yield f"{text} - at `${path}{inner or '`'} (it is {value!r})"
+            known = f"; expected {', '.join(map(str, get_args(kind)))}" if get_origin(kind) is Literal else ""
+            yield f"{text} - at `${path}{inner or '`'} (it is {value!r}{known})"
 
 
 def _hint(wrong: str, known: list[str]) -> str:

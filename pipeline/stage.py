@@ -65,7 +65,6 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ("image", "motion", "audio")
     top_k: int = 5
-    exclusive: bool = False
     engine: str = "auto"
     device: str = "auto"
     threads: int = 1

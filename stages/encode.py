@@ -12,6 +12,7 @@ from engines.model import MelSpec, ModelSpec, TowerSpec
 from engines.tower import open_tower, prepare_tower, tower_key
 from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
+from pipeline.errors import ConfigError
 from pipeline.stage import Demand, Resources, Stage
 from stages.pictures import flow_pictures, frame_pictures, log_mel_pictures, spread
 from stages.signals import signals_of
@@ -41,6 +42,12 @@ class Encode(Stage):
         return {name: tower for name, tower in self.model.towers().items() if name in self.run.modalities}
 
     def demand(self) -> Demand:
+        if not self._towers:
+            asked, has = ", ".join(self.run.modalities), ", ".join(self.model.towers())
+            raise ConfigError(
+                f"modalities: {asked}: {self.model.id} has no tower for it; expected one or more of {has}. "
+                "A sound tower can be added: --audio-model"
+            )
         sizes = [tower.size_px for tower in self._towers.values() if tower.input in ("frames", "flow_picture")]
         return Demand(short_side_px=max(sizes, default=0))
 

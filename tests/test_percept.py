@@ -56,6 +56,14 @@ def test_errors_are_raised_with_what_the_command_line_says(config: Path) -> None
         list(percept.run("nothing-*.mp4"))
 
 
+def test_what_means_nothing_here_is_refused(config: Path) -> None:
+    for options, said in (({"events": True}, "events='events.csv'"), ({"resume": True}, "--resume")):
+        with pytest.raises(percept.ConfigError, match=said):
+            percept.run("fake:clips=1", config=config, **options)
+    with pytest.raises(percept.ConfigError, match="no label found"):
+        list(percept.run("fake:clips=1", labels=[], config=config))
+
+
 def test_when_no_source_can_be_read_there_is_a_record_and_an_error(config: Path) -> None:
     results = percept.run("fake:unopenable=1", config=config)
     assert "cannot be opened" in (next(results).error or "")

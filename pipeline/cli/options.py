@@ -60,7 +60,7 @@ FLAGS = (
     Flag("--top-k", "labels.top_k", "labels told per clip", "K", int),
     Flag("--modalities", "modalities", "which of image, motion, audio to use", "LIST", words),
     Flag("--audio-track", "decode.audio_track", "sound track: its number or language; empty: the best", "TRACK"),
-    Flag("--exclusive", "labels.exclusive", "labels exclude each other: rank by share", switch=True),
+    Flag("--exclusive", "labels.exclusive", "labels exclude each other: events go by their share", switch=True),
     Flag("--model", "model.path", "percept-mini, a model directory, or a hub id", "DIR|HUB_ID"),
     Flag("--audio-model", "model.audio_path", "a model for sound beside --model", "DIR|HUB_ID"),
     Flag("--engine", "model.engine", "what runs the networks: auto, torch, onnxruntime", "NAME"),
@@ -130,6 +130,8 @@ def add_output_options(parser: Parser) -> None:
 
 def make_config(options: argparse.Namespace) -> Config:
     """Config file first, then options, then --set."""
+    if getattr(options, "labels.words") in ("", []):
+        raise ConfigError("--labels: no label found; expected at least one. Leave it out for the default vocabulary.")
     given = [(flag.key, getattr(options, flag.key)) for flag in FLAGS if getattr(options, flag.key) is not None]
     overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given]
     return load_config(options.config, overrides + options.set)

@@ -71,7 +71,11 @@ def test_every_number_has_a_range() -> None:
             "live.toml: Object contains unknown field `fps` - at `$.queue` (it stands under [clips])",
         ),
         ({"queue": {"slots": "many"}}, "live.toml: Expected `int`, got `str` - at `$.queue.slots` (it is 'many')"),
-        ({"decode": {"reader": "vlc"}}, "live.toml: Invalid enum value 'vlc' - at `$.decode.reader` (it is 'vlc')"),
+        ({"model": {"device": "gpu"}}, "live.toml: model.device is 'gpu'; expected auto, cpu, cuda or cuda:N"),
+        (
+            {"decode": {"reader": "vlc"}},
+            "live.toml: Invalid enum value 'vlc' - at `$.decode.reader` (it is 'vlc'; expected av, decord)",
+        ),
         ({"clips": 5}, "live.toml: Expected `object`, got `int` - at `$.clips` (it is 5)"),
         ({"groups": [{"name": "x"}]}, "live.toml: Object missing required field `stages` - at `$.groups[0]`"),
         (
