@@ -279,10 +279,13 @@ def _hint(wrong: str, known: list[str]) -> str:
     """A key of that name, or of a similar one, here or in another section."""
     if close := did_you_mean(wrong, known):
         return close
-    for section in msgspec.structs.fields(Config):
-        if isinstance(section.default, msgspec.Struct) and wrong in section.default.__struct_fields__:
-            return f" (it stands under [{section.name}])"
-    return f"; known: {', '.join(known)}"
+    sections = [field for field in msgspec.structs.fields(Config) if isinstance(field.default, msgspec.Struct)]
+    elsewhere = {key: section.name for section in sections for key in section.default.__struct_fields__}
+    for key in difflib.get_close_matches(wrong, elsewhere, n=1):
+        return f" (did you mean {elsewhere[key]}.{key}?)" if key != wrong else f" (it stands under [{elsewhere[key]}])"
+    if known == list(Config.__struct_fields__):
+        return f"; known: {', '.join(known)}; options of a stage stand under [stages.{wrong}]"
+    return f"; known: {', '.join(known)}" if known else "; it has no options"
 
 
 def did_you_mean(wrong: str, known: Any) -> str:

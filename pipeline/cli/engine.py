@@ -26,6 +26,6 @@ def main(arguments: list[str]) -> int:
     account = prepare(config, on_notice=tell_notice)
     if account.exit_code:
         closing.tell(account, as_fields=options.log_json or not is_terminal())
-    else:
+    elif not options.quiet:
         print("ready", file=sys.stderr)
     return account.exit_code
