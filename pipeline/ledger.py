@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.build import GroupPlan
-from pipeline.clip import ClipInfo, Gap, SourceInfo
+from pipeline.clip import MODALITIES, ClipInfo, Gap, SourceInfo
 from pipeline.messages import DoneClip, Finished, Shapes, SourceDone, SourceStarted, Values
 
 WAITING, READY, LEASED, DONE = range(4)
@@ -438,5 +438,6 @@ def _why_nothing(entry: Entry) -> str:
     """Every modality was lost: say how."""
     if entry.failed:
         return "; ".join(f"{stage}: {text}" for stage, text in entry.failed.items())
-    reasons = ", ".join(f"{name} {reason}" for name, reason in sorted(entry.absent.items())) or "nothing was settled"
+    told = {name: entry.absent[f"{name}_embedding"] for name in MODALITIES if f"{name}_embedding" in entry.absent}
+    reasons = ", ".join(f"{name} {why}" for name, why in (told or entry.absent).items()) or "nothing was settled"
     return f"no modality is left to label this clip ({reasons})"
