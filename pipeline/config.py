@@ -13,6 +13,7 @@ from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError
 from pipeline.status import EventOptions, VideoOptions
 
+BUNDLED = Path(__file__).resolve().parent.parent / "configs"
 UNBOUNDED = 1e9
 MAX_GROUP_WORKERS = 64
 RANGES: tuple[tuple[str, float, float], ...] = (
@@ -211,14 +212,25 @@ def load_config(path: str | None = None, overrides: list[str] | None = None) -> 
     if path:
         where = path
         try:
-            tree = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            tree = tomllib.loads(_config_file(path).read_text(encoding="utf-8"))
         except OSError as error:
-            raise ConfigError(f"-c {path}: cannot be read ({error.strerror}). Give the path of a TOML file.") from error
+            bundled = ", ".join(sorted(file.stem for file in BUNDLED.glob("*.toml")))
+            raise ConfigError(
+                f"-c {path}: cannot be read ({error.strerror}). "
+                f"Give the path of a TOML file, or a bundled one: {bundled}"
+            ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: is not valid TOML: {error}") from error
     for text in overrides or []:
         _apply(tree, text)
     return make_config(tree, where)
+
+
+def _config_file(path: str) -> Path:
+    """The file at that path, or the bundled one of that name: "sampled", "configs/sampled.toml"."""
+    given, bundled = Path(path), BUNDLED / f"{Path(path).stem}.toml"
+    is_name = path in (given.stem, f"configs/{given.stem}.toml")
+    return bundled if is_name and bundled.is_file() and not given.exists() else given
 
 
 def make_config(tree: dict[str, Any], where: str = "config") -> Config:

@@ -381,7 +381,7 @@ class Supervisor:
             sink_is_gone = self._sink is None or self._sink.id not in self.processes.workers
             return sink_is_gone or now_s - self._stopping_since_s > FATAL_CLOSING_S
         drained = self.feed.finished and not self.ledger.counts.in_flight and not self.ledger.waiting()
-        if not self.sources and not self._ready_s:
+        if not self.sources and not self._ready_s and not self._interrupts:
             drained = False  # a run over nothing prepares and loads
         overdue = bool(self._drain_since_s) and now_s - self._drain_since_s > self.plan.config.deadlines.drain_s
         if overdue or (drained and not self._outbox and not self._unwritten):

@@ -97,7 +97,7 @@ def add_config_options(parser: Parser) -> None:
         else:
             text = f"{flag.help}{_default(defaults, flag.key)}"
             group.add_argument(flag.name, dest=flag.key, metavar=flag.metavar, type=flag.parse, help=text)
-    group.add_argument("-c", "--config", metavar="FILE", help="settings from a TOML file")
+    group.add_argument("-c", "--config", metavar="FILE", help="settings from a TOML file, or bundled: sampled")
     group.add_argument(
         "--set", metavar="STAGE.KEY=VALUE", action="append", default=[], help="one setting; may be repeated"
     )

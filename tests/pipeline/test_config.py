@@ -149,6 +149,19 @@ def test_an_override_that_is_none_is_refused(text: str) -> None:
         load_config(None, ["modalities=['image']", text])
 
 
+@pytest.mark.parametrize("name", ["sampled", "configs/sampled.toml"])
+def test_a_bundled_config_is_found_by_name_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config(name) == load_config(str(ROOT / "configs" / "sampled.toml")) != Config()
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "sampled.toml").write_text("[clips]\nfps = 3.0\n")
+    assert load_config("configs/sampled.toml").clips.fps == 3.0
+    with pytest.raises(ConfigError, match=r"-c smapled: .* bundled one: default, sampled, sound-only, split"):
+        load_config("smapled")
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
 def test_every_config_of_ours_makes_a_plan(path: Path) -> None:
     plan = make_plan(load_config(str(path)))
