@@ -19,6 +19,7 @@ from benchmarks import media, report
 from tests.tiny_models import make_tiny_clip
 
 MODEL = """name = "clip-b32-three-ways"
+background = ""
 [texts.clip]
 network = "clip_text"
 dim = 512
