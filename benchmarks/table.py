@@ -12,8 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->"
 
 
-def median(value: Any) -> float:
-    return float(value["median"] if isinstance(value, dict) else value)
+def shown(value: Any, form: str) -> str:
+    """A number, the median of a spread, or a share with its 95 % interval."""
+    if isinstance(value, dict) and "share" in value:
+        return f"{value['share']:.0%} [{value['low']:.0%}, {value['high']:.0%}] of {value['count']}"
+    return form.format(float(value["median"] if isinstance(value, dict) else value))
 
 
 def rows() -> list[tuple[str, str, str]]:
@@ -26,7 +29,7 @@ def rows() -> list[tuple[str, str, str]]:
         figures = json.loads(path.read_text())
         for what, key, form in lines:
             if key in figures:
-                found.append((what, form.format(median(figures[key])), f"`benchmarks.{name}`"))
+                found.append((what, shown(figures[key], form), f"`benchmarks.{name}`"))
     return found
 
 
@@ -43,8 +46,15 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("peak memory of the whole process tree, an hour of 720p", "peak_mb", "{:.0f} MB"),
         ("its slope over the second half, per minute of run", "second_half_mb_per_minute", "{:+.1f} MB"),
     ],
-    "startup": [
-        ("`percept --help`", "help_s", "{:.2f} s"),
+    "accuracy": [
+        ("picture alone, real clips against 58 words: right word in the first five", "picture_top5", ""),
+        ("picture and sound together, the same", "all_top5", ""),
+        ("sound alone, ESC-10 fold 3, zero-shot", "sound_top1", ""),
+        ("photo + another thing's sound: both right words in the first two", "pairs_both_fused", ""),
+        ("… with the picture alone", "pairs_both_picture", ""),
+        ("… with the sound alone", "pairs_both_sound", ""),
+    ],
+    "startup": [        ("`percept --help`", "help_s", "{:.2f} s"),
         ("the sample's first result", "first_result_s", "{:.1f} s"),
     ],
 }

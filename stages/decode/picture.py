@@ -75,6 +75,7 @@ class PictureConverter:
         self.max_pixels = max_pixels
         self._reformatter = VideoReformatter()
         self._fields: dict[tuple[int, int, str], Graph] = {}
+        self._turns: dict[tuple[int, int, int], Orientation] = {}
 
     def convert(self, frame: Any) -> Array:
         """An `av.VideoFrame` -> uint8 "H W 3".
@@ -84,11 +85,19 @@ class PictureConverter:
         """
         if frame.width * frame.height > self.max_pixels:
             raise ValueError(f"{frame.width}x{frame.height} pixels, more than the limit of {self.max_pixels}")
-        turn = orientation(frame)
+        turn = self._turn(frame)
         if frame.interlaced_frame and frame.height >= 4:
             frame = self._top_field(frame)
         width, height = (self.height, self.width) if turn.transpose else (self.width, self.height)
         return turn.apply(self._scaled(frame, width, height))
+
+    def _turn(self, frame: Any) -> Orientation:
+        """Read once per size and rotation: PyAV's `side_data` ties a frame into a reference cycle, and pictures would
+        pile up until the cyclic garbage collector comes by (300 MB at 720p)."""
+        key = (frame.width, frame.height, frame.rotation)
+        if key not in self._turns:
+            self._turns[key] = orientation(frame)
+        return self._turns[key]
 
     def _scaled(self, frame: Any, width: int, height: int) -> Array:
         colorspace: int | None = None
