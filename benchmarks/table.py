@@ -46,6 +46,9 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("peak memory of the whole process tree, an hour of 720p", "peak_mb", "{:.0f} MB"),
         ("its slope over the second half, per minute of run", "second_half_mb_per_minute", "{:+.1f} MB"),
     ],
+    "fidelity": [
+        ("embedding from a slot's frame against transformers' path from the full frame: cosine", "cosine", "{:.4f}"),
+    ],
     "accuracy": [
         ("picture alone, real clips against 58 words: right word in the first five", "picture_top5", ""),
         ("picture and sound together, the same", "all_top5", ""),
@@ -54,7 +57,8 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… with the picture alone", "pairs_both_picture", ""),
         ("… with the sound alone", "pairs_both_sound", ""),
     ],
-    "startup": [        ("`percept --help`", "help_s", "{:.2f} s"),
+    "startup": [
+        ("`percept --help`", "help_s", "{:.2f} s"),
         ("the sample's first result", "first_result_s", "{:.1f} s"),
     ],
 }
