@@ -48,7 +48,8 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Modalities and parts that had no say, and why."""
     model: str = ""
     engine: str = ""
-    labels_version: int = 1
+    labels_version: int = 0
+    """Which set of words was asked for; counts from 1. Only results have it."""
     estimated_times: bool = False
     corrupt_frames: int = 0
     decode_errors: int = 0

@@ -145,7 +145,11 @@ def rounded(record: ClipRecord) -> ClipRecord:
         )
         for label in record.labels or ()
     ]
-    return msgspec.structs.replace(record, labels=labels) if labels else record
+    tracks = [
+        track if track.probability is None else msgspec.structs.replace(track, probability=_short(track.probability))
+        for track in record.tracks or ()
+    ]
+    return msgspec.structs.replace(record, labels=labels or record.labels, tracks=tracks or record.tracks)
 
 
 def _short(value: float) -> float:
