@@ -121,6 +121,10 @@ class Feed:
                     error = f"{source.name}: decode sent {count} clips; expected them in order, got {source.received}"
                     self._ledger.ended(source_index, error)
                     return error
+                if not source.received and not self.closing:
+                    error = f"{source.name}: nothing in it to label; expected at least one picture or sound"
+                    self._ledger.ended(source_index, error)
+                    return error
                 self._ledger.ended(source_index, cut=self.closing)
             case SourceFailed(source_index, _, error):
                 self._ledger.ended(source_index, error)

@@ -1,10 +1,11 @@
 """How far an earlier run came: what `--resume` keeps of its JSON lines.
 
-Done is, per source, the unbroken run of results and gaps from its first clip on. What stands behind it in
-the file (the first error and all after it, event lines, a torn last line) is taken out before new lines are added, so
-errors are tried again and no clip stands twice. That a source was read to its end stands in a file beside the output
-(`out.jsonl.progress`, removed when a run ends complete and without errors); without it a resumed run opens the source
-again, finds nothing behind the last clip, and goes on.
+Done is, per source, the unbroken run of results and gaps from its first clip on. What stands behind it in the file (the
+first error and all after it, event lines, a torn last line) is taken out before new lines are added, so errors are
+tried again and no clip stands twice. With which settings the file is written and which sources were read to their end
+stands in a small file beside it (`out.jsonl.progress`), so that a later `--resume` with other words is refused and
+nothing that is done is opened again; without it, sources are opened again, nothing is found behind the last clip, and
+the run goes on.
 """
 
 import os
@@ -80,10 +81,6 @@ class Progress:
                 f"{self._output}: was written with other labels, clips or another model; its results do not go "
                 "together with new ones. Use the same options, or --overwrite, or another name."
             )
-
-    def remove(self) -> None:
-        if self.path:
-            Path(self.path).unlink(missing_ok=True)
 
 
 def read_done(path: str) -> dict[str, Done]:

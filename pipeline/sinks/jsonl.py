@@ -25,7 +25,6 @@ class Jsonl(Sink):
         super().__init__(spec)
         self._out = -1
         self._progress = Progress(spec.path)
-        self._errors = 0
         self._written = 0
         self._source_errors: dict[str, int] = {}
         self._last_track_ids: dict[str, int] = {}
@@ -56,7 +55,6 @@ class Jsonl(Sink):
 
     def write(self, record: ClipRecord) -> None:
         if record.error is not None:
-            self._errors += 1
             self._source_errors[record.source] = self._source_errors.get(record.source, 0) + 1
         record = after_track(record, self._last_track_ids.get(record.source, 0))
         self._line(encode_record(record) + b"\n")
@@ -81,8 +79,6 @@ class Jsonl(Sink):
                 os.close(out)
             except OSError as error:
                 raise output_error(self.spec.path, error, self._written) from error
-        if complete and not self._errors:
-            self._progress.remove()
 
     def summaries(self) -> tuple[SummaryRecord, ...]:
         return tuple(self._events.summaries) if self._events else ()

@@ -18,12 +18,10 @@ def test_every_clip_comes_out_in_order(tmp_path: Path) -> None:
 
 
 def test_sources_come_out_in_the_order_they_were_given(tmp_path: Path) -> None:
-    sources = ("fake:clips=5,slow_decode_ms=40", "fake:clips=6", "fake:clips=0", "fake:clips=7")
+    sources = ("fake:clips=5,slow_decode_ms=40", "fake:clips=6", "fake:clips=7")
     ran = run_fakes(tmp_path, *sources, decode=fake_config()["decode"] | {"workers": 3})
     told = [(record["source"], record["clip"]) for record in ran.records]
-    assert told == [
-        (source, index) for source, count in zip(sources, (5, 6, 0, 7), strict=True) for index in range(count)
-    ]
+    assert told == [(source, index) for source, count in zip(sources, (5, 6, 7), strict=True) for index in range(count)]
     assert ran.account.exit_code == 0
 
 
@@ -83,3 +81,13 @@ def test_few_slots_and_many_decoders_end(tmp_path: Path, slots: int) -> None:
 def test_a_run_over_nothing_prepares_and_ends(tmp_path: Path) -> None:
     ran = run_fakes(tmp_path)
     assert (ran.account.exit_code, ran.records) == (0, [])
+
+
+def test_a_source_with_nothing_in_it_is_answered(tmp_path: Path) -> None:
+    ran = run_fakes(tmp_path, "fake:clips=0", "fake:clips=2")
+    assert [(record["clip"], "nothing in it" in record.get("error", "")) for record in ran.records] == [
+        (-1, True),
+        (0, False),
+        (1, False),
+    ]
+    assert ran.account.exit_code == 1

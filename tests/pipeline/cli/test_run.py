@@ -74,7 +74,18 @@ def test_events_and_tables_beside_the_results(config: str, tmp_path: Path) -> No
     assert (tmp_path / "out.csv").read_text().splitlines()[1] == "fake:clips=3,mean 0,0.000,2.000,0.9,0.9,1"
     assert (tmp_path / "fake:clips=3.vtt").read_text().count("-->") == 3
     assert "longest=" in err
-    assert not list(tmp_path.glob(".*")) + list(tmp_path.glob("*.progress"))
+    assert [path.name for path in tmp_path.glob("*.progress")] == ["out.jsonl.progress"]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_finished_file_is_not_resumed_with_other_words(config: str, tmp_path: Path) -> None:
+    assert percept_run(config, "fake:clips=3", "--labels", "dog", "-o", "out.jsonl")[0] == 0
+    before = (tmp_path / "out.jsonl").read_bytes()
+    code, _, err = percept_run(config, "fake:clips=3", "--labels", "cat", "-o", "out.jsonl", "--resume")
+    assert code == 2
+    assert "other labels" in err
+    assert percept_run(config, "fake:clips=3", "--labels", "dog", "-o", "out.jsonl", "--resume")[0] == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == before
 
 
 def test_exit_codes(config: str) -> None:

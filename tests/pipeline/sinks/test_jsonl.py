@@ -81,7 +81,6 @@ def test_errors_and_all_behind_them_are_done_again(tmp_path: Path) -> None:
     assert read_done(str(path))["talk.mp4"] == Done(next_clip=1, results=1, end_s=2.0, last_track_id=1)
     feed(jsonl(path, resume=True), [result(1), result(2)])
     assert [line["clip"] for line in lines(path)] == [0, 1, 2]
-    assert not (tmp_path / "out.jsonl.progress").exists()
 
 
 def test_behind_a_missing_clip_nothing_is_done(tmp_path: Path) -> None:
