@@ -1,5 +1,7 @@
 """Events as they close: the base of every sink that tells events, and the one that writes them as JSON lines."""
 
+from abc import abstractmethod
+
 import msgspec
 
 from pipeline.clip import SourceInfo
@@ -60,8 +62,9 @@ class EventSink(Sink):
     def summaries(self) -> tuple[SummaryRecord, ...]:
         return tuple(self._events.summaries)
 
+    @abstractmethod
     def event(self, event: EventRecord) -> None:
-        raise NotImplementedError
+        """Write one event."""
 
     def summary(self, summary: SummaryRecord) -> None:
         """The source has ended."""

@@ -3,6 +3,7 @@
 import csv
 import html
 import io
+from abc import abstractmethod
 from itertools import pairwise
 
 from pipeline.sinks.events import EventSink
@@ -81,8 +82,9 @@ class Subtitles(EventSink):
     def close(self, complete: bool) -> None:
         self._held.clear()
 
+    @abstractmethod
     def text(self, shown: list[Cue]) -> str:
-        raise NotImplementedError
+        """The whole file, from its cues in order."""
 
 
 class Vtt(Subtitles):
