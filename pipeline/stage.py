@@ -17,7 +17,7 @@ The graph follows from `required`, `optional` and `gives`; nobody draws edges by
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
@@ -66,6 +66,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     modalities: tuple[str, ...] = ("image", "motion", "audio")
     top_k: int = 5
     engine: str = "auto"
+    precision: str = "auto"
     device: str = "auto"
     threads: int = 1
     """Threads each worker process may use inside a network."""
@@ -136,6 +137,13 @@ class Stage(ABC):
     @abstractmethod
     def process(self, clip: Clip) -> Outputs:
         """Give every name in `gives()`: a value or `Absent(reason)`. Raising makes all of them absent: `failed`."""
+
+    def process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
+        """The same for several clips, in their order; for stages to which many together cost less than one by one.
+
+        Clips may be of different sources. When this raises, each of them is processed by itself.
+        """
+        return [self.process(clip) for clip in clips]
 
     def close(self) -> None:
         """Undo `open`; called once."""

@@ -1,21 +1,14 @@
-"""Boxes around whatever moves against the scene, and how some of them look."""
+"""Boxes around whatever moves against the scene, and which of them are worth a look."""
 
-from collections.abc import Callable
-from functools import cached_property, partial
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from engines.checkpoint import read_model
-from engines.engine import Engine
-from engines.model import ModelSpec
-from engines.tower import open_tower, prepare_tower, tower_key
 from pipeline.arrays import Array, Spec
-from pipeline.clip import Absent, Clip, Reason
+from pipeline.clip import Absent, Clip
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.flow import grey_at, with_previous
-from stages.pictures import crop_pictures
 from stages.regions import RegionOptions, moving_regions
 
 
@@ -34,48 +27,27 @@ class Detect(Stage):
     """Class-agnostic detection by motion: what does not follow the camera. Static objects are not found.
 
     `boxes` float32 "N 6": index in `frames`, x0, y0, x1, y1 in pixels of the upright source, score in [0, 1].
-    `box_embeddings` float16 "C D": unit length, of the boxes in rows `box_crops` int64 "C", in ascending order.
+    `box_crops` int64 "C": rows of the boxes that the picture tower is to look at, in ascending order.
     """
 
-    preload = ("cv2", "torch", "onnxruntime", "engines.tower", "stages.pictures")
+    preload = ("cv2",)
     required = ("flow", "frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = DetectOptions
     options: DetectOptions
 
-    _engine: Engine | None = None
-
     def gives(self) -> dict[str, Spec]:
         return {
             "boxes": Spec("float32", "N 6", in_message=True),
             "box_times_ns": Spec("int64", "N", in_message=True),
-            "box_embeddings": Spec("float16", "C D", in_message=True),
             "box_crops": Spec("int64", "C", in_message=True),
         }
 
     def demand(self) -> Demand:
         return Demand(short_side_px=self.options.short_side_px)
 
-    @cached_property
-    def model(self) -> ModelSpec:
-        return read_model(self.run.model, self.run.audio_model)
-
-    @property
-    def _why_blind(self) -> Reason | None:
-        """Why crops are not encoded; None if they are."""
-        if "image" not in self.run.modalities or not self.options.crops_per_clip:
-            return "not_asked"
-        return None if self.model.image and self.model.image.input == "frames" else "no_tower"
-
-    def prepare(self, report: Callable[[str], None]) -> None:
-        if self._why_blind is None:
-            prepare_tower(self.model, "image", self.run, report)
-
     def open(self, resources: Resources) -> None:
         cv2.setNumThreads(self.run.threads)
-        if self._why_blind is None:
-            key = tower_key(self.model, "image")
-            self._engine = resources.get(key, partial(open_tower, self.model, "image", self.run))
 
     def process(self, clip: Clip) -> Outputs:
         frames, times_ns = with_previous(clip)
@@ -91,28 +63,20 @@ class Detect(Stage):
             for region in regions
         ]
         boxes = np.array(rows, np.float32).reshape(-1, 6)
-        height, width = grey[0].shape
-        shares = boxes[:, 1:5] / size_of(width, height)
-        looks = self._look(clip["frames"], boxes, shares)
+        shares = boxes[:, 1:5] / size_of(*grey[0].shape[::-1])
+        height, width = clip["frames"].shape[1:3]
         boxes[:, 1:5] = shares * size_of(clip.info.width or width, clip.info.height or height)
-        return {"boxes": boxes, "box_times_ns": clip["frame_times_ns"][boxes[:, 0].astype(int)], **looks}
+        return {
+            "boxes": boxes,
+            "box_times_ns": clip["frame_times_ns"][boxes[:, 0].astype(int)],
+            "box_crops": self._crops(boxes, shares),
+        }
 
-    def _look(self, frames: Array, boxes: Array, shares: Array) -> Outputs:
-        """Embeddings of the chosen boxes, and which they are; `shares` "N 4" are all boxes in shares of the picture."""
-        why = self._why_blind
-        if why is not None:
-            return {"box_embeddings": Absent(why), "box_crops": Absent(why)}
-        tower, engine = self.model.image, self._engine
-        if tower is None or engine is None:
-            raise RuntimeError("detect is not open")
-        chosen = np.array(spread(boxes, shares, self.options.crops_per_clip), np.int64)
-        embeddings = np.zeros((len(chosen), self.model.texts[tower.space].dim), np.float16)
-        if len(chosen):
-            places = shares[chosen] * size_of(frames.shape[2], frames.shape[1])
-            pictures = crop_pictures(frames, np.concatenate([boxes[chosen, :1], places], axis=1), tower)
-            tokens = engine.run({engine.inputs[0].name: pictures})[engine.outputs[0].name]
-            embeddings[:] = tokens / np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
-        return {"box_embeddings": embeddings, "box_crops": chosen}
+    def _crops(self, boxes: Array, shares: Array) -> Array | Absent:
+        """Which boxes to look at; `shares` "N 4" are all boxes in shares of the picture."""
+        if "image" not in self.run.modalities or not self.options.crops_per_clip:
+            return Absent("not_asked")
+        return np.array(spread(boxes, shares, self.options.crops_per_clip), np.int64)
 
 
 def paced(times_ns: Array, least_step_s: float) -> list[int]:

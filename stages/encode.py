@@ -1,8 +1,8 @@
 """Pictures, motion and sound as vectors in text space, through the model's towers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,24 +13,40 @@ from engines.tower import open_tower, prepare_tower, tower_key
 from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.errors import ConfigError
-from pipeline.stage import Demand, Resources, Stage
-from stages.pictures import flow_pictures, frame_pictures, log_mel_pictures, spread
+from pipeline.stage import Demand, Outputs, Resources, Stage
+from stages.pictures import crop_pictures, flow_pictures, frame_pictures, log_mel_pictures, spread
 from stages.signals import signals_of
 from stages.spectrogram import most_patches
 
 STREAM = {"frames": "frames", "flow_picture": "flow", "log_mel": "log_mel", "log_mel_picture": "log_mel"}
 """Which array each kind of tower input is made of."""
+BOX = "box"
+"""Beside the modalities: crops of boxes, which the image tower looks at."""
+
+
+class Part(NamedTuple):
+    """What an engine is shown of one clip."""
+
+    clip: int
+    """Position among the clips that are processed together."""
+    name: str
+    """The modality, or "box"."""
+    inputs: Array
 
 
 class Encode(Stage):
-    """Tokens and an embedding per modality, and the signals that say how far to trust each.
+    """Tokens and an embedding per modality, embeddings of chosen boxes, and the signals that say how far to trust each.
 
     A modality without a tower, not asked for, or without its stream is absent and says why. Towers that are the same
-    network share one engine, and all their pictures of a clip go through it in one call.
+    network share one engine, and whatever it is to see of all clips that are processed together goes through it in
+    one call. `box_embeddings` float16 "C D": unit length, of the boxes in rows `box_crops`.
     """
 
     preload = ("torch", "onnxruntime", "engines.tower", "stages.pictures")
-    optional = ("frames", "frame_times_ns", "flow", "log_mel", "audio", "audio_start_ns", "audio_mask")
+    optional = (
+        *("frames", "frame_times_ns", "flow", "log_mel", "audio", "audio_start_ns", "audio_mask"),
+        *("boxes", "box_crops"),
+    )
 
     @cached_property
     def model(self) -> ModelSpec:
@@ -58,6 +74,7 @@ class Encode(Stage):
             token_bytes = 4 * self.model.texts[tower.space].dim * self._most_tokens(tower) if tower else 0
             specs[f"{modality}_tokens"] = Spec("float32", "N D", max_bytes=token_bytes)
             specs[f"{modality}_embedding"] = Spec("float32", "D", in_message=True)
+        specs["box_embeddings"] = Spec("float16", "C D", in_message=True)
         return specs
 
     def _most_tokens(self, tower: TowerSpec) -> int:
@@ -71,51 +88,65 @@ class Encode(Stage):
             prepare_tower(self.model, modality, self.run, report)
 
     def open(self, resources: Resources) -> None:
-        self._engines = {
+        self._engines: dict[str, Engine] = {
             modality: resources.get(
                 tower_key(self.model, modality), partial(open_tower, self.model, modality, self.run)
             )
             for modality in self._towers
         }
 
-    def process(self, clip: Clip) -> Mapping[str, Any]:
-        outputs: dict[str, Any] = {"signals": signals_of(clip)}
-        inputs: dict[str, Array] = {}
-        for modality in map(str, MODALITIES):
-            reason = self._why_absent(modality, clip)
-            if reason:
-                outputs[f"{modality}_tokens"] = outputs[f"{modality}_embedding"] = Absent(reason)
-            else:
-                inputs[modality] = tower_input(self._towers[modality], clip)
-        for modality, tokens in self._encode(inputs).items():
-            outputs[f"{modality}_tokens"] = tokens
-            outputs[f"{modality}_embedding"] = pool(tokens)
-        return outputs
+    def process(self, clip: Clip) -> Outputs:
+        return self.process_many([clip])[0]
 
-    def _why_absent(self, modality: str, clip: Clip) -> Any:
-        if modality not in self.run.modalities:
+    def process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
+        outputs: list[dict[str, Any]] = [{"signals": signals_of(clip)} for clip in clips]
+        parts: list[Part] = []
+        for number, clip in enumerate(clips):
+            for name in (*map(str, MODALITIES), BOX):
+                reason = self._why_absent(name, clip)
+                if reason:
+                    outputs[number] |= dict.fromkeys(_names(name), Absent(reason))
+                else:
+                    parts.append(Part(number, name, self._inputs(name, clip)))
+        for part, tokens in self._encode(parts):
+            outputs[part.clip] |= zip(_names(part.name), _values(part.name, tokens), strict=True)
+        return list(outputs)
+
+    def _why_absent(self, name: str, clip: Clip) -> Any:
+        if name == BOX:
+            return self._why_absent("image", clip) or self._why_no_boxes(clip)
+        if name not in self.run.modalities:
             return "not_asked"
-        if modality not in self._towers:
+        if name not in self._towers:
             return "no_tower"
-        stream = STREAM[self._towers[modality].input]
-        if clip.get(stream) is None:
-            return clip.absent.get(stream, "failed")
-        return None
+        return _why_missing(STREAM[self._towers[name].input], clip)
 
-    def _encode(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Tokens "N D" by modality; one call per engine."""
-        groups: dict[int, list[str]] = {}
-        for modality in inputs:
-            groups.setdefault(id(self._engines[modality]), []).append(modality)
-        tokens: dict[str, Array] = {}
-        for group in groups.values():
-            engine: Engine = self._engines[group[0]]
-            parts = [inputs[modality] for modality in group]
-            batch = np.concatenate(parts) if len(parts) > 1 else parts[0]
-            encoded = engine.run({engine.inputs[0].name: batch})[engine.outputs[0].name]
-            ends = np.cumsum([len(part) for part in parts])[:-1]
-            tokens |= zip(group, np.split(encoded, ends), strict=True)
-        return tokens
+    def _why_no_boxes(self, clip: Clip) -> Any:
+        if self._towers["image"].input != "frames":
+            return "no_tower"
+        missing = (_why_missing(array, clip, "not_asked") for array in ("box_crops", "boxes"))
+        return next(filter(None, missing), None)
+
+    def _inputs(self, name: str, clip: Clip) -> Array:
+        """What an engine is to see of a clip for a modality, or for its boxes."""
+        return box_input(self._towers["image"], clip) if name == BOX else tower_input(self._towers[name], clip)
+
+    def _encode(self, parts: Sequence[Part]) -> list[tuple[Part, Array]]:
+        """Each part with its tokens "N D"; one call per engine."""
+        shown: dict[int, list[Part]] = {}
+        for part in parts:
+            shown.setdefault(id(self._engine_of(part)), []).append(part)
+        encoded: list[tuple[Part, Array]] = []
+        for together in shown.values():
+            engine = self._engine_of(together[0])
+            feeds = {engine.inputs[0].name: joined([part.inputs for part in together])}
+            tokens = engine.run(feeds)[engine.outputs[0].name]
+            ends = np.cumsum([len(part.inputs) for part in together])[:-1]
+            encoded += zip(together, np.split(tokens, ends), strict=True)
+        return encoded
+
+    def _engine_of(self, part: Part) -> Engine:
+        return self._engines["image" if part.name == BOX else part.name]
 
     def describe(self) -> dict[str, str]:
         engines = sorted({engine.name for engine in self._engines.values()})
@@ -131,6 +162,39 @@ def tower_input(tower: TowerSpec, clip: Clip) -> Array:
         return log_mel_pictures(stream, tower)
     chosen = stream[spread(tower.pictures_per_clip, len(stream))]
     return flow_pictures(chosen, tower) if tower.input == "flow_picture" else frame_pictures(chosen, tower)
+
+
+def box_input(tower: TowerSpec, clip: Clip) -> Array:
+    """The chosen boxes of a clip as pictures float32 "C 3 S S"."""
+    boxes, frames = clip["boxes"][clip["box_crops"]], clip["frames"]
+    height, width = frames.shape[1:3]
+    scale = width / (clip.info.width or width), height / (clip.info.height or height)
+    places = boxes[:, 1:5] * np.array([*scale, *scale], np.float32)
+    return crop_pictures(frames, np.concatenate([boxes[:, :1], places], axis=1), tower)
+
+
+def joined(inputs: Sequence[Array]) -> Array:
+    """What is shown to an engine in one call."""
+    return np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
+
+
+def _why_missing(array: str, clip: Clip, never_settled: str = "failed") -> str | None:
+    return None if clip.get(array) is not None else clip.absent.get(array, never_settled)
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """The arrays that come of a modality's tokens, or of the boxes'."""
+    return ("box_embeddings",) if name == BOX else (f"{name}_tokens", f"{name}_embedding")
+
+
+def _values(name: str, tokens: Array) -> tuple[Array, ...]:
+    return (unit(tokens).astype(np.float16),) if name == BOX else (tokens, pool(tokens))
+
+
+def unit(tokens: Array) -> Array:
+    """Every row of "N D" at unit length; zeros stay zeros."""
+    rows: Array = tokens / np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), 1e-12)
+    return rows
 
 
 def pool(tokens: Array) -> Array:

@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.engine import Engine, Port
-from engines.model import ModelSpec, TextSpec, TowerSpec
 from pipeline.arrays import Array, check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, RunSettings
@@ -157,71 +155,27 @@ def test_pictures_of_one_pixel_do_no_harm() -> None:
     assert len(detect(clip_of(np.zeros((3, 1, 1, 3), np.uint8)))["boxes"]) == 0
 
 
-class MeanColour(Engine):
-    """A picture tower whose embedding is the mean colour of a picture; remembers how many it was shown."""
-
-    backend = "fake"
-    shown = 0
-
-    def __init__(self) -> None:
-        super().__init__((Port("pictures", "float32", "B 3 8 8"),), (Port("tokens", "float32", "B 3"),))
-
-    def _open(self) -> None: ...
-
-    def _run(self, feeds: Any) -> dict[str, Array]:
-        self.shown += len(feeds["pictures"])
-        return {"tokens": 5 * feeds["pictures"].mean(axis=(2, 3))}
-
-    def _close(self) -> None: ...
+def looking(modality: str = "image", **options: Any) -> Detect:
+    return Detect(Detect.Options(**options), RunSettings(modalities=(modality,)), Budget())
 
 
-def looking(engine: Engine, **options: Any) -> Detect:
-    stage = Detect(Detect.Options(**options), RunSettings(), Budget())
-    tower = TowerSpec(network="fake", space="colours", size_px=8)
-    stage.model = ModelSpec(name="colours", texts={"colours": TextSpec(network="fake", dim=3)}, image=tower)
-    engine.open()
-    stage._engine = engine
-    return stage
-
-
-def test_a_bounded_number_of_boxes_is_looked_at_and_the_crop_shows_the_object() -> None:
-    frames, _ = scene()
-    for index in range(len(frames)):
-        x = 20 + 5 * index
-        frames[index, 90 : 90 + SIDE, x : x + SIDE, 1:] //= 8  # red
-    engine = MeanColour()
-    outputs = looking(engine, crops_per_clip=3).process(clip_of(frames))
-    crops, vectors = outputs["box_crops"], outputs["box_embeddings"]
-    assert engine.shown == len(crops) == len(vectors) == 3
-    assert vectors.dtype == np.float16
-    assert np.allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=1e-2)
-    assert (vectors.argmax(axis=1) == 0).all()
+def test_a_bounded_number_of_boxes_is_chosen_to_be_looked_at() -> None:
+    outputs = looking(crops_per_clip=3).process(clip_of(scene()[0]))
+    crops = outputs["box_crops"]
+    assert check_array("box_crops", crops, "C", "int64") == {"C": 3}
     assert (np.diff(crops) > 0).all()
     assert crops.max() < len(outputs["boxes"])
 
 
-def test_nothing_is_looked_at_when_nothing_moves_but_the_arrays_are_there() -> None:
-    engine = MeanColour()
-    outputs = looking(engine).process(clip_of(np.stack([texture(224, 300)] * 5)))
-    assert (engine.shown, outputs["box_embeddings"].shape, outputs["box_crops"].shape) == (0, (0, 3), (0,))
+def test_nothing_is_chosen_when_nothing_moves_but_the_arrays_are_there() -> None:
+    outputs = looking().process(clip_of(np.stack([texture(224, 300)] * 5)))
+    assert (outputs["boxes"].shape, outputs["box_crops"].shape) == ((0, 6), (0,))
 
 
-@pytest.mark.parametrize(
-    ("modalities", "crops", "image", "reason"),
-    [
-        (("motion",), 8, True, "not_asked"),
-        (("image",), 0, True, "not_asked"),
-        (("image",), 8, False, "no_tower"),
-    ],
-)
-def test_without_a_picture_tower_crops_are_absent_and_say_why(
-    modalities: tuple[str, ...], crops: int, image: bool, reason: str
-) -> None:
-    stage = looking(MeanColour(), crops_per_clip=crops)
-    stage.run = RunSettings(modalities=modalities)
-    stage.model = stage.model if image else ModelSpec(name="blind", texts={})
-    outputs = stage.process(clip_of(scene()[0][:4]))
-    assert outputs["box_embeddings"] == outputs["box_crops"] == Absent(reason)
+@pytest.mark.parametrize(("modality", "crops"), [("motion", 8), ("image", 0)])
+def test_crops_that_nobody_asked_for_are_absent_and_say_so(modality: str, crops: int) -> None:
+    outputs = looking(modality, crops_per_clip=crops).process(clip_of(scene()[0][:4]))
+    assert outputs["box_crops"] == Absent("not_asked")
     assert len(outputs["boxes"])
 
 

@@ -1,5 +1,6 @@
 """Tokens, embeddings and the reasons why one is absent; towers that are the same network run once."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from pipeline.arrays import check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
-from stages.encode import Encode, pool, tower_input
+from stages.encode import Encode, box_input, pool, tower_input
 from stages.fuse import Fuse
 from tests.tiny_models import make_tiny_clip, write_mov_like
 
@@ -70,14 +71,105 @@ def test_towers_of_the_same_network_run_in_one_call(directory: Path, streams: di
     stage = opened(directory / "mov-like")
     engine = stage._engines["image"]
     assert stage._engines == {"image": engine, "motion": engine, "audio": engine}
-    batches: list[int] = []
     ask = engine.run
-    engine.run = lambda feeds: batches.append(len(feeds["pictures"])) or ask(feeds)  # type: ignore[func-returns-value,method-assign]
+    batches = shown(stage)
     together = stage.process(clip_of(streams))
     assert batches == [19]
     for modality in ("image", "motion", "audio"):
         alone = ask({"pictures": tower_input(stage._towers[modality], clip_of(streams))})["tokens"]
         np.testing.assert_allclose(together[f"{modality}_tokens"], alone, atol=1e-5)
+
+
+def shown(stage: Encode) -> list[int]:
+    """How many pictures each later call of the image engine is given."""
+    batches: list[int] = []
+    engine = stage._engines["image"]
+    ask = engine.run
+    engine.run = lambda feeds: batches.append(len(feeds["pictures"])) or ask(feeds)  # type: ignore[func-returns-value,method-assign]
+    return batches
+
+
+def assert_same(together: Mapping[str, Any], alone: Mapping[str, Any]) -> None:
+    assert set(together) == set(alone)
+    for name, value in alone.items():
+        if isinstance(value, np.ndarray):
+            assert (together[name].shape, together[name].dtype) == (value.shape, value.dtype)
+            np.testing.assert_allclose(together[name], value, atol=1e-3 if value.dtype == np.float16 else 1e-5)
+        else:
+            assert together[name] == value
+
+
+def test_clips_that_are_encoded_together_get_what_each_would_get_alone(
+    directory: Path, streams: dict[str, Any]
+) -> None:
+    stage = opened(directory / "mov-like")
+    boxes = np.array([[0, 4, 4, 20, 20, 1], [3, 8, 8, 30, 30, 1]], np.float32)
+    clips = [
+        clip_of(streams | {"boxes": boxes, "box_crops": np.array([1])}),
+        clip_of({"log_mel": streams["log_mel"][:1]}, {"frames": "no_stream", "flow": "too_short"}),
+        clip_of({}, dict.fromkeys(("frames", "flow", "log_mel", "audio"), "gap")),
+        clip_of({"frames": streams["frames"][3:5]}, {"boxes": "failed", "box_crops": "failed"}),
+    ]
+    alone = [stage.process(clip) for clip in clips]
+    batches = shown(stage)
+    together = stage.process_many(clips)
+    assert batches == [8 + 8 + 3 + 1 + 1 + 2], "one call for all clips, modalities and boxes"
+    for mine, reference in zip(together, alone, strict=True):
+        assert_same(mine, reference)
+    assert [outputs["box_embeddings"] for outputs in together[1:]] == [
+        Absent("no_stream"), Absent("gap"), Absent("failed")
+    ]  # fmt: skip
+
+
+def test_clips_of_which_nothing_is_left_need_no_engine(directory: Path) -> None:
+    stage = opened(directory / "mov-like")
+    batches = shown(stage)
+    gone = clip_of({}, dict.fromkeys(("frames", "flow", "log_mel", "audio"), "gap"))
+    assert [outputs["image_embedding"] for outputs in stage.process_many([gone, gone])] == [Absent("gap")] * 2
+    assert stage.process_many([]) == []
+    assert batches == []
+
+
+def test_the_crop_of_a_box_shows_what_is_in_it(directory: Path, streams: dict[str, Any]) -> None:
+    """Boxes are in pixels of the source, which is twice as large as the frames here."""
+    stage = opened(directory / "mov-like")
+    frames = np.array(streams["frames"])
+    frames[5, 10:20, 30:40] = (255, 0, 0)
+    info = ClipInfo("a.mp4", 0, 0, 0, 2 * SECOND, width=114, height=64)
+    boxes = np.array([[2, 0, 0, 10, 10, 1], [5, 62, 22, 78, 38, 1]], np.float32)
+    clip = Clip(info, streams | {"frames": frames, "boxes": boxes, "box_crops": np.array([1])})
+    tower = stage._towers["image"]
+    picture = box_input(tower, clip)
+    assert picture.shape == (1, 3, 32, 32)
+    red = (1 - np.array(tower.mean)) / np.array(tower.std)
+    assert picture[0, 0].mean() == pytest.approx(red[0], abs=1e-3)
+    vectors = stage.process(clip)["box_embeddings"]
+    assert check_array("box_embeddings", vectors, "1 16", "float16") == {}
+    assert np.linalg.norm(vectors.astype(np.float32)) == pytest.approx(1, abs=1e-2)
+
+
+def test_when_no_box_is_chosen_there_are_no_embeddings_but_the_array_is_there(
+    directory: Path, streams: dict[str, Any]
+) -> None:
+    none = {"boxes": np.zeros((0, 6), np.float32), "box_crops": np.zeros(0, np.int64)}
+    outputs = opened(directory / "mov-like").process(clip_of(streams | none))
+    assert outputs["box_embeddings"].shape == (0, 16)
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "reason"),
+    [
+        ({"modalities": ("motion",)}, {}, "not_asked"),
+        ({}, {"box_crops": "not_asked"}, "not_asked"),
+        ({}, {"boxes": "failed", "box_crops": "failed"}, "failed"),
+        ({}, {}, "not_asked"),
+    ],
+)
+def test_boxes_that_are_not_looked_at_say_why(
+    directory: Path, streams: dict[str, Any], settings: dict[str, Any], given: dict[str, str], reason: str
+) -> None:
+    outputs = opened(directory / "mov-like", **settings).process(clip_of(streams, given))
+    assert outputs["box_embeddings"] == Absent(reason)
 
 
 def test_two_stages_of_a_worker_share_the_loaded_network(directory: Path) -> None:
