@@ -1,9 +1,10 @@
-"""Built networks kept between runs: one directory per key, complete or not there at all.
+"""What was built, kept between runs: one directory per key, complete or not there at all.
 
-<cache>/networks/<key>/network.onnx ...   what was built
-<cache>/networks/<key>/meta.json          sizes and sha-256 of those files, ports, what the key was made of
-<cache>/networks/<key>.lock               held while building; the kernel frees it if the holder dies
-<cache>/networks/<key>.bad-<n>            set aside because it did not match its meta.json
+<cache>/exports/<key>/network.onnx ...   a network as ONNX; the key is made of its weights and of who exported it
+<cache>/engines/<key>/...                what a backend made of it; the key adds backend, versions, precision, device
+<cache>/*/<key>/meta.json                sha-256 of the files, what the key was made of, the gate's outcome
+<cache>/*/<key>.lock                     held while building; the kernel frees it if the holder dies
+<cache>/*/<key>.bad-<n>                  set aside because it did not match its meta.json
 """
 
 import fcntl
@@ -37,6 +38,10 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the key was made of, for people who look."""
     files: dict[str, str]
     """sha-256 of every file, by name."""
+    outcome: dict[str, Any] = {}
+    """What the builder says of it, such as the gate's report."""
+    built_s: float = 0.0
+    """Seconds it took."""
 
 
 def default_cache_directory() -> Path:
@@ -51,9 +56,15 @@ def key_of(facts: dict[str, str]) -> str:
     return hashlib.sha256(msgspec.json.encode(dict(sorted(facts.items())))).hexdigest()[:40]
 
 
-class NetworkCache:
-    def __init__(self, directory: str | Path = "") -> None:
-        self.directory = Path(directory or default_cache_directory()) / "networks"
+Build = Callable[[Path], dict[str, Any] | None]
+"""Writes its files into the directory it is given; what it returns becomes `Meta.outcome`."""
+
+
+class Cache:
+    """Entries of one kind: "exports" or "engines"."""
+
+    def __init__(self, directory: str | Path = "", kind: str = "exports") -> None:
+        self.directory = Path(directory or default_cache_directory()) / kind
 
     def find(self, key: str) -> Path | None:
         """The directory of this key, every file checked against its sha-256, or None.
@@ -70,36 +81,71 @@ class NetworkCache:
         self._set_aside(entry)
         return None
 
-    def get(self, key: str, facts: dict[str, str], build: Callable[[Path], None]) -> Path:
+    def get(self, key: str, facts: dict[str, str], build: Build) -> Path:
         """The directory of this key, built now if it is not there; one process builds, the others wait.
-
-        `build` writes its files into the directory it is given.
 
         Raises:
             ModelError: the cache cannot be written, or another process has been building for too long.
         """
-        if found := self.find(key):
-            return found
+        return self.find(key) or self.put(key, facts, build, replace=False)
+
+    def put(self, key: str, facts: dict[str, str], build: Build, replace: bool = True) -> Path:
+        """Build an entry; one that is there already is replaced, or else kept."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            with _locked(self.directory / f"{key}.lock"):
-                return self.find(key) or self._build(key, facts, build)
+            with locked(self.directory / f"{key}.lock"):
+                return (None if replace else self.find(key)) or self._build(key, facts, build)
         except OSError as error:
             raise ModelError(
                 f"{self.directory}: cannot be written: {error.strerror or error}; expected a folder to keep built "
                 "networks in. Set PERCEPT_CACHE to one"
             ) from error
 
-    def _build(self, key: str, facts: dict[str, str], build: Callable[[Path], None]) -> Path:
-        started = Path(tempfile.mkdtemp(prefix=f"{key}.new-", dir=self.directory))
+    def meta(self, key: str) -> Meta:
+        """Raises: ModelError: there is none."""
         try:
-            build(started)
+            return msgspec.json.decode((self.directory / key / "meta.json").read_bytes(), type=Meta)
+        except (OSError, msgspec.DecodeError) as error:
+            raise ModelError(f"{self.directory / key}: meta.json cannot be read ({error})") from error
+
+    def entries(self) -> list[Meta]:
+        """Of every complete entry, oldest first."""
+        if not self.directory.is_dir():
+            return []
+        found = [
+            entry for entry in self.directory.iterdir() if (entry / "meta.json").is_file() and "." not in entry.name
+        ]
+        return [self.meta(entry.name) for entry in sorted(found, key=lambda entry: entry.stat().st_mtime)]
+
+    def fault(self, key: str) -> str:
+        """What is wrong with an entry, every file read, or ""."""
+        return _fault_of(self.directory / key, key)
+
+    def size_bytes(self, key: str) -> int:
+        return sum(path.stat().st_size for path in (self.directory / key).iterdir())
+
+    def remove(self, key: str) -> None:
+        """Waits for who builds it."""
+        with locked(self.directory / f"{key}.lock"):
+            shutil.rmtree(self.directory / key, ignore_errors=True)
+
+    def _build(self, key: str, facts: dict[str, str], build: Build) -> Path:
+        for left_over in self.directory.glob(f"{key}.new-*"):  # of a builder that died; the lock says nobody is at it
+            shutil.rmtree(left_over, ignore_errors=True)
+        old: Path | None = None
+        started, began_s = Path(tempfile.mkdtemp(prefix=f"{key}.new-", dir=self.directory)), time.monotonic()
+        try:
+            outcome = build(started) or {}
             files = {path.name: sha256_of(path) for path in sorted(started.iterdir())}
-            meta = Meta(key, facts, files)
+            meta = Meta(key, facts, files, outcome, round(time.monotonic() - began_s, 2))
             (started / "meta.json").write_bytes(msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+            if (self.directory / key).exists():
+                os.rename(self.directory / key, old := started.with_name(f"{started.name}.old"))
             os.rename(started, self.directory / key)
         finally:
             shutil.rmtree(started, ignore_errors=True)
+            if old is not None:
+                shutil.rmtree(old, ignore_errors=True)
         return self.directory / key
 
     def _set_aside(self, entry: Path) -> None:
@@ -132,7 +178,12 @@ def _fault_of(entry: Path, key: str) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time; the kernel frees the lock when its holder dies.
+
+    Raises:
+        ModelError: the holder has it for too long.
+    """
     with path.open("a") as file:
         _wait_for_lock(file, path)
         yield

@@ -32,6 +32,8 @@ class Engine(ABC):
     precision: str = "fp32"
     device: str = "cpu"
     """Where the network runs. On "cuda:0" feeds may also be torch tensors that lie there already."""
+    reason: str = ""
+    """Why it and no other backend, for people."""
 
     def __init__(self, inputs: tuple[Port, ...], outputs: tuple[Port, ...], max_batch: int = 0) -> None:
         self.inputs = inputs

@@ -1,8 +1,12 @@
-"""A PyTorch module as an ONNX file: dynamic batch, axes checked, nothing in it that tells where it was made."""
+"""A PyTorch module as an ONNX file: dynamic batch, axes checked, nothing in it that tells where it was made.
+
+Precision lives in the graph (strongly typed): fp32 is the master, bf16 and fp16 are derived from the same module, with
+fp32 inputs and outputs. Weights of more than 2 GB lie in a file beside it.
+"""
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,25 +20,41 @@ from pipeline.errors import ModelError
 if TYPE_CHECKING:
     from torch import nn
 
-EXPORTER_VERSION = 1
+EXPORTER_VERSION = 2
 """Part of every cache key: raise it when the files change."""
 OPSET = 20
-MAX_BATCH = 1024
-MAX_LENGTH = 77
+RANGES = {"B": (1, 1024), "L": (2, 77)}
+"""Smallest and largest size of each letter; a network may say otherwise of its own."""
 TOLERANCE = 1e-4
 """Largest difference to the module, relative to the largest output."""
+PARITY_BATCHES = (1, 3, 16)
+"""Smallest, typical and largest batch the file is compared with the module at."""
+PROTOBUF_BYTES = 2_000_000_000
+"""A single ONNX file cannot be larger; beyond, weights go beside it."""
 
 
-def export(module: "nn.Module", inputs: Sequence[Port], outputs: Sequence[Port], path: Path) -> None:
-    """Write the module to `path`; letters in the ports' dims become dynamic axes.
+def export(
+    module: "nn.Module",
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    path: Path,
+    precision: str = "fp32",
+    ranges: Mapping[str, tuple[int, int]] = RANGES,
+) -> None:
+    """Write the module to `path`; letters in the ports' dims become dynamic axes of the sizes in `ranges`.
 
-    The same module gives the same bytes. Files beside `path` may hold weights and belong to it.
+    The same module gives the same bytes. Files beside `path` may hold weights and belong to it. What is compared with
+    the module is the fp32 file; derived ones are held to it by the gate of the engine that is made of them.
 
     Raises:
         ModelError: an axis came out other than the port says, or the file does not compute what the module does.
     """
     import torch
 
+    from engines.precision import cast
+
+    if precision != "fp32":
+        module = cast(module, precision)
     arguments = tuple(torch.from_numpy(array) for array in example(inputs, {"B": 2, "L": 9}).values())
     with _quiet(), torch.inference_mode():
         program: Any = torch.onnx.export(
@@ -45,12 +65,14 @@ def export(module: "nn.Module", inputs: Sequence[Port], outputs: Sequence[Port],
             opset_version=OPSET,
             input_names=[port.name for port in inputs],
             output_names=[port.name for port in outputs],
-            dynamic_shapes=_dynamic_shapes(inputs),
+            dynamic_shapes=_dynamic_shapes(inputs, precision, {**RANGES, **ranges}),
         )
     strip(program.model)
     check_axes(program.model, inputs, outputs)
-    program.save(str(path), external_data=True)
-    check_parity(module, path, inputs, outputs)
+    weight_bytes = sum(tensor.nbytes for tensor in module.state_dict().values())
+    program.save(str(path), external_data=weight_bytes > PROTOBUF_BYTES)
+    if precision == "fp32":
+        check_parity(module, path, inputs, outputs)
 
 
 def example(inputs: Sequence[Port], sizes: dict[str, int], seed: int = 0) -> dict[str, Array]:
@@ -111,7 +133,7 @@ def check_axes(model: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> N
 
 
 def check_parity(module: "nn.Module", path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-    """Run the file and the module on the same feeds at batch 1 and 3.
+    """Run the file and the module on the same feeds at the smallest, a typical and the largest batch.
 
     Raises:
         ModelError: they differ by more than `TOLERANCE`.
@@ -123,7 +145,7 @@ def check_parity(module: "nn.Module", path: Path, inputs: Sequence[Port], output
     reference = TorchEngine(lambda: module, tuple(inputs), tuple(outputs))
     engine.open()
     reference.open()
-    for batch in (1, 3):
+    for batch in PARITY_BATCHES:
         feeds = example(inputs, {"B": batch, "L": 4 + batch}, seed=batch)
         wanted, got = reference.run(feeds), engine.run(feeds)
         for port in outputs:
@@ -149,10 +171,14 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _dynamic_shapes(inputs: Sequence[Port]) -> tuple[dict[int, Any], ...]:
+def _dynamic_shapes(inputs: Sequence[Port], precision: str, ranges: Mapping[str, tuple[int, int]]) -> Any:
     from torch.export import Dim
 
-    dims = {"B": Dim("batch", min=1, max=MAX_BATCH), "L": Dim("length", min=2, max=MAX_LENGTH)}
-    return tuple(
+    dims = {
+        letter: Dim({"B": "batch", "L": "length"}.get(letter, letter), min=low, max=high)
+        for letter, (low, high) in ranges.items()
+    }
+    axes = tuple(
         {axis: dims[dim] for axis, dim in enumerate(port.dims.split()) if not dim.isdigit()} for port in inputs
     )
+    return axes if precision == "fp32" else (axes,)  # a cast module takes its inputs as one list

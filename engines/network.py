@@ -1,10 +1,11 @@
 """The networks we can load, by the key that a model directory names: what goes in and out, which files, which code."""
 
+import functools
 import hashlib
 import importlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,8 @@ class Network:
     files: the files its weights come from.
     package: the distribution whose version shapes the network beside our own code, or "".
     micro_batch: most that a CPU should run at once; beyond, memory grows and speed does not. 0 for no limit.
+    level: mean and deviation of what its float inputs usually hold, for the golden batch.
+    ranges: smallest and largest size of each free axis but the batch.
     """
 
     loader: str
@@ -36,6 +39,8 @@ class Network:
     files: Callable[[Path], list[Path]]
     package: str = ""
     micro_batch: int = 0
+    level: tuple[float, float] = (0.0, 1.0)
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def load(self, directory: Path) -> "nn.Module":
         module, function = self.loader.split(":")
@@ -57,11 +62,22 @@ class Network:
 
 
 def sha256_of(path: Path) -> str:
+    """Read anew only when the file's size or time has changed.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        status = path.stat()
+        return _sha256(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; expected a file of the model") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(path: Path, size_bytes: int, changed_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def network(key: str) -> Network:
@@ -170,6 +186,7 @@ NETWORKS: dict[str, Network] = {
         "engines.networks.sound:load_sound",
         _fixed((Port("log_mel", "float32", "B 96 64"),), (Port("tokens", "float32", "B 384"),)),
         _own_files("sound.safetensors"),
+        level=(-2.0, 2.0),
     ),
     "mini_text": Network(
         "engines.networks.text:load_text",
@@ -178,10 +195,13 @@ NETWORKS: dict[str, Network] = {
             (Port("vectors", "float32", "B 384"),),
         ),
         _own_files("text.safetensors", "tokenizer.json"),
+        ranges={"L": (2, 128)},
     ),
     "clip_vision": Network(f"{_TOWERS}:load_clip_vision", _vision_ports, checkpoint_files, "transformers"),
     "clip_text": Network(f"{_TOWERS}:load_clip_text", _text_ports, checkpoint_files, "transformers"),
-    "clap_audio": Network(f"{_TOWERS}:load_clap_audio", _clap_ports, checkpoint_files, "transformers"),
+    "clap_audio": Network(
+        f"{_TOWERS}:load_clap_audio", _clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0)
+    ),
     "clap_text": Network(f"{_TOWERS}:load_clap_text", _clap_text_ports, checkpoint_files, "transformers"),
     "siglip_vision": Network(f"{_TOWERS}:load_siglip_vision", _vision_ports, checkpoint_files, "transformers"),
     "siglip_text": Network(f"{_TOWERS}:load_siglip_text", _text_ports, checkpoint_files, "transformers"),

@@ -1,11 +1,14 @@
 """The portable CPU backend: an exported network in ONNX Runtime, fp32."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engines.backend import Backend, Order
 from engines.engine import Engine, Port
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
@@ -14,7 +17,7 @@ _ERRORS_ONLY = 3
 
 
 class OnnxRuntimeEngine(Engine):
-    """Runs the file at `path`. Batches above `micro_batch` (0 for no limit) are run in parts, so that memory stays."""
+    """Runs the file at `path`."""
 
     backend = "onnxruntime"
 
@@ -24,12 +27,11 @@ class OnnxRuntimeEngine(Engine):
         inputs: tuple[Port, ...],
         outputs: tuple[Port, ...],
         threads: int = 1,
-        micro_batch: int = 0,
+        max_batch: int = 0,
     ) -> None:
-        super().__init__(inputs, outputs)
+        super().__init__(inputs, outputs, max_batch)
         self._path = path
         self._threads = threads
-        self._micro_batch = micro_batch
         self._session: Any = None
 
     def _open(self) -> None:
@@ -68,15 +70,31 @@ class OnnxRuntimeEngine(Engine):
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         names = [port.name for port in self.outputs]
         whole = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
-        batch = len(next(iter(whole.values())))
-        size = self._micro_batch or max(batch, 1)
-        if batch <= size:
-            return dict(zip(names, self._session.run(names, whole), strict=True))
-        parts = [
-            self._session.run(names, {name: array[begin : begin + size] for name, array in whole.items()})
-            for begin in range(0, batch, size)
-        ]
-        return {name: np.concatenate(results) for name, results in zip(names, zip(*parts, strict=True), strict=True)}
+        return dict(zip(names, self._session.run(names, whole), strict=True))
 
     def _close(self) -> None:
         self._session = None
+
+
+class OnnxRuntimeBackend(Backend):
+    name = "onnxruntime"
+
+    def missing(self, device: str) -> str:
+        if device != "cpu":
+            return f"runs on the CPU here, not on {device}. Choose --engine torch or tensorrt, or --device cpu"
+        return "" if find_spec("onnxruntime") else "is not installed. Run: pip install onnxruntime"
+
+    def precisions(self, device: str) -> tuple[str, ...]:
+        return ("fp32",)
+
+    def facts(self, order: Order) -> dict[str, str]:
+        return {"onnxruntime": version("onnxruntime")}
+
+    def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
+        assert exported is not None
+        return OnnxRuntimeEngine(
+            exported, order.inputs, order.outputs, order.threads, order.micro_batch or order.max_batch
+        )
+
+
+BACKEND = OnnxRuntimeBackend()

@@ -1,22 +1,35 @@
-"""The reference backend: the PyTorch module itself, in fp32."""
+"""The PyTorch module itself: fp32 anywhere, which is the reference; on a GPU also bf16 and fp16, as CUDA graphs."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from engines.backend import Backend, Order
+from engines.cuda_graphs import Buckets, bucket_sizes, has_buckets
+from engines.device import Uploader, full_name, why_no_gpu
 from engines.engine import Engine, Port
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+log = logging.getLogger("percept.engines")
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+HAS_BF16 = (8, 0)
+"""Compute capability from which on a GPU multiplies bf16."""
 
 
 class TorchEngine(Engine):
-    """Runs what `load` gives, on the CPU or on "cuda".
+    """Runs what `load` gives, on the CPU or on a GPU.
 
-    `threads` is the process's: torch knows one number for all of it.
+    `threads` is the process's, and so is the ban on TF32 that a GPU in fp32 brings: torch knows one of each.
+
+    max_batch: on a GPU also the largest CUDA graph; with 0 nothing is captured, and a batch may be of any size.
     """
 
     backend = "torch"
@@ -28,34 +41,167 @@ class TorchEngine(Engine):
         outputs: tuple[Port, ...],
         device: str = "cpu",
         threads: int = 1,
+        precision: str = "fp32",
+        max_batch: int = 0,
     ) -> None:
-        super().__init__(inputs, outputs)
+        super().__init__(inputs, outputs, max_batch)
+        self.device = full_name(device)
+        self.precision = precision
         self._load = load
-        self._device = device
         self._threads = threads
-        self._module: Any = None
+        self._function: Any = None
+        self._uploader = Uploader(device)
+        self._stream: Any = None
+        self._buckets: Buckets | None = None
 
     def _open(self) -> None:
         import torch
 
-        if self._device.startswith("cuda") and not torch.cuda.is_available():
-            raise ModelError(f"device {self._device!r}: torch finds no NVIDIA GPU. Choose --device cpu")
+        on_gpu = self.device != "cpu"
+        if on_gpu and (why := why_no_gpu(self.device)):
+            raise ModelError(why)
         torch.set_num_threads(self._threads)
-        self._module = self._load().requires_grad_(False).eval().to(self._device)
+        with self._memory_errors():
+            self._function = InPrecision(self._load(), self.precision, self.device)
+            if on_gpu:
+                self._open_on_gpu()
 
-    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def _open_on_gpu(self) -> None:
         import torch
 
-        with torch.inference_mode():
-            tensors = [torch.from_numpy(_writable(feeds[port.name])).to(self._device) for port in self.inputs]
-            results = self._module(*tensors)
-        results = results if isinstance(results, tuple) else (results,)
-        return {port.name: result.cpu().numpy() for port, result in zip(self.outputs, results, strict=True)}
+        if self.precision == "fp32":
+            forbid_tf32()
+        self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        self._stream.wait_stream(torch.cuda.current_stream(self.device))  # the weights arrive on that one
+        if not self.max_batch or not has_buckets(self.inputs):
+            return
+        try:
+            with torch.inference_mode(), torch.cuda.stream(self._stream):
+                self._buckets = Buckets(self._function, self.inputs, self.max_batch, self.device, self._stream)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            log.warning(
+                "%s: cannot be captured as a CUDA graph (%s); its kernels are launched singly", self.name, error
+            )
+
+    def _run(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
+        import torch
+
+        with torch.inference_mode(), self._memory_errors(), self._on_stream():
+            given = [feeds[port.name] for port in self.inputs]
+            tensors = [each if isinstance(each, torch.Tensor) else self._uploader.upload(each) for each in given]
+            results = self._buckets.run(tensors) if self._buckets else self._function(*tensors)
+            # The copies to the host wait for all that came before: what the caller fed may be given back now.
+            return {port.name: result.cpu().numpy() for port, result in zip(self.outputs, results, strict=True)}
+
+    @contextmanager
+    def _on_stream(self) -> Iterator[None]:
+        """On this engine's stream, after what the caller's stream was asked to do so far: feeds may come from there."""
+        if self._stream is None:
+            yield
+            return
+        import torch
+
+        self._stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self._stream):
+            yield
+
+    @contextmanager
+    def _memory_errors(self) -> Iterator[None]:
+        import torch
+
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            batches = f"batches of up to {self.max_batch}" if self.max_batch else "batches of any size"
+            raise ModelError(
+                f"{self.device}: out of GPU memory in {self.name} with {batches}. Lower the largest batch, use fewer "
+                f"workers, choose --precision bf16, or end what else uses the GPU. torch says: {error}"
+            ) from error
 
     def _close(self) -> None:
-        self._module = None
+        was_on_gpu = self._stream is not None
+        self._uploader.close()
+        self._function = self._buckets = self._stream = None
+        if was_on_gpu:
+            import torch
+
+            torch.cuda.empty_cache()  # the next engine may be of another kind, with memory of its own
 
 
-def _writable(array: Array) -> Array:
-    """The array itself, or a copy where torch would warn that it cannot promise not to write to it."""
-    return np.ascontiguousarray(array) if array.flags.writeable else array.copy()
+class InPrecision:
+    """The module in a precision, float32 outside: the same as the exported file of that precision computes."""
+
+    def __init__(self, module: "nn.Module", precision: str, device: str) -> None:
+        import torch
+
+        self._dtype = getattr(torch, DTYPES[precision])
+        self._module = module.requires_grad_(False).eval().to(device, self._dtype)
+
+    def __call__(self, *tensors: "Tensor") -> "tuple[Tensor, ...]":
+        given = (tensor.to(self._dtype) if tensor.is_floating_point() else tensor for tensor in tensors)
+        results = self._module(*given)
+        return tuple(result.float() for result in (results if isinstance(results, tuple) else (results,)))
+
+
+def forbid_tf32() -> None:
+    """No shortened mantissas in float32 products of this process: cuDNN would take them without being asked."""
+    import torch
+
+    log.info("torch: TF32 is off in this process, fp32 is fp32")
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
+
+
+class TorchBackend(Backend):
+    """Needs no export and no build; the fallback of every other backend."""
+
+    name = "torch"
+
+    def missing(self, device: str) -> str:
+        if find_spec("torch") is None:
+            return "PyTorch is not installed. Run: pip install torch"
+        return "" if device == "cpu" else why_no_gpu(device)
+
+    def precisions(self, device: str) -> tuple[str, ...]:
+        if device == "cpu":
+            return ("fp32",)
+        return ("bf16", "fp32") if _capability(device) >= HAS_BF16 else ("fp16", "fp32")
+
+    def other_precisions(self, device: str) -> tuple[str, ...]:
+        if device == "cpu":
+            return ("bf16",)
+        return tuple(precision for precision in DTYPES if precision not in self.precisions(device))
+
+    def graph(self, precision: str) -> str:
+        return ""
+
+    def facts(self, order: Order) -> dict[str, str]:
+        import torch
+
+        facts = {"torch": torch.__version__, "precision": order.precision}
+        if order.device == "cpu":
+            return facts
+        major, minor = _capability(order.device)
+        return facts | {
+            "cuda": torch.version.cuda or "",
+            "gpu": torch.cuda.get_device_name(order.device),
+            "capability": f"{major}.{minor}",
+            "buckets": " ".join(map(str, bucket_sizes(order.max_batch))),
+        }
+
+    def make(self, order: Order, exported: Path | None, built: Path) -> TorchEngine:
+        most = order.max_batch if order.device != "cpu" else order.micro_batch or order.max_batch
+        return TorchEngine(order.load, order.inputs, order.outputs, order.device, order.threads, order.precision, most)
+
+
+def _capability(device: str) -> tuple[int, int]:
+    """Of the GPU; (0, 0) where there is none."""
+    import torch
+
+    return torch.cuda.get_device_capability(full_name(device)) if torch.cuda.is_available() else (0, 0)
+
+
+BACKEND = TorchBackend()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.backends import EngineSettings, Settings
+from engines.building import open_network
 from engines.engine import Port
 from engines.model import TextSpec
-from engines.tower import EngineSettings, backends_of, open_network
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -18,11 +19,11 @@ class TextTower:
     """A text tower with its tokenizer: prompts in, unit vectors out."""
 
     def __init__(self, text: TextSpec, run: EngineSettings) -> None:
-        # With "auto", torch: vectors are computed once and kept; building an engine would cost more than it saves.
-        backends = ("torch",) if run.engine == "auto" else backends_of(run)
+        # With "auto", the reference: vectors are computed once and kept; building would cost more than it saves.
+        settings = Settings(threads=run.threads) if run.engine == "auto" else run
         self._text = text
         self._encode = _tokenizer(text)
-        self._engine = open_network(text.network, text.directory, run, backends, build=True)
+        self._engine = open_network(text.network, text.directory, settings, build=True)
 
     def vectors(self, prompts: Sequence[str]) -> Array:
         """float32 "N D", unit length, nothing taken off, in the order given."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.cache import NetworkCache, default_cache_directory, key_of
+from engines.cache import Cache, default_cache_directory, key_of
 from pipeline.errors import ModelError
 
 FACTS = {"weights": "abc"}
@@ -23,11 +23,11 @@ def never(into: Path) -> None:
 
 
 def test_it_is_built_once(tmp_path: Path) -> None:
-    cache = NetworkCache(tmp_path)
+    cache = Cache(tmp_path)
     assert cache.find(KEY) is None
     built = cache.get(KEY, FACTS, write)
     assert (built / "network.onnx").read_bytes() == b"network"
-    assert NetworkCache(tmp_path).get(KEY, FACTS, never) == built == cache.find(KEY)
+    assert Cache(tmp_path).get(KEY, FACTS, never) == built == cache.find(KEY)
 
 
 def test_the_key_follows_the_facts_not_their_order() -> None:
@@ -38,7 +38,7 @@ def test_the_key_follows_the_facts_not_their_order() -> None:
 def test_a_damaged_entry_is_set_aside_aloud_and_built_again(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache = NetworkCache(tmp_path)
+    cache = Cache(tmp_path)
     entry = cache.get(KEY, FACTS, write)
     file = entry / "network.onnx"
     match damage:
@@ -63,7 +63,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
         write(into)
         raise ModelError("out of luck")
 
-    cache = NetworkCache(tmp_path)
+    cache = Cache(tmp_path)
     with pytest.raises(ModelError, match="out of luck"):
         cache.get(KEY, FACTS, fail)
     assert [path.name for path in cache.directory.iterdir()] == [f"{KEY}.lock"]
@@ -73,7 +73,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match=r"cannot be written.*PERCEPT_CACHE"):
-        NetworkCache(tmp_path / "file").get(KEY, FACTS, write)
+        Cache(tmp_path / "file").get(KEY, FACTS, write)
 
 
 def build_slowly(directory: Path, log: Path) -> None:
@@ -83,7 +83,7 @@ def build_slowly(directory: Path, log: Path) -> None:
         time.sleep(0.5)
         write(into)
 
-    NetworkCache(directory).get(KEY, FACTS, build)
+    Cache(directory).get(KEY, FACTS, build)
 
 
 def test_one_process_builds_and_the_others_wait(tmp_path: Path) -> None:

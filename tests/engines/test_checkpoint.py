@@ -298,7 +298,7 @@ def test_auto_takes_torch_aloud_where_onnxruntime_cannot_be_had(
     run = RunSettings(cache_directory=str(tmp_path))
     engine = open_tower(read_model(str(tiny_clip)), "image", run)
     assert engine.name == "torch-fp32"
-    assert "onnxruntime cannot be used" in caplog.text
+    assert "onnxruntime-fp32: not built yet" in caplog.text
 
 
 def test_preparing_twice_builds_once(tiny_clip: Path, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_preparing_twice_builds_once(tiny_clip: Path, tmp_path: Path) -> None:
     spec = read_model(str(tiny_clip))
     prepare_tower(spec, "image", run, said.append)
     prepare_tower(spec, "image", run, said.append)
-    assert len(said) == 1
+    assert len([text for text in said if text.startswith("building")]) == 1
     assert open_tower(spec, "image", run).name == "onnxruntime-fp32"
 
 

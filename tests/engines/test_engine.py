@@ -47,7 +47,7 @@ def make(request: pytest.FixtureRequest, exported: Path) -> Make:
     if request.param == "torch":
         return lambda: TorchEngine(Small, INPUTS, OUTPUTS)
     micro_batch = 3 if request.param.endswith("parts") else 0
-    return lambda: OnnxRuntimeEngine(exported, INPUTS, OUTPUTS, micro_batch=micro_batch)
+    return lambda: OnnxRuntimeEngine(exported, INPUTS, OUTPUTS, max_batch=micro_batch)
 
 
 @pytest.fixture

@@ -1,0 +1,228 @@
+"""From a network to an engine that may be used: export, compile, gate; each step once, kept in the cache.
+
+`prepare_network` builds, `open_network` opens what was built. Both go through the same candidates in the same order, so
+that every worker takes what the prepare step found good.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from engines.backend import Backend, Order, Report
+from engines.backends import Candidate, EngineSettings, backend, candidates
+from engines.cache import Cache, key_of
+from engines.engine import Engine
+from engines.gate import GateReport, gate
+from engines.golden import golden
+from engines.network import network
+from pipeline.arrays import Array
+from pipeline.errors import ModelError
+
+log = logging.getLogger("percept.engines")
+
+CPU_BATCH = 16
+GPU_BATCH = 64
+"""Largest batch an engine takes at once, and is held to the reference at."""
+TYPICAL_BATCH = 8
+BUILD_TIMEOUT_S = 1_800.0
+
+LabelSet = Callable[[], "Array | None"]
+"""Label vectors float32 "L D" that the gate asks for the winner; called when something is built."""
+
+
+class EngineRecord(msgspec.Struct, frozen=True):
+    """What the cache keeps of an engine beside its files."""
+
+    name: str
+    network: str
+    directory: str
+    device: str
+    gate: GateReport
+
+
+def no_labels() -> None:
+    return None
+
+
+def prepare_network(
+    key: str, directory: str, run: EngineSettings, report: Report, labels: LabelSet = no_labels
+) -> EngineRecord | None:
+    """Build the engine that `open_network` will open: the first candidate that can be built and passes its gate.
+
+    Returns what the cache says of it, or None for the reference itself, which needs no building.
+
+    Raises:
+        ModelError: there is none; names every one that was tried and why it was not good.
+    """
+    able, reasons = candidates(run)
+    for candidate in able:
+        order = _order(key, directory, candidate, run)
+        if _is_reference(order, candidate):
+            return None
+        try:
+            record = ensure(order, backend(candidate.backend), report, labels)
+        except (ModelError, ImportError, OSError) as error:
+            reasons.append(f"{candidate.name}: {error}")
+            _tell(key, reasons[-1], able[-1] == candidate)
+            continue
+        if record.gate.passed:
+            return record
+        reasons.append(f"{candidate.name} did not pass its gate ({record.gate.text})")
+        _tell(key, reasons[-1], able[-1] == candidate)
+    raise ModelError(f"{key}: no engine can be used. {'. '.join(reasons)}")
+
+
+def open_network(key: str, directory: str, run: EngineSettings, build: bool = False) -> Engine:
+    """The engine, open; `engine.reason` says why it and no other.
+
+    build: build now what was never prepared; otherwise that is passed over, because it takes seconds and memory.
+
+    Raises:
+        ModelError: no backend can run it.
+    """
+    if build:
+        prepare_network(key, directory, run, lambda text: None)
+    able, reasons = candidates(run)
+    for candidate in able:
+        order = _order(key, directory, candidate, run)
+        try:
+            engine = _make(order, backend(candidate.backend))
+            engine.open()
+        except (ModelError, ImportError, OSError, ValueError) as error:
+            reasons.append(f"{candidate.name}: {error}")
+            _tell(key, reasons[-1], able[-1] == candidate)
+            continue
+        engine.reason = _reason(run, reasons)
+        return engine
+    raise ModelError(f"{key}: {'. '.join(reasons)}")
+
+
+def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_labels) -> EngineRecord:
+    """What the cache says of this engine; built and gated now if it is not there, whatever the gate says.
+
+    Raises:
+        ModelError: it cannot be built.
+    """
+    cache, facts = Cache(order.cache_directory, "engines"), engine_facts(order, chosen)
+
+    def build(into: Path) -> dict[str, object]:
+        exported = ensure_export(order, chosen.graph(order.precision), report)
+        report(f"building {order.network} for {chosen.name}-{order.precision}, once per model and machine")
+        _build(order, chosen, exported, into, report)
+        engine = chosen.make(order, exported, into)
+        outcome = check(order, engine, labels())
+        record = EngineRecord(engine.name, order.network, order.directory, order.device, outcome)
+        return dict(msgspec.to_builtins(record))
+
+    key = key_of(facts)
+    cache.get(key, facts, build)
+    return msgspec.convert(cache.meta(key).outcome, EngineRecord)
+
+
+def _build(order: Order, chosen: Backend, exported: Path | None, into: Path, report: Report) -> None:
+    if not chosen.in_child:
+        chosen.build(order, exported, into, report)
+        return
+    from engines.build_child import build_in_child
+
+    build_in_child(chosen.name, order, exported, into, report, BUILD_TIMEOUT_S)
+
+
+def check(order: Order, engine: Engine, labels: Array | None = None) -> GateReport:
+    """Run the gate: the engine against the PyTorch module in fp32 on the CPU. Opens and closes both."""
+    from engines.on_torch import TorchEngine
+
+    loader = network(order.network)
+    reference = TorchEngine(order.load, order.inputs, order.outputs, threads=order.threads)
+    feeds = golden(order.inputs, order.max_batch, loader.level)
+    engine.open()
+    reference.open()
+    try:
+        return gate(reference, engine, feeds, order.typical_batch, labels)
+    finally:
+        reference.close()
+        engine.close()
+
+
+def ensure_export(order: Order, precision: str, report: Report) -> Path | None:
+    """The ONNX file of the network in this precision, exported now if it is not in the cache; None for precision ""."""
+    if not precision:
+        return None
+    facts, loader = export_facts(order, precision), network(order.network)
+
+    def build(into: Path) -> None:
+        from engines.export import export
+
+        report(f"exporting {order.network} in {precision}, once per model")
+        export(order.load(), order.inputs, order.outputs, into / "network.onnx", precision, loader.ranges)
+
+    return Cache(order.cache_directory, "exports").get(key_of(facts), facts, build) / "network.onnx"
+
+
+def export_facts(order: Order, precision: str) -> dict[str, str]:
+    """What an exported network depends on."""
+    from importlib.metadata import version
+
+    from engines.export import EXPORTER_VERSION, OPSET
+
+    made_by = {"exporter": str(EXPORTER_VERSION), "opset": str(OPSET), "network": order.network, "precision": precision}
+    tools = {name: version(name) for name in ("torch", "onnxscript")}
+    return {**made_by, **tools, **network(order.network).fingerprint(Path(order.directory))}
+
+
+def engine_facts(order: Order, chosen: Backend) -> dict[str, str]:
+    """What a built engine depends on: its export, and what the backend says."""
+    graph = chosen.graph(order.precision)
+    base = {"backend": chosen.name, "precision": order.precision, "network": order.network}
+    return {**base, **chosen.facts(order), "export": key_of(export_facts(order, graph or "fp32"))}
+
+
+def _make(order: Order, chosen: Backend) -> Engine:
+    """Raises: ModelError: it was not built, or did not pass its gate."""
+    if chosen.name == "torch" and order.precision == "fp32" and order.device == "cpu":
+        return chosen.make(order, None, Path())
+    cache, graph = Cache(order.cache_directory, "engines"), chosen.graph(order.precision)
+    key = key_of(engine_facts(order, chosen))
+    built = cache.find(key)
+    exported = Cache(order.cache_directory, "exports").find(key_of(export_facts(order, graph))) if graph else None
+    if built is None or (graph and exported is None):
+        raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once, which builds it")
+    record = msgspec.convert(cache.meta(key).outcome, EngineRecord)
+    if not record.gate.passed:
+        raise ModelError(f"did not pass its gate ({record.gate.text})")
+    return chosen.make(order, exported / "network.onnx" if exported else None, built)
+
+
+def _order(key: str, directory: str, candidate: Candidate, run: EngineSettings) -> Order:
+    loader = network(key)
+    inputs, outputs = loader.ports(Path(directory))
+    return Order(
+        network=key,
+        directory=directory,
+        inputs=inputs,
+        outputs=outputs,
+        precision=candidate.precision,
+        device=candidate.device,
+        threads=run.threads,
+        typical_batch=TYPICAL_BATCH,
+        max_batch=CPU_BATCH if candidate.device == "cpu" else GPU_BATCH,
+        micro_batch=loader.micro_batch,
+        cache_directory=run.cache_directory,
+    )
+
+
+def _is_reference(order: Order, candidate: Candidate) -> bool:
+    return candidate == Candidate("torch", "fp32", "cpu")
+
+
+def _reason(run: EngineSettings, passed_over: list[str]) -> str:
+    if run.engine != "auto":
+        return "asked for by name"
+    return "first choice here" if not passed_over else "; ".join(["not " + text for text in passed_over])
+
+
+def _tell(key: str, text: str, is_last: bool) -> None:
+    if not is_last:
+        log.warning("%s: %s; the next is tried", key, text)
