@@ -119,6 +119,7 @@ def make_settings(config: Config) -> RunSettings:
         modalities=config.modalities,
         top_k=config.labels.top_k,
         engine=config.model.engine,
+        precision=config.model.precision,
         device=config.model.device,
         clip_ns=config.clips.clip_ns,
         frame_rate_hz=config.clips.fps,

@@ -91,7 +91,8 @@ class DecodeOptions(_Options, frozen=True):
 class ModelOptions(_Options, frozen=True):
     path: str = "percept-mini"
     audio_path: str = ""
-    engine: Literal["auto", "torch", "onnxruntime"] = "auto"
+    engine: Literal["auto", "torch", "onnxruntime", "openvino", "tensorrt"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     device: str = "auto"
     cache_directory: str = ""
     """Where built engines and text vectors are kept; empty takes $PERCEPT_CACHE or ~/.cache/percept."""
