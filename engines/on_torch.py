@@ -11,6 +11,7 @@ from engines.backend import Backend, Order
 from engines.cuda_graphs import Buckets, bucket_sizes, has_buckets
 from engines.device import Uploader, full_name, why_no_gpu
 from engines.engine import Engine, Port
+from engines.precision import TORCH_NAMES, cast
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("percept.engines")
 
-DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 HAS_BF16 = (8, 0)
 """Compute capability from which on a GPU multiplies bf16."""
 
@@ -49,7 +49,7 @@ class TorchEngine(Engine):
         self.precision = precision
         self._load = load
         self._threads = threads
-        self._function: Any = None
+        self._module: Any = None
         self._uploader = Uploader(device)
         self._stream: Any = None
         self._buckets: Buckets | None = None
@@ -62,7 +62,8 @@ class TorchEngine(Engine):
             raise ModelError(why)
         torch.set_num_threads(self._threads)
         with self._memory_errors():
-            self._function = InPrecision(self._load(), self.precision, self.device)
+            module = self._load().requires_grad_(False).eval()
+            self._module = (module if self.precision == "fp32" else cast(module, self.precision)).to(self.device)
             if on_gpu:
                 self._open_on_gpu()
 
@@ -77,7 +78,7 @@ class TorchEngine(Engine):
             return
         try:
             with torch.inference_mode(), torch.cuda.stream(self._stream):
-                self._buckets = Buckets(self._function, self.inputs, self.max_batch, self.device, self._stream)
+                self._buckets = Buckets(self._call, self.inputs, self.max_batch, self.device, self._stream)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -91,9 +92,13 @@ class TorchEngine(Engine):
         with torch.inference_mode(), self._memory_errors(), self._on_stream():
             given = [feeds[port.name] for port in self.inputs]
             tensors = [each if isinstance(each, torch.Tensor) else self._uploader.upload(each) for each in given]
-            results = self._buckets.run(tensors) if self._buckets else self._function(*tensors)
+            results = self._buckets.run(tensors) if self._buckets else self._call(*tensors)
             # The copies to the host wait for all that came before: what the caller fed may be given back now.
             return {port.name: result.cpu().numpy() for port, result in zip(self.outputs, results, strict=True)}
+
+    def _call(self, *tensors: "Tensor") -> "tuple[Tensor, ...]":
+        results = self._module(*tensors)
+        return results if isinstance(results, tuple) else (results,)
 
     @contextmanager
     def _on_stream(self) -> Iterator[None]:
@@ -123,26 +128,11 @@ class TorchEngine(Engine):
     def _close(self) -> None:
         was_on_gpu = self._stream is not None
         self._uploader.close()
-        self._function = self._buckets = self._stream = None
+        self._module = self._buckets = self._stream = None
         if was_on_gpu:
             import torch
 
             torch.cuda.empty_cache()  # the next engine may be of another kind, with memory of its own
-
-
-class InPrecision:
-    """The module in a precision, float32 outside: the same as the exported file of that precision computes."""
-
-    def __init__(self, module: "nn.Module", precision: str, device: str) -> None:
-        import torch
-
-        self._dtype = getattr(torch, DTYPES[precision])
-        self._module = module.requires_grad_(False).eval().to(device, self._dtype)
-
-    def __call__(self, *tensors: "Tensor") -> "tuple[Tensor, ...]":
-        given = (tensor.to(self._dtype) if tensor.is_floating_point() else tensor for tensor in tensors)
-        results = self._module(*given)
-        return tuple(result.float() for result in (results if isinstance(results, tuple) else (results,)))
 
 
 def forbid_tf32() -> None:
@@ -150,9 +140,9 @@ def forbid_tf32() -> None:
     import torch
 
     log.info("torch: TF32 is off in this process, fp32 is fp32")
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
-    torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    # The older of torch's two interfaces: who asks the older one after the newer one was used gets an error.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
 
 
 class TorchBackend(Backend):
@@ -173,7 +163,7 @@ class TorchBackend(Backend):
     def other_precisions(self, device: str) -> tuple[str, ...]:
         if device == "cpu":
             return ("bf16",)
-        return tuple(precision for precision in DTYPES if precision not in self.precisions(device))
+        return tuple(precision for precision in TORCH_NAMES if precision not in self.precisions(device))
 
     def graph(self, precision: str) -> str:
         return ""

@@ -1,0 +1,207 @@
+"""How arrays reach a GPU: memory registered as page-locked, and copies that run beside the computation.
+
+On "cpu" the same calls give tensors on the CPU, so that what stands on them is tested without a GPU.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from pipeline.arrays import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+log = logging.getLogger("percept.engines")
+
+PORTABLE = 1
+"""Registered for every GPU, not only the one that was current."""
+
+
+def full_name(device: str) -> str:
+    """ "cuda" is the first GPU; torch names it "cuda:0" in every tensor."""
+    return "cuda:0" if device == "cuda" else device
+
+
+def why_no_gpu(device: str) -> str:
+    """Why torch cannot use this GPU and what to do about it, or "". Initialises CUDA: not before a fork."""
+    import torch
+
+    if not torch.cuda.is_available():
+        built = "" if torch.version.cuda else f" (torch {torch.__version__} is built without CUDA)"
+        return f"device {device!r}: torch finds no NVIDIA GPU{built}. Choose --device cpu"
+    number, count = int(full_name(device).partition(":")[2]), torch.cuda.device_count()
+    if number >= count:
+        return f"device {device!r}: there are {count} GPUs; expected cuda:0 to cuda:{count - 1}"
+    return ""
+
+
+class PinnedMemory:
+    """Registers memory that somebody else mapped as page-locked, so that a GPU copies from it without a detour.
+
+    To be closed before the memory is unmapped: the driver keeps the registration of an address, and refuses or
+    misreads what is mapped there next. Registering is slow and per process: all of it once. Where the driver refuses,
+    that is said once, and copies go through staging memory instead.
+
+    runtime: stands in for `torch.cuda.cudart()`.
+    """
+
+    def __init__(self, address: int, nbytes: int, device: str = "cuda:0", runtime: Any = None) -> None:
+        if nbytes <= 0:  # the driver would refuse it too, and leave an error behind for an innocent call
+            raise ValueError(f"memory to register has {nbytes} bytes; expected at least 1")
+        self.address = address
+        self.nbytes = nbytes
+        self.is_pinned = False
+        self._device = device
+        self._runtime = runtime
+
+    def open(self) -> None:
+        if self.is_pinned:
+            return
+        fault = self._call("cudaHostRegister", self.address, self.nbytes, PORTABLE)
+        self.is_pinned = not fault
+        if fault:
+            log.warning("%s; copies to %s go through staging memory", fault, self._device)
+
+    def close(self) -> None:
+        """Unregister; may be called twice."""
+        if self.is_pinned:
+            self.is_pinned = False
+            if fault := self._call("cudaHostUnregister", self.address):
+                log.warning("%s", fault)
+
+    def holds(self, array: Array) -> bool:
+        """Whether the array lies in one piece inside the registered memory."""
+        begin = array.ctypes.data - self.address
+        return self.is_pinned and array.flags.c_contiguous and 0 <= begin <= self.nbytes - array.nbytes
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, name: str, *arguments: int) -> str:
+        """What went wrong, or ""."""
+        runtime: Any = self._runtime
+        place: AbstractContextManager[None] = nullcontext()
+        if runtime is None:
+            import torch
+
+            runtime, place = torch.cuda.cudart(), torch.cuda.device(self._device)  # type: ignore[no-untyped-call]
+        try:
+            with place:
+                code = int(getattr(runtime, name)(*arguments))
+                fault = runtime.cudaGetErrorString(runtime.cudaError(code)) if code else ""
+        except RuntimeError as error:
+            fault = str(error)
+        if fault and self._runtime is None:
+            self._clear_error()
+        return fault and f"{name} of {self.nbytes / 1e6:.1f} MB: {fault}"
+
+    def _clear_error(self) -> None:
+        """A failed call stays the runtime's last error, which torch takes for that of the next kernel it launches.
+
+        torch does not bind cudaGetLastError; a kernel whose launch is allowed to fail clears it.
+        """
+        import torch
+
+        try:
+            torch.ones(1, device=self._device)
+        except RuntimeError as error:
+            log.debug("left over from registering memory: %s", error)
+
+
+class Uploader:
+    """Copies arrays to a device on a stream of its own; whoever computes there waits for the copy, the host does not.
+
+    memory: registered memory; arrays inside it are copied straight from there, others by way of staging memory.
+    """
+
+    def __init__(self, device: str, memory: PinnedMemory | None = None) -> None:
+        self.device = full_name(device)
+        self._memory = memory
+        self._stream: Any = None
+        self._being_read: deque[tuple[Any, Any]] = deque()
+        """(event after the copy, what the copy reads), oldest first."""
+
+    def upload(self, array: Array, rows: Sequence[int] | Array | None = None) -> "Tensor":
+        """The array on the device, for the stream that is current now; it may be read until `wait_copied` returns.
+
+        rows: only these of the first axis.
+        """
+        import torch
+
+        if self.device == "cpu":
+            return torch.from_numpy(_writable(array if rows is None else array[np.asarray(rows)]))
+        return self._upload(array, rows)
+
+    def wait_copied(self) -> None:
+        """Return once nothing that was given to `upload` is read any more: then its slot may go back."""
+        while self._being_read:
+            self._being_read.popleft()[0].synchronize()
+
+    def close(self) -> None:
+        self.wait_copied()
+        self._stream = None
+
+    def _upload(self, array: Array, rows: Sequence[int] | Array | None) -> "Tensor":
+        import torch
+
+        self._forget_finished()
+        if self._stream is None:
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        consumer = torch.cuda.current_stream(self.device)
+        direct = self._memory is not None and self._memory.holds(array)
+        if not direct:
+            array, rows = array if rows is None else array[np.asarray(rows)], None
+        host = torch.from_numpy(without_mark(array)) if direct else _staged(array)
+        with torch.cuda.stream(self._stream):
+            if rows is None:
+                target = host.to(self.device, non_blocking=True)
+            else:
+                target = torch.empty((len(rows), *host.shape[1:]), dtype=host.dtype, device=self.device)
+                for place, row in enumerate(rows):
+                    target[place].copy_(host[int(row)], non_blocking=True)
+            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            copied.record(self._stream)
+        consumer.wait_event(copied)
+        target.record_stream(consumer)  # it was allocated on the copying stream, and is used on this one
+        self._being_read.append((copied, host))
+        return target
+
+    def _forget_finished(self) -> None:
+        while self._being_read and self._being_read[0][0].query():
+            self._being_read.popleft()
+
+
+def without_mark(array: Array) -> Array:
+    """The same memory without numpy's read-only mark, about which torch warns; only for those who do not write."""
+
+    class View:
+        base = array
+        __array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}  # noqa: RUF012
+
+    return np.asarray(View())
+
+
+def _staged(array: Array) -> "Tensor":
+    """A copy in page-locked memory of torch's, which torch does not use again before copies from it are done."""
+    import torch
+
+    staging = torch.empty(array.shape, dtype=getattr(torch, str(array.dtype)), pin_memory=True)
+    staging.numpy()[...] = array
+    return staging
+
+
+def _writable(array: Array) -> Array:
+    """The array itself, or a copy where torch would warn that it cannot promise not to write to it."""
+    return np.ascontiguousarray(array) if array.flags.writeable else array.copy()
