@@ -1,0 +1,195 @@
+"""Which TensorRT is here, what of it we use, and what its log says.
+
+One adapter serves `tensorrt` 10.12 and later, 11, and `tensorrt_rtx`: what differs between them is not used, but for
+the few names in `USED_OF_RTX`. With no GPU, `Runtime` and `Builder` of `tensorrt` end the process; so nothing here
+touches them before the driver has shown a GPU.
+"""
+
+import importlib
+import logging
+import re
+from collections import deque
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from engines.gpus import gpu_at
+from pipeline.errors import ModelError
+
+log = logging.getLogger("percept.engines")
+
+DISTRIBUTIONS = {
+    "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings"),
+    "tensorrt_rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu13-bindings"),
+}
+"""Modules in the order we prefer them, and the packages that bring them."""
+OLDEST = {"tensorrt": (10, 12), "tensorrt_rtx": (1, 5)}
+INSTALL = "pip install 'percept-av[tensorrt]' (or 'percept-av[tensorrt-rtx]' on RTX GPUs)"
+LINES_KEPT = 8
+
+USED = {
+    "Builder": ("build_serialized_network", "create_builder_config", "create_network", "create_optimization_profile"),
+    "BuilderFlag": ("TF32",),
+    "IBuilderConfig": (
+        "add_optimization_profile",
+        "clear_flag",
+        "create_timing_cache",
+        "get_timing_cache",
+        "progress_monitor",
+        "set_timing_cache",
+    ),
+    "ICudaEngine": (
+        "create_execution_context",
+        "get_tensor_dtype",
+        "get_tensor_mode",
+        "get_tensor_name",
+        "get_tensor_shape",
+        "num_io_tensors",
+    ),
+    "IExecutionContext": ("execute_async_v3", "get_tensor_shape", "set_input_shape", "set_tensor_address"),
+    "IHostMemory": ("nbytes",),
+    "ILogger": ("ERROR", "INTERNAL_ERROR", "WARNING", "log"),
+    "INetworkDefinition": ("get_input", "num_inputs"),
+    "IOptimizationProfile": ("set_shape",),
+    "IProgressMonitor": ("phase_finish", "phase_start", "step_complete"),
+    "ITensor": ("name", "shape"),
+    "ITimingCache": ("combine", "serialize"),
+    "NetworkDefinitionCreationFlag": ("STRONGLY_TYPED",),
+    "nptype": (),
+    "OnnxParser": ("get_error", "num_errors", "parse_from_file"),
+    "ParserError": ("code", "desc", "node_name", "node_operator"),
+    "Runtime": ("deserialize_cuda_engine",),
+    "TensorIOMode": ("INPUT",),
+}
+"""All that we use of any TensorRT: class or function, and members. A test holds it against 10.x, 11.x and RTX."""
+USED_OF_RTX = {"ComputeCapability": (), "IBuilderConfig": ("num_compute_capabilities", "set_compute_capability")}
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A TensorRT that may be imported."""
+
+    module: str
+    package: str
+    """"tensorrt-cu13 11.4.0.106", for people and for cache keys."""
+
+
+def is_ahead_of_time(device: str) -> bool:
+    """Whether `device` is not a GPU of this machine but a kind of GPU, "sm89": what plans can be built for anywhere."""
+    return re.fullmatch(r"sm\d{2,3}", device) is not None
+
+
+def capability_of(device: str) -> tuple[int, int]:
+    """(8, 9) of "sm89", or of the GPU that "cuda:N" is; (0, 0) if there is none."""
+    if is_ahead_of_time(device):
+        return int(device[2:-1]), int(device[-1])
+    gpu = gpu_at(device)
+    return gpu.capability if gpu else (0, 0)
+
+
+def missing(device: str) -> str:
+    """Why TensorRT cannot be used on this device, and what to do; "" if it can. Imports nothing."""
+    try:
+        chosen(device)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def chosen(device: str) -> Installed:
+    """The TensorRT for this device: `tensorrt` where there is a GPU, else, or for a GPU elsewhere, `tensorrt_rtx`.
+
+    Raises:
+        ModelError: none is installed or new enough, or there is no such GPU; says what to do.
+    """
+    ahead = is_ahead_of_time(device)
+    if not ahead and not device.startswith("cuda"):
+        raise ModelError(f"TensorRT needs an NVIDIA GPU, device is {device!r}. Choose --engine openvino or onnxruntime")
+    found = [installed for module in DISTRIBUTIONS if (installed := _installed(module)) is not None]
+    if not found:
+        raise ModelError(f"TensorRT is not installed. Run: {INSTALL}, or choose --engine torch")
+    new_enough = [each for each in found if _is_new_enough(each)]
+    if not new_enough:
+        raise ModelError(f"{found[0].package} is too old; expected {_oldest(found[0].module)} or later. Run: {INSTALL}")
+    if not ahead:
+        if gpu_at(device) is None:
+            raise ModelError(f"TensorRT needs an NVIDIA GPU; the driver shows no {device}. Choose --device cpu")
+        return new_enough[0]
+    for each in new_enough:
+        if each.module == "tensorrt_rtx":
+            return each
+    raise ModelError(
+        f"{device}: only TensorRT-RTX builds for a GPU elsewhere. Run: pip install 'percept-av[tensorrt-rtx]'"
+    )
+
+
+def find_tensorrt(device: str) -> ModuleType:
+    """The module. With "sm89" instead of "cuda:0" there need be no GPU here, and plans can be built but not run.
+
+    Raises:
+        ModelError: as `chosen`, or it cannot be imported because libraries are missing.
+    """
+    installed = chosen(device)
+    try:
+        return importlib.import_module(installed.module)
+    except (ImportError, OSError) as error:
+        raise ModelError(f"{installed.package} cannot be imported: {error}. Run again: {INSTALL}") from error
+
+
+def recording_logger(trt: ModuleType) -> Any:
+    """A logger for Builder, Runtime and OnnxParser that keeps the last errors and warnings: `text()`, for our errors.
+
+    TensorRT's own way to report is to return None and to log. Keep it as long as anything it was given to.
+    """
+
+    class RecordingLogger(trt.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: deque[str] = deque(maxlen=LINES_KEPT)
+            self.warnings: deque[str] = deque(maxlen=LINES_KEPT)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(message.strip())
+            elif severity == trt.ILogger.WARNING:
+                self.warnings.append(message.strip())
+            else:
+                return
+            log.debug("%s: %s", trt.__name__, message.strip())  # the build's process prints it, in case it crashes
+
+        def text(self) -> str:
+            """The errors, or the warnings if there are none, each once; "" if it was silent."""
+            return "\n".join(f"  {line}" for line in dict.fromkeys(self.errors or self.warnings))
+
+    return RecordingLogger()
+
+
+def failure(trt: ModuleType, logger: Any, what: str) -> ModelError:
+    """An error of ours that carries what the library logged."""
+    said = logger.text()
+    return ModelError(f"{what}\n{said}" if said else f"{what} ({trt.__name__} {trt.__version__} logged nothing)")
+
+
+def _installed(module: str) -> Installed | None:
+    if find_spec(module) is None:
+        return None
+    for package in DISTRIBUTIONS[module]:
+        try:
+            return Installed(module, f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    try:
+        return Installed(module, f"{module} {importlib.import_module(module).__version__}")  # not installed by pip
+    except (ImportError, OSError):
+        return None
+
+
+def _is_new_enough(installed: Installed) -> bool:
+    numbers = installed.package.rpartition(" ")[2].split(".")[:2]
+    return tuple(int(number) if number.isdigit() else 0 for number in numbers) >= OLDEST[installed.module]
+
+
+def _oldest(module: str) -> str:
+    return ".".join(map(str, OLDEST[module]))
