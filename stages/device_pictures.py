@@ -1,0 +1,115 @@
+"""Frames, flow, spectrograms and crops as network inputs, made on the device from arrays as the slot holds them.
+
+The same pictures as `stages.pictures`, within one grey level where a picture is made smaller, two where it is enlarged.
+Frames travel as uint8, a quarter of what pictures weigh. Everything here runs on the CPU too, only slower than
+`stages.pictures` does.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engines.device import Uploader
+from engines.model import TowerSpec
+from pipeline.arrays import Array
+from stages.pictures import LOUD_LOG_MEL, spread, square_around
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def tower_tensor(tower: TowerSpec, stream: Array, uploader: Uploader) -> "Tensor":
+    """What the tower sees of a clip's stream: pictures float32 "N 3 S S", or log-mel patches "K B M"."""
+    if tower.input in ("log_mel", "log_mel_picture"):
+        log_mel = uploader.upload(stream)
+        return log_mel if tower.input == "log_mel" else log_mel_pictures(log_mel, tower)
+    chosen = uploader.upload(stream, spread(tower.pictures_per_clip, len(stream)))
+    return flow_pictures(chosen, tower) if tower.input == "flow_picture" else frame_pictures(chosen, tower)
+
+
+def box_tensor(tower: TowerSpec, frames: Array, boxes: Array, uploader: Uploader) -> "Tensor":
+    """Boxes "C 5" (frame index, x0, y0, x1, y1) cut out of frames uint8 "T H W 3": float32 "C 3 S S"."""
+    used, which = np.unique(boxes[:, 0].astype(np.int64), return_inverse=True)
+    pixels = _pixels(uploader.upload(frames, used))
+    size = tower.size_px
+    crops = pixels.new_empty((len(boxes), 3, size, size))
+    for place, (row, box) in enumerate(zip(which, boxes, strict=True)):
+        x0, y0, x1, y1 = square_around(box[1:5], frames.shape[1], frames.shape[2])
+        crops[place] = _resized(pixels[row : row + 1, :, y0:y1, x0:x1], size, size, tower.resample)[0]
+    return _normalised(crops, tower)
+
+
+def frame_pictures(frames: "Tensor", tower: TowerSpec) -> "Tensor":
+    """Frames uint8 "T H W 3" -> float32 "N 3 S S"; N is T, but for `fit = "tiles"`."""
+    return _normalised(_fitted(_pixels(frames), tower), tower)
+
+
+def flow_pictures(flow: "Tensor", tower: TowerSpec) -> "Tensor":
+    """Flow float16 "P h w 2" in short sides per second -> float32 "P 3 S S"."""
+    import torch
+
+    bound, motion = tower.flow_bound, flow.permute(0, 3, 1, 2).float()
+    speed = torch.hypot(motion[:, :1], motion[:, 1:])
+    pictures = torch.cat([(motion.clamp(-bound, bound) + bound) / (2 * bound), (speed / bound).clamp(max=1)], 1)
+    return _normalised(_fitted((pictures * 255).round(), tower), tower)
+
+
+def log_mel_pictures(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
+    """Log-mel patches float32 "K B M" -> float32 "K 3 S S"."""
+    from msgspec.structs import replace
+
+    floor = float(np.log(tower.mel.log_offset if tower.mel else 1e-3))
+    grey = (((log_mel - floor) / (LOUD_LOG_MEL - floor)).clamp(0, 1) * 255).round()
+    upright = grey.transpose(1, 2).flip(1)[:, None].expand(-1, 3, -1, -1)
+    return _normalised(_fitted(upright, replace(tower, fit="stretch")), tower)
+
+
+def _pixels(frames: "Tensor") -> "Tensor":
+    """uint8 "T H W 3" -> float32 "T 3 H W", whole numbers from 0 to 255."""
+    return frames.permute(0, 3, 1, 2).float()
+
+
+def _fitted(pixels: "Tensor", tower: TowerSpec) -> "Tensor":
+    """float32 "N 3 H W" -> "M 3 S S" by the tower's `fit`, whole numbers from 0 to 255."""
+    import torch
+
+    height, width = pixels.shape[-2:]
+    size, how = tower.size_px, tower.resample
+    short, long = min(height, width), max(height, width)
+    if tower.fit == "stretch":
+        return _resized(pixels, size, size, how)
+    if tower.fit == "pad":
+        scaled = _resized(pixels, max(1, size * height // long), max(1, size * width // long), how)
+        square = pixels.new_tensor(tower.mean).mul(255).round().reshape(1, 3, 1, 1).repeat(len(pixels), 1, size, size)
+        top, left = (size - scaled.shape[-2]) // 2, (size - scaled.shape[-1]) // 2
+        square[..., top : top + scaled.shape[-2], left : left + scaled.shape[-1]] = scaled
+        return square
+    scaled = _resized(pixels, size * height // short, size * width // short, how)
+    room, axis = max(scaled.shape[-2:]) - size, -1 if width >= height else -2
+    tiles = [round(start) for start in np.linspace(0, room, -(-room // size) + 1)]
+    starts = [room // 2] if tower.fit == "crop" else tiles
+    return torch.stack([scaled.narrow(axis, start, size) for start in starts], 1).flatten(0, 1)
+
+
+def _resized(pixels: "Tensor", height: int, width: int, how: str) -> "Tensor":
+    """Resized with antialiasing, one axis after the other, each rounded to 8 bits, as PIL and torch on uint8 do.
+
+    GPUs resize no uint8. Both axes at once differ by up to 18 grey levels, because overshoot is not cut between them;
+    kornia's `resize` (a Gaussian, then plain interpolation) by up to 82.
+    """
+    from torch.nn.functional import interpolate
+
+    for shape in ((pixels.shape[-2], width), (height, width)):
+        if pixels.shape[-2:] != shape:
+            pixels = interpolate(pixels, shape, mode=how, antialias=True, align_corners=False)
+            pixels = pixels.add_(0.5).floor_().clamp_(0, 255)  # halves go up, as in whole-number arithmetic
+    return pixels
+
+
+def _normalised(pixels: "Tensor", tower: TowerSpec) -> "Tensor":
+    """Whole numbers from 0 to 255 -> (pixel / 255 - mean) / std."""
+    import torch
+    from kornia.enhance import normalize
+
+    normalised: Tensor = normalize(pixels, torch.tensor(tower.mean) * 255, torch.tensor(tower.std) * 255)
+    return normalised
