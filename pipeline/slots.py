@@ -96,6 +96,11 @@ class Slots:
             header[:] = (_MAGIC, 0)
         return slots
 
+    @property
+    def memory(self) -> Array:
+        """All of it, uint8 "N", for those who make it known to a device. It is mapped as long as the process lives."""
+        return np.frombuffer(self._map, np.uint8)
+
     # -- generations ----------------------------------------------------------------------------------------------
 
     def generation(self, slot: int) -> int:

@@ -166,3 +166,14 @@ def test_many_processes_work_side_by_side() -> None:
         assert (slots.read(slot, "audio", (100,)) == slot * 1000 + 199).all()
         assert slots.watched(slot).index == slot
     os.close(slots.fd)
+
+
+def test_every_array_lies_in_the_memory_that_devices_are_told_of(slots: Slots) -> None:
+    begin, end = slots.memory.ctypes.data, slots.memory.ctypes.data + slots.memory.nbytes
+    assert begin % 4096 == 0, "a page begins there"
+    for slot in range(3):
+        shape = slots.write(slot, "frames", np.full((2, 10, 10, 3), 7 + slot, np.uint8))
+        frames = slots.read(slot, "frames", shape)
+        place = frames.ctypes.data - begin
+        assert 0 <= place <= end - begin - frames.nbytes
+        assert (slots.memory[place : place + frames.nbytes] == 7 + slot).all()
