@@ -126,9 +126,14 @@ def _start(noise: IO[bytes]) -> "subprocess.Popen[bytes]":
     if root.name not in ("site-packages", "dist-packages"):
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-P", "-m", "engines.build_child"]
-    return subprocess.Popen(
-        command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, env=environment
-    )
+    # The child starts with SIGTERM held back, and so do the threads that its imports start: see `cancelled`.
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        return subprocess.Popen(
+            command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, env=environment
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
 
 def _answers(child: "subprocess.Popen[bytes]", deadline_s: float) -> Iterator[Line | Failed | Done]:
@@ -188,7 +193,6 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what libraries print must not come between the answers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which asks us to stop
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # `cancelled` looks for it, in any thread
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     faulthandler.enable()
     logging.basicConfig(stream=sys.stderr, format="%(message)s")

@@ -61,7 +61,7 @@ class TensorRtEngine(Engine):
             self._logger = recording_logger(self._trt)
             self._runtime = self._trt.Runtime(self._logger)
             self._engine = deserialise(self._trt, self._logger, self._runtime, self._plan)
-            check_ports(self._trt, self._engine, self._plan, (*self.inputs, *self.outputs))
+            check_ports(self._trt, self._engine, self._plan, self.inputs, self.outputs)
             self._context = self._engine.create_execution_context()
         if self._context is None:
             raise failure(self._trt, self._logger, f"{self._plan}: no execution context; is the GPU's memory full?")
@@ -126,22 +126,24 @@ def deserialise(trt: ModuleType, logger: Any, runtime: Any, plan: Path) -> Any:
     return engine
 
 
-def check_ports(trt: ModuleType, engine: Any, plan: Path, ports: tuple[Port, ...]) -> None:
+def check_ports(trt: ModuleType, engine: Any, plan: Path, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> None:
     """Compare name, dtype and every axis of inputs and outputs; an axis that is free has -1.
 
     Raises:
         ModelError: says what was found and what was expected.
     """
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     found = {}
-    for name in names:
-        dims = tuple(engine.get_tensor_shape(name))
-        found[name] = (np.dtype(trt.nptype(engine.get_tensor_dtype(name))).name, dims)
-    wanted = {
-        port.name: (port.dtype, tuple(int(dim) if dim.isdigit() else -1 for dim in port.dims.split())) for port in ports
-    }
+    for name in (engine.get_tensor_name(index) for index in range(engine.num_io_tensors)):
+        kind = "input" if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT else "output"
+        dtype = np.dtype(trt.nptype(engine.get_tensor_dtype(name))).name
+        found[name] = f"{kind} {dtype} {tuple(engine.get_tensor_shape(name))}"
+    wanted = {}
+    for kind, ports in (("input", inputs), ("output", outputs)):
+        for port in ports:
+            dims = tuple(int(dim) if dim.isdigit() else -1 for dim in port.dims.split())
+            wanted[port.name] = f"{kind} {port.dtype} {dims}"
     if found != wanted:
-        raise ModelError(f"{plan}: inputs and outputs are {found}; expected {wanted}")
+        raise ModelError(f"{plan}: it has {found}; expected {wanted}")
 
 
 def _to_pinned(result: Any) -> Any:

@@ -161,7 +161,8 @@ def recording_logger(trt: ModuleType) -> Any:
 
         def text(self) -> str:
             """The errors, or the warnings if there are none, each once; "" if it was silent."""
-            return "\n".join(f"  {line}" for line in dict.fromkeys(self.errors or self.warnings))
+            lines = dict.fromkeys(self.errors or self.warnings)
+            return "\n".join(f"  {line}" for said in lines for line in said.splitlines())
 
     return RecordingLogger()
 

@@ -1,0 +1,68 @@
+"""Backends that fail in every way a native library can. `order.directory` says how; the tests name `BACKEND`."""
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+from engines.backend import Backend, Order, Report
+from engines.build_child import cancelled
+from engines.engine import Engine
+from pipeline.errors import ModelError
+
+
+class BadBackend(Backend):
+    name = "bad"
+    in_child = True
+
+    def missing(self, device: str) -> str:
+        return ""
+
+    def precisions(self, device: str) -> tuple[str, ...]:
+        return ("fp32",)
+
+    def facts(self, order: Order) -> dict[str, str]:
+        return {}
+
+    def build(self, order: Order, exported: Path | None, into: Path, report: Report) -> None:
+        report(f"pid {os.getpid()}")
+        getattr(self, order.directory)(into, report)
+
+    def crash(self, into: Path, report: Report) -> None:
+        os.write(2, b"about to crash\n")
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def exit(self, into: Path, report: Report) -> None:
+        os._exit(3)
+
+    def refuse(self, into: Path, report: Report) -> None:
+        raise ModelError("network.onnx: it is a tea pot; expected a network")
+
+    def bug(self, into: Path, report: Report) -> None:
+        raise KeyError("a bug of ours")
+
+    def noise(self, into: Path, report: Report) -> None:
+        libc = ctypes.CDLL(None)
+        for _ in range(2_000):
+            libc.printf(b"%s\n", b"a native library talks " * 5)
+        libc.fflush(None)
+        print("so does Python")
+        report("half way")
+        (into / "plan.bin").write_bytes(b"plan")
+
+    def hang(self, into: Path, report: Report) -> None:
+        while True:
+            time.sleep(0.05)
+
+    def wait(self, into: Path, report: Report) -> None:
+        while not cancelled():
+            time.sleep(0.02)
+        (into / "stopped").write_text("by itself")
+        raise ModelError("cancelled")
+
+    def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
+        raise NotImplementedError
+
+
+BACKEND = BadBackend()

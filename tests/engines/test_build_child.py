@@ -1,0 +1,134 @@
+"""A build in a process of its own: whatever happens to it, its parent gets a ModelError and no process is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engines.backend import Order
+from engines.build_child import build_in_child, cancelled, probe_in_child
+from engines.engine import Port
+from pipeline.errors import ModelError
+from tests.engines.stubs.compiled import compile_library
+
+BAD = "tests.engines.stubs.bad_backend:BACKEND"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def order(how: str) -> Order:
+    return Order("clip_vision", how, (Port("x", "float32", "B 4"),), (Port("y", "float32", "B 2"),), "fp32", "cpu")
+
+
+def build(how: str, into: Path, timeout_s: float = 30.0) -> list[str]:
+    lines: list[str] = []
+    build_in_child(BAD, order(how), None, into, lines.append, timeout_s)
+    return lines
+
+
+def pid_in(line: str) -> int:
+    return int(line.removeprefix("pid "))
+
+
+def wait_for_end(pid: int) -> None:
+    for _ in range(400):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.025)
+    pytest.fail(f"process {pid} lives on")
+
+
+def test_lines_arrive_between_whatever_libraries_print(tmp_path: Path) -> None:
+    assert build("noise", tmp_path)[1:] == ["half way"]
+    assert (tmp_path / "plan.bin").read_bytes() == b"plan"
+
+
+def test_an_error_of_the_build_is_the_same_error_here(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"^network.onnx: it is a tea pot; expected a network$"):
+        build("refuse", tmp_path)
+
+
+def test_a_crash_names_the_signal_and_the_last_lines(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"(?s)building clip_vision with .*-fp32: .* ended by SIGSEGV.*about to crash"):
+        build("crash", tmp_path)
+
+
+def test_an_exit_names_its_code(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="ended with exit code 3"):
+        build("exit", tmp_path)
+
+
+def test_a_bug_shows_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"(?s)exit code 1.*KeyError: 'a bug of ours'"):
+        build("bug", tmp_path)
+
+
+def test_an_unknown_backend_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no_such"):
+        build_in_child("no_such", order(""), None, tmp_path, lambda text: None, 30.0)
+
+
+def test_a_build_that_hangs_is_killed_when_time_is_up(tmp_path: Path) -> None:
+    lines: list[str] = []
+    with pytest.raises(ModelError, match=r"not done after 2 s; stopped"):
+        build_in_child(BAD, order("hang"), None, tmp_path, lines.append, 2.0)
+    assert not psutil.pid_exists(pid_in(lines[0]))
+
+
+def test_what_the_report_raises_asks_the_child_to_stop(tmp_path: Path) -> None:
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_in_child(BAD, order("wait"), None, tmp_path, stop, 30.0)
+    assert (tmp_path / "stopped").read_text() == "by itself"
+
+
+def test_sigterm_to_the_child_cancels_its_build(tmp_path: Path) -> None:
+    def terminate(line: str) -> None:
+        os.kill(pid_in(line), signal.SIGTERM)
+
+    with pytest.raises(ModelError, match=r"^cancelled$"):
+        build_in_child(BAD, order("wait"), None, tmp_path, terminate, 30.0)
+
+
+def test_no_child_survives_its_parent(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from tests.engines.test_build_child import build_in_child, order, BAD
+build_in_child(BAD, order("hang"), None, Path({str(tmp_path)!r}), lambda line: print(line, flush=True), 60.0)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": "."},
+    ) as parent:
+        assert parent.stdout is not None
+        child = pid_in(parent.stdout.readline())
+        assert psutil.pid_exists(child)
+        parent.kill()
+    wait_for_end(child)
+
+
+def test_nobody_is_asked_to_stop_outside_of_a_build() -> None:
+    assert not cancelled()
+
+
+def test_the_driver_is_asked_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_library("libcuda.c", tmp_path / "libcuda.so.1")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    (gpu,) = probe_in_child()
+    assert (gpu.name, gpu.capability, gpu.memory_bytes, gpu.driver) == ("NVIDIA H200", (9, 0), 141 << 30, "13.1")
+
+
+def test_a_driver_that_crashes_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_library("libcuda.c", tmp_path / "libcuda.so.1", "-DFAULT")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    with pytest.raises(ModelError, match="looking for NVIDIA GPUs: its process was ended by SIGSEGV"):
+        probe_in_child()
