@@ -81,8 +81,8 @@ class OnnxRuntimeBackend(Backend):
 
     def missing(self, device: str) -> str:
         if device != "cpu":
-            return f"runs on the CPU here, not on {device}. Choose --engine torch or tensorrt, or --device cpu"
-        return "" if find_spec("onnxruntime") else "is not installed. Run: pip install onnxruntime"
+            return f"ONNX Runtime runs on the CPU here, not on {device}. Choose --device cpu, or --engine torch"
+        return "" if find_spec("onnxruntime") else "ONNX Runtime is not installed. Run: pip install onnxruntime"
 
     def precisions(self, device: str) -> tuple[str, ...]:
         return ("fp32",)

@@ -1,10 +1,13 @@
 """What tests of engines share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from engines.network import NETWORKS
 from pipeline.stage import RunSettings
+from tests.engines.small import NETWORK, write_small
 from tests.tiny_models import make_tiny_clap, make_tiny_clip, make_tiny_siglip
 
 
@@ -31,3 +34,16 @@ def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_clap(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_clap(tmp_path_factory.mktemp("models") / "tiny-clap")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_is_known() -> Iterator[None]:
+    NETWORKS["small"] = NETWORK
+    yield
+    del NETWORKS["small"]
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of the small network."""
+    return write_small(tmp_path_factory.mktemp("models") / "small")

@@ -1,4 +1,4 @@
-"""The contract of every engine backend, on one small network."""
+"""The contract of every engine backend, on one small network, built and gated as real ones are."""
 
 import pickle
 import threading
@@ -6,48 +6,60 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
+from engines.backend import Order
+from engines.backends import backend
+from engines.building import engine_facts, ensure, ensure_export
+from engines.cache import Cache, key_of
 from engines.engine import Engine, Port
-from engines.export import export
 from engines.on_onnxruntime import OnnxRuntimeEngine
 from engines.on_torch import TorchEngine
 from pipeline.errors import ModelError
-
-INPUTS = (Port("pictures", "float32", "B 3 8 8"),)
-OUTPUTS = (Port("tokens", "float32", "B 5"),)
+from tests.engines.small import INPUTS, MAX_BATCH, OUTPUTS, Small, small_order
 
 Make = Callable[[], Engine]
 
-
-class Small(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.look = nn.Conv2d(3, 4, 3)
-        self.say = nn.Linear(4, 5)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        said: Tensor = self.say(self.look(pictures).relu().mean((2, 3)))
-        return said
+KINDS = [
+    *(("torch", precision, "cpu") for precision in ("fp32", "bf16")),
+    ("onnxruntime", "fp32", "cpu"),
+    *(("openvino", precision, "cpu") for precision in ("fp32", "bf16")),
+    *(("torch", precision, "cuda:0") for precision in ("fp32", "bf16", "fp16")),
+    *(("tensorrt", precision, "cuda:0") for precision in ("fp32", "bf16", "fp16")),
+]
+TOLERANCE = {"fp32": 1e-5, "fp16": 1e-2, "bf16": 5e-2}
 
 
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("exported") / "network.onnx"
-    export(Small().eval(), INPUTS, OUTPUTS, path)
-    return path
+def _params() -> list[Any]:
+    marks = {"cpu": (), "cuda:0": (pytest.mark.gpu,)}
+    return [pytest.param(kind, id="-".join(kind), marks=marks[kind[2]]) for kind in KINDS]
 
 
-@pytest.fixture(params=["torch", "onnxruntime", "onnxruntime in parts"])
-def make(request: pytest.FixtureRequest, exported: Path) -> Make:
-    if request.param == "torch":
-        return lambda: TorchEngine(Small, INPUTS, OUTPUTS)
-    micro_batch = 3 if request.param.endswith("parts") else 0
-    return lambda: OnnxRuntimeEngine(exported, INPUTS, OUTPUTS, max_batch=micro_batch)
+@pytest.fixture(scope="module", params=_params())
+def order(request: pytest.FixtureRequest, small: Path, cache_directory: Path) -> Order:
+    """What is to be opened; skips where this machine cannot run it."""
+    name, precision, device = request.param
+    chosen = backend(name)
+    if why := chosen.missing(device):
+        pytest.skip(why)
+    if precision not in (*chosen.precisions(device), *chosen.other_precisions(device)):
+        pytest.skip(f"{name} has no {precision} on this machine")
+    wanted = small_order(small, cache_directory, precision, device)
+    assert ensure(wanted, chosen, lambda text: None).gate.passed
+    return wanted
+
+
+@pytest.fixture
+def make(order: Order, request: pytest.FixtureRequest) -> Make:
+    name = request.node.callspec.params["order"][0]
+    chosen = backend(name)
+    built = Cache(order.cache_directory, "engines").find(key_of(engine_facts(order, chosen)))
+    assert built is not None
+    exported = ensure_export(order, chosen.graph(order.precision), lambda text: None)
+    return lambda: chosen.make(order, exported, built)
 
 
 @pytest.fixture
@@ -62,7 +74,7 @@ def noise(batch: int, seed: int = 0) -> Any:
     return np.random.default_rng(seed).standard_normal((batch, 3, 8, 8)).astype(np.float32)
 
 
-@pytest.mark.parametrize("batch", range(1, 10))
+@pytest.mark.parametrize("batch", range(1, 2 * MAX_BATCH + 2))
 def test_any_batch_gives_what_the_network_gives(engine: Engine, batch: int) -> None:
     feeds = {"pictures": noise(batch)}
     outputs = engine.run(feeds)
@@ -70,11 +82,20 @@ def test_any_batch_gives_what_the_network_gives(engine: Engine, batch: int) -> N
     assert (outputs["tokens"].shape, outputs["tokens"].dtype) == ((batch, 5), np.float32)
     with torch.inference_mode():
         wanted = Small()(torch.from_numpy(feeds["pictures"])).numpy()
-    np.testing.assert_allclose(outputs["tokens"], wanted, atol=1e-5)
+    np.testing.assert_allclose(outputs["tokens"], wanted, atol=TOLERANCE[engine.precision])
 
 
-def test_its_name_is_backend_and_precision(engine: Engine) -> None:
-    assert engine.name in ("torch-fp32", "onnxruntime-fp32")
+def test_it_takes_no_more_at_once_than_it_was_built_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    inner = engine._run
+    monkeypatch.setattr(engine, "_run", lambda feeds: taken.append(len(feeds["pictures"])) or inner(feeds))
+    engine.run({"pictures": noise(2 * MAX_BATCH + 1)})
+    assert taken == [MAX_BATCH, MAX_BATCH, 1]
+
+
+def test_its_name_is_backend_and_precision(engine: Engine, order: Order) -> None:
+    assert engine.name == f"{engine.backend}-{order.precision}"
+    assert engine.device == order.device
 
 
 @pytest.mark.parametrize(
@@ -85,6 +106,8 @@ def test_its_name_is_backend_and_precision(engine: Engine) -> None:
         ({"pictures": noise(1).astype(np.float64)}, "pictures must be float32"),
         ({"pictures": noise(1)[:, :, :7]}, r"pictures must be float32 \(B, 3, 8, 8\), got float32 \(1, 3, 7, 8\)"),
         ({"pictures": noise(1)[0]}, "pictures"),
+        ({"pictures": noise(0)}, "pictures is empty"),
+        ({"pictures": torch.zeros(1, 3, 8, 8)}, "pictures must be a numpy array"),
     ],
 )
 def test_a_wrong_input_is_named(engine: Engine, feeds: dict[str, Any], part: str) -> None:
@@ -109,7 +132,8 @@ def test_inputs_may_be_read_only_or_strided_and_are_not_changed(engine: Engine) 
     wanted = engine.run({"pictures": pictures})["tokens"][::2]
     before = pictures.copy()
     pictures.flags.writeable = False
-    np.testing.assert_allclose(engine.run({"pictures": pictures[::2]})["tokens"], wanted, atol=1e-6)
+    tolerance = TOLERANCE[engine.precision] / 10
+    np.testing.assert_allclose(engine.run({"pictures": pictures[::2]})["tokens"], wanted, atol=tolerance)
     np.testing.assert_array_equal(pictures, before)
 
 
@@ -142,11 +166,19 @@ def test_two_engines_at_once_in_two_threads(make: Make) -> None:
     engines[1].close()
 
 
-def test_it_travels_to_another_process_before_it_is_open(exported: Path) -> None:
-    for made in (TorchEngine(Small, INPUTS, OUTPUTS), OnnxRuntimeEngine(exported, INPUTS, OUTPUTS, threads=2)):
-        copy = pickle.loads(pickle.dumps(made))
-        copy.open()
-        assert copy.run({"pictures": noise(1)})["tokens"].shape == (1, 5)
+def test_it_travels_to_another_process_before_it_is_open(make: Make) -> None:
+    copy = pickle.loads(pickle.dumps(make()))
+    copy.open()
+    assert copy.run({"pictures": noise(1)})["tokens"].shape == (1, 5)
+    copy.close()
+
+
+def test_the_gate_s_outcome_is_kept(order: Order, request: pytest.FixtureRequest) -> None:
+    chosen = backend(request.node.callspec.params["order"][0])
+    meta = Cache(order.cache_directory, "engines").meta(key_of(engine_facts(order, chosen)))
+    assert meta.outcome["gate"]["passed"] is True
+    assert [each["batch"] for each in meta.outcome["gate"]["figures"]] == [1, 3, MAX_BATCH]
+    assert msgspec.json.encode(meta)
 
 
 def test_a_file_that_is_no_network_is_a_model_error(tmp_path: Path) -> None:
@@ -155,9 +187,20 @@ def test_a_file_that_is_no_network_is_a_model_error(tmp_path: Path) -> None:
         OnnxRuntimeEngine(tmp_path / "network.onnx", INPUTS, OUTPUTS).open()
 
 
-def test_other_names_than_the_ports_are_a_model_error(exported: Path) -> None:
+def test_other_names_than_the_ports_are_a_model_error(small: Path, cache_directory: Path) -> None:
+    exported = ensure_export(small_order(small, cache_directory), "fp32", lambda text: None)
+    assert exported is not None
     with pytest.raises(ModelError, match=r"inputs are \['pictures'\]; expected \['sounds'\]"):
         OnnxRuntimeEngine(exported, (Port("sounds", "float32", "B 3 8 8"),), OUTPUTS).open()
+
+
+def test_inputs_that_disagree_on_the_batch_are_named() -> None:
+    ports = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
+    engine = TorchEngine(torch.nn.Identity, ports, OUTPUTS)
+    engine.open()
+    with pytest.raises(ValueError, match="mask has L = 4; another input has 3"):
+        engine.run({"ids": np.ones((2, 3), np.int64), "mask": np.ones((2, 4), np.int64)})
+    engine.close()
 
 
 def test_a_gpu_that_is_not_there_is_said() -> None:
