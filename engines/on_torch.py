@@ -171,7 +171,7 @@ class TorchBackend(Backend):
     def facts(self, order: Order) -> dict[str, str]:
         import torch
 
-        facts = {"torch": torch.__version__, "precision": order.precision}
+        facts = {"torch": str(torch.__version__), "precision": order.precision}
         if order.device == "cpu":
             return facts
         major, minor = _capability(order.device)
