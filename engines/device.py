@@ -123,7 +123,8 @@ class PinnedMemory:
 class Uploader:
     """Copies arrays to a device on a stream of its own; whoever computes there waits for the copy, the host does not.
 
-    memory: registered memory; arrays inside it are copied straight from there, others by way of staging memory.
+    memory: registered and let go with the uploader; arrays inside it are copied straight from there, others by way of
+    staging memory.
     """
 
     def __init__(self, device: str, memory: PinnedMemory | None = None) -> None:
@@ -132,6 +133,10 @@ class Uploader:
         self._stream: Any = None
         self._being_read: deque[tuple[Any, Any]] = deque()
         """(event after the copy, what the copy reads), oldest first."""
+
+    def open(self) -> None:
+        if self._memory is not None and self.device != "cpu":
+            self._memory.open()
 
     def upload(self, array: Array, rows: Sequence[int] | Array | None = None) -> "Tensor":
         """The array on the device, for the stream that is current now; it may be read until `wait_copied` returns.
@@ -152,6 +157,8 @@ class Uploader:
     def close(self) -> None:
         self.wait_copied()
         self._stream = None
+        if self._memory is not None:
+            self._memory.close()
 
     def _upload(self, array: Array, rows: Sequence[int] | Array | None) -> "Tensor":
         import torch
@@ -181,6 +188,14 @@ class Uploader:
     def _forget_finished(self) -> None:
         while self._being_read and self._being_read[0][0].query():
             self._being_read.popleft()
+
+
+def open_uploader(device: str, memory: Array | None) -> Uploader:
+    """memory: all of what arrays will mostly lie in, uint8 "N"; it must stay mapped until the uploader is closed."""
+    pinned = None if memory is None else PinnedMemory(memory.ctypes.data, memory.nbytes, full_name(device))
+    uploader = Uploader(device, pinned)
+    uploader.open()
+    return uploader
 
 
 def without_mark(array: Array) -> Array:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 
-from pipeline.arrays import Spec
+from pipeline.arrays import Array, Spec
 from pipeline.clip import Clip
 
 T = TypeVar("T")
@@ -79,9 +79,13 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resources:
-    """What the stages of one worker process share, such as a loaded network: made once, closed with the process."""
+    """What the stages of one worker process share, such as a loaded network: made once, closed with the process.
 
-    def __init__(self) -> None:
+    memory: all slots, uint8 "N", for those who make them known to a device; None where there are none.
+    """
+
+    def __init__(self, memory: Array | None = None) -> None:
+        self.memory = memory
         self._held: dict[Any, Any] = {}
 
     def get(self, key: Any, make: Callable[[], T]) -> T:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engines.checkpoint import read_model
+from engines.device import Uploader, open_uploader
 from engines.engine import Engine
 from engines.model import MelSpec, ModelSpec, TowerSpec
 from engines.tower import open_tower, prepare_tower, tower_key
@@ -31,7 +32,8 @@ class Part(NamedTuple):
     """Position among the clips that are processed together."""
     name: str
     """The modality, or "box"."""
-    inputs: Array
+    inputs: Any
+    """An array, or a tensor on the engine's device."""
 
 
 class Encode(Stage):
@@ -94,11 +96,23 @@ class Encode(Stage):
             )
             for modality in self._towers
         }
+        devices = {engine.device for engine in self._engines.values()} - {"cpu"}
+        self._uploaders: dict[str, Uploader] = {
+            device: resources.get(("uploader", device), partial(open_uploader, device, resources.memory))
+            for device in devices
+        }
 
     def process(self, clip: Clip) -> Outputs:
         return self.process_many([clip])[0]
 
     def process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
+        try:
+            return self._process_many(clips)
+        finally:  # the slots may be given to others now, also where a clip failed halfway
+            for uploader in self._uploaders.values():
+                uploader.wait_copied()
+
+    def _process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
         outputs: list[dict[str, Any]] = [{"signals": signals_of(clip)} for clip in clips]
         parts: list[Part] = []
         for number, clip in enumerate(clips):
@@ -127,9 +141,16 @@ class Encode(Stage):
         missing = (_why_missing(array, clip, "not_asked") for array in ("box_crops", "boxes"))
         return next(filter(None, missing), None)
 
-    def _inputs(self, name: str, clip: Clip) -> Array:
-        """What an engine is to see of a clip for a modality, or for its boxes."""
-        return box_input(self._towers["image"], clip) if name == BOX else tower_input(self._towers[name], clip)
+    def _inputs(self, name: str, clip: Clip) -> Any:
+        """What an engine is to see of a clip for a modality, or for its boxes; made where the engine runs."""
+        tower, uploader = self._towers[_tower_of(name)], self._uploaders.get(self._engines[_tower_of(name)].device)
+        if uploader is None:
+            return box_input(tower, clip) if name == BOX else tower_input(tower, clip)
+        from stages.device_pictures import box_tensor, tower_tensor
+
+        if name == BOX:
+            return box_tensor(tower, clip["frames"], box_places(clip), uploader)
+        return tower_tensor(tower, clip[STREAM[tower.input]], uploader)
 
     def _encode(self, parts: Sequence[Part]) -> list[tuple[Part, Array]]:
         """Each part with its tokens "N D"; one call per engine."""
@@ -146,7 +167,7 @@ class Encode(Stage):
         return encoded
 
     def _engine_of(self, part: Part) -> Engine:
-        return self._engines["image" if part.name == BOX else part.name]
+        return self._engines[_tower_of(part.name)]
 
     def describe(self) -> dict[str, str]:
         engines = sorted({engine.name for engine in self._engines.values()})
@@ -166,16 +187,31 @@ def tower_input(tower: TowerSpec, clip: Clip) -> Array:
 
 def box_input(tower: TowerSpec, clip: Clip) -> Array:
     """The chosen boxes of a clip as pictures float32 "C 3 S S"."""
-    boxes, frames = clip["boxes"][clip["box_crops"]], clip["frames"]
-    height, width = frames.shape[1:3]
+    return crop_pictures(clip["frames"], box_places(clip), tower)
+
+
+def box_places(clip: Clip) -> Array:
+    """Where the chosen boxes lie in the slot's frames: "C 5" (frame index, x0, y0, x1, y1 in pixels)."""
+    boxes = clip["boxes"][clip["box_crops"]]
+    height, width = clip["frames"].shape[1:3]
     scale = width / (clip.info.width or width), height / (clip.info.height or height)
-    places = boxes[:, 1:5] * np.array([*scale, *scale], np.float32)
-    return crop_pictures(frames, np.concatenate([boxes[:, :1], places], axis=1), tower)
+    places: Array = np.concatenate([boxes[:, :1], boxes[:, 1:5] * np.array([*scale, *scale], np.float32)], axis=1)
+    return places
 
 
-def joined(inputs: Sequence[Array]) -> Array:
-    """What is shown to an engine in one call."""
-    return np.concatenate(inputs) if len(inputs) > 1 else inputs[0]
+def joined(inputs: Sequence[Any]) -> Any:
+    """What is shown to an engine in one call: arrays, or tensors on its device."""
+    if len(inputs) == 1:
+        return inputs[0]
+    if isinstance(inputs[0], np.ndarray):
+        return np.concatenate(inputs)
+    import torch
+
+    return torch.cat(list(inputs))
+
+
+def _tower_of(name: str) -> str:
+    return "image" if name == BOX else name
 
 
 def _why_missing(array: str, clip: Clip, never_settled: str = "failed") -> str | None:
