@@ -12,8 +12,8 @@ import msgspec
 from pipeline.build import load, make_plan
 from pipeline.clip import Clip, Gap
 from pipeline.config import load_config
+from pipeline.group import Group
 from pipeline.run import place, private_directory
-from pipeline.worker import Group
 
 
 def main() -> None:

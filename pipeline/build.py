@@ -51,6 +51,10 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     threads: int
     preload: tuple[str, ...]
+    batch: int = 1
+    """Most clips that a worker runs together."""
+    wait_ms: float = 0.0
+    """How long the first of them may wait for the others."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +96,7 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
     shared = frozenset(array for array in specs if owner[array] == "decode" or array in FINAL)
     shared |= {array for group in groups for array in group.needs}
     layout = Layout.of({name: spec for name, spec in specs.items() if name in shared})
-    workers = sum(group.workers for group in groups)
+    in_work = sum(group.workers * group.batch for group in groups)
     return Plan(
         config=config,
         settings=settings,
@@ -100,7 +104,7 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
         specs=specs,
         shared=shared,
         layout=layout,
-        slots=config.queue.slots or 2 * workers + 2,
+        slots=config.queue.slots or 2 * in_work + 2,
         groups=groups,
         reader_options=_reader_options(config, budget, demand),
         decode_workers=config.decode.workers or max(1, min(sources, cores // 4)),
@@ -248,6 +252,11 @@ def _groups(config: Config, stages: Mapping[str, Stage], owner: Mapping[str, str
         ordered = any(isinstance(stage, Fold) for stage in members)
         if sum(isinstance(stage, Fold) for stage in members) > 1:
             raise ConfigError(f"groups.{group.name or index}: has two stages that carry state; put them in two groups")
+        if ordered and group.batch > 1:
+            raise ConfigError(
+                f"groups.{group.name or index}.batch is {group.batch}; expected 1: a stage in it carries state from "
+                "clip to clip. Put the others in a group of their own"
+            )
         preload = tuple(dict.fromkeys(module for stage in members for module in stage.preload))
         workers = group.workers or (min(cores, 8) if preload and not ordered else 1)
         plans.append(
@@ -262,6 +271,8 @@ def _groups(config: Config, stages: Mapping[str, Stage], owner: Mapping[str, str
                 workers=workers,
                 threads=group.threads or max(1, cores // workers),
                 preload=preload,
+                batch=group.batch,
+                wait_ms=group.wait_ms,
             )
         )
     _check_cycles(plans)

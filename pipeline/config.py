@@ -16,6 +16,8 @@ from pipeline.status import EventOptions, VideoOptions
 BUNDLED = Path(__file__).resolve().parent.parent / "configs"
 UNBOUNDED = 1e9
 MAX_GROUP_WORKERS = 64
+MAX_BATCH = 256
+MAX_WAIT_MS = 10_000.0
 RANGES: tuple[tuple[str, float, float], ...] = (
     ("clips.seconds", 0.5, 600.0),
     ("clips.stride_seconds", 0.0, UNBOUNDED),
@@ -121,6 +123,7 @@ class DeadlineOptions(_Options, frozen=True):
     prepare_s: float = 1_800.0
     load_s: float = 180.0
     clip_s: float = 120.0
+    """For a clip, and for a batch of clips that are run together."""
     open_s: float = 60.0
     decode_s: float = 60.0
     drain_s: float = 60.0
@@ -135,6 +138,11 @@ class Group(_Options, frozen=True):
     workers: int = 0
     """0 chooses: one for light or ordered groups, one per core (at most 8) otherwise."""
     threads: int = 0
+    batch: int = 1
+    """Most clips, of any sources, that a worker runs together. More than 1 pays for networks on a GPU; each costs
+    two more slots."""
+    wait_ms: float = 10.0
+    """How long the first clip of a batch may wait for others; 0: whatever is there is run."""
 
 
 class Config(_Options, frozen=True):
@@ -189,6 +197,11 @@ class Config(_Options, frozen=True):
                 found.append(f"groups[{index}].workers is {group.workers}; expected from 0 to {MAX_GROUP_WORKERS}")
             if not 0 <= group.threads <= MAX_GROUP_WORKERS:
                 found.append(f"groups[{index}].threads is {group.threads}; expected from 0 to {MAX_GROUP_WORKERS}")
+            if not 1 <= group.batch <= MAX_BATCH:
+                found.append(f"groups[{index}].batch is {group.batch}; expected from 1 to {MAX_BATCH}")
+            longest_ms = min(MAX_WAIT_MS, 500 * self.deadlines.clip_s)  # who waits is not to be taken for hung
+            if not 0 <= group.wait_ms <= longest_ms:
+                found.append(f"groups[{index}].wait_ms is {group.wait_ms}; expected from 0 to {longest_ms:g}")
         return found
 
 

@@ -51,6 +51,8 @@ class DoneClip(_Message, frozen=True):
 
 class Done(_Message, frozen=True, tag=2):
     clips: list[DoneClip]
+    batches: int = 0
+    """In how many batches they were run, by a group that runs clips together."""
 
 
 class Opened(_Message, frozen=True, tag=3):
@@ -130,11 +132,14 @@ class WorkClip(_Message, frozen=True):
     shapes: Shapes
     values: Values
     absent: dict[str, str]
-    state: bytes = b""
+    state: bytes | None = b""
+    """Of the source's fold, where the group has one; None: as the clip before it in this message leaves it."""
 
 
 class Work(_Message, frozen=True, tag=20):
     clips: list[WorkClip]
+    until_ns: int = 0
+    """Monotonic time until when they may wait for others to run with them; 0: not at all."""
 
 
 class Open(_Message, frozen=True, tag=21):

@@ -152,3 +152,5 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """What the user should read, each a full sentence."""
     summaries: tuple[SummaryRecord, ...] = ()
     """From the sinks, when events were asked for."""
+    mean_batch: dict[str, float] = {}
+    """Clips that were run together on average, by name of the groups that may run several."""

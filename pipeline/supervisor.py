@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from pipeline.build import Plan
+from pipeline.build import GroupPlan, Plan
 from pipeline.bus import address
 from pipeline.errors import PerceptError
 from pipeline.feed import Feed
@@ -64,6 +64,22 @@ class _Fatal:
 
 
 @dataclass
+class _Batches:
+    """How many clips a group ran, and in how many batches."""
+
+    clips: int = 0
+    batches: int = 0
+
+    def add(self, clips: int, batches: int) -> None:
+        self.clips += clips
+        self.batches += batches
+
+    @property
+    def mean(self) -> float:
+        return self.clips / max(1, self.batches)
+
+
+@dataclass
 class Supervisor:
     """Runs a plan over sources; `run` returns the account. `interrupt()` may be called from a signal handler."""
 
@@ -95,6 +111,7 @@ class Supervisor:
         self._status_s = 0.0
         self._messages: list[str] = []
         self._needs = [frozenset(group.needs) for group in self.plan.groups]
+        self._batches = [_Batches() for _ in self.plan.groups]
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -204,8 +221,10 @@ class Supervisor:
 
     def _handle(self, worker: Worker, message: FromWorker) -> None:
         match message:
-            case Done(clips):
+            case Done(clips, batches):
                 worker.credit += len(clips)
+                if batches:
+                    self._batches[worker.group].add(len(clips), batches)
                 for done in clips:
                     self.ledger.done(worker.id, worker.group, done)
             case Decoded() | Opened() | GapFound() | Ended() | SourceFailed():
@@ -273,9 +292,21 @@ class Supervisor:
                 entries = self.ledger.lease(group.index, worker.id, min(worker.credit, max(1, fair)))
                 if entries:
                     worker.credit -= len(entries)
-                    self._send(worker, Work([self._work(entry, group.index) for entry in entries]))
+                    self._send(worker, self._work(entries, group))
 
-    def _work(self, entry: Entry, group: int) -> WorkClip:
+    def _work(self, entries: list[Entry], group: GroupPlan) -> Work:
+        """A clip under suspicion waits for no other; of a source's clips in order, the first carries the state."""
+        waits = group.batch > 1 and group.index not in entries[0].suspect_in
+        until_ns = time.monotonic_ns() + round(group.wait_ms * 1e6) if waits else 0
+        clips: list[WorkClip] = []
+        for entry in entries:
+            follows = group.ordered and clips and clips[-1].info.source_index == entry.info.source_index
+            clips.append(
+                self._work_clip(entry, group.index, None if follows else self.ledger.state_for(entry, group.index))
+            )
+        return Work(clips, until_ns)
+
+    def _work_clip(self, entry: Entry, group: int, state: bytes | None) -> WorkClip:
         needs = self._needs[group]
         return WorkClip(
             entry.info,
@@ -284,7 +315,7 @@ class Supervisor:
             {name: shape for name, shape in entry.shapes.items() if name in needs},
             {name: data for name, data in entry.values.items() if name in needs},
             entry.absent,
-            self.ledger.state_for(entry, group),
+            state,
         )
 
     # -- deaths ---------------------------------------------------------------------------------------------------
@@ -450,6 +481,9 @@ class Supervisor:
             exit_code=code,
             messages=tuple(self._messages),
             summaries=self._summaries,
+            mean_batch={
+                group.name: run.mean for group, run in zip(self.plan.groups, self._batches, strict=True) if run.batches
+            },
         )
 
     def _tell(self, text: str, level: str = "info", detail: str = "") -> None:

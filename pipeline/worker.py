@@ -1,122 +1,42 @@
-"""A group of stages in a process: take a leased clip, settle what the group gives, answer, forget."""
+"""A group of stages in a process: take leased clips, settle what the group gives, answer, forget."""
 
 import sys
 import time
 import traceback
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-import msgspec
+from dataclasses import dataclass
+from typing import Any
 
 from pipeline import slots as phase
-from pipeline.arrays import Spec, check_array, read_only
 from pipeline.build import GroupPlan, Plan, make_stages
 from pipeline.bus import Bus
-from pipeline.clip import Absent, Clip
+from pipeline.clip import Clip
 from pipeline.errors import PerceptError
+from pipeline.group import Group, Settled
+from pipeline.inbox import Inbox
 from pipeline.messages import (
     PROTOCOL_VERSION,
     Broken,
     Done,
     DoneClip,
     Hello,
+    Note,
     Prepared,
-    Stop,
-    Work,
     WorkClip,
     pack,
     unpack,
 )
 from pipeline.slots import SlotError, Slots
-from pipeline.stage import Fold, Resources, Stage
 
 FLUSH_NS = 5_000_000
 """Answers of quick clips travel together; none waits longer than this."""
 
 
-class Settled(NamedTuple):
-    """What a group settled for one clip."""
-
-    values: dict[str, Any]
-    absent: dict[str, str]
-    failed: dict[str, str]
-    """Error text by stage."""
-    state: bytes | None
-    """The fold's new state, when the group has one."""
-
-
-class Group:
-    """The stages of one group, and how a clip goes through them. Also what the plain loop in benchmarks runs."""
-
-    def __init__(self, plan: Plan, group: GroupPlan) -> None:
-        settings = msgspec.structs.replace(plan.settings, threads=group.threads)
-        made = make_stages(plan.config, settings, plan.budget)
-        self.stages: dict[str, Stage] = {name: made[name] for name in group.stages}
-        self.specs = {name: stage.gives() for name, stage in self.stages.items()}
-        self.owner = {array: name for name, specs in self.specs.items() for array in specs}
-        self._plan = plan
-        self._group = group
-        self._resources = Resources()
-
-    def open(self) -> dict[str, str]:
-        """Load all; returns the facts the stages tell of themselves."""
-        facts: dict[str, str] = {}
-        for stage in self.stages.values():
-            stage.open(self._resources)
-            facts |= stage.describe()
-        return facts
-
-    def close(self) -> None:
-        for stage in reversed(self.stages.values()):
-            stage.close()
-        self._resources.close()
-
-    def run(self, clip: Clip, state: bytes = b"") -> Settled:
-        """Everything the group settles for a clip. A stage that raises costs its own outputs, never the clip."""
-        known, absent = dict(clip.arrays), dict(clip.absent)
-        values: dict[str, Any] = {}
-        failed: dict[str, str] = {}
-        new_state: bytes | None = None
-        for name, stage in self.stages.items():
-            reason = next((absent.get(need, "not_asked") for need in stage.required if need not in known), None)
-            outputs: Mapping[str, Any] = {}
-            if reason is None:
-                try:
-                    view = Clip(clip.info, known, absent)
-                    if isinstance(stage, Fold):
-                        new_state, outputs = stage.update(state, view)
-                    else:
-                        outputs = stage.process(view)
-                    outputs = {key: _checked(key, spec, outputs) for key, spec in self.specs[name].items()}
-                except Exception as error:
-                    reason, failed[name] = "failed", f"{type(error).__name__}: {error}"
-                    traceback.print_exc()
-            for key in self.specs[name]:
-                value = Absent(reason) if reason is not None else outputs[key]  # type: ignore[arg-type]
-                if isinstance(value, Absent):
-                    absent[key] = value.reason
-                else:
-                    known[key] = values[key] = value
-        absent = {key: reason for key, reason in absent.items() if key not in clip.absent}
-        return Settled(values, absent, failed, new_state)
-
-
-def _checked(name: str, spec: Spec, outputs: Mapping[str, Any]) -> Any:
-    if name not in outputs:
-        raise KeyError(f"{name} was promised but not given; expected a value or Absent(reason)")
-    value = outputs[name]
-    if spec.is_record or isinstance(value, Absent):
-        return value
-    check_array(name, value, spec.dims, spec.dtype)
-    return read_only(value)
-
-
 def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots) -> None:
-    """The life of a worker: load, say hello, then clip by clip until told to stop."""
+    """The life of a worker: load, say hello, then batch by batch until told to stop."""
     bus = Bus(plan.settings.directory, worker)
     slots.watch(seat, phase.LOADING)
     _limit_threads(group.threads)
-    members = Group(plan, group)
+    members = Group(plan, group, lambda text: bus.send(Note(text)), slots.memory)
     try:
         facts = members.open()
     except Exception as error:
@@ -125,14 +45,9 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
         bus.send(Broken(kind, f"{group.name}: {_said(error)}"))
         bus.close()
         return
-    bus.send(Hello(worker, PROTOCOL_VERSION, plan.config.queue.credit, facts))
-    while True:
-        slots.watch(seat, phase.IDLE)
-        message = bus.receive()
-        if isinstance(message, Stop):
-            break
-        if isinstance(message, Work):
-            _work(message, members, group, plan, slots, seat, bus)
+    credit = max(plan.config.queue.credit, 2 * group.batch)  # while one batch is in work, the next gathers
+    bus.send(Hello(worker, PROTOCOL_VERSION, credit, facts))
+    _serve(Inbox(bus, group.batch), Answers(bus, group.batch), Bench(members, plan, slots, seat))
     members.close()
     bus.close()
 
@@ -141,46 +56,97 @@ def _said(error: Exception) -> str:
     return str(error) if isinstance(error, PerceptError) else f"{type(error).__name__}: {error}"
 
 
-def _work(work: Work, members: Group, group: GroupPlan, plan: Plan, slots: Slots, seat: int, bus: Bus) -> None:
-    answers: list[DoneClip] = []
-    states: dict[int, bytes] = {}
-    since = time.monotonic_ns()
-    for item in work.clips:
-        source = item.info.source_index
-        slots.watch(seat, phase.WORKING, source, item.info.index)
-        answer = settle(item, states.get(source, item.state), members, group, plan, slots)
-        if answer.state is not None:
-            states[source] = answer.state
-        answers.append(answer)
-        if time.monotonic_ns() - since > FLUSH_NS:
-            bus.send(Done(answers))
-            answers, since = [], time.monotonic_ns()
-    if answers:
-        bus.send(Done(answers))
+class Answers:
+    """What was settled and not told yet. Answers of quick clips travel together."""
+
+    def __init__(self, bus: Bus, batch: int) -> None:
+        self._bus = bus
+        self._counts = batch > 1
+        self._clips: list[DoneClip] = []
+        self._batches = 0
+        self._since = time.monotonic_ns()
+
+    def add(self, clips: list[DoneClip]) -> None:
+        self._clips += clips
+        self._batches += self._counts
+        if time.monotonic_ns() - self._since > FLUSH_NS:
+            self.flush()
+            self.restart()
+
+    def flush(self) -> None:
+        if self._clips:
+            self._bus.send(Done(self._clips, self._batches))
+            self._clips, self._batches = [], 0
+
+    def restart(self) -> None:
+        self._since = time.monotonic_ns()
 
 
-def settle(item: WorkClip, state: bytes, members: Group, group: GroupPlan, plan: Plan, slots: Slots) -> DoneClip:
-    """One leased clip: read its slot, run the group, write what other groups need. Generations frame the use."""
-    if item.shapes:
-        slots.check(item.slot, item.generation)
-    arrays: dict[str, Any] = {name: slots.read(item.slot, name, shape) for name, shape in item.shapes.items()}
-    arrays |= {name: unpack(plan.specs[name], data) for name, data in item.values.items()}
-    values, absent, failed, new_state = members.run(Clip(item.info, arrays, item.absent), state)
-    shapes, packed = {}, {}
-    for name in values.keys() & plan.shared:
-        spec = plan.specs[name]
-        try:
-            if spec.in_message:
-                packed[name] = pack(spec, values[name])
-            else:
-                shapes[name] = slots.write(item.slot, name, values[name])
-        except (SlotError, TypeError, ValueError, OverflowError) as error:  # what msgpack or the slot cannot take
-            absent[name] = "failed"
-            failed[members.owner[name]] = f"{type(error).__name__}: {error}"
-    if item.shapes:
-        slots.check(item.slot, item.generation)
-    absent = {name: reason for name, reason in absent.items() if name in plan.shared or name in _TOLD}
-    return DoneClip(item.info.source_index, item.info.index, shapes, packed, absent, failed, new_state)
+@dataclass
+class Bench:
+    """Where a worker does its work: the stages, and the slots its clips lie in."""
+
+    members: Group
+    plan: Plan
+    slots: Slots
+    seat: int
+
+    def idle(self) -> None:
+        self.slots.watch(self.seat, phase.IDLE)
+
+    def settle(self, items: list[WorkClip], states: list[bytes]) -> list[DoneClip]:
+        """Leased clips: read their slots, run the group, write what other groups need. Generations frame the use.
+
+        The watch record names the first of them; the deadline of a clip holds for all together.
+        """
+        first = items[0].info
+        self.slots.watch(self.seat, phase.WORKING, first.source_index, first.index)
+        settled = self.members.run_many(map(self._clip, items), states)
+        return list(map(self._answer, items, settled))
+
+    def _clip(self, item: WorkClip) -> Clip:
+        if item.shapes:
+            self.slots.check(item.slot, item.generation)
+        arrays: dict[str, Any] = {name: self.slots.read(item.slot, name, shape) for name, shape in item.shapes.items()}
+        arrays |= {name: unpack(self.plan.specs[name], data) for name, data in item.values.items()}
+        return Clip(item.info, arrays, item.absent)
+
+    def _answer(self, item: WorkClip, settled: Settled) -> DoneClip:
+        values, absent, failed, state = settled
+        shapes, packed = {}, {}
+        for name in values.keys() & self.plan.shared:
+            spec = self.plan.specs[name]
+            try:
+                if spec.in_message:
+                    packed[name] = pack(spec, values[name])
+                else:
+                    shapes[name] = self.slots.write(item.slot, name, values[name])
+            except (SlotError, TypeError, ValueError, OverflowError) as error:  # what msgpack or the slot cannot take
+                absent[name] = "failed"
+                failed[self.members.owner[name]] = f"{type(error).__name__}: {error}"
+        if item.shapes:
+            self.slots.check(item.slot, item.generation)
+        absent = {name: reason for name, reason in absent.items() if name in self.plan.shared or name in _TOLD}
+        return DoneClip(item.info.source_index, item.info.index, shapes, packed, absent, failed, state)
+
+
+def _serve(inbox: Inbox, answers: Answers, bench: Bench) -> None:
+    """Batch by batch until told to stop; nothing that was settled waits while the worker does."""
+    state = b""
+    while not inbox.stopped:
+        if not inbox.is_full:
+            answers.flush()
+            bench.idle()
+            inbox.fill()
+            answers.restart()
+        items = inbox.take()
+        if not items:
+            continue
+        states = [state if item.state is None else item.state for item in items]
+        done = bench.settle(items, states)
+        state = states[-1] if done[-1].state is None else done[-1].state
+        answers.add(done)
+    answers.flush()
 
 
 _TOLD = frozenset({"image_embedding", "motion_embedding", "audio_embedding", "flow", "boxes"})

@@ -40,6 +40,7 @@ def text(account: Account) -> str:
     parts.append(
         f"{clock_text(account.media_s)} of media in {account.elapsed_s:.1f} s, {_x_real_time(account):.1f}× real time"
     )
+    parts += [f"{mean:.1f} clips at a time in {name}" for name, mean in account.mean_batch.items()]
     return ("interrupted: " if account.interrupted else "") + "; ".join(parts)
 
 
@@ -60,6 +61,7 @@ def fields(account: Account) -> dict[str, object]:
         "x_real_time": round(_x_real_time(account), 2),
         "interrupted": account.interrupted,
         "exit_code": account.exit_code,
+        **{f"mean_batch_{name}": round(mean, 2) for name, mean in account.mean_batch.items()},
     }
 
 

@@ -11,10 +11,11 @@ from pipeline.arrays import RECORD, Spec
 from pipeline.build import Plan, make_plan
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.config import make_config
+from pipeline.group import Group
 from pipeline.messages import DoneClip, WorkClip, pack, unpack
 from pipeline.slots import SlotError, Slots
 from pipeline.stage import Fold, Outputs, Resources, Stage
-from pipeline.worker import Group, settle
+from pipeline.worker import Bench
 
 HERE = "tests.pipeline.test_worker"
 INFO = ClipInfo("s", 0, 5, 10, 20)
@@ -95,7 +96,7 @@ def work() -> Iterator[Work]:
         members = Group(plan, plan.groups[group])
         members.open()
         item = WorkClip(ClipInfo("s", 0, index, 10, 20), 1, generation, shapes, {}, absent or {})
-        done = settle(item, state, members, plan.groups[group], plan, slots)
+        (done,) = Bench(members, plan, slots, seat=0).settle([item], [state])
         do.slots = slots  # type: ignore[attr-defined]
         return done
 

@@ -1,0 +1,40 @@
+"""Clips that wait in a worker until there are enough of them to run together, or the first has waited long enough."""
+
+import time
+from collections import deque
+
+from pipeline.bus import Bus
+from pipeline.messages import Stop, Work, WorkClip
+
+
+class Inbox:
+    """What the supervisor has sent and was not taken yet."""
+
+    def __init__(self, bus: Bus, batch: int) -> None:
+        self.stopped = False
+        self._bus = bus
+        self._batch = batch
+        self._waiting: deque[tuple[WorkClip, int]] = deque()
+        """With the monotonic time in ns until when it may wait for others."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a whole batch is there."""
+        return len(self._waiting) >= self._batch
+
+    def fill(self) -> None:
+        """Wait for a first clip as long as it takes, and for others no longer than the first may wait."""
+        while not self.stopped and not self.is_full:
+            left_s = (self._waiting[0][1] - time.monotonic_ns()) / 1e9 if self._waiting else None
+            message = self._bus.receive(left_s if left_s is None else max(0.0, left_s))
+            if isinstance(message, Work):
+                self._waiting.extend((clip, message.until_ns) for clip in message.clips)
+            elif isinstance(message, Stop):
+                self.stopped = True
+            elif message is None:
+                return
+
+    def take(self) -> list[WorkClip]:
+        """The next batch, in the order of its clips; nothing when the worker was told to stop meanwhile."""
+        count = min(self._batch, len(self._waiting))
+        return [self._waiting.popleft()[0] for _ in range(count)]
