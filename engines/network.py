@@ -197,6 +197,17 @@ NETWORKS: dict[str, Network] = {
         _own_files("text.safetensors", "tokenizer.json"),
         ranges={"L": (2, 128)},
     ),
+    "raft_small": Network(
+        "engines.networks.raft:load_raft",
+        _fixed(
+            (Port("before", "float32", "B 3 H W"), Port("after", "float32", "B 3 H W")),
+            (Port("flow", "float32", "B 2 H W"),),
+        ),
+        lambda weights: [weights],
+        micro_batch=2,
+        level=(0.0, 0.5),
+        ranges={"H": (64, 640), "W": (64, 640)},
+    ),
     "clip_vision": Network(f"{_TOWERS}:load_clip_vision", _vision_ports, checkpoint_files, "transformers"),
     "clip_text": Network(f"{_TOWERS}:load_clip_text", _text_ports, checkpoint_files, "transformers"),
     "clap_audio": Network(
