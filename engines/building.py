@@ -106,9 +106,9 @@ def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_
         ModelError: it cannot be built.
     """
     cache, facts = Cache(order.cache_directory, "engines"), engine_facts(order, chosen)
+    exported = ensure_export(order, chosen.graph(order.precision), report)
 
     def build(into: Path) -> dict[str, object]:
-        exported = ensure_export(order, chosen.graph(order.precision), report)
         report(f"building {order.network} for {chosen.name}-{order.precision}, once per model and machine")
         _build(order, chosen, exported, into, report)
         engine = chosen.make(order, exported, into)
