@@ -1,8 +1,9 @@
 """Dense optical flow between neighbouring frames, in short sides per second."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from pipeline.arrays import Array, Spec, check_array
 from pipeline.clip import Absent, Clip
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
+from stages.flow_raft import RaftFlow, weights_file
 
 MOST_SHORT_SIDES_PER_S = 1_000.0
 """Larger values say nothing any more and would overflow float16."""
@@ -19,6 +21,10 @@ LEAST_PX = 64
 
 
 class FlowOptions(StageOptions, frozen=True, kw_only=True):
+    method: Literal["dis", "raft"] = "dis"
+    """"raft" is the more exact one, and slow without a GPU."""
+    weights: str = ""
+    """For "raft": `raft-small.pth` as published, the same as safetensors, or a folder with it."""
     short_side_px: int = 224
     """Frames are shrunk to this before flow is computed; smaller is faster and sees less."""
     shrink: int = 2
@@ -28,7 +34,8 @@ class FlowOptions(StageOptions, frozen=True, kw_only=True):
 
 
 class Flow(Stage):
-    """DIS optical flow (Kroeger et al. 2016, "Fast optical flow using dense inverse search"), preset "fast".
+    """Optical flow by DIS (Kroeger et al. 2016, "Fast optical flow using dense inverse search"), preset "fast", or by
+    RAFT-small (Teed & Deng 2020).
 
     Pair p leads from the frame before to frame `p + T - P`: with a usable previous frame P = T, else P = T - 1. The
     value at a pixel is where the content of the *earlier* frame went from there. A pair across a scene cut is all
@@ -38,7 +45,7 @@ class Flow(Stage):
     required = ("frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = FlowOptions
-    preload = ("cv2", "torch", "kornia.geometry.transform")
+    preload = ("cv2", "torch", "kornia.geometry.transform", "engines.building")
     options: FlowOptions
 
     def gives(self) -> dict[str, Spec]:
@@ -48,10 +55,22 @@ class Flow(Stage):
         return {"flow": Spec("float16", "P h w 2", max_bytes=self.budget.frames * pixels * 2 * 2)}
 
     def demand(self) -> Demand:
+        if self.options.method == "raft":
+            weights_file(self.options.weights)  # so that missing weights are told before anything starts
         return Demand(short_side_px=self.options.short_side_px)
+
+    @cached_property
+    def _raft(self) -> RaftFlow | None:
+        return RaftFlow(self.options.weights, self.run) if self.options.method == "raft" else None
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        if self._raft:
+            self._raft.prepare(report)
 
     def open(self, resources: Resources) -> None:
         cv2.setNumThreads(self.run.threads)
+        if self._raft:
+            self._raft.open(resources)
 
     @cached_property
     def _search(self) -> Any:
@@ -65,21 +84,30 @@ class Flow(Stage):
         seconds = np.diff(times_ns) / 1e9
         if seconds.min() <= 0:
             raise ValueError(f"frame_times_ns must increase, got steps down to {seconds.min():.6f} s")
-        shifts_px = np.stack([self._shift(grey[i], grey[i + 1]) for i in range(len(seconds))])
+        shifts_px = self._shifts(frames, grey)
         is_cut = agreement(grey, shifts_px, self.options.shrink) < self.options.least_agreement
         flow = shifts_px / (min(grey[0].shape) * seconds[:, None, None, None])
         flow[is_cut] = 0
         return {"flow": np.clip(flow, -MOST_SHORT_SIDES_PER_S, MOST_SHORT_SIDES_PER_S).astype(np.float16)}
 
-    def _shift(self, before: Array, after: Array) -> Array:
-        """uint8 "H W" twice -> float32 "h w 2": by how many pixels of the full size everything moved."""
+    def _shifts(self, frames: Sequence[Array], grey: Sequence[Array]) -> Array:
+        """float32 "P h w 2": by how many pixels of the grey pictures everything moved, at 1/shrink of their size."""
+        height, width = (max(1, side // self.options.shrink) for side in grey[0].shape)
+        if self._raft:
+            found = self._raft.shifts(frames, *grey[0].shape[::-1])
+        else:
+            found = np.stack([self._dis(*pair) for pair in pairwise(grey)])
+        return np.stack([cv2.resize(shift, (width, height), interpolation=cv2.INTER_AREA) for shift in found])
+
+    def _dis(self, before: Array, after: Array) -> Array:
+        """uint8 "H W" twice -> float32 "H W 2": by how many pixels everything moved."""
         height, width = before.shape
-        size = max(1, width // self.options.shrink), max(1, height // self.options.shrink)
-        shift_px = self._search.calc(at_least(before, LEAST_PX), at_least(after, LEAST_PX), None)[:height, :width]
-        return np.asarray(cv2.resize(shift_px, size, interpolation=cv2.INTER_AREA))
+        shift_px = self._search.calc(at_least(before, LEAST_PX), at_least(after, LEAST_PX), None)
+        return np.ascontiguousarray(shift_px[:height, :width])
 
     def describe(self) -> dict[str, str]:
-        return {"flow": f"opencv-dis-fast@{self.options.short_side_px}"}
+        by = f"raft-small-{self._raft.engine.name}" if self._raft else "opencv-dis-fast"
+        return {"flow": f"{by}@{self.options.short_side_px}"}
 
 
 def with_previous(clip: Clip) -> tuple[list[Array], Array]:

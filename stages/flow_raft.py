@@ -1,0 +1,85 @@
+"""Optical flow by RAFT-small, through the engine layer."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engines.building import open_network, prepare_network
+from engines.engine import Engine
+from pipeline.arrays import Array
+from pipeline.errors import ConfigError, ModelError
+from pipeline.stage import Resources, RunSettings
+
+STEP_PX, LEAST_PX, MOST_PX = 8, 64, 640
+"""Sides of what the network takes: multiples of the first, from the second to the third."""
+NAMES = ("raft-small.safetensors", "raft-small.pth")
+HOW = "--set flow.weights=path/to/raft-small.pth (among the models of github.com/princeton-vl/RAFT)"
+
+
+class RaftFlow:
+    """The network with its engine: `prepare` builds it, `open` loads it."""
+
+    def __init__(self, weights: str, run: RunSettings) -> None:
+        self.path = weights_file(weights)
+        self.run = run
+        self._engine: Engine | None = None
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        prepare_network("raft_small", str(self.path), self.run, report)
+
+    def open(self, resources: Resources) -> None:
+        make = partial(open_network, "raft_small", str(self.path), self.run)
+        self._engine = resources.get(("raft_small", str(self.path)), make)
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("flow is not open")
+        return self._engine
+
+    def shifts(self, frames: Sequence[Array], width: int, height: int) -> Array:
+        """T frames RGB uint8 "H W 3" -> float32 "T-1 h w 2": shifts at this size, in its pixels. One engine call."""
+        pictures, size = network_pictures(frames, width, height)
+        shifts = self.engine.run({"before": pictures[:-1], "after": pictures[1:]})["flow"]
+        inside = shifts[:, :, : size[1], : size[0]].transpose(0, 2, 3, 1)
+        scale = np.array([width / size[0], height / size[1]], np.float32)
+        return np.stack([resized(np.ascontiguousarray(pair), width, height) for pair in inside]) * scale
+
+
+def network_pictures(frames: Sequence[Array], width: int, height: int) -> tuple[Array, tuple[int, int]]:
+    """Frames at about this size as the network takes them: float32 "T 3 H W" in [-1, 1]; and the size inside.
+
+    Smaller if a side would be too long. The last row and column are repeated up to a multiple of 8.
+    """
+    scale = min(1.0, MOST_PX / max(width, height))
+    size = max(1, int(width * scale)), max(1, int(height * scale))
+    small = np.stack([resized(frame, *size) for frame in frames])
+    to_right, down = (max(LEAST_PX, -(-side // STEP_PX) * STEP_PX) - side for side in size)
+    padded = np.pad(small, [(0, 0), (0, down), (0, to_right), (0, 0)], mode="edge")
+    return np.ascontiguousarray(padded.transpose(0, 3, 1, 2), np.float32) / np.float32(127.5) - np.float32(1), size
+
+
+def resized(picture: Array, width: int, height: int) -> Array:
+    """ "H W C" at this size."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.asarray(cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA))
+
+
+def weights_file(weights: str) -> Path:
+    """The file of published weights: itself, or in a folder.
+
+    Raises:
+        ConfigError: none is named.
+        ModelError: it is not there.
+    """
+    if not weights:
+        raise ConfigError(f"--flow raft: needs the published weights; give them: {HOW}")
+    path = Path(weights).expanduser().absolute()
+    found = [path / name for name in NAMES if (path / name).is_file()] if path.is_dir() else [path]
+    if not found or not found[0].is_file():
+        raise ModelError(f"flow.weights: {path} is no file, nor a folder with {' or '.join(NAMES)}. Give them: {HOW}")
+    return found[0]
