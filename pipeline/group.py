@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -82,6 +82,7 @@ class Group:
         self.stages: dict[str, Stage] = {name: made[name] for name in group.stages}
         self.specs = {name: stage.gives() for name, stage in self.stages.items()}
         self.owner = {array: name for name, specs in self.specs.items() for array in specs}
+        self._folds = frozenset(name for name, stage in self.stages.items() if isinstance(stage, Fold))
         self._resources = Resources(memory)
         self._tell = tell
         self._told: set[str] = set()
@@ -119,7 +120,7 @@ class Group:
             reason = passage.barred(stage.required)
             if reason is None:
                 try:
-                    passage.take(specs, together[passage] if together else _alone(stage, passage))
+                    passage.take(specs, together[passage] if together else self._alone(name, stage, passage))
                 except Exception as error:
                     traceback.print_exc()
                     reason, passage.failed[name] = "failed", f"{type(error).__name__}: {error}"
@@ -131,6 +132,12 @@ class Group:
                 f"{name}: {len(passages)} clips together failed, but each by itself did not ({fault}). "
                 "Give its group a smaller batch"
             )
+
+    def _alone(self, name: str, stage: Stage, passage: Passage) -> Outputs:
+        if name in self._folds:
+            passage.new_state, outputs = cast(Fold, stage).update(passage.state, passage.view())
+            return outputs
+        return stage.process(passage.view())
 
 
 def _together(stage: Stage, passages: list[Passage]) -> tuple[dict[Passage, Outputs], str]:
@@ -144,13 +151,6 @@ def _together(stage: Stage, passages: list[Passage]) -> tuple[dict[Passage, Outp
     except Exception as error:
         traceback.print_exc()
         return {}, f"{type(error).__name__}: {error}"
-
-
-def _alone(stage: Stage, passage: Passage) -> Outputs:
-    if isinstance(stage, Fold):
-        passage.new_state, outputs = stage.update(passage.state, passage.view())
-        return outputs
-    return stage.process(passage.view())
 
 
 def _checked(name: str, spec: Spec, outputs: Outputs) -> Any:

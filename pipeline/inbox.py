@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from itertools import repeat
 
 from pipeline.bus import Bus
 from pipeline.messages import Stop, Work, WorkClip
@@ -14,21 +15,23 @@ class Inbox:
         self.stopped = False
         self._bus = bus
         self._batch = batch
-        self._waiting: deque[tuple[WorkClip, int]] = deque()
-        """With the monotonic time in ns until when it may wait for others."""
+        self._clips: deque[WorkClip] = deque()
+        self._until_ns: deque[int] = deque()
+        """Monotonic time until when each may wait for others."""
 
     @property
     def is_full(self) -> bool:
         """Whether a whole batch is there."""
-        return len(self._waiting) >= self._batch
+        return len(self._clips) >= self._batch
 
     def fill(self) -> None:
         """Wait for a first clip as long as it takes, and for others no longer than the first may wait."""
         while not self.stopped and not self.is_full:
-            left_s = (self._waiting[0][1] - time.monotonic_ns()) / 1e9 if self._waiting else None
-            message = self._bus.receive(left_s if left_s is None else max(0.0, left_s))
+            left_s = max(0, self._until_ns[0] - time.monotonic_ns()) / 1e9 if self._clips else None
+            message = self._bus.receive(left_s)
             if isinstance(message, Work):
-                self._waiting.extend((clip, message.until_ns) for clip in message.clips)
+                self._clips.extend(message.clips)
+                self._until_ns.extend(repeat(message.until_ns, len(message.clips)))
             elif isinstance(message, Stop):
                 self.stopped = True
             elif message is None:
@@ -36,5 +39,7 @@ class Inbox:
 
     def take(self) -> list[WorkClip]:
         """The next batch, in the order of its clips; nothing when the worker was told to stop meanwhile."""
-        count = min(self._batch, len(self._waiting))
-        return [self._waiting.popleft()[0] for _ in range(count)]
+        count = min(self._batch, len(self._clips))
+        for _ in range(count):
+            self._until_ns.popleft()
+        return [self._clips.popleft() for _ in range(count)]

@@ -3,7 +3,6 @@
 import sys
 import time
 import traceback
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline import slots as phase
@@ -82,17 +81,19 @@ class Answers:
         self._since = time.monotonic_ns()
 
 
-@dataclass
 class Bench:
     """Where a worker does its work: the stages, and the slots its clips lie in."""
 
-    members: Group
-    plan: Plan
-    slots: Slots
-    seat: int
+    def __init__(self, members: Group, plan: Plan, slots: Slots, seat: int) -> None:
+        self._members = members
+        self._slots = slots
+        self._seat = seat
+        self._specs = plan.specs
+        self._handed_on = [(name, plan.specs[name]) for name in members.owner if name in plan.shared]
+        self._told = plan.shared | _TOLD
 
     def idle(self) -> None:
-        self.slots.watch(self.seat, phase.IDLE)
+        self._slots.watch(self._seat, phase.IDLE)
 
     def settle(self, items: list[WorkClip], states: list[bytes]) -> list[DoneClip]:
         """Leased clips: read their slots, run the group, write what other groups need. Generations frame the use.
@@ -100,33 +101,35 @@ class Bench:
         The watch record names the first of them; the deadline of a clip holds for all together.
         """
         first = items[0].info
-        self.slots.watch(self.seat, phase.WORKING, first.source_index, first.index)
-        settled = self.members.run_many(map(self._clip, items), states)
+        self._slots.watch(self._seat, phase.WORKING, first.source_index, first.index)
+        settled = self._members.run_many(map(self._clip, items), states)
         return list(map(self._answer, items, settled))
 
     def _clip(self, item: WorkClip) -> Clip:
         if item.shapes:
-            self.slots.check(item.slot, item.generation)
-        arrays: dict[str, Any] = {name: self.slots.read(item.slot, name, shape) for name, shape in item.shapes.items()}
-        arrays |= {name: unpack(self.plan.specs[name], data) for name, data in item.values.items()}
+            self._slots.check(item.slot, item.generation)
+        arrays: dict[str, Any] = {name: self._slots.read(item.slot, name, shape) for name, shape in item.shapes.items()}
+        for name, data in item.values.items():
+            arrays[name] = unpack(self._specs[name], data)
         return Clip(item.info, arrays, item.absent)
 
     def _answer(self, item: WorkClip, settled: Settled) -> DoneClip:
         values, absent, failed, state = settled
         shapes, packed = {}, {}
-        for name in values.keys() & self.plan.shared:
-            spec = self.plan.specs[name]
+        for name, spec in self._handed_on:
+            if name not in values:
+                continue
             try:
                 if spec.in_message:
                     packed[name] = pack(spec, values[name])
                 else:
-                    shapes[name] = self.slots.write(item.slot, name, values[name])
+                    shapes[name] = self._slots.write(item.slot, name, values[name])
             except (SlotError, TypeError, ValueError, OverflowError) as error:  # what msgpack or the slot cannot take
                 absent[name] = "failed"
-                failed[self.members.owner[name]] = f"{type(error).__name__}: {error}"
+                failed[self._members.owner[name]] = f"{type(error).__name__}: {error}"
         if item.shapes:
-            self.slots.check(item.slot, item.generation)
-        absent = {name: reason for name, reason in absent.items() if name in self.plan.shared or name in _TOLD}
+            self._slots.check(item.slot, item.generation)
+        absent = {name: reason for name, reason in absent.items() if name in self._told}
         return DoneClip(item.info.source_index, item.info.index, shapes, packed, absent, failed, state)
 
 

@@ -6,7 +6,7 @@ A source is named "fake:clips=20,die=3": twenty clips, and the stage `fake_model
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -101,6 +101,19 @@ class FakeModel(Stage):
         mean = float(clip["frames"].mean())
         labels: list[dict[str, Any]] = [{"label": f"mean {mean:.0f}", "probability": 0.9, "share": 1.0}]
         return {"mean": np.array([mean], np.float32), "labels": labels}
+
+
+class FakeBatch(FakeModel):
+    """The same for several clips in one call; a second label says how many they were, and of how many sources."""
+
+    def process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
+        if len(clips) > 1 and any(wish(clip.info.source, "raise_together") for clip in clips):
+            raise MemoryError("too many at once")
+        outputs = [self.process(clip) for clip in clips]
+        sources = len({clip.info.source_index for clip in clips})
+        for each in outputs:
+            each["labels"].append({"label": f"{len(clips)} of {sources}", "probability": 0.1, "share": 0.0})
+        return outputs
 
 
 class SlowToLoad(FakeModel):

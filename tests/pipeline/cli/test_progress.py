@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from pipeline.cli.account import summary_text, text
+from pipeline.cli.account import fields, summary_text, text
 from pipeline.cli.progress import LINE_EVERY_S, Progress, fit, live_line
 from pipeline.logs import key_values, log, redact, start_logging
 from pipeline.status import Account, EventRecord, Position, Status, SummaryRecord
@@ -69,6 +69,12 @@ def test_the_account_adds_up() -> None:
     assert text(account).startswith(
         "42 clips in = 39 results + 2 errors + 1 drops; 3 sources (1 failed); 1 gap; 1:24 of media in 12.0 s"
     )
+
+
+def test_the_account_says_how_many_clips_were_run_together() -> None:
+    account = Account(sources=2, elapsed_s=2, mean_batch={"model": 11.26})
+    assert text(account).endswith("; 11.3 clips at a time in model")
+    assert fields(account)["mean_batch_model"] == 11.26
 
 
 def test_a_summary_names_the_longest_events() -> None:
