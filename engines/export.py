@@ -4,10 +4,10 @@ Precision lives in the graph (strongly typed): fp32 is the master, bf16 and fp16
 fp32 inputs and outputs. Weights of more than 2 GB lie in a file beside it.
 """
 
+import contextlib
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,11 @@ from pipeline.errors import ModelError
 if TYPE_CHECKING:
     from torch import nn
 
-EXPORTER_VERSION = 2
+EXPORTER_VERSION = 3
 """Part of every cache key: raise it when the files change."""
 OPSET = 20
+BF16_OPSET = 22
+"""The first in which a convolution may be bf16. From 23 on attention becomes one node, which few can run."""
 RANGES = {"B": (1, 1024), "L": (2, 77)}
 """Smallest and largest size of each letter; a network may say otherwise of its own."""
 TOLERANCE = 1e-4
@@ -62,15 +64,17 @@ def export(
             arguments,
             dynamo=True,
             verbose=False,
-            opset_version=OPSET,
+            opset_version=BF16_OPSET if precision == "bf16" else OPSET,
             input_names=[port.name for port in inputs],
             output_names=[port.name for port in outputs],
             dynamic_shapes=_dynamic_shapes(inputs, precision, {**RANGES, **ranges}),
         )
     strip(program.model)
     check_axes(program.model, inputs, outputs)
+    _cast_folded_weights(program.model)
     weight_bytes = sum(tensor.nbytes for tensor in module.state_dict().values())
     program.save(str(path), external_data=weight_bytes > PROTOBUF_BYTES)
+    check_types(path)
     if precision == "fp32":
         check_parity(module, path, inputs, outputs)
 
@@ -132,6 +136,36 @@ def check_axes(model: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> N
         raise ModelError(f"exported network: {'; '.join(wrong)}")
 
 
+def _cast_folded_weights(model: Any) -> None:
+    """Give convolutions weights of their input's type: the exporter leaves fp32 where it folded a batch norm in."""
+    import onnx_ir
+
+    for node in model.graph.all_nodes():
+        if node.op_type != "Conv":
+            continue
+        wanted = node.inputs[0].dtype
+        for weights in node.inputs[1:]:
+            if wanted is not None and weights.const_value is not None and weights.dtype != wanted:
+                cast = weights.const_value.numpy().astype(wanted.numpy())
+                weights.const_value = onnx_ir.tensor(cast, dtype=wanted, name=weights.name)
+                weights.dtype = wanted
+
+
+def check_types(path: Path) -> None:
+    """Infer the type of every value in the file, strictly.
+
+    Raises:
+        ModelError: an operator gets a type that it does not take, or two that differ.
+    """
+    import onnx
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise ModelError(f"exported network: {error}") from error
+
+
 def check_parity(module: "nn.Module", path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
     """Run the file and the module on the same feeds at the smallest, a typical and the largest batch.
 
@@ -143,21 +177,20 @@ def check_parity(module: "nn.Module", path: Path, inputs: Sequence[Port], output
 
     engine = OnnxRuntimeEngine(path, tuple(inputs), tuple(outputs))
     reference = TorchEngine(lambda: module, tuple(inputs), tuple(outputs))
-    engine.open()
-    reference.open()
-    for batch in PARITY_BATCHES:
-        feeds = example(inputs, {"B": batch, "L": 4 + batch}, seed=batch)
-        wanted, got = reference.run(feeds), engine.run(feeds)
-        for port in outputs:
-            scale = max(1.0, float(np.abs(wanted[port.name]).max()))
-            worst = float(np.abs(wanted[port.name] - got[port.name]).max()) / scale
-            if not worst <= TOLERANCE:
-                raise ModelError(f"exported network: {port.name} is off by {worst:.2g} at batch {batch}")
-    engine.close()
-    reference.close()
+    with contextlib.closing(engine), contextlib.closing(reference):
+        engine.open()
+        reference.open()
+        for batch in PARITY_BATCHES:
+            feeds = example(inputs, {"B": batch, "L": 4 + batch}, seed=batch)
+            wanted, got = reference.run(feeds), engine.run(feeds)
+            for port in outputs:
+                scale = max(1.0, float(np.abs(wanted[port.name]).max()))
+                worst = float(np.abs(wanted[port.name] - got[port.name]).max()) / scale
+                if not worst <= TOLERANCE:
+                    raise ModelError(f"exported network: {port.name} is off by {worst:.2g} at batch {batch}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the exporter says of its own internals and of packages that are not installed."""
     logger = logging.getLogger("torch.onnx")
