@@ -13,7 +13,7 @@ BACKENDS = {
     "openvino": "engines.on_openvino",
     "tensorrt": "engines.on_tensorrt",
 }
-AUTO = {"cpu": ("onnxruntime", "torch"), "cuda": ("torch",)}
+AUTO = {"cpu": ("openvino", "onnxruntime", "torch"), "cuda": ("tensorrt", "torch")}
 """What "auto" prefers, by kind of device."""
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
