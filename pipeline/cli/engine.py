@@ -1,31 +1,39 @@
-"""`percept engine build`: export and build a model's networks and fill its caches, so that a run starts at once."""
+"""`percept engine`: the networks of a model, compiled for this machine and kept; one action per file in `engines/`."""
 
-import sys
+import difflib
+from importlib import import_module
 
-from pipeline.cli import account as closing
-from pipeline.cli.options import Parser, add_config_options, add_talk_options, is_terminal, make_config
-from pipeline.cli.run import tell_notice
-from pipeline.logs import start_logging
+from pipeline.errors import ConfigError
 
-
-def make_parser() -> Parser:
-    parser = Parser(prog="percept engine", description="Build the engines of a model ahead of time.")
-    parser.add_argument("action", choices=["build"], help="build: export, compile, check, and keep in the cache")
-    add_config_options(parser)
-    add_talk_options(parser)
-    return parser
+ACTIONS = {
+    "list": "what is in the cache, how good it is, how large",
+    "build": "build and check what a run would take, so that a run starts at once",
+    "clean": "remove what nothing can use any more, or more",
+    "verify": "check every file and run every gate again",
+    "bench": "time every backend and precision that is installed here",
+    "quantize": "make an int8 network, calibrated on clips of your own",
+}
 
 
 def main(arguments: list[str]) -> int:
-    options = make_parser().parse_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
-    config = make_config(options)
+    action = arguments[0] if arguments else "--help"
+    if action in ("-h", "--help"):
+        print(usage())
+        return 0
+    if action not in ACTIONS:
+        close = difflib.get_close_matches(action, ACTIONS, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ConfigError(f"percept engine {action}: there is no such action{hint}. Known: {', '.join(ACTIONS)}")
+    code: int = import_module(f"pipeline.cli.engines.{action}").main(arguments[1:])
+    return code
 
-    from pipeline.run import prepare
 
-    account = prepare(config, on_notice=tell_notice)
-    if account.exit_code:
-        closing.tell(account, as_fields=options.log_json or not is_terminal())
-    elif not options.quiet:
-        print("ready", file=sys.stderr)
-    return account.exit_code
+def usage() -> str:
+    actions = "\n".join(f"  {name:9} {text}" for name, text in ACTIONS.items())
+    return f"""usage: percept engine ACTION ...
+
+The networks of a model, compiled for this machine and kept between runs.
+
+{actions}
+
+  percept engine ACTION --help     options of an action"""
