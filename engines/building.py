@@ -27,6 +27,8 @@ GPU_BATCH = 64
 """Largest batch an engine takes at once, and is held to the reference at."""
 TYPICAL_BATCH = 8
 BUILD_TIMEOUT_S = 1_800.0
+REFERENCE = Candidate("torch", "fp32", "cpu")
+"""What all others are compared with; it needs neither building nor a gate."""
 
 LabelSet = Callable[[], "Array | None"]
 """Label vectors float32 "L D" that the gate asks for the winner; called when something is built."""
@@ -59,19 +61,31 @@ def prepare_network(
     able, reasons = candidates(run)
     for candidate in able:
         order = _order(key, directory, candidate, run)
-        if _is_reference(order, candidate):
+        if candidate == REFERENCE:
             return None
+        said: list[str] = []
         try:
-            record = ensure(order, backend(candidate.backend), report, labels)
+            record = ensure(order, backend(candidate.backend), _heard(report, said), labels)
         except (ModelError, ImportError, OSError) as error:
             reasons.append(f"{candidate.name}: {error}")
-            _tell(key, reasons[-1], able[-1] == candidate)
-            continue
-        if record.gate.passed:
-            return record
-        reasons.append(f"{candidate.name} did not pass its gate ({record.gate.text})")
-        _tell(key, reasons[-1], able[-1] == candidate)
+            said.append(reasons[-1])
+        else:
+            if record.gate.passed:
+                return record
+            reasons.append(f"{candidate.name}: did not pass its gate ({record.gate.text})")
+        if said and candidate != able[-1]:  # told once, when it was built; later it stands in `reason`
+            report(f"{key}: {reasons[-1]}; {able[able.index(candidate) + 1].name} is tried")
     raise ModelError(f"{key}: no engine can be used. {'. '.join(reasons)}")
+
+
+def _heard(report: Report, said: list[str]) -> Report:
+    """Reports, and keeps what was said."""
+
+    def both(text: str) -> None:
+        said.append(text)
+        report(text)
+
+    return both
 
 
 def open_network(key: str, directory: str, run: EngineSettings, build: bool = False) -> Engine:
@@ -92,7 +106,7 @@ def open_network(key: str, directory: str, run: EngineSettings, build: bool = Fa
             engine.open()
         except (ModelError, ImportError, OSError, ValueError) as error:
             reasons.append(f"{candidate.name}: {error}")
-            _tell(key, reasons[-1], able[-1] == candidate)
+            log.warning("%s: %s", key, reasons[-1])
             continue
         engine.reason = _reason(run, reasons)
         return engine
@@ -181,7 +195,7 @@ def engine_facts(order: Order, chosen: Backend) -> dict[str, str]:
 
 def _make(order: Order, chosen: Backend) -> Engine:
     """Raises: ModelError: it was not built, or did not pass its gate."""
-    if chosen.name == "torch" and order.precision == "fp32" and order.device == "cpu":
+    if Candidate(chosen.name, order.precision, order.device) == REFERENCE:
         return chosen.make(order, None, Path())
     cache, graph = Cache(order.cache_directory, "engines"), chosen.graph(order.precision)
     key = key_of(engine_facts(order, chosen))
@@ -213,16 +227,7 @@ def _order(key: str, directory: str, candidate: Candidate, run: EngineSettings) 
     )
 
 
-def _is_reference(order: Order, candidate: Candidate) -> bool:
-    return candidate == Candidate("torch", "fp32", "cpu")
-
-
 def _reason(run: EngineSettings, passed_over: list[str]) -> str:
     if run.engine != "auto":
         return "asked for by name"
     return "first choice here" if not passed_over else "; ".join(["not " + text for text in passed_over])
-
-
-def _tell(key: str, text: str, is_last: bool) -> None:
-    if not is_last:
-        log.warning("%s: %s; the next is tried", key, text)

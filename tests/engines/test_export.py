@@ -123,7 +123,7 @@ def test_types_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     weights = next(each for each in model.graph.initializer if len(each.dims) == 4)
     weights.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights).astype("float32"), weights.name))
     onnx.save(model, tmp_path / "network.onnx")
-    with pytest.raises(ModelError, match="elem type differs|inconsistent type"):
+    with pytest.raises(ModelError, match=r"elem type differs|inconsistent type"):
         check_types(tmp_path / "network.onnx")
 
 
