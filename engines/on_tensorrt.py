@@ -27,8 +27,8 @@ from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
 PLAN = "plan.bin"
-USUAL_LENGTH = 16
-"""Tokens that a text usually has: what letters other than B are fastest at."""
+USUAL = {"L": 16, "H": 224, "W": 224}
+"""Tokens of a text, sides of a picture: the sizes that a plan is fastest at."""
 BF16_FROM = (8, 0)
 """Compute capability of the first GPUs with bf16 arithmetic (Ampere)."""
 
@@ -89,9 +89,9 @@ class TensorRtEngine(Engine):
             whole = np.ascontiguousarray(feed)
             feed = torch.from_numpy(whole if whole.flags.writeable else whole.copy()).to(self.device)
         feed = feed.contiguous()
-        if not self._context.set_input_shape(port.name, tuple(feed.shape)):
+        taken = self._context.set_input_shape(port.name, tuple(feed.shape))
+        if not (taken and self._context.set_tensor_address(port.name, feed.data_ptr())):
             raise failure(self._trt, self._logger, f"{self._plan}: {port.name} of shape {tuple(feed.shape)} is refused")
-        self._context.set_tensor_address(port.name, feed.data_ptr())
         return feed
 
     def _result(self, port: Port) -> Any:
@@ -100,7 +100,8 @@ class TensorRtEngine(Engine):
 
         shape = tuple(self._context.get_tensor_shape(port.name))
         result = torch.empty(shape, dtype=getattr(torch, port.dtype), device=self.device)
-        self._context.set_tensor_address(port.name, result.data_ptr())
+        if not self._context.set_tensor_address(port.name, result.data_ptr()):
+            raise failure(self._trt, self._logger, f"{self._plan}: {port.name} of shape {shape} is refused")
         return result
 
     def _close(self) -> None:
@@ -225,9 +226,9 @@ def _sizes(order: Order) -> dict[str, Range]:
 
     free = {dim for port in order.inputs for dim in port.dims.split() if not dim.isdigit()}
     known = {**RANGES, **network(order.network).ranges, "B": (1, order.max_batch)}
-    usual = {"B": order.typical_batch}
+    usual = {**USUAL, "B": order.typical_batch}
     return {
-        letter: (low, min(max(low, usual.get(letter, USUAL_LENGTH)), high), high)
+        letter: (low, min(max(low, usual.get(letter, low)), high), high)
         for letter, (low, high) in known.items()
         if letter in free
     }
