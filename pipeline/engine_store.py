@@ -1,4 +1,4 @@
-"""The engine layer as the command line reaches it: by name, like stages in `build`, and on plain data."""
+"""What the command line takes of engines and stages beyond a run: by name, as `build` reaches stages."""
 
 from typing import Any
 
@@ -12,10 +12,18 @@ NAMES = {
     "verify": "engines.verify:verify",
     "taken": "engines.choice:taken",
     "build_all": "engines.choice:build_all",
+    "read_model": "engines.checkpoint:read_model",
+    "cannot_quantize": "engines.quantize:missing",
+    "towers_sharing": "engines.int8:towers_sharing",
+    "make_int8": "engines.int8:make_int8",
+    "Words": "engines.quantize:Words",
+    "build_label_set": "stages.labels:build_label_set",
+    "STREAM": "stages.encode:STREAM",
+    "tower_input": "stages.encode:tower_input",
     "time_all": "engines.bench:time_all",
 }
 
 
 def reach(name: str) -> Any:
-    """The function of this name."""
+    """The function, class or table of this name."""
     return load(NAMES[name])
