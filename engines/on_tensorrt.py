@@ -19,6 +19,7 @@ from engines.tensorrt_api import (
     failure,
     find_tensorrt,
     is_ahead_of_time,
+    let_go_on_error,
     missing,
     recording_logger,
 )
@@ -56,13 +57,22 @@ class TensorRtEngine(Engine):
 
         if not torch.cuda.is_available():
             raise ModelError(f"device {self.device!r}: torch finds no NVIDIA GPU. Install torch with CUDA")
-        with torch.cuda.device(self.device):  # TensorRT takes the thread's current GPU
-            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            self._logger = recording_logger(self._trt)
-            self._runtime = self._trt.Runtime(self._logger)
-            self._engine = deserialise(self._trt, self._logger, self._runtime, self._plan)
-            check_ports(self._trt, self._engine, self._plan, self.inputs, self.outputs)
-            self._context = self._engine.create_execution_context()
+        try:
+            with let_go_on_error(), torch.cuda.device(self.device):  # TensorRT takes the thread's current GPU
+                self._load()
+        except BaseException:
+            self._close()
+            raise
+
+    def _load(self) -> None:
+        import torch
+
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._logger = recording_logger(self._trt)
+        self._runtime = self._trt.Runtime(self._logger)
+        self._engine = deserialise(self._trt, self._logger, self._runtime, self._plan)
+        check_ports(self._trt, self._engine, self._plan, self.inputs, self.outputs)
+        self._context = self._engine.create_execution_context()
         if self._context is None:
             raise failure(self._trt, self._logger, f"{self._plan}: no execution context; is the GPU's memory full?")
 

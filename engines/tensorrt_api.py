@@ -8,7 +8,10 @@ touches them before the driver has shown a GPU.
 import importlib
 import logging
 import re
+import traceback
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -49,7 +52,6 @@ USED = {
         "num_io_tensors",
     ),
     "IExecutionContext": ("execute_async_v3", "get_tensor_shape", "set_input_shape", "set_tensor_address"),
-    "IHostMemory": ("nbytes",),
     "ILogger": ("ERROR", "INTERNAL_ERROR", "WARNING", "log"),
     "INetworkDefinition": ("get_input", "num_inputs"),
     "IOptimizationProfile": ("set_shape",),
@@ -171,6 +173,20 @@ def failure(trt: ModuleType, logger: Any, what: str) -> ModelError:
     """An error of ours that carries what the library logged."""
     said = logger.text()
     return ModelError(f"{what}\n{said}" if said else f"{what} ({trt.__name__} {trt.__version__} logged nothing)")
+
+
+@contextmanager
+def let_go_on_error() -> Iterator[None]:
+    """Free what failed calls hold, before their error goes on.
+
+    An error keeps the frames it went through, and they a Builder or Runtime, until garbage is collected. That may be
+    while another Builder or Runtime logs, with a lock held that freeing the first one waits for: for ever.
+    """
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
 
 
 def _installed(module: str) -> Installed | None:

@@ -11,7 +11,7 @@ from typing import Any
 from engines.backend import Order, Report
 from engines.cache import locked
 from engines.engine import Port
-from engines.tensorrt_api import failure, recording_logger
+from engines.tensorrt_api import failure, let_go_on_error, recording_logger
 from pipeline.errors import ModelError
 
 REPORT_EVERY_S = 1.0
@@ -49,7 +49,15 @@ def build_plan(
         ModelError: the file cannot be parsed (names the operator and node), the profile or the build is refused, with
             the lines that TensorRT logged; or "cancelled".
     """
-    begin_s, logger = time.monotonic(), recording_logger(trt)
+    begin_s = time.monotonic()
+    with let_go_on_error():
+        plan_bytes = _build(trt, order, onnx_path, report, options)
+    plan_path.write_bytes(plan_bytes)
+    report(f"built {order.precision} plan: {len(plan_bytes) / 1e6:.1f} MB in {time.monotonic() - begin_s:.1f} s")
+
+
+def _build(trt: ModuleType, order: Order, onnx_path: Path, report: Report, options: Options) -> memoryview:
+    logger = recording_logger(trt)
     builder: Any = trt.Builder(logger)
     # version 10 takes precisions from the graph only when told so; 11 always does, and ignores this
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -75,8 +83,7 @@ def build_plan(
         raise failure(trt, logger, f"{onnx_path}: {_title(trt)} cannot build a {order.precision} plan of it")
     if options.timing_cache is not None:
         save_timing_cache(config, options.timing_cache, report)
-    plan_path.write_bytes(plan)
-    report(f"built {order.precision} plan: {plan.nbytes / 1e6:.1f} MB in {time.monotonic() - begin_s:.1f} s")
+    return memoryview(plan)
 
 
 def set_capability(trt: ModuleType, config: Any, capability: tuple[int, int]) -> None:

@@ -1,6 +1,8 @@
 """Plans are really built here, for a GPU that need not be there: TensorRT-RTX can."""
 
+import gc
 import time
+import weakref
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +16,7 @@ from engines.building import ensure_export
 from engines.engine import Port
 from engines.network import network
 from engines.on_tensorrt import BACKEND, PLAN, deserialise
-from engines.tensorrt_api import find_tensorrt, recording_logger
+from engines.tensorrt_api import find_tensorrt, let_go_on_error, recording_logger
 from engines.tensorrt_build import Options, Phases, build_plan, profile_shapes, save_timing_cache
 from pipeline.errors import ModelError
 from tests.engines.stubs.onnx_files import order, write_onnx
@@ -156,6 +158,30 @@ def test_a_cancelled_build_stops_and_the_next_one_works(trt: ModuleType, tmp_pat
     build(trt, tmp_path / "n.onnx", tmp_path / "plan")
 
 
+def test_an_error_holds_nothing_of_the_library(
+    trt: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be freed by the garbage collector at a bad moment: see `let_go_on_error`."""
+    made: list[weakref.ref[Any]] = []
+    real = trt.Builder
+
+    def watched(logger: Any) -> Any:
+        builder = real(logger)
+        made.append(weakref.ref(builder))
+        return builder
+
+    monkeypatch.setattr(trt, "Builder", watched)
+    write_onnx(tmp_path / "n.onnx")
+    gc.disable()
+    try:
+        with pytest.raises(ModelError) as kept:
+            build(trt, tmp_path / "n.onnx", tmp_path / "plan", order(max_batch=0))
+        assert kept.value.__traceback__ is not None
+        assert [reference() for reference in made] == [None]
+    finally:
+        gc.enable()
+
+
 def test_what_the_report_raises_comes_out_of_the_build(
     trt: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +203,10 @@ def test_a_damaged_plan_is_refused_with_the_reason(trt: ModuleType, damage: Any,
     build(trt, write_onnx(tmp_path / "n.onnx"), tmp_path / "plan")
     (tmp_path / "plan").write_bytes(damage((tmp_path / "plan").read_bytes()))
     logger = recording_logger(trt)
-    with pytest.raises(ModelError, match=rf"(?s)plan: tensorrt_rtx [\d.]+ cannot load it\n.*{reason}"):
+    with (
+        pytest.raises(ModelError, match=rf"(?s)plan: tensorrt_rtx [\d.]+ cannot load it\n.*{reason}"),
+        let_go_on_error(),
+    ):
         deserialise(trt, logger, trt.Runtime(logger), tmp_path / "plan")
 
 
