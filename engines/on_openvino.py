@@ -169,7 +169,9 @@ def has_bf16(cpu_info: Path = CPU_INFO) -> bool:
 
 def _check_precision(order: Order) -> None:
     if order.precision == "bf16" and not has_bf16():
-        raise ModelError("--precision bf16: this CPU has no bf16 arithmetic (avx512_bf16 or amx_bf16). Choose fp32")
+        raise ModelError(
+            "--precision bf16: this CPU has no bf16 arithmetic (avx512_bf16 or amx_bf16). Choose --precision fp32"
+        )
     if order.precision not in PRECISION_HINTS:
         raise ModelError(f"--precision {order.precision}: OpenVINO has {', '.join(PRECISION_HINTS)} here")
 
