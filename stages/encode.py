@@ -1,5 +1,6 @@
 """Pictures, motion and sound as vectors in text space, through the model's towers."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -170,8 +171,10 @@ class Encode(Stage):
         return self._engines[_tower_of(part.name)]
 
     def describe(self) -> dict[str, str]:
-        engines = sorted({engine.name for engine in self._engines.values()})
-        return {"engine": "+".join(engines), "model": self.model.id}
+        engines = self._engines.values()
+        facts = {"engine": "+".join(sorted({engine.name for engine in engines})), "model": self.model.id}
+        why = "; ".join(sorted({_in_short(engine.reason) for engine in engines} - {""}))
+        return facts | ({"engine_reason": why} if why else {})
 
 
 def tower_input(tower: TowerSpec, clip: Clip) -> Array:
@@ -208,6 +211,11 @@ def joined(inputs: Sequence[Any]) -> Any:
     import torch
 
     return torch.cat(list(inputs))
+
+
+def _in_short(reason: str) -> str:
+    """Why better engines were passed over, without the figures; "" if none was."""
+    return re.sub(r" \([^()]*\)", "", reason) if reason.startswith("not ") else ""
 
 
 def _tower_of(name: str) -> str:
