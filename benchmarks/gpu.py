@@ -1,0 +1,355 @@
+"""What does a GPU give? How much of the encoder's own speed is left in the whole pipeline, speed by batch, building,
+and how long a live clip waits for its labels.
+
+    python -m benchmarks.gpu [--device cuda] [--model l14] [--parts fraction,sweep,build,latency] [--output FILE]
+
+Works with `--device cpu --model tiny` too, to see that it works; results are kept only from a GPU, or with --output.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks import media, paced, report
+from engines.backends import BACKENDS, Settings, backend
+from engines.building import GPU_BATCH, open_network
+from engines.engine import Engine
+from pipeline.errors import ModelError
+from tests.tiny_models import make_tiny_clip
+
+VISION = {
+    "tiny": (32, 32, 8, 2, 2),
+    "b32": (224, 768, 32, 12, 12),
+    "b16": (224, 768, 16, 12, 12),
+    "l14": (224, 1024, 14, 24, 16),
+}
+"""Size of the picture, width, patch, layers, heads. Weights are random: speed does not depend on them."""
+MODEL = """name = "clip-{kind}"
+background = ""
+[texts.clip]
+network = "clip_text"
+dim = {dim}
+max_tokens = 77
+[image]
+{tower}
+[motion]
+{tower}input = "flow_picture"
+[audio]
+{tower}input = "log_mel_picture"
+[audio.mel]
+patch_bins = 200
+patch_hop_bins = 200
+"""
+TOWER = 'network = "clip_vision"\nspace = "clip"\nsize_px = {size}\n'
+MOST_CLIPS_PER_S = 200
+"""How many clips a second of measurement are made ready; a tiny network would ask for thousands."""
+PICTURES = 8
+"""Of a clip, per tower of frames."""
+CONFIG = """
+modalities = {modalities}
+[decode]
+factory = "benchmarks.paced:{reader}"
+workers = {sources}
+[model]
+path = "{model}"
+device = "{device}"
+engine = "{engine}"
+precision = "{precision}"
+cache_directory = "{cache}"
+[labels]
+words = "dog barking, rain, people talking"
+[queue]
+credit = 16
+[stages.stamp]
+class = "benchmarks.paced:Stamp"
+path = "{stamps}"
+{before}[[groups]]
+name = "model"
+stages = ["encode", "fuse", "classify"]
+workers = {workers}
+batch = 16
+wait_ms = 20.0
+[[groups]]
+name = "end"
+stages = {last}
+"""
+BEFORE = """[[groups]]
+name = "analyse"
+stages = ["flow", "spectrogram", "detect"]
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--model", choices=VISION, default="l14")
+    parser.add_argument("--engine", default="torch", help="of the runs; the sweep takes what is installed")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--parts", default="sweep,build,fraction,latency")
+    parser.add_argument("--sources", default="1,8,32", help="how many paced sources at once")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each measurement")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    bench = Bench(options)
+    figures: dict[str, Any] = {"device": device_name(options.device), "model": options.model}
+    with tempfile.TemporaryDirectory() as folder, using(Path(folder), bench):
+        for part in options.parts.split(","):
+            figures[part] = getattr(bench, part)()
+    if options.output:
+        options.output.write_text(json.dumps({"machine": report.machine(), **figures}, indent=1) + "\n")
+    elif options.device != "cpu":
+        report.write("gpu", figures)
+    else:
+        print(json.dumps(figures, indent=1))
+
+
+def device_name(device: str) -> str:
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
+
+
+@contextmanager
+def using(folder: Path, bench: "Bench") -> Iterator[None]:
+    """The model and the videos of all parts, made once."""
+    bench.folder, bench.model = folder, make_model(folder / "model", bench.options.model)
+    bench.video = media.scaled(folder / "720p.mp4")
+    yield
+
+
+def make_model(folder: Path, kind: str) -> Path:
+    from engines.torchaudio_import import import_torchaudio
+
+    import_torchaudio()
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    size, width, patch, layers, heads = VISION[kind]
+    make_tiny_clip(folder, size, patch)
+    if kind != "tiny":
+        torch.manual_seed(0)
+        vision = {"image_size": size, "patch_size": patch, "hidden_size": width, "intermediate_size": 4 * width}
+        vision |= {"num_hidden_layers": layers, "num_attention_heads": heads}
+        CLIPModel(CLIPConfig(vision_config=vision)).eval().save_pretrained(folder)
+    dim = 16 if kind == "tiny" else 512
+    (folder / "model.toml").write_text(MODEL.format(kind=kind, dim=dim, tower=TOWER.format(size=size)))
+    return folder
+
+
+class Bench:
+    """One method per part; each gives the figures it prints."""
+
+    folder: Path
+    model: Path
+    video: Path
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+
+    # -- engines alone --------------------------------------------------------------------------------------------
+
+    def sweep(self) -> dict[str, Any]:
+        """Pictures per second by batch, of every backend and precision that can be used here; from the host's memory,
+        and on a GPU from its own."""
+        found: dict[str, Any] = {}
+        for name in BACKENDS:
+            chosen = backend(name)
+            if why := chosen.missing(self.options.device):
+                print(f"{name}: {why}")
+                continue
+            for precision in (*chosen.precisions(self.options.device), *chosen.other_precisions(self.options.device)):
+                try:
+                    engine = self._engine(name, precision, self.folder / "cache")
+                except ModelError as error:
+                    print(f"{name}-{precision}: {error}")
+                    continue
+                found[engine.name] = {str(batch): self._rates(engine, batch) for batch in (1, 2, 4, 8, 16, 32, 64)}
+                print(engine.name, {batch: round(rates["host"], 1) for batch, rates in found[engine.name].items()})
+                engine.close()
+        return found
+
+    def build(self) -> dict[str, Any]:
+        """Seconds until the engine of the runs is open, first with an empty cache, then with what that left."""
+        seconds = []
+        for _ in range(2):
+            began = time.monotonic()
+            engine = self._engine(self.options.engine, self.options.precision, self.folder / "build")
+            seconds.append(time.monotonic() - began)
+            engine.close()
+        print(f"{engine.name}: built and open in {seconds[0]:.1f} s, from the cache in {seconds[1]:.1f} s")
+        return {"engine": engine.name, "cold_s": seconds[0], "cached_s": seconds[1]}
+
+    def _engine(self, name: str, precision: str, cache: Path) -> Engine:
+        settings = Settings(name, precision, self.options.device, 1, str(cache))
+        return open_network("clip_vision", str(self.model), settings, build=True)
+
+    def _rates(self, engine: Engine, batch: int) -> dict[str, float]:
+        import torch
+
+        feed = torch.randn(batch, *map(int, engine.inputs[0].dims.split()[1:]))
+        rates = {"host": rate(engine, feed.numpy(), self.options.seconds / 20)}
+        if engine.device != "cpu":
+            rates["device"] = rate(engine, feed.to(engine.device), self.options.seconds / 20)
+        return rates
+
+    # -- the whole pipeline ---------------------------------------------------------------------------------------
+
+    def fraction(self) -> dict[str, Any]:
+        """Clips per second of the pipeline (pictures alone, from sources that cost nothing to decode) against what the
+        engine by itself would allow; with one process that holds the networks, and with two."""
+        engine = self._engine(self.options.engine, self.options.precision, self.folder / "cache")
+        alone = max(self._rates(engine, GPU_BATCH).values()) / PICTURES
+        engine.close()
+        sources = 2 if self.options.device == "cpu" else 8
+        clips = int(min(alone, MOST_CLIPS_PER_S) * self.options.seconds)
+        figures: dict[str, Any] = {"encoder_clips_per_s": alone}
+        for workers in (1, 2):
+            folder = self._sources(f"repeated{workers}", sources)
+            (folder / paced.CLIPS).write_text(str(max(8, clips // sources)))
+            config = self._config(folder, "make_repeating_reader", ["image"], sources, workers)
+            done = report.execute([*command(config), *videos(folder), "-o", "/dev/null"])
+            whole = report.clips_per_s(done.stderr)
+            figures[f"workers_{workers}"] = {"pipeline_clips_per_s": whole, "fraction": whole / alone}
+            print(f"engine alone {alone:.1f} clips/s, pipeline ({workers}) {whole:.1f}: {whole / alone:.2f}")
+        return figures
+
+    def latency(self) -> dict[str, Any]:
+        """From the moment a live source has a clip whole to its labels, and to the line in the output.
+
+        Lines are written source by source, so only those of the first source come when they are ready.
+        """
+        found = {}
+        for sources in map(int, self.options.sources.split(",")):
+            found[str(sources)] = figures = self._latency(sources)
+            print(f"{sources} sources: {figures}")
+        return found
+
+    def _latency(self, sources: int) -> dict[str, float]:
+        folder = self._sources(f"paced{sources}", sources)
+        config = self._config(folder, "make_paced_reader", ["image", "motion", "audio"], sources)
+        lines: list[tuple[float, int]] = []
+        with subprocess.Popen(
+            [*command(config), *videos(folder), "-o", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            said: list[bytes] = []
+            threads = [
+                threading.Thread(target=note_lines, args=(process.stdout, videos(folder)[0], lines)),
+                threading.Thread(target=lambda: said.append(process.stderr.read() if process.stderr else b"")),
+            ]
+            for thread in threads:
+                thread.start()
+            while process.poll() is None and len({row[0] for row in stamps(folder)}) < sources:
+                time.sleep(0.05)
+            go_ns = time.monotonic_ns() + 1_000_000_000
+            (folder / "go.new").write_text(str(go_ns))
+            (folder / "go.new").rename(folder / paced.GO)
+            for thread in threads:
+                thread.join()
+        if process.returncode:
+            raise SystemExit(said[0].decode()[-3000:])
+        return latencies(stamps(folder), lines, go_ns)
+
+    def _sources(self, name: str, count: int) -> Path:
+        """A folder of equal videos, as long as a measurement."""
+        folder, video = self.folder / name, self.folder / "long.mp4"
+        folder.mkdir()
+        if not video.exists():
+            media.looped(video, self.options.seconds, self.video)
+        for number in range(count):
+            shutil.copy(video, folder / f"{number:03}.mp4")
+        return folder
+
+    def _config(self, folder: Path, reader: str, modalities: list[str], sources: int, workers: int = 1) -> Path:
+        whole = modalities != ["image"]
+        path = folder / "config.toml"
+        text = CONFIG.format(
+            reader=reader,
+            modalities=modalities,
+            sources=sources,
+            model=self.model,
+            device=self.options.device,
+            engine=self.options.engine,
+            precision=self.options.precision,
+            cache=self.folder / "cache",
+            stamps=folder / "stamps",
+            before=BEFORE if whole else "",
+            workers=workers,
+            last=["track", "stamp"] if whole else ["stamp"],
+        )
+        path.write_text(text)
+        return path
+
+
+def rate(engine: Engine, feed: Any, seconds: float) -> float:
+    """Pictures per second, the median of five stretches."""
+    feeds, rates = {engine.inputs[0].name: feed}, []
+    engine.run(feeds)
+    for _ in range(5):
+        began, runs = time.monotonic(), 0
+        while runs == 0 or time.monotonic() - began < seconds / 5:
+            engine.run(feeds)
+            runs += 1
+        rates.append(runs * len(feed) / (time.monotonic() - began))
+    return statistics.median(rates)
+
+
+def command(config: Path) -> list[str]:
+    return [sys.executable, "-m", "pipeline.cli.main", "run", "-c", str(config)]
+
+
+def videos(folder: Path) -> list[str]:
+    return [str(path) for path in sorted(folder.glob("*.mp4"))]
+
+
+def stamps(folder: Path) -> list[tuple[int, ...]]:
+    """(source_index, index, end_ns, monotonic_ns) of every clip so far."""
+    path = folder / "stamps"
+    text = path.read_text() if path.exists() else ""
+    return [tuple(map(int, line.split())) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def note_lines(stream: Any, first: str, lines: list[tuple[float, int]]) -> None:
+    """(end_s, arrival ns) of every clip of the source `first`."""
+    for line in stream:
+        record = json.loads(line)
+        if record.get("clip", -1) >= 0 and record["source"] == first:
+            lines.append((record["end_s"], time.monotonic_ns()))
+
+
+def latencies(rows: list[tuple[int, ...]], lines: list[tuple[float, int]], go_ns: int) -> dict[str, float]:
+    """Percentiles in milliseconds; the first clip of each source only warmed things up."""
+    first_end_ns = {source: end_ns for source, index, end_ns, _ in rows if index == 0}
+    clip_ns = max(first_end_ns.values())
+    labelled = [
+        now_ns - paced.due_ns(go_ns, source, clip_ns, end_ns - first_end_ns[source])
+        for source, index, end_ns, now_ns in rows
+        if index > 0
+    ]
+    written = [
+        now_ns - paced.due_ns(go_ns, 0, clip_ns, round(end_s * 1e9) - first_end_ns[0]) for end_s, now_ns in lines[1:]
+    ]
+    return {"clips": len(labelled)} | percentiles("labels", labelled) | percentiles("written", written)
+
+
+def percentiles(name: str, values_ns: list[int]) -> dict[str, float]:
+    ranked = sorted(values_ns)
+    return {
+        f"{name}_p{percent}_ms": round(ranked[min(len(ranked) - 1, len(ranked) * percent // 100)] / 1e6, 1)
+        for percent in (50, 99)
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Readers and a stage for benchmarks: a source at the speed of life, one that decoding cannot hold up, and a clock.
+
+A config names them: `[decode] factory = "benchmarks.paced:make_paced_reader"`. What they need to know lies in files
+beside the source, because a reader has no options of its own.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.arrays import Spec
+from pipeline.clip import Clip, DecodedClip, Gap, SourceInfo
+from pipeline.stage import Outputs, Resources, Stage, StageOptions
+from stages.decode.reader import Reader, ReaderOptions
+from stages.decode.reader import make_reader as make_plain_reader
+
+GO = "go"
+"""File beside a paced source: when the first clips are due (monotonic, ns); until it is there, sources wait."""
+CLIPS = "clips"
+"""File beside a repeated source: how many clips it is to give."""
+TIMES = ("frame_times_ns", "previous_time_ns", "audio_start_ns")
+
+__all__ = ["ReaderOptions", "Stamp", "due_ns", "make_paced_reader", "make_repeating_reader"]
+
+
+def due_ns(go_ns: int, source_index: int, clip_ns: int, since_first_ns: int) -> int:
+    """When a live source would have a clip whole: its end lies `since_first_ns` after the first clip's end.
+
+    Sources do not begin together: each is shifted by another part of a clip.
+    """
+    return go_ns + int(source_index * 0.618 % 1 * clip_ns) + since_first_ns
+
+
+class WrappedReader(Reader):
+    """Another reader's clips, given differently."""
+
+    def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
+        super().__init__(source, source_index, options)
+        self._inner = make_plain_reader(source, source_index, options)
+
+    def open(self) -> SourceInfo:
+        self._inner.alive = self.alive
+        return self._inner.open()
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class PacedReader(WrappedReader):
+    """The first clip at once, so that everything is warm; the others when a live source would have them."""
+
+    def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
+        first_end_ns: int | None = None
+        for item in self._inner.clips(start_index):
+            if isinstance(item, DecodedClip):
+                if first_end_ns is None:
+                    first_end_ns = item.info.end_ns
+                else:
+                    since_first_ns = item.info.end_ns - first_end_ns
+                    self._wait_until(due_ns(self._go_ns(), self.source_index, self.options.clip_ns, since_first_ns))
+            yield item
+
+    def _go_ns(self) -> int:
+        path = Path(self.source).with_name(GO)
+        while not path.exists():
+            self.alive()
+            time.sleep(0.05)
+        return int(path.read_text())
+
+    def _wait_until(self, when_ns: int) -> None:
+        while (left_ns := when_ns - time.monotonic_ns()) > 0:
+            self.alive()
+            time.sleep(min(left_ns / 1e9, 0.5))
+
+
+class RepeatingReader(WrappedReader):
+    """The clips of a short source again and again, as if it were long; only the first time are they decoded."""
+
+    def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
+        decoded = [item for item in self._inner.clips() if isinstance(item, DecodedClip)]
+        whole = [item for item in decoded if item.info.end_ns - item.info.start_ns == self.options.clip_ns] or decoded
+        for index in range(start_index, int(Path(self.source).with_name(CLIPS).read_text())):
+            yield moved(whole[index % len(whole)], index, index * self.options.stride_ns)
+
+
+def moved(clip: DecodedClip, index: int, start_ns: int) -> DecodedClip:
+    """The same clip at another place in its source."""
+    shift = start_ns - clip.info.start_ns
+    info = msgspec.structs.replace(clip.info, index=index, start_ns=start_ns, end_ns=clip.info.end_ns + shift)
+    arrays = {name: array + shift if name in TIMES else array for name, array in clip.arrays.items()}
+    return replace(clip, info=info, arrays=arrays)
+
+
+def make_paced_reader(source: str, source_index: int, options: ReaderOptions) -> Reader:
+    return PacedReader(source, source_index, options)
+
+
+def make_repeating_reader(source: str, source_index: int, options: ReaderOptions) -> Reader:
+    return RepeatingReader(source, source_index, options)
+
+
+class Stamp(Stage):
+    """Notes when a clip's labels are there: a line `source_index index end_ns monotonic_ns` each."""
+
+    required = ("labels",)
+
+    class Options(StageOptions):
+        path: str = ""
+
+    def gives(self) -> dict[str, Spec]:
+        return {}
+
+    def open(self, resources: Resources) -> None:
+        assert isinstance(self.options, self.Options)
+        self._file = os.open(self.options.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def process(self, clip: Clip) -> Outputs:
+        info: Any = clip.info
+        os.write(self._file, b"%d %d %d %d\n" % (info.source_index, info.index, info.end_ns, time.monotonic_ns()))
+        return {}
+
+    def close(self) -> None:
+        os.close(self._file)
