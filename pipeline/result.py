@@ -48,6 +48,8 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Modalities and parts that had no say, and why."""
     model: str = ""
     engine: str = ""
+    engine_reason: str = ""
+    """Why engines that "auto" prefers were passed over; empty if none was."""
     labels_version: int = 0
     """Which set of words was asked for; counts from 1. Only results have it."""
     estimated_times: bool = False

@@ -49,6 +49,7 @@ def to_record(done: Finished, facts: dict[str, str]) -> ClipRecord:
         absent={part: done.absent[name] for name, part in _PARTS.items() if name in done.absent},
         model=facts.get("model", ""),
         engine=facts.get("engine", ""),
+        engine_reason=facts.get("engine_reason", ""),
         labels_version=1 if done.labels is not None and done.error is None else 0,
         estimated_times=info.estimated_times,
         corrupt_frames=info.corrupt_frames,

@@ -1,11 +1,13 @@
 """`percept check`: validate settings, model and source without running, and print the plan."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
 from pipeline.build import Plan, load, make_plan, make_stages
+from pipeline.cli.columns import table
+from pipeline.cli.engines.build import taken_lines
 from pipeline.cli.options import Parser, add_config_options, add_talk_options, make_config
 from pipeline.cli.progress import clock_text
 from pipeline.cli.sources import find_sources
@@ -41,6 +43,9 @@ def main(arguments: list[str]) -> int:
     print("\nloaded")
     for line in table([(name, value) for name, value in sorted(facts.items())]):
         print("  " + line)
+    print("\nengines")
+    for line in taken_lines(plan.settings):
+        print("  " + line)
     return look_into(sources, plan)
 
 
@@ -54,7 +59,7 @@ def plan_lines(plan: Plan, stages: dict[str, Stage]) -> Iterable[str]:
             ("labels", f"{len(settings.labels)}: {', '.join(settings.labels[:6])}{', …' * (len(settings.labels) > 6)}"),
             ("modalities", ", ".join(settings.modalities)),
             ("clips", f"{settings.clip_ns / 1e9:g} s, {settings.frame_rate_hz:g} frames/s"),
-            ("engine", f"{settings.engine} on {settings.device}"),
+            ("engine", f"{settings.engine} {settings.precision} on {settings.device}"),
             ("cache", settings.cache_directory),
         ]
     )
@@ -132,13 +137,3 @@ def source_text(info: SourceInfo) -> str:
     sound = f"sound {info.sample_rate_hz} Hz" if info.has_audio else "no sound"
     length = clock_text(info.duration_ns / 1e9) if info.duration_ns else "length unknown"
     return redact("; ".join([f"{info.source}: {picture}, {sound}, {length}", *info.notes]))
-
-
-def table(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    """Columns as wide as they need; the last one is wrapped to the terminal."""
-    if not rows:
-        return
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
-        yield "  ".join(cells).rstrip()
