@@ -302,7 +302,7 @@ def test_auto_takes_torch_aloud_where_onnxruntime_cannot_be_had(
 
 
 def test_preparing_twice_builds_once(tiny_clip: Path, tmp_path: Path) -> None:
-    run, said = RunSettings(cache_directory=str(tmp_path)), list[str]()
+    run, said = RunSettings(engine="onnxruntime", cache_directory=str(tmp_path)), list[str]()
     spec = read_model(str(tiny_clip))
     prepare_tower(spec, "image", run, said.append)
     prepare_tower(spec, "image", run, said.append)
