@@ -16,6 +16,7 @@ from pipeline.stage import Budget, Resources, RunSettings, Stage
 from stages.decode.reader import ReaderOptions, make_reader
 from stages.encode import Encode, pool
 from stages.flow import Flow
+from stages.signals import SignalsStage
 from stages.spectrogram import Spectrogram
 
 
@@ -38,7 +39,9 @@ class Encoder:
         cache = cache_directory or self._folder.name
         self.run = RunSettings(model=model, directory=self._folder.name, cache_directory=cache, threads=threads)
         self._resources = Resources()
-        self._stages: list[Stage] = [kind(kind.Options(), self.run, Budget()) for kind in (Flow, Spectrogram, Encode)]
+        self._stages: list[Stage] = [
+            kind(kind.Options(), self.run, Budget()) for kind in (Flow, Spectrogram, SignalsStage, Encode)
+        ]
         demands = [stage.demand() for stage in self._stages]
         self._reader = ReaderOptions(
             short_side_px=max(demand.short_side_px for demand in demands),

@@ -21,6 +21,7 @@ from pipeline.status import OutputSpec
 STAGES = {
     "flow": "stages.flow:Flow",
     "spectrogram": "stages.spectrogram:Spectrogram",
+    "signals": "stages.signals:SignalsStage",
     "encode": "stages.encode:Encode",
     "fuse": "stages.fuse:Fuse",
     "classify": "stages.classify:Classify",

@@ -156,7 +156,7 @@ class Config(_Options, frozen=True):
     video: VideoOptions = VideoOptions()
     modalities: tuple[str, ...] = MODALITIES
     groups: tuple[Group, ...] = (
-        Group(name="analyse", stages=("flow", "spectrogram", "detect", "encode", "fuse", "classify")),
+        Group(name="analyse", stages=("flow", "spectrogram", "detect", "signals", "encode", "fuse", "classify")),
         Group(name="track", stages=("track",)),
     )
     stages: dict[str, dict[str, Any]] = {}

@@ -17,7 +17,6 @@ from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.errors import ConfigError
 from pipeline.stage import Demand, Outputs, Resources, Stage
 from stages.pictures import crop_pictures, flow_pictures, frame_pictures, log_mel_pictures, spread
-from stages.signals import signals_of
 from stages.spectrogram import most_patches
 
 STREAM = {"frames": "frames", "flow_picture": "flow", "log_mel": "log_mel", "log_mel_picture": "log_mel"}
@@ -38,7 +37,7 @@ class Part(NamedTuple):
 
 
 class Encode(Stage):
-    """Tokens and an embedding per modality, embeddings of chosen boxes, and the signals that say how far to trust each.
+    """Tokens and an embedding per modality, and embeddings of chosen boxes.
 
     A modality without a tower, not asked for, or without its stream is absent and says why. Towers that are the same
     network share one engine, and whatever it is to see of all clips that are processed together goes through it in
@@ -46,10 +45,7 @@ class Encode(Stage):
     """
 
     preload = ("torch", "onnxruntime", "engines.tower", "stages.pictures")
-    optional = (
-        *("frames", "frame_times_ns", "flow", "log_mel", "audio", "audio_start_ns", "audio_mask"),
-        *("boxes", "box_crops"),
-    )
+    optional = ("frames", "flow", "log_mel", "boxes", "box_crops")
 
     @cached_property
     def model(self) -> ModelSpec:
@@ -71,7 +67,7 @@ class Encode(Stage):
         return Demand(short_side_px=max(sizes, default=0))
 
     def gives(self) -> dict[str, Spec]:
-        specs = {"signals": Spec("record", in_message=True)}
+        specs: dict[str, Spec] = {}
         for modality in MODALITIES:
             tower = self._towers.get(modality)
             token_bytes = 4 * self.model.texts[tower.space].dim * self._most_tokens(tower) if tower else 0
@@ -114,7 +110,7 @@ class Encode(Stage):
                 uploader.wait_copied()
 
     def _process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
-        outputs: list[dict[str, Any]] = [{"signals": signals_of(clip)} for clip in clips]
+        outputs: list[dict[str, Any]] = [{} for _ in clips]
         parts: list[Part] = []
         for number, clip in enumerate(clips):
             for name in (*map(str, MODALITIES), BOX):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from pipeline.arrays import Array
+from pipeline.arrays import RECORD, Array, Spec
 from pipeline.clip import Clip
+from pipeline.stage import Outputs, Stage
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 PIXEL_STEP = 4
@@ -11,6 +12,18 @@ PIXEL_STEP = 4
 FLOW_STEP = 8
 """Flow is smoother than pictures."""
 SILENCE_DBFS = -120.0
+
+
+class SignalsStage(Stage):
+    """Gives `signals`: contrast, corruption, motion energy, loudness; without it all modalities are believed alike."""
+
+    optional = ("frames", "flow", "audio", "audio_start_ns", "audio_mask")
+
+    def gives(self) -> dict[str, Spec]:
+        return {"signals": RECORD}
+
+    def process(self, clip: Clip) -> Outputs:
+        return {"signals": signals_of(clip)}
 
 
 def signals_of(clip: Clip) -> dict[str, dict[str, float]]:

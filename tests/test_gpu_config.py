@@ -59,6 +59,6 @@ def test_only_the_group_that_may_hold_the_gpu_loads_networks_and_it_is_one_proce
     (model,) = [group for group in plan.groups if "encode" in group.stages]
     assert (model.workers, model.batch) == (1, 16)
     others = [name for group in plan.groups if group is not model for name in group.stages]
-    assert set(others) == {"flow", "spectrogram", "detect", "track"}
+    assert set(others) == {"flow", "spectrogram", "detect", "signals", "track"}
     assert {"frames", "flow", "log_mel"} <= set(plan.layout.regions)
     assert "image_tokens" not in plan.shared

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.clip import Clip, ClipInfo
-from stages.signals import SILENCE_DBFS, contrast, loudness_dbfs, motion_energy, signals_of
+from pipeline.stage import Budget, RunSettings
+from stages.signals import SILENCE_DBFS, SignalsStage, contrast, loudness_dbfs, motion_energy, signals_of
 
 
 def frames(value: int, count: int = 4) -> Any:
@@ -57,3 +58,11 @@ def test_corrupt_frames_are_a_share() -> None:
     clip = Clip(ClipInfo("a", 0, 0, 0, 2_000_000_000, corrupt_frames=1), {"frames": frames(9)})
     assert signals_of(clip)["image"]["corrupt_share"] == 0.25
     assert signals_of(Clip(ClipInfo("a", 0, 0, 0, 2_000_000_000), {})) == {}
+
+
+def test_the_stage_gives_what_is_measured_of_the_streams_that_are_there() -> None:
+    stage = SignalsStage(SignalsStage.Options(), RunSettings(), Budget())
+    streams = {"frames": frames(9), "flow": np.zeros((3, 40, 64, 2), np.float16)}
+    outputs = stage.process(Clip(ClipInfo("a", 0, 0, 0, 2_000_000_000), streams, {"audio": "no_stream"}))
+    assert outputs == {"signals": {"image": {"contrast": 0, "corrupt_share": 0}, "motion": {"energy": 0}}}
+    assert set(outputs) == set(stage.gives())
