@@ -11,7 +11,9 @@ import pytest
 from engines.engine import Engine, Port
 from engines.gate import LIMITS, GateReport, gate
 from engines.golden import golden
+from engines.on_onnxruntime import OnnxRuntimeEngine
 from pipeline.arrays import Array
+from tests.engines import faulty
 
 INPUTS = (Port("pictures", "float32", "B 3 16 16"),)
 OUTPUTS = (Port("tokens", "float32", "B 64"),)
@@ -163,8 +165,16 @@ def test_pictures_for_an_output_have_no_winner() -> None:
     assert {each.top1 for each in report.figures} == {None}
 
 
-@pytest.mark.slow
-def test_the_fault_of_static_quantisation_with_unsigned_activations_fails(tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime.quantization")
-    faulty = pytest.importorskip("tests.engines.faulty")
-    assert faulty
+def test_a_network_that_its_runtime_quantises_wrongly_fails(tmp_path: Path) -> None:
+    exported = faulty.export_vit(tmp_path)
+    wrong = faulty.make_qdq_fault(exported, tmp_path)
+    ports = faulty.INPUTS, faulty.OUTPUTS
+    engines = [OnnxRuntimeEngine(path, *ports) for path in (exported, wrong)]
+    for engine in engines:
+        engine.open()
+    engines[1].precision = "int8"
+    report = gate(engines[0], engines[1], golden(faulty.INPUTS, COUNT), 4)
+    assert not report.passed
+    assert report.worst.centred_cosine < 0.7
+    for engine in engines:
+        engine.close()
