@@ -235,7 +235,8 @@ def _sizes(order: Order) -> dict[str, Range]:
     from engines.network import network
 
     free = {dim for port in order.inputs for dim in port.dims.split() if not dim.isdigit()}
-    known = {**RANGES, **network(order.network).ranges, "B": (1, order.max_batch)}
+    own = network(order.network).ranges if free - {"B"} else {}
+    known = {**RANGES, **own, "B": (1, order.max_batch)}
     usual = {**USUAL, "B": order.typical_batch}
     return {
         letter: (low, min(max(low, usual.get(letter, low)), high), high)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,26 @@ def absent(names: set[str], found: dict[str, list[str]]) -> list[str]:
 def members(module: str, environment: dict[str, str] | None = None) -> dict[str, list[str]]:
     """Of everything in a module; looked at in a process of its own."""
     script = f"import json, {module} as m; print(json.dumps({{n: dir(getattr(m, n)) for n in dir(m)}}))"
+    return dict(json.loads(output_of(script, environment)))
+
+
+def output_of(script: str, environment: dict[str, str] | None = None) -> str:
     command = [sys.executable, "-W", "ignore", "-c", script]
     done = subprocess.run(command, env=os.environ | (environment or {}), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return done.stdout
+
+
+def signatures(module: str, environment: dict[str, str] | None = None) -> dict[str, str]:
+    """Of every method in `USED` that has one signature: "(self: Builder, flags: typing.SupportsInt = 0) -> ..."."""
+    script = f"""
+import json, {module} as m
+said = {{f"{{o}}.{{n}}": getattr(getattr(m, o), n).__doc__ or "" for o, ns in {USED!r}.items() for n in ns}}
+print(json.dumps({{name: text.strip().partition(chr(10))[0] for name, text in said.items()}}))
+"""
+    lines = dict(json.loads(output_of(script, environment)))
+    own = f"{module}.tensorrt." if module.endswith("bindings") else f"{module}_bindings.{module}."
+    return {name: line.replace(own, "") for name, line in lines.items() if "(self" in line}
 
 
 def only_installed(folder: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +101,15 @@ def test_all_we_use_exists_in_tensorrt(major: str, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "zipfile", "-e", str(path), str(tmp_path)], check=True, timeout=60)
     for name in STUBS:
         compile_library("libnvinfer.c", tmp_path / f"{name}.so.{major}")
-    found = members("tensorrt_bindings", {"PYTHONPATH": str(tmp_path), "LD_LIBRARY_PATH": str(tmp_path)})
+    there = {"PYTHONPATH": str(tmp_path), "LD_LIBRARY_PATH": str(tmp_path)}
+    found = members("tensorrt_bindings", there)
     assert absent(dotted(USED), found) == []
     assert "ComputeCapability" not in found
     assert ("FP16" in found["BuilderFlag"]) == (major == "10")
+    if find_spec("tensorrt_rtx") is not None:
+        takes, takes_here = signatures("tensorrt_bindings", there), signatures("tensorrt_rtx")
+        assert len(takes) > 20
+        assert {name: takes_here.get(name, line) for name, line in takes.items()} == takes
 
 
 def test_a_name_that_does_not_exist_would_be_noticed() -> None:
