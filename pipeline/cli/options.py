@@ -63,6 +63,12 @@ FLAGS = (
     Flag("--exclusive", "labels.exclusive", "labels exclude each other: events go by their share", switch=True),
     Flag("--model", "model.path", "percept-mini, a model directory, or a hub id", "DIR|HUB_ID"),
     Flag("--audio-model", "model.audio_path", "a model for sound beside --model", "DIR|HUB_ID"),
+    Flag(
+        "--flow",
+        "stages.flow.method",
+        "optical flow by dis (default) or raft, which needs --set flow.weights=raft-small.pth",
+        "NAME",
+    ),
     Flag("--engine", "model.engine", "what runs the networks: auto, torch, onnxruntime, openvino, tensorrt", "NAME"),
     Flag("--precision", "model.precision", "auto, fp32, bf16, fp16, int8", "NAME"),
     Flag("--device", "model.device", "auto, cpu, cuda or cuda:N", "NAME"),
@@ -140,6 +146,8 @@ def make_config(options: argparse.Namespace) -> Config:
 
 def _default(defaults: Any, key: str) -> str:
     for part in key.split("."):
+        if part not in defaults:  # an option of a stage: the stage knows its default
+            return ""
         defaults = defaults[part]
     if defaults in ("", None):
         return ""

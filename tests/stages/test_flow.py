@@ -10,8 +10,10 @@ import pytest
 
 from pipeline.arrays import Array, check_array
 from pipeline.clip import Absent, Clip, ClipInfo
-from pipeline.stage import Budget, RunSettings
+from pipeline.errors import ConfigError, ModelError
+from pipeline.stage import Budget, Resources, RunSettings
 from stages.flow import Flow, at_least
+from stages.flow_raft import network_pictures
 
 SECOND = 1_000_000_000
 
@@ -32,8 +34,32 @@ def clip_of(frames: Sequence[Array], times_ns: Sequence[int], **more: Any) -> Cl
 
 
 def flow_of(clip: Clip, **options: Any) -> Any:
-    stage = Flow(Flow.Options(**options), RunSettings(), Budget())
-    return stage.process(clip)["flow"]
+    stage = Flow(Flow.Options(**options), RunSettings(engine="torch", precision="fp32"), Budget())
+    resources = Resources()
+    stage.open(resources)
+    flow = stage.process(clip)["flow"]
+    resources.close()
+    return flow
+
+
+@pytest.fixture(params=["dis", "raft"])
+def method(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Options of the stage; RAFT with the published weights."""
+    if request.param == "dis":
+        return {}
+    return {"method": "raft", "weights": str(request.getfixturevalue("shared_data") / "weights")}
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    import torch
+
+    from engines.networks.raft import RaftSmall
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("raft") / "raft-small.pth"
+    torch.save({f"module.{name}": tensor for name, tensor in RaftSmall().state_dict().items()}, path)
+    return str(path)
 
 
 def moved(picture: Array, x_px: float, y_px: float) -> Array:
@@ -47,9 +73,9 @@ def middle(flow: Array) -> Array:
     return flow[:, height // 4 : -height // 4, width // 4 : -width // 4].astype(np.float32)
 
 
-def test_flow_is_in_short_sides_per_second_to_the_right_and_down() -> None:
+def test_flow_is_in_short_sides_per_second_to_the_right_and_down(method: dict[str, str]) -> None:
     still = texture(224, 398)
-    flow = flow_of(clip_of([still, moved(still, 5.6, -2.8)], [0, SECOND // 8]))
+    flow = flow_of(clip_of([still, moved(still, 5.6, -2.8)], [0, SECOND // 8]), **method)
     assert check_array("flow", flow, "P h w 2", "float16") == {"P": 1, "h": 112, "w": 199}
     assert np.allclose(middle(flow).mean((0, 1, 2)), [5.6 / 224 * 8, -2.8 / 224 * 8], atol=0.02)
 
@@ -62,12 +88,10 @@ def test_the_same_motion_gives_the_same_flow_at_any_frame_rate(rate_hz: int) -> 
     assert np.allclose(middle(flow)[..., 0].mean((1, 2)), 0.25, atol=0.02)
 
 
-def test_the_same_motion_gives_the_same_flow_at_any_size() -> None:
+def test_the_same_motion_gives_the_same_flow_at_any_size(method: dict[str, str]) -> None:
     small, large = texture(224, 300), texture(448, 600)
-    found = [
-        middle(flow_of(clip_of([still, moved(still, still.shape[0] / 50, 0)], [0, SECOND // 8]))).mean((0, 1, 2))
-        for still in (small, large)
-    ]
+    clips = [clip_of([still, moved(still, still.shape[0] / 50, 0)], [0, SECOND // 8]) for still in (small, large)]
+    found = [middle(flow_of(clip, **method)).mean((0, 1, 2)) for clip in clips]
     assert np.allclose(found, [[0.16, 0.0]] * 2, atol=0.01)
 
 
@@ -98,20 +122,22 @@ def test_one_frame_alone_is_too_short() -> None:
     assert flow_of(clip_of([texture(224, 224)], [0])) == Absent("too_short")
 
 
-def test_there_is_no_flow_across_a_scene_cut() -> None:
+def test_there_is_no_flow_across_a_scene_cut(method: dict[str, str]) -> None:
     one, two = texture(224, 300, seed=1), texture(224, 300, seed=2)
     frames = [one, moved(one, 3, 0), two, moved(two, 3, 0)]
-    flow = flow_of(clip_of(frames, [i * SECOND // 8 for i in range(4)]))
+    flow = flow_of(clip_of(frames, [i * SECOND // 8 for i in range(4)]), **method)
     assert [bool(pair.any()) for pair in flow] == [True, False, True]
 
 
-def test_cuts_between_real_clips_are_seen_and_real_motion_is_not_taken_for_one(shared_data: Path) -> None:
+def test_cuts_between_real_clips_are_seen_and_real_motion_is_not_taken_for_one(
+    shared_data: Path, method: dict[str, str]
+) -> None:
     folder = shared_data / "flow"
     pairs = [("fastflownet_000038_10.png", "fastflownet_000038_11.png"), ("raft_frame_0016.png", "raft_frame_0017.png")]
     pictures = [[load(folder / name) for name in pair] for pair in pairs]
     for before, after in pictures:
-        assert flow_of(clip_of([before, after], [0, SECOND // 8])).any()
-    assert not flow_of(clip_of([pictures[0][0], pictures[1][0]], [0, SECOND // 8])).any()
+        assert flow_of(clip_of([before, after], [0, SECOND // 8]), **method).any()
+    assert not flow_of(clip_of([pictures[0][0], pictures[1][0]], [0, SECOND // 8]), **method).any()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 640), (17, 300), (31, 640), (300, 17), (40, 40)])
@@ -120,6 +146,50 @@ def test_tiny_and_narrow_pictures_do_no_harm(size: tuple[int, int]) -> None:
     flow = flow_of(clip_of([picture, picture], [0, SECOND // 8]))
     assert flow.shape == (1, max(1, size[0] // 2), max(1, size[1] // 2), 2)
     assert np.isfinite(flow).all()
+
+
+@pytest.mark.parametrize("size", [(17, 300), (300, 17), (40, 40), (90, 700)])
+def test_raft_takes_pictures_of_any_size(size: tuple[int, int], random_weights: str) -> None:
+    picture = texture(*size)
+    flow = flow_of(clip_of([picture, picture], [0, SECOND // 8]), method="raft", weights=random_weights)
+    assert flow.shape == (1, size[0] // 2, size[1] // 2, 2)
+    assert np.isfinite(flow).all()
+
+
+def test_the_network_sees_pictures_padded_to_multiples_of_eight_and_not_too_long() -> None:
+    frames = [np.full((90, 1280, 3), 255, np.uint8)] * 3
+    pictures, size = network_pictures(frames, 1280, 90)
+    assert check_array("pictures", pictures, "T 3 H W", "float32") == {"T": 3, "H": 64, "W": 640}
+    assert size == (640, 45)
+    assert np.allclose(pictures, 1)
+
+
+def test_motion_is_the_same_where_the_network_sees_less(shared_data: Path) -> None:
+    still = texture(224, 800)
+    weights = str(shared_data / "weights" / "raft-small.pth")
+    flow = flow_of(clip_of([still, moved(still, 5.6, -5.6)], [0, SECOND]), method="raft", weights=weights)
+    assert flow.shape == (1, 112, 400, 2)
+    assert np.allclose(middle(flow).mean((0, 1, 2)), [5.6 / 224, -5.6 / 224], atol=0.002)
+
+
+def test_raft_without_weights_is_told_before_anything_starts(tmp_path: Path) -> None:
+    def stage(weights: str) -> Flow:
+        return Flow(Flow.Options(method="raft", weights=weights), RunSettings(), Budget())
+
+    with pytest.raises(ConfigError, match=r"--flow raft: needs the published weights.*--set flow.weights="):
+        stage("").demand()
+    with pytest.raises(ModelError, match=r"no file, nor a folder with raft-small.safetensors or raft-small.pth"):
+        stage(str(tmp_path)).demand()
+
+
+def test_results_say_which_flow_and_engine(random_weights: str) -> None:
+    stage = Flow(Flow.Options(method="raft", weights=random_weights), RunSettings(engine="torch"), Budget())
+    stage.prepare(lambda text: None)
+    resources = Resources()
+    stage.open(resources)
+    assert stage.describe() == {"flow": "raft-small-torch-fp32@224"}
+    resources.close()
+    assert Flow(Flow.Options(), RunSettings(), Budget()).describe() == {"flow": "opencv-dis-fast@224"}
 
 
 def test_flow_fits_the_room_it_asks_for() -> None:
@@ -177,18 +247,18 @@ def warped(picture: Array, seed: int) -> tuple[Array, Array]:
 
 
 def test_end_point_error_on_warped_real_frames_is_below_a_pixel_and_farnebacks(shared_data: Path) -> None:
-    errors: dict[str, list[float]] = {"ours": [], "farneback": []}
+    errors: dict[str, list[float]] = {"dis": [], "farneback": []}
     for seed, path in enumerate(sorted((shared_data / "flow").iterdir())[:8]):
         before = load(path)
         after, truth = warped(before, seed)
-        ours = flow_of(clip_of([before, after], [0, SECOND]))[0].astype(np.float32) * min(before.shape[:2])
-        ours = cv2.resize(ours, (before.shape[1], before.shape[0]))
+        dis = flow_of(clip_of([before, after], [0, SECOND]))[0].astype(np.float32) * min(before.shape[:2])
+        dis = cv2.resize(dis, (before.shape[1], before.shape[0]))
         grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
         farneback = cv2.calcOpticalFlowFarneback(*grey, None, 0.5, 3, 15, 3, 5, 1.2, 0)
         inner = np.s_[12:-12, 12:-12]
-        for name, flow in (("ours", ours), ("farneback", farneback)):
+        for name, flow in (("dis", dis), ("farneback", farneback)):
             errors[name].append(float(np.linalg.norm(flow[inner] - truth[inner], axis=-1).mean()))
     mean = {name: float(np.mean(values)) for name, values in errors.items()}
     print(f"mean end-point error in px: {mean}")
-    assert mean["ours"] < 0.6
-    assert mean["ours"] < mean["farneback"]
+    assert mean["dis"] < 0.6
+    assert mean["dis"] < mean["farneback"]

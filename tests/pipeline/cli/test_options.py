@@ -53,6 +53,11 @@ def test_every_option_reaches_its_key() -> None:
     assert (made.clips.start_s, made.clips.end_s) == (10, 3600)
 
 
+def test_the_way_flow_is_computed_is_an_option_of_its_stage() -> None:
+    made = config("a.mp4", "--flow", "raft", "--set", "flow.weights=raft-small.pth")
+    assert made.stages == {"flow": {"method": "raft", "weights": "raft-small.pth"}}
+
+
 def test_no_option_is_the_config_s_default() -> None:
     assert config("a.mp4") == Config()
 
