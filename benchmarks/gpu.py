@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from benchmarks import media, paced, report
 from engines.backends import BACKENDS, Settings, backend
 from engines.building import GPU_BATCH, open_network
 from engines.engine import Engine
+from pipeline.config import BUNDLED
 from pipeline.errors import ModelError
 from tests.tiny_models import make_tiny_clip
 
@@ -73,20 +75,8 @@ credit = 16
 [stages.stamp]
 class = "benchmarks.paced:Stamp"
 path = "{stamps}"
-{before}[[groups]]
-name = "model"
-stages = ["encode", "fuse", "classify"]
-workers = {workers}
-batch = 16
-wait_ms = 20.0
-[[groups]]
-name = "end"
-stages = {last}
 """
-BEFORE = """[[groups]]
-name = "analyse"
-stages = ["flow", "spectrogram", "detect"]
-"""
+NEEDS_MORE_THAN_PICTURES = {"flow", "spectrogram", "detect", "track"}
 
 
 def main() -> None:
@@ -272,7 +262,6 @@ class Bench:
         return folder
 
     def _config(self, folder: Path, reader: str, modalities: list[str], sources: int, workers: int = 1) -> Path:
-        whole = modalities != ["image"]
         path = folder / "config.toml"
         text = CONFIG.format(
             reader=reader,
@@ -284,12 +273,23 @@ class Bench:
             precision=self.options.precision,
             cache=self.folder / "cache",
             stamps=folder / "stamps",
-            before=BEFORE if whole else "",
-            workers=workers,
-            last=["track", "stamp"] if whole else ["stamp"],
         )
-        path.write_text(text)
+        path.write_text(text + groups(workers, set() if "motion" in modalities else NEEDS_MORE_THAN_PICTURES))
         return path
+
+
+def groups(workers: int, without: set[str]) -> str:
+    """Those of `configs/gpu.toml`, with so many processes for the networks, and the clock at the end."""
+    given = tomllib.loads((BUNDLED / "gpu.toml").read_text())["groups"]
+    given[-1]["stages"].append("stamp")
+    text = ""
+    for group in given:
+        stages = [name for name in group["stages"] if name not in without]
+        own = {"workers": workers} if "encode" in stages else {}
+        text += "[[groups]]\n" + "".join(
+            f"{key} = {value!r}\n" for key, value in (group | own | {"stages": stages}).items()
+        )
+    return text
 
 
 def rate(engine: Engine, feed: Any, seconds: float) -> float:
