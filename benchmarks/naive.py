@@ -4,21 +4,23 @@
 
 NAIVE_SCRIPT is a single-process script (PyAV, Farneback flow, torchaudio, transformers' CLIP in torch fp32) that prints
 "N clips, S s, R clips/s" without its loading time. Ours runs the same CLIP ViT-B/32 (same random weights), the same 17
-pictures a clip (8 frames, 8 flow pictures, 1 spectrogram picture) through onnxruntime fp32. Then percept-mini at
-default settings: how many times real time.
+pictures a clip (8 frames, 8 flow pictures, 1 spectrogram picture) through ONNX Runtime fp32, OpenVINO bf16 and OpenVINO
+int8, quantised on the same video before. Then percept-mini at default settings: how many times real time.
 """
 
 import argparse
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks import media, report
 from tests.tiny_models import make_tiny_clip
 
-MODEL = """name = "clip-b32-three-ways"
+MODEL = """name = "clip-three-ways"
 background = ""
 [texts.clip]
 network = "clip_text"
@@ -39,6 +41,8 @@ f_min_hz = 0.0
 f_max_hz = 8000.0
 style = "power"
 """
+INT8 = ("openvino", "int8")
+ENGINES = (("onnxruntime", "fp32"), ("openvino", "bf16"), INT8)
 TOWER = """network = "clip_vision"
 space = "clip"
 mean = [0.481, 0.458, 0.408]
@@ -57,52 +61,64 @@ def main() -> None:
         folder = Path(name)
         hd = media.scaled(folder / "720p.mp4")
         video = media.looped(folder / "short.mp4", options.seconds, hd)
-        model, checkpoint = make_models(folder)
-        figures = against_script(options.naive_script, str(video), str(model), str(checkpoint), options.pairs)
+        model = make_model(folder)
+        figures = against_script(options.naive_script, str(video), str(model), options.pairs)
         figures |= mini(str(media.looped(folder / "long.mp4", options.mini_seconds, hd)), options.pairs)
     report.write("naive", figures)
 
 
-def make_models(folder: Path) -> tuple[Path, Path]:
-    """The naive script's ViT-B/32 saved once, and our model directory around the same files."""
+def make_model(folder: Path, patch_px: int = 32) -> Path:
+    """A CLIP ViT-B of random weights in transformers format, with our model.toml beside it: three towers, one network.
+
+    With patches of 32 pixels it is the naive script's own.
+    """
     from engines.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch
     from transformers import CLIPConfig, CLIPModel
 
-    model = make_tiny_clip(folder / "clip-b32")
+    model = make_tiny_clip(folder / f"clip-b{patch_px}")
     torch.manual_seed(0)
-    vision = {"patch_size": 32, "hidden_size": 768, "intermediate_size": 3072}
+    vision = {"patch_size": patch_px, "hidden_size": 768, "intermediate_size": 3072}
     vision |= {"num_hidden_layers": 12, "num_attention_heads": 12}
     CLIPModel(CLIPConfig(vision_config=vision)).eval().save_pretrained(model)
     (model / "model.toml").write_text(MODEL.format(tower=TOWER))
-    return model, model
+    return model
 
 
-def against_script(script: str, video: str, model: str, checkpoint: str, count: int) -> dict[str, object]:
+def quantized(model: str, video: str) -> bool:
+    """Whether an int8 engine of the model could be made and passed its gate."""
+    command = [sys.executable, "-m", "pipeline.cli.main", "engine", "quantize", model, video]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(done.stdout + done.stderr[-2000:] * bool(done.returncode), file=sys.stderr)
+    return done.returncode == 0
+
+
+def against_script(script: str, video: str, model: str, count: int) -> dict[str, object]:
     words = ", ".join(f"word {number}" for number in range(100))
 
-    def ours() -> float:
+    def ours(engine: str, precision: str) -> float:
         command = [sys.executable, "-m", "pipeline.cli.main", "run", video, "--labels", words, "--model", model]
-        command += ["--engine", "onnxruntime", "--set", "detect.crops_per_clip=0", "-o", "/dev/null"]
-        return report.clips_per_s(report.execute(command).stderr)
+        command += ["--engine", engine, "--precision", precision, "--set", "detect.crops_per_clip=0"]
+        return report.clips_per_s(report.execute([*command, "-o", "/dev/null"]).stderr)
 
     def naive() -> float:
-        done = report.execute([sys.executable, script, video, checkpoint])
+        done = report.execute([sys.executable, script, video, model])
         return float(re.findall(r"([\d.]+) clips/s", done.stdout)[-1])
 
-    ours()
-    a, b = report.pairs(count, ours, naive)
-    ratios = [x / y for x, y in zip(a, b, strict=True)]
-    print(
-        f"ours {statistics.median(a):.3f} clips/s, naive {statistics.median(b):.3f}: {statistics.median(ratios):.2f}×"
-    )
-    return {
-        "ours_clips_per_s": report.spread(a),
-        "naive_clips_per_s": report.spread(b),
-        "ratio": report.spread(ratios),
-    }
+    engines = [engine for engine in ENGINES if engine != INT8 or quantized(model, video)]
+    sides = {f"{engine} {precision}": partial(ours, engine, precision) for engine, precision in engines}
+    for side in sides.values():
+        side()  # builds what is not in the cache yet
+    rates = report.rounds(count, {**sides, "naive": naive})
+    figures: dict[str, object] = {"naive_clips_per_s": report.spread(rates["naive"])}
+    for name in sides:
+        ratio = report.ratios(rates[name], rates["naive"])
+        print(f"{name}: {statistics.median(rates[name]):.3f} clips/s, {ratio['median']:.2f}× the naive script")
+        key = "" if name == "onnxruntime fp32" else name.replace(" ", "_") + "_"
+        figures |= {f"{key}clips_per_s": report.spread(rates[name]), f"{key}ratio": ratio}
+    return figures
 
 
 def mini(video: str, count: int) -> dict[str, object]:

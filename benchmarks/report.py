@@ -1,5 +1,6 @@
 """What every benchmark writes: figures with the machine and the versions they were measured on."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -9,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +19,10 @@ from typing import Any
 import psutil
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PACKAGES = ("torch", "onnxruntime", "av", "numpy", "pyzmq", "msgspec", "opencv-python-headless", "transformers")
+PACKAGES = (
+    *("torch", "onnxruntime", "openvino", "nncf", "tensorrt", "tensorrt-rtx"),
+    *("av", "numpy", "pyzmq", "msgspec", "opencv-python-headless", "transformers"),
+)
 
 
 def machine() -> dict[str, Any]:
@@ -30,10 +34,17 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": dict(installed()),
         "date": datetime.date.today().isoformat(),
         "load_average": os.getloadavg()[0],
     }
+
+
+def installed() -> Iterator[tuple[str, str]]:
+    """Those of `PACKAGES` that are here, with their versions."""
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)
 
 
 def write(name: str, figures: dict[str, Any]) -> None:
@@ -110,3 +121,21 @@ def pairs(count: int, ours: Callable[[], float], theirs: Callable[[], float]) ->
             (a if side == 0 else b).append((ours if side == 0 else theirs)())
         print(f"  pair {number + 1}: {a[-1]:.3f} against {b[-1]:.3f}, ratio {a[-1] / b[-1]:.3f}", file=sys.stderr)
     return a, b
+
+
+def rounds(count: int, sides: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Every side once a round, in an order that turns from round to round, so that a drift of speed hits all alike."""
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    names = list(sides)
+    for number in range(count):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            found[name].append(sides[name]())
+        told = ", ".join(f"{name} {values[-1]:.3f}" for name, values in found.items())
+        print(f"  round {number + 1}: {told}", file=sys.stderr)
+    return found
+
+
+def ratios(a: Sequence[float], b: Sequence[float]) -> dict[str, float]:
+    """Of values that were measured in the same rounds."""
+    return spread([x / y for x, y in zip(a, b, strict=True)])
