@@ -235,12 +235,12 @@ class Bench:
         ) as process:
             said: list[bytes] = []
             threads = [
-                threading.Thread(target=note_lines, args=(process.stdout, videos(folder)[0], lines)),
+                threading.Thread(target=paced.note_lines, args=(process.stdout, videos(folder)[0], lines)),
                 threading.Thread(target=lambda: said.append(process.stderr.read() if process.stderr else b"")),
             ]
             for thread in threads:
                 thread.start()
-            while process.poll() is None and len({row[0] for row in stamps(folder)}) < sources:
+            while process.poll() is None and len({row[0] for row in paced.stamps(folder)}) < sources:
                 time.sleep(0.05)
             go_ns = time.monotonic_ns() + 1_000_000_000
             (folder / "go.new").write_text(str(go_ns))
@@ -249,7 +249,7 @@ class Bench:
                 thread.join()
         if process.returncode:
             raise SystemExit(said[0].decode()[-3000:])
-        return latencies(stamps(folder), lines, go_ns)
+        return paced.latencies(paced.stamps(folder), lines, go_ns)
 
     def _sources(self, name: str, count: int) -> Path:
         """A folder of equal videos, as long as a measurement."""
@@ -272,7 +272,7 @@ class Bench:
             engine=self.options.engine,
             precision=self.options.precision,
             cache=self.folder / "cache",
-            stamps=folder / "stamps",
+            stamps=folder / paced.STAMPS,
         )
         path.write_text(text + groups(workers, set() if "motion" in modalities else NEEDS_MORE_THAN_PICTURES))
         return path
@@ -311,44 +311,6 @@ def command(config: Path) -> list[str]:
 
 def videos(folder: Path) -> list[str]:
     return [str(path) for path in sorted(folder.glob("*.mp4"))]
-
-
-def stamps(folder: Path) -> list[tuple[int, ...]]:
-    """(source_index, index, end_ns, monotonic_ns) of every clip so far."""
-    path = folder / "stamps"
-    text = path.read_text() if path.exists() else ""
-    return [tuple(map(int, line.split())) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
-def note_lines(stream: Any, first: str, lines: list[tuple[float, int]]) -> None:
-    """(end_s, arrival ns) of every clip of the source `first`."""
-    for line in stream:
-        record = json.loads(line)
-        if record.get("clip", -1) >= 0 and record["source"] == first:
-            lines.append((record["end_s"], time.monotonic_ns()))
-
-
-def latencies(rows: list[tuple[int, ...]], lines: list[tuple[float, int]], go_ns: int) -> dict[str, float]:
-    """Percentiles in milliseconds; the first clip of each source only warmed things up."""
-    first_end_ns = {source: end_ns for source, index, end_ns, _ in rows if index == 0}
-    clip_ns = max(first_end_ns.values())
-    labelled = [
-        now_ns - paced.due_ns(go_ns, source, clip_ns, end_ns - first_end_ns[source])
-        for source, index, end_ns, now_ns in rows
-        if index > 0
-    ]
-    written = [
-        now_ns - paced.due_ns(go_ns, 0, clip_ns, round(end_s * 1e9) - first_end_ns[0]) for end_s, now_ns in lines[1:]
-    ]
-    return {"clips": len(labelled)} | percentiles("labels", labelled) | percentiles("written", written)
-
-
-def percentiles(name: str, values_ns: list[int]) -> dict[str, float]:
-    ranked = sorted(values_ns)
-    return {
-        f"{name}_p{percent}_ms": round(ranked[min(len(ranked) - 1, len(ranked) * percent // 100)] / 1e6, 1)
-        for percent in (50, 99)
-    }
 
 
 if __name__ == "__main__":

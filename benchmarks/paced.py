@@ -4,6 +4,7 @@ A config names them: `[decode] factory = "benchmarks.paced:make_paced_reader"`. 
 beside the source, because a reader has no options of its own.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -16,16 +17,15 @@ import msgspec
 from pipeline.arrays import Spec
 from pipeline.clip import Clip, DecodedClip, Gap, SourceInfo
 from pipeline.stage import Outputs, Resources, Stage, StageOptions
-from stages.decode.reader import Reader, ReaderOptions
-from stages.decode.reader import make_reader as make_plain_reader
+from stages.decode.reader import Reader, ReaderOptions, make_reader
 
 GO = "go"
 """File beside a paced source: when the first clips are due (monotonic, ns); until it is there, sources wait."""
 CLIPS = "clips"
 """File beside a repeated source: how many clips it is to give."""
+STAMPS = "stamps"
+"""File beside paced sources, where `Stamp` is told to write."""
 TIMES = ("frame_times_ns", "previous_time_ns", "audio_start_ns")
-
-__all__ = ["ReaderOptions", "Stamp", "due_ns", "make_paced_reader", "make_repeating_reader"]
 
 
 def due_ns(go_ns: int, source_index: int, clip_ns: int, since_first_ns: int) -> int:
@@ -41,7 +41,7 @@ class WrappedReader(Reader):
 
     def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
         super().__init__(source, source_index, options)
-        self._inner = make_plain_reader(source, source_index, options)
+        self._inner = make_reader(source, source_index, options)
 
     def open(self) -> SourceInfo:
         self._inner.alive = self.alive
@@ -126,3 +126,39 @@ class Stamp(Stage):
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def stamps(folder: Path) -> list[tuple[int, ...]]:
+    """(source_index, index, end_ns, monotonic_ns) of every clip so far."""
+    path = folder / STAMPS
+    text = path.read_text() if path.exists() else ""
+    return [tuple(map(int, line.split())) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def note_lines(stream: Any, first: str, lines: list[tuple[float, int]]) -> None:
+    """(end_s, arrival ns) of every clip of the source `first`."""
+    for line in stream:
+        record = json.loads(line)
+        if record.get("clip", -1) >= 0 and record["source"] == first:
+            lines.append((record["end_s"], time.monotonic_ns()))
+
+
+def latencies(rows: list[tuple[int, ...]], lines: list[tuple[float, int]], go_ns: int) -> dict[str, float]:
+    """Percentiles in milliseconds; the first clip of each source only warmed things up."""
+    first_end_ns = {source: end_ns for source, index, end_ns, _ in rows if index == 0}
+    clip_ns = max(first_end_ns.values())
+    labelled = [
+        now_ns - due_ns(go_ns, source, clip_ns, end_ns - first_end_ns[source])
+        for source, index, end_ns, now_ns in rows
+        if index > 0
+    ]
+    written = [now_ns - due_ns(go_ns, 0, clip_ns, round(end_s * 1e9) - first_end_ns[0]) for end_s, now_ns in lines[1:]]
+    return {"clips": len(labelled)} | percentiles("labels", labelled) | percentiles("written", written)
+
+
+def percentiles(name: str, values_ns: list[int]) -> dict[str, float]:
+    ranked = sorted(values_ns)
+    return {
+        f"{name}_p{percent}_ms": round(ranked[min(len(ranked) - 1, len(ranked) * percent // 100)] / 1e6, 1)
+        for percent in (50, 99)
+    }
