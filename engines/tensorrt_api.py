@@ -28,7 +28,7 @@ DISTRIBUTIONS = {
     "tensorrt_rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu13-bindings"),
 }
 """Modules in the order we prefer them, and the packages that bring them."""
-OLDEST = {"tensorrt": (10, 12), "tensorrt_rtx": (1, 5)}
+OLDEST = {"tensorrt": (10, 12), "tensorrt_rtx": (1, 7)}
 INSTALL = "pip install 'percept-av[tensorrt]' (or 'percept-av[tensorrt-rtx]' on RTX GPUs)"
 LINES_KEPT = 8
 
