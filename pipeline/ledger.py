@@ -121,6 +121,9 @@ class Ledger:
         self._slot_readers = sum(self._uses_slot)
         self._wants_labels = any("labels" in group.gives for group in groups)
         self._same_fault: tuple[str, int] = ("", 0)
+        self._home = {stage: group.index for group in groups for stage in group.stages}
+        self._proven: set[int] = set()
+        """Groups that have settled a clip without a failure: what fails in them is the clip's fault."""
         self._emit_source = 0
         self._decided = 0
 
@@ -258,6 +261,8 @@ class Ledger:
         entry.failed.update(done.failed)
         if entry.suspect_in:
             entry.suspect_in -= {group}
+        if not done.failed:
+            self._proven.add(group)
         if done.state is not None:
             source.state[group] = done.state
         self._settle(source, entry, group)
@@ -287,7 +292,7 @@ class Ledger:
             if entry.tries > self._tries:
                 entry.tries = self._tries
                 self._fail(source, entry, f"{self.groups[group].name}: {cause}; given up after {self._tries} tries")
-                self._blame(cause)
+                self._blame(cause, group)
                 given_up.append(entry)
             elif group in source.cursor:
                 self._advance(source, group)
@@ -341,8 +346,8 @@ class Ledger:
     def _finish(self, source: Source, entry: Entry) -> None:
         if self._wants_labels and "labels" not in entry.values:
             self._fail(source, entry, _why_nothing(entry))
-            if entry.failed:
-                self._blame(next(iter(entry.failed.values())))
+            for stage, text in list(entry.failed.items())[:1]:
+                self._blame(text, self._home.get(stage, -1))
             return
         entry.outcome = "result"
         self._decided += 1
@@ -364,9 +369,9 @@ class Ledger:
             self._release(entry.slot)
             entry.slot, entry.shapes = -1, {}
 
-    def _blame(self, cause: str) -> None:
+    def _blame(self, cause: str, group: int) -> None:
         text, count = self._same_fault
-        if count < 0:
+        if count < 0 or group in self._proven:
             return
         kind = re.sub(r"\d+", "#", cause)  # clips, times and addresses differ
         self._same_fault = (kind, count + 1 if kind == text else 1)

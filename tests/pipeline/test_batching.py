@@ -326,6 +326,14 @@ def test_a_bad_clip_in_a_batch_becomes_the_only_error_record(tmp_path: Path, wis
     assert "4 of 1" in gathered(ran), "after it, clips are run together again"
 
 
+def test_clips_under_suspicion_are_run_alone_and_at_once(tmp_path: Path) -> None:
+    ran = run_fakes(tmp_path, "fake:clips=8,die=5", **batched(wait_ms=4000.0))
+    assert [record["clip"] for record in ran.records if "error" in record] == [5]
+    assert gathered(ran)[:4] == ["4 of 1"] * 4
+    assert len(gathered(ran)) == 4, "the others were tried one by one"
+    assert ran.account.elapsed_s - ran.account.ready_s < 8, "six trials that wait would take 24 s"
+
+
 def test_a_batch_that_is_too_large_is_said_and_costs_nothing_else(tmp_path: Path) -> None:
     ran = run_fakes(tmp_path, "fake:clips=12,raise_together=1", **batched())
     assert ran.account.results == 12

@@ -393,6 +393,24 @@ def test_after_one_good_clip_the_model_is_never_at_fault() -> None:
     assert world.ledger.fault is None
 
 
+@pytest.mark.parametrize(("failed", "at_fault"), [({}, False), ({"stage0": "broken"}, True)])
+def test_a_group_that_has_settled_a_clip_is_not_at_fault_before_there_is_a_result(
+    failed: dict[str, str], at_fault: bool
+) -> None:
+    world = simple(groups=2)
+    world.decode(0)
+    entry = world.ledger.lease(0, 1, 1)[0]
+    world.ledger.done(1, 0, DoneClip(*entry.key, {}, {}, {}, failed))
+    assert world.ledger.counts.results == 0, "the other group has it yet"
+    for _ in range(SAME_FAULT_LIMIT):
+        world.decode(0)
+        for worker in range(2, 2 + TRIES):
+            world.ledger.lease(0, worker, 1)
+            world.ledger.died(worker, "killed by SIGKILL")
+    assert world.ledger.counts.errors == SAME_FAULT_LIMIT
+    assert (world.ledger.fault is not None) == at_fault
+
+
 def test_a_resumed_source_begins_behind_what_was_done() -> None:
     released: list[int] = []
     ledger = Ledger((group_plan(0, (), True, True, True),), frozenset({"frames"}), released.append)
