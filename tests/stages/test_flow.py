@@ -182,8 +182,10 @@ def test_raft_without_weights_is_told_before_anything_starts(tmp_path: Path) -> 
         stage(str(tmp_path)).demand()
 
 
-def test_results_say_which_flow_and_engine(random_weights: str) -> None:
-    stage = Flow(Flow.Options(method="raft", weights=random_weights), RunSettings(engine="torch"), Budget())
+@pytest.mark.parametrize("precision", ["auto", "bf16", "int8"])
+def test_on_the_cpu_flow_is_fp32_whatever_the_towers_are(precision: str, random_weights: str) -> None:
+    run = RunSettings(engine="torch", device="cpu", precision=precision)
+    stage = Flow(Flow.Options(method="raft", weights=random_weights), run, Budget())
     stage.prepare(lambda text: None)
     resources = Resources()
     stage.open(resources)
