@@ -13,8 +13,8 @@ BACKENDS = {
     "openvino": "engines.on_openvino",
     "tensorrt": "engines.on_tensorrt",
 }
-AUTO = {"cpu": ("openvino", "onnxruntime", "torch"), "cuda": ("tensorrt", "torch")}
-"""What "auto" prefers, by kind of device."""
+AUTO = {"cpu": ("openvino", "onnxruntime", "torch"), "cuda": ("tensorrt", "torch"), "sm": ("tensorrt",)}
+"""What "auto" prefers, by kind of device; "sm89" is a kind of GPU that is not here, for which plans can be built."""
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 
@@ -87,7 +87,7 @@ def candidates(run: EngineSettings) -> tuple[list[Candidate], list[str]]:
     device = device_of(run)
     found: list[Candidate] = []
     skipped: list[str] = []
-    for name in AUTO[device.partition(":")[0]] if run.engine == "auto" else (run.engine,):
+    for name in AUTO[device.partition(":")[0].rstrip("0123456789")] if run.engine == "auto" else (run.engine,):
         chosen = backend(name)
         if why := chosen.missing(device):
             skipped.append(f"{name}: {why}")

@@ -14,9 +14,10 @@ from engines.backend import Backend, Order, Report
 from engines.backends import Candidate, EngineSettings, backend, candidates
 from engines.cache import Cache, key_of
 from engines.engine import Engine
-from engines.gate import GateReport, gate
+from engines.gate import GateReport, gate, pending
 from engines.golden import golden
 from engines.network import network
+from engines.tensorrt_api import is_ahead_of_time
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -72,7 +73,7 @@ def prepare_network(
         else:
             if record.gate.passed:
                 return record
-            reasons.append(f"{candidate.name}: did not pass its gate ({record.gate.text})")
+            reasons.append(f"{candidate.name}: {record.gate.refusal}")
         if said and candidate != able[-1]:  # told once, when it was built; later it stands in `reason`
             report(f"{key}: {reasons[-1]}; {able[able.index(candidate) + 1].name} is tried")
     raise ModelError(f"{key}: no engine can be used. {'. '.join(reasons)}")
@@ -125,14 +126,22 @@ def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_
     def build(into: Path) -> dict[str, object]:
         report(f"building {order.network} for {chosen.name}-{order.precision}, once per model and machine")
         _build(order, chosen, exported, into, report)
-        engine = chosen.make(order, exported, into)
-        outcome = check(order, engine, labels())
+        return gated(into)
+
+    def gated(built: Path) -> dict[str, object]:
+        engine = chosen.make(order, exported, built)
+        is_here = not is_ahead_of_time(order.device)
+        outcome = check(order, engine, labels()) if is_here else pending(order.precision, order.device)
         record = EngineRecord(engine.name, order.network, order.directory, order.device, outcome)
         return dict(msgspec.to_builtins(record))
 
     key = key_of(facts)
-    cache.get(key, facts, build)
-    return msgspec.convert(cache.meta(key).outcome, EngineRecord)
+    built = cache.get(key, facts, build)
+    record = msgspec.convert(cache.meta(key).outcome, EngineRecord)
+    if not record.gate.is_pending or is_ahead_of_time(order.device):
+        return record
+    report(f"checking {order.network} for {record.name}, which was built elsewhere")
+    return msgspec.convert(cache.note(key, gated(built)).outcome, EngineRecord)
 
 
 def _build(order: Order, chosen: Backend, exported: Path | None, into: Path, report: Report) -> None:
@@ -205,7 +214,7 @@ def _make(order: Order, chosen: Backend) -> Engine:
         raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once, which builds it")
     record = msgspec.convert(cache.meta(key).outcome, EngineRecord)
     if not record.gate.passed:
-        raise ModelError(f"did not pass its gate ({record.gate.text})")
+        raise ModelError(record.gate.refusal)
     return chosen.make(order, exported / "network.onnx" if exported else None, built)
 
 

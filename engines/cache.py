@@ -108,6 +108,15 @@ class Cache:
         except (OSError, msgspec.DecodeError) as error:
             raise ModelError(f"{self.directory / key}: meta.json cannot be read ({error})") from error
 
+    def note(self, key: str, outcome: dict[str, Any]) -> Meta:
+        """Put another outcome on an entry that is there."""
+        with locked(self.directory / f"{key}.lock"):
+            meta = msgspec.structs.replace(self.meta(key), outcome=outcome)
+            written = self.directory / key / "meta.json.new"
+            written.write_bytes(msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+            os.replace(written, self.directory / key / "meta.json")
+        return meta
+
     def entries(self) -> list[Meta]:
         """Of every complete entry, oldest first."""
         if not self.directory.is_dir():

@@ -112,7 +112,7 @@ def _built(
         record = building.ensure(order, backend(candidate.backend), report, lambda: label_set(spec, tower))
     except (ModelError, ImportError, OSError) as error:
         return msgspec.structs.replace(made, reason=str(error), is_usable=False)
-    return msgspec.structs.replace(made, gate=record.gate, is_usable=record.gate.passed)
+    return msgspec.structs.replace(made, gate=record.gate, is_usable=record.gate.passed or record.gate.is_pending)
 
 
 def _recorded(tower: TowerSpec, candidate: Candidate, run: EngineSettings) -> GateReport | None:

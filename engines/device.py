@@ -32,6 +32,8 @@ def why_no_gpu(device: str) -> str:
     """Why torch cannot use this GPU and what to do about it, or "". Initialises CUDA: not before a fork."""
     import torch
 
+    if not device.startswith("cuda"):
+        return f"device {device!r}: torch runs on cpu and cuda:N"
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda else f" (torch {torch.__version__} is built without CUDA)"
         return f"device {device!r}: torch finds no NVIDIA GPU{built}. Choose --device cpu"

@@ -69,6 +69,16 @@ class GateReport(msgspec.Struct, frozen=True):
     label_set: Literal["words", "directions"]
 
     @property
+    def is_pending(self) -> bool:
+        """It was built for a device that is not here: the gate runs where it is first used."""
+        return not self.figures
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not used."""
+        return self.text if self.is_pending else f"did not pass its gate ({self.text})"
+
+    @property
     def worst(self) -> Figures:
         return min(self.figures, key=lambda each: each.centred_cosine)
 
@@ -79,6 +89,11 @@ class GateReport(msgspec.Struct, frozen=True):
             return "; ".join(self.faults)
         top1 = "" if self.worst.top1 is None else f", top-1 {100 * min(f.top1 or 0 for f in self.figures):.0f} %"
         return f"centred cosine {self.worst.centred_cosine:.4f}{top1}"
+
+
+def pending(precision: str, device: str) -> GateReport:
+    why = f"built for {device}, which is not here; its gate runs where it is first used"
+    return GateReport(False, precision, (why,), (), "directions")
 
 
 def gate(

@@ -181,8 +181,10 @@ class Config(_Options, frozen=True):
         for name in self.modalities:
             if name not in MODALITIES:
                 found.append(f"modalities has {name!r}{did_you_mean(name, MODALITIES)}; expected image, motion, audio")
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.model.device):
-            found.append(f"model.device is {self.model.device!r}; expected auto, cpu, cuda or cuda:N")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|sm\d{2,3}", self.model.device):
+            found.append(
+                f"model.device is {self.model.device!r}; expected auto, cpu, cuda or cuda:N (sm89 to build for one)"
+            )
         return found + self._group_problems()
 
     def _group_problems(self) -> list[str]:

@@ -37,6 +37,8 @@ def gate_text(report: Any) -> str:
     if report.passed:
         return f"passed: {report.text}"
     first, *more = report.faults
+    if report.is_pending:
+        return str(first)
     return f"failed, not used: {first}" + (f" (and {len(more)} more)" if more else "")
 
 

@@ -197,3 +197,20 @@ def test_one_killed_while_building_leaves_the_other_to_build_it(small: Path, tmp
     assert said.split("\n")[:2] == ["exporting", "passed True"]
     assert not list(tmp_path.glob("*/*.new-*"))
     assert len(Cache(tmp_path, "engines").entries()) == 1
+
+
+def test_what_was_built_elsewhere_is_gated_where_it_is_first_used(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, chosen = small_order(small, tmp_path), backend("onnxruntime")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(building, "is_ahead_of_time", lambda device: True)
+        assert ensure(order, chosen, quiet).gate.is_pending
+    with pytest.raises(ModelError, match="its gate runs where it is first used"):
+        open_network("small", str(small), settings(tmp_path, "onnxruntime"))
+    monkeypatch.setattr(building, "CPU_BATCH", order.max_batch)
+    prepare_network("small", str(small), settings(tmp_path, "onnxruntime"), quiet)
+    open_network("small", str(small), settings(tmp_path, "onnxruntime")).close()
+    meta = Cache(tmp_path, "engines").entries()[0]
+    assert meta.outcome["gate"]["passed"] is True
+    assert not Cache(tmp_path, "engines").fault(meta.key)

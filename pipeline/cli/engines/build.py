@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     begin(options)
     config = make_config(options)
-    if options.all:
+    if options.all or config.model.device.startswith("sm"):  # such a GPU is not here: nothing can be opened
         return build_all(make_settings(config), options.quiet)
 
     from pipeline.run import prepare
