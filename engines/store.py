@@ -46,7 +46,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        return self.kind == "left over" or bool(self.gate and not self.gate.passed)
+        if self.gate is None:
+            return self.kind == "left over"
+        return not (self.gate.passed or self.gate.is_pending)
 
     @property
     def title(self) -> str:

@@ -13,6 +13,7 @@ from engines.cache import Cache, default_cache_directory, key_of
 from engines.checkpoint import read_model
 from engines.gate import GateReport
 from engines.store import keys, networks_of, order_of, record_of
+from engines.tensorrt_api import is_ahead_of_time
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -28,7 +29,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     device: str = ""
     state: Literal["passed", "failed", "damaged", "refused", "not checked"]
-    """"refused": it failed its gate when it was built too, so that nothing uses it."""
+    """"refused": it did not pass its gate when it was built either, so that nothing uses it."""
     text: str = ""
     """Why, and what becomes of it."""
     gate: GateReport | None = None
@@ -82,12 +83,14 @@ def _verdict(engines: Cache, key: str, root: str, threads: int, wanted: set[tupl
         return msgspec.structs.replace(said, gate=found)
     if record.gate.passed:
         return msgspec.structs.replace(said, state="failed", text=f"{found.faults[0]}; set aside", gate=found)
-    text = f"{found.faults[0]}; as when it was built, nothing uses it"
+    text = f"{found.faults[0]}; it never passed, and nothing uses it"
     return msgspec.structs.replace(said, state="refused", text=text, gate=found)
 
 
 def _gate(record: EngineRecord, key: str, root: str, threads: int) -> GateReport:
     """Raises: ModelError: this engine cannot be opened here, or is of other versions."""
+    if is_ahead_of_time(record.device):
+        raise ModelError(f"{record.device} is not here")
     order, candidate = order_of(record, root, threads)
     chosen = backend(candidate.backend)
     if why := chosen.missing(record.device):

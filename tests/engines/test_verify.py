@@ -9,6 +9,7 @@ from engines.building import ensure
 from engines.cache import Cache, sha256_of
 from engines.choice import order_for
 from engines.on_onnxruntime import OnnxRuntimeBackend
+from engines.store import entries
 from engines.verify import Verdict, verify
 
 ORT = Candidate("onnxruntime", "fp32", "cpu")
@@ -101,3 +102,13 @@ def test_what_is_not_installed_is_not_checked_and_stays(root: Path, monkeypatch:
 
 def test_only_the_engines_of_one_model_can_be_asked_for(root: Path) -> None:
     assert list(verify(str(root), "percept-mini")) == []
+
+
+def test_what_was_built_for_another_machine_is_neither_checked_nor_bad(root: Path) -> None:
+    meta = json.loads(engine_meta(root).read_text())
+    meta["outcome"]["device"] = "sm89"
+    meta["outcome"]["gate"] |= {"passed": False, "faults": ["built for sm89"], "figures": []}
+    engine_meta(root).write_text(json.dumps(meta))
+    (verdict,) = verdicts(root)
+    assert (verdict.state, verdict.text) == ("not checked", "sm89 is not here")
+    assert not next(entry for entry in entries(str(root)) if entry.kind == "engine").failed
