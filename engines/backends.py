@@ -93,7 +93,9 @@ def candidates(run: EngineSettings) -> tuple[list[Candidate], list[str]]:
             skipped.append(f"{name}: {why}")
             continue
         able = chosen.precisions(device)
-        if run.precision != "auto":
+        if run.precision == "int8" and "int8" in chosen.other_precisions(device):
+            able = ("int8", *able)  # it is made network by network: the others stay as they are, aloud
+        elif run.precision != "auto":
             able = tuple(each for each in (*able, *chosen.other_precisions(device)) if each == run.precision)
             if not able:
                 skipped.append(f"{name}: has no {run.precision} here")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.backends import EngineSettings, Settings
+from engines.backends import AUTO, EngineSettings, Settings
 from engines.building import open_network
 from engines.engine import Port
 from engines.model import TextSpec
@@ -19,8 +19,10 @@ class TextTower:
     """A text tower with its tokenizer: prompts in, unit vectors out."""
 
     def __init__(self, text: TextSpec, run: EngineSettings) -> None:
-        # With "auto", the reference: vectors are computed once and kept; building would cost more than it saves.
-        settings = Settings(threads=run.threads) if run.engine == "auto" else run
+        # In fp32, since vectors are computed once and kept for all runs. By the reference unless another CPU engine is
+        # asked for by name: building one would cost more than it saves.
+        engine = run.engine if run.engine in AUTO["cpu"] else "torch"
+        settings = Settings(engine, threads=run.threads, cache_directory=run.cache_directory)
         self._text = text
         self._encode = _tokenizer(text)
         self._engine = open_network(text.network, text.directory, settings, build=True)

@@ -13,7 +13,7 @@ import pytest
 from engines import backends, building
 from engines.backend import Backend, Order, Report
 from engines.backends import Settings, backend, candidates
-from engines.building import engine_facts, open_network, prepare_network
+from engines.building import engine_facts, ensure, open_network, prepare_network
 from engines.cache import Cache, key_of
 from engines.engine import Engine
 from engines.on_onnxruntime import OnnxRuntimeBackend
