@@ -11,12 +11,14 @@ import numpy as np
 from engines.backends import device_of
 from engines.building import open_network, prepare_network
 from engines.engine import Engine
+from engines.network import NETWORKS
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError, ModelError
 from pipeline.stage import Resources, RunSettings
 
-STEP_PX, LEAST_PX, MOST_PX = 8, 64, 640
-"""Sides of what the network takes: multiples of the first, from the second to the third."""
+STEP_PX = 8
+LEAST_PX, MOST_PX = NETWORKS["raft_small"].ranges["W"]
+"""Sides of what the network takes, which are multiples of the step."""
 NAMES = ("raft-small.safetensors", "raft-small.pth")
 HOW = "--set flow.weights=path/to/raft-small.pth (among the models of github.com/princeton-vl/RAFT)"
 

@@ -19,9 +19,8 @@ ITERATIONS = 12
 LEVELS = 4
 RADIUS = 3
 STRIDE = 8
-"""Features and flow live at an eighth of the picture's size; sides must be multiples of it."""
-LEAST_SIDE_PX = STRIDE * 2 ** (LEVELS - 1)
-"""Below, the coarsest level of the correlation pyramid would be empty."""
+"""Features and flow live at an eighth of the picture's size; sides must be multiples of it, and 64 px at least, or the
+coarsest level of the correlation pyramid would be empty."""
 FEATURES, HIDDEN, CONTEXT = 128, 96, 64
 MOST_TOLD = 4
 ORIGIN = "Take it from the models of github.com/princeton-vl/RAFT"
