@@ -3,7 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engines.backends import Candidate, Settings
+from engines.backends import Candidate, Settings, backend
 from engines.bench import Timing, time_all
 from engines.checkpoint import read_model
 from engines.choice import build_all, installed, networks, order_for, taken
@@ -74,7 +74,8 @@ def test_all_that_can_be_built_is_told_with_its_gate_or_why_not(tiny_clip: Path,
 
 
 def test_what_was_not_quantised_says_what_does_it(tiny_clip: Path, cache_directory: Path) -> None:
-    pytest.importorskip("openvino")
+    if why := backend("openvino").missing("cpu"):
+        pytest.skip(why)
     run = Settings("openvino", "int8", "cpu", 1, str(cache_directory))
     (choice,) = build_all(str(tiny_clip), "", (), run, lambda text: None)
     assert (choice.engine, choice.is_usable, choice.gate) == ("openvino-int8", False, None)
