@@ -65,8 +65,9 @@ def _group(plan: Plan, towers: dict[str, Any], threads: int) -> Group:
 
 
 def _of_source(plan: Plan, group: Group, towers: dict[str, Any], source: str, index: int, most: int) -> list[Array]:
-    options = msgspec.convert(plan.reader_options, load("stages.decode.reader:ReaderOptions"))
-    reader = load(plan.config.decode.factory)(source, index, options)
+    path = plan.config.decode.factory
+    options = msgspec.convert(plan.reader_options, load(f"{path.partition(':')[0]}:ReaderOptions", "decode.factory"))
+    reader = load(path, "decode.factory")(source, index, options)
     found: list[Array] = []
     reader.open()
     try:
