@@ -61,7 +61,7 @@ def prepare_network(
     """
     able, reasons = candidates(run)
     for candidate in able:
-        order = _order(key, directory, candidate, run)
+        order = order_of(key, directory, candidate, run)
         if candidate == REFERENCE:
             return None
         said: list[str] = []
@@ -101,7 +101,7 @@ def open_network(key: str, directory: str, run: EngineSettings, build: bool = Fa
         prepare_network(key, directory, run, lambda text: None)
     able, reasons = candidates(run)
     for candidate in able:
-        order = _order(key, directory, candidate, run)
+        order = order_of(key, directory, candidate, run)
         try:
             engine = _make(order, backend(candidate.backend))
             engine.open()
@@ -218,8 +218,8 @@ def _make(order: Order, chosen: Backend) -> Engine:
     return chosen.make(order, exported / "network.onnx" if exported else None, built)
 
 
-def _order(key: str, directory: str, candidate: Candidate, run: EngineSettings) -> Order:
-    loader = network(key)
+def order_of(key: str, directory: str, candidate: Candidate, run: EngineSettings) -> Order:
+    loader, usual = network(key), CPU_BATCH if candidate.device == "cpu" else GPU_BATCH
     inputs, outputs = loader.ports(Path(directory))
     return Order(
         network=key,
@@ -230,13 +230,13 @@ def _order(key: str, directory: str, candidate: Candidate, run: EngineSettings) 
         device=candidate.device,
         threads=run.threads,
         typical_batch=TYPICAL_BATCH,
-        max_batch=CPU_BATCH if candidate.device == "cpu" else GPU_BATCH,
+        max_batch=min(usual, loader.max_batch or usual),
         micro_batch=loader.micro_batch,
         cache_directory=run.cache_directory,
     )
 
 
 def _reason(run: EngineSettings, passed_over: list[str]) -> str:
-    if run.engine != "auto":
-        return "asked for by name"
-    return "first choice here" if not passed_over else "; ".join(["not " + text for text in passed_over])
+    if passed_over:
+        return "; ".join(["not " + text for text in passed_over])
+    return "first choice here" if run.engine == "auto" else "asked for by name"

@@ -78,7 +78,7 @@ class Cache:
         if not fault:
             return entry
         log.warning("%s: %s; set aside, it will be built again", entry, fault)
-        self._set_aside(entry)
+        self.set_aside(entry)
         return None
 
     def get(self, key: str, facts: dict[str, str], build: Build) -> Path:
@@ -157,7 +157,7 @@ class Cache:
                 shutil.rmtree(old, ignore_errors=True)
         return self.directory / key
 
-    def _set_aside(self, entry: Path) -> None:
+    def set_aside(self, entry: Path) -> None:
         for number in range(100):
             try:
                 os.rename(entry, entry.with_name(f"{entry.name}.bad-{number}"))

@@ -59,7 +59,7 @@ def installed(device: str) -> tuple[list[Candidate], list[str]]:
 
 def order_for(key: str, directory: str, candidate: Candidate, cache_directory: str, threads: int) -> Order:
     run = Settings(candidate.backend, candidate.precision, candidate.device, threads, cache_directory)
-    return building._order(key, directory, candidate, run)
+    return building.order_of(key, directory, candidate, run)
 
 
 def taken(model: str, audio_model: str, modalities: Sequence[str], run: EngineSettings) -> Iterator[Choice]:

@@ -86,7 +86,8 @@ class GateReport(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """`centred cosine 0.9921, top-1 98 %`, or what it failed for."""
         if not self.passed:
-            return "; ".join(self.faults)
+            first, *more = self.faults
+            return first + (f" (and {len(more)} more)" if more else "")
         top1 = "" if self.worst.top1 is None else f", top-1 {100 * min(f.top1 or 0 for f in self.figures):.0f} %"
         return f"centred cosine {self.worst.centred_cosine:.4f}{top1}"
 

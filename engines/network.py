@@ -30,6 +30,7 @@ class Network:
     files: the files its weights come from.
     package: the distribution whose version shapes the network beside our own code, or "".
     micro_batch: most that a CPU should run at once; beyond, memory grows and speed does not. 0 for no limit.
+    max_batch: most that an engine takes at once on any device; 0 for the usual.
     level: mean and deviation of what its float inputs usually hold, for the golden batch.
     ranges: smallest and largest size of each free axis but the batch.
     """
@@ -39,6 +40,7 @@ class Network:
     files: Callable[[Path], list[Path]]
     package: str = ""
     micro_batch: int = 0
+    max_batch: int = 0
     level: tuple[float, float] = (0.0, 1.0)
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -205,6 +207,7 @@ NETWORKS: dict[str, Network] = {
         ),
         lambda weights: [weights],
         micro_batch=2,
+        max_batch=16,  # at 640 x 640 the correlations of one pair take 0.2 GB
         level=(0.0, 0.5),
         ranges={"H": (64, 640), "W": (64, 640)},
     ),

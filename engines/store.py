@@ -73,7 +73,7 @@ def order_of(record: EngineRecord, cache_directory: str, threads: int = 1) -> tu
     name, _, precision = record.name.partition("-")
     candidate = Candidate(name, precision, record.device)
     run = Settings(name, precision, record.device, threads, cache_directory)
-    return building._order(record.network, record.directory, candidate, run), candidate
+    return building.order_of(record.network, record.directory, candidate, run), candidate
 
 
 def record_of(meta: Meta) -> EngineRecord:

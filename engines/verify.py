@@ -131,6 +131,6 @@ def _is_damaged(cache: Cache, key: str) -> bool:
 def _set_aside(engines: Cache, exports: Cache, key: str) -> None:
     """The engine and what it was made of: which of the two is wrong, nobody can tell."""
     export = engines.meta(key).facts.get("export", "")
-    engines._set_aside(engines.directory / key)
+    engines.set_aside(engines.directory / key)
     if export and (exports.directory / export).is_dir():
-        exports._set_aside(exports.directory / export)
+        exports.set_aside(exports.directory / export)

@@ -36,10 +36,7 @@ def gate_text(report: Any) -> str:
         return ""
     if report.passed:
         return f"passed: {report.text}"
-    first, *more = report.faults
-    if report.is_pending:
-        return str(first)
-    return f"failed, not used: {first}" + (f" (and {len(more)} more)" if more else "")
+    return str(report.text) if report.is_pending else f"failed, not used: {report.text}"
 
 
 def figures_text(figures: Any) -> str:

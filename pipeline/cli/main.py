@@ -11,7 +11,7 @@ from pipeline.logs import LOGGER, log, start_logging
 VERBS = {
     "run": "label the clips of video files",
     "check": "validate settings, model and source, and print the plan",
-    "engine": "prepare the networks of a model ahead of time",
+    "engine": "list, build, verify, time, quantise the compiled networks of a model",
 }
 INTERRUPTED = 130
 INTERNAL = 5

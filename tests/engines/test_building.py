@@ -105,7 +105,7 @@ def test_a_wrong_engine_is_passed_over_aloud_and_never_built_twice(small: Path, 
 
 
 def test_a_wrong_engine_asked_for_by_name_stops(small: Path, tmp_path: Path, wrong: Backend) -> None:
-    with pytest.raises(ModelError, match=r"no engine can be used.*did not pass its gate.*centred cosine"):
+    with pytest.raises(ModelError, match=r"no engine can be used.*did not pass its gate.*max abs"):
         prepare_network("small", str(small), settings(tmp_path, "wrong"), quiet)
 
 

@@ -145,7 +145,7 @@ def test_the_golden_batch_is_the_same_every_time_and_every_sample_is_another() -
 
 def test_golden_ids_and_masks_are_whole_numbers() -> None:
     ports = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
-    feeds = golden(ports, 3, sides=7)
+    feeds = golden(ports, 3, sizes={"L": 7})
     assert feeds["ids"].shape == feeds["mask"].shape == (3, 7)
     assert feeds["ids"].dtype == np.int64
     assert set(np.unique(feeds["mask"])) == {1}

@@ -71,7 +71,10 @@ def test_every_number_has_a_range() -> None:
             "live.toml: Object contains unknown field `fps` - at `$.queue` (it stands under [clips])",
         ),
         ({"queue": {"slots": "many"}}, "live.toml: Expected `int`, got `str` - at `$.queue.slots` (it is 'many')"),
-        ({"model": {"device": "gpu"}}, "live.toml: model.device is 'gpu'; expected auto, cpu, cuda or cuda:N (sm89 to build for one)"),
+        (
+            {"model": {"device": "gpu"}},
+            "live.toml: model.device is 'gpu'; expected auto, cpu, cuda or cuda:N (sm89 to build for one)",
+        ),
         (
             {"decode": {"reader": "vlc"}},
             "live.toml: Invalid enum value 'vlc' - at `$.decode.reader` (it is 'vlc'; expected av, decord)",

@@ -62,7 +62,7 @@ def test_stages_and_engines_are_reached_by_name_in_few_modules() -> None:
 
 @pytest.mark.parametrize("package", ["pipeline", "stages", "engines"])
 def test_a_package_imports_nothing_by_itself(package: str) -> None:
-    assert (ROOT / package / "__init__.py").read_text().strip() == ""
+    assert {name for _, name in imports(ROOT / package / "__init__.py")} <= {"os"}
 
 
 def run_python(code: str, cwd: Path = ROOT) -> str:

@@ -14,7 +14,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from engines.export import export
+from engines.network import NETWORKS
 from engines.networks.raft import RaftSmall, correlation_pyramid, load_raft, look_up, positions
+from engines.on_onnxruntime import OnnxRuntimeEngine
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -171,6 +174,21 @@ def test_half_precision_stays_near(precision: torch.dtype, tmp_path: Path) -> No
     flow = network.to(precision)(*(feed.to(precision) for feed in feeds))
     assert flow.dtype == torch.float32
     assert torch.cosine_similarity(flow.flatten(), wanted.flatten(), 0) > 0.999
+
+
+def test_it_exports_with_any_batch_and_any_sides(tmp_path: Path) -> None:
+    network, described = RaftSmall(iterations=2).eval(), NETWORKS["raft_small"]
+    network.load_state_dict({name.removeprefix("module."): tensor for name, tensor in weights().items()})
+    ports = described.ports(tmp_path)
+    export(network, *ports, tmp_path / "network.onnx", ranges=described.ranges)
+    engine = OnnxRuntimeEngine(tmp_path / "network.onnx", *ports)
+    engine.open()
+    for size in ((64, 64), (64, 200), (136, 72)):
+        before = torch.randn(3, 3, *size)
+        feeds = {"before": before, "after": before.roll((2, 3), (2, 3))}
+        flow = engine.run({name: feed.numpy() for name, feed in feeds.items()})["flow"]
+        assert np.allclose(flow, network(**feeds).detach(), atol=1e-3)
+    engine.close()
 
 
 def test_safetensors_with_or_without_the_prefix_load_alike(tmp_path: Path) -> None:
