@@ -16,9 +16,11 @@ class FactBook:
         self._joined: dict[tuple[int, int], int] = {}
         self._common: dict[int, Facts] = {}
         """By group: what all its workers say; nothing where they differ."""
+        self._merged: dict[int, Facts] = {}
 
     def enter(self, group: int, facts: Facts) -> int:
         """The number for clips that only a worker of this group that says this has settled."""
+        self._merged.clear()
         self._common[group] = facts if self._common.get(group, facts) == facts else {}
         return self._number({group: facts})
 
@@ -31,8 +33,12 @@ class FactBook:
 
     def of(self, number: int) -> Facts:
         """All groups' facts in one. A group that did not settle the clip has a say if its workers agree."""
-        said = self._common | self._said[number]
-        return {name: text for group in sorted(said) for name, text in said[group].items()}
+        merged = self._merged.get(number)
+        if merged is None:
+            said = self._common | self._said[number]
+            merged = {name: text for group in sorted(said) for name, text in said[group].items()}
+            self._merged[number] = merged
+        return merged
 
     def _number(self, said: dict[int, Facts]) -> int:
         if said not in self._said:
