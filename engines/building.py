@@ -29,6 +29,7 @@ GPU_BATCH = 64
 """Largest batch an engine takes at once, and is held to the reference at."""
 TYPICAL_BATCH = 8
 BUILD_TIMEOUT_S = 1_800.0
+"""Longest silence of a process that builds."""
 UNUSABLE = (ModelError, ImportError, OSError, ValueError, RuntimeError)
 """What an engine that cannot be built or opened here raises; RuntimeError is that of torch, CUDA and OpenVINO."""
 REFERENCE = Candidate("torch", "fp32", "cpu")
@@ -147,6 +148,10 @@ def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_
     if not record.gate.is_pending or is_ahead_of_time(order.device):
         return record
     report(f"checking {order.network} for {record.name}, which was built elsewhere")
+    if chosen.in_child:
+        from engines.build_child import open_in_child
+
+        open_in_child(chosen.name, order, exported, built, report, BUILD_TIMEOUT_S)
     return record_of(cache.note(key, gated(built)))
 
 

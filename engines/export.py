@@ -32,7 +32,7 @@ TOLERANCE = 1e-4
 """Largest difference to the module, relative to the largest output."""
 PARITY_BATCHES = (1, 3, 16)
 """Smallest, typical and largest batch the file is compared with the module at."""
-TRACED = {"B": 2, "L": 9, "H": 72, "W": 104}
+TRACED = {"B": 2, "L": 9, "H": 136, "W": 152}
 """Sizes the exporter sees."""
 PARITY_SIDES = ((64, 80), (80, 64), (96, 136))
 """Height and width of pictures of free size, one for each of those batches; none is what was traced."""
@@ -149,9 +149,14 @@ def check_axes(model: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> N
 
 
 def _is_named(axis: Any, letter: str, letters: dict[str, str]) -> bool:
-    """Whether a free axis has a name, the same wherever its letter stands."""
+    """Whether a free axis has a name, the same wherever its letter stands.
+
+    A side of a picture may also be an expression of it, such as the next multiple of 8.
+    """
     name = None if isinstance(axis, int) else axis.value
-    return name is not None and letters.setdefault(letter, name) == name
+    if name is None or (letter in "HW" and not name.isidentifier()):
+        return bool(name)
+    return bool(letters.setdefault(letter, name) == name)
 
 
 def _cast_folded_weights(model: Any) -> None:
