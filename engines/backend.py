@@ -46,6 +46,10 @@ class Backend(ABC):
     """One way to run networks."""
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
+    """Part of every engine's key: raise it when the adapter makes other engines of the same order."""
+    runs_export: ClassVar[bool] = False
+    """Whether its engines load the exported file itself, and not what `build` made of it."""
     in_child: ClassVar[bool] = False
     """Whether `build` and the first `open` run in a process of their own, because native code may crash there."""
 

@@ -23,7 +23,7 @@ from engines.backend import Order, Report
 from engines.backends import Candidate, EngineSettings, backend
 from engines.cache import Cache, key_of
 from engines.checkpoint import read_model
-from engines.choice import REFERENCE, Choice, build_all, networks, order_for
+from engines.choice import Choice, build_all, networks, order_for
 from engines.engine import Engine
 from engines.golden import golden
 from engines.network import network
@@ -173,7 +173,7 @@ def _files(order: Order, name: str) -> tuple[str, str]:
     chosen = backend(name)
     graph = chosen.graph(order.precision)
     exported = Cache(order.cache_directory).find(key_of(building.export_facts(order, graph))) if graph else None
-    if Candidate(name, order.precision, order.device) == REFERENCE:
+    if Candidate(name, order.precision, order.device) == building.REFERENCE:
         return "", ""
     built = Cache(order.cache_directory, "engines").find(key_of(building.engine_facts(order, chosen)))
     return str(exported / "network.onnx") if exported else "", str(built or "")

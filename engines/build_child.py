@@ -1,9 +1,9 @@
-"""Builds in a process of its own: where a library is missing or at fault, native code ends it, not the pipeline.
+"""Builds, and opens for the first time, in a process of its own: a native crash ends that, not the pipeline.
 
     python -P -m engines.build_child < request > answers
 
 The request is one JSON object, each answer one JSON line; whatever libraries print goes to standard error. The child
-dies with its parent, is killed when time is up, and SIGTERM asks it to stop by itself.
+dies with its parent, is killed when it is silent for too long, and SIGTERM asks it to stop by itself.
 """
 
 import contextlib
@@ -25,13 +25,11 @@ from typing import IO, Any
 import msgspec
 
 from engines.backend import Backend, Order, Report
-from engines.gpus import Gpu, gpu_probe
 from pipeline.errors import ModelError
 
 PR_SET_PDEATHSIG = 1
 STOP_WAIT_S = 10.0
 """How long a child that was asked to stop may take."""
-PROBE_TIMEOUT_S = 60.0
 LOG_LINES = 15
 
 
@@ -45,10 +43,14 @@ class Build(msgspec.Struct, frozen=True, tag=True):
     into: str
 
 
-class Probe(msgspec.Struct, frozen=True, tag=True):
-    """Ask the driver for its GPUs."""
+class Open(msgspec.Struct, frozen=True, tag=True):
+    """Open the engine that a backend makes of what was built, and close it."""
 
     parent: int
+    backend: str
+    order: Order
+    exported: str
+    built: str
 
 
 class Line(msgspec.Struct, frozen=True, tag=True):
@@ -58,13 +60,13 @@ class Line(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """It cannot be built, and why."""
+    """It cannot be built or opened, and why."""
 
     text: str
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    gpus: list[Gpu] = []
+    """It is done."""
 
 
 def build_in_child(
@@ -74,21 +76,26 @@ def build_in_child(
 
     Whatever `report` raises, and Ctrl-C, asks the child to stop. To be called from a thread that outlives the build.
 
+    timeout_s: the longest that it may be silent; each line about progress holds it off.
+
     Raises:
         ModelError: what the build raised; or that its process crashed, and by which signal, with the last lines of its
-            log; or that time was up.
+            log; or that it was silent for too long.
     """
     what = f"building {order.network} with {backend}-{order.precision}"
     _ask(Build(os.getpid(), backend, order, str(exported or ""), str(into)), what, report, timeout_s)
 
 
-def probe_in_child() -> list[Gpu]:
-    """The GPUs that the driver shows, asked in a process of its own: a fork of this one can still use them.
+def open_in_child(
+    backend: str, order: Order, exported: Path | None, built: Path, report: Report, timeout_s: float
+) -> None:
+    """Open and close once, in a process of its own, what may have been built elsewhere: a crash ends that process only.
 
     Raises:
-        ModelError: the driver crashed or hung.
+        ModelError: as `build_in_child`.
     """
-    return _ask(Probe(os.getpid()), "looking for NVIDIA GPUs", lambda text: None, PROBE_TIMEOUT_S).gpus
+    what = f"opening {order.network} with {backend}-{order.precision}"
+    _ask(Open(os.getpid(), backend, order, str(exported or ""), str(built)), what, report, timeout_s)
 
 
 def cancelled() -> bool:
@@ -96,25 +103,24 @@ def cancelled() -> bool:
     return signal.SIGTERM in signal.sigpending()
 
 
-def _ask(request: Build | Probe, what: str, report: Report, timeout_s: float) -> Done:
-    deadline_s = time.monotonic() + timeout_s
+def _ask(request: Build | Open, what: str, report: Report, timeout_s: float) -> None:
     with tempfile.TemporaryFile() as noise:
         child = _start(noise)
         try:
             with contextlib.suppress(BrokenPipeError):  # it died at once: its status says why
                 child.stdin.write(msgspec.json.encode(request))  # type: ignore[union-attr]
                 child.stdin.close()  # type: ignore[union-attr]
-            for answer in _answers(child, deadline_s):
+            for answer in _answers(child, timeout_s):
                 if isinstance(answer, Line):
                     report(answer.text)
                 elif isinstance(answer, Failed):
                     raise ModelError(answer.text)
                 else:
-                    return answer
+                    return
             status = _status(child)
         except TimeoutError:
             child.kill()
-            raise ModelError(f"{what}: not done after {timeout_s:.0f} s; stopped") from None
+            raise ModelError(f"{what}: silent for {timeout_s:.0f} s; stopped") from None
         finally:
             _stop(child)
         raise ModelError(f"{what}: its process {status}; the last it said:\n{_tail(noise)}")
@@ -136,13 +142,14 @@ def _start(noise: IO[bytes]) -> "subprocess.Popen[bytes]":
         signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
 
-def _answers(child: "subprocess.Popen[bytes]", deadline_s: float) -> Iterator[Line | Failed | Done]:
+def _answers(child: "subprocess.Popen[bytes]", timeout_s: float) -> Iterator[Line | Failed | Done]:
     """Until the child closes its end.
 
     Raises:
-        TimeoutError: the deadline has passed.
+        TimeoutError: there was no line for so long.
     """
     assert child.stdout is not None
+    deadline_s = time.monotonic() + timeout_s
     ready, rest = select.poll(), b""
     ready.register(child.stdout, select.POLLIN | select.POLLHUP)
     while True:
@@ -157,6 +164,7 @@ def _answers(child: "subprocess.Popen[bytes]", deadline_s: float) -> Iterator[Li
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             yield msgspec.json.decode(line, type=Line | Failed | Done)
+            deadline_s = time.monotonic() + timeout_s
 
 
 def _status(child: "subprocess.Popen[bytes]") -> str:
@@ -197,7 +205,7 @@ def main() -> None:
     faulthandler.enable()
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger("percept").setLevel(logging.DEBUG)
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Build | Probe)
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Build | Open)
     if os.getppid() != request.parent:
         os._exit(1)
 
@@ -210,11 +218,14 @@ def main() -> None:
         tell(Failed(str(error)))
 
 
-def _obey(request: Build | Probe, report: Report) -> Done:
-    if isinstance(request, Probe):
-        return Done(gpu_probe())
-    exported = Path(request.exported) if request.exported else None
-    _backend(request.backend).build(request.order, exported, Path(request.into), report)
+def _obey(request: Build | Open, report: Report) -> Done:
+    backend, exported = _backend(request.backend), Path(request.exported) if request.exported else None
+    if isinstance(request, Build):
+        backend.build(request.order, exported, Path(request.into), report)
+        return Done()
+    engine = backend.make(request.order, exported, Path(request.built))
+    engine.open()
+    engine.close()
     return Done()
 
 

@@ -4,6 +4,7 @@
 that every worker takes what the prepare step found good.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,9 @@ import msgspec
 
 from engines.backend import Backend, Order, Report
 from engines.backends import Candidate, EngineSettings, backend, candidates
-from engines.cache import Cache, key_of
+from engines.cache import Cache, Meta, key_of
 from engines.engine import Engine
-from engines.gate import GateReport, gate, pending
+from engines.gate import GATE_VERSION, GateReport, gate, pending
 from engines.golden import golden
 from engines.network import network
 from engines.tensorrt_api import is_ahead_of_time
@@ -28,6 +29,9 @@ GPU_BATCH = 64
 """Largest batch an engine takes at once, and is held to the reference at."""
 TYPICAL_BATCH = 8
 BUILD_TIMEOUT_S = 1_800.0
+"""Longest silence of a process that builds."""
+UNUSABLE = (ModelError, ImportError, OSError, ValueError, RuntimeError)
+"""What an engine that cannot be built or opened here raises; RuntimeError is that of torch, CUDA and OpenVINO."""
 REFERENCE = Candidate("torch", "fp32", "cpu")
 """What all others are compared with; it needs neither building nor a gate."""
 
@@ -67,14 +71,15 @@ def prepare_network(
         said: list[str] = []
         try:
             record = ensure(order, backend(candidate.backend), _heard(report, said), labels)
-        except (ModelError, ImportError, OSError) as error:
+        except UNUSABLE as error:
             reasons.append(f"{candidate.name}: {error}")
             said.append(reasons[-1])
         else:
             if record.gate.passed:
                 return record
             reasons.append(f"{candidate.name}: {record.gate.refusal}")
-        if said and candidate != able[-1]:  # told once, when it was built; later it stands in `reason`
+        # Told once, when it was built; later it stands in `reason`. What was asked for by name is always told.
+        if (said or candidate.precision == run.precision) and candidate != able[-1]:
             report(f"{key}: {reasons[-1]}; {able[able.index(candidate) + 1].name} is tried")
     raise ModelError(f"{key}: no engine can be used. {'. '.join(reasons)}")
 
@@ -105,7 +110,7 @@ def open_network(key: str, directory: str, run: EngineSettings, build: bool = Fa
         try:
             engine = _make(order, backend(candidate.backend))
             engine.open()
-        except (ModelError, ImportError, OSError, ValueError) as error:
+        except UNUSABLE as error:
             reasons.append(f"{candidate.name}: {error}")
             log.warning("%s: %s", key, reasons[-1])
             continue
@@ -121,10 +126,13 @@ def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_
         ModelError: it cannot be built.
     """
     cache, facts = Cache(order.cache_directory, "engines"), engine_facts(order, chosen)
-    exported = ensure_export(order, chosen.graph(order.precision), report)
+    key = key_of(facts)
+    is_export_needed = chosen.runs_export or cache.find(key) is None
+    exported = ensure_export(order, chosen.graph(order.precision), report) if is_export_needed else None
 
     def build(into: Path) -> dict[str, object]:
-        report(f"building {order.network} for {chosen.name}-{order.precision}, once per model and machine")
+        if order.precision != "int8":  # which is not built here
+            report(f"building {order.network} for {chosen.name}-{order.precision}, once per model and machine")
         _build(order, chosen, exported, into, report)
         return gated(into)
 
@@ -135,13 +143,24 @@ def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_
         record = EngineRecord(engine.name, order.network, order.directory, order.device, outcome)
         return dict(msgspec.to_builtins(record))
 
-    key = key_of(facts)
     built = cache.get(key, facts, build)
-    record = msgspec.convert(cache.meta(key).outcome, EngineRecord)
+    record = record_of(cache.meta(key))
     if not record.gate.is_pending or is_ahead_of_time(order.device):
         return record
     report(f"checking {order.network} for {record.name}, which was built elsewhere")
-    return msgspec.convert(cache.note(key, gated(built)).outcome, EngineRecord)
+    if chosen.in_child:
+        from engines.build_child import open_in_child
+
+        open_in_child(chosen.name, order, exported, built, report, BUILD_TIMEOUT_S)
+    return record_of(cache.note(key, gated(built)))
+
+
+def record_of(meta: Meta) -> EngineRecord:
+    """Raises: ModelError: it is of another version."""
+    try:
+        return msgspec.convert(meta.outcome, EngineRecord)
+    except msgspec.ValidationError as error:
+        raise ModelError(f"{meta.key}: of another version ({error}). Run: percept engine clean") from error
 
 
 def _build(order: Order, chosen: Backend, exported: Path | None, into: Path, report: Report) -> None:
@@ -154,19 +173,25 @@ def _build(order: Order, chosen: Backend, exported: Path | None, into: Path, rep
 
 
 def check(order: Order, engine: Engine, labels: Array | None = None) -> GateReport:
-    """Run the gate: the engine against the PyTorch module in fp32 on the CPU. Opens and closes both."""
+    """Run the gate: the engine against the PyTorch module in fp32 on the CPU. Opens and closes both.
+
+    Raises:
+        ModelError: the engine cannot be opened or run.
+    """
     from engines.on_torch import TorchEngine
 
     loader = network(order.network)
     reference = TorchEngine(order.load, order.inputs, order.outputs, threads=order.threads)
     feeds = golden(order.inputs, order.max_batch, loader.level)
-    engine.open()
-    reference.open()
-    try:
-        return gate(reference, engine, feeds, order.typical_batch, labels)
-    finally:
-        reference.close()
-        engine.close()
+    with contextlib.closing(engine), contextlib.closing(reference):
+        engine.open()
+        reference.open()
+        try:
+            return gate(reference, engine, feeds, order.typical_batch, labels)
+        except ModelError:
+            raise
+        except Exception as error:  # backends have no common base of their errors
+            raise ModelError(f"{engine.name} cannot run it: {type(error).__name__}: {error}") from error
 
 
 def ensure_export(order: Order, precision: str, report: Report) -> Path | None:
@@ -191,14 +216,17 @@ def export_facts(order: Order, precision: str) -> dict[str, str]:
     from engines.export import EXPORTER_VERSION, OPSET
 
     made_by = {"exporter": str(EXPORTER_VERSION), "opset": str(OPSET), "network": order.network, "precision": precision}
-    tools = {name: version(name) for name in ("torch", "onnxscript")}
+    # Without "+cpu" or "+cu130": what is exported on one machine is right for another.
+    tools = {name: version(name).partition("+")[0] for name in ("torch", "onnxscript", "onnx-ir")}
     return {**made_by, **tools, **network(order.network).fingerprint(Path(order.directory))}
 
 
 def engine_facts(order: Order, chosen: Backend) -> dict[str, str]:
     """What a built engine depends on: its export, and what the backend says."""
     graph = chosen.graph(order.precision)
-    base = {"backend": chosen.name, "precision": order.precision, "network": order.network}
+    base = {"backend": chosen.name, "adapter": str(chosen.version), "gate": str(GATE_VERSION)}
+    base |= {"precision": order.precision, "network": order.network}
+    base |= {"batch": f"usual {order.typical_batch}, largest {order.max_batch}"}
     return {**base, **chosen.facts(order), "export": key_of(export_facts(order, graph or "fp32"))}
 
 
@@ -209,10 +237,12 @@ def _make(order: Order, chosen: Backend) -> Engine:
     cache, graph = Cache(order.cache_directory, "engines"), chosen.graph(order.precision)
     key = key_of(engine_facts(order, chosen))
     built = cache.find(key)
-    exported = Cache(order.cache_directory, "exports").find(key_of(export_facts(order, graph))) if graph else None
-    if built is None or (graph and exported is None):
+    exported = None
+    if graph and chosen.runs_export:
+        exported = Cache(order.cache_directory, "exports").find(key_of(export_facts(order, graph)))
+    if built is None or (chosen.runs_export and exported is None):
         raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once, which builds it")
-    record = msgspec.convert(cache.meta(key).outcome, EngineRecord)
+    record = record_of(cache.meta(key))
     if not record.gate.passed:
         raise ModelError(record.gate.refusal)
     return chosen.make(order, exported / "network.onnx" if exported else None, built)

@@ -26,7 +26,7 @@ from pipeline.errors import ModelError
 
 log = logging.getLogger("percept.engines")
 
-LOCK_WAIT_S = 900.0
+LOCK_WAIT_S = 3_600.0
 LOCK_REPORT_S = 10.0
 
 
@@ -74,12 +74,24 @@ class Cache:
         entry = self.directory / key
         if not entry.is_dir():
             return None
-        fault = _fault_of(entry, key)
-        if not fault:
+        if not _fault_of(entry, key):
             return entry
-        log.warning("%s: %s; set aside, it will be built again", entry, fault)
-        self.set_aside(entry)
-        return None
+        try:  # it may just be replaced: only who holds the lock can tell
+            with locked(self.directory / f"{key}.lock", wait_s=0):
+                return self._find(key)
+        except (ModelError, OSError):  # somebody builds it, or nothing can be written here
+            return None
+
+    def _find(self, key: str) -> Path | None:
+        """`find` for who holds the lock."""
+        entry = self.directory / key
+        if not entry.is_dir():
+            return None
+        if fault := _fault_of(entry, key):
+            log.warning("%s: %s; set aside, it will be built again", entry, fault)
+            _set_aside(entry)
+            return None
+        return entry
 
     def get(self, key: str, facts: dict[str, str], build: Build) -> Path:
         """The directory of this key, built now if it is not there; one process builds, the others wait.
@@ -94,7 +106,7 @@ class Cache:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with locked(self.directory / f"{key}.lock"):
-                return (None if replace else self.find(key)) or self._build(key, facts, build)
+                return (None if replace else self._find(key)) or self._build(key, facts, build)
         except OSError as error:
             raise ModelError(
                 f"{self.directory}: cannot be written: {error.strerror or error}; expected a folder to keep built "
@@ -133,10 +145,11 @@ class Cache:
     def size_bytes(self, key: str) -> int:
         return sum(path.stat().st_size for path in (self.directory / key).iterdir())
 
-    def remove(self, key: str) -> None:
-        """Waits for who builds it."""
+    def set_aside(self, key: str, meta: Meta | None = None) -> None:
+        """Take an entry out of use; with `meta`, only if it is still that one."""
         with locked(self.directory / f"{key}.lock"):
-            shutil.rmtree(self.directory / key, ignore_errors=True)
+            if meta is None or ((self.directory / key).is_dir() and self.meta(key) == meta):
+                _set_aside(self.directory / key)
 
     def _build(self, key: str, facts: dict[str, str], build: Build) -> Path:
         for left_over in self.directory.glob(f"{key}.new-*"):  # of a builder that died; the lock says nobody is at it
@@ -144,7 +157,7 @@ class Cache:
         old: Path | None = None
         started, began_s = Path(tempfile.mkdtemp(prefix=f"{key}.new-", dir=self.directory)), time.monotonic()
         try:
-            outcome = build(started) or {}
+            outcome = _built(build, started, facts)
             files = {path.name: sha256_of(path) for path in sorted(started.iterdir())}
             meta = Meta(key, facts, files, outcome, round(time.monotonic() - began_s, 2))
             (started / "meta.json").write_bytes(msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
@@ -157,16 +170,27 @@ class Cache:
                 shutil.rmtree(old, ignore_errors=True)
         return self.directory / key
 
-    def set_aside(self, entry: Path) -> None:
-        for number in range(100):
-            try:
-                os.rename(entry, entry.with_name(f"{entry.name}.bad-{number}"))
-            except FileNotFoundError:
-                return  # another process was quicker
-            except OSError:
-                continue
-            return
-        raise ModelError(f"{entry}: cannot be set aside. Delete {self.directory}")
+
+def _built(build: Build, into: Path, facts: dict[str, str]) -> dict[str, Any]:
+    try:
+        return build(into) or {}
+    except OSError as error:
+        what = facts.get("network", "the network")
+        raise ModelError(
+            f"{what}: cannot be built: {error}. See that its files are there and the disk has room"
+        ) from error
+
+
+def _set_aside(entry: Path) -> None:
+    for number in range(100):
+        try:
+            os.rename(entry, entry.with_name(f"{entry.name}.bad-{number}"))
+        except FileNotFoundError:
+            return  # another process was quicker
+        except OSError:
+            continue
+        return
+    raise ModelError(f"{entry}: cannot be set aside. Delete {entry.parent}")
 
 
 def _fault_of(entry: Path, key: str) -> str:
@@ -187,18 +211,18 @@ def _fault_of(entry: Path, key: str) -> str:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
     """One process at a time; the kernel frees the lock when its holder dies.
 
     Raises:
         ModelError: the holder has it for too long.
     """
     with path.open("a") as file:
-        _wait_for_lock(file, path)
+        _wait_for_lock(file, path, wait_s)
         yield
 
 
-def _wait_for_lock(file: Any, path: Path) -> None:
+def _wait_for_lock(file: Any, path: Path, wait_s: float) -> None:
     begin = reported = time.monotonic()
     while True:
         try:
@@ -206,8 +230,10 @@ def _wait_for_lock(file: Any, path: Path) -> None:
             return
         except BlockingIOError:
             now = time.monotonic()
-        if now - begin > LOCK_WAIT_S:
-            raise ModelError(f"{path}: another process has been building this network for {LOCK_WAIT_S:.0f} s")
+        if now - begin >= wait_s:
+            raise ModelError(
+                f"{path}: another process has been building this network for {wait_s:.0f} s. End it, or wait for it"
+            )
         if now - reported > LOCK_REPORT_S:
             reported = now
             log.warning("waiting for another process that builds this network (%s, %.0f s)", path, now - begin)

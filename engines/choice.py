@@ -7,16 +7,13 @@ import msgspec
 from engines import building
 from engines.backend import Order, Report
 from engines.backends import BACKENDS, Candidate, EngineSettings, Settings, backend, device_of
-from engines.building import open_network
+from engines.building import REFERENCE, open_network
 from engines.cache import Cache, key_of
 from engines.checkpoint import read_model
 from engines.gate import GateReport
 from engines.model import ModelSpec, TowerSpec
 from engines.tower import label_set
 from pipeline.errors import ModelError
-
-REFERENCE = Candidate("torch", "fp32", "cpu")
-"""What the others are held against: needs no building and no gate."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):

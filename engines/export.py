@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engines.engine import Port
-from engines.golden import SIZES, moved
+from engines.golden import moved
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -32,6 +32,10 @@ TOLERANCE = 1e-4
 """Largest difference to the module, relative to the largest output."""
 PARITY_BATCHES = (1, 3, 16)
 """Smallest, typical and largest batch the file is compared with the module at."""
+TRACED = {"B": 2, "L": 9, "H": 136, "W": 152}
+"""Sizes the exporter sees."""
+PARITY_SIDES = ((64, 80), (80, 64), (96, 136))
+"""Height and width of pictures of free size, one for each of those batches; none is what was traced."""
 PROTOBUF_BYTES = 2_000_000_000
 """A single ONNX file cannot be larger; beyond, weights go beside it."""
 
@@ -58,7 +62,7 @@ def export(
 
     if precision != "fp32":
         module = cast(module, precision)
-    arguments = tuple(torch.from_numpy(array) for array in example(inputs, {**SIZES, "B": 2, "L": 9}).values())
+    arguments = tuple(torch.from_numpy(array) for array in example(inputs, TRACED).values())
     with _quiet(), torch.inference_mode():
         program: Any = torch.onnx.export(
             module,
@@ -125,6 +129,7 @@ def check_axes(model: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> N
         ModelError: names every port that differs.
     """
     wrong: list[str] = []
+    letters: dict[str, str] = {}
     for ports, values in ((inputs, model.graph.inputs), (outputs, model.graph.outputs)):
         found = {value.name: value for value in values}
         if set(found) != {port.name for port in ports}:
@@ -134,13 +139,24 @@ def check_axes(model: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> N
             axes = list(found[port.name].shape or ())
             wanted = port.dims.split()
             fits = len(axes) == len(wanted) and all(
-                axis == int(dim) if dim.isdigit() else not isinstance(axis, int)
+                axis == int(dim) if dim.isdigit() else _is_named(axis, dim, letters)
                 for axis, dim in zip(axes, wanted, strict=True)
             )
             if not fits:
                 wrong.append(f"{port.name} has axes ({', '.join(map(str, axes))}); expected ({', '.join(wanted)})")
     if wrong:
         raise ModelError(f"exported network: {'; '.join(wrong)}")
+
+
+def _is_named(axis: Any, letter: str, letters: dict[str, str]) -> bool:
+    """Whether a free axis has a name, the same wherever its letter stands.
+
+    A side of a picture may also be an expression of it, such as the next multiple of 8.
+    """
+    name = None if isinstance(axis, int) else axis.value
+    if name is None or (letter in "HW" and not name.isidentifier()):
+        return bool(name)
+    return bool(letters.setdefault(letter, name) == name)
 
 
 def _cast_folded_weights(model: Any) -> None:
@@ -187,8 +203,8 @@ def check_parity(module: "nn.Module", path: Path, inputs: Sequence[Port], output
     with contextlib.closing(engine), contextlib.closing(reference):
         engine.open()
         reference.open()
-        for batch in PARITY_BATCHES:
-            feeds = example(inputs, {**SIZES, "B": batch, "L": 4 + batch}, seed=batch)
+        for batch, (height, width) in zip(PARITY_BATCHES, PARITY_SIDES, strict=True):
+            feeds = example(inputs, {"B": batch, "L": 4 + batch, "H": height, "W": width}, seed=batch)
             wanted, got = reference.run(feeds), engine.run(feeds)
             for port in outputs:
                 scale = max(1.0, float(np.abs(wanted[port.name]).max()))

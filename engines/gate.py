@@ -17,6 +17,8 @@ from pipeline.arrays import Array
 
 NOT_FINITE = 1e9
 """Stands for the error of outputs that hold NaN or infinity."""
+GATE_VERSION = 1
+"""Part of every engine's key: raise it when limits, golden batch or comparison change, so that all are gated again."""
 SMALLEST_BATCH_RUNS = 8
 """How many golden samples are also run one by one."""
 LABELS = 256
@@ -76,7 +78,7 @@ class GateReport(msgspec.Struct, frozen=True):
     @property
     def refusal(self) -> str:
         """Why it is not used."""
-        return self.text if self.is_pending else f"did not pass its gate ({self.text})"
+        return self.text if self.is_pending else f"did not pass its gate: {self.text}"
 
     @property
     def worst(self) -> Figures:
@@ -105,6 +107,8 @@ def gate(
     labels: float32 "L D", what the winning label is asked of; fixed random directions without.
     """
     count = len(next(iter(feeds.values())))
+    if labels is not None and not any(port.dims.split()[1:] == [str(labels.shape[1])] for port in reference.outputs):
+        labels = None
     wanted = _in_batches(reference, feeds, min(count, max(1, typical_batch)), count)
     figures: list[Figures] = []
     for batch in sorted({1, min(typical_batch, count), count}):

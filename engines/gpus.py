@@ -26,7 +26,7 @@ def gpu_at(device: str) -> Gpu | None:
 def gpu_probe() -> list[Gpu]:
     """The GPUs that the driver shows to this process; none without a driver. Imports nothing, and creates no context.
 
-    A process forked from this one afterwards cannot use the GPU; `engines.build_child.probe_in_child` leaves no trace.
+    A process forked from this one afterwards cannot use the GPU: not to be called in one that forks workers.
     """
     try:
         cuda = ctypes.CDLL("libcuda.so.1")

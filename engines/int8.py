@@ -62,6 +62,8 @@ def make_int8(
     order = order_for(tower.network, tower.directory, INT8, run.cache_directory, run.threads)
     exported = building.ensure_export(order, chosen.graph(INT8.precision), report)
     assert exported is not None
+    facts = building.engine_facts(order, chosen)
+    cache = Cache(run.cache_directory, "engines")
     changes: list[QuantizeReport] = []
     gates: list[GateReport] = []
 
@@ -69,11 +71,11 @@ def make_int8(
         changes.append(quantize(order, exported, {order.inputs[0].name: samples}, into, report, words))
         report("running the gate")
         gates.append(building.check(order, chosen.make(order, exported, into), label_set(spec, tower)))
+        if not gates[-1].passed and _passes(cache, key_of(facts)):
+            raise ModelError(f"it {gates[-1].refusal}; the int8 network that is there does, and is kept")
         record = EngineRecord(INT8.name, order.network, order.directory, order.device, gates[-1])
         return dict(msgspec.to_builtins(record))
 
-    facts = building.engine_facts(order, chosen)
-    cache = Cache(run.cache_directory, "engines")
     path = cache.put(key_of(facts), facts, build)
     return Quantized(
         towers=towers_sharing(spec, modality),
@@ -83,3 +85,8 @@ def make_int8(
         change=changes[-1],
         gate=gates[-1],
     )
+
+
+def _passes(cache: Cache, key: str) -> bool:
+    """Whether there is one that is used."""
+    return cache.find(key) is not None and building.record_of(cache.meta(key)).gate.passed

@@ -10,6 +10,7 @@ import numpy as np
 
 from engines.backend import Backend, Order
 from engines.engine import Engine, Port
+from engines.on_openvino import cpu_features
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -78,6 +79,7 @@ class OnnxRuntimeEngine(Engine):
 
 class OnnxRuntimeBackend(Backend):
     name = "onnxruntime"
+    runs_export = True
 
     def missing(self, device: str) -> str:
         if device != "cpu":
@@ -88,7 +90,7 @@ class OnnxRuntimeBackend(Backend):
         return ("fp32",)
 
     def facts(self, order: Order) -> dict[str, str]:
-        return {"onnxruntime": version("onnxruntime")}
+        return {"onnxruntime": version("onnxruntime"), "cpu": " ".join(cpu_features())}
 
     def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
         assert exported is not None

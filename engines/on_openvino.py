@@ -84,7 +84,7 @@ class OpenVinoBackend(Backend):
     name = "openvino"
 
     def missing(self, device: str) -> str:
-        if device.startswith("cuda"):
+        if device != "cpu":
             return f"OpenVINO runs on the CPU here, not on {device}. Choose --device cpu, or --engine torch"
         if find_spec("openvino") is None:
             return "OpenVINO is not installed. Run: pip install 'percept-av[openvino]'"

@@ -20,8 +20,12 @@ from engines.tensorrt_api import (
     find_tensorrt,
     is_ahead_of_time,
     let_go_on_error,
+    listed,
+    mark,
     missing,
     recording_logger,
+    saying_unlisted,
+    unlisted,
 )
 from engines.tensorrt_build import Options, Range, build_plan
 from pipeline.arrays import Array
@@ -45,7 +49,7 @@ class TensorRtEngine(Engine):
         self.device = order.device
         self._plan = plan
         self._trt: Any = None
-        self._logger: Any = None
+        self._since = 0  # where the log stood when the call began
         self._runtime: Any = None
         self._engine: Any = None
         self._context: Any = None
@@ -58,8 +62,8 @@ class TensorRtEngine(Engine):
         if not torch.cuda.is_available():
             raise ModelError(f"device {self.device!r}: torch finds no NVIDIA GPU. Install torch with CUDA")
         try:
-            with let_go_on_error(), torch.cuda.device(self.device):  # TensorRT takes the thread's current GPU
-                self._load()
+            with saying_unlisted(self._trt, self.device), let_go_on_error(), torch.cuda.device(self.device):
+                self._load()  # TensorRT takes the thread's current GPU
         except BaseException:
             self._close()
             raise
@@ -68,24 +72,25 @@ class TensorRtEngine(Engine):
         import torch
 
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        self._logger = recording_logger(self._trt)
-        self._runtime = self._trt.Runtime(self._logger)
-        self._engine = deserialise(self._trt, self._logger, self._runtime, self._plan)
+        self._since = mark(self._trt)
+        self._runtime = self._trt.Runtime(recording_logger(self._trt))
+        self._engine = deserialise(self._trt, self._runtime, self._plan)
         check_ports(self._trt, self._engine, self._plan, self.inputs, self.outputs)
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise failure(self._trt, self._logger, f"{self._plan}: no execution context; is the GPU's memory full?")
+            raise failure(self._trt, self._since, f"{self._plan}: no execution context; is the GPU's memory full?")
 
     def _run(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
         import torch
 
+        self._since = mark(self._trt)
         with torch.inference_mode(), torch.cuda.device(self.device):
             self._stream.wait_stream(torch.cuda.current_stream())  # feeds that lie on the GPU may still be written
             with torch.cuda.stream(self._stream):
                 held = [self._feed(port, feeds[port.name]) for port in self.inputs]
                 results = {port.name: self._result(port) for port in self.outputs}
                 if not self._context.execute_async_v3(self._stream.cuda_stream):
-                    raise failure(self._trt, self._logger, f"{self._plan}: running it failed")
+                    raise failure(self._trt, self._since, f"{self._plan}: running it failed")
                 hosts = {name: _to_pinned(result) for name, result in results.items()}
             self._stream.synchronize()  # until here `held` and `results` are in use
             del held, results
@@ -101,7 +106,7 @@ class TensorRtEngine(Engine):
         feed = feed.contiguous()
         taken = self._context.set_input_shape(port.name, tuple(feed.shape))
         if not (taken and self._context.set_tensor_address(port.name, feed.data_ptr())):
-            raise failure(self._trt, self._logger, f"{self._plan}: {port.name} of shape {tuple(feed.shape)} is refused")
+            raise failure(self._trt, self._since, f"{self._plan}: {port.name} of shape {tuple(feed.shape)} is refused")
         return feed
 
     def _result(self, port: Port) -> Any:
@@ -111,29 +116,29 @@ class TensorRtEngine(Engine):
         shape = tuple(self._context.get_tensor_shape(port.name))
         result = torch.empty(shape, dtype=getattr(torch, port.dtype), device=self.device)
         if not self._context.set_tensor_address(port.name, result.data_ptr()):
-            raise failure(self._trt, self._logger, f"{self._plan}: {port.name} of shape {shape} is refused")
+            raise failure(self._trt, self._since, f"{self._plan}: {port.name} of shape {shape} is refused")
         return result
 
     def _close(self) -> None:
         self._context = None  # each of these uses the next
         self._engine = None
         self._runtime = None
-        self._logger = None
         self._stream = None
 
 
-def deserialise(trt: ModuleType, logger: Any, runtime: Any, plan: Path) -> Any:
+def deserialise(trt: ModuleType, runtime: Any, plan: Path) -> Any:
     """The plan as an engine.
 
     Raises:
         ModelError: it cannot be read, is damaged, or is of another version or GPU; with what TensorRT logged.
     """
+    since = mark(trt)
     try:
         engine = runtime.deserialize_cuda_engine(plan.read_bytes())
     except OSError as error:
         raise ModelError(f"{plan}: cannot be read: {error.strerror}. Run `percept engine build`") from error
     if engine is None:
-        raise failure(trt, logger, f"{plan}: {trt.__name__} {trt.__version__} cannot load it")
+        raise failure(trt, since, f"{plan}: {trt.__name__} {trt.__version__} cannot load it")
     return engine
 
 
@@ -187,7 +192,7 @@ class TensorRtBackend(Backend):
 
     def facts(self, order: Order) -> dict[str, str]:
         """A plan of TensorRT-RTX runs on every GPU of its capability; others only on the kind they were built on."""
-        installed = chosen(order.device)
+        installed, _ = chosen(order.device)
         major, minor = capability_of(order.device)
         known = {
             "tensorrt": installed.package,
@@ -213,7 +218,10 @@ class TensorRtBackend(Backend):
             timing_cache=self._timing_cache(order) if trt.__name__ == "tensorrt" else None,
             cancelled=cancelled,
         )
-        build_plan(trt, order, exported, into / PLAN, report, options)
+        if note := unlisted(trt, order.device):
+            report(f"{note}; it is tried all the same")
+        with saying_unlisted(trt, order.device):
+            build_plan(trt, order, exported, into / PLAN, report, options)
         if not is_ahead_of_time(order.device):
             engine = self.make(order, exported, into)
             engine.open()
@@ -225,7 +233,7 @@ class TensorRtBackend(Backend):
     def _timing_cache(self, order: Order) -> Path:
         """One for each version, kind of GPU and driver: what was measured on another does not hold."""
         gpu = gpu_at(order.device)
-        of = hashlib.sha256(f"{chosen(order.device).package}, {gpu}".encode()).hexdigest()[:16]
+        of = hashlib.sha256(f"{chosen(order.device)[0].package}, {gpu}".encode()).hexdigest()[:16]
         return Path(order.cache_directory or default_cache_directory()) / "timing" / of
 
 
@@ -248,8 +256,7 @@ def _sizes(order: Order) -> dict[str, Range]:
 def _target(trt: ModuleType, device: str) -> tuple[int, int] | None:
     """What TensorRT-RTX is told to build for; None, for all kinds of GPU that it knows, if it has no name for this."""
     major, minor = capability_of(device)
-    kinds = getattr(trt, "ComputeCapability", None)
-    if is_ahead_of_time(device) or hasattr(kinds, f"SM{major}{minor}"):
+    if is_ahead_of_time(device) or f"SM{major}{minor}" in listed(trt):
         return major, minor
     return None
 

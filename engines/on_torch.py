@@ -61,6 +61,13 @@ class TorchEngine(Engine):
         if on_gpu and (why := why_no_gpu(self.device)):
             raise ModelError(why)
         torch.set_num_threads(self._threads)
+        try:
+            self._open_on_device(on_gpu)
+        except BaseException:
+            self._close()
+            raise
+
+    def _open_on_device(self, on_gpu: bool) -> None:
         with self._memory_errors():
             module = self._load().requires_grad_(False).eval()
             self._module = (module if self.precision == "fp32" else cast(module, self.precision)).to(self.device)

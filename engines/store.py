@@ -11,7 +11,7 @@ import msgspec
 from engines import building
 from engines.backend import Order
 from engines.backends import Candidate, Settings, backend
-from engines.building import EngineRecord
+from engines.building import EngineRecord, record_of
 from engines.cache import Cache, Meta, default_cache_directory, key_of
 from engines.checkpoint import read_model
 from engines.gate import GateReport
@@ -74,14 +74,6 @@ def order_of(record: EngineRecord, cache_directory: str, threads: int = 1) -> tu
     candidate = Candidate(name, precision, record.device)
     run = Settings(name, precision, record.device, threads, cache_directory)
     return building.order_of(record.network, record.directory, candidate, run), candidate
-
-
-def record_of(meta: Meta) -> EngineRecord:
-    """Raises: ModelError: the entry was written by another version."""
-    try:
-        return msgspec.convert(meta.outcome, EngineRecord)
-    except msgspec.ValidationError as error:
-        raise ModelError(f"meta.json is not of this version ({error})") from error
 
 
 def networks_of(model: str, audio_model: str = "") -> set[tuple[str, str]]:

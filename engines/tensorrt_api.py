@@ -8,6 +8,7 @@ touches them before the driver has shown a GPU.
 import importlib
 import logging
 import re
+import threading
 import traceback
 from collections import deque
 from collections.abc import Iterator
@@ -29,8 +30,9 @@ DISTRIBUTIONS = {
 }
 """Modules in the order we prefer them, and the packages that bring them."""
 OLDEST = {"tensorrt": (10, 12), "tensorrt_rtx": (1, 7)}
-INSTALL = "pip install 'percept-av[tensorrt]' (or 'percept-av[tensorrt-rtx]' on RTX GPUs)"
-LINES_KEPT = 8
+INSTALL = "pip install -U 'percept-av[tensorrt]' (or 'percept-av[tensorrt-rtx]' on RTX GPUs)"
+LINES_KEPT = 64
+LINES_TOLD = 8
 
 USED = {
     "Builder": ("build_serialized_network", "create_builder_config", "create_network", "create_optimization_profile"),
@@ -94,14 +96,14 @@ def capability_of(device: str) -> tuple[int, int]:
 def missing(device: str) -> str:
     """Why TensorRT cannot be used on this device, and what to do; "" if it can. Imports nothing."""
     try:
-        chosen(device)
+        able(device)
     except ModelError as error:
         return str(error)
     return ""
 
 
-def chosen(device: str) -> Installed:
-    """The TensorRT for this device: `tensorrt` where there is a GPU, else, or for a GPU elsewhere, `tensorrt_rtx`.
+def able(device: str) -> list[Installed]:
+    """What may be tried for this device, best first: `tensorrt` before `tensorrt_rtx`; for a GPU elsewhere only that.
 
     Raises:
         ModelError: none is installed or new enough, or there is no such GPU; says what to do.
@@ -118,60 +120,120 @@ def chosen(device: str) -> Installed:
     if not ahead:
         if gpu_at(device) is None:
             raise ModelError(f"TensorRT needs an NVIDIA GPU; the driver shows no {device}. Choose --device cpu")
-        return new_enough[0]
-    for each in new_enough:
-        if each.module == "tensorrt_rtx":
-            return each
+        return new_enough
+    if rtx := [each for each in new_enough if each.module == "tensorrt_rtx"]:
+        return rtx
     raise ModelError(
-        f"{device}: only TensorRT-RTX builds for a GPU elsewhere. Run: pip install 'percept-av[tensorrt-rtx]'"
+        f"{device}: only TensorRT-RTX builds for a GPU elsewhere. Run: pip install -U 'percept-av[tensorrt-rtx]'"
     )
+
+
+def chosen(device: str) -> tuple[Installed, ModuleType]:
+    """The first that can be imported: bindings may lie there without their libraries, and hide nothing then.
+
+    Raises:
+        ModelError: as `able`, or none can be imported; says why for each.
+    """
+    wrong = []
+    for installed in able(device):
+        try:
+            return installed, importlib.import_module(installed.module)
+        except (ImportError, OSError) as error:
+            wrong.append(f"{installed.package} cannot be imported: {error}")
+    raise ModelError(f"{'; '.join(wrong)}. Run again: {INSTALL}")
 
 
 def find_tensorrt(device: str) -> ModuleType:
     """The module. With "sm89" instead of "cuda:0" there need be no GPU here, and plans can be built but not run.
 
     Raises:
-        ModelError: as `chosen`, or it cannot be imported because libraries are missing.
+        ModelError: as `chosen`.
     """
-    installed = chosen(device)
+    return chosen(device)[1]
+
+
+def listed(trt: ModuleType) -> list[str]:
+    """The kinds of GPU that a TensorRT-RTX has names for: "SM75", "SM86"; none of other TensorRTs."""
+    kinds = getattr(getattr(trt, "ComputeCapability", None), "__members__", {})
+    return [name for name in kinds if name.startswith("SM")]
+
+
+def unlisted(trt: ModuleType, device: str) -> str:
+    """That TensorRT-RTX does not list the kind of GPU that is here, such as 9.0; "" if it does, or for other TensorRTs.
+
+    It may work all the same: the gate decides.
+    """
+    major, minor = capability_of(device)
+    known = listed(trt)
+    if is_ahead_of_time(device) or not known or f"SM{major}{minor}" in known:
+        return ""
+    return f"SM{major}{minor} is not among the GPUs that {trt.__name__} {trt.__version__} lists: {', '.join(known)}"
+
+
+@contextmanager
+def saying_unlisted(trt: ModuleType, device: str) -> Iterator[None]:
+    """Add to an error that the GPU is none of those it was made for."""
     try:
-        return importlib.import_module(installed.module)
-    except (ImportError, OSError) as error:
-        raise ModelError(f"{installed.package} cannot be imported: {error}. Run again: {INSTALL}") from error
+        yield
+    except ModelError as error:
+        if note := unlisted(trt, device):
+            raise ModelError(f"{error}\n{note}") from error
+        raise
+
+
+_loggers: dict[ModuleType, Any] = {}
+_loggers_lock = threading.Lock()
 
 
 def recording_logger(trt: ModuleType) -> Any:
-    """A logger for Builder, Runtime and OnnxParser that keeps the last errors and warnings: `text()`, for our errors.
+    """The logger for every Builder, Runtime and OnnxParser: it keeps the last errors and warnings, for our errors.
 
-    TensorRT's own way to report is to return None and to log. Keep it as long as anything it was given to.
+    TensorRT's own way to report is to return None and to log, and it keeps one logger for the whole process: the first
+    that it was given. So there is one, never freed; who wants to quote it notes where it stands, by `mark`.
     """
+    with _loggers_lock:
+        if trt not in _loggers:
+            _loggers[trt] = _new_logger(trt)
+        return _loggers[trt]
 
+
+def _new_logger(trt: ModuleType) -> Any:
     class RecordingLogger(trt.ILogger):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self.errors: deque[str] = deque(maxlen=LINES_KEPT)
-            self.warnings: deque[str] = deque(maxlen=LINES_KEPT)
+            self.count = 0
+            self.errors: deque[tuple[int, str]] = deque(maxlen=LINES_KEPT)
+            self.warnings: deque[tuple[int, str]] = deque(maxlen=LINES_KEPT)
 
         def log(self, severity: Any, message: str) -> None:
             if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                self.errors.append(message.strip())
+                kept = self.errors
             elif severity == trt.ILogger.WARNING:
-                self.warnings.append(message.strip())
+                kept = self.warnings
             else:
                 return
+            self.count += 1
+            kept.append((self.count, message.strip()))
             log.debug("%s: %s", trt.__name__, message.strip())  # the build's process prints it, in case it crashes
 
-        def text(self) -> str:
-            """The errors, or the warnings if there are none, each once; "" if it was silent."""
-            lines = dict.fromkeys(self.errors or self.warnings)
-            return "\n".join(f"  {line}" for said in lines for line in said.splitlines())
+        def text(self, since: int) -> str:
+            """The last errors after that mark, or warnings if there are none, each once; "" if it was silent."""
+            for kept in (self.errors, self.warnings):
+                if new := dict.fromkeys(said for number, said in tuple(kept) if number > since):
+                    return "\n".join(f"  {line}" for said in list(new)[-LINES_TOLD:] for line in said.splitlines())
+            return ""
 
     return RecordingLogger()
 
 
-def failure(trt: ModuleType, logger: Any, what: str) -> ModelError:
-    """An error of ours that carries what the library logged."""
-    said = logger.text()
+def mark(trt: ModuleType) -> int:
+    """Where the log stands: what is logged from now on is told by `failure` of this mark."""
+    return int(recording_logger(trt).count)
+
+
+def failure(trt: ModuleType, since: int, what: str) -> ModelError:
+    """An error of ours that carries what the library logged after that mark; other threads may have logged too."""
+    said = recording_logger(trt).text(since)
     return ModelError(f"{what}\n{said}" if said else f"{what} ({trt.__name__} {trt.__version__} logged nothing)")
 
 

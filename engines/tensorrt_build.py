@@ -11,7 +11,7 @@ from typing import Any
 from engines.backend import Order, Report
 from engines.cache import locked
 from engines.engine import Port
-from engines.tensorrt_api import failure, let_go_on_error, recording_logger
+from engines.tensorrt_api import failure, let_go_on_error, listed, mark, recording_logger
 from pipeline.errors import ModelError
 
 REPORT_EVERY_S = 1.0
@@ -57,19 +57,19 @@ def build_plan(
 
 
 def _build(trt: ModuleType, order: Order, onnx_path: Path, report: Report, options: Options) -> memoryview:
-    logger = recording_logger(trt)
+    logger, since = recording_logger(trt), mark(trt)
     builder: Any = trt.Builder(logger)
     # version 10 takes precisions from the graph only when told so; 11 always does, and ignores this
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser: Any = trt.OnnxParser(network, logger)  # owns the weights: must live until the plan is built
     if not parser.parse_from_file(str(onnx_path)):  # from the path, because weights may lie in files beside it
-        raise failure(trt, logger, f"{onnx_path}: {_parse_errors(trt, parser)}. Choose --engine torch")
+        raise failure(trt, since, f"{onnx_path}: {_parse_errors(trt, parser)}. Choose --engine torch")
     config = builder.create_builder_config()
     if order.precision == "fp32":
         config.clear_flag(trt.BuilderFlag.TF32)  # else it computes with 10 bits of mantissa instead of 23
     if options.capability is not None:
         set_capability(trt, config, options.capability)
-    add_profile(trt, logger, builder, network, config, order, options.ranges)
+    add_profile(trt, builder, network, config, order, options.ranges)
     progress = _progress_monitor(trt, f"building {order.precision} plan", report, options.cancelled)
     config.progress_monitor = progress
     if options.timing_cache is not None:
@@ -80,7 +80,7 @@ def _build(trt: ModuleType, order: Order, onnx_path: Path, report: Report, optio
     if progress.was_cancelled:
         raise ModelError(f"{onnx_path}: building the {order.precision} plan was cancelled")
     if plan is None:
-        raise failure(trt, logger, f"{onnx_path}: {_title(trt)} cannot build a {order.precision} plan of it")
+        raise failure(trt, since, f"{onnx_path}: {_title(trt)} cannot build a {order.precision} plan of it")
     if options.timing_cache is not None:
         save_timing_cache(config, options.timing_cache, report)
     return memoryview(plan)
@@ -92,20 +92,18 @@ def set_capability(trt: ModuleType, config: Any, capability: tuple[int, int]) ->
     Raises:
         ModelError: this TensorRT cannot, or does not know that kind; lists those it knows.
     """
-    kinds = getattr(trt, "ComputeCapability", None)
-    known = [name for name in getattr(kinds, "__members__", {}) if name.startswith("SM")]
-    wanted = f"SM{capability[0]}{capability[1]}"
+    known, wanted = listed(trt), f"SM{capability[0]}{capability[1]}"
     if wanted not in known:
         raise ModelError(
             f"{_title(trt)} cannot build for {wanted}; it can for {', '.join(known) or 'none but its own'}"
         )
     config.num_compute_capabilities = 1
-    if not config.set_compute_capability(getattr(kinds, wanted), 0):
+    if not config.set_compute_capability(getattr(trt.ComputeCapability, wanted), 0):
         raise ModelError(f"{_title(trt)} refuses to build for {wanted}")
 
 
 def add_profile(
-    trt: ModuleType, logger: Any, builder: Any, network: Any, config: Any, order: Order, ranges: Mapping[str, Range]
+    trt: ModuleType, builder: Any, network: Any, config: Any, order: Order, ranges: Mapping[str, Range]
 ) -> None:
     """One profile for all that the order allows; none if no axis is free.
 
@@ -119,11 +117,11 @@ def add_profile(
     shapes = {port.name: profile_shapes(port, sizes) for port in order.inputs}
     if all(smallest == largest for smallest, _, largest in shapes.values()):
         return
-    profile = builder.create_optimization_profile()
+    since, profile = mark(trt), builder.create_optimization_profile()
     for name, (smallest, usual, largest) in shapes.items():
         profile.set_shape(name, smallest, usual, largest)
     if config.add_optimization_profile(profile) == -1:  # its way to say no
-        raise failure(trt, logger, f"{_title(trt)} refuses the sizes (smallest, usual, largest) {shapes}")
+        raise failure(trt, since, f"{_title(trt)} refuses the sizes (smallest, usual, largest) {shapes}")
 
 
 def profile_shapes(port: Port, sizes: Mapping[str, Range]) -> tuple[tuple[int, ...], ...]:

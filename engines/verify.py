@@ -1,6 +1,5 @@
 """Every engine of the cache held against its network once more: files by sha-256, outputs by the gate."""
 
-import logging
 from collections.abc import Iterator
 from typing import Literal
 
@@ -8,16 +7,14 @@ import msgspec
 
 from engines import building
 from engines.backends import backend
-from engines.building import EngineRecord
+from engines.building import EngineRecord, record_of
 from engines.cache import Cache, default_cache_directory, key_of
 from engines.checkpoint import read_model
 from engines.gate import GateReport
-from engines.store import keys, networks_of, order_of, record_of
+from engines.store import keys, networks_of, order_of
 from engines.tensorrt_api import is_ahead_of_time
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
-
-log = logging.getLogger("percept.engines")
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +30,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     """Why, and what becomes of it."""
     gate: GateReport | None = None
+    export: str = ""
+    """Key of what a failed engine was made of."""
 
     @property
     def is_fine(self) -> bool:
@@ -56,15 +55,16 @@ def verify(cache_directory: str = "", model: str = "", threads: int = 1) -> Iter
         verdict = _verdict(engines, key, root, threads, wanted)
         if verdict is None:
             continue
-        if verdict.state == "failed":
-            _set_aside(engines, exports, key)
+        if verdict.state == "failed" and verdict.export:  # which of the two is wrong, nobody can tell
+            exports.set_aside(verdict.export)
         yield verdict
 
 
 def _verdict(engines: Cache, key: str, root: str, threads: int, wanted: set[tuple[str, str]] | None) -> Verdict | None:
     """None for an engine of another model."""
     try:
-        record = record_of(engines.meta(key))
+        meta = engines.meta(key)
+        record = record_of(meta)
     except ModelError as error:
         return Verdict(kind="engine", key=key, state="damaged" if _is_damaged(engines, key) else "not checked",
                        text=str(error))  # fmt: skip
@@ -77,12 +77,15 @@ def _verdict(engines: Cache, key: str, root: str, threads: int, wanted: set[tupl
         return msgspec.structs.replace(said, state="damaged", text="a file is not what was written; set aside")
     try:
         found = _gate(record, key, root, threads)
-    except (ModelError, ImportError, OSError) as error:
+    except building.UNUSABLE as error:
         return msgspec.structs.replace(said, state="not checked", text=str(error))
     if found.passed:
         return msgspec.structs.replace(said, gate=found)
     if record.gate.passed:
-        return msgspec.structs.replace(said, state="failed", text=f"{found.faults[0]}; set aside", gate=found)
+        engines.set_aside(key, meta)
+        again = "percept engine quantize" if record.name.endswith("int8") else "percept engine build"
+        text = f"{found.faults[0]}; set aside, make it again with: {again}"
+        return msgspec.structs.replace(said, state="failed", text=text, gate=found, export=meta.facts.get("export", ""))
     text = f"{found.faults[0]}; it never passed, and nothing uses it"
     return msgspec.structs.replace(said, state="refused", text=text, gate=found)
 
@@ -99,7 +102,7 @@ def _gate(record: EngineRecord, key: str, root: str, threads: int) -> GateReport
         raise ModelError("made with other versions, or the model has changed; nothing uses it")
     graph = chosen.graph(order.precision)
     exported = None
-    if graph:
+    if graph and chosen.runs_export:
         found = Cache(root, "exports").find(key_of(building.export_facts(order, graph)))
         if found is None:
             raise ModelError("its export is not there; the next run builds it again")
@@ -109,7 +112,11 @@ def _gate(record: EngineRecord, key: str, root: str, threads: int) -> GateReport
 
 
 def _words(record: EngineRecord) -> Array | None:
-    """The words that competed when it was built, where the model still says them."""
+    """The words that competed when it was built.
+
+    Raises:
+        ModelError: the model no longer says them.
+    """
     if record.gate.label_set != "words":
         return None
     from engines.tower import label_set
@@ -118,19 +125,10 @@ def _words(record: EngineRecord) -> Array | None:
         spec = read_model(record.directory)
         towers = spec.towers().values()
         return next((label_set(spec, tower) for tower in towers if tower.network == record.network), None)
-    except (ModelError, OSError) as error:
-        log.info("%s: no words (%s); fixed directions stand in for them", record.network, error)
-        return None
+    except OSError as error:
+        raise ModelError(f"the words it was held against are not there: {error}") from error
 
 
 def _is_damaged(cache: Cache, key: str) -> bool:
     """Whether an entry was set aside now, because a file of it is not what was written."""
     return cache.find(key) is None
-
-
-def _set_aside(engines: Cache, exports: Cache, key: str) -> None:
-    """The engine and what it was made of: which of the two is wrong, nobody can tell."""
-    export = engines.meta(key).facts.get("export", "")
-    engines.set_aside(engines.directory / key)
-    if export and (exports.directory / export).is_dir():
-        exports.set_aside(exports.directory / export)

@@ -1,6 +1,8 @@
 """A worker's end of the queues: a DEALER to the supervisor's ROUTER."""
 
 import contextlib
+import threading
+from collections import deque
 
 import zmq
 
@@ -25,12 +27,28 @@ class Bus:
         self._socket.setsockopt(zmq.RCVHWM, 0)
         self._socket.setsockopt(zmq.LINGER, 5_000)
         self._socket.connect(address(directory))
+        self._owner = threading.get_ident()
+        self._posted: deque[FromWorker] = deque()
+
+    def post(self, message: FromWorker) -> None:
+        """From any thread. A socket belongs to one: what others post is sent when that one next uses it."""
+        self._posted.append(message)
+        if threading.get_ident() == self._owner:
+            self._send_posted()
+
+    def _send_posted(self) -> None:
+        while self._posted:
+            self._socket.send(encode(self._posted.popleft()))
 
     def send(self, message: FromWorker) -> None:
+        if self._posted:
+            self._send_posted()
         self._socket.send(encode(message))
 
     def receive(self, timeout_s: float | None = None) -> ToWorker | None:
         """The next message; None when there is none in time. The process ends with its supervisor, so None may wait."""
+        if self._posted:
+            self._send_posted()
         with contextlib.suppress(zmq.Again):
             return decode_to_worker(self._socket.recv(_NOBLOCK))
         if timeout_s == 0 or not self._socket.poll(-1 if timeout_s is None else int(timeout_s * 1000)):
@@ -38,5 +56,6 @@ class Bus:
         return decode_to_worker(self._socket.recv())
 
     def close(self) -> None:
+        self._send_posted()
         self._socket.close()
         self._context.term()

@@ -28,6 +28,7 @@ from pipeline.messages import (
     SourceFailed,
     Stop,
 )
+from pipeline.relay import relay_warnings
 from pipeline.slots import Slots
 
 
@@ -46,6 +47,7 @@ class Decoder:
         self._place = (-1, -1)
 
     def run(self) -> None:
+        relay_warnings(self._bus)
         self._bus.send(Hello(self._worker, PROTOCOL_VERSION))
         while not self._stopping:
             self._slots.watch(self._seat, phase.IDLE)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pipeline.build import GroupPlan
 from pipeline.clip import MODALITIES, ClipInfo, Gap, SourceInfo
+from pipeline.facts import FactBook, Facts
 from pipeline.messages import DoneClip, Finished, Shapes, SourceDone, SourceStarted, Values
 
 WAITING, READY, LEASED, DONE = range(4)
@@ -45,6 +46,8 @@ class Entry:
     """Groups in which it was in a process that died: there it is leased alone."""
     outcome: Literal["", "result", "error", "drop"] = ""
     error: str | None = None
+    facts: int = 0
+    """What the workers that settled it say of themselves, as the fact book numbers it."""
 
     @property
     def key(self) -> Key:
@@ -112,6 +115,9 @@ class Ledger:
         self.leases: dict[int, dict[tuple[Key, int], Entry]] = {}
         self.fault: str | None = None
         """Set when the first clips all failed of one cause."""
+        self.facts = FactBook()
+        self._facts_of: dict[int, int] = {}
+        """By worker."""
         self._release = release
         self._tries = tries
         self._ordered = [group.index for group in groups if group.ordered]
@@ -204,6 +210,10 @@ class Ledger:
 
     # -- leases ---------------------------------------------------------------------------------------------------
 
+    def introduce(self, worker: int, group: int, facts: Facts) -> None:
+        """A worker is ready; what it says of itself holds for the clips it will settle."""
+        self._facts_of[worker] = self.facts.enter(group, facts)
+
     def lease(self, group: int, worker: int, room: int) -> list[Entry]:
         """Up to `room` clips that are ready for this group, now held by this worker."""
         queue, held = self.ready[group], self.leases.setdefault(worker, {})
@@ -259,6 +269,7 @@ class Ledger:
         entry.values.update(done.values)
         entry.absent.update(done.absent)
         entry.failed.update(done.failed)
+        entry.facts = self.facts.join(entry.facts, self._facts_of.get(worker, 0))
         if entry.suspect_in:
             entry.suspect_in -= {group}
         if not done.failed:
@@ -274,6 +285,7 @@ class Ledger:
         A death counts as a try only for a clip that was alone in that process.
         """
         held = self.leases.pop(worker, {})
+        self._facts_of.pop(worker, None)
         self.counts.deaths += 1
         alone = len(held) == 1
         given_up = []
@@ -436,6 +448,7 @@ def _finished(entry: Entry) -> Finished:
         tries=entry.tries,
         error=entry.error if entry.outcome == "error" else None,
         dropped=entry.error if entry.outcome == "drop" else None,
+        facts=entry.facts,
     )
 
 

@@ -109,7 +109,13 @@ class SinkClosed(_Message, frozen=True, tag=10):
 
 
 class Note(_Message, frozen=True, tag=12):
-    """Something a person should read."""
+    """Something a person should read when all is done."""
+
+    text: str
+
+
+class Warned(_Message, frozen=True, tag=13):
+    """A warning was logged. Other workers may say the same; it is told once, when it comes."""
 
     text: str
 
@@ -182,12 +188,14 @@ class Finished(_Message, frozen=True):
     error: str | None = None
     dropped: str | None = None
     gap: bool = False
+    facts: int = 0
+    """Which of the facts of its `Records` hold for it."""
 
 
 class Records(_Message, frozen=True, tag=26):
     records: list[Finished]
-    facts: dict[str, str] = {}
-    """What results say of the model and the engine."""
+    facts: dict[int, dict[str, str]]
+    """What results say of the model and the engine, by the number that records carry."""
 
 
 class SourceDone(_Message, frozen=True, tag=27):
@@ -196,7 +204,19 @@ class SourceDone(_Message, frozen=True, tag=27):
 
 
 FromWorker = (
-    Hello | Done | Opened | Decoded | GapFound | Ended | SourceFailed | Prepared | Written | SinkClosed | Broken | Note
+    Hello
+    | Done
+    | Opened
+    | Decoded
+    | GapFound
+    | Ended
+    | SourceFailed
+    | Prepared
+    | Written
+    | SinkClosed
+    | Broken
+    | Note
+    | Warned
 )
 ToWorker = Work | Open | Grants | CloseSource | Stop | SourceStarted | Records | SourceDone
 

@@ -96,7 +96,7 @@ def _write_all(bus: Bus, sinks: list[Sink], slots: Slots, seat: int) -> bool:
                 for sink in sinks:
                     sink.source_started(info)
             case Records():
-                records = [to_record(done, message.facts) for done in message.records]
+                records = [to_record(done, message.facts[done.facts]) for done in message.records]
                 for sink in sinks:
                     for record in records:
                         sink.write(record)

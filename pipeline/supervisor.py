@@ -33,6 +33,7 @@ from pipeline.messages import (
     SourceStarted,
     Stop,
     ToWorker,
+    Warned,
     Work,
     WorkClip,
     Written,
@@ -93,7 +94,6 @@ class Supervisor:
     def __post_init__(self) -> None:
         self._interrupts = 0
         self._fatal: _Fatal | None = None
-        self._facts: dict[str, str] = {}
         self._prepared = False
         self._early_deaths: dict[str, int] = {}
         self._outbox: deque[Finished | SourceStarted | SourceDone] = deque()
@@ -110,6 +110,7 @@ class Supervisor:
         self._ready_s = 0.0
         self._status_s = 0.0
         self._messages: list[str] = []
+        self._warnings: set[str] = set()
         self._needs = [frozenset(group.needs) for group in self.plan.groups]
         self._batches = [_Batches() for _ in self.plan.groups]
 
@@ -247,6 +248,10 @@ class Supervisor:
                 self._fatal = self._fatal or _Fatal(kind, error)
             case Note(text):
                 self._messages.append(text)
+            case Warned(text):
+                if text not in self._warnings:
+                    self._warnings.add(text)
+                    self._tell(text, "warning")
             case SinkClosed(summaries):
                 worker.stopping = True
                 self._sink_closed = True
@@ -257,7 +262,8 @@ class Supervisor:
             raise PerceptError(f"{worker.name} speaks protocol {hello.version}; expected {PROTOCOL_VERSION}")
         worker.ready, worker.room, worker.credit = True, hello.credit, hello.credit
         self._early_deaths.pop(worker.name, None)
-        self._facts |= hello.facts
+        if worker.role == "group":
+            self.ledger.introduce(worker.id, worker.group, hello.facts)
         if (
             not self._ready_s
             and self._prepared
@@ -384,7 +390,8 @@ class Supervisor:
 
     def _flush(self, records: list[Finished]) -> None:
         if records and self._sink is not None:
-            self._send(self._sink, Records(records, self._facts))
+            facts = {number: self.ledger.facts.of(number) for number in {done.facts for done in records}}
+            self._send(self._sink, Records(records, facts))
 
     def _note_position(self, done: Finished) -> None:
         info = done.info

@@ -24,6 +24,7 @@ from pipeline.messages import (
     pack,
     unpack,
 )
+from pipeline.relay import relay_warnings
 from pipeline.slots import SlotError, Slots
 
 FLUSH_NS = 5_000_000
@@ -33,6 +34,7 @@ FLUSH_NS = 5_000_000
 def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots) -> None:
     """The life of a worker: load, say hello, then batch by batch until told to stop."""
     bus = Bus(plan.settings.directory, worker)
+    relay_warnings(bus)
     slots.watch(seat, phase.LOADING)
     _limit_threads(group.threads)
     members = Group(plan, group, lambda text: bus.send(Note(text)), slots.memory)
@@ -167,6 +169,7 @@ def _limit_threads(threads: int) -> None:
 def run_prepare(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
     """Once per run, before any worker opens: every stage builds and caches what it needs."""
     bus = Bus(plan.settings.directory, worker)
+    relay_warnings(bus)
     slots.watch(seat, phase.PREPARING)
 
     def report(text: str) -> None:

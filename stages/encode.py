@@ -210,8 +210,10 @@ def joined(inputs: Sequence[Any]) -> Any:
 
 
 def _in_short(reason: str) -> str:
-    """Why better engines were passed over, without the figures; "" if none was."""
-    return re.sub(r" \([^()]*\)", "", reason) if reason.startswith("not ") else ""
+    """Why it was taken, without figures."""
+    while (shorter := re.sub(r" \([^()]*\)|: [\w ]+ at batch [^;]*", "", reason)) != reason:
+        reason = shorter
+    return reason
 
 
 def _tower_of(name: str) -> str:

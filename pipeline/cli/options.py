@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import json
+import logging
 import os
 import re
 import sys
@@ -12,8 +13,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from pipeline.cli.gpu_here import gpu_here
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
+from pipeline.logs import log
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,12 @@ def add_config_options(parser: Parser) -> None:
         else:
             text = f"{flag.help}{_default(defaults, flag.key)}"
             group.add_argument(flag.name, dest=flag.key, metavar=flag.metavar, type=flag.parse, help=text)
-    group.add_argument("-c", "--config", metavar="FILE", help="settings from a TOML file, or bundled: sampled")
+    group.add_argument(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="settings from a TOML file, or bundled: default, gpu, sampled, sound-only, split",
+    )
     group.add_argument(
         "--set", metavar="STAGE.KEY=VALUE", action="append", default=[], help="one setting; may be repeated"
     )
@@ -141,7 +149,17 @@ def make_config(options: argparse.Namespace) -> Config:
         raise ConfigError("--labels: no label found; expected at least one. Leave it out for the default vocabulary.")
     given = [(flag.key, getattr(options, flag.key)) for flag in FLAGS if getattr(options, flag.key) is not None]
     overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given]
-    return load_config(options.config, overrides + options.set)
+    return load_config(options.config or _bundled_for(options), overrides + options.set)
+
+
+def _bundled_for(options: argparse.Namespace) -> str | None:
+    """Without -c: the settings for GPU machines where networks would run on a GPU, else the defaults."""
+    device, engine = getattr(options, "model.device") or "auto", getattr(options, "model.engine") or "auto"
+    wants_gpu = device.startswith(("auto", "cuda")) and engine not in ("onnxruntime", "openvino")
+    if not (wants_gpu and gpu_here()):
+        return None
+    log(logging.INFO, "an NVIDIA GPU is here: settings for GPUs are taken (-c gpu); -c default takes the others")
+    return "gpu"
 
 
 def _default(defaults: Any, key: str) -> str:

@@ -11,10 +11,9 @@ import psutil
 import pytest
 
 from engines.backend import Order
-from engines.build_child import build_in_child, cancelled, probe_in_child
+from engines.build_child import build_in_child, cancelled, open_in_child
 from engines.engine import Port
 from pipeline.errors import ModelError
-from tests.engines.stubs.compiled import compile_library
 
 BAD = "tests.engines.stubs.bad_backend:BACKEND"
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,9 +71,16 @@ def test_an_unknown_backend_is_told(tmp_path: Path) -> None:
         build_in_child("no_such", order(""), None, tmp_path, lambda text: None, 30.0)
 
 
-def test_a_build_that_hangs_is_killed_when_time_is_up(tmp_path: Path) -> None:
+def test_a_build_that_tells_of_its_progress_may_take_its_time(tmp_path: Path) -> None:
+    begin_s = time.monotonic()
+    lines = build("slow", tmp_path, timeout_s=3.0)
+    assert lines[1:] == [f"{10 * tenth} %" for tenth in range(10)]
+    assert time.monotonic() - begin_s > 4.0
+
+
+def test_a_build_that_is_silent_for_too_long_is_killed(tmp_path: Path) -> None:
     lines: list[str] = []
-    with pytest.raises(ModelError, match=r"not done after 2 s; stopped"):
+    with pytest.raises(ModelError, match=r"silent for 2 s; stopped"):
         build_in_child(BAD, order("hang"), None, tmp_path, lines.append, 2.0)
     assert not psutil.pid_exists(pid_in(lines[0]))
 
@@ -120,15 +126,27 @@ def test_nobody_is_asked_to_stop_outside_of_a_build() -> None:
     assert not cancelled()
 
 
-def test_the_driver_is_asked_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compile_library("libcuda.c", tmp_path / "libcuda.so.1")
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
-    (gpu,) = probe_in_child()
-    assert (gpu.name, gpu.capability, gpu.memory_bytes, gpu.driver) == ("NVIDIA H200", (9, 0), 141 << 30, "13.1")
+def open_built(how: str, timeout_s: float = 30.0) -> None:
+    open_in_child(BAD, order(how), None, Path(), lambda text: None, timeout_s)
 
 
-def test_a_driver_that_crashes_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compile_library("libcuda.c", tmp_path / "libcuda.so.1", "-DFAULT")
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
-    with pytest.raises(ModelError, match="looking for NVIDIA GPUs: its process was ended by SIGSEGV"):
-        probe_in_child()
+def test_what_was_built_is_opened_and_closed_in_a_process_of_its_own(tmp_path: Path) -> None:
+    open_in_child(BAD, order("good"), None, tmp_path, lambda text: None, 30.0)
+    events = (tmp_path / "events").read_text().splitlines()
+    assert [event.split()[0] for event in events] == ["opened", "closed"]
+    assert str(os.getpid()) not in events[0]
+
+
+def test_a_crash_while_opening_ends_that_process_only() -> None:
+    with pytest.raises(ModelError, match=r"(?s)^opening clip_vision with .*: its process was ended by SIGSEGV.*crash"):
+        open_built("crash")
+
+
+def test_an_error_while_opening_is_the_same_error_here() -> None:
+    with pytest.raises(ModelError, match=r"^plan.bin: of another GPU; expected this one$"):
+        open_built("refuse")
+
+
+def test_opening_that_hangs_is_killed() -> None:
+    with pytest.raises(ModelError, match=r"opening clip_vision with .*: silent for 3 s; stopped"):
+        open_built("hang", 3.0)

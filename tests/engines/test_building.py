@@ -1,11 +1,14 @@
 """From a network to an engine that may be used: what is taken, why, and what happens when it is no good."""
 
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from engines.backends import Settings, backend, candidates
 from engines.building import engine_facts, ensure, open_network, prepare_network
 from engines.cache import Cache, key_of
 from engines.engine import Engine
-from engines.on_onnxruntime import OnnxRuntimeBackend
+from engines.on_onnxruntime import OnnxRuntimeBackend, OnnxRuntimeEngine
 from pipeline.errors import ModelError
 from tests.engines.small import small_order, write_small
 
@@ -202,15 +205,77 @@ def test_one_killed_while_building_leaves_the_other_to_build_it(small: Path, tmp
 def test_what_was_built_elsewhere_is_gated_where_it_is_first_used(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order, chosen = small_order(small, tmp_path), backend("onnxruntime")
+    order = building.order_of("small", str(small), building.Candidate("onnxruntime", "fp32", "cpu"), settings(tmp_path))
+    chosen = backend("onnxruntime")
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(building, "is_ahead_of_time", lambda device: True)
         assert ensure(order, chosen, quiet).gate.is_pending
     with pytest.raises(ModelError, match="its gate runs where it is first used"):
         open_network("small", str(small), settings(tmp_path, "onnxruntime"))
-    monkeypatch.setattr(building, "CPU_BATCH", order.max_batch)
     prepare_network("small", str(small), settings(tmp_path, "onnxruntime"), quiet)
     open_network("small", str(small), settings(tmp_path, "onnxruntime")).close()
     meta = Cache(tmp_path, "engines").entries()[0]
     assert meta.outcome["gate"]["passed"] is True
     assert not Cache(tmp_path, "engines").fault(meta.key)
+
+
+def test_an_engine_that_fails_while_it_runs_is_passed_over(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(OnnxRuntimeEngine):
+        def _run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+            raise RuntimeError("device-side assert")
+
+    class FailingBackend(OnnxRuntimeBackend):
+        name = "failing"
+
+        def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
+            assert exported is not None
+            return Failing(exported, order.inputs, order.outputs)
+
+    _put_first(monkeypatch, FailingBackend())
+    said: list[str] = []
+    record = prepare_network("small", str(small), settings(tmp_path), said.append)
+    assert record is not None
+    assert record.name == "onnxruntime-fp32"
+    assert any("cannot run it: RuntimeError: device-side assert" in text for text in said)
+
+
+def test_another_gate_or_adapter_is_another_engine(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, chosen = small_order(small, tmp_path), backend("onnxruntime")
+    keys = {key_of(engine_facts(order, chosen))}
+    monkeypatch.setattr(building, "GATE_VERSION", building.GATE_VERSION + 1)
+    keys.add(key_of(engine_facts(order, chosen)))
+    monkeypatch.setattr(type(chosen), "version", chosen.version + 1)
+    keys.add(key_of(engine_facts(order, chosen)))
+    keys.add(key_of(engine_facts(dataclasses.replace(order, max_batch=7), chosen)))
+    assert len(keys) == 4
+
+
+def test_the_key_is_the_same_where_torch_is_built_for_another_device(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, chosen = small_order(small, tmp_path), backend("onnxruntime")
+    keys = set()
+    for suffix in ("+cpu", "+cu130", ""):
+        monkeypatch.setattr("importlib.metadata.version", lambda name, suffix=suffix: f"2.13.0{suffix}")
+        keys.add(building.export_facts(order, "fp32")["torch"])
+    assert keys == {"2.13.0"}
+    assert chosen.name == "onnxruntime"
+
+
+def test_int8_that_is_not_there_gives_way_and_that_is_told(small: Path, tmp_path: Path) -> None:
+    if why := backend("openvino").missing("cpu"):
+        pytest.skip(why)
+    said: list[str] = []
+    run = settings(tmp_path, "openvino", "int8")
+    record = prepare_network("small", str(small), run, said.append)
+    assert record is not None
+    assert record.name in ("openvino-bf16", "openvino-fp32")
+    assert any("percept engine quantize" in text for text in said)
+    assert not any("building small for openvino-int8" in text for text in said)
+    engine = open_network("small", str(small), run)
+    assert "not openvino-int8" in engine.reason
+    engine.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engines import cache as cache_module
 from engines.cache import Cache, default_cache_directory, key_of
 from pipeline.errors import ModelError
 
@@ -103,3 +104,49 @@ def test_the_default_folder_follows_the_environment(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("PERCEPT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path))
     assert default_cache_directory() == tmp_path / "percept"
+
+
+def test_an_entry_that_is_just_replaced_is_not_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache(tmp_path)
+    cache.get(KEY, FACTS, write)
+    seen: list[Path] = []
+    real = cache_module._fault_of
+
+    def replaced_meanwhile(entry: Path, key: str) -> str:
+        """The first reader has the old meta.json and the new files."""
+        seen.append(entry)
+        return "network.onnx is damaged" if len(seen) == 1 else real(entry, key)
+
+    monkeypatch.setattr(cache_module, "_fault_of", replaced_meanwhile)
+    assert cache.find(KEY) is not None
+    assert not list(cache.directory.glob("*.bad-*"))
+
+
+def test_while_somebody_builds_nothing_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache(tmp_path)
+    entry = cache.get(KEY, FACTS, write)
+    (entry / "network.onnx").write_bytes(b"half")
+    with cache_module.locked(cache.directory / f"{KEY}.lock"):
+        assert cache.find(KEY) is None
+        assert entry.is_dir()
+    assert cache.find(KEY) is None
+    assert not entry.is_dir()
+
+
+def test_what_has_changed_since_is_not_set_aside(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.get(KEY, FACTS, write)
+    old = cache.meta(KEY)
+    cache.note(KEY, {"gate": "another"})
+    cache.set_aside(KEY, old)
+    assert cache.find(KEY) is not None
+    cache.set_aside(KEY, cache.meta(KEY))
+    assert cache.find(KEY) is None
+
+
+def test_a_file_that_the_builder_lacks_is_no_fault_of_the_cache(tmp_path: Path) -> None:
+    def build(into: Path) -> None:
+        (into / "nowhere" / "file").write_bytes(b"")
+
+    with pytest.raises(ModelError, match=r"cannot be built.*No such file"):
+        Cache(tmp_path).get(KEY, FACTS, build)

@@ -162,6 +162,9 @@ def test_two_engines_at_once_in_two_threads(make: Make) -> None:
         thread.join(timeout=60)
     engines[0].close()
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+    with torch.inference_mode():
+        wanted = Small()(torch.from_numpy(noise(3, 19))).numpy()
+    np.testing.assert_allclose(found[0][19], wanted, atol=TOLERANCE[engines[0].precision])
     np.testing.assert_allclose(engines[1].run({"pictures": noise(3, 0)})["tokens"], found[1][0], atol=1e-6)
     engines[1].close()
 

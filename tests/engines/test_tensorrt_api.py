@@ -5,32 +5,37 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
+import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engines import tensorrt_api
-from engines.gpus import gpu_at, gpu_probe
+from engines.gpus import Gpu, gpu_at, gpu_probe
 from engines.tensorrt_api import (
-    DISTRIBUTIONS,
     OLDEST,
     USED,
     USED_OF_RTX,
+    able,
     capability_of,
     chosen,
+    failure,
     find_tensorrt,
     is_ahead_of_time,
+    mark,
     missing,
     recording_logger,
+    saying_unlisted,
+    unlisted,
 )
 from pipeline.errors import ModelError
 from tests.engines.stubs.compiled import compile_library
+from tests.engines.stubs.tensorrt_names import VERSIONS, kept, look, members, signatures
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [ROOT / "engines" / name for name in ("tensorrt_api.py", "tensorrt_build.py", "on_tensorrt.py")]
-BINDINGS = {"10": "10.16.1.11", "11": "11.4.0.106"}
-STUBS = ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser")
 
 
 def dotted(used: dict[str, tuple[str, ...]]) -> set[str]:
@@ -42,31 +47,6 @@ def absent(names: set[str], found: dict[str, list[str]]) -> list[str]:
     return sorted(
         name for name in names if (parts := name.split("."))[0] not in found or not set(parts[1:]) <= {*found[parts[0]]}
     )
-
-
-def members(module: str, environment: dict[str, str] | None = None) -> dict[str, list[str]]:
-    """Of everything in a module; looked at in a process of its own."""
-    script = f"import json, {module} as m; print(json.dumps({{n: dir(getattr(m, n)) for n in dir(m)}}))"
-    return dict(json.loads(output_of(script, environment)))
-
-
-def output_of(script: str, environment: dict[str, str] | None = None) -> str:
-    command = [sys.executable, "-W", "ignore", "-c", script]
-    done = subprocess.run(command, env=os.environ | (environment or {}), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def signatures(module: str, environment: dict[str, str] | None = None) -> dict[str, str]:
-    """Of every method in `USED` that has one signature: "(self: Builder, flags: typing.SupportsInt = 0) -> ..."."""
-    script = f"""
-import json, {module} as m
-said = {{f"{{o}}.{{n}}": getattr(getattr(m, o), n).__doc__ or "" for o, ns in {USED!r}.items() for n in ns}}
-print(json.dumps({{name: text.strip().partition(chr(10))[0] for name, text in said.items()}}))
-"""
-    lines = dict(json.loads(output_of(script, environment)))
-    own = f"{module}.tensorrt." if module.endswith("bindings") else f"{module}_bindings.{module}."
-    return {name: line.replace(own, "") for name, line in lines.items() if "(self" in line}
 
 
 def only_installed(folder: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,32 +64,30 @@ def test_all_we_use_exists_in_tensorrt_rtx() -> None:
     assert absent(dotted(USED) | dotted(USED_OF_RTX), members("tensorrt_rtx")) == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("major", sorted(BINDINGS))
-def test_all_we_use_exists_in_tensorrt(major: str, tmp_path: Path) -> None:
-    """Only the bindings are fetched, 1.3 MB; the libraries are stood in for, because they cannot be had everywhere."""
-    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input",
-             "--disable-pip-version-check", "--retries=1", "--timeout=10", f"--dest={tmp_path}"]  # fmt: skip
-    wheel = f"tensorrt-cu13-bindings=={BINDINGS[major]}"
-    try:
-        fetched = subprocess.run([*fetch, wheel], capture_output=True, text=True, timeout=90)
-    except subprocess.TimeoutExpired:
-        pytest.skip("no package index answers")
-    if fetched.returncode:
-        pytest.skip(f"{wheel} cannot be fetched: {fetched.stderr.strip()[-200:]}")
-    (path,) = tmp_path.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "zipfile", "-e", str(path), str(tmp_path)], check=True, timeout=60)
-    for name in STUBS:
-        compile_library("libnvinfer.c", tmp_path / f"{name}.so.{major}")
-    there = {"PYTHONPATH": str(tmp_path), "LD_LIBRARY_PATH": str(tmp_path)}
-    found = members("tensorrt_bindings", there)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_all_we_use_exists_in_tensorrt(version: str) -> None:
+    found = kept()[version]["members"]
     assert absent(dotted(USED), found) == []
     assert "ComputeCapability" not in found
-    assert ("FP16" in found["BuilderFlag"]) == (major == "10")
-    if find_spec("tensorrt_rtx") is not None:
-        takes, takes_here = signatures("tensorrt_bindings", there), signatures("tensorrt_rtx")
-        assert len(takes) > 20
-        assert {name: takes_here.get(name, line) for name, line in takes.items()} == takes
+    assert ("FP16" in found["BuilderFlag"]) == version.startswith("10.")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_we_call_takes_the_same_in_tensorrt_and_tensorrt_rtx(version: str) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    takes, takes_here = kept()[version]["takes"], signatures("tensorrt_rtx")
+    assert len(takes) > 20
+    assert {name: takes_here.get(name, line) for name, line in takes.items()} == takes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_names_that_are_kept_are_those_of_the_bindings(version: str, tmp_path: Path) -> None:
+    try:
+        found = look(version, tmp_path)
+    except subprocess.SubprocessError as error:
+        pytest.skip(f"the bindings {version} cannot be fetched: {error}")
+    assert found == kept()[version], "Run: python -m tests.engines.stubs.tensorrt_names"
 
 
 def test_a_name_that_does_not_exist_would_be_noticed() -> None:
@@ -146,15 +124,54 @@ def test_every_name_in_our_sources_is_in_the_list() -> None:
 
 def test_the_log_keeps_errors_and_falls_back_to_warnings() -> None:
     trt = pytest.importorskip("tensorrt_rtx")
-    logger = recording_logger(trt)
+    logger, since = recording_logger(trt), mark(trt)
     logger.log(trt.ILogger.INFO, "reading")
-    assert logger.text() == ""
+    assert logger.text(since) == ""
     logger.log(trt.ILogger.WARNING, "odd")
-    assert logger.text() == "  odd"
+    assert logger.text(since) == "  odd"
     for _ in range(2):
         logger.log(trt.ILogger.ERROR, "node 7\nis wrong\n")
     logger.log(trt.ILogger.INTERNAL_ERROR, "gave up")
-    assert logger.text() == "  node 7\n  is wrong\n  gave up"
+    assert logger.text(since) == "  node 7\n  is wrong\n  gave up"
+
+
+def test_each_failure_tells_what_was_logged_after_its_mark() -> None:
+    trt = pytest.importorskip("tensorrt_rtx")
+    before = mark(trt)
+    recording_logger(trt).log(trt.ILogger.ERROR, "of the first engine")
+    between = mark(trt)
+    assert "logged nothing" in str(failure(trt, between, "the second"))
+    recording_logger(trt).log(trt.ILogger.ERROR, "of the second engine")
+    assert str(failure(trt, between, "the second")) == "the second\n  of the second engine"
+    assert str(failure(trt, before, "both")).splitlines()[1:] == ["  of the first engine", "  of the second engine"]
+
+
+def test_of_a_long_log_the_end_is_told() -> None:
+    trt = pytest.importorskip("tensorrt_rtx")
+    since = mark(trt)
+    for number in range(200):
+        recording_logger(trt).log(trt.ILogger.ERROR, f"node {number}")
+    assert str(failure(trt, since, "all")).splitlines()[1:] == [f"  node {number}" for number in range(192, 200)]
+
+
+def test_the_library_is_given_one_logger_in_all_the_process() -> None:
+    """It keeps the first for good, and warns of each other one."""
+    trt = pytest.importorskip("tensorrt_rtx")
+    since, loggers = mark(trt), [recording_logger(trt) for _ in range(2)]
+    builders = [trt.Builder(logger) for logger in loggers]
+    assert [logger.text(since) for logger in loggers] == ["", ""]
+    del builders
+
+
+def test_threads_get_the_same_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(trt: object) -> object:
+        time.sleep(0.05)
+        return object()
+
+    monkeypatch.setattr(tensorrt_api, "_loggers", {})
+    monkeypatch.setattr(tensorrt_api, "_new_logger", slowly)
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(lambda _: recording_logger(json), range(4)))) == 1
 
 
 def test_the_cpu_is_told_what_to_take_instead() -> None:
@@ -163,7 +180,7 @@ def test_the_cpu_is_told_what_to_take_instead() -> None:
 
 def test_where_none_is_installed_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorrt_api, "DISTRIBUTIONS", {"no_such_module": ()})
-    assert "Run: pip install 'percept-av[tensorrt]'" in missing("cuda:0")
+    assert "Run: pip install -U 'percept-av[tensorrt]'" in missing("cuda:0")
     assert "percept-av[tensorrt-rtx]" in missing("sm89")
 
 
@@ -180,25 +197,71 @@ def test_a_version_that_is_too_old_is_refused(
         assert f"{version} is too old; expected 10.12 or later" in missing("cuda:0")
 
 
-def test_with_a_gpu_the_full_library_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("tensorrt_rtx")
+def both_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with a GPU where both packages are installed; what they bring is another matter."""
     both = {"tensorrt": "tensorrt-cu13 11.4.0.106", "tensorrt_rtx": "tensorrt-rtx 1.7.1.116"}
     monkeypatch.setattr(tensorrt_api, "_installed", lambda module: tensorrt_api.Installed(module, both[module]))
-    monkeypatch.setattr(tensorrt_api, "gpu_at", lambda device: object())
-    assert chosen("cuda:0").module == "tensorrt"
-    assert chosen("sm89").module == "tensorrt_rtx"
-    assert tuple(DISTRIBUTIONS) == ("tensorrt", "tensorrt_rtx")
+    monkeypatch.setattr(tensorrt_api, "gpu_at", lambda device: Gpu("NVIDIA H200", (9, 0), 141 << 30, "13.1"))
+
+
+def bring(folder: Path, module: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`import module` runs that text, for this test alone."""
+    (folder / f"{module}.py").write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+
+
+def test_with_a_gpu_the_full_library_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    both_installed(monkeypatch)
+    assert [each.module for each in able("cuda:0")] == ["tensorrt", "tensorrt_rtx"]
+    assert [each.module for each in able("sm89")] == ["tensorrt_rtx"]
+
+
+BROKEN = "raise ImportError('libnvinfer.so.11: cannot open shared object file')"
+
+
+def test_bindings_without_libraries_do_not_hide_the_other_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_installed(monkeypatch)
+    bring(tmp_path, "tensorrt", BROKEN, monkeypatch)
+    bring(tmp_path, "tensorrt_rtx", "", monkeypatch)
+    assert missing("cuda:0") == ""
+    installed, module = chosen("cuda:0")
+    assert (installed.package, module.__name__) == ("tensorrt-rtx 1.7.1.116", "tensorrt_rtx")
+    sys.modules.pop("tensorrt_rtx", None)
 
 
 def test_libraries_that_are_missing_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tensorrt_api.Installed("broken_tensorrt", "tensorrt-cu13 11.4.0.106")
-    (tmp_path / "broken_tensorrt.py").write_text(
-        "raise ImportError('libnvinfer.so.11: cannot open shared object file')"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(tensorrt_api, "chosen", lambda device: package)
-    with pytest.raises(ModelError, match=r"tensorrt-cu13 11.4.0.106 cannot be imported: libnvinfer.so.11"):
+    both_installed(monkeypatch)
+    bring(tmp_path, "tensorrt", BROKEN, monkeypatch)
+    bring(tmp_path, "tensorrt_rtx", BROKEN.replace("libnvinfer.so.11", "libtensorrt_rtx.so.1"), monkeypatch)
+    with pytest.raises(ModelError) as caught:
         find_tensorrt("cuda:0")
+    assert "tensorrt-cu13 11.4.0.106 cannot be imported: libnvinfer.so.11" in str(caught.value)
+    assert "tensorrt-rtx 1.7.1.116 cannot be imported: libtensorrt_rtx.so.1" in str(caught.value)
+    assert "Run again: pip install -U " in str(caught.value)
+
+
+@pytest.mark.parametrize(("capability", "said"), [((9, 0), True), ((8, 9), False)])
+def test_a_gpu_that_rtx_does_not_list_is_said(
+    capability: tuple[int, int], said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trt = pytest.importorskip("tensorrt_rtx")
+    monkeypatch.setattr(tensorrt_api, "gpu_at", lambda device: Gpu("a GPU", capability, 1 << 30, "13.1"))
+    note = unlisted(trt, "cuda:0")
+    assert note.startswith("SM90 is not among the GPUs that tensorrt_rtx 1.") == said
+    with pytest.raises(ModelError) as caught, saying_unlisted(trt, "cuda:0"):
+        raise ModelError("it does not load")
+    assert str(caught.value) == (f"it does not load\n{note}" if said else "it does not load")
+    assert unlisted(trt, "sm90") == ""  # the build refuses it, by name
+    assert unlisted(json, "cuda:0") == ""
+
+
+def test_the_extra_installs_what_is_new_enough() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extra, module in (("tensorrt", "tensorrt"), ("tensorrt-rtx", "tensorrt_rtx")):
+        assert f"{extra}>={'.'.join(map(str, OLDEST[module]))}," in extras[extra][0]
 
 
 def test_a_gpu_that_is_not_there_is_said() -> None:

@@ -1,5 +1,6 @@
 """Plans are really built here, for a GPU that need not be there: TensorRT-RTX can."""
 
+import dataclasses
 import gc
 import time
 import weakref
@@ -8,17 +9,19 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from engines import tensorrt_build
 from engines.backend import Order
 from engines.build_child import build_in_child
 from engines.building import ensure_export
 from engines.engine import Port
-from engines.network import network
+from engines.network import NETWORKS, network
 from engines.on_tensorrt import BACKEND, PLAN, deserialise
 from engines.tensorrt_api import find_tensorrt, let_go_on_error, recording_logger
 from engines.tensorrt_build import Options, Phases, build_plan, profile_shapes, save_timing_cache
 from pipeline.errors import ModelError
+from tests.engines.networks.test_raft import weights
 from tests.engines.stubs.onnx_files import order, write_onnx
 
 pytest.importorskip("tensorrt_rtx")
@@ -43,8 +46,7 @@ def build(
 
 
 def header_fault(trt: ModuleType, plan: Path) -> int:
-    logger = recording_logger(trt)
-    return int(trt.Runtime(logger).get_engine_validity(plan.read_bytes())[1])
+    return int(trt.Runtime(recording_logger(trt)).get_engine_validity(plan.read_bytes())[1])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -202,18 +204,28 @@ def test_what_the_report_raises_comes_out_of_the_build(
 def test_a_damaged_plan_is_refused_with_the_reason(trt: ModuleType, damage: Any, reason: str, tmp_path: Path) -> None:
     build(trt, write_onnx(tmp_path / "n.onnx"), tmp_path / "plan")
     (tmp_path / "plan").write_bytes(damage((tmp_path / "plan").read_bytes()))
-    logger = recording_logger(trt)
     with (
         pytest.raises(ModelError, match=rf"(?s)plan: tensorrt_rtx [\d.]+ cannot load it\n.*{reason}"),
         let_go_on_error(),
     ):
-        deserialise(trt, logger, trt.Runtime(logger), tmp_path / "plan")
+        deserialise(trt, trt.Runtime(recording_logger(trt)), tmp_path / "plan")
 
 
 def test_a_plan_that_is_gone_is_said(trt: ModuleType, tmp_path: Path) -> None:
-    logger = recording_logger(trt)
     with pytest.raises(ModelError, match=r"plan: cannot be read: No such file"):
-        deserialise(trt, logger, trt.Runtime(logger), tmp_path / "plan")
+        deserialise(trt, trt.Runtime(recording_logger(trt)), tmp_path / "plan")
+
+
+def test_of_two_builds_each_tells_its_own_error(trt: ModuleType, tmp_path: Path) -> None:
+    """The library has one logger: while the first builder lives, the errors of the second go to that of the first."""
+    first = trt.Builder(recording_logger(trt))
+    for last in ("Unique", "NonZero"):
+        write_onnx(tmp_path / "n.onnx", last=last)
+        with pytest.raises(ModelError) as caught:
+            build(trt, tmp_path / "n.onnx", tmp_path / "plan")
+        assert f"While parsing node number 3 [{last}" in str(caught.value)
+    assert "Unique" not in str(caught.value)
+    del first
 
 
 class FakeTimingCache:
@@ -294,17 +306,39 @@ def test_what_its_log_says_comes_out_of_that_process(tmp_path: Path) -> None:
         build_in_child("tensorrt", order(), tmp_path / "n.onnx", tmp_path, lambda line: None, 60.0)
 
 
+PLANS = [
+    *((key, precision) for key in ("concept_sound", "clip_vision") for precision in ("fp32", "bf16", "fp16")),
+    *((key, precision) for key in ("concept_picture", "mini_text") for precision in ("fp32", "bf16")),
+    *((key, "bf16") for key in ("clip_text", "siglip_vision", "siglip_text", "clap_audio", "clap_text")),
+    ("raft_small", "fp16"),
+]
+
+
+def test_every_network_has_a_plan() -> None:
+    assert {key for key, _ in PLANS} == NETWORKS.keys() - {"small"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-@pytest.mark.parametrize("key", ["concept_picture", "concept_sound", "mini_text", "clip_vision"])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("key", "precision"), PLANS)
 def test_our_networks_become_plans(
-    key: str, precision: str, tiny_clip: Path, cache_directory: Path, tmp_path: Path, trt: ModuleType
+    key: str, precision: str, request: pytest.FixtureRequest, cache_directory: Path, tmp_path: Path, trt: ModuleType
 ) -> None:
-    directory = tiny_clip if key == "clip_vision" else MINI
+    kind = key.partition("_")[0]
+    directory = request.getfixturevalue(f"tiny_{kind}") if kind in ("clip", "siglip", "clap", "raft") else MINI
     inputs, outputs = network(key).ports(directory)
     ours = Order(key, str(directory), inputs, outputs, precision, "sm86", cache_directory=str(cache_directory))
+    ours = dataclasses.replace(ours, max_batch=network(key).max_batch or ours.max_batch)
     exported = ensure_export(ours, BACKEND.graph(precision), lambda line: None)
     BACKEND.build(ours, exported, tmp_path, lambda line: None)
     assert header_fault(trt, tmp_path / PLAN) == WELL_FORMED
-    weights = sum(tensor.numel() for tensor in ours.load().state_dict().values())
-    assert (tmp_path / PLAN).stat().st_size > 0.9 * weights * (4 if precision == "fp32" else 2)
+    count = sum(tensor.numel() for tensor in ours.load().state_dict().values())
+    assert (tmp_path / PLAN).stat().st_size > 0.9 * count * (4 if precision == "fp32" else 2)
+
+
+@pytest.fixture(scope="session")
+def tiny_raft(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of the whole network, by chance: there is no smaller one."""
+    path = tmp_path_factory.mktemp("models") / "raft-small.pth"
+    torch.save(weights(), path)
+    return path

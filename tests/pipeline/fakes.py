@@ -3,8 +3,10 @@
 A source is named "fake:clips=20,die=3": twenty clips, and the stage `fake_model` kills its process at clip 3.
 """
 
+import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,6 +18,8 @@ from pipeline.arrays import RECORD, Spec
 from pipeline.clip import Absent, Clip, ClipInfo, DecodedClip, Gap, SourceInfo
 from pipeline.errors import ModelError, SourceError
 from pipeline.stage import Fold, Outputs, Resources, Stage, StageOptions
+
+log = logging.getLogger("percept.fakes")
 
 CLIP_NS = 2_000_000_000
 SIDE = 8
@@ -149,6 +153,37 @@ class FakeTrack(Fold):
         if "mean" not in clip.arrays:
             return str(count).encode(), {"tracks": Absent("failed")}
         return str(count).encode(), {"tracks": [{"id": count, "boxes": [[0.0, 0.0, 0.0, 1.0, 1.0]]}]}
+
+
+class Warns(FakeModel):
+    """Logs warnings where stages and engines do: preparing, opening, working, and in a thread of its own."""
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        log.warning("%s: set aside", "prepared")
+
+    def open(self, resources: Resources) -> None:
+        log.warning("%s: next engine", "opened")
+        log.warning("no %d", "number")  # logging itself fails on this
+        log.info("not worth telling")
+
+    def process(self, clip: Clip) -> Outputs:
+        thread = threading.Thread(target=lambda: log.warning("%s: in a thread \udcff", "worked"))
+        thread.start()
+        thread.join()
+        return super().process(clip)
+
+
+class SaysWhoItIs(FakeModel):
+    """As if every process had fallen back to another engine; the label says in which one the clip was."""
+
+    def describe(self) -> dict[str, str]:
+        return {"engine": f"fake-{os.getpid()}", "model": "fake@1"}
+
+    def process(self, clip: Clip) -> Outputs:
+        outputs = super().process(clip)
+        time.sleep(0.02)  # long enough that others get clips too
+        outputs["labels"][0]["label"] = f"fake-{os.getpid()}"
+        return outputs
 
 
 class DiesLoading(FakeTrack):

@@ -32,6 +32,7 @@ from pipeline.messages import (
     SourceFailed,
     SourceStarted,
     Stop,
+    Warned,
     Work,
     WorkClip,
     Written,
@@ -85,6 +86,7 @@ FROM_WORKER = {
     SinkClosed: st.builds(SinkClosed, st.lists(summaries, max_size=2).map(tuple)),
     Broken: st.builds(Broken, texts, texts),
     Note: st.builds(Note, texts),
+    Warned: st.builds(Warned, texts),
 }
 TO_WORKER = {
     Work: st.builds(Work, st.lists(work_clips, max_size=3)),
@@ -93,7 +95,7 @@ TO_WORKER = {
     CloseSource: st.builds(CloseSource),
     Stop: st.builds(Stop, st.booleans()),
     SourceStarted: st.builds(SourceStarted, source_infos),
-    Records: st.builds(Records, st.lists(finished, max_size=3), facts),
+    Records: st.builds(Records, st.lists(finished, max_size=3), st.dictionaries(numbers, facts, max_size=3)),
     SourceDone: st.builds(SourceDone, numbers, numbers),
 }
 

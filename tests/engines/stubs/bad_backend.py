@@ -4,11 +4,14 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from engines.backend import Backend, Order, Report
 from engines.build_child import cancelled
 from engines.engine import Engine
+from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
 
@@ -55,6 +58,11 @@ class BadBackend(Backend):
         while True:
             time.sleep(0.05)
 
+    def slow(self, into: Path, report: Report) -> None:
+        for tenth in range(10):
+            time.sleep(0.45)
+            report(f"{10 * tenth} %")
+
     def wait(self, into: Path, report: Report) -> None:
         while not cancelled():
             time.sleep(0.02)
@@ -62,7 +70,32 @@ class BadBackend(Backend):
         raise ModelError("cancelled")
 
     def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
+        return BadEngine(order, built)
+
+
+class BadEngine(Engine):
+    def __init__(self, order: Order, built: Path) -> None:
+        super().__init__(order.inputs, order.outputs)
+        self._how = order.directory
+        self._built = built
+
+    def _open(self) -> None:
+        if self._how == "good":
+            self._note("opened")
+        elif self._how == "refuse":
+            raise ModelError("plan.bin: of another GPU; expected this one")
+        else:
+            getattr(BACKEND, self._how)(self._built, lambda text: None)
+
+    def _run(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
         raise NotImplementedError
+
+    def _close(self) -> None:
+        self._note("closed")
+
+    def _note(self, event: str) -> None:
+        with (self._built / "events").open("a") as file:
+            file.write(f"{event} by {os.getpid()}\n")
 
 
 BACKEND = BadBackend()

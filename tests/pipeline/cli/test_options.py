@@ -1,8 +1,10 @@
 import argparse
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pipeline.cli.gpu_here import gpu_here
 from pipeline.cli.options import make_config, seconds
 from pipeline.cli.outputs import fingerprint, make_outputs, output_kind, split_events
 from pipeline.cli.run import make_parser
@@ -151,3 +153,38 @@ def test_the_fingerprint_follows_what_changes_results(tmp_path: Path) -> None:
     words.write_text("cat\n")
     assert fingerprint(config("a.mp4", "--labels", f"@{words}")) != first
     assert fingerprint(config("a.mp4", "--fps", "4")) != fingerprint(config("a.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_for_gpu"),
+    [
+        ([], True),
+        (["--device", "cuda:0"], True),
+        (["--engine", "torch"], True),
+        (["--device", "cpu"], False),
+        (["--engine", "openvino"], False),
+        (["-c", "default"], False),
+    ],
+)
+def test_settings_for_gpus_are_taken_where_one_is_here(
+    arguments: list[str], is_for_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.cli.options.gpu_here", lambda: True)
+    assert ("model" in [group.name for group in config("a.mp4", *arguments).groups]) == is_for_gpu
+    monkeypatch.setattr("pipeline.cli.options.gpu_here", lambda: False)
+    assert "model" not in [group.name for group in config("a.mp4", *arguments).groups]
+
+
+def test_a_driver_alone_is_no_gpu_for_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = tmp_path / "torch"
+    (torch / "lib").mkdir(parents=True)
+    monkeypatch.setattr(
+        "pipeline.cli.gpu_here.find_spec", lambda name: SimpleNamespace(submodule_search_locations=[torch])
+    )
+    monkeypatch.setattr("pipeline.cli.gpu_here.NVIDIA_DRIVER", tmp_path / "version")
+    (torch / "lib" / "libtorch_cuda.so").touch()
+    assert not gpu_here()
+    (tmp_path / "version").touch()
+    assert gpu_here()
+    (torch / "lib" / "libtorch_cuda.so").unlink()
+    assert not gpu_here()
