@@ -76,14 +76,17 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
 def text() -> str:
     lines = ["| what | figure | printed by |", "|---|---|---|"]
     lines += [f"| {what} | {figure} | {command} |" for what, figure, command in rows()]
-    machine = next(
-        (json.loads(path.read_text())["machine"] for path in sorted((ROOT / "benchmarks/results").glob("*.json"))), None
-    )
-    if machine:
-        lines += [
-            "",
-            f"Medians on {machine['cores']} cores ({machine['processor']}), no GPU, Python {machine['python']}.",
-        ]
+    machines: dict[str, list[str]] = {}
+    for name in sorted(LINES):
+        path = ROOT / "benchmarks" / "results" / f"{name}.json"
+        if path.is_file():
+            machine = json.loads(path.read_text())["machine"]
+            said = f"{machine['cores']} cores ({machine['processor']}), Python {machine['python']}"
+            machines.setdefault(said, []).append(name)
+    lines += [
+        "",
+        "Medians, no GPU. " + "; ".join(f"On {said}: {', '.join(names)}" for said, names in machines.items()) + ".",
+    ]
     return "\n".join(lines) + "\n"
 
 
