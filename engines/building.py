@@ -39,6 +39,10 @@ LabelSet = Callable[[], "Array | None"]
 """Label vectors float32 "L D" that the gate asks for the winner; called when something is built."""
 
 
+class Refused(ModelError):
+    """It was built, and did not pass its gate."""
+
+
 class EngineRecord(msgspec.Struct, frozen=True):
     """What the cache keeps of an engine beside its files."""
 
@@ -112,7 +116,8 @@ def open_network(key: str, directory: str, run: EngineSettings, build: bool = Fa
             engine.open()
         except UNUSABLE as error:
             reasons.append(f"{candidate.name}: {error}")
-            log.warning("%s: %s", key, reasons[-1])
+            known = isinstance(error, Refused)  # told when it was built; every process would tell it again
+            log.log(logging.INFO if known else logging.WARNING, "%s: %s", key, reasons[-1])
             continue
         engine.reason = _reason(run, reasons)
         return engine
@@ -244,7 +249,7 @@ def _make(order: Order, chosen: Backend) -> Engine:
         raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once, which builds it")
     record = record_of(cache.meta(key))
     if not record.gate.passed:
-        raise ModelError(record.gate.refusal)
+        raise Refused(record.gate.refusal)
     return chosen.make(order, exported / "network.onnx" if exported else None, built)
 
 

@@ -63,7 +63,11 @@ def test_every_name_is_settled_within_its_room(directory: Path, streams: dict[st
         assert tokens.nbytes <= stage.gives()[f"{modality}_tokens"].max_bytes
         check_array("embedding", embedding, "16", "float32")
         assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
-    assert stage.describe() == {"engine": "torch-fp32", "model": "mov-like@1"}
+    assert stage.describe() == {
+        "engine": "torch-fp32",
+        "engine_reason": "asked for by name",
+        "model": "mov-like@1",
+    }
 
 
 def test_towers_of_the_same_network_run_in_one_call(directory: Path, streams: dict[str, Any]) -> None:
