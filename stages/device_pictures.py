@@ -12,7 +12,7 @@ import numpy as np
 from engines.device import Uploader
 from engines.model import TowerSpec
 from pipeline.arrays import Array
-from stages.pictures import LOUD_LOG_MEL, spread, square_around
+from stages.pictures import LOUD_LOG_MEL, fitted, spread, square_around
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +41,7 @@ def box_tensor(tower: TowerSpec, frames: Array, boxes: Array, uploader: Uploader
 
 def frame_pictures(frames: "Tensor", tower: TowerSpec) -> "Tensor":
     """Frames uint8 "T H W 3" -> float32 "N 3 S S"; N is T, but for `fit = "tiles"`."""
-    return _normalised(_fitted(_pixels(frames), tower), tower)
+    return _normalised(fitted(_pixels(frames), tower, _resized), tower)
 
 
 def flow_pictures(flow: "Tensor", tower: TowerSpec) -> "Tensor":
@@ -51,7 +51,7 @@ def flow_pictures(flow: "Tensor", tower: TowerSpec) -> "Tensor":
     bound, motion = tower.flow_bound, flow.permute(0, 3, 1, 2).float()
     speed = torch.hypot(motion[:, :1], motion[:, 1:])
     pictures = torch.cat([(motion.clamp(-bound, bound) + bound) / (2 * bound), (speed / bound).clamp(max=1)], 1)
-    return _normalised(_fitted((pictures * 255).round(), tower), tower)
+    return _normalised(fitted((pictures * 255).round(), tower, _resized), tower)
 
 
 def log_mel_pictures(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
@@ -61,34 +61,12 @@ def log_mel_pictures(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
     floor = float(np.log(tower.mel.log_offset if tower.mel else 1e-3))
     grey = (((log_mel - floor) / (LOUD_LOG_MEL - floor)).clamp(0, 1) * 255).round()
     upright = grey.transpose(1, 2).flip(1)[:, None].expand(-1, 3, -1, -1)
-    return _normalised(_fitted(upright, replace(tower, fit="stretch")), tower)
+    return _normalised(fitted(upright, replace(tower, fit="stretch"), _resized), tower)
 
 
 def _pixels(frames: "Tensor") -> "Tensor":
     """uint8 "T H W 3" -> float32 "T 3 H W", whole numbers from 0 to 255."""
     return frames.permute(0, 3, 1, 2).float()
-
-
-def _fitted(pixels: "Tensor", tower: TowerSpec) -> "Tensor":
-    """float32 "N 3 H W" -> "M 3 S S" by the tower's `fit`, whole numbers from 0 to 255."""
-    import torch
-
-    height, width = pixels.shape[-2:]
-    size, how = tower.size_px, tower.resample
-    short, long = min(height, width), max(height, width)
-    if tower.fit == "stretch":
-        return _resized(pixels, size, size, how)
-    if tower.fit == "pad":
-        scaled = _resized(pixels, max(1, size * height // long), max(1, size * width // long), how)
-        square = pixels.new_tensor(tower.mean).mul(255).round().reshape(1, 3, 1, 1).repeat(len(pixels), 1, size, size)
-        top, left = (size - scaled.shape[-2]) // 2, (size - scaled.shape[-1]) // 2
-        square[..., top : top + scaled.shape[-2], left : left + scaled.shape[-1]] = scaled
-        return square
-    scaled = _resized(pixels, size * height // short, size * width // short, how)
-    room, axis = max(scaled.shape[-2:]) - size, -1 if width >= height else -2
-    tiles = [round(start) for start in np.linspace(0, room, -(-room // size) + 1)]
-    starts = [room // 2] if tower.fit == "crop" else tiles
-    return torch.stack([scaled.narrow(axis, start, size) for start in starts], 1).flatten(0, 1)
 
 
 def _resized(pixels: "Tensor", height: int, width: int, how: str) -> "Tensor":

@@ -1,5 +1,6 @@
 """Frames, flow, spectrograms and crops as the pictures a network takes: float32 "N 3 S S"."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,9 @@ from pipeline.arrays import Array
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    Resize = Callable[["Tensor", int, int, str], "Tensor"]
+    """Takes pixels, height, width and the interpolation."""
 
 CROP_PADDING = 0.1
 """Room around a box, as a share of its sides, so that a crop shows some of what is behind the object."""
@@ -34,7 +38,7 @@ def frame_pictures(frames: Array, tower: TowerSpec) -> Array:
     if pixels.shape[-2:] != (tower.size_px, tower.size_px):
         import torch
 
-        pixels = _fitted(torch.from_numpy(frames.copy()).permute(0, 3, 1, 2), tower).numpy()
+        pixels = fitted(torch.from_numpy(frames.copy()).permute(0, 3, 1, 2), tower).numpy()
     return _normalised(pixels, tower)
 
 
@@ -110,28 +114,26 @@ def _middle_if_sized(pictures: Array, size: int) -> Array:
     return pictures[:, top : top + size, left : left + size]
 
 
-def _fitted(pixels: "Tensor", tower: TowerSpec) -> "Tensor":
-    """uint8 "N 3 H W" -> uint8 "M 3 S S" by the tower's `fit`."""
+def fitted(pixels: "Tensor", tower: TowerSpec, resize: "Resize | None" = None) -> "Tensor":
+    """Pixels "N 3 H W", whole numbers from 0 to 255 -> "M 3 S S" by the tower's `fit`, of the same type."""
     import torch
 
     height, width = pixels.shape[-2:]
-    size, how = tower.size_px, tower.resample
+    size, how, resize = tower.size_px, tower.resample, resize or _resized
     short, long = min(height, width), max(height, width)
     if tower.fit == "stretch":
-        return _resized(pixels, size, size, how)
+        return resize(pixels, size, size, how)
     if tower.fit == "pad":
-        scaled = _resized(pixels, max(1, size * height // long), max(1, size * width // long), how)
-        fill = torch.tensor(tower.mean).mul(255).round().to(torch.uint8)
+        scaled = resize(pixels, max(1, size * height // long), max(1, size * width // long), how)
+        fill = torch.tensor(tower.mean).mul(255).round().to(pixels)
         square = fill[None, :, None, None].repeat(len(pixels), 1, size, size)
         top, left = (size - scaled.shape[-2]) // 2, (size - scaled.shape[-1]) // 2
         square[..., top : top + scaled.shape[-2], left : left + scaled.shape[-1]] = scaled
         return square
-    scaled = _resized(pixels, size * height // short, size * width // short, how)
-    room = max(scaled.shape[-2:]) - size
-    axis = -1 if width >= height else -2
-    starts = (
-        [room // 2] if tower.fit == "crop" else [round(start) for start in np.linspace(0, room, -(-room // size) + 1)]
-    )
+    scaled = resize(pixels, size * height // short, size * width // short, how)
+    room, axis = max(scaled.shape[-2:]) - size, -1 if width >= height else -2
+    tiles = [round(start) for start in np.linspace(0, room, -(-room // size) + 1)]
+    starts = [room // 2] if tower.fit == "crop" else tiles
     return torch.stack([scaled.narrow(axis, start, size) for start in starts], 1).flatten(0, 1)
 
 
