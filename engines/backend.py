@@ -72,6 +72,10 @@ class Backend(ABC):
         """Precision of the exported file it is built from: "fp32", "bf16", "fp16"; "" if it needs none."""
         return "fp32"
 
+    def made_by(self, order: Order) -> str:
+        """The command that makes this engine where `build` cannot, because it needs more than the network; else ""."""
+        return ""
+
     @abstractmethod
     def facts(self, order: Order) -> dict[str, str]:
         """What a built engine depends on beside the export: versions, device, flags, shapes."""

@@ -40,7 +40,7 @@ LabelSet = Callable[[], "Array | None"]
 
 
 class Refused(ModelError):
-    """It was built, and did not pass its gate."""
+    """It did not pass its gate, or only its user can make it: known since `prepare_network`, and no surprise."""
 
 
 class EngineRecord(msgspec.Struct, frozen=True):
@@ -117,7 +117,7 @@ def open_network(key: str, directory: str, run: EngineSettings, build: bool = Fa
         except UNUSABLE as error:
             reasons.append(f"{candidate.name}: {error}")
             known = isinstance(error, Refused)  # told when it was built; every process would tell it again
-            log.log(logging.INFO if known else logging.WARNING, "%s: %s", key, reasons[-1])
+            log.log(logging.DEBUG if known else logging.WARNING, "%s: %s", key, reasons[-1])
             continue
         engine.reason = _reason(run, reasons)
         return engine
@@ -136,7 +136,7 @@ def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_
     exported = ensure_export(order, chosen.graph(order.precision), report) if is_export_needed else None
 
     def build(into: Path) -> dict[str, object]:
-        if order.precision != "int8":  # which is not built here
+        if not chosen.made_by(order):
             report(f"building {order.network} for {chosen.name}-{order.precision}, once per model and machine")
         _build(order, chosen, exported, into, report)
         return gated(into)
@@ -246,6 +246,8 @@ def _make(order: Order, chosen: Backend) -> Engine:
     if graph and chosen.runs_export:
         exported = Cache(order.cache_directory, "exports").find(key_of(export_facts(order, graph)))
     if built is None or (chosen.runs_export and exported is None):
+        if by_hand := chosen.made_by(order):
+            raise Refused(f"not made yet. Run: {by_hand}")
         raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once, which builds it")
     record = record_of(cache.meta(key))
     if not record.gate.passed:

@@ -96,6 +96,9 @@ class OpenVinoBackend(Backend):
     def other_precisions(self, device: str) -> tuple[str, ...]:
         return ("int8",)
 
+    def made_by(self, order: Order) -> str:
+        return "percept engine quantize MODEL CLIPS..." if order.precision == "int8" else ""
+
     def facts(self, order: Order) -> dict[str, str]:
         facts = {"openvino": version("openvino"), "cpu": " ".join(cpu_features()), "precision": order.precision}
         return facts | ({"quantiser": str(QUANTISER_VERSION)} if order.precision == "int8" else {})
@@ -179,7 +182,7 @@ def _check_precision(order: Order) -> None:
 def _not_quantised(order: Order) -> str:
     return (
         f"{order.network} int8: not quantised yet; expected a network made from your own clips. "
-        "Run: percept engine quantize --model M CLIPS..."
+        f"Run: {BACKEND.made_by(order)}"
     )
 
 

@@ -266,7 +266,9 @@ def test_the_key_is_the_same_where_torch_is_built_for_another_device(
     assert chosen.name == "onnxruntime"
 
 
-def test_int8_that_is_not_there_gives_way_and_that_is_told(small: Path, tmp_path: Path) -> None:
+def test_int8_that_is_not_there_gives_way_and_that_is_told(
+    small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     if why := backend("openvino").missing("cpu"):
         pytest.skip(why)
     said: list[str] = []
@@ -277,5 +279,6 @@ def test_int8_that_is_not_there_gives_way_and_that_is_told(small: Path, tmp_path
     assert any("percept engine quantize" in text for text in said)
     assert not any("building small for openvino-int8" in text for text in said)
     engine = open_network("small", str(small), run)
-    assert "not openvino-int8" in engine.reason
+    assert "not openvino-int8: not made yet. Run: percept engine quantize MODEL CLIPS" in engine.reason
+    assert not [each for each in caplog.records if each.name == "percept.engines" and each.levelname == "WARNING"]
     engine.close()

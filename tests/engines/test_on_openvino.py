@@ -131,7 +131,7 @@ def test_fp16_is_refused(order: Order, exported: Path, tmp_path: Path) -> None:
 
 def test_int8_is_not_made_on_the_fly(order: Order, exported: Path, tmp_path: Path) -> None:
     wanted = replace(order, precision="int8")
-    with pytest.raises(ModelError, match=r"small int8: not quantised yet; .* Run: percept engine quantize --model"):
+    with pytest.raises(ModelError, match=r"small int8: not quantised yet; .* Run: percept engine quantize MODEL"):
         BACKEND.build(wanted, exported, tmp_path, quiet)
     with pytest.raises(ModelError, match="not quantised yet"):
         BACKEND.make(wanted, exported, tmp_path)
