@@ -22,11 +22,11 @@ from typing import Any
 import msgspec
 
 from benchmarks import report
-from benchmarks.features import Encoder, Features, photos
 from engines.checkpoint import read_model
 from pipeline.stage import RunSettings
 from stages.classify import score
 from stages.labels import LabelSet, build_label_set
+from training.encoder import Encoder, Features, photos
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KINDS = ("action", "av-event", "object")
@@ -181,8 +181,8 @@ def pairs(words: list[str], sounds: int) -> list[tuple[str, int]]:
 
 def on_text(data: Path) -> dict[str, float]:
     """Agreement of the text tower with its teacher over the Kinetics-700 names."""
-    from training.distil_text import agreement
-    from training.text_data import BUNDLED
+    from training.mini.distil_text import agreement
+    from training.mini.text_data import BUNDLED
 
     names = (data / "text" / "kinetics_label_map_k700.txt").read_text().splitlines()
     return agreement(names, BUNDLED)

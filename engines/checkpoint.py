@@ -112,6 +112,7 @@ def _absolute(spec: ModelSpec, directory: Path) -> ModelSpec:
         image=place(spec.image),
         motion=place(spec.motion),
         audio=place(spec.audio),
+        fusion=place(spec.fusion),
     )
 
 

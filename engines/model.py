@@ -36,7 +36,9 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Where its files are, relative to the model directory (made absolute when read)."""
     space: str
     """Id of the text space its embedding lives in; a key of `ModelSpec.texts`."""
-    input: Literal["frames", "flow_picture", "log_mel", "log_mel_picture"] = "frames"
+    input: Literal["frames", "flow_picture", "flow_clip", "log_mel", "log_mel_picture", "log_mel_chunks"] = "frames"
+    """flow_clip: all chosen flow pictures of a clip together, "1 T 3 S S", for networks that look along time.
+    log_mel_chunks: front, middle and back of the sound as the three channels of one picture "1 3 S S"."""
     size_px: int = 224
     fit: Literal["crop", "pad", "stretch", "tiles"] = "crop"
     resample: Literal["bicubic", "bilinear"] = "bicubic"
@@ -48,6 +50,8 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Flow pictures: +-bound short sides per second map to 0..255."""
     mel: MelSpec | None = None
     prompts: tuple[str, ...] = ("{}",)
+    prompt_weights: tuple[float, ...] = ()
+    """How much each prompt counts, as `percept labels weigh` found; empty: all alike."""
     center: str = ""
     """Tensor of the text tower's file set that is taken off label vectors before they are normalised again:
     "<file>:<tensor>", or "" for none."""
@@ -67,6 +71,18 @@ class TextSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     pad_to_max: bool = False
 
 
+class FusionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A head in which the picture looks at motion and sound, and they at it: MOV, Qian et al. 2022."""
+
+    network: str = "mov_fusion"
+    directory: str = "."
+    base: str = "base-labels.txt"
+    """Words it was trained on, one a line; all others are novel."""
+    base_share: float = 0.65
+    """Of the head, against the frozen encoder, in the score of a base label (F-VLM's geometric mix)."""
+    novel_share: float = 0.35
+
+
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: str
     version: int = 1
@@ -76,6 +92,11 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     image: TowerSpec | None = None
     motion: TowerSpec | None = None
     audio: TowerSpec | None = None
+    fusion: FusionSpec | None = None
+    adapted: str = ""
+    """File with label vectors that were learnt from examples (`percept adapt`), relative to the model's directory."""
+    open_set: str = ""
+    """File with what the open-set score was fitted to (`percept calibrate`), relative to the model's directory."""
     background: str = "background.txt"
     """Fixed background vocabulary, one word or phrase a line; "" takes the bundled model's."""
 

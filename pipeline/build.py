@@ -30,7 +30,7 @@ STAGES = {
 }
 _PARSE_LABELS = "stages.labels:parse_labels"
 _DEFAULT_LABELS = "stages.labels:default_labels"
-FINAL = ("labels", "tracks")
+FINAL = ("labels", "verdict", "tracks")
 """Records that make up a result."""
 TAIL_S = 0.5
 """A tail shorter than this joins the clip before it, so a clip may be this much longer."""

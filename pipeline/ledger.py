@@ -443,6 +443,7 @@ def _finished(entry: Entry) -> Finished:
         entry.info,
         labels=entry.values.get("labels"),
         tracks=entry.values.get("tracks"),
+        verdict=entry.values.get("verdict"),
         absent=entry.absent,
         failed=entry.failed,
         tries=entry.tries,

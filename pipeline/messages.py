@@ -182,6 +182,7 @@ class Finished(_Message, frozen=True):
     info: ClipInfo
     labels: bytes | None = None
     tracks: bytes | None = None
+    verdict: bytes | None = None
     absent: dict[str, str] = {}
     failed: dict[str, str] = {}
     tries: int = 1

@@ -22,6 +22,26 @@ class Label(msgspec.Struct, frozen=True):
     evidence: dict[str, Evidence] = {}
 
 
+class Category(msgspec.Struct, frozen=True):
+    """The deepest node of the labels' hierarchy that is sure enough; it always holds the best label."""
+
+    label: str
+    share: float
+    """Sum of the shares of the labels below it."""
+    path: list[str]
+    """From the topmost node down to this one."""
+
+
+class OpenSet(msgspec.Struct, frozen=True):
+    """Whether none of the labels fits, for models that were calibrated for it."""
+
+    score: float
+    """Higher: less like what the labels describe."""
+    threshold: float
+    """Which share of clips that do fit lies above it was chosen when the model was calibrated."""
+    none_of_these: bool
+
+
 class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     id: int
     """Unique within a source, never used again."""
@@ -44,6 +64,9 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     height: int = 0
     labels: list[Label] | None = None
     tracks: list[Track] | None = None
+    category: Category | None = None
+    """Where labels form a hierarchy."""
+    open_set: OpenSet | None = None
     absent: dict[str, str] = {}
     """Modalities and parts that had no say, and why."""
     model: str = ""

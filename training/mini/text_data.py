@@ -11,12 +11,12 @@ import numpy.typing as npt
 import torch
 
 from engines.networks.text import MiniText, load_text, tokenize
-from training.wordnet import lemma_counts, read_synsets
+from training.mini.wordnet import lemma_counts, read_synsets
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-BUNDLED = Path(__file__).parents[1] / "engines" / "bundled" / "percept-mini"
+BUNDLED = Path(__file__).parents[2] / "engines" / "bundled" / "percept-mini"
 TEMPLATES = (
     "{}",
     "{}",

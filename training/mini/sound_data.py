@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.sound_synthesis import made_up_sound
+from training.mini.sound_synthesis import made_up_sound
 
 Samples = NDArray[np.float32]
 

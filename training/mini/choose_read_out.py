@@ -1,9 +1,9 @@
 """How to describe a concept to the text tower: prints what each way is worth on photos.
 
-    python -m training.choose_read_out PHOTOS.tar
+    python -m training.mini.choose_read_out PHOTOS.tar
 
 The tar holds ImageNet photos named `n02084071_anything.JPEG`. Nothing is written and no video is looked at; the chosen
-way is in `training.build_concepts`. Needs the Debian package `wordnet-base`.
+way is in `training.mini.build_concepts`. Needs the Debian package `wordnet-base`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from engines.networks.picture import load_network
-from training.build_concepts import (
+from training.mini.build_concepts import (
     PROMPT,
     concept_vectors,
     description_vectors,
@@ -26,8 +26,8 @@ from training.build_concepts import (
     imagenet_synsets,
     normalise,
 )
-from training.text_data import text_vectors
-from training.wordnet import Synset, read_synsets
+from training.mini.text_data import text_vectors
+from training.mini.wordnet import Synset, read_synsets
 
 Floats = npt.NDArray[np.float32]
 BATCH = 16

@@ -1,6 +1,6 @@
 """Collect the four pictures of the sample video from two packages (docs/sample.md names versions and licences).
 
-    python -m training.sample_pictures GCOMPRIS_RCC_FOLDER SCIKIT_IMAGE_WHEEL -o pictures/
+    python -m training.mini.sample_pictures GCOMPRIS_RCC_FOLDER SCIKIT_IMAGE_WHEEL -o pictures/
 
 GCOMPRIS_RCC_FOLDER is `usr/share/gcompris-qt/rcc` of the Debian package `gcompris-qt-data`.
 """

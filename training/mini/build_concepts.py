@@ -1,7 +1,7 @@
 """Write what the bundled picture tower is read out with, and the text vectors that the package brings ready-made.
 
-    python -m training.build_concepts             concepts.txt, concepts.safetensors and text-vectors.npz
-    python -m training.build_concepts --vectors   text-vectors.npz alone: background.txt or vocabulary.txt changed
+    python -m training.mini.build_concepts             concepts.txt, concepts.safetensors and text-vectors.npz
+    python -m training.mini.build_concepts --vectors   text-vectors.npz alone: background.txt or vocabulary.txt changed
 
 Run it again after every change of the text tower. Needs, for the first form, the Debian package `wordnet-base`.
 """
@@ -15,8 +15,8 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from engines.networks.picture import CONCEPTS_FILE
-from training.text_data import BUNDLED, text_vectors
-from training.wordnet import Synset, read_synsets
+from training.mini.text_data import BUNDLED, text_vectors
+from training.mini.wordnet import Synset, read_synsets
 
 SYNSETS = Path(__file__).parent / "imagenet_synsets.txt"
 PROMPT = "a photo of {}"

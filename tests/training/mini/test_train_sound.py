@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from engines.networks.sound import CLASSES, ConceptSound, load_sound
-from training import sound_synthesis
-from training.sound_data import PATCH, Augmenter, Recording, training_files
-from training.sound_read_out import give_read_out, save_tower, surprise, wilson
-from training.train_sound import Plan, Supply, keep, loss_of, names_loss, restore
+from training.mini import sound_synthesis
+from training.mini.sound_data import PATCH, Augmenter, Recording, training_files
+from training.mini.sound_read_out import give_read_out, save_tower, surprise, wilson
+from training.mini.train_sound import Plan, Supply, keep, loss_of, names_loss, restore
 
 
 class LoudnessTeacher:

@@ -1,8 +1,8 @@
 """Make the sample video: four scenes of 4 s, each with its own picture, movement and sound, all of them known.
 
-    python -m training.make_sample PICTURES -o engines/bundled/sample.mp4
+    python -m training.mini.make_sample PICTURES -o engines/bundled/sample.mp4
 
-PICTURES holds dog.webp, sheep.webp, baseball.webp and coffee.png, as `training/sample_pictures.py` collects them;
+PICTURES holds dog.webp, sheep.webp, baseball.webp and coffee.png, as `training/mini/sample_pictures.py` collects them;
 docs/sample.md says where they come from. Two sentences are spoken by `espeak-ng`, which must be installed.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training import sample_sounds
+from training.mini import sample_sounds
 
 WIDTH, HEIGHT, FRAME_RATE = 480, 270, 24
 SCENE_S = 4.0

@@ -4,8 +4,8 @@ import zlib
 import numpy as np
 import pytest
 
-from training.sample_pictures import resources
-from training.sample_sounds import LEVEL_DBFS, make
+from training.mini.sample_pictures import resources
+from training.mini.sample_sounds import LEVEL_DBFS, make
 
 
 @pytest.mark.parametrize("name", ["birds", "rain", "siren"])

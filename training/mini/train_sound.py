@@ -1,8 +1,8 @@
 """Train the sound tower of percept-mini against YAMNet's scores, from scratch.
 
-    python -m training.train_sound --data ../shared/data                    train, about an hour on one core
-    python -m training.train_sound --data ../shared/data --read-out-only    write the concepts again (new text tower)
-    python -m training.train_sound --data ../shared/data --evaluate         print the figures of the model card
+    python -m training.mini.train_sound --data ../shared/data                    train, about an hour on one core
+    python -m training.mini.train_sound --data ../shared/data --read-out-only    write the concepts again (new words)
+    python -m training.mini.train_sound --data ../shared/data --evaluate         print the figures of the model card
 
 Progress goes to stderr and `training/runs/sound/log.txt`. Training goes on from the
 checkpoint there, if there is one.
@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.networks.sound import CLASSES, ConceptSound
-from training.sound_data import PATCH, Augmenter, Recording, Teacher, as_float, recordings
-from training.sound_read_out import BUNDLED, class_names, evaluate, save_tower, surprise, write_read_out
+from training.mini.sound_data import PATCH, Augmenter, Recording, Teacher, as_float, recordings
+from training.mini.sound_read_out import BUNDLED, class_names, evaluate, save_tower, surprise, write_read_out
 
 log = logging.getLogger("train_sound")
 
@@ -207,7 +207,9 @@ def restore(checkpoint: Path, parts: dict[str, torch.nn.Module], steps: int) -> 
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.train_sound", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m training.mini.train_sound", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with audio/ and weights/yamnet.tflite")
     parser.add_argument(
         "--runs", type=Path, default=Path("training/runs/sound"), help="where checkpoints and the log go"

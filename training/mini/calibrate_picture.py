@@ -1,9 +1,10 @@
 """Temperature and bias that make the picture tower's scores sensible probabilities; for `[image]` in model.toml.
 
-    python -m training.calibrate_picture --data ../shared/data
+    python -m training.mini.calibrate_picture --data ../shared/data
 
-Fitted on ImageNet photos by the logistic loss of `training.calibrate_sound`, on two lists of labels alike: the photos'
-own class names, and what these are a kind of ("dog", "vehicle"), which stands for the everyday words that people give.
+Fitted on ImageNet photos by the logistic loss of `training.mini.calibrate_sound`, on two lists of labels alike: the
+photos' own class names, and what these are a kind of ("dog", "vehicle"), which stands for the everyday words that
+people give.
 Photos that `benchmarks.accuracy` shows are left out. Needs the Debian package `wordnet-base`.
 """
 
@@ -15,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import PHOTO_WORDS, Judge
-from benchmarks.features import Encoder, photos
-from training.calibrate_sound import Sample, weighted_loss
-from training.wordnet import Synset, read_synsets
+from training.encoder import Encoder, photos
+from training.mini.calibrate_sound import Sample, weighted_loss
+from training.mini.wordnet import Synset, read_synsets
 
 EVERY = 2
 """Every second photo is enough."""

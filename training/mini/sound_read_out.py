@@ -11,9 +11,9 @@ from torch import Tensor
 
 from engines.networks.log_mel import LogMel
 from engines.networks.sound import ConceptSound, load_sound
-from training.sound_data import Teacher, as_float, is_held_out, read_audio
+from training.mini.sound_data import Teacher, as_float, is_held_out, read_audio
 
-BUNDLED = Path(__file__).parent.parent / "engines" / "bundled" / "percept-mini"
+BUNDLED = Path(__file__).parents[2] / "engines" / "bundled" / "percept-mini"
 PROMPT = "the sound of {}"
 UNHEARD = ("Silence",)
 """Names that say nothing about what is heard: a silent stretch adds nothing to the tokens."""
@@ -27,7 +27,7 @@ def class_names(data: Path) -> list[str]:
 
 def text_vectors(texts: list[str]) -> Tensor:
     """The bundled text tower's vectors: float32 "N 384", unit length."""
-    from training.text_data import text_vectors as vectors
+    from training.mini.text_data import text_vectors as vectors
 
     return torch.from_numpy(vectors(texts))
 

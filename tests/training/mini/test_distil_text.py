@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from engines.networks.text import load_text, pack_weights, tokenize, unpack_weights
-from training import build_concepts, distil_text
-from training.text_data import BUNDLED, TextSource, gerund, text_vectors
-from training.wordnet import WORDNET, parse_synset
+from training.mini import build_concepts, distil_text
+from training.mini.text_data import BUNDLED, TextSource, gerund, text_vectors
+from training.mini.wordnet import WORDNET, parse_synset
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_the_word_lists_have_no_word_twice() -> None:
 def test_the_bundled_concepts_are_those_of_the_text_tower(source: TextSource) -> None:
     from safetensors.numpy import load_file
 
-    from training.wordnet import read_synsets
+    from training.mini.wordnet import read_synsets
 
     stored = load_file(BUNDLED / "concepts.safetensors")
     nouns = read_synsets("n")
