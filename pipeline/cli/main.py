@@ -11,8 +11,16 @@ from pipeline.logs import LOGGER, log, start_logging
 VERBS = {
     "run": "label the clips of video files",
     "check": "validate settings, model and source, and print the plan",
+    "eval": "how often a model is right on labelled clips, and how sure it may be",
+    "labels": "words that a model confuses; prompts that suit your clips",
+    "model": "put a model together from published towers",
+    "adapt": "a few examples a label: better for these, no worse for the others",
+    "train": "a fusion head, a tower, or label vectors, from labelled clips",
+    "calibrate": "make probabilities mean what they say; tell when no label fits",
     "engine": "list, build, verify, time, quantise the compiled networks of a model",
 }
+LABELLED = ("eval", "adapt", "train", "calibrate")
+"""Verbs that work on labelled clips; they live with the training."""
 INTERRUPTED = 130
 INTERNAL = 5
 
@@ -49,13 +57,13 @@ def _dispatch(given: list[str]) -> int:
         return 0
     if verb not in VERBS:
         raise ConfigError(f"percept {verb}: there is no such command{_hint(verb)}. Known: {', '.join(VERBS)}")
-    module = import_module(f"pipeline.cli.{verb}")
+    module = import_module(f"{'training' if verb in LABELLED else 'pipeline'}.cli.{verb}")
     code: int = module.main(given[1:])
     return code
 
 
 def usage() -> str:
-    verbs = "\n".join(f"  {name:8} {text}" for name, text in VERBS.items())
+    verbs = "\n".join(f"  {name:10} {text}" for name, text in VERBS.items())
     return f"""usage: percept COMMAND ...
 
 Percept watches and listens: which of your words fit each clip of a video, and why.
