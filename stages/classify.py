@@ -67,7 +67,10 @@ class Scores:
     """What one clip got: arrays "C" over all labels in their order, by modality where one is named."""
 
     similarity: Mapping[str, Array]
+    alone: Mapping[str, Array]
+    """Log-odds by what the modality itself says: the evidence."""
     log_odds: Mapping[str, Array]
+    """Log-odds that go into the pool: the same where there is no fusion head."""
     weights: Mapping[str, float]
     background: Mapping[str, Array]
     """Cosine with the background words, "V"."""
@@ -81,18 +84,20 @@ def score_all(
 ) -> Scores:
     """From the embeddings ("D", unit length) of the modalities present, and what a fusion head made of them."""
     similarity: dict[str, Array] = {}
+    alone: dict[str, Array] = {}
     odds: dict[str, Array] = {}
     weights: dict[str, float] = {}
     backgrounds: dict[str, Array] = {}
     for name, embedding in embeddings.items():
         side = label_set.sides[name]
         near, background, z = side.compare(embedding[None])
-        similarity[name], odds[name], backgrounds[name] = near[0], z[0], background[0]
+        similarity[name], alone[name], backgrounds[name] = near[0], z[0], background[0]
+        odds[name] = alone[name]
         if fused and name in fused and label_set.head_share is not None:
-            odds[name] = mixed(odds[name], side.compare(fused[name][None])[2][0], label_set.head_share)
+            odds[name] = mixed(alone[name], side.compare(fused[name][None])[2][0], label_set.head_share)
         weights[name] = reliability(name, signals, scoring.peakedness(background[0], side.temperature))
     pooled = scoring.pool(odds, weights)
-    return Scores(similarity, odds, weights, backgrounds, pooled, scoring.shares(pooled))
+    return Scores(similarity, alone, odds, weights, backgrounds, pooled, scoring.shares(pooled))
 
 
 def mixed(frozen: Array, head: Array, head_share: Array) -> Array:
@@ -111,7 +116,7 @@ def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]
     """
     shown = scoring.normalised(scores.weights)
     probability = scoring.sigmoid(scores.pooled)
-    alone = {name: scoring.sigmoid(z) for name, z in scores.log_odds.items()}
+    alone = {name: scoring.sigmoid(z) for name, z in scores.alone.items()}
     result = []
     for index in _best(scores.pooled, label_set.labels, top_k):
         evidence = {
