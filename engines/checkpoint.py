@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from engines.model import ModelSpec, TowerSpec
+from engines.model_file import HUB, MODEL_FILE
 from engines.network import network
 from engines.networks.transformers_format import read_spec
 from pipeline.arrays import Array
@@ -17,7 +18,6 @@ from pipeline.errors import ModelError
 log = logging.getLogger("percept.engines")
 
 BUNDLED = Path(__file__).resolve().parent / "bundled"
-MODEL_FILE = "model.toml"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", MODEL_FILE]
@@ -39,23 +39,30 @@ def find_model(name: str) -> Path:
     if not _HUB_ID.fullmatch(name):
         bundled = ", ".join(sorted(entry.name for entry in BUNDLED.iterdir() if (entry / MODEL_FILE).is_file()))
         raise ModelError(f"--model {name}: no such directory; expected a directory, a hub id, or one of: {bundled}")
-    return _from_hub(name)
+    return from_hub(name)
 
 
-def _from_hub(name: str) -> Path:
+def from_hub(name: str, asked: str = "--model") -> Path:
+    """The files of a hub id "OWNER/NAME", or of "OWNER/NAME@REVISION": from the local cache, else fetched.
+
+    Raises:
+        ModelError: they are not here and cannot be fetched; `asked` says who named them.
+    """
     from huggingface_hub import snapshot_download
 
+    repository, _, revision = name.partition("@")
+    wanted = {"repo_id": repository, "revision": revision or None, "allow_patterns": _HUB_FILES}
     try:
-        found = Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
+        found = Path(snapshot_download(**wanted, local_files_only=True))
         if (found / MODEL_FILE).is_file() or any(found.glob("*.safetensors")):
             return found
     except Exception as error:  # the hub has a dozen ways to say that it is not in the cache
         log.info("%s is not in the local cache (%s); asking the hub", name, type(error).__name__)
     try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(**wanted))
     except Exception as error:
         raise ModelError(
-            f"--model {name}: not in the local cache and the hub cannot be reached ({type(error).__name__}). Download "
+            f"{asked} {name}: not in the local cache and the hub cannot be reached ({type(error).__name__}). Download "
             "it once on a connected machine, or give a directory: --model path/to/model"
         ) from error
 
@@ -103,7 +110,7 @@ def _absolute(spec: ModelSpec, directory: Path) -> ModelSpec:
     """The same model with its parts' directories as absolute paths."""
 
     def place(part: Any) -> Any:
-        return part and msgspec.structs.replace(part, directory=str((directory / part.directory).resolve()))
+        return part and msgspec.structs.replace(part, directory=_place(part.directory, directory))
 
     return msgspec.structs.replace(
         spec,
@@ -114,6 +121,13 @@ def _absolute(spec: ModelSpec, directory: Path) -> ModelSpec:
         audio=place(spec.audio),
         fusion=place(spec.fusion),
     )
+
+
+def _place(part: str, directory: Path) -> str:
+    """Where a part's files are: in the hub's cache, or a path, relative to the model's directory."""
+    if part.startswith(HUB):
+        return str(from_hub(part.removeprefix(HUB), "directory"))
+    return str((directory / part).resolve())
 
 
 def center_of(spec: ModelSpec, tower: TowerSpec) -> Array | None:
