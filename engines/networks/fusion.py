@@ -1,0 +1,263 @@
+"""The fusion head of MOV (Qian et al. 2022, arXiv 2207.07646): picture and motion look at each other, picture and sound.
+
+For every other modality there are two branches with weights of their own: the picture looks at it, and it looks at the
+picture. What a branch finds is added to the frozen encoder's embedding through a gate that starts at zero. So a head
+that has learnt nothing changes nothing, and a modality that is missing takes nothing but its own branches away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, SHAPE_FILE, WEIGHTS_FILE, FusionShape, read_shape
+from pipeline.errors import ModelError
+
+NOT_LOOKED_AT = -1e4
+"""Added to the score of padding; small enough, and finite in half precision too."""
+
+
+class Seen(NamedTuple):
+    """One modality of a batch: tokens "B N D", and bool "B N", true where there is one; None where all are."""
+
+    tokens: Tensor
+    mask: Tensor | None = None
+
+
+class Attention(nn.Module):
+    """Tokens "B N D" look at others "B K E" and come back with what they found, "B N D". Both are normalised before."""
+
+    def __init__(self, dim: int, other_dim: int, shape: FusionShape) -> None:
+        super().__init__()
+        self.heads = shape.heads
+        self.query = nn.Linear(dim, shape.width)
+        self.key = nn.Linear(other_dim, shape.width)
+        self.value = nn.Linear(other_dim, shape.width)
+        self.mix = nn.Linear(shape.width, dim)
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def forward(self, x: Tensor, other: Tensor, other_mask: Tensor | None) -> Tensor:
+        q, k, v = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in (self.query(x), self.key(other), self.value(other))
+        )
+        # Spelled out: as one operation it becomes an ONNX node that few engines run.
+        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+        if other_mask is not None:
+            scores = scores + (~other_mask)[:, None, None, :] * NOT_LOOKED_AT
+        found: Tensor = self.dropout(self.mix((scores.softmax(-1) @ v).transpose(1, 2).flatten(2)))
+        return found
+
+
+class TwoLayers(nn.Module):
+    """ "... D" -> "... D", each token by itself."""
+
+    def __init__(self, dim: int, shape: FusionShape) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.widen = nn.Linear(dim, shape.hidden)
+        self.narrow = nn.Linear(shape.hidden, dim)
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.dropout(self.narrow(functional.gelu(self.widen(self.norm(x)))))
+        return found
+
+
+class TimeLayer(nn.Module):
+    """One layer of the transformer along time: "B N D" -> "B N D"."""
+
+    def __init__(self, dim: int, shape: FusionShape) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.attention = Attention(dim, dim, shape)
+        self.two_layers = TwoLayers(dim, shape)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        normalised = self.norm(x)
+        x = x + self.attention(normalised, normalised, mask)
+        y: Tensor = x + self.two_layers(x)
+        return y
+
+
+class Branch(nn.Module):
+    """What one modality makes of having looked at another: "B N D", "B K E" -> the change of its embedding "B D".
+
+    V1 = V + attention(V, M);  V2 = V1 + two_layers(V1);  change = gate * mean over time of transformer(V2 + position).
+    Tokens are brought to a common level first, so that the gate is in lengths of the unit embedding for every encoder.
+    """
+
+    def __init__(self, dim: int, other_dim: int, shape: FusionShape) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.other_norm = nn.LayerNorm(other_dim)
+        self.attention = Attention(dim, other_dim, shape)
+        self.two_layers = TwoLayers(dim, shape)
+        self.position = nn.Parameter(0.02 * torch.randn(MAX_TOKENS, dim))
+        self.along_time = nn.ModuleList(TimeLayer(dim, shape) for _ in range(shape.layers))
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, own: Seen, other: Seen) -> Tensor:
+        x = levelled(own)
+        x = x + self.attention(self.norm(x), self.other_norm(levelled(other)), other.mask)
+        x = x + self.two_layers(x) + self.position[: x.shape[1]]
+        for layer in self.along_time:
+            x = layer(x, own.mask)
+        return self.gate * mean_token(Seen(x, own.mask)) / math.sqrt(x.shape[-1])
+
+
+class Exchange(nn.Module):
+    """Both branches between the picture and one other modality.
+
+    Image tokens "B T D" and the other's "B M E" -> changes of their embeddings, "B D" and "B E". Engines compute these
+    and not the embeddings, which are then never rounded by a network of low precision.
+    """
+
+    def __init__(self, dim: int, other_dim: int, shape: FusionShape) -> None:
+        super().__init__()
+        self.image = Branch(dim, other_dim, shape)
+        self.other = Branch(other_dim, dim, shape)
+
+    def forward(self, image: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        return self.changes(Seen(image), Seen(other))
+
+    def changes(self, image: Seen, other: Seen) -> tuple[Tensor, Tensor]:
+        """The same for tokens with masks. Where the other has no token at all, both changes are zero."""
+        of_image, of_other = self.image(image, other), self.other(other, image)
+        if other.mask is None:
+            return of_image, of_other
+        is_there = other.mask.any(1, keepdim=True)
+        return of_image.where(is_there, 0.0), of_other.where(is_there, 0.0)
+
+
+class MovFusion(nn.Module):
+    """Tokens of each modality -> embeddings of unit length, each having looked at the others.
+
+    image "B T D", motion "B M E", audio "B A F" (either None, where a batch has none), at most `MAX_TOKENS` of each.
+    Gives "image", and "motion" and "audio" as far as they are there: "B D", "B E", "B F". For training, `masks` tells
+    real tokens from padding: bool "B N" by modality; a row without any true one is a clip that lacks the modality (its
+    own output there is zeros). Every clip needs an image token.
+    """
+
+    def __init__(self, shape: FusionShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.exchanges = nn.ModuleDict(
+            {name: Exchange(shape.dims[IMAGE], shape.dims[name], shape) for name in shape.others}
+        )
+
+    def exchange(self, other: str) -> Exchange:
+        found = self.exchanges[other]
+        assert isinstance(found, Exchange)
+        return found
+
+    def forward(
+        self,
+        image: Tensor,
+        motion: Tensor | None = None,
+        audio: Tensor | None = None,
+        masks: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        given = {IMAGE: image, "motion": motion, "audio": audio}
+        seen = {name: Seen(tokens, (masks or {}).get(name)) for name, tokens in given.items() if tokens is not None}
+        changes: dict[str, list[Tensor]] = {name: [] for name in seen}
+        for name in self.shape.others:
+            if name in seen:
+                of_image, of_other = self.exchange(name).changes(seen[IMAGE], seen[name])
+                changes[IMAGE].append(of_image)
+                changes[name].append(of_other)
+        return {name: changed(pooled(each), changes[name]) for name, each in seen.items()}
+
+    def gates(self) -> dict[str, tuple[float, float]]:
+        """How far each exchange changes the picture's embedding and the other's: {"motion": (0.4, 0.1)}."""
+        both = {name: self.exchange(name) for name in self.shape.others}
+        return {name: (float(each.image.gate), float(each.other.gate)) for name, each in both.items()}
+
+
+def changed(embedding: Tensor, changes: list[Tensor]) -> Tensor:
+    """The unit embedding "B D" with all changes added, at unit length again; to the bit the same when all are zero."""
+    if not changes:
+        return embedding
+    moved = embedding + torch.stack(changes).sum(0)
+    return embedding + (functional.normalize(moved, dim=-1) - functional.normalize(embedding, dim=-1))
+
+
+def pooled(seen: Seen) -> Tensor:
+    """The frozen encoder's embedding: the mean token at unit length, "B D"."""
+    return functional.normalize(mean_token(seen), dim=-1)
+
+
+def mean_token(seen: Seen) -> Tensor:
+    """The mean of the tokens that there are, "B D"; zeros where there are none."""
+    if seen.mask is None:
+        return seen.tokens.mean(1)
+    kept = seen.mask.to(seen.tokens.dtype)[..., None]
+    return (seen.tokens * kept).sum(1) / kept.sum(1).clamp(min=1.0)
+
+
+def levelled(seen: Seen) -> Tensor:
+    """Tokens "B N D" of a clip divided by one number, so that the mean square of their values is 1.
+
+    Not each token by itself: one in which little is heard is shorter than others, and says less.
+    """
+    square = mean_token(Seen(seen.tokens.square().mean(-1, keepdim=True), seen.mask))
+    return seen.tokens / square.clamp(min=1e-12).sqrt()[:, None]
+
+
+def save_fusion(network: MovFusion, directory: Path, half: bool = False) -> None:
+    """Write `fusion.safetensors` (fp16 with `half`) and `fusion.json`, each complete or not at all."""
+    from safetensors.torch import save
+
+    directory.mkdir(parents=True, exist_ok=True)
+    dtype = torch.float16 if half else torch.float32
+    state = {
+        name.removeprefix("exchanges."): tensor.detach().to("cpu", dtype).contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    shape = msgspec.json.format(msgspec.json.encode(network.shape)) + b"\n"
+    for name, content in ((WEIGHTS_FILE, save(state)), (SHAPE_FILE, shape)):
+        part = directory / f"{name}.part"
+        part.write_bytes(content)
+        part.replace(directory / name)
+
+
+def load_fusion(directory: Path) -> MovFusion:
+    """The head of a directory in fp32, ready to run, on the CPU.
+
+    Raises:
+        ModelError: a file is missing, or does not fit.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    network, path = MovFusion(read_shape(directory)), directory / WEIGHTS_FILE
+    try:
+        state = load_file(path)
+        network.exchanges.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{path}: {error}; expected the weights of the head in {SHAPE_FILE}") from error
+    return network.requires_grad_(False).eval()
+
+
+def load_exchange(other: str, directory: Path) -> Exchange:
+    """What an engine runs: the exchange of the picture with one other modality.
+
+    Raises:
+        ModelError: as `load_fusion`, or the head has no such exchange.
+    """
+    network = load_fusion(directory)
+    if other not in network.shape.others:
+        raise ModelError(f"{directory / SHAPE_FILE}: has {', '.join(network.shape.others)}; expected {other}")
+    return network.exchange(other)
+
+
+load_with_motion: Callable[[Path], Exchange] = partial(load_exchange, "motion")
+load_with_audio: Callable[[Path], Exchange] = partial(load_exchange, "audio")
