@@ -15,7 +15,9 @@ from engines.model import ModelSpec, TowerSpec
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
-from stages import scoring
+from stages import open_set, scoring
+from stages.adapted import adapted
+from stages.head_share import head_shares
 from stages.hierarchy import Hierarchy
 from stages.open_set import OpenSetScore
 from stages.text_cache import OpenTower, TextCache, open_text_tower
@@ -133,7 +135,11 @@ class LabelSet:
 
     def save(self, path: Path) -> None:
         """Write one npz file, complete or not at all."""
-        arrays: dict[str, Any] = {"text": _packed({"labels": self.labels, "background": self.background})}
+        open_set = self.open_set.to_json() if self.open_set else ""
+        text = {"labels": self.labels, "background": self.background, "open_set": open_set}
+        arrays: dict[str, Any] = {"text": _packed(text)}
+        if self.head_share is not None:
+            arrays["head_share"] = self.head_share
         for name, side in self.sides.items():
             arrays |= {f"{name}.labels": side.labels, f"{name}.background": side.background, f"{name}.kept": side.kept}
             arrays[f"{name}.scale"] = np.array([side.temperature, side.bias], np.float64)
@@ -151,7 +157,9 @@ class LabelSet:
             text = json.loads(file["text"].tobytes())
             names = [name.removesuffix(".scale") for name in file.files if name.endswith(".scale")]
             sides = {name: _side(file, name) for name in names}
-        return cls(tuple(text["labels"]), sides, tuple(text["background"]))
+            share = file["head_share"] if "head_share" in file.files else None
+        fitted = OpenSetScore.from_json(text["open_set"]) if text["open_set"] else None
+        return cls(tuple(text["labels"]), sides, tuple(text["background"]), share, open_set=fitted)
 
 
 def _packed(record: object) -> Array:
@@ -176,26 +184,30 @@ def build_label_set(
     towers = {name: tower for name, tower in spec.towers().items() if name in run.modalities}
     return LabelSet(
         labels,
-        {name: _build(spec, tower, labels, words, run, report, open_tower) for name, tower in towers.items()},
+        {name: _build(spec, name, labels, words, run, report, open_tower) for name in towers},
         words,
+        head_shares(spec.fusion, labels),
+        open_set=open_set.load(spec),
     )
 
 
 def _build(
     spec: ModelSpec,
-    tower: TowerSpec,
+    modality: str,
     labels: tuple[str, ...],
     words: tuple[str, ...],
     run: RunSettings,
     report: Report,
     open_tower: OpenTower,
 ) -> LabelSide:
+    tower = spec.towers()[modality]
     cache = TextCache(spec, tower.space, run, open_tower)
     prompts = tower.prompts[:1] if len(labels) > ONE_TEMPLATE_ABOVE else tower.prompts
     center = _center(spec, tower)
     label_vectors = averaged(cache.vectors(fill(prompts, labels), report), len(prompts), center)
     background = averaged(cache.vectors(fill(tower.prompts, words), report), len(tower.prompts), center)
     kept = scoring.competing(label_vectors, background)
+    label_vectors = adapted(spec, modality, labels, label_vectors)
     return LabelSide(label_vectors, background, kept, tower.temperature, tower.bias)
 
 
