@@ -10,6 +10,7 @@ from engines.backends import BACKENDS, Candidate, EngineSettings, Settings, back
 from engines.building import REFERENCE, open_network
 from engines.cache import Cache, key_of
 from engines.checkpoint import read_model
+from engines.fusion import exchange_tower, exchanges
 from engines.gate import GateReport
 from engines.model import ModelSpec, TowerSpec
 from engines.tower import label_set
@@ -32,13 +33,14 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def networks(spec: ModelSpec, modalities: Sequence[str] = ()) -> list[tuple[tuple[str, ...], TowerSpec]]:
-    """Each network of a model's towers once, with the modalities that share it."""
+    """Each network of a model's towers once, with the modalities that share it; then those of its fusion head."""
     shared: dict[tuple[str, str], tuple[tuple[str, ...], TowerSpec]] = {}
     for modality, tower in spec.towers().items():
         if not modalities or modality in modalities:
             key = tower.network, tower.directory
             shared[key] = (*shared.get(key, ((), tower))[0], modality), tower
-    return list(shared.values())
+    asked = [other for other in exchanges(spec) if not modalities or {"image", other} <= set(modalities)]
+    return [*shared.values(), *(((f"image with {other}",), exchange_tower(spec, other)) for other in asked)]
 
 
 def installed(device: str) -> tuple[list[Candidate], list[str]]:

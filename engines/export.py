@@ -32,7 +32,7 @@ TOLERANCE = 1e-4
 """Largest difference to the module, relative to the largest output."""
 PARITY_BATCHES = (1, 3, 16)
 """Smallest, typical and largest batch the file is compared with the module at."""
-TRACED = {"B": 2, "L": 9, "H": 136, "W": 152}
+TRACED = {"B": 2, "L": 9, "T": 6, "M": 4, "H": 136, "W": 152}
 """Sizes the exporter sees."""
 PARITY_SIDES = ((64, 80), (80, 64), (96, 136))
 """Height and width of pictures of free size, one for each of those batches; none is what was traced."""
@@ -204,7 +204,8 @@ def check_parity(module: "nn.Module", path: Path, inputs: Sequence[Port], output
         engine.open()
         reference.open()
         for batch, (height, width) in zip(PARITY_BATCHES, PARITY_SIDES, strict=True):
-            feeds = example(inputs, {"B": batch, "L": 4 + batch, "H": height, "W": width}, seed=batch)
+            tokens = {"L": 4 + batch, "T": batch, "M": PARITY_BATCHES[-1] + 1 - batch}
+            feeds = example(inputs, {"B": batch, **tokens, "H": height, "W": width}, seed=batch)
             wanted, got = reference.run(feeds), engine.run(feeds)
             for port in outputs:
                 scale = max(1.0, float(np.abs(wanted[port.name]).max()))

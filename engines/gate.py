@@ -150,10 +150,10 @@ def _figures(output: str, batch: int, wanted: Array, got: Array, labels: Array |
 
 
 def _cosine(a: Array, b: Array) -> Array:
-    """Of rows; 0 where one of them is nothing."""
+    """Of rows; 0 where one of them is nothing, 1 where both are."""
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine: Array = (a * b).sum(axis=1) / np.maximum(lengths, 1e-30)
-    return cosine
+    return np.where(a.any(axis=1) | b.any(axis=1), cosine, 1.0)
 
 
 def _same_winner(a: Array, b: Array, labels: Array | None) -> float | None:

@@ -8,8 +8,8 @@ from engines.engine import Port
 from pipeline.arrays import Array
 
 SEED = 2022
-SIZES = {"L": 64, "H": 128, "W": 160}
-"""Of axes that are free, other than the batch: tokens, and sides of pictures."""
+SIZES = {"L": 64, "T": 8, "M": 5, "H": 128, "W": 160}
+"""Of axes that are free, other than the batch: tokens of texts and of two modalities, sides of pictures."""
 MOVED_PX = ((2, 3), (-4, 1), (0, -6), (5, 5), (-1, -2), (7, 0), (3, -4))
 """How far down and to the right the second picture of a sample is the first one, in turn. For pictures that have
 nothing in common no flow is right, and a network that looks for it says something else after every rounding."""

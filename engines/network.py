@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.engine import Port
+from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, SHAPE_FILE, WEIGHTS_FILE, read_shape
 from pipeline.errors import ModelError
 
 if TYPE_CHECKING:
@@ -169,6 +170,29 @@ def _clap_text_ports(directory: Path) -> Ports:
     return inputs, (Port("vectors", "float32", f"B {_config(directory).get('projection_dim', 512)}"),)
 
 
+def _exchange_ports(other: str) -> Callable[[Path], Ports]:
+    """Of the fusion head's exchange between the picture and one other modality."""
+
+    def ports(directory: Path) -> Ports:
+        dims = read_shape(directory).dims
+        if other not in dims:
+            raise ModelError(f"{directory}: the fusion head takes {', '.join(dims)}; expected {other} among them")
+        taken = Port(IMAGE, "float32", f"B T {dims[IMAGE]}"), Port(other, "float32", f"B M {dims[other]}")
+        return taken, tuple(Port(f"{name}_change", "float32", f"B {dims[name]}") for name in (IMAGE, other))
+
+    return ports
+
+
+def _exchange(other: str) -> Network:
+    return Network(
+        f"engines.networks.fusion:load_with_{other}",
+        _exchange_ports(other),
+        _own_files(WEIGHTS_FILE, SHAPE_FILE),
+        level=(0.0, 0.05),
+        ranges={"T": (1, MAX_TOKENS), "M": (1, MAX_TOKENS)},
+    )
+
+
 def _config(directory: Path) -> dict[str, Any]:
     return dict(json.loads((directory / "config.json").read_text()))
 
@@ -189,6 +213,13 @@ NETWORKS: dict[str, Network] = {
         _fixed((Port("log_mel", "float32", "B 96 64"),), (Port("tokens", "float32", "B 384"),)),
         _own_files("sound.safetensors"),
         level=(-2.0, 2.0),
+    ),
+    "concept_motion": Network(
+        "engines.networks.motion:load_motion",
+        _fixed((Port("pictures", "float32", "B 8 3 56 56"),), (Port("tokens", "float32", "B 384"),)),
+        _own_files("motion.safetensors"),
+        micro_batch=8,
+        level=(0.0, 0.3),
     ),
     "mini_text": Network(
         "engines.networks.text:load_text",
@@ -211,6 +242,8 @@ NETWORKS: dict[str, Network] = {
         level=(0.0, 0.5),
         ranges={"H": (64, 640), "W": (64, 640)},
     ),
+    "mov_fusion_motion": _exchange("motion"),
+    "mov_fusion_audio": _exchange("audio"),
     "clip_vision": Network(f"{_TOWERS}:load_clip_vision", _vision_ports, checkpoint_files, "transformers"),
     "clip_text": Network(f"{_TOWERS}:load_clip_text", _text_ports, checkpoint_files, "transformers"),
     "clap_audio": Network(

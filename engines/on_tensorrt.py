@@ -32,8 +32,8 @@ from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
 PLAN = "plan.bin"
-USUAL = {"L": 16, "H": 224, "W": 224}
-"""Tokens of a text, sides of a picture: the sizes that a plan is fastest at."""
+USUAL = {"L": 16, "T": 8, "M": 8, "H": 224, "W": 224}
+"""Tokens of a text and of two modalities, sides of a picture: the sizes that a plan is fastest at."""
 BF16_FROM = (8, 0)
 """Compute capability of the first GPUs with bf16 arithmetic (Ampere)."""
 

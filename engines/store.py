@@ -14,6 +14,7 @@ from engines.backends import Candidate, Settings, backend
 from engines.building import EngineRecord, record_of
 from engines.cache import Cache, Meta, default_cache_directory, key_of
 from engines.checkpoint import read_model
+from engines.fusion import exchange_tower, exchanges
 from engines.gate import GateReport
 from pipeline.errors import ModelError
 
@@ -77,13 +78,14 @@ def order_of(record: EngineRecord, cache_directory: str, threads: int = 1) -> tu
 
 
 def networks_of(model: str, audio_model: str = "") -> set[tuple[str, str]]:
-    """(network, directory) of every tower of a model, text towers among them.
+    """(network, directory) of every tower of a model, text towers and the fusion head among them.
 
     Raises:
         ModelError: there is no such model.
     """
     spec = read_model(model, audio_model)
-    towers = {(tower.network, tower.directory) for tower in spec.towers().values()}
+    heads = [exchange_tower(spec, other) for other in exchanges(spec)]
+    towers = {(tower.network, tower.directory) for tower in (*spec.towers().values(), *heads)}
     return towers | {(text.network, text.directory) for text in spec.texts.values()}
 
 

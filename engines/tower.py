@@ -48,8 +48,13 @@ def open_tower(spec: ModelSpec, modality: str, run: EngineSettings, build: bool 
     return open_network(tower.network, tower.directory, run, build)
 
 
-def label_set(spec: ModelSpec, tower: TowerSpec) -> Array:
-    """Text vectors of the model's background words, which the gate asks for the winner: float32 "L D"."""
+def label_set(spec: ModelSpec, tower: TowerSpec) -> Array | None:
+    """Text vectors of the model's background words, which the gate asks for the winner: float32 "L D".
+
+    None for a fusion head, whose outputs lie in no text space.
+    """
+    if not tower.space:
+        return None
     from engines.text_tower import TextTower
 
     path = Path(spec.directory) / spec.background if spec.background else BUNDLED / "percept-mini" / "background.txt"

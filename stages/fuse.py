@@ -1,20 +1,123 @@
 """What each modality becomes once it has looked at the others, for models that were trained with a fusion head."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial
 from typing import Any
 
-from pipeline.arrays import Spec
+import numpy as np
+
+from engines.checkpoint import read_model
+from engines.engine import Engine
+from engines.fusion import exchanges, fused_modalities, open_exchange, prepare_exchange
+from engines.model import ModelSpec
+from engines.networks.fusion_shape import IMAGE, MAX_TOKENS
+from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
-from pipeline.stage import Stage
+from pipeline.stage import Outputs, Resources, Stage
+from stages.pictures import spread
 
 
 class Fuse(Stage):
-    """Gives `fused_image`, `fused_motion`, `fused_audio`: float32 "D" each, of unit length, in their tower's space."""
+    """Gives `fused_image`, `fused_motion`, `fused_audio`: float32 "D" each, of unit length, in their tower's space.
 
-    optional = tuple(f"{name}_tokens" for name in MODALITIES)
+    Each is the modality's own embedding and what the head changes in it; where the modality it would look at is
+    missing, it is that embedding to the bit. Without a picture nothing is fused. Clips with equally many tokens go
+    through an engine together.
+    """
+
+    optional = tuple(f"{name}_{part}" for name in MODALITIES for part in ("tokens", "embedding"))
+
+    @cached_property
+    def model(self) -> ModelSpec:
+        return read_model(self.run.model, self.run.audio_model)
+
+    @cached_property
+    def _fused(self) -> tuple[str, ...]:
+        """The modalities that the head gives an embedding for."""
+        return fused_modalities(self.model)
+
+    @cached_property
+    def _others(self) -> tuple[str, ...]:
+        """The modalities that the picture exchanges with in this run."""
+        asked = self.run.modalities
+        return tuple(name for name in exchanges(self.model) if name in asked) if IMAGE in asked else ()
 
     def gives(self) -> dict[str, Spec]:
         return {f"fused_{name}": Spec("float32", "D", in_message=True) for name in MODALITIES}
 
-    def process(self, clip: Clip) -> Mapping[str, Any]:
-        return {f"fused_{name}": Absent("no_tower") for name in MODALITIES}
+    def prepare(self, report: Callable[[str], None]) -> None:
+        for other in self._others:
+            prepare_exchange(self.model, other, self.run, report)
+
+    def open(self, resources: Resources) -> None:
+        self._engines: dict[str, Engine] = {
+            other: resources.get(
+                ("fusion", self.model.directory, other), partial(open_exchange, self.model, other, self.run)
+            )
+            for other in self._others
+        }
+
+    def process(self, clip: Clip) -> Outputs:
+        return self.process_many([clip])[0]
+
+    def process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
+        tokens = [self._tokens(clip) for clip in clips]
+        changes: list[dict[str, list[Array]]] = [{name: [] for name in each} for each in tokens]
+        for other, engine in self._engines.items():
+            for together in _alike(tokens, other):
+                names = (IMAGE, other)
+                results = engine.run({name: np.stack([tokens[clip][name] for clip in together]) for name in names})
+                for name in names:
+                    for clip, change in zip(together, results[f"{name}_change"], strict=True):
+                        changes[clip][name].append(change)
+        return [self._outputs(*each) for each in zip(clips, tokens, changes, strict=True)]
+
+    def _tokens(self, clip: Clip) -> dict[str, Array]:
+        """Tokens "N D" of the modalities that are fused in this clip; nothing without a picture.
+
+        Of more than the head has learnt positions for, some are chosen evenly.
+        """
+        given = {name: clip.get(f"{name}_tokens") for name in self._fused}
+        if given.get(IMAGE) is None:
+            return {}
+        return {name: each[spread(MAX_TOKENS, len(each))] for name, each in given.items() if each is not None}
+
+    def _outputs(self, clip: Clip, tokens: dict[str, Array], changes: dict[str, list[Array]]) -> Outputs:
+        return {
+            f"fused_{name}": changed(clip[f"{name}_embedding"], changes[name])
+            if name in tokens
+            else self._why_not(name, clip)
+            for name in MODALITIES
+        }
+
+    def _why_not(self, name: str, clip: Clip) -> Absent:
+        if name not in self._fused:
+            return Absent("no_tower")
+        missing = f"{name}_tokens" if f"{name}_tokens" in clip.absent else f"{IMAGE}_tokens"
+        reason: Any = clip.absent.get(missing, "failed")
+        return Absent(reason)
+
+    def describe(self) -> dict[str, str]:
+        if not self._fused:
+            return {}
+        told = [f"{other} by {engine.name}" for other, engine in self._engines.items()]
+        return {"fusion": f"picture with {' and '.join(told)}" if told else "changes nothing"}
+
+
+def _alike(tokens: Sequence[dict[str, Array]], other: str) -> Iterable[list[int]]:
+    """Numbers of the clips that have picture and `other`, those with equally many tokens of both together."""
+    groups: dict[Any, list[int]] = {}
+    for clip, each in enumerate(tokens):
+        if other in each:
+            groups.setdefault((len(each[IMAGE]), len(each[other])), []).append(clip)
+    return groups.values()
+
+
+def changed(embedding: Array, changes: Sequence[Array]) -> Array:
+    """The unit embedding "D" with all changes added, at unit length again; to the bit the same if nothing changes."""
+    total = np.sum(changes, axis=0, dtype=np.float64)
+    if not total.any():
+        return embedding
+    moved = embedding + total
+    result: Array = (moved / max(float(np.linalg.norm(moved)), 1e-12)).astype(np.float32)
+    return result

@@ -34,9 +34,7 @@ def read_base(path: Path) -> frozenset[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise ModelError(
-            f"{path}: {error.strerror}; expected the labels the head was trained on, one a line"
-        ) from error
+        raise ModelError(f"{path}: {error.strerror}; expected the head's base labels, one a line") from error
     except UnicodeDecodeError as error:
         raise ModelError(f"{path}: not UTF-8 text (byte {error.start}); expected one label a line") from error
     return frozenset(word for line in lines if not line.lstrip().startswith("#") for word in words(line))

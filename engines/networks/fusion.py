@@ -1,4 +1,4 @@
-"""The fusion head of MOV (Qian et al. 2022, arXiv 2207.07646): picture and motion look at each other, picture and sound.
+"""The fusion head of MOV (Qian et al. 2022, arXiv 2207.07646): picture and motion, picture and sound exchange.
 
 For every other modality there are two branches with weights of their own: the picture looks at it, and it looks at the
 picture. What a branch finds is added to the frozen encoder's embedding through a gate that starts at zero. So a head

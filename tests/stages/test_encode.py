@@ -11,7 +11,6 @@ from pipeline.arrays import check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.encode import Encode, box_input, pool, tower_input
-from stages.fuse import Fuse
 from tests.tiny_models import make_tiny_clip, write_mov_like
 
 SECOND = 1_000_000_000
@@ -252,9 +251,3 @@ else:
 
 def test_pooling_nothing_but_zeros_gives_zeros() -> None:
     np.testing.assert_array_equal(pool(np.zeros((2, 3), np.float32)), [0, 0, 0])
-
-
-def test_no_model_has_a_fusion_head_yet(streams: dict[str, Any]) -> None:
-    stage = Fuse(Fuse.Options(), RunSettings(), Budget())
-    assert stage.process(clip_of(streams)) == {"embedding": Absent("no_tower")}
-    assert set(stage.gives()) == {"embedding"}
