@@ -28,8 +28,8 @@ STAGES = {
     "detect": "stages.detect:Detect",
     "track": "stages.track.stage:TrackStage",
 }
-_PARSE_LABELS = "stages.labels:parse_labels"
-_DEFAULT_LABELS = "stages.labels:default_labels"
+_PARSE_LABELS = "stages.words:parse_labels"
+_DEFAULT_LABELS = "stages.words:default_labels"
 FINAL = ("labels", "verdict", "tracks")
 """Records that make up a result."""
 TAIL_S = 0.5
@@ -115,12 +115,14 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
 def make_settings(config: Config) -> RunSettings:
     """What all stages share; labels are parsed here, the cache directory is found."""
     words = config.labels.words
-    labels = _load(_PARSE_LABELS)(words) if isinstance(words, str) and words else tuple(words)
+    labels = _load(_PARSE_LABELS)(words) if words else ()
     cache = config.model.cache_directory or os.environ.get("PERCEPT_CACHE") or str(Path.home() / ".cache" / "percept")
     return RunSettings(
         model=config.model.path,
         audio_model=config.model.audio_path,
         labels=labels or _load(_DEFAULT_LABELS)(),
+        templates=config.labels.templates,
+        descriptions=config.labels.descriptions,
         modalities=config.modalities,
         top_k=config.labels.top_k,
         engine=config.model.engine,

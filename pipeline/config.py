@@ -102,7 +102,13 @@ class ModelOptions(_Options, frozen=True):
 
 class LabelOptions(_Options, frozen=True):
     words: str | tuple[str, ...] = ""
-    """"dog barking, rain", "@words.txt" or a list; empty takes the default vocabulary."""
+    """"dog barking, rain", "@words.txt" or a list; empty takes the default vocabulary. "car|automobile" are synonyms,
+    "vehicle > car" is a label below another."""
+    templates: str = "model"
+    """What words are put into: the "model"'s own prompts, the built-in "pool", "zpe" (the pool, weighed while clips
+    come), or a file of `percept labels weigh` or with a template per line."""
+    descriptions: str = ""
+    """File with sentences that describe labels: JSON {label: [sentences]}, or lines "label: sentence"."""
     top_k: int = 5
     exclusive: bool = False
 

