@@ -13,7 +13,6 @@ A video counts once: its clips' tokens are averaged per modality, then scored li
 
 import argparse
 import csv
-import math
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,7 +25,9 @@ from engines.checkpoint import read_model
 from pipeline.stage import RunSettings
 from stages.classify import score
 from stages.labels import LabelSet, build_label_set
-from training.encoder import Encoder, Features, photos
+from training.encoder import Encoder, photos
+from training.features import Features
+from training.intervals import share
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KINDS = ("action", "av-event", "object")
@@ -82,7 +83,7 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory(prefix="accuracy-") as folder:
         judge = Judge(options.model, options.cache or folder)
-        encoder = Encoder(options.model, options.cache or folder)
+        encoder = Encoder(RunSettings(model=options.model, cache_directory=options.cache or folder, threads=2))
         figures: dict[str, Any] = {"model": read_model(options.model).id}
         figures |= on_clips(options.data / "clips", encoder, judge)
         figures |= on_sounds_and_pairs(options.data, encoder, judge)
@@ -154,7 +155,7 @@ def on_sounds_and_pairs(data: Path, encoder: Encoder, judge: Judge) -> dict[str,
     for word, number in pairs([*PHOTO_WORDS], len(heard)):
         photo, (sound_name, sound) = seen[word], heard[number]
         together = Features(
-            {**photo.only("image").embeddings, **sound.only("audio").embeddings}, {**photo.signals, **sound.signals}
+            {**photo.only("image").tokens, **sound.only("audio").tokens}, {**photo.signals, **sound.signals}
         )
         for kind, features in (
             ("fused", together),
@@ -186,31 +187,6 @@ def on_text(data: Path) -> dict[str, float]:
 
     names = (data / "text" / "kinetics_label_map_k700.txt").read_text().splitlines()
     return agreement(names, BUNDLED)
-
-
-class Share(msgspec.Struct, frozen=True):
-    """A share with its 95 % Wilson interval."""
-
-    hits: int
-    count: int
-    share: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.share:6.1%}   [{self.low:.1%}, {self.high:.1%}]   {self.hits}/{self.count}"
-
-
-def share(hits: Iterable[bool]) -> Share:
-    """Raises ValueError for nothing to count."""
-    found = list(hits)
-    if not found:
-        raise ValueError("nothing to count")
-    n, k, z = len(found), sum(found), 1.96
-    p = k / n
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Share(k, n, p, middle - half, middle + half)
 
 
 def table(figures: dict[str, Any]) -> str:

@@ -10,8 +10,10 @@ import pytest
 from engines.checkpoint import read_model
 from pipeline.stage import RunSettings
 from stages.classify import score
-from stages.labels import BUNDLED_MODEL, LabelSet, build_label_set
-from training.encoder import Encoder, Features
+from stages.labels import LabelSet, build_label_set
+from stages.words import BUNDLED_MODEL
+from training.encoder import Encoder
+from training.features import Features
 
 SAMPLE = BUNDLED_MODEL.parent / "sample.mp4"
 RIGHT = BUNDLED_MODEL.parent / "sample.labels.csv"
@@ -38,7 +40,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def encoder(cache: str) -> Iterator[Encoder]:
-    encoder = Encoder("percept-mini", cache)
+    encoder = Encoder(RunSettings(cache_directory=cache, threads=2))
     yield encoder
     encoder.close()
 
@@ -101,7 +103,7 @@ def test_another_label_moves_nobody_elses_odds(tmp_path: Path, clips: list[Featu
 def test_silence_leaves_the_first_label_as_it_is(cache: str, clips: list[Features]) -> None:
     labels = label_set(cache, *NAMES)
     for features in clips:
-        silent = Features(features.embeddings, {**features.signals, "audio": {"loudness_dbfs": -120.0}})
+        silent = Features(features.tokens, {**features.signals, "audio": {"loudness_dbfs": -120.0}})
         alone = probabilities(labels, features.only("image"))
         assert probabilities(labels, silent) == alone
 
@@ -111,7 +113,7 @@ def test_a_black_picture_leaves_a_sound_within_five_points(cache: str, encoder: 
     black = encoder.photo(np.zeros((224, 320, 3), np.uint8))
     for kind in ("rooster", "sea_waves", "rain"):
         sound = encoder.file(next((shared_data / "audio" / "esc10" / kind).glob("3-*.ogg")))
-        both = Features({**black.embeddings, **sound.embeddings}, {**black.signals, **sound.signals})
+        both = Features({**black.tokens, **sound.tokens}, {**black.signals, **sound.signals})
         found, alone = probabilities(labels, both), probabilities(labels, sound)
         assert found == pytest.approx(alone, abs=0.05)
 
@@ -119,7 +121,7 @@ def test_a_black_picture_leaves_a_sound_within_five_points(cache: str, encoder: 
 def test_a_confident_picture_and_an_off_screen_sound_are_both_first(cache: str, clips: list[Features]) -> None:
     dog, rain = clips[0], clips[2]
     both = Features(
-        {"image": dog.embeddings["image"], "audio": rain.embeddings["audio"]},
+        {"image": dog.tokens["image"], "audio": rain.tokens["audio"]},
         {**dog.signals, "audio": rain.signals["audio"]},
     )
     assert set(list(probabilities(label_set(cache, *NAMES), both))[:2]) == {"dog", "rain"}

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import PHOTO_WORDS, Judge
+from pipeline.stage import RunSettings
 from training.encoder import Encoder, photos
 from training.mini.calibrate_sound import Sample, weighted_loss
 from training.mini.wordnet import Synset, read_synsets
@@ -66,7 +67,10 @@ def main() -> None:
         file_of = {
             Path(name).stem.split("_", 1)[-1].replace("_", " ").lower(): Path(name).stem for name in archive.getnames()
         }
-    encoder, judge = Encoder("percept-mini", options.cache), Judge("percept-mini", options.cache)
+    encoder, judge = (
+        Encoder(RunSettings(cache_directory=options.cache, threads=2)),
+        Judge("percept-mini", options.cache),
+    )
     chosen = [one for index, one in enumerate(photos(tar)) if index % EVERY == 0 and one[0] not in PHOTO_WORDS]
     embeddings = np.stack([encoder.photo(picture).embeddings["image"] for _, picture in chosen])
     encoder.close()

@@ -1,0 +1,66 @@
+"""UCF101 (Soomro et al. 2012): a folder per class, and trainlist01.txt, testlist01.txt, ... of three splits.
+
+Split 1, the one that figures are mostly given for, is "train" and "test"; all three are "train1", "test1" and so on.
+The 25 groups of each class, `v_Archery_g01_c02.avi`, are never divided.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from training.data.example import Example
+from training.data.layouts.layout import Listed, Listing, lines_of
+from training.data.media import UCF_NAME, Shelf, group_of, media_files, words_of_camel_case
+
+LISTS = "ucfTrainTestlist"
+
+
+def recognise(path: Path) -> str:
+    lists = list_folder(path)
+    if lists is not None:
+        return f"{(lists / 'testlist01.txt').name} in {lists.name}/"
+    return ""
+
+
+def list_folder(path: Path) -> Path | None:
+    """Where the lists are: in the folder itself, in its `ucfTrainTestlist`, or beside it."""
+    places = (path / LISTS, path, path.parent / LISTS) if path.is_dir() else ()
+    return next((place for place in places if (place / "testlist01.txt").is_file()), None)
+
+
+def read(path: Path) -> Listing:
+    lists = list_folder(path)
+    if lists is None:
+        return _without_lists(path)
+    shelf = Shelf(path)
+    splits: dict[str, list[str]] = {}
+    for split, name in _entries(lists):
+        splits.setdefault(name, []).append(split)
+    listed = []
+    for name, of in splits.items():
+        stem = Path(name).stem
+        found = shelf.find(stem) or path / name
+        label = words_of_camel_case(name.split("/")[0])
+        listed.append(Listed(Example(str(found), label, group=group_of(stem).lower()), tuple(of)))
+    classes = lists / "classInd.txt"
+    named = [line.split()[-1] for line in lines_of(classes)] if classes.is_file() else []
+    return Listing(listed, tuple(map(words_of_camel_case, named)), evaluated="test")
+
+
+def _entries(lists: Path) -> Iterator[tuple[str, str]]:
+    """Split and `Archery/v_Archery_g01_c02.avi`."""
+    for file in sorted(lists.glob("t*list0[1-3].txt")):
+        kind, number = file.stem.split("list0")
+        for line in lines_of(file):
+            name = line.split()[0]  # training lists give the class number behind
+            yield f"{kind}{number}", name
+            if number == "1":
+                yield kind, name
+
+
+def _without_lists(path: Path) -> Listing:
+    files = [file for file in media_files(path) if UCF_NAME.fullmatch(file.stem)]
+    listed = [
+        Listed(Example(str(file), words_of_camel_case(file.parent.name), group=group_of(file.name).lower()))
+        for file in files
+    ]
+    return Listing(listed, notes=[f"{LISTS}/ is not here, so there are no splits"])

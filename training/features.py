@@ -1,0 +1,248 @@
+"""What a model's towers made of labelled media: computed once, kept on disk, never lost silently."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pipeline.arrays import Array
+from pipeline.clip import MODALITIES
+from pipeline.errors import SourceError
+from pipeline.stage import RunSettings
+from stages.encode import pool
+from training.data.example import Example, edges
+
+FAILED = ".failed.json"
+REPORT_EVERY_S = 10.0
+LARGEST_HALF = 60_000.0
+"""Tokens beyond this do not fit float16 and are kept as they are."""
+
+Report = Callable[[str], None]
+Tick = Callable[[int, int, int], None]
+"""Called after each example with: done, of how many, failed."""
+
+
+class ClipPart(msgspec.Struct, frozen=True):
+    """Which of an example's tokens are of one clip, and what was measured on it."""
+
+    start_s: float
+    end_s: float
+    counts: dict[str, int]
+    """Tokens of this clip by modality."""
+    signals: dict[str, dict[str, float]] = {}
+
+
+@dataclass(frozen=True)
+class Features:
+    """Tokens float32 "N D" by modality, those of all clips in a row, and the means of the clips' signals."""
+
+    tokens: Mapping[str, Array]
+    signals: Mapping[str, Mapping[str, float]]
+    clips: tuple[ClipPart, ...] = ()
+
+    @cached_property
+    def embeddings(self) -> dict[str, Array]:
+        """The mean of all tokens at unit length, "D" by modality."""
+        return {name: pool(tokens) for name, tokens in self.tokens.items()}
+
+    def only(self, *modalities: str) -> "Features":
+        """The same without other modalities; their signals stay, as they bear on these."""
+        clips = tuple(
+            msgspec.structs.replace(clip, counts={m: n for m, n in clip.counts.items() if m in modalities})
+            for clip in self.clips
+        )
+        return Features({name: t for name, t in self.tokens.items() if name in modalities}, self.signals, clips)
+
+    def by_clip(self) -> Iterator["Features"]:
+        """Each clip for itself."""
+        begin = dict.fromkeys(self.tokens, 0)
+        for clip in self.clips:
+            tokens = {}
+            for name, count in clip.counts.items():
+                tokens[name] = self.tokens[name][begin[name] : begin[name] + count]
+                begin[name] += count
+            yield Features(tokens, clip.signals, (clip,))
+
+    @classmethod
+    def of_clips(cls, clips: Iterable["Features"]) -> "Features":
+        """Many clips as one example."""
+        clips = tuple(clips)
+        names: list[str] = [name for name in MODALITIES if any(name in clip.tokens for clip in clips)]
+        tokens = {name: np.concatenate([c.tokens[name] for c in clips if name in c.tokens]) for name in names}
+        return cls(tokens, mean_signals([clip.signals for clip in clips]), tuple(p for c in clips for p in c.clips))
+
+
+def mean_signals(each: Iterable[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    measured: dict[str, dict[str, list[float]]] = {}
+    for signals in each:
+        for modality, values in signals.items():
+            for name, value in values.items():
+                measured.setdefault(modality, {}).setdefault(name, []).append(value)
+    return {kind: {name: float(np.mean(all_)) for name, all_ in values.items()} for kind, values in measured.items()}
+
+
+@dataclass
+class FeatureCache:
+    """The features of many examples under one folder, a file each, for one model with one way of cutting clips."""
+
+    root: Path
+    run: RunSettings
+    failures: dict[str, str] = field(default_factory=dict)
+    """Key of each example that cannot be read or encoded, with the reason."""
+
+    def __post_init__(self) -> None:
+        self._keys: dict[Example, str] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where this model's features are: changes with the towers' files, their input and the clips' length."""
+        from engines.checkpoint import read_model
+
+        spec = read_model(self.run.model, self.run.audio_model)
+        name = "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in spec.name)
+        return Path(self.root) / f"{name[:60]}-{fingerprint(spec, self.run)}"
+
+    def fill(self, examples: Iterable[Example], report: Report, tick: Tick | None = None) -> None:
+        """Decode and encode what is not here yet. May be broken off at any time; what is done stays done.
+
+        An example that fails is entered in `failures` and tried again only when its file has changed.
+
+        Raises:
+            ModelError: the model cannot be opened.
+        """
+        wanted = list(dict.fromkeys(examples))
+        missing = [example for example in wanted if not self._known(example)]
+        counter = _Counter(len(wanted), len(wanted) - len(missing), report, tick)
+        counter.failed = sum(self.key(example) in self.failures for example in wanted)
+        if missing:
+            from training.encoder import Encoder
+
+            encoder = Encoder(self.run, report)
+            try:
+                for example in missing:
+                    counter.step(self._encode(encoder, example))
+            finally:
+                encoder.close()
+
+    def get(self, example: Example) -> Features | None:
+        """None where it was not filled, or failed."""
+        path = self._path(self.key(example))
+        return load(path) if path.is_file() else None
+
+    def key(self, example: Example) -> str:
+        """The example's name in the cache, also for a file that has gone."""
+        if example not in self._keys:
+            try:
+                self._keys[example] = example.key
+            except OSError as error:
+                self._keys[example] = hashlib.sha256(f"{example}".encode()).hexdigest()[:32]
+                self.failures[self._keys[example]] = f"{example.path}: {error.strerror or error}"
+        return self._keys[example]
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def _known(self, example: Example) -> bool:
+        key = self.key(example)
+        path = self._path(key)
+        if path.is_file() or key in self.failures:
+            return True
+        failed = path.with_suffix(FAILED)
+        if failed.is_file():
+            self.failures[key] = json.loads(failed.read_text(encoding="utf-8"))["reason"]
+        return key in self.failures
+
+    def _encode(self, encoder: Any, example: Example) -> bool:
+        key = self.key(example)
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            features = encoder.example(example)
+        except SourceError as error:
+            self.failures[key] = str(error)
+            _write(path.with_suffix(FAILED), json.dumps({"reason": str(error), "path": example.path}).encode())
+            return False
+        save(features, path)
+        return True
+
+
+@dataclass
+class _Counter:
+    """Tells how far `fill` is."""
+
+    total: int
+    done: int
+    report: Report
+    tick: Tick | None
+    failed: int = 0
+
+    def __post_init__(self) -> None:
+        self._began_s = self._told_s = time.monotonic()
+        self._before = self.done
+
+    def step(self, fine: bool) -> None:
+        self.done += 1
+        self.failed += not fine
+        if self.tick is not None:
+            self.tick(self.done, self.total, self.failed)
+            return
+        now_s = time.monotonic()
+        if now_s - self._told_s >= REPORT_EVERY_S or self.done == self.total:
+            self._told_s = now_s
+            left_s = (now_s - self._began_s) / (self.done - self._before) * (self.total - self.done)
+            self.report(f"encoded {self.done} of {self.total}, {self.failed} failed, about {left_s:.0f} s left")
+
+
+def fingerprint(spec: Any, run: RunSettings) -> str:
+    """Of everything that bears on tokens; prompts, temperatures and heads do not."""
+    digest = hashlib.sha256()
+    for name, tower in spec.towers().items():
+        if name not in run.modalities:
+            continue
+        for setting in ("network", "input", "size_px", "fit", "resample", "mean", "std", "pictures_per_clip"):
+            digest.update(f"{name}.{setting}={getattr(tower, setting)}\n".encode())
+        digest.update(f"{tower.flow_bound} {tower.mel}\n".encode())
+        for file in sorted(Path(tower.directory).glob("*.safetensors")):
+            size = file.stat().st_size
+            digest.update(f"{file.name} {size}".encode())
+            digest.update(edges(file, size))
+    digest.update(f"{run.modalities} {run.clip_ns} {run.frame_rate_hz}".encode())
+    digest.update(f"{run.engine} {run.precision} {run.device}".encode())
+    return digest.hexdigest()[:12]
+
+
+def save(features: Features, path: Path) -> None:
+    """Write one file, complete or not at all; tokens as float16 where they fit."""
+    from safetensors.numpy import save as packed
+
+    tokens = {
+        name: np.ascontiguousarray(t, np.float16 if np.abs(t).max(initial=0.0) < LARGEST_HALF else np.float32)
+        for name, t in features.tokens.items()
+    }
+    about = {"clips": msgspec.json.encode(features.clips).decode(), "signals": json.dumps(features.signals)}
+    _write(path, packed(tokens, metadata=about))
+
+
+def load(path: Path) -> Features:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        about = file.metadata()
+        tokens = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+    clips = msgspec.json.decode(about["clips"], type=tuple[ClipPart, ...])
+    ordered = {str(name): tokens[name] for name in MODALITIES if name in tokens}
+    return Features(ordered, json.loads(about["signals"]), clips)
+
+
+def _write(path: Path, content: bytes) -> None:
+    half = path.with_name(f"{path.name}.{os.getpid()}.part")
+    half.write_bytes(content)
+    half.replace(path)

@@ -1,0 +1,65 @@
+"""How sure a measured figure is: every share and every statistic with its 95 % interval."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pipeline.arrays import Array
+
+Z_95 = 1.959964
+"""Standard deviations that 95 % of a normal distribution lie within."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A share with its 95 % Wilson interval."""
+
+    hits: int
+    count: int
+    share: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.share:6.1%}   [{self.low:.1%}, {self.high:.1%}]   {self.hits}/{self.count}"
+
+
+def share(hits: Iterable[bool]) -> Share:
+    """Raises ValueError for nothing to count."""
+    found = list(hits)
+    if not found:
+        raise ValueError("nothing to count")
+    return wilson(sum(map(bool, found)), len(found))
+
+
+def wilson(hits: int, count: int) -> Share:
+    """Wilson (1927): an interval that stays in [0, 1] and is right for few and for extreme shares."""
+    p, z = hits / count, Z_95
+    middle = (p + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    return Share(hits, count, p, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def bootstrap(
+    values: Sequence[Any] | Array, statistic: Callable[[Array], float], seed: int, rounds: int = 2000
+) -> tuple[float, float]:
+    """Low and high end of the 95 % percentile interval of `statistic(values)`.
+
+    values: "N ...", one row per independent example; the rows are drawn with replacement, `rounds` times. Draws for
+    which the statistic is nan (a class that was not drawn, say) are left out.
+
+    Raises:
+        ValueError: nothing to draw from, or the statistic is nan for every draw.
+    """
+    rows = np.asarray(values)
+    if not len(rows):
+        raise ValueError("nothing to draw from")
+    random = np.random.default_rng(seed)
+    drawn = np.array([statistic(rows[random.integers(0, len(rows), len(rows))]) for _ in range(rounds)], np.float64)
+    drawn = drawn[~np.isnan(drawn)]
+    if not len(drawn):
+        raise ValueError("the statistic is nan for every draw")
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
