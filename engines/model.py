@@ -24,22 +24,27 @@ class MelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     patch_hop_bins: int = 48
     context_s: float = 0.0
     """Length of sound the tower wants to hear, counted back from the clip's end; 0 means the clip alone."""
-    style: Literal["magnitude", "power", "clap"] = "magnitude"
+    style: Literal["magnitude", "power", "clap", "clap_fused", "kaldi"] = "magnitude"
+    """clap: decibels of ten seconds; clap_fused: all of the sound made short, then its front, middle and back;
+    kaldi: front, middle and back as `torchaudio.compliance.kaldi.fbank` makes them, for log_mel_chunks."""
 
 
 class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One encoder: what it takes, how that is prepared, and how its embedding is read against words."""
 
     network: str
-    """Key of the loader: "concept_picture", "concept_sound", "clip_vision", "siglip_vision", "clap_audio"."""
+    """Key of the loader in `engines.network.NETWORKS`, such as "clip_vision" or "clap_audio". With "@HEIGHTxWIDTH", as
+    "clip_vision@112x1036", a vision transformer reads pictures of another size than it was trained on."""
     directory: str = "."
     """Where its files are, relative to the model directory (made absolute when read)."""
     space: str
     """Id of the text space its embedding lives in; a key of `ModelSpec.texts`."""
     input: Literal["frames", "flow_picture", "flow_clip", "log_mel", "log_mel_picture", "log_mel_chunks"] = "frames"
     """flow_clip: all chosen flow pictures of a clip together, "1 T 3 S S", for networks that look along time.
-    log_mel_chunks: front, middle and back of the sound as the three channels of one picture "1 3 S S"."""
+    log_mel_chunks: front, middle and back of the sound as the three channels of one picture "1 3 M B" (bands, bins)."""
     size_px: int = 224
+    resized_px: int = 0
+    """What the picture is resized to before its middle, of `size_px`, is cut out; 0 for `size_px`. For crop, stretch."""
     fit: Literal["crop", "pad", "stretch", "tiles"] = "crop"
     resample: Literal["bicubic", "bilinear"] = "bicubic"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -58,6 +63,9 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     temperature: float = 0.01
     bias: float = 0.0
     """Logit of a label is cosine / temperature; bias shifts it against the background vocabulary."""
+    knows_stillness: bool = False
+    """Of motion towers: it was taught what a still scene and a moving camera are. Others, such as picture towers that
+    are shown flow, are believed only where something moves against the background."""
 
 
 class TextSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

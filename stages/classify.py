@@ -96,7 +96,8 @@ def score_all(
         odds[name] = alone[name]
         if fused and name in fused and label_set.head_share is not None:
             odds[name] = mixed(alone[name], side.compare(fused[name][None])[2][0], label_set.head_share)
-        weights[name] = reliability(name, signals, scoring.peakedness(background[0], side.temperature))
+        decided = scoring.peakedness(background[0], side.temperature)
+        weights[name] = reliability(name, signals, decided, side.knows_stillness)
     pooled = scoring.pool(odds, weights)
     return Scores(similarity, alone, odds, weights, backgrounds, pooled, scoring.shares(pooled))
 

@@ -17,6 +17,7 @@ class LabelSide:
         of labels C, or of all their synonyms, those of a label in a row.
     kept: float32 "C V", how far each background word competes with each label (see `scoring.competing`).
     starts: int64 "C", where in `labels` each label's synonyms begin; None where no label has any.
+    knows_stillness: see `TowerSpec.knows_stillness`.
     """
 
     labels: Array
@@ -25,6 +26,7 @@ class LabelSide:
     temperature: float
     bias: float
     starts: Array | None = None
+    knows_stillness: bool = False
 
     def compare(self, embeddings: Array) -> tuple[Array, Array, Array]:
         """Unit "N D" -> cosine with labels "N C", cosine with the background "N V", log-odds of labels "N C".
@@ -41,15 +43,15 @@ class LabelSide:
     def arrays(self, name: str) -> dict[str, Any]:
         """What an npz file keeps of it, by key."""
         found = {f"{name}.labels": self.labels, f"{name}.background": self.background, f"{name}.kept": self.kept}
-        found[f"{name}.scale"] = np.array([self.temperature, self.bias], np.float64)
+        found[f"{name}.scale"] = np.array([self.temperature, self.bias, self.knows_stillness], np.float64)
         return found if self.starts is None else found | {f"{name}.starts": self.starts}
 
     @classmethod
     def of_arrays(cls, file: "np.lib.npyio.NpzFile", name: str) -> "LabelSide":
-        temperature, bias = file[f"{name}.scale"].tolist()
+        temperature, bias, stillness = file[f"{name}.scale"].tolist()
         starts = file[f"{name}.starts"] if f"{name}.starts" in file.files else None
         # float64 once here is faster than a conversion in every clip
         labels, background, kept = (
             file[f"{name}.{part}"].astype(np.float64) for part in ("labels", "background", "kept")
         )
-        return cls(labels, background, kept, temperature, bias, starts)
+        return cls(labels, background, kept, temperature, bias, starts, bool(stillness))

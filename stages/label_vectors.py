@@ -80,7 +80,9 @@ class SideBuilder:
         if self.starts is not None:  # a word that means the same as one synonym competes with none of them
             kept = np.minimum.reduceat(kept, self.starts, axis=0)
         labels = adapted(self.spec, modality, self.names, labels)
-        return LabelSide(labels, background, kept, tower.temperature, tower.bias, self.starts)
+        return LabelSide(
+            labels, background, kept, tower.temperature, tower.bias, self.starts, tower.knows_stillness
+        )
 
     def label_stack(self, modality: str, templates: Templates) -> Array:
         """Every synonym in every template, "P S D"; those that are described have the mean of their sentences in each.

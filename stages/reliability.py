@@ -22,17 +22,20 @@ HIGHEST = {"image": 0.95, "motion": 0.9, "audio": 0.9}
 Signals = Mapping[str, Mapping[str, float]]
 
 
-def signal_weight(modality: str, signals: Signals) -> float:
+def signal_weight(modality: str, signals: Signals, knows_stillness: bool = False) -> float:
     """In [0, 1], from the clip's signals; 1 for what they do not tell.
 
-    Picture: no contrast 0, less with corrupt frames, a little less when all of it rushes by. Motion: stillness 0.
-    Sound: silence 0.
+    Picture: no contrast 0, less with corrupt frames, a little less when all of it rushes by. Sound: silence 0.
+    Motion: stillness 0, also behind a moving camera. A tower that knows stillness has an answer to both; it can only
+    not see motion where the picture has no contrast.
     """
     of = signals.get(modality, {})
     if modality == "image":
         weight = _ramp(of, "contrast", CONTRAST) * (1.0 - min(1.0, max(0.0, of.get("corrupt_share", 0.0))))
         rush = ramp(signals.get("motion", {}).get("energy", 0.0), *BLUR_ENERGY)
         return weight * (1.0 - (1.0 - BLURRED) * rush)
+    if modality == "motion" and knows_stillness:
+        return _ramp(signals.get("image", {}), "contrast", CONTRAST)
     if modality == "motion":
         return _ramp(of, "energy", MOTION_ENERGY)
     if modality == "audio":
@@ -40,10 +43,10 @@ def signal_weight(modality: str, signals: Signals) -> float:
     return 1.0
 
 
-def reliability(modality: str, signals: Signals, peakedness: float) -> float:
+def reliability(modality: str, signals: Signals, peakedness: float, knows_stillness: bool = False) -> float:
     """The weight a modality goes into the pool with, in [0, 1]."""
     decided = UNDECIDED + (1.0 - UNDECIDED) * peakedness
-    return HIGHEST.get(modality, 0.95) * signal_weight(modality, signals) * decided
+    return HIGHEST.get(modality, 0.95) * signal_weight(modality, signals, knows_stillness) * decided
 
 
 def _ramp(of: Mapping[str, Any], key: str, between: tuple[float, float]) -> float:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,32 @@ def test_a_fusion_heads_embedding_scores_too() -> None:
 def test_weights_follow_the_signal(modality: str, signals: dict[str, dict[str, float]], weight: float) -> None:
     assert signal_weight(modality, signals) == pytest.approx(weight)
     assert 0.0 <= reliability(modality, signals, 0.0) <= reliability(modality, signals, 1.0) <= weight
+
+
+@pytest.mark.parametrize(
+    ("signals", "weight"),
+    [
+        ({"motion": {"energy": 0.0}, "image": {"contrast": 0.2}}, 1.0),
+        ({"motion": {"energy": 0.0}, "image": {"contrast": 0.0}}, 0.0),
+        ({"motion": {"energy": 0.5}}, 1.0),
+    ],
+)
+def test_a_tower_that_knows_stillness_is_believed_when_nothing_moves(
+    signals: dict[str, dict[str, float]], weight: float
+) -> None:
+    assert signal_weight("motion", signals, knows_stillness=True) == weight
+    assert reliability("motion", signals, 1.0, knows_stillness=True) == pytest.approx(0.9 * weight)
+
+
+@pytest.mark.parametrize("knows", [False, True])
+def test_stillness_is_scored_only_by_a_tower_that_knows_it(knows: bool, tmp_path: Path) -> None:
+    names = label_set("word 3", "word 8", sides=("image", "motion"))
+    side = replace(names.sides["motion"], knows_stillness=knows)
+    replace(names, sides=names.sides | {"motion": side}).save(tmp_path / LABELS_FILE)
+    still = LOUD | {"motion": {"energy": 0.0}}
+    seen = {"image": embedding(word_8=0.9), "motion": embedding(word_3=0.9)}
+    rows = by_label(score(LabelSet.load(tmp_path / LABELS_FILE), seen, still, 2))
+    assert (rows["word 3"]["probability"] > 0.5) == knows
 
 
 @pytest.fixture
