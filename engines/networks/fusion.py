@@ -240,11 +240,23 @@ def load_fusion(directory: Path) -> MovFusion:
 
     network, path = MovFusion(read_shape(directory)), directory / WEIGHTS_FILE
     try:
-        state = load_file(path)
-        network.exchanges.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{path}: {error}; expected the weights of the head in {SHAPE_FILE}") from error
+        state = {name: tensor.float() for name, tensor in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: {error}; expected the weights of a fusion head") from error
+    _check_fit({name: tuple(tensor.shape) for name, tensor in state.items()}, network, path)
+    network.exchanges.load_state_dict(state)
     return network.requires_grad_(False).eval()
+
+
+def _check_fit(has: Mapping[str, tuple[int, ...]], network: MovFusion, path: Path) -> None:
+    """Raises: ModelError: the weights are not those of such a head; names one that differs."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.exchanges.state_dict().items()}
+    odd = sorted(name for name in {*has, *wanted} if has.get(name) != wanted.get(name))
+    if odd:
+        found, expected = (sizes.get(odd[0], "nothing") for sizes in (has, wanted))
+        raise ModelError(
+            f"{path}: does not fit {SHAPE_FILE}: {odd[0]} is {found}; expected {expected}; {len(odd) - 1} more"
+        )
 
 
 def load_exchange(other: str, directory: Path) -> Exchange:

@@ -1,0 +1,29 @@
+"""Fusion heads with random weights, and models that have one."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from engines.networks.fusion import MovFusion, save_fusion
+from engines.networks.fusion_shape import FusionShape
+
+
+def make_head(gate: float = 0.0, seed: int = 0, **dims: int) -> MovFusion:
+    """Small, with every gate open as far as `gate`."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        head = MovFusion(FusionShape(dims=dims, width=8, heads=2, hidden=16))
+    for name, parameter in head.named_parameters():
+        if name.endswith("gate"):
+            nn.init.constant_(parameter, gate)
+    return head.requires_grad_(False).eval()
+
+
+def add_head(model: Path, head: MovFusion, base: str = "") -> Path:
+    """Give the model of a directory a head, trained on the words of `base`."""
+    save_fusion(head, model / "fusion")
+    (model / "fusion" / "base-labels.txt").write_text(base)
+    with (model / "model.toml").open("a") as file:
+        file.write('\n[fusion]\ndirectory = "fusion"\n')
+    return model
