@@ -12,7 +12,7 @@ import numpy as np
 from engines.device import Uploader
 from engines.model import TowerSpec
 from pipeline.arrays import Array
-from stages.pictures import LOUD_LOG_MEL, fitted, spread, square_around
+from stages.pictures import LOUD_LOG_MEL, fitted, spread, spread_or_repeated, square_around
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +23,8 @@ def tower_tensor(tower: TowerSpec, stream: Array, uploader: Uploader) -> "Tensor
     if tower.input in ("log_mel", "log_mel_picture"):
         log_mel = uploader.upload(stream)
         return log_mel if tower.input == "log_mel" else log_mel_pictures(log_mel, tower)
+    if tower.input == "flow_clip":
+        return flow_clips(uploader.upload(stream, spread(tower.pictures_per_clip, len(stream))), tower)
     chosen = uploader.upload(stream, spread(tower.pictures_per_clip, len(stream)))
     return flow_pictures(chosen, tower) if tower.input == "flow_picture" else frame_pictures(chosen, tower)
 
@@ -52,6 +54,14 @@ def flow_pictures(flow: "Tensor", tower: TowerSpec) -> "Tensor":
     speed = torch.hypot(motion[:, :1], motion[:, 1:])
     pictures = torch.cat([(motion.clamp(-bound, bound) + bound) / (2 * bound), (speed / bound).clamp(max=1)], 1)
     return _normalised(fitted((pictures * 255).round(), tower, _resized), tower)
+
+
+def flow_clips(flow: "Tensor", tower: TowerSpec) -> "Tensor":
+    """Flow float16 "P h w 2", not more pairs than the tower looks at -> float32 "1 T 3 S S"."""
+    import torch
+
+    rows = torch.from_numpy(spread_or_repeated(tower.pictures_per_clip, len(flow))).to(flow.device)
+    return flow_pictures(flow, tower)[rows][None]
 
 
 def log_mel_pictures(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":

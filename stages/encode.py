@@ -16,10 +16,13 @@ from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.errors import ConfigError
 from pipeline.stage import Demand, Outputs, Resources, Stage
-from stages.pictures import crop_pictures, flow_pictures, frame_pictures, log_mel_pictures, spread
+from stages.pictures import crop_pictures, flow_clips, flow_pictures, frame_pictures, log_mel_pictures, spread
 from stages.spectrogram import most_patches
 
-STREAM = {"frames": "frames", "flow_picture": "flow", "log_mel": "log_mel", "log_mel_picture": "log_mel"}
+STREAM = {
+    **{"frames": "frames", "flow_picture": "flow", "flow_clip": "flow"},
+    **{"log_mel": "log_mel", "log_mel_picture": "log_mel"},
+}
 """Which array each kind of tower input is made of."""
 BOX = "box"
 """Beside the modalities: crops of boxes, which the image tower looks at."""
@@ -79,6 +82,8 @@ class Encode(Stage):
     def _most_tokens(self, tower: TowerSpec) -> int:
         if tower.input in ("log_mel", "log_mel_picture"):
             return most_patches(tower.mel or MelSpec(), self.budget.audio_samples)
+        if tower.input == "flow_clip":
+            return 1
         tiles = -(-self.budget.long_side_px // tower.size_px) + 1 if tower.fit == "tiles" else 1
         return tower.pictures_per_clip * tiles
 
@@ -180,6 +185,8 @@ def tower_input(tower: TowerSpec, clip: Clip) -> Array:
         return np.asarray(stream)
     if tower.input == "log_mel_picture":
         return log_mel_pictures(stream, tower)
+    if tower.input == "flow_clip":
+        return flow_clips(stream, tower)
     chosen = stream[spread(tower.pictures_per_clip, len(stream))]
     return flow_pictures(chosen, tower) if tower.input == "flow_picture" else frame_pictures(chosen, tower)
 

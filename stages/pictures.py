@@ -27,15 +27,20 @@ def spread(count: int, of: int) -> Array:
     return ((np.arange(count) + 0.5) * of / count).astype(np.int64)
 
 
+def spread_or_repeated(count: int, of: int) -> Array:
+    """The same, but always `count`: where there are fewer things, each comes several times in a row."""
+    return ((np.arange(count) + 0.5) * of / count).astype(np.int64)
+
+
 def frame_pictures(frames: Array, tower: TowerSpec) -> Array:
     """Frames uint8 "T H W 3" -> float32 "N 3 S S" as transformers' own image processor makes them.
 
     N is T, but for `fit = "tiles"`, where each frame gives as many squares as cover it, in a row.
     """
-    if tower.fit == "crop":
+    if tower.fit == "crop" and not tower.resized_px:
         frames = _middle_if_sized(frames, tower.size_px)
     pixels = frames.transpose(0, 3, 1, 2)
-    if pixels.shape[-2:] != (tower.size_px, tower.size_px):
+    if tower.resized_px or pixels.shape[-2:] != (tower.size_px, tower.size_px):
         import torch
 
         pixels = fitted(torch.from_numpy(frames.copy()).permute(0, 3, 1, 2), tower).numpy()
@@ -48,7 +53,7 @@ def flow_pictures(flow: Array, tower: TowerSpec) -> Array:
     Red is motion to the right, green down, both with still at 127.5 and +-`flow_bound` at the ends; blue is speed. The
     bound is fixed: with one that follows the picture, a still scene would look like motion.
     """
-    if tower.fit == "crop":
+    if tower.fit == "crop" and not tower.resized_px:
         flow = _middle_if_sized(flow, tower.size_px)
     bound = tower.flow_bound
     pictures = np.empty((*flow.shape[:3], 3), np.float32)
@@ -59,6 +64,13 @@ def flow_pictures(flow: Array, tower: TowerSpec) -> Array:
     pictures[..., :2] *= 255 / (2 * bound)
     pictures[..., 2] = np.minimum(speed / bound, 1) * 255
     return frame_pictures(np.rint(pictures).astype(np.uint8), tower)
+
+
+def flow_clips(flow: Array, tower: TowerSpec) -> Array:
+    """Flow float16 "P h w 2" -> float32 "1 T 3 S S": as many pictures as the tower looks at, in one piece."""
+    if len(flow) > tower.pictures_per_clip:
+        return flow_pictures(flow[spread(tower.pictures_per_clip, len(flow))], tower)[None]
+    return flow_pictures(flow, tower)[None, spread_or_repeated(tower.pictures_per_clip, len(flow))]
 
 
 def log_mel_pictures(log_mel: Array, tower: TowerSpec) -> Array:
@@ -121,8 +133,9 @@ def fitted(pixels: "Tensor", tower: TowerSpec, resize: "Resize | None" = None) -
     height, width = pixels.shape[-2:]
     size, how, resize = tower.size_px, tower.resample, resize or _resized
     short, long = min(height, width), max(height, width)
+    first = tower.resized_px or size
     if tower.fit == "stretch":
-        return resize(pixels, size, size, how)
+        return _middle(resize(pixels, first, first, how), size)
     if tower.fit == "pad":
         scaled = resize(pixels, max(1, size * height // long), max(1, size * width // long), how)
         fill = torch.tensor(tower.mean).mul(255).round().to(pixels)
@@ -130,11 +143,18 @@ def fitted(pixels: "Tensor", tower: TowerSpec, resize: "Resize | None" = None) -
         top, left = (size - scaled.shape[-2]) // 2, (size - scaled.shape[-1]) // 2
         square[..., top : top + scaled.shape[-2], left : left + scaled.shape[-1]] = scaled
         return square
+    if tower.fit == "crop":
+        return _middle(resize(pixels, first * height // short, first * width // short, how), size)
     scaled = resize(pixels, size * height // short, size * width // short, how)
     room, axis = max(scaled.shape[-2:]) - size, -1 if width >= height else -2
-    tiles = [round(start) for start in np.linspace(0, room, -(-room // size) + 1)]
-    starts = [room // 2] if tower.fit == "crop" else tiles
+    starts = [round(start) for start in np.linspace(0, room, -(-room // size) + 1)]
     return torch.stack([scaled.narrow(axis, start, size) for start in starts], 1).flatten(0, 1)
+
+
+def _middle(pixels: "Tensor", size: int) -> "Tensor":
+    """The middle square of "N 3 H W". A view."""
+    top, left = (pixels.shape[-2] - size) // 2, (pixels.shape[-1] - size) // 2
+    return pixels[..., top : top + size, left : left + size]
 
 
 def _resized(pixels: "Tensor", height: int, width: int, how: str) -> "Tensor":

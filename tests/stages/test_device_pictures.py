@@ -87,6 +87,15 @@ def test_flow_has_the_same_colours(size: tuple[int, int], fit: Any) -> None:
     assert apart.mean() < 0.02
 
 
+@pytest.mark.parametrize("pairs", [1, 5, 8, 15])
+def test_the_flow_of_a_clip_is_the_same_piece(pairs: int) -> None:
+    tower = with_(fit="stretch", input="flow_clip")
+    flow = np.random.default_rng(4).normal(0, 1.0, (pairs, 80, 120, 2)).astype(np.float16)
+    ours, wanted = device_pictures.tower_tensor(tower, flow, Uploader("cpu")), pictures.flow_clips(flow, tower)
+    assert ours.shape == (1, 8, 3, 64, 64)
+    assert levels_apart(ours[0], wanted[0]).max() <= 2.01
+
+
 def test_a_spectrogram_is_the_same_picture() -> None:
     tower = with_(input="log_mel_picture", mel=MelSpec())
     log_mel = np.random.default_rng(2).normal(-2, 3, (3, 96, 64)).astype(np.float32)

@@ -10,6 +10,7 @@ import pytest
 from engines.model import MelSpec, TowerSpec
 from stages.pictures import (
     crop_pictures,
+    flow_clips,
     flow_pictures,
     frame_pictures,
     log_mel_pictures,
@@ -113,6 +114,20 @@ def test_still_is_grey_and_the_bound_is_the_end_of_the_scale() -> None:
 
 def test_flow_of_another_size_is_resized() -> None:
     assert flow_pictures(np.zeros((2, 50, 90, 2), np.float16), PLAIN).shape == (2, 3, 64, 64)
+
+
+@pytest.mark.parametrize("pairs", [1, 3, 8, 9, 16])
+def test_a_clips_flow_is_one_piece_of_fixed_length_in_the_order_of_time(pairs: int) -> None:
+    tower = msgspec.structs.replace(PLAIN, input="flow_clip", fit="stretch")
+    flow = np.zeros((pairs, 30, 50, 2), np.float16)
+    flow[..., 0] = np.linspace(-1, 1, pairs)[:, None, None] if pairs > 1 else 1
+    (clip,) = flow_clips(flow, tower)
+    assert clip.shape == (8, 3, 64, 64)
+    to_the_right = clip[:, 0, 32, 32]
+    assert (np.diff(to_the_right) >= 0).all()
+    assert len(np.unique(to_the_right)) == min(pairs, 8)
+    counts = np.unique(to_the_right, return_counts=True)[1]
+    assert counts.max() - counts.min() <= 1, "each comes as often as the others"
 
 
 def test_a_spectrogram_stands_upright_and_silence_is_black() -> None:

@@ -1,0 +1,110 @@
+"""The motion tower of percept-mini: a small network over the flow pictures of a clip, read out as words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PICTURES = 8
+"""Flow pictures of a clip that the network sees."""
+SIDE_PX = 56
+FINE = 8.0
+"""Slow motion fills little of a picture's range: a second view of it ends at 1/8 of the bound."""
+WORDS = 18
+"""That the network scores, in the order of `motion_words.txt`."""
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a short cut, "N i H W" -> "N o H/2 W/2"."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, 2, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.shortcut = nn.Conv2d(channels_in, channels_out, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return F.relu(y + self.shortcut(F.avg_pool2d(x, 2, ceil_mode=True)))
+
+
+class ConceptMotion(nn.Module):
+    """Flow pictures of clips "B 8 3 56 56" in [-1, 1] (`stages.pictures.flow_pictures`) -> tokens "B 384".
+
+    Red and green are motion to the right and down, -1 and 1 being the bound; blue is speed. Each picture goes through
+    the same convolutions, then the network looks along time, where a trembling camera differs from a panning one.
+
+    Read out like the sound tower by ConSE (Norouzi et al. 2013, arXiv 1312.5650): the sum of the words' concept
+    vectors, each times its score and its surprise, -log of how often the word is true. The text vectors of "panning
+    left" and "panning right" are nearly the same; so the concepts are text vectors with what they share made small
+    (`training.mini.motion_read_out`). `center` is subtracted from the vectors of labels before they are compared.
+    """
+
+    center: Tensor
+    concepts: Tensor
+    surprise: Tensor
+    columns: Tensor
+
+    def __init__(self, words: int = WORDS, dimensions: int = 384, width: int = 128) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(7, 32, 5, 4, 2, bias=False)
+        self.stem_norm = nn.BatchNorm2d(32)
+        self.blocks = nn.Sequential(ResidualBlock(32, 64), ResidualBlock(64, 128))
+        self.flatten = nn.Linear(128 * 4 * 4, width)
+        self.along1 = nn.Conv1d(width, width, 3, 1, 1)
+        self.along2 = nn.Conv1d(width, width, 3, 1, 1)
+        self.embed = nn.Linear(3 * width, width)
+        self.classify = nn.Linear(width, words)
+        self.register_buffer("columns", torch.linspace(-1, 1, SIDE_PX).expand(1, 1, SIDE_PX, SIDE_PX).clone())
+        self.register_buffer("center", torch.zeros(dimensions))
+        self.register_buffer("concepts", torch.zeros(words, dimensions))
+        self.register_buffer("surprise", torch.ones(words))
+
+    def planes(self, pictures: Tensor) -> Tensor:
+        """Pictures "N 3 S S" -> "N 7 S S": motion, the same ending at 1/8 of the bound, speed, and where a pixel is."""
+        motion, speed = pictures[:, :2], pictures[:, 2:]
+        place = self.columns.expand(pictures.shape[0], -1, -1, -1)
+        return torch.cat([motion, (FINE * motion).clamp(-1, 1), speed, place, place.transpose(2, 3)], 1)
+
+    def logits(self, pictures: Tensor) -> Tensor:
+        """Flow pictures "B T 3 S S" -> one logit per word "B W"; several may be true at once."""
+        x = self.blocks(F.relu(self.stem_norm(self.stem(self.planes(pictures.flatten(0, 1))))))
+        each = F.relu(self.flatten(x.flatten(1))).unflatten(0, pictures.shape[:2]).transpose(1, 2)
+        each = F.relu(each + self.along1(each))
+        each = F.relu(each + self.along2(each))
+        mean = each.mean(2)
+        spread = (each - mean.unsqueeze(2)).abs().mean(2)
+        logits: Tensor = self.classify(F.relu(self.embed(torch.cat([mean, each.amax(2), spread], 1))))
+        return logits
+
+    def read_out(self, scores: Tensor) -> Tensor:
+        """Scores in [0, 1] "B W" -> tokens "B 384"."""
+        return (scores * self.surprise) @ self.concepts
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.read_out(self.logits(pictures).sigmoid())
+
+
+def load_motion(directory: Path) -> ConceptMotion:
+    """The trained tower of a model directory, in float32, ready for inference.
+
+    Raises:
+        FileNotFoundError: the directory has no `motion.safetensors`.
+    """
+    from safetensors.torch import load_file
+
+    path = directory / "motion.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: not found; expected the motion tower of the model. Train it with: "
+            "python -m training.mini.train_motion --data FOLDER"
+        )
+    state = load_file(path)
+    network = ConceptMotion(*state["concepts"].shape)
+    network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in state.items()})
+    return network.eval()
