@@ -1,0 +1,113 @@
+"""What is trained on and what is measured: labels into base and novel, clips into training and held-out."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import ConfigError
+from training.data.example import Dataset, Example
+from training.data.split import base_novel, hold_out
+from training.train.plan import Plan
+
+LEAST_LABELS = 2
+LEAST_EXAMPLES = 2
+"""Of each base label, to be trained on."""
+SHOWN = 8
+"""Names in a message before "and so many more"."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Examples by their part in the training; the labels of `train` and `held_base` are `base`, the others' `novel`."""
+
+    base: tuple[str, ...]
+    novel: tuple[str, ...]
+    train: tuple[Example, ...]
+    held_base: tuple[Example, ...]
+    held_novel: tuple[Example, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.base + self.novel
+
+    @property
+    def held_out(self) -> tuple[Example, ...]:
+        return self.held_base + self.held_novel
+
+    def fingerprint(self) -> str:
+        """Of every example and its part; media with other content have another one."""
+        digest = hashlib.sha256("\n".join((*self.base, "", *self.novel)).encode())
+        for part in (self.train, self.held_base, self.held_novel):
+            digest.update("\n".join(sorted(f"{example.key} {example.label}" for example in part)).encode() + b"\0")
+        return digest.hexdigest()[:16]
+
+
+def divide(dataset: Dataset, plan: Plan) -> Material:
+    """Which clips are learnt from follows from the seed alone.
+
+    Novel labels are never trained on. Of the base labels whole groups are held out. A novel clip of a group that
+    is trained on would not be new: it is left out.
+
+    Raises:
+        ConfigError: too few labels or clips; the message names them.
+    """
+    labels = sorted({example.label for example in dataset.examples})
+    if len(labels) < LEAST_LABELS:
+        raise ConfigError(f"{dataset.name}: has {_list(labels) or 'no'} label; expected at least {LEAST_LABELS}")
+    base, novel = base_novel(labels, plan.seed, plan.novel_share) if plan.novel_share > 0 else (tuple(labels), ())
+    if len(base) < LEAST_LABELS:
+        raise ConfigError(
+            f"{dataset.name}: of {len(labels)} labels only {_list(base)} would be trained on; expected at least "
+            f"{LEAST_LABELS}. Give clips of more labels, or --base-novel 0 to train on all."
+        )
+    chosen, kept_back = hold_out(dataset, plan.held_out_share, plan.seed)
+    known = set(base)
+    train = tuple(dataset.examples[index] for index in chosen if dataset.examples[index].label in known)
+    held = tuple(dataset.examples[index] for index in kept_back if dataset.examples[index].label in known)
+    seen = {example.group for example in train if example.group}
+    unseen = [example for example in dataset.examples if example.label not in known and example.group not in seen]
+    _refuse_few(dataset.name, base, train)
+    if not held:
+        raise ConfigError(
+            f"{dataset.name}: no clip of the labels to train on can be held out; expected clips of at least two groups"
+        )
+    return Material(base, novel, train, held, tuple(unseen), _notes(base, novel, held, unseen))
+
+
+def _refuse_few(name: str, base: Sequence[str], train: Sequence[Example]) -> None:
+    counts = Counter(example.label for example in train)
+    few = [f"{label} ({counts[label]})" for label in base if counts[label] < LEAST_EXAMPLES]
+    if few:
+        raise ConfigError(
+            f"{name}: too few clips to train on: {_list(few)}; expected at least {LEAST_EXAMPLES} of each label beside "
+            "those held out. Add clips, or take these labels out; a few clips a label are for: percept adapt."
+        )
+
+
+def _notes(
+    base: Sequence[str], novel: Sequence[str], held: Sequence[Example], unseen: Sequence[Example]
+) -> tuple[str, ...]:
+    notes = []
+    if missing := _without(base, held):
+        notes.append(f"not measured, because all clips are of one group: {_list(missing)}")
+    if missing := _without(novel, unseen):
+        notes.append(f"not measured, because their groups are trained on: {_list(missing)}")
+    return tuple(notes)
+
+
+def _without(labels: Sequence[str], examples: Iterable[Example]) -> list[str]:
+    found = {example.label for example in examples}
+    return [label for label in labels if label not in found]
+
+
+def sided(labels: Iterable[str]) -> list[str]:
+    """Those that a mirror would make wrong."""
+    return [label for label in labels if re.search(r"\b(left|right|clockwise|counterclockwise)", label.casefold())]
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

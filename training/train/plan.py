@@ -1,0 +1,97 @@
+"""What decides the result of a training, beside the data and the model it starts from."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import msgspec
+
+from pipeline.errors import ConfigError
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Two trainings with the same plan, data and base model give the same curve to the last digit on one machine."""
+
+    what: str
+    """"head", "motion", "sound", "picture" or "labels"."""
+    seed: int = 0
+    novel_share: float = 0.25
+    """Of the labels: never trained on, only measured."""
+    held_out_share: float = 0.2
+    """Of the groups of clips: never trained on, only measured."""
+    steps: int
+    batch: int
+    learning_rate: float
+    weight_decay: float = 0.01
+    warm_up_share: float = 0.05
+    alpha: float = 0.5
+    """Weight of the picture's branch of a head against the other branches together."""
+    label_smoothing: float = 0.1
+    ema: float = 0.98
+    """How much of the averaged weights stays in each step."""
+    frozen_ratio: float
+    """Of the model that training began with, in the weights that are written: r * initial + (1 - r) * trained."""
+    pull: float = 0.1
+    """Label vectors: weight of their squared distance from the words' own vectors."""
+    augment: bool = True
+    every_steps: int = 50
+    """Steps between two checkpoints, at which the held-out clips are measured too."""
+    threads: int = 1
+    """More threads add numbers in another order."""
+
+
+@dataclass(frozen=True)
+class Usual:
+    """Defaults of one kind of training."""
+
+    steps: int
+    batch: int
+    learning_rate: float
+    frozen_ratio: float
+    modality: str = ""
+
+
+USUAL: Mapping[str, Usual] = MappingProxyType(
+    {
+        "head": Usual(steps=400, batch=32, learning_rate=1e-3, frozen_ratio=0.0),
+        "motion": Usual(steps=200, batch=8, learning_rate=3e-5, frozen_ratio=0.5, modality="motion"),
+        "sound": Usual(steps=200, batch=16, learning_rate=1e-4, frozen_ratio=0.5, modality="audio"),
+        "picture": Usual(steps=200, batch=8, learning_rate=1e-5, frozen_ratio=0.5, modality="image"),
+        "labels": Usual(steps=300, batch=32, learning_rate=2e-3, frozen_ratio=0.0),
+    }
+)
+
+
+def usual_plan(what: str) -> Plan:
+    """The defaults of one kind of training."""
+    usual = USUAL[what]
+    return Plan(
+        what=what,
+        steps=usual.steps,
+        batch=usual.batch,
+        learning_rate=usual.learning_rate,
+        frozen_ratio=usual.frozen_ratio,
+        augment=bool(usual.modality),
+    )
+
+
+def check(plan: Plan) -> None:
+    """Raises:
+    ConfigError: values that no training can have; all of them are named.
+    """
+    shares = {"--base-novel": plan.novel_share, "--held-out": plan.held_out_share, "--alpha": plan.alpha}
+    shares |= {"--ratio": plan.frozen_ratio, "--label-smoothing": plan.label_smoothing, "--ema": plan.ema}
+    wrong = [f"{name} {value:g} is no share; expected 0 to 1" for name, value in shares.items() if not 0 <= value <= 1]
+    counts = {"--steps": plan.steps, "--batch": plan.batch, "--every": plan.every_steps, "--threads": plan.threads}
+    wrong += [f"{name} {value}: expected at least 1" for name, value in counts.items() if value < 1]
+    wrong += [] if 0 < plan.learning_rate < math.inf else [f"--lr {plan.learning_rate:g}: expected more than 0"]
+    wrong += [] if 0 < plan.held_out_share < 1 else ["--held-out: expected more than 0 and less than 1"]
+    wrong += [] if plan.novel_share < 1 else ["--base-novel 1: nothing would be left to train on"]
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+
+
+def steps_of(epochs: float, items: int, batch: int) -> int:
+    """Steps in which every item is seen `epochs` times."""
+    return max(1, math.ceil(epochs * items / batch))

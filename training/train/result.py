@@ -1,0 +1,130 @@
+"""What a training leaves: a model directory that `percept run --model` takes."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from engines.model import FusionSpec, ModelSpec, TowerSpec
+from engines.model_file import write_model
+from engines.network import network as known_network
+from engines.networks.fusion import MovFusion, save_fusion
+from pipeline.errors import ModelError, OutputError
+
+BASE_FILE = "base-labels.txt"
+TOWER_NAMES: tuple[Mapping[str, str], ...] = (
+    {"": ""},
+    {"vision.": "vision_model.", "projection.": "visual_projection."},
+    {"audio.": "audio_model.", "projection.": "audio_projection."},
+)
+"""How weights of a tower are called in its file: beginnings of names, ours and the file's."""
+CLOSE = 1e-4
+
+
+def write_head(spec: ModelSpec, head: MovFusion, base: tuple[str, ...], directory: Path) -> None:
+    """The base model with a fusion head."""
+    save_fusion(head.cpu(), directory)
+    (directory / BASE_FILE).write_text("\n".join(base) + "\n", encoding="utf-8")
+    fusion = FusionSpec(directory=str(directory), base=BASE_FILE)
+    write_model(msgspec.structs.replace(spec, name=directory.name, version=1, fusion=fusion), directory)
+
+
+def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Path) -> None:
+    """The base model with this tower in place of its own; a head that was trained on the old tower is left out."""
+    old = spec.towers()[modality]
+    folder = directory / modality
+    save_tower(old, tower, folder)
+    new = msgspec.structs.replace(old, directory=str(folder))
+    changed = msgspec.structs.replace(spec, name=directory.name, version=1, fusion=None, **{modality: new})
+    write_model(changed, directory)
+
+
+def save_tower(spec: TowerSpec, tower: nn.Module, folder: Path) -> None:
+    """The tower's files with its new weights, and its other files as they are.
+
+    Raises:
+        ModelError: its weights do not come from a safetensors file, or what was written does not read back.
+        OutputError: the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors, names = stored(spec, tower)
+    state = tower.state_dict()
+    for name, place in names.items():
+        tensors[place] = state[name].detach().to("cpu", torch.float32).contiguous()
+    weights = _weights_files(spec)
+    target = weights[0].name if len(weights) == 1 else "model.safetensors"
+    part = folder / f"{target}.{os.getpid()}.part"
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, part, {"format": "pt"})
+        part.replace(folder / target)
+        _copy_others(spec, weights, folder)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(f"{folder / target}: cannot be written: {error}. Free some space and run again.") from error
+    _check_read_back(spec, tower, folder)
+
+
+def stored(spec: TowerSpec, tower: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of the tower's files, and what each trained weight is called there.
+
+    Raises:
+        ModelError: they are not there under any name that we know.
+    """
+    from safetensors.torch import load_file
+
+    tensors: dict[str, Tensor] = {}
+    for path in _weights_files(spec):
+        tensors |= load_file(path)
+    wanted = [name for name, _ in tower.named_parameters()]
+    for beginnings in TOWER_NAMES:
+        names = {name: _renamed(name, beginnings) for name in wanted}
+        if all(place in tensors for place in names.values()):
+            return tensors, names
+    raise ModelError(
+        f"network {spec.network!r}: its weights are not all in a safetensors file of {spec.directory}; expected a "
+        "tower that can be written again. Train another tower, or the head."
+    )
+
+
+def _renamed(name: str, beginnings: Mapping[str, str]) -> str:
+    for ours, theirs in beginnings.items():
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    return name
+
+
+def _weights_files(spec: TowerSpec) -> list[Path]:
+    files = known_network(spec.network).files(Path(spec.directory))
+    return [path for path in files if path.suffix == ".safetensors"]
+
+
+def _copy_others(spec: TowerSpec, weights: list[Path], folder: Path) -> None:
+    """Settings beside the weights, and the file with the centre."""
+    source = Path(spec.directory)
+    named = [path.name for path in known_network(spec.network).files(source) if path.parent == source]
+    named += [spec.center.partition(":")[0]] if spec.center else []
+    named += [path.name for path in source.glob("*config.json")]
+    for name in dict.fromkeys(named):
+        if source / name not in weights and (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+
+
+@torch.inference_mode()
+def _check_read_back(spec: TowerSpec, tower: nn.Module, folder: Path) -> None:
+    """The tower as the pipeline will load it holds the same weights."""
+    again = dict(known_network(spec.network).load(folder).named_parameters())
+    for name, weight in tower.named_parameters():
+        if name not in again or float((again[name] - weight.cpu()).abs().max()) > CLOSE:
+            raise ModelError(f"{folder}: the weight {name} does not read back as it was written")
+
+
+def write_vectors(spec: ModelSpec, deltas: nn.Module, base: tuple[str, ...], directory: Path) -> None:
+    """The base model with the vectors of these labels moved."""
+    raise NotImplementedError

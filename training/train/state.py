@@ -1,0 +1,132 @@
+"""The state of a training on disk: whole or not at all, and only for the training it belongs to."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import torch
+
+from pipeline.errors import ConfigError, OutputError
+
+CHECKPOINT = "checkpoint.pt"
+IDENTITY = "identity.json"
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint must agree with to be gone on with: flat facts by name."""
+
+    facts: dict[str, str | int | float | bool]
+
+
+def claim(folder: Path, identity: Identity) -> IO[str]:
+    """Make the folder this training's own; the returned lock lasts until it is closed or the process ends.
+
+    Raises:
+        ConfigError: it belongs to another training, whose differences are named, or another process is at it.
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise OutputError(f"-o {folder.parent}: {error.strerror}; expected a folder that can be written") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise ConfigError(f"-o {folder.parent}: another process is training there. Wait for it, or end it.") from None
+    try:
+        _agree(folder, identity)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def _agree(folder: Path, identity: Identity) -> None:
+    path = folder / IDENTITY
+    if not path.is_file():
+        if any(entry.name not in ("training",) for entry in folder.parent.iterdir()):
+            raise ConfigError(f"-o {folder.parent}: holds other files. Choose a new folder.")
+        write_whole(path, msgspec.json.format(msgspec.json.encode(identity)))
+        return
+    try:
+        before = msgspec.json.decode(path.read_bytes(), type=Identity).facts
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: not readable ({error}). Choose another -o, or delete {folder.parent}.") from error
+    if differences := differing(before, identity.facts):
+        raise ConfigError(
+            f"-o {folder.parent}: holds a training with other settings: {'; '.join(differences)}. "
+            "Give the same settings to go on with it, or choose another -o."
+        )
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """`learning rate was 0.001, is 0.01`, one for each fact that is not the same."""
+    names = [*before, *(name for name in now if name not in before)]
+    return [
+        f"{name} was {before.get(name, 'unknown')}, is {now.get(name, 'unknown')}"
+        for name in names
+        if before.get(name) != now.get(name)
+    ]
+
+
+def keep(path: Path, state: Mapping[str, Any]) -> None:
+    """Write what training needs to go on with `restore`.
+
+    Raises:
+        OutputError: it cannot be written; what stood there before is still there.
+    """
+    new = path.with_suffix(".new")
+    try:
+        with new.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except (OSError, RuntimeError) as error:  # torch wraps what the file says
+        new.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path}: cannot be written: {_cause(error)}. What was kept before is unharmed: free some space and run "
+            "the same command again to go on from there."
+        ) from error
+
+
+def restore(path: Path) -> dict[str, Any] | None:
+    """What `keep` wrote, on the CPU; None where there is nothing yet.
+
+    Raises:
+        OutputError: the file is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has many ways to say that a file is damaged
+        raise OutputError(f"{path}: cannot be read: {error}. Delete it to train from the start.") from error
+    return state
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """A reader sees the old file or the new one.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _cause(error: BaseException) -> str:
+    known: BaseException | None = error
+    while known is not None and not isinstance(known, OSError):
+        known = known.__cause__ or known.__context__
+    return (known.strerror or str(known)) if isinstance(known, OSError) else str(error).splitlines()[0]

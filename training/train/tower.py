@@ -1,0 +1,115 @@
+"""A tower, fine-tuned on cached input: its embedding of a clip tells the label among the base labels' vectors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engines.model import TowerSpec
+from pipeline.arrays import Array
+from stages.labels import LabelSet
+from training.data.example import Example
+from training.train.augment import changed_flow, changed_frames, changed_log_mel
+from training.train.batch import grouped_means
+from training.train.exam import Answer
+from training.train.head import Held
+from training.train.plan import Plan
+from training.train.streams import StreamCache, shown
+from training.train.words import WordVectors
+
+
+class Place(NamedTuple):
+    """One clip in the cache, and which base label it has."""
+
+    example: Example
+    clip: int
+    label: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a tower is shown things in training."""
+
+    modality: str
+    tower: TowerSpec
+    mirror: bool
+
+
+class TowerTrainee:
+    """Cross-entropy over the base labels of the mean of a clip's tokens."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        look: Look,
+        label_set: LabelSet,
+        plan: Plan,
+        learnt: Sequence[tuple[Example, int]],
+        held: tuple[Held, Sequence[Example]],
+        cache: StreamCache,
+    ) -> None:
+        self.network = network.requires_grad_(True)
+        self._look, self._label_set, self._plan, self._cache = look, label_set, plan, cache
+        self._held, self._held_examples = held
+        self._places = [
+            Place(example, clip, label) for example, label in learnt for clip in range(cache.clips(example))
+        ]
+        self._words = WordVectors(label_set, len(self._held.base))
+        self._initial = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+        self.branches: Mapping[str, float] = {look.modality: 1.0}
+
+    @property
+    def items(self) -> int:
+        return len(self._places)
+
+    def losses(self, network: nn.Module, rows: Tensor) -> Mapping[str, Tensor]:
+        places = [self._places[row] for row in rows.tolist()]
+        inputs = [shown(self._look.tower, self._changed(self._cache.get(p.example, p.clip))) for p in places]
+        embeddings = self._embeddings(network, inputs)
+        labels = torch.tensor([place.label for place in places], device=embeddings.device)
+        logits = self._words.logits(self._look.modality, embeddings)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self._plan.label_smoothing)
+        return {self._look.modality: loss}
+
+    def _changed(self, stream: Array) -> Array:
+        if not self._plan.augment:
+            return stream
+        if self._cache.stream == "log_mel":
+            return changed_log_mel(stream)
+        change = changed_flow if self._cache.stream == "flow" else changed_frames
+        return change(stream, self._look.mirror)
+
+    def _embeddings(self, network: nn.Module, inputs: Sequence[Array]) -> Tensor:
+        """Of each clip's input "K_i ...", the mean of its tokens at unit length: "B D"."""
+        device = next(network.parameters()).device
+        tokens = network(torch.from_numpy(np.concatenate(inputs)).to(device)).float()
+        owners = np.repeat(np.arange(len(inputs)), [len(part) for part in inputs])
+        return grouped_means(tokens, torch.from_numpy(owners).to(device), len(inputs))
+
+    def accuracy(self, network: nn.Module) -> Mapping[str, float]:
+        return self._held.exam.percent(self.hits(network))
+
+    def hits(self, network: nn.Module) -> Array:
+        return self._held.exam.hits(self._label_set, self.answers(network))
+
+    @torch.inference_mode()
+    def answers(self, network: nn.Module) -> list[Answer]:
+        """The held-out clips with this modality looked at anew; the others as the model has them."""
+        answers = []
+        for features, example in zip(self._held.known, self._held_examples, strict=True):
+            embeddings: dict[str, Array] = dict(features.embeddings)
+            clips = range(self._cache.clips(example))
+            if clips and self._look.modality in embeddings:
+                streams = [shown(self._look.tower, self._cache.get(example, clip)) for clip in clips]
+                made = self._embeddings(network, [np.concatenate(streams)])
+                embeddings[self._look.modality] = made[0].cpu().numpy()
+            answers.append(Answer(embeddings, features.signals))
+        return answers
+
+    def frozen(self) -> Mapping[str, Tensor]:
+        """All weights: Open-VCLIP's interpolation."""
+        return self._initial
