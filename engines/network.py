@@ -144,28 +144,38 @@ def _vision_ports(directory: Path) -> Ports:
     config = _config(directory)
     vision = config.get("vision_config") or {}
     size = vision.get("image_size", 224)
-    dim = config.get("projection_dim", 512) if config.get("model_type") == "clip" else vision.get("hidden_size", 768)
+    dim = vision.get("hidden_size", 768) if config.get("model_type") == "siglip" else config.get("projection_dim", 512)
     return (Port("pictures", "float32", f"B 3 {size} {size}"),), (Port("tokens", "float32", f"B {dim}"),)
 
 
 def _text_ports(directory: Path) -> Ports:
     config = _config(directory)
     text = config.get("text_config") or {}
-    if config.get("model_type") == "clip":
+    if config.get("model_type") != "siglip":
         return (Port("ids", "int64", "B L"),), (Port("vectors", "float32", f"B {config.get('projection_dim', 512)}"),)
     dim = text.get("projection_size") or text.get("hidden_size", 768)
     length = text.get("max_position_embeddings", 64)
     return (Port("ids", "int64", f"B {length}"),), (Port("vectors", "float32", f"B {dim}"),)
 
 
+def _align_ports(directory: Path) -> Ports:
+    """A convolutional network, which states no size: what its preprocessing makes."""
+    settings = json.loads((directory / "preprocessor_config.json").read_text())
+    key = "crop_size" if settings.get("do_center_crop") else "size"
+    size = settings.get(key, {"height": 289})["height"]
+    dim = _config(directory).get("projection_dim", 640)
+    return (Port("pictures", "float32", f"B 3 {size} {size}"),), (Port("tokens", "float32", f"B {dim}"),)
+
+
 def _clap_ports(directory: Path) -> Ports:
     config = _config(directory)
-    bands = (config.get("audio_config") or {}).get("num_mel_bins", 64)
+    audio = config.get("audio_config") or {}
+    bands, bins = audio.get("num_mel_bins", 64), 4 * 1001 if audio.get("enable_fusion") else 1001
     vectors = config.get("projection_dim", 512)
-    return (Port("log_mel", "float32", f"B 1001 {bands}"),), (Port("tokens", "float32", f"B {vectors}"),)
+    return (Port("log_mel", "float32", f"B {bins} {bands}"),), (Port("tokens", "float32", f"B {vectors}"),)
 
 
-def _clap_text_ports(directory: Path) -> Ports:
+def _masked_text_ports(directory: Path) -> Ports:
     inputs = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
     return inputs, (Port("vectors", "float32", f"B {_config(directory).get('projection_dim', 512)}"),)
 
@@ -244,12 +254,16 @@ NETWORKS: dict[str, Network] = {
     ),
     "mov_fusion_motion": _exchange("motion"),
     "mov_fusion_audio": _exchange("audio"),
-    "clip_vision": Network(f"{_TOWERS}:load_clip_vision", _vision_ports, checkpoint_files, "transformers"),
-    "clip_text": Network(f"{_TOWERS}:load_clip_text", _text_ports, checkpoint_files, "transformers"),
-    "clap_audio": Network(
-        f"{_TOWERS}:load_clap_audio", _clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0)
-    ),
-    "clap_text": Network(f"{_TOWERS}:load_clap_text", _clap_text_ports, checkpoint_files, "transformers"),
-    "siglip_vision": Network(f"{_TOWERS}:load_siglip_vision", _vision_ports, checkpoint_files, "transformers"),
-    "siglip_text": Network(f"{_TOWERS}:load_siglip_text", _text_ports, checkpoint_files, "transformers"),
+    **{
+        f"{kind}_{part}": Network(f"{_TOWERS}:load_{kind}_{part}", ports, checkpoint_files, "transformers")
+        for kind in ("clip", "metaclip_2", "siglip")
+        for part, ports in (("vision", _vision_ports), ("text", _text_ports))
+    },
+    "align_vision": Network(f"{_TOWERS}:load_align_vision", _align_ports, checkpoint_files, "transformers"),
+    "align_text": Network(f"{_TOWERS}:load_align_text", _masked_text_ports, checkpoint_files, "transformers"),
+    **{
+        key: Network(f"{_TOWERS}:load_{key}", _clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0))
+        for key in ("clap_audio", "clap_fused_audio")
+    },
+    "clap_text": Network(f"{_TOWERS}:load_clap_text", _masked_text_ports, checkpoint_files, "transformers"),
 }

@@ -12,6 +12,10 @@ from pipeline.arrays import Array, Spec
 from pipeline.clip import Absent, Clip
 from pipeline.stage import Demand, Resources, Stage
 
+REPEATING = ("clap", "clap_fused", "kaldi")
+"""Styles of `MelSpec` that repeat sound which is too short."""
+TOGETHER = ("clap_fused", "kaldi")
+"""Styles whose patches make one input of all that is heard."""
 SHORTEST_S = 0.2
 """A patch with less real sound in it than this says nothing."""
 
@@ -64,8 +68,8 @@ class Spectrogram(Stage):
         own = round((clip.info.end_ns - clip.info.start_ns) * mel.sample_rate_hz / 1_000_000_000)
         if not heard[-own:].any():
             return {"log_mel": Absent("gap")}
-        # CLAP repeats sound that is too short: what lies before the stream began is no part of it
-        begin = int(heard.argmax()) if mel.style == "clap" else 0
+        # sound that is too short is repeated: what lies before the stream began is no part of it
+        begin = int(heard.argmax()) if mel.style in REPEATING else 0
         patches = self._patches(clip["audio"][begin:])
         kept = heard_seconds(heard[begin:], mel, len(patches)) >= SHORTEST_S
         if not kept.any():
@@ -81,10 +85,14 @@ class Spectrogram(Stage):
 
 
 def _front_end(mel: MelSpec) -> Any:
-    if mel.style == "clap":
+    if mel.style in ("clap", "clap_fused"):
         from engines.networks.clap_mel import ClapMel
 
         return ClapMel(mel)
+    if mel.style == "kaldi":
+        from engines.networks.kaldi_mel import KaldiMel
+
+        return KaldiMel(mel)
     from engines.networks.log_mel import LogMel
 
     return LogMel(mel)
@@ -92,19 +100,25 @@ def _front_end(mel: MelSpec) -> Any:
 
 def most_patches(mel: MelSpec, samples: int) -> int:
     """An upper bound of the patches that so many samples give."""
+    if mel.style in TOGETHER:
+        return 3 if mel.style == "kaldi" else 1
     return 2 + samples // (mel.hop_samples * mel.patch_hop_bins)
 
 
 def patch_bytes(mel: MelSpec) -> int:
-    return 4 * mel.patch_bins * mel.mel_bands
+    return 4 * mel.patch_bins * mel.mel_bands * (4 if mel.style == "clap_fused" else 1)
 
 
 def heard_seconds(heard: Array, mel: MelSpec, patches: int) -> Array:
     """Seconds of real sound in each patch, from the mask bool "S": float64 "K"."""
+    if mel.style in TOGETHER:
+        return np.full(patches, heard.sum() / mel.sample_rate_hz)
     hop = mel.hop_samples * mel.patch_hop_bins
     length = mel.window_samples + mel.hop_samples * (mel.patch_bins - 1)
     total = np.concatenate([[0], np.cumsum(heard)])
     begins = np.minimum(np.arange(patches) * hop, len(heard))
+    if mel.style == "clap":  # evenly laid, so that the last one ends where the sound does
+        begins = np.linspace(0, max(0, len(heard) - hop), patches).astype(np.int64)
     ends = np.minimum(begins + length, len(heard))
     seconds: Array = (total[ends] - total[begins]) / mel.sample_rate_hz
     return seconds

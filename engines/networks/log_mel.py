@@ -21,8 +21,8 @@ class LogMel(nn.Module):
     def __init__(self, spec: MelSpec | None = None) -> None:
         super().__init__()
         self.spec = spec = spec or MelSpec()
-        if spec.style == "clap":
-            raise ValueError("LogMel: style 'clap' is not made here; expected 'magnitude' or 'power'")
+        if spec.style not in ("magnitude", "power"):
+            raise ValueError(f"LogMel: style {spec.style!r} is not made here; expected 'magnitude' or 'power'")
         self.mel: nn.Module = import_torchaudio().transforms.MelSpectrogram(
             sample_rate=spec.sample_rate_hz,
             n_fft=spec.n_fft,

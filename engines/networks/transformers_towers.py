@@ -52,6 +52,15 @@ class MaskedTextTower(nn.Module):
         return projected
 
 
+class FirstTokenTextTower(MaskedTextTower):
+    """As ALIGN reads its text tower: the state of the first token, without the pooler."""
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        states = self.text(input_ids=ids, attention_mask=mask).last_hidden_state
+        projected: Tensor = self.projection(states[:, 0])
+        return projected
+
+
 class AudioTower(nn.Module):
     """Log-mel in dB "B T M" -> tokens "B D": the model's own audio features, not of unit length."""
 
@@ -65,6 +74,50 @@ class AudioTower(nn.Module):
         return projected
 
 
+class FusedAudioTower(nn.Module):
+    """Four log-mels in dB below each other, "B 4T M" -> tokens "B D": the model's own audio features.
+
+    The first is all of the sound, made as short as the others; then front, middle and back. Where they are the same,
+    the sound was no longer than one of them, and the model looks at the first alone (`is_longer` of transformers).
+    """
+
+    def __init__(self, audio: Any, projection: nn.Module) -> None:
+        super().__init__()
+        audio.audio_encoder.patch_embed = _FusedPatches(audio.audio_encoder.patch_embed)
+        audio.audio_encoder.enable_fusion = False  # which sounds are longer, the line above finds by itself
+        self.audio = audio
+        self.projection = projection
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        stacked = log_mel.reshape(log_mel.shape[0], 4, -1, log_mel.shape[2])
+        projected: Tensor = self.projection(self.audio(input_features=stacked).pooler_output)
+        return projected
+
+
+class _FusedPatches(nn.Module):
+    """CLAP's patch embedding with feature fusion, computed for every sound and taken where there is more to hear.
+
+    Transformers picks the longer sounds by index, which gives shapes that depend on values: no engine can have them.
+    """
+
+    def __init__(self, theirs: Any) -> None:
+        super().__init__()
+        self.theirs = theirs
+
+    def forward(self, pictures: Tensor, is_longer: None = None) -> Tensor:
+        """ "B 4 H W" -> "B N D"."""
+        import torch
+
+        whole = self.theirs.proj(pictures[:, :1])
+        parts = self.theirs.mel_conv2d(pictures[:, 1:].flatten(0, 1).unsqueeze(1))
+        beside = parts.reshape(-1, 3, *parts.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3)
+        beside = nn.functional.pad(beside, (0, whole.shape[-1] - beside.shape[-1]))
+        longer = (pictures[:, 0] != pictures[:, 1]).flatten(1).any(1).reshape(-1, 1, 1, 1)
+        fused = torch.where(longer, self.theirs.fusion_model(whole, beside), whole)
+        embedded: Tensor = self.theirs.norm(fused.flatten(2).transpose(1, 2))
+        return embedded
+
+
 def load_clip_vision(directory: Path) -> VisionTower:
     model = _load("CLIPModel", directory)
     return VisionTower(model.vision_model, model.visual_projection)
@@ -72,6 +125,16 @@ def load_clip_vision(directory: Path) -> VisionTower:
 
 def load_clip_text(directory: Path) -> TextTower:
     model = _load("CLIPModel", directory)
+    return TextTower(model.text_model, model.text_projection)
+
+
+def load_metaclip_2_vision(directory: Path) -> VisionTower:
+    model = _load("MetaClip2Model", directory)
+    return VisionTower(model.vision_model, model.visual_projection)
+
+
+def load_metaclip_2_text(directory: Path) -> TextTower:
+    model = _load("MetaClip2Model", directory)
     return TextTower(model.text_model, model.text_projection)
 
 
@@ -83,9 +146,26 @@ def load_siglip_text(directory: Path) -> TextTower:
     return TextTower(_load("SiglipModel", directory).text_model, nn.Identity())
 
 
+def load_align_vision(directory: Path) -> VisionTower:
+    vision = _load("AlignModel", directory).vision_model
+    if vision.config.pooling_type == "mean":  # theirs is a window larger than the picture, which engines refuse
+        vision.pooler = nn.AdaptiveAvgPool2d(1)
+    return VisionTower(vision, nn.Identity())
+
+
+def load_align_text(directory: Path) -> FirstTokenTextTower:
+    model = _load("AlignModel", directory)
+    return FirstTokenTextTower(model.text_model, model.text_projection)
+
+
 def load_clap_audio(directory: Path) -> AudioTower:
     model = _load("ClapModel", directory)
     return AudioTower(model.audio_model, model.audio_projection)
+
+
+def load_clap_fused_audio(directory: Path) -> FusedAudioTower:
+    model = _load("ClapModel", directory)
+    return FusedAudioTower(model.audio_model, model.audio_projection)
 
 
 def load_clap_text(directory: Path) -> MaskedTextTower:
