@@ -28,6 +28,7 @@ STAGES = {
     "detect": "stages.detect:Detect",
     "track": "stages.track.stage:TrackStage",
 }
+CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
 _PARSE_LABELS = "stages.words:parse_labels"
 _DEFAULT_LABELS = "stages.words:default_labels"
 FINAL = ("labels", "verdict", "tracks")
@@ -81,6 +82,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_plan(config: Config, sources: int = 1) -> Plan:
     """Raises: ConfigError, ModelError: what is wrong with the config or the model it names."""
+    config = in_order(config)
     cores = len(os.sched_getaffinity(0))
     settings = make_settings(config)
     sketch = make_stages(config, settings, Budget())
@@ -110,6 +112,25 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
         reader_options=_reader_options(config, budget, demand),
         decode_workers=config.decode.workers or max(1, min(sources, cores // 4)),
     )
+
+
+def in_order(config: Config) -> Config:
+    """Where templates are weighed while clips come, `classify` carries state: it runs in a group of its own.
+
+    The others then run beside it and out of order, as they did.
+    """
+    classify = config.stages.get("classify", {})
+    if config.labels.templates != "zpe" or "class" in classify:
+        return config
+    groups: list[Group] = []
+    for group in config.groups:
+        rest = tuple(name for name in group.stages if name != "classify")
+        if rest:
+            groups.append(msgspec.structs.replace(group, stages=rest))
+        if rest != group.stages:
+            groups.append(Group(name="classify", stages=("classify",)))
+    stages = config.stages | {"classify": classify | {"class": CLASSIFY_STREAM}}
+    return msgspec.structs.replace(config, groups=tuple(groups), stages=stages)
 
 
 def make_settings(config: Config) -> RunSettings:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.build import Plan, make_plan
+from pipeline.build import Plan, make_plan, make_stages
 from pipeline.config import Config
-from pipeline.errors import PerceptError
+from pipeline.errors import OutputError, PerceptError
 from pipeline.sinks.done import read_done
 from pipeline.sinks.file import without_secrets
 from pipeline.status import Account, Notice, OutputSpec, Status
@@ -38,7 +38,9 @@ def run(
         plan = place(plan, directory, outputs)
         supervisor = Supervisor(plan, list(sources), starts, complete, on_status=on_status, on_notice=on_notice)
         with _signals(supervisor):
-            return supervisor.run()
+            account = supervisor.run()
+        _conclude(plan, outputs)
+        return account
 
 
 def prepare(config: Config, on_notice: Callable[[Notice], None] = lambda notice: None) -> Account:
@@ -63,6 +65,33 @@ def private_directory() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="percept-", dir=base, ignore_cleanup_errors=True) as directory:
         os.chmod(directory, 0o700)
         yield directory
+
+
+def _conclude(plan: Plan, outputs: Sequence[OutputSpec]) -> None:
+    """Leave beside the JSON lines what stages have to say at the end: results.jsonl, results.jsonl.templates.json.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    paths = [output.path for output in outputs if output.kind == "jsonl" and output.path != "-"]
+    files = [Path(path) for path in paths if not path.startswith("/dev/")]
+    if not files:
+        return
+    for stage in make_stages(plan.config, plan.settings, plan.budget).values():
+        for ending, content in stage.conclude().items():
+            for file in files:
+                _write(file.with_name(file.name + ending), content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    half = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        half.write_bytes(content)
+        half.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: {error.strerror}; expected a file that can be written beside the results"
+        ) from error
 
 
 def _resume(sources: list[str], outputs: Sequence[OutputSpec]) -> tuple[dict[int, int], set[int]]:

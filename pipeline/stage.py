@@ -156,6 +156,10 @@ class Stage(ABC):
     def close(self) -> None:
         """Undo `open`; called once."""
 
+    def conclude(self) -> dict[str, bytes]:
+        """Once per run, after its end and without `open`: files to be left beside its results, by name's ending."""
+        return {}
+
     def describe(self) -> dict[str, str]:
         """Facts for `percept check` and for every result, such as {"engine": "onnxruntime-fp32"}. After `open`."""
         return {}

@@ -50,14 +50,18 @@ class Classify(Stage):
         return {"labels": f"{len(self.label_set.labels)} against {len(self.label_set.background)} background words"}
 
     def process(self, clip: Clip) -> Outputs:
+        return self.answer(self.label_set, clip)
+
+    def answer(self, label_set: LabelSet, clip: Clip) -> Outputs:
+        """The clip's labels and verdict, or why there are none."""
         present = {name: clip[key] for name, key in EMBEDDING_OF.items() if self._scores(name, key, clip)}
         if not present:
             reason = Absent(_reason(clip))
             return {"labels": reason, "verdict": reason}
         fused = {name: clip[key] for name, key in FUSED_OF.items() if self._scores(name, key, clip)}
         signals: Signals = clip.get("signals") or {}
-        scores = score_all(self.label_set, present, signals, fused)
-        return {"labels": rows(self.label_set, scores, self.run.top_k), "verdict": verdict(self.label_set, scores)}
+        scores = score_all(label_set, present, signals, fused)
+        return {"labels": rows(label_set, scores, self.run.top_k), "verdict": verdict(label_set, scores)}
 
     def _scores(self, name: str, key: str, clip: Clip) -> bool:
         return name in self.label_set.sides and key in clip.arrays

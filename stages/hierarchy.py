@@ -36,7 +36,7 @@ class Hierarchy:
             node = self.parents[node]
         if node < 0:
             return None
-        return {"label": self.nodes[node], "share": min(1.0, float(sums[node])), "path": self.path(node)}
+        return {"label": self.nodes[node], "share": round(min(1.0, float(sums[node])), 6), "path": self.path(node)}
 
     def sums(self, share: Array) -> NDArray[np.float64]:
         """The share of every node, from those of the labels "C"."""

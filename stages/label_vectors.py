@@ -15,7 +15,7 @@ from stages.descriptions import Described, plain, read_descriptions
 from stages.label_side import LabelSide
 from stages.templates import MODEL, Templates, templates_of
 from stages.text_cache import OpenTower, TextCache
-from stages.words import Word
+from stages.words import Word, background_words
 
 ONE_TEMPLATE_ABOVE = 1000
 """With more labels than this, only the first of the model's own prompt templates is used for them."""
@@ -46,15 +46,15 @@ class SideBuilder:
         self,
         spec: ModelSpec,
         words: tuple[Word, ...],
-        background: tuple[str, ...],
         run: RunSettings,
         report: Report,
         open_tower: OpenTower,
     ) -> None:
-        self.spec, self.words, self.background, self.run = spec, words, background, run
+        self.spec, self.words, self.run = spec, words, run
         self._report, self._open_tower = report, open_tower
         self.names = tuple(name for word in words for name in word.names)
         """All synonyms, those of a label in a row."""
+        self.background = background_words(spec)
 
     @cached_property
     def _described(self) -> dict[str, Described]:
@@ -80,9 +80,11 @@ class SideBuilder:
         if self.starts is not None:  # a word that means the same as one synonym competes with none of them
             kept = np.minimum.reduceat(kept, self.starts, axis=0)
         labels = adapted(self.spec, modality, self.names, labels)
-        return LabelSide(
-            labels, background, kept, tower.temperature, tower.bias, self.starts, tower.knows_stillness
-        )
+        return LabelSide(labels, background, kept, tower.temperature, tower.bias, self.starts, tower.knows_stillness)
+
+    def adapted(self, modality: str, labels: Array) -> Array:
+        """Vectors of all synonyms "S D"; those that were learnt from examples moved."""
+        return adapted(self.spec, modality, self.names, labels)
 
     def label_stack(self, modality: str, templates: Templates) -> Array:
         """Every synonym in every template, "P S D"; those that are described have the mean of their sentences in each.

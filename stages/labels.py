@@ -19,7 +19,7 @@ from stages.label_side import LabelSide
 from stages.label_vectors import SideBuilder
 from stages.open_set import OpenSetScore
 from stages.text_cache import OpenTower, open_text_tower
-from stages.words import SYNONYM, background_words, words_of
+from stages.words import SYNONYM, words_of
 
 LABELS_FILE = "labels.npz"
 """Name of the label set in the run's directory."""
@@ -85,12 +85,11 @@ def build_label_set(
     are computed with the model's text tower and kept.
     """
     words = words_of(labels)
-    names, background = tuple(word.name for word in words), background_words(spec)
-    builder = SideBuilder(spec, words, background, run, report, open_tower)
+    builder = SideBuilder(spec, words, run, report, open_tower)
     return LabelSet(
-        names,
+        tuple(word.name for word in words),
         {name: builder.side(name) for name in spec.towers() if name in run.modalities},
-        background,
+        builder.background,
         head_shares(spec.fusion, tuple(SYNONYM.join(word.names) for word in words)),
         hierarchy_of(words),
         open_set.load(spec),

@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     config = make_config(options)
     sources = find_sources(options.sources)
     plan = make_plan(config, max(1, len(sources)))
-    stages = make_stages(config, plan.settings, plan.budget)
+    stages = make_stages(plan.config, plan.settings, plan.budget)
     for line in plan_lines(plan, stages):
         print(line)
     facts = load_stages(plan)

@@ -48,8 +48,17 @@ FLAGS = (
     Flag(
         "--labels",
         "labels.words",
-        "what to look and listen for: 'dog barking, rain' or @words.txt, one a line",
+        "what to look and listen for: 'dog barking, car|automobile' or @words.txt, one a line",
         "WORDS",
+    ),
+    Flag(
+        "--templates",
+        "labels.templates",
+        "what words are put into: model, pool, zpe (weighed on your clips while they come), or a file of templates",
+        "NAME|FILE",
+    ),
+    Flag(
+        "--descriptions", "labels.descriptions", "sentences that describe labels: .json, or 'label: sentence'", "FILE"
     ),
     Flag("--clip-seconds", "clips.seconds", "length of a clip", "S", seconds),
     Flag(
