@@ -7,6 +7,9 @@ from typing import Any
 TEXTS = ["a photo of a dog", "rain on a tin roof", "people talking"]
 
 
+SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
 def make_tiny_clip(directory: Path, size_px: int = 32, patch_px: int = 8) -> Path:
     from engines.torchaudio_import import import_torchaudio
 
@@ -25,16 +28,94 @@ def make_tiny_clip(directory: Path, size_px: int = 32, patch_px: int = 8) -> Pat
         projection_dim=16,
     )
     CLIPModel(config).save_pretrained(directory)
+    _write_clip_preprocessor(directory, size_px)
+    return directory
+
+
+def make_tiny_laion(directory: Path) -> Path:
+    """CLIP as LAION publishes it: gelu, padded with "!", and an `eos_token_id` that is none (2, as old files have)."""
+    from engines.torchaudio_import import import_torchaudio
+
+    import_torchaudio()
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    directory.mkdir(parents=True)
+    vocabulary = _write_clip_tokenizer(directory, pad="!")
+    torch.manual_seed(1)
+    config = CLIPConfig(
+        text_config={
+            **SIZES, "vocab_size": vocabulary, "hidden_act": "gelu", "eos_token_id": 2, "bos_token_id": 0,
+        },
+        vision_config={**SIZES, "hidden_size": 48, "image_size": 32, "patch_size": 8, "hidden_act": "gelu"},
+        projection_dim=24,
+        logit_scale_init_value=4.0,
+    )  # fmt: skip
+    CLIPModel(config).save_pretrained(directory)
+    _write_clip_preprocessor(directory, 32)
+    return directory
+
+
+def make_tiny_metaclip_2(directory: Path) -> Path:
+    from engines.torchaudio_import import import_torchaudio
+
+    import_torchaudio()
+    import torch
+    from transformers import MetaClip2Config, MetaClip2Model
+
+    directory.mkdir(parents=True)
+    vocabulary = _write_word_tokenizer(directory, ("<s>", "<pad>", "</s>", "<unk>"), "<s> $A </s>")
+    torch.manual_seed(2)
+    config = MetaClip2Config(
+        text_config={**SIZES, "vocab_size": vocabulary, "eos_token_id": 2, "hidden_act": "quick_gelu"},
+        vision_config={**SIZES, "image_size": 32, "patch_size": 8, "hidden_act": "quick_gelu"},
+        projection_dim=16,
+    )
+    MetaClip2Model(config).save_pretrained(directory)
+    _write_clip_preprocessor(directory, 32)
+    return directory
+
+
+def make_tiny_align(directory: Path) -> Path:
+    """ALIGN with the preprocessing that `kakaobrain/align-base` has, in small: resized to 72, the middle 64 counts."""
+    from engines.torchaudio_import import import_torchaudio
+
+    import_torchaudio()
+    import torch
+    from transformers import AlignConfig, AlignModel
+
+    directory.mkdir(parents=True)
+    vocabulary = _write_bert_tokenizer(directory)
+    torch.manual_seed(3)
+    config = AlignConfig(
+        text_config={**SIZES, "vocab_size": vocabulary, "max_position_embeddings": 64},
+        vision_config={
+            "width_coefficient": 0.25, "depth_coefficient": 0.3, "hidden_dim": 40, "image_size": 600,
+            "in_channels": [32, 16, 24], "out_channels": [16, 24, 160], "kernel_sizes": [3, 3, 5],
+            "strides": [1, 2, 2], "num_block_repeats": [1, 1, 1], "expand_ratios": [1, 2, 2], "depthwise_padding": [],
+        },
+        projection_dim=40,
+        temperature_init_value=0.07,
+    )  # fmt: skip
+    model = AlignModel(config)
+    for module in model.vision_model.modules():  # as initialised, its features all but vanish
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
+    model.save_pretrained(directory)
     write_preprocessor(
         directory,
-        image_processor_type="CLIPImageProcessor",
+        image_processor_type="EfficientNetImageProcessor",
         do_resize=True,
-        size={"shortest_edge": size_px},
-        resample=3,
+        size={"height": 72, "width": 72},
+        resample=2,
         do_center_crop=True,
-        crop_size={"height": size_px, "width": size_px},
-        image_mean=[0.48145466, 0.4578275, 0.40821073],
-        image_std=[0.26862954, 0.26130258, 0.27577711],
+        crop_size={"height": 64, "width": 64},
+        do_normalize=False,
+        image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
+        include_top=False,
+        rescale_factor=1 / 127.5,
+        rescale_offset=True,
     )
     return directory
 
@@ -54,7 +135,9 @@ def make_tiny_siglip(directory: Path) -> Path:
         text_config={**sizes, "vocab_size": vocabulary, "max_position_embeddings": 64, "projection_size": 32},
         vision_config={**sizes, "image_size": 32, "patch_size": 8},
     )
-    SiglipModel(config).save_pretrained(directory)
+    model = SiglipModel(config)
+    model.logit_bias.data.fill_(-12.5)
+    model.save_pretrained(directory)
     write_preprocessor(
         directory,
         image_processor_type="SiglipImageProcessor",
@@ -67,7 +150,7 @@ def make_tiny_siglip(directory: Path) -> Path:
     return directory
 
 
-def make_tiny_clap(directory: Path) -> Path:
+def make_tiny_clap(directory: Path, fused: bool = False) -> Path:
     from engines.torchaudio_import import import_torchaudio
 
     import_torchaudio()
@@ -96,6 +179,9 @@ def make_tiny_clap(directory: Path) -> Path:
             "depths": [1, 1],
             "num_attention_heads": [2, 2],
             "num_hidden_layers": 2,
+            "enable_fusion": fused,
+            "fusion_type": "aff_2d" if fused else None,
+            "aff_block_r": 2,
         },
         projection_dim=16,
     )
@@ -110,7 +196,7 @@ def make_tiny_clap(directory: Path) -> Path:
         "max_length_s": 10,
         "padding": "repeatpad",
         "sampling_rate": 48000,
-        "truncation": "rand_trunc",
+        "truncation": "fusion" if fused else "rand_trunc",
     }
     (directory / "preprocessor_config.json").write_text(json.dumps(settings))
     return directory
@@ -133,7 +219,21 @@ def write_preprocessor(directory: Path, **settings: Any) -> None:
     (directory / "preprocessor_config.json").write_text(json.dumps({**always, **settings}))
 
 
-def _write_clip_tokenizer(directory: Path) -> int:
+def _write_clip_preprocessor(directory: Path, size_px: int) -> None:
+    write_preprocessor(
+        directory,
+        image_processor_type="CLIPImageProcessor",
+        do_resize=True,
+        size={"shortest_edge": size_px},
+        resample=3,
+        do_center_crop=True,
+        crop_size={"height": size_px, "width": size_px},
+        image_mean=[0.48145466, 0.4578275, 0.40821073],
+        image_std=[0.26862954, 0.26130258, 0.27577711],
+    )
+
+
+def _write_clip_tokenizer(directory: Path, pad: str = "<|endoftext|>") -> int:
     """Byte-pair tokenizer files as CLIP's: every byte, every byte at a word's end, and some merges. Gives the size."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -148,23 +248,35 @@ def _write_clip_tokenizer(directory: Path) -> int:
         "bos_token": "<|startoftext|>",
         "eos_token": "<|endoftext|>",
         "unk_token": "<|endoftext|>",
-        "pad_token": "<|endoftext|>",
+        "pad_token": pad,
         "model_max_length": 77,
     }
     (directory / "tokenizer_config.json").write_text(json.dumps(settings))
     return len(vocabulary)
 
 
-def _write_word_tokenizer(directory: Path) -> int:
+def _write_bert_tokenizer(directory: Path) -> int:
+    words = sorted({word for text in TEXTS for word in text.split()})
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    (directory / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 64}
+    (directory / "tokenizer_config.json").write_text(json.dumps(settings))
+    return len(vocabulary)
+
+
+def _write_word_tokenizer(
+    directory: Path, special: tuple[str, ...] = ("<pad>", "</s>", "<unk>"), template: str = "$A </s>"
+) -> int:
     """A tokenizer.json of whole words, with SigLIP's padding and end. Gives the size of its vocabulary."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     words = sorted({word for text in TEXTS for word in text.split()})
-    vocabulary = {word: index for index, word in enumerate(["<pad>", "</s>", "<unk>", *words])}
+    vocabulary = {word: index for index, word in enumerate([*special, *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    ends = [(token, vocabulary[token]) for token in template.split() if token in vocabulary]
+    tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=ends)
     tokenizer.save(str(directory / "tokenizer.json"))
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",

@@ -8,7 +8,14 @@ import pytest
 from engines.network import NETWORKS
 from pipeline.stage import RunSettings
 from tests.engines.small import NETWORK, write_small
-from tests.tiny_models import make_tiny_clap, make_tiny_clip, make_tiny_siglip
+from tests.tiny_models import (
+    make_tiny_align,
+    make_tiny_clap,
+    make_tiny_clip,
+    make_tiny_laion,
+    make_tiny_metaclip_2,
+    make_tiny_siglip,
+)
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +41,26 @@ def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_clap(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_clap(tmp_path_factory.mktemp("models") / "tiny-clap")
+
+
+@pytest.fixture(scope="session")
+def tiny_clap_fused(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_clap(tmp_path_factory.mktemp("models") / "tiny-clap-fused", fused=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_laion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_laion(tmp_path_factory.mktemp("models") / "tiny-laion")
+
+
+@pytest.fixture(scope="session")
+def tiny_metaclip_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_metaclip_2(tmp_path_factory.mktemp("models") / "tiny-metaclip-2")
+
+
+@pytest.fixture(scope="session")
+def tiny_align(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_align(tmp_path_factory.mktemp("models") / "tiny-align")
 
 
 @pytest.fixture(scope="session", autouse=True)
