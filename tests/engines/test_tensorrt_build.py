@@ -17,6 +17,8 @@ from engines.build_child import build_in_child
 from engines.building import ensure_export
 from engines.engine import Port
 from engines.network import NETWORKS, network
+from engines.networks.fusion import MovFusion, save_fusion
+from engines.networks.fusion_shape import FusionShape
 from engines.on_tensorrt import BACKEND, PLAN, deserialise
 from engines.tensorrt_api import find_tensorrt, let_go_on_error, recording_logger
 from engines.tensorrt_build import Options, Phases, build_plan, profile_shapes, save_timing_cache
@@ -311,6 +313,8 @@ PLANS = [
     *((key, precision) for key in ("concept_picture", "mini_text") for precision in ("fp32", "bf16")),
     *((key, "bf16") for key in ("clip_text", "siglip_vision", "siglip_text", "clap_audio", "clap_text")),
     ("raft_small", "fp16"),
+    ("mov_fusion_motion", "fp32"),
+    ("mov_fusion_audio", "bf16"),
 ]
 
 
@@ -325,7 +329,7 @@ def test_our_networks_become_plans(
     key: str, precision: str, request: pytest.FixtureRequest, cache_directory: Path, tmp_path: Path, trt: ModuleType
 ) -> None:
     kind = key.partition("_")[0]
-    directory = request.getfixturevalue(f"tiny_{kind}") if kind in ("clip", "siglip", "clap", "raft") else MINI
+    directory = request.getfixturevalue(f"tiny_{kind}") if kind in ("clip", "siglip", "clap", "raft", "mov") else MINI
     inputs, outputs = network(key).ports(directory)
     ours = Order(key, str(directory), inputs, outputs, precision, "sm86", cache_directory=str(cache_directory))
     ours = dataclasses.replace(ours, max_batch=network(key).max_batch or ours.max_batch)
@@ -342,3 +346,11 @@ def tiny_raft(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "raft-small.pth"
     torch.save(weights(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_mov(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fusion head whose sound tokens are shorter than the picture's."""
+    directory = tmp_path_factory.mktemp("models") / "head"
+    save_fusion(MovFusion(FusionShape(dims={"image": 384, "motion": 384, "audio": 512})), directory)
+    return directory
