@@ -21,6 +21,7 @@ from stages.encode import pool
 from training.data.example import Example, edges
 
 FAILED = ".failed.json"
+ABOUT = "about.json"
 REPORT_EVERY_S = 10.0
 LARGEST_HALF = 60_000.0
 """Tokens beyond this do not fit float16 and are kept as they are."""
@@ -60,6 +61,14 @@ class Features:
             for clip in self.clips
         )
         return Features({name: t for name, t in self.tokens.items() if name in modalities}, self.signals, clips)
+
+    def middle_picture(self) -> "Features":
+        """Of all that is seen and heard, the one picture in the middle; without pictures nothing."""
+        pictures = self.tokens.get("image")
+        if pictures is None:
+            return Features({}, {})
+        signals = {name: of for name, of in self.signals.items() if name == "image"}
+        return Features({"image": pictures[len(pictures) // 2][None]}, signals)
 
     def by_clip(self) -> Iterator["Features"]:
         """Each clip for itself."""
@@ -126,6 +135,8 @@ class FeatureCache:
             from training.encoder import Encoder
 
             encoder = Encoder(self.run, report)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(self.folder / ABOUT, json.dumps(encoder.describe()).encode())
             try:
                 for example in missing:
                     counter.step(self._encode(encoder, example))
@@ -136,6 +147,11 @@ class FeatureCache:
         """None where it was not filled, or failed."""
         path = self._path(self.key(example))
         return load(path) if path.is_file() else None
+
+    def facts(self) -> dict[str, str]:
+        """Which engines made what is here, and of which model; the last ones, where several did."""
+        path = self.folder / ABOUT
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
     def key(self, example: Example) -> str:
         """The example's name in the cache, also for a file that has gone."""

@@ -57,6 +57,8 @@ class Dataset(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     """What a person should know: what the folder was taken for, what is missing or there twice."""
     layout: str = ""
+    split: str = ""
+    """The one these examples were taken from; "" where all were."""
     evaluated: str = ""
     """The split that published figures are about; "" where there is none."""
 

@@ -23,6 +23,8 @@ LAYOUTS = {
     "folder": "folder",
 }
 """Name and module of `training.data.layouts`; tried in this order."""
+PUBLISHED = "published"
+"""Stands for the split that published figures are about, or for all examples where there is none."""
 TOLD = 3
 """Names told of files that are missing or there twice."""
 
@@ -31,7 +33,7 @@ def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dat
     """The labelled examples at `path`: a CSV, a folder per label, or a published data set as it was unpacked.
 
     Files that are listed but not there are left out and counted in `notes`. `split` keeps the examples and the labels
-    of one published split.
+    of one published split, PUBLISHED those of the one that figures are mostly given for.
 
     Raises:
         ConfigError: nothing there, no such layout or split, a list that cannot be read, or not one file found.
@@ -42,6 +44,7 @@ def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dat
     name, why = _layout(path, layout)
     listing = _module(name).read(path)
     listed = listing.listed
+    split = listing.evaluated if split == PUBLISHED else split
     if split:
         listed = [item for item in listed if split in item.splits]
         if not listed:
@@ -54,7 +57,8 @@ def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dat
     for index, item in enumerate(kept):
         for each in item.splits:
             splits[each].append(index)
-    taken = f"{path}: taken for {name} ({why}): {len(examples)} examples of {len(labels)} labels"
+    of = f" in split {split}" if split else ""
+    taken = f"{path}: taken for {name} ({why}): {len(examples)} examples of {len(labels)} labels{of}"
     return Dataset(
         name=path.stem if path.is_file() else path.resolve().name,
         examples=examples,
@@ -62,6 +66,7 @@ def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dat
         splits={name: tuple(indices) for name, indices in sorted(splits.items())},
         notes=(taken, *listing.notes, *notes),
         layout=name,
+        split=split,
         evaluated=listing.evaluated,
     )
 

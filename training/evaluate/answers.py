@@ -1,0 +1,159 @@
+"""What a model answers about one labelled example: by each modality alone, by all together, and with a fusion head."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engines.checkpoint import read_model
+from engines.model import ModelSpec
+from pipeline.arrays import Array
+from pipeline.clip import MODALITIES
+from pipeline.errors import ConfigError
+from pipeline.stage import Budget, Resources, RunSettings
+from stages import scoring
+from stages.classify import score_all
+from stages.fuse import Fuse
+from stages.labels import LabelSet, build_label_set
+from stages.words import words_of
+from training.data.example import Example
+from training.evaluate.head import fused_embeddings
+from training.features import Features
+
+POOLED, FUSED = "pooled", "fused"
+VIEWS = (*MODALITIES, POOLED, FUSED)
+"""One modality alone; all of them together; all of them with the model's fusion head."""
+TOP = 5
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One view of one example: indices are of labels, ranks count from 0."""
+
+    rank: int
+    """Of the right label."""
+    top: tuple[int, ...]
+    """The best labels."""
+    probability: float
+    """Of the best label."""
+    share: float
+    """Of the best label, among all labels."""
+    right_probability: float
+    own_rank: int
+    """Of the right label among the labels of its own side, base or novel."""
+    cosine_rank: int | None = None
+    """Of the right label by cosine alone, as papers count; for single modalities."""
+
+    @property
+    def best(self) -> int:
+        return self.top[0]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One example with the answers of all views that it has something for."""
+
+    example: Example
+    right: int
+    views: Mapping[str, Answer]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return tuple(name for name in MODALITIES if name in self.views)
+
+
+@dataclass
+class Judge:
+    """Scores features against a list of labels; `open` before, `close` after.
+
+    novel: labels that count as novel, for ranks within each side.
+    """
+
+    run: RunSettings
+    labels: Sequence[str]
+    novel: frozenset[str] = frozenset()
+    spec: ModelSpec = field(init=False)
+
+    def open(self, report: Report) -> None:
+        self.spec = read_model(self.run.model, self.run.audio_model)
+        self.label_set: LabelSet = build_label_set(self.spec, tuple(self.labels), self.run, report)
+        self.names = self.label_set.labels
+        self.place = places(self.labels)
+        self._by_name = np.argsort(np.argsort(np.array(self.names)))
+        self._is_novel = np.array([name in self.novel for name in self.names], bool)
+        self._resources = Resources()
+        self._head = Fuse(Fuse.Options(), self.run, Budget()) if self.spec.fusion else None
+        if self._head is not None:
+            self._head.prepare(report)
+            self._head.open(self._resources)
+
+    def close(self) -> None:
+        if self._head is not None:
+            self._head.close()
+        self._resources.close()
+
+    def answer(self, example: Example, features: Features) -> Answered | None:
+        """None where the model has a tower for nothing of what the example holds."""
+        embeddings = {name: e for name, e in features.embeddings.items() if name in self.label_set.sides}
+        if not embeddings:
+            return None
+        right = self.place[plain(example.label)]
+        scores = score_all(self.label_set, embeddings, features.signals)
+        views: dict[str, Answer] = {
+            name: self._answer(scores.alone[name], right, scores.similarity[name])
+            for name in MODALITIES
+            if name in embeddings
+        }
+        views[POOLED] = self._answer(scores.pooled, right)
+        if self._head is not None:
+            fused = fused_embeddings(self._head, features, embeddings)
+            with_head = score_all(self.label_set, embeddings, features.signals, fused)
+            views[FUSED] = self._answer(with_head.pooled, right)
+        return Answered(example, right, views)
+
+    def _answer(self, odds: Array, right: int, similarity: Array | None = None) -> Answer:
+        order = np.lexsort((self._by_name, -odds))
+        top = tuple(int(index) for index in order[:TOP])
+        own = self._is_novel == self._is_novel[right]
+        return Answer(
+            rank=int(np.flatnonzero(order == right)[0]),
+            top=top,
+            probability=float(scoring.sigmoid(odds[top[0]])),
+            share=float(scoring.shares(odds)[top[0]]),
+            right_probability=float(scoring.sigmoid(odds[right])),
+            own_rank=int(np.flatnonzero(order[own[order]] == right)[0]),
+            cosine_rank=None if similarity is None else int((similarity > similarity[right]).sum()),
+        )
+
+
+def places(labels: Iterable[str]) -> dict[str, int]:
+    """Index of every label under each of its synonyms, without regard to case, underscores and hyphens."""
+    found: dict[str, int] = {}
+    for index, word in enumerate(words_of(labels)):
+        for name in word.names:
+            found.setdefault(plain(name), index)
+    return found
+
+
+def plain(label: str) -> str:
+    return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def known_labels(examples: Sequence[Example], labels: Sequence[str]) -> tuple[list[Example], list[Example]]:
+    """Examples whose label is among `labels`, and the others.
+
+    Raises:
+        ConfigError: there is not one.
+    """
+    place = places(labels)
+    known = [example for example in examples if plain(example.label) in place]
+    if not known:
+        words = sorted({example.label for example in examples})
+        some = f"{', '.join(words[:5])}{', ...' if words[5:] else ''}"
+        raise ConfigError(
+            f"--labels: none of the data's labels is among them ({some}); "
+            "expected the words that the examples are labelled with"
+        )
+    return known, [example for example in examples if plain(example.label) not in place]

@@ -1,0 +1,162 @@
+"""An evaluation from labelled data to a report."""
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from engines.checkpoint import read_model
+from engines.model import ModelSpec
+from pipeline.errors import SourceError
+from pipeline.stage import RunSettings
+from stages.head_share import read_base
+from stages.words import parse_labels
+from training.data.example import Dataset, Example
+from training.data.read import PUBLISHED, read_dataset
+from training.data.split import base_novel
+from training.evaluate.answers import Answered, Judge, known_labels, plain
+from training.evaluate.report import About, Failure, Report, make_report, today
+from training.evaluate.surroundings import machine, versions
+from training.features import FeatureCache, Tick
+
+Tell = Callable[[str], None]
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be evaluated."""
+
+    data: str
+    layout: str = "auto"
+    split: str = PUBLISHED
+    labels: str = ""
+    """The words to choose from, as `percept run --labels` takes them; empty: those of the data."""
+    base_novel: str = ""
+    """A seed, or a file with the base labels; empty: what the model's head was trained on, if it has one."""
+    limit: int = 0
+    seed: int = 0
+    middle_picture: bool = False
+    features: Path
+    command: str = ""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The report and what it was made from."""
+
+    report: Report
+    answers: list[Answered]
+    names: tuple[str, ...]
+
+
+def evaluate(task: Task, run: RunSettings, tell: Tell, tick: Tick | None = None) -> Found:
+    """Raises: ConfigError, ModelError: what is asked cannot be done. SourceError: not one example could be answered."""
+    began_s = time.monotonic()
+    dataset = read_dataset(task.data, task.layout, "" if task.split == "all" else task.split)
+    given = parse_labels(task.labels) if task.labels else dataset.labels
+    examples, others = known_labels(dataset.examples, given)
+    notes = [*dataset.notes]
+    if others:
+        words = sorted({example.label for example in others})
+        notes.append(f"{len(others)} examples are left out, whose labels are not asked about: {_some(words)}")
+    if task.limit and task.limit < len(examples):
+        notes.append(f"{task.limit} of {len(examples)} examples, chosen evenly over labels with seed {task.seed}")
+        examples = few(examples, task.limit, task.seed)
+    for note in notes:
+        tell(note)
+    spec = read_model(run.model, run.audio_model)
+    novel = novel_labels(task, spec, given)
+    judge = Judge(run, given, novel)
+    cache = FeatureCache(task.features, run)
+    cache.fill(examples, tell, tick)
+    judge.open(tell)
+    try:
+        answers, failures = answer_all(judge, cache, examples, task.middle_picture)
+    finally:
+        judge.close()
+    if not answers:
+        raise SourceError(f"{task.data}: none of {len(examples)} examples could be answered: {failures[0].reason}")
+    about = _about(task, run, dataset, judge, cache, notes)
+    about = msgspec.structs.replace(about, took_s=time.monotonic() - began_s)
+    return Found(make_report(about, answers, failures, judge.names), answers, judge.names)
+
+
+def answer_all(
+    judge: Judge, cache: FeatureCache, examples: Sequence[Example], middle_picture: bool = False
+) -> tuple[list[Answered], list[Failure]]:
+    """What the model says of each example, and why it says nothing of others."""
+    answers, failures = [], []
+    for example in examples:
+        features = cache.get(example)
+        if features is None:
+            failures.append(Failure(example.path, example.label, cache.failures.get(cache.key(example), "not encoded")))
+            continue
+        answered = judge.answer(example, features.middle_picture() if middle_picture else features)
+        if answered is None:
+            has = " or ".join(judge.label_set.sides)
+            failures.append(Failure(example.path, example.label, f"nothing in it for the model's {has} tower"))
+        else:
+            answers.append(answered)
+    return answers, failures
+
+
+def few(examples: Sequence[Example], most: int, seed: int) -> list[Example]:
+    """`most` of them, as evenly over labels as can be, in their order."""
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for index, example in enumerate(examples):
+        by_label[example.label].append(index)
+    chance = random.Random(seed)
+    turns = []
+    for _, indices in sorted(by_label.items()):
+        chance.shuffle(indices)
+        turns += [(turn, chance.random(), index) for turn, index in enumerate(indices)]
+    return [examples[index] for index in sorted(index for _, _, index in sorted(turns)[:most])]
+
+
+def novel_labels(task: Task, spec: ModelSpec, labels: Sequence[str]) -> frozenset[str]:
+    """Those of `labels`, as they are shown, that count as novel; none where nothing says which.
+
+    Raises:
+        ConfigError: the file with the base labels cannot be read.
+    """
+    shown = {label: label.rpartition(" > ")[2].partition("|")[0].strip() for label in labels}
+    if task.base_novel.isdecimal():
+        return frozenset(base_novel(shown.values(), int(task.base_novel))[1])
+    if task.base_novel:
+        base = {plain(word) for word in parse_labels(f"@{task.base_novel}")}
+    elif spec.fusion is not None:
+        base = {plain(word) for word in read_base(Path(spec.fusion.directory) / spec.fusion.base)}
+    else:
+        return frozenset()
+    return frozenset(name for name in shown.values() if plain(name) not in base)
+
+
+def _about(
+    task: Task, run: RunSettings, dataset: Dataset, judge: Judge, cache: FeatureCache, notes: Sequence[str]
+) -> About:
+    notes = [*notes, *(["of each example only the picture in the middle"] if task.middle_picture else [])]
+    return About(
+        data=dataset.name,
+        path=str(Path(task.data).resolve()),
+        layout=dataset.layout,
+        split=dataset.split,
+        model=judge.spec.id,
+        model_path=run.model + (f" with the sound of {run.audio_model}" if run.audio_model else ""),
+        engine=cache.facts(),
+        modalities=tuple(judge.label_set.sides),
+        clip_s=run.clip_ns / 1e9,
+        frames_per_s=run.frame_rate_hz,
+        command=task.command,
+        versions=versions(),
+        machine=machine(),
+        date=today(),
+        seed=task.seed,
+        labels=len(judge.names),
+        novel=tuple(name for name in judge.names if name in judge.novel),
+        notes=tuple(notes),
+    )
+
+
+def _some(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:5])}{', ...' if len(words) > 5 else ''}"

@@ -1,0 +1,176 @@
+"""Figures of an evaluation, each with its interval and the number it rests on."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from pipeline.arrays import Array
+from pipeline.clip import MODALITIES
+from training.evaluate.answers import FUSED, POOLED, VIEWS, Answer, Answered
+from training.intervals import Share, bootstrap, share, wilson
+
+
+class Mean(msgspec.Struct, frozen=True):
+    """A figure that is not a plain share, with its 95 % bootstrap interval over examples."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.value:6.1%}   [{self.low:.1%}, {self.high:.1%}]   n = {self.count}"
+
+
+class ViewFigures(msgspec.Struct, frozen=True):
+    """How often one view is right, over the examples that have it."""
+
+    view: str
+    count: int
+    top1: Share
+    top5: Share
+    mean_per_label: Mean
+    """Top-1 of each label, averaged over labels: for sets in which some labels are frequent."""
+    cosine_top1: Share | None = None
+    """By cosine alone, as papers count it."""
+
+
+class Sides(msgspec.Struct, frozen=True):
+    """Base and novel labels: each against its own side's labels, and all against all."""
+
+    view: str
+    base: Share
+    novel: Share
+    harmonic_mean: Mean
+    base_among_all: Share
+    novel_among_all: Share
+    harmonic_mean_among_all: Mean
+
+
+class Together(msgspec.Struct, frozen=True):
+    """What becomes of one modality's answers when all are taken together, over examples with at least two."""
+
+    modality: str
+    count: int
+    lost: Share
+    """Right alone, wrong together: modality confusion, mu in VGGSounder (Zverev et al. 2025)."""
+    gained: Share
+    """Wrong alone, right together."""
+
+
+class LabelFigures(msgspec.Struct, frozen=True):
+    """One label, by the main view."""
+
+    label: str
+    side: str
+    """"base", "novel", or "" where labels were not divided."""
+    count: int
+    top1: Share
+    top5: Share
+    taken_for: tuple[tuple[str, int], ...]
+    """What its examples were taken for instead, most frequent first."""
+
+
+def main_view(answers: Sequence[Answered]) -> str:
+    """What a run of the model shows: with the head where there is one."""
+    return FUSED if any(FUSED in answered.views for answered in answers) else POOLED
+
+
+def by_view(answers: Sequence[Answered], seed: int) -> list[ViewFigures]:
+    found = []
+    for view in VIEWS:
+        pairs = [(a.right, a.views[view]) for a in answers if view in a.views]
+        if pairs:
+            found.append(_view(view, pairs, seed))
+    return found
+
+
+def _view(view: str, pairs: Sequence[tuple[int, Answer]], seed: int) -> ViewFigures:
+    ranks = [answer.rank for _, answer in pairs]
+    by_cosine = [answer.cosine_rank for _, answer in pairs if answer.cosine_rank is not None]
+    table = np.array([(right, answer.rank == 0) for right, answer in pairs])
+    low, high = bootstrap(table, mean_per_label, seed, rounds=500)
+    return ViewFigures(
+        view=view,
+        count=len(pairs),
+        top1=share(rank == 0 for rank in ranks),
+        top5=share(rank < 5 for rank in ranks),
+        mean_per_label=Mean(mean_per_label(table), low, high, len(pairs)),
+        cosine_top1=share(rank == 0 for rank in by_cosine) if by_cosine else None,
+    )
+
+
+def mean_per_label(table: Array) -> float:
+    """Of "N 2" (label, right)."""
+    labels, inverse = np.unique(table[:, 0], return_inverse=True)
+    counts = np.bincount(inverse)
+    return float((np.bincount(inverse, table[:, 1]) / counts).mean()) if len(labels) else float("nan")
+
+
+def by_side(answers: Sequence[Answered], is_novel: Sequence[bool], seed: int) -> list[Sides]:
+    """Nothing where the examples are all of one side."""
+    novel = [is_novel[answered.right] for answered in answers]
+    if not any(novel) or all(novel):
+        return []
+    found = []
+    for view in VIEWS:
+        pairs = [(is_novel[a.right], a.views[view]) for a in answers if view in a.views]
+        if {side for side, _ in pairs} == {False, True}:
+            own = np.array([(side, answer.own_rank == 0) for side, answer in pairs])
+            among_all = np.array([(side, answer.rank == 0) for side, answer in pairs])
+            found.append(Sides(view, *_side_figures(own, seed), *_side_figures(among_all, seed)))
+    return found
+
+
+def _side_figures(table: Array, seed: int) -> tuple[Share, Share, Mean]:
+    low, high = bootstrap(table, harmonic_mean, seed)
+    base, novel = (table[table[:, 0] == side, 1] for side in (0, 1))
+    return share(base), share(novel), Mean(harmonic_mean(table), low, high, len(table))
+
+
+def harmonic_mean(table: Array) -> float:
+    """Of the accuracies on base and novel, "N 2" (is novel, right); nan where one side is empty."""
+    base, novel = (table[table[:, 0] == side, 1] for side in (0, 1))
+    if not len(base) or not len(novel):
+        return float("nan")
+    a, b = float(base.mean()), float(novel.mean())
+    return 2 * a * b / (a + b) if a + b else 0.0
+
+
+def together(answers: Sequence[Answered], view: str) -> list[Together]:
+    """By modality, and "any": right with at least one alone but wrong together, and the other way round."""
+    several = [answered for answered in answers if len(answered.modalities) > 1]
+    found = []
+    for modality in (*MODALITIES, "any"):
+        pairs = [pair for answered in several if (pair := _alone_and_together(answered, modality, view)) is not None]
+        if pairs:
+            lost = share(alone and not both for alone, both in pairs)
+            gained = share(both and not alone for alone, both in pairs)
+            found.append(Together(modality, len(pairs), lost, gained))
+    return found
+
+
+def _alone_and_together(answered: Answered, modality: str, view: str) -> tuple[bool, bool] | None:
+    names = answered.modalities if modality == "any" else (modality,)
+    if not set(names) <= set(answered.modalities):
+        return None
+    return any(answered.views[name].rank == 0 for name in names), answered.views[view].rank == 0
+
+
+def by_label(
+    answers: Iterable[Answered], names: Sequence[str], view: str, sides: Mapping[str, str]
+) -> list[LabelFigures]:
+    """Every label that has an example, the worst first."""
+    per_label: dict[int, list[Answer]] = {}
+    for answered in answers:
+        per_label.setdefault(answered.right, []).append(answered.views[view])
+    found = []
+    for right, given in per_label.items():
+        wrong = Counter(names[answer.best] for answer in given if answer.rank)
+        top1, top5 = (wilson(sum(answer.rank < k for answer in given), len(given)) for k in (1, 5))
+        label = names[right]
+        taken_for = tuple(sorted(wrong.items(), key=lambda item: (-item[1], item[0])))
+        found.append(LabelFigures(label, sides.get(label, ""), len(given), top1, top5, taken_for))
+    return sorted(found, key=lambda of: (of.top1.share, of.top5.share, of.label))

@@ -1,0 +1,39 @@
+"""What the model's fusion head makes of an example's features."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pipeline.arrays import Array
+from pipeline.clip import MODALITIES, Clip, ClipInfo
+from stages.encode import pool
+from stages.fuse import Fuse
+from training.features import Features
+
+
+def fused_embeddings(head: Fuse, features: Features, embeddings: Mapping[str, Array]) -> dict[str, Array]:
+    """The example's embeddings with what the head changes in them, the mean over its clips: unit "D" by modality.
+
+    The head sees one clip at a time, as in a run. Where it changes nothing, they stay as they are to the bit.
+    """
+    clips = list(features.by_clip())
+    outputs = head.process_many([_as_clip(clip) for clip in clips])
+    fused = {}
+    for name, embedding in embeddings.items():
+        changes = [
+            given[f"fused_{name}"] - clip.embeddings[name]
+            for clip, given in zip(clips, outputs, strict=True)
+            if isinstance(given[f"fused_{name}"], np.ndarray)
+        ]
+        if changes:
+            change = np.sum(changes, axis=0) / sum(name in clip.tokens for clip in clips)
+            fused[name] = pool((embedding + change)[None]) if change.any() else embedding
+    return fused
+
+
+def _as_clip(features: Features) -> Clip:
+    info = ClipInfo(source="", source_index=0, index=0, start_ns=0, end_ns=0)
+    arrays = {f"{name}_tokens": tokens for name, tokens in features.tokens.items()}
+    arrays |= {f"{name}_embedding": embedding for name, embedding in features.embeddings.items()}
+    missing = {f"{name}_tokens": "no_stream" for name in MODALITIES if name not in features.tokens}
+    return Clip(info, arrays, missing)

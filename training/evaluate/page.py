@@ -1,0 +1,229 @@
+"""The report as one HTML page that asks nothing of any server."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from training.evaluate.answers import FUSED, POOLED
+from training.evaluate.charts import bar, interval, percent, reliability_diagram, span
+from training.evaluate.figures import LabelFigures, Sides, Together, ViewFigures
+from training.evaluate.page_style import STYLE
+from training.evaluate.report import Report
+
+NAMES = {
+    "image": "picture alone",
+    "motion": "motion alone",
+    "audio": "sound alone",
+    POOLED: "all together",
+    FUSED: "all together, with the fusion head",
+    "any": "any of them",
+}
+OPEN_UP_TO = 60
+"""Labels that are shown at once; more are folded away."""
+
+
+def page(report: Report, confusion_png: bytes) -> str:
+    """The whole page; `confusion_png` goes into it."""
+    picture = base64.b64encode(confusion_png).decode()
+    sections = [
+        _head(report),
+        _cards(report),
+        _views(report.views),
+        _sides(report.sides, len(report.about.novel)),
+        _together(report.together, report.view),
+        _calibration(report),
+        _confusions(report, picture),
+        _labels(report.labels),
+        _failures(report),
+        _made(report),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(report.about.data)}: how often {_text(report.about.model)} is right</title>"
+        f"<style>{STYLE}</style></head>\n<body><main>\n{''.join(sections)}</main></body></html>\n"
+    )
+
+
+def _head(report: Report) -> str:
+    about = report.about
+    split = f", split {_text(about.split)}" if about.split else ""
+    examples = f"{report.views[-1].count:,} examples of {len(report.labels):,} labels{split}"
+    return (
+        f"<header><h1>{_text(about.data)}</h1><p>How often <b>{_text(about.model)}</b> is right on {examples}, with "
+        f"{about.labels:,} to choose from. {about.date}</p></header>\n"
+    )
+
+
+def _cards(report: Report) -> str:
+    view = next(view for view in report.views if view.view == report.view)
+    cards = [
+        ("first answer right", percent(view.top1.share), span(view.top1)),
+        ("among the first five", percent(view.top5.share), span(view.top5)),
+        ("probability is off by", percent(report.probability.error), span(report.probability)),
+        ("share is off by", percent(report.share.error), span(report.share)),
+    ]
+    made = "".join(f"<li><span>{name}</span><b>{value}</b><small>{low}</small></li>" for name, value, low in cards)
+    chance = f"Guessing is right in {percent(1 / report.about.labels)}"
+    five = f" and among five in {percent(min(1.0, 5 / report.about.labels))}"
+    return (
+        f'<ul class="cards">{made}</ul><p class="aside">Of {NAMES[report.view]}. Small figures are 95 % intervals. '
+        f"{chance}{five} of cases.</p>\n"
+    )
+
+
+def _views(views: Sequence[ViewFigures]) -> str:
+    rows = [
+        (
+            NAMES[view.view],
+            f"{view.count:,}",
+            interval(view.top1) + bar(view.top1),
+            interval(view.top5) + bar(view.top5, "pale"),
+            interval(view.mean_per_label),
+            interval(view.cosine_top1) if view.cosine_top1 else "",
+        )
+        for view in views
+    ]
+    heads = ("", "examples", "first answer right", "among the first five", "mean over labels", "by cosine alone")
+    note = (
+        "<i>Mean over labels</i> gives every label the same weight. <i>By cosine alone</i> is how papers rank labels; "
+        "Percept also weighs each label against a background vocabulary."
+    )
+    return _section("By modality", _table(heads, rows) + f'<p class="aside">{note}</p>')
+
+
+def _sides(sides: Sequence[Sides], novel: int) -> str:
+    if not sides:
+        return ""
+    rows = [
+        (
+            NAMES[side.view],
+            interval(side.base),
+            interval(side.novel),
+            interval(side.harmonic_mean),
+            interval(side.base_among_all),
+            interval(side.novel_among_all),
+            interval(side.harmonic_mean_among_all),
+        )
+        for side in sides
+    ]
+    heads = ("", "base", "novel", "harmonic mean", "base, all words", "novel, all words", "harmonic mean, all words")
+    note = (
+        f"{novel} labels count as novel. In the first three columns, examples choose among the labels of their own "
+        "side only, as CoCoOp and ViFi-CLIP report it; in the others among all labels."
+    )
+    return _section("Base and novel labels", _table(heads, rows) + f'<p class="aside">{note}</p>')
+
+
+def _together(found: Sequence[Together], view: str) -> str:
+    if not found:
+        return ""
+    rows = [(NAMES[of.modality], f"{of.count:,}", interval(of.lost), interval(of.gained)) for of in found]
+    heads = ("", "examples", "right alone, wrong together", "wrong alone, right together")
+    note = (
+        f"Examples with at least two modalities; together is {NAMES[view]}. The first column is modality confusion: "
+        "what is lost by listening as well as looking. It should be small, and the second larger."
+    )
+    return _section("Do they help each other?", _table(heads, rows) + f'<p class="aside">{note}</p>')
+
+
+def _calibration(report: Report) -> str:
+    parts = []
+    for name, of, meaning in (
+        ("probability", report.probability, "that the label is seen or heard, whatever the other labels are"),
+        ("share", report.share, "of the label among all labels, for labels that exclude each other"),
+    ):
+        surer = "too sure" if of.mean_confidence > of.right.share else "too modest"
+        parts.append(
+            f"<figure>{reliability_diagram(of, name)}<figcaption><b>{name}</b>, {meaning}.<br>Claimed on average "
+            f"{percent(of.mean_confidence)}, right {percent(of.right.share)}: {surer}.<br>Expected calibration error "
+            f"<b>{percent(of.error)}</b> <small>{span(of)}</small>; by chance alone {percent(of.by_chance)}."
+            "</figcaption></figure>"
+        )
+    note = (
+        "A dot is a bin of answers that claimed about the same: on the line, claims are true; below it the model is "
+        "too sure, above it too modest. The bars show how many answers claimed how much."
+    )
+    body = f'<div class="pair">{"".join(parts)}</div><p class="aside">{note}</p>'
+    return _section("Can its numbers be believed?", body)
+
+
+def _confusions(report: Report, picture: str) -> str:
+    rows = [(_text(of.label), _text(of.taken_for), f"{of.times} of {of.of}") for of in report.confused]
+    table = (
+        _table(("label", "was taken for", "examples"), rows) if rows else "<p>Nothing was taken for anything else.</p>"
+    )
+    image = f'<img class="confusion" alt="confusion matrix" src="data:image/png;base64,{picture}">'
+    return _section("What is taken for what?", image + f"<details><summary>Most frequent</summary>{table}</details>")
+
+
+def _labels(labels: Sequence[LabelFigures]) -> str:
+    sides = any(of.side for of in labels)
+    rows = [
+        (
+            _text(of.label),
+            *([of.side] if sides else []),
+            f"{of.count:,}",
+            interval(of.top1) + bar(of.top1),
+            interval(of.top5),
+            _text(", ".join(f"{name} {count}" for name, count in of.taken_for[:3])),
+        )
+        for of in labels
+    ]
+    heads = (
+        "label",
+        *(["side"] if sides else []),
+        "examples",
+        "first answer right",
+        "among the first five",
+        "taken for",
+    )
+    table = _table(heads, rows)
+    if len(rows) > OPEN_UP_TO:
+        table = _table(heads, rows[:10]) + f"<details><summary>All {len(rows)} labels</summary>{table}</details>"
+    return _section("Label by label, the worst first", table)
+
+
+def _failures(report: Report) -> str:
+    if not report.failures:
+        return ""
+    rows = [(_text(of.path), _text(of.label), _text(of.reason)) for of in report.failures]
+    table = _table(("file", "label", "reason"), rows)
+    said = f"<p>{len(rows)} examples could not be answered; they are in no figure above.</p>"
+    return _section(
+        "Failed", said + f"<details{' open' if len(rows) <= 20 else ''}><summary>Which</summary>{table}</details>"
+    )
+
+
+def _made(report: Report) -> str:
+    about = report.about
+    lines: list[tuple[str, Any]] = [
+        ("command", f"<code>{_text(about.command)}</code>"),
+        ("data", f"{_text(about.path)} ({about.layout}{', split ' + _text(about.split) if about.split else ''})"),
+        ("model", f"{_text(about.model)} at {_text(about.model_path)}"),
+        *((_text(name), _text(text)) for name, text in about.engine.items() if name != "model"),
+        ("clips", f"{about.clip_s:g} s, {about.frames_per_s:g} frames per second; {', '.join(about.modalities)}"),
+        ("seed", about.seed),
+        ("versions", _text(", ".join(f"{name} {version}" for name, version in about.versions.items()))),
+        ("machine", _text(about.machine)),
+        ("took", f"{about.took_s:.0f} s"),
+    ]
+    notes = "".join(f"<li>{_text(note)}</li>" for note in about.notes)
+    rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in lines)
+    return _section("How this was made", f"<ul>{notes}</ul><dl>{rows}</dl>")
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{title}</h2>{body}</section>\n"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    top = "".join(f"<th>{head}</th>" for head in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _text(text: str) -> str:
+    """Safe inside the page, also where a file's name is not UTF-8."""
+    return escape(text.encode("utf-8", "replace").decode())

@@ -1,0 +1,42 @@
+"""What figures were measured with: packages and machine."""
+
+import contextlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = (
+    *("percept-av", "torch", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"),
+    *("transformers", "tokenizers", "av", "numpy", "opencv-python-headless"),
+)
+
+
+def versions() -> dict[str, str]:
+    """Those of `PACKAGES` that are here, and Python."""
+    return {"python": platform.python_version(), **dict(_installed())}
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)
+
+
+def machine() -> str:
+    """Processor and cores, and the GPU where torch sees one."""
+    parts = [f"{_processor()}, {len(os.sched_getaffinity(0))} cores"]
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        parts.append(torch.cuda.get_device_name())
+    return "; ".join(parts)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "a processor")
