@@ -4,8 +4,9 @@ import functools
 import hashlib
 import importlib
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Ports = tuple[tuple[Port, ...], tuple[Port, ...]]
 """Inputs and outputs."""
+Size = tuple[int, int] | tuple[()]
+"""Height and width of pictures, or nothing for what a network was trained on."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Network:
     max_batch: most that an engine takes at once on any device; 0 for the usual.
     level: mean and deviation of what its float inputs usually hold, for the golden batch.
     ranges: smallest and largest size of each free axis but the batch.
+    any_size: the loader takes a size of pictures beside the directory; the key may end in "@HEIGHTxWIDTH".
+    size: which one.
     """
 
     loader: str
@@ -44,10 +49,13 @@ class Network:
     max_batch: int = 0
     level: tuple[float, float] = (0.0, 1.0)
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    any_size: bool = False
+    size: Size = ()
 
     def load(self, directory: Path) -> "nn.Module":
         module, function = self.loader.split(":")
-        loaded: nn.Module | tuple[nn.Module, Any] = getattr(importlib.import_module(module), function)(directory)
+        given = (directory, self.size) if self.size else (directory,)
+        loaded: nn.Module | tuple[nn.Module, Any] = getattr(importlib.import_module(module), function)(*given)
         return loaded[0] if isinstance(loaded, tuple) else loaded
 
     def fingerprint(self, directory: Path) -> dict[str, str]:
@@ -57,6 +65,8 @@ class Network:
             ModelError: a file is missing.
         """
         facts = {"loader": self.loader, "package": f"{self.package} {version(self.package)}" if self.package else ""}
+        if self.size:
+            facts["size"] = "{}x{}".format(*self.size)
         source = find_spec(self.loader.split(":")[0])
         code = [Path(source.origin)] if source and source.origin else []
         for path in [*self.files(directory), *code]:
@@ -84,14 +94,29 @@ def _sha256(path: Path, size_bytes: int, changed_ns: int) -> str:
 
 
 def network(key: str) -> Network:
-    """The network of this key.
+    """The network of this key, or of "key@HEIGHTxWIDTH" for pictures of that size.
 
     Raises:
-        ModelError: no such key; the message lists the known ones.
+        ModelError: no such key; the message lists the known ones. Or it cannot take another size.
     """
-    if key not in NETWORKS:
-        raise ModelError(f"unknown network {key!r}; known are {', '.join(sorted(NETWORKS))}")
-    return NETWORKS[key]
+    name, at, size = key.partition("@")
+    if name not in NETWORKS:
+        raise ModelError(f"unknown network {name!r}; known are {', '.join(sorted(NETWORKS))}")
+    return _at_size(key, NETWORKS[name], size) if at else NETWORKS[name]
+
+
+def _at_size(key: str, found: Network, size: str) -> Network:
+    sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+    if sides is None or not found.any_size:
+        able = ", ".join(sorted(name for name, each in NETWORKS.items() if each.any_size))
+        raise ModelError(f"network {key!r}: no size for it; expected @HEIGHTxWIDTH after one of {able}")
+    height, width = int(sides[1]), int(sides[2])
+
+    def ports(directory: Path) -> Ports:
+        (pictures,), outputs = found.ports(directory)
+        return (replace(pictures, dims=f"B 3 {height} {width}"),), outputs
+
+    return replace(found, ports=ports, size=(height, width))
 
 
 def _fixed(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Callable[[Path], Ports]:
@@ -255,7 +280,9 @@ NETWORKS: dict[str, Network] = {
     "mov_fusion_motion": _exchange("motion"),
     "mov_fusion_audio": _exchange("audio"),
     **{
-        f"{kind}_{part}": Network(f"{_TOWERS}:load_{kind}_{part}", ports, checkpoint_files, "transformers")
+        f"{kind}_{part}": Network(
+            f"{_TOWERS}:load_{kind}_{part}", ports, checkpoint_files, "transformers", any_size=part == "vision"
+        )
         for kind in ("clip", "metaclip_2", "siglip")
         for part, ports in (("vision", _vision_ports), ("text", _text_ports))
     },

@@ -23,6 +23,8 @@ def tower_tensor(tower: TowerSpec, stream: Array, uploader: Uploader) -> "Tensor
     if tower.input in ("log_mel", "log_mel_picture"):
         log_mel = uploader.upload(stream)
         return log_mel if tower.input == "log_mel" else log_mel_pictures(log_mel, tower)
+    if tower.input == "log_mel_chunks":
+        return log_mel_chunks(uploader.upload(stream), tower)
     if tower.input == "flow_clip":
         return flow_clips(uploader.upload(stream, spread(tower.pictures_per_clip, len(stream))), tower)
     chosen = uploader.upload(stream, spread(tower.pictures_per_clip, len(stream)))
@@ -72,6 +74,15 @@ def log_mel_pictures(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
     grey = (((log_mel - floor) / (LOUD_LOG_MEL - floor)).clamp(0, 1) * 255).round()
     upright = grey.transpose(1, 2).flip(1)[:, None].expand(-1, 3, -1, -1)
     return _normalised(fitted(upright, replace(tower, fit="stretch"), _resized), tower)
+
+
+def log_mel_chunks(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
+    """Front, middle and back of a sound, float32 "3 B M" -> one picture float32 "1 3 M B"."""
+    import torch
+
+    mean, std = (torch.tensor(values).to(log_mel).reshape(3, 1, 1) for values in (tower.mean, tower.std))
+    picture: Tensor = (log_mel.transpose(1, 2) - mean) / std
+    return picture[None]
 
 
 def _pixels(frames: "Tensor") -> "Tensor":

@@ -16,12 +16,20 @@ from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.errors import ConfigError
 from pipeline.stage import Demand, Outputs, Resources, Stage
-from stages.pictures import crop_pictures, flow_clips, flow_pictures, frame_pictures, log_mel_pictures, spread
+from stages.pictures import (
+    crop_pictures,
+    flow_clips,
+    flow_pictures,
+    frame_pictures,
+    log_mel_chunks,
+    log_mel_pictures,
+    spread,
+)
 from stages.spectrogram import most_patches
 
 STREAM = {
     **{"frames": "frames", "flow_picture": "flow", "flow_clip": "flow"},
-    **{"log_mel": "log_mel", "log_mel_picture": "log_mel"},
+    **dict.fromkeys(("log_mel", "log_mel_picture", "log_mel_chunks"), "log_mel"),
 }
 """Which array each kind of tower input is made of."""
 BOX = "box"
@@ -66,7 +74,8 @@ class Encode(Stage):
                 f"modalities: {asked}: {self.model.id} has no tower for it; expected one or more of {has}. "
                 "A sound tower can be added: --audio-model"
             )
-        sizes = [tower.size_px for tower in self._towers.values() if tower.input in ("frames", "flow_picture")]
+        seeing = [tower for tower in self._towers.values() if tower.input in ("frames", "flow_picture")]
+        sizes = [tower.resized_px or tower.size_px for tower in seeing]
         return Demand(short_side_px=max(sizes, default=0))
 
     def gives(self) -> dict[str, Spec]:
@@ -82,7 +91,7 @@ class Encode(Stage):
     def _most_tokens(self, tower: TowerSpec) -> int:
         if tower.input in ("log_mel", "log_mel_picture"):
             return most_patches(tower.mel or MelSpec(), self.budget.audio_samples)
-        if tower.input == "flow_clip":
+        if tower.input in ("flow_clip", "log_mel_chunks"):
             return 1
         tiles = -(-self.budget.long_side_px // tower.size_px) + 1 if tower.fit == "tiles" else 1
         return tower.pictures_per_clip * tiles
@@ -185,6 +194,8 @@ def tower_input(tower: TowerSpec, clip: Clip) -> Array:
         return np.asarray(stream)
     if tower.input == "log_mel_picture":
         return log_mel_pictures(stream, tower)
+    if tower.input == "log_mel_chunks":
+        return log_mel_chunks(stream, tower)
     if tower.input == "flow_clip":
         return flow_clips(stream, tower)
     chosen = stream[spread(tower.pictures_per_clip, len(stream))]

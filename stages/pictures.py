@@ -83,6 +83,14 @@ def log_mel_pictures(log_mel: Array, tower: TowerSpec) -> Array:
     return frame_pictures(np.repeat(upright, 3, axis=-1), replace(tower, fit="stretch"))
 
 
+def log_mel_chunks(log_mel: Array, tower: TowerSpec) -> Array:
+    """Front, middle and back of a sound, float32 "3 B M" -> one picture float32 "1 3 M B": time to the right, low tones
+    above. It is (log-mel - mean) / std, as `TowerSpec` gives them, and never resized."""
+    mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (tower.mean, tower.std))
+    picture: Array = (log_mel.transpose(0, 2, 1) - mean) / std
+    return picture[None]
+
+
 def crop_pictures(frames: Array, boxes: Array, tower: TowerSpec) -> Array:
     """Cut boxes "N 5" (frame index, x0, y0, x1, y1 in pixels of `frames`; more columns are ignored) out of "T H W 3".
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engines.network import checkpoint_files
+from engines.network import Size, checkpoint_files
+from engines.networks.position_embedding import SizedEmbeddings
 from engines.torchaudio_import import import_torchaudio
 
 
@@ -118,9 +119,16 @@ class _FusedPatches(nn.Module):
         return embedded
 
 
-def load_clip_vision(directory: Path) -> VisionTower:
+def _sized(vision: Any, size: Size) -> Any:
+    """The same for pictures of `size`, where one is given."""
+    if size:
+        vision.embeddings = SizedEmbeddings(vision.embeddings, size)
+    return vision
+
+
+def load_clip_vision(directory: Path, size: Size = ()) -> VisionTower:
     model = _load("CLIPModel", directory)
-    return VisionTower(model.vision_model, model.visual_projection)
+    return VisionTower(_sized(model.vision_model, size), model.visual_projection)
 
 
 def load_clip_text(directory: Path) -> TextTower:
@@ -128,9 +136,9 @@ def load_clip_text(directory: Path) -> TextTower:
     return TextTower(model.text_model, model.text_projection)
 
 
-def load_metaclip_2_vision(directory: Path) -> VisionTower:
+def load_metaclip_2_vision(directory: Path, size: Size = ()) -> VisionTower:
     model = _load("MetaClip2Model", directory)
-    return VisionTower(model.vision_model, model.visual_projection)
+    return VisionTower(_sized(model.vision_model, size), model.visual_projection)
 
 
 def load_metaclip_2_text(directory: Path) -> TextTower:
@@ -138,8 +146,8 @@ def load_metaclip_2_text(directory: Path) -> TextTower:
     return TextTower(model.text_model, model.text_projection)
 
 
-def load_siglip_vision(directory: Path) -> VisionTower:
-    return VisionTower(_load("SiglipModel", directory).vision_model, nn.Identity())
+def load_siglip_vision(directory: Path, size: Size = ()) -> VisionTower:
+    return VisionTower(_sized(_load("SiglipModel", directory).vision_model, size), nn.Identity())
 
 
 def load_siglip_text(directory: Path) -> TextTower:
