@@ -96,6 +96,7 @@ def _add_plan(group: Any) -> None:
     group.add_argument(
         "--every", type=int, default=USUALLY.every_steps, help="steps between checkpoints (default: %(default)s)"
     )
+    group.add_argument("--engine", default="auto", help="what encodes the clips: as for percept run (default: auto)")
     group.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     group.add_argument("--threads", type=int, default=min(4, os.cpu_count() or 1), help="(default: %(default)s)")
 
@@ -174,6 +175,7 @@ def make_course(options: argparse.Namespace, plan: Plan, material: "Material", a
         modalities=tuple(spec.towers()),
         threads=plan.threads,
         device=device,
+        engine=options.engine,
         cache_directory=str(cache),
     )
     return Course(

@@ -42,12 +42,6 @@ def changed_flow(flow: Array, mirror: bool) -> Array:
     return result
 
 
-def mirrored_flow(flow: Array) -> Array:
-    """Flow "P h w 2" of the mirrored frames: left and right change places, and u its sign."""
-    result: Array = flow[:, :, ::-1] * np.array([-1, 1], flow.dtype)
-    return result
-
-
 def _cut_and_mirrored(
     video: Tensor, mirror: bool, more: list[torch.nn.Module]
 ) -> tuple[Tensor, tuple[float, float], bool]:

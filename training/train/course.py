@@ -200,15 +200,20 @@ def _tower_trainee(course: Course, known: Known, voice: Voice) -> TowerTrainee:
     features = {example: features for features, example, _ in known.learnt}
     features |= dict(zip(known.held_examples, known.held.known, strict=True))
     having = [example for example, of in features.items() if modality in of.tokens]
-    if not any(example in features for _, example, _ in known.learnt if modality in features[example].tokens):
-        raise ConfigError(f"--what {course.plan.what}: no clip to train on has anything for the {modality} tower")
     voice.begin(f"keeping what the {modality} tower is shown:", len(having))
     cache.fill(having, lambda done, total, failed: voice.tell(done, {"failed": failed}))
     voice.clear()
+    for reason in list(cache.failures.values())[:FAILURES_TOLD]:
+        voice.warn(f"left out: {reason}")
     look = Look(modality, tower, course.mirror)
     learnt = [(example, label) for _, example, label in known.learnt]
     held = known.held, known.held_examples
-    return TowerTrainee(network, look, known.label_set, course.plan, learnt, held, cache)
+    trainee = TowerTrainee(network, look, known.label_set, course.plan, learnt, held, cache)
+    if not trainee.items:
+        raise ConfigError(f"--what {course.plan.what}: no clip to train on has anything for the {modality} tower")
+    if course.spec.fusion is not None:
+        voice.warn("the model's fusion head was trained on the tower as it was: the result goes without it")
+    return trainee
 
 
 def _frozen_hits(known: Known) -> Array:

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.model import FusionSpec, ModelSpec
-from engines.networks.fusion import MovFusion
+from engines.networks.fusion import MovFusion, Seen, changed, pooled
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, FusionShape
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from stages.labels import LabelSet
 from stages.pictures import spread
 from training.features import Features
-from training.train.batch import grouped_means, padded
+from training.train.batch import padded
 from training.train.exam import Answer, Exam
 from training.train.plan import Plan
 from training.train.words import WordVectors
@@ -66,29 +66,29 @@ class HeadTrainee:
 
     def losses(self, network: nn.Module, rows: Tensor) -> Mapping[str, Tensor]:
         chosen = [self._items[row] for row in rows.tolist()]
-        device = next(network.parameters()).device
-        fused, masks = self._forward(network, [item.tokens for item in chosen], device)
-        labels = torch.tensor([item.label for item in chosen], device=device)
+        fused, seen = self._forward(network, [item.tokens for item in chosen])
+        labels = torch.tensor([item.label for item in chosen], device=fused[IMAGE].device)
+        smoothing = self._plan.label_smoothing
         losses = {}
         for name, vectors in fused.items():
-            there = masks[name].any(1)
-            if bool(there.any()):
-                logits = self._words.logits(name, vectors[there])
-                losses[name] = functional.cross_entropy(
-                    logits, labels[there], label_smoothing=self._plan.label_smoothing
-                )
+            there = _mask(seen[name]).any(1)
+            logits = self._words.logits(name, vectors[there])
+            losses[name] = functional.cross_entropy(logits, labels[there], label_smoothing=smoothing)
         return losses
 
     def _forward(
-        self, network: nn.Module, clips: Sequence[Mapping[str, Array]], device: torch.device
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        tokens, masks = {}, {}
+        self, network: nn.Module, clips: Sequence[Mapping[str, Array]]
+    ) -> tuple[dict[str, Tensor], dict[str, Seen]]:
+        """What the head makes of the modalities that any of the clips has, and what it was shown."""
+        device = next(network.parameters()).device
+        seen = {}
         for name, dim in self._dims.items():
             parts = [_at_most(clip.get(name)) for clip in clips]
             if any(part is not None for part in parts):
-                made, mask = padded(parts, dim)
-                tokens[name], masks[name] = made.to(device), mask.to(device)
-        return network(**tokens, masks=masks), masks
+                tokens, mask = padded(parts, dim)
+                seen[name] = Seen(tokens.to(device), mask.to(device))
+        masks = {name: _mask(each) for name, each in seen.items()}
+        return network(**{name: each.tokens for name, each in seen.items()}, masks=masks), seen
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
         return self._held.exam.percent(self._held.exam.hits(self._label_set, self.answers(network)))
@@ -98,27 +98,24 @@ class HeadTrainee:
 
     @torch.inference_mode()
     def answers(self, network: nn.Module) -> list[Answer]:
-        """Of a file with several clips, the mean of what the head made of each."""
+        """Of a file with several clips: its embedding, and to it the mean of what the head changed in each clip."""
+        changes: dict[str, list[list[Tensor]]] = {name: [[] for _ in self._held.known] for name in self._dims}
         clips = [(number, tokens) for number, known in enumerate(self._held.known) for tokens in clips_to_fuse(known)]
-        device = next(network.parameters()).device
-        found: dict[str, list[tuple[int, Tensor]]] = {}
         for begin in range(0, len(clips), MEASURED_AT_ONCE):
             part = clips[begin : begin + MEASURED_AT_ONCE]
-            fused, masks = self._forward(network, [tokens for _, tokens in part], device)
-            for name, vectors in fused.items():
-                there = masks[name].any(1).tolist()
-                found.setdefault(name, []).extend(
-                    (number, vector)
-                    for (number, _), vector, is_there in zip(part, vectors, there, strict=True)
-                    if is_there
-                )
-        fused_of: list[dict[str, Array]] = [{} for _ in self._held.known]
-        for name, pairs in found.items():
-            groups = torch.tensor([number for number, _ in pairs])
-            means = grouped_means(torch.stack([vector for _, vector in pairs]).cpu(), groups, len(fused_of))
-            for number in set(groups.tolist()):
-                fused_of[number][name] = means[number].numpy()
-        return [Answer(k.embeddings, k.signals, fused) for k, fused in zip(self._held.known, fused_of, strict=True)]
+            for name, rows in self._changes(network, [tokens for _, tokens in part]).items():
+                for (number, tokens), row in zip(part, rows, strict=True):
+                    if name in tokens:
+                        changes[name][number].append(row)
+        return [
+            Answer(known.embeddings, known.signals, _fused(known, {name: of[number] for name, of in changes.items()}))
+            for number, known in enumerate(self._held.known)
+        ]
+
+    def _changes(self, network: nn.Module, clips: Sequence[Mapping[str, Array]]) -> dict[str, Tensor]:
+        """How far the head moves each clip's embedding, "B D" by modality; to the bit zero while its gates are."""
+        fused, seen = self._forward(network, clips)
+        return {name: (vectors - pooled(seen[name])).cpu() for name, vectors in fused.items()}
 
     def frozen(self) -> Mapping[str, Tensor]:
         """The gates: a head whose gates are zero is the frozen encoder."""
@@ -140,6 +137,20 @@ def clips_to_fuse(features: Features) -> list[Mapping[str, Array]]:
     """The tokens of each clip that has a picture and something beside it."""
     each = [clip.tokens for clip in features.by_clip()]
     return [tokens for tokens in each if IMAGE in tokens and len(tokens) > 1]
+
+
+def _fused(known: Features, changes: Mapping[str, Sequence[Tensor]]) -> dict[str, Array]:
+    fused = {}
+    for name, rows in changes.items():
+        if rows:
+            embedding = torch.from_numpy(known.embeddings[name])[None]
+            fused[name] = changed(embedding, [torch.stack(list(rows)).mean(0, keepdim=True)])[0].numpy()
+    return fused
+
+
+def _mask(seen: Seen) -> Tensor:
+    assert seen.mask is not None
+    return seen.mask
 
 
 def _at_most(tokens: Array | None) -> Array | None:

@@ -87,7 +87,7 @@ class Training:
             curves.close()
         trained: nn.Module = self._average.module
         mix(trained, self._trainee.frozen(), self._plan.frozen_ratio)
-        return trained.eval()
+        return trained.requires_grad_(False).eval()
 
     def _steps(self, done: int) -> Iterator[tuple[int, Row]]:
         plan = self._plan

@@ -56,7 +56,7 @@ def divide(dataset: Dataset, plan: Plan) -> Material:
     """
     labels = sorted({example.label for example in dataset.examples})
     if len(labels) < LEAST_LABELS:
-        raise ConfigError(f"{dataset.name}: has {_list(labels) or 'no'} label; expected at least {LEAST_LABELS}")
+        raise ConfigError(f"{dataset.name}: {len(labels)} label ({_list(labels)}); expected at least {LEAST_LABELS}")
     base, novel = base_novel(labels, plan.seed, plan.novel_share) if plan.novel_share > 0 else (tuple(labels), ())
     if len(base) < LEAST_LABELS:
         raise ConfigError(
@@ -105,7 +105,7 @@ def _without(labels: Sequence[str], examples: Iterable[Example]) -> list[str]:
 
 def sided(labels: Iterable[str]) -> list[str]:
     """Those that a mirror would make wrong."""
-    return [label for label in labels if re.search(r"\b(left|right|clockwise|counterclockwise)", label.casefold())]
+    return [label for label in labels if re.search(r"\b(left|right|(counter|anti)?-?clockwise)", label.casefold())]
 
 
 def _list(names: Sequence[str]) -> str:

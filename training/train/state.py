@@ -106,7 +106,9 @@ def restore(path: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has many ways to say that a file is damaged
-        raise OutputError(f"{path}: cannot be read: {error}. Delete it to train from the start.") from error
+        raise OutputError(
+            f"{path}: cannot be read ({type(error).__name__}); expected a checkpoint. Delete it to begin anew."
+        ) from error
     return state
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from engines.model import TowerSpec
 from pipeline.arrays import Array
-from pipeline.clip import MODALITIES, Clip, ClipInfo, DecodedClip
+from pipeline.clip import Clip, ClipInfo, DecodedClip
 from pipeline.errors import SourceError
 from pipeline.stage import Budget, Resources, RunSettings, Stage
 from stages.decode.reader import NS, ReaderOptions, make_reader
@@ -29,15 +29,14 @@ class StreamCache:
     """One stream of many examples, a file each: frames uint8, flow float16 or log-mel float32, clip by clip."""
 
     def __init__(self, root: Path, run: RunSettings, modality: str, tower: TowerSpec) -> None:
-        self._run, self._modality, self._tower = run, modality, tower
+        self._run, self._tower = run, tower
+        self._options = reader_options(run, modality)
         self.stream = STREAM[tower.input]
-        self.folder = root / f"{self.stream}-{self._fingerprint()}"
+        facts = (
+            f"{msgspec.structs.replace(self._options, threads=1)} {tower.input} {tower.pictures_per_clip} {tower.mel}"
+        )
+        self.folder = root / f"{self.stream}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
         self.failures: dict[str, str] = {}
-
-    def _fingerprint(self) -> str:
-        tower, run = self._tower, self._run
-        facts = [tower.size_px, tower.pictures_per_clip, tower.mel, run.clip_ns, run.frame_rate_hz, run.modalities]
-        return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
     def fill(self, examples: Sequence[Example], tick: Tick) -> None:
         """Decode what is not here yet; may be broken off at any time. What fails is entered in `failures`.
@@ -49,7 +48,7 @@ class StreamCache:
         done = len(examples) - len(missing)
         if not missing:
             return
-        reader = _Streams(self._run, self._modality, self._tower)
+        reader = _Streams(self._run, self._options, self._tower)
         try:
             for number, example in enumerate(missing, done + 1):
                 try:
@@ -92,26 +91,13 @@ class StreamCache:
 class _Streams:
     """The product's reader, and the one stage that makes the stream of what it gives."""
 
-    def __init__(self, run: RunSettings, modality: str, tower: TowerSpec) -> None:
+    def __init__(self, run: RunSettings, options: ReaderOptions, tower: TowerSpec) -> None:
         kinds: dict[str, type[Stage]] = {"flow": Flow, "log_mel": Spectrogram}
         self._stream, self._tower = STREAM[tower.input], tower
         self._stage = (
             kinds[self._stream](kinds[self._stream].Options(), run, Budget()) if self._stream in kinds else None
         )
-        # the short side is the whole model's, as it is when labels are told: flow depends on it a little
-        demands = [kind(kind.Options(), run, Budget()).demand() for kind in (Flow, Spectrogram, Encode)]
-        short_side_px = max(demand.short_side_px for demand in demands) or Budget().short_side_px
-        self._options = ReaderOptions(
-            clip_ns=run.clip_ns,
-            stride_ns=run.clip_ns,
-            frame_rate_hz=run.frame_rate_hz,
-            modalities=tuple(name for name in MODALITIES if (name == "audio") == (modality == "audio")),
-            short_side_px=short_side_px,
-            long_side_px=max(Budget().long_side_px, short_side_px),
-            audio_rate_hz=max(demand.audio_rate_hz for demand in demands),
-            audio_context_s=max(demand.audio_context_s for demand in demands),
-            threads=run.threads,
-        )
+        self._options = options
         if self._stage:
             self._stage.open(Resources())
 
@@ -154,6 +140,26 @@ class _Streams:
         return (
             stream if self._stream == "log_mel" else stream[spread(self._tower.pictures_per_clip, len(stream))].copy()
         )
+
+
+def reader_options(run: RunSettings, modality: str) -> ReaderOptions:
+    """How the product would read a file for this modality.
+
+    The short side is the whole model's, as it is when labels are told: flow depends on it a little.
+    """
+    demands = [kind(kind.Options(), run, Budget()).demand() for kind in (Flow, Spectrogram, Encode)]
+    short_side_px = max(demand.short_side_px for demand in demands) or Budget().short_side_px
+    return ReaderOptions(
+        clip_ns=run.clip_ns,
+        stride_ns=run.clip_ns,
+        frame_rate_hz=run.frame_rate_hz,
+        modalities=("audio",) if modality == "audio" else ("image", "motion"),
+        short_side_px=short_side_px,
+        long_side_px=max(Budget().long_side_px, short_side_px),
+        audio_rate_hz=max(demand.audio_rate_hz for demand in demands),
+        audio_context_s=max(demand.audio_context_s for demand in demands),
+        threads=run.threads,
+    )
 
 
 def shown(tower: TowerSpec, stream: Array) -> Array:

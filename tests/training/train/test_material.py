@@ -1,0 +1,104 @@
+import pytest
+
+from pipeline.errors import ConfigError
+from tests.training.train import made_up
+from training.data.example import Dataset, Example
+from training.train.curves import ticks
+from training.train.material import divide, sided
+from training.train.order import Order
+
+
+def dataset(groups: int = 5, each: int = 2, labels: tuple[str, ...] = ("a", "b", "c", "d")) -> Dataset:
+    examples = [
+        Example(f"{label}/{group}-{k}.mp4", label, group=f"{label}{group}")
+        for label in labels
+        for group in range(groups)
+        for k in range(each)
+    ]
+    return Dataset(name="clips", examples=tuple(examples), labels=labels)
+
+
+def test_novel_labels_and_held_out_groups_are_never_trained_on() -> None:
+    found = divide(dataset(), made_up.plan(novel_share=0.25))
+    assert len(found.novel) == 1
+    assert {example.label for example in found.train} == set(found.base)
+    assert {example.label for example in found.held_novel} == set(found.novel)
+    trained = {example.group for example in found.train}
+    assert trained.isdisjoint(example.group for example in found.held_out)
+    assert len(found.train) + len(found.held_out) == 40
+
+
+def test_the_seed_decides_which_labels_are_novel() -> None:
+    chosen = {divide(dataset(), made_up.plan(seed=seed)).novel for seed in range(8)}
+    assert len(chosen) > 1
+    assert divide(dataset(), made_up.plan(seed=3)) == divide(dataset(), made_up.plan(seed=3))
+
+
+def test_without_novel_labels_all_are_trained_on() -> None:
+    found = divide(dataset(), made_up.plan(novel_share=0.0))
+    assert found.base == ("a", "b", "c", "d")
+    assert found.held_novel == ()
+
+
+def test_a_novel_clip_of_a_group_that_is_trained_on_is_not_new() -> None:
+    examples = dataset().examples
+    shared = [Example(f"x{k}.mp4", "e", group=f"a{k}") for k in range(5)]
+    plan = made_up.plan(seed=next(s for s in range(50) if "e" in _novel(examples, shared, s)))
+    found = divide(Dataset("clips", (*examples, *shared), ("a", "b", "c", "d", "e")), plan)
+    trained = {example.group for example in found.train}
+    assert all(example.group not in trained for example in found.held_novel)
+
+
+def _novel(examples: tuple[Example, ...], shared: list[Example], seed: int) -> tuple[str, ...]:
+    return divide(Dataset("clips", (*examples, *shared), ("a", "b", "c", "d", "e")), made_up.plan(seed=seed)).novel
+
+
+def test_too_few_clips_are_told_by_label() -> None:
+    few = Dataset("clips", (*dataset().examples, Example("e.mp4", "e")), ("a", "b", "c", "d", "e"))
+    with pytest.raises(ConfigError, match=r"clips: too few clips to train on: e \(1\); expected at least 2"):
+        divide(few, made_up.plan(novel_share=0.0))
+
+
+def test_one_label_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"clips: 1 label \(a\); expected at least 2"):
+        divide(dataset(labels=("a",)), made_up.plan())
+
+
+def test_two_labels_leave_nothing_for_novel_ones() -> None:
+    with pytest.raises(ConfigError, match=r"of 2 labels only .* would be trained on.*--base-novel 0"):
+        divide(dataset(labels=("a", "b")), made_up.plan())
+
+
+def test_a_label_with_one_group_is_trained_on_but_told_as_not_measured() -> None:
+    lone = tuple(Example(f"e{k}.mp4", "e", group="one") for k in range(4))
+    found = divide(
+        Dataset("clips", (*dataset().examples, *lone), ("a", "b", "c", "d", "e")), made_up.plan(novel_share=0.0)
+    )
+    assert found.notes == ("not measured, because all clips are of one group: e",)
+
+
+def test_one_group_for_everything_cannot_be_held_out() -> None:
+    examples = tuple(Example(f"{label}{k}.mp4", label, group="one") for label in "ab" for k in range(4))
+    with pytest.raises(ConfigError, match="expected clips of at least two groups"):
+        divide(Dataset("clips", examples, ("a", "b")), made_up.plan(novel_share=0.0))
+
+
+def test_labels_that_a_mirror_makes_wrong() -> None:
+    labels = ("panning left", "bright light", "turning anti-clockwise", "right turn", "copyright")
+    assert sided(labels) == ["panning left", "turning anti-clockwise", "right turn"]
+
+
+def test_every_epoch_sees_everything_once_and_any_step_can_come_first() -> None:
+    order = Order(items=10, batch=4, seed=1)
+    seen = [row for step in range(5) for row in order.rows(step).tolist()]
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert seen[:10] != seen[10:]
+    assert Order(items=10, batch=4, seed=1).rows(3).tolist() == seen[12:16]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 100.0), (0.43, 1.47), (0.0, 7.0), (-0.002, 0.001)])
+def test_ticks_are_round_and_about_five(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert 3 <= len(found) <= 8
+    assert low - 1e-9 <= found[0]
+    assert found[-1] <= high + 1e-9

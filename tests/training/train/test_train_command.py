@@ -1,0 +1,175 @@
+"""`percept train` from real media to a model directory, with small random towers in the published format."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engines.checkpoint import read_model
+from engines.network import network
+from engines.networks.fusion import load_fusion
+from pipeline.cli.main import main
+from pipeline.stage import RunSettings
+from stages.head_share import read_base
+from tests.media import Sound, make_video
+from tests.tiny_models import make_tiny_clip, write_mov_like
+from training.data.example import Example
+from training.encoder import Encoder
+from training.train.streams import StreamCache, shown
+
+LABELS = ("a dog", "rain", "talking")
+PITCH_HZ = dict(zip(LABELS, (300, 900, 2_700), strict=True))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("model")
+    clip = make_tiny_clip(directory / "clip")
+    (directory / "background.txt").write_text("a dog\nrain\npeople talking\na roof\n")
+    return write_mov_like(directory, clip)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for label, pitch_hz in PITCH_HZ.items():
+        (folder / label).mkdir()
+        for number in range(4):
+
+            def tone(times_s: np.ndarray, hz: int = pitch_hz + 10 * number) -> np.ndarray:
+                return np.sin(2 * np.pi * hz * times_s)
+
+            make_video(folder / label / f"{number}.mp4", seconds=2, fps=4, size=(64, 48), audio=Sound(tone=tone))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def train(clips: Path, model: Path, out: Path, cache: Path, *more: str) -> int:
+    usual = ["--model", str(model), "--cache", str(cache), "--engine", "torch", "--threads", "1", "--base-novel", "0.3"]
+    return main(["train", str(clips), "-o", str(out), "--steps", "4", "--every", "2", *usual, *more])
+
+
+def test_a_head_from_clips_to_a_model_that_is_read(
+    clips: Path, model: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mine"
+    assert train(clips, model, out, cache) == 0
+    first = capsys.readouterr().out
+    assert "harmonic mean" in first
+    assert f"percept run VIDEO --model {out}" in first
+    spec = read_model(str(out))
+    assert spec.fusion is not None
+    assert read_base(Path(spec.fusion.directory) / spec.fusion.base) == set(json.loads(record(out))["base"])
+    assert set(load_fusion(Path(spec.fusion.directory)).shape.dims) == {"image", "motion", "audio"}
+    assert spec.image == read_model(str(model)).image
+    assert not (out / "training" / "checkpoint.pt").exists()
+
+    assert train(clips, model, out, cache) == 0  # again: nothing is trained anew, the figures are the same
+    assert capsys.readouterr().out == first
+    assert train(clips, model, out, cache, "--lr", "0.5") == 2
+    assert "learning rate was 0.001, is 0.5" in capsys.readouterr().err
+
+
+def record(out: Path) -> str:
+    return (out / "training.json").read_text()
+
+
+@pytest.mark.parametrize(("what", "modality"), [("sound", "audio"), ("motion", "motion"), ("picture", "image")])
+def test_a_tower_is_written_as_the_pipeline_loads_it(
+    what: str, modality: str, clips: Path, model: Path, cache: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "mine"
+    assert train(clips, model, out, cache, "--what", what, "--batch", "2", "--lr", "0.001") == 0
+    before, after = read_model(str(model)), read_model(str(out))
+    changed = {name for name in before.towers() if after.towers()[name] != before.towers()[name]}
+    assert changed == {modality}
+    tower = after.towers()[modality]
+    assert Path(tower.directory) == out / modality
+    trained = network(tower.network).load(Path(tower.directory)).state_dict()
+    initial = network(tower.network).load(Path(before.towers()[modality].directory)).state_dict()
+    assert any(not torch.equal(trained[name], initial[name]) for name in trained)
+    # at a ratio of 1 the interpolated tower is the frozen one
+    assert train(clips, model, tmp_path / "frozen", cache, "--what", what, "--batch", "2", "--ratio", "1") == 0
+    again = network(tower.network).load(tmp_path / "frozen" / modality).state_dict()
+    assert all(torch.equal(again[name], initial[name]) for name in initial)
+
+
+@pytest.mark.parametrize("modality", ["image", "motion", "audio"])
+def test_towers_are_shown_what_the_pipeline_shows_them(modality: str, clips: Path, model: Path, tmp_path: Path) -> None:
+    run = RunSettings(model=str(model), engine="torch", cache_directory=str(tmp_path))
+    example = Example(str(clips / "rain" / "1.mp4"), "rain")
+    tower = read_model(str(model)).towers()[modality]
+    cache = StreamCache(tmp_path, run, modality, tower)
+    cache.fill([example], lambda done, total, failed: None)
+    assert cache.clips(example) == 1
+    with torch.inference_mode():
+        inputs = torch.from_numpy(shown(tower, cache.get(example, 0)))
+        tokens = network(tower.network).load(Path(tower.directory))(inputs).numpy()
+    encoder = Encoder(run)
+    expected = encoder.example(example).tokens[modality]
+    encoder.close()
+    np.testing.assert_allclose(tokens, expected, atol=1e-4)
+
+
+def test_what_cannot_be_decoded_is_left_out_aloud(
+    clips: Path, model: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "clips"
+    for label in LABELS:
+        (broken / label).mkdir(parents=True)
+        for path in (clips / label).iterdir():
+            (broken / label / path.name).symlink_to(path)
+    (broken / "rain" / "broken.mp4").write_bytes(b"no film")
+    out = tmp_path / "mine"
+    assert train(broken, model, out, cache, "--base-novel", "0") == 0
+    assert "broken.mp4" in capsys.readouterr().err
+    assert json.loads(record(out))["trained_on"]["not_decoded"] == 1
+
+
+def test_nothing_decodable_is_an_error(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label in LABELS:
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        for number in range(5):
+            (tmp_path / "clips" / label / f"{number}.mp4").write_bytes(f"no film {label} {number}".encode())
+    assert train(tmp_path / "clips", model, tmp_path / "out", tmp_path, "--base-novel", "0") == 3
+    assert "none of 15 clips can be decoded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--steps", "0", "--alpha", "2"], "--alpha 2 is no share; expected 0 to 1; --steps 0: expected at least 1"),
+        (["--steps", "3", "--epochs", "2"], "--steps and --epochs"),
+        (["--lr", "0"], "--lr 0: expected more than 0"),
+        (["--base-novel", "1"], "--base-novel 1: nothing would be left"),
+        (["--device", "cuda"], "PyTorch sees no NVIDIA GPU here"),
+        (["--device", "tpu"], "--device tpu: unknown"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_starts(
+    arguments: list[str], message: str, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert main(["train", str(clips), "-o", str(tmp_path / "out"), "--base-novel", "0", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_comes_without_torch() -> None:
+    script = (
+        "import sys; from training.cli.train import make_parser; make_parser().format_help(); "
+        "print('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60).stdout
+        == "False\n"
+    )
