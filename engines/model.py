@@ -105,6 +105,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """File with label vectors that were learnt from examples (`percept adapt`), relative to the model's directory."""
     open_set: str = ""
     """File with what the open-set score was fitted to (`percept calibrate`), relative to the model's directory."""
+    made_from: str = ""
+    """The model that this one was derived from, for people."""
     background: str = "background.txt"
     """Fixed background vocabulary, one word or phrase a line; "" takes the bundled model's."""
 

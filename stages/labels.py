@@ -86,11 +86,12 @@ def build_label_set(
     """
     words = words_of(labels)
     builder = SideBuilder(spec, words, run, report, open_tower)
+    sides = {name: builder.side(name) for name in spec.towers() if name in run.modalities}
     return LabelSet(
         tuple(word.name for word in words),
-        {name: builder.side(name) for name in spec.towers() if name in run.modalities},
+        sides,
         builder.background,
         head_shares(spec.fusion, tuple(SYNONYM.join(word.names) for word in words)),
         hierarchy_of(words),
-        open_set.load(spec),
+        open_set.load(spec, sides),
     )

@@ -1,35 +1,155 @@
-"""Whether none of the labels fits a clip."""
+"""Whether none of the labels fits a clip, judged by how the labels usually fare on clips of this source.
+
+Every label's log-odds are compared with those it has on unlabelled clips of the source (its null distribution). What
+no label fits better than it fits usual clips is called none of these, from a threshold on that `percept calibrate`
+chose for a budget of false alarms. The clips' embeddings are kept, so that any list of labels can be asked.
+"""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engines.model import ModelSpec
 from pipeline.arrays import Array
+from pipeline.errors import ModelError
+from stages import scoring
+from stages.label_side import LabelSide
+from stages.reliability import Signals, reliability
+
+OPEN_SET_FILE = "open-set.safetensors"
+FEW = 10.0
+"""So many clips' worth of the mean over all labels is mixed into each label's mean and variance."""
+
+
+@dataclass(frozen=True)
+class Usual:
+    """How each label fares on clips of the source that have the same modalities: log-odds, "C"."""
+
+    mean: Array
+    spread: Array
+    """Standard deviation."""
+
+    def score(self, pooled: Array) -> float:
+        """Higher: less like what the labels describe. From pooled log-odds "C"."""
+        return -float(np.max((pooled - self.mean) / self.spread))
 
 
 @dataclass(frozen=True)
 class OpenSetScore:
-    """What `percept calibrate` fitted: which score, and the threshold that the false-alarm budget asks for."""
+    """What `percept calibrate` fitted, for one list of labels.
+
+    usual: by the modalities that a clip has, such as "audio+image".
+    """
 
     threshold: float
+    usual: Mapping[str, Usual]
 
     def judge(self, background: Mapping[str, Array], pooled: Array) -> dict[str, Any]:
         """From the cosines with the background words, "V" by modality, and the labels' pooled log-odds "C"."""
-        score = -float(np.max(pooled))
+        score = self._usual(frozenset(background)).score(pooled)
         return {"score": score, "threshold": self.threshold, "none_of_these": score > self.threshold}
 
+    def _usual(self, present: frozenset[str]) -> Usual:
+        """Of clips with these modalities; where there were none, of those that share most with them."""
+        alike = max(self.usual, key=lambda name: (len(present & {*name.split("+")}), -len(name.split("+")), name))
+        return self.usual.get(modalities_key(present), self.usual[alike])
+
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        usual = {name: [of.mean.tolist(), of.spread.tolist()] for name, of in self.usual.items()}
+        return json.dumps({"threshold": self.threshold, "usual": usual})
 
     @classmethod
     def from_json(cls, text: str) -> "OpenSetScore":
-        return cls(**json.loads(text))
+        read = json.loads(text)
+        usual = {name: Usual(np.array(mean), np.array(spread)) for name, (mean, spread) in read["usual"].items()}
+        return cls(read["threshold"], usual)
 
 
-def load(spec: ModelSpec) -> OpenSetScore | None:
-    """What the model was calibrated to; None where it was not."""
-    return None
+@dataclass(frozen=True)
+class SourceClips:
+    """Unlabelled clips of a source: embeddings "N D" of unit length by modality, zeros where a clip has none."""
+
+    embeddings: Mapping[str, Array]
+    signals: Sequence[Signals]
+
+    def usual(self, sides: Mapping[str, LabelSide]) -> dict[str, Usual]:
+        """How each label fares, for every combination of the modalities that clips have and labels are asked in."""
+        names = sorted(name for name in self.embeddings if name in sides)
+        odds = {name: sides[name].compare(self.embeddings[name]) for name in names}
+        there = {name: np.any(self.embeddings[name] != 0, axis=1) for name in names}
+        found = {}
+        for size in range(1, len(names) + 1):
+            for together in combinations(names, size):
+                rows = np.flatnonzero(np.all([there[name] for name in together], axis=0)).tolist()
+                if rows:
+                    pooled = np.stack([self._pooled(row, together, odds, sides) for row in rows])
+                    found[modalities_key(together)] = usual(pooled)
+        return found
+
+    def _pooled(self, row: int, names: Sequence[str], odds: Mapping[str, Any], sides: Mapping[str, LabelSide]) -> Array:
+        weights = {}
+        for name in names:
+            decided = scoring.peakedness(odds[name][1][row], sides[name].temperature)
+            weights[name] = reliability(name, self.signals[row], decided, sides[name].knows_stillness)
+        return scoring.pool({name: odds[name][2][row] for name in names}, weights)
+
+
+def usual(pooled: Array) -> Usual:
+    """Mean and spread of each label's log-odds "N C" over clips, drawn a little towards those of all labels."""
+    count = len(pooled)
+    mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
+    # sorted, so that the order of labels moves no digit
+    all_mean, all_variance = (float(np.sort(values).mean()) for values in (mean, variance))
+    mean = (count * mean + FEW * all_mean) / (count + FEW)
+    variance = (count * variance + FEW * all_variance) / (count + FEW)
+    return Usual(mean, np.sqrt(np.maximum(variance, 1e-12)))
+
+
+def modalities_key(names: Sequence[str] | frozenset[str]) -> str:
+    return "+".join(sorted(names))
+
+
+def load(spec: ModelSpec, sides: Mapping[str, LabelSide]) -> OpenSetScore | None:
+    """The score for the labels of these sides; None where the model was not calibrated, or not for these modalities.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    if not spec.open_set:
+        return None
+    threshold, clips = read(Path(spec.directory) / spec.open_set)
+    found = clips.usual(sides)
+    return OpenSetScore(threshold, found) if found else None
+
+
+def read(path: Path) -> tuple[float, SourceClips]:
+    """Threshold and clips of a file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            about = json.loads(file.metadata()["about"])
+            embeddings = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(f"{path}: {error}; expected what percept calibrate wrote. Calibrate again.") from error
+    return float(about["threshold"]), SourceClips(embeddings, about["signals"])
+
+
+def write(path: Path, threshold: float, clips: SourceClips, facts: Mapping[str, Any]) -> None:
+    """One file, complete or not at all. facts: for people, about how the threshold was chosen."""
+    from safetensors.numpy import save
+
+    tensors = {name: np.ascontiguousarray(of, np.float16) for name, of in clips.embeddings.items()}
+    about = {"threshold": threshold, "signals": list(clips.signals), **facts}
+    half = path.with_name(f"{path.name}.part")
+    half.write_bytes(save(tensors, metadata={"about": json.dumps(about)}))
+    half.replace(path)
