@@ -23,7 +23,7 @@ from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, RunSettings
 from stages.flow import Flow
 from stages.pictures import flow_pictures, spread
-from training.mini.motion_pictures import Grey, Stage
+from training.mini.motion_pictures import Grey, Film
 from training.mini.motion_scenes import KINDS, TEST, Grid, Scene, draw, speed_of, truth
 
 RUNS = Path("training/runs/motion")
@@ -78,14 +78,14 @@ class Maker:
         scene, random = self.scene(index)
         chosen = random.choice(len(self._photos), 1 + len(scene.things))
         photo, *others = (self._photos[number] for number in chosen)
-        stage = Stage(scene, photo, others, self._grid, random)
+        film = Film(scene, photo, others, self._grid, random)
         pairs = max(1, round(scene.seconds * scene.frame_rate_hz) - int(random.integers(0, 2)))
-        flow = np.concatenate([self._pair(stage, number) for number in spread(PICTURES, pairs)])
+        flow = np.concatenate([self._pair(film, number) for number in spread(PICTURES, pairs)])
         return clip_pictures(flow), truth(scene), speed_of(scene)
 
-    def _pair(self, stage: Stage, number: int) -> np.ndarray:
-        step_s = 1 / stage.scene.frame_rate_hz
-        frames = np.stack([stage.frame(t * step_s) for t in (number, number + 1)])
+    def _pair(self, film: Film, number: int) -> np.ndarray:
+        step_s = 1 / film.scene.frame_rate_hz
+        frames = np.stack([film.frame(t * step_s) for t in (number, number + 1)])
         arrays = {
             "frames": np.repeat(frames[..., None], 3, axis=-1),
             "frame_times_ns": np.array([0, round(1e9 * step_s)], np.int64),

@@ -42,7 +42,7 @@ def draw_look(random: Random, grid: Grid) -> Look:
     )
 
 
-class Stage:
+class Film:
     """The photo, the cut-outs and the look of one scene; `frame` gives it at any time."""
 
     def __init__(self, scene: Scene, photo: Grey, others: list[Grey], grid: Grid, random: Random) -> None:

@@ -13,7 +13,7 @@ from engines.networks.motion import ConceptMotion, load_motion
 from training.mini.motion_words import BUNDLED, word_lines
 from training.mini.text_data import text_vectors
 
-PROMPT = "{}"
+PROMPT = "motion: {}"
 SHARED = 1.0
 """How much of what the words' vectors share is left in the concepts: much leaves all, 0 nothing."""
 

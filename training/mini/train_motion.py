@@ -29,6 +29,7 @@ from training.mini.motion_words import BACKWARDS, KIND_WORDS, MIRRORED, TURNED, 
 from training.mini.train_sound import keep, restore
 
 log = logging.getLogger("train_motion")
+Clips = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,19 @@ def first_right(found: Tensor, truth: np.ndarray) -> np.ndarray:
 
 
 def train(data: Path, runs: Path, plan: Plan) -> None:
-    """Train to the end, or go on from the last checkpoint, and write the network to `runs`, without a read-out yet."""
-    torch.manual_seed(plan.seed)
+    """Make the clips that are missing, then `fit` the network to them."""
     for name, (maker, count) in splits(data, plan.clips).items():
         make(runs, name, maker, count)
-    pictures, truth, _ = load(runs, "train")
-    checked = load(runs, "check")
+    fit(load(runs, "train"), load(runs, "check"), runs, plan)
+
+
+def fit(clips: Clips, checked: Clips, runs: Path, plan: Plan) -> None:
+    """Train to the end, or go on from the last checkpoint, and write the network to `runs`, without a read-out yet.
+
+    clips and checked: pictures uint8 "N T 3 S S", truth int8 "N W", speeds.
+    """
+    torch.manual_seed(plan.seed)
+    pictures, truth, _ = clips
     log.info("%d clips, %d to check on", len(pictures), len(checked[0]))
     network = ConceptMotion().to(memory_format=torch.channels_last)
     network.surprise = surprise(truth)
@@ -135,7 +143,7 @@ def train(data: Path, runs: Path, plan: Plan) -> None:
             save_tower(network, runs)
 
 
-def check(network: ConceptMotion, clips: tuple[np.ndarray, np.ndarray, np.ndarray]) -> str:
+def check(network: ConceptMotion, clips: Clips) -> str:
     network.eval()
     found = scores(network, clips[0])
     network.train()

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engines.networks.motion import PICTURES, SIDE_PX, WORDS, ConceptMotion, load_motion
+
+
+@pytest.fixture
+def network() -> ConceptMotion:
+    torch.manual_seed(3)
+    network = ConceptMotion(dimensions=16).eval()
+    network.concepts.normal_()
+    return network
+
+
+def clips(count: int) -> torch.Tensor:
+    return torch.rand(count, PICTURES, 3, SIDE_PX, SIDE_PX) * 2 - 1
+
+
+def test_tokens_are_the_scores_times_surprise_times_concepts(network: ConceptMotion) -> None:
+    network.surprise.uniform_(0, 5)
+    seen = clips(3)
+    scores = 1 / (1 + np.exp(-network.logits(seen).detach().double().numpy()))
+    expected = (scores * network.surprise.numpy()) @ network.concepts.double().numpy()
+    assert expected.shape == (3, 16)
+    np.testing.assert_allclose(network(seen).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_clips_do_not_see_one_another(network: ConceptMotion) -> None:
+    seen = clips(4)
+    torch.testing.assert_close(network(seen)[2:3], network(seen[2:3]), atol=1e-5, rtol=1e-5)
+
+
+def test_the_same_pictures_in_another_order_are_another_clip(network: ConceptMotion) -> None:
+    seen = clips(1)
+    assert (network.logits(seen) - network.logits(seen.flip(1))).abs().max() > 1e-4
+
+
+def test_slow_motion_is_seen_with_a_finer_scale_and_every_pixel_knows_its_place(network: ConceptMotion) -> None:
+    pictures = torch.zeros(1, 3, SIDE_PX, SIDE_PX)
+    pictures[:, 0], pictures[:, 1] = 0.05, -0.5
+    planes = network.planes(pictures)[0]
+    assert planes[0, 0, 0] == pytest.approx(0.05)
+    assert planes[2, 0, 0] == pytest.approx(0.4)
+    assert planes[3, 0, 0] == -1, "fast motion is cut there"
+    assert [planes[5, 0, 0], planes[5, 0, -1], planes[6, 0, -1], planes[6, -1, 0]] == [-1, 1, -1, 1]
+
+
+def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"motion\.safetensors: not found.*python -m training\.mini\.train_mo"):
+        load_motion(tmp_path)
+
+
+def test_it_is_small(network: ConceptMotion) -> None:
+    assert sum(parameter.numel() for parameter in network.parameters()) < 1_000_000
+    assert network.logits(clips(1)).shape == (1, WORDS)
