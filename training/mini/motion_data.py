@@ -22,8 +22,8 @@ from engines.networks.motion import PICTURES, SIDE_PX
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, RunSettings
 from stages.flow import Flow
-from stages.pictures import flow_pictures, spread
-from training.mini.motion_pictures import Grey, Film
+from stages.pictures import flow_clips, spread
+from training.mini.motion_pictures import Film, Grey
 from training.mini.motion_scenes import KINDS, TEST, Grid, Scene, draw, speed_of, truth
 
 RUNS = Path("training/runs/motion")
@@ -96,9 +96,7 @@ class Maker:
 
 def clip_pictures(flow: np.ndarray) -> np.ndarray:
     """Flow "P h w 2" -> uint8 "T 3 S S", repeated evenly where there are fewer pairs."""
-    pictures = np.rint(flow_pictures(flow, TOWER) * 255).astype(np.uint8)
-    even: np.ndarray = pictures[((np.arange(PICTURES) + 0.5) * len(pictures) / PICTURES).astype(int)]
-    return even
+    return np.rint(flow_clips(flow, TOWER)[0] * 255).astype(np.uint8)
 
 
 def splits(data: Path, clips: int) -> dict[str, tuple[Maker, int]]:
