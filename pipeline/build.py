@@ -120,7 +120,7 @@ def in_order(config: Config) -> Config:
     The others then run beside it and out of order, as they did.
     """
     classify = config.stages.get("classify", {})
-    if config.labels.templates != "zpe" or "class" in classify:
+    if config.labels.templates.partition(":")[0] != "zpe" or "class" in classify:
         return config
     groups: list[Group] = []
     for group in config.groups:

@@ -106,7 +106,7 @@ class LabelOptions(_Options, frozen=True):
     "vehicle > car" is a label below another."""
     templates: str = "model"
     """What words are put into: the "model"'s own prompts, the built-in "pool", "zpe" (the pool, weighed while clips
-    come), or a file of `percept labels weigh` or with a template per line."""
+    come; "zpe:FILE": those of a file), or a file of `percept labels weigh` or with a template per line."""
     descriptions: str = ""
     """File with sentences that describe labels: JSON {label: [sentences]}, or lines "label: sentence"."""
     top_k: int = 5

@@ -15,7 +15,8 @@ from stages.template_pool import POOL
 from stages.words import read_lines
 
 MODEL, OWN_POOL, STREAM = "model", "pool", "zpe"
-"""The choices that are no file: the model's own templates, the pool, the pool weighed while a run goes on."""
+"""The choices that are no file: the model's own templates, the pool, the pool weighed while a run goes on. "zpe:FILE"
+weighs those of a file in its place."""
 ANY = ""
 """Stands for every modality."""
 
@@ -74,7 +75,7 @@ def templates_of(choice: str, spec: ModelSpec, modality: str) -> Templates:
     )
     if choice == MODEL:
         return own
-    read = read_templates(choice)
+    read = read_templates(choice.removeprefix(f"{STREAM}:"))
     return read.get(modality) or read.get(ANY) or own
 
 
@@ -85,7 +86,7 @@ def read_templates(path: str) -> dict[str, Templates]:
         ConfigError: it cannot be read, or a template has no {}.
     """
     where = f"--templates {path}"
-    expected = "model, pool, zpe, or a file with a template per line, such as 'a photo of {}'"
+    expected = "model, pool, zpe, zpe:FILE, or a file with a template per line, such as 'a photo of {}'"
     lines = read_lines(Path(path), where, expected)
     if Path(path).suffix != ".json":
         texts = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -1,0 +1,89 @@
+"""What towers make of clips, gathered in one process by the same reader and stages as in a run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import ceil
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pipeline.arrays import Array
+from pipeline.build import Plan, load, make_plan
+from pipeline.clip import MODALITIES, Clip, Gap
+from pipeline.config import Config
+from pipeline.engine_store import reach
+from pipeline.errors import SourceError
+from pipeline.group import Group
+from pipeline.run import place, private_directory
+
+WANTED = frozenset({"flow", "log_mel", "signals", *(f"{name}_embedding" for name in MODALITIES)})
+LEAST_SIGNAL = 0.5
+"""A clip whose modality deserves less belief (silence, a black picture) is left out for it."""
+
+Report = Callable[[str], None]
+Embedded = dict[str, Array]
+"""Embedding "D" by modality."""
+
+
+def clip_embeddings(
+    config: Config, sources: Sequence[str], most: int, threads: int, report: Report
+) -> dict[str, Array]:
+    """Embeddings "N D" of the sources' clips by modality: about `most` clips, as many of each source.
+
+    A source that cannot be read is told and left out.
+
+    Raises:
+        SourceError: no source has anything that the model sees or hears.
+    """
+    plan = make_plan(config, len(sources))
+    found: list[Embedded] = []
+    with private_directory() as directory:
+        group = _group(place(plan, directory), threads)
+        try:
+            for stage in group.stages.values():
+                stage.prepare(report)
+            group.open()
+            for index, source in enumerate(sources):
+                try:
+                    few = list(_of_source(plan, group, source, index, ceil(most / len(sources))))
+                except SourceError as error:
+                    report(f"left out: {error}")
+                    continue
+                found += few
+                report(f"{source}: {len(few)} clips")
+        finally:
+            group.close()
+    by_modality = {name: [one[name] for one in found if name in one] for name in MODALITIES}
+    if not any(by_modality.values()):
+        raise SourceError(f"{', '.join(sources[:5])}: nothing in it that the model sees or hears. Give other clips")
+    return {name: np.stack(vectors) for name, vectors in by_modality.items() if vectors}
+
+
+def _group(plan: Plan, threads: int) -> Group:
+    """The stages up to the towers, and none that looks for boxes."""
+    names = [
+        name for group in plan.groups for name, stage in Group(plan, group).stages.items() if WANTED & {*stage.gives()}
+    ]
+    return Group(plan, msgspec.structs.replace(plan.groups[0], stages=tuple(names), threads=threads))
+
+
+def _of_source(plan: Plan, group: Group, source: str, index: int, most: int) -> Iterator[Embedded]:
+    path = plan.config.decode.factory
+    options = msgspec.convert(plan.reader_options, load(f"{path.partition(':')[0]}:ReaderOptions", "decode.factory"))
+    reader = load(path, "decode.factory")(source, index, options)
+    reader.open()
+    try:
+        clips = (item for item in reader.clips() if not isinstance(item, Gap))
+        for _, item in zip(range(most), clips, strict=False):
+            settled = group.run(Clip(item.info, item.arrays, item.absent))
+            yield _believed(settled.values)
+    finally:
+        reader.close()
+
+
+def _believed(values: dict[str, Any]) -> Embedded:
+    """The embeddings of those modalities whose signal is good enough."""
+    weigh = reach("signal_weight")
+    names = [name for name in MODALITIES if f"{name}_embedding" in values]
+    signals = values.get("signals") or {}
+    return {name: values[f"{name}_embedding"] for name in names if weigh(name, signals) >= LEAST_SIGNAL}
