@@ -21,7 +21,10 @@ from stages.encode import pool
 from training.data.example import Example, edges
 
 FAILED = ".failed.json"
+TRYING = ".trying"
 ABOUT = "about.json"
+TRIES = 3
+"""Times that an example may take the whole process down before it is left alone."""
 REPORT_EVERY_S = 10.0
 LARGEST_HALF = 60_000.0
 """Tokens beyond this do not fit float16 and are kept as they are."""
@@ -180,14 +183,26 @@ class FeatureCache:
         key = self.key(example)
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
+        trying = path.with_suffix(TRYING)
+        tried = trying.stat().st_size if trying.is_file() else 0
+        if tried >= TRIES:
+            again = f"Delete {trying} to try again"
+            return self._fail(
+                example, f"{example.path}: took the process down {tried} times while it was read. {again}"
+            )
+        trying.write_bytes(b"." * (tried + 1))  # what is still here next time was left by a crash
         try:
-            features = encoder.example(example)
+            save(encoder.example(example), path)
         except SourceError as error:
-            self.failures[key] = str(error)
             _write(path.with_suffix(FAILED), json.dumps({"reason": str(error), "path": example.path}).encode())
-            return False
-        save(features, path)
+            return self._fail(example, str(error))
+        finally:
+            trying.unlink(missing_ok=True)
         return True
+
+    def _fail(self, example: Example, reason: str) -> bool:
+        self.failures[self.key(example)] = reason
+        return False
 
 
 @dataclass

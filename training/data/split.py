@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from training.data.example import Dataset
 
@@ -28,33 +28,48 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[tuple[int, ...]
     A label keeps at least one group for training; one with a single group is not held out.
     """
     groups = _groups(dataset)
-    wanted = Counter(example.label for example in dataset.examples)
-    left = Counter(label for labels in groups.values() for label in set(labels))
-    held: Counter[str] = Counter()
-    taken: set[str] = set()
-    first = set(groups) if share > 0 else set()
+    draw = _Draw(groups, share)
     order = sorted(groups)
     random.Random(seed).shuffle(order)
-    # first what brings every label nearer to its share, then the smallest group of each label that has none
-    for group in (*order, *sorted(order, key=lambda group: len(groups[group]))):
-        counts = Counter(groups[group])
-        targets = {label: share * wanted[label] for label in counts}
-        fits = _nearer(counts, held, targets) if group in first else not any(held[label] for label in counts)
-        first.discard(group)
-        if fits and group not in taken and all(left[label] > 1 for label in counts):
-            taken.add(group)
-            held.update(counts)
-            left.subtract(counts.keys())
+    if share > 0:
+        for group in order:
+            draw.take(group, draw.comes_nearer(group))
+        # labels whose every group is too large a part of them
+        for group in sorted(order, key=lambda name: len(groups[name])):
+            draw.take(group, draw.has_none_of(group))
     names = [_group_of(dataset, index) for index in range(len(dataset.examples))]
-    train = tuple(index for index, name in enumerate(names) if name not in taken)
-    return train, tuple(index for index, name in enumerate(names) if name in taken)
+    train = tuple(index for index, name in enumerate(names) if name not in draw.taken)
+    return train, tuple(index for index, name in enumerate(names) if name in draw.taken)
 
 
-def _nearer(counts: Counter[str], held: Counter[str], targets: dict[str, float]) -> bool:
-    """Whether the held-out part of every label comes nearer to its target."""
-    return all(
-        abs(held[label] + count - targets[label]) < abs(held[label] - targets[label]) for label, count in counts.items()
-    )
+class _Draw:
+    """Which groups are held out so far. groups: the labels of each group's examples."""
+
+    def __init__(self, groups: Mapping[str, Sequence[str]], share: float) -> None:
+        self.taken: set[str] = set()
+        self._counts = {group: Counter(labels) for group, labels in groups.items()}
+        self._held: Counter[str] = Counter()
+        self._left = Counter(label for counts in self._counts.values() for label in counts)
+        total = Counter(label for labels in groups.values() for label in labels)
+        self._wanted = {label: share * count for label, count in total.items()}
+
+    def take(self, group: str, wanted: bool) -> None:
+        """Hold the group out if it is wanted and no label would be left with nothing to learn from."""
+        counts = self._counts[group]
+        if wanted and group not in self.taken and all(self._left[label] > 1 for label in counts):
+            self.taken.add(group)
+            self._held.update(counts)
+            self._left.subtract(counts.keys())
+
+    def comes_nearer(self, group: str) -> bool:
+        """Whether the held-out part of every label in it would come nearer to what is wanted."""
+        return all(
+            abs(self._held[label] + count - self._wanted[label]) < abs(self._held[label] - self._wanted[label])
+            for label, count in self._counts[group].items()
+        )
+
+    def has_none_of(self, group: str) -> bool:
+        return not any(self._held[label] for label in self._counts[group])
 
 
 def _groups(dataset: Dataset) -> dict[str, Sequence[str]]:

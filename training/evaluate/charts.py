@@ -8,7 +8,9 @@ from training.evaluate.figures import Mean
 from training.intervals import Share
 
 SIDE_PX = 250
-LEFT_PX, TOP_PX, BOTTOM_PX = 44, 12, 64
+LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 58, 22, 12, 84
+COUNTS_PX = 44
+"""From the diagram's floor to that of the bars below it, which are up to 28 high."""
 
 
 def percent(value: float) -> str:
@@ -41,7 +43,7 @@ def reliability_diagram(of: Calibration, claimed: str) -> str:
 
     Above the diagonal the model is too modest, below it too sure.
     """
-    width, height = LEFT_PX + SIDE_PX + 12, TOP_PX + SIDE_PX + BOTTOM_PX
+    width, height = LEFT_PX + SIDE_PX + RIGHT_PX, TOP_PX + SIDE_PX + BOTTOM_PX
     most = max(each.count for each in of.bins)
     parts = [
         *_frame(),
@@ -59,7 +61,7 @@ def _frame() -> Iterator[str]:
         x, y = _at(tick, tick)
         yield f'<path class="grid" d="M{LEFT_PX} {y}H{LEFT_PX + SIDE_PX}M{x} {TOP_PX}V{TOP_PX + SIDE_PX}"/>'
         yield _text(LEFT_PX - 6, y + 4, f"{tick:.0%}", "end")
-        yield _text(x, TOP_PX + SIDE_PX + 46, f"{tick:.0%}", "middle")
+        yield _text(x, TOP_PX + SIDE_PX + COUNTS_PX + 16, f"{tick:.0%}", "middle")
     x0, y0 = _at(0, 0)
     x1, y1 = _at(1, 1)
     yield f'<path class="true" d="M{x0} {y0}L{x1} {y1}"/>'
@@ -79,9 +81,9 @@ def _column(of: Bin, most: int) -> str:
     """How many answers claimed about this much: a bar under the diagram."""
     left, top = _at(of.low, 0)
     right, _ = _at(of.high, 0)
-    height = 26 * of.count / most
+    height = 28 * of.count / most
     return (
-        f'<rect class="count" x="{left + 0.5:.1f}" y="{top + 30 - height:.1f}" width="{right - left - 1:.1f}" '
+        f'<rect class="count" x="{left + 0.5:.1f}" y="{top + COUNTS_PX - height:.1f}" width="{right - left - 1:.1f}" '
         f'height="{height:.1f}"><title>{of.count} answers</title></rect>'
     )
 

@@ -134,7 +134,8 @@ def _calibration(report: Report) -> str:
         ("probability", report.probability, "that the label is seen or heard, whatever the other labels are"),
         ("share", report.share, "of the label among all labels, for labels that exclude each other"),
     ):
-        surer = "too sure" if of.mean_confidence > of.right.share else "too modest"
+        surer = "too sure" if of.mean_confidence > of.right.high else "about true"
+        surer = "too modest" if of.mean_confidence < of.right.low else surer
         parts.append(
             f"<figure>{reliability_diagram(of, name)}<figcaption><b>{name}</b>, {meaning}.<br>Claimed on average "
             f"{percent(of.mean_confidence)}, right {percent(of.right.share)}: {surer}.<br>Expected calibration error "

@@ -12,7 +12,7 @@ from training.evaluate.confusion import near_order, used, worst_pairs
 
 NAMED_UP_TO = 100
 """Labels that still get their name beside their row."""
-COUNTED_UP_TO = 30
+COUNTED_UP_TO = 45
 """Labels whose counts are written into the cells."""
 SIDE_PX, MARKED_SIDE_PX = 1000, 1200
 MARKED = 20
@@ -38,7 +38,7 @@ def write_png(picture: Array, path: Path) -> None:
 
 
 def png(picture: Array) -> bytes:
-    done, content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    done, content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     assert done
     return bytes(content)
 
