@@ -10,7 +10,7 @@ from training.data.read import read_dataset
 
 def table(folder: Path, *lines: str) -> Path:
     put(folder, "a.mp4", "b.mp4", "c.mp4")
-    return write(folder / "clips.csv", lines)
+    return write(folder / "clips.csv", *lines)
 
 
 def test_a_table_of_clips(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_two_stretches_of_one_file_may_have_two_labels(tmp_path: Path) -> None:
 
 
 def test_nothing_unpacked_is_an_error(tmp_path: Path) -> None:
-    path = write(tmp_path / "clips.csv", ["file,label", "gone.mp4,rain"])
+    path = write(tmp_path / "clips.csv", "file,label", "gone.mp4,rain")
     with pytest.raises(ConfigError, match=r"none of the 1 listed media files is here, such as .*gone\.mp4"):
         read_dataset(path)
 
