@@ -1,0 +1,227 @@
+"""Composed clips: a photo, a motion and a sound that have nothing to do with each other, and the words of all three.
+
+The fusion head learns to tell all words that are true of a clip. Some photos' and sounds' words are novel: no clip
+with them is learnt from, and their words are never answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engines.networks.fusion import MovFusion
+from engines.networks.fusion_shape import FusionShape
+from pipeline.arrays import Array
+from stages.labels import LabelSet
+from training.mini.composed_scores import Side, pool
+from training.mini.composed_tokens import Motions, Photos, Sounds
+from training.mini.motion_words import WORDS as MOTION_WORDS
+
+NOVEL_SOUNDS = (
+    *("rooster", "chainsaw", "clock tick", "sea waves", "person sneeze"),
+    *("cow", "frog", "monkey", "cello", "saxophone"),
+)
+"""Half of ESC-10's words and half of the rest: no clip with them is learnt from."""
+NOVEL_PHOTOS = 64
+"""Of 256: synsets whose words are novel."""
+TOO_NEAR = 0.5
+"""Cosine at which an AudioSet name is taken for another name of a novel sound."""
+EXCHANGED = 0.7
+"""Share of sounds whose clearest name is exchanged for another, so that the head learns of 500 sounds and not of 20."""
+MISSING = 0.2
+"""Share of clips without motion, and of clips without sound."""
+LENGTHS = (1, 2, 4, 8)
+"""Pictures of a clip; one number per step."""
+OTHER_WORDS = 150
+"""Wrong answers per step."""
+BRANCHES = {"together": 1.0, "image": 0.3, "audio": 0.3, "motion": 0.15}
+"""Weights of the losses: of the pooled answer, and of each branch alone."""
+CHECK_CLIPS = 600
+CHECK_WORDS = 40
+
+
+class Batch(NamedTuple):
+    tokens: Mapping[str, Tensor]
+    masks: Mapping[str, Tensor]
+    right: list[Tensor]
+    """Rows of the true words, "B" each; -1 where a clip lacks the modality or nothing more is true."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that clips are composed of, and the words it is told by."""
+
+    photos: Photos
+    sounds: Sounds
+    motions: Motions
+    label_set: LabelSet
+    concepts: Array
+    """Of the AudioSet names, "521 D", each times its surprise."""
+    names: tuple[str, ...]
+    """The AudioSet names."""
+
+    def row_of(self) -> dict[str, int]:
+        return {word: row for row, word in enumerate(self.label_set.labels)}
+
+
+def is_novel(synset: str) -> bool:
+    return hashlib.sha256(synset.encode()).digest()[0] < NOVEL_PHOTOS
+
+
+def all_words(photos: Photos, sounds: Sounds, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Every word that a composed clip may have."""
+    return tuple(dict.fromkeys([*photos.words, *sounds.words, *names, *MOTION_WORDS]))
+
+
+class ComposedTrainee:
+    """What `training.train.loop` trains: items are photos, and each step gives them other sounds and motions."""
+
+    branches: Mapping[str, float] = BRANCHES
+
+    def __init__(self, material: Material, shape: FusionShape, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.network: nn.Module = MovFusion(shape)
+        self._sides = {name: Side(material.label_set, name) for name in shape.dims}
+        self._photos = torch.from_numpy(material.photos.tokens)
+        self._sounds = torch.from_numpy(material.sounds.scores)
+        self._motions = torch.from_numpy(material.motions.tokens)
+        self._concepts = torch.from_numpy(material.concepts)
+        row_of = material.row_of()
+        self._photo_rows = torch.tensor([row_of[word] for word in material.photos.words])
+        self._sound_rows = torch.tensor([row_of[word] for word in material.sounds.words])
+        self._name_rows = torch.tensor([row_of[name] for name in material.names])
+        self._motion_rows = torch.tensor([row_of[word] for word in MOTION_WORDS])
+        self._truth = torch.from_numpy(material.motions.truth > 0)
+        novel_photo = torch.tensor([is_novel(synset) for synset in material.photos.synsets])
+        novel_sound = torch.tensor([word in NOVEL_SOUNDS for word in material.sounds.words])
+        kept_back = torch.tensor([hashlib.sha256(file.encode()).digest()[1] < 26 for file in material.sounds.files])
+        self._learnt = (~novel_photo).nonzero()[:, 0]
+        self._learnt_sounds = (~novel_sound & ~kept_back).nonzero()[:, 0]
+        self._virtual = _far_from_novel(material, row_of)
+        base = torch.cat([self._photo_rows[self._learnt], self._sound_rows[self._learnt_sounds]])
+        virtual = self._name_rows[self._virtual]
+        self._known = torch.cat([base, virtual, self._motion_rows]).unique()
+        self._checks = {
+            "base": self._check(self._learnt, (~novel_sound & kept_back).nonzero()[:, 0], 1),
+            "novel": self._check(novel_photo.nonzero()[:, 0], novel_sound.nonzero()[:, 0], 2),
+        }
+        self.base_words = tuple(material.label_set.labels[row] for row in torch.cat([base, self._motion_rows]).unique())
+
+    @property
+    def items(self) -> int:
+        return len(self._learnt)
+
+    def frozen(self) -> Mapping[str, Tensor]:
+        gates = ((name, weight) for name, weight in self.network.named_parameters() if name.endswith(".gate"))
+        return {name: torch.zeros_like(weight) for name, weight in gates}
+
+    def losses(self, network: nn.Module, rows: Tensor) -> Mapping[str, Tensor]:
+        batch = self._compose(self._learnt[rows])
+        others = self._known[torch.randint(len(self._known), (OTHER_WORDS,))]
+        right = torch.stack(batch.right, 1)
+        words = torch.cat([right[right >= 0], others]).unique()
+        targets = (right[:, :, None] == words).any(1).float()
+        targets = targets / targets.sum(1, keepdim=True)
+        fused = network(**batch.tokens, masks=batch.masks)
+        odds = {name: self._sides[name].log_odds(vectors, words) for name, vectors in fused.items()}
+        losses = {"together": functional.cross_entropy(pool(odds, self._weights(batch)), targets)}
+        for name, z in odds.items():
+            there = batch.masks[name].any(1)
+            own = (right[:, OWN[name], None] == words).any(1).float()[there]
+            losses[name] = functional.cross_entropy(z[there], own / own.sum(1, keepdim=True))
+        return losses
+
+    def _compose(self, photos: Tensor) -> Batch:
+        """Photos with sounds and motions drawn from torch's generator."""
+        count = len(photos)
+        chosen = self._learnt_sounds[torch.randint(len(self._learnt_sounds), (count,))]
+        scores, sound_rows = self._exchanged(self._sounds[chosen], self._sound_rows[chosen])
+        moved = torch.randint(len(self._motions), (count,))
+        heard, moving = torch.rand(count) > MISSING, torch.rand(count) > MISSING
+        frames = LENGTHS[int(torch.randint(len(LENGTHS), ()))]
+        shown = self._photos[photos][:, torch.arange(frames) * self._photos.shape[1] // frames]
+        tokens = {"image": shown, "motion": self._motions[moved], "audio": scores @ self._concepts}
+        masks = {name: torch.ones(each.shape[:2], dtype=torch.bool) for name, each in tokens.items()}
+        masks["audio"] &= heard[:, None]
+        masks["motion"] &= moving[:, None]
+        motion_rows = torch.where(self._truth[moved] & moving[:, None], self._motion_rows, -1)
+        right = [self._photo_rows[photos], torch.where(heard, sound_rows, -1), *motion_rows.T]
+        return Batch(tokens, masks, right)
+
+    def _exchanged(self, scores: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Some sounds with the name that is heard clearest exchanged for another name, which then is right."""
+        scores, rows = scores.clone(), rows.clone()
+        loudest = (scores.mean(1) * self._concepts.norm(dim=1)).argmax(1)
+        others = self._virtual[torch.randint(len(self._virtual), (len(rows),))]
+        for clip in (torch.rand(len(rows)) < EXCHANGED).nonzero()[:, 0].tolist():
+            pair, swapped = [int(loudest[clip]), int(others[clip])], [int(others[clip]), int(loudest[clip])]
+            scores[clip][:, pair] = scores[clip][:, swapped]
+            rows[clip] = self._name_rows[others[clip]]
+        return scores, rows
+
+    def _weights(self, batch: Batch) -> dict[str, Tensor]:
+        """How far each modality is believed, from what the frozen towers say; 0 where it is missing."""
+        with torch.no_grad():
+            return {
+                name: self._sides[name].weight(_mean(tokens, batch.masks[name])) * batch.masks[name].any(1)
+                for name, tokens in batch.tokens.items()
+            }
+
+    # -- the check, on photos and sounds that are not learnt from, or on words that are not -------------------------
+
+    def _check(self, photos: Tensor, sounds: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """Pairs of photo and sound with words of their own, of few photo words, as a user would give."""
+        random = torch.Generator().manual_seed(seed)
+        words = self._photo_rows[photos].unique()
+        words = words[torch.randperm(len(words), generator=random)[:CHECK_WORDS]]
+        photos = photos[torch.isin(self._photo_rows[photos], words)]
+        a = photos[torch.randint(len(photos), (CHECK_CLIPS,), generator=random)]
+        b = sounds[torch.randint(len(sounds), (CHECK_CLIPS,), generator=random)]
+        differ = self._photo_rows[a] != self._sound_rows[b]
+        return a[differ], b[differ]
+
+    def accuracy(self, network: nn.Module) -> Mapping[str, float]:
+        """Percent of the clips of which photo word and sound word are the first two; base and novel words."""
+        shares = {"base": 0.65, "novel": 0.35}
+        return {name: 100 * self.both_right(network, name, shares[name]) for name in self._checks}
+
+    @torch.inference_mode()
+    def both_right(self, network: nn.Module, check: str, head_share: float) -> float:
+        """Share of a check's clips of which both words come first, with the head's share in the scores."""
+        photos, sounds = self._checks[check]
+        tokens = {"image": self._photos[photos], "audio": self._sounds[sounds] @ self._concepts}
+        masks = {name: torch.ones(each.shape[:2], dtype=torch.bool) for name, each in tokens.items()}
+        words = torch.cat([self._photo_rows[photos], self._sound_rows[sounds]]).unique()
+        fused = network(**tokens, masks=masks)
+        odds = {}
+        for name, each in tokens.items():
+            frozen = self._sides[name].log_odds(_mean(each, masks[name]), words)
+            odds[name] = frozen + head_share * (self._sides[name].log_odds(fused[name], words) - frozen)
+        first = words[pool(odds, self._weights(Batch(tokens, masks, []))).topk(2).indices].sort(1).values
+        right = torch.stack([self._photo_rows[photos], self._sound_rows[sounds]], 1).sort(1).values
+        return float((first == right).all(1).float().mean())
+
+
+OWN = {"image": [0], "audio": [1], "motion": list(range(2, 2 + len(MOTION_WORDS)))}
+"""Which of a batch's right words a modality's own branch is asked for."""
+
+
+def _mean(tokens: Tensor, mask: Tensor) -> Tensor:
+    kept = mask[..., None]
+    return functional.normalize((tokens * kept).sum(1) / kept.sum(1).clamp(min=1), dim=1)
+
+
+def _far_from_novel(material: Material, row_of: Mapping[str, int]) -> Tensor:
+    """AudioSet names that say something and are no other name of a novel sound: indices into the names."""
+    vectors = np.asarray(material.label_set.sides["audio"].labels, np.float32)
+    novel = vectors[[row_of[word] for word in NOVEL_SOUNDS]]
+    near = (vectors[[row_of[name] for name in material.names]] @ novel.T).max(1)
+    says_something = np.linalg.norm(material.concepts, axis=1) > 0
+    return torch.from_numpy(np.flatnonzero((near < TOO_NEAR) & says_something))
