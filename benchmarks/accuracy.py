@@ -3,9 +3,12 @@
     python -m benchmarks.accuracy [--data ../shared/data] [--model percept-mini]
 
 pictures   real clips of actions, events and objects against all 58 words of their list, picture alone
+clips      the same real clips with all modalities, with and without the fusion head, and those of them whose sound
+           belongs to the event; does silence added to them ever change the first word?
 sounds     ESC-10, fold 3, against its 10 names, sound alone
-pairs      an ImageNet photo shown with an ESC-10 sound: are both right words the first two of 50?
-clips      the same real clips with all modalities, and those of them whose sound belongs to the event
+pairs      composed: an ImageNet photo with an ESC-10 sound that has nothing to do with it: are both right words the
+           first two of 50? Novel pairs are those of which the fusion head was trained on neither word
+motions    composed: photos of other classes set in motion, at other speeds, against all motion words
 text       the bundled text tower against the tower it was distilled from
 
 A video counts once: its clips' tokens are averaged per modality, then scored like one clip.
@@ -14,6 +17,7 @@ A video counts once: its clips' tokens are averaged per modality, then scored li
 import argparse
 import csv
 import tempfile
+import wave
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,10 +26,13 @@ import msgspec
 
 from benchmarks import report
 from engines.checkpoint import read_model
-from pipeline.stage import RunSettings
+from pipeline.stage import Budget, Resources, RunSettings
 from stages.classify import score
+from stages.fuse import Fuse
+from stages.head_share import read_base
 from stages.labels import LabelSet, build_label_set
 from training.encoder import Encoder, photos
+from training.evaluate.head import fused_embeddings
 from training.features import Features
 from training.intervals import share
 
@@ -68,7 +75,9 @@ PHOTO_WORDS = (
     *("umbrella", "volcano", "pizza", "strawberry", "daisy"),
 )
 """Photos of the pairs: classes that make none of the ten sounds."""
-SOUNDS_PER_PHOTO = 8
+SOUNDS_PER_PHOTO = 16
+VIEWS = ("fused", "pool", "picture", "sound")
+"""With the fusion head, without it, and one modality alone."""
 
 
 def main() -> None:
@@ -82,32 +91,58 @@ def main() -> None:
             f"--data {options.data}: no such folder; expected the folder that holds clips/, audio/ and images/"
         )
     with tempfile.TemporaryDirectory(prefix="accuracy-") as folder:
-        judge = Judge(options.model, options.cache or folder)
-        encoder = Encoder(RunSettings(model=options.model, cache_directory=options.cache or folder, threads=2))
-        figures: dict[str, Any] = {"model": read_model(options.model).id}
+        run = RunSettings(model=options.model, cache_directory=options.cache or folder, threads=2)
+        judge, encoder = Judge(run), Encoder(run)
+        figures: dict[str, Any] = {"model": judge.spec.id}
         figures |= on_clips(options.data / "clips", encoder, judge)
         figures |= on_sounds_and_pairs(options.data, encoder, judge)
         encoder.close()
+        judge.close()
     if options.model == "percept-mini":
+        figures |= on_motions(options.data)
         figures["text"] = on_text(options.data)
     print(table(figures))
     report.write("accuracy", msgspec.to_builtins(figures))
 
 
 class Judge:
-    """Ranks labels for features, with the product's own label sets and scores."""
+    """Ranks labels for features, with the product's own label sets, fusion head and scores."""
 
-    def __init__(self, model: str, cache_directory: str) -> None:
-        self.spec = read_model(model)
-        self.run = RunSettings(model=model, cache_directory=cache_directory)
+    def __init__(self, run: RunSettings) -> None:
+        self.spec = read_model(run.model)
+        self.run = run
+        self._resources = Resources()
+        self._head = Fuse(Fuse.Options(), run, Budget()) if self.spec.fusion else None
+        if self._head:
+            self._head.prepare(lambda message: None)
+            self._head.open(self._resources)
+
+    def close(self) -> None:
+        self._resources.close()
 
     def labels(self, words: Iterable[str]) -> LabelSet:
         return build_label_set(self.spec, tuple(words), self.run, lambda message: None)
 
+    def ranked(self, labels: LabelSet, features: Features, with_head: bool = True) -> list[str]:
+        """All labels, best first."""
+        embeddings = {name: each for name, each in features.embeddings.items() if name in labels.sides}
+        fused = fused_embeddings(self._head, features, embeddings) if self._head and with_head else None
+        rows = score(labels, embeddings, features.signals, len(labels.labels), fused)
+        return [row["label"] for row in rows]
 
-def ranked(labels: LabelSet, features: Features) -> list[str]:
-    rows = score(labels, dict(features.embeddings), features.signals, len(labels.labels))
-    return [row["label"] for row in rows]
+    def views(self, labels: LabelSet, features: Features) -> dict[str, list[str]]:
+        """The ranking of each of `VIEWS` that the features allow."""
+        found = {"fused": self.ranked(labels, features), "pool": self.ranked(labels, features, with_head=False)}
+        for name, modality in (("picture", "image"), ("sound", "audio")):
+            if modality in features.tokens:
+                found[name] = self.ranked(labels, features.only(modality))
+        return found
+
+    def novel(self, words: Iterable[str]) -> set[str]:
+        """Those the fusion head was not trained on; all of them for a model without one."""
+        fusion = self.spec.fusion
+        base = read_base(Path(fusion.directory) / fusion.base) if fusion else frozenset()
+        return {word for word in words if word not in base}
 
 
 def on_clips(folder: Path, encoder: Encoder, judge: Judge) -> dict[str, Any]:
@@ -115,69 +150,88 @@ def on_clips(folder: Path, encoder: Encoder, judge: Judge) -> dict[str, Any]:
     labels = judge.labels((folder / "all_labels.txt").read_text().splitlines())
     with (folder / "labels.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] in KINDS]
-    ranks: dict[str, list[int]] = {"picture": [], "all": []}
     related = [row["audio_related"] == "1" for row in rows]
-    absent = []
+    ranks: dict[str, list[int]] = {"picture": [], "pool": [], "all": []}
+    quiet, unchanged = silence(encoder), []
     for row in rows:
         features = encoder.file(folder / row["file"])
-        absent.append("motion" not in features.embeddings)
-        for name, kept in (("picture", features.only("image")), ("all", features)):
-            ranks[name].append(ranked(labels, kept).index(row["label"]))
-    figures: dict[str, Any] = {
-        "clips": len(rows),
-        "words": len(labels.labels),
-        "clips_without_motion_score": sum(absent),
-    }
-    for name, found in ranks.items():
-        with_sound = [rank for rank, is_related in zip(found, related, strict=True) if is_related]
+        found = judge.views(labels, features)
+        for name, view in (("picture", "picture"), ("pool", "pool"), ("all", "fused")):
+            ranks[name].append(found[view].index(row["label"]))
+        seen = features.only("image", "motion")
+        unchanged.append(judge.ranked(labels, seen)[0] == judge.ranked(labels, together(seen, quiet))[0])
+    figures: dict[str, Any] = {"clips": len(rows), "words": len(labels.labels)}
+    for name, places in ranks.items():
+        with_sound = [place for place, is_related in zip(places, related, strict=True) if is_related]
         for top in (1, 5):
-            figures[f"{name}_top{top}"] = share(rank < top for rank in found)
-            figures[f"{name}_top{top}_where_sound_belongs"] = share(rank < top for rank in with_sound)
-    return figures
+            figures[f"{name}_top{top}"] = share(place < top for place in places)
+            figures[f"{name}_top{top}_where_sound_belongs"] = share(place < top for place in with_sound)
+    return figures | {"first_word_kept_with_silence": share(unchanged)}
+
+
+def silence(encoder: Encoder) -> Features:
+    """Two seconds of it."""
+    with tempfile.TemporaryDirectory(prefix="silence-") as folder:
+        path = Path(folder) / "silence.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+            file.writeframes(bytes(2 * 2 * 16_000))
+        return encoder.file(path)
+
+
+def together(seen: Features, heard: Features) -> Features:
+    """A clip that shows the one and sounds like the other."""
+    sound = heard.only("audio").tokens
+    signals = {name: of for name, of in seen.signals.items() if name != "audio"} | {"audio": heard.signals["audio"]}
+    part = seen.clips[0] if seen.clips else None
+    counts = {name: len(tokens) for name, tokens in {**seen.tokens, **sound}.items()}
+    clips = (msgspec.structs.replace(part, counts=counts, signals=signals),) if part else ()
+    return Features({**seen.tokens, **sound}, signals, clips)
 
 
 def on_sounds_and_pairs(data: Path, encoder: Encoder, judge: Judge) -> dict[str, Any]:
-    """ESC-10 fold 3 alone, and every photo of `PHOTO_WORDS` with eight of its sounds."""
+    """ESC-10 fold 3 alone, and every photo of `PHOTO_WORDS` with some of its sounds."""
     files = sorted((data / "audio" / "esc10").glob("*/3-*.ogg"))
     names = sorted({path.parent.name.replace("_", " ") for path in files})
     heard = [(path.parent.name.replace("_", " "), encoder.file(path)) for path in files]
     ten = judge.labels(names)
-    figures: dict[str, Any] = {"sound_top1": share(ranked(ten, sound)[0] == name for name, sound in heard)}
-    wanted = set(PHOTO_WORDS)
+    figures: dict[str, Any] = {"sound_top1": share(judge.ranked(ten, sound)[0] == name for name, sound in heard)}
     seen = {
-        name: encoder.photo(picture)
+        name: encoder.photo(picture).only("image")
         for name, picture in photos(data / "images" / "imagenet-1-per-class.tar")
-        if name in wanted
+        if name in set(PHOTO_WORDS)
     }
     fifty = judge.labels([*names, *PHOTO_WORDS])
-    both: dict[str, list[bool]] = {"fused": [], "picture": [], "sound": []}
-    one: dict[str, list[bool]] = {"fused": [], "picture": [], "sound": []}
+    novel = judge.novel([*names, *PHOTO_WORDS])
+    found = []
     for word, number in pairs([*PHOTO_WORDS], len(heard)):
-        photo, (sound_name, sound) = seen[word], heard[number]
-        together = Features(
-            {**photo.only("image").tokens, **sound.only("audio").tokens}, {**photo.signals, **sound.signals}
-        )
-        for kind, features in (
-            ("fused", together),
-            ("picture", together.only("image")),
-            ("sound", together.only("audio")),
-        ):
-            first = ranked(fifty, features)[:2]
-            both[kind].append({word, sound_name} == set(first))
-            one[kind].append(bool({word, sound_name} & set(first)))
-    figures["pairs"] = len(both["fused"])
-    for kind in both:
-        figures[f"pairs_both_{kind}"], figures[f"pairs_one_{kind}"] = share(both[kind]), share(one[kind])
+        sound_name, sound = heard[number]
+        views = judge.views(fifty, together(seen[word], sound))
+        found.append(({word, sound_name}, {view: set(ranked[:2]) for view, ranked in views.items()}))
+    kinds = {"pairs": found, "novel_pairs": [each for each in found if each[0] <= novel]}
+    kinds["base_pairs"] = [each for each in found if not each[0] & novel]
+    for kind, chosen in kinds.items():
+        figures[kind] = len(chosen)
+        for view in VIEWS if chosen else ():
+            figures[f"{kind}_both_{view}"] = share(right == first[view] for right, first in chosen)
+            figures[f"{kind}_one_{view}"] = share(bool(right & first[view]) for right, first in chosen)
     return figures
 
 
 def pairs(words: list[str], sounds: int) -> list[tuple[str, int]]:
-    """Every word with eight sounds, stepping through all of them by a prime."""
+    """Every word with some sounds, stepping through all of them by a prime."""
     return [
         (word, (index * SOUNDS_PER_PHOTO + k) * 7 % sounds)
         for index, word in enumerate(words)
         for k in range(SOUNDS_PER_PHOTO)
     ]
+
+
+def on_motions(data: Path) -> dict[str, Any]:
+    """The motion tower on made-up motions of photos, speeds and noise that it was not trained on."""
+    from training.mini.motion_figures import answers_to_test, figures
+
+    return {f"motion_{name}": found for name, found in figures(answers_to_test(data)).items()}
 
 
 def on_text(data: Path) -> dict[str, float]:
