@@ -16,11 +16,11 @@ MODEL_FLAGS = (
 """Options of `percept run` that mean the same here."""
 
 
-def add_model_options(parser: Parser, *more: str) -> None:
-    """`MODEL_FLAGS`, and those of `more` that `percept run` knows."""
+def add_model_options(parser: Parser, *more: str, without: tuple[str, ...] = ()) -> None:
+    """`MODEL_FLAGS`, and those of `more` that `percept run` knows; `without` are left out."""
     group = parser.add_argument_group("model")
     for flag in FLAGS:
-        if flag.name in (*MODEL_FLAGS, *more) and not flag.switch:
+        if flag.name in (*MODEL_FLAGS, *more) and flag.name not in without and not flag.switch:
             group.add_argument(flag.name, dest=flag.key, metavar=flag.metavar, type=flag.parse, help=flag.help)
         else:
             parser.set_defaults(**{flag.key: None})
