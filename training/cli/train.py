@@ -14,9 +14,11 @@ from pipeline.cli.columns import table
 from pipeline.cli.options import Parser, add_talk_options
 from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
+from training.cli.options import add_data_options, add_model_options, features_folder, settings_of
 from training.train.plan import USUAL, Plan, check, steps_of, usual_plan
 
 if TYPE_CHECKING:
+    from training.data.example import Dataset
     from training.train.course import Course
     from training.train.material import Material
 
@@ -41,25 +43,13 @@ USUALLY = usual_plan("head")
 
 def make_parser() -> Parser:
     parser = Parser(prog="percept train", description=DESCRIPTION, epilog=EPILOG)
-    parser.add_argument("data", metavar="DATA", type=Path, help="folder per label, CSV, or a published data set")
-    parser.add_argument("-o", "--output", metavar="MODEL", type=Path, required=True, help="the folder to make")
+    group = add_data_options(parser)
+    parser.add_argument("-o", "--output", metavar="MODEL", type=Path, required=True, help="the model directory to make")
     parser.add_argument("--what", choices=tuple(USUAL), default="head", help="what is trained (default: head)")
-    _add_data(parser.add_argument_group("data and model"))
-    _add_plan(parser.add_argument_group("how it is trained"))
-    add_talk_options(parser)
-    return parser
-
-
-def _add_data(group: Any) -> None:
     group.add_argument(
-        "--model", default="percept-mini", help="to begin with: name, directory or hub id (default: %(default)s)"
-    )
-    group.add_argument("--audio-model", default="", help="a model for sound beside --model")
-    group.add_argument("--layout", default="auto", help="how DATA lies on disk, where it is not recognised")
-    group.add_argument("--split", default="", help="train with the clips of one published split only")
-    group.add_argument(
-        "--cache", type=Path, default=None, metavar="DIR", help="decoded and encoded clips (default: ~/.cache/percept)"
-    )
+        "--split", metavar="NAME", default="",
+        help="one split of a published data set, or all (default: train, where there is one)",
+    )  # fmt: skip
     group.add_argument(
         "--base-novel", type=float, default=USUALLY.novel_share, metavar="SHARE",
         help="of the labels that are kept novel, chosen by --seed; 0 trains on all (default: %(default)s)",
@@ -68,6 +58,10 @@ def _add_data(group: Any) -> None:
         "--held-out", type=float, default=USUALLY.held_out_share, metavar="SHARE",
         help="of the groups of clips that are only measured (default: %(default)s)",
     )  # fmt: skip
+    _add_plan(parser.add_argument_group("how it is trained"))
+    add_model_options(parser)
+    add_talk_options(parser)
+    return parser
 
 
 def _add_plan(group: Any) -> None:
@@ -96,8 +90,6 @@ def _add_plan(group: Any) -> None:
     group.add_argument(
         "--every", type=int, default=USUALLY.every_steps, help="steps between checkpoints (default: %(default)s)"
     )
-    group.add_argument("--engine", default="auto", help="what encodes the clips: as for percept run (default: auto)")
-    group.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     group.add_argument("--threads", type=int, default=min(4, os.cpu_count() or 1), help="(default: %(default)s)")
 
 
@@ -111,7 +103,7 @@ def main(arguments: list[str]) -> int:
     from training.train.voice import Voice
 
     voice = Voice(live=False if options.quiet or options.log_json else None)
-    dataset = read_dataset(options.data, options.layout, options.split)
+    dataset = chosen(read_dataset(options.data, options.layout), options.split)
     material = divide(dataset, plan)
     for note in (*dataset.notes, *material.notes):
         voice.say(note)
@@ -122,6 +114,13 @@ def main(arguments: list[str]) -> int:
     record = follow(course, voice)
     print("\n".join(report_lines(record, options.output)))
     return 0
+
+
+def chosen(dataset: "Dataset", split: str) -> "Dataset":
+    """Its training split where there is one, so that published test clips stay unseen; or the one asked for."""
+    if split == "all" or (not split and "train" not in dataset.splits):
+        return dataset
+    return dataset.take(split or "train")
 
 
 def make_plan(options: argparse.Namespace) -> Plan:
@@ -162,30 +161,18 @@ def make_course(options: argparse.Namespace, plan: Plan, material: "Material", a
     import torch
 
     from engines.checkpoint import read_model
-    from pipeline.stage import RunSettings
     from training.train.course import Course
 
     torch.set_num_threads(plan.threads)
-    spec = read_model(options.model, options.audio_model)
-    cache = options.cache or Path(os.environ.get("PERCEPT_CACHE") or Path.home() / ".cache" / "percept")
-    device = device_of(options.device, torch.cuda.is_available())
-    run = RunSettings(
-        model=options.model,
-        audio_model=options.audio_model,
-        modalities=tuple(spec.towers()),
-        threads=plan.threads,
-        device=device,
-        engine=options.engine,
-        cache_directory=str(cache),
-    )
+    _, run = settings_of(options, plan.threads)
     return Course(
-        spec=spec,
+        spec=read_model(run.model, run.audio_model),
         run=run,
         plan=plan,
         material=material,
-        cache=cache,
+        features=features_folder(options, run),
         out=options.output.expanduser().resolve(),
-        device=device,
+        device=device_of(run.device, torch.cuda.is_available()),
         mirror=_mirrors(plan, material),
         command=shlex.join(["percept", "train", *arguments]),
     )

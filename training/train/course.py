@@ -46,7 +46,8 @@ class Course:
     run: RunSettings
     plan: Plan
     material: Material
-    cache: Path
+    features: Path
+    """Folder of what the towers made of clips."""
     out: Path
     device: str
     mirror: bool
@@ -138,7 +139,7 @@ def encoded(course: Course, voice: Voice) -> Known:
         ConfigError: of a label to train on, too few can be.
     """
     material = course.material
-    cache = FeatureCache(course.cache / "features", course.run)
+    cache = FeatureCache(course.features, course.run)
     wanted = (*material.train, *material.held_out)
     voice.begin("encoding clips:", len(wanted))
     cache.fill(wanted, voice.say, lambda done, total, failed: voice.tell(done, {"failed": failed}))
@@ -190,13 +191,13 @@ def make_trainee(course: Course, known: Known, voice: Voice) -> AnyTrainee:
 
 def _tower_trainee(course: Course, known: Known, voice: Voice) -> TowerTrainee:
     modality = USUAL[course.plan.what].modality
+    has = ", ".join(known.label_set.sides)
     tower = course.spec.towers().get(modality)
-    if tower is None:
-        has = ", ".join(course.spec.towers())
+    if tower is None or modality not in known.label_set.sides:
         raise ModelError(f"--what {course.plan.what}: {course.spec.id} has no {modality} tower (it has: {has})")
     network = known_network(tower.network).load(Path(tower.directory))
     stored(tower, network)  # so that what could not be written is told before hours are spent
-    cache = StreamCache(course.cache / "streams", course.run, modality, tower)
+    cache = StreamCache(course.features / "streams", course.run, modality, tower)
     features = {example: features for features, example, _ in known.learnt}
     features |= dict(zip(known.held_examples, known.held.known, strict=True))
     having = [example for example, of in features.items() if modality in of.tokens]
@@ -226,9 +227,17 @@ def _write(course: Course, trainee: AnyTrainee, trained: torch.nn.Module) -> Non
     if isinstance(trained, MovFusion):
         write_head(spec, trained, base, course.out)
     elif isinstance(trainee, VectorTrainee):
-        write_vectors(spec, trained, base, course.out)
+        write_vectors(spec, base, _moves(course, trainee.label_set(trained)), course.out)
     else:
         write_tower(spec, USUAL[course.plan.what].modality, trained, course.out)
+
+
+def _moves(course: Course, moved: LabelSet) -> dict[str, Array]:
+    """From the base labels' own words to where training has moved them: "C D" by modality."""
+    base = course.material.base
+    words = msgspec.structs.replace(course.spec, adapted="")
+    own = build_label_set(words, base, course.run, lambda message: None)
+    return {name: side.labels[: len(base)] - own.sides[name].labels for name, side in moved.sides.items()}
 
 
 def _record(course: Course, known: Known, trainee: AnyTrainee, figures: tuple[Figures, Figures]) -> dict[str, Any]:

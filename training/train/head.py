@@ -144,7 +144,8 @@ def _fused(known: Features, changes: Mapping[str, Sequence[Tensor]]) -> dict[str
     for name, rows in changes.items():
         if rows:
             embedding = torch.from_numpy(known.embeddings[name])[None]
-            fused[name] = changed(embedding, [torch.stack(list(rows)).mean(0, keepdim=True)])[0].numpy()
+            heard = sum(name in clip.counts for clip in known.clips)
+            fused[name] = changed(embedding, [torch.stack(list(rows)).sum(0, keepdim=True) / heard])[0].numpy()
     return fused
 
 

@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +14,13 @@ from engines.model import FusionSpec, ModelSpec, TowerSpec
 from engines.model_file import write_model
 from engines.network import network as known_network
 from engines.networks.fusion import MovFusion, save_fusion
+from pipeline.arrays import Array
 from pipeline.errors import ModelError, OutputError
+from stages.adapted import DELTAS, read_adapted, save_adapted
+from stages.descriptions import plain
 
 BASE_FILE = "base-labels.txt"
+ADAPTED_FILE = "adapted.safetensors"
 TOWER_NAMES: tuple[Mapping[str, str], ...] = (
     {"": ""},
     {"vision.": "vision_model.", "projection.": "visual_projection."},
@@ -41,6 +46,32 @@ def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Pat
     new = msgspec.structs.replace(old, directory=str(folder))
     changed = msgspec.structs.replace(spec, name=directory.name, version=1, fusion=None, **{modality: new})
     write_model(changed, directory)
+
+
+def write_vectors(spec: ModelSpec, labels: Sequence[str], deltas: Mapping[str, Array], directory: Path) -> None:
+    """The base model with the vectors of these labels moved by "C D" in each modality; what it had learnt stays."""
+    names, rows = list(labels), dict(deltas)
+    if spec.adapted:
+        names, rows = _with_learnt(Path(spec.directory) / spec.adapted, names, rows)
+    directory.mkdir(parents=True, exist_ok=True)
+    save_adapted(directory / ADAPTED_FILE, names, rows)
+    write_model(msgspec.structs.replace(spec, name=directory.name, version=1, adapted=ADAPTED_FILE), directory)
+
+
+def _with_learnt(path: Path, labels: list[str], deltas: dict[str, Array]) -> tuple[list[str], dict[str, Array]]:
+    """Behind the new ones those labels of the base model's file that are not among them."""
+    about, tensors = read_adapted(path)
+    new = {plain(label) for label in labels}
+    kept = [row for row, label in enumerate(about["labels"]) if plain(label) not in new]
+    merged = {}
+    for name in dict.fromkeys([*deltas, *(key.removesuffix(DELTAS) for key in tensors if key.endswith(DELTAS))]):
+        before = tensors.get(f"{name}{DELTAS}")
+        now = deltas.get(name)
+        dim = (now if now is not None else before).shape[1]  # type: ignore[union-attr]
+        upper = np.zeros((len(labels), dim), np.float32) if now is None else now
+        lower = np.zeros((len(kept), dim), np.float32) if before is None else before[kept]
+        merged[name] = np.concatenate([upper, lower])
+    return [*labels, *(about["labels"][row] for row in kept)], merged
 
 
 def save_tower(spec: TowerSpec, tower: nn.Module, folder: Path) -> None:
@@ -123,8 +154,3 @@ def _check_read_back(spec: TowerSpec, tower: nn.Module, folder: Path) -> None:
     for name, weight in tower.named_parameters():
         if name not in again or float((again[name] - weight.cpu()).abs().max()) > CLOSE:
             raise ModelError(f"{folder}: the weight {name} does not read back as it was written")
-
-
-def write_vectors(spec: ModelSpec, deltas: nn.Module, base: tuple[str, ...], directory: Path) -> None:
-    """The base model with the vectors of these labels moved."""
-    raise NotImplementedError

@@ -15,9 +15,11 @@ from engines.networks.fusion import load_fusion
 from pipeline.cli.main import main
 from pipeline.stage import RunSettings
 from stages.head_share import read_base
+from stages.labels import build_label_set
 from tests.media import Sound, make_video
 from tests.tiny_models import make_tiny_clip, write_mov_like
 from training.data.example import Example
+from training.data.split import base_novel
 from training.encoder import Encoder
 from training.train.streams import StreamCache, shown
 
@@ -53,7 +55,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(clips: Path, model: Path, out: Path, cache: Path, *more: str) -> int:
-    usual = ["--model", str(model), "--cache", str(cache), "--engine", "torch", "--threads", "1", "--base-novel", "0.3"]
+    usual = [
+        "--model",
+        str(model),
+        "--features",
+        str(cache),
+        "--engine",
+        "torch",
+        "--threads",
+        "1",
+        "--base-novel",
+        "0.3",
+    ]
     return main(["train", str(clips), "-o", str(out), "--steps", "4", "--every", "2", *usual, *more])
 
 
@@ -100,6 +113,25 @@ def test_a_tower_is_written_as_the_pipeline_loads_it(
     assert train(clips, model, tmp_path / "frozen", cache, "--what", what, "--batch", "2", "--ratio", "1") == 0
     again = network(tower.network).load(tmp_path / "frozen" / modality).state_dict()
     assert all(torch.equal(again[name], initial[name]) for name in initial)
+
+
+def test_label_vectors_are_read_again_and_what_was_learnt_before_stays(
+    clips: Path, model: Path, cache: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    labels = ["--what", "labels", "--lr", "0.05", "--ema", "0"]
+    assert train(clips, model, first, cache, *labels) == 0
+    seed = next(s for s in range(1, 20) if base_novel(LABELS, s, 0.3) != base_novel(LABELS, 0, 0.3))
+    assert train(clips, first, second, cache, *labels, "--seed", str(seed)) == 0
+    run = RunSettings(engine="torch", cache_directory=str(cache))
+    sides = [build_label_set(read_model(str(path)), LABELS, run, print).sides for path in (model, first, second)]
+    moved = [set(json.loads(record(path))["base"]) for path in (first, second)]
+    assert moved[0] != moved[1]
+    for name in sides[0]:
+        for row, label in enumerate(LABELS):
+            before, once, twice = (side[name].labels[row] for side in sides)
+            assert np.array_equal(before, once) == (label not in moved[0])
+            assert np.allclose(once, twice, atol=1e-6) == (label not in moved[1])
 
 
 @pytest.mark.parametrize("modality", ["image", "motion", "audio"])
@@ -151,7 +183,7 @@ def test_nothing_decodable_is_an_error(tmp_path: Path, model: Path, capsys: pyte
         (["--lr", "0"], "--lr 0: expected more than 0"),
         (["--base-novel", "1"], "--base-novel 1: nothing would be left"),
         (["--device", "cuda"], "PyTorch sees no NVIDIA GPU here"),
-        (["--device", "tpu"], "--device tpu: unknown"),
+        (["--device", "sm89"], "--device sm89: unknown; expected auto, cpu or cuda"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_starts(
