@@ -52,6 +52,8 @@ ClipRecord = _result.ClipRecord
 Label = _result.Label
 Evidence = _result.Evidence
 Track = _result.Track
+Category = _result.Category
+OpenSet = _result.OpenSet
 PerceptError = _errors.PerceptError
 ConfigError = _errors.ConfigError
 SourceError = _errors.SourceError
@@ -59,11 +61,13 @@ ModelError = _errors.ModelError
 OutputError = _errors.OutputError
 
 __all__ = [
+    "Category",
     "ClipRecord",
     "ConfigError",
     "Evidence",
     "Label",
     "ModelError",
+    "OpenSet",
     "OutputError",
     "PerceptError",
     "SourceError",
@@ -82,7 +86,7 @@ _REFUSED = {
 
 def run(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    labels: Sequence[str] | str | None = None,
+    labels: Sequence[str] | Mapping[str, Any] | str | None = None,
     *,
     config: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -93,7 +97,11 @@ def run(
 
     `options` are those of the command line with underscores: `clip_seconds=4, top_k=3, model="path/to/model"`; see
     `percept run --help`. `settings` are `--set` pairs: `{"flow.short_side_px": 160}`. `video` writes (or replaces) the
-    labelled video. Without labels, a default vocabulary is used. Failed clips and sources are records with `error`.
+    labelled video. Failed clips and sources are records with `error`.
+
+    Without labels, a default vocabulary is used. "car|automobile" are synonyms; a mapping is a hierarchy, of names to
+    lists or to further mappings: `{"animal": ["dog", "cat"], "vehicle": ["car|automobile"]}`.
+
     Leaving the loop, or closing the iterator, stops the run.
 
     Raises:
@@ -106,8 +114,20 @@ def run(
     if isinstance(labels, str):
         arguments.append(f"--labels={labels}")
     elif labels is not None:
-        request["labels"] = list(labels)
+        request["labels"] = list(_flat(labels))
     return _records(arguments, json.dumps(request).encode())
+
+
+def _flat(labels: Sequence[str] | Mapping[str, Any] | str) -> Iterator[str]:
+    """Labels with what they belong to: "animal > dog"."""
+    if isinstance(labels, str):
+        yield labels
+    elif isinstance(labels, Mapping):
+        for parent, below in labels.items():
+            yield from (f"{parent} > {label}" for label in _flat(below)) if below else (parent,)
+    else:
+        for label in labels:
+            yield from _flat(label)
 
 
 def _arguments(

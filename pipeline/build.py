@@ -30,6 +30,7 @@ STAGES = {
 }
 CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
 _PARSE_LABELS = "stages.words:parse_labels"
+_CHECK_PROMPTS = "stages.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words:default_labels"
 FINAL = ("labels", "verdict", "tracks")
 """Records that make up a result."""
@@ -134,14 +135,15 @@ def in_order(config: Config) -> Config:
 
 
 def make_settings(config: Config) -> RunSettings:
-    """What all stages share; labels are parsed here, the cache directory is found."""
+    """What all stages share; labels are parsed here, their files looked at, the cache directory is found."""
     words = config.labels.words
-    labels = _load(_PARSE_LABELS)(words) if words else ()
+    labels = _load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)()
+    _load(_CHECK_PROMPTS)(labels, config.labels.templates, config.labels.descriptions)
     cache = config.model.cache_directory or os.environ.get("PERCEPT_CACHE") or str(Path.home() / ".cache" / "percept")
     return RunSettings(
         model=config.model.path,
         audio_model=config.model.audio_path,
-        labels=labels or _load(_DEFAULT_LABELS)(),
+        labels=labels,
         templates=config.labels.templates,
         descriptions=config.labels.descriptions,
         modalities=config.modalities,

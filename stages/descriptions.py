@@ -5,17 +5,14 @@ them; some are published, such as CuPL's for Kinetics and UCF101.
 """
 
 import json
-import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError
 from stages.words import Word, read_lines
-
-log = logging.getLogger("percept.labels")
 
 Described = dict[str, tuple[str, ...]]
 """Sentences by name, as `plain` writes it."""
@@ -28,11 +25,11 @@ def plain(name: str) -> str:
     return " ".join(name.replace("_", " ").casefold().split())
 
 
-def read_descriptions(path: str, words: Sequence[Word]) -> dict[str, Described]:
-    """By modality, the sentences for those of the words' names that the file describes.
+def read_descriptions(path: str, words: Sequence[Word]) -> tuple[dict[str, Described], str]:
+    """By modality, the sentences for those of the words' names that the file describes; and in words what was left out.
 
     A JSON file may hold {"image": {...}, "audio": {...}}; otherwise its sentences are read by every tower. Sentences
-    that name another label are left out, and how many is told.
+    that name another label are left out.
 
     Raises:
         ConfigError: it cannot be read, or describes none of the labels.
@@ -52,9 +49,7 @@ def read_descriptions(path: str, words: Sequence[Word]) -> dict[str, Described]:
     for modality, part in by_modality.items():
         kept[modality], gone = without_others({name: part[name] for name in part if name in asked}, words)
         dropped |= gone
-    if dropped:
-        log.warning("%s: %s", where, _told(dropped))
-    return kept
+    return kept, f"{where}: {_told(dropped)}" if dropped else ""
 
 
 def without_others(described: Described, words: Sequence[Word]) -> tuple[Described, dict[tuple[str, str], str]]:
@@ -133,10 +128,7 @@ def _sentences(tree: dict[str, Any], where: str) -> Described:
 
 
 def _told(dropped: dict[tuple[str, str], str]) -> str:
-    shown: Iterable[str] = (
-        f"{sentence[:60]!r} for {name!r} names {other!r}" for (name, sentence), other in dropped.items()
-    )
-    first = "; ".join(list(shown)[:2])
-    return (
-        f"{len(dropped)} sentences that name another label are left out ({first}{', ...' if len(dropped) > 2 else ''})"
-    )
+    (name, sentence), other = next(iter(dropped.items()))
+    count = "1 sentence names" if len(dropped) == 1 else f"{len(dropped)} sentences name"
+    which = "it is" if len(dropped) == 1 else "they are"
+    return f"{count} another label, and {which} left out; for {name!r}: {sentence[:80]!r} names {other!r}"

@@ -1,5 +1,6 @@
 """Words as vectors of a tower's text space: put into templates or described, averaged, made comparable."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
@@ -13,14 +14,24 @@ from stages import scoring
 from stages.adapted import adapted
 from stages.descriptions import Described, plain, read_descriptions
 from stages.label_side import LabelSide
-from stages.templates import MODEL, Templates, templates_of
+from stages.templates import MODEL, OWN_POOL, STREAM, Templates, read_templates, templates_of
 from stages.text_cache import OpenTower, TextCache
-from stages.words import Word, background_words
+from stages.words import Word, background_words, words_of
 
 ONE_TEMPLATE_ABOVE = 1000
 """With more labels than this, only the first of the model's own prompt templates is used for them."""
 
+log = logging.getLogger("percept.labels")
+
 Report = Callable[[str], None]
+
+
+def check_prompts(labels: Sequence[str], templates: str, descriptions: str) -> None:
+    """Raises: ConfigError: files of templates or of descriptions that cannot be used, before anything is started."""
+    if templates.removeprefix(f"{STREAM}:") not in (MODEL, OWN_POOL, STREAM):
+        read_templates(templates.removeprefix(f"{STREAM}:"))
+    if descriptions:
+        read_descriptions(descriptions, words_of(labels))
 
 
 def fill(prompts: Iterable[str], words: Iterable[str]) -> list[str]:
@@ -58,7 +69,12 @@ class SideBuilder:
 
     @cached_property
     def _described(self) -> dict[str, Described]:
-        return read_descriptions(self.run.descriptions, self.words) if self.run.descriptions else {}
+        if not self.run.descriptions:
+            return {}
+        described, left_out = read_descriptions(self.run.descriptions, self.words)
+        if left_out:
+            log.warning(left_out)
+        return described
 
     @cached_property
     def starts(self) -> Array | None:

@@ -76,7 +76,8 @@ def templates_of(choice: str, spec: ModelSpec, modality: str) -> Templates:
     if choice == MODEL:
         return own
     read = read_templates(choice.removeprefix(f"{STREAM}:"))
-    return read.get(modality) or read.get(ANY) or own
+    given = read.get(modality) or read.get(ANY) or own
+    return Templates.alike(given.texts) if choice.startswith(f"{STREAM}:") else given
 
 
 def read_templates(path: str) -> dict[str, Templates]:

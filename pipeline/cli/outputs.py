@@ -105,12 +105,18 @@ def _check_names(specs: list[OutputSpec]) -> None:
 
 
 def fingerprint(config: Config) -> str:
-    """Of all settings that make results comparable, with the words of a label file."""
-    label_text = config.labels.words
-    if isinstance(label_text, str) and label_text.startswith("@") and os.path.isfile(label_text[1:]):
-        label_text = Path(label_text[1:]).read_text(encoding="utf-8", errors="replace")
+    """Of all settings that make results comparable, with what stands in files of words, templates and descriptions."""
+    options = config.labels
+    words: object = options.words
+    if isinstance(words, str) and words.startswith("@"):
+        words = _content(words[1:], words)
+    beside = [_content(path.removeprefix("zpe:"), path) for path in (options.templates, options.descriptions)]
     tree = msgspec.to_builtins(config)
     compared = {key: tree[key] for key in ("clips", "modalities", "stages")}
-    compared |= {"words": label_text, "labels": tree["labels"] | {"words": ""}}
+    compared |= {"words": words, "beside": beside, "labels": tree["labels"] | {"words": ""}}
     compared |= {"models": [config.model.path, config.model.audio_path], "track": config.decode.audio_track}
     return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _content(path: str, otherwise: str) -> str:
+    return Path(path).read_text(encoding="utf-8", errors="replace") if os.path.isfile(path) else otherwise
