@@ -74,7 +74,8 @@ class ConceptMotion(nn.Module):
     def logits(self, pictures: Tensor) -> Tensor:
         """Flow pictures "B T 3 S S" -> one logit per word "B W"; several may be true at once."""
         x = self.blocks(F.relu(self.stem_norm(self.stem(self.planes(pictures.flatten(0, 1))))))
-        each = F.relu(self.flatten(x.flatten(1))).unflatten(0, pictures.shape[:2]).transpose(1, 2)
+        each = F.relu(self.flatten(x.flatten(1)))
+        each = each.reshape(-1, pictures.shape[1], each.shape[-1]).transpose(1, 2)
         each = F.relu(each + self.along1(each))
         each = F.relu(each + self.along2(each))
         mean = each.mean(2)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from engines.checkpoint import read_model
+from pipeline.arrays import Array
 from pipeline.stage import RunSettings
 from stages.labels import build_label_set
 from stages.scoring import log_odds
@@ -28,7 +29,7 @@ EVERYDAY_SHARE = 0.5
 """Of the everyday words among the wrong ones."""
 
 
-def loss_of(odds: np.ndarray, truth: np.ndarray) -> float:
+def loss_of(odds: Array, truth: Array) -> float:
     """Logistic loss; `truth` "N W" of the first columns, where -1 is not counted, and all further columns are wrong."""
     words = odds[:, : truth.shape[1]]
     right = np.logaddexp(0, -words)[truth == 1].mean()

@@ -19,12 +19,14 @@ import numpy as np
 from benchmarks.accuracy import PHOTO_WORDS
 from engines.model import TowerSpec
 from engines.networks.motion import PICTURES, SIDE_PX
+from pipeline.arrays import Array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, RunSettings
 from stages.flow import Flow
 from stages.pictures import flow_clips, spread
 from training.mini.motion_pictures import Film, Grey
-from training.mini.motion_scenes import KINDS, TEST, Grid, Scene, draw, speed_of, truth
+from training.mini.motion_scenes import KINDS, TEST, Grid, Scene, draw
+from training.mini.motion_truth import speed_of, truth
 
 RUNS = Path("training/runs/motion")
 PER_FILE = 250
@@ -73,7 +75,7 @@ class Maker:
         random = np.random.default_rng((self._seed, index))
         return draw(random, self._grid, KINDS[index % len(KINDS)]), random
 
-    def clip(self, index: int) -> tuple[np.ndarray, np.ndarray, float]:
+    def clip(self, index: int) -> tuple[Array, Array, float]:
         """Flow pictures uint8 "T 3 S S", truth int8 "W", speed in short sides per second."""
         scene, random = self.scene(index)
         chosen = random.choice(len(self._photos), 1 + len(scene.things))
@@ -83,20 +85,21 @@ class Maker:
         flow = np.concatenate([self._pair(film, number) for number in spread(PICTURES, pairs)])
         return clip_pictures(flow), truth(scene), speed_of(scene)
 
-    def _pair(self, film: Film, number: int) -> np.ndarray:
+    def _pair(self, film: Film, number: int) -> Array:
         step_s = 1 / film.scene.frame_rate_hz
         frames = np.stack([film.frame(t * step_s) for t in (number, number + 1)])
         arrays = {
             "frames": np.repeat(frames[..., None], 3, axis=-1),
             "frame_times_ns": np.array([0, round(1e9 * step_s)], np.int64),
         }
-        flow: np.ndarray = self._flow.process(Clip(ClipInfo("made", 0, 0, 0, 2_000_000_000), arrays))["flow"]
+        flow: Array = self._flow.process(Clip(ClipInfo("made", 0, 0, 0, 2_000_000_000), arrays))["flow"]
         return flow
 
 
-def clip_pictures(flow: np.ndarray) -> np.ndarray:
+def clip_pictures(flow: Array) -> Array:
     """Flow "P h w 2" -> uint8 "T 3 S S", repeated evenly where there are fewer pairs."""
-    return np.rint(flow_clips(flow, TOWER)[0] * 255).astype(np.uint8)
+    pictures: Array = np.rint(flow_clips(flow, TOWER)[0] * 255).astype(np.uint8)
+    return pictures
 
 
 def splits(data: Path, clips: int) -> dict[str, tuple[Maker, int]]:
@@ -126,7 +129,7 @@ def make(folder: Path, name: str, maker: Maker, count: int) -> None:
         print(f"{path}: {len(made)} clips", flush=True)
 
 
-def load(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def load(folder: Path, name: str) -> tuple[Array, Array, Array]:
     """Pictures uint8 "N T 3 S S", truth int8 "N W", speeds "N" of a split, as far as it is made."""
     files = [np.load(path) for path in sorted(folder.glob(f"{name}-*.npz"))]
     if not files:

@@ -14,6 +14,7 @@ import numpy as np
 
 from engines.checkpoint import read_model
 from engines.networks.motion import load_motion
+from pipeline.arrays import Array
 from pipeline.errors import ModelError
 from pipeline.stage import RunSettings
 from stages import scoring
@@ -33,13 +34,13 @@ FAST, SLOW = WORDS.index("fast"), WORDS.index("slow")
 class Answers:
     """What the product says of clips: log-odds of motion words "N W" and of everyday words "N C", and what is true."""
 
-    words: np.ndarray
-    everyday: np.ndarray
-    truth: np.ndarray
+    words: Array
+    everyday: Array
+    truth: Array
     kinds: list[str]
 
 
-def embeddings(pictures: np.ndarray, directory: Path) -> np.ndarray:
+def embeddings(pictures: Array, directory: Path) -> Array:
     """Clips uint8 "N T 3 S S" -> "N 384", unit length, as the product's encode stage gives them."""
     import torch
 
@@ -49,7 +50,7 @@ def embeddings(pictures: np.ndarray, directory: Path) -> np.ndarray:
     return np.stack([pool(token[None]) for token in np.concatenate(tokens)])
 
 
-def answers(pictures: np.ndarray, truth: np.ndarray, model: str, cache_directory: str = "") -> Answers:
+def answers(pictures: Array, truth: Array, model: str, cache_directory: str = "") -> Answers:
     everyday = tuple(word for word in default_labels() if word not in WORDS)
     spec, run = read_model(model), RunSettings(modalities=("motion",), cache_directory=cache_directory)
     if spec.motion is None or spec.motion.network != "concept_motion":

@@ -90,9 +90,8 @@ class Film:
         middle = np.array(self._photo.shape[::-1]) / 2
         place = np.array(self.size) / 2 + np.array(camera.pan) * when * self.short_px + shift - turn @ middle
         matrix = np.concatenate([turn, place[:, None]], 1)
-        return cv2.warpAffine(
-            self._photo, matrix, self.size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-        ).astype(np.float32)
+        seen = cv2.warpAffine(self._photo, matrix, self.size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        return np.asarray(seen, np.float32)
 
     def _shimmering(self, picture: Floats, t: float) -> Floats:
         """Parts of the picture move each for itself, to and fro."""
@@ -103,7 +102,8 @@ class Film:
         columns, rows = np.meshgrid(
             np.arange(self.size[0], dtype=np.float32), np.arange(self.size[1], dtype=np.float32)
         )
-        return cv2.remap(picture, columns - x, rows - y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        moved = cv2.remap(picture, columns - x, rows - y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        return np.asarray(moved, np.float32)
 
     def _lay(self, picture: Floats, cut: Floats, thing: Thing, when: float, shift: Floats) -> None:
         """Lay a cut-out "h w 2" (grey times opacity, opacity) over the picture, where it is by then."""
@@ -158,7 +158,7 @@ def backdrop(photo: Grey, random: Random) -> Grey:
         rows = np.arange(height)[:, None]
         sky = 190 + 40 * rows / height
         picture = np.where(rows < line, sky, picture)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture, 0, 255), np.uint8)
 
 
 def cut_out(photo: Grey, random: Random) -> Floats:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engines.networks.motion import ConceptMotion, load_motion
+from pipeline.arrays import Array
 from training.mini.motion_words import BUNDLED, word_lines
 from training.mini.text_data import text_vectors
 
@@ -41,7 +41,7 @@ def background_words() -> list[str]:
     return [word for word in (BUNDLED / "background.txt").read_text(encoding="utf-8").splitlines() if word]
 
 
-def surprise(truth: np.ndarray) -> Tensor:
+def surprise(truth: Array) -> Tensor:
     """How much each word says: -log of how often it is true, from truths int8 "N W" where -1 is unknown -> "W"."""
     known = torch.from_numpy(truth >= 0).sum(0)
     return -(torch.from_numpy(truth == 1).sum(0) / known).clamp_min(1e-3).log()
@@ -66,13 +66,13 @@ def save_tower(network: ConceptMotion, directory: Path) -> None:
     new.replace(directory / "motion.safetensors")
 
 
-def as_seen(pictures: np.ndarray) -> Tensor:
+def as_seen(pictures: Array) -> Tensor:
     """Cached pictures uint8 "N T 3 S S" -> float32 in [-1, 1], as the tower sees them."""
     return torch.from_numpy(pictures).float().div_(127.5).sub_(1)
 
 
 @torch.inference_mode()
-def scores(network: ConceptMotion, pictures: np.ndarray) -> Tensor:
+def scores(network: ConceptMotion, pictures: Array) -> Tensor:
     """Probability of every word for clips uint8 "N T 3 S S": "N W"."""
     parts = [pictures[first : first + 64] for first in range(0, len(pictures), 64)]
     return torch.cat([network.logits(as_seen(part)).sigmoid() for part in parts])

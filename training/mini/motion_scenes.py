@@ -1,4 +1,4 @@
-"""What moves in a made-up clip, and which motion words are true of it.
+"""What moves in a made-up clip.
 
 Lengths are in short sides of the picture, so speeds are in short sides per second as in `stages.flow`; x goes right, y
 down. The camera is described by what its content does: a camera that pans left sees everything go right.
@@ -26,8 +26,6 @@ GROWTH = {"zooming in": 1, "zooming out": -1, "something moving toward the camer
 GROWTH["something moving away from the camera"] = -1
 KINDS = (*WORDS[:-2], "swaying")
 """What a clip can be made of: every word but fast and slow, and things that go to and fro, which are none of them."""
-SLOW, FAST = 0.2, 0.6
-"""Below and above these a motion is slow and fast; between them it is called neither, nor not."""
 STILL_BELOW, SHAKY_FROM = 0.03, 0.15
 LARGEST_STEP = 0.22
 """Short sides between two frames; nothing finds larger ones again."""
@@ -140,8 +138,8 @@ def _with_motion(scene: Scene, speed: float, random: Random) -> Scene:
         shake = float(random.uniform(SHAKY_FROM, 0.4)) if random.random() < 0.1 and speed > 0.2 else 0.0
         return replace(scene, camera=Camera(pan, shake=shake), things=_resting(random))
     if kind in ("zooming in", "zooming out"):
-        pan = tuple(float(v) for v in random.normal(0, 0.1, 2) * speed)
-        return replace(scene, camera=Camera((pan[0], pan[1]), GROWTH[kind] * max(speed, 0.1)))
+        aside = random.normal(0, 0.1, 2) * speed
+        return replace(scene, camera=Camera((float(aside[0]), float(aside[1])), GROWTH[kind] * max(speed, 0.1)))
     if kind == "shaking":
         return replace(
             scene, camera=Camera(shake=float(random.uniform(1.2 * SHAKY_FROM, 1.2))), things=_resting(random)
@@ -215,44 +213,3 @@ def _swaying(speed: float, aspect: float, random: Random) -> Thing:
     amplitude = min(0.4, min(speed, 1.0) / (4 * frequency))
     sway = float(amplitude * np.cos(angle)), float(amplitude * np.sin(angle)), float(frequency)
     return Thing(random.uniform(0.15, 0.5), _place(random, aspect), sway=sway, phase=random.uniform(0, 6.3))
-
-
-def truth(scene: Scene) -> np.ndarray:
-    """Of every word: 1 true, 0 false, -1 neither may be said. int8 "W"."""
-    found = dict.fromkeys(WORDS, 0)
-    camera, kind = scene.camera, scene.kind
-    if kind in found:
-        found[kind] = 1
-    clear = max(0.05, 0.5 * float(np.hypot(*camera.pan)), 0.3 * abs(camera.growth))
-    for word, direction in CAMERA_PAN.items():
-        along = float(np.dot(camera.pan, direction))
-        if word != kind and along > STILL_BELOW:
-            found[word] = 1 if along > clear else -1
-    if camera.shake > STILL_BELOW:
-        found["shaking"] = 1 if camera.shake >= SHAKY_FROM else -1
-    if kind == "swaying":
-        found["shaking"] = -1
-        found["many things moving"] = -1 if len(scene.things) > 2 else 0
-    if kind in THING_MOVES and len(scene.things) > 1:
-        found["many things moving"] = -1
-    found |= _how_fast(scene)
-    return np.array([found[word] for word in WORDS], np.int8)
-
-
-def _how_fast(scene: Scene) -> dict[str, int]:
-    speed = speed_of(scene)
-    if scene.kind == "still":
-        return {"fast": 0, "slow": 0}
-    if scene.kind == "shaking" or SLOW <= speed <= FAST:
-        return {"fast": -1, "slow": -1}
-    return {"fast": int(speed > FAST), "slow": int(speed < SLOW)}
-
-
-def speed_of(scene: Scene) -> float:
-    """Of what moves most: short sides per second; of what grows, its growth per second; of what turns, of its rim."""
-    camera = scene.camera
-    own = [
-        max(thing.speed, abs(thing.growth), 0.33 * abs(thing.turn) * (scene.kind == "rotating"))
-        for thing in scene.things
-    ]
-    return max([float(np.hypot(*camera.pan)), abs(camera.growth), 0.5 * abs(camera.roll), scene.shimmer, *own])

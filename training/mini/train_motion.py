@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,13 +24,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.networks.motion import PICTURES, ConceptMotion
+from pipeline.arrays import Array
 from training.mini.motion_data import RUNS, load, make, splits
 from training.mini.motion_read_out import as_seen, save_tower, scores, surprise, write_read_out
-from training.mini.motion_words import BACKWARDS, KIND_WORDS, MIRRORED, TURNED, UPSIDE_DOWN, exchanged
+from training.mini.motion_words import BACKWARDS, BUNDLED, KIND_WORDS, MIRRORED, TURNED, UPSIDE_DOWN, exchanged
 from training.mini.train_sound import keep, restore
 
 log = logging.getLogger("train_motion")
-Clips = tuple[np.ndarray, np.ndarray, np.ndarray]
+Clips = tuple[Array, Array, Array]
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,13 @@ def loss_of(logits: Tensor, truth: Tensor) -> Tensor:
     return (each * known).sum(1).mean()
 
 
-def first_right(found: Tensor, truth: np.ndarray) -> np.ndarray:
+def first_right(found: Tensor, truth: Array) -> Array:
     """Whether the likeliest of the words that say what moves where is true, of clips of which one is: bool."""
     kinds = len(KIND_WORDS)
     asked = (truth[:, :kinds] == 1).any(1)
     best = found[:, :kinds].argmax(1).numpy()
-    right: np.ndarray = truth[np.arange(len(truth)), best] == 1
-    return right[asked]
+    right: Array = (truth[np.arange(len(truth)), best] == 1)[asked]
+    return right
 
 
 def train(data: Path, runs: Path, plan: Plan) -> None:
@@ -110,11 +112,12 @@ def fit(clips: Clips, checked: Clips, runs: Path, plan: Plan) -> None:
     torch.manual_seed(plan.seed)
     pictures, truth, _ = clips
     log.info("%d clips, %d to check on", len(pictures), len(checked[0]))
-    network = ConceptMotion().to(memory_format=torch.channels_last)
+    network = ConceptMotion()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.surprise = surprise(truth)
     optimiser = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.learning_rate, plan.steps, pct_start=0.1)
-    parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
     step, started_s, losses = restore(runs / "checkpoint.pt", parts, plan.steps), time.monotonic(), []
     while step < plan.steps:
         random = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
@@ -122,7 +125,7 @@ def fit(clips: Clips, checked: Clips, runs: Path, plan: Plan) -> None:
         seen, right = augmented(as_seen(pictures[rows]), torch.from_numpy(truth[rows]), random)
         loss = loss_of(network.logits(seen), right)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         schedule.step()
@@ -172,8 +175,6 @@ def main(arguments: list[str] | None = None) -> None:
         train(options.data, options.runs, Plan(clips=options.clips, steps=options.steps))
         write_read_out(options.runs)
     if options.read_out_only:
-        from training.mini.motion_read_out import BUNDLED
-
         write_read_out(BUNDLED)
     from training.mini.motion_figures import evaluate
 

@@ -10,7 +10,8 @@ import torch
 
 from training.mini.motion_data import Maker, load, make
 from training.mini.motion_pictures import Film
-from training.mini.motion_scenes import KINDS, Camera, Grid, Scene, Thing, truth
+from training.mini.motion_scenes import KINDS, Camera, Grid, Scene, Thing
+from training.mini.motion_truth import truth
 from training.mini.motion_words import BACKWARDS, MIRRORED, TURNED, UPSIDE_DOWN, WORDS, exchanged, word_lines
 from training.mini.train_motion import Plan, augmented, fit, loss_of
 
