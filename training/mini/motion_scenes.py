@@ -138,8 +138,8 @@ def _with_motion(scene: Scene, speed: float, random: Random) -> Scene:
         shake = float(random.uniform(SHAKY_FROM, 0.4)) if random.random() < 0.1 and speed > 0.2 else 0.0
         return replace(scene, camera=Camera(pan, shake=shake), things=_resting(random))
     if kind in ("zooming in", "zooming out"):
-        aside = random.normal(0, 0.1, 2) * speed
-        return replace(scene, camera=Camera((float(aside[0]), float(aside[1])), GROWTH[kind] * max(speed, 0.1)))
+        drift = random.normal(0, 0.1, 2) * speed
+        return replace(scene, camera=Camera((float(drift[0]), float(drift[1])), GROWTH[kind] * max(speed, 0.1)))
     if kind == "shaking":
         return replace(
             scene, camera=Camera(shake=float(random.uniform(1.2 * SHAKY_FROM, 1.2))), things=_resting(random)
