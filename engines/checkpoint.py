@@ -8,10 +8,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engines.hub import from_hub
 from engines.model import ModelSpec, TowerSpec
 from engines.model_file import HUB, MODEL_FILE
-from engines.network import network
-from engines.networks.transformers_format import read_spec
+from engines.network import OPEN_CLIP_CONFIG, network
+from engines.networks.checkpoint_facts import read_json
+from engines.networks.open_clip_format import read_open_clip
+from engines.networks.transformers_format import READERS, read_spec
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -20,7 +23,6 @@ log = logging.getLogger("percept.engines")
 BUNDLED = Path(__file__).resolve().parent / "bundled"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", MODEL_FILE]
 
 
 def find_model(name: str) -> Path:
@@ -42,35 +44,11 @@ def find_model(name: str) -> Path:
     return from_hub(name)
 
 
-def from_hub(name: str, asked: str = "--model") -> Path:
-    """The files of a hub id "OWNER/NAME", or of "OWNER/NAME@REVISION": from the local cache, else fetched.
-
-    Raises:
-        ModelError: they are not here and cannot be fetched; `asked` says who named them.
-    """
-    from huggingface_hub import snapshot_download
-
-    repository, _, revision = name.partition("@")
-    wanted = {"repo_id": repository, "revision": revision or None, "allow_patterns": _HUB_FILES}
-    try:
-        found = Path(snapshot_download(**wanted, local_files_only=True))
-        if (found / MODEL_FILE).is_file() or any(found.glob("*.safetensors")):
-            return found
-    except Exception as error:  # the hub has a dozen ways to say that it is not in the cache
-        log.info("%s is not in the local cache (%s); asking the hub", name, type(error).__name__)
-    try:
-        return Path(snapshot_download(**wanted))
-    except Exception as error:
-        raise ModelError(
-            f"{asked} {name}: not in the local cache and the hub cannot be reached ({type(error).__name__}). Download "
-            "it once on a connected machine, or give a directory: --model path/to/model"
-        ) from error
-
-
 def read_model(name: str, audio_model: str = "") -> ModelSpec:
     """What the model is, every directory absolute. Cheap: neither torch nor transformers is imported.
 
-    `audio_model` names a second model whose audio tower is used in place of the first one's.
+    `audio_model` names a second model whose audio tower is used in place of the first one's. A fusion head then leaves
+    sound alone: it was trained with the first one's.
 
     Raises:
         ModelError: it cannot be found or read, or the second has no audio tower.
@@ -84,13 +62,15 @@ def read_model(name: str, audio_model: str = "") -> ModelSpec:
     space = f"{second.audio.space}, {second.id}"
     audio = msgspec.structs.replace(second.audio, space=space)
     texts = {**spec.texts, space: second.texts[second.audio.space]}
-    return msgspec.structs.replace(spec, name=f"{spec.name}+{second.name}", audio=audio, texts=texts)
+    seen = tuple(name for name in spec.fusion.modalities if name != "audio") if spec.fusion else ()
+    fusion = spec.fusion and msgspec.structs.replace(spec.fusion, modalities=seen)
+    return msgspec.structs.replace(spec, name=f"{spec.name}+{second.name}", audio=audio, texts=texts, fusion=fusion)
 
 
 def _read_directory(directory: Path, name: str) -> ModelSpec:
     path = directory / MODEL_FILE
     if not path.is_file():
-        spec = read_spec(directory)
+        spec = read_open_clip(directory) if _is_open_clip(directory) else read_spec(directory)
         return msgspec.structs.replace(spec, name=name) if _HUB_ID.fullmatch(name) and not Path(name).is_dir() else spec
     try:
         spec = msgspec.toml.decode(path.read_bytes(), type=ModelSpec)
@@ -104,6 +84,15 @@ def _read_directory(directory: Path, name: str) -> ModelSpec:
                 f"{path}: {modality} reads text space {tower.space!r}; expected one of {sorted(spec.texts)}"
             )
     return spec
+
+
+def _is_open_clip(directory: Path) -> bool:
+    """Whether open_clip's format is all that a directory has; many on the hub have both."""
+    if not (directory / OPEN_CLIP_CONFIG).is_file():
+        return False
+    config = directory / "config.json"
+    known = config.is_file() and read_json(config).get("model_type") in READERS
+    return not (known and any(directory.glob("model*.safetensors")))
 
 
 def _absolute(spec: ModelSpec, directory: Path) -> ModelSpec:

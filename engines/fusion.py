@@ -25,7 +25,7 @@ def fused_modalities(spec: ModelSpec) -> tuple[str, ...]:
         return ()
     towers = spec.towers()
     dims = read_shape(Path(spec.fusion.directory)).dims
-    here = {name: dim for name, dim in dims.items() if name in towers}
+    here = {name: dim for name, dim in dims.items() if name in towers and name in spec.fusion.modalities}
     for name, dim in here.items():
         if dim != (has := spec.texts[towers[name].space].dim):
             raise ModelError(

@@ -44,7 +44,7 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     log_mel_chunks: front, middle and back of the sound as the three channels of one picture "1 3 M B" (bands, bins)."""
     size_px: int = 224
     resized_px: int = 0
-    """What the picture is resized to before its middle, of `size_px`, is cut out; 0 for `size_px`. For crop, stretch."""
+    """What the picture is resized to before its middle of `size_px` is cut out; 0 for `size_px`. For crop, stretch."""
     fit: Literal["crop", "pad", "stretch", "tiles"] = "crop"
     resample: Literal["bicubic", "bilinear"] = "bicubic"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -89,6 +89,8 @@ class FusionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     base_share: float = 0.65
     """Of the head, against the frozen encoder, in the score of a base label (F-VLM's geometric mix)."""
     novel_share: float = 0.35
+    modalities: tuple[str, ...] = ("image", "motion", "audio")
+    """Of those the head knows, the ones that still have the tower it was trained with."""
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

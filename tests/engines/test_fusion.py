@@ -53,6 +53,7 @@ def exported(uneven: Path, cache_directory: Path) -> Path:
 
 def with_head(directory: Path, gate: float = 0.5, **dims: int) -> Path:
     """A model with a head; its towers are named, and never opened."""
+    directory.mkdir(exist_ok=True)
     return add_head(write_mov_like(directory, directory), make_head(gate, **(dims or DIMS)))
 
 
@@ -127,6 +128,14 @@ def test_a_model_without_a_head_has_no_exchange(tmp_path: Path) -> None:
     assert fused_modalities(spec) == exchanges(spec) == ()
     with pytest.raises(ModelError, match="has no fusion head"):
         open_exchange(spec, "motion", RunSettings())
+
+
+def test_a_head_leaves_alone_what_another_models_tower_hears(tmp_path: Path) -> None:
+    """It was trained with the first one's, and tokens of the same length may mean anything."""
+    model = with_head(tmp_path / "a")
+    spec = read_model(str(model), str(write_mov_like(tmp_path, tmp_path)))
+    assert fused_modalities(spec) == ("image", "motion")
+    assert exchanges(spec) == ("motion",)
 
 
 def test_a_kind_of_head_that_nobody_knows_is_named(tmp_path: Path) -> None:
