@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from pipeline.arrays import Array
 from stages.words import Word
 
+ROUNDING = 1e-9
+"""Three shares of 0.2 are not more than 0.6."""
+
 
 @dataclass(frozen=True)
 class Hierarchy:
@@ -32,7 +35,7 @@ class Hierarchy:
         sums = self.sums(share)
         best = min(np.flatnonzero(share == np.max(share)).tolist(), key=lambda index: labels[index])
         node = self.leaves[best]
-        while node >= 0 and not sums[node] > self.least_share:
+        while node >= 0 and sums[node] <= self.least_share + ROUNDING:
             node = self.parents[node]
         if node < 0:
             return None
