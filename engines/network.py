@@ -139,12 +139,13 @@ def _own_files(*names: str, package_file: str = "") -> Callable[[Path], list[Pat
     return files
 
 
-_PICKLED = """{pickled}: pickled weights can run any code when they are loaded; expected model.safetensors. Convert them
+_PICKLED = """{pickled}: pickled weights can run any code when they are loaded; expected {name}. Convert them
 once, on a machine where you trust the file:
     python -c "
 import torch; from safetensors.torch import save_file
 weights = torch.load('{pickled}', weights_only=True)
 save_file({{name: tensor.clone() for name, tensor in weights.items()}}, '{safe}', {{'format': 'pt'}})\""""
+OPEN_CLIP_CONFIG = "open_clip_config.json"
 
 
 def checkpoint_files(directory: Path) -> list[Path]:
@@ -153,16 +154,31 @@ def checkpoint_files(directory: Path) -> list[Path]:
     Raises:
         ModelError: there are none; a pickled checkpoint is refused with the command that converts it.
     """
-    index, single = directory / "model.safetensors.index.json", directory / "model.safetensors"
-    if single.is_file():
-        return [directory / "config.json", single]
-    if index.is_file():
+    index, config = directory / "model.safetensors.index.json", directory / "config.json"
+    if not (directory / "model.safetensors").is_file() and index.is_file():
         shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        return [directory / "config.json", *(directory / shard for shard in shards)]
-    for name in ("pytorch_model.bin", "model.bin"):
-        if (directory / name).is_file():
-            raise ModelError(_PICKLED.format(pickled=directory / name, safe=single))
-    raise ModelError(f"{directory}: no weights; expected model.safetensors")
+        return [config, *(directory / shard for shard in shards)]
+    return [config, _safetensors(directory, "model.safetensors", "pytorch_model.bin", "model.bin")]
+
+
+def open_clip_files(directory: Path) -> list[Path]:
+    """`open_clip_config.json` and the safetensors of a directory in open_clip format.
+
+    Raises:
+        ModelError: there are none; a pickled checkpoint is refused with the command that converts it.
+    """
+    pickled = ("open_clip_pytorch_model.bin", "pytorch_model.bin")
+    return [directory / OPEN_CLIP_CONFIG, _safetensors(directory, "open_clip_model.safetensors", *pickled)]
+
+
+def _safetensors(directory: Path, name: str, *pickled: str) -> Path:
+    safe = directory / name
+    if safe.is_file():
+        return safe
+    for each in pickled:
+        if (directory / each).is_file():
+            raise ModelError(_PICKLED.format(pickled=directory / each, safe=safe, name=name))
+    raise ModelError(f"{directory}: no weights; expected {name}")
 
 
 def _vision_ports(directory: Path) -> Ports:
@@ -200,6 +216,19 @@ def _clap_ports(directory: Path) -> Ports:
     return (Port("log_mel", "float32", f"B {bins} {bands}"),), (Port("tokens", "float32", f"B {vectors}"),)
 
 
+def _open_clip_ports(directory: Path) -> Ports:
+    model = json.loads((directory / OPEN_CLIP_CONFIG).read_text())["model_cfg"]
+    size = (model.get("vision_cfg") or {}).get("image_size", 224)
+    tokens = Port("tokens", "float32", f"B {model['embed_dim']}")
+    return (Port("pictures", "float32", f"B 3 {size} {size}"),), (tokens,)
+
+
+def _open_clip_text_ports(directory: Path) -> Ports:
+    model = json.loads((directory / OPEN_CLIP_CONFIG).read_text())["model_cfg"]
+    length = (model.get("text_cfg") or {}).get("context_length", 77)
+    return (Port("ids", "int64", f"B {length}"),), (Port("vectors", "float32", f"B {model['embed_dim']}"),)
+
+
 def _masked_text_ports(directory: Path) -> Ports:
     inputs = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
     return inputs, (Port("vectors", "float32", f"B {_config(directory).get('projection_dim', 512)}"),)
@@ -233,6 +262,7 @@ def _config(directory: Path) -> dict[str, Any]:
 
 
 _TOWERS = "engines.networks.transformers_towers"
+_OPEN_CLIP = "engines.networks.open_clip_towers"
 NETWORKS: dict[str, Network] = {
     "concept_picture": Network(
         "engines.networks.picture:load_picture",
@@ -291,6 +321,10 @@ NETWORKS: dict[str, Network] = {
     **{
         key: Network(f"{_TOWERS}:load_{key}", _clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0))
         for key in ("clap_audio", "clap_fused_audio")
+    },
+    **{
+        f"open_clip_{part}": Network(f"{_OPEN_CLIP}:load_open_clip_{part}", ports, open_clip_files, "open_clip_torch")
+        for part, ports in (("vision", _open_clip_ports), ("text", _open_clip_text_ports))
     },
     "clap_text": Network(f"{_TOWERS}:load_clap_text", _masked_text_ports, checkpoint_files, "transformers"),
 }

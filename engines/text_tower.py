@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,13 +54,15 @@ def _tokenizer(text: TextSpec) -> Encode:
 
         mini = load_tokenizer(directory / "tokenizer.json")
         return lambda prompts, ports: dict(zip([port.name for port in ports], tokenize(mini, prompts), strict=True))
+    if text.network == "open_clip_text":
+        from engines.networks.open_clip_towers import load_open_clip_tokenizer
 
-    from engines.networks.transformers_towers import load_tokenizer as load
+        ids = _or_none_usable(load_open_clip_tokenizer, directory)
+        return lambda prompts, ports: {ports[0].name: np.asarray(ids(prompts), np.int64)}
 
-    try:
-        theirs = load(directory)
-    except Exception as error:  # transformers raises whatever its parts do
-        raise ModelError(f"{directory}: no usable tokenizer ({error}); expected tokenizer.json beside it") from error
+    from engines.networks.transformers_tokenizer import load_tokenizer as load
+
+    theirs = _or_none_usable(load, directory)
     padding = "max_length" if text.pad_to_max else True
 
     def encode(prompts: list[str], ports: tuple[Port, ...]) -> dict[str, Array]:
@@ -75,3 +78,10 @@ def _tokenizer(text: TextSpec) -> Encode:
         return {port.name: np.asarray(column, np.int64) for port, column in zip(ports, columns, strict=False)}
 
     return encode
+
+
+def _or_none_usable(load: Callable[[Path], Any], directory: Path) -> Any:
+    try:
+        return load(directory)
+    except Exception as error:  # libraries raise whatever their parts do
+        raise ModelError(f"{directory}: no usable tokenizer ({error}); expected tokenizer.json beside it") from error

@@ -64,7 +64,7 @@ def make_tiny_metaclip_2(directory: Path) -> Path:
     from transformers import MetaClip2Config, MetaClip2Model
 
     directory.mkdir(parents=True)
-    vocabulary = _write_word_tokenizer(directory, ("<s>", "<pad>", "</s>", "<unk>"), "<s> $A </s>")
+    vocabulary = _write_xlm_tokenizer(directory)
     torch.manual_seed(2)
     config = MetaClip2Config(
         text_config={**SIZES, "vocab_size": vocabulary, "eos_token_id": 2, "hidden_act": "quick_gelu"},
@@ -158,7 +158,7 @@ def make_tiny_clap(directory: Path, fused: bool = False) -> Path:
     from transformers import ClapConfig, ClapModel
 
     directory.mkdir(parents=True)
-    vocabulary = _write_word_tokenizer(directory)
+    vocabulary = _write_roberta_tokenizer(directory)
     torch.manual_seed(0)
     heads = {"projection_dim": 16, "projection_hidden_size": 16}
     config = ClapConfig(
@@ -170,7 +170,7 @@ def make_tiny_clap(directory: Path, fused: bool = False) -> Path:
             "num_attention_heads": 2,
             "vocab_size": vocabulary,
             "max_position_embeddings": 80,
-            "pad_token_id": 0,
+            "pad_token_id": 1,
         },
         audio_config={
             **heads,
@@ -264,19 +264,40 @@ def _write_bert_tokenizer(directory: Path) -> int:
     return len(vocabulary)
 
 
-def _write_word_tokenizer(
-    directory: Path, special: tuple[str, ...] = ("<pad>", "</s>", "<unk>"), template: str = "$A </s>"
-) -> int:
+def _write_roberta_tokenizer(directory: Path) -> int:
+    """Byte-pair tokenizer files as RoBERTa's, which CLAP uses."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    merges = [("o", "g"), ("d", "og"), ("p", "h"), ("o", "n")]
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", *bytes_to_unicode().values(), *("".join(pair) for pair in merges)]
+    (directory / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate([*tokens, "<mask>"])}))
+    (directory / "merges.txt").write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges)]) + "\n")
+    settings = {"tokenizer_class": "RobertaTokenizer", "model_max_length": 512}
+    (directory / "tokenizer_config.json").write_text(json.dumps(settings))
+    return len(tokens) + 1
+
+
+def _write_xlm_tokenizer(directory: Path) -> int:
+    """A unigram tokenizer.json as XLM-RoBERTa's, which MetaCLIP 2 uses."""
+    from transformers import XLMRobertaTokenizer
+
+    words = sorted({word for text in TEXTS for word in text.split()})
+    pieces = [(piece, 0.0) for piece in ("<s>", "<pad>", "</s>", "<unk>")]
+    pieces += [(f"▁{word}", -float(index + 1)) for index, word in enumerate(words)] + [("▁", -20.0)]
+    XLMRobertaTokenizer(vocab=[*pieces, ("<mask>", 0.0)]).save_pretrained(directory)
+    return len(pieces) + 1
+
+
+def _write_word_tokenizer(directory: Path) -> int:
     """A tokenizer.json of whole words, with SigLIP's padding and end. Gives the size of its vocabulary."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     words = sorted({word for text in TEXTS for word in text.split()})
-    vocabulary = {word: index for index, word in enumerate([*special, *words])}
+    vocabulary = {word: index for index, word in enumerate(["<pad>", "</s>", "<unk>", *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    ends = [(token, vocabulary[token]) for token in template.split() if token in vocabulary]
-    tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=ends)
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     tokenizer.save(str(directory / "tokenizer.json"))
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",

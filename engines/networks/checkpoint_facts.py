@@ -2,10 +2,10 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from engines.network import checkpoint_files
 from pipeline.errors import ModelError
 
 Resample = Literal["bicubic", "bilinear"]
@@ -23,17 +23,31 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: cannot be read: {error}; expected a JSON object") from error
 
 
-def read_scalar(directory: Path, name: str) -> float | None:
-    """A single number among the weights, or None; reads the header and some bytes, whatever the size of the file."""
-    for path in checkpoint_files(directory)[1:]:
-        with path.open("rb") as file:
-            header_bytes = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(header_bytes))
-            if name in header:
-                begin, end = header[name]["data_offsets"]
-                file.seek(8 + header_bytes + begin)
-                return _number(header[name]["dtype"], file.read(end - begin))
+def read_scalar(weights: Sequence[Path], name: str) -> float | None:
+    """A single number in safetensors files, or None; reads the header and some bytes, whatever the size of the file.
+
+    Raises:
+        ModelError: a file is not whole.
+    """
+    for path in weights:
+        try:
+            found = _scalar(path, name)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{path}: cannot be read ({error}); expected safetensors. Fetch it again.") from error
+        if found is not None:
+            return found
     return None
+
+
+def _scalar(path: Path, name: str) -> float | None:
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(header_bytes))
+        if name not in header:
+            return None
+        begin, end = header[name]["data_offsets"]
+        file.seek(8 + header_bytes + begin)
+        return _number(header[name]["dtype"], file.read(end - begin))
 
 
 def _number(dtype: str, raw: bytes) -> float:
@@ -44,9 +58,9 @@ def _number(dtype: str, raw: bytes) -> float:
     return float(np.frombuffer(raw, {"F64": "<f8", "F32": "<f4", "F16": "<f2"}[dtype])[0])
 
 
-def temperature(directory: Path, name: str, otherwise: float) -> float:
+def temperature(weights: Sequence[Path], name: str, otherwise: float) -> float:
     """exp(-scale), with the logarithmic scale among the weights; `otherwise` is the scale where they hold none."""
-    scale = read_scalar(directory, name)
+    scale = read_scalar(weights, name)
     return math.exp(-(otherwise if scale is None else scale))
 
 

@@ -41,8 +41,8 @@ def read_spec(directory: Path) -> ModelSpec:
     if kind not in READERS:
         known = ", ".join(sorted(READERS))
         raise ModelError(
-            f"{directory / 'config.json'}: model_type is {kind!r}; expected one of {known}, or a model.toml, or "
-            "open_clip_config.json"
+            f"{directory / 'config.json'}: model_type is {kind!r}; expected one of {known}, or a directory with "
+            "open_clip_config.json or model.toml"
         )
     checkpoint_files(directory)
     return READERS[kind](directory, config)
@@ -73,7 +73,7 @@ def _read_clip(directory: Path, config: dict[str, Any]) -> ModelSpec:
         mean=triple(settings.get("image_mean", OPENAI_MEAN)),
         std=triple(settings.get("image_std", OPENAI_STD)),
         prompts=_PICTURE_PROMPTS,
-        temperature=temperature(directory, "logit_scale", config.get("logit_scale_init_value", _LOGIT_SCALE)),
+        temperature=temperature(_weights(directory), "logit_scale", config.get("logit_scale_init_value", _LOGIT_SCALE)),
     )
     text = TextSpec(
         network=f"{kind}_text",
@@ -102,7 +102,7 @@ def _read_siglip(directory: Path, config: dict[str, Any]) -> ModelSpec:
         mean=triple(settings.get("image_mean", [0.5] * 3)),
         std=triple(settings.get("image_std", [0.5] * 3)),
         prompts=_PICTURE_PROMPTS,
-        temperature=temperature(directory, "logit_scale", config.get("logit_scale_init_value", _LOGIT_SCALE)),
+        temperature=temperature(_weights(directory), "logit_scale", config.get("logit_scale_init_value", _LOGIT_SCALE)),
     )
     text_config = _text(config)
     text = TextSpec(
@@ -120,7 +120,7 @@ def _read_align(directory: Path, config: dict[str, Any]) -> ModelSpec:
     settings = preprocessing(directory)
     resized = side(settings.get("size", 346))
     size = side(settings.get("crop_size", 289)) if settings.get("do_center_crop") else resized
-    stored = read_scalar(directory, "temperature")
+    stored = read_scalar(_weights(directory), "temperature")
     mean, std = _efficientnet_levels(settings)
     image = TowerSpec(
         network="align_vision",
@@ -174,7 +174,9 @@ def _read_clap(directory: Path, config: dict[str, Any]) -> ModelSpec:
         input="log_mel",
         mel=_clap_mel(settings, fused),
         prompts=("the sound of {}",),
-        temperature=temperature(directory, "logit_scale_a", math.log(config.get("logit_scale_init_value", 1 / 0.07))),
+        temperature=temperature(
+            _weights(directory), "logit_scale_a", math.log(config.get("logit_scale_init_value", 1 / 0.07))
+        ),
     )
     text = TextSpec(network="clap_text", directory=str(directory), dim=config.get("projection_dim", 512), max_tokens=77)
     return ModelSpec(name=directory.name, directory=str(directory), texts={"clap": text}, audio=audio, background="")
@@ -205,6 +207,10 @@ READERS: dict[str, Callable[[Path, dict[str, Any]], ModelSpec]] = {
     "metaclip_2": _read_clip,
     "siglip": _read_siglip,
 }
+
+
+def _weights(directory: Path) -> list[Path]:
+    return checkpoint_files(directory)[1:]
 
 
 def _text(config: dict[str, Any]) -> dict[str, Any]:

@@ -181,14 +181,6 @@ def load_clap_text(directory: Path) -> MaskedTextTower:
     return MaskedTextTower(model.text_model, model.text_projection)
 
 
-def load_tokenizer(directory: Path) -> Any:
-    """The tokenizer that transformers makes of the directory, called as `tokenizer(texts, ...)`."""
-    import_torchaudio()
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
-
-
 def _load(class_name: str, directory: Path) -> Any:
     """The model in fp32, for inference. Safetensors only: pickled weights are refused before transformers sees them."""
     checkpoint_files(directory)

@@ -6,6 +6,7 @@ From pixels and words to the model's own logits, with its own image processor, t
 import json
 import math
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,21 @@ def test_siglip_that_takes_any_shape_is_refused_with_one_that_does_not(tmp_path:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "siglip2"}))
     with pytest.raises(ModelError, match="google/siglip2-base-patch16-224"):
         read_model(str(tmp_path))
+
+
+def test_siglip_reads_its_words_without_sentencepiece_too(
+    tiny_siglip: Path, tmp_path: Path, run: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_siglip, tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "SiglipTokenizer"}))
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    wanted = words(read_model(str(tiny_siglip)), run, TEXTS)
+    spoken = [f"  {text.title()}!" for text in TEXTS]
+    np.testing.assert_allclose(words(read_model(str(tmp_path / "model")), run, spoken), wanted, atol=1e-6)
+    (tmp_path / "model" / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match="pip install sentencepiece"):
+        words(read_model(str(tmp_path / "model")), run, TEXTS)
 
 
 def sounds(*seconds: float) -> list[Any]:
