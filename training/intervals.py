@@ -39,7 +39,8 @@ def wilson(hits: int, count: int) -> Share:
     p, z = hits / count, Z_95
     middle = (p + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    return Share(hits, count, p, max(0.0, middle - half), min(1.0, middle + half))
+    low, high = (middle - half if hits else 0.0), (middle + half if hits < count else 1.0)
+    return Share(hits, count, p, low, high)
 
 
 def bootstrap(

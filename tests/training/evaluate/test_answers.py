@@ -1,0 +1,25 @@
+import pytest
+
+from pipeline.errors import ConfigError
+from training.data.example import Example
+from training.evaluate.answers import known_labels, places
+from training.evaluate.course import few
+
+
+def test_a_label_is_found_by_its_synonyms_and_however_it_is_spelled() -> None:
+    found = places(["vehicle > Car|automobile", "dog barking"])
+    assert found == {"car": 0, "automobile": 0, "dog barking": 1}
+    examples = [Example("a", "Automobile"), Example("b", "dog_barking"), Example("c", "rain")]
+    known, others = known_labels(examples, ["car|automobile", "dog barking"])
+    assert [example.path for example in known] == ["a", "b"]
+    assert [example.path for example in others] == ["c"]
+    with pytest.raises(ConfigError, match=r"none of the data's labels is among them \(rain\)"):
+        known_labels(examples[2:], ["wind"])
+
+
+def test_a_few_examples_are_taken_evenly_over_labels() -> None:
+    examples = [Example(f"{number}", "common") for number in range(20)] + [Example("x", "rare"), Example("y", "rare")]
+    chosen = few(examples, 6, seed=1)
+    assert [example.label for example in chosen].count("rare") == 2
+    assert chosen == few(examples, 6, seed=1) != few(examples, 6, seed=2)
+    assert chosen == sorted(chosen, key=examples.index)
