@@ -51,7 +51,7 @@ def from_hub(name: str, asked: str = "--model") -> Path:
     Raises:
         ModelError: they are not here and cannot be fetched; `asked` says who named them.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import list_repo_files, snapshot_download
 
     repository, _, revision = name.partition("@")
     wanted = {"repo_id": repository, "revision": revision or None}
@@ -64,9 +64,18 @@ def from_hub(name: str, asked: str = "--model") -> Path:
     try:
         found = Path(snapshot_download(**wanted, allow_patterns=SMALL))
         weights = weights_of(found)
-        return Path(snapshot_download(**wanted, allow_patterns=[*SMALL, *weights])) if weights else found
+        if weights:
+            found = Path(snapshot_download(**wanted, allow_patterns=[*SMALL, *weights]))
+        if not weights or is_whole(found):
+            return found
+        pickled = [file for file in list_repo_files(**wanted) if file.endswith((".bin", ".pt", ".pth"))]
     except Exception as error:
         raise ModelError(f"{asked} {name}: {why_not(name, error)}") from error
+    raise ModelError(
+        f"{asked} {name}: the hub has no {weights[0]} of it (but: {', '.join(pickled) or 'nothing'}). Fetch it with: "
+        f"hf download {repository} --local-dir {repository.partition('/')[2]}; given that directory, percept "
+        "tells the command that converts it"
+    )
 
 
 def is_whole(directory: Path) -> bool:
@@ -110,8 +119,8 @@ def why_not(name: str, error: Exception) -> str:
             f"neither a directory here nor a repository on the hub{hint}. If it is private, run: hf auth login; "
             "otherwise check its spelling"
         )
-    if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
-        status = error.response.status_code
+    status = _status(error)
+    if status:
         return f"the hub answered {status}. Try again later, or give a directory: --model path/to/model"
     if isinstance(error, OSError) and error.errno:
         return f"cannot be kept in {constants.HF_HUB_CACHE}: {os.strerror(error.errno)}"
@@ -120,3 +129,13 @@ def why_not(name: str, error: Exception) -> str:
         f"not in the local cache and {offline} ({type(error).__name__}). Download it once on a connected machine (hf "
         f"download {name.partition('@')[0]}), or give a directory: --model path/to/model"
     )
+
+
+def _status(error: BaseException | None) -> int:
+    """The HTTP status that the hub answered with, perhaps behind an error of the cache; 0 if it did not answer."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if response is not None:
+            return int(response.status_code)
+        error = error.__cause__
+    return 0
