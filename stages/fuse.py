@@ -15,17 +15,18 @@ from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.stage import Outputs, Resources, Stage
 from stages.pictures import spread
+from stages.reliability import signal_weight
 
 
 class Fuse(Stage):
     """Gives `fused_image`, `fused_motion`, `fused_audio`: float32 "D" each, of unit length, in their tower's space.
 
     Each is the modality's own embedding and what the head changes in it; where the modality it would look at is
-    missing, it is that embedding to the bit. Without a picture nothing is fused. Clips with equally many tokens go
-    through an engine together.
+    missing, or silent, or black, it is that embedding to the bit. Without a picture nothing is fused. Clips with equally
+    many tokens go through an engine together.
     """
 
-    optional = tuple(f"{name}_{part}" for name in MODALITIES for part in ("tokens", "embedding"))
+    optional = (*(f"{name}_{part}" for name in MODALITIES for part in ("tokens", "embedding")), "signals")
 
     @cached_property
     def model(self) -> ModelSpec:
@@ -67,9 +68,9 @@ class Fuse(Stage):
             for together in _alike(tokens, other):
                 names = (IMAGE, other)
                 results = engine.run({name: np.stack([tokens[clip][name] for clip in together]) for name in names})
-                for name in names:
+                for name, seen in (names, names[::-1]):
                     for clip, change in zip(together, results[f"{name}_change"], strict=True):
-                        changes[clip][name].append(change)
+                        changes[clip][name].append(self._believed(seen, clips[clip]) * change)
         return [self._outputs(*each) for each in zip(clips, tokens, changes, strict=True)]
 
     def _tokens(self, clip: Clip) -> dict[str, Array]:
@@ -81,6 +82,11 @@ class Fuse(Stage):
         if given.get(IMAGE) is None:
             return {}
         return {name: each[spread(MAX_TOKENS, len(each))] for name, each in given.items() if each is not None}
+
+    def _believed(self, seen: str, clip: Clip) -> float:
+        """How far what was looked at deserves it: silence and black pictures say nothing."""
+        tower = self.model.towers()[seen]
+        return signal_weight(seen, clip.get("signals") or {}, tower.knows_stillness)
 
     def _outputs(self, clip: Clip, tokens: dict[str, Array], changes: dict[str, list[Array]]) -> Outputs:
         return {

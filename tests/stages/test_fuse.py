@@ -143,6 +143,18 @@ def test_an_untrained_head_needs_no_engine_and_gives_the_embeddings_to_the_bit(
         assert np.array_equal(outputs[f"fused_{name}"], clip[f"{name}_embedding"])
 
 
+def test_a_silent_sound_changes_nothing_to_the_bit(trained: Path) -> None:
+    stage, clip = opened(trained), clip_of(image=4, audio=3)
+
+    def fused(loudness_dbfs: float) -> Any:
+        signals = {"signals": {"audio": {"loudness_dbfs": loudness_dbfs}}}
+        return stage.process(Clip(clip.info, {**clip.arrays, **signals}, clip.absent))["fused_image"]
+
+    assert np.array_equal(fused(-90.0), clip["image_embedding"])
+    loud, low = fused(-20.0), fused(-60.0)
+    assert 0 < np.abs(low - clip["image_embedding"]).max() < np.abs(loud - clip["image_embedding"]).max()
+
+
 def test_a_modality_that_the_head_does_not_know_is_left_alone(tmp_path: Path, clip_model: Path) -> None:
     stage = opened(add_head(write_mov_like(tmp_path, clip_model), make_head(0.5, image=16, audio=16)))
     outputs = stage.process(clip_of(image=8, motion=5, audio=3))

@@ -1,6 +1,7 @@
 """What the model's fusion head makes of an example's features."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,8 @@ def fused_embeddings(head: Fuse, features: Features, embeddings: Mapping[str, Ar
 
 def _as_clip(features: Features) -> Clip:
     info = ClipInfo(source="", source_index=0, index=0, start_ns=0, end_ns=0)
-    arrays = {f"{name}_tokens": tokens for name, tokens in features.tokens.items()}
+    arrays: dict[str, Any] = {f"{name}_tokens": tokens for name, tokens in features.tokens.items()}
     arrays |= {f"{name}_embedding": embedding for name, embedding in features.embeddings.items()}
+    arrays["signals"] = features.signals
     missing = {f"{name}_tokens": "no_stream" for name in MODALITIES if name not in features.tokens}
     return Clip(info, arrays, missing)
