@@ -22,8 +22,8 @@ class Fuse(Stage):
     """Gives `fused_image`, `fused_motion`, `fused_audio`: float32 "D" each, of unit length, in their tower's space.
 
     Each is the modality's own embedding and what the head changes in it; where the modality it would look at is
-    missing, or silent, or black, it is that embedding to the bit. Without a picture nothing is fused. Clips with equally
-    many tokens go through an engine together.
+    missing, or silent, or black, it is that embedding to the bit. Without a picture nothing is fused. Clips with
+    equally many tokens go through an engine together.
     """
 
     optional = (*(f"{name}_{part}" for name in MODALITIES for part in ("tokens", "embedding")), "signals")
