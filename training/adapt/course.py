@@ -1,0 +1,179 @@
+"""From a model and a few clips to an adapted model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from engines.checkpoint import read_model
+from engines.model import ModelSpec
+from pipeline.arrays import Array
+from pipeline.errors import ConfigError
+from pipeline.stage import RunSettings
+from stages.adapted import moved
+from stages.descriptions import plain
+from stages.label_side import LabelSide
+from stages.labels import build_label_set
+from stages.words import parse_word
+from training.adapt.examples import Examples, Kept, of_features
+from training.adapt.gather import Gathered, at_most, gather, read_split
+from training.adapt.learn import Choice
+from training.adapt.measure import Tick, Worth, measure
+from training.adapt.pupil import Pupil
+from training.adapt.store import Known, known
+from training.data.example import Example
+from training.features import FeatureCache
+from training.features import Tick as Encoded
+
+FEW = 16
+"""Examples of a label that are taken at most."""
+OTHER_MEANING = 0.99
+"""Background words that compete with a label at least so much stand for other labels, where there are none."""
+
+Tell = Callable[[str], None]
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    clips: str
+    others: str = ""
+    """Labelled clips of other words, to see what these lose."""
+    layout: str = "auto"
+    split: str = ""
+    seed: int = 0
+    features: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """Deltas "D" by modality and label, all in all; from what, and what they are worth."""
+
+    deltas: dict[str, dict[str, Array]]
+    known: Known
+    choices: dict[str, Choice]
+    worth: Worth
+    labels: tuple[str, ...]
+    """Labels of the clips that were given now."""
+    added: int
+    failures: dict[str, str]
+
+
+def adapt(task: Task, run: RunSettings, tell: Tell, encoded: Encoded | None = None, tick: Tick | None = None) -> Result:
+    """Raises: ConfigError, ModelError: what is asked cannot be done. SourceError: not one clip could be read."""
+    spec = read_model(run.model, run.audio_model)
+    before = known(spec)
+    cache = FeatureCache(task.features, run)
+    given = _gathered(task.clips, task, cache, tell, encoded, FEW)
+    new = _examples(given, cache, {plain(label): label for label in before.examples.labels})
+    others = Examples((), {})
+    failures = dict(given.failures)
+    if task.others:
+        rest = _gathered(task.others, task, cache, tell, encoded, 10**9)
+        others = _examples(rest, cache, {})
+        failures |= rest.failures
+        _check_apart(new, others)
+    together = replace(before, examples=before.examples.with_more(new).ordered())
+    pupil = make_pupil(spec, run, together, others, tell)
+    _one_thread()
+    first_other = len(together.examples.kept)
+    worth = measure(pupil, np.arange(first_other, len(pupil.right)), tick or (lambda done, total: None))
+    learnt = pupil.learn(np.arange(first_other), np.arange(pupil.first_rival))
+    deltas = _all_deltas(pupil, learnt.deltas, together)
+    return Result(deltas, together, dict(learnt.choices), worth, new.labels, len(new.kept), failures)
+
+
+def _one_thread() -> None:
+    """Learning is thousands of small steps, in which threads would only wait for each other."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _gathered(path: str, task: Task, cache: FeatureCache, tell: Tell, encoded: Encoded | None, most: int) -> Gathered:
+    dataset = read_split(path, task.layout, task.split)
+    for note in dataset.notes:
+        tell(note)
+    chosen = at_most(dataset.examples, most, task.seed)
+    if len(chosen) < len(dataset.examples):
+        tell(f"{path}: {len(chosen)} of {len(dataset.examples)} examples are taken, {most} of a label at most")
+    return gather(cache, chosen, tell, encoded)
+
+
+def _examples(given: Gathered, cache: FeatureCache, before: Mapping[str, str]) -> Examples:
+    """before: labels that are known already, as `plain` writes them."""
+    kept = []
+    for example, features in zip(given.examples, given.features, strict=True):
+        label = _label(example)
+        signals = {kind: dict(values) for kind, values in features.signals.items()}
+        kept.append(
+            Kept(cache.key(example), before.get(plain(label), label), Path(example.path).name, example.group, signals)
+        )
+    return of_features(kept, [features.embeddings for features in given.features])
+
+
+def _label(example: Example) -> str:
+    """As a run shows it: of synonyms the first."""
+    word = parse_word(example.label.replace("_", " "))
+    if word is None:
+        raise ConfigError(f"{example.path}: its label is {example.label!r}; expected a word")
+    return word.name
+
+
+def _check_apart(new: Examples, others: Examples) -> None:
+    both = {plain(label) for label in new.labels} & {plain(label) for label in others.labels}
+    if both:
+        raise ConfigError(f"--others: {sorted(both)[0]!r} is among the labels to adapt; expected other labels")
+
+
+def make_pupil(spec: ModelSpec, run: RunSettings, at: Known, others: Examples, tell: Tell) -> Pupil:
+    """Labels to learn in the order of their names, then those of `others`; with one label alone, background words."""
+    words = msgspec.structs.replace(spec, adapted="")
+    labels = tuple(sorted(at.examples.labels))
+    rivals = tuple(sorted(others.labels)) or (_rivals(words, run, labels, tell) if len(labels) == 1 else ())
+    built = build_label_set(words, (*labels, *rivals), run, tell)
+    sides = {name: _started(side, labels, at.starts.get(name, {})) for name, side in built.sides.items()}
+    return Pupil(at.examples.with_more(others), (*labels, *rivals), sides, len(labels))
+
+
+def _rivals(spec: ModelSpec, run: RunSettings, labels: tuple[str, ...], tell: Tell) -> tuple[str, ...]:
+    built = build_label_set(spec, labels, run, tell)
+    apart = np.min([side.kept[0] for side in built.sides.values()], axis=0) >= OTHER_MEANING
+    taken = {plain(label) for label in labels}
+    return tuple(word for word, far in zip(built.background, apart, strict=True) if far and plain(word) not in taken)
+
+
+def _started(side: LabelSide, labels: Sequence[str], starts: Mapping[str, Array]) -> LabelSide:
+    """With the vectors that were learnt elsewhere in place."""
+    if not any(label in starts for label in labels):
+        return side
+    deltas = np.zeros_like(side.labels)
+    for row, label in enumerate(labels):
+        deltas[row] = starts.get(label, 0.0)
+    return replace(side, labels=moved(side.labels, deltas))
+
+
+def _all_deltas(pupil: Pupil, learnt: Mapping[str, Array], at: Known) -> dict[str, dict[str, Array]]:
+    """From the words' own vectors, also where learning went on from vectors that were learnt elsewhere."""
+    found = {name: dict(deltas) for name, deltas in at.deltas.items()}
+    labels = pupil.labels[: pupil.first_rival]
+    for name, deltas in learnt.items():
+        started = at.starts.get(name, {})
+        found[name] = dict(started)
+        for row, label in enumerate(labels):
+            found[name][label] = _composed(pupil.problems[name].words[row], deltas[row], started.get(label))
+    return found
+
+
+def _composed(vector: Array, delta: Array, start: Array | None) -> Array:
+    """One delta for two: `vector` is the word's own one moved by `start`, and is moved on by `delta`."""
+    if start is None:
+        return delta
+    if not delta.any():
+        return start
+    # norm(t + start) + delta has the direction of (t + start) + |t + start| delta; vector is norm(t + start), and
+    # |t| = 1 gives |t + start| from it: t = |t + start| vector - start
+    along, length = float(vector @ start), float(start @ start)
+    size = along + np.sqrt(max(0.0, along * along - length + 1.0))
+    result: Array = start + size * delta
+    return result

@@ -1,0 +1,34 @@
+"""Which examples are held out together: clips by their groups, and labels as a whole."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.arrays import Array
+
+
+def clip_folds(right: Sequence[int], groups: Sequence[str], most: int) -> list[Array]:
+    """Rows held out together, "n" each: every label's groups dealt out in turn, a group never split.
+
+    At most `most` folds, and none where no label has two groups. A group with several labels goes with the first.
+    """
+    named = [group or f"alone {row}" for row, group in enumerate(groups)]
+    fold_of: dict[str, int] = {}
+    dealt: dict[int, int] = defaultdict(int)
+    for label, name in sorted(zip(right, named, strict=True), key=lambda pair: (pair[0], named.index(pair[1]))):
+        if name not in fold_of:
+            fold_of[name] = dealt[label] % most
+            dealt[label] += 1
+    if max(dealt.values(), default=0) < 2:
+        return []
+    place = np.array([fold_of[name] for name in named])
+    return [np.flatnonzero(place == fold) for fold in np.unique(place)]
+
+
+def label_folds(labels: Sequence[int], most: int) -> list[Array]:
+    """Labels held out together, dealt out in turn; none where there is one label only."""
+    each = np.unique(np.asarray(labels))
+    if len(each) < 2:
+        return []
+    return [each[start::most] for start in range(min(most, len(each)))]

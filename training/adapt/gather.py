@@ -1,0 +1,76 @@
+"""From labelled media to features: what can be read, and why the rest cannot."""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from pipeline.errors import ConfigError, SourceError
+from training.data.example import Dataset, Example
+from training.data.read import read_dataset
+from training.features import FeatureCache, Features, Report, Tick
+
+
+@dataclass(frozen=True)
+class Gathered:
+    examples: tuple[Example, ...]
+    features: tuple[Features, ...]
+    failures: dict[str, str]
+    """By file, why it could not be read."""
+
+
+def read_split(path: str, layout: str, split: str) -> Dataset:
+    """split: names of published splits with commas between them, or "" for everything.
+
+    Raises:
+        ConfigError: nothing there, or no such split.
+    """
+    dataset = read_dataset(path, layout)
+    names = [name.strip() for name in split.split(",") if name.strip()]
+    if not names:
+        return dataset
+    unknown = [name for name in names if name not in dataset.splits]
+    if unknown:
+        known = ", ".join(dataset.splits) or "none"
+        raise ConfigError(f"--split {split}: {path} has no split {unknown[0]!r}; expected some of: {known}")
+    rows = sorted({index for name in names for index in dataset.splits[name]})
+    examples = tuple(dataset.examples[row] for row in rows)
+    labels = {example.label for example in examples}
+    kept = tuple(label for label in dataset.labels if label in labels)
+    note = f"{len(examples)} of them, of {len(kept)} labels, are in {split}"
+    return msgspec.structs.replace(dataset, examples=examples, labels=kept, splits={}, notes=(*dataset.notes, note))
+
+
+def at_most(examples: Sequence[Example], most: int, seed: int) -> tuple[Example, ...]:
+    """Up to `most` of each label, chosen by the seed, in their order."""
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for index, example in enumerate(examples):
+        by_label[example.label].append(index)
+    chosen: list[int] = []
+    for label, indices in sorted(by_label.items()):
+        random.Random(f"{seed} {label}").shuffle(indices)
+        chosen += indices[:most]
+    return tuple(examples[index] for index in sorted(chosen))
+
+
+def gather(cache: FeatureCache, examples: Sequence[Example], tell: Report, tick: Tick | None) -> Gathered:
+    """Decode and encode what the cache does not hold yet.
+
+    Raises:
+        SourceError: not one example could be read.
+    """
+    cache.fill(examples, tell, tick)
+    kept, found, failures = [], [], {}
+    for example in examples:
+        features = cache.get(example)
+        if features is not None and features.tokens:
+            kept.append(example)
+            found.append(features)
+        else:
+            failures[example.path] = cache.failures.get(cache.key(example), "nothing in it for the model's towers")
+    if not kept:
+        path, reason = next(iter(failures.items()), ("", "no examples"))
+        raise SourceError(f"{path}: {reason}; none of {len(examples)} examples could be read")
+    return Gathered(tuple(kept), tuple(found), failures)

@@ -1,0 +1,101 @@
+"""What adapting is worth: top-1 before and after, on clips and on labels that were not learnt from."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from pipeline.arrays import Array
+from training.adapt.folds import clip_folds, label_folds
+from training.adapt.pupil import Learnt, Pupil
+from training.intervals import Share, bootstrap, wilson
+
+OUTER = 4
+"""Folds of clips, and of labels."""
+
+Tick = Callable[[int, int], None]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Top-1 of the same clips before and after, and the difference with its 95 % interval (paired, over groups)."""
+
+    before: Share
+    after: Share
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves no doubt which way it went."""
+        return self.low > 0 or self.high < 0
+
+
+class Worth(msgspec.Struct, frozen=True):
+    adapted: Change | None
+    """Clips of adapted labels that were held out; None where each label has one clip."""
+    others: Change | None
+    """Clips of labels that were not adapted; None where there are no others."""
+    others_are: str = ""
+    """Where the others come from."""
+
+    @property
+    def helps(self) -> bool:
+        """More right on held-out clips, and other labels do not surely lose."""
+        return bool(
+            self.adapted and self.adapted.difference > 0 and not (self.others is not None and self.others.high < 0)
+        )
+
+
+def change(before: Sequence[bool], after: Sequence[bool], groups: Sequence[str]) -> Change:
+    """Raises ValueError for nothing to count."""
+    sums: dict[str, list[int]] = {}
+    for row, (was, now, group) in enumerate(zip(before, after, groups, strict=True)):
+        counted = sums.setdefault(group or f"alone {row}", [0, 0, 0])
+        counted[0] += int(was)
+        counted[1] += int(now)
+        counted[2] += 1
+    counts = np.array(list(sums.values()))
+    low, high = bootstrap(counts, lambda drawn: float((drawn[:, 1] - drawn[:, 0]).sum() / drawn[:, 2].sum()), seed=0)
+    hits_before, hits_after, count = (int(total) for total in counts.sum(axis=0))
+    difference = (hits_after - hits_before) / count
+    return Change(wilson(hits_before, count), wilson(hits_after, count), difference, low, high)
+
+
+def measure(pupil: Pupil, other_rows: Array, tick: Tick) -> Worth:
+    """other_rows: examples of labels that are never learnt; without them, each learnt label is left out once."""
+    rows = np.setdiff1d(np.arange(len(pupil.right)), other_rows)
+    learnable = np.arange(pupil.first_rival)
+    clips = clip_folds(pupil.right[rows].tolist(), [pupil.groups[row] for row in rows], OUTER)
+    labels = [] if len(other_rows) else label_folds(learnable.tolist(), OUTER)
+    total = len(clips) + len(labels)
+    adapted, others = _Hits(pupil), _Hits(pupil)
+    for number, fold in enumerate(clips):
+        held = rows[fold]
+        adapted.add(held, pupil.learn(np.setdiff1d(rows, held), learnable))
+        tick(number + 1, total)
+    for number, out in enumerate(labels):
+        held = rows[np.isin(pupil.right[rows], out)]
+        others.add(held, pupil.learn(np.setdiff1d(rows, held), np.setdiff1d(learnable, out)))
+        tick(len(clips) + number + 1, total)
+    if len(other_rows):
+        others.add(other_rows, pupil.learn(rows, learnable))
+    are = "given" if len(other_rows) else "left out" if labels else ""
+    return Worth(adapted.change(), others.change(), are)
+
+
+class _Hits:
+    def __init__(self, pupil: Pupil) -> None:
+        self._pupil = pupil
+        self._before: list[bool] = []
+        self._after: list[bool] = []
+        self._groups: list[str] = []
+
+    def add(self, rows: Array, learnt: Learnt) -> None:
+        right = self._pupil.right[rows]
+        self._before += (self._pupil.best(self._pupil.nothing(), rows) == right).tolist()
+        self._after += (self._pupil.best(learnt, rows) == right).tolist()
+        self._groups += [self._pupil.groups[row] for row in rows]
+
+    def change(self) -> Change | None:
+        return change(self._before, self._after, self._groups) if self._before else None
