@@ -75,7 +75,7 @@ def _add_plan(group: Any) -> None:
         "--alpha", type=float, default=USUALLY.alpha,
         help="head: weight of the picture's branch in the loss against the others (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--label-smoothing", type=float, default=USUALLY.label_smoothing, help="(default: %(default)s)")
+    group.add_argument("--label-smoothing", type=float, default=None, help="(default: 0.1, for label vectors 0)")
     group.add_argument(
         "--pull", type=float, default=USUALLY.pull, help="labels: towards the words' own vectors (default: %(default)s)"
     )

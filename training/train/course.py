@@ -28,13 +28,12 @@ from training.train.loop import CURVES, PICTURE, Training
 from training.train.material import LEAST_EXAMPLES, Material
 from training.train.plan import USUAL, Plan
 from training.train.result import stored, write_head, write_tower, write_vectors
-from training.train.state import CHECKPOINT, Identity, claim, write_whole
+from training.train.state import CHECKPOINT, RECORD, Identity, claim, write_whole
 from training.train.streams import StreamCache
 from training.train.tower import Look, TowerTrainee
 from training.train.vectors import VectorTrainee
 from training.train.voice import Voice
 
-RECORD = "training.json"
 FAILURES_TOLD = 5
 
 
@@ -111,8 +110,9 @@ def identity(course: Course) -> Identity:
 
 def _train(course: Course, voice: Voice) -> dict[str, Any]:
     began_s = time.monotonic()
+    tower = open_tower(course, voice) if USUAL[course.plan.what].modality else None
     known = encoded(course, voice)
-    trainee = make_trainee(course, known, voice)
+    trainee = make_trainee(course, known, tower, voice)
     training = Training(trainee, course.plan, course.folder, course.device)
     if training.done:
         voice.say(f"going on from step {training.done} ({course.folder / CHECKPOINT})")
@@ -175,28 +175,37 @@ def _refuse_few(material: Material, learnt: Sequence[tuple[Features, Example, in
         raise ConfigError(f"too few clips can be decoded: {', '.join(few)}; expected {LEAST_EXAMPLES} of each label")
 
 
-def make_trainee(course: Course, known: Known, voice: Voice) -> AnyTrainee:
-    """What `--what` asks for.
+def open_tower(course: Course, voice: Voice) -> torch.nn.Module:
+    """The network to train; what cannot be trained, or not be written again, is told before hours are spent.
 
     Raises:
         ModelError: the model has no such tower, or its weights could not be written again.
     """
+    modality = USUAL[course.plan.what].modality
+    towers = {name: tower for name, tower in course.spec.towers().items() if name in course.run.modalities}
+    if modality not in towers:
+        has = ", ".join(towers)
+        raise ModelError(f"--what {course.plan.what}: {course.spec.id} has no {modality} tower (it has: {has})")
+    network = known_network(towers[modality].network).load(Path(towers[modality].directory))
+    stored(towers[modality], network)
+    if course.spec.fusion is not None:
+        voice.warn("the model's fusion head was trained on the tower as it was: the result goes without it")
+    return network
+
+
+def make_trainee(course: Course, known: Known, tower: torch.nn.Module | None, voice: Voice) -> AnyTrainee:
+    """What `--what` asks for."""
     plan = course.plan
-    if plan.what == "head":
-        return HeadTrainee(course.spec, known.label_set, plan, known.pairs(), known.held)
+    if tower is not None:
+        return _tower_trainee(course, known, tower, voice)
     if plan.what == "labels":
         return VectorTrainee(known.label_set, plan, known.pairs(), known.held)
-    return _tower_trainee(course, known, voice)
+    return HeadTrainee(course.spec, known.label_set, plan, known.pairs(), known.held)
 
 
-def _tower_trainee(course: Course, known: Known, voice: Voice) -> TowerTrainee:
+def _tower_trainee(course: Course, known: Known, network: torch.nn.Module, voice: Voice) -> TowerTrainee:
     modality = USUAL[course.plan.what].modality
-    has = ", ".join(known.label_set.sides)
-    tower = course.spec.towers().get(modality)
-    if tower is None or modality not in known.label_set.sides:
-        raise ModelError(f"--what {course.plan.what}: {course.spec.id} has no {modality} tower (it has: {has})")
-    network = known_network(tower.network).load(Path(tower.directory))
-    stored(tower, network)  # so that what could not be written is told before hours are spent
+    tower = course.spec.towers()[modality]
     cache = StreamCache(course.features / "streams", course.run, modality, tower)
     features = {example: features for features, example, _ in known.learnt}
     features |= dict(zip(known.held_examples, known.held.known, strict=True))
@@ -212,8 +221,6 @@ def _tower_trainee(course: Course, known: Known, voice: Voice) -> TowerTrainee:
     trainee = TowerTrainee(network, look, known.label_set, course.plan, learnt, held, cache)
     if not trainee.items:
         raise ConfigError(f"--what {course.plan.what}: no clip to train on has anything for the {modality} tower")
-    if course.spec.fusion is not None:
-        voice.warn("the model's fusion head was trained on the tower as it was: the result goes without it")
     return trainee
 
 

@@ -27,7 +27,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     warm_up_share: float = 0.05
     alpha: float = 0.5
     """Weight of the picture's branch of a head against the other branches together."""
-    label_smoothing: float = 0.1
+    label_smoothing: float
+    """Towers' temperatures are fixed: too much of it makes right answers less sure against the background words."""
     ema: float = 0.98
     """How much of the averaged weights stays in each step."""
     frozen_ratio: float
@@ -49,6 +50,7 @@ class Usual:
     batch: int
     learning_rate: float
     frozen_ratio: float
+    label_smoothing: float = 0.1
     modality: str = ""
 
 
@@ -58,7 +60,7 @@ USUAL: Mapping[str, Usual] = MappingProxyType(
         "motion": Usual(steps=200, batch=8, learning_rate=3e-5, frozen_ratio=0.5, modality="motion"),
         "sound": Usual(steps=200, batch=16, learning_rate=1e-4, frozen_ratio=0.5, modality="audio"),
         "picture": Usual(steps=200, batch=8, learning_rate=1e-5, frozen_ratio=0.5, modality="image"),
-        "labels": Usual(steps=300, batch=32, learning_rate=2e-3, frozen_ratio=0.0),
+        "labels": Usual(steps=300, batch=32, learning_rate=2e-3, frozen_ratio=0.0, label_smoothing=0.0),
     }
 )
 
@@ -71,6 +73,7 @@ def usual_plan(what: str) -> Plan:
         steps=usual.steps,
         batch=usual.batch,
         learning_rate=usual.learning_rate,
+        label_smoothing=usual.label_smoothing,
         frozen_ratio=usual.frozen_ratio,
         augment=bool(usual.modality),
     )

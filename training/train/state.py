@@ -13,6 +13,8 @@ from pipeline.errors import ConfigError, OutputError
 
 CHECKPOINT = "checkpoint.pt"
 IDENTITY = "identity.json"
+RECORD = "training.json"
+"""Stands in the model directory once the training is done."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,9 +50,9 @@ def claim(folder: Path, identity: Identity) -> IO[str]:
 
 def _agree(folder: Path, identity: Identity) -> None:
     path = folder / IDENTITY
-    if not path.is_file():
-        if any(entry.name not in ("training",) for entry in folder.parent.iterdir()):
-            raise ConfigError(f"-o {folder.parent}: holds other files. Choose a new folder.")
+    if not path.is_file() and any(entry.name != folder.name for entry in folder.parent.iterdir()):
+        raise ConfigError(f"-o {folder.parent}: holds other files. Choose a new folder.")
+    if not (folder / CHECKPOINT).is_file() and not (folder.parent / RECORD).is_file():  # nothing that could be lost
         write_whole(path, msgspec.json.format(msgspec.json.encode(identity)))
         return
     try:

@@ -124,7 +124,9 @@ def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
 def test_another_configuration_in_the_same_folder_is_refused_by_name(tmp_path: Path) -> None:
     folder = tmp_path / "model" / "training"
     first = Identity(facts={"learning rate": 0.001, "seed": 0})
+    claim(folder, Identity(facts={"learning rate": 0.1})).close()  # failed before its first checkpoint: no harm done
     claim(folder, first).close()
+    keep(folder / CHECKPOINT, {"step": 1})
     claim(folder, first).close()
     with pytest.raises(ConfigError, match=r"other settings: learning rate was 0.001, is 0.01\. Give the same"):
         claim(folder, Identity(facts={"learning rate": 0.01, "seed": 0}))
