@@ -1,5 +1,6 @@
 """`percept eval`: how often a model is right on labelled clips, and how far its numbers can be believed."""
 
+import argparse
 import logging
 import shlex
 import sys
@@ -7,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pipeline.cli.columns import table
 from pipeline.cli.options import Parser, add_talk_options, is_terminal
 from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
+from pipeline.stage import RunSettings
 from training.cli.options import add_data_options, add_model_options, features_folder, settings_of
 from training.cli.steps import Steps
 
@@ -65,9 +69,7 @@ def main(arguments: list[str]) -> int:
     start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
     if options.limit < 0:
         raise ConfigError(f"--limit {options.limit}: expected a number of examples, from 1 on")
-    words = getattr(options, "labels.words")
-    setattr(options, "labels.words", None)  # the data's own are taken where none are given
-    _, run = settings_of(options)
+    words, run = words_and_settings(options)
 
     from training.evaluate.course import Task, evaluate
     from training.evaluate.report import check_folder, write_report
@@ -80,7 +82,7 @@ def main(arguments: list[str]) -> int:
         data=options.data,
         layout=options.layout,
         split=options.split,
-        labels=words or "",
+        labels=words,
         base_novel=options.base_novel,
         limit=options.limit,
         seed=options.seed,
@@ -96,6 +98,26 @@ def main(arguments: list[str]) -> int:
         write_report(found.report, found.answers, found.names, folder)
         print(f"report: {folder / 'report.html'}")
     return 1 if found.report.failures else 0
+
+
+def words_and_settings(options: argparse.Namespace) -> tuple[str, RunSettings]:
+    """The words to choose from, "" for those of the data, and how the model is to be run.
+
+    Raises:
+        ConfigError: templates that only a run can weigh.
+    """
+    templates = getattr(options, "labels.templates") or ""
+    if templates.partition(":")[0] == "zpe":
+        raise ConfigError(
+            f"--templates {templates}: these are weighed while clips come, which percept run does. Weigh them before: "
+            "percept labels weigh; and give the file that it writes"
+        )
+    # the words may be those of the data, which nobody has read yet, so what goes with them is checked later
+    later = {key: getattr(options, key) or "" for key in ("labels.words", "labels.descriptions")}
+    for key in later:
+        setattr(options, key, None)
+    _, run = settings_of(options)
+    return later["labels.words"], msgspec.structs.replace(run, descriptions=later["labels.descriptions"])
 
 
 def lines(report: "Report") -> Iterator[str]:
@@ -126,11 +148,12 @@ def lines(report: "Report") -> Iterator[str]:
         )
     for name, error in (("probability", report.probability), ("share", report.share)):
         yield (
-            f"expected calibration error of {name} {figure(error.error, error.low, error.high)}; by chance {error.by_chance:.1%}; "
-            f"claimed {error.mean_confidence:.1%}, right {error.right.share:.1%}"
+            f"expected calibration error of {name} {figure(error.error, error.low, error.high)}; "
+            f"by chance {error.by_chance:.1%}; claimed {error.mean_confidence:.1%}, right {error.right.share:.1%}"
         )
     if report.failures:
-        yield f"{len(report.failures)} examples failed and are in no figure, such as {report.failures[0].reason}"
+        one = report.failures[0]
+        yield f"{len(report.failures)} examples failed and are in no figure, such as {one.path}: {one.reason}"
 
 
 def of(share: "Share") -> str:

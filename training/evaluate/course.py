@@ -76,7 +76,10 @@ def evaluate(task: Task, run: RunSettings, tell: Tell, tick: Tick | None = None)
     finally:
         judge.close()
     if not answers:
-        raise SourceError(f"{task.data}: none of {len(examples)} examples could be answered: {failures[0].reason}")
+        raise SourceError(
+            f"{task.data}: none of {len(examples)} examples could be answered, "
+            f"such as {failures[0].path}: {failures[0].reason}"
+        )
     about = _about(task, run, dataset, judge, cache, notes)
     about = msgspec.structs.replace(about, took_s=time.monotonic() - began_s)
     return Found(make_report(about, answers, failures, judge.names), answers, judge.names)
@@ -90,7 +93,8 @@ def answer_all(
     for example in examples:
         features = cache.get(example)
         if features is None:
-            failures.append(Failure(example.path, example.label, cache.failures.get(cache.key(example), "not encoded")))
+            reason = cache.failures.get(cache.key(example), "not encoded").removeprefix(f"{example.path}: ")
+            failures.append(Failure(example.path, example.label, reason))
             continue
         answered = judge.answer(example, features.middle_picture() if middle_picture else features)
         if answered is None:

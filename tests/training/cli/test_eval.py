@@ -154,17 +154,22 @@ def test_a_report_that_is_there_is_not_replaced_unasked(done: Done) -> None:
 
 def test_the_picture_in_the_middle_alone(done: Done, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [word for word in done.arguments if word not in ("-o", str(done.report))]
-    assert main([*arguments, "--middle-picture", "--limit", "3", "--seed", "1"]) == 0
+    assert main([*arguments, "--middle-picture"]) == 1
     out = capsys.readouterr().out
     assert "sound alone" not in out
-    assert re.search(r"picture alone +3 ", out)
+    assert re.search(r"picture alone +4 ", out)
 
 
 def test_nothing_that_can_be_read_is_an_error(done: Done, tmp_path: Path) -> None:
     (tmp_path / "rain").mkdir()
     (tmp_path / "rain" / "a.mp4").write_bytes(b"no video at all")
-    with pytest.raises(SourceError, match=r"none of 1 examples could be answered: .*Invalid data"):
+    with pytest.raises(SourceError, match=r"none of 1 examples could be answered, such as .*a\.mp4: Invalid data"):
         main([str(tmp_path), *done.arguments[1:3], "--engine", "torch", "-q", *done.arguments[-2:]])
+
+
+def test_templates_that_only_a_run_can_weigh_are_refused_with_the_way_to_weigh_them(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--templates zpe: .* percept labels weigh"):
+        main([str(tmp_path), "--templates", "zpe"])
 
 
 def test_help_names_layouts_and_exit_codes() -> None:
