@@ -25,8 +25,8 @@ BUNDLED = Path(__file__).resolve().parent / "bundled"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def find_model(name: str) -> Path:
-    """The directory of a model: bundled, a path, or a hub id.
+def find_model(name: str, asked: str = "--model") -> Path:
+    """The directory of a model: bundled, a path, or a hub id. `asked` says in errors who named it.
 
     Raises:
         ModelError: there is none, or the hub's copy is not here and cannot be fetched.
@@ -37,14 +37,14 @@ def find_model(name: str) -> Path:
     if path.is_dir():
         return path.resolve()
     if path.exists():
-        raise ModelError(f"--model {name}: is a file; expected the directory that holds it")
+        raise ModelError(f"{asked} {name}: is a file; expected the directory that holds it")
     if not _HUB_ID.fullmatch(name):
         bundled = ", ".join(sorted(entry.name for entry in BUNDLED.iterdir() if (entry / MODEL_FILE).is_file()))
-        raise ModelError(f"--model {name}: no such directory; expected a directory, a hub id, or one of: {bundled}")
-    return from_hub(name)
+        raise ModelError(f"{asked} {name}: no such directory; expected a directory, a hub id, or one of: {bundled}")
+    return from_hub(name, asked)
 
 
-def read_model(name: str, audio_model: str = "") -> ModelSpec:
+def read_model(name: str, audio_model: str = "", asked: str = "--model") -> ModelSpec:
     """What the model is, every directory absolute. Cheap: neither torch nor transformers is imported.
 
     `audio_model` names a second model whose audio tower is used in place of the first one's. A fusion head then leaves
@@ -53,10 +53,10 @@ def read_model(name: str, audio_model: str = "") -> ModelSpec:
     Raises:
         ModelError: it cannot be found or read, or the second has no audio tower.
     """
-    spec = _read_directory(find_model(name), name)
+    spec = _read_directory(find_model(name, asked), name)
     if not audio_model:
         return spec
-    second = _read_directory(find_model(audio_model), audio_model)
+    second = _read_directory(find_model(audio_model, "--audio-model"), audio_model)
     if second.audio is None:
         raise ModelError(f"--audio-model {audio_model}: has no audio tower; expected a model that has one")
     space = f"{second.audio.space}, {second.id}"

@@ -217,15 +217,16 @@ def check_parity(module: "nn.Module", path: Path, inputs: Sequence[Port], output
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the exporter says of its own internals and of packages that are not installed."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("torch.onnx", "onnxscript"))}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _dynamic_shapes(inputs: Sequence[Port], precision: str, ranges: Mapping[str, tuple[int, int]]) -> Any:

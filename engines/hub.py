@@ -60,7 +60,8 @@ def from_hub(name: str, asked: str = "--model") -> Path:
         if is_whole(found):
             return found
     except Exception as error:  # the hub has a dozen ways to say that it is not in the cache
-        log.info("%s is not in the local cache (%s); asking the hub", name, type(error).__name__)
+        log.debug("%s: %r", name, error)
+    log.info("%s is not in the local cache; asking the hub", name)
     try:
         found = Path(snapshot_download(**wanted, allow_patterns=SMALL))
         weights = weights_of(found)

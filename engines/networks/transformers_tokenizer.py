@@ -19,7 +19,9 @@ def load_tokenizer(directory: Path) -> Callable[..., Any]:
     """
     import_torchaudio()
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()
     kind, named = _read(directory, "config.json").get("model_type"), _read(directory, "tokenizer_config.json")
     if named.get("tokenizer_class") == "SiglipTokenizer" and find_spec("sentencepiece") is None:
         path = directory / "tokenizer.json"

@@ -8,6 +8,11 @@ from torch import Tensor, nn
 from engines.network import Size, checkpoint_files
 from engines.networks.position_embedding import SizedEmbeddings
 from engines.torchaudio_import import import_torchaudio
+from pipeline.errors import ModelError
+
+
+COMPUTED = ("position_ids", "relative_position_index", "num_batches_tracked", "logit_bias")
+"""Ends of names of tensors that old checkpoints lack and nobody misses."""
 
 
 class VisionTower(nn.Module):
@@ -182,14 +187,25 @@ def load_clap_text(directory: Path) -> MaskedTextTower:
 
 
 def _load(class_name: str, directory: Path) -> Any:
-    """The model in fp32, for inference. Safetensors only: pickled weights are refused before transformers sees them."""
+    """The model in fp32, for inference. Safetensors only: pickled weights are refused before transformers sees them.
+
+    Raises:
+        ModelError: weights are missing, which transformers would make up.
+    """
     checkpoint_files(directory)
     import_torchaudio()
     import torch
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    model = getattr(transformers, class_name).from_pretrained(
-        str(directory), local_files_only=True, use_safetensors=True, dtype=torch.float32
+    transformers.utils.logging.set_verbosity_error()  # it warns of end tokens that stand in no published SigLIP
+    model, told = getattr(transformers, class_name).from_pretrained(
+        str(directory), local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
     )
+    lost = sorted(name for name in told["missing_keys"] if not name.endswith(COMPUTED))
+    if lost:
+        raise ModelError(
+            f"{directory}: {len(lost)} of the weights of {class_name} are missing, such as {lost[0]}; expected all of "
+            "both towers. Fetch or convert it again"
+        )
     return model.requires_grad_(False).eval()

@@ -167,6 +167,19 @@ def test_siglip_that_takes_any_shape_is_refused_with_one_that_does_not(tmp_path:
         read_model(str(tmp_path))
 
 
+def test_weights_that_are_missing_are_not_made_up(tiny_clip: Path, tmp_path: Path, run: RunSettings) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_clip, tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    weights = load_file(path)
+    save_file({name: each for name, each in weights.items() if "visual_projection" not in name}, path, {"format": "pt"})
+    with pytest.raises(
+        ModelError, match=r"1 of the weights of CLIPModel are missing, such as visual_projection\.weight"
+    ):
+        opened(read_model(str(tmp_path / "model")), "image", run)
+
+
 def test_siglip_reads_its_words_without_sentencepiece_too(
     tiny_siglip: Path, tmp_path: Path, run: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
