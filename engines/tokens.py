@@ -1,8 +1,9 @@
 """How a text tower's tokenizer takes words apart: how long they get, and what of them it does not know."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from engines.model import TextSpec
 from pipeline.errors import ModelError
@@ -46,15 +47,28 @@ def _of_file(directory: Path, prompts: Sequence[str]) -> list[Reading]:
 
 
 def _of_transformers(directory: Path, prompts: Sequence[str]) -> list[Reading]:
-    from engines.networks.transformers_towers import load_tokenizer
+    from engines.networks.transformers_tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(directory)
+    name_of = _names(tokenizer, directory)
     whole = tokenizer(list(prompts), truncation=False, padding=False, verbose=False)["input_ids"]
     bare = tokenizer(list(prompts), truncation=False, padding=False, add_special_tokens=False, verbose=False)
     found = []
     for marked, ids in zip(whole, bare["input_ids"], strict=True):
-        pieces = tokenizer.convert_ids_to_tokens(ids)
-        # byte-level tokenizers know no unknown; a sentencepiece byte stands for a part of a letter
-        bytes_ = sum(piece.startswith("<0x") and piece.endswith(">") for piece in pieces)
-        found.append(Reading(len(marked), len(pieces), ids.count(tokenizer.unk_token_id) + bytes_))
+        unknown = sum(bool(_UNKNOWN.fullmatch(name_of(one) or "")) for one in ids)
+        found.append(Reading(len(marked), len(ids), unknown))
     return found
+
+
+_UNKNOWN = re.compile(r"<unk>|\[UNK\]|<0x[0-9A-Fa-f]{2}>")
+"""Tokens that stand for anything, or for a byte of a letter."""
+
+
+def _names(tokenizer: Any, directory: Path) -> Callable[[int], str | None]:
+    """From a token's id to its text."""
+    if hasattr(tokenizer, "convert_ids_to_tokens"):
+        names: Callable[[int], str | None] = tokenizer.convert_ids_to_tokens
+        return names
+    from tokenizers import Tokenizer
+
+    return cast(Callable[[int], str | None], Tokenizer.from_file(str(directory / "tokenizer.json")).id_to_token)

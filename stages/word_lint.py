@@ -1,5 +1,6 @@
 """What is wrong with a list of words for a model, before it costs anybody a run."""
 
+import logging
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ MOST_CLIPS = 0.5
 FEW_CLIPS = 8
 """In fewer clips than this nothing is said to win everywhere."""
 ROWS = 512
+
+log = logging.getLogger("percept.labels")
 
 Report = Callable[[str], None]
 
@@ -98,7 +101,8 @@ def tokenized(spec: ModelSpec, space: str, run: RunSettings, words: Sequence[Wor
     try:
         bare = readings(text, names)
         filled = readings(text, [longest.replace("{}", name) for name in names])
-    except ModelError:  # a text tower without one of the usual tokenizers can still be used
+    except ModelError as error:  # a text tower without one of the usual tokenizers can still be used
+        log.warning("words are not checked against the tokenizer: %s", error)
         return
     for name, alone, whole in zip(names, bare, filled, strict=True):
         if whole.length > text.max_tokens:
