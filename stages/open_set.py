@@ -79,6 +79,10 @@ class SourceClips:
 
     def usual(self, sides: Mapping[str, LabelSide]) -> dict[str, Usual]:
         """How each label fares, for every combination of the modalities that clips have and labels are asked in."""
+        return {together: usual(pooled) for together, pooled in self.pooled(sides).items()}
+
+    def pooled(self, sides: Mapping[str, LabelSide]) -> dict[str, Array]:
+        """Log-odds "n C" of the n clips that have all modalities of a combination, from these alone."""
         names = sorted(name for name in self.embeddings if name in sides)
         odds = {name: sides[name].compare(self.embeddings[name]) for name in names}
         there = {name: np.any(self.embeddings[name] != 0, axis=1) for name in names}
@@ -87,8 +91,8 @@ class SourceClips:
             for together in combinations(names, size):
                 rows = np.flatnonzero(np.all([there[name] for name in together], axis=0)).tolist()
                 if rows:
-                    pooled = np.stack([self._pooled(row, together, odds, sides) for row in rows])
-                    found[modalities_key(together)] = usual(pooled)
+                    pooled = [self._pooled(row, together, odds, sides) for row in rows]
+                    found[modalities_key(together)] = np.stack(pooled)
         return found
 
     def _pooled(self, row: int, names: Sequence[str], odds: Mapping[str, Any], sides: Mapping[str, LabelSide]) -> Array:

@@ -105,7 +105,7 @@ def write_step(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not same:
-            _copy_steps(spec, directory)
+            copy_steps(spec, directory)
         save_adapted(directory / name, labels, {m: _rows(of, labels, of) for m, of in deltas.items()}, about, tensors)
         write_model(changed, directory)
     except OSError as error:
@@ -134,6 +134,8 @@ def undo(spec: ModelSpec) -> ModelSpec:
     if not made:
         raise ConfigError(f"{spec.directory}: was not adapted; expected a model that percept adapt wrote")
     before = made[0].before
+    if before.adapted and not (Path(spec.directory) / before.adapted).is_file():
+        raise ConfigError(f"{spec.directory}: {before.adapted} is not here; undo it in {spec.made_from}")
     restored = msgspec.structs.replace(
         spec, adapted=before.adapted, name=before.name, version=before.version, made_from=before.made_from
     )
@@ -145,7 +147,7 @@ def undo(spec: ModelSpec) -> ModelSpec:
     return restored
 
 
-def _copy_steps(spec: ModelSpec, directory: Path) -> None:
+def copy_steps(spec: ModelSpec, directory: Path) -> None:
     """The files of all earlier steps; the last one is copied with the model."""
     import shutil
 

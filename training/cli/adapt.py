@@ -1,10 +1,8 @@
 """`percept adapt`: a few examples a label make it better, others stay as they are, and it can be undone."""
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli.columns import table
@@ -12,6 +10,7 @@ from pipeline.cli.options import Parser, add_talk_options, is_terminal
 from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
 from training.cli.options import add_model_options, features_folder, settings_of
+from training.cli.output import output_directory
 from training.cli.steps import Steps
 
 if TYPE_CHECKING:
@@ -112,20 +111,6 @@ def adapted(options: "argparse.Namespace") -> int:
     print(f"written: {options.output}")
     print(f"use it:  percept run VIDEO --model {options.output}    undo: percept adapt --undo {options.output}")
     return 1 if result.failures else 0
-
-
-def output_directory(given: str, model: str) -> Path:
-    """Raises:
-    ConfigError: something else is there.
-    """
-    directory = Path(given).expanduser().resolve()
-    if directory == Path(model):
-        if not os.access(directory, os.W_OK) or "bundled" in directory.parts[-2:]:
-            raise ConfigError(f"-o {given}: the bundled model stays as it is; expected another directory")
-        return directory
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigError(f"-o {given}: is there already; expected a new directory, or that of MODEL to go on with it")
-    return directory
 
 
 def lines(result: "Result") -> Iterator[str]:

@@ -1,0 +1,63 @@
+"""What is calibrated: single clips, as a run judges them, each with its label and the example it is cut from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.arrays import Array
+from pipeline.clip import MODALITIES
+from stages.label_side import LabelSide
+from stages.open_set import SourceClips
+from stages.reliability import signal_weight
+from training.features import Features
+
+MOST_OF_ONE = 5
+"""Clips of one example, evenly spread."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """clips: N of them. right: index of each one's label, "N". example: which it was cut from, "N"."""
+
+    clips: SourceClips
+    right: Array
+    example: Array
+
+    def __len__(self) -> int:
+        return len(self.example)
+
+    def take(self, rows: Array) -> "Units":
+        embeddings = {name: of[rows] for name, of in self.clips.embeddings.items()}
+        signals = [self.clips.signals[row] for row in rows.tolist()]
+        return Units(SourceClips(embeddings, signals), self.right[rows], self.example[rows])
+
+    def present(self, row: int, sides: Mapping[str, LabelSide]) -> list[str]:
+        """The modalities a clip has and labels are asked in."""
+        return [name for name, of in self.clips.embeddings.items() if name in sides and of[row].any()]
+
+
+def make_units(features: Sequence[Features], right: Sequence[int], names: Iterable[str], whole: bool = False) -> Units:
+    """Clips in which there is something to see or hear; `whole`: each example as one clip.
+
+    names: modalities to look at.
+    """
+    wanted = [name for name in MODALITIES if name in set(names)]
+    found: list[tuple[Features, int, int]] = []
+    for number, (each, label) in enumerate(zip(features, right, strict=True)):
+        clips = [each] if whole else [clip for clip in each.by_clip() if _holds_something(clip, wanted)]
+        chosen = np.unique(np.linspace(0, len(clips) - 1, min(MOST_OF_ONE, len(clips))).round().astype(int))
+        found += [(clips[index], label, number) for index in chosen.tolist()]
+    embeddings: dict[str, Array] = {}
+    for name in wanted:
+        size = next((clip.tokens[name].shape[1] for clip, _, _ in found if name in clip.tokens), 0)
+        if size:
+            nothing = np.zeros(size, np.float32)
+            embeddings[name] = np.stack([clip.embeddings.get(name, nothing) for clip, _, _ in found])
+    signals = [{kind: dict(of) for kind, of in clip.signals.items()} for clip, _, _ in found]
+    labels = np.array([label for _, label, _ in found], np.int64)
+    return Units(SourceClips(embeddings, signals), labels, np.array([number for _, _, number in found], np.int64))
+
+
+def _holds_something(clip: Features, names: Sequence[str]) -> bool:
+    return any(name in clip.tokens and signal_weight(name, clip.signals) > 0 for name in names)

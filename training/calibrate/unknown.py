@@ -1,0 +1,53 @@
+"""Clips that none of the labels fits: how well they are told apart, and where the threshold lies."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipeline.arrays import Array
+from stages.label_side import LabelSide
+from stages.open_set import OpenSetScore, SourceClips, modalities_key, usual
+from training.calibrate.temperature import Scene, scales_of
+from training.calibrate.units import Units
+
+
+def auroc(scores: Array, unknown: Array) -> float:
+    """How often an unknown clip scores above a known one, equals counting half; nan without both kinds."""
+    high, low = np.asarray(scores)[unknown], np.sort(np.asarray(scores)[~unknown])
+    if not len(high) or not len(low):
+        return float("nan")
+    below, not_above = np.searchsorted(low, high, "left"), np.searchsorted(low, high, "right")
+    return float((below + not_above).mean() / (2 * len(low)))
+
+
+class Judge:
+    """Scores clips of a source against any of the labels, with how these fare on its unlabelled clips."""
+
+    def __init__(self, units: Units, source: SourceClips, sides: Mapping[str, LabelSide]) -> None:
+        asked = {name: side for name, side in sides.items() if name in units.clips.embeddings}
+        self._pooled = Scene.of(units, asked).pooled(scales_of(asked))
+        self._source = source.pooled(asked)
+        self._present = [modalities_key(units.present(row, asked)) for row in range(len(units))]
+
+    def scores(self, labels: Sequence[int] | Array) -> Array:
+        """Of every clip, asked about these labels only: "N"; higher is less like them."""
+        columns = np.asarray(labels, np.int64)
+        judge = OpenSetScore(0.0, {name: usual(pooled[:, columns]) for name, pooled in self._source.items()})
+        return np.array(
+            [
+                judge.judge(dict.fromkeys(present.split("+"), np.zeros(0)), pooled[columns])["score"]
+                for present, pooled in zip(self._present, self._pooled, strict=True)
+            ]
+        )
+
+
+def threshold_for(scores: Array, false_alarms: float) -> float:
+    """The score that at most this share of known clips lies above."""
+    return float(np.quantile(scores, 1.0 - false_alarms, method="higher"))
+
+
+def mean_auroc(scores: Mapping[int, Array], right: Array, rows: Array) -> float:
+    """Over labels that were left out in turn: by label, the scores of all clips; `rows` are counted."""
+    each = [auroc(of[rows], right[rows] == label) for label, of in scores.items()]
+    known = [value for value in each if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
