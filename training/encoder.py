@@ -38,29 +38,37 @@ class Encoder:
         own = {"directory": self._folder.name, "cache_directory": run.cache_directory or self._folder.name}
         self.run = msgspec.structs.replace(run, **own)
         self._resources = Resources()
-        self._stages: list[Stage] = [
-            kind(kind.Options(), self.run, Budget()) for kind in (Flow, Spectrogram, SignalsStage, Encode)
-        ]
-        demands = [stage.demand() for stage in self._stages]
+        self._stages: list[Stage] = []
+        try:
+            self._start(report)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, report: Callable[[str], None]) -> None:
+        kinds = (Flow, Spectrogram, SignalsStage, Encode)
+        stages: list[Stage] = [kind(kind.Options(), self.run, Budget()) for kind in kinds]
+        demands = [stage.demand() for stage in stages]
         short_side_px = max(demand.short_side_px for demand in demands) or Budget().short_side_px
         self._reader = ReaderOptions(
-            clip_ns=run.clip_ns,
-            stride_ns=run.clip_ns,
-            frame_rate_hz=run.frame_rate_hz,
-            modalities=tuple(name for name in MODALITIES if name in run.modalities),
+            clip_ns=self.run.clip_ns,
+            stride_ns=self.run.clip_ns,
+            frame_rate_hz=self.run.frame_rate_hz,
+            modalities=tuple(name for name in MODALITIES if name in self.run.modalities),
             short_side_px=short_side_px,
             long_side_px=max(Budget().long_side_px, short_side_px),
             audio_rate_hz=max(demand.audio_rate_hz for demand in demands),
             audio_context_s=max(demand.audio_context_s for demand in demands),
-            threads=run.threads,
+            threads=self.run.threads,
         )
-        for stage in self._stages:
+        for stage in stages:
             stage.prepare(report)
             stage.open(self._resources)
+            self._stages.append(stage)
 
     def close(self) -> None:
-        for stage in self._stages:
-            stage.close()
+        while self._stages:
+            self._stages.pop().close()
         self._resources.close()
         self._folder.cleanup()
 

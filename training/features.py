@@ -13,13 +13,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engines.model import ModelSpec
+from engines.network import network
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
 from pipeline.errors import SourceError
 from pipeline.stage import RunSettings
 from stages.encode import pool
-from training.data.example import Example, edges
+from training.data.example import Example
 
+VERSION = 1
+"""Counts up when clips are cut or shown to towers in another way than before."""
+INPUT = ("network", "input", "size_px", "fit", "resample", "mean", "std", "pictures_per_clip", "flow_bound", "mel")
+"""What of a tower's description bears on its tokens."""
 FAILED = ".failed.json"
 TRYING = ".trying"
 ABOUT = "about.json"
@@ -232,22 +238,23 @@ class _Counter:
             self.report(f"encoded {self.done} of {self.total}, {self.failed} failed, about {left_s:.0f} s left")
 
 
-def fingerprint(spec: Any, run: RunSettings) -> str:
-    """Of everything that bears on tokens; prompts, temperatures and heads do not."""
-    digest = hashlib.sha256()
+def fingerprint(spec: ModelSpec, run: RunSettings) -> str:
+    """Of everything that bears on tokens: weights, input, clips. Prompts, temperatures and heads do not.
+
+    Raises:
+        ModelError: weights are missing.
+    """
+    facts: dict[str, Any] = {
+        "version": VERSION,
+        "modalities": run.modalities,
+        "clips": [run.clip_ns, run.frame_rate_hz],
+        "engine": [run.engine, run.precision, run.device],
+    }
     for name, tower in spec.towers().items():
-        if name not in run.modalities:
-            continue
-        for setting in ("network", "input", "size_px", "fit", "resample", "mean", "std", "pictures_per_clip"):
-            digest.update(f"{name}.{setting}={getattr(tower, setting)}\n".encode())
-        digest.update(f"{tower.flow_bound} {tower.mel}\n".encode())
-        for file in sorted(Path(tower.directory).glob("*.safetensors")):
-            size = file.stat().st_size
-            digest.update(f"{file.name} {size}".encode())
-            digest.update(edges(file, size))
-    digest.update(f"{run.modalities} {run.clip_ns} {run.frame_rate_hz}".encode())
-    digest.update(f"{run.engine} {run.precision} {run.device}".encode())
-    return digest.hexdigest()[:12]
+        if name in run.modalities:
+            weights = network(tower.network).fingerprint(Path(tower.directory))
+            facts[name] = [weights, {setting: getattr(tower, setting) for setting in INPUT}]
+    return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:12]
 
 
 def save(features: Features, path: Path) -> None:

@@ -125,7 +125,7 @@ def by_side(answers: Sequence[Answered], is_novel: Sequence[bool], seed: int) ->
 
 
 def _side_figures(table: Array, seed: int) -> tuple[Share, Share, Mean]:
-    low, high = bootstrap(table, harmonic_mean, seed)
+    low, high = bootstrap(table, harmonic_mean, seed, rounds=1000)
     base, novel = (table[table[:, 0] == side, 1] for side in (0, 1))
     return share(base), share(novel), Mean(harmonic_mean(table), low, high, len(table))
 

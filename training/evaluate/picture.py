@@ -14,7 +14,7 @@ NAMED_UP_TO = 100
 """Labels that still get their name beside their row."""
 COUNTED_UP_TO = 45
 """Labels whose counts are written into the cells."""
-SIDE_PX, MARKED_SIDE_PX = 1000, 1200
+SIDE_PX, MARKED_SIDE_PX = 1000, 850
 MARKED = 20
 """Pairs that are marked and told where rows have no names."""
 INK, GREY, WHITE, RED = (31, 41, 55), (107, 114, 128), (255, 255, 255), (200, 60, 30)
@@ -72,7 +72,7 @@ def _marked(matrix: Array, names: Sequence[str]) -> Array:
     title, text = Text(15), Text(14)
     pairs = worst_pairs(matrix, MARKED)
     lines = [f"{names[p.right]} → {names[p.given]}" for p in pairs]
-    lines = [text.fit(line, 460) for line in lines]
+    lines = [text.fit(line, 400) for line in lines]
     room = max([text.width(line) for line in lines], default=0) + 150
     canvas = np.full((head + side + 20, left + side + 40 + max(room, 330), 3), 255, np.uint8)
     canvas[head : head + side, left : left + side] = _cells(matrix, cell)
