@@ -90,8 +90,13 @@ def main(arguments: list[str]) -> int:
         features=features_folder(options, run),
         command=shlex.join(["percept", "eval", *arguments]),
     )
-    found = evaluate(task, run, tell, steps.tick)
-    steps.clear()
+    try:
+        found = evaluate(task, run, tell, steps.tick)
+    except KeyboardInterrupt:
+        tell("what is encoded is kept: the same command goes on from there")
+        raise
+    finally:
+        steps.clear()
     for line in lines(found.report):
         print(line)
     if folder is not None:

@@ -1,7 +1,7 @@
 """Figures of an evaluation, each with its interval and the number it rests on."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -91,15 +91,27 @@ def _view(view: str, pairs: Sequence[tuple[int, Answer]], seed: int) -> ViewFigu
     ranks = [answer.rank for _, answer in pairs]
     by_cosine = [answer.cosine_rank for _, answer in pairs if answer.cosine_rank is not None]
     table = np.array([(right, answer.rank == 0) for right, answer in pairs])
-    low, high = bootstrap(table, mean_per_label, seed, rounds=500)
     return ViewFigures(
         view=view,
         count=len(pairs),
         top1=share(rank == 0 for rank in ranks),
         top5=share(rank < 5 for rank in ranks),
-        mean_per_label=Mean(mean_per_label(table), low, high, len(pairs)),
+        mean_per_label=estimated(table, mean_per_label, seed, rounds=500),
         cosine_top1=share(rank == 0 for rank in by_cosine) if by_cosine else None,
     )
+
+
+def estimated(table: Array, statistic: Callable[[Array], float], seed: int, rounds: int) -> Mean:
+    """`statistic` of "N 2" (group, right), with its interval.
+
+    Drawing from answers that are all right, or all wrong, would show no doubt at all: then Wilson's interval is taken.
+    """
+    hits = int(table[:, 1].sum())
+    if 0 < hits < len(table):
+        low, high = bootstrap(table, statistic, seed, rounds)
+    else:
+        low, high = (of := wilson(hits, len(table))).low, of.high
+    return Mean(statistic(table), low, high, len(table))
 
 
 def mean_per_label(table: Array) -> float:
@@ -125,9 +137,8 @@ def by_side(answers: Sequence[Answered], is_novel: Sequence[bool], seed: int) ->
 
 
 def _side_figures(table: Array, seed: int) -> tuple[Share, Share, Mean]:
-    low, high = bootstrap(table, harmonic_mean, seed, rounds=1000)
     base, novel = (table[table[:, 0] == side, 1] for side in (0, 1))
-    return share(base), share(novel), Mean(harmonic_mean(table), low, high, len(table))
+    return share(base), share(novel), estimated(table, harmonic_mean, seed, rounds=1000)
 
 
 def harmonic_mean(table: Array) -> float:

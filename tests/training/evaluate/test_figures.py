@@ -31,6 +31,12 @@ def test_the_mean_over_labels_gives_rare_labels_their_weight() -> None:
     assert view.mean_per_label.low <= 0.5 <= view.mean_per_label.high
 
 
+def test_answers_that_are_all_right_leave_the_doubt_of_their_number() -> None:
+    view = by_view(many(3, [0, 1, 2], [0, 1, 2]), seed=0)[0]
+    assert (view.mean_per_label.value, view.mean_per_label.high) == (1.0, 1.0)
+    assert view.mean_per_label.low == view.top1.low < 0.5
+
+
 def test_base_and_novel_have_their_harmonic_mean() -> None:
     answers = many(4, [0, 0, 0, 0, 2, 2], [0, 0, 0, 1, 2, 1])
     sides = by_side(answers, [False, False, True, True], seed=0)
