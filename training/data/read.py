@@ -42,7 +42,12 @@ def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dat
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder; expected labelled clips: a folder per label, or a CSV")
     name, why = _layout(path, layout)
-    listing = _module(name).read(path)
+    try:
+        listing = _module(name).read(path)
+    except ValueError as error:
+        raise ConfigError(
+            f"{path}: its lists are not those of {name}: {error}. Say what it is with --layout"
+        ) from error
     listed = listing.listed
     split = listing.evaluated if split == PUBLISHED else split
     if split:

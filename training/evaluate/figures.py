@@ -110,7 +110,8 @@ def estimated(table: Array, statistic: Callable[[Array], float], seed: int, roun
     if 0 < hits < len(table):
         low, high = bootstrap(table, statistic, seed, rounds)
     else:
-        low, high = (of := wilson(hits, len(table))).low, of.high
+        doubt = wilson(hits, len(table))
+        low, high = doubt.low, doubt.high
     return Mean(statistic(table), low, high, len(table))
 
 

@@ -1,10 +1,12 @@
 """Data sets as they are published, in miniature."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline.errors import ConfigError
 from tests.training.data import trees
 from training.data.example import Dataset
 from training.data.read import PUBLISHED, read_dataset
@@ -34,6 +36,22 @@ def test_ucf101(tmp_path: Path, lists_beside: bool) -> None:
     groups = {Path(example.path).name: example.group for example in dataset.examples}
     assert groups["v_ApplyEyeMakeup_g08_c01.avi"] == groups["v_ApplyEyeMakeup_g08_c02.avi"] == "v_applyeyemakeup_g08"
     assert any("1 of 8 listed examples have no file" in note and "v_YoYo_g01_c02.avi" in note for note in dataset.notes)
+
+
+def test_ucf101_without_its_lists(tmp_path: Path) -> None:
+    shutil.rmtree(trees.ucf101(tmp_path) / "ucfTrainTestlist")
+    dataset = read_dataset(tmp_path, split=PUBLISHED)
+    assert (dataset.layout, dataset.split, len(dataset.examples)) == ("ucf101", "", 7)
+    assert dataset.labels == ("apply eye makeup", "handstand pushups", "yo yo")
+    assert any("there are no splits" in note for note in dataset.notes)
+
+
+def test_lists_of_something_else_are_told(tmp_path: Path) -> None:
+    (trees.kinetics(tmp_path) / "annotations" / "val.csv").write_text(
+        "label,youtube_id,time_start,time_end\nabseiling,0wR5jVB-WPk,soon,later\n"
+    )
+    with pytest.raises(ConfigError, match=r"its lists are not those of kinetics: .*'soon'"):
+        read_dataset(tmp_path)
 
 
 def test_hmdb51(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ LISTS = "ucfTrainTestlist"
 def recognise(path: Path) -> str:
     lists = list_folder(path)
     if lists is not None:
-        return f"{(lists / 'testlist01.txt').name} in {lists.name}/"
-    return ""
+        return f"testlist01.txt in {lists.name}/"
+    first = next(media_files(path), None)
+    return f"names such as {first.name}" if first and UCF_NAME.fullmatch(first.stem) else ""
 
 
 def list_folder(path: Path) -> Path | None:
