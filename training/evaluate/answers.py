@@ -114,18 +114,26 @@ class Judge:
         return Answered(example, right, views)
 
     def _answer(self, odds: Array, right: int, similarity: Array | None = None) -> Answer:
-        order = np.lexsort((self._by_name, -odds))
-        top = tuple(int(index) for index in order[:TOP])
-        own = self._is_novel == self._is_novel[right]
-        return Answer(
-            rank=int(np.flatnonzero(order == right)[0]),
-            top=top,
-            probability=float(scoring.sigmoid(odds[top[0]])),
-            share=float(scoring.shares(odds)[top[0]]),
-            right_probability=float(scoring.sigmoid(odds[right])),
-            own_rank=int(np.flatnonzero(order[own[order]] == right)[0]),
-            cosine_rank=None if similarity is None else int((similarity > similarity[right]).sum()),
-        )
+        return answer_of(odds, right, self._by_name, self._is_novel, similarity)
+
+
+def answer_of(odds: Array, right: int, by_name: Array, is_novel: Array, similarity: Array | None = None) -> Answer:
+    """From the log-odds of all labels, "C".
+
+    by_name: int "C", the place of each label in the alphabet, which settles ties. is_novel: bool "C". similarity: "C".
+    """
+    order = np.lexsort((by_name, -odds))
+    top = tuple(int(index) for index in order[:TOP])
+    own = order[is_novel[order] == is_novel[right]]
+    return Answer(
+        rank=int(np.flatnonzero(order == right)[0]),
+        top=top,
+        probability=float(scoring.sigmoid(odds[top[0]])),
+        share=float(scoring.shares(odds)[top[0]]),
+        right_probability=float(scoring.sigmoid(odds[right])),
+        own_rank=int(np.flatnonzero(own == right)[0]),
+        cosine_rank=None if similarity is None else int((similarity > similarity[right]).sum()),
+    )
 
 
 def places(labels: Iterable[str]) -> dict[str, int]:

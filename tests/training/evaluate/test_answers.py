@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
 from training.data.example import Example
-from training.evaluate.answers import known_labels, places
+from training.evaluate.answers import answer_of, known_labels, places
 from training.evaluate.course import few
 
 
@@ -23,3 +24,16 @@ def test_a_few_examples_are_taken_evenly_over_labels() -> None:
     assert [example.label for example in chosen].count("rare") == 2
     assert chosen == few(examples, 6, seed=1) != few(examples, 6, seed=2)
     assert chosen == sorted(chosen, key=examples.index)
+
+
+def test_ranks_are_counted_among_all_labels_among_the_own_side_and_by_cosine() -> None:
+    odds, similarity = np.array([2.0, 3.0, 1.0, 3.0, -1.0, 0.0]), np.array([0.1, 0.2, 0.5, 0.4, 0.3, 0.0])
+    is_novel = np.array([False, False, True, True, True, False])
+    by_name = np.array([0, 5, 1, 2, 3, 4])
+    found = answer_of(odds, 2, by_name, is_novel, similarity)
+    assert found.top == (3, 1, 0, 2, 5), "equals by name"
+    assert (found.rank, found.own_rank, found.cosine_rank) == (3, 1, 0)
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-3.0)))
+    assert found.share == pytest.approx(np.exp(3.0) / np.exp(odds).sum())
+    assert found.right_probability == pytest.approx(1 / (1 + np.exp(-1.0)))
+    assert answer_of(odds, 2, by_name, is_novel).cosine_rank is None
