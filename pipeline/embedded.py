@@ -37,6 +37,7 @@ def clip_embeddings(
     """
     plan = make_plan(config, len(sources))
     found: list[Embedded] = []
+    failures: list[SourceError] = []
     with private_directory() as directory:
         group = _group(place(plan, directory), threads)
         try:
@@ -47,6 +48,7 @@ def clip_embeddings(
                 try:
                     few = list(_of_source(plan, group, source, index, ceil(most / len(sources))))
                 except SourceError as error:
+                    failures.append(error)
                     report(f"left out: {error}")
                     continue
                 found += few
@@ -54,6 +56,8 @@ def clip_embeddings(
         finally:
             group.close()
     by_modality = {name: [one[name] for one in found if name in one] for name in MODALITIES}
+    if len(failures) == len(sources):
+        raise failures[0]
     if not any(by_modality.values()):
         raise SourceError(f"{', '.join(sources[:5])}: nothing in it that the model sees or hears. Give other clips")
     return {name: np.stack(vectors) for name, vectors in by_modality.items() if vectors}

@@ -63,6 +63,7 @@ class SideBuilder:
     ) -> None:
         self.spec, self.words, self.run = spec, words, run
         self._report, self._open_tower = report, open_tower
+        self._caches: dict[str, TextCache] = {}
         self.names = tuple(name for word in words for name in word.names)
         """All synonyms, those of a label in a row."""
         self.background = background_words(spec)
@@ -127,7 +128,10 @@ class SideBuilder:
         return vectors.reshape(len(texts), len(names), -1)
 
     def _cache(self, modality: str) -> TextCache:
-        return TextCache(self.spec, self.spec.towers()[modality].space, self.run, self._open_tower)
+        space = self.spec.towers()[modality].space
+        if space not in self._caches:
+            self._caches[space] = TextCache(self.spec, space, self.run, self._open_tower)
+        return self._caches[space]
 
 
 def center_of(spec: ModelSpec, modality: str) -> Array | None:

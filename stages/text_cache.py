@@ -80,6 +80,7 @@ class TextCache:
     def __init__(self, spec: ModelSpec, space: str, run: RunSettings, open_tower: OpenTower = open_text_tower) -> None:
         self.spec, self.space, self.run = spec, space, run
         self._open_tower = open_tower
+        self._known: dict[bytes, Vectors] = {}
         self.folder: Path | None = None
         if run.cache_directory:
             self.folder = Path(run.cache_directory) / "text-vectors" / text_tower_key(spec, space)
@@ -87,11 +88,14 @@ class TextCache:
     def vectors(self, prompts: list[str], report: Report) -> Vectors:
         """float32 "N D" in the order of the prompts, unit length, not centred."""
         keys = [_key(prompt) for prompt in prompts]
-        known = self._read()
-        missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in known}
+        for more in (self._shipped, self._read):  # a large folder is not read for words that the model brings
+            if all(key in self._known for key in keys):
+                break
+            self._known.update(more())
+        missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._known}
         if missing:
-            known.update(self._compute(missing, report))
-        return np.stack([known[key] for key in keys])
+            self._known.update(self._compute(missing, report))
+        return np.stack([self._known[key] for key in keys])
 
     def _compute(self, missing: dict[bytes, str], report: Report) -> dict[bytes, Vectors]:
         found: dict[bytes, Vectors] = {}
@@ -111,7 +115,7 @@ class TextCache:
         return found
 
     def _read(self) -> dict[bytes, Vectors]:
-        known = self._shipped()
+        known: dict[bytes, Vectors] = {}
         if self.folder is None or not self.folder.is_dir():
             return known
         shards = sorted(self.folder.glob("*.npz"))

@@ -57,6 +57,8 @@ def plan_lines(plan: Plan, stages: dict[str, Stage]) -> Iterable[str]:
             ("model", settings.model),
             *([("audio model", settings.audio_model)] if settings.audio_model else []),
             ("labels", f"{len(settings.labels)}: {', '.join(settings.labels[:6])}{', …' * (len(settings.labels) > 6)}"),
+            *([("templates", settings.templates)] if settings.templates != "model" else []),
+            *([("descriptions", settings.descriptions)] if settings.descriptions else []),
             ("modalities", ", ".join(settings.modalities)),
             ("clips", f"{settings.clip_ns / 1e9:g} s, {settings.frame_rate_hz:g} frames/s"),
             ("engine", f"{settings.engine} {settings.precision} on {settings.device}"),
