@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engines.checkpoint_files import OPEN_CLIP_CONFIG
 from engines.hub import from_hub
 from engines.model import ModelSpec, TowerSpec
 from engines.model_file import HUB, MODEL_FILE
-from engines.network import OPEN_CLIP_CONFIG, network
+from engines.network import network
 from engines.networks.checkpoint_facts import read_json
 from engines.networks.open_clip_format import read_open_clip
 from engines.networks.transformers_format import READERS, read_spec

@@ -19,6 +19,10 @@ class Port:
     dims: str
 
 
+Ports = tuple[tuple[Port, ...], tuple[Port, ...]]
+"""Inputs and outputs."""
+
+
 class Engine(ABC):
     """Base of all backends: inputs are checked here once, so that every backend fails alike.
 

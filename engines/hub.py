@@ -6,8 +6,8 @@ import logging
 import os
 from pathlib import Path
 
+from engines.checkpoint_files import OPEN_CLIP_CONFIG, checkpoint_files, open_clip_files
 from engines.model_file import MODEL_FILE
-from engines.network import OPEN_CLIP_CONFIG, checkpoint_files, open_clip_files
 from pipeline.errors import ModelError
 
 log = logging.getLogger("percept.engines")

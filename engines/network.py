@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import importlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,15 +11,23 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.engine import Port
+from engines.checkpoint_files import checkpoint_files, open_clip_files
+from engines.engine import Port, Ports
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, SHAPE_FILE, WEIGHTS_FILE, read_shape
+from engines.published_ports import (
+    align_ports,
+    clap_ports,
+    masked_text_ports,
+    open_clip_ports,
+    open_clip_text_ports,
+    text_ports,
+    vision_ports,
+)
 from pipeline.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import nn
 
-Ports = tuple[tuple[Port, ...], tuple[Port, ...]]
-"""Inputs and outputs."""
 Size = tuple[int, int] | tuple[()]
 """Height and width of pictures, or nothing for what a network was trained on."""
 
@@ -139,101 +146,6 @@ def _own_files(*names: str, package_file: str = "") -> Callable[[Path], list[Pat
     return files
 
 
-_PICKLED = """{pickled}: pickled weights can run any code when they are loaded; expected {name}. Convert them
-once, on a machine where you trust the file:
-    python -c "
-import torch; from safetensors.torch import save_file
-weights = torch.load('{pickled}', weights_only=True)
-save_file({{name: tensor.clone() for name, tensor in weights.items()}}, '{safe}', {{'format': 'pt'}})\""""
-OPEN_CLIP_CONFIG = "open_clip_config.json"
-
-
-def checkpoint_files(directory: Path) -> list[Path]:
-    """`config.json` and the safetensors of a directory in transformers format, one file or shards.
-
-    Raises:
-        ModelError: there are none; a pickled checkpoint is refused with the command that converts it.
-    """
-    index, config = directory / "model.safetensors.index.json", directory / "config.json"
-    if not (directory / "model.safetensors").is_file() and index.is_file():
-        shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        return [config, *(directory / shard for shard in shards)]
-    return [config, _safetensors(directory, "model.safetensors", "pytorch_model.bin", "model.bin")]
-
-
-def open_clip_files(directory: Path) -> list[Path]:
-    """`open_clip_config.json` and the safetensors of a directory in open_clip format.
-
-    Raises:
-        ModelError: there are none; a pickled checkpoint is refused with the command that converts it.
-    """
-    pickled = ("open_clip_pytorch_model.bin", "pytorch_model.bin")
-    return [directory / OPEN_CLIP_CONFIG, _safetensors(directory, "open_clip_model.safetensors", *pickled)]
-
-
-def _safetensors(directory: Path, name: str, *pickled: str) -> Path:
-    safe = directory / name
-    if safe.is_file():
-        return safe
-    for each in pickled:
-        if (directory / each).is_file():
-            raise ModelError(_PICKLED.format(pickled=directory / each, safe=safe, name=name))
-    raise ModelError(f"{directory}: no weights; expected {name}")
-
-
-def _vision_ports(directory: Path) -> Ports:
-    config = _config(directory)
-    vision = config.get("vision_config") or {}
-    size = vision.get("image_size", 224)
-    dim = vision.get("hidden_size", 768) if config.get("model_type") == "siglip" else config.get("projection_dim", 512)
-    return (Port("pictures", "float32", f"B 3 {size} {size}"),), (Port("tokens", "float32", f"B {dim}"),)
-
-
-def _text_ports(directory: Path) -> Ports:
-    config = _config(directory)
-    text = config.get("text_config") or {}
-    if config.get("model_type") != "siglip":
-        return (Port("ids", "int64", "B L"),), (Port("vectors", "float32", f"B {config.get('projection_dim', 512)}"),)
-    dim = text.get("projection_size") or text.get("hidden_size", 768)
-    length = text.get("max_position_embeddings", 64)
-    return (Port("ids", "int64", f"B {length}"),), (Port("vectors", "float32", f"B {dim}"),)
-
-
-def _align_ports(directory: Path) -> Ports:
-    """A convolutional network, which states no size: what its preprocessing makes."""
-    settings = json.loads((directory / "preprocessor_config.json").read_text())
-    key = "crop_size" if settings.get("do_center_crop") else "size"
-    size = settings.get(key, {"height": 289})["height"]
-    dim = _config(directory).get("projection_dim", 640)
-    return (Port("pictures", "float32", f"B 3 {size} {size}"),), (Port("tokens", "float32", f"B {dim}"),)
-
-
-def _clap_ports(directory: Path) -> Ports:
-    config = _config(directory)
-    audio = config.get("audio_config") or {}
-    bands, bins = audio.get("num_mel_bins", 64), 4 * 1001 if audio.get("enable_fusion") else 1001
-    vectors = config.get("projection_dim", 512)
-    return (Port("log_mel", "float32", f"B {bins} {bands}"),), (Port("tokens", "float32", f"B {vectors}"),)
-
-
-def _open_clip_ports(directory: Path) -> Ports:
-    model = json.loads((directory / OPEN_CLIP_CONFIG).read_text())["model_cfg"]
-    size = (model.get("vision_cfg") or {}).get("image_size", 224)
-    tokens = Port("tokens", "float32", f"B {model['embed_dim']}")
-    return (Port("pictures", "float32", f"B 3 {size} {size}"),), (tokens,)
-
-
-def _open_clip_text_ports(directory: Path) -> Ports:
-    model = json.loads((directory / OPEN_CLIP_CONFIG).read_text())["model_cfg"]
-    length = (model.get("text_cfg") or {}).get("context_length", 77)
-    return (Port("ids", "int64", f"B {length}"),), (Port("vectors", "float32", f"B {model['embed_dim']}"),)
-
-
-def _masked_text_ports(directory: Path) -> Ports:
-    inputs = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
-    return inputs, (Port("vectors", "float32", f"B {_config(directory).get('projection_dim', 512)}"),)
-
-
 def _exchange_ports(other: str) -> Callable[[Path], Ports]:
     """Of the fusion head's exchange between the picture and one other modality."""
 
@@ -255,10 +167,6 @@ def _exchange(other: str) -> Network:
         level=(0.0, 0.05),
         ranges={"T": (1, MAX_TOKENS), "M": (1, MAX_TOKENS)},
     )
-
-
-def _config(directory: Path) -> dict[str, Any]:
-    return dict(json.loads((directory / "config.json").read_text()))
 
 
 _TOWERS = "engines.networks.transformers_towers"
@@ -314,17 +222,17 @@ NETWORKS: dict[str, Network] = {
             f"{_TOWERS}:load_{kind}_{part}", ports, checkpoint_files, "transformers", any_size=part == "vision"
         )
         for kind in ("clip", "metaclip_2", "siglip")
-        for part, ports in (("vision", _vision_ports), ("text", _text_ports))
+        for part, ports in (("vision", vision_ports), ("text", text_ports))
     },
-    "align_vision": Network(f"{_TOWERS}:load_align_vision", _align_ports, checkpoint_files, "transformers"),
-    "align_text": Network(f"{_TOWERS}:load_align_text", _masked_text_ports, checkpoint_files, "transformers"),
+    "align_vision": Network(f"{_TOWERS}:load_align_vision", align_ports, checkpoint_files, "transformers"),
+    "align_text": Network(f"{_TOWERS}:load_align_text", masked_text_ports, checkpoint_files, "transformers"),
     **{
-        key: Network(f"{_TOWERS}:load_{key}", _clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0))
+        key: Network(f"{_TOWERS}:load_{key}", clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0))
         for key in ("clap_audio", "clap_fused_audio")
     },
     **{
         f"open_clip_{part}": Network(f"{_OPEN_CLIP}:load_open_clip_{part}", ports, open_clip_files, "open_clip_torch")
-        for part, ports in (("vision", _open_clip_ports), ("text", _open_clip_text_ports))
+        for part, ports in (("vision", open_clip_ports), ("text", open_clip_text_ports))
     },
-    "clap_text": Network(f"{_TOWERS}:load_clap_text", _masked_text_ports, checkpoint_files, "transformers"),
+    "clap_text": Network(f"{_TOWERS}:load_clap_text", masked_text_ports, checkpoint_files, "transformers"),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engines.network import open_clip_files
+from engines.checkpoint_files import open_clip_files
 from engines.torchaudio_import import import_torchaudio
 from pipeline.errors import ModelError
 

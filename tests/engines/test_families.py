@@ -167,6 +167,21 @@ def test_siglip_that_takes_any_shape_is_refused_with_one_that_does_not(tmp_path:
         read_model(str(tmp_path))
 
 
+def test_the_bias_of_siglip_cancels_against_the_background(tiny_siglip: Path) -> None:
+    import torch
+
+    from stages.scoring import log_odds
+
+    image, model = read_model(str(tiny_siglip)).image, theirs(tiny_siglip)
+    assert image is not None
+    with torch.inference_mode():
+        out = model(pixel_values=torch.randn(1, 3, 32, 32), **tokens_of("siglip", tiny_siglip, TEXTS))
+    cosines = (out.image_embeds @ out.text_embeds.T).numpy()
+    ours = log_odds(cosines[:, :1], cosines[:, 1:], np.ones((1, 2)), image.temperature, image.bias)
+    logits = out.logits_per_image.numpy()[0]
+    np.testing.assert_allclose(ours[0, 0], logits[0] - np.log(np.exp(logits[1:]).sum()), atol=1e-4)
+
+
 def test_weights_that_are_missing_are_not_made_up(tiny_clip: Path, tmp_path: Path, run: RunSettings) -> None:
     from safetensors.torch import load_file, save_file
 

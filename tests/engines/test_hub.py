@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from engines.assemble import assemble
 from engines.checkpoint import read_model
 from engines.hub import from_hub, weights_of
+from engines.model_file import write_model
 from pipeline.errors import ModelError
 from tests.tiny_models import make_tiny_clip
 
@@ -150,3 +152,24 @@ def test_a_half_fetched_model_is_completed(hub: type[FakeHub]) -> None:
 def test_open_clip_weights_are_fetched_where_there_is_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "open_clip_config.json").write_text("{}")
     assert weights_of(tmp_path) == ["open_clip_model.safetensors"]
+
+
+def test_a_model_made_of_towers_of_the_hub_names_them_by_id_and_commit(hub: type[FakeHub], tmp_path: Path) -> None:
+    write_model(assemble("mine", {"image": "some-body/good", "motion": "some-body/good"}), tmp_path / "mine")
+    assert f'directory = "hub:some-body/good@{COMMIT}"' in (tmp_path / "mine" / "model.toml").read_text()
+    hub.asked.clear()
+    spec = read_model(str(tmp_path / "mine"))
+    assert spec.motion
+    assert (list(spec.texts), Path(spec.motion.directory).name, hub.asked) == (["good"], COMMIT, [])
+
+
+def test_a_model_moved_to_another_machine_fetches_its_towers(
+    hub: type[FakeHub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    write_model(assemble("mine", {"image": "some-body/good"}), tmp_path / "mine")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache of the other machine"))
+    image = read_model(str(tmp_path / "mine")).image
+    assert image
+    assert (Path(image.directory) / "model.safetensors").is_file()

@@ -109,6 +109,22 @@ def test_sound_for_a_sound_tower_is_left_alone() -> None:
     np.testing.assert_array_equal(ours.numpy(), log_mel)
 
 
+def test_chunks_of_sound_show_the_same() -> None:
+    log_mel = np.random.default_rng(4).normal(-4, 3, (3, 100, 16)).astype(np.float32)
+    tower = with_(input="log_mel_chunks", mean=(-4.3, -4.2, -4.1), std=(9.1, 9.2, 9.3))
+    ours = device_pictures.tower_tensor(tower, log_mel, Uploader("cpu")).numpy()
+    np.testing.assert_allclose(ours, pictures.log_mel_chunks(log_mel, tower), atol=1e-6)
+
+
+@pytest.mark.parametrize("fit", ["crop", "stretch"])
+def test_the_middle_of_a_larger_picture_is_the_same(fit: Any) -> None:
+    tower = with_(fit=fit, size_px=64, resized_px=80)
+    frames = scene(90, 160, 2)
+    ours = device_pictures.tower_tensor(tower, frames, Uploader("cpu"))
+    assert ours.shape == (2, 3, 64, 64)
+    assert levels_apart(ours, pictures.frame_pictures(frames, tower)).max() <= 1.01
+
+
 def test_crops_show_the_same() -> None:
     frames = scene(80, 120, 4)
     boxes = np.array([[3, 10, 10, 50, 60], [1, 0, 0, 119, 79], [3, 100, 60, 140, 90], [0, 5, 5, 9, 30]], np.float32)

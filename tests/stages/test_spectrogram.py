@@ -105,3 +105,49 @@ def test_without_sound_asked_for_nothing_is_made() -> None:
     stage.open(Resources())
     assert stage.demand().audio_rate_hz == 0
     assert stage.process(clip_of(noise(1)))["log_mel"] == Absent("not_asked")
+
+
+def stage_of(tmp_path: Path, mel: MelSpec, network: str) -> Spectrogram:
+    from msgspec.structs import replace
+
+    from engines.checkpoint import read_model
+    from engines.model_file import write_model
+
+    mini = read_model("percept-mini")
+    assert mini.audio
+    write_model(replace(mini, audio=replace(mini.audio, mel=mel, network=network)), tmp_path)
+    made = Spectrogram(Spectrogram.Options(), RunSettings(model=str(tmp_path)), Budget(audio_samples=4 * RATE))
+    made.open(Resources())
+    return made
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2.0, 4.0])
+def test_front_middle_and_back_of_what_is_heard(seconds: float, tmp_path: Path) -> None:
+    mel = MelSpec(mel_bands=32, f_min_hz=20, f_max_hz=8000, patch_bins=150, style="kaldi")
+    stage = stage_of(tmp_path, mel, "clip_vision@32x150")
+    heard = np.arange(4 * RATE) >= (4 - seconds) * RATE
+    chunks = stage.process(clip_of(noise(4), heard))["log_mel"]
+    check_array("log_mel", chunks, "3 150 32", "float32")
+    assert chunks.nbytes <= stage.gives()["log_mel"].max_bytes
+    assert (chunks[0] == chunks[2]).all() == (seconds < 1.6)
+    alone = stage.process(clip_of(noise(4)[heard]))["log_mel"]
+    np.testing.assert_array_equal(chunks, alone)
+    assert stage.process(clip_of(noise(4), np.arange(4 * RATE) >= 3.9 * RATE))["log_mel"] == Absent("too_short")
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 4.0])
+def test_fused_sound_is_one_patch_within_its_room(seconds: float, tmp_path: Path) -> None:
+    mel = MelSpec(
+        hop_samples=160, n_fft=512, window_samples=512, patch_bins=101, patch_hop_bins=100, style="clap_fused"
+    )
+    stage = stage_of(tmp_path, mel, "clap_fused_audio")
+    patch = stage.process(clip_of(noise(seconds)))["log_mel"]
+    check_array("log_mel", patch, "1 404 64", "float32")
+    assert patch.nbytes <= stage.gives()["log_mel"].max_bytes
+    assert (patch[0, :101] == patch[0, 101:202]).all() == (seconds < 1)
+
+
+def test_every_second_of_a_long_sound_is_counted_as_heard() -> None:
+    mel = MelSpec(hop_samples=160, patch_bins=101, patch_hop_bins=100, style="clap")
+    heard = np.arange(round(2.5 * RATE)) < 2.4 * RATE
+    np.testing.assert_allclose(heard_seconds(heard, mel, 3), [1.0, 1.0, 0.9], atol=0.03)
