@@ -77,6 +77,10 @@ def _add_plan(group: Any) -> None:
     )  # fmt: skip
     group.add_argument("--label-smoothing", type=float, default=None, help="(default: 0.1, for label vectors 0)")
     group.add_argument(
+        "--level", type=float, default=USUALLY.level,
+        help="weight of probability against background words beside what separates labels (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--pull", type=float, default=USUALLY.pull, help="labels: towards the words' own vectors (default: %(default)s)"
     )
     group.add_argument(
@@ -143,6 +147,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         "ema": options.ema,
         "frozen_ratio": options.ratio,
         "pull": options.pull,
+        "level": options.level,
         "augment": usual.augment and not options.no_augment,
         "every_steps": options.every,
         "seed": options.seed,
@@ -210,11 +215,15 @@ def parts_line(material: "Material") -> str:
 
 def report_lines(record: Mapping[str, Any], output: Path) -> Iterator[str]:
     """The figures before and after, with 95 % intervals."""
-    yield "held-out top-1 in %, base clips among base labels and novel among novel, with 95 % intervals"
+    yield "top-1 on held-out clips in %, with 95 % intervals"
     rows: list[tuple[str, ...]] = [("", "before", "after")]
-    for name, key in (("base", "base"), ("novel", "novel"), ("harmonic mean", "harmonic_mean")):
-        rows.append((name, *(_figure(record[when], key) for when in ("before", "after"))))
-    yield from ("  " + line for line in table(rows))
+    for side, told in (("own_side", "among its own side's labels"), ("among_all", "among all labels")):
+        if side == "among_all" and not record["novel"]:
+            continue
+        for name, key in (("base", "base"), ("novel", "novel"), ("harmonic mean", "harmonic_mean")):
+            figures = (_figure(record[when][side], key) for when in ("before", "after"))
+            rows.append((f"{name} {told}" if key != "harmonic_mean" else name, *figures))
+    yield from ("  " + line for line in table([row for row in rows if row[1:] != ("-", "-")]))
     plan = record["plan"]
     yield f"{plan['what']}: {plan['steps']} steps, {plan['frozen_ratio']:g} of the frozen model mixed in"
     yield from record["notes"]
@@ -222,12 +231,12 @@ def report_lines(record: Mapping[str, Any], output: Path) -> Iterator[str]:
     yield f"use it: percept run VIDEO --model {output}"
 
 
-def _figure(figures: Mapping[str, Any], key: str) -> str:
-    value = figures[key]
+def _figure(sides: Mapping[str, Any], key: str) -> str:
+    value = sides[key]
     if value is None:
         return "-"
     if key == "harmonic_mean":
-        low, high = figures["harmonic_mean_95"]
+        low, high = sides["harmonic_mean_95"]
         return f"{100 * value:.1f}  [{100 * low:.1f}, {100 * high:.1f}]"
     return (
         f"{100 * value['share']:.1f}  [{100 * value['low']:.1f}, {100 * value['high']:.1f}]  "

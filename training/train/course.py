@@ -22,7 +22,7 @@ from pipeline.stage import RunSettings
 from stages.labels import LabelSet, build_label_set
 from training.data.example import Example
 from training.features import FeatureCache, Features, fingerprint
-from training.train.exam import Answer, Exam, Figures, as_record
+from training.train.exam import Answer, Exam, Figures
 from training.train.head import HeadTrainee, Held
 from training.train.loop import CURVES, PICTURE, Training
 from training.train.material import LEAST_EXAMPLES, Material
@@ -256,8 +256,8 @@ def _record(course: Course, known: Known, trainee: AnyTrainee, figures: tuple[Fi
         "base": material.base,
         "novel": material.novel,
         "trained_on": {"clips": len(known.learnt), "items": trainee.items, "not_decoded": known.failed},
-        "before": as_record(figures[0]),
-        "after": as_record(figures[1]),
+        "before": msgspec.to_builtins(figures[0]),
+        "after": msgspec.to_builtins(figures[1]),
         "frozen_ratio": course.plan.frozen_ratio,
         "notes": material.notes,
         "versions": {name: version(name) for name in ("torch", "kornia", "transformers", "numpy")},

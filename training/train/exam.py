@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
@@ -11,6 +11,9 @@ from stages.classify import score_all
 from stages.labels import LabelSet
 from training.data.example import Example
 from training.intervals import Share, bootstrap, share
+
+ACCURACIES = ("base", "novel", "base_among_all", "novel_among_all")
+"""Columns of the curves, in percent."""
 
 
 @dataclass(frozen=True)
@@ -22,25 +25,21 @@ class Answer:
     fused: Mapping[str, Array] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Top-1 of clips of base labels among the base labels, and of novel ones among the novel labels.
+class Sides(msgspec.Struct, frozen=True):
+    """Top-1 of clips of base and of novel labels; None where there is no such clip."""
 
-    So the literature counts (X-CLIP, ViFi-CLIP). None where there is no such clip.
-    """
+    base: Share | None = None
+    novel: Share | None = None
+    harmonic_mean: float | None = None
+    harmonic_mean_95: tuple[float, float] | None = None
 
-    base: Share | None
-    novel: Share | None
-    harmonic: float | None
-    harmonic_range: tuple[float, float] | None
 
-    def lines(self) -> dict[str, str]:
-        """For people."""
-        mean = "-"
-        if self.harmonic is not None and self.harmonic_range is not None:
-            low, high = self.harmonic_range
-            mean = f"{self.harmonic:6.1%}   [{low:.1%}, {high:.1%}]"
-        return {"base": str(self.base or "-"), "novel": str(self.novel or "-"), "harmonic mean": mean}
+class Figures(msgspec.Struct, frozen=True):
+    """own_side: base clips among the base labels and novel ones among the novel, as the literature counts (X-CLIP,
+    ViFi-CLIP). among_all: each among all labels, where what was trained may take clips from what was not."""
+
+    own_side: Sides
+    among_all: Sides
 
 
 class Exam:
@@ -54,25 +53,32 @@ class Exam:
         self._among = {kind: [place[label] for label in labels if (label in new) == kind] for kind in (False, True)}
 
     def hits(self, label_set: LabelSet, answers: Sequence[Answer]) -> Array:
-        """Whether each is told right: bool "N". Of equally good labels the first counts."""
-        return np.array([self._hit(label_set, number, answer) for number, answer in enumerate(answers)], bool)
+        """Whether each is told right, among its own side's labels and among all: bool "N 2".
 
-    def _hit(self, label_set: LabelSet, number: int, answer: Answer) -> bool:
-        among = self._among[bool(self.is_novel[number])]
+        Of equally good labels the first counts.
+        """
+        hits = [self._hit(label_set, number, answer) for number, answer in enumerate(answers)]
+        return np.array(hits, bool).reshape(-1, 2)
+
+    def _hit(self, label_set: LabelSet, number: int, answer: Answer) -> tuple[bool, bool]:
+        among, right = self._among[bool(self.is_novel[number])], self._right[number]
         pooled = score_all(label_set, answer.embeddings, answer.signals, answer.fused).pooled
-        return among[int(pooled[among].argmax())] == self._right[number]
+        return among[int(pooled[among].argmax())] == right, int(pooled.argmax()) == right
 
     def percent(self, hits: Array) -> dict[str, float]:
         """For the curves."""
-        kinds = {"base": hits[~self.is_novel], "novel": hits[self.is_novel]}
-        return {name: 100 * float(found.mean()) for name, found in kinds.items() if len(found)}
+        parts = (hits[~self.is_novel, 0], hits[self.is_novel, 0], hits[~self.is_novel, 1], hits[self.is_novel, 1])
+        return {name: 100 * float(of.mean()) for name, of in zip(ACCURACIES, parts, strict=True) if len(of)}
 
     def figures(self, hits: Array, seed: int) -> Figures:
-        base, novel = hits[~self.is_novel], hits[self.is_novel]
-        if not (len(base) and len(novel)):
-            return Figures(share(base) if len(base) else None, share(novel) if len(novel) else None, None, None)
+        return Figures(*(self._sides(hits[:, column], seed) for column in (0, 1)))
+
+    def _sides(self, hits: Array, seed: int) -> Sides:
+        base, novel = (share(of) if len(of) else None for of in (hits[~self.is_novel], hits[self.is_novel]))
+        if base is None or novel is None:
+            return Sides(base, novel)
         rows = np.stack([self.is_novel, hits], axis=1).astype(np.float64)
-        return Figures(share(base), share(novel), _harmonic_of(rows), bootstrap(rows, _harmonic_of, seed))
+        return Sides(base, novel, _harmonic_of(rows), bootstrap(rows, _harmonic_of, seed))
 
 
 def _harmonic_of(rows: Array) -> float:
@@ -85,13 +91,3 @@ def _harmonic_of(rows: Array) -> float:
 
 def harmonic_mean(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b > 0 else 0.0
-
-
-def as_record(figures: Figures) -> dict[str, Any]:
-    """For `training.json`."""
-    import msgspec
-
-    record: dict[str, Any] = {
-        name: value and msgspec.to_builtins(value) for name, value in (("base", figures.base), ("novel", figures.novel))
-    }
-    return record | {"harmonic_mean": figures.harmonic, "harmonic_mean_95": figures.harmonic_range}

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from engines.model import FusionSpec, ModelSpec
 from engines.networks.fusion import MovFusion, Seen, changed, pooled
@@ -57,7 +56,7 @@ class HeadTrainee:
         self.branches: Mapping[str, float] = {
             name: plan.alpha if name == IMAGE else (1 - plan.alpha) / others for name in self._dims
         }
-        self._words = WordVectors(label_set, len(held.base))
+        self._words = WordVectors(label_set, len(held.base), plan)
         self._label_set = replace(label_set, head_share=_shares(len(held.base), len(label_set.labels)))
 
     @property
@@ -68,12 +67,10 @@ class HeadTrainee:
         chosen = [self._items[row] for row in rows.tolist()]
         fused, seen = self._forward(network, [item.tokens for item in chosen])
         labels = torch.tensor([item.label for item in chosen], device=fused[IMAGE].device)
-        smoothing = self._plan.label_smoothing
         losses = {}
         for name, vectors in fused.items():
             there = _mask(seen[name]).any(1)
-            logits = self._words.logits(name, vectors[there])
-            losses[name] = functional.cross_entropy(logits, labels[there], label_smoothing=smoothing)
+            losses[name] = self._words.loss(name, vectors[there], labels[there])
         return losses
 
     def _forward(

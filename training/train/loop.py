@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.errors import ModelError
 from training.train.curves import Curves, Row, from_columns, save_picture
+from training.train.exam import ACCURACIES
 from training.train.order import Order, start_step
 from training.train.plan import Plan
 from training.train.state import CHECKPOINT, keep, restore
@@ -37,7 +38,7 @@ class Trainee(Protocol):
         """Of the items "B", one number per branch; a branch that none of them has is left out."""
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
-        """Held-out top-1 in percent by `base` and `novel`; what cannot be measured is left out."""
+        """Held-out top-1 in percent by `ACCURACIES`; what cannot be measured is left out."""
 
     def frozen(self) -> Mapping[str, Tensor]:
         """The parameters that are mixed with the initial model at the end, as they were there."""
@@ -67,7 +68,7 @@ class Training:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("step", "loss", *(f"loss_{name}" for name in self._trainee.branches), "lr", "base", "novel")
+        return ("step", "loss", *(f"loss_{name}" for name in self._trainee.branches), "lr", *ACCURACIES)
 
     def run(self, told: Moment) -> nn.Module:
         """Train to the end and return the averaged network, mixed with what it began with.
@@ -146,7 +147,7 @@ class Training:
         state = {name: part.state_dict() for name, part in self._parts().items()}
         keep(self._folder / CHECKPOINT, {**state, "step": step, "curves": curves.columnwise()})
         losses = [name for name in self.columns if name.startswith("loss")]
-        save_picture(self._folder / PICTURE, curves.rows, losses, ("base", "novel"))
+        save_picture(self._folder / PICTURE, curves.rows, losses, ACCURACIES)
 
     def _go_on(self) -> tuple[int, list[Row]]:
         state = restore(self._folder / CHECKPOINT)

@@ -55,6 +55,10 @@ def divide(dataset: Dataset, plan: Plan) -> Material:
         ConfigError: too few labels or clips; the message names them.
     """
     labels = sorted({example.label for example in dataset.examples})
+    if several := [label for label in labels if "|" in label]:
+        raise ConfigError(
+            f"{dataset.name}: labels with synonyms cannot be trained on: {_list(several)}. Name one word."
+        )
     if len(labels) < LEAST_LABELS:
         raise ConfigError(f"{dataset.name}: {len(labels)} label ({_list(labels)}); expected at least {LEAST_LABELS}")
     base, novel = base_novel(labels, plan.seed, plan.novel_share) if plan.novel_share > 0 else (tuple(labels), ())

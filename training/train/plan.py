@@ -33,7 +33,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How much of the averaged weights stays in each step."""
     frozen_ratio: float
     """Of the model that training began with, in the weights that are written: r * initial + (1 - r) * trained."""
-    pull: float = 0.1
+    level: float = 0.5
+    """Weight of the product's own log-odds, right or wrong label against background words, beside what separates
+    the labels from each other."""
+    pull: float = 0.5
     """Label vectors: weight of their squared distance from the words' own vectors."""
     augment: bool = True
     every_steps: int = 50

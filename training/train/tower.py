@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from engines.model import TowerSpec
 from pipeline.arrays import Array
@@ -58,7 +57,7 @@ class TowerTrainee:
         self._places = [
             Place(example, clip, label) for example, label in learnt for clip in range(cache.clips(example))
         ]
-        self._words = WordVectors(label_set, len(self._held.base))
+        self._words = WordVectors(label_set, len(self._held.base), plan)
         self._initial = {name: weight.detach().clone() for name, weight in network.named_parameters()}
         self.branches: Mapping[str, float] = {look.modality: 1.0}
 
@@ -71,9 +70,7 @@ class TowerTrainee:
         inputs = [shown(self._look.tower, self._changed(self._cache.get(p.example, p.clip))) for p in places]
         embeddings = self._embeddings(network, inputs)
         labels = torch.tensor([place.label for place in places], device=embeddings.device)
-        logits = self._words.logits(self._look.modality, embeddings)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self._plan.label_smoothing)
-        return {self._look.modality: loss}
+        return {self._look.modality: self._words.loss(self._look.modality, embeddings, labels)}
 
     def _changed(self, stream: Array) -> Array:
         if not self._plan.augment:

@@ -28,7 +28,7 @@ class VectorTrainee:
     def __init__(self, label_set: LabelSet, plan: Plan, learnt: Sequence[tuple[Features, int]], held: Held) -> None:
         self._label_set, self._plan, self._held = label_set, plan, held
         self._learnt = [(known.embeddings, label) for known, label in learnt]
-        self._words = WordVectors(label_set, len(held.base))
+        self._words = WordVectors(label_set, len(held.base), plan)
         names = [name for name in label_set.sides if any(name in known for known, _ in self._learnt)]
         self.network: nn.Module = nn.ParameterDict({name: torch.zeros_like(self._words.of(name)) for name in names})
         self.branches: Mapping[str, float] = dict.fromkeys(names, 1 / len(names)) | {PULL: plan.pull}
@@ -45,8 +45,7 @@ class VectorTrainee:
             if having:
                 given = torch.from_numpy(np.stack([vector for vector, _ in having])).to(delta.device)
                 labels = torch.tensor([label for _, label in having], device=delta.device)
-                logits = self._words.logits(name, given, self._moved(name, delta))
-                losses[name] = functional.cross_entropy(logits, labels, label_smoothing=self._plan.label_smoothing)
+                losses[name] = self._words.loss(name, given, labels, self._moved(name, delta))
         return losses | {PULL: torch.stack([delta.square().sum(1).mean() for delta in _deltas(network).values()]).sum()}
 
     def _moved(self, name: str, delta: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from tests.training.train import made_up
 from training.train.exam import Answer
 from training.train.head import HeadTrainee
 from training.train.loop import Training, mix
+from training.train.words import WordVectors
 
 
 def test_an_untrained_head_answers_as_the_frozen_model_does() -> None:
@@ -69,3 +70,18 @@ def test_label_vectors_are_held_back_by_the_pull() -> None:
     losses = trainee.losses(trainee.network, torch.arange(4))
     assert trainee.branches["pull"] == 0.5
     assert losses["pull"].item() == pytest.approx(2 * made_up.DIM / len(made_up.BASE))
+
+
+def test_the_level_in_the_loss_is_the_product_s_own_log_odds() -> None:
+    label_set = made_up.label_set()
+    base = len(made_up.BASE)
+    embeddings = made_up.unit(np.random.default_rng(4).standard_normal((5, made_up.DIM))).astype(np.float32)
+    labels = torch.tensor([0, 1, 2, 3, 0])
+    given = torch.from_numpy(embeddings)
+    plain, level = (
+        WordVectors(label_set, base, made_up.plan(level=weight)).loss("image", given, labels) for weight in (0.0, 1.0)
+    )
+    odds = label_set.sides["image"].compare(embeddings)[2][:, :base]
+    right = np.eye(base)[labels.numpy()]
+    expected = np.sum(right * np.logaddexp(0, -odds) + (1 - right) * np.logaddexp(0, odds), axis=1).mean()
+    assert (level - plain).item() == pytest.approx(expected, rel=1e-4)

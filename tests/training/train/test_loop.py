@@ -76,7 +76,7 @@ def test_a_head_learns_what_pooling_cannot_read_and_leaves_curves(tmp_path: Path
     assert np.mean([row["loss_image"] for row in rows[-10:]]) < np.mean([row["loss_image"] for row in rows[1:11]])
     assert rows[-1]["base"] == pytest.approx(trainee.accuracy(network)["base"])
     header = (tmp_path / CURVES).read_text().splitlines()[0]
-    assert header == "step,loss,loss_image,loss_audio,lr,base,novel"
+    assert header == "step,loss,loss_image,loss_audio,lr,base,novel,base_among_all,novel_among_all"
     assert (tmp_path / PICTURE).stat().st_size > 5_000
 
 

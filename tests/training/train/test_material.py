@@ -64,6 +64,11 @@ def test_one_label_is_told() -> None:
         divide(dataset(labels=("a",)), made_up.plan())
 
 
+def test_labels_with_synonyms_are_told() -> None:
+    with pytest.raises(ConfigError, match=r"synonyms cannot be trained on: car\|automobile"):
+        divide(dataset(labels=("a", "car|automobile")), made_up.plan())
+
+
 def test_two_labels_leave_nothing_for_novel_ones() -> None:
     with pytest.raises(ConfigError, match=r"of 2 labels only .* would be trained on.*--base-novel 0"):
         divide(dataset(labels=("a", "b")), made_up.plan())

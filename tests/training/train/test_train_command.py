@@ -76,7 +76,7 @@ def test_a_head_from_clips_to_a_model_that_is_read(
     out = tmp_path / "mine"
     assert train(clips, model, out, cache) == 0
     first = capsys.readouterr().out
-    assert "harmonic mean" in first
+    assert "novel among all labels" in first
     assert f"percept run VIDEO --model {out}" in first
     spec = read_model(str(out))
     assert spec.fusion is not None
