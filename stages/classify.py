@@ -148,7 +148,7 @@ def verdict(label_set: LabelSet, scores: Scores) -> dict[str, Any]:
     if label_set.hierarchy is not None:
         found["category"] = label_set.hierarchy.category(label_set.labels, scores.share)
     if label_set.open_set is not None:
-        found["open_set"] = label_set.open_set.judge(scores.background, scores.pooled)
+        found["open_set"] = label_set.open_set.judge(scores.log_odds, scores.weights)
     return found
 
 

@@ -34,9 +34,18 @@ class Usual:
     spread: Array
     """Standard deviation."""
 
-    def score(self, pooled: Array) -> float:
-        """Higher: less like what the labels describe. From pooled log-odds "C"."""
-        return -float(np.max((pooled - self.mean) / self.spread))
+    def score(self, found: Array) -> float:
+        """Higher: less like what the labels describe. From the clip's `evidence` "C"."""
+        return -float(np.max((found - self.mean) / self.spread))
+
+
+def evidence(log_odds: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
+    """Log-odds "C" of all modalities together, the most trusted one at full weight.
+
+    So a clip that is quiet and dark throughout does not count as unknown for that alone.
+    """
+    most = max((weights[name] for name in log_odds), default=0.0)
+    return scoring.pool(log_odds, {name: weights[name] / most if most > 0 else 0.0 for name in log_odds})
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,9 @@ class OpenSetScore:
     threshold: float
     usual: Mapping[str, Usual]
 
-    def judge(self, background: Mapping[str, Array], pooled: Array) -> dict[str, Any]:
-        """From the cosines with the background words, "V" by modality, and the labels' pooled log-odds "C"."""
-        score = self._usual(frozenset(background)).score(pooled)
+    def judge(self, log_odds: Mapping[str, Array], weights: Mapping[str, float]) -> dict[str, Any]:
+        """From the labels' log-odds "C" and the weight of each modality that the clip has."""
+        score = self._usual(frozenset(log_odds)).score(evidence(log_odds, weights))
         return {"score": score, "threshold": self.threshold, "none_of_these": score > self.threshold}
 
     def _usual(self, present: frozenset[str]) -> Usual:
@@ -79,34 +88,39 @@ class SourceClips:
 
     def usual(self, sides: Mapping[str, LabelSide]) -> dict[str, Usual]:
         """How each label fares, for every combination of the modalities that clips have and labels are asked in."""
-        return {together: usual(pooled) for together, pooled in self.pooled(sides).items()}
+        return {together: usual(found) for together, found in self.evidence(sides).items()}
 
-    def pooled(self, sides: Mapping[str, LabelSide]) -> dict[str, Array]:
-        """Log-odds "n C" of the n clips that have all modalities of a combination, from these alone."""
+    def evidence(self, sides: Mapping[str, LabelSide]) -> dict[str, Array]:
+        """That "n C" of the n clips that have all modalities of a combination, from these alone."""
         names = sorted(name for name in self.embeddings if name in sides)
-        odds = {name: sides[name].compare(self.embeddings[name]) for name in names}
+        odds = {name: sides[name].compare(self.embeddings[name])[2] for name in names}
+        weights = {name: self.weights(name, sides[name]) for name in names}
         there = {name: np.any(self.embeddings[name] != 0, axis=1) for name in names}
         found = {}
         for size in range(1, len(names) + 1):
             for together in combinations(names, size):
                 rows = np.flatnonzero(np.all([there[name] for name in together], axis=0)).tolist()
                 if rows:
-                    pooled = [self._pooled(row, together, odds, sides) for row in rows]
-                    found[modalities_key(together)] = np.stack(pooled)
+                    each = [
+                        evidence({m: odds[m][row] for m in together}, {m: weights[m][row] for m in together})
+                        for row in rows
+                    ]
+                    found[modalities_key(together)] = np.stack(each)
         return found
 
-    def _pooled(self, row: int, names: Sequence[str], odds: Mapping[str, Any], sides: Mapping[str, LabelSide]) -> Array:
-        weights = {}
-        for name in names:
-            decided = scoring.peakedness(odds[name][1][row], sides[name].temperature)
-            weights[name] = reliability(name, self.signals[row], decided, sides[name].knows_stillness)
-        return scoring.pool({name: odds[name][2][row] for name in names}, weights)
+    def weights(self, name: str, side: LabelSide) -> list[float]:
+        """How far a modality of each clip is trusted, "N"."""
+        background = np.asarray(self.embeddings[name], np.float64) @ side.background.T
+        return [
+            reliability(name, of, scoring.peakedness(near, side.temperature), side.knows_stillness)
+            for near, of in zip(background, self.signals, strict=True)
+        ]
 
 
-def usual(pooled: Array) -> Usual:
-    """Mean and spread of each label's log-odds "N C" over clips, drawn a little towards those of all labels."""
-    count = len(pooled)
-    mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
+def usual(found: Array) -> Usual:
+    """Mean and spread of each label's evidence "N C" over clips, drawn a little towards those of all labels."""
+    count = len(found)
+    mean, variance = found.mean(axis=0), found.var(axis=0)
     # sorted, so that the order of labels moves no digit
     all_mean, all_variance = (float(np.sort(values).mean()) for values in (mean, variance))
     mean = (count * mean + FEW * all_mean) / (count + FEW)

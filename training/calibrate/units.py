@@ -38,14 +38,16 @@ class Units:
 
 
 def make_units(features: Sequence[Features], right: Sequence[int], names: Iterable[str], whole: bool = False) -> Units:
-    """Clips in which there is something to see or hear; `whole`: each example as one clip.
+    """Clips in which there is something to see or hear; `whole`: those of an example as one clip.
 
     names: modalities to look at.
     """
     wanted = [name for name in MODALITIES if name in set(names)]
     found: list[tuple[Features, int, int]] = []
     for number, (each, label) in enumerate(zip(features, right, strict=True)):
-        clips = [each] if whole else [clip for clip in each.by_clip() if _holds_something(clip, wanted)]
+        clips = [clip for clip in each.by_clip() if _holds_something(clip, wanted)]
+        if whole and clips:
+            clips = [Features.of_clips(clips)]
         chosen = np.unique(np.linspace(0, len(clips) - 1, min(MOST_OF_ONE, len(clips))).round().astype(int))
         found += [(clips[index], label, number) for index in chosen.tolist()]
     embeddings: dict[str, Array] = {}

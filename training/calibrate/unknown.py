@@ -6,8 +6,7 @@ import numpy as np
 
 from pipeline.arrays import Array
 from stages.label_side import LabelSide
-from stages.open_set import OpenSetScore, SourceClips, modalities_key, usual
-from training.calibrate.temperature import Scene, scales_of
+from stages.open_set import OpenSetScore, SourceClips, usual
 from training.calibrate.units import Units
 
 
@@ -25,18 +24,23 @@ class Judge:
 
     def __init__(self, units: Units, source: SourceClips, sides: Mapping[str, LabelSide]) -> None:
         asked = {name: side for name, side in sides.items() if name in units.clips.embeddings}
-        self._pooled = Scene.of(units, asked).pooled(scales_of(asked))
-        self._source = source.pooled(asked)
-        self._present = [modalities_key(units.present(row, asked)) for row in range(len(units))]
+        odds = {name: side.compare(units.clips.embeddings[name])[2] for name, side in asked.items()}
+        weights = {name: units.clips.weights(name, side) for name, side in asked.items()}
+        self._clips = [
+            ({name: odds[name][row] for name in names}, {name: weights[name][row] for name in names})
+            for row in range(len(units))
+            if (names := units.present(row, asked))
+        ]
+        self._source = source.evidence(asked)
 
     def scores(self, labels: Sequence[int] | Array) -> Array:
         """Of every clip, asked about these labels only: "N"; higher is less like them."""
         columns = np.asarray(labels, np.int64)
-        judge = OpenSetScore(0.0, {name: usual(pooled[:, columns]) for name, pooled in self._source.items()})
+        judge = OpenSetScore(0.0, {name: usual(found[:, columns]) for name, found in self._source.items()})
         return np.array(
             [
-                judge.judge(dict.fromkeys(present.split("+"), np.zeros(0)), pooled[columns])["score"]
-                for present, pooled in zip(self._present, self._pooled, strict=True)
+                judge.judge({name: of[columns] for name, of in odds.items()}, weights)["score"]
+                for odds, weights in self._clips
             ]
         )
 
