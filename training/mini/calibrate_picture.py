@@ -67,10 +67,8 @@ def main() -> None:
         file_of = {
             Path(name).stem.split("_", 1)[-1].replace("_", " ").lower(): Path(name).stem for name in archive.getnames()
         }
-    encoder, judge = (
-        Encoder(RunSettings(cache_directory=options.cache, threads=2)),
-        Judge("percept-mini", options.cache),
-    )
+    run = RunSettings(cache_directory=options.cache, threads=2)
+    encoder, judge = Encoder(run), Judge(run)
     chosen = [one for index, one in enumerate(photos(tar)) if index % EVERY == 0 and one[0] not in PHOTO_WORDS]
     embeddings = np.stack([encoder.photo(picture).embeddings["image"] for _, picture in chosen])
     encoder.close()

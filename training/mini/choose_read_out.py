@@ -1,71 +1,141 @@
-"""How to describe a concept to the text tower: prints what each way is worth on photos.
+"""How to read the picture network out: prints what each way is worth on photos, and each way to fit a frame.
 
     python -m training.mini.choose_read_out PHOTOS.tar
 
 The tar holds ImageNet photos named `n02084071_anything.JPEG`. Nothing is written and no video is looked at; the chosen
-way is in `training.mini.build_concepts`. Needs the Debian package `wordnet-base`.
+way is in `training.mini.build_concepts` and `engines.networks.picture`. Needs the Debian package `wordnet-base`.
+
+class      its own name is first of the 1,000
+unknown    the same within the first ten, as if the network had never heard of the class (its concept left out)
+kind       a word for what it is a kind of ("bird") is first; again with the class known and unknown
+purpose    what it is for, from its definition ("playing golf"), is within the first five; class known and unknown
+four       of four photos in one picture, how many are among the first ten names
+small      a photo made small somewhere on a blurred one: its name is first
 """
 
 import argparse
-import io
-import tarfile
+import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
+from torch.nn import functional
 
-from engines.networks.picture import load_network
+from engines.networks.picture import PART, STEP, EfficientNetLite0, load_network
 from training.mini.build_concepts import (
     PROMPT,
+    SHARE,
     concept_vectors,
     description_vectors,
     descriptions,
     imagenet_synsets,
     normalise,
+    projection,
+    weight_directions,
 )
+from training.mini.read_out_photos import Classes, Fit, features, fitted_photo, four_in_one, made_small, read_photos
 from training.mini.text_data import text_vectors
 from training.mini.wordnet import Synset, read_synsets
 
 Floats = npt.NDArray[np.float32]
-BATCH = 16
+FOLDS = 10
+"""The projection is learnt without a tenth of the classes at a time, whose photos are then unknown to it."""
+SEED = 3
+PURPOSE = re.compile(r"\b(?:used|worn|designed|intended|serves|suitable)\b.*?\b(?:for|in|to|as|by|on|during) ([^;,(]+)")
 
 
-def logits_of(tar: Path) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """The network's logits "N 1000" and the right classes "N" of all photos."""
-    order = {f"n{synset.offset:08d}": i for i, synset in enumerate(imagenet_synsets())}
-    network, logits = load_network(), []
-    with tarfile.open(tar) as file, torch.inference_mode():
-        members = file.getmembers()
-        for begin in range(0, len(members), BATCH):
-            pixels = [pixels_of(file.extractfile(member)) for member in members[begin : begin + BATCH]]
-            logits.append(network(torch.stack(pixels)).numpy())
-    return np.concatenate(logits), np.array([order[member.name.split("_")[0]] for member in members])
+@dataclass(frozen=True)
+class ReadOut:
+    """One way: concepts "1000 384", whether by quarters, and how much of the projection."""
+
+    concepts: Floats
+    by_quarters: bool
+    share: float = 0.0
 
 
-def pixels_of(file: IO[bytes] | None) -> torch.Tensor:
-    """The square in the middle of a photo, as the network wants it: "3 224 224"."""
-    from PIL import Image
+class Reader:
+    """Features to tokens, with the class of each picture known or as if it had no name."""
 
-    image = Image.open(io.BytesIO(file.read() if file else b"")).convert("RGB")
-    left, top, side = (image.width - min(image.size)) // 2, (image.height - min(image.size)) // 2, min(image.size)
-    square = image.crop((left, top, left + side, top + side)).resize((224, 224), Image.Resampling.BICUBIC)
-    return (torch.from_numpy(np.asarray(square, np.float32).copy()).permute(2, 0, 1) - 127) / 128
+    def __init__(self, network: EfficientNetLite0) -> None:
+        self._weight, self._bias = network._fc.weight.detach(), network._fc.bias.detach()
+        self._directions = weight_directions()
+        self._fold = np.random.default_rng(SEED).permutation(len(self._directions)) % FOLDS
+
+    def tokens(self, way: ReadOut, features: Tensor, unknown: Classes | None = None) -> Floats:
+        """float16 "N 1280 7 7" -> "N 384"."""
+        return np.concatenate(
+            [
+                self._tokens(way, features[begin : begin + 100].float(), None if unknown is None else unknown[begin:])
+                for begin in range(0, len(features), 100)
+            ]
+        ) + (way.share * self._projected(way, features, unknown) if way.share else 0)
+
+    def _tokens(self, way: ReadOut, features: Tensor, unknown: Classes | None) -> Floats:
+        logits = parts(way, features) @ self._weight.T + self._bias
+        if unknown is not None:
+            logits[torch.arange(len(logits)), :, torch.from_numpy(unknown[: len(logits)])] = -1e9
+        found: Floats = logits.softmax(-1).mean(1).numpy() @ way.concepts
+        return found
+
+    def _projected(self, way: ReadOut, features: Tensor, unknown: Classes | None) -> Floats:
+        pointing = [functional.normalize(parts(way, some.float()), dim=-1).mean(1) for some in features.split(100)]
+        directions = torch.cat(pointing).numpy()
+        if unknown is None:
+            known: Floats = directions @ projection(self._directions, way.concepts)
+            return known
+        found = np.empty((len(directions), way.concepts.shape[1]), np.float32)
+        for fold in range(FOLDS):
+            kept, rows = self._fold != fold, self._fold[unknown] == fold
+            found[rows] = directions[rows] @ projection(self._directions[kept], way.concepts[kept])
+        return found
 
 
-def softmax(logits: Floats) -> Floats:
-    exp = np.exp(logits - logits.max(1, keepdims=True))
-    shares: Floats = exp / exp.sum(1, keepdims=True)
-    return shares
+def parts(way: ReadOut, features: Tensor) -> Tensor:
+    """Averages over the whole picture "N 1 1280", or over its quarters "N 4 1280"."""
+    size, step = (PART, STEP) if way.by_quarters else (features.shape[-1], 1)
+    return functional.avg_pool2d(features, size, step).flatten(2).transpose(1, 2)
 
 
-def without(logits: Floats, classes: npt.NDArray[np.int64]) -> Floats:
-    """Probabilities as if the network had never heard of the right class: what happens to words that are no concept."""
-    left = logits.copy()
-    left[np.arange(len(classes)), classes] = -1e9
-    return softmax(left)
+class Words:
+    """What the pictures are asked about, as centred label vectors."""
+
+    def __init__(self, synsets: list[Synset], nouns: dict[int, Synset], center: Floats) -> None:
+        self._center = center
+        words, self.is_kind = kinds(synsets, nouns)
+        found = [(index, match) for index, s in enumerate(synsets) if (match := PURPOSE.search(s.definition))]
+        self.with_purpose = np.array([index for index, _ in found])
+        self.names = self([synset.lemmas[0] for synset in synsets])
+        self.kinds, self.purposes = self(words), self([match.group(1).strip() for _, match in found])
+
+    def __call__(self, words: list[str]) -> Floats:
+        return normalise(text_vectors([PROMPT.format(word) for word in words]) - self._center)
+
+    def row(self, known: Floats, unknown: Floats, classes: Classes) -> list[float]:
+        """The shares of the columns from "class" to "purpose"."""
+        purposes = {index: row for row, index in enumerate(self.with_purpose)}
+        rows = np.array([row for row, index in enumerate(classes) if index in purposes])
+        wanted = np.array([purposes[index] for index in classes[rows]])
+        return [
+            within(known, self.names, classes, 1),
+            within(unknown, self.names, classes, 10),
+            *(self._kind_first(tokens, classes) for tokens in (known, unknown)),
+            *(within(tokens[rows], self.purposes, wanted, 5) for tokens in (known, unknown)),
+        ]
+
+    def _kind_first(self, tokens: Floats, classes: Classes) -> float:
+        has_kind = self.is_kind[classes].any(1)
+        best = (tokens @ self.kinds.T).argmax(1)
+        return float(self.is_kind[classes, best][has_kind].mean())
+
+
+def within(tokens: Floats, labels: Floats, wanted: Classes, first: int) -> float:
+    """Share of pictures "N 384" whose label, a row of "C 384", is among the first few."""
+    near = tokens @ labels.T
+    return float(((near > near[np.arange(len(near)), wanted][:, None]).sum(1) < first).mean())
 
 
 def kinds(synsets: list[Synset], nouns: dict[int, Synset]) -> tuple[list[str], npt.NDArray[np.bool_]]:
@@ -84,38 +154,54 @@ def kinds(synsets: list[Synset], nouns: dict[int, Synset]) -> tuple[list[str], n
     return [nouns[o].lemmas[0] for o in chosen], np.array([[o in found for o in chosen] for found in above])
 
 
-class Labels:
-    """Words as label vectors, centred as the model's are."""
-
-    def __init__(self, center: Floats) -> None:
-        self.center = center
-
-    def __call__(self, words: list[str]) -> Floats:
-        return normalise(text_vectors([PROMPT.format(word) for word in words]) - self.center)
-
-
-def print_read_outs(logits: Floats, classes: npt.NDArray[np.int64]) -> None:
-    """Right class first with and (among the first ten) without its own concept; right kind first."""
-    nouns, synsets = read_synsets("n"), imagenet_synsets()
-    ways = description_vectors([descriptions(synset, nouns) for synset in synsets])
-    uses = {"name": ways[:1], "name, kind": ways[1:2], "name, definition": ways[2:], "all three": ways}
-    read_outs = {use: concept_vectors(used) for use, used in uses.items()}
-    labels, (words, is_kind) = Labels(ways[0].mean(0)), kinds(synsets, nouns)
-    names, kind_vectors, known = normalise(ways[0] - labels.center), labels(words), is_kind[classes].any(1)
-    print(f"{'concepts described by':24}{'class 1st':>10}{'unknown in 10':>15}{'kind 1st':>10}", flush=True)
-    for way, concepts in read_outs.items():
-        own = (normalise(softmax(logits) @ concepts) @ names.T).argmax(1) == classes
-        left = normalise(without(logits, classes) @ concepts) @ names.T
-        unknown = (left > left[np.arange(len(classes)), classes][:, None]).sum(1) < 10
-        best = (normalise(softmax(logits) @ concepts) @ kind_vectors.T).argmax(1)
-        right = is_kind[classes, best][known]
-        print(f"{way:24}{own.mean():10.3f}{unknown.mean():15.3f}{right.mean():10.3f}")
+def read_outs(ways: list[Floats]) -> dict[str, ReadOut]:
+    """What is compared; the last is used."""
+    three, four = concept_vectors(ways[:3]), concept_vectors(ways)
+    return {
+        "name": ReadOut(concept_vectors(ways[:1]), False),
+        "name, kind": ReadOut(concept_vectors(ways[1:2]), False),
+        "name, definition": ReadOut(concept_vectors(ways[2:3]), False),
+        "definition": ReadOut(concept_vectors(ways[3:]), False),
+        "first three": ReadOut(three, False),
+        "all four": ReadOut(four, False),
+        "first three, quarters": ReadOut(three, True),
+        "all four, quarters": ReadOut(four, True),
+        "all four, projection": ReadOut(four, False, SHARE),
+        "quarters, projection x 2": ReadOut(four, True, 2 * SHARE),
+        "quarters, projection": ReadOut(four, True, SHARE),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
-    print_read_outs(*logits_of(parser.parse_args().photos))
+    photos, classes = read_photos(parser.parse_args().photos)
+    nouns, synsets, network = read_synsets("n"), imagenet_synsets(), load_network()
+    ways = description_vectors([descriptions(synset, nouns) for synset in synsets])
+    words, reader, random = Words(synsets, nouns, ways[0].mean(0)), Reader(network), np.random.default_rng(SEED)
+    four, which = four_in_one(photos, random)
+    small, whose = made_small(photos, random)
+    composed = features(network, four), features(network, small)
+    middle = features(network, torch.cat([fitted_photo(photo, "crop") for photo in photos]))
+    print(f"{'':26}  class unknown    kind unknown purpose unknown    four   small", flush=True)
+    for title, way in read_outs(ways).items():
+        row = words.row(reader.tokens(way, middle), reader.tokens(way, middle, classes), classes)
+        together, alone = (reader.tokens(way, each) for each in composed)
+        row.append(float(np.mean([within(together, words.names, classes[which[:, k]], 10) for k in range(4)])))
+        row.append(within(alone, words.names, classes[whose], 1))
+        print(f"{title:26}" + "".join(f"{share:8.3f}" for share in row), flush=True)
+    print("frames fitted by", flush=True)
+    how: Fit
+    for how in ("crop", "stretch", "pad", "tiles"):
+        squares = [fitted_photo(photo, how) for photo in photos]
+        seen, counts = features(network, torch.cat(squares)), [len(each) for each in squares]
+        known, unknown = (averaged(reader.tokens(way, seen, own), counts) for own in (None, np.repeat(classes, counts)))
+        print(f"{how:26}" + "".join(f"{share:8.3f}" for share in words.row(known, unknown, classes)), flush=True)
+
+
+def averaged(tokens: Floats, counts: list[int]) -> Floats:
+    """Tokens of all squares -> of each photo."""
+    return np.stack([part.mean(0) for part in np.split(tokens, np.cumsum(counts)[:-1])])
 
 
 if __name__ == "__main__":

@@ -185,12 +185,21 @@ class Augmenter:
         sound = self._one(random)
         if random.random() < 0.4:
             sound = sound + self._one(random) * decibels(random.uniform(-20, 5))
+        for _ in range(int(random.choice(3, p=(0.6, 0.3, 0.1)))):
+            sound = sound + self._background(random) * decibels(random.uniform(-35, -10))
         if random.random() < 0.2:
             sound = sound + coloured_noise(random, PATCH) * decibels(random.uniform(-50, -10))
+        if random.random() < 0.06:
+            sound = overdriven(random, sound)
         peak = np.abs(sound).max()
         if peak > 0 and random.random() < 0.7:
             sound = sound / peak * decibels(random.triangular(-45, -3, 0))
         return np.clip(sound, -1, 1).astype(np.float32)
+
+    def _background(self, random: Generator) -> Samples:
+        """Something far away, peak 1: dull and with a tail, as what goes on behind a sound."""
+        sound = reverberated(random, equalised(random, self._cut(random)))
+        return sound / np.float32(max(1e-3, float(np.abs(sound).max())))
 
     def _one(self, random: Generator) -> Samples:
         sound = made_up_sound(random, PATCH) if random.random() < 0.12 else self._cut(random)
@@ -212,7 +221,7 @@ class Augmenter:
         share = np.array([share for _, share in self._groups])
         members = self._groups[int(random.choice(len(share), p=share / share.sum()))][0]
         samples = members[int(random.integers(len(members)))].samples
-        speed = float(np.exp(random.normal(0, 0.2))) if random.random() < 0.5 else 1.0
+        speed = float(np.exp(random.normal(0, 0.25))) if random.random() < 0.5 else 1.0
         length = int(PATCH * speed) + 2
         if len(samples) < length:
             samples = np.pad(samples, (0, length - len(samples)))
@@ -229,6 +238,13 @@ class Augmenter:
 def decibels(level_db: float) -> np.float32:
     """The factor on the amplitude."""
     return np.float32(10 ** (level_db / 20))
+
+
+def overdriven(random: Generator, sound: Samples) -> Samples:
+    """Too loud for its microphone: peaks are bent or cut off."""
+    gain = decibels(random.uniform(6, 20)) / np.float32(max(1e-3, float(np.abs(sound).max())))
+    bent = np.tanh(sound * gain) if random.random() < 0.5 else np.clip(sound * gain, -1, 1)
+    return bent.astype(np.float32)
 
 
 def coloured_noise(random: Generator, length: int) -> Samples:

@@ -1,6 +1,7 @@
-"""Train the sound tower of percept-mini against YAMNet's scores, from scratch.
+"""Train the sound tower of percept-mini against YAMNet's scores.
 
     python -m training.mini.train_sound --data ../shared/data                    train, about an hour on one core
+    python -m training.mini.train_sound --data ../shared/data --from-bundled     train the bundled network further
     python -m training.mini.train_sound --data ../shared/data --read-out-only    write the concepts again (new words)
     python -m training.mini.train_sound --data ../shared/data --evaluate         print the figures of the model card
 
@@ -12,18 +13,20 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from engines.networks.sound import CLASSES, ConceptSound
+from engines.networks.sound import CLASSES, ConceptSound, load_sound
 from training.mini.sound_data import PATCH, Augmenter, Recording, Teacher, as_float, recordings
 from training.mini.sound_read_out import BUNDLED, class_names, evaluate, save_tower, surprise, write_read_out
 
@@ -42,7 +45,13 @@ class Plan:
     new_per_round: int = 2_048  # patches made up between two rounds
     first_rounds: int = 4  # rounds' worth of patches made up before the first step
     pool_rounds: int = 12  # rounds' worth of patches kept; the oldest go first
+    averaged: float = 0.998
+    """What the running mean of the weights keeps in a step: its window is some 500 steps."""
     seed: int = 0
+
+
+FURTHER = Plan(steps=1_920, learning_rate=6e-4, seed=1)
+"""From the bundled weights: a lower rate and other sounds."""
 
 
 @dataclass
@@ -125,17 +134,23 @@ def as_they_are(sounds: list[Recording], teacher: Teacher, seed: int) -> Pool:
 
 
 @torch.inference_mode()
-def validate(network: ConceptSound, pool: Pool) -> str:
+def validate(network: ConceptSound, pool: Pool) -> tuple[float, str]:
+    """The loss on what was held out, and a line about it."""
     network.eval()
     log_mel, scores, _ = pool.take(torch.arange(len(pool.scores)))
     logits = torch.cat([network.logits(part) for part in log_mel.split(256)])
     agreed = (logits.argmax(-1) == scores.argmax(-1)).float().mean()
     network.train()
-    return f"validation loss {names_loss(logits, scores):.3f}, same first name {agreed:.3f}"
+    loss = float(names_loss(logits, scores))
+    return loss, f"validation loss {loss:.3f}, same first name {agreed:.3f}"
 
 
-def train(data: Path, runs: Path, plan: Plan, speech: bool = True) -> None:
-    """Train to the end, or go on from the last checkpoint, and write the network to `runs`, without a read-out yet."""
+def train(data: Path, runs: Path, plan: Plan, speech: bool = True, start: Path | None = None) -> None:
+    """Train to the end, or go on from the last checkpoint, and write the network to `runs`, without a read-out yet.
+
+    What is written is the running mean of the weights where it was best on what was held out; `start` is a model
+    directory whose network it begins with.
+    """
     torch.manual_seed(plan.seed)
     teacher = Teacher(data / "weights" / "yamnet.tflite")
     sounds = recordings(data, speech)
@@ -144,13 +159,19 @@ def train(data: Path, runs: Path, plan: Plan, speech: bool = True) -> None:
     held_out = as_they_are([sound for sound in sounds if sound.held_out], teacher, seed=1)
     log.info("%d recordings, %d patches to validate on", len(sounds), len(held_out.scores))
 
-    network = ConceptSound().to(memory_format=torch.channels_last)
+    network = (load_sound(start).train() if start else ConceptSound()).to(memory_format=torch.channels_last)
+    mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(plan.averaged), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.learning_rate, plan.steps, pct_start=0.08)
-    parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    parts = {"network": network, "mean": mean, "optimiser": optimiser, "schedule": schedule}
     checkpoint = runs / "checkpoint.pt"
     step = restore(checkpoint, parts, plan.steps)
-    network.surprise = surprise(as_they_are(learnt, teacher, seed=2).scores.float(), class_names(data))
+    often = surprise(as_they_are(learnt, teacher, seed=2).scores.float(), class_names(data))
+    averaged: ConceptSound = mean.module
+    least, line = validate(averaged, held_out) if start or step else (math.inf, "from scratch")
+    log.info("step %d: %s", step, line)
+    if step == 0:
+        save_tower(averaged, runs)
 
     started_s = time.monotonic()
     while step < plan.steps:
@@ -164,18 +185,16 @@ def train(data: Path, runs: Path, plan: Plan, speech: bool = True) -> None:
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
             schedule.step()
+            mean.update_parameters(network)
             losses.append(loss.item())
             step += 1
-        log.info(
-            "step %d of %d, %.0f s, loss %.3f, %s",
-            step,
-            plan.steps,
-            time.monotonic() - started_s,
-            np.mean(losses),
-            validate(network, held_out),
-        )
+        held_out_loss, line = validate(averaged, held_out)
+        taken_s, now = time.monotonic() - started_s, validate(network, held_out)[1]
+        log.info("step %d of %d, %.0f s, loss %.3f, %s; now %s", step, plan.steps, taken_s, np.mean(losses), line, now)
         keep(checkpoint, parts, step, plan.steps)
-        save_tower(network, runs)
+        if held_out_loss < least:
+            least, averaged.surprise = held_out_loss, often
+            save_tower(averaged, runs)
 
 
 def keep(checkpoint: Path, parts: dict[str, torch.nn.Module], step: int, steps: int) -> None:
@@ -214,7 +233,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--runs", type=Path, default=Path("training/runs/sound"), help="where checkpoints and the log go"
     )
-    parser.add_argument("--steps", type=int, default=Plan.steps, help="training steps (default: %(default)s)")
+    parser.add_argument("--from-bundled", action="store_true", help="go on from the bundled weights, at a lower rate")
+    parser.add_argument("--steps", type=int, default=0, help="training steps; 0 for the plan's")
     parser.add_argument(
         "--no-speech", action="store_true", help="train without speech, where espeak-ng is not installed"
     )
@@ -228,7 +248,11 @@ def main(arguments: list[str] | None = None) -> None:
         handlers=[logging.StreamHandler(sys.stderr), logging.FileHandler(options.runs / "log.txt")],
     )
     if not (options.read_out_only or options.evaluate):
-        train(options.data, options.runs, Plan(steps=options.steps), speech=not options.no_speech)
+        plan = FURTHER if options.from_bundled else Plan()
+        start = BUNDLED if options.from_bundled else None
+        train(
+            options.data, options.runs, replace(plan, steps=options.steps or plan.steps), not options.no_speech, start
+        )
         write_read_out(options.data, options.runs)
     if options.read_out_only:
         write_read_out(options.data, BUNDLED)

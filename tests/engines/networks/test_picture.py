@@ -42,23 +42,47 @@ def photos(tar: Path, every: int) -> tuple[list[str], torch.Tensor]:
 
 def test_photos_are_recognised_in_the_order_of_the_concepts(shared_data: Path, tower: ConceptPicture) -> None:
     names, crops = photos(shared_data / "images" / "imagenet-1-per-class.tar", every=10)
-    classes = (Path(__file__).parents[3] / "training" / "imagenet_synsets.txt").read_text().split()
+    classes = (Path(__file__).parents[3] / "training" / "mini" / "imagenet_synsets.txt").read_text().split()
     with torch.inference_mode():
         found = tower.network(crops).argmax(1).tolist()
     assert sum(classes[index] == name for index, name in zip(found, names, strict=True)) >= 78
 
 
-def test_the_mean_of_tokens_reads_out_the_mean_of_probabilities(tower: ConceptPicture) -> None:
-    frames = pixels(3)
+def test_a_token_is_what_the_quarters_are_called_and_where_their_features_point(tower: ConceptPicture) -> None:
+    network, frames = tower.network, pixels(2)
     with torch.inference_mode():
-        mean = tower.network(frames).softmax(-1).mean(0)
-        torch.testing.assert_close(tower(frames).mean(0), mean @ tower.concepts, atol=1e-6, rtol=0)
+        features = network.features(frames)
+        expected = torch.zeros(2, 384)
+        for top, left in ((0, 0), (0, 3), (3, 0), (3, 3)):
+            part = features[:, :, top : top + 4, left : left + 4].mean((2, 3))
+            pointing = part / part.norm(dim=-1, keepdim=True)
+            expected += (network._fc(part).softmax(-1) @ tower.concepts + pointing @ tower.projection) / 4
+        torch.testing.assert_close(tower(frames), expected, atol=1e-5, rtol=0)
 
 
-def test_a_token_is_shorter_than_a_concept(tower: ConceptPicture) -> None:
-    with torch.inference_mode():
-        assert (tower(pixels(2)).norm(dim=-1) <= 1).all()
+def test_the_names_count_more_than_the_projection(tower: ConceptPicture) -> None:
     torch.testing.assert_close(tower.concepts.norm(dim=-1), torch.ones(1000), atol=2e-3, rtol=0)
+    with torch.inference_mode():
+        parts = tower.network.features(pixels(2)).mean((2, 3))
+    pointing = parts / parts.norm(dim=-1, keepdim=True) @ tower.projection
+    assert (pointing.norm(dim=-1) < 0.5).all()
+
+
+def test_two_things_beside_each_other_are_both_seen(shared_data: Path, tower: ConceptPicture) -> None:
+    """Four photos in one picture: more of their names among the first ten than by the classifier on the whole."""
+    names, crops = photos(shared_data / "images" / "imagenet-1-per-class.tar", every=25)
+    classes = (Path(__file__).parents[3] / "training" / "mini" / "imagenet_synsets.txt").read_text().split()
+    half = torch.nn.functional.interpolate(crops, (112, 112), mode="bicubic", antialias=True)
+    together = torch.cat([torch.cat([half[0::4], half[1::4]], -1), torch.cat([half[2::4], half[3::4]], -1)], -2)
+    with torch.inference_mode():
+        by_parts = (tower(together) @ tower.concepts.T).topk(10).indices
+        whole = (tower.network(together).softmax(-1) @ tower.concepts @ tower.concepts.T).topk(10).indices
+    wanted = torch.tensor([classes.index(name) for name in names]).reshape(-1, 4, 1)
+
+    def found(top: torch.Tensor) -> int:
+        return int((top[:, None] == wanted).any(-1).sum())
+
+    assert found(by_parts) >= 1.3 * found(whole)
 
 
 def test_folding_the_norms_changes_nothing() -> None:
