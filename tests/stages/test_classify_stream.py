@@ -181,7 +181,16 @@ def small_model(folder: Path) -> Path:
 def run(folder: Path, name: str, *more: str) -> "subprocess.Popen[str]":
     (folder / "t.txt").write_text("a photo of {}\nthe sound of {}\ninvoice number 4711 regarding {}\n")
     command = [sys.executable, "-m", "pipeline.cli.main", "run", str(SAMPLE), "--model", str(folder / "model")]
-    command += ["--labels", "dog, sheep, rain", "--templates", f"zpe:{folder / 't.txt'}", "--clip-seconds", "1"]
+    command += [
+        "--labels",
+        "dog, sheep, rain",
+        "--templates",
+        f"zpe:{folder / 't.txt'}",
+        "--clip-seconds",
+        "1",
+        "--modalities",
+        "image,audio",
+    ]
     command += ["-o", str(folder / name), "--engine", "torch", *more]
     environment = os.environ | {"PERCEPT_CACHE": str(folder / "cache")}
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment)

@@ -60,7 +60,6 @@ def test_findings_come_with_remedies_and_strict_fails(model: str, capsys: pytest
         (["weigh"], "required: CLIP"),
         (["weigh", SAMPLE, "-o", "weights.txt"], "a name that ends in .json"),
         (["weigh", SAMPLE, "--clips", "0"], "expected at least 1"),
-        (["weigh", "nowhere.mp4"], "nowhere.mp4"),
         (["weigh", SAMPLE, "--templates", "nowhere.txt"], "--templates nowhere.txt: No such file"),
     ],
 )
@@ -75,6 +74,9 @@ def test_weights_of_unlabelled_clips_are_written_and_a_run_takes_them(
 ) -> None:
     (tmp_path / "t.txt").write_text("a photo of {}\nthe sound of {}\ninvoice number 4711 regarding {}\n")
     common = ["--model", model, "--templates", str(tmp_path / "t.txt"), "--engine", "torch"]
+    common += ["--modalities", "image,audio"]
+    assert main(["labels", "weigh", str(tmp_path / "gone.mp4"), *common]) == 3
+    assert "gone.mp4" in capsys.readouterr().err
     output = tmp_path / "w.json"
     assert main(["labels", "weigh", SAMPLE, str(tmp_path / "gone.mp4"), *common, "-o", str(output)]) == 0
     said = capsys.readouterr()
