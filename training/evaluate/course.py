@@ -3,17 +3,17 @@
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from engines.checkpoint import read_model
 from engines.model import ModelSpec
-from pipeline.errors import SourceError
+from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.stage import RunSettings
 from stages.head_share import read_base
-from stages.words import parse_labels
+from stages.words import Word, parse_labels, words_of
 from training.data.example import Dataset, Example
 from training.data.read import PUBLISHED, read_dataset
 from training.data.split import base_novel
@@ -122,18 +122,33 @@ def novel_labels(task: Task, spec: ModelSpec, labels: Sequence[str]) -> frozense
     """Those of `labels`, as they are shown, that count as novel; none where nothing says which.
 
     Raises:
-        ConfigError: the file with the base labels cannot be read.
+        ConfigError: the file with the base labels cannot be read, or holds none of `labels`.
     """
-    shown = {label: label.rpartition(" > ")[2].partition("|")[0].strip() for label in labels}
+    words = words_of(labels)
     if task.base_novel.isdecimal():
-        return frozenset(base_novel(shown.values(), int(task.base_novel))[1])
+        return frozenset(base_novel((word.name for word in words), int(task.base_novel))[1])
     if task.base_novel:
-        base = {plain(word) for word in parse_labels(f"@{task.base_novel}")}
+        base = _base_of_file(task.base_novel, words)
     elif spec.fusion is not None:
-        base = {plain(word) for word in read_base(Path(spec.fusion.directory) / spec.fusion.base)}
+        base = read_base(Path(spec.fusion.directory) / spec.fusion.base)
     else:
         return frozenset()
-    return frozenset(name for name in shown.values() if plain(name) not in base)
+    return frozenset(word.name for word in words if not _is_base(word, base))
+
+
+def _is_base(word: Word, base: Container[str]) -> bool:
+    """Whether any of its synonyms is, as for the shares of a fusion head."""
+    return any(plain(name) in base for name in word.names)
+
+
+def _base_of_file(file: str, words: Iterable[Word]) -> frozenset[str]:
+    try:
+        base = read_base(Path(file).expanduser())
+    except ModelError as error:
+        raise ConfigError(f"--base-novel {error}; or a seed, such as 0") from error
+    if not any(_is_base(word, base) for word in words):
+        raise ConfigError(f"--base-novel {file}: none of the labels is in it; expected the base labels, one a line")
+    return base
 
 
 def _about(

@@ -1,10 +1,14 @@
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import pytest
 
+from engines.model import FusionSpec, ModelSpec
 from pipeline.errors import ConfigError
 from training.data.example import Example
 from training.evaluate.answers import answer_of, known_labels, places
-from training.evaluate.course import few
+from training.evaluate.course import Task, few, novel_labels
 
 
 def test_a_label_is_found_by_its_synonyms_and_however_it_is_spelled() -> None:
@@ -37,3 +41,21 @@ def test_ranks_are_counted_among_all_labels_among_the_own_side_and_by_cosine() -
     assert found.share == pytest.approx(np.exp(3.0) / np.exp(odds).sum())
     assert found.right_probability == pytest.approx(1 / (1 + np.exp(-1.0)))
     assert answer_of(odds, 2, by_name, is_novel).cosine_rank is None
+
+
+def test_novel_labels_are_those_outside_the_base_whoever_names_it(tmp_path: Path) -> None:
+    labels = ["vehicle > Car|automobile", "dog barking", "rain"]
+    (tmp_path / "base.txt").write_text("dog_barking\nautomobile\n")
+    spec = ModelSpec(name="made", texts={}, fusion=FusionSpec(directory=str(tmp_path), base="base.txt"))
+    plain = msgspec.structs.replace(spec, fusion=None)
+
+    def novel(given: str, model: ModelSpec = plain) -> frozenset[str]:
+        return novel_labels(Task(data="", features=tmp_path, base_novel=given), model, labels)
+
+    assert novel("") == frozenset()
+    assert novel("", spec) == novel(str(tmp_path / "base.txt")) == {"rain"}
+    assert novel("0") | novel("1") | novel("2") <= {"Car", "dog barking", "rain"}
+    (tmp_path / "other.txt").write_text("siren\n")
+    for name, said in (("other.txt", "none of the labels is in it"), ("gone.txt", "No such file")):
+        with pytest.raises(ConfigError, match=rf"--base-novel .*{name}: {said}"):
+            novel(str(tmp_path / name))
