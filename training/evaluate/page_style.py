@@ -23,7 +23,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th { text-align: left; font-weight: 500; font-size: 13px; color: var(--soft); }
 th, td { padding: 7px 14px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tbody tr:last-child td { border-bottom: 0; }
-td { overflow-wrap: anywhere; min-width: 70px; }
+td { overflow-wrap: anywhere; min-width: 92px; }
 .bar { position: relative; height: 7px; min-width: 110px; margin-top: 4px; border-radius: 4px; background: #eef0f3; }
 .bar i { position: absolute; inset: 0 auto 0 0; border-radius: 4px; background: var(--blue); }
 .bar.pale i { background: var(--pale); }
