@@ -36,31 +36,36 @@ def clip_embeddings(
         SourceError: no source has anything that the model sees or hears.
     """
     plan = make_plan(config, len(sources))
-    found: list[Embedded] = []
-    failures: list[SourceError] = []
     with private_directory() as directory:
         group = _group(place(plan, directory), threads)
         try:
             for stage in group.stages.values():
                 stage.prepare(report)
             group.open()
-            for index, source in enumerate(sources):
-                try:
-                    few = list(_of_source(plan, group, source, index, ceil(most / len(sources))))
-                except SourceError as error:
-                    failures.append(error)
-                    report(f"left out: {error}")
-                    continue
-                found += few
-                report(f"{source}: {len(few)} clips")
+            found = list(_of_all(plan, group, sources, ceil(most / len(sources)), report))
         finally:
             group.close()
     by_modality = {name: [one[name] for one in found if name in one] for name in MODALITIES}
-    if len(failures) == len(sources):
-        raise failures[0]
     if not any(by_modality.values()):
         raise SourceError(f"{', '.join(sources[:5])}: nothing in it that the model sees or hears. Give other clips")
     return {name: np.stack(vectors) for name, vectors in by_modality.items() if vectors}
+
+
+def _of_all(plan: Plan, group: Group, sources: Sequence[str], most: int, report: Report) -> Iterator[Embedded]:
+    """Raises: SourceError: none of the sources can be read."""
+    towers = reach("read_model")(plan.settings.model, plan.settings.audio_model).towers()
+    failures: list[SourceError] = []
+    for index, source in enumerate(sources):
+        try:
+            found = [_believed(one, towers) for one in _of_source(plan, group, source, index, most)]
+        except SourceError as error:
+            failures.append(error)
+            report(f"left out: {error}")
+            continue
+        yield from found
+        report(f"{source}: {len(found)} clips")
+    if len(failures) == len(sources):
+        raise failures[0]
 
 
 def _group(plan: Plan, threads: int) -> Group:
@@ -71,7 +76,8 @@ def _group(plan: Plan, threads: int) -> Group:
     return Group(plan, msgspec.structs.replace(plan.groups[0], stages=tuple(names), threads=threads))
 
 
-def _of_source(plan: Plan, group: Group, source: str, index: int, most: int) -> Iterator[Embedded]:
+def _of_source(plan: Plan, group: Group, source: str, index: int, most: int) -> Iterator[dict[str, Any]]:
+    """What the stages make of each of its first clips."""
     path = plan.config.decode.factory
     options = msgspec.convert(plan.reader_options, load(f"{path.partition(':')[0]}:ReaderOptions", "decode.factory"))
     reader = load(path, "decode.factory")(source, index, options)
@@ -80,14 +86,14 @@ def _of_source(plan: Plan, group: Group, source: str, index: int, most: int) -> 
         clips = (item for item in reader.clips() if not isinstance(item, Gap))
         for _, item in zip(range(most), clips, strict=False):
             settled = group.run(Clip(item.info, item.arrays, item.absent))
-            yield _believed(settled.values)
+            yield settled.values
     finally:
         reader.close()
 
 
-def _believed(values: dict[str, Any]) -> Embedded:
+def _believed(values: dict[str, Any], towers: dict[str, Any]) -> Embedded:
     """The embeddings of those modalities whose signal is good enough."""
-    weigh = reach("signal_weight")
-    names = [name for name in MODALITIES if f"{name}_embedding" in values]
-    signals = values.get("signals") or {}
-    return {name: values[f"{name}_embedding"] for name in names if weigh(name, signals) >= LEAST_SIGNAL}
+    signal_weight, signals = reach("signal_weight"), values.get("signals") or {}
+    given = {name: values[f"{name}_embedding"] for name in towers if f"{name}_embedding" in values}
+    weights = {name: signal_weight(name, signals, towers[name].knows_stillness) for name in given}
+    return {name: vector for name, vector in given.items() if weights[name] >= LEAST_SIGNAL}

@@ -53,11 +53,12 @@ class ClassifyStream(Fold, Classify):
     def _learnt(self, running: Mapping[str, Running], clip: Clip) -> dict[str, Running]:
         learnt = dict(running)
         for name, stack in self._stacks.items():
-            embedding = clip.get(EMBEDDING_OF[name])
-            if embedding is not None and signal_weight(name, clip.get("signals") or {}) >= LEAST_SIGNAL:
+            embedding, side = clip.get(EMBEDDING_OF[name]), self.label_set.sides[name]
+            signal = signal_weight(name, clip.get("signals") or {}, side.knows_stillness)
+            if embedding is not None and signal >= LEAST_SIGNAL:
                 before = running.get(name) or Running.start(len(embedding), len(stack.plain))
                 usual = stack.usual if stack.usual.size else None
-                learnt[name] = before.after(embedding, stack.plain, self.label_set.sides[name].temperature, usual)
+                learnt[name] = before.after(embedding, stack.plain, side.temperature, usual)
         return learnt
 
     def _labels(self, running: Mapping[str, Running]) -> LabelSet:

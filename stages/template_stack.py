@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class Stack:
         """The label side with templates that count so much, "P"; which words compete with each other stays."""
         labels = unit(unit(_mean(self.labels, weights) - self.center) + self.shift)
         background = unit(_mean(self.background, weights) - self.center)
-        return LabelSide(labels, background, like.kept, like.temperature, like.bias, like.starts)
+        return replace(like, labels=labels, background=background)
 
 
 def make_stack(builder: SideBuilder, modality: str) -> Stack:
