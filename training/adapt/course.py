@@ -75,19 +75,11 @@ def adapt(task: Task, run: RunSettings, tell: Tell, encoded: Encoded | None = No
         _check_apart(new, others)
     together = replace(before, examples=before.examples.with_more(new).ordered())
     pupil = make_pupil(spec, run, together, others, tell)
-    _one_thread()
     first_other = len(together.examples.kept)
     worth = measure(pupil, np.arange(first_other, len(pupil.right)), tick or (lambda done, total: None))
     learnt = pupil.learn(np.arange(first_other), np.arange(pupil.first_rival))
     deltas = _all_deltas(pupil, learnt.deltas, together)
     return Result(deltas, together, dict(learnt.choices), worth, new.labels, len(new.kept), failures)
-
-
-def _one_thread() -> None:
-    """Learning is thousands of small steps, in which threads would only wait for each other."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _gathered(path: str, task: Task, cache: FeatureCache, tell: Tell, encoded: Encoded | None, most: int) -> Gathered:

@@ -5,6 +5,8 @@ comes a term that keeps other labels alive: each example is scored once more wit
 words gave it, and must still win. So adapted labels learn to stay away from what only words describe.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -98,9 +100,23 @@ def learn(problem: Problem, rows: Array, columns: Array, pull: float) -> Array:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    course.step(step)  # type: ignore[no-untyped-call]
+    with one_thread():
+        course.step(step)  # type: ignore[no-untyped-call]
     deltas[active] = found.detach().numpy()
     return deltas
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Thousands of small steps, in which threads would only wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def learnt(problem: Problem, rows: Array, columns: Array, choice: Choice) -> Array:

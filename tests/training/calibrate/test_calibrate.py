@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+from pipeline.arrays import Array
+from stages import scoring
+from stages.label_side import LabelSide
+from stages.open_set import SourceClips
+from training.calibrate.measure import by_example, measure_unknown, trust
+from training.calibrate.temperature import Scale, Scene, fit, loss, scaled, scales_of
+from training.calibrate.units import MOST_OF_ONE, Units, make_units
+from training.calibrate.unknown import Judge, auroc, mean_auroc, threshold_for
+from training.features import ClipPart, Features
+
+DIM = 24
+LABELS = 5
+LOUD = {"audio": {"loudness_dbfs": -20.0}}
+
+
+def unit(values: Array) -> Array:
+    return values / np.linalg.norm(values, axis=-1, keepdims=True)
+
+
+def side(temperature: float = 0.1, bias: float = 0.0) -> LabelSide:
+    chance = np.random.default_rng(0)
+    words, background = unit(chance.standard_normal((LABELS, DIM))), unit(chance.standard_normal((40, DIM)))
+    return LabelSide(words, background, scoring.competing(words, background), temperature, bias)
+
+
+def units(each: int = 20, labels: int = LABELS, noise: float = 1.5, clips_of_one: int = 1) -> Units:
+    """Clips near their label's words."""
+    right = np.repeat(np.arange(labels), each)
+    chance = np.random.default_rng(1)
+    found = unit(side().labels[right] + noise * unit(chance.standard_normal((len(right), DIM))))
+    source = SourceClips({"audio": found.astype(np.float32)}, [LOUD] * len(right))
+    return Units(source, right, np.arange(len(right)) // clips_of_one)
+
+
+def part(loudness_dbfs: float) -> ClipPart:
+    return ClipPart(0.0, 2.0, {"audio": 1}, {"audio": {"loudness_dbfs": loudness_dbfs}})
+
+
+def test_a_tower_that_claims_too_much_is_cooled_down() -> None:
+    sharp = {"audio": side(temperature=0.02, bias=8.0)}
+    scene = Scene.of(units(each=60, noise=2.5), sharp)
+    before, after = (trust(scene.pooled(scales), scene.units) for scales in (scales_of(sharp), fit(scene)))
+    assert fit(scene)["audio"].temperature > 0.03
+    assert after.share.value < 0.75 * before.share.value
+    assert after.probability.value < before.probability.value
+    assert before.share.low <= before.share.value <= before.share.high
+
+
+def test_a_fit_never_makes_the_loss_worse_and_changes_no_ranking_of_one_modality() -> None:
+    sides = {"audio": side()}
+    scene = Scene.of(units(), sides)
+    fitted = fit(scene)
+    values = [loss(scene.pooled(scales), scene.units.right, scene.weight) for scales in (scales_of(sides), fitted)]
+    assert values[1] <= values[0]
+    warm = Scene.of(units(), scaled(sides, {"audio": Scale(0.1, 5.0)}))
+    np.testing.assert_array_equal(
+        scene.pooled(scales_of(sides)).argmax(1), warm.pooled(scales_of(warm.sides)).argmax(1)
+    )
+
+
+def test_the_loss_is_cross_entropy_and_the_logistic_loss_of_the_best() -> None:
+    pooled = np.array([[1.0, -1.0], [0.5, 2.0]])
+    entropy = np.log1p(np.exp(-2.0)), np.log1p(np.exp(1.5))
+    platt = np.logaddexp(0, -1.0), np.logaddexp(0, 2.0)
+    wanted = 0.5 * (entropy[0] + platt[0]) + 0.5 * (entropy[1] + platt[1])
+    assert loss(pooled, np.array([0, 0]), np.array([0.5, 0.5])) == pytest.approx(wanted)
+
+
+def test_clips_of_one_example_weigh_as_one() -> None:
+    scene = Scene.of(units(each=4, clips_of_one=2), {"audio": side()})
+    assert scene.weight.sum() == pytest.approx(1.0)
+    uneven = Units(scene.units.clips, scene.units.right, np.array([0] * 19 + [1]))
+    weight = Scene.of(uneven, {"audio": side()}).weight
+    assert weight[-1] == pytest.approx(0.5)
+    assert len(by_example(uneven)) == 2
+
+
+def test_auroc_counts_pairs_and_halves_for_equals() -> None:
+    assert auroc(np.array([0.9, 0.2, 0.5, 0.5]), np.array([True, False, True, False])) == pytest.approx(0.875)
+    assert np.isnan(auroc(np.array([1.0]), np.array([True])))
+    scores = {0: np.array([1.0, 0.0, 0.0]), 1: np.array([0.0, 1.0, 0.5])}
+    assert mean_auroc(scores, np.array([0, 1, 1]), np.arange(3)) == 1.0
+
+
+def test_the_threshold_keeps_the_budget() -> None:
+    scores = np.random.default_rng(0).standard_normal(1000)
+    for budget in (0.01, 0.05, 0.3):
+        assert (scores > threshold_for(scores, budget)).mean() <= budget
+    assert (scores > threshold_for(scores, 0.05)).mean() > 0.04
+
+
+def test_clips_of_a_label_that_is_not_asked_about_stand_out_whatever_the_order_of_labels() -> None:
+    known = units(noise=1.0)
+    judge = Judge(known, known.clips, {"audio": side()})
+    scores = judge.scores([0, 1, 3, 4])
+    assert auroc(scores, known.right == 2) > 0.9
+    np.testing.assert_allclose(judge.scores([4, 1, 0, 3]), scores, atol=1e-12)
+
+
+def test_figures_about_unknown_clips_come_with_what_the_budget_gave() -> None:
+    known = units(noise=1.0)
+    folds = [np.arange(start, len(known), 4) for start in range(4)]
+    names = [f"label {number}" for number in range(LABELS)]
+    found = measure_unknown(known, None, {"audio": side()}, folds, names, 0.1)
+    assert found.auroc.low <= found.auroc.value <= found.auroc.high
+    assert found.auroc.value > 0.8
+    assert set(found.by_label) == set(names)
+    assert found.false_alarms.count == found.found.count == len(known)
+    assert found.false_alarms.share < 0.25 < found.found.share
+
+
+def test_clips_without_anything_to_hear_are_left_out_and_long_examples_are_thinned() -> None:
+    tokens = np.random.default_rng(0).standard_normal((20, DIM)).astype(np.float32)
+    long = Features({"audio": tokens}, LOUD, tuple(part(-20.0) for _ in range(20)))
+    quiet = Features({"audio": tokens[:2]}, LOUD, (part(-120.0), part(-25.0)))
+    silent = Features({"audio": tokens[:1]}, LOUD, (part(-120.0),))
+    found = make_units([long, quiet, silent], [0, 1, 2], ["audio"])
+    assert np.bincount(found.example, minlength=3).tolist() == [MOST_OF_ONE, 1, 0]
+    whole = make_units([long, quiet, silent], [0, 1, 2], ["audio"], whole=True)
+    assert whole.right.tolist() == [0, 1]
+    assert whole.clips.signals[1]["audio"]["loudness_dbfs"] == -25.0
