@@ -39,15 +39,15 @@ class ConceptMotion(nn.Module):
     Red and green are motion to the right and down, -1 and 1 being the bound; blue is speed. Each picture goes through
     the same convolutions, then the network looks along time, where a trembling camera differs from a panning one.
 
-    Read out like the sound tower by ConSE (Norouzi et al. 2013, arXiv 1312.5650): the sum of the words' concept
-    vectors, each times its score and its surprise, -log of how often the word is true. The text vectors of "panning
-    left" and "panning right" are nearly the same; so the concepts are text vectors with what they share made small
-    (`training.mini.motion_read_out`). `center` is subtracted from the vectors of labels before they are compared.
+    Read out like the sound tower by ConSE (Norouzi et al. 2013, arXiv 1312.5650), but that all words weigh alike, for
+    how often each is true of made-up clips says nothing: the sum of the words' concept vectors, each times its score.
+    The text vectors of "panning left" and "panning right" are nearly the same; so the concepts are text vectors with
+    what they share made small (`training.mini.motion_read_out`). `center` is subtracted from the vectors of labels
+    before they are compared.
     """
 
     center: Tensor
     concepts: Tensor
-    surprise: Tensor
     columns: Tensor
 
     def __init__(self, words: int = WORDS, dimensions: int = 384, width: int = 128) -> None:
@@ -63,7 +63,6 @@ class ConceptMotion(nn.Module):
         self.register_buffer("columns", torch.linspace(-1, 1, SIDE_PX).expand(1, 1, SIDE_PX, SIDE_PX).clone())
         self.register_buffer("center", torch.zeros(dimensions))
         self.register_buffer("concepts", torch.zeros(words, dimensions))
-        self.register_buffer("surprise", torch.ones(words))
 
     def planes(self, pictures: Tensor) -> Tensor:
         """Pictures "N 3 S S" -> "N 7 S S": motion, the same ending at 1/8 of the bound, speed, and where a pixel is."""
@@ -85,7 +84,7 @@ class ConceptMotion(nn.Module):
 
     def read_out(self, scores: Tensor) -> Tensor:
         """Scores in [0, 1] "B W" -> tokens "B 384"."""
-        return (scores * self.surprise) @ self.concepts
+        return scores @ self.concepts
 
     def forward(self, pictures: Tensor) -> Tensor:
         return self.read_out(self.logits(pictures).sigmoid())

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -104,7 +105,7 @@ def test_silence_leaves_the_first_label_as_it_is(cache: str, clips: list[Feature
     labels = label_set(cache, *NAMES)
     for features in clips:
         silent = Features(features.tokens, {**features.signals, "audio": {"loudness_dbfs": -120.0}})
-        alone = probabilities(labels, features.only("image"))
+        alone = probabilities(labels, features.only("image", "motion"))
         assert probabilities(labels, silent) == alone
 
 
@@ -127,7 +128,43 @@ def test_a_confident_picture_and_an_off_screen_sound_are_both_first(cache: str, 
     assert set(list(probabilities(label_set(cache, *NAMES), both))[:2]) == {"dog", "rain"}
 
 
-def test_the_bundled_model_has_no_motion_score(clips: list[Features]) -> None:
+@pytest.mark.parametrize(
+    ("index", "right", "wrong"),
+    [
+        (0, "zooming in", "zooming out"),
+        (2, "something moving right", "something moving left"),
+        (4, "panning right", "panning left"),
+        (5, "the camera pans right", "the camera pans left"),
+        (6, "something moving left", "something moving right"),
+    ],
+)
+def test_motion_words_say_how_the_sample_was_made(
+    cache: str, clips: list[Features], index: int, right: str, wrong: str
+) -> None:
+    found = probabilities(label_set(cache, right, wrong, "still"), clips[index].only("motion"))
+    assert next(iter(found)) == right
+    assert found["still"] < 0.3
+
+
+def test_what_moves_says_nothing_of_what_it_is(cache: str, clips: list[Features]) -> None:
+    labels = label_set(cache, *NAMES)
     for features in clips:
-        assert set(features.embeddings) == {"image", "audio"}
-        assert features.signals["motion"]["energy"] >= 0.0
+        seen, both = (probabilities(labels, features.only(*kinds)) for kinds in (("image",), ("image", "motion")))
+        assert next(iter(both)) == next(iter(seen))
+        assert both == pytest.approx(seen, abs=0.1)
+        assert max(probabilities(labels, features.only("motion")).values()) < 0.2
+
+
+def test_a_scene_in_which_nothing_moves_is_still(cache: str, encoder: Encoder, tmp_path: Path) -> None:
+    path = tmp_path / "still.mkv"
+    picture = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8).repeat(20, 0).repeat(20, 1)
+    with av.open(str(path), "w") as file:
+        video = file.add_stream("libx264", 8)
+        video.width, video.height = 320, 180
+        for _ in range(16):
+            file.mux(video.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        file.mux(video.encode(None))
+    (features,) = encoder.clips(path)
+    found = probabilities(label_set(cache, "still", "panning left", "shaking", "many things moving"), features)
+    assert next(iter(found)) == "still"
+    assert found["still"] > 0.5 > found["panning left"]

@@ -74,7 +74,8 @@ def figures(found: Answers) -> dict[str, Share]:
 
     words: the likeliest of the 16 words that say what moves where is true, of all clips of which one is.
     fast_or_slow: the likelier of the two is true, of all clips of which one is.
-    against_everyday: of the 18 and some 300 everyday words together, the likeliest is true, of the same clips as words.
+    against_everyday: of the 18 and some 300 everyday words together, the likeliest is true, of the same clips as words;
+        what may be said or not is no answer.
     everyday_above_half: everyday words that get a probability above 0.5, of all pairs of clip and word.
     """
     kinds = len(KIND_WORDS)
@@ -82,7 +83,8 @@ def figures(found: Answers) -> dict[str, Share]:
     best = found.words[:, :kinds].argmax(1)
     speeds = (found.truth[:, [FAST, SLOW]] == 1).any(1)
     faster = found.words[:, FAST] > found.words[:, SLOW]
-    every = np.concatenate([found.words, found.everyday], axis=1)[asked]
+    said = np.where(found.truth < 0, -np.inf, found.words)
+    every = np.concatenate([said, found.everyday], axis=1)[asked]
     true = np.concatenate([found.truth == 1, np.zeros_like(found.everyday, bool)], axis=1)[asked]
     return {
         "motion_words": share((found.truth[np.arange(len(best)), best] == 1)[asked].tolist()),

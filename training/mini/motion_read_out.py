@@ -14,7 +14,7 @@ from training.mini.motion_words import BUNDLED, word_lines
 from training.mini.text_data import text_vectors
 
 PROMPT = "motion: {}"
-SHARED = 1.0
+SHARED = 0.5
 """How much of what the words' vectors share is left in the concepts: much leaves all, 0 nothing."""
 
 
@@ -22,29 +22,23 @@ def vectors(texts: list[str]) -> Tensor:
     return torch.from_numpy(text_vectors([PROMPT.format(text) for text in texts]))
 
 
-def concept_vectors(lines: list[list[str]], background: list[str]) -> tuple[Tensor, Tensor]:
+def concept_vectors(lines: list[list[str]], background: list[str], shared: float = SHARED) -> tuple[Tensor, Tensor]:
     """Concepts "W 384" of unit length, and the centre "384": the mean of the background words.
 
     A concept is the word's own direction and that of the other ways to say it, half and half; then the concepts are
-    made less alike by the inverse of their similarities + `SHARED` (ridge regression of words on text vectors).
+    made less alike by the inverse of their similarities + `shared` (ridge regression of words on text vectors).
     Without that, left and right differ by a tenth of a cosine.
     """
     center = vectors(background).mean(0)
     own = F.normalize(vectors([names[0] for names in lines]) - center, dim=-1)
     others = torch.stack([F.normalize(vectors(names[1:]) - center, dim=-1).mean(0) for names in lines])
     plain = F.normalize(own + F.normalize(others, dim=-1), dim=-1)
-    apart = torch.linalg.solve(plain @ plain.T + SHARED * torch.eye(len(plain)), plain)
+    apart = torch.linalg.solve(plain @ plain.T + shared * torch.eye(len(plain)), plain)
     return F.normalize(apart, dim=-1), center
 
 
 def background_words() -> list[str]:
     return [word for word in (BUNDLED / "background.txt").read_text(encoding="utf-8").splitlines() if word]
-
-
-def surprise(truth: Array) -> Tensor:
-    """How much each word says: -log of how often it is true, from truths int8 "N W" where -1 is unknown -> "W"."""
-    known = torch.from_numpy(truth >= 0).sum(0)
-    return -(torch.from_numpy(truth == 1).sum(0) / known).clamp_min(1e-3).log()
 
 
 def write_read_out(trained: Path, directory: Path = BUNDLED) -> None:

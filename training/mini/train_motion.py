@@ -26,7 +26,7 @@ from torch import Tensor
 from engines.networks.motion import PICTURES, ConceptMotion
 from pipeline.arrays import Array
 from training.mini.motion_data import RUNS, load, make, splits
-from training.mini.motion_read_out import as_seen, save_tower, scores, surprise, write_read_out
+from training.mini.motion_read_out import as_seen, save_tower, scores, write_read_out
 from training.mini.motion_words import BACKWARDS, BUNDLED, KIND_WORDS, MIRRORED, TURNED, UPSIDE_DOWN, exchanged
 from training.mini.train_sound import keep, restore
 
@@ -114,7 +114,6 @@ def fit(clips: Clips, checked: Clips, runs: Path, plan: Plan) -> None:
     log.info("%d clips, %d to check on", len(pictures), len(checked[0]))
     network = ConceptMotion()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.surprise = surprise(truth)
     optimiser = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.learning_rate, plan.steps, pct_start=0.1)
     parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}

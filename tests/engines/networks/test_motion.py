@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from engines.checkpoint import read_model
 from engines.networks.motion import PICTURES, SIDE_PX, WORDS, ConceptMotion, load_motion
+from stages.pictures import flow_clips
+
+BUNDLED = Path(__file__).parents[3] / "engines" / "bundled" / "percept-mini"
 
 
 @pytest.fixture
@@ -19,11 +23,10 @@ def clips(count: int) -> torch.Tensor:
     return torch.rand(count, PICTURES, 3, SIDE_PX, SIDE_PX) * 2 - 1
 
 
-def test_tokens_are_the_scores_times_surprise_times_concepts(network: ConceptMotion) -> None:
-    network.surprise.uniform_(0, 5)
+def test_tokens_are_the_scores_times_the_concepts(network: ConceptMotion) -> None:
     seen = clips(3)
     scores = 1 / (1 + np.exp(-network.logits(seen).detach().double().numpy()))
-    expected = (scores * network.surprise.numpy()) @ network.concepts.double().numpy()
+    expected = scores @ network.concepts.double().numpy()
     assert expected.shape == (3, 16)
     np.testing.assert_allclose(network(seen).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
 
@@ -56,3 +59,29 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
 def test_it_is_small(network: ConceptMotion) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) < 1_000_000
     assert network.logits(clips(1)).shape == (1, WORDS)
+
+
+def test_the_bundled_tower_is_small_and_complete() -> None:
+    assert (BUNDLED / "motion.safetensors").stat().st_size < 2_000_000
+    network = load_motion(BUNDLED)
+    assert not network.training
+    assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
+    assert network.concepts.shape == (WORDS, 384)
+    assert network.concepts.norm(dim=-1).tolist() == pytest.approx([1] * WORDS, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("right", "down", "word"),
+    [(0.0, 0.0, "still"), (0.5, 0.0, "panning left"), (-0.5, 0.0, "panning right"), (0.0, 0.5, "panning up")],
+)
+def test_the_bundled_tower_knows_what_flow_means(right: float, down: float, word: str) -> None:
+    """Everything going to the right is a camera that pans left."""
+    flow = np.empty((5, 112, 160, 2), np.float16)
+    flow[..., 0], flow[..., 1] = right, down
+    tower = read_model("percept-mini").motion
+    assert tower is not None
+    with torch.inference_mode():
+        logits = load_motion(BUNDLED).logits(torch.from_numpy(flow_clips(flow, tower)))
+    words = [line.split("|")[0] for line in (BUNDLED / "motion_words.txt").read_text().splitlines() if line[0] != "#"]
+    assert len(words) == WORDS
+    assert words[int(logits[0, :-2].argmax())] == word
