@@ -13,9 +13,11 @@ BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->"
 
 
 def shown(value: Any, form: str) -> str:
-    """A number, the median of a spread, or a share with its 95 % interval."""
+    """A number, the median of a spread, or a share or another statistic with its 95 % interval."""
     if isinstance(value, dict) and "share" in value:
         return f"{value['share']:.0%} [{value['low']:.0%}, {value['high']:.0%}] of {value['count']}"
+    if isinstance(value, dict) and "low" in value and "value" in value:
+        return f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
     return form.format(float(value["median"] if isinstance(value, dict) else value))
 
 
@@ -60,11 +62,24 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
     ],
     "accuracy": [
         ("picture alone, real clips against 58 words: right word in the first five", "picture_top5", ""),
-        ("picture and sound together, the same", "all_top5", ""),
+        ("picture, motion and sound together, the same", "all_top5", ""),
+        ("first word kept when silence is added", "first_word_kept_with_silence", ""),
         ("sound alone, ESC-10 fold 3, zero-shot", "sound_top1", ""),
-        ("photo + another thing's sound: both right words in the first two", "pairs_both_fused", ""),
+        ("composed, motion alone: what moves where, of 16 phrases", "motion_words", ""),
+        (
+            "composed, a photo with another thing's sound: both right words in the first two, fusion head",
+            "pairs_both_fused",
+            "",
+        ),
+        ("… without the head", "pairs_both_pool", ""),
         ("… with the picture alone", "pairs_both_picture", ""),
         ("… with the sound alone", "pairs_both_sound", ""),
+        ("… words the head was not trained on, with the head", "novel_pairs_both_fused", ""),
+        ("… without the head", "novel_pairs_both_pool", ""),
+    ],
+    "open_set": [
+        ("does no label fit? ESC-10 fold 3, each class left out in turn: AUROC", "sounds_auroc", ""),
+        ("… real clips, labels left out by chance", "clips_auroc", ""),
     ],
     "startup": [
         ("`percept --help`", "help_s", "{:.2f} s"),
