@@ -77,12 +77,13 @@ def _add_plan(group: Any) -> None:
     )  # fmt: skip
     group.add_argument("--label-smoothing", type=float, default=None, help="(default: 0.1, for label vectors 0)")
     group.add_argument(
-        "--level", type=float, default=USUALLY.level,
-        help="weight of probability against background words beside what separates labels (default: %(default)s)",
+        "--level", type=float, default=None,
+        help="weight of probability against background words beside what separates labels (default: 0.5, head 0)",
     )  # fmt: skip
     group.add_argument(
-        "--pull", type=float, default=USUALLY.pull, help="labels: towards the words' own vectors (default: %(default)s)"
-    )
+        "--pull", type=float, default=None,
+        help="head, labels: towards the frozen model, for labels not trained on (default: 2, label vectors 0.5)",
+    )  # fmt: skip
     group.add_argument(
         "--ema", type=float, default=USUALLY.ema, help="decay of the averaged weights (default: %(default)s)"
     )

@@ -22,6 +22,8 @@ from training.train.words import WordVectors
 
 MEASURED_AT_ONCE = 256
 DROPOUT = 0.1
+PULL = "pull"
+"""Keeps embeddings near the frozen encoder's, which know labels that are not trained on."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class HeadTrainee:
         self.branches: Mapping[str, float] = {
             name: plan.alpha if name == IMAGE else (1 - plan.alpha) / others for name in self._dims
         }
+        self.branches = {**self.branches, PULL: plan.pull}
         self._words = WordVectors(label_set, len(held.base), plan)
         self._label_set = replace(label_set, head_share=_shares(len(held.base), len(label_set.labels)))
 
@@ -71,7 +74,8 @@ class HeadTrainee:
         for name, vectors in fused.items():
             there = _mask(seen[name]).any(1)
             losses[name] = self._words.loss(name, vectors[there], labels[there])
-        return losses
+        changes = [(fused[name].float() - pooled(seen[name])).square().sum(1).mean() for name in fused]
+        return losses | {PULL: torch.stack(changes).mean()}
 
     def _forward(
         self, network: nn.Module, clips: Sequence[Mapping[str, Array]]

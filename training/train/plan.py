@@ -33,11 +33,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How much of the averaged weights stays in each step."""
     frozen_ratio: float
     """Of the model that training began with, in the weights that are written: r * initial + (1 - r) * trained."""
-    level: float = 0.5
+    level: float
     """Weight of the product's own log-odds, right or wrong label against background words, beside what separates
     the labels from each other."""
-    pull: float = 0.5
-    """Label vectors: weight of their squared distance from the words' own vectors."""
+    pull: float
+    """Head and label vectors: weight of the squared distance from what they change, which also knows other labels."""
     augment: bool = True
     every_steps: int = 50
     """Steps between two checkpoints, at which the held-out clips are measured too."""
@@ -54,16 +54,18 @@ class Usual:
     learning_rate: float
     frozen_ratio: float
     label_smoothing: float = 0.1
+    level: float = 0.5
+    pull: float = 0.0
     modality: str = ""
 
 
 USUAL: Mapping[str, Usual] = MappingProxyType(
     {
-        "head": Usual(steps=400, batch=32, learning_rate=1e-3, frozen_ratio=0.0),
+        "head": Usual(steps=400, batch=32, learning_rate=1e-3, frozen_ratio=0.0, level=0.0, pull=2.0),
         "motion": Usual(steps=200, batch=8, learning_rate=3e-5, frozen_ratio=0.5, modality="motion"),
         "sound": Usual(steps=200, batch=16, learning_rate=1e-4, frozen_ratio=0.5, modality="audio"),
         "picture": Usual(steps=200, batch=8, learning_rate=1e-5, frozen_ratio=0.5, modality="image"),
-        "labels": Usual(steps=300, batch=32, learning_rate=2e-3, frozen_ratio=0.0, label_smoothing=0.0),
+        "labels": Usual(steps=300, batch=32, learning_rate=2e-3, frozen_ratio=0.0, label_smoothing=0.0, pull=0.5),
     }
 )
 
@@ -77,6 +79,8 @@ def usual_plan(what: str) -> Plan:
         batch=usual.batch,
         learning_rate=usual.learning_rate,
         label_smoothing=usual.label_smoothing,
+        level=usual.level,
+        pull=usual.pull,
         frozen_ratio=usual.frozen_ratio,
         augment=bool(usual.modality),
     )
@@ -89,8 +93,10 @@ def check(plan: Plan) -> None:
     shares = {"--base-novel": plan.novel_share, "--held-out": plan.held_out_share, "--alpha": plan.alpha}
     shares |= {"--ratio": plan.frozen_ratio, "--label-smoothing": plan.label_smoothing, "--ema": plan.ema}
     wrong = [f"{name} {value:g} is no share; expected 0 to 1" for name, value in shares.items() if not 0 <= value <= 1]
+    weights = {"--level": plan.level, "--pull": plan.pull}
     counts = {"--steps": plan.steps, "--batch": plan.batch, "--every": plan.every_steps, "--threads": plan.threads}
     wrong += [f"{name} {value}: expected at least 1" for name, value in counts.items() if value < 1]
+    wrong += [f"{name} {value:g}: expected 0 or more" for name, value in weights.items() if not 0 <= value < math.inf]
     wrong += [] if 0 < plan.learning_rate < math.inf else [f"--lr {plan.learning_rate:g}: expected more than 0"]
     wrong += [] if 0 < plan.held_out_share < 1 else ["--held-out: expected more than 0 and less than 1"]
     wrong += [] if plan.novel_share < 1 else ["--base-novel 1: nothing would be left to train on"]

@@ -35,7 +35,12 @@ def write_head(spec: ModelSpec, head: MovFusion, base: tuple[str, ...], director
     save_fusion(head.cpu(), directory)
     (directory / BASE_FILE).write_text("\n".join(base) + "\n", encoding="utf-8")
     fusion = FusionSpec(directory=str(directory), base=BASE_FILE)
-    write_model(msgspec.structs.replace(spec, name=directory.name, version=1, fusion=fusion), directory)
+    write_model(
+        msgspec.structs.replace(
+            spec, name=directory.name, version=1, made_from=f"{spec.id}, head trained", fusion=fusion
+        ),
+        directory,
+    )
 
 
 def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Path) -> None:
@@ -44,7 +49,14 @@ def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Pat
     folder = directory / modality
     save_tower(old, tower, folder)
     new = msgspec.structs.replace(old, directory=str(folder))
-    changed = msgspec.structs.replace(spec, name=directory.name, version=1, fusion=None, **{modality: new})
+    changed = msgspec.structs.replace(
+        spec,
+        name=directory.name,
+        version=1,
+        made_from=f"{spec.id}, {modality} tower trained",
+        fusion=None,
+        **{modality: new},
+    )
     write_model(changed, directory)
 
 
@@ -55,7 +67,12 @@ def write_vectors(spec: ModelSpec, labels: Sequence[str], deltas: Mapping[str, A
         names, rows = _with_learnt(Path(spec.directory) / spec.adapted, names, rows)
     directory.mkdir(parents=True, exist_ok=True)
     save_adapted(directory / ADAPTED_FILE, names, rows)
-    write_model(msgspec.structs.replace(spec, name=directory.name, version=1, adapted=ADAPTED_FILE), directory)
+    write_model(
+        msgspec.structs.replace(
+            spec, name=directory.name, version=1, made_from=f"{spec.id}, labels trained", adapted=ADAPTED_FILE
+        ),
+        directory,
+    )
 
 
 def _with_learnt(path: Path, labels: list[str], deltas: dict[str, Array]) -> tuple[list[str], dict[str, Array]]:

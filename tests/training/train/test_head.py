@@ -31,7 +31,7 @@ def test_clips_with_a_picture_alone_are_not_learnt_from() -> None:
 
 def test_both_branches_are_weighed_by_alpha() -> None:
     trainee = made_up.head(made_up.plan(alpha=0.8))
-    assert trainee.branches == pytest.approx({"image": 0.8, "audio": 0.2})
+    assert trainee.branches == pytest.approx({"image": 0.8, "audio": 0.2, "pull": 2.0})
 
 
 def test_a_ratio_of_one_is_the_frozen_model_again(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -45,6 +45,7 @@ def child(folder: Path, pause_s: float) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(ROOT), str(pause_s)], cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_with_the_same_curve(tmp_path: Path) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
@@ -76,7 +77,7 @@ def test_a_head_learns_what_pooling_cannot_read_and_leaves_curves(tmp_path: Path
     assert np.mean([row["loss_image"] for row in rows[-10:]]) < np.mean([row["loss_image"] for row in rows[1:11]])
     assert rows[-1]["base"] == pytest.approx(trainee.accuracy(network)["base"])
     header = (tmp_path / CURVES).read_text().splitlines()[0]
-    assert header == "step,loss,loss_image,loss_audio,lr,base,novel,base_among_all,novel_among_all"
+    assert header == "step,loss,loss_image,loss_audio,loss_pull,lr,base,novel,base_among_all,novel_among_all"
     assert (tmp_path / PICTURE).stat().st_size > 5_000
 
 

@@ -180,6 +180,7 @@ def test_nothing_decodable_is_an_error(tmp_path: Path, model: Path, capsys: pyte
     [
         (["--steps", "0", "--alpha", "2"], "--alpha 2 is no share; expected 0 to 1; --steps 0: expected at least 1"),
         (["--steps", "3", "--epochs", "2"], "--steps and --epochs"),
+        (["--pull", "-1"], "--pull -1: expected 0 or more"),
         (["--lr", "0"], "--lr 0: expected more than 0"),
         (["--base-novel", "1"], "--base-novel 1: nothing would be left"),
         (["--device", "cuda"], "PyTorch sees no NVIDIA GPU here"),
