@@ -66,7 +66,8 @@ def main(arguments: list[str]) -> int:
     for line in lines(found, None if options.all else SHOWN):
         print(line)
     count = len({(one.kind, one.words) for one in found})
-    print(f"{len(settings.labels)} labels, {spec.id}: " + (f"{count} findings" if count else "nothing to complain of"))
+    said = f"{count} finding{'' if count == 1 else 's'}" if count else "nothing to complain of"
+    print(f"{len(settings.labels)} labels, {spec.id}: {said}")
     return 1 if found and options.strict else 0
 
 
