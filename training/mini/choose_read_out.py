@@ -88,7 +88,7 @@ class Reader:
             known: Floats = directions @ projection(self._directions, way.concepts)
             return known
         found = np.empty((len(directions), way.concepts.shape[1]), np.float32)
-        for fold in range(FOLDS):
+        for fold in np.unique(self._fold[unknown]):
             kept, rows = self._fold != fold, self._fold[unknown] == fold
             found[rows] = directions[rows] @ projection(self._directions[kept], way.concepts[kept])
         return found

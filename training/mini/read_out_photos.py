@@ -51,12 +51,12 @@ def features(network: EfficientNetLite0, pictures: Tensor) -> Tensor:
     return torch.cat([network.features((some.float() - 127) / 128).half() for some in pictures.split(8)])
 
 
-def four_in_one(photos: list["Image"], random: np.random.Generator) -> tuple[Tensor, Classes]:
-    """Squares of four photos at half their size: uint8 "500 3 224 224" and which ones "500 4"."""
-    chosen = np.stack([random.choice(len(photos), 4, replace=False) for _ in range(COMPOSED)])
+def four_in_one(photos: list["Image"], random: np.random.Generator, count: int = COMPOSED) -> tuple[Tensor, Classes]:
+    """Squares of four photos at half their size: uint8 "N 3 224 224" and which ones "N 4"."""
+    chosen = np.stack([random.choice(len(photos), 4, replace=False) for _ in range(count)])
     half = torch.cat([_square(photo, SIDE_PX // 2) for photo in photos])[chosen]
     rows = half.unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2, 5)  # "N colour row y column x"
-    return rows.reshape(COMPOSED, 3, SIDE_PX, SIDE_PX), chosen
+    return rows.reshape(count, 3, SIDE_PX, SIDE_PX), chosen
 
 
 def made_small(photos: list["Image"], random: np.random.Generator) -> tuple[Tensor, Classes]:
