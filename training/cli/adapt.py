@@ -98,10 +98,17 @@ def adapted(options: "argparse.Namespace") -> int:
         features=features_folder(options, run),
     )
     live = is_terminal() and not options.quiet and not options.log_json
-    encoding, learning = (Steps(what, sys.stderr, live=live) for what in ("encoding", "learning"))
-    result = adapt(task, run, lambda text: log(logging.INFO, text), encoding.tick, learning.tick)
-    encoding.clear()
-    learning.clear()
+    encoding = Steps("encoding", sys.stderr, live=live)
+    learning: list[Steps] = []  # made when it begins, or the time of encoding would count
+
+    def tick(done: int, total: int) -> None:
+        encoding.clear()
+        learning[:] = learning or [Steps("learning", sys.stderr, live=live)]
+        learning[0].tick(done, total)
+
+    result = adapt(task, run, lambda text: log(logging.INFO, text), encoding.tick, tick)
+    for steps in (encoding, *learning):
+        steps.clear()
     for line in lines(result):
         print(line)
     if options.only_if_better and not result.worth.helps:
@@ -117,9 +124,11 @@ def lines(result: "Result") -> Iterator[str]:
     labels = [each.label for each in result.known.examples.kept]
     counts = {label: labels.count(label) for label in dict.fromkeys(labels)}
     yield (
-        f"{len(labels)} examples of {len(counts)} labels, {spread(list(counts.values()))} of each"
+        f"{len(labels)} examples of {len(counts)} label{'s' * (len(counts) > 1)}, {spread(list(counts.values()))} of each"
         + (f"; {result.added} of them new" if result.added < len(labels) else "")
     )
+    if len(counts) == 1 and result.worth.others_are != "given":
+        yield "one label alone is told from the model's background words"
     for name, choice in result.choices.items():
         how = f"moved with pull {choice.pull:g}, share {choice.share:g}" if choice.share else "left as they were"
         yield f"{name}: vectors {how}"
