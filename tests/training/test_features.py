@@ -20,7 +20,7 @@ from training.features import TRIES, ClipPart, FeatureCache, Features, load, sav
 SAMPLE = str(BUNDLED_MODEL.parent / "sample.mp4")
 DOG, SHEEP = Example(SAMPLE, "dog", 0.0, 2.0), Example(SAMPLE, "sheep", 4.0, 8.0)
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def quiet(message: str) -> None:
@@ -33,7 +33,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(root: Path, **more: object) -> RunSettings:
-    return RunSettings(cache_directory=str(root / "engines"), engine="torch", threads=2, **more)  # type: ignore[arg-type]
+    given: dict[str, object] = {"modalities": ("image", "audio"), **more}
+    return RunSettings(cache_directory=str(root / "engines"), engine="torch", threads=2, **given)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ SAMPLE = BUNDLED_MODEL.parent / "sample.mp4"
 LABELS = "dog, sheep, rain, cup of coffee, siren, <b>bold</b>"
 ROWS = (("dog", 0, 2), ("sheep", 4, 6), ("rain", 6, 8), ("cup_of_coffee", 8, 10))
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Done(NamedTuple):
@@ -43,7 +43,17 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         table.writerow(["file", "label", "start_s", "end_s"])
         table.writerows((SAMPLE, *row) for row in ROWS)
         table.writerows([("broken <file>.mp4", "dog", "", ""), (SAMPLE, "never asked about", 0, 2)])
-    arguments = [str(root / "clips.csv"), "--model", str(model), "--labels", LABELS, "--engine", "torch"]
+    arguments = [
+        str(root / "clips.csv"),
+        "--model",
+        str(model),
+        "--labels",
+        LABELS,
+        "--engine",
+        "torch",
+        "--modalities",
+        "image,audio",
+    ]
     arguments += ["-o", str(root / "report"), "--features", str(root / "features"), "-q"]
     arguments += ["--set", f"model.cache_directory={json.dumps(str(root / 'cache'))}"]
     with pytest.MonkeyPatch.context() as patch:
