@@ -124,7 +124,8 @@ def lines(result: "Result") -> Iterator[str]:
     labels = [each.label for each in result.known.examples.kept]
     counts = {label: labels.count(label) for label in dict.fromkeys(labels)}
     yield (
-        f"{len(labels)} examples of {len(counts)} label{'s' * (len(counts) > 1)}, {spread(list(counts.values()))} of each"
+        f"{len(labels)} examples of {len(counts)} label{'s' * (len(counts) > 1)}, "
+        f"{spread(list(counts.values()))} of each"
         + (f"; {result.added} of them new" if result.added < len(labels) else "")
     )
     if len(counts) == 1 and result.worth.others_are != "given":
