@@ -231,7 +231,7 @@ def on_motions(data: Path) -> dict[str, Any]:
     """The motion tower on made-up motions of photos, speeds and noise that it was not trained on."""
     from training.mini.motion_figures import answers_to_test, figures
 
-    return {f"motion_{name}": found for name, found in figures(answers_to_test(data)).items()}
+    return dict(figures(answers_to_test(data)))
 
 
 def on_text(data: Path) -> dict[str, float]:

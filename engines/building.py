@@ -15,8 +15,8 @@ from engines.backend import Backend, Order, Report
 from engines.backends import Candidate, EngineSettings, backend, candidates
 from engines.cache import Cache, Meta, key_of
 from engines.engine import Engine
-from engines.gate import GATE_VERSION, GateReport, gate, pending
-from engines.golden import golden
+from engines.gate import GATE_VERSION, GateReport, gate, joined, pending
+from engines.golden import SIZES, golden
 from engines.network import network
 from engines.tensorrt_api import is_ahead_of_time
 from pipeline.arrays import Array
@@ -28,6 +28,8 @@ CPU_BATCH = 16
 GPU_BATCH = 64
 """Largest batch an engine takes at once, and is held to the reference at."""
 TYPICAL_BATCH = 8
+FEW_SAMPLES = 8
+"""At the sizes that are tried beside the usual ones."""
 BUILD_TIMEOUT_S = 1_800.0
 """Longest silence of a process that builds."""
 UNUSABLE = (ModelError, ImportError, OSError, ValueError, RuntimeError)
@@ -187,12 +189,18 @@ def check(order: Order, engine: Engine, labels: Array | None = None) -> GateRepo
 
     loader = network(order.network)
     reference = TorchEngine(order.load, order.inputs, order.outputs, threads=order.threads)
-    feeds = golden(order.inputs, order.max_batch, loader.level)
+    feeds = {}
+    for sizes in loader.gate_sizes:  # first, while the engine has seen nothing larger
+        about = ", ".join(f"{axis} {size}" for axis, size in sizes.items())
+        feeds[about] = golden(order.inputs, min(FEW_SAMPLES, order.max_batch), loader.level, {**SIZES, **sizes})
+    feeds[""] = golden(order.inputs, order.max_batch, loader.level)
     with contextlib.closing(engine), contextlib.closing(reference):
         engine.open()
         reference.open()
         try:
-            return gate(reference, engine, feeds, order.typical_batch, labels)
+            return joined(
+                {about: gate(reference, engine, each, order.typical_batch, labels) for about, each in feeds.items()}
+            )
         except ModelError:
             raise
         except Exception as error:  # backends have no common base of their errors

@@ -17,7 +17,7 @@ from pipeline.arrays import Array
 
 NOT_FINITE = 1e9
 """Stands for the error of outputs that hold NaN or infinity."""
-GATE_VERSION = 1
+GATE_VERSION = 3
 """Part of every engine's key: raise it when limits, golden batch or comparison change, so that all are gated again."""
 SMALLEST_BATCH_RUNS = 8
 """How many golden samples are also run one by one."""
@@ -92,6 +92,16 @@ class GateReport(msgspec.Struct, frozen=True):
             return first + (f" (and {len(more)} more)" if more else "")
         top1 = "" if self.worst.top1 is None else f", top-1 {100 * min(f.top1 or 0 for f in self.figures):.0f} %"
         return f"centred cosine {self.worst.centred_cosine:.4f}{top1}"
+
+
+def joined(reports: Mapping[str, GateReport]) -> GateReport:
+    """One report of several, by what each was about ("T 16, M 3"; "" for the usual sizes): all must pass."""
+    first = next(iter(reports.values()))
+    faults = tuple(
+        f"{fault} at {about}" if about else fault for about, each in reports.items() for fault in each.faults
+    )
+    figures = tuple(figure for each in reports.values() for figure in each.figures)
+    return msgspec.structs.replace(first, passed=not faults, faults=faults, figures=figures)
 
 
 def pending(precision: str, device: str) -> GateReport:

@@ -44,6 +44,7 @@ class Network:
     max_batch: most that an engine takes at once on any device; 0 for the usual.
     level: mean and deviation of what its float inputs usually hold, for the golden batch.
     ranges: smallest and largest size of each free axis but the batch.
+    gate_sizes: sizes of free axes at which an engine is held against the reference before the usual ones.
     any_size: the loader takes a size of pictures beside the directory; the key may end in "@HEIGHTxWIDTH".
     size: which one.
     """
@@ -56,6 +57,7 @@ class Network:
     max_batch: int = 0
     level: tuple[float, float] = (0.0, 1.0)
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    gate_sizes: tuple[Mapping[str, int], ...] = ()
     any_size: bool = False
     size: Size = ()
 
@@ -166,6 +168,8 @@ def _exchange(other: str) -> Network:
         _own_files(WEIGHTS_FILE, SHAPE_FILE),
         level=(0.0, 0.05),
         ranges={"T": (1, MAX_TOKENS), "M": (1, MAX_TOKENS)},
+        # From small to large: OpenVINO 2026.4 is wrong for more tokens than it has seen before, and right for fewer.
+        gate_sizes=({"T": 1, "M": 1}, {"T": 16, "M": 3}, {"T": MAX_TOKENS, "M": MAX_TOKENS}),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engines.engine import Engine, Port
-from engines.gate import LIMITS, GateReport, gate
+from engines.gate import LIMITS, GateReport, gate, joined
 from engines.golden import golden
 from engines.on_onnxruntime import OnnxRuntimeEngine
 from pipeline.arrays import Array
@@ -178,3 +178,13 @@ def test_a_network_that_its_runtime_quantises_wrongly_fails(tmp_path: Path) -> N
     assert report.worst.centred_cosine < 0.7
     for engine in engines:
         engine.close()
+
+
+def test_reports_at_several_sizes_pass_only_together_and_faults_say_where() -> None:
+    good, bad = check(network), check(lambda pictures: network(pictures) * np.nan)
+    assert joined({"T 1": good, "": good}).passed
+    both = joined({"T 16, M 3": bad, "": good})
+    assert not both.passed
+    assert both.faults
+    assert all(fault.endswith(" at T 16, M 3") for fault in both.faults)
+    assert len(both.figures) == len(good.figures) + len(bad.figures)

@@ -133,9 +133,9 @@ class ComposedTrainee:
         odds = {name: self._sides[name].log_odds(vectors, words) for name, vectors in fused.items()}
         losses = {"together": functional.cross_entropy(pool(odds, self._weights(batch)), targets)}
         for name, z in odds.items():
-            there = batch.masks[name].any(1)
-            own = (right[:, OWN[name], None] == words).any(1).float()[there]
-            losses[name] = functional.cross_entropy(z[there], own / own.sum(1, keepdim=True))
+            own = (right[:, OWN[name], None] == words).any(1).float()
+            asked = own.any(1)  # not all motions have a word
+            losses[name] = functional.cross_entropy(z[asked], own[asked] / own[asked].sum(1, keepdim=True))
         return losses
 
     def _compose(self, photos: Tensor) -> Batch:
