@@ -21,9 +21,9 @@ def make_head(gate: float = 0.0, seed: int = 0, **dims: int) -> MovFusion:
 
 
 def add_head(model: Path, head: MovFusion, base: str = "") -> Path:
-    """Give the model of a directory a head, trained on the words of `base`."""
+    """Give the model of a directory a head, in place of any it had, trained on the words of `base`."""
     save_fusion(head, model / "fusion")
     (model / "fusion" / "base-labels.txt").write_text(base)
-    with (model / "model.toml").open("a") as file:
-        file.write('\n[fusion]\ndirectory = "fusion"\n')
+    before = (model / "model.toml").read_text().partition("\n[fusion]")[0]
+    (model / "model.toml").write_text(before + '\n[fusion]\ndirectory = "fusion"\n')
     return model

@@ -82,7 +82,7 @@ def test_odd_media_that_are_fine(tmp_path: Path) -> None:
     assert (first["turned"]["width"], first["turned"]["height"]) == (240, 320)
     assert (first["wide-pixels"]["width"], first["wide-pixels"]["height"]) == (640, 240)
     assert (first["large"]["width"], first["large"]["height"]) == (7680, 4320)
-    assert set(first["silent"]["labels"][0]["evidence"]) <= {"image", "audio"}
+    assert set(first["silent"]["labels"][0]["evidence"]) <= {"image", "motion", "audio"}
 
 
 @pytest.mark.slow

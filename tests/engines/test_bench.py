@@ -60,7 +60,7 @@ def test_a_process_that_is_silent_is_not_waited_for(tiny_clip: Path, cache_direc
 def test_towers_that_share_a_network_are_one() -> None:
     spec = read_model("percept-mini")
     assert spec.image is not None
-    shared = msgspec.structs.replace(spec, motion=spec.image)
+    shared = msgspec.structs.replace(spec, motion=spec.image, fusion=None)
     assert [towers for towers, _ in networks(shared)] == [("image", "motion"), ("audio",)]
     assert [towers for towers, _ in networks(shared, ["audio"])] == [("audio",)]
 

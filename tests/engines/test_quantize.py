@@ -203,7 +203,7 @@ def test_the_bundled_picture_tower_in_int8_keeps_most_of_what_it_says(order: Ord
     exported = ensure_export(wanted, "fp32", quiet)
     assert exported is not None
     report = quantize(wanted, exported, golden(inputs, 32), cache_directory, quiet)
-    assert report.centred_cosine > 0.9, report.text
+    assert report.centred_cosine > 0.85, report.text
 
 
 @needs_nncf

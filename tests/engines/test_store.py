@@ -82,7 +82,10 @@ def test_what_is_being_built_is_not_removed(cache: Path) -> None:
 
 def test_the_networks_of_a_model_are_its_towers_and_its_texts() -> None:
     assert {network for network, _ in store.networks_of("percept-mini")} == {
+        "concept_motion",
         "concept_picture",
         "concept_sound",
         "mini_text",
+        "mov_fusion_audio",
+        "mov_fusion_motion",
     }

@@ -1,6 +1,7 @@
 """Sentences that describe labels are read in place of templates."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,11 @@ def test_a_described_label_is_the_mean_of_its_sentences(tmp_path: Path, spec: Mo
     np.testing.assert_array_equal(made.sides["audio"].labels, plain.sides["audio"].labels)
 
 
-def test_what_was_left_out_is_warned_of_once(tmp_path: Path, spec: ModelSpec, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_left_out_is_warned_of_once(
+    tmp_path: Path, spec: ModelSpec, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("percept"), "propagate", True)  # a command may have run before
+    caplog.set_level(logging.WARNING, "percept")
     path = file_of(tmp_path, {"dog": ["Fur.", "Rain on fur."]})
     build_label_set(spec, ("dog", "rain"), settings(tmp_path, descriptions=path), quiet, Tower())
     assert [record.levelname for record in caplog.records] == ["WARNING"]

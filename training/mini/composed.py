@@ -33,7 +33,7 @@ NOVEL_PHOTOS = 64
 """Of 256: synsets whose words are novel."""
 TOO_NEAR = 0.5
 """Cosine at which an AudioSet name is taken for another name of a novel sound."""
-EXCHANGED = 0.7
+EXCHANGED = 0.85
 """Share of sounds whose clearest name is exchanged for another, so that the head learns of 500 sounds and not of 20."""
 MISSING = 0.2
 """Share of clips without motion, and of clips without sound."""
@@ -41,8 +41,12 @@ LENGTHS = (1, 2, 4, 8)
 """Pictures of a clip; one number per step."""
 OTHER_WORDS = 150
 """Wrong answers per step."""
-BRANCHES = {"together": 1.0, "image": 0.3, "audio": 0.3, "motion": 0.15}
-"""Weights of the losses: of the pooled answer, and of each branch alone."""
+UNSURE = 0.4
+"""Cosine from which a word may be true of a clip beside the right one; then it is neither asked for nor wrong."""
+UNASKED = -1e4
+BRANCHES = {"together": 1.0, "level": 20.0, "image": 0.3, "audio": 0.3, "motion": 0.15, "stay": 2.0}
+"""Weights of the losses: of the pooled answer against other words, and for itself, so that a probability stays one; of
+each branch alone; and of the squared distance from what the frozen towers say."""
 CHECK_CLIPS = 600
 CHECK_WORDS = 40
 
@@ -66,6 +70,8 @@ class Material:
     """Of the AudioSet names, "521 D", each times its surprise."""
     names: tuple[str, ...]
     """The AudioSet names."""
+    kinds: Mapping[str, tuple[str, ...]]
+    """What the thing of a photo's word is a kind of: ("golden retriever": "dog", "animal")."""
 
     def row_of(self) -> dict[str, int]:
         return {word: row for row, word in enumerate(self.label_set.labels)}
@@ -104,7 +110,11 @@ class ComposedTrainee:
         kept_back = torch.tensor([hashlib.sha256(file.encode()).digest()[1] < 26 for file in material.sounds.files])
         self._learnt = (~novel_photo).nonzero()[:, 0]
         self._learnt_sounds = (~novel_sound & ~kept_back).nonzero()[:, 0]
+        rows, counts = self._sound_rows[self._learnt_sounds].unique(return_counts=True)
+        per_word = torch.zeros(len(row_of)).scatter(0, rows, 1 / counts)  # of some there are ten times as many
+        self._sound_weights = per_word[self._sound_rows[self._learnt_sounds]]
         self._virtual = _far_from_novel(material, row_of)
+        self._near = _near(material, row_of)
         base = torch.cat([self._photo_rows[self._learnt], self._sound_rows[self._learnt_sounds]])
         virtual = self._name_rows[self._virtual]
         self._known = torch.cat([base, virtual, self._motion_rows]).unique()
@@ -128,20 +138,25 @@ class ComposedTrainee:
         right = torch.stack(batch.right, 1)
         words = torch.cat([right[right >= 0], others]).unique()
         targets = (right[:, :, None] == words).any(1).float()
+        unsure = (self._near[right][:, :, words] & (right >= 0)[:, :, None]).any(1) & (targets == 0)
         targets = targets / targets.sum(1, keepdim=True)
         fused = network(**batch.tokens, masks=batch.masks)
         odds = {name: self._sides[name].log_odds(vectors, words) for name, vectors in fused.items()}
-        losses = {"together": functional.cross_entropy(pool(odds, self._weights(batch)), targets)}
+        pooled = pool(odds, self._weights(batch))
+        against = functional.cross_entropy(pooled.masked_fill(unsure, UNASKED), targets)
+        losses = {"together": against, "level": _level(pooled, targets > 0, (targets == 0) & ~unsure)}
+        losses["stay"] = sum((_distance(batch, name, vectors) for name, vectors in fused.items()), torch.zeros(()))
         for name, z in odds.items():
             own = (right[:, OWN[name], None] == words).any(1).float()
             asked = own.any(1)  # not all motions have a word
+            z = z.masked_fill(unsure, UNASKED)
             losses[name] = functional.cross_entropy(z[asked], own[asked] / own[asked].sum(1, keepdim=True))
         return losses
 
     def _compose(self, photos: Tensor) -> Batch:
         """Photos with sounds and motions drawn from torch's generator."""
         count = len(photos)
-        chosen = self._learnt_sounds[torch.randint(len(self._learnt_sounds), (count,))]
+        chosen = self._learnt_sounds[torch.multinomial(self._sound_weights, count, replacement=True)]
         scores, sound_rows = self._exchanged(self._sounds[chosen], self._sound_rows[chosen])
         moved = torch.randint(len(self._motions), (count,))
         heard, moving = torch.rand(count) > MISSING, torch.rand(count) > MISSING
@@ -193,24 +208,63 @@ class ComposedTrainee:
         return {name: 100 * self.both_right(network, name, shares[name]) for name in self._checks}
 
     @torch.inference_mode()
+    def level(self, network: nn.Module, check: str, head_share: float) -> tuple[float, float]:
+        """Mean probability of the right words of a check's clips, and of the wrong ones."""
+        odds, right = self._answers(network, check, head_share)
+        shares = odds.sigmoid()
+        return float(shares[right].mean()), float(shares[~right].mean())
+
+    @torch.inference_mode()
     def both_right(self, network: nn.Module, check: str, head_share: float) -> float:
         """Share of a check's clips of which both words come first, with the head's share in the scores."""
+        odds, right = self._answers(network, check, head_share)
+        first = odds.topk(2).indices
+        return float(right.gather(1, first).all(1).float().mean())
+
+    def _answers(self, network: nn.Module, check: str, head_share: float) -> tuple[Tensor, Tensor]:
+        """Pooled log-odds of a check's clips and words, and which are right: "N C" both."""
         photos, sounds = self._checks[check]
         tokens = {"image": self._photos[photos], "audio": self._sounds[sounds] @ self._concepts}
         masks = {name: torch.ones(each.shape[:2], dtype=torch.bool) for name, each in tokens.items()}
-        words = torch.cat([self._photo_rows[photos], self._sound_rows[sounds]]).unique()
+        rows = torch.stack([self._photo_rows[photos], self._sound_rows[sounds]], 1)
+        words = rows.unique()
         fused = network(**tokens, masks=masks)
         odds = {}
         for name, each in tokens.items():
             frozen = self._sides[name].log_odds(_mean(each, masks[name]), words)
             odds[name] = frozen + head_share * (self._sides[name].log_odds(fused[name], words) - frozen)
-        first = words[pool(odds, self._weights(Batch(tokens, masks, []))).topk(2).indices].sort(1).values
-        right = torch.stack([self._photo_rows[photos], self._sound_rows[sounds]], 1).sort(1).values
-        return float((first == right).all(1).float().mean())
+        return pool(odds, self._weights(Batch(tokens, masks, []))), (rows[:, :, None] == words).any(1)
 
 
 OWN = {"image": [0], "audio": [1], "motion": list(range(2, 2 + len(MOTION_WORDS)))}
 """Which of a batch's right words a modality's own branch is asked for."""
+
+
+def _level(odds: Tensor, is_right: Tensor, is_wrong: Tensor) -> Tensor:
+    """Logistic loss of log-odds "B C", ten wrong words counting for each right one, as temperatures are fitted."""
+    right = functional.binary_cross_entropy_with_logits(odds[is_right], torch.ones(()).expand(int(is_right.sum())))
+    wrong = functional.binary_cross_entropy_with_logits(odds[is_wrong], torch.zeros(()).expand(int(is_wrong.sum())))
+    return (right + 10 * wrong) / 11
+
+
+def _near(material: Material, row_of: Mapping[str, int]) -> Tensor:
+    """Which words may be true beside which: bool "C C", by their vectors, and by what is a kind of what."""
+    near = torch.zeros(len(row_of), len(row_of), dtype=torch.bool)
+    for name in ("image", "audio"):
+        vectors = torch.as_tensor(material.label_set.sides[name].labels, dtype=torch.float32)
+        near |= vectors @ vectors.T > UNSURE
+    for word, kinds in material.kinds.items():
+        for kind in kinds:
+            if kind in row_of:
+                near[row_of[word], row_of[kind]] = near[row_of[kind], row_of[word]] = True
+    return near
+
+
+def _distance(batch: Batch, name: str, fused: Tensor) -> Tensor:
+    """Mean squared distance of a branch's embeddings from the frozen tower's, where there is something to see."""
+    there = batch.masks[name].any(1)
+    frozen = _mean(batch.tokens[name], batch.masks[name])
+    return (fused - frozen)[there].square().sum(1).mean()
 
 
 def _mean(tokens: Tensor, mask: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from stages.labels import build_label_set
 from training.mini import composed_tokens
 from training.mini.composed import ComposedTrainee, Material, all_words
 from training.mini.motion_data import RUNS as MOTION_RUNS
+from training.mini.wordnet import read_synsets
 from training.train.loop import Training
 from training.train.plan import Plan, usual_plan
 
@@ -59,19 +60,39 @@ def material(data: Path, runs: Path) -> Material:
     label_set = build_label_set(spec, all_words(photos, sounds, names), run, log.info)
     tower = load_sound(Path(spec.audio.directory))
     concepts = (tower.concepts * tower.surprise[:, None]).numpy().astype(np.float32)
-    return Material(photos, sounds, motions, label_set, concepts, names)
+    return Material(photos, sounds, motions, label_set, concepts, names, kinds_of(photos))
+
+
+def kinds_of(photos: composed_tokens.Photos) -> dict[str, tuple[str, ...]]:
+    """All words of what each photo's synset is a kind of, at any height."""
+    nouns = read_synsets("n")
+    found = {}
+    for word, synset in zip(photos.words, photos.synsets, strict=True):
+        above, todo = set[int](), [int(synset[1:])]
+        while todo:
+            offset = todo.pop()
+            if offset not in above:
+                above.add(offset)
+                todo += nouns[offset].hypernyms
+        found[word] = tuple(sorted(lemma.lower() for offset in above for lemma in nouns[offset].lemmas))
+    return found
 
 
 def choices(trainee: ComposedTrainee, trained: nn.Module) -> str:
-    """Both words right, in percent, for each share of the head and each ratio of the frozen encoder."""
+    """Both words right, in percent, for each share of the head and each ratio of the frozen encoder.
+
+    And the mean probability of right and of wrong words, which a head is not to move.
+    """
     lines = [f"{'frozen ratio':14}" + "".join(f"{f'{c}, share {s:g}':>18}" for c in ("base", "novel") for s in SHARES)]
+    levels = [trainee.level(trained, check, share) for check in ("base", "novel") for share in SHARES]
+    told_levels = "".join(f"{f'{100 * right:.0f} / {100 * wrong:.1f}':>18}" for right, wrong in levels)
     gates = {name: weight.clone() for name, weight in trained.named_parameters() if name.endswith(".gate")}
     for ratio in RATIOS:
         _set_gates(trained, {name: (1 - ratio) * gate for name, gate in gates.items()})
         found = [trainee.both_right(trained, check, share) for check in ("base", "novel") for share in SHARES]
         lines.append(f"{ratio:<14g}" + "".join(f"{100 * value:18.1f}" for value in found))
     _set_gates(trained, gates)
-    return "\n".join(lines)
+    return "\n".join([*lines, f"{'right / wrong':14}{told_levels}"])
 
 
 @torch.no_grad()

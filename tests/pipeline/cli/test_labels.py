@@ -38,7 +38,7 @@ def test_both_actions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_clean_list_is_said_to_be_clean(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels", "lint", "dog, rain", "--model", model, "--modalities", "image", "--strict", "-q"]) == 0
-    assert capsys.readouterr().out == "2 labels, percept-mini@1: nothing to complain of\n"
+    assert capsys.readouterr().out == "2 labels, percept-mini@2: nothing to complain of\n"
 
 
 def test_findings_come_with_remedies_and_strict_fails(model: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +47,7 @@ def test_findings_come_with_remedies_and_strict_fails(model: str, capsys: pytest
     said = capsys.readouterr().out
     assert "said twice: 1\n  dog / Dog" in said
     assert "write 'car|automobile'" in said
-    assert "4 labels, percept-mini@1: 2 findings" in said
+    assert "4 labels, percept-mini@2: 2 findings" in said
     assert main([*arguments, "--strict"]) == 1
 
 
@@ -84,7 +84,7 @@ def test_weights_of_unlabelled_clips_are_written_and_a_run_takes_them(
     assert "8 clips say little" in said.err
     assert f"--templates {output}" in said.out
     written = json.loads(output.read_text())
-    assert written["model"] == "percept-mini@1"
+    assert written["model"] == "percept-mini@2"
     best = {modality: rows[0]["template"] for modality, rows in written["templates"].items()}
     assert best == {"image": "a photo of {}", "audio": "the sound of {}"}
     assert all(rows[-1]["template"].startswith("invoice") for rows in written["templates"].values())

