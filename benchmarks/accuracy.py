@@ -35,46 +35,10 @@ from training.encoder import Encoder, photos
 from training.evaluate.head import fused_embeddings
 from training.features import Features
 from training.intervals import share
+from training.mini.photo_words import PHOTO_WORDS
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KINDS = ("action", "av-event", "object")
-PHOTO_WORDS = (
-    *(
-        "goldfish",
-        "great white shark",
-        "bald eagle",
-        "tree frog",
-        "tarantula",
-        "flamingo",
-        "koala",
-        "jellyfish",
-        "snail",
-    ),
-    *(
-        "golden retriever",
-        "persian cat",
-        "lion",
-        "brown bear",
-        "ladybug",
-        "zebra",
-        "hippopotamus",
-        "giant panda",
-        "airliner",
-    ),
-    *("ambulance", "backpack", "balloon", "bookcase", "castle", "fire engine", "freight car", "grand piano", "harp"),
-    *(
-        "laptop",
-        "suspension bridge",
-        "mountain bike",
-        "school bus",
-        "sewing machine",
-        "soccer ball",
-        "sunglasses",
-        "teapot",
-    ),
-    *("umbrella", "volcano", "pizza", "strawberry", "daisy"),
-)
-"""Photos of the pairs: classes that make none of the ten sounds."""
 SOUNDS_PER_PHOTO = 16
 VIEWS = ("fused", "pool", "picture", "sound")
 """With the fusion head, without it, and one modality alone."""

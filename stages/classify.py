@@ -143,12 +143,12 @@ def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]
 
 
 def verdict(label_set: LabelSet, scores: Scores) -> dict[str, Any]:
-    """The clip as a whole; what does not apply is left out."""
+    """The clip as a whole; what does not apply is left out. The open-set score is of the towers without a head."""
     found: dict[str, Any] = {}
     if label_set.hierarchy is not None:
         found["category"] = label_set.hierarchy.category(label_set.labels, scores.share)
     if label_set.open_set is not None:
-        found["open_set"] = label_set.open_set.judge(scores.log_odds, scores.weights)
+        found["open_set"] = label_set.open_set.judge(scores.alone, scores.weights)
     return found
 
 

@@ -9,7 +9,7 @@ from pipeline.cli.columns import table
 from pipeline.cli.options import Parser, add_talk_options, is_terminal
 from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
-from training.cli.options import add_model_options, features_folder, settings_of
+from training.cli.options import add_model_options, features_folder, settings_of, tell_of_head
 from training.cli.output import output_directory
 from training.cli.steps import Steps
 
@@ -89,6 +89,7 @@ def adapted(options: "argparse.Namespace") -> int:
     _, run = settings_of(options)
     spec = read_model(run.model, run.audio_model)
     directory = output_directory(options.output, spec.directory)
+    tell_of_head(spec)
     task = Task(
         clips=options.clips,
         others=options.others,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.cli.columns import table
 from pipeline.cli.options import Parser, add_talk_options, is_terminal
 from pipeline.logs import log, start_logging
-from training.cli.options import add_model_options, features_folder, settings_of
+from training.cli.options import add_model_options, features_folder, settings_of, tell_of_head
 from training.cli.output import output_directory
 from training.cli.steps import Steps
 
@@ -69,6 +69,7 @@ def main(arguments: list[str]) -> int:
 
     spec = read_model(run.model, run.audio_model)
     directory = output_directory(options.output, spec.directory)
+    tell_of_head(spec)
     task = Task(
         data=options.data,
         unlabelled=tuple(options.unlabelled),

@@ -1,13 +1,18 @@
 """Options that the verbs for labelled clips share: data, model, and where features are kept."""
 
 import argparse
+import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.build import make_settings
 from pipeline.cli.options import FLAGS, Parser, make_config
 from pipeline.config import Config
+from pipeline.logs import log
 from pipeline.stage import RunSettings
+
+if TYPE_CHECKING:
+    from engines.model import ModelSpec
 
 MODEL_FLAGS = (
     *("--model", "--audio-model", "--modalities", "--clip-seconds", "--fps"),
@@ -54,3 +59,13 @@ def settings_of(options: argparse.Namespace, threads: int = 0) -> tuple[Config, 
 
 def features_folder(options: argparse.Namespace, run: RunSettings) -> Path:
     return Path(options.features).expanduser() if options.features else Path(run.cache_directory) / "features"
+
+
+def tell_of_head(spec: "ModelSpec") -> None:
+    """Say that figures leave the model's fusion head out, where it has one."""
+    if spec.fusion:
+        log(
+            logging.WARNING,
+            f"{spec.id} has a fusion head. What follows is of its towers without it; in a run the head counts too, in "
+            "clips that have a picture and motion or sound beside it",
+        )

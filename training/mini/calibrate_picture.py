@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy import PHOTO_WORDS, Judge
+from benchmarks.accuracy import Judge
 from pipeline.stage import RunSettings
 from training.encoder import Encoder, photos
 from training.mini.calibrate_sound import Sample, weighted_loss
+from training.mini.photo_words import PHOTO_WORDS
 from training.mini.wordnet import Synset, read_synsets
 
 EVERY = 2

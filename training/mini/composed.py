@@ -72,6 +72,8 @@ class Material:
     """The AudioSet names."""
     kinds: Mapping[str, tuple[str, ...]]
     """What the thing of a photo's word is a kind of: ("golden retriever": "dog", "animal")."""
+    tested: tuple[str, ...] = ()
+    """Words of photos that the head is tested on; novel, unless another collection has photos of them."""
 
     def row_of(self) -> dict[str, int]:
         return {word: row for row, word in enumerate(self.label_set.labels)}
@@ -81,9 +83,9 @@ def is_novel(synset: str) -> bool:
     return hashlib.sha256(synset.encode()).digest()[0] < NOVEL_PHOTOS
 
 
-def all_words(photos: Photos, sounds: Sounds, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Every word that a composed clip may have."""
-    return tuple(dict.fromkeys([*photos.words, *sounds.words, *names, *MOTION_WORDS]))
+def all_words(photos: Photos, sounds: Sounds, names: tuple[str, ...], tested: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Every word that a composed clip may have, and those that are tested."""
+    return tuple(dict.fromkeys([*photos.words, *sounds.words, *names, *MOTION_WORDS, *tested]))
 
 
 class ComposedTrainee:
@@ -122,7 +124,7 @@ class ComposedTrainee:
             "base": self._check(self._learnt, (~novel_sound & kept_back).nonzero()[:, 0], 1),
             "novel": self._check(novel_photo.nonzero()[:, 0], novel_sound.nonzero()[:, 0], 2),
         }
-        self.base_words = tuple(material.label_set.labels[row] for row in torch.cat([base, self._motion_rows]).unique())
+        self.base_words = tuple(material.label_set.labels[row] for row in self._known)
 
     @property
     def items(self) -> int:
@@ -273,9 +275,14 @@ def _mean(tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 def _far_from_novel(material: Material, row_of: Mapping[str, int]) -> Tensor:
-    """AudioSet names that say something and are no other name of a novel sound: indices into the names."""
-    vectors = np.asarray(material.label_set.sides["audio"].labels, np.float32)
-    novel = vectors[[row_of[word] for word in NOVEL_SOUNDS]]
-    near = (vectors[[row_of[name] for name in material.names]] @ novel.T).max(1)
+    """AudioSet names that say something and are no other name of a novel word: indices into the names."""
+    photos = material.photos
+    learnt = {word for word, synset in zip(photos.words, photos.synsets, strict=True) if not is_novel(synset)}
+    novel = [row_of[word] for word in {*NOVEL_SOUNDS, *photos.words, *material.tested} - learnt]
+    names = [row_of[name] for name in material.names]
+    is_near = np.zeros(len(names), bool)
+    for side in ("image", "audio"):
+        vectors = np.asarray(material.label_set.sides[side].labels, np.float32)
+        is_near |= (vectors[names] @ vectors[novel].T).max(1) >= TOO_NEAR
     says_something = np.linalg.norm(material.concepts, axis=1) > 0
-    return torch.from_numpy(np.flatnonzero((near < TOO_NEAR) & says_something))
+    return torch.from_numpy(np.flatnonzero(~is_near & says_something))

@@ -16,7 +16,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.accuracy import PHOTO_WORDS
 from engines.model import TowerSpec
 from engines.networks.motion import PICTURES, SIDE_PX
 from pipeline.arrays import Array
@@ -27,6 +26,7 @@ from stages.pictures import flow_clips, spread
 from training.mini.motion_pictures import Film, Grey
 from training.mini.motion_scenes import KINDS, TEST, Grid, Scene, draw
 from training.mini.motion_truth import speed_of, truth
+from training.mini.photo_words import PHOTO_WORDS
 
 RUNS = Path("training/runs/motion")
 PER_FILE = 250

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.accuracy import PHOTO_WORDS
 from engines.checkpoint import BUNDLED, read_model
 from engines.networks.fusion import MovFusion, load_fusion, save_fusion
 from engines.networks.fusion_shape import FusionShape
@@ -28,6 +27,7 @@ from stages.labels import build_label_set
 from training.mini import composed_tokens
 from training.mini.composed import ComposedTrainee, Material, all_words
 from training.mini.motion_data import RUNS as MOTION_RUNS
+from training.mini.photo_words import PHOTO_WORDS
 from training.mini.wordnet import read_synsets
 from training.train.loop import Training
 from training.train.plan import Plan, usual_plan
@@ -57,10 +57,10 @@ def material(data: Path, runs: Path) -> Material:
     motions = composed_tokens.motions(spec, MOTION_RUNS, "train")
     names = tuple(name.lower() for name in (MINI / "sound_classes.txt").read_text().splitlines())
     run = RunSettings(cache_directory=str(runs / "cache"))
-    label_set = build_label_set(spec, all_words(photos, sounds, names), run, log.info)
+    label_set = build_label_set(spec, all_words(photos, sounds, names, PHOTO_WORDS), run, log.info)
     tower = load_sound(Path(spec.audio.directory))
     concepts = (tower.concepts * tower.surprise[:, None]).numpy().astype(np.float32)
-    return Material(photos, sounds, motions, label_set, concepts, names, kinds_of(photos))
+    return Material(photos, sounds, motions, label_set, concepts, names, kinds_of(photos), PHOTO_WORDS)
 
 
 def kinds_of(photos: composed_tokens.Photos) -> dict[str, tuple[str, ...]]:
@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and audio/")
     parser.add_argument("--runs", type=Path, default=RUNS)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=1_000)
     parser.add_argument("--ratio", type=float, default=0.0, help="of the frozen encoder (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--evaluate", action="store_true", help="train nothing")
