@@ -47,6 +47,17 @@ def test_imports_go_in_one_direction(package: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_training_that_is_shipped_needs_nothing_that_is_not() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in sorted((ROOT / "training").rglob("*.py"))
+        if "mini" not in path.relative_to(ROOT).parts
+        for line, name in imports(path)
+        if under(name, ("benchmarks", "tests", "training.mini"))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_stages_and_engines_are_reached_by_name_in_few_modules() -> None:
     naming = [
         str(path.relative_to(ROOT))
