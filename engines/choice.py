@@ -10,7 +10,7 @@ from engines.backends import BACKENDS, Candidate, EngineSettings, Settings, back
 from engines.building import REFERENCE, open_network
 from engines.cache import Cache, key_of
 from engines.checkpoint import read_model
-from engines.fusion import exchange_tower, exchanges
+from engines.fusion import exchange_tower, exchanges, settings_for
 from engines.gate import GateReport
 from engines.model import ModelSpec, TowerSpec
 from engines.tower import label_set
@@ -68,7 +68,7 @@ def taken(model: str, audio_model: str, modalities: Sequence[str], run: EngineSe
         ModelError: none can be opened.
     """
     for towers, tower in networks(read_model(model, audio_model), modalities):
-        engine = open_network(tower.network, tower.directory, run)
+        engine = open_network(tower.network, tower.directory, settings_for(tower, run))
         engine.close()
         candidate = Candidate(engine.backend, engine.precision, engine.device)
         yield Choice(
