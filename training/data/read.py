@@ -56,7 +56,7 @@ def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dat
             known = ", ".join(sorted({each for item in listing.listed for each in item.splits})) or "none"
             raise ConfigError(f"--split {split}: {path} ({name}) has no such split; expected one of: {known}")
     kept, notes = _there(path, listed)
-    labels = _labels(listing, listed)
+    labels = _labels(listing, listed, split)
     examples = tuple(item.example for item in kept)
     splits: dict[str, list[int]] = defaultdict(list)
     for index, item in enumerate(kept):
@@ -94,9 +94,11 @@ def _module(name: str) -> Layout:
     return cast(Layout, importlib.import_module(f"training.data.layouts.{LAYOUTS[name]}"))
 
 
-def _labels(listing: Listing, listed: Sequence[Listed]) -> tuple[str, ...]:
-    """In the published order, else by name; of the listed examples, whether their files are here or not."""
+def _labels(listing: Listing, listed: Sequence[Listed], split: str) -> tuple[str, ...]:
+    """In the published order, else by name; of the listed examples, whether their files are here or not, and those
+    without any."""
     used = {item.example.label for item in listed}
+    used |= {of.label for of in listing.unheld if not split or of.split in ("", split)}
     ordered = [label for label in listing.labels if label in used]
     return tuple(dict.fromkeys([*ordered, *sorted(used)]))
 

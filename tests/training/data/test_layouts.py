@@ -128,6 +128,37 @@ def test_folders_of_splits(tmp_path: Path) -> None:
     assert dataset.evaluated == "test"
 
 
+def test_folders_without_media_do_not_hide_that_the_others_are_splits(tmp_path: Path) -> None:
+    trees.put(tmp_path, "train/dog/a.wav", "train/cat/b.wav", "test/dog/c.wav", "test/cat/d.wav", "annotations/all.csv")
+    dataset = read_dataset(tmp_path)
+    assert (dataset.labels, set(dataset.splits)) == (("cat", "dog"), {"train", "test"})
+    trees.put(tmp_path, "bird/e.wav")
+    with pytest.raises(ConfigError, match=r"test/ holds folders of labels, and bird/ stands beside it with media"):
+        read_dataset(tmp_path)
+
+
+def test_a_label_may_be_called_like_a_split(tmp_path: Path) -> None:
+    trees.put(tmp_path, "train/a.wav", "rain/b.wav")
+    (tmp_path / "val").mkdir()
+    assert read_dataset(tmp_path).labels == ("rain", "train")
+
+
+def test_a_label_without_a_clip_stays_one_and_is_told(tmp_path: Path) -> None:
+    trees.put(tmp_path, "rain/a.wav", "wind/b.wav")
+    (tmp_path / "light_hail").mkdir()
+    dataset = read_dataset(tmp_path)
+    assert dataset.labels == ("light hail", "rain", "wind")
+    assert "no clip in light_hail/: still labels to choose from" in dataset.notes
+
+
+def test_a_label_without_a_clip_stays_one_of_its_split(tmp_path: Path) -> None:
+    trees.put(tmp_path, "train/rain/a.wav", "train/wind/b.wav", "test/rain/c.wav")
+    (tmp_path / "test" / "wind").mkdir()
+    (tmp_path / "train" / "hail").mkdir()
+    assert read_dataset(tmp_path, split="test").labels == ("rain", "wind")
+    assert read_dataset(tmp_path).labels == ("hail", "rain", "wind")
+
+
 def test_folders_named_as_esc50_names_files_have_its_folds(tmp_path: Path) -> None:
     trees.put(tmp_path, "rain/1-17367-A.ogg", "rain/2-101676-A.ogg", "dog_bark/3-100032-A.ogg")
     dataset = read_dataset(tmp_path)

@@ -107,3 +107,8 @@ def test_ticks_are_round_and_about_five(low: float, high: float) -> None:
     assert 3 <= len(found) <= 8
     assert low - 1e-9 <= found[0]
     assert found[-1] <= high + 1e-9
+
+
+def test_labels_without_a_clip_are_neither_base_nor_novel() -> None:
+    more = Dataset("clips", dataset().examples, ("a", "b", "c", "d", "without"))
+    assert divide(more, made_up.plan()) == divide(dataset(), made_up.plan())

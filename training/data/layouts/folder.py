@@ -1,13 +1,15 @@
 """A folder per label, possibly inside folders named train, val and test."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.errors import ConfigError
 from training.data.example import Example
-from training.data.layouts.layout import Listed, Listing
+from training.data.layouts.layout import Listed, Listing, Unheld
 from training.data.media import ESC_NAME, group_of, media_files, plain_words
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "validation": "val", "valid": "val", "test": "test"}
+TOLD = 3
+"""Folders named in a note."""
 
 
 def recognise(path: Path) -> str:
@@ -19,25 +21,58 @@ def recognise(path: Path) -> str:
 
 
 def read(path: Path) -> Listing:
-    listed = [
-        Listed(Example(str(file), plain_words(folder.name), group=group_of(file.name)), (split,) if split else ())
-        for split, folder in label_folders(path)
-        for file in media_files(folder)
-    ]
+    """Raises: ConfigError: names of splits and of labels stand side by side."""
+    listed, empty = [], []
+    for split, folder in label_folders(path):
+        label, within = plain_words(folder.name), (split,) if split else ()
+        found = [Listed(Example(str(file), label, group=group_of(file.name)), within) for file in media_files(folder)]
+        listed += found
+        if not found:
+            empty.append((folder, Unheld(label, split)))
     if listed and all(ESC_NAME.fullmatch(Path(item.example.path).stem) for item in listed):
         listed = [Listed(item.example, (f"fold{Path(item.example.path).name[0]}",)) for item in listed]
     splits = {split for item in listed for split in item.splits}
-    return Listing(listed, evaluated=next((name for name in ("test", "val") if name in splits), ""))
+    return Listing(
+        listed,
+        notes=_told_empty([str(folder.relative_to(path)) for folder, _ in empty]),
+        evaluated=next((name for name in ("test", "val") if name in splits), ""),
+        unheld=[label for _, label in empty],
+    )
 
 
-def label_folders(path: Path) -> Iterator[tuple[str, Path]]:
-    """Each label's folder with the split it lies in, "" for none."""
-    folders = _folders(path)
-    if folders and all(folder.name.lower() in SPLITS for folder in folders):
-        for folder in folders:
-            yield from ((SPLITS[folder.name.lower()], inner) for inner in _folders(folder))
-    else:
-        yield from (("", folder) for folder in folders)
+def label_folders(path: Path) -> list[tuple[str, Path]]:
+    """Each label's folder with the split it lies in, "" for none; also those without a clip.
+
+    Folders without media decide nothing: `annotations` beside `train` and `test` is passed over.
+
+    Raises:
+        ConfigError: names of splits and of labels stand side by side.
+    """
+    folders = [folder for folder in _folders(path) if _is_held(folder) or folder.name.lower() not in SPLITS]
+    splits = [folder for folder in folders if folder.name.lower() in SPLITS]
+    labels = [folder for folder in folders if folder not in splits and _is_held(folder)]
+    if splits and not labels:
+        return [(SPLITS[folder.name.lower()], inner) for folder in splits for inner in _folders(folder)]
+    # a folder named train may as well hold clips of trains
+    divided = [folder for folder in splits if any(map(_is_held, _folders(folder)))]
+    if divided:
+        raise ConfigError(
+            f"{path}: {divided[0].name}/ holds folders of labels, and {labels[0].name}/ stands beside it with media of "
+            "its own; expected folders of splits alone, or folders of labels alone. Move one of them away, or list the "
+            "clips in a CSV (file,label)."
+        )
+    return [("", folder) for folder in folders]
+
+
+def _told_empty(folders: list[str]) -> list[str]:
+    if not folders:
+        return []
+    more = f" and {len(folders) - TOLD} more" if len(folders) > TOLD else ""
+    return [f"no clip in {', '.join(f'{name}/' for name in folders[:TOLD])}{more}: still labels to choose from"]
+
+
+def _is_held(folder: Path) -> bool:
+    return any(True for _ in media_files(folder))
 
 
 def _folders(path: Path) -> list[Path]:

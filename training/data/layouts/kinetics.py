@@ -7,6 +7,7 @@ figures are mostly given for "val".
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from training.data.example import Example
@@ -35,7 +36,7 @@ def read(path: Path) -> Listing:
     if not lists:
         found = folder.read(path)
         splits = {split for item in found.listed for split in item.splits}
-        return Listing(found.listed, evaluated="val" if "val" in splits else "")
+        return replace(found, evaluated="val" if "val" in splits else "")
     shelf, listed, notes = Shelf(path), [], []
     for file in lists:
         if not set(_columns(file)) >= COLUMNS:

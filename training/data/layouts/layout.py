@@ -18,6 +18,15 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class Unheld:
+    """A label that is asked about though there is no clip of it."""
+
+    label: str
+    split: str = ""
+    """The split it is asked about in; "" for all."""
+
+
+@dataclass(frozen=True)
 class Listing:
     """All that a data set's lists and folders tell."""
 
@@ -27,6 +36,7 @@ class Listing:
     notes: list[str] = field(default_factory=list)
     evaluated: str = ""
     """The split that published figures are about."""
+    unheld: list[Unheld] = field(default_factory=list)
 
 
 class Layout(Protocol):
