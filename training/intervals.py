@@ -64,3 +64,32 @@ def bootstrap(
         raise ValueError("the statistic is nan for every draw")
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(low), float(high)
+
+
+def harmonic_mean(table: Array) -> float:
+    """Of the accuracies on base and novel, "N 2" (is novel, right); nan where one side is empty."""
+    base, novel = _sides(table)
+    if not len(base) or not len(novel):
+        return float("nan")
+    return _harmonic(float(base.mean()), float(novel.mean()))
+
+
+def harmonic_mean_95(table: Array, seed: int, rounds: int = 2000) -> tuple[float, float]:
+    """The 95 % interval of `harmonic_mean`; both sides must be there.
+
+    A side that is all right, or all wrong, would show no doubt in a bootstrap: then it goes from the harmonic mean of
+    both sides' lower Wilson bounds to that of the upper ones, which is rather too wide than too narrow.
+    """
+    base, novel = map(share, _sides(table))
+    if all(0 < side.hits < side.count for side in (base, novel)):
+        return bootstrap(table, harmonic_mean, seed, rounds)
+    return _harmonic(base.low, novel.low), _harmonic(base.high, novel.high)
+
+
+def _sides(table: Array) -> tuple[Array, Array]:
+    """Whether each is right, of base and of novel."""
+    return table[table[:, 0] == 0, 1], table[table[:, 0] == 1, 1]
+
+
+def _harmonic(a: float, b: float) -> float:
+    return 2 * a * b / (a + b) if a + b > 0 else 0.0

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from training.intervals import bootstrap, share, wilson
+from training.intervals import bootstrap, harmonic_mean, harmonic_mean_95, share, wilson
 
 
 def test_a_share_comes_with_its_wilson_interval() -> None:
@@ -35,3 +35,26 @@ def test_draws_without_a_value_are_left_out() -> None:
     assert bootstrap([1.0, 2.0], lambda drawn: drawn.mean() if 2.0 in drawn else math.nan, 0)[0] == 1.5
     with pytest.raises(ValueError, match="nan for every draw"):
         bootstrap([1.0], lambda drawn: math.nan, 0)
+
+
+def rows(base: tuple[int, int], novel: tuple[int, int]) -> np.ndarray:
+    """From (right, wrong) of each side."""
+    sides = enumerate((base, novel))
+    return np.array([(side, hit) for side, counts in sides for hit in (1, 0) for _ in range(counts[1 - hit])])
+
+
+def test_the_harmonic_mean_of_two_sides() -> None:
+    assert harmonic_mean(rows((3, 1), (1, 1))) == pytest.approx(0.6)
+    assert harmonic_mean(rows((0, 1), (0, 1))) == 0.0
+    assert math.isnan(harmonic_mean(rows((0, 1), (0, 0))))
+    low, high = harmonic_mean_95(rows((30, 10), (10, 10)), seed=0)
+    assert 0.4 < low < 0.6 < high < 0.8
+
+
+def test_sides_without_a_mistake_leave_the_doubt_of_their_numbers() -> None:
+    a, b = wilson(2, 2).low, wilson(5, 5).low
+    assert harmonic_mean_95(rows((2, 0), (5, 0)), seed=0) == (pytest.approx(2 * a * b / (a + b)), 1.0)
+    few = wilson(3, 5)
+    low, high = harmonic_mean_95(rows((2, 0), (3, 2)), seed=0)
+    assert (low, high) == (pytest.approx(2 * a * few.low / (a + few.low)), pytest.approx(2 * few.high / (1 + few.high)))
+    assert harmonic_mean_95(rows((0, 2), (5, 0)), seed=0)[0] == 0.0

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
 from training.evaluate.answers import FUSED, POOLED, VIEWS, Answer, Answered
-from training.intervals import Share, bootstrap, share, wilson
+from training.intervals import Share, bootstrap, harmonic_mean, harmonic_mean_95, share, wilson
 
 
 class Mean(msgspec.Struct, frozen=True):
@@ -138,17 +138,9 @@ def by_side(answers: Sequence[Answered], is_novel: Sequence[bool], seed: int) ->
 
 
 def _side_figures(table: Array, seed: int) -> tuple[Share, Share, Mean]:
-    base, novel = (table[table[:, 0] == side, 1] for side in (0, 1))
-    return share(base), share(novel), estimated(table, harmonic_mean, seed, rounds=1000)
-
-
-def harmonic_mean(table: Array) -> float:
-    """Of the accuracies on base and novel, "N 2" (is novel, right); nan where one side is empty."""
-    base, novel = (table[table[:, 0] == side, 1] for side in (0, 1))
-    if not len(base) or not len(novel):
-        return float("nan")
-    a, b = float(base.mean()), float(novel.mean())
-    return 2 * a * b / (a + b) if a + b else 0.0
+    base, novel = (share(table[table[:, 0] == side, 1]) for side in (0, 1))
+    low, high = harmonic_mean_95(table, seed, rounds=1000)
+    return base, novel, Mean(harmonic_mean(table), low, high, len(table))
 
 
 def together(answers: Sequence[Answered], view: str) -> list[Together]:

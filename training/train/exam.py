@@ -10,7 +10,7 @@ from pipeline.arrays import Array
 from stages.classify import score_all
 from stages.labels import LabelSet
 from training.data.example import Example
-from training.intervals import Share, bootstrap, share
+from training.intervals import Share, harmonic_mean, harmonic_mean_95, share
 
 ACCURACIES = ("base", "novel", "base_among_all", "novel_among_all")
 """Columns of the curves, in percent."""
@@ -78,16 +78,4 @@ class Exam:
         if base is None or novel is None:
             return Sides(base, novel)
         rows = np.stack([self.is_novel, hits], axis=1).astype(np.float64)
-        return Sides(base, novel, _harmonic_of(rows), bootstrap(rows, _harmonic_of, seed))
-
-
-def _harmonic_of(rows: Array) -> float:
-    """Of rows (novel, right) "N 2"; nan where one kind is missing."""
-    base, novel = rows[rows[:, 0] == 0, 1], rows[rows[:, 0] == 1, 1]
-    if not (len(base) and len(novel)):
-        return float("nan")
-    return harmonic_mean(float(base.mean()), float(novel.mean()))
-
-
-def harmonic_mean(a: float, b: float) -> float:
-    return 2 * a * b / (a + b) if a + b > 0 else 0.0
+        return Sides(base, novel, harmonic_mean(rows), harmonic_mean_95(rows, seed))

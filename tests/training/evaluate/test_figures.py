@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.training.evaluate.made_up import answered, many
-from training.evaluate.figures import by_label, by_side, by_view, harmonic_mean, main_view, mean_per_label, together
+from training.evaluate.figures import by_label, by_side, by_view, main_view, mean_per_label, together
 
 
 def test_each_view_is_counted_over_the_examples_that_have_it() -> None:
@@ -44,8 +44,14 @@ def test_base_and_novel_have_their_harmonic_mean() -> None:
     assert (image.base_among_all.share, image.novel_among_all.share) == (0.75, 0.5)
     assert image.harmonic_mean_among_all.value == pytest.approx(0.6)
     assert by_side(answers, [False] * 4, seed=0) == []
-    assert np.isnan(harmonic_mean(np.array([(0, 1)])))
-    assert harmonic_mean(np.array([(0, 0), (1, 0)])) == 0.0
+
+
+def test_sides_that_are_all_right_leave_the_doubt_of_their_numbers() -> None:
+    answers = many(4, [0, 0, 2, 2, 2, 2, 2], [0, 0, 2, 2, 2, 2, 2])
+    found = by_side(answers, [False, False, True, True], seed=0)[0]
+    mean = found.harmonic_mean
+    assert (mean.value, mean.high) == (1.0, 1.0)
+    assert found.base.low < mean.low < found.novel.low
 
 
 def test_modality_confusion_is_what_is_lost_by_taking_all_together() -> None:
