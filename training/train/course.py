@@ -111,6 +111,8 @@ def identity(course: Course) -> Identity:
 def _train(course: Course, voice: Voice) -> dict[str, Any]:
     began_s = time.monotonic()
     tower = open_tower(course, voice) if USUAL[course.plan.what].modality else None
+    if course.spec.open_set and course.plan.what != "labels":
+        voice.warn("when no label fits was calibrated on the model as it was: the result goes without it; calibrate it")
     known = encoded(course, voice)
     trainee = make_trainee(course, known, tower, voice)
     training = Training(trainee, course.plan, course.folder, course.device)

@@ -31,20 +31,23 @@ CLOSE = 1e-4
 
 
 def write_head(spec: ModelSpec, head: MovFusion, base: tuple[str, ...], directory: Path) -> None:
-    """The base model with a fusion head."""
+    """The base model with a fusion head; what was calibrated without it about unknown clips is left out."""
     save_fusion(head.cpu(), directory)
     (directory / BASE_FILE).write_text("\n".join(base) + "\n", encoding="utf-8")
     fusion = FusionSpec(directory=str(directory), base=BASE_FILE)
     write_model(
         msgspec.structs.replace(
-            spec, name=directory.name, version=1, made_from=f"{spec.id}, head trained", fusion=fusion
+            spec, name=directory.name, version=1, made_from=f"{spec.id}, head trained", fusion=fusion, open_set=""
         ),
         directory,
     )
 
 
 def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Path) -> None:
-    """The base model with this tower in place of its own; a head that was trained on the old tower is left out."""
+    """The base model with this tower in place of its own.
+
+    What was fitted to the old one is left out: a head, and what was calibrated about unknown clips.
+    """
     old = spec.towers()[modality]
     folder = directory / modality
     save_tower(old, tower, folder)
@@ -55,6 +58,7 @@ def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Pat
         version=1,
         made_from=f"{spec.id}, {modality} tower trained",
         fusion=None,
+        open_set="",
         **{modality: new},
     )
     write_model(changed, directory)

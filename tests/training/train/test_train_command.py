@@ -5,17 +5,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 
 from engines.checkpoint import read_model
+from engines.model_file import write_model
 from engines.network import network
 from engines.networks.fusion import load_fusion
 from pipeline.cli.main import main
 from pipeline.stage import RunSettings
 from stages.head_share import read_base
 from stages.labels import build_label_set
+from stages.open_set import OPEN_SET_FILE, SourceClips, write
 from tests.media import Sound, make_video
 from tests.tiny_models import make_tiny_clip, write_mov_like
 from training.data.example import Example
@@ -113,6 +116,20 @@ def test_a_tower_is_written_as_the_pipeline_loads_it(
     assert train(clips, model, tmp_path / "frozen", cache, "--what", what, "--batch", "2", "--ratio", "1") == 0
     again = network(tower.network).load(tmp_path / "frozen" / modality).state_dict()
     assert all(torch.equal(again[name], initial[name]) for name in initial)
+
+
+@pytest.mark.parametrize("what", ["head", "sound"])
+def test_what_was_calibrated_about_unknown_clips_is_left_out_aloud(
+    what: str, clips: Path, model: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrated, out = tmp_path / "calibrated", tmp_path / "mine"
+    calibrated.mkdir()
+    write(calibrated / OPEN_SET_FILE, 0.0, SourceClips({}, []), {})
+    write_model(msgspec.structs.replace(read_model(str(model)), open_set=OPEN_SET_FILE), calibrated)
+    assert read_model(str(calibrated)).open_set
+    assert train(clips, calibrated, out, cache, "--what", what, "--batch", "2") == 0
+    assert "when no label fits was calibrated on the model as it was" in capsys.readouterr().err
+    assert read_model(str(out)).open_set == ""
 
 
 def test_label_vectors_are_read_again_and_what_was_learnt_before_stays(
