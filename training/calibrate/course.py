@@ -64,7 +64,7 @@ def calibrate(task: Task, run: RunSettings, tell: Tell, encoded: Tick | None = N
     """Raises: ConfigError, ModelError: what is asked cannot be done. SourceError: nothing could be read."""
     if not 0 < task.false_alarms < 1:
         raise ConfigError(f"--false-alarms {task.false_alarms:g}: expected a share between 0 and 1, such as 0.05")
-    spec = read_model(run.model, run.audio_model)
+    spec = read_model(run.model, run.audio_model, "MODEL")
     dataset = read_split(task.data, task.layout, task.split)
     for note in dataset.notes:
         tell(note)
@@ -84,6 +84,7 @@ def calibrate(task: Task, run: RunSettings, tell: Tell, encoded: Tick | None = N
     if task.unlabelled:
         rest = gather(cache, unlabelled(task.unlabelled), tell, encoded)
         source = make_units(rest.features, [0] * len(rest.features), label_set.sides).clips
+        refuse_foreign(source, units)
         failures |= rest.failures
     source = some(source, MOST_SOURCE, task.seed)
     folds = [units_of(units, fold) for fold in clip_folds(right, [each.group for each in given.examples], FOLDS)]
@@ -118,6 +119,16 @@ def unlabelled(paths: Sequence[str]) -> list[Example]:
             raise ConfigError(f"--unlabelled {path}: no media found there; expected files or folders of clips")
         found += [Example(str(file), "") for file in files]
     return found
+
+
+def refuse_foreign(source: SourceClips, units: Units) -> None:
+    """Raises: ConfigError: the unlabelled clips have nothing that could be compared with the labelled ones."""
+    has, wanted = (sorted(name for name, of in clips.embeddings.items() if of.any()) for clips in (source, units.clips))
+    if not set(has) & set(wanted):
+        raise ConfigError(
+            f"--unlabelled: clips that have {', '.join(has) or 'nothing to see or hear'}; expected "
+            f"{' or '.join(wanted)}, as the labelled clips have. Give clips of that kind, or leave --unlabelled out."
+        )
 
 
 def some(clips: SourceClips, most: int, seed: int) -> SourceClips:

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import Array
+from pipeline.errors import ConfigError
 from stages import scoring
 from stages.label_side import LabelSide
 from stages.open_set import SourceClips
+from training.calibrate.course import refuse_foreign
 from training.calibrate.measure import by_example, measure_unknown, trust
 from training.calibrate.temperature import Scale, Scene, fit, loss, scaled, scales_of
 from training.calibrate.units import MOST_OF_ONE, Units, make_units
@@ -122,3 +124,12 @@ def test_clips_without_anything_to_hear_are_left_out_and_long_examples_are_thinn
     whole = make_units([long, quiet, silent], [0, 1, 2], ["audio"], whole=True)
     assert whole.right.tolist() == [0, 1]
     assert whole.clips.signals[1]["audio"]["loudness_dbfs"] == -25.0
+
+
+def test_unlabelled_clips_that_share_no_modality_with_the_labelled_ones_are_refused() -> None:
+    pictures = SourceClips({"image": np.ones((3, DIM), np.float32), "audio": np.zeros((3, DIM), np.float32)}, [{}] * 3)
+    with pytest.raises(ConfigError, match=r"--unlabelled: clips that have image; expected audio, .* Give clips of"):
+        refuse_foreign(pictures, units())
+    with pytest.raises(ConfigError, match="clips that have nothing to see or hear"):
+        refuse_foreign(SourceClips({}, []), units())
+    refuse_foreign(units().clips, units())
