@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from pipeline.errors import ConfigError, SourceError
-from training.data.example import Dataset, Example
+from training.data.example import Dataset, Example, counted
 from training.data.read import read_dataset
 from training.features import FeatureCache, Features, Report, Tick
 
@@ -39,7 +39,7 @@ def read_split(path: str, layout: str, split: str) -> Dataset:
     examples = tuple(dataset.examples[row] for row in rows)
     labels = {example.label for example in examples}
     kept = tuple(label for label in dataset.labels if label in labels)
-    note = f"{len(examples)} of them, of {len(kept)} labels, are in {split}"
+    note = f"{len(examples)} of them, of {counted(len(kept), 'label')}, are in {split}"
     return msgspec.structs.replace(dataset, examples=examples, labels=kept, splits={}, notes=(*dataset.notes, note))
 
 

@@ -12,6 +12,7 @@ from pipeline.logs import log, start_logging
 from training.cli.options import add_model_options, features_folder, settings_of, tell_of_head
 from training.cli.output import output_directory
 from training.cli.steps import Steps
+from training.data.example import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -87,7 +88,7 @@ def adapted(options: "argparse.Namespace") -> int:
 
     setattr(options, "model.path", options.model)
     _, run = settings_of(options)
-    spec = read_model(run.model, run.audio_model)
+    spec = read_model(run.model, run.audio_model, "MODEL")
     directory = output_directory(options.output, spec.directory)
     tell_of_head(spec)
     task = Task(
@@ -125,7 +126,7 @@ def lines(result: "Result") -> Iterator[str]:
     labels = [each.label for each in result.known.examples.kept]
     counts = {label: labels.count(label) for label in dict.fromkeys(labels)}
     yield (
-        f"{len(labels)} examples of {len(counts)} label{'s' * (len(counts) > 1)}, "
+        f"{counted(len(labels), 'example')} of {counted(len(counts), 'label')}, "
         f"{spread(list(counts.values()))} of each"
         + (f"; {result.added} of them new" if result.added < len(labels) else "")
     )
@@ -183,7 +184,7 @@ def told(model: str) -> int:
     from engines.checkpoint import read_model
     from training.adapt.store import known, steps
 
-    spec = read_model(model)
+    spec = read_model(model, asked="--list")
     made = steps(spec)
     if not made:
         kind = "has label vectors that percept train learnt" if spec.adapted else "was not adapted"
@@ -196,7 +197,7 @@ def told(model: str) -> int:
     for number, step in reversed(list(enumerate(reversed(made), 1))):
         gain = step.worth.adapted
         worth = f"{100 * gain.before.share:.1f}% -> {100 * gain.after.share:.1f}% held out" if gain else "not measured"
-        print(f"step {number}, {step.date}: {len(step.examples)} examples in all, {worth}")
+        print(f"step {number}, {step.date}: {counted(len(step.examples), 'example')} in all, {worth}")
     return 0
 
 
@@ -204,7 +205,7 @@ def undone(model: str) -> int:
     from engines.checkpoint import read_model
     from training.adapt.store import undo
 
-    spec = read_model(model)
+    spec = read_model(model, asked="--undo")
     restored = undo(spec)
     left = f"as {restored.adapted} has it" if restored.adapted else "as the words alone"
     print(f"{model}: the last adaptation is taken back; labels are {left}")

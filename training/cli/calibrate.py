@@ -11,6 +11,7 @@ from pipeline.logs import log, start_logging
 from training.cli.options import add_model_options, features_folder, settings_of, tell_of_head
 from training.cli.output import output_directory
 from training.cli.steps import Steps
+from training.data.example import counted
 
 if TYPE_CHECKING:
     from training.calibrate.course import Result
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> int:
     from training.calibrate.course import Task, calibrate
     from training.calibrate.store import write_calibrated
 
-    spec = read_model(run.model, run.audio_model)
+    spec = read_model(run.model, run.audio_model, "MODEL")
     directory = output_directory(options.output, spec.directory)
     tell_of_head(spec)
     task = Task(
@@ -90,8 +91,8 @@ def main(arguments: list[str]) -> int:
 
 def lines(result: "Result", false_alarms: float) -> Iterator[str]:
     yield (
-        f"{result.clips} clips of {result.examples} examples, {len(result.labels)} labels; the best label is right in "
-        f"{shown(result.right)}"
+        f"{counted(result.clips, 'clip')} of {counted(result.examples, 'example')}, "
+        f"{len(result.labels)} labels; the best label is right in {shown(result.right)}"
     )
     rows = [("", "temperature", "bias")]
     for name, new in result.scales.items():

@@ -17,6 +17,7 @@ from pipeline.logs import log, start_logging
 from pipeline.stage import RunSettings
 from training.cli.options import add_data_options, add_model_options, features_folder, settings_of
 from training.cli.steps import Steps
+from training.data.example import counted
 
 if TYPE_CHECKING:
     from training.evaluate.figures import Mean
@@ -130,7 +131,8 @@ def lines(report: "Report") -> Iterator[str]:
     from training.evaluate.page import NAMES
 
     about = report.about
-    yield f"{about.data}: {report.views[-1].count} examples, {about.labels} labels to choose from; {about.model}"
+    examples = counted(report.views[-1].count, "example")
+    yield f"{about.data}: {examples}, {counted(about.labels, 'label')} to choose from; {about.model}"
     rows = [("", "n", "top-1", "top-5", "mean over labels", "top-1 by cosine")]
     for view in report.views:
         mean, cosine = mean_of(view.mean_per_label), view.cosine_top1
@@ -142,7 +144,7 @@ def lines(report: "Report") -> Iterator[str]:
         side = report.sides[-1]
         yield (
             f"base {of(side.base)}, novel {of(side.novel)}, harmonic mean "
-            f"{mean_of(side.harmonic_mean)}; {len(about.novel)} novel labels, "
+            f"{mean_of(side.harmonic_mean)}; {counted(len(about.novel), 'novel label')}, "
             f"{NAMES[side.view]}, each side among its own labels"
         )
     if report.together:
@@ -158,7 +160,7 @@ def lines(report: "Report") -> Iterator[str]:
         )
     if report.failures:
         one = report.failures[0]
-        yield f"{len(report.failures)} examples failed and are in no figure, such as {one.path}: {one.reason}"
+        yield f"{counted(len(report.failures), 'example')} failed, in no figure, such as {one.path}: {one.reason}"
 
 
 def of(share: "Share") -> str:

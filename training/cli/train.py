@@ -15,6 +15,7 @@ from pipeline.cli.options import Parser, add_talk_options
 from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
 from training.cli.options import add_data_options, add_model_options, features_folder, settings_of
+from training.data.example import counted
 from training.train.plan import USUAL, Plan, check, steps_of, usual_plan
 
 if TYPE_CHECKING:
@@ -209,8 +210,9 @@ def _mirrors(plan: Plan, material: "Material") -> bool:
 
 def parts_line(material: "Material") -> str:
     return (
-        f"{len(material.train)} clips of {len(material.base)} base labels to train on; held out: "
-        f"{len(material.held_base)} of these, {len(material.held_novel)} of {len(material.novel)} novel labels"
+        f"{counted(len(material.train), 'clip')} of {counted(len(material.base), 'base label')} to train on; held out: "
+        f"{len(material.held_base)} of these, {len(material.held_novel)} of "
+        f"{counted(len(material.novel), 'novel label')}"
     )
 
 

@@ -37,6 +37,11 @@ class Example(msgspec.Struct, frozen=True):
         return digest.hexdigest()[:32]
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 label`, `1,200 labels`"""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def edges(path: Path, size_bytes: int) -> bytes:
     """The first and the last bytes of a file."""
     with path.open("rb") as file:

@@ -9,7 +9,7 @@ from typing import cast
 import msgspec
 
 from pipeline.errors import ConfigError
-from training.data.example import Dataset, Example, edges
+from training.data.example import Dataset, Example, counted, edges
 from training.data.layouts.layout import Layout, Listed, Listing
 
 LAYOUTS = {
@@ -63,7 +63,9 @@ def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dat
         for each in item.splits:
             splits[each].append(index)
     of = f" in split {split}" if split else ""
-    taken = f"{path}: taken for {name} ({why}): {len(examples)} examples of {len(labels)} labels{of}"
+    taken = (
+        f"{path}: taken for {name} ({why}): {counted(len(examples), 'example')} of {counted(len(labels), 'label')}{of}"
+    )
     return Dataset(
         name=path.stem if path.is_file() else path.resolve().name,
         examples=examples,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from training.data.example import counted
 from training.evaluate.answers import FUSED, POOLED
 from training.evaluate.charts import bar, interval, percent, reliability_diagram, span
 from training.evaluate.figures import LabelFigures, Sides, Together, ViewFigures
@@ -49,7 +50,7 @@ def page(report: Report, confusion_png: bytes) -> str:
 def _head(report: Report) -> str:
     about = report.about
     split = f", split {_text(about.split)}" if about.split else ""
-    examples = f"{report.views[-1].count:,} examples of {len(report.labels):,} labels{split}"
+    examples = f"{counted(report.views[-1].count, 'example')} of {counted(len(report.labels), 'label')}{split}"
     return (
         f"<header><h1>{_text(about.data)}</h1><p>How often <b>{_text(about.model)}</b> is right on {examples}, with "
         f"{about.labels:,} to choose from. {about.date}</p></header>\n"
@@ -110,7 +111,7 @@ def _sides(sides: Sequence[Sides], novel: int) -> str:
     ]
     heads = ("", "base", "novel", "harmonic mean", "base, all words", "novel, all words", "harmonic mean, all words")
     note = (
-        f"{novel} labels count as novel. In the first three columns, examples choose among the labels of their own "
+        f"Novel: {counted(novel, 'label')}. In the first three columns, examples choose among the labels of their own "
         "side only, as CoCoOp and ViFi-CLIP report it; in the others among all labels."
     )
     return _section("Base and novel labels", _table(heads, rows) + f'<p class="aside">{note}</p>')

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engines.checkpoint import read_model
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.stage import RunSettings
 from stages.labels import build_label_set
 from tests.media import Sound, make_sound
@@ -107,11 +107,18 @@ def test_a_model_is_calibrated_and_then_tells_clips_that_no_label_fits(
         (["percept-mini", "clips", "--undo"], "--undo: takes MODEL alone"),
         (["percept-mini", "--undo", "--list"], "expected one of them"),
         (["percept-mini", "--undo"], "was not adapted"),
+        (["nothere", "clips", "-o", "new"], "MODEL nothere: no such directory"),
     ],
 )
 def test_what_is_missing_or_cannot_be_is_told(arguments: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, ModelError), match=message):
         adapt.main([*arguments, "-q"])
+
+
+@pytest.mark.parametrize("option", ["--list", "--undo"])
+def test_a_model_that_is_not_there_is_called_as_it_was_given(option: str) -> None:
+    with pytest.raises(ModelError, match=f"^{option} nothere: no such directory"):
+        adapt.main([option, "nothere", "-q"])
 
 
 def test_other_models_are_not_overwritten(tmp_path: Path) -> None:

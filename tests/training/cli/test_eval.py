@@ -85,7 +85,7 @@ def test_a_broken_file_costs_only_itself_and_is_told(done: Done, metrics: Any) -
     assert done.code == 1
     assert [failure["label"] for failure in metrics["failures"]] == ["dog"]
     assert "Invalid data" in metrics["failures"][0]["reason"]
-    assert "1 examples failed" in done.out
+    assert "1 example failed" in done.out
 
 
 def test_examples_of_other_labels_are_left_out_and_told(metrics: Any) -> None:

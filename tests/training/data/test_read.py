@@ -111,3 +111,8 @@ def test_a_key_follows_the_file_and_the_stretch_not_the_place(tmp_path: Path) ->
     assert Example(again, "rain", 1.0).key != key
     (moved / "rain" / "c.ogg").write_text("other")
     assert Example(again, "rain").key != key
+
+
+def test_one_label_is_counted_as_one(tmp_path: Path) -> None:
+    dataset = read_dataset(put(tmp_path, "rain/a.wav"))
+    assert dataset.notes[0].endswith("1 example of 1 label")
