@@ -8,6 +8,7 @@ clips      the same real clips with all modalities, with and without the fusion 
 sounds     ESC-10, fold 3, against its 10 names, sound alone
 pairs      composed: an ImageNet photo with an ESC-10 sound that has nothing to do with it: are both right words the
            first two of 50? Novel pairs are those of which the fusion head was trained on neither word
+           and the same photos with motions: photo word and motion word of 56
 motions    composed: photos of other classes set in motion, at other speeds, against all motion words
 text       the bundled text tower against the tower it was distilled from
 
@@ -34,13 +35,13 @@ from stages.labels import LabelSet, build_label_set
 from training.encoder import Encoder, photos
 from training.evaluate.head import fused_embeddings
 from training.features import Features
-from training.intervals import share
+from training.intervals import bootstrap, share
 from training.mini.photo_words import PHOTO_WORDS
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KINDS = ("action", "av-event", "object")
 SOUNDS_PER_PHOTO = 16
-VIEWS = ("fused", "pool", "picture", "sound")
+VIEWS = ("fused", "pool", "picture", "motion", "sound")
 """With the fusion head, without it, and one modality alone."""
 
 
@@ -60,6 +61,8 @@ def main() -> None:
         figures: dict[str, Any] = {"model": judge.spec.id}
         figures |= on_clips(options.data / "clips", encoder, judge)
         figures |= on_sounds_and_pairs(options.data, encoder, judge)
+        if options.model == "percept-mini":
+            figures |= on_motion_pairs(options.data, encoder, judge)
         encoder.close()
         judge.close()
     if options.model == "percept-mini":
@@ -97,7 +100,7 @@ class Judge:
     def views(self, labels: LabelSet, features: Features) -> dict[str, list[str]]:
         """The ranking of each of `VIEWS` that the features allow."""
         found = {"fused": self.ranked(labels, features), "pool": self.ranked(labels, features, with_head=False)}
-        for name, modality in (("picture", "image"), ("sound", "audio")):
+        for name, modality in (("picture", "image"), ("motion", "motion"), ("sound", "audio")):
             if modality in features.tokens:
                 found[name] = self.ranked(labels, features.only(modality))
         return found
@@ -143,10 +146,11 @@ def silence(encoder: Encoder) -> Features:
         return encoder.file(path)
 
 
-def together(seen: Features, heard: Features) -> Features:
-    """A clip that shows the one and sounds like the other."""
-    sound = heard.only("audio").tokens
-    signals = {name: of for name, of in seen.signals.items() if name != "audio"} | {"audio": heard.signals["audio"]}
+def together(seen: Features, heard: Features, modality: str = "audio") -> Features:
+    """A clip that shows the one and sounds (or moves) like the other."""
+    sound = heard.only(modality).tokens
+    signals = {name: of for name, of in seen.signals.items() if name != modality}
+    signals |= {modality: heard.signals[modality]} if modality in heard.signals else {}
     part = seen.clips[0] if seen.clips else None
     counts = {name: len(tokens) for name, tokens in {**seen.tokens, **sound}.items()}
     clips = (msgspec.structs.replace(part, counts=counts, signals=signals),) if part else ()
@@ -176,10 +180,44 @@ def on_sounds_and_pairs(data: Path, encoder: Encoder, judge: Judge) -> dict[str,
     kinds["base_pairs"] = [each for each in found if not each[0] & novel]
     for kind, chosen in kinds.items():
         figures[kind] = len(chosen)
-        for view in VIEWS if chosen else ():
+        figures |= counted(kind, chosen)
+    return figures
+
+
+def counted(kind: str, chosen: list[tuple[set[str], dict[str, set[str]]]]) -> dict[str, Any]:
+    """Of clips with two right words each: both, and one, among the first two of each view; what the head adds."""
+    figures: dict[str, Any] = {}
+    for view in VIEWS if chosen else ():
+        if view in chosen[0][1]:
             figures[f"{kind}_both_{view}"] = share(right == first[view] for right, first in chosen)
             figures[f"{kind}_one_{view}"] = share(bool(right & first[view]) for right, first in chosen)
+    gains = [(right == first["fused"]) - (right == first["pool"]) for right, first in chosen]
+    if gains:
+        low, high = bootstrap(gains, lambda drawn: float(drawn.mean()), seed=0)
+        figures[f"{kind}_gain_of_head"] = {"value": sum(gains) / len(gains), "low": low, "high": high}
     return figures
+
+
+def on_motion_pairs(data: Path, encoder: Encoder, judge: Judge) -> dict[str, Any]:
+    """Every photo of `PHOTO_WORDS` with some motions that were not trained on, against photo words and motion words."""
+    from training.mini import composed_tokens, motion_data
+    from training.mini.motion_figures import answers_to_test
+    from training.mini.motion_words import KIND_WORDS
+
+    answers_to_test(data)  # makes the clips where they are missing
+    moved = composed_tokens.motions(judge.spec, motion_data.RUNS, "test")
+    kinds = moved.truth[:, : len(KIND_WORDS)] == 1
+    clear = [number for number, row in enumerate(kinds) if row.sum() == 1]
+    labels = judge.labels([*KIND_WORDS, *PHOTO_WORDS])
+    seen = dict(photos(data / "images" / "imagenet-1-per-class.tar"))
+    found = []
+    for word, number in pairs([*PHOTO_WORDS], len(clear)):
+        photo = encoder.photo(seen[word]).only("image")
+        motion = Features({"motion": moved.tokens[clear[number]]}, {})
+        views = judge.views(labels, together(photo, motion, "motion"))
+        right = {word, KIND_WORDS[int(kinds[clear[number]].argmax())]}
+        found.append((right, {view: set(ranked[:2]) for view, ranked in views.items()}))
+    return {"motion_pairs": len(found)} | counted("motion_pairs", found)
 
 
 def pairs(words: list[str], sounds: int) -> list[tuple[str, int]]:

@@ -74,8 +74,16 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… without the head", "pairs_both_pool", ""),
         ("… with the picture alone", "pairs_both_picture", ""),
         ("… with the sound alone", "pairs_both_sound", ""),
-        ("… words the head was not trained on, with the head", "novel_pairs_both_fused", ""),
-        ("… without the head", "novel_pairs_both_pool", ""),
+        ("… one of them there, fusion head", "pairs_one_fused", ""),
+        ("… with the picture alone", "pairs_one_picture", ""),
+        ("… both, what the head adds", "pairs_gain_of_head", ""),
+        ("… both, what it adds for words it was not trained on", "novel_pairs_gain_of_head", ""),
+        (
+            "composed, a photo set in motion: both right words in the first two, fusion head",
+            "motion_pairs_both_fused",
+            "",
+        ),
+        ("… without the head", "motion_pairs_both_pool", ""),
     ],
     "open_set": [
         ("does no label fit? ESC-10 fold 3, each class left out in turn: AUROC", "sounds_auroc", ""),
