@@ -149,7 +149,7 @@ def test_a_label_without_a_clip_stays_one_and_is_told(tmp_path: Path) -> None:
     dataset = read_dataset(tmp_path)
     assert dataset.labels == ("light hail", "rain", "wind")
     assert dataset.notes[0].endswith("2 examples of 3 labels")
-    assert "no clip in light_hail/: still labels to choose from" in dataset.notes
+    assert "no clip in light_hail/: kept as labels without examples" in dataset.notes
 
 
 def test_a_label_without_a_clip_stays_one_of_its_split(tmp_path: Path) -> None:

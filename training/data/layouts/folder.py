@@ -68,7 +68,7 @@ def _told_empty(folders: list[str]) -> list[str]:
     if not folders:
         return []
     more = f" and {len(folders) - TOLD} more" if len(folders) > TOLD else ""
-    return [f"no clip in {', '.join(f'{name}/' for name in folders[:TOLD])}{more}: still labels to choose from"]
+    return [f"no clip in {', '.join(f'{name}/' for name in folders[:TOLD])}{more}: kept as labels without examples"]
 
 
 def _is_held(folder: Path) -> bool:
