@@ -1,21 +1,26 @@
 """`percept model`: models put together from published towers, and what a model is made of."""
 
-import difflib
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.cli.actions import Actions
 from pipeline.cli.columns import size_text, table
 from pipeline.cli.options import Parser, add_talk_options
 from pipeline.engine_store import reach
 from pipeline.errors import ConfigError, OutputError
 from pipeline.logs import start_logging
 
-ACTIONS = {
-    "init": "write a model directory whose towers come from one or several models",
-    "show": "what a model is made of: towers, text spaces, where their files are",
-}
+ACTIONS = Actions(
+    verb="model",
+    about="Models put together from published towers: CLIP, SigLIP, ALIGN, CLAP and what open_clip writes.",
+    does={
+        "init": "write a model directory whose towers come from one or several models",
+        "show": "what a model is made of: towers, text spaces, where their files are",
+    },
+    example="percept model init --image openai/clip-vit-base-patch16 --audio laion/larger_clap_general my-model",
+)
 PARTS = ("image", "motion", "audio", "sound_as_picture")
 INPUTS = {
     "frames": "frames",
@@ -28,27 +33,10 @@ INPUTS = {
 
 
 def main(arguments: list[str]) -> int:
-    action = arguments[0] if arguments else "--help"
-    if action in ("-h", "--help"):
-        print(usage())
+    action = ACTIONS.asked(arguments)
+    if not action:
         return 0
-    if action not in ACTIONS:
-        close = difflib.get_close_matches(action, ACTIONS, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ConfigError(f"percept model {action}: there is no such action{hint}. Known: {', '.join(ACTIONS)}")
     return init(arguments[1:]) if action == "init" else show(arguments[1:])
-
-
-def usage() -> str:
-    actions = "\n".join(f"  {name:6} {text}" for name, text in ACTIONS.items())
-    return f"""usage: percept model ACTION ...
-
-Models put together from published towers: CLIP, SigLIP, ALIGN, CLAP and what open_clip writes.
-
-{actions}
-
-  percept model init --image openai/clip-vit-base-patch16 --audio laion/larger_clap_general my-model
-  percept model ACTION --help     options of an action"""
 
 
 def make_init_parser() -> Parser:

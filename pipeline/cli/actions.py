@@ -1,0 +1,43 @@
+"""Verbs with actions, such as `percept engine list`: which one is asked for, and what there is."""
+
+import difflib
+from dataclasses import dataclass
+
+from pipeline.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What a verb can do.
+
+    about: a sentence. does: what each action does. example: a line that shows one, or "".
+    """
+
+    verb: str
+    about: str
+    does: dict[str, str]
+    example: str = ""
+
+    def asked(self, arguments: list[str]) -> str:
+        """The action, or "" where help was asked for (and has been printed).
+
+        Raises:
+            ConfigError: there is no such action.
+        """
+        action = arguments[0] if arguments else "--help"
+        if action in ("-h", "--help"):
+            print(self.usage())
+            return ""
+        if action not in self.does:
+            close = difflib.get_close_matches(action, self.does, n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            known = ", ".join(self.does)
+            raise ConfigError(f"percept {self.verb} {action}: there is no such action{hint}. Known: {known}")
+        return action
+
+    def usage(self) -> str:
+        width = max(map(len, self.does)) + 1
+        actions = [f"  {name:{width}} {text}" for name, text in self.does.items()]
+        examples = [f"  {self.example}"] if self.example else []
+        lines = [f"usage: percept {self.verb} ACTION ...", "", self.about, "", *actions, "", *examples]
+        return "\n".join([*lines, f"  percept {self.verb} ACTION --help     options of an action"])
