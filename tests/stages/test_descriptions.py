@@ -1,7 +1,6 @@
 """Sentences that describe labels are read in place of templates."""
 
 import json
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 
 from engines.model import ModelSpec
 from pipeline.errors import ConfigError
+from stages import label_vectors
 from stages.descriptions import read_descriptions
 from stages.labels import build_label_set
 from stages.words import words_of
@@ -85,12 +85,10 @@ def test_a_described_label_is_the_mean_of_its_sentences(tmp_path: Path, spec: Mo
     np.testing.assert_array_equal(made.sides["audio"].labels, plain.sides["audio"].labels)
 
 
-def test_what_was_left_out_is_warned_of_once(
-    tmp_path: Path, spec: ModelSpec, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging.getLogger("percept"), "propagate", True)  # a command may have run before
-    caplog.set_level(logging.WARNING, "percept")
+def test_what_was_left_out_is_warned_of_once(tmp_path: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(label_vectors.log, "warning", said.append)
     path = file_of(tmp_path, {"dog": ["Fur.", "Rain on fur."]})
     build_label_set(spec, ("dog", "rain"), settings(tmp_path, descriptions=path), quiet, Tower())
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "names 'rain'" in caplog.text
+    (warning,) = said
+    assert "names 'rain'" in warning
