@@ -7,7 +7,7 @@ import pytest
 
 from engines.checkpoint import read_model
 from engines.model_file import write_model
-from pipeline.cli.labels import usage
+from pipeline.cli.labels import ACTIONS
 from pipeline.cli.main import main
 from stages.words import BUNDLED_MODEL
 
@@ -31,7 +31,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 def test_both_actions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels"]) == 0
-    assert capsys.readouterr().out.strip() == usage()
+    assert capsys.readouterr().out.strip() == ACTIONS.usage()
     assert main(["labels", "lnt"]) == 2
     assert "did you mean lint?" in capsys.readouterr().err
 
