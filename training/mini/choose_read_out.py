@@ -39,7 +39,7 @@ from training.mini.build_concepts import (
 )
 from training.mini.read_out_photos import Classes, Fit, features, fitted_photo, four_in_one, made_small, read_photos
 from training.mini.text_data import text_vectors
-from training.mini.wordnet import Synset, read_synsets
+from training.mini.wordnet import Synset, above, read_synsets
 
 Floats = npt.NDArray[np.float32]
 FOLDS = 10
@@ -140,18 +140,10 @@ def within(tokens: Floats, labels: Floats, wanted: Classes, first: int) -> float
 
 def kinds(synsets: list[Synset], nouns: dict[int, Synset]) -> tuple[list[str], npt.NDArray[np.bool_]]:
     """Words for kinds of things ("bird", "vehicle") with 2 to 60 classes below them, and whether each class is one."""
-    above = []
-    for synset in synsets:
-        found, todo = set(), list(synset.hypernyms)
-        while todo:
-            offset = todo.pop()
-            if offset not in found:
-                found.add(offset)
-                todo += nouns[offset].hypernyms
-        above.append(found)
-    counts = Counter(offset for found in above for offset in found)
+    kinds_of = [above(synset.offset, nouns) for synset in synsets]
+    counts = Counter(offset for found in kinds_of for offset in found)
     chosen = sorted(o for o, count in counts.items() if 2 <= count <= 60 and o not in {s.offset for s in synsets})
-    return [nouns[o].lemmas[0] for o in chosen], np.array([[o in found for o in chosen] for found in above])
+    return [nouns[o].lemmas[0] for o in chosen], np.array([[o in found for o in chosen] for found in kinds_of])
 
 
 def read_outs(ways: list[Floats]) -> dict[str, ReadOut]:

@@ -28,7 +28,7 @@ from training.mini import composed_tokens
 from training.mini.composed import ComposedTrainee, Material, all_words
 from training.mini.motion_data import RUNS as MOTION_RUNS
 from training.mini.photo_words import PHOTO_WORDS
-from training.mini.wordnet import read_synsets
+from training.mini.wordnet import above, read_synsets
 from training.train.loop import Training
 from training.train.plan import Plan, usual_plan
 
@@ -68,13 +68,9 @@ def kinds_of(photos: composed_tokens.Photos) -> dict[str, tuple[str, ...]]:
     nouns = read_synsets("n")
     found = {}
     for word, synset in zip(photos.words, photos.synsets, strict=True):
-        above, todo = set[int](), [int(synset[1:])]
-        while todo:
-            offset = todo.pop()
-            if offset not in above:
-                above.add(offset)
-                todo += nouns[offset].hypernyms
-        found[word] = tuple(sorted(lemma.lower() for offset in above for lemma in nouns[offset].lemmas))
+        own = int(synset[1:])
+        lemmas = (lemma.lower() for offset in (own, *above(own, nouns)) for lemma in nouns[offset].lemmas)
+        found[word] = tuple(sorted(lemmas))
     return found
 
 

@@ -50,6 +50,17 @@ def parse_synset(line: str, part: str) -> Synset:
     return Synset(part, int(fields[0]), lemmas, hypernyms, definition, examples)
 
 
+def above(offset: int, nouns: dict[int, Synset]) -> set[int]:
+    """Everything that a noun is a kind of, at any height; the noun itself is not among it."""
+    found, todo = set[int](), list(nouns[offset].hypernyms)
+    while todo:
+        next_one = todo.pop()
+        if next_one not in found:
+            found.add(next_one)
+            todo += nouns[next_one].hypernyms
+    return found
+
+
 def lemma_counts(part: str, folder: Path = WORDNET) -> Counter[str]:
     """How often each word occurs, as this part of speech, in WordNet's sense-tagged texts."""
     kinds = {"n": "1", "v": "2", "a": "35", "r": "4"}[part]

@@ -7,7 +7,7 @@ import torch
 from engines.networks.text import load_text, pack_weights, tokenize, unpack_weights
 from training.mini import build_concepts, distil_text
 from training.mini.text_data import BUNDLED, TextSource, gerund, text_vectors
-from training.mini.wordnet import WORDNET, parse_synset
+from training.mini.wordnet import WORDNET, Synset, above, parse_synset
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +139,11 @@ def test_the_bundled_concepts_are_those_of_the_text_tower(source: TextSource) ->
     assert [text[0] for text in texts] == [f"a photo of {name}" for name in names]
     center = text_vectors([text[0] for text in texts]).mean(0)
     np.testing.assert_allclose(stored["center"], center, atol=1e-4)
+
+
+def test_a_noun_is_a_kind_of_all_that_is_above_it_and_of_each_once() -> None:
+    up = {1: (2, 3), 2: (4,), 3: (4,), 4: (), 5: (1,)}
+    nouns = {offset: Synset("n", offset, (), kinds, "", ()) for offset, kinds in up.items()}
+    assert above(1, nouns) == {2, 3, 4}
+    assert above(4, nouns) == set()
+    assert above(5, nouns) == {1, 2, 3, 4}
