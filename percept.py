@@ -158,7 +158,7 @@ def _records(arguments: list[str], request: bytes) -> Iterator[_result.ClipRecor
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.cli.main", *arguments],
+            [sys.executable, "-P", "-m", "commands.main", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,

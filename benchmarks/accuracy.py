@@ -26,17 +26,17 @@ from typing import Any
 import msgspec
 
 from benchmarks import report
-from engines.checkpoint import read_model
+from engines.models.checkpoint import read_model
 from pipeline.stage import Budget, Resources, RunSettings
+from recipes.percept_mini.photo_words import PHOTO_WORDS
 from stages.classify import score
 from stages.fuse import Fuse
-from stages.head_share import read_base
-from stages.labels import LabelSet, build_label_set
+from stages.words.head_share import read_base
+from stages.words.labels import LabelSet, build_label_set
 from training.encoder import Encoder, photos
 from training.evaluate.head import fused_embeddings
 from training.features import Features
 from training.intervals import bootstrap, share
-from training.mini.photo_words import PHOTO_WORDS
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KINDS = ("action", "av-event", "object")
@@ -200,9 +200,9 @@ def counted(kind: str, chosen: list[tuple[set[str], dict[str, set[str]]]]) -> di
 
 def on_motion_pairs(data: Path, encoder: Encoder, judge: Judge) -> dict[str, Any]:
     """Every photo of `PHOTO_WORDS` with some motions that were not trained on, against photo words and motion words."""
-    from training.mini import composed_tokens, motion_data
-    from training.mini.motion_figures import answers_to_test
-    from training.mini.motion_words import KIND_WORDS
+    from recipes.percept_mini import composed_tokens, motion_data
+    from recipes.percept_mini.motion_figures import answers_to_test
+    from recipes.percept_mini.motion_words import KIND_WORDS
 
     answers_to_test(data)  # makes the clips where they are missing
     moved = composed_tokens.motions(judge.spec, motion_data.RUNS, "test")
@@ -231,15 +231,15 @@ def pairs(words: list[str], sounds: int) -> list[tuple[str, int]]:
 
 def on_motions(data: Path) -> dict[str, Any]:
     """The motion tower on made-up motions of photos, speeds and noise that it was not trained on."""
-    from training.mini.motion_figures import answers_to_test, figures
+    from recipes.percept_mini.motion_figures import answers_to_test, figures
 
     return dict(figures(answers_to_test(data)))
 
 
 def on_text(data: Path) -> dict[str, float]:
     """Agreement of the text tower with its teacher over the Kinetics-700 names."""
-    from training.mini.distil_text import agreement
-    from training.mini.text_data import BUNDLED
+    from recipes.percept_mini.distil_text import agreement
+    from recipes.percept_mini.text_data import BUNDLED
 
     names = (data / "text" / "kinetics_label_map_k700.txt").read_text().splitlines()
     return agreement(names, BUNDLED)

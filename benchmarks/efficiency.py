@@ -45,7 +45,7 @@ def against_plain_loop(video: str, count: int) -> dict[str, object]:
     whole: dict[str, list[float]] = {"ours": [], "plain": []}
 
     def ours() -> float:
-        command = [sys.executable, "-m", "pipeline.cli.main", "run", video, "--set", WORDS, "-o", "/dev/null"]
+        command = [sys.executable, "-m", "commands.main", "run", video, "--set", WORDS, "-o", "/dev/null"]
         done = report.execute(command)
         whole["ours"].append(done.seconds)
         return report.clips_per_s(done.stderr)

@@ -23,12 +23,12 @@ import msgspec
 
 from benchmarks import media, report
 from benchmarks.naive import make_model, quantized
-from engines.backends import Candidate, Settings
-from engines.bench import Timing
-from engines.cache import default_cache_directory
-from engines.checkpoint import read_model
-from engines.choice import Choice, build_all, networks, order_for
-from pipeline.cli.columns import table
+from commands.columns import table
+from engines.backends.table import Candidate, Settings
+from engines.building.bench import Timing
+from engines.building.choice import Choice, build_all, networks, order_for
+from engines.cache.cache import default_cache_directory
+from engines.models.checkpoint import read_model
 from pipeline.errors import ModelError
 
 HEADLINE = ("clip-b32", 8)

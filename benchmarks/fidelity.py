@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from benchmarks import report
-from engines.model import TowerSpec
+from engines.models.model import TowerSpec
 from pipeline.clip import DecodedClip
 from stages.decode.reader import ReaderOptions, make_reader
 from stages.pictures import frame_pictures
@@ -48,7 +48,7 @@ def spread(values: Any) -> dict[str, float]:
 
 
 def make_clip() -> tuple[Any, Any]:
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch

@@ -22,9 +22,9 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import report
-from engines.network import network
+from engines.backends.on_torch import TorchEngine
+from engines.models.network import network
 from engines.networks.raft import load_raft
-from engines.on_torch import TorchEngine
 from pipeline.arrays import Array
 from stages.flow_raft import network_pictures
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import media, paced, report
-from engines.backends import BACKENDS, Settings, backend
-from engines.building import GPU_BATCH, open_network
+from engines.backends.table import BACKENDS, Settings, backend
+from engines.building.building import GPU_BATCH, open_network
 from engines.engine import Engine
 from pipeline.config import BUNDLED
 from pipeline.errors import ModelError
@@ -120,7 +120,7 @@ def using(folder: Path, bench: "Bench") -> Iterator[None]:
 
 
 def make_model(folder: Path, kind: str) -> Path:
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch
@@ -306,7 +306,7 @@ def rate(engine: Engine, feed: Any, seconds: float) -> float:
 
 
 def command(config: Path) -> list[str]:
-    return [sys.executable, "-m", "pipeline.cli.main", "run", "-c", str(config)]
+    return [sys.executable, "-m", "commands.main", "run", "-c", str(config)]
 
 
 def videos(folder: Path) -> list[str]:

@@ -24,7 +24,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         hd = media.scaled(Path(folder, "720p.mp4"))
         video = media.looped(Path(folder, "long.mp4"), options.minutes * 60, hd)
-        command = [sys.executable, "-m", "pipeline.cli.main", "run", str(video), "--model", options.model]
+        command = [sys.executable, "-m", "commands.main", "run", str(video), "--model", options.model]
         done = report.execute([*command, "-o", str(Path(folder, "out.jsonl"))], sample_memory=True)
     seconds, sizes = np.array(done.memory).T
     late = seconds > seconds[-1] / 2

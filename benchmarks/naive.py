@@ -72,7 +72,7 @@ def make_model(folder: Path, patch_px: int = 32) -> Path:
 
     With patches of 32 pixels it is the naive script's own.
     """
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch
@@ -89,7 +89,7 @@ def make_model(folder: Path, patch_px: int = 32) -> Path:
 
 def quantized(model: str, video: str) -> bool:
     """Whether an int8 engine of the model could be made and passed its gate."""
-    command = [sys.executable, "-m", "pipeline.cli.main", "engine", "quantize", model, video]
+    command = [sys.executable, "-m", "commands.main", "engine", "quantize", model, video]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print(done.stdout + done.stderr[-2000:] * bool(done.returncode), file=sys.stderr)
     return done.returncode == 0
@@ -99,7 +99,7 @@ def against_script(script: str, video: str, model: str, count: int) -> dict[str,
     words = ", ".join(f"word {number}" for number in range(100))
 
     def ours(engine: str, precision: str) -> float:
-        command = [sys.executable, "-m", "pipeline.cli.main", "run", video, "--labels", words, "--model", model]
+        command = [sys.executable, "-m", "commands.main", "run", video, "--labels", words, "--model", model]
         command += ["--engine", engine, "--precision", precision, "--set", "detect.crops_per_clip=0"]
         return report.clips_per_s(report.execute([*command, "-o", "/dev/null"]).stderr)
 
@@ -125,7 +125,7 @@ def mini(video: str, count: int) -> dict[str, object]:
     """percept-mini, default settings: seconds of video per second, without and with loading."""
     rates, wholes = [], []
     for _ in range(count):
-        command = [sys.executable, "-m", "pipeline.cli.main", "run", video, "-o", "/dev/null"]
+        command = [sys.executable, "-m", "commands.main", "run", video, "-o", "/dev/null"]
         done = report.execute(command)
         rates.append(2.0 * report.clips_per_s(done.stderr))
         wholes.append(report.field(done.stderr, "media_s") / done.seconds)

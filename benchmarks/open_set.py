@@ -23,10 +23,10 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.accuracy import DATA, KINDS
-from engines.checkpoint import read_model
+from engines.models.checkpoint import read_model
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
-from stages.labels import LabelSet, build_label_set
+from stages.words.labels import LabelSet, build_label_set
 from training.calibrate.temperature import Scene
 from training.calibrate.units import Units, make_units
 from training.calibrate.unknown import Judge, auroc, mean_auroc

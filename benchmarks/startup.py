@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=7)
     options = parser.parse_args()
-    command = [sys.executable, "-m", "pipeline.cli.main"]
+    command = [sys.executable, "-m", "commands.main"]
     helps = [report.execute([*command, "--help"]).seconds for _ in range(options.runs + 1)][1:]
     firsts = [first_line_s([*command, "run", str(media.SAMPLE)]) for _ in range(options.runs + 1)][1:]
     print(f"--help {statistics.median(helps):.2f} s; first result {statistics.median(firsts):.2f} s")

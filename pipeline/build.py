@@ -25,13 +25,13 @@ STAGES = {
     "encode": "stages.encode:Encode",
     "fuse": "stages.fuse:Fuse",
     "classify": "stages.classify:Classify",
-    "detect": "stages.detect:Detect",
+    "detect": "stages.detect.stage:Detect",
     "track": "stages.track.stage:TrackStage",
 }
 CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
-_PARSE_LABELS = "stages.words:parse_labels"
-_CHECK_PROMPTS = "stages.label_vectors:check_prompts"
-_DEFAULT_LABELS = "stages.words:default_labels"
+_PARSE_LABELS = "stages.words.word:parse_labels"
+_CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
+_DEFAULT_LABELS = "stages.words.word:default_labels"
 FINAL = ("labels", "verdict", "tracks")
 """Records that make up a result."""
 TAIL_S = 0.5

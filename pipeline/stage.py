@@ -65,7 +65,7 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     """Synonyms and parents as in "vehicle > car|automobile"."""
     templates: str = "model"
-    """"model", "pool", "zpe" or a file: see `stages.templates`."""
+    """"model", "pool", "zpe" or a file: see `stages.words.templates`."""
     descriptions: str = ""
     modalities: tuple[str, ...] = ("image", "motion", "audio")
     top_k: int = 5

@@ -184,7 +184,7 @@ def _preload(module: str) -> Any:
     """A module that cannot be imported here fails again, and is told, in the worker that needs it."""
     try:
         if module == "torchaudio":
-            module = "engines.torchaudio_import"
+            module = "engines.networks.torchaudio_import"
         return importlib.import_module(module)
     except Exception:
         return None

@@ -10,10 +10,10 @@ import numpy as np
 from pipeline.arrays import RECORD, Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip, Reason
 from pipeline.stage import Outputs, Resources, Stage
-from stages import scoring
-from stages.labels import LABELS_FILE, LabelSet, build_label_set
-from stages.reliability import Signals, reliability
-from stages.words import default_labels
+from stages.words import scoring
+from stages.words.labels import LABELS_FILE, LabelSet, build_label_set
+from stages.words.reliability import Signals, reliability
+from stages.words.word import default_labels
 
 EMBEDDING_OF: dict[str, str] = {name: f"{name}_embedding" for name in MODALITIES}
 """Which array each side of the label set reads."""
@@ -36,7 +36,7 @@ class Classify(Stage):
 
     def prepare(self, report: Callable[[str], None]) -> None:
         """Turn the run's labels into vectors and leave them in the run's directory, for every worker that scores."""
-        from engines.checkpoint import read_model
+        from engines.models.checkpoint import read_model
 
         spec = read_model(self.run.model, self.run.audio_model)
         labels = self.run.labels or default_labels()

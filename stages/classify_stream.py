@@ -9,14 +9,14 @@ import numpy as np
 from pipeline.clip import Clip
 from pipeline.stage import Fold, Outputs, Resources
 from stages.classify import EMBEDDING_OF, Classify
-from stages.label_vectors import SideBuilder
-from stages.labels import LabelSet
-from stages.reliability import signal_weight
-from stages.template_stack import load_stacks, make_stack, save_stacks
-from stages.templates import Found, template_file, templates_of, write_whole
-from stages.text_cache import open_text_tower
-from stages.words import default_labels, words_of
-from stages.zpe import Running, blended, decode_state, encode_state
+from stages.words.label_vectors import SideBuilder
+from stages.words.labels import LabelSet
+from stages.words.reliability import signal_weight
+from stages.words.template_stack import load_stacks, make_stack, save_stacks
+from stages.words.templates import Found, template_file, templates_of, write_whole
+from stages.words.text_cache import open_text_tower
+from stages.words.word import default_labels, words_of
+from stages.words.zpe import Running, blended, decode_state, encode_state
 
 STACKS_FILE = "templates.npz"
 """Words in every template, in the run's directory."""
@@ -30,7 +30,7 @@ class ClassifyStream(Fold, Classify):
     """Gives what `Classify` gives. State: how decided each template was in the clips of the source so far."""
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        from engines.checkpoint import read_model
+        from engines.models.checkpoint import read_model
 
         Classify.prepare(self, report)
         spec = read_model(self.run.model, self.run.audio_model)
@@ -69,7 +69,7 @@ class ClassifyStream(Fold, Classify):
 
     def conclude(self) -> dict[str, bytes]:
         """The templates' weights over the clips of all sources, to be used with --templates FILE."""
-        from engines.checkpoint import read_model
+        from engines.models.checkpoint import read_model
 
         states = [decode_state(path.read_bytes()) for path in sorted(self._directory.glob(STATES.format("*")))]
         spec = read_model(self.run.model, self.run.audio_model)

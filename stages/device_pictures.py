@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.device import Uploader
-from engines.model import TowerSpec
+from engines.devices.device import Uploader
+from engines.models.model import TowerSpec
 from pipeline.arrays import Array
 from stages.pictures import LOUD_LOG_MEL, fitted, spread, spread_or_repeated, square_around
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engines.checkpoint import read_model
-from engines.device import Uploader, open_uploader
+from engines.devices.device import Uploader, open_uploader
 from engines.engine import Engine
-from engines.model import MelSpec, ModelSpec, TowerSpec
-from engines.tower import open_tower, prepare_tower, tower_key
+from engines.models.checkpoint import read_model
+from engines.models.model import MelSpec, ModelSpec, TowerSpec
+from engines.models.tower import open_tower, prepare_tower, tower_key
 from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.errors import ConfigError
@@ -55,7 +55,7 @@ class Encode(Stage):
     one call. `box_embeddings` float16 "C D": unit length, of the boxes in rows `box_crops`.
     """
 
-    preload = ("torch", "onnxruntime", "engines.tower", "stages.pictures")
+    preload = ("torch", "onnxruntime", "engines.models.tower", "stages.pictures")
     optional = ("frames", "flow", "log_mel", "boxes", "box_crops")
 
     @cached_property

@@ -45,7 +45,7 @@ class Flow(Stage):
     required = ("frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = FlowOptions
-    preload = ("cv2", "torch", "kornia.geometry.transform", "engines.building")
+    preload = ("cv2", "torch", "kornia.geometry.transform", "engines.building.building")
     options: FlowOptions
 
     def gives(self) -> dict[str, Spec]:

@@ -8,10 +8,10 @@ import cv2
 import msgspec
 import numpy as np
 
-from engines.backends import device_of
-from engines.building import open_network, prepare_network
+from engines.backends.table import device_of
+from engines.building.building import open_network, prepare_network
 from engines.engine import Engine
-from engines.network import NETWORKS
+from engines.models.network import NETWORKS
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError, ModelError
 from pipeline.stage import Resources, RunSettings

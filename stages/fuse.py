@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from engines.checkpoint import read_model
 from engines.engine import Engine
-from engines.fusion import exchanges, fused_modalities, open_exchange, prepare_exchange
-from engines.model import ModelSpec
+from engines.models.checkpoint import read_model
+from engines.models.fusion import exchanges, fused_modalities, open_exchange, prepare_exchange
+from engines.models.model import ModelSpec
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS
 from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.stage import Outputs, Resources, Stage
 from stages.pictures import spread
-from stages.reliability import signal_weight
+from stages.words.reliability import signal_weight
 
 
 class Fuse(Stage):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.model import TowerSpec
+from engines.models.model import TowerSpec
 from pipeline.arrays import Array
 
 if TYPE_CHECKING:

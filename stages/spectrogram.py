@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from engines.checkpoint import read_model
-from engines.model import MelSpec, TowerSpec
+from engines.models.checkpoint import read_model
+from engines.models.model import MelSpec, TowerSpec
 from pipeline.arrays import Array, Spec
 from pipeline.clip import Absent, Clip
 from pipeline.stage import Demand, Resources, Stage

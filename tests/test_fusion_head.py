@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 import percept
-from engines.checkpoint import read_model
-from engines.model import FusionSpec
-from engines.model_file import write_model
+from engines.models.checkpoint import read_model
+from engines.models.model import FusionSpec
+from engines.models.model_file import write_model
 from engines.networks.fusion import save_fusion
 from tests.fusion_heads import make_head
 from tests.media import Sound, make_video

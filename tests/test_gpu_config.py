@@ -23,7 +23,7 @@ def labelled(folder: Path, config: str, *more: str) -> tuple[list[dict[str, Any]
         if not source.exists():
             source.symlink_to(BUNDLED / "sample.mp4")
     out = folder / f"{config}.jsonl"
-    command = [sys.executable, "-m", "pipeline.cli.main", "run", *map(str, sources), "-o", str(out), "-c", config]
+    command = [sys.executable, "-m", "commands.main", "run", *map(str, sources), "-o", str(out), "-c", config]
     command += ["--labels", f"@{BUNDLED / 'sample.labels.txt'}", "--device", "cpu", "--engine", "onnxruntime", *more]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr

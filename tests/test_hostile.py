@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def run(sources: Sequence[Path], labels: str = "dog, rain, people talking") -> tuple[int, list[dict[str, Any]], str]:
     """Exit code, records and stderr of one `percept run` over all of them."""
-    command = [sys.executable, "-m", "pipeline.cli.main", "run", *map(str, sources), "--labels", labels]
+    command = [sys.executable, "-m", "commands.main", "run", *map(str, sources), "--labels", labels]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=170, check=False)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, records, done.stderr.decode(errors="replace")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import percept
-from tests.pipeline.cli.test_run import CONFIG
+from tests.commands.test_run import CONFIG
 from tests.pipeline.runs import ROOT, children, wait_for
 
 

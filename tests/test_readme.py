@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipeline.cli import run as run_verb
+from commands import run as run_verb
 from pipeline.result import ClipRecord
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +80,7 @@ def test_the_stage_of_the_contributing_page_runs(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "pipeline.cli.main",
+        "commands.main",
         "run",
         str(ROOT / SAMPLE),
         "-c",

@@ -24,7 +24,7 @@ SPACING_S = 0.8
 
 def command(out: Path, sources: list[str]) -> list[str]:
     words = "dog, sheep, rain, birds singing, siren"
-    return [sys.executable, "-m", "pipeline.cli.main", "run", *sources, "--labels", words, "-o", str(out)]
+    return [sys.executable, "-m", "commands.main", "run", *sources, "--labels", words, "-o", str(out)]
 
 
 def results(path: Path) -> dict[tuple[str, int], dict[str, Any]]:

@@ -11,7 +11,7 @@ SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "nu
 
 
 def make_tiny_clip(directory: Path, size_px: int = 32, patch_px: int = 8) -> Path:
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch
@@ -34,7 +34,7 @@ def make_tiny_clip(directory: Path, size_px: int = 32, patch_px: int = 8) -> Pat
 
 def make_tiny_laion(directory: Path) -> Path:
     """CLIP as LAION publishes it: gelu, padded with "!", and an `eos_token_id` that is none (2, as old files have)."""
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch
@@ -57,7 +57,7 @@ def make_tiny_laion(directory: Path) -> Path:
 
 
 def make_tiny_metaclip_2(directory: Path) -> Path:
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch
@@ -78,7 +78,7 @@ def make_tiny_metaclip_2(directory: Path) -> Path:
 
 def make_tiny_align(directory: Path) -> Path:
     """ALIGN with the preprocessing that `kakaobrain/align-base` has, in small: resized to 72, the middle 64 counts."""
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch
@@ -121,7 +121,7 @@ def make_tiny_align(directory: Path) -> Path:
 
 
 def make_tiny_siglip(directory: Path) -> Path:
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch
@@ -151,7 +151,7 @@ def make_tiny_siglip(directory: Path) -> Path:
 
 
 def make_tiny_clap(directory: Path, fused: bool = False) -> Path:
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch

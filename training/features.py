@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engines.model import ModelSpec
-from engines.network import network
+from engines.models.model import ModelSpec
+from engines.models.network import network
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
 from pipeline.errors import SourceError
@@ -122,7 +122,7 @@ class FeatureCache:
     @cached_property
     def folder(self) -> Path:
         """Where this model's features are: changes with the towers' files, their input and the clips' length."""
-        from engines.checkpoint import read_model
+        from engines.models.checkpoint import read_model
 
         spec = read_model(self.run.model, self.run.audio_model)
         name = "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in spec.name)

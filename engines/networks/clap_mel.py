@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from engines.model import MelSpec
-from engines.torchaudio_import import import_torchaudio
+from engines.models.model import MelSpec
+from engines.networks.torchaudio_import import import_torchaudio
 
 
 def fitted_chunks(bins: Tensor, length: int) -> Tensor:

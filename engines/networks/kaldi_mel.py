@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from engines.model import MelSpec
+from engines.models.model import MelSpec
 from engines.networks.clap_mel import fitted_chunks
-from engines.torchaudio_import import import_torchaudio
+from engines.networks.torchaudio_import import import_torchaudio
 
 
 class KaldiMel(nn.Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engines.model import MelSpec
-from engines.torchaudio_import import import_torchaudio
+from engines.models.model import MelSpec
+from engines.networks.torchaudio_import import import_torchaudio
 
 
 class LogMel(nn.Module):

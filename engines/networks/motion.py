@@ -42,8 +42,8 @@ class ConceptMotion(nn.Module):
     Read out like the sound tower by ConSE (Norouzi et al. 2013, arXiv 1312.5650), but that all words weigh alike, for
     how often each is true of made-up clips says nothing: the sum of the words' concept vectors, each times its score.
     The text vectors of "panning left" and "panning right" are nearly the same; so the concepts are text vectors with
-    what they share made small (`training.mini.motion_read_out`). `center` is subtracted from the vectors of labels
-    before they are compared.
+    what they share made small (recipes/percept_mini/motion_read_out.py). `center` is subtracted from the vectors of
+    labels before they are compared.
     """
 
     center: Tensor
@@ -102,7 +102,7 @@ def load_motion(directory: Path) -> ConceptMotion:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: not found; expected the motion tower of the model. Train it with: "
-            "python -m training.mini.train_motion --data FOLDER"
+            "python -m recipes.percept_mini.train_motion --data FOLDER"
         )
     state = load_file(path)
     network = ConceptMotion(*state["concepts"].shape)

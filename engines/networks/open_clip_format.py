@@ -5,8 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from engines.checkpoint_files import OPEN_CLIP_CONFIG, open_clip_files
-from engines.model import ModelSpec, TextSpec, TowerSpec
+from engines.models.checkpoint_files import OPEN_CLIP_CONFIG, open_clip_files
+from engines.models.model import ModelSpec, TextSpec, TowerSpec
 from engines.networks.checkpoint_facts import OPENAI_MEAN, OPENAI_STD, read_json, temperature, triple
 from pipeline.errors import ModelError
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engines.checkpoint_files import open_clip_files
-from engines.torchaudio_import import import_torchaudio
+from engines.models.checkpoint_files import open_clip_files
+from engines.networks.torchaudio_import import import_torchaudio
 from pipeline.errors import ModelError
 
 

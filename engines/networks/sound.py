@@ -89,7 +89,7 @@ def load_sound(directory: Path) -> ConceptSound:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: not found; expected the sound tower of the model. Train it with: "
-            "python -m training.mini.train_sound --data FOLDER"
+            "python -m recipes.percept_mini.train_sound --data FOLDER"
         )
     state = load_file(path)
     network = ConceptSound(state["concepts"].shape[1])

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoint_files import checkpoint_files
-from engines.model import MelSpec, ModelSpec, TextSpec, TowerSpec
+from engines.models.checkpoint_files import checkpoint_files
+from engines.models.model import MelSpec, ModelSpec, TextSpec, TowerSpec
 from engines.networks.checkpoint_facts import (
     OPENAI_MEAN,
     OPENAI_STD,

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from engines.torchaudio_import import import_torchaudio
+from engines.networks.torchaudio_import import import_torchaudio
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engines.checkpoint_files import checkpoint_files
-from engines.network import Size
+from engines.models.checkpoint_files import checkpoint_files
+from engines.models.network import Size
 from engines.networks.position_embedding import SizedEmbeddings
-from engines.torchaudio_import import import_torchaudio
+from engines.networks.torchaudio_import import import_torchaudio
 from pipeline.errors import ModelError
 
 COMPUTED = ("position_ids", "relative_position_index", "num_batches_tracked", "logit_bias")

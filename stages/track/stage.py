@@ -9,11 +9,11 @@ import numpy as np
 from pipeline.arrays import RECORD, Array, Spec, check_array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Fold, Outputs, Resources, StageOptions
-from stages.labels import LABELS_FILE, LabelSet
-from stages.scoring import sigmoid
 from stages.track.motion_model import Box
 from stages.track.state import TrackMemory, TrackState, decode_state, encode_state
 from stages.track.tracker import Detection, Sighting, TrackerOptions, alive, step
+from stages.words.labels import LABELS_FILE, LabelSet
+from stages.words.scoring import sigmoid
 
 
 class TrackOptions(StageOptions, frozen=True, kw_only=True):

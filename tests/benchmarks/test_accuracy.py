@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.accuracy import pairs, share
-from training.mini.photo_words import PHOTO_WORDS
+from recipes.percept_mini.photo_words import PHOTO_WORDS
 
 
 def test_a_share_comes_with_its_wilson_interval() -> None:

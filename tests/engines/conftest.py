@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.network import NETWORKS
+from engines.models.network import NETWORKS
 from pipeline.stage import RunSettings
 from tests.engines.small import NETWORK, write_small
 from tests.tiny_models import (

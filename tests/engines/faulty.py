@@ -11,9 +11,9 @@ from pathlib import Path
 
 import onnx
 
+from engines.building.export import export
 from engines.engine import Port
-from engines.export import export
-from engines.golden import golden
+from engines.gate.golden import golden
 from pipeline.arrays import Array
 
 INPUTS = (Port("pictures", "float32", "B 3 32 32"),)
@@ -23,7 +23,7 @@ CALIBRATION_SAMPLES = 16
 
 def export_vit(into: Path) -> Path:
     """A random vision transformer in fp32, deep enough for the fault to show, of `INPUTS` and `OUTPUTS`."""
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     import torch

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from engines.backend import Order
+from engines.backends.backend import Order
 from engines.engine import Port
-from engines.network import Network
+from engines.models.network import Network
 
 INPUTS = (Port("pictures", "float32", "B 3 8 8"),)
 OUTPUTS = (Port("tokens", "float32", "B 5"),)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from engines.backend import Order
-from engines.backends import backend
-from engines.building import engine_facts, ensure, ensure_export
-from engines.cache import Cache, key_of
+from engines.backends.backend import Order
+from engines.backends.on_onnxruntime import OnnxRuntimeEngine
+from engines.backends.on_torch import TorchEngine
+from engines.backends.table import backend
+from engines.building.building import engine_facts, ensure, ensure_export
+from engines.cache.cache import Cache, key_of
 from engines.engine import Engine, Port
-from engines.on_onnxruntime import OnnxRuntimeEngine
-from engines.on_torch import TorchEngine
 from pipeline.errors import ModelError
 from tests.engines.small import INPUTS, MAX_BATCH, OUTPUTS, Small, small_order
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-from engines.device import Uploader
-from engines.model import TowerSpec
+from engines.devices.device import Uploader
+from engines.models.model import TowerSpec
 from stages import device_pictures, pictures
 
 pytestmark = pytest.mark.gpu

@@ -27,7 +27,7 @@ stages = ["track"]
 def labelled(folder: Path, *arguments: str, workers: int = 1) -> list[ClipRecord]:
     config = folder / "config.toml"
     config.write_text(WORKERS.format(workers=workers))
-    command = [sys.executable, "-m", "pipeline.cli.main", "run", str(SAMPLE), "-c", str(config), "-o", "-", *arguments]
+    command = [sys.executable, "-m", "commands.main", "run", str(SAMPLE), "-c", str(config), "-o", "-", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-4000:]
     return [decode_json(line) for line in done.stdout.splitlines() if '"clip"' in line]

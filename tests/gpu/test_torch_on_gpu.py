@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from engines.backends.on_torch import BACKEND, TorchEngine
 from engines.engine import Port
-from engines.on_torch import BACKEND, TorchEngine
 from pipeline.errors import ModelError
 
 pytestmark = pytest.mark.gpu

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines.device import PinnedMemory, Uploader, open_uploader, without_mark
+from engines.devices.device import PinnedMemory, Uploader, open_uploader, without_mark
 from pipeline.arrays import Spec
 from pipeline.slots import Layout, Slots
 

@@ -53,7 +53,7 @@ def test_training_that_is_shipped_needs_nothing_that_is_not() -> None:
         for path in sorted((ROOT / "training").rglob("*.py"))
         if "mini" not in path.relative_to(ROOT).parts
         for line, name in imports(path)
-        if under(name, ("benchmarks", "tests", "training.mini"))
+        if under(name, ("benchmarks", "tests", "recipes.percept_mini"))
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -93,9 +93,9 @@ def run_python(code: str, cwd: Path = ROOT) -> str:
     ("code", "loaded"),
     [
         ("import percept", []),
-        ("from pipeline.cli.main import main; main(['--help'])", []),
-        ("from pipeline.cli.main import main; main(['--version'])", []),
-        ("from pipeline.cli.run import make_parser; make_parser().format_help()", ["numpy"]),
+        ("from commands.main import main; main(['--help'])", []),
+        ("from commands.main import main; main(['--version'])", []),
+        ("from commands.run import make_parser; make_parser().format_help()", ["numpy"]),
     ],
     ids=["import percept", "--help", "--version", "run --help"],
 )
@@ -106,7 +106,7 @@ def test_what_only_asks_imports_nothing_heavy(code: str, loaded: list[str]) -> N
 
 def test_help_comes_at_once() -> None:
     """In processor time, which other work on the machine does not lengthen much; the best of three."""
-    assert min(processor_seconds("from pipeline.cli.main import main; main(['--help'])") for _ in range(3)) < 0.3
+    assert min(processor_seconds("from commands.main import main; main(['--help'])") for _ in range(3)) < 0.3
 
 
 def processor_seconds(code: str) -> float:
@@ -117,7 +117,7 @@ def processor_seconds(code: str) -> float:
 
 
 @pytest.mark.parametrize(
-    "module", ["stages.flow", "stages.encode", "stages.classify", "stages.detect", "pipeline.build"]
+    "module", ["stages.flow", "stages.encode", "stages.classify", "stages.detect.stage", "pipeline.build"]
 )
 def test_making_a_stage_does_not_import_torch(module: str) -> None:
     heavy = ("torch", "transformers", "onnxruntime", "kornia")

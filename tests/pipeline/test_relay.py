@@ -98,7 +98,7 @@ def test_a_damaged_file_in_the_cache_is_told_by_the_run_that_finds_it(tmp_path: 
 
     def run(name: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "pipeline.cli.main", "run", *arguments, "-o", str(tmp_path / name)],
+            [sys.executable, "-P", "-m", "commands.main", "run", *arguments, "-o", str(tmp_path / name)],
             env=os.environ | {"PYTHONPATH": str(ROOT), "PERCEPT_CACHE": str(cache)},
             capture_output=True,
             text=True,

@@ -7,10 +7,10 @@ import pytest
 
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
-from stages import scoring
 from stages.classify import Classify, score
-from stages.labels import LABELS_FILE, LabelSet, LabelSide
-from stages.reliability import reliability, signal_weight
+from stages.words import scoring
+from stages.words.labels import LABELS_FILE, LabelSet, LabelSide
+from stages.words.reliability import reliability, signal_weight
 
 DIM = 64
 WORDS = {f"word {i}": i for i in range(60)}

@@ -15,20 +15,20 @@ import numpy as np
 import psutil
 import pytest
 
-from engines.checkpoint import read_model
-from engines.model_file import write_model
+from engines.models.checkpoint import read_model
+from engines.models.model_file import write_model
 from pipeline.build import make_plan
 from pipeline.clip import Clip, ClipInfo
 from pipeline.config import Config, load_config
 from pipeline.stage import Budget, Resources, RunSettings
-from stages import scoring
 from stages.classify import Classify
 from stages.classify_stream import STACKS_FILE, ClassifyStream
-from stages.label_side import LabelSide
-from stages.labels import LABELS_FILE, LabelSet
-from stages.template_stack import Stack, load_stacks, save_stacks, unit
-from stages.words import BUNDLED_MODEL
-from stages.zpe import decode_state
+from stages.words import scoring
+from stages.words.label_side import LabelSide
+from stages.words.labels import LABELS_FILE, LabelSet
+from stages.words.template_stack import Stack, load_stacks, save_stacks, unit
+from stages.words.word import BUNDLED_MODEL
+from stages.words.zpe import decode_state
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = BUNDLED_MODEL.parent / "sample.mp4"
@@ -180,7 +180,7 @@ def small_model(folder: Path) -> Path:
 
 def run(folder: Path, name: str, *more: str) -> "subprocess.Popen[str]":
     (folder / "t.txt").write_text("a photo of {}\nthe sound of {}\ninvoice number 4711 regarding {}\n")
-    command = [sys.executable, "-m", "pipeline.cli.main", "run", str(SAMPLE), "--model", str(folder / "model")]
+    command = [sys.executable, "-m", "commands.main", "run", str(SAMPLE), "--model", str(folder / "model")]
     command += [
         "--labels",
         "dog, sheep, rain",

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.classify import Classify
-from stages.labels import LABELS_FILE, LabelSet
+from stages.words.labels import LABELS_FILE, LabelSet
 from tests.tiny_models import make_tiny_clip
 
 

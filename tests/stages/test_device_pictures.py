@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from engines.device import Uploader
-from engines.model import MelSpec, TowerSpec
+from engines.devices.device import Uploader
+from engines.models.model import MelSpec, TowerSpec
 from stages import device_pictures, pictures
 
 CLIP = TowerSpec(
@@ -137,7 +137,7 @@ def test_crops_show_the_same() -> None:
 
 @pytest.mark.parametrize("fit", FITS)
 def test_a_network_gives_the_same_vectors(fit: Any) -> None:
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection

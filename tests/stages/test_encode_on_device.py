@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines.device import Uploader
+from engines.devices.device import Uploader
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.encode import Encode

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engines.model import TowerSpec
+from engines.models.model import TowerSpec
 from pipeline.arrays import Array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings

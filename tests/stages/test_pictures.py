@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engines.model import MelSpec, TowerSpec
+from engines.models.model import MelSpec, TowerSpec
 from stages.pictures import (
     crop_pictures,
     flow_clips,
@@ -31,7 +31,7 @@ PLAIN = TowerSpec(network="clip_vision", space="clip", size_px=64)
 
 
 def processor_of(tower: TowerSpec) -> Any:
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     from transformers import CLIPImageProcessor, SiglipImageProcessor
@@ -190,7 +190,7 @@ def test_the_slots_frame_gives_nearly_the_vector_of_the_full_frame(
     import av
     import torch
 
-    from engines.torchaudio_import import import_torchaudio
+    from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
     from transformers import CLIPConfig, CLIPModel

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.model import MelSpec
+from engines.models.model import MelSpec
 from pipeline.arrays import check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
@@ -110,8 +110,8 @@ def test_without_sound_asked_for_nothing_is_made() -> None:
 def stage_of(tmp_path: Path, mel: MelSpec, network: str) -> Spectrogram:
     from msgspec.structs import replace
 
-    from engines.checkpoint import read_model
-    from engines.model_file import write_model
+    from engines.models.checkpoint import read_model
+    from engines.models.model_file import write_model
 
     mini = read_model("percept-mini")
     assert mini.audio

@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.stage import RunSettings
 from stages.encode import pool
-from stages.words import BUNDLED_MODEL
+from stages.words.word import BUNDLED_MODEL
 from tests.conftest import ROOT
 from training import encoder as encoder_module
 from training.data.example import Example

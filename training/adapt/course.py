@@ -7,16 +7,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from engines.checkpoint import read_model
-from engines.model import ModelSpec
+from engines.models.checkpoint import read_model
+from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
-from stages.adapted import moved
-from stages.descriptions import plain
-from stages.label_side import LabelSide
-from stages.labels import build_label_set
-from stages.words import parse_word
+from stages.words.adapted import moved
+from stages.words.descriptions import plain
+from stages.words.label_side import LabelSide
+from stages.words.labels import build_label_set
+from stages.words.word import parse_word
 from training.adapt.examples import Examples, Kept, of_features
 from training.adapt.gather import Gathered, at_most, gather, read_split
 from training.adapt.learn import Choice

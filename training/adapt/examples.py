@@ -83,7 +83,7 @@ class Examples:
 
     @classmethod
     def read(cls, about: Mapping[str, Any], tensors: Mapping[str, Array]) -> "Examples":
-        """From what `stages.adapted.read_adapted` gives; none where the vectors were learnt elsewhere."""
+        """From what `stages.words.adapted.read_adapted` gives; none where the vectors were learnt elsewhere."""
         kept = tuple(msgspec.convert(each, Kept) for each in about.get("examples", []))
         found = {name.removesuffix(EXAMPLES): tensor for name, tensor in tensors.items() if name.endswith(EXAMPLES)}
         return cls(kept, {name: found[name] for name in MODALITIES if name in found})

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
-from stages import scoring
-from stages.adapted import moved
-from stages.label_side import LabelSide
+from stages.words import scoring
+from stages.words.adapted import moved
+from stages.words.label_side import LabelSide
 
 KEEP_OTHERS = 10.0
 """Weight of an example with its label left as it was, against the example with the label learnt."""

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.arrays import Array
-from stages import scoring
-from stages.label_side import LabelSide
-from stages.reliability import reliability
+from stages.words import scoring
+from stages.words.label_side import LabelSide
+from stages.words.reliability import reliability
 from training.adapt.choose import choose
 from training.adapt.examples import Examples
 from training.adapt.learn import Choice, Problem, learnt

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engines.model import ModelSpec
-from engines.model_file import write_model
+from engines.models.model import ModelSpec
+from engines.models.model_file import write_model
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError, OutputError
-from stages.adapted import DELTAS, read_adapted, save_adapted
+from stages.words.adapted import DELTAS, read_adapted, save_adapted
 from training.adapt.examples import Examples
 from training.adapt.learn import Choice
 from training.adapt.measure import Worth

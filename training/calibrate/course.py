@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from engines.checkpoint import read_model
+from engines.models.checkpoint import read_model
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
-from stages.label_side import LabelSide
-from stages.labels import build_label_set
-from stages.open_set import SourceClips
+from stages.words.label_side import LabelSide
+from stages.words.labels import build_label_set
+from stages.words.open_set import SourceClips
 from training.adapt.folds import clip_folds
 from training.adapt.gather import gather, read_split
 from training.calibrate.measure import Trust, Unknown, measure_unknown, trust, units_of

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
-from stages import scoring
-from stages.label_side import LabelSide
-from stages.open_set import SourceClips
+from stages.words import scoring
+from stages.words.label_side import LabelSide
+from stages.words.open_set import SourceClips
 from training.calibrate.units import Units
 from training.calibrate.unknown import Judge, mean_auroc, threshold_for
 from training.evaluate.calibration import Bin, calibration, expected_error

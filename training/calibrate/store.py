@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from engines.model import ModelSpec, TowerSpec
-from engines.model_file import write_model
+from engines.models.model import ModelSpec, TowerSpec
+from engines.models.model_file import write_model
 from pipeline.errors import OutputError
-from stages.open_set import OPEN_SET_FILE, write
+from stages.words.open_set import OPEN_SET_FILE, write
 from training.adapt.store import copy_steps
 from training.calibrate.course import Result
 

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
-from stages import scoring
-from stages.label_side import LabelSide
-from stages.reliability import reliability
+from stages.words import scoring
+from stages.words.label_side import LabelSide
+from stages.words.reliability import reliability
 from training.calibrate.units import Units
 
 STEPS = (0.7, 2.0)

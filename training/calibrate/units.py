@@ -7,9 +7,9 @@ import numpy as np
 
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
-from stages.label_side import LabelSide
-from stages.open_set import SourceClips
-from stages.reliability import signal_weight
+from stages.words.label_side import LabelSide
+from stages.words.open_set import SourceClips
+from stages.words.reliability import signal_weight
 from training.features import Features
 
 MOST_OF_ONE = 5

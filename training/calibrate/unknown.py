@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline.arrays import Array
-from stages.label_side import LabelSide
-from stages.open_set import OpenSetScore, SourceClips, usual
+from stages.words.label_side import LabelSide
+from stages.words.open_set import OpenSetScore, SourceClips, usual
 from training.calibrate.units import Units
 
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engines.checkpoint import read_model
-from engines.model import ModelSpec
+from engines.models.checkpoint import read_model
+from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError
 from pipeline.stage import Budget, Resources, RunSettings
-from stages import scoring
 from stages.classify import score_all
 from stages.fuse import Fuse
-from stages.labels import LabelSet, build_label_set
-from stages.words import words_of
+from stages.words import scoring
+from stages.words.labels import LabelSet, build_label_set
+from stages.words.word import words_of
 from training.data.example import Example
 from training.evaluate.head import fused_embeddings
 from training.features import Features

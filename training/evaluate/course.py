@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from engines.checkpoint import read_model
-from engines.model import ModelSpec
+from engines.models.checkpoint import read_model
+from engines.models.model import ModelSpec
 from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.stage import RunSettings
-from stages.head_share import read_base
-from stages.words import Word, parse_labels, words_of
+from stages.words.head_share import read_base
+from stages.words.word import Word, parse_labels, words_of
 from training.data.example import Dataset, Example
 from training.data.read import PUBLISHED, read_dataset
 from training.data.split import base_novel

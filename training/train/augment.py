@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines.torchaudio_import import import_torchaudio
+from engines.networks.torchaudio_import import import_torchaudio
 from pipeline.arrays import Array
 
 LEAST_AREA = 0.6

@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 import torch
 
-from engines.model import ModelSpec
-from engines.network import network as known_network
+from engines.models.model import ModelSpec
+from engines.models.network import network as known_network
 from engines.networks.fusion import MovFusion
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.stage import RunSettings
-from stages.labels import LabelSet, build_label_set
+from stages.words.labels import LabelSet, build_label_set
 from training.data.example import Example
 from training.features import FeatureCache, Features, fingerprint
 from training.train.exam import Answer, Exam, Figures

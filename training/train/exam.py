@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.arrays import Array
 from stages.classify import score_all
-from stages.labels import LabelSet
+from stages.words.labels import LabelSet
 from training.data.example import Example
 from training.intervals import Share, harmonic_mean, harmonic_mean_95, share
 

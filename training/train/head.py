@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.model import FusionSpec, ModelSpec
+from engines.models.model import FusionSpec, ModelSpec
 from engines.networks.fusion import MovFusion, Seen, changed, pooled
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, FusionShape
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
-from stages.labels import LabelSet
 from stages.pictures import spread
+from stages.words.labels import LabelSet
 from training.features import Features
 from training.train.batch import padded
 from training.train.exam import Answer, Exam

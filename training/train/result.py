@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.model import FusionSpec, ModelSpec, TowerSpec
-from engines.model_file import write_model
-from engines.network import network as known_network
+from engines.models.model import FusionSpec, ModelSpec, TowerSpec
+from engines.models.model_file import write_model
+from engines.models.network import network as known_network
 from engines.networks.fusion import MovFusion, save_fusion
 from pipeline.arrays import Array
 from pipeline.errors import ModelError, OutputError
-from stages.adapted import DELTAS, read_adapted, save_adapted
-from stages.descriptions import plain
+from stages.words.adapted import DELTAS, read_adapted, save_adapted
+from stages.words.descriptions import plain
 
 BASE_FILE = "base-labels.txt"
 ADAPTED_FILE = "adapted.safetensors"

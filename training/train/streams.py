@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engines.model import TowerSpec
+from engines.models.model import TowerSpec
 from pipeline.arrays import Array
 from pipeline.clip import Clip, ClipInfo, DecodedClip
 from pipeline.errors import SourceError

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.model import TowerSpec
+from engines.models.model import TowerSpec
 from pipeline.arrays import Array
-from stages.labels import LabelSet
+from stages.words.labels import LabelSet
 from training.data.example import Example
 from training.train.augment import changed_flow, changed_frames, changed_log_mel
 from training.train.batch import grouped_means

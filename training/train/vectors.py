@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.arrays import Array
-from stages.labels import LabelSet
+from stages.words.labels import LabelSet
 from training.features import Features
 from training.train.exam import Answer
 from training.train.head import Held

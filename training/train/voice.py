@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from pipeline.cli.options import is_terminal
-from pipeline.cli.progress import LINE_EVERY_S, LIVE_EVERY_S, clock_text, fit
+from commands.options import is_terminal
+from commands.progress import LINE_EVERY_S, LIVE_EVERY_S, clock_text, fit
 from pipeline.logs import before_lines, log
 
 _CLEAR = "\r\x1b[K"

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stages.label_side import LabelSide
-from stages.labels import LabelSet
+from stages.words.label_side import LabelSide
+from stages.words.labels import LabelSet
 from training.train.plan import Plan
 
 
@@ -55,7 +55,7 @@ class _Side:
         return self
 
     def odds(self, embeddings: Tensor, logits: Tensor) -> Tensor:
-        """`stages.scoring.log_odds` of labels with these logits "B C"."""
+        """`stages.words.scoring.log_odds` of labels with these logits "B C"."""
         others = functional.linear(embeddings, self.background) / self.temperature
         top = others.amax(1, keepdim=True)
         competing = (others - top).exp() @ self.kept.T

@@ -11,10 +11,10 @@ from torch.nn import functional
 from engines.networks.fusion import MovFusion
 from engines.networks.fusion_shape import FusionShape
 from pipeline.arrays import Array
-from stages import scoring
 from stages.classify import score_all
 from stages.encode import pool
-from stages.labels import LabelSet, LabelSide
+from stages.words import scoring
+from stages.words.labels import LabelSet, LabelSide
 
 DIM = 32
 BASE, NOVEL, BACKGROUND = 60, 20, 40

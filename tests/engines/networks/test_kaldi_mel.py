@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from engines.model import MelSpec, TowerSpec
+from engines.models.model import MelSpec, TowerSpec
 from engines.networks.kaldi_mel import KaldiMel
 from stages.pictures import log_mel_chunks
 

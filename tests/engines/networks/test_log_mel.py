@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines.model import MelSpec
+from engines.models.model import MelSpec
 from engines.networks.log_mel import LogMel
 
 
@@ -78,7 +78,7 @@ def test_a_tone_lights_up_its_own_band() -> None:
 
 def test_it_is_what_the_teacher_sees(noise: torch.Tensor, shared_data) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("ai_edge_litert", reason="the teacher runs with ai-edge-litert")
-    from training.mini.sound_data import Teacher
+    from recipes.percept_mini.sound_data import Teacher
 
     seen = Teacher(shared_data / "weights" / "yamnet.tflite")(noise[:15_600].numpy())[0]
     difference = np.abs(seen - LogMel()(noise[:15_600])[0].numpy())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines.checkpoint import read_model
+from engines.models.checkpoint import read_model
 from engines.networks.motion import PICTURES, SIDE_PX, WORDS, ConceptMotion, load_motion
 from stages.pictures import flow_clips
 

@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from engines.checkpoint import read_model
+from engines.models.checkpoint import read_model
+from engines.models.text_tower import TextTower
+from engines.models.tower import open_tower
 from engines.networks import open_clip_format
-from engines.text_tower import TextTower
-from engines.tower import open_tower
 from pipeline.errors import ModelError
 from pipeline.stage import RunSettings
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from engines.backends.on_onnxruntime import OnnxRuntimeEngine
+from engines.building.export import export
 from engines.engine import Port
-from engines.export import export
 from engines.networks import picture
 from engines.networks.picture import ConceptPicture, EfficientNetLite0, checked_weights, load_network, load_picture
-from engines.on_onnxruntime import OnnxRuntimeEngine
 
 BUNDLED = Path(picture.__file__).parents[1] / "bundled" / "percept-mini"
 INPUTS, OUTPUTS = (Port("pictures", "float32", "B 3 224 224"),), (Port("tokens", "float32", "B 384"),)
@@ -42,7 +42,7 @@ def photos(tar: Path, every: int) -> tuple[list[str], torch.Tensor]:
 
 def test_photos_are_recognised_in_the_order_of_the_concepts(shared_data: Path, tower: ConceptPicture) -> None:
     names, crops = photos(shared_data / "images" / "imagenet-1-per-class.tar", every=10)
-    classes = (Path(__file__).parents[3] / "training" / "mini" / "imagenet_synsets.txt").read_text().split()
+    classes = (Path(__file__).parents[3] / "recipes" / "percept_mini" / "imagenet_synsets.txt").read_text().split()
     with torch.inference_mode():
         found = tower.network(crops).argmax(1).tolist()
     assert sum(classes[index] == name for index, name in zip(found, names, strict=True)) >= 78
@@ -71,7 +71,7 @@ def test_the_names_count_more_than_the_projection(tower: ConceptPicture) -> None
 def test_two_things_beside_each_other_are_both_seen(shared_data: Path, tower: ConceptPicture) -> None:
     """Four photos in one picture: more of their names among the first ten than by the classifier on the whole."""
     names, crops = photos(shared_data / "images" / "imagenet-1-per-class.tar", every=25)
-    classes = (Path(__file__).parents[3] / "training" / "mini" / "imagenet_synsets.txt").read_text().split()
+    classes = (Path(__file__).parents[3] / "recipes" / "percept_mini" / "imagenet_synsets.txt").read_text().split()
     half = torch.nn.functional.interpolate(crops, (112, 112), mode="bicubic", antialias=True)
     together = torch.cat([torch.cat([half[0::4], half[1::4]], -1), torch.cat([half[2::4], half[3::4]], -1)], -2)
     with torch.inference_mode():

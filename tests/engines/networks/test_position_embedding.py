@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from engines.checkpoint import read_model
-from engines.network import network
+from engines.models.checkpoint import read_model
+from engines.models.network import network
+from engines.models.tower import open_tower
 from engines.networks.position_embedding import resized_positions
-from engines.tower import open_tower
 from pipeline.errors import ModelError
 from pipeline.stage import RunSettings
 from tests.tiny_models import make_tiny_clip, make_tiny_siglip

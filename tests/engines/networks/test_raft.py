@@ -14,10 +14,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engines.export import export
-from engines.network import NETWORKS
+from engines.backends.on_onnxruntime import OnnxRuntimeEngine
+from engines.building.export import export
+from engines.models.network import NETWORKS
 from engines.networks.raft import RaftSmall, correlation_pyramid, load_raft, look_up, positions
-from engines.on_onnxruntime import OnnxRuntimeEngine
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 

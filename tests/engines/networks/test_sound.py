@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from engines.backends.on_onnxruntime import OnnxRuntimeEngine
+from engines.building.export import export
 from engines.engine import Port
-from engines.export import export
 from engines.networks.log_mel import LogMel
 from engines.networks.sound import CLASSES, ConceptSound, load_sound
-from engines.on_onnxruntime import OnnxRuntimeEngine
 
 BUNDLED = Path(__file__).parents[3] / "engines" / "bundled" / "percept-mini"
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from engines.backends.on_onnxruntime import OnnxRuntimeEngine
+from engines.building.export import export
 from engines.engine import Port
-from engines.export import export
 from engines.networks import text
 from engines.networks.text import MiniText, TextShape, load_text, pack_weights, tokenize, unpack_weights
-from engines.on_onnxruntime import OnnxRuntimeEngine
 
 BUNDLED = Path(text.__file__).parents[1] / "bundled" / "percept-mini"
 INPUTS = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))

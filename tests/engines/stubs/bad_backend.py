@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engines.backend import Backend, Order, Report
-from engines.build_child import cancelled
+from engines.backends.backend import Backend, Order, Report
+from engines.building.build_child import cancelled
 from engines.engine import Engine
 from pipeline.arrays import Array
 from pipeline.errors import ModelError

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from engines.tensorrt_api import USED
+from engines.tensorrt.api import USED
 from tests.engines.stubs.compiled import compile_library
 
 NAMES = Path(__file__).with_suffix(".json")

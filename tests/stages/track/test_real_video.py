@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.clip import Absent, Clip, DecodedClip
 from pipeline.stage import Budget, RunSettings
 from stages.decode.reader import ReaderOptions, make_reader
-from stages.detect import Detect
+from stages.detect.stage import Detect
 from stages.flow import Flow
 from stages.track.stage import TrackStage
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pipeline.arrays import Array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
-from stages.labels import LABELS_FILE, LabelSet, LabelSide
 from stages.track.stage import TrackStage, within
 from stages.track.state import TrackState, decode_state
+from stages.words.labels import LABELS_FILE, LabelSet, LabelSide
 
 SECOND = 1_000_000_000
 STEP = SECOND // 8

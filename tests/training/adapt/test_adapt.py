@@ -5,13 +5,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from engines.checkpoint import read_model
-from engines.model import ModelSpec, TextSpec, TowerSpec
+from engines.models.checkpoint import read_model
+from engines.models.model import ModelSpec, TextSpec, TowerSpec
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
-from stages import scoring
-from stages.adapted import adapted, moved
-from stages.label_side import LabelSide
+from stages.words import scoring
+from stages.words.adapted import adapted, moved
+from stages.words.label_side import LabelSide
 from training.adapt.choose import BLIND, choose
 from training.adapt.course import _composed
 from training.adapt.examples import Examples, Kept, of_features
@@ -189,7 +189,7 @@ def test_learning_goes_on_from_vectors_that_were_trained() -> None:
 
 @pytest.fixture
 def model(tmp_path: Path) -> ModelSpec:
-    from engines.model_file import write_model
+    from engines.models.model_file import write_model
 
     texts = {"words": TextSpec(network="mini_text", dim=DIM)}
     tower = TowerSpec(network="concept_sound", space="words", input="log_mel")
@@ -250,7 +250,7 @@ def test_adapting_twice_is_adapting_once_with_all_examples(model: ModelSpec, tmp
 
 
 def test_labels_that_were_trained_elsewhere_stay_when_others_are_adapted(model: ModelSpec, tmp_path: Path) -> None:
-    from stages.adapted import save_adapted
+    from stages.words.adapted import save_adapted
 
     save_adapted(tmp_path / "plain" / "trained.safetensors", ["siren"], {"audio": np.ones((1, DIM))})
     trained = msgspec.structs.replace(model, adapted="trained.safetensors")

@@ -3,9 +3,9 @@ import pytest
 
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
-from stages import scoring
-from stages.label_side import LabelSide
-from stages.open_set import SourceClips
+from stages.words import scoring
+from stages.words.label_side import LabelSide
+from stages.words.open_set import SourceClips
 from training.calibrate.course import refuse_foreign
 from training.calibrate.measure import by_example, measure_unknown, trust
 from training.calibrate.temperature import Scale, Scene, fit, loss, scaled, scales_of

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engines.model import FusionSpec, ModelSpec
+from engines.models.model import FusionSpec, ModelSpec
 from pipeline.errors import ConfigError
 from training.data.example import Example
 from training.evaluate.answers import answer_of, known_labels, places

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from engines.model import ModelSpec, TextSpec, TowerSpec
+from engines.models.model import ModelSpec, TextSpec, TowerSpec
 from pipeline.arrays import Array
-from stages import scoring
-from stages.labels import LabelSet, LabelSide
+from stages.words import scoring
+from stages.words.labels import LabelSet, LabelSide
 from training.data.example import Example
 from training.features import ClipPart, Features
 from training.train.exam import Exam

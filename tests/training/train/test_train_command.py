@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from engines.checkpoint import read_model
-from engines.model_file import write_model
-from engines.network import network
+from commands.main import main
+from engines.models.checkpoint import read_model
+from engines.models.model_file import write_model
+from engines.models.network import network
 from engines.networks.fusion import load_fusion
-from pipeline.cli.main import main
 from pipeline.stage import RunSettings
-from stages.head_share import read_base
-from stages.labels import build_label_set
-from stages.open_set import OPEN_SET_FILE, SourceClips, write
+from stages.words.head_share import read_base
+from stages.words.labels import build_label_set
+from stages.words.open_set import OPEN_SET_FILE, SourceClips, write
 from tests.media import Sound, make_video
 from tests.tiny_models import make_tiny_clip, write_mov_like
 from training.data.example import Example
@@ -216,8 +216,7 @@ def test_what_cannot_be_is_told_before_anything_starts(
 
 def test_the_help_comes_without_torch() -> None:
     script = (
-        "import sys; from training.cli.train import make_parser; make_parser().format_help(); "
-        "print('torch' in sys.modules)"
+        "import sys; from commands.train import make_parser; make_parser().format_help(); print('torch' in sys.modules)"
     )
     assert (
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60).stdout

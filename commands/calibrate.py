@@ -1,0 +1,147 @@
+"""`percept calibrate`: probabilities that mean what they say, and clips that none of the labels fits."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from commands.columns import table
+from commands.model_output import output_directory
+from commands.options import Parser, add_talk_options, is_terminal
+from commands.steps import Steps
+from commands.training_options import add_model_options, features_folder, settings_of, tell_of_head
+from pipeline.logs import log, start_logging
+from training.data.example import counted
+
+if TYPE_CHECKING:
+    from training.calibrate.course import Result
+    from training.calibrate.measure import Figure
+    from training.intervals import Share
+
+DESCRIPTION = """Fit temperature and bias of every tower on labelled clips, so that of answers given with 80 % about
+80 % are right; and a score for clips that none of the labels fits, with a threshold that calls at most the given share
+of fitting clips "none of these". Every figure is measured on clips that took no part in the fit that it is about."""
+
+EPILOG = """examples:
+  percept calibrate percept-mini clips/ -o my-model
+  percept calibrate percept-mini clips.csv -o my-model --unlabelled recordings/ --false-alarms 0.01
+  percept run talk.mp4 --model my-model       records then say {"open_set": {"none_of_these": true, ...}}
+
+The score compares how well labels fit a clip with how well they fit other clips of the source. The embeddings of these
+(--unlabelled, else DATA) are kept in the model, so that it works for any labels.
+
+exit codes: 0 fine, 1 finished but some clips could not be read, 2 usage, 3 nothing could be read, 4 model, 5 output or
+internal, 130 interrupted."""
+
+
+def make_parser() -> Parser:
+    parser = Parser(prog="percept calibrate", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("model", metavar="MODEL", help="percept-mini, a model directory, or a hub id")
+    parser.add_argument("data", metavar="DATA", help="labelled clips: a folder per label, a CSV, or a published set")
+    parser.add_argument(
+        "-o", "--output", metavar="MODEL2", required=True, help="the model directory to write; MODEL's own is fine"
+    )
+    parser.add_argument(
+        "--false-alarms", metavar="SHARE", type=float, default=0.05,
+        help="of clips that a label does fit, called none of these at most (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--unlabelled", metavar="PATH", nargs="+", default=[],
+        help="files or folders: what this source usually shows (default: DATA)",
+    )  # fmt: skip
+    group = parser.add_argument_group("data")
+    group.add_argument("--layout", metavar="NAME", default="auto", help="how DATA lies there (default: auto)")
+    group.add_argument("--split", metavar="NAMES", default="", help="only these splits, such as fold1,fold2")
+    group.add_argument("--features", metavar="DIR", help="where features of clips are kept (default: in the cache)")
+    add_model_options(parser, without=("--model",))
+    add_talk_options(parser)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_args(arguments)
+    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    setattr(options, "model.path", options.model)
+    _, run = settings_of(options)
+
+    from engines.models.checkpoint import read_model
+    from training.calibrate.course import Task, calibrate
+    from training.calibrate.store import write_calibrated
+
+    spec = read_model(run.model, run.audio_model, "MODEL")
+    directory = output_directory(options.output, spec.directory)
+    tell_of_head(spec)
+    task = Task(
+        data=options.data,
+        unlabelled=tuple(options.unlabelled),
+        false_alarms=options.false_alarms,
+        layout=options.layout,
+        split=options.split,
+        features=features_folder(options, run),
+    )
+    steps = Steps("encoding", sys.stderr, live=is_terminal() and not options.quiet and not options.log_json)
+    result = calibrate(task, run, lambda text: log(logging.INFO, text), steps.tick)
+    steps.clear()
+    for line in lines(result, options.false_alarms):
+        print(line)
+    write_calibrated(spec, directory, result, options.false_alarms)
+    print(f"written: {options.output}    use it: percept run VIDEO --model {options.output}")
+    return 1 if result.failures else 0
+
+
+def lines(result: "Result", false_alarms: float) -> Iterator[str]:
+    yield (
+        f"{counted(result.clips, 'clip')} of {counted(result.examples, 'example')}, "
+        f"{len(result.labels)} labels; the best label is right in {shown(result.right)}"
+    )
+    rows = [("", "temperature", "bias")]
+    for name, new in result.scales.items():
+        old = result.scales_before[name]
+        rows.append((name, f"{old.temperature:.4g} -> {new.temperature:.4g}", f"{old.bias:+.2f} -> {new.bias:+.2f}"))
+    yield from table(rows)
+    yield ""
+    before, after = result.before, result.after
+    yield from table(
+        [
+            ("expected calibration error, held out", "before", "after"),
+            ("probability of the best label", figure(before.probability), figure(after.probability)),
+            ("its share among the labels", figure(before.share), figure(after.share)),
+        ]
+    )
+    yield ""
+    yield from table([("probability", "clips", "said", "right"), *bin_rows(result)])
+    yield ""
+    unknown = result.unknown
+    yield (
+        f"none of these: clips of a label that is not asked about are told from the others with AUROC "
+        f"{unknown.auroc.value:.3f} [{unknown.auroc.low:.3f}, {unknown.auroc.high:.3f}], "
+        f"mean over {len(unknown.by_label)} labels left out in turn"
+    )
+    hardest = sorted(unknown.by_label.items(), key=lambda pair: pair[1])[:3]
+    yield "hardest: " + ", ".join(f"{label} {value:.2f}" for label, value in hardest)
+    yield (
+        f"threshold {result.threshold:.3f} for {100 * false_alarms:g} % false alarms: of clips held out, "
+        f"{shown(unknown.false_alarms)} that a label fits are called none of these, "
+        f"{shown(unknown.found)} that none fits"
+    )
+    if result.failures:
+        file, reason = next(iter(result.failures.items()))
+        yield f"{len(result.failures)} files could not be used, such as {file}: {reason}"
+
+
+def bin_rows(result: "Result") -> Iterator[tuple[str, ...]]:
+    for each in result.after.bins:
+        yield (
+            f"{100 * each.low:.0f} to {100 * each.high:.0f} %",
+            f"{each.count}",
+            f"{100 * each.confidence:.0f} %",
+            shown(each.right),
+        )
+
+
+def figure(value: "Figure") -> str:
+    return f"{100 * value.value:.1f}% [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+
+
+def shown(share: "Share") -> str:
+    return f"{100 * share.share:.1f}% [{100 * share.low:.0f}, {100 * share.high:.0f}]"

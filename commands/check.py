@@ -1,0 +1,141 @@
+"""`percept check`: validate settings, model and source without running, and print the plan."""
+
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from commands.columns import table
+from commands.engine.build import taken_lines
+from commands.options import Parser, add_config_options, add_talk_options, make_config
+from commands.progress import clock_text
+from commands.sources import find_sources
+from pipeline.build import Plan, load, make_plan, make_stages
+from pipeline.clip import SourceInfo
+from pipeline.errors import PerceptError, SourceError
+from pipeline.logs import log, redact, start_logging
+from pipeline.stage import Resources, Stage
+
+MB = 1 << 20
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="percept check",
+        description="Validate settings, model and sources without running, and print the plan.",
+    )
+    parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob to look into")
+    add_config_options(parser)
+    add_talk_options(parser)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_intermixed_args(arguments)
+    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    config = make_config(options)
+    sources = find_sources(options.sources)
+    plan = make_plan(config, max(1, len(sources)))
+    stages = make_stages(plan.config, plan.settings, plan.budget)
+    for line in plan_lines(plan, stages):
+        print(line)
+    facts = load_stages(plan)
+    print("\nloaded")
+    for line in table([(name, value) for name, value in sorted(facts.items())]):
+        print("  " + line)
+    print("\nengines")
+    for line in taken_lines(plan.settings):
+        print("  " + line)
+    return look_into(sources, plan)
+
+
+def plan_lines(plan: Plan, stages: dict[str, Stage]) -> Iterable[str]:
+    """The plan as text: settings, stages, groups and processes, slots and memory."""
+    settings = plan.settings
+    yield from table(
+        [
+            ("model", settings.model),
+            *([("audio model", settings.audio_model)] if settings.audio_model else []),
+            ("labels", f"{len(settings.labels)}: {', '.join(settings.labels[:6])}{', …' * (len(settings.labels) > 6)}"),
+            *([("templates", settings.templates)] if settings.templates != "model" else []),
+            *([("descriptions", settings.descriptions)] if settings.descriptions else []),
+            ("modalities", ", ".join(settings.modalities)),
+            ("clips", f"{settings.clip_ns / 1e9:g} s, {settings.frame_rate_hz:g} frames/s"),
+            ("engine", f"{settings.engine} {settings.precision} on {settings.device}"),
+            ("cache", settings.cache_directory),
+        ]
+    )
+    yield "\nstages"
+    home = {name: group.name for group in plan.groups for name in group.stages}
+    decoded = [name for name in plan.specs if not any(name in stage.gives() for stage in stages.values())]
+    rows: list[tuple[str, ...]] = [
+        ("stage", "group", "needs", "uses if there", "gives"),
+        ("decode", "decode", "-", "-", " ".join(decoded)),
+    ]
+    rows += [
+        (
+            name,
+            home[name],
+            *(" ".join(names) or "-" for names in (stage.required, stage.optional, tuple(stage.gives()))),
+        )
+        for name, stage in stages.items()
+    ]
+    yield from ("  " + line for line in table(rows))
+    yield "\ngroups"
+    groups = [("group", "processes", "threads", "stages"), ("decode", str(plan.decode_workers), "1", "decode")]
+    groups += [(group.name, str(group.workers), str(group.threads), " ".join(group.stages)) for group in plan.groups]
+    yield from ("  " + line for line in table(groups))
+    size = plan.layout.slot_bytes
+    yield f"\nslots   {plan.slots} of {size / MB:.1f} MB = {plan.slots * size / MB:.0f} MB of shared memory"
+
+
+def load_stages(plan: Plan) -> dict[str, str]:
+    """Prepare and open every stage once, as a worker would, and ask it what it runs on.
+
+    Raises: PerceptError: what cannot be loaded.
+    """
+    from pipeline.run import place, private_directory
+
+    facts: dict[str, str] = {}
+    resources = Resources()
+    with private_directory() as directory:
+        placed = place(plan, directory)
+        stages = make_stages(plan.config, placed.settings, placed.budget)
+        try:
+            for stage in stages.values():
+                stage.prepare(lambda text: log(logging.INFO, text))
+            for name, stage in stages.items():
+                stage.open(resources)
+                facts |= {f"{name} {key}": value for key, value in stage.describe().items()}
+        finally:
+            for stage in stages.values():
+                stage.close()
+            resources.close()
+    return facts
+
+
+def look_into(sources: list[str], plan: Plan) -> int:
+    """Open each source and print what is in it; 3 if one cannot be opened."""
+    if sources:
+        print("\nsources")
+    failed = 0
+    path = plan.config.decode.factory
+    options = msgspec.convert(plan.reader_options, load(f"{path.partition(':')[0]}:ReaderOptions", "decode.factory"))
+    for index, source in enumerate(sources):
+        reader = load(path, "decode.factory")(source, index, options)
+        try:
+            print("  " + source_text(reader.open()))
+        except PerceptError as error:
+            failed += 1
+            log(logging.ERROR, str(error))
+        finally:
+            reader.close()
+    return SourceError.exit_code if failed else 0
+
+
+def source_text(info: SourceInfo) -> str:
+    """`talk.mp4: 1280×720, 25 frames/s, sound 44100 Hz, 1:30`"""
+    picture = f"{info.width}×{info.height}, {info.frame_rate_hz:g} frames/s" if info.has_video else "no picture"
+    sound = f"sound {info.sample_rate_hz} Hz" if info.has_audio else "no sound"
+    length = clock_text(info.duration_ns / 1e9) if info.duration_ns else "length unknown"
+    return redact("; ".join([f"{info.source}: {picture}, {sound}, {length}", *info.notes]))

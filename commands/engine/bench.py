@@ -1,0 +1,86 @@
+"""`percept engine bench`: every engine that is installed here, timed."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from commands.columns import gate_text, size_text, table
+from commands.engine.options import begin, core_count
+from commands.options import Parser, add_config_options, add_talk_options, make_config
+from pipeline.build import make_settings
+from pipeline.engine_store import reach
+from pipeline.errors import ConfigError, ModelError
+from pipeline.logs import log
+
+MOST_BATCH = 1024
+
+
+def batches(text: str) -> list[int]:
+    """`1,8,16`"""
+    try:
+        sizes = [int(part) for part in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or not all(1 <= size <= MOST_BATCH for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected batch sizes from 1 to {MOST_BATCH}, such as 1,8,16")
+    return sizes
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="percept engine bench",
+        description="Time every backend and precision that is installed here, built if need be, each in a process of "
+        "its own. --engine, --precision and --modalities confine it.",
+    )
+    parser.add_argument("--batch", type=batches, default=[1, 8, 16], metavar="LIST", help="default: 1,8,16")
+    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="per engine and batch (default: 3)")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="per engine (default: every core)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    add_config_options(parser)
+    add_talk_options(parser)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_args(arguments)
+    begin(options)
+    if options.seconds <= 0 or options.threads < 0:
+        raise ConfigError(
+            f"--seconds {options.seconds:g} --threads {options.threads}: expected a time above 0 and no "
+            "negative number of threads"
+        )
+    settings = make_settings(make_config(options))
+    settings = msgspec.structs.replace(settings, threads=options.threads or core_count())
+    given = settings.model, settings.audio_model, settings.modalities, settings
+    rows = list(reach("time_all")(*given, lambda text: log(logging.INFO, text), options.batch, options.seconds))
+    if options.json:
+        whole = {"model": settings.model, "threads": settings.threads, "rows": rows}
+        sys.stdout.write(msgspec.json.encode(whole).decode() + "\n")
+    else:
+        for line in lines(rows, options.batch):
+            print(line)
+    return 0 if any(row.items_per_s for row in rows) else ModelError.exit_code
+
+
+def lines(rows: Sequence[Any], sizes: Sequence[int]) -> Iterator[str]:
+    """Items per second at each batch size, seconds to load, memory, gate; what could not be timed stands below."""
+    heads = ("towers", "engine", "device", *(f"batch {size}" for size in sizes), "load", "memory", "gate")
+    timed = [row for row in rows if row.items_per_s]
+    if timed:
+        yield from table([heads, *(cells(row, sizes) for row in timed)])
+        yield "items/s; memory is what the process grew by"
+    for row in rows:
+        if not row.items_per_s:
+            yield f"{'+'.join(row.choice.towers)} {row.choice.engine}: not timed: {row.choice.reason}"
+
+
+def cells(row: Any, sizes: Sequence[int]) -> tuple[str, ...]:
+    choice = row.choice
+    rates = (f"{row.items_per_s[size]:.1f}" for size in sizes)
+    gate = gate_text(choice.gate) or "is the reference"
+    what = "+".join(choice.towers), choice.engine, choice.device
+    return *what, *rates, f"{row.load_s:.1f} s", size_text(row.memory_bytes), gate

@@ -1,0 +1,80 @@
+"""`percept engine build`: export, compile, check and keep, so that a run starts at once."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from commands import account as closing
+from commands.columns import gate_text, table
+from commands.engine.options import begin, core_count
+from commands.options import Parser, add_config_options, add_talk_options, is_terminal, make_config
+from commands.run import tell_notice
+from pipeline.build import make_settings
+from pipeline.engine_store import reach
+from pipeline.errors import ModelError
+from pipeline.logs import log
+from pipeline.stage import RunSettings
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="percept engine build",
+        description="Export, compile and check what a run would take for a model, and keep it in the cache.",
+    )
+    parser.add_argument("--all", action="store_true", help="every backend and precision that is installed here")
+    add_config_options(parser)
+    add_talk_options(parser)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_args(arguments)
+    begin(options)
+    config = make_config(options)
+    if options.all or config.model.device.startswith("sm"):  # such a GPU is not here: nothing can be opened
+        return build_all(make_settings(config), options.quiet)
+
+    from pipeline.run import prepare
+
+    account = prepare(config, on_notice=tell_notice)
+    if account.exit_code:
+        closing.tell(account, as_fields=options.log_json or not is_terminal())
+        return account.exit_code
+    if not options.quiet:
+        for line in taken_lines(make_settings(config)):
+            print(line)
+        print("ready", file=sys.stderr)
+    return 0
+
+
+def taken_lines(settings: RunSettings) -> Iterator[str]:
+    """What a run takes for each tower, how good it is, and why it and no other."""
+    for choice in reach("taken")(settings.model, settings.audio_model, settings.modalities, settings):
+        yield from choice_lines(choice)
+
+
+def build_all(settings: RunSettings, is_quiet: bool) -> int:
+    """4 if a tower has no engine that can be used."""
+    settings = msgspec.structs.replace(settings, threads=core_count())
+    choices = []
+    arguments = settings.model, settings.audio_model, settings.modalities, settings
+    for choice in reach("build_all")(*arguments, lambda text: log(logging.INFO, text)):
+        choices.append(choice)
+        if not is_quiet:
+            print("\n".join(choice_lines(choice)), flush=True)
+    if not choices:
+        wanted = f"--engine {settings.engine} --precision {settings.precision}"
+        raise ModelError(f"{wanted}: nothing to build on {settings.device}; what is missing stands above")
+    usable = {choice.towers for choice in choices if choice.is_usable}
+    return 0 if usable >= {choice.towers for choice in choices} else ModelError.exit_code
+
+
+def choice_lines(choice: Any) -> Iterator[str]:
+    """`image+motion  openvino-bf16 on cpu  passed: centred cosine 0.9921`, and the reason below it."""
+    gate = gate_text(choice.gate) or ("is the reference" if choice.is_usable else "not built")
+    yield from table([("+".join(choice.towers), choice.network, f"{choice.engine} on {choice.device}", gate)])
+    if choice.reason:
+        yield f"  {choice.reason}"

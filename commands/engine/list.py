@@ -1,0 +1,67 @@
+"""`percept engine list`: what is in the cache."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from commands.columns import gate_text, size_text, table, when_text
+from commands.engine.options import begin, cache_of, make_store_parser
+from commands.options import Parser
+from pipeline.engine_store import reach
+
+HEADS = {
+    "engine": ("network", "model", "engine", "device", "size", "built", "took", "gate"),
+    "export": ("network", "precision", "size", "exported", "took", ""),
+    "left over": ("what", "size", "since", "path"),
+}
+BUILDS = "percept engine build makes what a run of percept-mini takes; --model M for another model"
+
+
+def make_parser() -> Parser:
+    parser = make_store_parser("list", "What is in the cache of networks and engines, how good and how large.")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_args(arguments)
+    begin(options)
+    cache = cache_of(options)
+    entries = reach("entries")(cache)
+    if options.json:
+        whole = {"cache": cache, "total_bytes": sum(entry.size_bytes for entry in entries), "entries": entries}
+        sys.stdout.write(msgspec.json.encode(whole).decode() + "\n")
+        return 0
+    for line in lines(cache, entries):
+        print(line)
+    return 0
+
+
+def lines(cache: str, entries: list[Any]) -> Iterator[str]:
+    if not entries:
+        yield f"nothing in {cache} yet: {BUILDS}"
+        return
+    for kind, heads in HEADS.items():
+        found = [entry for entry in entries if entry.kind == kind]
+        if found:
+            yield {"engine": "engines", "export": "exports", "left over": "left over"}[kind]
+            yield from ("  " + line for line in table([heads, *map(row, found)]))
+            yield ""
+    yield f"{size_text(sum(entry.size_bytes for entry in entries))} in {cache}"
+
+
+def row(entry: Any) -> tuple[str, ...]:
+    size, when, took = size_text(entry.size_bytes), when_text(entry.built_at_s), f"{entry.built_s:.1f} s"
+    if entry.kind == "left over":
+        return entry.name, size, when, entry.path
+    if entry.kind == "export":
+        return entry.network or "?", entry.name or "?", size, when, took, entry.useless
+    model = Path(entry.directory).name
+    return entry.network or "?", model, entry.name or "?", entry.device, size, when, took, state_text(entry)
+
+
+def state_text(entry: Any) -> str:
+    return f"not used: {entry.useless}" if entry.useless else gate_text(entry.gate)

@@ -1,0 +1,104 @@
+"""`percept engine quantize`: an int8 network for OpenVINO, calibrated on the user's own clips."""
+
+import argparse
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from commands.columns import figures_text, gate_text, size_text
+from commands.engine.options import begin, core_count
+from commands.engine.samples import tower_samples
+from commands.options import Parser, add_config_options, add_talk_options, make_config
+from commands.sources import find_sources
+from pipeline.build import make_settings
+from pipeline.clip import MODALITIES
+from pipeline.config import Config
+from pipeline.engine_store import reach
+from pipeline.errors import ConfigError, ModelError, OutputError
+from pipeline.logs import log
+from pipeline.stage import RunSettings
+
+SAMPLES = 170
+"""Three quarters are calibrated on, the others are what int8 is compared with fp32 on."""
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="percept engine quantize",
+        description="Make an int8 network for OpenVINO, calibrated on clips of your own, and say what it changes. Give "
+        "clips like those that will be labelled; of long ones, --stride-seconds 30 takes less from more places.",
+    )
+    parser.add_argument("model_and_clips", nargs="+", metavar="MODEL CLIPS", help="a model, then files, URLs or globs")
+    parser.add_argument(
+        "--modality", choices=MODALITIES, default="image", help="which tower; those that share its network go along"
+    )
+    parser.add_argument("--samples", type=int, default=SAMPLES, metavar="N", help=f"about so many (default: {SAMPLES})")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="leave a copy of the network here")
+    add_config_options(parser)
+    add_talk_options(parser)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_intermixed_args(arguments)
+    begin(options)
+    clips = take_model(options)
+    if why := reach("cannot_quantize")():
+        raise ModelError(why)
+    config = make_config(options)
+    settings = msgspec.structs.replace(make_settings(config), threads=core_count())
+    spec = reach("read_model")(settings.model, settings.audio_model)
+    sharing = reach("towers_sharing")(spec, options.modality)
+    towers = {name: spec.towers()[name] for name in sharing if name in settings.modalities}
+    samples = tower_samples(config, towers, find_sources(clips), options.samples, settings.threads, tell)
+    words = words_of(spec, options.modality, config, settings)
+    made = reach("make_int8")(spec, options.modality, samples, settings, words, tell)
+    for line in lines(made, settings.model):
+        print(line)
+    if options.output:
+        copy(Path(made.path), Path(options.output))
+    return 0 if made.gate.passed else ModelError.exit_code
+
+
+def take_model(options: argparse.Namespace) -> list[str]:
+    """The clips; the model that stands before them is entered where --model would be."""
+    given: list[str] = options.model_and_clips
+    if getattr(options, "model.path") is None:
+        setattr(options, "model.path", given[0])
+        given = given[1:]
+    if not given:
+        raise ConfigError("percept engine quantize: no clips given. Say which: percept engine quantize MODEL talk.mp4")
+    return given
+
+
+def words_of(spec: Any, modality: str, config: Config, settings: RunSettings) -> Any:
+    """What samples are scored against: the words that were given, or the model's background vocabulary."""
+    only = msgspec.structs.replace(settings, modalities=(modality,))
+    side = reach("build_label_set")(spec, settings.labels, only, tell).sides[modality]
+    return reach("Words")(side.labels if config.labels.words else side.background, side.temperature)
+
+
+def lines(made: Any, model: str) -> Iterator[str]:
+    towers = "+".join(made.towers)
+    yield f"{towers} {made.network}: int8, {size_text(made.size_bytes)}, in {made.change.took_s:.0f} s"
+    yield f"  your clips, int8 against fp32: {made.change.text}"
+    yield f"  gate, at its worst: {figures_text(made.gate.worst)}"
+    if made.gate.passed:
+        yield f"It passed its gate. Use it with: percept run ... --model {model} --engine openvino --precision int8"
+        return
+    yield f"It {gate_text(made.gate)}"
+
+
+def copy(made: Path, folder: Path) -> None:
+    try:
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"-o {folder}: {error}; expected a folder that can be written") from error
+
+
+def tell(text: str) -> None:
+    log(logging.INFO, text)

@@ -1,0 +1,47 @@
+"""`percept engine verify`: every file hashed and every gate run again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from commands.columns import figures_text
+from commands.engine.options import begin, cache_of, core_count, make_store_parser
+from commands.options import Parser
+from pipeline.engine_store import reach
+from pipeline.errors import ModelError
+
+
+def make_parser() -> Parser:
+    parser = make_store_parser(
+        "verify",
+        "Read every file of the cache again and hold every engine against its network. What is damaged or wrong is set "
+        "aside, so that the next run builds it again. Exit code 4 if there was any.",
+    )
+    parser.add_argument("--model", metavar="DIR|HUB_ID", default="", help="only the engines of this model")
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_args(arguments)
+    begin(options)
+    cache = cache_of(options)
+    verdicts = []
+    for verdict in reach("verify")(cache, options.model, core_count()):
+        verdicts.append(verdict)
+        for line in lines(verdict, options.verbose):
+            print(line, flush=True)
+    wrong = sum(not verdict.is_fine for verdict in verdicts)
+    if not verdicts:
+        print(f"nothing to verify in {cache}")
+    elif wrong:
+        print(f"{wrong} of {len(verdicts)} wrong. Build again with: percept engine build")
+    return ModelError.exit_code if wrong else 0
+
+
+def lines(verdict: Any, is_verbose: bool) -> Iterator[str]:
+    """One line; with figures at the smallest, typical and largest batch below it if asked for."""
+    what = " ".join(filter(None, (verdict.network, verdict.name, verdict.device, verdict.kind)))
+    figures = figures_text(verdict.gate.worst) if verdict.gate is not None else ""
+    yield ": ".join(filter(None, (verdict.state, what, figures, verdict.text)))
+    if is_verbose and verdict.gate is not None:
+        for each in verdict.gate.figures:
+            yield f"  {each.output} at batch {each.batch}: {figures_text(each)}"

@@ -1,0 +1,88 @@
+"""`percept labels weigh`: how much each prompt template should count, found from clips that nobody labelled."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from commands.columns import table
+from commands.labels.embedded import clip_embeddings
+from commands.options import Parser, add_config_options, add_talk_options, make_config
+from commands.sources import find_sources
+from pipeline.build import make_settings
+from pipeline.engine_store import reach
+from pipeline.errors import ConfigError, OutputError
+from pipeline.logs import log, start_logging
+
+CLIPS = 300
+FEW = 30
+"""With fewer clips than this, a warning says so."""
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="percept labels weigh",
+        description="Weigh prompt templates on unlabelled clips (ZPE): those count more whose scores are decided. "
+        "Give clips like those that will be labelled; of long ones, --stride-seconds 30 takes less from more places.",
+    )
+    parser.add_argument("clips", nargs="+", metavar="CLIP", help="files, URLs or globs")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the weights here (.json), for --templates FILE")
+    parser.add_argument(
+        "--clips", dest="most", type=int, default=CLIPS, metavar="N", help=f"about so many (default: {CLIPS})"
+    )
+    parser.add_argument(
+        "--method", choices=("softmax", "select"), default="softmax",
+        help="every template by its score, or those well above the median alike (default: softmax)",
+    )  # fmt: skip
+    add_config_options(parser)
+    add_talk_options(parser)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_intermixed_args(arguments)
+    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    if options.output and Path(options.output).suffix != ".json":
+        raise ConfigError(f"-o {options.output}: expected a name that ends in .json")
+    if options.most < 1:
+        raise ConfigError(f"--clips {options.most}: expected at least 1")
+    config = make_config(options)
+    choice = config.labels.templates.removeprefix("zpe:")
+    choice = "pool" if choice in ("model", "zpe") else choice
+    settings = msgspec.structs.replace(make_settings(config), templates=choice, threads=len(os.sched_getaffinity(0)))
+    if not config.labels.words:
+        settings = msgspec.structs.replace(settings, labels=())
+    spec = reach("read_model")(settings.model, settings.audio_model)
+    seen = clip_embeddings(config, find_sources(options.clips), options.most, settings.threads, tell)
+    found = reach("weigh")(spec, settings, seen, options.method, tell)
+    for line in lines(found):
+        print(line)
+    if options.output:
+        write(Path(options.output), reach("template_file")(spec.id, found))
+        print(f"\nUse them with: percept run ... --templates {options.output}")
+    return 0
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    for modality, one in found.items():
+        yield f"{modality}, {one.clips} clips"
+        rows = [(f"{row.weight:6.1%}", f"{row.score:.2f}", row.template) for row in one.rows()]
+        yield from ("  " + line for line in table([("weight", "score", "template"), *rows]))
+        if one.clips < FEW:
+            log(logging.WARNING, f"{modality}: {one.clips} clips say little; expected {FEW} or more, better 200")
+
+
+def write(path: Path, content: bytes) -> None:
+    half = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        half.write_bytes(content)
+        half.replace(path)
+    except OSError as error:
+        raise OutputError(f"-o {path}: {error.strerror}; expected a file that can be written") from error
+
+
+def tell(text: str) -> None:
+    log(logging.INFO, text)

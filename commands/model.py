@@ -1,0 +1,159 @@
+"""`percept model`: models put together from published towers, and what a model is made of."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from commands.actions import Actions
+from commands.columns import size_text, table
+from commands.options import Parser, add_talk_options
+from pipeline.engine_store import reach
+from pipeline.errors import ConfigError, OutputError
+from pipeline.logs import start_logging
+
+ACTIONS = Actions(
+    verb="model",
+    about="Models put together from published towers: CLIP, SigLIP, ALIGN, CLAP and what open_clip writes.",
+    does={
+        "init": "write a model directory whose towers come from one or several models",
+        "show": "what a model is made of: towers, text spaces, where their files are",
+    },
+    example="percept model init --image openai/clip-vit-base-patch16 --audio laion/larger_clap_general my-model",
+)
+PARTS = ("image", "motion", "audio", "sound_as_picture")
+INPUTS = {
+    "frames": "frames",
+    "flow_picture": "optical flow as pictures",
+    "flow_clip": "optical flow of a clip",
+    "log_mel": "sound",
+    "log_mel_picture": "sound as a picture",
+    "log_mel_chunks": "sound as a picture, front, middle and back",
+}
+
+
+def main(arguments: list[str]) -> int:
+    action = ACTIONS.asked(arguments)
+    if not action:
+        return 0
+    return init(arguments[1:]) if action == "init" else show(arguments[1:])
+
+
+def make_init_parser() -> Parser:
+    parser = Parser(
+        prog="percept model init",
+        description="Write a model directory whose towers come from one or several models. MODEL is a hub id, a\n"
+        "directory, or percept-mini. Each tower brings the text tower it was trained with.",
+        epilog="percept model init --image openai/clip-vit-base-patch16 --audio laion/larger_clap_general my-model",
+    )
+    parser.add_argument("directory", metavar="DIR", help="where to write it; must not exist, or be empty")
+    parser.add_argument("--image", metavar="MODEL", help="its image tower looks at frames")
+    parser.add_argument(
+        "--motion", metavar="MODEL", help="its motion tower, or else its image tower, looks at optical flow"
+    )
+    sound = parser.add_mutually_exclusive_group()
+    sound.add_argument("--audio", metavar="MODEL", help="its audio tower listens")
+    sound.add_argument(
+        "--sound-as-picture",
+        metavar="MODEL",
+        help="its image tower looks at spectrograms; guesses until it is trained: percept train",
+    )
+    parser.add_argument("--name", metavar="NAME", default="", help="what the model is called (default: DIR's name)")
+    parser.add_argument(
+        "--copy", action="store_true", help="copy all files into DIR, so that it can be moved to another machine"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="write into a directory that is not empty")
+    add_talk_options(parser)
+    return parser
+
+
+def init(arguments: list[str]) -> int:
+    options = make_init_parser().parse_args(arguments)
+    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    wanted = {part: getattr(options, part) for part in PARTS if getattr(options, part)}
+    if not wanted:
+        raise ConfigError("percept model init: no tower asked for; expected --image, --motion or --audio with a model")
+    directory = Path(options.directory).expanduser().resolve()
+    refuse_used(directory, options.overwrite)
+    spec = reach("assemble")(options.name or directory.name, wanted)
+    try:
+        if options.copy:
+            spec = reach("copied")(spec, directory)
+        reach("write_model")(spec, directory)
+    except OSError as error:
+        raise OutputError(f"{error.filename or directory}: cannot be written: {error.strerror}") from error
+    for line in lines(reach("read_model")(str(directory))):
+        print(line)
+    for line in what_next(spec, options.directory):
+        print(line)
+    return 0
+
+
+def refuse_used(directory: Path, overwrite: bool) -> None:
+    if directory.is_file():
+        raise ConfigError(f"{directory}: is a file; expected a directory to write, or a name that is free")
+    if directory.is_dir() and any(directory.iterdir()) and not overwrite:
+        raise ConfigError(f"{directory}: is not empty. Choose another directory, or give --overwrite")
+
+
+def show(arguments: list[str]) -> int:
+    parser = Parser(prog="percept model show", description="What a model is made of.")
+    parser.add_argument("model", metavar="MODEL", help="percept-mini, a model directory, or a hub id")
+    add_talk_options(parser)
+    options = parser.parse_args(arguments)
+    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    for line in lines(reach("read_model")(options.model)):
+        print(line)
+    return 0
+
+
+def lines(spec: Any) -> Iterator[str]:
+    """A model as tables: its towers, then its text spaces."""
+    place = reach("hub_place")
+    yield f"{spec.id} in {spec.directory}"
+    yield ""
+    rows: list[tuple[str, ...]] = [("tower", "network", "looks at", "prompts", "text space", "files")]
+    for name, tower in spec.towers().items():
+        rows.append((name, tower.network, looks_at(tower), prompts(tower), tower.space, place(tower.directory)))
+    yield from table(rows)
+    yield ""
+    rows = [("text space", "network", "numbers", "longest", "weights", "files")]
+    for space, text in spec.texts.items():
+        size = sum(file.stat().st_size for file in reach("network")(text.network).files(Path(text.directory)))
+        rows.append(
+            (
+                space,
+                text.network,
+                str(text.dim),
+                f"{text.max_tokens} tokens",
+                size_text(size),
+                place(text.directory),
+            )
+        )
+    yield from table(rows)
+
+
+def looks_at(tower: Any) -> str:
+    """`frames, 224 px, 8 a clip`"""
+    what = INPUTS[tower.input]
+    if not tower.mel:
+        return f"{what}, {tower.size_px} px, {tower.pictures_per_clip} a clip"
+    heard = f", {tower.mel.context_s:g} s" if tower.mel.context_s else ""
+    return f"{what}, {tower.mel.sample_rate_hz / 1000:g} kHz{heard}"
+
+
+def prompts(tower: Any) -> str:
+    first = tower.prompts[0] if tower.prompts else "{}"
+    return first + (f" and {len(tower.prompts) - 1} more" if len(tower.prompts) > 1 else "")
+
+
+def what_next(spec: Any, directory: str) -> Iterator[str]:
+    given = shlex.quote(directory)
+    yield ""
+    guessing = [name for name, tower in spec.towers().items() if tower.input in ("flow_picture", "log_mel_chunks")]
+    if guessing:
+        yield f"The {' and '.join(guessing)} tower was trained on photos: it guesses until you train it."
+        yield f"  percept train CLIPS -o trained --model {given}"
+    yield "Next:"
+    yield f"  percept check --model {given}"
+    yield f'  percept run VIDEO --model {given} --labels "dog barking, rain, people talking"'

@@ -1,0 +1,186 @@
+"""Command-line options: what stands for which key of the config, and which outputs and sources were asked for."""
+
+import argparse
+import difflib
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import msgspec
+
+from commands.gpu_here import gpu_here
+from pipeline.config import Config, load_config
+from pipeline.errors import ConfigError
+from pipeline.logs import log
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An option that sets one key of the config."""
+
+    name: str
+    key: str
+    help: str
+    metavar: str | None = None
+    parse: Callable[[str], Any] = str
+    switch: bool = False
+
+
+def seconds(text: str) -> float:
+    """`90`, `1:30` or `00:01:30.5`"""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; expected seconds or hh:mm:ss, such as 90 or 1:30")
+    hours, minutes, rest = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
+
+
+def words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+FLAGS = (
+    Flag(
+        "--labels",
+        "labels.words",
+        "what to look and listen for: 'dog barking, car|automobile' or @words.txt, one a line",
+        "WORDS",
+    ),
+    Flag(
+        "--templates",
+        "labels.templates",
+        "what words are put into: model, pool, zpe (weighed on your clips while they come), or a file of templates",
+        "NAME|FILE",
+    ),
+    Flag(
+        "--descriptions", "labels.descriptions", "sentences that describe labels: .json, or 'label: sentence'", "FILE"
+    ),
+    Flag("--clip-seconds", "clips.seconds", "length of a clip", "S", seconds),
+    Flag(
+        "--stride-seconds",
+        "clips.stride_seconds",
+        "from one clip's start to the next; 0: no space between",
+        "S",
+        seconds,
+    ),
+    Flag("--fps", "clips.fps", "frames per second that are looked at", "N", float),
+    Flag("--top-k", "labels.top_k", "labels told per clip", "K", int),
+    Flag("--modalities", "modalities", "which of image, motion, audio to use", "LIST", words),
+    Flag("--audio-track", "decode.audio_track", "sound track: its number or language; empty: the best", "TRACK"),
+    Flag("--exclusive", "labels.exclusive", "labels exclude each other: events go by their share", switch=True),
+    Flag("--model", "model.path", "percept-mini, a model directory, or a hub id", "DIR|HUB_ID"),
+    Flag("--audio-model", "model.audio_path", "a model for sound beside --model", "DIR|HUB_ID"),
+    Flag(
+        "--flow",
+        "stages.flow.method",
+        "optical flow by dis (default) or raft, which needs --set flow.weights=raft-small.pth",
+        "NAME",
+    ),
+    Flag("--engine", "model.engine", "what runs the networks: auto, torch, onnxruntime, openvino, tensorrt", "NAME"),
+    Flag("--precision", "model.precision", "auto, fp32, bf16, fp16, int8", "NAME"),
+    Flag("--device", "model.device", "auto, cpu, cuda or cuda:N", "NAME"),
+    Flag("--start", "clips.start_s", "begin here: seconds or hh:mm:ss", "TIME", seconds),
+    Flag("--end", "clips.end_s", "end here: seconds or hh:mm:ss", "TIME", seconds),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors name the remedy and leave with code 2."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **more)
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}{self._hint(message)}. See: {self.prog} --help")
+
+    def _hint(self, message: str) -> str:
+        known = [option for action in self._actions for option in action.option_strings]
+        for word in re.findall(r"(--?[\w-]+)", message):
+            close = difflib.get_close_matches(word, known, n=1)
+            if word not in known and close:
+                return f" (did you mean {close[0]}?)"
+        return ""
+
+
+def add_config_options(parser: Parser) -> None:
+    defaults = msgspec.to_builtins(Config())
+    group = parser.add_argument_group("what and how")
+    for flag in FLAGS:
+        if flag.switch:
+            group.add_argument(flag.name, dest=flag.key, action="store_true", default=None, help=flag.help)
+        else:
+            text = f"{flag.help}{_default(defaults, flag.key)}"
+            group.add_argument(flag.name, dest=flag.key, metavar=flag.metavar, type=flag.parse, help=text)
+    group.add_argument(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="settings from a TOML file, or bundled: default, gpu, sampled, sound-only, split",
+    )
+    group.add_argument(
+        "--set", metavar="STAGE.KEY=VALUE", action="append", default=[], help="one setting; may be repeated"
+    )
+
+
+def add_talk_options(parser: Parser) -> None:
+    group = parser.add_argument_group("talk on stderr")
+    group.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    group.add_argument("-v", "--verbose", action="store_true", help="everything")
+    group.add_argument("--log-json", action="store_true", help="every line a JSON object")
+
+
+def add_output_options(parser: Parser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "-o", "--output", metavar="FILE", action="append", default=[],
+        help="results: .jsonl, or events as .csv, .vtt, .srt; may be repeated (default: JSON lines on stdout)",
+    )  # fmt: skip
+    group.add_argument(
+        "--events", metavar="FILE",
+        help="clips merged into events: in the JSON lines, or with FILE as .csv, .vtt, .srt or .jsonl "
+        "('*' stands for the source's name)",
+    )  # fmt: skip
+    group.add_argument(
+        "--video", metavar="FOLDER|FILE", help="write the video again with labels and tracks drawn on it"
+    )
+    group.add_argument("--resume", action="store_true", help="go on with an interrupted -o FILE")
+    group.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def make_config(options: argparse.Namespace) -> Config:
+    """Config file first, then options, then --set."""
+    if getattr(options, "labels.words") in ("", []):
+        raise ConfigError("--labels: no label found; expected at least one. Leave it out for the default vocabulary.")
+    given = [(flag.key, getattr(options, flag.key)) for flag in FLAGS if getattr(options, flag.key) is not None]
+    overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given]
+    return load_config(options.config or _bundled_for(options), overrides + options.set)
+
+
+def _bundled_for(options: argparse.Namespace) -> str | None:
+    """Without -c: the settings for GPU machines where networks would run on a GPU, else the defaults."""
+    device, engine = getattr(options, "model.device") or "auto", getattr(options, "model.engine") or "auto"
+    wants_gpu = device.startswith(("auto", "cuda")) and engine not in ("onnxruntime", "openvino")
+    if not (wants_gpu and gpu_here()):
+        return None
+    log(logging.INFO, "an NVIDIA GPU is here: settings for GPUs are taken (-c gpu); -c default takes the others")
+    return "gpu"
+
+
+def _default(defaults: Any, key: str) -> str:
+    for part in key.split("."):
+        if part not in defaults:  # an option of a stage: the stage knows its default
+            return ""
+        defaults = defaults[part]
+    if defaults in ("", None):
+        return ""
+    shown = ",".join(defaults) if isinstance(defaults, list | tuple) else defaults
+    return f" (default: {shown})"
+
+
+def is_terminal() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,87 @@
+"""`percept run`: video files in, labelled and tracked clips out."""
+
+import argparse
+import logging
+import sys
+
+import msgspec
+
+from commands import account as closing
+from commands.options import (
+    Parser,
+    add_config_options,
+    add_output_options,
+    add_talk_options,
+    is_terminal,
+    make_config,
+)
+from commands.outputs import make_outputs, split_events
+from commands.progress import Progress
+from commands.sources import find_sources
+from pipeline.errors import ConfigError
+from pipeline.logs import log, start_logging
+from pipeline.status import Account, Notice
+
+EXAMPLES = """examples:
+  percept run talk.mp4 --labels "dog barking, rain, people talking"
+  percept run 'videos/*.mp4' --labels @words.txt -o out.jsonl --resume
+  percept run talk.mp4 --events --video labelled.mp4
+
+exit codes: 0 fine, 1 finished but some clips or sources failed, 2 usage or settings, 3 source, 4 engine or model,
+5 output or internal, 130 interrupted. Ctrl-C finishes what is in flight; a second one stops at once."""
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the Python face sends on stdin: things that a command line cannot carry."""
+
+    sources: list[str]
+    labels: list[str] | None = None
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="percept run",
+        description="Say for every clip of a video which words fit, from picture, motion and sound.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob; several are answered in order")
+    parser.add_argument("--request", choices=["-"], help=argparse.SUPPRESS)
+    add_output_options(parser)
+    add_config_options(parser)
+    add_talk_options(parser)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    parser = make_parser()
+    options = parser.parse_intermixed_args(split_events(arguments))
+    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    if options.request:
+        request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+        options.sources = request.sources
+        if request.labels is not None:
+            setattr(options, "labels.words", request.labels)
+    if not options.sources:
+        raise ConfigError("percept run: no video given. Say which: percept run talk.mp4")
+    config = make_config(options)
+    sources = find_sources(options.sources)
+    outputs = make_outputs(options, config, sources)
+
+    from pipeline.run import run
+
+    live = is_terminal() and not options.quiet and not options.log_json
+    progress = Progress(sys.stderr, live=live)
+    account: Account = run(
+        config,
+        sources,
+        outputs,
+        on_status=progress.update,
+        on_notice=tell_notice,
+    )
+    progress.clear()
+    closing.tell(account, as_fields=options.log_json or not is_terminal())
+    return account.exit_code
+
+
+def tell_notice(notice: Notice) -> None:
+    log(logging.getLevelNamesMapping()[notice.level.upper()], notice.text, **notice.fields)

@@ -1,0 +1,194 @@
+"""OpenVINO on the CPU: bf16 where the CPU has it, else fp32; int8 from a network that was quantised offline."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from engines.backends.backend import Backend, Order, Report
+from engines.engine import Engine, Port
+from pipeline.arrays import Array
+from pipeline.errors import ModelError
+
+PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""What floats are computed in. OpenVINO would choose by itself; int8 networks keep some operations in floats."""
+CPU_INFO = Path("/proc/cpuinfo")
+CPU_FEATURES = ("amx_bf16", "amx_int8", "avx2", "avx512_bf16", "avx512_vnni", "avx512f", "avx_vnni")
+"""Flags that decide which kernels run, and so what an engine computes."""
+NETWORK = "network.xml"
+QUANTISER_VERSION = 1
+"""Part of the key of int8 engines: raise it when `engines/building/quantize.py` makes other networks."""
+
+
+class OpenVinoEngine(Engine):
+    """Runs an ONNX file or OpenVINO's own .xml. Batches above `max_batch` (0 for no limit) are run in parts."""
+
+    backend = "openvino"
+
+    def __init__(
+        self,
+        path: Path,
+        inputs: tuple[Port, ...],
+        outputs: tuple[Port, ...],
+        precision: str = "fp32",
+        threads: int = 1,
+        max_batch: int = 0,
+    ) -> None:
+        super().__init__(inputs, outputs, max_batch)
+        self.precision = precision
+        self._path = path
+        self._threads = threads
+        self._request: Any = None
+
+    def _open(self) -> None:
+        openvino = import_openvino()
+        core = openvino.Core()
+        try:
+            model = core.read_model(self._path)
+            self._check_names(model)
+            self._request = core.compile_model(model, "CPU", self._options()).create_infer_request()
+        except RuntimeError as error:  # all that OpenVINO raises
+            raise ModelError(f"{self._path}: OpenVINO cannot load it: {_last_line(error)}") from error
+
+    def _options(self) -> dict[str, Any]:
+        """Nothing is left to its choice; threads float, since two workers that both pin would share one core."""
+        return {
+            "INFERENCE_PRECISION_HINT": PRECISION_HINTS[self.precision],
+            "INFERENCE_NUM_THREADS": self._threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,
+        }
+
+    def _check_names(self, model: Any) -> None:
+        for kind, ports, found in (("inputs", self.inputs, model.inputs), ("outputs", self.outputs, model.outputs)):
+            names = [node.get_names() for node in found]
+            wanted = [port.name for port in ports]
+            if len(names) != len(wanted) or not all(any(name in each for each in names) for name in wanted):
+                have = sorted(min(each, default="") for each in names)
+                raise ModelError(f"{self._path}: {kind} are {have}; expected {wanted}")
+
+    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Inputs are copied: a shared one would stay referenced after the run, when its slot may be unmapped."""
+        self._request.infer(dict(feeds), share_inputs=False)
+        return {port.name: self._request.get_tensor(port.name).data.copy() for port in self.outputs}
+
+    def _close(self) -> None:
+        self._request = None
+
+
+class OpenVinoBackend(Backend):
+    name = "openvino"
+
+    def missing(self, device: str) -> str:
+        if device != "cpu":
+            return f"OpenVINO runs on the CPU here, not on {device}. Choose --device cpu, or --engine torch"
+        if find_spec("openvino") is None:
+            return "OpenVINO is not installed. Run: pip install 'percept-av[openvino]'"
+        return ""
+
+    def precisions(self, device: str) -> tuple[str, ...]:
+        return ("bf16", "fp32") if has_bf16() else ("fp32",)
+
+    def other_precisions(self, device: str) -> tuple[str, ...]:
+        return ("int8",)
+
+    def made_by(self, order: Order) -> str:
+        return "percept engine quantize MODEL CLIPS..." if order.precision == "int8" else ""
+
+    def facts(self, order: Order) -> dict[str, str]:
+        facts = {"openvino": version("openvino"), "cpu": " ".join(cpu_features()), "precision": order.precision}
+        return facts | ({"quantiser": str(QUANTISER_VERSION)} if order.precision == "int8" else {})
+
+    def build(self, order: Order, exported: Path | None, into: Path, report: Report) -> None:
+        """OpenVINO's own file, fp32 for bf16 too: it is mapped, not read, so that processes share its weights."""
+        _check_precision(order)
+        if order.precision == "int8":
+            raise ModelError(_not_quantised(order))
+        if exported is None:
+            raise ModelError(f"{order.network}: OpenVINO needs the exported network, got none")
+        save(convert(exported), into)
+
+    def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
+        _check_precision(order)
+        path = built / NETWORK
+        if order.precision == "int8" and not path.is_file():
+            raise ModelError(_not_quantised(order))
+        most = order.micro_batch or order.max_batch
+        return OpenVinoEngine(path, order.inputs, order.outputs, order.precision, order.threads, most)
+
+
+def import_openvino() -> Any:
+    """The module `openvino`, kept from sending anything.
+
+    It reports each import to an analytics service and writes an id into the home directory, unless the package that
+    does so is absent. So that one is made to look absent, which both OpenVINO and NNCF provide for.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        return importlib.import_module("openvino")
+    except ImportError as error:
+        raise ModelError(BACKEND.missing("cpu") or f"OpenVINO cannot be imported: {error}") from error
+
+
+def convert(exported: Path) -> Any:
+    """An ONNX file as an `openvino.Model`, simplified: what a Clip or an attention spells out is one operation again.
+
+    Raises:
+        ModelError: the file is no network.
+    """
+    openvino = import_openvino()
+    try:
+        return openvino.convert_model(exported)
+    except Exception as error:  # the converter has no common base of its errors
+        raise ModelError(f"{exported}: OpenVINO cannot read it: {_last_line(error)}") from error
+
+
+def save(model: Any, into: Path) -> None:
+    """Write `network.xml` and `network.bin`, weights as they are: by default they would be halved to fp16."""
+    import_openvino().save_model(model, into / NETWORK, compress_to_fp16=False)
+
+
+def cpu_features(cpu_info: Path = CPU_INFO) -> list[str]:
+    """Those of `CPU_FEATURES` that this CPU has; none where it cannot be told."""
+    try:
+        lines = cpu_info.read_text().splitlines()
+    except OSError:
+        return []
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return [feature for feature in CPU_FEATURES if feature in flags]
+
+
+def has_bf16(cpu_info: Path = CPU_INFO) -> bool:
+    """Whether the CPU computes in bf16; elsewhere it would be emulated, slower than fp32."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpu_features(cpu_info))
+
+
+def _check_precision(order: Order) -> None:
+    if order.precision == "bf16" and not has_bf16():
+        raise ModelError(
+            "--precision bf16: this CPU has no bf16 arithmetic (avx512_bf16 or amx_bf16). Choose --precision fp32"
+        )
+    if order.precision not in PRECISION_HINTS:
+        raise ModelError(f"--precision {order.precision}: OpenVINO has {', '.join(PRECISION_HINTS)} here")
+
+
+def _not_quantised(order: Order) -> str:
+    return (
+        f"{order.network} int8: not quantised yet; expected a network made from your own clips. "
+        f"Run: {BACKEND.made_by(order)}"
+    )
+
+
+def _last_line(error: Exception) -> str:
+    """OpenVINO tells the places in its source first, and the reason last."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+
+
+BACKEND = OpenVinoBackend()

@@ -1,0 +1,235 @@
+"""How fast an engine is, and what it takes: in a process of its own each, so that memory is its own too.
+
+    python -P -m engines.building.bench < requests > answers
+
+One JSON object a line, each way; whatever libraries print goes to standard error. The child ends when its input does.
+"""
+
+import contextlib
+import os
+import select
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from engines.backends.backend import Order, Report
+from engines.backends.table import Candidate, EngineSettings, backend
+from engines.building import building
+from engines.building.choice import Choice, build_all, networks, order_for
+from engines.cache.cache import Cache, key_of
+from engines.engine import Engine
+from engines.gate.golden import golden
+from engines.models.checkpoint import read_model
+from engines.models.network import network
+from pipeline.errors import ModelError
+
+ROUNDS = 3
+"""Each batch size is timed so often, in turn with the others; the median counts."""
+
+
+class Open(msgspec.Struct, frozen=True, tag=True):
+    """Load this engine."""
+
+    backend: str
+    order: Order
+    exported: str
+    built: str
+
+
+class Time(msgspec.Struct, frozen=True, tag=True):
+    """Run batches of this size for so long."""
+
+    batch: int
+    seconds: float
+
+
+class Opened(msgspec.Struct, frozen=True, tag=True):
+    name: str
+    load_s: float
+    """With the import of its libraries."""
+
+
+class Timed(msgspec.Struct, frozen=True, tag=True):
+    items_per_s: float
+    memory_bytes: int
+    """What the process has grown by since before the engine was loaded."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    text: str
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine and its figures; `choice.reason` says why there are none."""
+
+    choice: Choice
+    load_s: float = 0.0
+    memory_bytes: int = 0
+    items_per_s: dict[int, float] = {}
+    """By batch size."""
+
+
+T = TypeVar("T", Opened, Timed)
+
+
+def time_all(
+    model: str,
+    audio_model: str,
+    modalities: Sequence[str],
+    run: EngineSettings,
+    report: Report,
+    batches: Sequence[int],
+    seconds: float,
+) -> Iterator[Row]:
+    """Every engine that can be had here for every network of a model: built if it is not there, then timed."""
+    directories = {towers: tower.directory for towers, tower in networks(read_model(model, audio_model), modalities)}
+    for choice in build_all(model, audio_model, modalities, run, report):
+        if choice.reason:
+            yield Row(choice=choice)
+            continue
+        backend_name, _, precision = choice.engine.partition("-")
+        candidate = Candidate(backend_name, precision, choice.device)
+        order = order_for(choice.network, directories[choice.towers], candidate, run.cache_directory, run.threads)
+        report(f"timing {choice.network} with {choice.engine}")
+        try:
+            yield _timed(choice, order, backend_name, batches, seconds)
+        except ModelError as error:
+            yield Row(choice=msgspec.structs.replace(choice, reason=str(error), is_usable=False))
+
+
+def _timed(choice: Choice, order: Order, backend_name: str, batches: Sequence[int], seconds: float) -> Row:
+    with Timing(order, backend_name) as timing:
+        opened = timing.open()
+        rounds = [{batch: timing.time(batch, seconds / ROUNDS) for batch in batches} for _ in range(ROUNDS)]
+    rates = {batch: statistics.median(each[batch].items_per_s for each in rounds) for batch in batches}
+    memory = max(timed.memory_bytes for timed in rounds[-1].values())
+    return Row(choice=choice, load_s=opened.load_s, memory_bytes=memory, items_per_s=rates)
+
+
+class Timing:
+    """An engine in a process of its own. It must have been built; whether it passes its gate does not matter here."""
+
+    def __init__(self, order: Order, name: str, timeout_s: float = 600.0) -> None:
+        self._order = order
+        self._backend = name
+        self._timeout_s = timeout_s
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Timing":
+        command = [sys.executable, "-P", "-m", "engines.building.bench"]
+        paths = os.pathsep.join(filter(None, sys.path))
+        environment = os.environ | {"PYTHONPATH": paths}
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        assert self._child is not None
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        try:
+            self._child.wait(10.0)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+    def open(self) -> Opened:
+        """Raises: ModelError: it cannot be loaded, or its process died."""
+        exported, built = _files(self._order, self._backend)
+        return self._ask(Open(self._backend, self._order, exported, built), Opened)
+
+    def time(self, batch: int, seconds: float) -> Timed:
+        """Raises: ModelError: it cannot be run, or its process died."""
+        return self._ask(Time(batch, seconds), Timed)
+
+    def _ask(self, request: Open | Time, kind: type[T]) -> T:
+        assert self._child is not None, "to be used in a with block"
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        name = f"{self._backend}-{self._order.precision}"
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.write(msgspec.json.encode(request) + b"\n")
+            self._child.stdin.flush()
+        line = _line_before(self._child.stdout, self._timeout_s)
+        if not line:
+            self._child.kill()
+            raise ModelError(f"{name}: its process ended, or said nothing for {self._timeout_s:.0f} s")
+        answer = msgspec.json.decode(line, type=Opened | Timed | Failed)
+        if isinstance(answer, Failed):
+            raise ModelError(f"{name}: {answer.text}")
+        assert isinstance(answer, kind)
+        return answer
+
+
+def _files(order: Order, name: str) -> tuple[str, str]:
+    """The ONNX file and the directory of what was built, either one "" where there is none."""
+    chosen = backend(name)
+    graph = chosen.graph(order.precision)
+    exported = Cache(order.cache_directory).find(key_of(building.export_facts(order, graph))) if graph else None
+    if Candidate(name, order.precision, order.device) == building.REFERENCE:
+        return "", ""
+    built = Cache(order.cache_directory, "engines").find(key_of(building.engine_facts(order, chosen)))
+    return str(exported / "network.onnx") if exported else "", str(built or "")
+
+
+def _line_before(pipe: Any, timeout_s: float) -> bytes:
+    """A line, or b"" when the pipe ends or time is up."""
+    ready, _, _ = select.select([pipe], [], [], timeout_s)
+    return bytes(pipe.readline()) if ready else b""
+
+
+def main() -> None:
+    """The child: answers on the real standard output, which nothing else may write to."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    before, engine, order = resident_bytes(), None, None
+    for line in sys.stdin.buffer:
+        request = msgspec.json.decode(line, type=Open | Time)
+        answer: Opened | Timed | Failed
+        try:
+            if isinstance(request, Open):
+                order = request.order
+                engine, answer = _open(request)
+            else:
+                assert engine is not None, "nothing is open"
+                assert order is not None
+                answer = Timed(_items_per_s(engine, order, request), resident_bytes() - before)
+        except Exception as error:
+            answer = Failed(f"{type(error).__name__}: {error}")
+        answers.write(msgspec.json.encode(answer) + b"\n")
+        answers.flush()
+
+
+def _open(request: Open) -> tuple[Engine, Opened]:
+    began = time.monotonic()
+    chosen = backend(request.backend)
+    exported = Path(request.exported) if request.exported else None
+    engine = chosen.make(request.order, exported, Path(request.built))
+    engine.open()
+    return engine, Opened(engine.name, time.monotonic() - began)
+
+
+def _items_per_s(engine: Engine, order: Order, request: Time) -> float:
+    feeds = golden(order.inputs, request.batch, network(order.network).level)
+    engine.run(feeds)
+    runs, began = 0, time.monotonic()
+    while (passed := time.monotonic() - began) < request.seconds or not runs:
+        engine.run(feeds)
+        runs += 1
+    return runs * request.batch / passed
+
+
+def resident_bytes() -> int:
+    """Of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    main()

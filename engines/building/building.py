@@ -1,0 +1,287 @@
+"""From a network to an engine that may be used: export, compile, gate; each step once, kept in the cache.
+
+`prepare_network` builds, `open_network` opens what was built. Both go through the same candidates in the same order, so
+that every worker takes what the prepare step found good.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from engines.backends.backend import Backend, Order, Report
+from engines.backends.table import Candidate, EngineSettings, backend, candidates
+from engines.cache.cache import Cache, Meta, key_of
+from engines.engine import Engine
+from engines.gate.gate import GATE_VERSION, GateReport, gate, joined, pending
+from engines.gate.golden import SIZES, golden
+from engines.models.network import network
+from engines.tensorrt.api import is_ahead_of_time
+from pipeline.arrays import Array
+from pipeline.errors import ModelError
+
+log = logging.getLogger("percept.engines")
+
+CPU_BATCH = 16
+GPU_BATCH = 64
+"""Largest batch an engine takes at once, and is held to the reference at."""
+TYPICAL_BATCH = 8
+FEW_SAMPLES = 8
+"""At the sizes that are tried beside the usual ones."""
+BUILD_TIMEOUT_S = 1_800.0
+"""Longest silence of a process that builds."""
+UNUSABLE = (ModelError, ImportError, OSError, ValueError, RuntimeError)
+"""What an engine that cannot be built or opened here raises; RuntimeError is that of torch, CUDA and OpenVINO."""
+REFERENCE = Candidate("torch", "fp32", "cpu")
+"""What all others are compared with; it needs neither building nor a gate."""
+
+LabelSet = Callable[[], "Array | None"]
+"""Label vectors float32 "L D" that the gate asks for the winner; called when something is built."""
+
+
+class Refused(ModelError):
+    """It did not pass its gate, or only its user can make it: known since `prepare_network`, and no surprise."""
+
+
+class EngineRecord(msgspec.Struct, frozen=True):
+    """What the cache keeps of an engine beside its files."""
+
+    name: str
+    network: str
+    directory: str
+    device: str
+    gate: GateReport
+
+
+def no_labels() -> None:
+    return None
+
+
+def prepare_network(
+    key: str, directory: str, run: EngineSettings, report: Report, labels: LabelSet = no_labels
+) -> EngineRecord | None:
+    """Build the engine that `open_network` will open: the first candidate that can be built and passes its gate.
+
+    Returns what the cache says of it, or None for the reference itself, which needs no building.
+
+    Raises:
+        ModelError: there is none; names every one that was tried and why it was not good.
+    """
+    able, reasons = candidates(run)
+    for candidate in able:
+        order = order_of(key, directory, candidate, run)
+        if candidate == REFERENCE:
+            return None
+        said: list[str] = []
+        try:
+            record = ensure(order, backend(candidate.backend), _heard(report, said), labels)
+        except UNUSABLE as error:
+            reasons.append(f"{candidate.name}: {error}")
+            said.append(reasons[-1])
+        else:
+            if record.gate.passed:
+                return record
+            reasons.append(f"{candidate.name}: {record.gate.refusal}")
+        # Told once, when it was built; later it stands in `reason`. What was asked for by name is always told.
+        if (said or candidate.precision == run.precision) and candidate != able[-1]:
+            report(f"{key}: {reasons[-1]}; {able[able.index(candidate) + 1].name} is tried")
+    raise ModelError(f"{key}: no engine can be used. {'. '.join(reasons)}")
+
+
+def _heard(report: Report, said: list[str]) -> Report:
+    """Reports, and keeps what was said."""
+
+    def both(text: str) -> None:
+        said.append(text)
+        report(text)
+
+    return both
+
+
+def open_network(key: str, directory: str, run: EngineSettings, build: bool = False) -> Engine:
+    """The engine, open; `engine.reason` says why it and no other.
+
+    build: build now what was never prepared; otherwise that is passed over, because it takes seconds and memory.
+
+    Raises:
+        ModelError: no backend can run it.
+    """
+    if build:
+        prepare_network(key, directory, run, lambda text: None)
+    able, reasons = candidates(run)
+    for candidate in able:
+        order = order_of(key, directory, candidate, run)
+        try:
+            engine = _make(order, backend(candidate.backend))
+            engine.open()
+        except UNUSABLE as error:
+            reasons.append(f"{candidate.name}: {error}")
+            known = isinstance(error, Refused)  # told when it was built; every process would tell it again
+            log.log(logging.DEBUG if known else logging.WARNING, "%s: %s", key, reasons[-1])
+            continue
+        engine.reason = _reason(run, reasons)
+        return engine
+    raise ModelError(f"{key}: {'. '.join(reasons)}")
+
+
+def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_labels) -> EngineRecord:
+    """What the cache says of this engine; built and gated now if it is not there, whatever the gate says.
+
+    Raises:
+        ModelError: it cannot be built.
+    """
+    cache, facts = Cache(order.cache_directory, "engines"), engine_facts(order, chosen)
+    key = key_of(facts)
+    is_export_needed = chosen.runs_export or cache.find(key) is None
+    exported = ensure_export(order, chosen.graph(order.precision), report) if is_export_needed else None
+
+    def build(into: Path) -> dict[str, object]:
+        if not chosen.made_by(order):
+            report(f"building {order.network} for {chosen.name}-{order.precision}, once per model and machine")
+        _build(order, chosen, exported, into, report)
+        return gated(into)
+
+    def gated(built: Path) -> dict[str, object]:
+        engine = chosen.make(order, exported, built)
+        is_here = not is_ahead_of_time(order.device)
+        outcome = check(order, engine, labels()) if is_here else pending(order.precision, order.device)
+        record = EngineRecord(engine.name, order.network, order.directory, order.device, outcome)
+        return dict(msgspec.to_builtins(record))
+
+    built = cache.get(key, facts, build)
+    record = record_of(cache.meta(key))
+    if not record.gate.is_pending or is_ahead_of_time(order.device):
+        return record
+    report(f"checking {order.network} for {record.name}, which was built elsewhere")
+    if chosen.in_child:
+        from engines.building.build_child import open_in_child
+
+        open_in_child(chosen.name, order, exported, built, report, BUILD_TIMEOUT_S)
+    return record_of(cache.note(key, gated(built)))
+
+
+def record_of(meta: Meta) -> EngineRecord:
+    """Raises: ModelError: it is of another version."""
+    try:
+        return msgspec.convert(meta.outcome, EngineRecord)
+    except msgspec.ValidationError as error:
+        raise ModelError(f"{meta.key}: of another version ({error}). Run: percept engine clean") from error
+
+
+def _build(order: Order, chosen: Backend, exported: Path | None, into: Path, report: Report) -> None:
+    if not chosen.in_child:
+        chosen.build(order, exported, into, report)
+        return
+    from engines.building.build_child import build_in_child
+
+    build_in_child(chosen.name, order, exported, into, report, BUILD_TIMEOUT_S)
+
+
+def check(order: Order, engine: Engine, labels: Array | None = None) -> GateReport:
+    """Run the gate: the engine against the PyTorch module in fp32 on the CPU. Opens and closes both.
+
+    Raises:
+        ModelError: the engine cannot be opened or run.
+    """
+    from engines.backends.on_torch import TorchEngine
+
+    loader = network(order.network)
+    reference = TorchEngine(order.load, order.inputs, order.outputs, threads=order.threads)
+    feeds = {}
+    for sizes in loader.gate_sizes:  # first, while the engine has seen nothing larger
+        about = ", ".join(f"{axis} {size}" for axis, size in sizes.items())
+        feeds[about] = golden(order.inputs, min(FEW_SAMPLES, order.max_batch), loader.level, {**SIZES, **sizes})
+    feeds[""] = golden(order.inputs, order.max_batch, loader.level)
+    with contextlib.closing(engine), contextlib.closing(reference):
+        engine.open()
+        reference.open()
+        try:
+            return joined(
+                {about: gate(reference, engine, each, order.typical_batch, labels) for about, each in feeds.items()}
+            )
+        except ModelError:
+            raise
+        except Exception as error:  # backends have no common base of their errors
+            raise ModelError(f"{engine.name} cannot run it: {type(error).__name__}: {error}") from error
+
+
+def ensure_export(order: Order, precision: str, report: Report) -> Path | None:
+    """The ONNX file of the network in this precision, exported now if it is not in the cache; None for precision ""."""
+    if not precision:
+        return None
+    facts, loader = export_facts(order, precision), network(order.network)
+
+    def build(into: Path) -> None:
+        from engines.building.export import export
+
+        report(f"exporting {order.network} in {precision}, once per model")
+        export(order.load(), order.inputs, order.outputs, into / "network.onnx", precision, loader.ranges)
+
+    return Cache(order.cache_directory, "exports").get(key_of(facts), facts, build) / "network.onnx"
+
+
+def export_facts(order: Order, precision: str) -> dict[str, str]:
+    """What an exported network depends on."""
+    from importlib.metadata import version
+
+    from engines.building.export import EXPORTER_VERSION, OPSET
+
+    made_by = {"exporter": str(EXPORTER_VERSION), "opset": str(OPSET), "network": order.network, "precision": precision}
+    # Without "+cpu" or "+cu130": what is exported on one machine is right for another.
+    tools = {name: version(name).partition("+")[0] for name in ("torch", "onnxscript", "onnx-ir")}
+    return {**made_by, **tools, **network(order.network).fingerprint(Path(order.directory))}
+
+
+def engine_facts(order: Order, chosen: Backend) -> dict[str, str]:
+    """What a built engine depends on: its export, and what the backend says."""
+    graph = chosen.graph(order.precision)
+    base = {"backend": chosen.name, "adapter": str(chosen.version), "gate": str(GATE_VERSION)}
+    base |= {"precision": order.precision, "network": order.network}
+    base |= {"batch": f"usual {order.typical_batch}, largest {order.max_batch}"}
+    return {**base, **chosen.facts(order), "export": key_of(export_facts(order, graph or "fp32"))}
+
+
+def _make(order: Order, chosen: Backend) -> Engine:
+    """Raises: ModelError: it was not built, or did not pass its gate."""
+    if Candidate(chosen.name, order.precision, order.device) == REFERENCE:
+        return chosen.make(order, None, Path())
+    cache, graph = Cache(order.cache_directory, "engines"), chosen.graph(order.precision)
+    key = key_of(engine_facts(order, chosen))
+    built = cache.find(key)
+    exported = None
+    if graph and chosen.runs_export:
+        exported = Cache(order.cache_directory, "exports").find(key_of(export_facts(order, graph)))
+    if built is None or (chosen.runs_export and exported is None):
+        if by_hand := chosen.made_by(order):
+            raise Refused(f"not made yet. Run: {by_hand}")
+        raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once, which builds it")
+    record = record_of(cache.meta(key))
+    if not record.gate.passed:
+        raise Refused(record.gate.refusal)
+    return chosen.make(order, exported / "network.onnx" if exported else None, built)
+
+
+def order_of(key: str, directory: str, candidate: Candidate, run: EngineSettings) -> Order:
+    loader, usual = network(key), CPU_BATCH if candidate.device == "cpu" else GPU_BATCH
+    inputs, outputs = loader.ports(Path(directory))
+    return Order(
+        network=key,
+        directory=directory,
+        inputs=inputs,
+        outputs=outputs,
+        precision=candidate.precision,
+        device=candidate.device,
+        threads=run.threads,
+        typical_batch=TYPICAL_BATCH,
+        max_batch=min(usual, loader.max_batch or usual),
+        micro_batch=loader.micro_batch,
+        cache_directory=run.cache_directory,
+    )
+
+
+def _reason(run: EngineSettings, passed_over: list[str]) -> str:
+    if passed_over:
+        return "; ".join(["not " + text for text in passed_over])
+    return "first choice here" if run.engine == "auto" else "asked for by name"

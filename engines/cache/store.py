@@ -1,0 +1,209 @@
+"""What is in the cache of networks and engines: every entry with what people ask of it, and how entries are removed."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from engines.backends.backend import Order
+from engines.backends.table import Candidate, Settings, backend
+from engines.building import building
+from engines.building.building import EngineRecord, record_of
+from engines.cache.cache import Cache, Meta, default_cache_directory, key_of
+from engines.gate.gate import GateReport
+from engines.models.checkpoint import read_model
+from engines.models.fusion import exchange_tower, exchanges
+from pipeline.errors import ModelError
+
+KINDS = ("engines", "exports")
+EARLIER = "networks"
+"""Where earlier versions kept exported networks."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing in the cache."""
+
+    kind: Literal["engine", "export", "left over"]
+    path: str
+    key: str = ""
+    network: str = ""
+    directory: str = ""
+    """Of the model's files; an export does not know it."""
+    name: str = ""
+    """Of an engine: backend and precision. Of an export: precision. Of anything else: what it is."""
+    device: str = ""
+    size_bytes: int
+    built_at_s: float
+    """Seconds since 1970."""
+    built_s: float = 0.0
+    gate: GateReport | None = None
+    export: str = ""
+    """Of an engine: key of the export that it was made of."""
+    useless: str = ""
+    """Why nothing can use it any more."""
+
+    @property
+    def failed(self) -> bool:
+        if self.gate is None:
+            return self.kind == "left over"
+        return not (self.gate.passed or self.gate.is_pending)
+
+    @property
+    def title(self) -> str:
+        return " ".join(filter(None, (self.network, self.name, self.device, self.kind))).strip()
+
+
+def entries(cache_directory: str = "") -> list[Entry]:
+    """Engines, exports, and what is left over of both; each kind oldest first. Reads the models' files to know keys."""
+    root = Path(cache_directory or default_cache_directory())
+    engines = list(_engines(root))
+    return [*engines, *_exports(root, {entry.export for entry in engines if not entry.useless}), *_left_over(root)]
+
+
+def order_of(record: EngineRecord, cache_directory: str, threads: int = 1) -> tuple[Order, Candidate]:
+    """The order that the recorded engine was built for.
+
+    Raises:
+        ModelError: its model is not there any more, or its network is not known.
+    """
+    if not Path(record.directory).is_dir():
+        raise ModelError(f"its model is gone: {record.directory}")
+    name, _, precision = record.name.partition("-")
+    candidate = Candidate(name, precision, record.device)
+    run = Settings(name, precision, record.device, threads, cache_directory)
+    return building.order_of(record.network, record.directory, candidate, run), candidate
+
+
+def networks_of(model: str, audio_model: str = "") -> set[tuple[str, str]]:
+    """(network, directory) of every tower of a model, text towers and the fusion head among them.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    spec = read_model(model, audio_model)
+    heads = [exchange_tower(spec, other) for other in exchanges(spec)]
+    towers = {(tower.network, tower.directory) for tower in (*spec.towers().values(), *heads)}
+    return towers | {(text.network, text.directory) for text in spec.texts.values()}
+
+
+def keys(cache: Cache) -> list[str]:
+    """Of every entry, whole or not, oldest first."""
+    if not cache.directory.is_dir():
+        return []
+    found = [path for path in cache.directory.iterdir() if path.is_dir() and "." not in path.name]
+    return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime)]
+
+
+def remove(entry: Entry) -> bool:
+    """Delete an entry, unless a process is building it: then False."""
+    path = Path(entry.path)
+    if not entry.key:
+        shutil.rmtree(path, ignore_errors=True)
+        return True
+    with (path.parent / f"{entry.key}.lock").open("a") as lock:
+        if not _take(lock.fileno()):
+            return False
+        shutil.rmtree(path, ignore_errors=True)
+    return True
+
+
+def is_building(cache_directory: str = "") -> bool:
+    """Whether any process builds an engine now, and may be about to read an export that nobody else uses."""
+    root = Path(cache_directory or default_cache_directory())
+    for path in (root / "engines").glob("*.lock"):
+        with path.open("a") as lock:
+            if not _take(lock.fileno()):
+                return True
+    return False
+
+
+def _engines(root: Path) -> Iterator[Entry]:
+    cache = Cache(root, "engines")
+    for key, meta in _metas(cache):
+        entry = _sized("engine", cache.directory / key, key)
+        try:
+            if meta is None:
+                raise ModelError("meta.json cannot be read")
+            record = record_of(meta)
+        except ModelError as error:
+            yield msgspec.structs.replace(entry, useless=str(error))
+            continue
+        yield msgspec.structs.replace(
+            entry,
+            network=record.network,
+            directory=record.directory,
+            name=record.name,
+            device=record.device,
+            built_s=meta.built_s,
+            gate=record.gate,
+            export=meta.facts.get("export", ""),
+            useless=_why_useless(key, record, str(root)),
+        )
+
+
+def _why_useless(key: str, record: EngineRecord, cache_directory: str) -> str:
+    try:
+        order, candidate = order_of(record, cache_directory)
+        chosen = backend(candidate.backend)
+        if chosen.missing(record.device):
+            return ""  # it may be installed again
+        current = key_of(building.engine_facts(order, chosen))
+    except (ModelError, ImportError, OSError, ValueError) as error:
+        return str(error)
+    return "" if current == key else "made with other versions, or the model has changed"
+
+
+def _exports(root: Path, used: set[str]) -> Iterator[Entry]:
+    cache = Cache(root, "exports")
+    for key, meta in _metas(cache):
+        entry = _sized("export", cache.directory / key, key)
+        if meta is None:
+            yield msgspec.structs.replace(entry, useless="meta.json cannot be read")
+            continue
+        yield msgspec.structs.replace(
+            entry,
+            network=meta.facts.get("network", ""),
+            name=meta.facts.get("precision", ""),
+            built_s=meta.built_s,
+            useless="" if key in used else "no engine uses it",
+        )
+
+
+def _left_over(root: Path) -> Iterator[Entry]:
+    for kind in KINDS:
+        folder = root / kind
+        for path in sorted(folder.glob("*.bad-*")):
+            yield msgspec.structs.replace(_sized("left over", path), name="set aside", useless="it was damaged")
+        for path in sorted(folder.glob("*.new-*")):
+            key = path.name.partition(".")[0]
+            what = {"name": "unfinished", "useless": "its builder died"}
+            yield msgspec.structs.replace(_sized("left over", path, key), **what)
+    if (root / EARLIER).is_dir():
+        what = {"name": "of earlier versions", "useless": "of earlier versions"}
+        yield msgspec.structs.replace(_sized("left over", root / EARLIER), **what)
+
+
+def _metas(cache: Cache) -> Iterator[tuple[str, Meta | None]]:
+    """Every entry, oldest first; without its meta where that cannot be read."""
+    for key in keys(cache):
+        try:
+            yield key, cache.meta(key)
+        except ModelError:
+            yield key, None
+
+
+def _sized(kind: Literal["engine", "export", "left over"], path: Path, key: str = "") -> Entry:
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return Entry(kind=kind, path=str(path), key=key, size_bytes=size, built_at_s=path.stat().st_mtime)
+
+
+def _take(descriptor: int) -> bool:
+    """Whether the lock was free; it is held until the file is closed."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

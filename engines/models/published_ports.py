@@ -1,0 +1,65 @@
+"""Inputs and outputs of the towers of published checkpoints, as their configuration states them; nothing is loaded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engines.engine import Port, Ports
+from engines.models.checkpoint_files import OPEN_CLIP_CONFIG
+
+
+def vision_ports(directory: Path) -> Ports:
+    config = _config(directory)
+    vision = config.get("vision_config") or {}
+    size = vision.get("image_size", 224)
+    dim = vision.get("hidden_size", 768) if config.get("model_type") == "siglip" else config.get("projection_dim", 512)
+    return (Port("pictures", "float32", f"B 3 {size} {size}"),), (Port("tokens", "float32", f"B {dim}"),)
+
+
+def text_ports(directory: Path) -> Ports:
+    config = _config(directory)
+    text = config.get("text_config") or {}
+    if config.get("model_type") != "siglip":
+        return (Port("ids", "int64", "B L"),), (Port("vectors", "float32", f"B {config.get('projection_dim', 512)}"),)
+    dim = text.get("projection_size") or text.get("hidden_size", 768)
+    length = text.get("max_position_embeddings", 64)
+    return (Port("ids", "int64", f"B {length}"),), (Port("vectors", "float32", f"B {dim}"),)
+
+
+def align_ports(directory: Path) -> Ports:
+    """A convolutional network, which states no size: what its preprocessing makes."""
+    settings = json.loads((directory / "preprocessor_config.json").read_text())
+    key = "crop_size" if settings.get("do_center_crop") else "size"
+    size = settings.get(key, {"height": 289})["height"]
+    dim = _config(directory).get("projection_dim", 640)
+    return (Port("pictures", "float32", f"B 3 {size} {size}"),), (Port("tokens", "float32", f"B {dim}"),)
+
+
+def clap_ports(directory: Path) -> Ports:
+    config = _config(directory)
+    audio = config.get("audio_config") or {}
+    bands, bins = audio.get("num_mel_bins", 64), 4 * 1001 if audio.get("enable_fusion") else 1001
+    vectors = config.get("projection_dim", 512)
+    return (Port("log_mel", "float32", f"B {bins} {bands}"),), (Port("tokens", "float32", f"B {vectors}"),)
+
+
+def open_clip_ports(directory: Path) -> Ports:
+    model = json.loads((directory / OPEN_CLIP_CONFIG).read_text())["model_cfg"]
+    size = (model.get("vision_cfg") or {}).get("image_size", 224)
+    tokens = Port("tokens", "float32", f"B {model['embed_dim']}")
+    return (Port("pictures", "float32", f"B 3 {size} {size}"),), (tokens,)
+
+
+def open_clip_text_ports(directory: Path) -> Ports:
+    model = json.loads((directory / OPEN_CLIP_CONFIG).read_text())["model_cfg"]
+    length = (model.get("text_cfg") or {}).get("context_length", 77)
+    return (Port("ids", "int64", f"B {length}"),), (Port("vectors", "float32", f"B {model['embed_dim']}"),)
+
+
+def masked_text_ports(directory: Path) -> Ports:
+    inputs = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
+    return inputs, (Port("vectors", "float32", f"B {_config(directory).get('projection_dim', 512)}"),)
+
+
+def _config(directory: Path) -> dict[str, Any]:
+    return dict(json.loads((directory / "config.json").read_text()))

@@ -1,0 +1,73 @@
+"""A model's towers as engines: built once into the cache, opened by every process that needs them."""
+
+from pathlib import Path
+
+from engines.backends.backend import Report
+from engines.backends.table import EngineSettings, Settings
+from engines.building.building import open_network, prepare_network
+from engines.engine import Engine
+from engines.models.checkpoint import BUNDLED
+from engines.models.model import ModelSpec, TowerSpec
+from pipeline.arrays import Array
+from pipeline.errors import ModelError
+
+GATE_LABELS = 200
+"""Background words that the gate lets compete."""
+
+
+def tower_key(spec: ModelSpec, modality: str) -> tuple[str, str, str]:
+    """What names the tower's engine among a worker's resources; towers of the same network and files share one."""
+    tower = _tower(spec, modality)
+    first = next(
+        name
+        for name, other in spec.towers().items()
+        if (other.network, other.directory) == (tower.network, tower.directory)
+    )
+    return "tower", spec.directory, first
+
+
+def prepare_tower(spec: ModelSpec, modality: str, run: EngineSettings, report: Report) -> None:
+    """Build and check what `open_tower` will load, once per model and machine. Takes seconds the first time.
+
+    Raises:
+        ModelError: no engine can run it.
+    """
+    tower = _tower(spec, modality)
+    prepare_network(tower.network, tower.directory, run, report, lambda: label_set(spec, tower))
+
+
+def open_tower(spec: ModelSpec, modality: str, run: EngineSettings, build: bool = False) -> Engine:
+    """The tower's engine, open: pictures "B 3 S S" or log-mel patches "B bins bands" in, "tokens" "B D" out.
+
+    build: build it now if it was never prepared; otherwise another backend is taken, aloud, or it is an error.
+
+    Raises:
+        ModelError: no backend can run it.
+    """
+    tower = _tower(spec, modality)
+    return open_network(tower.network, tower.directory, run, build)
+
+
+def label_set(spec: ModelSpec, tower: TowerSpec) -> Array | None:
+    """Text vectors of the model's background words, which the gate asks for the winner: float32 "L D".
+
+    None for a fusion head, whose outputs lie in no text space.
+    """
+    if not tower.space:
+        return None
+    from engines.models.text_tower import TextTower
+
+    path = Path(spec.directory) / spec.background if spec.background else BUNDLED / "percept-mini" / "background.txt"
+    words = [word for word in path.read_text(encoding="utf-8").splitlines() if word.strip()]
+    text = TextTower(spec.texts[tower.space], Settings(engine="torch"))
+    try:
+        return text.vectors(words[:: max(1, len(words) // GATE_LABELS)])
+    finally:
+        text.close()
+
+
+def _tower(spec: ModelSpec, modality: str) -> TowerSpec:
+    towers = spec.towers()
+    if modality not in towers:
+        raise ModelError(f"{spec.id} has no {modality} tower (it has: {', '.join(towers) or 'none'})")
+    return towers[modality]

@@ -1,0 +1,72 @@
+"""From what the motion tower sees to words: concept vectors, the weights file, and how well it works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engines.networks.motion import ConceptMotion, load_motion
+from pipeline.arrays import Array
+from recipes.percept_mini.motion_words import BUNDLED, word_lines
+from recipes.percept_mini.text_data import text_vectors
+
+PROMPT = "motion: {}"
+SHARED = 0.5
+"""How much of what the words' vectors share is left in the concepts: much leaves all, 0 nothing."""
+
+
+def vectors(texts: list[str]) -> Tensor:
+    return torch.from_numpy(text_vectors([PROMPT.format(text) for text in texts]))
+
+
+def concept_vectors(lines: list[list[str]], background: list[str], shared: float = SHARED) -> tuple[Tensor, Tensor]:
+    """Concepts "W 384" of unit length, and the centre "384": the mean of the background words.
+
+    A concept is the word's own direction and that of the other ways to say it, half and half; then the concepts are
+    made less alike by the inverse of their similarities + `shared` (ridge regression of words on text vectors).
+    Without that, left and right differ by a tenth of a cosine.
+    """
+    center = vectors(background).mean(0)
+    own = F.normalize(vectors([names[0] for names in lines]) - center, dim=-1)
+    others = torch.stack([F.normalize(vectors(names[1:]) - center, dim=-1).mean(0) for names in lines])
+    plain = F.normalize(own + F.normalize(others, dim=-1), dim=-1)
+    apart = torch.linalg.solve(plain @ plain.T + shared * torch.eye(len(plain)), plain)
+    return F.normalize(apart, dim=-1), center
+
+
+def background_words() -> list[str]:
+    return [word for word in (BUNDLED / "background.txt").read_text(encoding="utf-8").splitlines() if word]
+
+
+def write_read_out(trained: Path, directory: Path = BUNDLED) -> None:
+    """Write the network in `trained` to `directory` with the concept vectors of the text tower as it is now."""
+    network = load_motion(trained)
+    network.concepts, network.center = concept_vectors(word_lines(), background_words())
+    save_tower(network, directory)
+
+
+def save_tower(network: ConceptMotion, directory: Path) -> None:
+    """Write `motion.safetensors`: convolutions and matrices in float16, the rest as it is."""
+    from safetensors.torch import save_file
+
+    halves = {name: tensor.half() if tensor.dim() > 1 else tensor for name, tensor in network.state_dict().items()}
+    directory.mkdir(parents=True, exist_ok=True)
+    new = directory / "motion.safetensors.new"
+    save_file({name: tensor.contiguous() for name, tensor in halves.items()}, new)
+    new.chmod(0o644)  # safetensors writes files that only their owner can read
+    new.replace(directory / "motion.safetensors")
+
+
+def as_seen(pictures: Array) -> Tensor:
+    """Cached pictures uint8 "N T 3 S S" -> float32 in [-1, 1], as the tower sees them."""
+    return torch.from_numpy(pictures).float().div_(127.5).sub_(1)
+
+
+@torch.inference_mode()
+def scores(network: ConceptMotion, pictures: Array) -> Tensor:
+    """Probability of every word for clips uint8 "N T 3 S S": "N W"."""
+    parts = [pictures[first : first + 64] for first in range(0, len(pictures), 64)]
+    return torch.cat([network.logits(as_seen(part)).sigmoid() for part in parts])

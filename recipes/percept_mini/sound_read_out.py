@@ -1,0 +1,118 @@
+"""From what the sound tower hears to words: concept vectors, the weights file, and how well it works."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engines.networks.log_mel import LogMel
+from engines.networks.sound import ConceptSound, load_sound
+from recipes.percept_mini.sound_data import Teacher, as_float, is_held_out, read_audio
+
+BUNDLED = Path(__file__).parents[2] / "engines" / "bundled" / "percept-mini"
+PROMPT = "the sound of {}"
+UNHEARD = ("Silence",)
+"""Names that say nothing about what is heard: a silent stretch adds nothing to the tokens."""
+
+
+def class_names(data: Path) -> list[str]:
+    """The 521 AudioSet names, in the order of the network's scores."""
+    with (data / "weights" / "yamnet_class_map.csv").open(newline="") as file:
+        return [row["display_name"] for row in csv.DictReader(file)]
+
+
+def text_vectors(texts: list[str]) -> Tensor:
+    """The bundled text tower's vectors: float32 "N 384", unit length."""
+    from recipes.percept_mini.text_data import text_vectors as vectors
+
+    return torch.from_numpy(vectors(texts))
+
+
+def save_tower(network: ConceptSound, directory: Path) -> None:
+    """Write `sound.safetensors`: convolutions and matrices in float16, which halves the file, the rest as it is."""
+    from safetensors.torch import save_file
+
+    halves = {name: tensor.half() if tensor.dim() > 1 else tensor for name, tensor in network.state_dict().items()}
+    directory.mkdir(parents=True, exist_ok=True)
+    new = directory / "sound.safetensors.new"
+    save_file({name: tensor.contiguous() for name, tensor in halves.items()}, new)
+    new.chmod(0o644)  # safetensors writes files that only their owner can read
+    new.replace(directory / "sound.safetensors")
+
+
+def write_read_out(data: Path, trained: Path, directory: Path = BUNDLED) -> None:
+    """Write the network in `trained` to `directory` with the concept vectors of the text tower as it is now."""
+    names = class_names(data)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "sound_classes.txt").write_text("\n".join(names) + "\n")
+    network = load_sound(trained)
+    give_read_out(network, text_vectors([PROMPT.format(name) for name in names]))
+    save_tower(network, directory)
+
+
+def give_read_out(network: ConceptSound, vectors: Tensor) -> None:
+    """Put the names' text vectors "521 384" into the network, centred."""
+    network.center = vectors.mean(0)
+    network.concepts = vectors - network.center
+
+
+def surprise(scores: Tensor, names: list[str]) -> Tensor:
+    """How much each name says, from scores of everyday sounds "N 521": -log of the mean, 0 for silence -> "521"."""
+    heard = torch.tensor([name not in UNHEARD for name in names])
+    return -scores.mean(0).clamp_min(1e-6).log() * heard
+
+
+def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    share, extra = hits / count, z * z / count
+    middle, half = share + extra / 2, z * ((share * (1 - share) + extra / 4) / count) ** 0.5
+    return (middle - half) / (1 + extra), (middle + half) / (1 + extra)
+
+
+def folder_files(data: Path, pattern: str) -> list[tuple[str, Path]]:
+    """(label, file) of labelled recordings; the label is the folder's name in words."""
+    return [(path.parent.name.replace("_", " "), path) for path in sorted((data / "audio").glob(pattern))]
+
+
+def never_trained_on(data: Path, path: Path) -> bool:
+    """Fold 3 of ESC-10, and what was held out."""
+    name = str(path.relative_to(data / "audio"))
+    return (name.startswith("esc10/") and path.name.startswith("3-")) or is_held_out(name)
+
+
+@torch.inference_mode()
+def hits(files: list[tuple[str, Path]], network: ConceptSound, teacher: Teacher) -> tuple[int, int]:
+    """How many recordings the tower and its teacher name right among the labels of all of them."""
+    labels = sorted({label for label, _ in files})
+    queries = F.normalize(text_vectors([PROMPT.format(label) for label in labels]) - network.center, dim=-1)
+    log_mel = LogMel()
+    own = taught = 0
+    for label, path in files:
+        samples = as_float(read_audio(path))
+        scores = torch.from_numpy(teacher.hear(samples)[1])
+        for tokens, is_own in ((network(log_mel(torch.from_numpy(samples))), True), (network.read_out(scores), False)):
+            right = labels[int((queries @ tokens.mean(0)).argmax())] == label
+            own, taught = own + (right and is_own), taught + (right and not is_own)
+    return own, taught
+
+
+def evaluate(data: Path, directory: Path = BUNDLED) -> str:
+    """The figures of the model card, one line per test."""
+    network, teacher = load_sound(directory), Teacher(data / "weights" / "yamnet.tflite")
+    lines = []
+    for name, pattern in (
+        ("ESC-10 fold 3", "esc10/*/3-*.ogg"),
+        ("animals and instruments held out", "[ai]n*/*/*.ogg"),
+    ):
+        files = [(label, path) for label, path in folder_files(data, pattern) if never_trained_on(data, path)]
+        own, taught = hits(files, network, teacher)
+        low, high = wilson(own, len(files))
+        lines.append(
+            f"{name}: {own / len(files):.1%} (95 % interval {low:.1%} to {high:.1%}, {own} of {len(files)}), "
+            f"teacher {taught / len(files):.1%}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""The labels as one tower hears or sees them, and how embeddings are compared with them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.arrays import Array
+from stages.words import scoring
+
+
+@dataclass(frozen=True)
+class LabelSide:
+    """The labels as one tower hears or sees them.
+
+    labels: float32 "S D" and background: float32 "V D" are unit length, the tower's centre taken off. S is the number
+        of labels C, or of all their synonyms, those of a label in a row.
+    kept: float32 "C V", how far each background word competes with each label (see `scoring.competing`).
+    starts: int64 "C", where in `labels` each label's synonyms begin; None where no label has any.
+    knows_stillness: see `TowerSpec.knows_stillness`.
+    """
+
+    labels: Array
+    background: Array
+    kept: Array
+    temperature: float
+    bias: float
+    starts: Array | None = None
+    knows_stillness: bool = False
+
+    def compare(self, embeddings: Array) -> tuple[Array, Array, Array]:
+        """Unit "N D" -> cosine with labels "N C", cosine with the background "N V", log-odds of labels "N C".
+
+        A label's cosine is that of its nearest synonym (OpenSeg, Ghiasi et al. 2022, arXiv 2112.12143).
+        """
+        vectors = np.asarray(embeddings, np.float64)
+        similarity, background = vectors @ self.labels.T, vectors @ self.background.T
+        if self.starts is not None:
+            similarity = np.maximum.reduceat(similarity, self.starts, axis=1)
+        odds = scoring.log_odds(similarity, background, self.kept, self.temperature, self.bias)
+        return similarity, background, odds
+
+    def arrays(self, name: str) -> dict[str, Any]:
+        """What an npz file keeps of it, by key."""
+        found = {f"{name}.labels": self.labels, f"{name}.background": self.background, f"{name}.kept": self.kept}
+        found[f"{name}.scale"] = np.array([self.temperature, self.bias, self.knows_stillness], np.float64)
+        return found if self.starts is None else found | {f"{name}.starts": self.starts}
+
+    @classmethod
+    def of_arrays(cls, file: "np.lib.npyio.NpzFile", name: str) -> "LabelSide":
+        temperature, bias, stillness = file[f"{name}.scale"].tolist()
+        starts = file[f"{name}.starts"] if f"{name}.starts" in file.files else None
+        # float64 once here is faster than a conversion in every clip
+        labels, background, kept = (
+            file[f"{name}.{part}"].astype(np.float64) for part in ("labels", "background", "kept")
+        )
+        return cls(labels, background, kept, temperature, bias, starts, bool(stillness))

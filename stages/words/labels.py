@@ -1,0 +1,97 @@
+"""The words a run is asked about, turned into vectors once for all workers of the run."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engines.models.model import ModelSpec
+from pipeline.arrays import Array
+from pipeline.stage import RunSettings
+from stages.words import open_set
+from stages.words.head_share import head_shares
+from stages.words.hierarchy import Hierarchy, hierarchy_of
+from stages.words.label_side import LabelSide
+from stages.words.label_vectors import SideBuilder
+from stages.words.open_set import OpenSetScore
+from stages.words.text_cache import OpenTower, open_text_tower
+from stages.words.word import SYNONYM, words_of
+
+LABELS_FILE = "labels.npz"
+"""Name of the label set in the run's directory."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The labels of a run with a `LabelSide` for every modality that can be asked about them."""
+
+    labels: tuple[str, ...]
+    """As they are shown: of synonyms the first."""
+    sides: dict[str, LabelSide]
+    background: tuple[str, ...] = ()
+    head_share: Array | None = None
+    """Of a fusion head in each label's score, "C"; None where the model has none."""
+    hierarchy: Hierarchy | None = None
+    open_set: OpenSetScore | None = None
+
+    def save(self, path: Path) -> None:
+        """Write one npz file, complete or not at all."""
+        text = {
+            "labels": self.labels,
+            "background": self.background,
+            "hierarchy": self.hierarchy.to_json() if self.hierarchy else "",
+            "open_set": self.open_set.to_json() if self.open_set else "",
+        }
+        arrays: dict[str, Any] = {"text": np.frombuffer(json.dumps(text).encode(), np.uint8)}
+        if self.head_share is not None:
+            arrays["head_share"] = self.head_share
+        for name, side in self.sides.items():
+            arrays |= side.arrays(name)
+        half = path.with_name(f"{path.name}.{os.getpid()}.part")
+        with half.open("wb") as file:
+            np.savez(file, **arrays)
+        half.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "LabelSet":
+        """Raises:
+        FileNotFoundError: `prepare` of the classify stage has not run for this directory.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            text = json.loads(file["text"].tobytes())
+            names = [name.removesuffix(".scale") for name in file.files if name.endswith(".scale")]
+            return cls(
+                tuple(text["labels"]),
+                {name: LabelSide.of_arrays(file, name) for name in names},
+                tuple(text["background"]),
+                file["head_share"] if "head_share" in file.files else None,
+                Hierarchy.from_json(text["hierarchy"]) if text["hierarchy"] else None,
+                OpenSetScore.from_json(text["open_set"]) if text["open_set"] else None,
+            )
+
+
+def build_label_set(
+    spec: ModelSpec, labels: tuple[str, ...], run: RunSettings, report: Report, open_tower: OpenTower = open_text_tower
+) -> LabelSet:
+    """Vectors of the labels and of the background vocabulary for every tower of the model that the run asks for.
+
+    labels: as `parse_labels` gives them, with synonyms and parents. Text vectors come from the disk cache; missing ones
+    are computed with the model's text tower and kept.
+    """
+    words = words_of(labels)
+    builder = SideBuilder(spec, words, run, report, open_tower)
+    sides = {name: builder.side(name) for name in spec.towers() if name in run.modalities}
+    return LabelSet(
+        tuple(word.name for word in words),
+        sides,
+        builder.background,
+        head_shares(spec.fusion, tuple(SYNONYM.join(word.names) for word in words)),
+        hierarchy_of(words),
+        open_set.load(spec, sides),
+    )

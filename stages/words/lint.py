@@ -1,0 +1,193 @@
+"""What is wrong with a list of words for a model, before it costs anybody a run."""
+
+import logging
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from engines.models.model import ModelSpec
+from engines.models.tokens import Reading, readings
+from pipeline.arrays import Array
+from pipeline.errors import ModelError
+from pipeline.stage import RunSettings
+from stages.words import scoring
+from stages.words.label_side import LabelSide
+from stages.words.labels import build_label_set
+from stages.words.templates import templates_of
+from stages.words.text_cache import OpenTower, open_text_tower
+from stages.words.word import Word, words_of
+
+Kind = Literal["twice", "cut", "unknown", "alike", "everywhere"]
+
+ALIKE = scoring.SAME_MEANING[1]
+"""Text cosine from the background's mean above which scores take two words for one."""
+SPREADS = 3.0
+"""A word wins everywhere when its mean log-odds lie so many robust spreads above those of background words."""
+MOST_CLIPS = 0.5
+"""Or when it is more probable than not in more than this share of the clips."""
+FEW_CLIPS = 8
+"""In fewer clips than this nothing is said to win everywhere."""
+ROWS = 512
+
+log = logging.getLogger("percept.labels")
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with one or two words."""
+
+    kind: Kind
+    words: tuple[str, ...]
+    modality: str
+    """The tower for which it is; "" for all."""
+    size: float
+    """How bad it is, larger is worse; of the kind's own."""
+    text: str
+
+
+def lint(
+    spec: ModelSpec,
+    run: RunSettings,
+    report: Report,
+    seen: Mapping[str, Array] | None = None,
+    open_tower: OpenTower = open_text_tower,
+) -> list[Finding]:
+    """All that is wrong with the run's labels, the worst of each kind first.
+
+    seen: by modality, embeddings "N D" of clips in which words that win everywhere are looked for too.
+    """
+    words = words_of(run.labels)
+    label_set = build_label_set(spec, run.labels, run, report, open_tower)
+    found = [*twice(words)]
+    known = {one.words for one in found}
+    for space in dict.fromkeys(tower.space for tower in spec.towers().values()):
+        found += tokenized(spec, space, run, words)
+    for modality, side in label_set.sides.items():
+        found += (one for one in alike(words, modality, side) if one.words not in known)
+        found += everywhere(words, modality, side)
+        if seen and modality in seen:
+            found += in_most_clips(words, modality, side, seen[modality])
+    order = ("twice", "cut", "unknown", "alike", "everywhere")
+    return sorted(found, key=lambda one: (order.index(one.kind), one.modality, -one.size))
+
+
+def twice(words: Sequence[Word]) -> Iterator[Finding]:
+    """Names of different labels that differ in nothing a model should hear: case, punctuation, width."""
+    first: dict[str, str] = {}
+    for word in words:
+        for name in word.names:
+            before = first.setdefault(_bare(name), word.name)
+            if before != word.name:
+                text = f"{name!r} of {word.name!r} says the same as {before!r}"
+                yield Finding("twice", (before, word.name), "", 1.0, text)
+
+
+def _bare(name: str) -> str:
+    kept = (letter if letter.isalnum() else " " for letter in unicodedata.normalize("NFKC", name).casefold())
+    return " ".join("".join(kept).split())
+
+
+def tokenized(spec: ModelSpec, space: str, run: RunSettings, words: Sequence[Word]) -> Iterator[Finding]:
+    """Words that a text tower's tokenizer cuts in their longest template, or does not know."""
+    names = [name for word in words for name in word.names]
+    modality, text = _readers(spec, space), spec.texts[space]
+    templates = [one for name in modality.split("+") for one in templates_of(run.templates, spec, name).texts]
+    longest = max(templates, key=len)
+    try:
+        bare = readings(text, names)
+        filled = readings(text, [longest.replace("{}", name) for name in names])
+    except ModelError as error:  # a text tower without one of the usual tokenizers can still be used
+        log.warning("words are not checked against the tokenizer: %s", error)
+        return
+    for name, alone, whole in zip(names, bare, filled, strict=True):
+        if whole.length > text.max_tokens:
+            said = f"{whole.length} tokens in {longest!r}, of which {text.max_tokens} are read"
+            yield Finding("cut", (name,), modality, whole.length / text.max_tokens, said)
+        if is_foreign(name, alone):
+            said = f"{alone.unknown} of {alone.pieces} tokens unknown" if alone.unknown else "read letter by letter"
+            yield Finding("unknown", (name,), modality, alone.pieces / max(1, len(name)), said)
+
+
+def _readers(spec: ModelSpec, space: str) -> str:
+    return "+".join(name for name, tower in spec.towers().items() if tower.space == space)
+
+
+def is_foreign(name: str, reading: Reading) -> bool:
+    """Whether a tokenizer has nothing better than unknown tokens, single letters or bytes for a name.
+
+    Scripts that write a syllable or a word with one sign may take a token for each.
+    """
+    if 2 * reading.unknown >= max(1, reading.pieces):
+        return True
+    letters = [letter for letter in name if letter.isalpha()]
+    if not letters or sum(letter.isascii() for letter in letters) * 2 > len(letters):
+        return False
+    signs = sum(
+        unicodedata.name(letter, "").startswith(("CJK", "HANGUL", "HIRAGANA", "KATAKANA")) for letter in letters
+    )
+    most = signs + (len(letters) - signs) / 1.5
+    return reading.pieces > max(1.0, most)
+
+
+def alike(words: Sequence[Word], modality: str, side: LabelSide) -> Iterator[Finding]:
+    """Pairs of labels whose text vectors lie as near as those of synonyms, compared with the background."""
+    mean = np.asarray(side.background, np.float64).mean(axis=0)
+    vectors = np.asarray(side.labels, np.float64) - mean
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    owner = np.repeat(np.arange(len(words)), [len(word.names) for word in words])
+    worst: dict[tuple[int, int], float] = {}
+    for start in range(0, len(vectors), ROWS):
+        near = vectors[start : start + ROWS] @ vectors.T
+        for row, column in np.argwhere(near >= ALIKE):
+            pair = int(owner[start + row]), int(owner[column])
+            if pair[0] < pair[1]:
+                worst[pair] = max(worst.get(pair, 0.0), float(near[row, column]))
+    for (one, other), cosine in worst.items():
+        yield Finding("alike", (words[one].name, words[other].name), modality, cosine, f"{cosine:.2f}")
+
+
+def everywhere(words: Sequence[Word], modality: str, side: LabelSide) -> Iterator[Finding]:
+    """Labels that score high for texts of every kind: the background words stand for clips."""
+    background = np.asarray(side.background, np.float64)
+    theirs = _mean_logit(background, background, scoring.competing(background, background), side.temperature)
+    own = _mean_logit(np.asarray(side.labels, np.float64), background, _for_synonyms(side), side.temperature)
+    if side.starts is not None:
+        own = np.maximum.reduceat(own, side.starts)
+    middle = float(np.median(theirs))
+    spread = max(1.4826 * float(np.median(np.abs(theirs - middle))), 1e-9)
+    for word, mean in zip(words, own, strict=True):
+        if mean > middle + SPREADS * spread:
+            far = float(mean - middle) / spread
+            yield Finding("everywhere", (word.name,), modality, far, f"{far:.1f} spreads above a usual word")
+
+
+def _for_synonyms(side: LabelSide) -> Array:
+    """`kept` for every synonym, "S V"."""
+    if side.starts is None:
+        return side.kept
+    counts = np.diff([*side.starts.tolist(), len(side.labels)])
+    repeated: Array = np.repeat(side.kept, counts, axis=0)
+    return repeated
+
+
+def _mean_logit(labels: Array, background: Array, kept: Array, temperature: float) -> Array:
+    """Of labels "S D" for background words "V D" that mean something else (`kept` "S V"): "S"."""
+    logits = labels @ background.T / temperature
+    mean: Array = (logits * kept).sum(axis=1) / np.maximum(kept.sum(axis=1), 1e-12)
+    return mean
+
+
+def in_most_clips(words: Sequence[Word], modality: str, side: LabelSide, seen: Array) -> Iterator[Finding]:
+    """Labels that are more probable than not in most of the clips."""
+    if len(seen) < FEW_CLIPS:
+        return
+    hits = (side.compare(seen)[2] > 0).mean(axis=0)
+    for word, share in zip(words, hits.tolist(), strict=True):
+        if share > MOST_CLIPS:
+            text = f"more probable than not in {share:.0%} of {len(seen)} clips"
+            yield Finding("everywhere", (word.name,), modality, share, text)

@@ -1,0 +1,53 @@
+"""How far each modality of a clip deserves belief: from its signal and from its own decidedness, never from labels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stages.words.scoring import ramp
+
+CONTRAST = (0.01, 0.05)
+"""Standard deviation of the picture's brightness in [0, 1]: black or flat below, a normal picture above."""
+LOUDNESS_DBFS = (-70.0, -45.0)
+MOTION_ENERGY = (0.02, 0.10)
+"""Mean speed in short sides per second: still below, moving above."""
+BLUR_ENERGY = (1.5, 6.0)
+"""Mean speed at which pictures begin to smear, and at which they are smeared throughout."""
+BLURRED = 0.7
+"""What smearing leaves of a picture's weight."""
+UNDECIDED = 0.7
+"""What is left of a modality's weight when it fits all background words alike."""
+HIGHEST = {"image": 0.95, "motion": 0.9, "audio": 0.9}
+"""Below 1, so that no modality alone can make a label certain or silence another."""
+
+Signals = Mapping[str, Mapping[str, float]]
+
+
+def signal_weight(modality: str, signals: Signals, knows_stillness: bool = False) -> float:
+    """In [0, 1], from the clip's signals; 1 for what they do not tell.
+
+    Picture: no contrast 0, less with corrupt frames, a little less when all of it rushes by. Sound: silence 0.
+    Motion: stillness 0, also behind a moving camera. A tower that knows stillness has an answer to both; it can only
+    not see motion where the picture has no contrast.
+    """
+    of = signals.get(modality, {})
+    if modality == "image":
+        weight = _ramp(of, "contrast", CONTRAST) * (1.0 - min(1.0, max(0.0, of.get("corrupt_share", 0.0))))
+        rush = ramp(signals.get("motion", {}).get("energy", 0.0), *BLUR_ENERGY)
+        return weight * (1.0 - (1.0 - BLURRED) * rush)
+    if modality == "motion" and knows_stillness:
+        return _ramp(signals.get("image", {}), "contrast", CONTRAST)
+    if modality == "motion":
+        return _ramp(of, "energy", MOTION_ENERGY)
+    if modality == "audio":
+        return _ramp(of, "loudness_dbfs", LOUDNESS_DBFS)
+    return 1.0
+
+
+def reliability(modality: str, signals: Signals, peakedness: float, knows_stillness: bool = False) -> float:
+    """The weight a modality goes into the pool with, in [0, 1]."""
+    decided = UNDECIDED + (1.0 - UNDECIDED) * peakedness
+    return HIGHEST.get(modality, 0.95) * signal_weight(modality, signals, knows_stillness) * decided
+
+
+def _ramp(of: Mapping[str, Any], key: str, between: tuple[float, float]) -> float:
+    return ramp(float(of[key]), *between) if key in of else 1.0

@@ -1,0 +1,135 @@
+"""`percept adapt` and `percept calibrate` from end to end, with the bundled sound tower on sounds of made-up kinds."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands import adapt, calibrate
+from engines.models.checkpoint import read_model
+from pipeline.errors import ConfigError, ModelError
+from pipeline.stage import RunSettings
+from stages.words.labels import build_label_set
+from tests.media import Sound, make_sound
+
+pytestmark = pytest.mark.timeout(300)
+
+KINDS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "whistle": lambda times, pitch: np.sin(2 * np.pi * (1800 + 300 * pitch) * times),
+    "rain": lambda times, pitch: np.random.default_rng(int(10 * pitch)).uniform(-1, 1, len(times)),
+    "drum": lambda times, pitch: np.sin(2 * np.pi * (60 + 10 * pitch) * times) * np.exp(-8 * (times % 0.5)),
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three sounds of each kind."""
+    root = tmp_path_factory.mktemp("few")
+    for kind, tone in KINDS.items():
+        (root / "clips" / kind).mkdir(parents=True)
+        for number in range(3):
+
+            def sound(times: np.ndarray, tone: Callable = tone, pitch: float = number) -> np.ndarray:
+                return tone(times, pitch)
+
+            made = Sound(codec="pcm_s16le", rate_hz=16_000, layout="mono", tone=sound)
+            make_sound(root / "clips" / kind / f"{kind} {number}.wav", 2.0, made)
+    return root
+
+
+def run(main: Callable[[list[str]], int], root: Path, *arguments: str) -> int:
+    cache = f"model.cache_directory={json.dumps(str(root / 'cache'))}"
+    more = ["--modalities", "audio", "--engine", "torch", "--features", str(root / "features"), "-q", "--set", cache]
+    return main([*arguments, *more])
+
+
+def odds(model: Path | str, root: Path) -> dict[str, bytes]:
+    """Log-odds of labels, of which "siren" was never adapted, for one embedding."""
+    settings = RunSettings(model=str(model), cache_directory=str(root / "cache"), modalities=("audio",))
+    labels = build_label_set(read_model(str(model)), ("rain", "siren", "Whistle"), settings, lambda text: None)
+    embedding = np.random.default_rng(0).standard_normal((1, labels.sides["audio"].labels.shape[1]))
+    values = labels.sides["audio"].compare(embedding / np.linalg.norm(embedding))[2][0]
+    return {label: value.tobytes() for label, value in zip(labels.labels, values, strict=True)}
+
+
+@pytest.mark.slow
+def test_labels_are_adapted_listed_and_taken_back(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = root / "adapted"
+    assert run(adapt.main, root, "percept-mini", str(root / "clips"), "-o", str(model)) == 0
+    told = capsys.readouterr().out
+    assert "9 examples of 3 labels, 3 of each" in told
+    assert "adapted labels, on examples held out" in told
+    assert f"percept adapt --undo {model}" in told
+    before, after = odds("percept-mini", root), odds(model, root)
+    assert after["siren"] == before["siren"]
+    if "left as they were" not in told:
+        assert after["rain"] != before["rain"]
+        assert after["Whistle"] != before["Whistle"]
+    assert adapt.main(["--list", str(model)]) == 0
+    assert "made from percept-mini@" in (listed := capsys.readouterr().out)
+    assert "step 1" in listed
+    assert adapt.main(["--undo", str(model)]) == 0
+    assert odds(model, root) == before
+    with pytest.raises(ConfigError, match="was not adapted"):
+        adapt.main(["--undo", str(model)])
+
+
+@pytest.mark.slow
+def test_a_model_is_calibrated_and_then_tells_clips_that_no_label_fits(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = root / "calibrated"
+    given = ("percept-mini", str(root / "clips"), "-o", str(model), "--false-alarms", "0.2")
+    assert run(calibrate.main, root, *given) == 0
+    told = capsys.readouterr().out
+    for part in ("expected calibration error, held out", "AUROC", "for 20 % false alarms", "temperature"):
+        assert part in told
+    spec, plain = read_model(str(model)), read_model("percept-mini")
+    assert spec.audio is not None
+    assert plain.audio is not None
+    assert (spec.audio.temperature, spec.audio.bias) != (plain.audio.temperature, plain.audio.bias)
+    assert spec.made_from == f"{plain.id}, calibrated"
+    settings = RunSettings(model=str(model), cache_directory=str(root / "cache"), modalities=("audio",))
+    labels = build_label_set(spec, ("rain", "siren"), settings, lambda text: None)
+    assert labels.open_set is not None
+    found = labels.open_set.judge({"audio": np.array([-50.0, -50.0])}, {"audio": 0.9})
+    assert found["none_of_these"] is True
+    assert set(found) == {"score", "threshold", "none_of_these"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["percept-mini"], "CLIPS is missing"),
+        (["percept-mini", "clips"], "-o MODEL2 is missing"),
+        (["percept-mini", "clips", "--undo"], "--undo: takes MODEL alone"),
+        (["percept-mini", "--undo", "--list"], "expected one of them"),
+        (["percept-mini", "--undo"], "was not adapted"),
+        (["nothere", "clips", "-o", "new"], "MODEL nothere: no such directory"),
+    ],
+)
+def test_what_is_missing_or_cannot_be_is_told(arguments: list[str], message: str) -> None:
+    with pytest.raises((ConfigError, ModelError), match=message):
+        adapt.main([*arguments, "-q"])
+
+
+@pytest.mark.parametrize("option", ["--list", "--undo"])
+def test_a_model_that_is_not_there_is_called_as_it_was_given(option: str) -> None:
+    with pytest.raises(ModelError, match=f"^{option} nothere: no such directory"):
+        adapt.main([option, "nothere", "-q"])
+
+
+def test_other_models_are_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").touch()
+    with pytest.raises(ConfigError, match="is there already; expected a new directory"):
+        adapt.main(["percept-mini", "clips", "-o", str(tmp_path / "there"), "-q"])
+    with pytest.raises(ConfigError, match="bundled models stay as they are"):
+        adapt.main(["percept-mini", "clips", "-o", str(read_model("percept-mini").directory), "-q"])
+
+
+def test_a_budget_that_is_no_share_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--false-alarms 5: expected a share between 0 and 1"):
+        calibrate.main(["percept-mini", "clips", "-o", str(tmp_path / "new"), "--false-alarms", "5", "-q"])

@@ -1,0 +1,188 @@
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from commands.gpu_here import gpu_here
+from commands.options import make_config, seconds
+from commands.outputs import fingerprint, make_outputs, output_kind, split_events
+from commands.run import make_parser
+from commands.sources import find_sources
+from pipeline.config import Config
+from pipeline.errors import ConfigError
+from pipeline.status import OutputSpec
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    return make_parser().parse_intermixed_args(split_events(list(arguments)))
+
+
+def config(*arguments: str) -> Config:
+    return make_config(parse(*arguments))
+
+
+def outputs(*arguments: str) -> list[OutputSpec]:
+    options = parse(*arguments)
+    return make_outputs(options, make_config(options), options.sources)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("90", 90), ("1:30", 90), ("00:01:30.5", 90.5), ("2:00:00", 7200), ("0.25", 0.25)]
+)
+def test_times_are_seconds_or_a_clock(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "1:xx", "-3", "1:2:3:4", "ninety"])
+def test_no_time_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="expected seconds or hh:mm:ss"):
+        seconds(text)
+
+
+def test_every_option_reaches_its_key() -> None:
+    made = config(
+        "a.mp4", "--labels", "dog, rain", "--clip-seconds", "4", "--stride-seconds", "8", "--fps", "4", "--top-k", "3",
+        "--modalities", "image, audio", "--audio-track", "ger", "--exclusive", "--model", "m", "--audio-model", "s",
+        "--engine", "torch", "--device", "cpu", "--start", "0:10", "--end", "1:00:00",
+    )  # fmt: skip
+    assert made.labels.words == "dog, rain"
+    assert (made.clips.seconds, made.clips.stride_seconds, made.clips.fps) == (4, 8, 4)
+    assert (made.labels.top_k, made.labels.exclusive) == (3, True)
+    assert made.modalities == ("image", "audio")
+    assert made.decode.audio_track == "ger"
+    assert (made.model.path, made.model.audio_path, made.model.engine, made.model.device) == ("m", "s", "torch", "cpu")
+    assert (made.clips.start_s, made.clips.end_s) == (10, 3600)
+
+
+def test_the_way_flow_is_computed_is_an_option_of_its_stage() -> None:
+    made = config("a.mp4", "--flow", "raft", "--set", "flow.weights=raft-small.pth")
+    assert made.stages == {"flow": {"method": "raft", "weights": "raft-small.pth"}}
+
+
+def test_no_option_is_the_config_s_default() -> None:
+    assert config("a.mp4") == Config()
+
+
+def test_options_go_over_the_file_and_set_goes_over_options(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text("[clips]\nfps = 2\nseconds = 3\n")
+    made = config("a.mp4", "-c", str(path), "--fps", "5", "--set", "clips.seconds=6")
+    assert (made.clips.fps, made.clips.seconds) == (5, 6)
+
+
+@pytest.mark.parametrize("word", ['say "hi"', "back\\slash", "犬 дождь", "42", "true", "[x]", "line\nbreak"])
+def test_labels_are_taken_as_they_are(word: str) -> None:
+    assert config("a.mp4", "--labels", word).labels.words == word
+
+
+def test_a_source_behind_events_is_a_source() -> None:
+    options = parse("--events", "talk.mp4", "b.mp4")
+    assert (options.events, options.sources) == ("", ["talk.mp4", "b.mp4"])
+    options = parse("a.mp4", "--events", "out.csv", "b.mp4")
+    assert (options.events, options.sources) == ("out.csv", ["a.mp4", "b.mp4"])
+
+
+def test_a_misspelt_option_gets_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match=r"--lables.*did you mean --labels"):
+        parse("a.mp4", "--lables", "x")
+
+
+def test_globs_are_sorted_and_given_order_is_kept(tmp_path: Path) -> None:
+    for name in ("b.mp4", "a.mp4", "c.avi"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.mp4").mkdir()
+    found = find_sources(
+        [str(tmp_path / "c.avi"), str(tmp_path / "*.mp4"), str(tmp_path / "a.mp4"), "rtsp://u:p@cam/1"]
+    )
+    assert [Path(name).name for name in found] == ["c.avi", "a.mp4", "b.mp4", "1"]
+
+
+def test_a_file_with_brackets_in_its_name_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "talk [2024].mp4").touch()
+    assert find_sources([str(tmp_path / "talk [2024].mp4")]) == [str(tmp_path / "talk [2024].mp4")]
+
+
+def test_empty_globs_folders_and_stdin_are_refused_together(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        find_sources([str(tmp_path / "*.mp4"), str(tmp_path), "-"])
+    text = str(error.value)
+    assert "matches no file" in text
+    assert "is a folder. Name its files" in text
+    assert "stdin" in text
+
+
+def test_the_suffix_says_the_kind() -> None:
+    assert [output_kind(path) for path in ("-", "a.jsonl", "a.CSV", "a.vtt", "a.srt", "/dev/null", "results")] == [
+        "jsonl", "jsonl", "csv", "vtt", "srt", "jsonl", "jsonl",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"--video a\.mp4"):
+        output_kind("a.mp4")
+    with pytest.raises(ConfigError, match="no format for results"):
+        output_kind("a.xlsx")
+
+
+def test_outputs_of_a_run(tmp_path: Path) -> None:
+    assert [(spec.kind, spec.path) for spec in outputs("a.mp4")] == [("jsonl", "-")]
+    inline = outputs("a.mp4", "--events")
+    assert inline[0].with_events
+    assert len(inline) == 1
+    several = outputs("a.mp4", "--events", str(tmp_path / "e.srt"), "--video", str(tmp_path))
+    assert [spec.kind for spec in several] == ["jsonl", "srt", "video"]
+    assert outputs("a.mp4", "--exclusive", "--events")[0].events.measure == "share"
+
+
+def test_resume_needs_a_file_and_reaches_every_output(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"-o results\.jsonl"):
+        outputs("a.mp4", "--resume")
+    out = str(tmp_path / "out.jsonl")
+    specs = outputs("a.mp4", "-o", out, "--events", str(tmp_path / "e.csv"), "--resume")
+    assert [(spec.kind, spec.resume, spec.resume_from) for spec in specs] == [("jsonl", True, ""), ("csv", True, out)]
+
+
+def test_one_subtitle_file_cannot_hold_two_sources() -> None:
+    with pytest.raises(ConfigError, match=r"'\*\.vtt'"):
+        outputs("a.mp4", "b.mp4", "--events", "x.vtt")
+
+
+def test_the_fingerprint_follows_what_changes_results(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("dog\n")
+    first = fingerprint(config("a.mp4", "--labels", f"@{words}"))
+    assert fingerprint(config("b.mp4", "--labels", f"@{words}", "--engine", "torch")) == first
+    words.write_text("cat\n")
+    assert fingerprint(config("a.mp4", "--labels", f"@{words}")) != first
+    assert fingerprint(config("a.mp4", "--fps", "4")) != fingerprint(config("a.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_for_gpu"),
+    [
+        ([], True),
+        (["--device", "cuda:0"], True),
+        (["--engine", "torch"], True),
+        (["--device", "cpu"], False),
+        (["--engine", "openvino"], False),
+        (["-c", "default"], False),
+    ],
+)
+def test_settings_for_gpus_are_taken_where_one_is_here(
+    arguments: list[str], is_for_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commands.options.gpu_here", lambda: True)
+    assert ("model" in [group.name for group in config("a.mp4", *arguments).groups]) == is_for_gpu
+    monkeypatch.setattr("commands.options.gpu_here", lambda: False)
+    assert "model" not in [group.name for group in config("a.mp4", *arguments).groups]
+
+
+def test_a_driver_alone_is_no_gpu_for_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = tmp_path / "torch"
+    (torch / "lib").mkdir(parents=True)
+    monkeypatch.setattr("commands.gpu_here.find_spec", lambda name: SimpleNamespace(submodule_search_locations=[torch]))
+    monkeypatch.setattr("commands.gpu_here.NVIDIA_DRIVER", tmp_path / "version")
+    (torch / "lib" / "libtorch_cuda.so").touch()
+    assert not gpu_here()
+    (tmp_path / "version").touch()
+    assert gpu_here()
+    (torch / "lib" / "libtorch_cuda.so").unlink()
+    assert not gpu_here()

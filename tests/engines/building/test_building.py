@@ -1,0 +1,285 @@
+"""From a network to an engine that may be used: what is taken, why, and what happens when it is no good."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines.backends import table as backends
+from engines.backends.backend import Backend, Order, Report
+from engines.backends.on_onnxruntime import OnnxRuntimeBackend, OnnxRuntimeEngine
+from engines.backends.table import Settings, backend, candidates
+from engines.building import building
+from engines.building.building import engine_facts, ensure, open_network, prepare_network
+from engines.cache.cache import Cache, key_of
+from engines.engine import Engine
+from pipeline.errors import ModelError
+from tests.engines.small import small_order, write_small
+
+
+def settings(cache: Path, engine: str = "auto", precision: str = "auto") -> Settings:
+    return Settings(engine, precision, "cpu", 1, str(cache))
+
+
+def quiet(text: str) -> None: ...
+
+
+@pytest.fixture
+def wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
+    """A backend that comes first and runs other weights than it was given."""
+    other = write_small(tmp_path / "other", seed=1)
+
+    class Wrong(OnnxRuntimeBackend):
+        name = "wrong"
+
+        def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
+            there = building.ensure_export(small_order(other, tmp_path / "elsewhere"), "fp32", quiet)
+            return super().make(order, there, built)
+
+    _put_first(monkeypatch, Wrong())
+    return Wrong()
+
+
+def _put_first(monkeypatch: pytest.MonkeyPatch, made: Backend) -> None:
+    monkeypatch.setitem(backends.BACKENDS, made.name, "nowhere")
+    monkeypatch.setitem(backends.AUTO, "cpu", (made.name, "onnxruntime", "torch"))
+    real = backends.backend
+
+    def found(name: str) -> Backend:
+        return made if name == made.name else real(name)
+
+    monkeypatch.setattr(backends, "backend", found)
+    monkeypatch.setattr(building, "backend", found)
+
+
+def test_auto_takes_the_first_of_its_order_that_is_installed(small: Path, tmp_path: Path) -> None:
+    able, _ = candidates(settings(tmp_path))
+    assert [each.backend for each in able][-2:] == ["onnxruntime", "torch"]
+    prepare_network("small", str(small), settings(tmp_path), quiet)
+    engine = open_network("small", str(small), settings(tmp_path))
+    assert engine.name == able[0].name
+    assert engine.reason == "first choice here"
+    engine.close()
+
+
+def test_a_missing_extra_is_the_reason_and_names_the_command(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr("engines.backends.on_openvino.find_spec", lambda name: None)
+    engine = open_network("small", str(small), settings(tmp_path), build=True)
+    assert engine.name == "onnxruntime-fp32"
+    assert "pip install 'percept-av[openvino]'" in engine.reason
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "abacus"])
+def test_an_engine_asked_for_by_name_that_cannot_be_had_says_why(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=f"--engine {name}: ") as error:
+        candidates(settings(tmp_path, name))
+    assert "GPU" in str(error.value) or "expected auto" in str(error.value)
+
+
+def test_a_precision_that_is_not_to_be_had_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="--engine onnxruntime --precision bf16: onnxruntime: has no bf16 here"):
+        candidates(settings(tmp_path, "onnxruntime", "bf16"))
+
+
+def test_a_wrong_engine_is_passed_over_aloud_and_never_built_twice(small: Path, tmp_path: Path, wrong: Backend) -> None:
+    said: list[str] = []
+    record = prepare_network("small", str(small), settings(tmp_path), said.append)
+    assert record is not None
+    assert record.name == "onnxruntime-fp32"
+    assert any("wrong-fp32: did not pass its gate" in text for text in said)
+    engine = open_network("small", str(small), settings(tmp_path))
+    assert engine.name == "onnxruntime-fp32"
+    assert "not wrong-fp32: did not pass its gate" in engine.reason
+    engine.close()
+    before = len(said)
+    prepare_network("small", str(small), settings(tmp_path), said.append)
+    assert len(said) == before
+
+
+def test_a_wrong_engine_asked_for_by_name_stops(small: Path, tmp_path: Path, wrong: Backend) -> None:
+    with pytest.raises(ModelError, match=r"no engine can be used.*did not pass its gate.*max abs"):
+        prepare_network("small", str(small), settings(tmp_path, "wrong"), quiet)
+
+
+def test_what_cannot_be_built_is_passed_over_aloud(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(OnnxRuntimeBackend):
+        name = "broken"
+
+        def build(self, order: Order, exported: Path | None, into: Path, report: Report) -> None:
+            raise ModelError("the builder said: out of luck")
+
+    _put_first(monkeypatch, Broken())
+    said: list[str] = []
+    record = prepare_network("small", str(small), settings(tmp_path), said.append)
+    assert record is not None
+    assert record.name == "onnxruntime-fp32"
+    assert "small: broken-fp32: the builder said: out of luck; onnxruntime-fp32 is tried" in said
+    assert not list((tmp_path / "engines").glob("*.new-*"))
+
+
+def test_a_damaged_export_is_set_aside_and_made_again(
+    small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = settings(tmp_path, "onnxruntime")
+    prepare_network("small", str(small), run, quiet)
+    file = next((tmp_path / "exports").glob("*/network.onnx"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    prepare_network("small", str(small), run, quiet)
+    engine = open_network("small", str(small), run)
+    assert engine.run({"pictures": np.zeros((1, 3, 8, 8), np.float32)})["tokens"].shape == (1, 5)
+    engine.close()
+    assert "is damaged; set aside, it will be built again" in caplog.text
+
+
+def test_other_weights_are_another_engine(small: Path, tmp_path: Path) -> None:
+    other = write_small(tmp_path / "model", seed=5)
+    chosen = backend("onnxruntime")
+    first, second = (engine_facts(small_order(each, tmp_path), chosen) for each in (small, other))
+    assert key_of(first) != key_of(second)
+    copy = write_small(tmp_path / "copy", seed=5)
+    assert engine_facts(small_order(copy, tmp_path), chosen) == second
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from engines.models.network import NETWORKS
+from tests.engines.small import NETWORK, small_order
+from engines.backends.table import backend
+from engines.building.building import ensure
+from engines.building.export import export
+NETWORKS["small"] = NETWORK
+real = export.export
+def slow(*arguments):
+    print("exporting", flush=True)
+    time.sleep(float(sys.argv[3]))
+    real(*arguments)
+export.export = slow
+record = ensure(small_order(Path(sys.argv[1]), Path(sys.argv[2])), backend("onnxruntime"), lambda text: None)
+print("passed", record.gate.passed, flush=True)
+"""
+
+
+def start(small: Path, cache: Path, seconds: float) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", SLOW, str(small), str(cache), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_that_need_the_same_engine_build_it_once(small: Path, tmp_path: Path) -> None:
+    processes = [start(small, tmp_path, 1.0) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in processes]
+    assert sorted(text.count("exporting") for text in said) == [0, 1]
+    assert all("passed True" in text for text in said)
+
+
+def test_one_killed_while_building_leaves_the_other_to_build_it(small: Path, tmp_path: Path) -> None:
+    first = start(small, tmp_path, 60.0)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "exporting\n"
+    second = start(small, tmp_path, 0.0)
+    time.sleep(0.5)
+    assert second.poll() is None
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate(timeout=10)
+    said, _ = second.communicate(timeout=120)
+    assert said.split("\n")[:2] == ["exporting", "passed True"]
+    assert not list(tmp_path.glob("*/*.new-*"))
+    assert len(Cache(tmp_path, "engines").entries()) == 1
+
+
+def test_what_was_built_elsewhere_is_gated_where_it_is_first_used(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = building.order_of("small", str(small), building.Candidate("onnxruntime", "fp32", "cpu"), settings(tmp_path))
+    chosen = backend("onnxruntime")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(building, "is_ahead_of_time", lambda device: True)
+        assert ensure(order, chosen, quiet).gate.is_pending
+    with pytest.raises(ModelError, match="its gate runs where it is first used"):
+        open_network("small", str(small), settings(tmp_path, "onnxruntime"))
+    prepare_network("small", str(small), settings(tmp_path, "onnxruntime"), quiet)
+    open_network("small", str(small), settings(tmp_path, "onnxruntime")).close()
+    meta = Cache(tmp_path, "engines").entries()[0]
+    assert meta.outcome["gate"]["passed"] is True
+    assert not Cache(tmp_path, "engines").fault(meta.key)
+
+
+def test_an_engine_that_fails_while_it_runs_is_passed_over(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(OnnxRuntimeEngine):
+        def _run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+            raise RuntimeError("device-side assert")
+
+    class FailingBackend(OnnxRuntimeBackend):
+        name = "failing"
+
+        def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
+            assert exported is not None
+            return Failing(exported, order.inputs, order.outputs)
+
+    _put_first(monkeypatch, FailingBackend())
+    said: list[str] = []
+    record = prepare_network("small", str(small), settings(tmp_path), said.append)
+    assert record is not None
+    assert record.name == "onnxruntime-fp32"
+    assert any("cannot run it: RuntimeError: device-side assert" in text for text in said)
+
+
+def test_another_gate_or_adapter_is_another_engine(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, chosen = small_order(small, tmp_path), backend("onnxruntime")
+    keys = {key_of(engine_facts(order, chosen))}
+    monkeypatch.setattr(building, "GATE_VERSION", building.GATE_VERSION + 1)
+    keys.add(key_of(engine_facts(order, chosen)))
+    monkeypatch.setattr(type(chosen), "version", chosen.version + 1)
+    keys.add(key_of(engine_facts(order, chosen)))
+    keys.add(key_of(engine_facts(dataclasses.replace(order, max_batch=7), chosen)))
+    assert len(keys) == 4
+
+
+def test_the_key_is_the_same_where_torch_is_built_for_another_device(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, chosen = small_order(small, tmp_path), backend("onnxruntime")
+    keys = set()
+    for suffix in ("+cpu", "+cu130", ""):
+        monkeypatch.setattr("importlib.metadata.version", lambda name, suffix=suffix: f"2.13.0{suffix}")
+        keys.add(building.export_facts(order, "fp32")["torch"])
+    assert keys == {"2.13.0"}
+    assert chosen.name == "onnxruntime"
+
+
+def test_int8_that_is_not_there_gives_way_and_that_is_told(
+    small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    if why := backend("openvino").missing("cpu"):
+        pytest.skip(why)
+    said: list[str] = []
+    run = settings(tmp_path, "openvino", "int8")
+    record = prepare_network("small", str(small), run, said.append)
+    assert record is not None
+    assert record.name in ("openvino-bf16", "openvino-fp32")
+    assert any("percept engine quantize" in text for text in said)
+    assert not any("building small for openvino-int8" in text for text in said)
+    engine = open_network("small", str(small), run)
+    assert "not openvino-int8: not made yet. Run: percept engine quantize MODEL CLIPS" in engine.reason
+    assert not [each for each in caplog.records if each.name == "percept.engines" and each.levelname == "WARNING"]
+    engine.close()

@@ -1,0 +1,84 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.models.model import ModelSpec, TextSpec, TowerSpec
+from pipeline.errors import ModelError
+from stages.words.adapted import adapted, moved, read_adapted, save_adapted
+
+DIM = 8
+
+
+def unit(*shape: int, seed: int = 0) -> np.ndarray:
+    values = np.random.default_rng(seed).standard_normal(shape)
+    return (values / np.linalg.norm(values, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    spec: ModelSpec
+    deltas: np.ndarray
+
+
+@pytest.fixture
+def learnt(tmp_path: Path) -> Learnt:
+    deltas = 0.3 * unit(2, DIM, seed=1)
+    save_adapted(tmp_path / "adapted-1.safetensors", ["dog bark", "rain"], {"audio": deltas}, {"date": "today"})
+    tower = TowerSpec(network="clip_vision", space="words")
+    spec = ModelSpec(
+        name="made-up",
+        directory=str(tmp_path),
+        texts={"words": TextSpec(network="clip_text", dim=DIM)},
+        audio=tower,
+        adapted="adapted-1.safetensors",
+    )
+    return Learnt(spec, deltas)
+
+
+def test_only_labels_that_were_learnt_move_and_others_stay_the_same_to_the_bit(learnt: Learnt) -> None:
+    words = unit(3, DIM)
+    result = adapted(learnt.spec, "audio", ("siren", "Rain", "dog_bark"), words)
+    assert result[0].tobytes() == words[0].tobytes()
+    for row, delta in ((1, learnt.deltas[1]), (2, learnt.deltas[0])):
+        wanted = words[row] + delta
+        np.testing.assert_allclose(result[row], wanted / np.linalg.norm(wanted), atol=1e-6)
+    assert result.dtype == np.float32
+
+
+def test_a_modality_without_learnt_vectors_and_a_model_without_a_file_are_left_alone(learnt: Learnt) -> None:
+    words = unit(1, DIM)
+    assert adapted(learnt.spec, "image", ("rain",), words) is words
+    plain = ModelSpec(name="plain", texts=learnt.spec.texts)
+    assert adapted(plain, "audio", ("rain",), words) is words
+
+
+def test_vectors_for_another_tower_are_refused(learnt: Learnt) -> None:
+    with pytest.raises(ModelError, match="audio tower of 8 dimensions; expected 5"):
+        adapted(learnt.spec, "audio", ("rain",), unit(1, 5))
+
+
+def test_a_file_that_is_not_there_or_broken_is_told_with_its_name(learnt: Learnt, tmp_path: Path) -> None:
+    path = tmp_path / "adapted-1.safetensors"
+    path.write_bytes(b"no tensors")
+    with pytest.raises(ModelError, match=r"adapted-1.safetensors: .*Adapt the model again"):
+        adapted(learnt.spec, "audio", ("rain",), unit(1, DIM))
+    path.unlink()
+    with pytest.raises(ModelError, match=r"adapted-1.safetensors"):
+        adapted(learnt.spec, "audio", ("rain",), unit(1, DIM))
+
+
+def test_what_is_kept_beside_the_vectors_reads_back(learnt: Learnt, tmp_path: Path) -> None:
+    about, tensors = read_adapted(tmp_path / "adapted-1.safetensors")
+    assert about == {"labels": ["dog bark", "rain"], "date": "today"}
+    np.testing.assert_array_equal(tensors["audio.deltas"], learnt.deltas)
+    assert [path.name for path in tmp_path.iterdir()] == ["adapted-1.safetensors"]
+
+
+def test_a_delta_of_nothing_moves_nothing() -> None:
+    words = unit(2, DIM) * np.float32(1.0000001)  # not quite of unit length: a division would show
+    deltas = np.stack([np.zeros(DIM), np.ones(DIM)])
+    result = moved(words, deltas)
+    assert result[0].tobytes() == words[0].tobytes()
+    assert np.linalg.norm(result[1]) == pytest.approx(1.0, abs=1e-6)

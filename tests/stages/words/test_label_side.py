@@ -1,0 +1,72 @@
+"""Synonyms: a label is as near as its nearest name, and no other label notices."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.models.model import ModelSpec
+from stages.classify import score
+from stages.words.label_side import LabelSide
+from stages.words.labels import LabelSet, build_label_set
+from tests.stages.words.test_labels import Tower, quiet, settings, spec
+
+__all__ = ["spec"]
+
+LOUD = {"image": {"contrast": 0.2, "corrupt_share": 0.0}, "audio": {"loudness_dbfs": -20.0}}
+
+
+def made(tmp_path: Path, spec: ModelSpec, *labels: str) -> LabelSet:
+    return build_label_set(spec, labels, settings(tmp_path), quiet, Tower())
+
+
+def clips(count: int = 50) -> np.ndarray:
+    vectors = np.random.default_rng(1).normal(size=(count, 32))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_a_label_is_as_near_as_its_nearest_synonym(tmp_path: Path, spec: ModelSpec) -> None:
+    apart = made(tmp_path, spec, "car", "automobile", "dog").sides["image"].compare(clips())[0]
+    together = made(tmp_path, spec, "car|automobile", "dog").sides["image"].compare(clips())[0]
+    np.testing.assert_allclose(together, np.stack([apart[:, :2].max(axis=1), apart[:, 2]], axis=1), atol=1e-12)
+
+
+def test_synonyms_of_one_label_leave_the_others_odds_as_they_are(tmp_path: Path, spec: ModelSpec) -> None:
+    without = made(tmp_path, spec, "dog", "car", "rain").sides["audio"].compare(clips())[2]
+    with_them = made(tmp_path, spec, "dog|hound|puppy", "car", "rain").sides["audio"].compare(clips())[2]
+    np.testing.assert_allclose(with_them[:, 1:], without[:, 1:], atol=1e-6)
+    assert (with_them[:, 0] >= without[:, 0] - 1e-9).all()
+    assert (with_them[:, 0] > without[:, 0] + 0.1).any()
+
+
+def test_a_background_word_that_means_the_same_as_a_synonym_does_not_compete(tmp_path: Path, spec: ModelSpec) -> None:
+    alone, both = (made(tmp_path, spec, label).sides["image"].kept for label in ("car", "car|word 7"))
+    assert alone[0, 7] > 0.9
+    assert both[0, 7] < 0.1
+
+
+def test_labels_with_synonyms_survive_saving_and_show_their_first_name(tmp_path: Path, spec: ModelSpec) -> None:
+    labels = made(tmp_path, spec, "vehicle > car|automobile", "animal > dog")
+    labels.save(tmp_path / "labels.npz")
+    read = LabelSet.load(tmp_path / "labels.npz")
+    assert read.labels == ("car", "dog")
+    assert read.hierarchy == labels.hierarchy
+    for name, side in labels.sides.items():
+        for one, other in zip(side.compare(clips()), read.sides[name].compare(clips()), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+    rows = score(read, {"image": clips()[0], "audio": clips()[1]}, LOUD, 5)
+    assert {row["label"] for row in rows} == {"car", "dog"}
+
+
+def test_without_synonyms_nothing_is_gathered(tmp_path: Path, spec: ModelSpec) -> None:
+    assert made(tmp_path, spec, "car", "dog").sides["image"].starts is None
+
+
+@pytest.mark.parametrize("starts", [[0, 1, 3], [0, 2, 3]])
+def test_names_of_a_label_stand_in_a_row(starts: list[int]) -> None:
+    labels, background = clips(4), clips(9)
+    side = LabelSide(labels, background, np.ones((3, 9)), 0.1, 0.0, np.array(starts))
+    near = side.compare(clips(5))[0]
+    each = clips(5) @ labels.T
+    for label, (first, end) in enumerate(zip(starts, [*starts[1:], 4], strict=True)):
+        np.testing.assert_allclose(near[:, label], each[:, first:end].max(axis=1))

@@ -1,0 +1,104 @@
+"""What is wrong with words is found before a run: by meaning, by reach, by letters."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.models.checkpoint import read_model
+from engines.models.tokens import Reading
+from pipeline.stage import RunSettings
+from stages.words.label_side import LabelSide
+from stages.words.lint import Finding, alike, everywhere, in_most_clips, is_foreign, lint, twice
+from stages.words.template_stack import unit
+from stages.words.word import parse_labels, words_of
+from tests.stages.words.test_labels import quiet
+
+DIM = 40
+BACKGROUND = unit(np.random.default_rng(2).normal(size=(60, DIM)))
+
+
+def side(*vectors: np.ndarray, starts: list[int] | None = None) -> LabelSide:
+    labels = unit(np.stack(vectors))
+    count = len(starts) if starts else len(labels)
+    return LabelSide(labels, BACKGROUND, np.ones((count, 60)), 0.1, 0.0, np.array(starts) if starts else None)
+
+
+def words(found: Iterable[Finding]) -> list[tuple[str, ...]]:
+    return [one.words for one in found]
+
+
+def vector(seed: int) -> np.ndarray:
+    return unit(np.random.default_rng(seed).normal(size=DIM))
+
+
+def test_labels_that_differ_in_case_or_punctuation_are_told() -> None:
+    labels = words_of(("dog barking", "Dog-barking!", "car|automobile", "rain", "ＣＡＲ"))
+    assert words(twice(labels)) == [("dog barking", "Dog-barking!"), ("car", "ＣＡＲ")]
+
+
+def test_pairs_with_nearly_the_same_vector_are_told() -> None:
+    near = vector(1) + 0.3 * vector(2)
+    assert words(alike(words_of(("a", "b", "c")), "image", side(vector(1), vector(3), near))) == [("a", "c")]
+
+
+def test_synonyms_of_one_label_are_not_held_against_it() -> None:
+    near = vector(1) + 0.3 * vector(2)
+    labels = words_of(("a|b", "c"))
+    assert words(alike(labels, "image", side(vector(1), near, vector(3), starts=[0, 2]))) == []
+    (found,) = alike(labels, "image", side(vector(1), vector(3), near, starts=[0, 2]))
+    assert found.words == ("a", "c")
+    assert found.size > 0.7
+
+
+def test_a_word_in_the_middle_of_all_others_wins_everywhere() -> None:
+    middle = BACKGROUND.mean(axis=0)
+    labels = words_of(("a", "thing|b"))
+    found = list(everywhere(labels, "image", side(vector(1), unit(middle), vector(2), starts=[0, 1])))
+    assert words(found) == [("thing",)]
+    assert found[0].size > 3
+
+
+def test_a_word_that_is_probable_in_most_clips_is_told() -> None:
+    seen = unit(np.stack([vector(1) + 0.2 * vector(seed) for seed in range(10, 22)] + [vector(50)] * 3))
+    labels, made = words_of(("a", "b")), side(vector(1), vector(3))
+    (found,) = in_most_clips(labels, "audio", made, seen)
+    assert (found.words, found.modality) == (("a",), "audio")
+    assert "80% of 15 clips" in found.text
+    assert list(in_most_clips(labels, "audio", made, seen[:5])) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reading", "foreign"),
+    [
+        ("dog barking", Reading(4, 2, 0), False),
+        ("TV", Reading(4, 2, 0), False),  # short words may be read letter by letter
+        ("собака", Reading(8, 5, 0), True),
+        ("собака", Reading(4, 2, 0), False),  # a tokenizer that knows the language
+        ("犬", Reading(3, 1, 0), False),
+        ("犬", Reading(5, 3, 0), True),  # bytes
+        ("犬の鳴き声", Reading(7, 5, 0), False),
+        ("🐶", Reading(3, 1, 1), True),
+        ("rain 🌧", Reading(4, 2, 1), True),
+    ],
+)
+def test_what_a_tokenizer_has_nothing_better_than_letters_for_is_foreign(
+    name: str, reading: Reading, foreign: bool
+) -> None:
+    assert is_foreign(name, reading) is foreign
+
+
+def test_the_bundled_model_finds_each_kind(tmp_path: Path) -> None:
+    long = "a dog " * 70
+    labels = parse_labels(["car", "automobile", "Car!", "rain", "photo", "собака", long])
+    run = RunSettings(labels=labels, cache_directory=str(tmp_path), threads=2, modalities=("image",))
+    found = lint(read_model("percept-mini"), run, quiet)
+    kinds = {one.kind: one for one in reversed(found)}
+    assert list(dict.fromkeys(one.kind for one in found)) == ["twice", "cut", "unknown", "alike", "everywhere"]
+    assert kinds["twice"].words == ("car", "Car!")
+    assert kinds["cut"].words == (long.strip(),)
+    assert kinds["unknown"].words == ("собака",)
+    assert kinds["alike"].words == ("car", "automobile")
+    assert ("photo",) in words(one for one in found if one.kind == "everywhere")
+    assert not any("rain" in one.words for one in found)
