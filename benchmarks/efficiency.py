@@ -64,10 +64,10 @@ def against_plain_loop(video: str, count: int) -> dict[str, object]:
     print(f"pipeline {statistics.median(a):.2f} clips/s, plain loop {statistics.median(b):.2f} clips/s: "
           f"ratio {statistics.median(ratios):.3f}; whole processes {statistics.median(wholes):.3f}")  # fmt: skip
     return {
-        "pipeline_clips_per_s": report.spread(a),
-        "plain_loop_clips_per_s": report.spread(b),
-        "ratio": report.spread(ratios),
-        "ratio_of_whole_processes": report.spread(wholes),
+        "pipeline_clips_per_s": report.min_median_max(a),
+        "plain_loop_clips_per_s": report.min_median_max(b),
+        "ratio": report.min_median_max(ratios),
+        "ratio_of_whole_processes": report.min_median_max(wholes),
     }
 
 
@@ -77,9 +77,9 @@ def hops(count: int) -> dict[str, object]:
     ratios = [x / y for x, y in zip(a, b, strict=True)]
     print(f"do-nothing stages: {statistics.median(a):.0f} clip-hops/s; bare loop: {statistics.median(b):.0f} hops/s")
     return {
-        "clip_hops_per_s": report.spread(a),
-        "bare_hops_per_s": report.spread(b),
-        "hops_ratio": report.spread(ratios),
+        "clip_hops_per_s": report.min_median_max(a),
+        "bare_hops_per_s": report.min_median_max(b),
+        "hops_ratio": report.min_median_max(ratios),
     }
 
 

@@ -36,7 +36,7 @@ MB = 1 << 20
 
 
 @dataclass(frozen=True)
-class Plan:
+class TimingPlan:
     """How long, and in how many parts."""
 
     rounds: int
@@ -54,9 +54,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="ViT-B/32 alone, one short round, nothing written")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
-    plan = Plan(options.rounds, options.seconds, (1, 8, 16), options.threads)
+    plan = TimingPlan(options.rounds, options.seconds, (1, 8, 16), options.threads)
     if options.quick:
-        plan = Plan(1, 0.1, (1, 8), options.threads)
+        plan = TimingPlan(1, 0.1, (1, 8), options.threads)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -77,7 +77,7 @@ def main() -> None:
     report.write("engines", figures)
 
 
-def of_model(title: str, model: str, plan: Plan) -> list[dict[str, Any]]:
+def of_model(title: str, model: str, plan: TimingPlan) -> list[dict[str, Any]]:
     """Every engine of every tower's network that can be had here, failed gates included and named."""
     run = Settings("auto", "auto", "auto", plan.threads, str(default_cache_directory()))
     choices = list(build_all(model, "", (), run, lambda text: print(f"  {text}", file=sys.stderr)))
@@ -90,7 +90,7 @@ def of_model(title: str, model: str, plan: Plan) -> list[dict[str, Any]]:
     return rows
 
 
-def of_network(directory: str, choices: Sequence[Choice], run: Settings, plan: Plan) -> list[dict[str, Any]]:
+def of_network(directory: str, choices: Sequence[Choice], run: Settings, plan: TimingPlan) -> list[dict[str, Any]]:
     """All engines open at once, each in its process; rates by batch size, one per round."""
     rows: list[dict[str, Any]] = []
     sides: dict[str, Timing] = {}
@@ -132,7 +132,7 @@ def headline(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, values in rates.items():
         key = name.replace("-", "_")
-        figures[key] = report.spread(values)
+        figures[key] = report.min_median_max(values)
         if name != "onnxruntime-fp32":
             figures[f"{key}_ratio"] = report.ratios(values, rates["onnxruntime-fp32"])
     return figures
@@ -143,7 +143,7 @@ HEADS = ("model", "towers", "engine", "batch 1", "batch 8", "batch 16", "load s"
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
     rates = [row["items_per_s"].get(str(batch), []) for batch in (1, 8, 16)]
-    medians = [f"{report.spread(values)['median']:.1f}" if values else "-" for values in rates]
+    medians = [f"{report.min_median_max(values)['median']:.1f}" if values else "-" for values in rates]
     gate = row["gate"]
     worst = min(gate["figures"], key=lambda each: each["centred_cosine"]) if gate else {}
     held = ("-", "-", "-")

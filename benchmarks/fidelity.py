@@ -40,11 +40,13 @@ def main() -> None:
     plain, centred = cosines(a, b), cosines(a - b.mean(0), b - b.mean(0))
     print(f"{len(a)} frames: cosine median {np.median(plain):.5f}, least {plain.min():.5f}; "
           f"centred median {np.median(centred):.4f}, least {centred.min():.4f}")  # fmt: skip
-    report.write("fidelity", {"frames": len(a), "cosine": spread(plain), "centred_cosine": spread(centred)})
+    report.write(
+        "fidelity", {"frames": len(a), "cosine": min_median_max(plain), "centred_cosine": min_median_max(centred)}
+    )
 
 
-def spread(values: Any) -> dict[str, float]:
-    return report.spread([float(value) for value in values])
+def min_median_max(values: Any) -> dict[str, float]:
+    return report.min_median_max([float(value) for value in values])
 
 
 def make_clip() -> tuple[Any, Any]:

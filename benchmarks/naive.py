@@ -112,12 +112,12 @@ def against_script(script: str, video: str, model: str, count: int) -> dict[str,
     for side in sides.values():
         side()  # builds what is not in the cache yet
     rates = report.rounds(count, {**sides, "naive": naive})
-    figures: dict[str, object] = {"naive_clips_per_s": report.spread(rates["naive"])}
+    figures: dict[str, object] = {"naive_clips_per_s": report.min_median_max(rates["naive"])}
     for name in sides:
         ratio = report.ratios(rates[name], rates["naive"])
         print(f"{name}: {statistics.median(rates[name]):.3f} clips/s, {ratio['median']:.2f}× the naive script")
         key = "" if name == "onnxruntime fp32" else name.replace(" ", "_") + "_"
-        figures |= {f"{key}clips_per_s": report.spread(rates[name]), f"{key}ratio": ratio}
+        figures |= {f"{key}clips_per_s": report.min_median_max(rates[name]), f"{key}ratio": ratio}
     return figures
 
 
@@ -130,7 +130,10 @@ def mini(video: str, count: int) -> dict[str, object]:
         rates.append(2.0 * report.clips_per_s(done.stderr))
         wholes.append(report.field(done.stderr, "media_s") / done.seconds)
     print(f"percept-mini: {statistics.median(rates):.1f}× real time, {statistics.median(wholes):.1f}× with loading")
-    return {"mini_x_real_time": report.spread(rates), "mini_x_real_time_with_loading": report.spread(wholes)}
+    return {
+        "mini_x_real_time": report.min_median_max(rates),
+        "mini_x_real_time_with_loading": report.min_median_max(wholes),
+    }
 
 
 if __name__ == "__main__":

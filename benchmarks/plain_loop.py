@@ -12,7 +12,7 @@ import msgspec
 from pipeline.build import load, make_plan
 from pipeline.clip import Clip, Gap
 from pipeline.config import load_config
-from pipeline.group import Group
+from pipeline.group import StageGroup
 from pipeline.run import place, private_directory
 
 
@@ -33,7 +33,7 @@ def main() -> None:
         threads = options.threads or len(os.sched_getaffinity(0))
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
-        groups = [Group(plan, msgspec.structs.replace(group, threads=threads)) for group in plan.groups]
+        groups = [StageGroup(plan, msgspec.structs.replace(group, threads=threads)) for group in plan.groups]
         for group in groups:
             for stage in group.stages.values():
                 stage.prepare(lambda text: None)
@@ -47,7 +47,7 @@ def main() -> None:
     print(f"{clips} clips, {done - loaded:.3f} s, {time.monotonic() - began:.3f} s")
 
 
-def run(video: str, plan: Any, groups: list[Group]) -> int:
+def run(video: str, plan: Any, groups: list[StageGroup]) -> int:
     options = msgspec.convert(plan.reader_options, load("stages.decode.reader:ReaderOptions"))
     reader = load(plan.config.decode.factory)(video, 0, options)
     reader.open()

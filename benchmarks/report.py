@@ -64,7 +64,7 @@ def clips_per_s(account: str) -> float:
     return field(account, "results") / (field(account, "elapsed_s") - field(account, "ready_s"))
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
+def min_median_max(values: Sequence[float]) -> dict[str, float]:
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
@@ -138,4 +138,4 @@ def rounds(count: int, sides: Mapping[str, Callable[[], float]]) -> dict[str, li
 
 def ratios(a: Sequence[float], b: Sequence[float]) -> dict[str, float]:
     """Of values that were measured in the same rounds."""
-    return spread([x / y for x, y in zip(a, b, strict=True)])
+    return min_median_max([x / y for x, y in zip(a, b, strict=True)])

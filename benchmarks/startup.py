@@ -20,7 +20,7 @@ def main() -> None:
     helps = [report.execute([*command, "--help"]).seconds for _ in range(options.runs + 1)][1:]
     firsts = [first_line_s([*command, "run", str(media.SAMPLE)]) for _ in range(options.runs + 1)][1:]
     print(f"--help {statistics.median(helps):.2f} s; first result {statistics.median(firsts):.2f} s")
-    report.write("startup", {"help_s": report.spread(helps), "first_result_s": report.spread(firsts)})
+    report.write("startup", {"help_s": report.min_median_max(helps), "first_result_s": report.min_median_max(firsts)})
 
 
 def first_line_s(command: list[str]) -> float:

@@ -2,15 +2,15 @@
 
 import logging
 
-from commands.progress import clock_text
+from commands.console import clock_text
 from pipeline.logs import log, redact
 from pipeline.status import Account, SummaryRecord
 
 SHOWN_EVENTS = 8
 
 
-def tell(account: Account, *, as_fields: bool) -> None:
-    """On stderr, through the log: sentences for people, or one line of fields."""
+def report(account: Account, *, as_fields: bool) -> None:
+    """Log the account: sentences for people, or one line of fields."""
     level = logging.ERROR if account.exit_code not in (0, 1, 130) else logging.INFO
     for message in account.messages:
         log(logging.ERROR if account.exit_code else logging.WARNING, message)

@@ -1,23 +1,20 @@
 """`percept adapt`: a few examples a label make it better, others stay as they are, and it can be undone."""
 
-import logging
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from commands.columns import table
+from commands.console import Console, add_console_options
 from commands.model_output import output_directory
-from commands.options import Parser, add_talk_options, is_terminal
-from commands.steps import Steps
+from commands.options import Parser
 from commands.training_options import add_model_options, features_folder, settings_of, tell_of_head
 from pipeline.errors import ConfigError
-from pipeline.logs import log, start_logging
 from training.data.example import counted
 
 if TYPE_CHECKING:
     import argparse
 
-    from training.adapt.course import Result
+    from training.adapt.adapt import Result
     from training.adapt.measure import Change, Worth
 
 DESCRIPTION = """Learn labels from 1 to 16 examples each. Only the vectors of these labels move; towers stay, and
@@ -62,13 +59,13 @@ def make_parser() -> Parser:
     group.add_argument("--seed", metavar="N", type=int, default=0, help="which clips, where a label has more than 16")
     group.add_argument("--features", metavar="DIR", help="where features of clips are kept (default: in the cache)")
     add_model_options(parser, without=("--model",))
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    console = Console.of(options)
     if options.undo and options.list:
         raise ConfigError("--undo and --list: expected one of them")
     if options.list or options.undo:
@@ -78,12 +75,12 @@ def main(arguments: list[str]) -> int:
     if not options.clips or not options.output:
         missing = "CLIPS" if not options.clips else "-o MODEL2"
         raise ConfigError(f"{missing} is missing; expected percept adapt MODEL CLIPS -o MODEL2")
-    return adapted(options)
+    return adapted(options, console)
 
 
-def adapted(options: "argparse.Namespace") -> int:
+def adapted(options: "argparse.Namespace", console: Console) -> int:
     from engines.models.checkpoint import read_model
-    from training.adapt.course import Task, adapt
+    from training.adapt.adapt import Task, adapt
     from training.adapt.store import write_step
 
     setattr(options, "model.path", options.model)
@@ -99,18 +96,8 @@ def adapted(options: "argparse.Namespace") -> int:
         seed=options.seed,
         features=features_folder(options, run),
     )
-    live = is_terminal() and not options.quiet and not options.log_json
-    encoding = Steps("encoding", sys.stderr, live=live)
-    learning: list[Steps] = []  # made when it begins, or the time of encoding would count
-
-    def tick(done: int, total: int) -> None:
-        encoding.clear()
-        learning[:] = learning or [Steps("learning", sys.stderr, live=live)]
-        learning[0].tick(done, total)
-
-    result = adapt(task, run, lambda text: log(logging.INFO, text), encoding.tick, tick)
-    for steps in (encoding, *learning):
-        steps.clear()
+    result = adapt(task, run, console.say, console.steps("encoding"), console.steps("learning"))
+    console.clear()
     for line in lines(result):
         print(line)
     if options.only_if_better and not result.worth.helps:
@@ -127,7 +114,7 @@ def lines(result: "Result") -> Iterator[str]:
     counts = {label: labels.count(label) for label in dict.fromkeys(labels)}
     yield (
         f"{counted(len(labels), 'example')} of {counted(len(counts), 'label')}, "
-        f"{spread(list(counts.values()))} of each"
+        f"{range_text(list(counts.values()))} of each"
         + (f"; {result.added} of them new" if result.added < len(labels) else "")
     )
     if len(counts) == 1 and result.worth.others_are != "given":
@@ -175,7 +162,7 @@ def change_cells(change: "Change") -> tuple[str, ...]:
     return (f"{change.before.count}", *sides, difference)
 
 
-def spread(counts: list[int]) -> str:
+def range_text(counts: list[int]) -> str:
     """`4` or `1 to 16`"""
     return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 

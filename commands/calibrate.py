@@ -1,20 +1,17 @@
 """`percept calibrate`: probabilities that mean what they say, and clips that none of the labels fits."""
 
-import logging
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from commands.columns import table
+from commands.console import Console, add_console_options
 from commands.model_output import output_directory
-from commands.options import Parser, add_talk_options, is_terminal
-from commands.steps import Steps
+from commands.options import Parser
 from commands.training_options import add_model_options, features_folder, settings_of, tell_of_head
-from pipeline.logs import log, start_logging
 from training.data.example import counted
 
 if TYPE_CHECKING:
-    from training.calibrate.course import Result
+    from training.calibrate.calibrate import Result
     from training.calibrate.measure import Figure
     from training.intervals import Share
 
@@ -54,18 +51,18 @@ def make_parser() -> Parser:
     group.add_argument("--split", metavar="NAMES", default="", help="only these splits, such as fold1,fold2")
     group.add_argument("--features", metavar="DIR", help="where features of clips are kept (default: in the cache)")
     add_model_options(parser, without=("--model",))
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    console = Console.of(options)
     setattr(options, "model.path", options.model)
     _, run = settings_of(options)
 
     from engines.models.checkpoint import read_model
-    from training.calibrate.course import Task, calibrate
+    from training.calibrate.calibrate import Task, calibrate
     from training.calibrate.store import write_calibrated
 
     spec = read_model(run.model, run.audio_model, "MODEL")
@@ -79,9 +76,8 @@ def main(arguments: list[str]) -> int:
         split=options.split,
         features=features_folder(options, run),
     )
-    steps = Steps("encoding", sys.stderr, live=is_terminal() and not options.quiet and not options.log_json)
-    result = calibrate(task, run, lambda text: log(logging.INFO, text), steps.tick)
-    steps.clear()
+    result = calibrate(task, run, console.say, console.steps("encoding"))
+    console.clear()
     for line in lines(result, options.false_alarms):
         print(line)
     write_calibrated(spec, directory, result, options.false_alarms)

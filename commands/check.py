@@ -1,19 +1,19 @@
 """`percept check`: validate settings, model and source without running, and print the plan."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from commands.columns import table
+from commands.console import Console, add_console_options, clock_text
 from commands.engine.build import taken_lines
-from commands.options import Parser, add_config_options, add_talk_options, make_config
-from commands.progress import clock_text
+from commands.options import Parser, add_config_options, make_config
 from commands.sources import find_sources
 from pipeline.build import Plan, load, make_plan, make_stages
 from pipeline.clip import SourceInfo
 from pipeline.errors import PerceptError, SourceError
-from pipeline.logs import log, redact, start_logging
+from pipeline.logs import log, redact
 from pipeline.stage import Resources, Stage
 
 MB = 1 << 20
@@ -26,20 +26,20 @@ def make_parser() -> Parser:
     )
     parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob to look into")
     add_config_options(parser)
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    console = Console.of(options)
     config = make_config(options)
     sources = find_sources(options.sources)
     plan = make_plan(config, max(1, len(sources)))
     stages = make_stages(plan.config, plan.settings, plan.budget)
     for line in plan_lines(plan, stages):
         print(line)
-    facts = load_stages(plan)
+    facts = load_stages(plan, console.say)
     print("\nloaded")
     for line in table([(name, value) for name, value in sorted(facts.items())]):
         print("  " + line)
@@ -89,7 +89,7 @@ def plan_lines(plan: Plan, stages: dict[str, Stage]) -> Iterable[str]:
     yield f"\nslots   {plan.slots} of {size / MB:.1f} MB = {plan.slots * size / MB:.0f} MB of shared memory"
 
 
-def load_stages(plan: Plan) -> dict[str, str]:
+def load_stages(plan: Plan, report: Callable[[str], None]) -> dict[str, str]:
     """Prepare and open every stage once, as a worker would, and ask it what it runs on.
 
     Raises: PerceptError: what cannot be loaded.
@@ -103,7 +103,7 @@ def load_stages(plan: Plan) -> dict[str, str]:
         stages = make_stages(plan.config, placed.settings, placed.budget)
         try:
             for stage in stages.values():
-                stage.prepare(lambda text: log(logging.INFO, text))
+                stage.prepare(report)
             for name, stage in stages.items():
                 stage.open(resources)
                 facts |= {f"{name} {key}": value for key, value in stage.describe().items()}

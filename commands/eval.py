@@ -1,9 +1,7 @@
 """`percept eval`: how often a model is right on labelled clips, and how far its numbers can be believed."""
 
 import argparse
-import logging
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from commands.columns import table
-from commands.options import Parser, add_talk_options, is_terminal
-from commands.steps import Steps
+from commands.console import Console, add_console_options
+from commands.options import Parser
 from commands.training_options import add_data_options, add_model_options, features_folder, settings_of
 from pipeline.errors import ConfigError
-from pipeline.logs import log, start_logging
 from pipeline.stage import RunSettings
 from training.data.example import counted
 
@@ -61,24 +58,23 @@ def make_parser() -> Parser:
     output.add_argument("-o", "--output", metavar="DIR", help="a report: HTML page, metrics.json, predictions.csv")
     output.add_argument("--overwrite", action="store_true", help="replace a report that is there")
     add_model_options(parser, "--labels", "--templates", "--descriptions")
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    console = Console.of(options)
     if options.limit < 0:
         raise ConfigError(f"--limit {options.limit}: expected a number of examples, from 1 on")
     words, run = words_and_settings(options)
 
-    from training.evaluate.course import Task, evaluate
+    from training.evaluate.evaluate import Task, evaluate
     from training.evaluate.report import check_folder, write_report
 
     folder = Path(options.output).expanduser() if options.output else None
     if folder is not None:
         check_folder(folder, options.overwrite)
-    steps = Steps("encoding", sys.stderr, live=is_terminal() and not options.quiet and not options.log_json)
     task = Task(
         data=options.data,
         layout=options.layout,
@@ -92,12 +88,12 @@ def main(arguments: list[str]) -> int:
         command=shlex.join(["percept", "eval", *arguments]),
     )
     try:
-        found = evaluate(task, run, tell, steps.tick)
+        found = evaluate(task, run, console.say, console.steps("encoding"))
     except KeyboardInterrupt:
-        tell("what is encoded is kept: the same command goes on from there")
+        console.say("what is encoded is kept: the same command goes on from there")
         raise
     finally:
-        steps.clear()
+        console.clear()
     for line in lines(found.report):
         print(line)
     if folder is not None:
@@ -174,7 +170,3 @@ def mean_of(mean: "Mean") -> str:
 def figure(value: float, low: float, high: float) -> str:
     """`62.5% [53.1, 71.0]`"""
     return f"{value:.1%} [{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def tell(text: str) -> None:
-    log(logging.INFO, text)

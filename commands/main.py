@@ -19,8 +19,6 @@ VERBS = {
     "calibrate": "make probabilities mean what they say; tell when no label fits",
     "engine": "list, build, verify, time, quantise the compiled networks of a model",
 }
-LABELLED = ("eval", "adapt", "train", "calibrate")
-"""Verbs that work on labelled clips; they live with the training."""
 INTERRUPTED = 130
 INTERNAL = 5
 
@@ -57,7 +55,7 @@ def _dispatch(given: list[str]) -> int:
         return 0
     if verb not in VERBS:
         raise ConfigError(f"percept {verb}: there is no such command{_hint(verb)}. Known: {', '.join(VERBS)}")
-    module = import_module(f"{'training' if verb in LABELLED else 'pipeline'}.cli.{verb}")
+    module = import_module(f"commands.{verb}")
     code: int = module.main(given[1:])
     return code
 

@@ -7,10 +7,13 @@ from typing import Any
 
 from commands.actions import Actions
 from commands.columns import size_text, table
-from commands.options import Parser, add_talk_options
-from pipeline.engine_store import reach
+from commands.console import Console, add_console_options
+from commands.options import Parser
+from engines.models.assemble import assemble, copied
+from engines.models.checkpoint import read_model
+from engines.models.model_file import hub_place, write_model
+from engines.models.network import network
 from pipeline.errors import ConfigError, OutputError
-from pipeline.logs import start_logging
 
 ACTIONS = Actions(
     verb="model",
@@ -63,26 +66,26 @@ def make_init_parser() -> Parser:
         "--copy", action="store_true", help="copy all files into DIR, so that it can be moved to another machine"
     )
     parser.add_argument("--overwrite", action="store_true", help="write into a directory that is not empty")
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def init(arguments: list[str]) -> int:
     options = make_init_parser().parse_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    Console.of(options)
     wanted = {part: getattr(options, part) for part in PARTS if getattr(options, part)}
     if not wanted:
         raise ConfigError("percept model init: no tower asked for; expected --image, --motion or --audio with a model")
     directory = Path(options.directory).expanduser().resolve()
     refuse_used(directory, options.overwrite)
-    spec = reach("assemble")(options.name or directory.name, wanted)
+    spec = assemble(options.name or directory.name, wanted)
     try:
         if options.copy:
-            spec = reach("copied")(spec, directory)
-        reach("write_model")(spec, directory)
+            spec = copied(spec, directory)
+        write_model(spec, directory)
     except OSError as error:
         raise OutputError(f"{error.filename or directory}: cannot be written: {error.strerror}") from error
-    for line in lines(reach("read_model")(str(directory))):
+    for line in lines(read_model(str(directory))):
         print(line)
     for line in what_next(spec, options.directory):
         print(line)
@@ -99,27 +102,26 @@ def refuse_used(directory: Path, overwrite: bool) -> None:
 def show(arguments: list[str]) -> int:
     parser = Parser(prog="percept model show", description="What a model is made of.")
     parser.add_argument("model", metavar="MODEL", help="percept-mini, a model directory, or a hub id")
-    add_talk_options(parser)
+    add_console_options(parser)
     options = parser.parse_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
-    for line in lines(reach("read_model")(options.model)):
+    Console.of(options)
+    for line in lines(read_model(options.model)):
         print(line)
     return 0
 
 
 def lines(spec: Any) -> Iterator[str]:
     """A model as tables: its towers, then its text spaces."""
-    place = reach("hub_place")
     yield f"{spec.id} in {spec.directory}"
     yield ""
     rows: list[tuple[str, ...]] = [("tower", "network", "looks at", "prompts", "text space", "files")]
     for name, tower in spec.towers().items():
-        rows.append((name, tower.network, looks_at(tower), prompts(tower), tower.space, place(tower.directory)))
+        rows.append((name, tower.network, looks_at(tower), prompts(tower), tower.space, hub_place(tower.directory)))
     yield from table(rows)
     yield ""
     rows = [("text space", "network", "numbers", "longest", "weights", "files")]
     for space, text in spec.texts.items():
-        size = sum(file.stat().st_size for file in reach("network")(text.network).files(Path(text.directory)))
+        size = sum(file.stat().st_size for file in network(text.network).files(Path(text.directory)))
         rows.append(
             (
                 space,
@@ -127,7 +129,7 @@ def lines(spec: Any) -> Iterator[str]:
                 str(text.dim),
                 f"{text.max_tokens} tokens",
                 size_text(size),
-                place(text.directory),
+                hub_place(text.directory),
             )
         )
     yield from table(rows)

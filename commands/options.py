@@ -4,9 +4,7 @@ import argparse
 import difflib
 import json
 import logging
-import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -127,13 +125,6 @@ def add_config_options(parser: Parser) -> None:
     )
 
 
-def add_talk_options(parser: Parser) -> None:
-    group = parser.add_argument_group("talk on stderr")
-    group.add_argument("-q", "--quiet", action="store_true", help="errors only")
-    group.add_argument("-v", "--verbose", action="store_true", help="everything")
-    group.add_argument("--log-json", action="store_true", help="every line a JSON object")
-
-
 def add_output_options(parser: Parser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -180,7 +171,3 @@ def _default(defaults: Any, key: str) -> str:
         return ""
     shown = ",".join(defaults) if isinstance(defaults, list | tuple) else defaults
     return f" (default: {shown})"
-
-
-def is_terminal() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"

@@ -1,26 +1,17 @@
 """`percept run`: video files in, labelled and tracked clips out."""
 
 import argparse
-import logging
 import sys
 
 import msgspec
 
 from commands import account as closing
-from commands.options import (
-    Parser,
-    add_config_options,
-    add_output_options,
-    add_talk_options,
-    is_terminal,
-    make_config,
-)
+from commands.console import Console, add_console_options
+from commands.options import Parser, add_config_options, add_output_options, make_config
 from commands.outputs import make_outputs, split_events
-from commands.progress import Progress
 from commands.sources import find_sources
 from pipeline.errors import ConfigError
-from pipeline.logs import log, start_logging
-from pipeline.status import Account, Notice
+from pipeline.status import Account
 
 EXAMPLES = """examples:
   percept run talk.mp4 --labels "dog barking, rain, people talking"
@@ -48,14 +39,14 @@ def make_parser() -> Parser:
     parser.add_argument("--request", choices=["-"], help=argparse.SUPPRESS)
     add_output_options(parser)
     add_config_options(parser)
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     parser = make_parser()
     options = parser.parse_intermixed_args(split_events(arguments))
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    console = Console.of(options)
     if options.request:
         request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
         options.sources = request.sources
@@ -69,19 +60,7 @@ def main(arguments: list[str]) -> int:
 
     from pipeline.run import run
 
-    live = is_terminal() and not options.quiet and not options.log_json
-    progress = Progress(sys.stderr, live=live)
-    account: Account = run(
-        config,
-        sources,
-        outputs,
-        on_status=progress.update,
-        on_notice=tell_notice,
-    )
-    progress.clear()
-    closing.tell(account, as_fields=options.log_json or not is_terminal())
+    account: Account = run(config, sources, outputs, on_status=console.status, on_notice=console.notice)
+    console.clear()
+    closing.report(account, as_fields=console.as_fields)
     return account.exit_code
-
-
-def tell_notice(notice: Notice) -> None:
-    log(logging.getLevelNamesMapping()[notice.level.upper()], notice.text, **notice.fields)

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from commands.columns import table
-from commands.options import Parser, add_talk_options
+from commands.console import Console, add_console_options
+from commands.options import Parser
 from commands.training_options import add_data_options, add_model_options, features_folder, settings_of
 from pipeline.errors import ConfigError
-from pipeline.logs import log, start_logging
+from pipeline.logs import log
 from training.data.example import counted
-from training.train.plan import USUAL, Plan, check, steps_of, usual_plan
+from training.train.plan import USUAL, TrainingPlan, check, steps_of, usual_plan
 
 if TYPE_CHECKING:
     from training.data.example import Dataset
-    from training.train.course import Course
-    from training.train.material import Material
+    from training.train.job import TrainingJob
+    from training.train.split import TrainingSplit
 
 DESCRIPTION = """Train from labelled clips: a folder per label, a CSV (file,label[,start_s,end_s,group]), or UCF101,
 HMDB51, Kinetics, VGGSound, ESC-50 or AVE as published.
@@ -61,7 +62,7 @@ def make_parser() -> Parser:
     )  # fmt: skip
     _add_plan(parser.add_argument_group("how it is trained"))
     add_model_options(parser)
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
@@ -101,23 +102,22 @@ def _add_plan(group: Any) -> None:
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    console = Console.of(options)
     plan = make_plan(options)
     from training.data.read import read_dataset
-    from training.train.course import follow
-    from training.train.material import divide
-    from training.train.voice import Voice
+    from training.train.job import run_job
+    from training.train.split import divide
 
-    voice = Voice(live=False if options.quiet or options.log_json else None)
     dataset = chosen(read_dataset(options.data, options.layout), options.split)
-    material = divide(dataset, plan)
-    for note in (*dataset.notes, *material.notes):
-        voice.say(note)
+    split = divide(dataset, plan)
+    for note in (*dataset.notes, *split.notes):
+        console.say(note)
     if options.epochs is not None:
-        plan = msgspec.structs.replace(plan, steps=steps_of(options.epochs, len(material.train), plan.batch))
-    course = make_course(options, plan, material, arguments)
-    voice.say(parts_line(material))
-    record = follow(course, voice)
+        plan = msgspec.structs.replace(plan, steps=steps_of(options.epochs, len(split.train), plan.batch))
+    job = make_job(options, plan, split, arguments)
+    console.say(parts_line(split))
+    record = run_job(job, console)
+    console.clear()
     print("\n".join(report_lines(record, options.output)))
     return 0
 
@@ -129,7 +129,7 @@ def chosen(dataset: "Dataset", split: str) -> "Dataset":
     return dataset.take(split or "train")
 
 
-def make_plan(options: argparse.Namespace) -> Plan:
+def make_plan(options: argparse.Namespace) -> TrainingPlan:
     """Raises:
     ConfigError: options that cannot be, or that contradict each other.
     """
@@ -160,7 +160,9 @@ def make_plan(options: argparse.Namespace) -> Plan:
     return plan
 
 
-def make_course(options: argparse.Namespace, plan: Plan, material: "Material", arguments: Sequence[str]) -> "Course":
+def make_job(
+    options: argparse.Namespace, plan: TrainingPlan, split: "TrainingSplit", arguments: Sequence[str]
+) -> "TrainingJob":
     """Raises:
     ConfigError: the device is not here.
     ModelError: the model cannot be found.
@@ -168,19 +170,19 @@ def make_course(options: argparse.Namespace, plan: Plan, material: "Material", a
     import torch
 
     from engines.models.checkpoint import read_model
-    from training.train.course import Course
+    from training.train.job import TrainingJob
 
     torch.set_num_threads(plan.threads)
     _, run = settings_of(options, plan.threads)
-    return Course(
+    return TrainingJob(
         spec=read_model(run.model, run.audio_model),
         run=run,
         plan=plan,
-        material=material,
+        split=split,
         features=features_folder(options, run),
         out=options.output.expanduser().resolve(),
         device=device_of(run.device, torch.cuda.is_available()),
-        mirror=_mirrors(plan, material),
+        mirror=_mirrors(plan, split),
         command=shlex.join(["percept", "train", *arguments]),
     )
 
@@ -198,21 +200,21 @@ def device_of(asked: str, has_cuda: bool) -> str:
     return asked
 
 
-def _mirrors(plan: Plan, material: "Material") -> bool:
+def _mirrors(plan: TrainingPlan, split: "TrainingSplit") -> bool:
     """Whether a mirrored clip still has its label."""
-    from training.train.material import sided
+    from training.train.split import sided
 
-    told = sided(material.labels)
+    told = sided(split.labels)
     if told and plan.augment and plan.what != "sound":
         log(logging.INFO, f"clips are not mirrored, because labels tell sides: {', '.join(told[:3])}")
     return plan.augment and not told
 
 
-def parts_line(material: "Material") -> str:
+def parts_line(split: "TrainingSplit") -> str:
     return (
-        f"{counted(len(material.train), 'clip')} of {counted(len(material.base), 'base label')} to train on; held out: "
-        f"{len(material.held_base)} of these, {len(material.held_novel)} of "
-        f"{counted(len(material.novel), 'novel label')}"
+        f"{counted(len(split.train), 'clip')} of {counted(len(split.base), 'base label')} to train on; held out: "
+        f"{len(split.held_base)} of these, {len(split.held_novel)} of "
+        f"{counted(len(split.novel), 'novel label')}"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pipeline.arrays import Spec
-from pipeline.config import Config, Group, did_you_mean, misfits
+from pipeline.config import Config, GroupOptions, did_you_mean, misfits
 from pipeline.errors import ConfigError
 from pipeline.slots import Layout
 from pipeline.stage import Budget, Demand, Fold, RunSettings, Stage
@@ -123,13 +123,13 @@ def in_order(config: Config) -> Config:
     classify = config.stages.get("classify", {})
     if config.labels.templates.partition(":")[0] != "zpe" or "class" in classify:
         return config
-    groups: list[Group] = []
+    groups: list[GroupOptions] = []
     for group in config.groups:
         rest = tuple(name for name in group.stages if name != "classify")
         if rest:
             groups.append(msgspec.structs.replace(group, stages=rest))
         if rest != group.stages:
-            groups.append(Group(name="classify", stages=("classify",)))
+            groups.append(GroupOptions(name="classify", stages=("classify",)))
     stages = config.stages | {"classify": classify | {"class": CLASSIFY_STREAM}}
     return msgspec.structs.replace(config, groups=tuple(groups), stages=stages)
 
@@ -305,7 +305,7 @@ def _groups(config: Config, stages: Mapping[str, Stage], owner: Mapping[str, str
     return tuple(plans)
 
 
-def _check_order(group: Group, stages: Mapping[str, Stage], owner: Mapping[str, str]) -> None:
+def _check_order(group: GroupOptions, stages: Mapping[str, Stage], owner: Mapping[str, str]) -> None:
     """Inside a group, stages run in the order they are listed: what one gives, only later ones may take."""
     for position, name in enumerate(group.stages):
         later = group.stages[position + 1 :]

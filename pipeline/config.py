@@ -136,7 +136,7 @@ class DeadlineOptions(_Options, frozen=True):
     """After the first interrupt: how long what is in flight may take to finish."""
 
 
-class Group(_Options, frozen=True):
+class GroupOptions(_Options, frozen=True):
     """Stages that share a process and are leased a clip together."""
 
     stages: tuple[str, ...]
@@ -161,9 +161,9 @@ class Config(_Options, frozen=True):
     events: EventOptions = EventOptions()
     video: VideoOptions = VideoOptions()
     modalities: tuple[str, ...] = MODALITIES
-    groups: tuple[Group, ...] = (
-        Group(name="analyse", stages=("flow", "spectrogram", "detect", "signals", "encode", "fuse", "classify")),
-        Group(name="track", stages=("track",)),
+    groups: tuple[GroupOptions, ...] = (
+        GroupOptions(name="analyse", stages=("flow", "spectrogram", "detect", "signals", "encode", "fuse", "classify")),
+        GroupOptions(name="track", stages=("track",)),
     )
     stages: dict[str, dict[str, Any]] = {}
     """Options of each stage; `class = "package.module:Class"` names one of your own."""

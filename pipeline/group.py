@@ -63,7 +63,7 @@ class Passage:
         return Settled(self.values, absent, self.failed, self.new_state)
 
 
-class Group:
+class StageGroup:
     """The stages of one group, and how clips go through them. Also what the plain loop in benchmarks runs.
 
     tell: takes a line that a person should read.

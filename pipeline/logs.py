@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ _SECRET = re.compile(
     r"([?&](?:[\w-]*(?:token|key|secret|password|passwd|signature|sig|auth)[\w-]*)=)[^&\s#]+", re.IGNORECASE
 )
 _PLAIN = re.compile(r"[^\s\"=]+")
+_COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 
 
 def redact(text: str) -> str:
@@ -40,8 +42,14 @@ def log(level: int, text: str, **fields: object) -> None:
 class TextLines(logging.Formatter):
     """`percept: warning: worker encode-0 died and was replaced worker=encode-0`"""
 
+    def __init__(self, coloured: bool = False) -> None:
+        super().__init__()
+        self._colours = _COLOURS if coloured else {}
+
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        if colour := self._colours.get(record.levelno):
+            level = f"{colour}{level}\x1b[0m"
         fields = key_values(getattr(record, "fields", {}))
         text = f"percept: {level}{record.getMessage()}{' ' if fields else ''}{fields}"
         if record.exc_info:
@@ -76,10 +84,16 @@ class _Handler(logging.StreamHandler[TextIO]):
         super().emit(record)
 
 
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person reads the stream on a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def start_logging(verbosity: int = 0, as_json: bool = False, stream: TextIO | None = None) -> None:
     """Once per process. `verbosity`: -1 errors only, 0 what matters, 1 everything."""
-    handler = _Handler(stream or sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else TextLines())
+    stream = stream or sys.stderr
+    handler = _Handler(stream)
+    handler.setFormatter(JsonLines() if as_json else TextLines(is_terminal(stream) and not os.environ.get("NO_COLOR")))
     LOGGER.handlers[:] = [handler]
     LOGGER.propagate = False
     LOGGER.setLevel(logging.ERROR if verbosity < 0 else logging.DEBUG if verbosity > 0 else logging.INFO)

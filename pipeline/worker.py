@@ -10,7 +10,7 @@ from pipeline.build import GroupPlan, Plan, make_stages
 from pipeline.bus import Bus
 from pipeline.clip import Clip
 from pipeline.errors import PerceptError
-from pipeline.group import Group, Settled
+from pipeline.group import Settled, StageGroup
 from pipeline.inbox import Inbox
 from pipeline.messages import (
     PROTOCOL_VERSION,
@@ -37,7 +37,7 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
     relay_warnings(bus)
     slots.watch(seat, phase.LOADING)
     _limit_threads(group.threads)
-    members = Group(plan, group, lambda text: bus.send(Note(text)), slots.memory)
+    members = StageGroup(plan, group, lambda text: bus.send(Note(text)), slots.memory)
     try:
         facts = members.open()
     except Exception as error:
@@ -48,7 +48,7 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
         return
     credit = max(plan.config.queue.credit, 2 * group.batch)  # while one batch is in work, the next gathers
     bus.send(Hello(worker, PROTOCOL_VERSION, credit, facts))
-    _serve(Inbox(bus, group.batch), Answers(bus, group.batch), Bench(members, plan, slots, seat))
+    _serve(Inbox(bus, group.batch), Answers(bus, group.batch), ClipRunner(members, plan, slots, seat))
     members.close()
     bus.close()
 
@@ -83,10 +83,10 @@ class Answers:
         self._since = time.monotonic_ns()
 
 
-class Bench:
+class ClipRunner:
     """Where a worker does its work: the stages, and the slots its clips lie in."""
 
-    def __init__(self, members: Group, plan: Plan, slots: Slots, seat: int) -> None:
+    def __init__(self, members: StageGroup, plan: Plan, slots: Slots, seat: int) -> None:
         self._members = members
         self._slots = slots
         self._seat = seat
@@ -135,20 +135,20 @@ class Bench:
         return DoneClip(item.info.source_index, item.info.index, shapes, packed, absent, failed, state)
 
 
-def _serve(inbox: Inbox, answers: Answers, bench: Bench) -> None:
+def _serve(inbox: Inbox, answers: Answers, runner: ClipRunner) -> None:
     """Batch by batch until told to stop; nothing that was settled waits while the worker does."""
     state = b""
     while not inbox.stopped:
         if not inbox.is_full:
             answers.flush()
-            bench.idle()
+            runner.idle()
             inbox.fill()
             answers.restart()
         items = inbox.take()
         if not items:
             continue
         states = [state if item.state is None else item.state for item in items]
-        done = bench.settle(items, states)
+        done = runner.settle(items, states)
         state = states[-1] if done[-1].state is None else done[-1].state
         answers.add(done)
     answers.flush()

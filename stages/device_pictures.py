@@ -12,7 +12,7 @@ import numpy as np
 from engines.devices.device import Uploader
 from engines.models.model import TowerSpec
 from pipeline.arrays import Array
-from stages.pictures import LOUD_LOG_MEL, fitted, spread, spread_or_repeated, square_around
+from stages.pictures import LOUD_LOG_MEL, evenly, evenly_or_repeated, fitted, square_around
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,8 +26,8 @@ def tower_tensor(tower: TowerSpec, stream: Array, uploader: Uploader) -> "Tensor
     if tower.input == "log_mel_chunks":
         return log_mel_chunks(uploader.upload(stream), tower)
     if tower.input == "flow_clip":
-        return flow_clips(uploader.upload(stream, spread(tower.pictures_per_clip, len(stream))), tower)
-    chosen = uploader.upload(stream, spread(tower.pictures_per_clip, len(stream)))
+        return flow_clips(uploader.upload(stream, evenly(tower.pictures_per_clip, len(stream))), tower)
+    chosen = uploader.upload(stream, evenly(tower.pictures_per_clip, len(stream)))
     return flow_pictures(chosen, tower) if tower.input == "flow_picture" else frame_pictures(chosen, tower)
 
 
@@ -62,7 +62,7 @@ def flow_clips(flow: "Tensor", tower: TowerSpec) -> "Tensor":
     """Flow float16 "P h w 2", not more pairs than the tower looks at -> float32 "1 T 3 S S"."""
     import torch
 
-    rows = torch.from_numpy(spread_or_repeated(tower.pictures_per_clip, len(flow))).to(flow.device)
+    rows = torch.from_numpy(evenly_or_repeated(tower.pictures_per_clip, len(flow))).to(flow.device)
     return flow_pictures(flow, tower)[rows][None]
 
 

@@ -18,12 +18,12 @@ from pipeline.errors import ConfigError
 from pipeline.stage import Demand, Outputs, Resources, Stage
 from stages.pictures import (
     crop_pictures,
+    evenly,
     flow_clips,
     flow_pictures,
     frame_pictures,
     log_mel_chunks,
     log_mel_pictures,
-    spread,
 )
 from stages.spectrogram import most_patches
 
@@ -198,7 +198,7 @@ def tower_input(tower: TowerSpec, clip: Clip) -> Array:
         return log_mel_chunks(stream, tower)
     if tower.input == "flow_clip":
         return flow_clips(stream, tower)
-    chosen = stream[spread(tower.pictures_per_clip, len(stream))]
+    chosen = stream[evenly(tower.pictures_per_clip, len(stream))]
     return flow_pictures(chosen, tower) if tower.input == "flow_picture" else frame_pictures(chosen, tower)
 
 

@@ -14,7 +14,7 @@ from engines.networks.fusion_shape import IMAGE, MAX_TOKENS
 from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.stage import Outputs, Resources, Stage
-from stages.pictures import spread
+from stages.pictures import evenly
 from stages.words.reliability import signal_weight
 
 
@@ -81,7 +81,7 @@ class Fuse(Stage):
         given = {name: clip.get(f"{name}_tokens") for name in self._fused}
         if given.get(IMAGE) is None:
             return {}
-        return {name: each[spread(MAX_TOKENS, len(each))] for name, each in given.items() if each is not None}
+        return {name: each[evenly(MAX_TOKENS, len(each))] for name, each in given.items() if each is not None}
 
     def _believed(self, seen: str, clip: Clip) -> float:
         """How far what was looked at deserves it: silence and black pictures say nothing."""

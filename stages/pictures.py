@@ -20,14 +20,14 @@ LOUD_LOG_MEL = 5.0
 """Natural logarithm of the mel magnitude of a full-scale tone in a window of 400 samples: white in a spectrogram."""
 
 
-def spread(count: int, of: int) -> Array:
+def evenly(count: int, of: int) -> Array:
     """Indices of `count` things chosen evenly out of `of`, all of them where there are fewer: int64 "N", ascending."""
     if of <= count:
         return np.arange(of)
     return ((np.arange(count) + 0.5) * of / count).astype(np.int64)
 
 
-def spread_or_repeated(count: int, of: int) -> Array:
+def evenly_or_repeated(count: int, of: int) -> Array:
     """The same, but always `count`: where there are fewer things, each comes several times in a row."""
     return ((np.arange(count) + 0.5) * of / count).astype(np.int64)
 
@@ -69,8 +69,8 @@ def flow_pictures(flow: Array, tower: TowerSpec) -> Array:
 def flow_clips(flow: Array, tower: TowerSpec) -> Array:
     """Flow float16 "P h w 2" -> float32 "1 T 3 S S": as many pictures as the tower looks at, in one piece."""
     if len(flow) > tower.pictures_per_clip:
-        return flow_pictures(flow[spread(tower.pictures_per_clip, len(flow))], tower)[None]
-    return flow_pictures(flow, tower)[None, spread_or_repeated(tower.pictures_per_clip, len(flow))]
+        return flow_pictures(flow[evenly(tower.pictures_per_clip, len(flow))], tower)[None]
+    return flow_pictures(flow, tower)[None, evenly_or_repeated(tower.pictures_per_clip, len(flow))]
 
 
 def log_mel_pictures(log_mel: Array, tower: TowerSpec) -> Array:

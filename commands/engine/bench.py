@@ -1,20 +1,18 @@
 """`percept engine bench`: every engine that is installed here, timed."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 
 from commands.columns import gate_text, size_text, table
-from commands.engine.options import begin, core_count
-from commands.options import Parser, add_config_options, add_talk_options, make_config
+from commands.console import Console, add_console_options
+from commands.engine.options import core_count
+from commands.options import Parser, add_config_options, make_config
+from engines.building.bench import Row, time_all
 from pipeline.build import make_settings
-from pipeline.engine_store import reach
 from pipeline.errors import ConfigError, ModelError
-from pipeline.logs import log
 
 MOST_BATCH = 1024
 
@@ -41,13 +39,13 @@ def make_parser() -> Parser:
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="per engine (default: every core)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     add_config_options(parser)
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
-    begin(options)
+    console = Console.of(options)
     if options.seconds <= 0 or options.threads < 0:
         raise ConfigError(
             f"--seconds {options.seconds:g} --threads {options.threads}: expected a time above 0 and no "
@@ -56,7 +54,7 @@ def main(arguments: list[str]) -> int:
     settings = make_settings(make_config(options))
     settings = msgspec.structs.replace(settings, threads=options.threads or core_count())
     given = settings.model, settings.audio_model, settings.modalities, settings
-    rows = list(reach("time_all")(*given, lambda text: log(logging.INFO, text), options.batch, options.seconds))
+    rows = list(time_all(*given, console.say, options.batch, options.seconds))
     if options.json:
         whole = {"model": settings.model, "threads": settings.threads, "rows": rows}
         sys.stdout.write(msgspec.json.encode(whole).decode() + "\n")
@@ -66,7 +64,7 @@ def main(arguments: list[str]) -> int:
     return 0 if any(row.items_per_s for row in rows) else ModelError.exit_code
 
 
-def lines(rows: Sequence[Any], sizes: Sequence[int]) -> Iterator[str]:
+def lines(rows: Sequence[Row], sizes: Sequence[int]) -> Iterator[str]:
     """Items per second at each batch size, seconds to load, memory, gate; what could not be timed stands below."""
     heads = ("towers", "engine", "device", *(f"batch {size}" for size in sizes), "load", "memory", "gate")
     timed = [row for row in rows if row.items_per_s]
@@ -78,7 +76,7 @@ def lines(rows: Sequence[Any], sizes: Sequence[int]) -> Iterator[str]:
             yield f"{'+'.join(row.choice.towers)} {row.choice.engine}: not timed: {row.choice.reason}"
 
 
-def cells(row: Any, sizes: Sequence[int]) -> tuple[str, ...]:
+def cells(row: Row, sizes: Sequence[int]) -> tuple[str, ...]:
     choice = row.choice
     rates = (f"{row.items_per_s[size]:.1f}" for size in sizes)
     gate = gate_text(choice.gate) or "is the reference"

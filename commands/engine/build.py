@@ -1,21 +1,18 @@
 """`percept engine build`: export, compile, check and keep, so that a run starts at once."""
 
-import logging
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from commands import account as closing
 from commands.columns import gate_text, table
-from commands.engine.options import begin, core_count
-from commands.options import Parser, add_config_options, add_talk_options, is_terminal, make_config
-from commands.run import tell_notice
+from commands.console import Console, add_console_options
+from commands.engine.options import core_count
+from commands.options import Parser, add_config_options, make_config
+from engines.building.choice import Choice, build_all, taken
 from pipeline.build import make_settings
-from pipeline.engine_store import reach
 from pipeline.errors import ModelError
-from pipeline.logs import log
 from pipeline.stage import RunSettings
 
 
@@ -26,22 +23,22 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--all", action="store_true", help="every backend and precision that is installed here")
     add_config_options(parser)
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
-    begin(options)
+    console = Console.of(options)
     config = make_config(options)
     if options.all or config.model.device.startswith("sm"):  # such a GPU is not here: nothing can be opened
-        return build_all(make_settings(config), options.quiet)
+        return build_everything(make_settings(config), console, options.quiet)
 
     from pipeline.run import prepare
 
-    account = prepare(config, on_notice=tell_notice)
+    account = prepare(config, on_notice=console.notice)
     if account.exit_code:
-        closing.tell(account, as_fields=options.log_json or not is_terminal())
+        closing.report(account, as_fields=console.as_fields)
         return account.exit_code
     if not options.quiet:
         for line in taken_lines(make_settings(config)):
@@ -52,16 +49,16 @@ def main(arguments: list[str]) -> int:
 
 def taken_lines(settings: RunSettings) -> Iterator[str]:
     """What a run takes for each tower, how good it is, and why it and no other."""
-    for choice in reach("taken")(settings.model, settings.audio_model, settings.modalities, settings):
+    for choice in taken(settings.model, settings.audio_model, settings.modalities, settings):
         yield from choice_lines(choice)
 
 
-def build_all(settings: RunSettings, is_quiet: bool) -> int:
+def build_everything(settings: RunSettings, console: Console, is_quiet: bool) -> int:
     """4 if a tower has no engine that can be used."""
     settings = msgspec.structs.replace(settings, threads=core_count())
     choices = []
     arguments = settings.model, settings.audio_model, settings.modalities, settings
-    for choice in reach("build_all")(*arguments, lambda text: log(logging.INFO, text)):
+    for choice in build_all(*arguments, console.say):
         choices.append(choice)
         if not is_quiet:
             print("\n".join(choice_lines(choice)), flush=True)
@@ -72,7 +69,7 @@ def build_all(settings: RunSettings, is_quiet: bool) -> int:
     return 0 if usable >= {choice.towers for choice in choices} else ModelError.exit_code
 
 
-def choice_lines(choice: Any) -> Iterator[str]:
+def choice_lines(choice: Choice) -> Iterator[str]:
     """`image+motion  openvino-bf16 on cpu  passed: centred cosine 0.9921`, and the reason below it."""
     gate = gate_text(choice.gate) or ("is the reference" if choice.is_usable else "not built")
     yield from table([("+".join(choice.towers), choice.network, f"{choice.engine} on {choice.device}", gate)])

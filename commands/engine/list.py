@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from commands.columns import gate_text, size_text, table, when_text
-from commands.engine.options import begin, cache_of, make_store_parser
+from commands.console import Console
+from commands.engine.options import cache_of, make_store_parser
 from commands.options import Parser
-from pipeline.engine_store import reach
+from engines.cache.store import Entry, entries
 
 HEADS = {
     "engine": ("network", "model", "engine", "device", "size", "built", "took", "gate"),
@@ -28,32 +28,32 @@ def make_parser() -> Parser:
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
-    begin(options)
+    Console.of(options)
     cache = cache_of(options)
-    entries = reach("entries")(cache)
+    found = entries(cache)
     if options.json:
-        whole = {"cache": cache, "total_bytes": sum(entry.size_bytes for entry in entries), "entries": entries}
+        whole = {"cache": cache, "total_bytes": sum(entry.size_bytes for entry in found), "entries": found}
         sys.stdout.write(msgspec.json.encode(whole).decode() + "\n")
         return 0
-    for line in lines(cache, entries):
+    for line in lines(cache, found):
         print(line)
     return 0
 
 
-def lines(cache: str, entries: list[Any]) -> Iterator[str]:
-    if not entries:
+def lines(cache: str, found: list[Entry]) -> Iterator[str]:
+    if not found:
         yield f"nothing in {cache} yet: {BUILDS}"
         return
     for kind, heads in HEADS.items():
-        found = [entry for entry in entries if entry.kind == kind]
-        if found:
+        of_kind = [entry for entry in found if entry.kind == kind]
+        if of_kind:
             yield {"engine": "engines", "export": "exports", "left over": "left over"}[kind]
-            yield from ("  " + line for line in table([heads, *map(row, found)]))
+            yield from ("  " + line for line in table([heads, *map(row, of_kind)]))
             yield ""
-    yield f"{size_text(sum(entry.size_bytes for entry in entries))} in {cache}"
+    yield f"{size_text(sum(entry.size_bytes for entry in found))} in {cache}"
 
 
-def row(entry: Any) -> tuple[str, ...]:
+def row(entry: Entry) -> tuple[str, ...]:
     size, when, took = size_text(entry.size_bytes), when_text(entry.built_at_s), f"{entry.built_s:.1f} s"
     if entry.kind == "left over":
         return entry.name, size, when, entry.path
@@ -63,5 +63,5 @@ def row(entry: Any) -> tuple[str, ...]:
     return entry.network or "?", model, entry.name or "?", entry.device, size, when, took, state_text(entry)
 
 
-def state_text(entry: Any) -> str:
+def state_text(entry: Entry) -> str:
     return f"not used: {entry.useless}" if entry.useless else gate_text(entry.gate)

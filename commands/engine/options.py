@@ -3,23 +3,18 @@
 import argparse
 import os
 
-from commands.options import Parser, add_talk_options
+from commands.console import add_console_options
+from commands.options import Parser
 from pipeline.build import make_settings
 from pipeline.config import load_config
-from pipeline.logs import start_logging
 
 
 def make_store_parser(action: str, description: str) -> Parser:
     parser = Parser(prog=f"percept engine {action}", description=description)
     parser.add_argument("-c", "--config", metavar="FILE", help="settings from a TOML file: where the cache is")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help=argparse.SUPPRESS)
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
-
-
-def begin(options: argparse.Namespace) -> None:
-    """Start logging as the options say."""
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
 
 
 def cache_of(options: argparse.Namespace) -> str:

@@ -1,7 +1,6 @@
 """`percept engine quantize`: an int8 network for OpenVINO, calibrated on the user's own clips."""
 
 import argparse
-import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,17 +9,22 @@ from typing import Any
 import msgspec
 
 from commands.columns import figures_text, gate_text, size_text
-from commands.engine.options import begin, core_count
-from commands.engine.samples import tower_samples
-from commands.options import Parser, add_config_options, add_talk_options, make_config
+from commands.console import Console, add_console_options
+from commands.engine.options import core_count
+from commands.engine.samples import Report, tower_samples
+from commands.options import Parser, add_config_options, make_config
 from commands.sources import find_sources
+from engines.building.int8 import make_int8, towers_sharing
+from engines.building.quantize import Words
+from engines.building.quantize import missing as cannot_quantize
+from engines.models.checkpoint import read_model
+from engines.models.model import ModelSpec
 from pipeline.build import make_settings
 from pipeline.clip import MODALITIES
 from pipeline.config import Config
-from pipeline.engine_store import reach
 from pipeline.errors import ConfigError, ModelError, OutputError
-from pipeline.logs import log
 from pipeline.stage import RunSettings
+from stages.words.labels import build_label_set
 
 SAMPLES = 170
 """Three quarters are calibrated on, the others are what int8 is compared with fp32 on."""
@@ -39,24 +43,24 @@ def make_parser() -> Parser:
     parser.add_argument("--samples", type=int, default=SAMPLES, metavar="N", help=f"about so many (default: {SAMPLES})")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="leave a copy of the network here")
     add_config_options(parser)
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
-    begin(options)
+    console = Console.of(options)
     clips = take_model(options)
-    if why := reach("cannot_quantize")():
+    if why := cannot_quantize():
         raise ModelError(why)
     config = make_config(options)
     settings = msgspec.structs.replace(make_settings(config), threads=core_count())
-    spec = reach("read_model")(settings.model, settings.audio_model)
-    sharing = reach("towers_sharing")(spec, options.modality)
+    spec = read_model(settings.model, settings.audio_model)
+    sharing = towers_sharing(spec, options.modality)
     towers = {name: spec.towers()[name] for name in sharing if name in settings.modalities}
-    samples = tower_samples(config, towers, find_sources(clips), options.samples, settings.threads, tell)
-    words = words_of(spec, options.modality, config, settings)
-    made = reach("make_int8")(spec, options.modality, samples, settings, words, tell)
+    samples = tower_samples(config, towers, find_sources(clips), options.samples, settings.threads, console.say)
+    words = words_of(spec, options.modality, config, settings, console.say)
+    made = make_int8(spec, options.modality, samples, settings, words, console.say)
     for line in lines(made, settings.model):
         print(line)
     if options.output:
@@ -75,11 +79,11 @@ def take_model(options: argparse.Namespace) -> list[str]:
     return given
 
 
-def words_of(spec: Any, modality: str, config: Config, settings: RunSettings) -> Any:
+def words_of(spec: ModelSpec, modality: str, config: Config, settings: RunSettings, report: Report) -> Words:
     """What samples are scored against: the words that were given, or the model's background vocabulary."""
     only = msgspec.structs.replace(settings, modalities=(modality,))
-    side = reach("build_label_set")(spec, settings.labels, only, tell).sides[modality]
-    return reach("Words")(side.labels if config.labels.words else side.background, side.temperature)
+    side = build_label_set(spec, settings.labels, only, report).sides[modality]
+    return Words(side.labels if config.labels.words else side.background, side.temperature)
 
 
 def lines(made: Any, model: str) -> Iterator[str]:
@@ -98,7 +102,3 @@ def copy(made: Path, folder: Path) -> None:
         shutil.copytree(made, folder, dirs_exist_ok=True)
     except OSError as error:
         raise OutputError(f"-o {folder}: {error}; expected a folder that can be written") from error
-
-
-def tell(text: str) -> None:
-    log(logging.INFO, text)

@@ -11,10 +11,10 @@ from pipeline.arrays import Array
 from pipeline.build import Plan, load, make_plan
 from pipeline.clip import Clip, Gap
 from pipeline.config import Config
-from pipeline.engine_store import reach
 from pipeline.errors import SourceError
-from pipeline.group import Group
+from pipeline.group import StageGroup
 from pipeline.run import place, private_directory
+from stages.encode import STREAM, tower_input
 
 PER_CLIP = 4
 """Most that is taken of one clip for one tower: pictures of the same two seconds are much alike."""
@@ -51,20 +51,22 @@ def tower_samples(
     return np.concatenate(found)
 
 
-def _group(plan: Plan, towers: dict[str, Any], threads: int) -> Group:
+def _group(plan: Plan, towers: dict[str, Any], threads: int) -> StageGroup:
     """The stages that make of decoded clips what the towers take, and nothing behind them."""
-    streams = {reach("STREAM")[tower.input] for tower in towers.values()}
+    streams = {STREAM[tower.input] for tower in towers.values()}
     first = plan.groups[0]
     whole = {
         name: stage
         for each in plan.groups
-        for name, stage in Group(plan, each).stages.items()
+        for name, stage in StageGroup(plan, each).stages.items()
         if streams & set(stage.gives())
     }
-    return Group(plan, msgspec.structs.replace(first, stages=tuple(whole), threads=threads))
+    return StageGroup(plan, msgspec.structs.replace(first, stages=tuple(whole), threads=threads))
 
 
-def _of_source(plan: Plan, group: Group, towers: dict[str, Any], source: str, index: int, most: int) -> list[Array]:
+def _of_source(
+    plan: Plan, group: StageGroup, towers: dict[str, Any], source: str, index: int, most: int
+) -> list[Array]:
     path = plan.config.decode.factory
     options = msgspec.convert(plan.reader_options, load(f"{path.partition(':')[0]}:ReaderOptions", "decode.factory"))
     reader = load(path, "decode.factory")(source, index, options)
@@ -82,10 +84,10 @@ def _of_source(plan: Plan, group: Group, towers: dict[str, Any], source: str, in
     return found
 
 
-def _of_clip(group: Group, towers: dict[str, Any], item: Any) -> Iterator[Array]:
+def _of_clip(group: StageGroup, towers: dict[str, Any], item: Any) -> Iterator[Array]:
     settled = group.run(Clip(item.info, item.arrays, item.absent))
     clip = Clip(item.info, {**item.arrays, **settled.values}, {**item.absent, **settled.absent})
     for tower in towers.values():
-        if reach("STREAM")[tower.input] in clip.arrays:
-            inputs = reach("tower_input")(tower, clip)
+        if STREAM[tower.input] in clip.arrays:
+            inputs = tower_input(tower, clip)
             yield inputs[np.linspace(0, len(inputs) - 1, min(PER_CLIP, len(inputs))).astype(int)]

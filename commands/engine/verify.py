@@ -1,12 +1,12 @@
 """`percept engine verify`: every file hashed and every gate run again."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from commands.columns import figures_text
-from commands.engine.options import begin, cache_of, core_count, make_store_parser
+from commands.console import Console
+from commands.engine.options import cache_of, core_count, make_store_parser
 from commands.options import Parser
-from pipeline.engine_store import reach
+from engines.cache.verify import Verdict, verify
 from pipeline.errors import ModelError
 
 
@@ -22,10 +22,10 @@ def make_parser() -> Parser:
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
-    begin(options)
+    Console.of(options)
     cache = cache_of(options)
     verdicts = []
-    for verdict in reach("verify")(cache, options.model, core_count()):
+    for verdict in verify(cache, options.model, core_count()):
         verdicts.append(verdict)
         for line in lines(verdict, options.verbose):
             print(line, flush=True)
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     return ModelError.exit_code if wrong else 0
 
 
-def lines(verdict: Any, is_verbose: bool) -> Iterator[str]:
+def lines(verdict: Verdict, is_verbose: bool) -> Iterator[str]:
     """One line; with figures at the smallest, typical and largest batch below it if asked for."""
     what = " ".join(filter(None, (verdict.network, verdict.name, verdict.device, verdict.kind)))
     figures = figures_text(verdict.gate.worst) if verdict.gate is not None else ""

@@ -7,14 +7,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engines.models.checkpoint import read_model
 from pipeline.arrays import Array
 from pipeline.build import Plan, load, make_plan
 from pipeline.clip import MODALITIES, Clip, Gap
 from pipeline.config import Config
-from pipeline.engine_store import reach
 from pipeline.errors import SourceError
-from pipeline.group import Group
+from pipeline.group import StageGroup
 from pipeline.run import place, private_directory
+from stages.words.reliability import signal_weight
 
 WANTED = frozenset({"flow", "log_mel", "signals", *(f"{name}_embedding" for name in MODALITIES)})
 LEAST_SIGNAL = 0.5
@@ -51,9 +52,9 @@ def clip_embeddings(
     return {name: np.stack(vectors) for name, vectors in by_modality.items() if vectors}
 
 
-def _of_all(plan: Plan, group: Group, sources: Sequence[str], most: int, report: Report) -> Iterator[Embedded]:
+def _of_all(plan: Plan, group: StageGroup, sources: Sequence[str], most: int, report: Report) -> Iterator[Embedded]:
     """Raises: SourceError: none of the sources can be read."""
-    towers = reach("read_model")(plan.settings.model, plan.settings.audio_model).towers()
+    towers = read_model(plan.settings.model, plan.settings.audio_model).towers()
     failures: list[SourceError] = []
     for index, source in enumerate(sources):
         try:
@@ -68,15 +69,18 @@ def _of_all(plan: Plan, group: Group, sources: Sequence[str], most: int, report:
         raise failures[0]
 
 
-def _group(plan: Plan, threads: int) -> Group:
+def _group(plan: Plan, threads: int) -> StageGroup:
     """The stages up to the towers, and none that looks for boxes."""
     names = [
-        name for group in plan.groups for name, stage in Group(plan, group).stages.items() if WANTED & {*stage.gives()}
+        name
+        for group in plan.groups
+        for name, stage in StageGroup(plan, group).stages.items()
+        if WANTED & {*stage.gives()}
     ]
-    return Group(plan, msgspec.structs.replace(plan.groups[0], stages=tuple(names), threads=threads))
+    return StageGroup(plan, msgspec.structs.replace(plan.groups[0], stages=tuple(names), threads=threads))
 
 
-def _of_source(plan: Plan, group: Group, source: str, index: int, most: int) -> Iterator[dict[str, Any]]:
+def _of_source(plan: Plan, group: StageGroup, source: str, index: int, most: int) -> Iterator[dict[str, Any]]:
     """What the stages make of each of its first clips."""
     path = plan.config.decode.factory
     options = msgspec.convert(plan.reader_options, load(f"{path.partition(':')[0]}:ReaderOptions", "decode.factory"))
@@ -93,7 +97,7 @@ def _of_source(plan: Plan, group: Group, source: str, index: int, most: int) -> 
 
 def _believed(values: dict[str, Any], towers: dict[str, Any]) -> Embedded:
     """The embeddings of those modalities whose signal is good enough."""
-    signal_weight, signals = reach("signal_weight"), values.get("signals") or {}
+    signals = values.get("signals") or {}
     given = {name: values[f"{name}_embedding"] for name in towers if f"{name}_embedding" in values}
     weights = {name: signal_weight(name, signals, towers[name].knows_stillness) for name in given}
     return {name: vector for name, vector in given.items() if weights[name] >= LEAST_SIGNAL}

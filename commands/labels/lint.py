@@ -1,20 +1,19 @@
 """`percept labels lint`: words that a model confuses, cuts, cannot read, or finds everywhere."""
 
-import logging
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 
 from commands.columns import table
+from commands.console import Console, add_console_options
 from commands.labels.embedded import clip_embeddings
-from commands.options import Parser, add_config_options, add_talk_options, make_config
+from commands.options import Parser, add_config_options, make_config
 from commands.sources import find_sources
+from engines.models.checkpoint import read_model
 from pipeline.build import make_settings
-from pipeline.engine_store import reach
 from pipeline.errors import ConfigError
-from pipeline.logs import log, start_logging
+from stages.words.lint import Finding, lint
 
 CLIPS = 200
 SHOWN = 20
@@ -47,22 +46,22 @@ def make_parser() -> Parser:
     parser.add_argument("--strict", action="store_true", help="exit code 1 when anything is found")
     parser.add_argument("--all", action="store_true", help=f"everything, not the worst {SHOWN} of a kind")
     add_config_options(parser)
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    console = Console.of(options)
     if getattr(options, "labels.words") is not None:
         raise ConfigError("--labels: the words stand without it: percept labels lint 'dog barking, rain'")
     setattr(options, "labels.words", options.words)
     config = make_config(options)
     settings = msgspec.structs.replace(make_settings(config), threads=len(os.sched_getaffinity(0)))
-    spec = reach("read_model")(settings.model, settings.audio_model)
+    spec = read_model(settings.model, settings.audio_model)
     sources = find_sources(options.clips)
-    seen = clip_embeddings(config, sources, CLIPS, settings.threads, tell) if sources else None
-    found = reach("lint")(spec, settings, tell, seen)
+    seen = clip_embeddings(config, sources, CLIPS, settings.threads, console.say) if sources else None
+    found = lint(spec, settings, console.say, seen)
     for line in lines(found, None if options.all else SHOWN):
         print(line)
     count = len({(one.kind, one.words) for one in found})
@@ -71,9 +70,9 @@ def main(arguments: list[str]) -> int:
     return 1 if found and options.strict else 0
 
 
-def lines(found: Iterable[Any], most: int | None) -> Iterator[str]:
+def lines(found: Iterable[Finding], most: int | None) -> Iterator[str]:
     """A table per kind, with a remedy for the worst; a finding of several towers is one row."""
-    merged: dict[tuple[str, tuple[str, ...]], list[Any]] = {}
+    merged: dict[tuple[str, tuple[str, ...]], list[Finding]] = {}
     for one in found:
         merged.setdefault((one.kind, one.words), []).append(one)
     for kind, title in TITLES.items():
@@ -89,10 +88,6 @@ def lines(found: Iterable[Any], most: int | None) -> Iterator[str]:
         yield "  " + REMEDIES[kind].format(words=repr("|".join(rows[0][0].words))) + "\n"
 
 
-def _row(all_: list[Any]) -> tuple[str, ...]:
+def _row(all_: list[Finding]) -> tuple[str, ...]:
     names = " / ".join(word if len(word) <= 40 else f"{word[:37]}..." for word in all_[0].words)
     return names, ", ".join(f"{one.modality} {one.text}" if one.modality else one.text for one in all_)
-
-
-def tell(text: str) -> None:
-    log(logging.INFO, text)

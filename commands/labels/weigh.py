@@ -4,18 +4,20 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from commands.columns import table
+from commands.console import Console, add_console_options
 from commands.labels.embedded import clip_embeddings
-from commands.options import Parser, add_config_options, add_talk_options, make_config
+from commands.options import Parser, add_config_options, make_config
 from commands.sources import find_sources
+from engines.models.checkpoint import read_model
 from pipeline.build import make_settings
-from pipeline.engine_store import reach
 from pipeline.errors import ConfigError, OutputError
-from pipeline.logs import log, start_logging
+from pipeline.logs import log
+from stages.words.templates import Found, template_file
+from stages.words.weigh import weigh
 
 CLIPS = 300
 FEW = 30
@@ -38,13 +40,13 @@ def make_parser() -> Parser:
         help="every template by its score, or those well above the median alike (default: softmax)",
     )  # fmt: skip
     add_config_options(parser)
-    add_talk_options(parser)
+    add_console_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
-    start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
+    console = Console.of(options)
     if options.output and Path(options.output).suffix != ".json":
         raise ConfigError(f"-o {options.output}: expected a name that ends in .json")
     if options.most < 1:
@@ -55,18 +57,18 @@ def main(arguments: list[str]) -> int:
     settings = msgspec.structs.replace(make_settings(config), templates=choice, threads=len(os.sched_getaffinity(0)))
     if not config.labels.words:
         settings = msgspec.structs.replace(settings, labels=())
-    spec = reach("read_model")(settings.model, settings.audio_model)
-    seen = clip_embeddings(config, find_sources(options.clips), options.most, settings.threads, tell)
-    found = reach("weigh")(spec, settings, seen, options.method, tell)
+    spec = read_model(settings.model, settings.audio_model)
+    seen = clip_embeddings(config, find_sources(options.clips), options.most, settings.threads, console.say)
+    found = weigh(spec, settings, seen, options.method, console.say)
     for line in lines(found):
         print(line)
     if options.output:
-        write(Path(options.output), reach("template_file")(spec.id, found))
+        write(Path(options.output), template_file(spec.id, found))
         print(f"\nUse them with: percept run ... --templates {options.output}")
     return 0
 
 
-def lines(found: dict[str, Any]) -> Iterator[str]:
+def lines(found: dict[str, Found]) -> Iterator[str]:
     for modality, one in found.items():
         yield f"{modality}, {one.clips} clips"
         rows = [(f"{row.weight:6.1%}", f"{row.score:.2f}", row.template) for row in one.rows()]
@@ -82,7 +84,3 @@ def write(path: Path, content: bytes) -> None:
         half.replace(path)
     except OSError as error:
         raise OutputError(f"-o {path}: {error.strerror}; expected a file that can be written") from error
-
-
-def tell(text: str) -> None:
-    log(logging.INFO, text)

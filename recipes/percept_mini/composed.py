@@ -59,7 +59,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Material:
+class ClipParts:
     """Everything that clips are composed of, and the words it is told by."""
 
     photos: Photos
@@ -93,30 +93,30 @@ class ComposedTrainee:
 
     branches: Mapping[str, float] = BRANCHES
 
-    def __init__(self, material: Material, shape: FusionShape, seed: int) -> None:
+    def __init__(self, parts: ClipParts, shape: FusionShape, seed: int) -> None:
         torch.manual_seed(seed)
         self.network: nn.Module = MovFusion(shape)
-        self._sides = {name: Side(material.label_set, name) for name in shape.dims}
-        self._photos = torch.from_numpy(material.photos.tokens)
-        self._sounds = torch.from_numpy(material.sounds.scores)
-        self._motions = torch.from_numpy(material.motions.tokens)
-        self._concepts = torch.from_numpy(material.concepts)
-        row_of = material.row_of()
-        self._photo_rows = torch.tensor([row_of[word] for word in material.photos.words])
-        self._sound_rows = torch.tensor([row_of[word] for word in material.sounds.words])
-        self._name_rows = torch.tensor([row_of[name] for name in material.names])
+        self._sides = {name: Side(parts.label_set, name) for name in shape.dims}
+        self._photos = torch.from_numpy(parts.photos.tokens)
+        self._sounds = torch.from_numpy(parts.sounds.scores)
+        self._motions = torch.from_numpy(parts.motions.tokens)
+        self._concepts = torch.from_numpy(parts.concepts)
+        row_of = parts.row_of()
+        self._photo_rows = torch.tensor([row_of[word] for word in parts.photos.words])
+        self._sound_rows = torch.tensor([row_of[word] for word in parts.sounds.words])
+        self._name_rows = torch.tensor([row_of[name] for name in parts.names])
         self._motion_rows = torch.tensor([row_of[word] for word in MOTION_WORDS])
-        self._truth = torch.from_numpy(material.motions.truth > 0)
-        novel_photo = torch.tensor([is_novel(synset) for synset in material.photos.synsets])
-        novel_sound = torch.tensor([word in NOVEL_SOUNDS for word in material.sounds.words])
-        kept_back = torch.tensor([hashlib.sha256(file.encode()).digest()[1] < 26 for file in material.sounds.files])
+        self._truth = torch.from_numpy(parts.motions.truth > 0)
+        novel_photo = torch.tensor([is_novel(synset) for synset in parts.photos.synsets])
+        novel_sound = torch.tensor([word in NOVEL_SOUNDS for word in parts.sounds.words])
+        kept_back = torch.tensor([hashlib.sha256(file.encode()).digest()[1] < 26 for file in parts.sounds.files])
         self._learnt = (~novel_photo).nonzero()[:, 0]
         self._learnt_sounds = (~novel_sound & ~kept_back).nonzero()[:, 0]
         rows, counts = self._sound_rows[self._learnt_sounds].unique(return_counts=True)
         per_word = torch.zeros(len(row_of)).scatter(0, rows, 1 / counts)  # of some there are ten times as many
         self._sound_weights = per_word[self._sound_rows[self._learnt_sounds]]
-        self._virtual = _far_from_novel(material, row_of)
-        self._near = _near(material, row_of)
+        self._virtual = _far_from_novel(parts, row_of)
+        self._near = _near(parts, row_of)
         base = torch.cat([self._photo_rows[self._learnt], self._sound_rows[self._learnt_sounds]])
         virtual = self._name_rows[self._virtual]
         self._known = torch.cat([base, virtual, self._motion_rows]).unique()
@@ -124,7 +124,7 @@ class ComposedTrainee:
             "base": self._check(self._learnt, (~novel_sound & kept_back).nonzero()[:, 0], 1),
             "novel": self._check(novel_photo.nonzero()[:, 0], novel_sound.nonzero()[:, 0], 2),
         }
-        self.base_words = tuple(material.label_set.labels[row] for row in self._known)
+        self.base_words = tuple(parts.label_set.labels[row] for row in self._known)
 
     @property
     def items(self) -> int:
@@ -249,13 +249,13 @@ def _level(odds: Tensor, is_right: Tensor, is_wrong: Tensor) -> Tensor:
     return (right + 10 * wrong) / 11
 
 
-def _near(material: Material, row_of: Mapping[str, int]) -> Tensor:
+def _near(parts: ClipParts, row_of: Mapping[str, int]) -> Tensor:
     """Which words may be true beside which: bool "C C", by their vectors, and by what is a kind of what."""
     near = torch.zeros(len(row_of), len(row_of), dtype=torch.bool)
     for name in ("image", "audio"):
-        vectors = torch.as_tensor(material.label_set.sides[name].labels, dtype=torch.float32)
+        vectors = torch.as_tensor(parts.label_set.sides[name].labels, dtype=torch.float32)
         near |= vectors @ vectors.T > UNSURE
-    for word, kinds in material.kinds.items():
+    for word, kinds in parts.kinds.items():
         for kind in kinds:
             if kind in row_of:
                 near[row_of[word], row_of[kind]] = near[row_of[kind], row_of[word]] = True
@@ -274,15 +274,15 @@ def _mean(tokens: Tensor, mask: Tensor) -> Tensor:
     return functional.normalize((tokens * kept).sum(1) / kept.sum(1).clamp(min=1), dim=1)
 
 
-def _far_from_novel(material: Material, row_of: Mapping[str, int]) -> Tensor:
+def _far_from_novel(parts: ClipParts, row_of: Mapping[str, int]) -> Tensor:
     """AudioSet names that say something and are no other name of a novel word: indices into the names."""
-    photos = material.photos
+    photos = parts.photos
     learnt = {word for word, synset in zip(photos.words, photos.synsets, strict=True) if not is_novel(synset)}
-    novel = [row_of[word] for word in {*NOVEL_SOUNDS, *photos.words, *material.tested} - learnt]
-    names = [row_of[name] for name in material.names]
+    novel = [row_of[word] for word in {*NOVEL_SOUNDS, *photos.words, *parts.tested} - learnt]
+    names = [row_of[name] for name in parts.names]
     is_near = np.zeros(len(names), bool)
     for side in ("image", "audio"):
-        vectors = np.asarray(material.label_set.sides[side].labels, np.float32)
+        vectors = np.asarray(parts.label_set.sides[side].labels, np.float32)
         is_near |= (vectors[names] @ vectors[novel].T).max(1) >= TOO_NEAR
-    says_something = np.linalg.norm(material.concepts, axis=1) > 0
+    says_something = np.linalg.norm(parts.concepts, axis=1) > 0
     return torch.from_numpy(np.flatnonzero(~is_near & says_something))

@@ -26,7 +26,7 @@ from recipes.percept_mini.motion_scenes import KINDS, TEST, Grid, Scene, draw
 from recipes.percept_mini.motion_truth import speed_of, truth
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from stages.flow import Flow
-from stages.pictures import flow_clips, spread
+from stages.pictures import evenly, flow_clips
 
 RUNS = Path("recipes/runs/motion")
 PER_FILE = 250
@@ -82,7 +82,7 @@ class Maker:
         photo, *others = (self._photos[number] for number in chosen)
         film = Film(scene, photo, others, self._grid, random)
         pairs = max(1, round(scene.seconds * scene.frame_rate_hz) - int(random.integers(0, 2)))
-        flow = np.concatenate([self._pair(film, number) for number in spread(PICTURES, pairs)])
+        flow = np.concatenate([self._pair(film, number) for number in evenly(PICTURES, pairs)])
         return clip_pictures(flow), truth(scene), speed_of(scene)
 
     def _pair(self, film: Film, number: int) -> Array:

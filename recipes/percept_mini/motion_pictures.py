@@ -17,7 +17,7 @@ CUT_PX = 128
 
 
 @dataclass(frozen=True)
-class Look:
+class FilmingConditions:
     """How a clip was filmed."""
 
     noise: float
@@ -31,8 +31,8 @@ class Look:
     logo: bool
 
 
-def draw_look(random: Random, grid: Grid) -> Look:
-    return Look(
+def draw_conditions(random: Random, grid: Grid) -> FilmingConditions:
+    return FilmingConditions(
         noise=float(random.uniform(0, grid.noise)) if random.random() < 0.7 else 0.0,
         quality=int(random.integers(*grid.quality)) if random.random() < 0.6 else 0,
         blur_px=float(random.uniform(0.5, 2.0)) if random.random() < 0.3 else 0.0,
@@ -46,7 +46,7 @@ class Film:
     """The photo, the cut-outs and the look of one scene; `frame` gives it at any time."""
 
     def __init__(self, scene: Scene, photo: Grey, others: list[Grey], grid: Grid, random: Random) -> None:
-        self.scene, self.look = scene, draw_look(random, grid)
+        self.scene, self.conditions = scene, draw_conditions(random, grid)
         short = int(random.choice((224, 224, 224, 192, 160, 144)))
         self.short_px = short
         self.size = (round(short * max(1.0, scene.aspect)), round(short * max(1.0, 1 / scene.aspect)))
@@ -126,7 +126,7 @@ class Film:
         picture[y0:y1, x0:x1] += over[..., 0] - over[..., 1] * picture[y0:y1, x0:x1]
 
     def _filmed(self, picture: Floats, t: float) -> Grey:
-        look, random = self.look, self._random
+        look, random = self.conditions, self._random
         if look.blur_px:
             picture = cv2.GaussianBlur(picture, (0, 0), look.blur_px)
         light = 1 + look.light[0] * t / self.scene.seconds + (look.light[1] * random.normal() if look.light[1] else 0)

@@ -24,13 +24,13 @@ from engines.networks.fusion_shape import FusionShape
 from engines.networks.sound import load_sound
 from pipeline.stage import RunSettings
 from recipes.percept_mini import composed_tokens
-from recipes.percept_mini.composed import ComposedTrainee, Material, all_words
+from recipes.percept_mini.composed import ClipParts, ComposedTrainee, all_words
 from recipes.percept_mini.motion_data import RUNS as MOTION_RUNS
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from recipes.percept_mini.wordnet import above, read_synsets
 from stages.words.labels import build_label_set
 from training.train.loop import Training
-from training.train.plan import Plan, usual_plan
+from training.train.plan import TrainingPlan, usual_plan
 
 log = logging.getLogger("train_fusion")
 RUNS = Path("recipes/runs/fusion")
@@ -41,7 +41,7 @@ RATIOS = (0.0, 0.25, 0.5)
 """Of the frozen encoder, tried at the end: gates closed by so much."""
 
 
-def plan_of(steps: int) -> Plan:
+def plan_of(steps: int) -> TrainingPlan:
     from msgspec.structs import replace
 
     return replace(
@@ -49,7 +49,7 @@ def plan_of(steps: int) -> Plan:
     )
 
 
-def material(data: Path, runs: Path) -> Material:
+def parts(data: Path, runs: Path) -> ClipParts:
     spec = read_model("percept-mini")
     assert spec.audio is not None
     photos = composed_tokens.photos(data, spec, runs, PHOTO_WORDS)
@@ -60,7 +60,7 @@ def material(data: Path, runs: Path) -> Material:
     label_set = build_label_set(spec, all_words(photos, sounds, names, PHOTO_WORDS), run, log.info)
     tower = load_sound(Path(spec.audio.directory))
     concepts = (tower.concepts * tower.surprise[:, None]).numpy().astype(np.float32)
-    return Material(photos, sounds, motions, label_set, concepts, names, kinds_of(photos), PHOTO_WORDS)
+    return ClipParts(photos, sounds, motions, label_set, concepts, names, kinds_of(photos), PHOTO_WORDS)
 
 
 def kinds_of(photos: composed_tokens.Photos) -> dict[str, tuple[str, ...]]:
@@ -114,7 +114,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     torch.set_num_threads(options.threads)
-    trainee = ComposedTrainee(material(options.data, options.runs), SHAPE, seed=0)
+    trainee = ComposedTrainee(parts(options.data, options.runs), SHAPE, seed=0)
     if options.evaluate:
         print(choices(trainee, load_fusion(MINI)))
         return

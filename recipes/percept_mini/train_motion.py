@@ -35,7 +35,7 @@ Clips = tuple[Array, Array, Array]
 
 
 @dataclass(frozen=True)
-class Plan:
+class MotionPlan:
     """What decides the result, beside the data."""
 
     clips: int = 7_000
@@ -97,14 +97,14 @@ def first_right(found: Tensor, truth: Array) -> Array:
     return right
 
 
-def train(data: Path, runs: Path, plan: Plan) -> None:
+def train(data: Path, runs: Path, plan: MotionPlan) -> None:
     """Make the clips that are missing, then `fit` the network to them."""
     for name, (maker, count) in splits(data, plan.clips).items():
         make(runs, name, maker, count)
     fit(load(runs, "train"), load(runs, "check"), runs, plan)
 
 
-def fit(clips: Clips, checked: Clips, runs: Path, plan: Plan) -> None:
+def fit(clips: Clips, checked: Clips, runs: Path, plan: MotionPlan) -> None:
     """Train to the end, or go on from the last checkpoint, and write the network to `runs`, without a read-out yet.
 
     clips and checked: pictures uint8 "N T 3 S S", truth int8 "N W", speeds.
@@ -159,8 +159,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with images/")
     parser.add_argument("--runs", type=Path, default=RUNS, help="where clips, checkpoints and the log go")
-    parser.add_argument("--clips", type=int, default=Plan.clips, help="to train on (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=Plan.steps, help="training steps (default: %(default)s)")
+    parser.add_argument("--clips", type=int, default=MotionPlan.clips, help="to train on (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=MotionPlan.steps, help="training steps (default: %(default)s)")
     parser.add_argument("--read-out-only", action="store_true", help="only write concept vectors, from the text tower")
     parser.add_argument("--evaluate", action="store_true", help="only print the figures")
     options = parser.parse_args(arguments)
@@ -171,7 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
         handlers=[logging.StreamHandler(sys.stderr), logging.FileHandler(options.runs / "log.txt")],
     )
     if not (options.read_out_only or options.evaluate):
-        train(options.data, options.runs, Plan(clips=options.clips, steps=options.steps))
+        train(options.data, options.runs, MotionPlan(clips=options.clips, steps=options.steps))
         write_read_out(options.runs)
     if options.read_out_only:
         write_read_out(BUNDLED)

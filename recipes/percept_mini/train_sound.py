@@ -34,7 +34,7 @@ log = logging.getLogger("train_sound")
 
 
 @dataclass(frozen=True)
-class Plan:
+class SoundPlan:
     """What decides the result, beside the data."""
 
     steps: int = 4_160
@@ -50,7 +50,7 @@ class Plan:
     seed: int = 0
 
 
-FURTHER = Plan(steps=1_920, learning_rate=6e-4, seed=1)
+FURTHER = SoundPlan(steps=1_920, learning_rate=6e-4, seed=1)
 """From the bundled weights: a lower rate and other sounds."""
 
 
@@ -77,7 +77,7 @@ class Pool:
 class Supply:
     """A pool that is renewed round by round; the same round always brings the same patches."""
 
-    def __init__(self, plan: Plan, augment: Augmenter, teacher: Teacher) -> None:
+    def __init__(self, plan: SoundPlan, augment: Augmenter, teacher: Teacher) -> None:
         self._plan, self._augment, self._teacher = plan, augment, teacher
         self._pool = Pool.empty(plan.new_per_round * plan.pool_rounds)
         self._made = 0  # rounds
@@ -145,7 +145,7 @@ def validate(network: ConceptSound, pool: Pool) -> tuple[float, str]:
     return loss, f"validation loss {loss:.3f}, same first name {agreed:.3f}"
 
 
-def train(data: Path, runs: Path, plan: Plan, speech: bool = True, start: Path | None = None) -> None:
+def train(data: Path, runs: Path, plan: SoundPlan, speech: bool = True, start: Path | None = None) -> None:
     """Train to the end, or go on from the last checkpoint, and write the network to `runs`, without a read-out yet.
 
     What is written is the running mean of the weights where it was best on what was held out; `start` is a model
@@ -248,7 +248,7 @@ def main(arguments: list[str] | None = None) -> None:
         handlers=[logging.StreamHandler(sys.stderr), logging.FileHandler(options.runs / "log.txt")],
     )
     if not (options.read_out_only or options.evaluate):
-        plan = FURTHER if options.from_bundled else Plan()
+        plan = FURTHER if options.from_bundled else SoundPlan()
         start = BUNDLED if options.from_bundled else None
         train(
             options.data, options.runs, replace(plan, steps=options.steps or plan.steps), not options.no_speech, start

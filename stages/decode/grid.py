@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.arrays import Array
 from stages.decode.frames import Shown
 from stages.decode.reader import NS
-from stages.decode.tiling import Tiling, spread
+from stages.decode.tiling import Tiling, spread_indices
 from stages.decode.timeline import Failures
 
 LOST_NS = NS
@@ -63,7 +63,7 @@ class TileFrames:
         """Both, one after the other, thinned to at most `limit` pictures."""
         times = self.times_ns + other.times_ns[other.starts_held :]
         pictures = self.pictures + other.pictures[other.starts_held :]
-        keep = spread(len(times), limit)
+        keep = spread_indices(len(times), limit)
         return TileFrames(
             [times[place] for place in keep],
             [pictures[place] for place in keep],

@@ -37,8 +37,8 @@ class Tiling:
         return Cell(tile, int(since_ns * self.frame_rate_hz // NS))
 
 
-def spread(count: int, limit: int) -> list[int]:
-    """At most `limit` of the numbers 0 .. count - 1, evenly spread, first and last among them."""
+def spread_indices(count: int, limit: int) -> list[int]:
+    """At most `limit` of the numbers 0 .. count - 1, evenly spread_indices, first and last among them."""
     if count <= limit:
         return list(range(count))
     if limit == 1:

@@ -76,7 +76,7 @@ class Detect(Stage):
         """Which boxes to look at; `shares` "N 4" are all boxes in shares of the picture."""
         if "image" not in self.run.modalities or not self.options.crops_per_clip:
             return Absent("not_asked")
-        return np.array(spread(boxes, shares, self.options.crops_per_clip), np.int64)
+        return np.array(diverse_boxes(boxes, shares, self.options.crops_per_clip), np.int64)
 
 
 def paced(times_ns: Array, least_step_s: float) -> list[int]:
@@ -106,7 +106,7 @@ def size_of(width: int, height: int) -> Array:
     return np.array([width, height, width, height], np.float32)
 
 
-def spread(boxes: Array, shares: Array, most: int) -> list[int]:
+def diverse_boxes(boxes: Array, shares: Array, most: int) -> list[int]:
     """Ascending indices of up to `most` boxes: well-scored, large, and far from each other in place and time.
 
     Greedy: each next box is the one with the largest score times its distance to the nearest chosen one.

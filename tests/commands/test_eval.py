@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from commands.eval import main, make_parser
-from commands.steps import Steps
 from pipeline.errors import ConfigError, SourceError
 from stages.words.word import BUNDLED_MODEL
 from tests.fusion_heads import add_head, make_head
@@ -186,16 +185,3 @@ def test_help_names_layouts_and_exit_codes() -> None:
     text = " ".join(make_parser().format_help().split())
     assert "csv, ucf101, hmdb51, esc50, ave, vggsound, kinetics, folder" in text
     assert "1 finished but some examples failed" in text
-
-
-def test_steps_tell_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
-    import io
-
-    stream, now = io.StringIO(), [0.0]
-    steps = Steps("encoding", stream, live=True, clock=lambda: now[0])
-    for done in range(1, 5):
-        now[0] += 2.0
-        steps.tick(done, 10, failed=1)
-    steps.clear()
-    assert "encoding 4/10  1 failed  0:12 left" in stream.getvalue()
-    assert stream.getvalue().endswith("\r\x1b[K")

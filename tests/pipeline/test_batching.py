@@ -18,7 +18,7 @@ from pipeline.bus import Bus
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.config import make_config
 from pipeline.errors import ConfigError
-from pipeline.group import Group, Settled
+from pipeline.group import Settled, StageGroup
 from pipeline.inbox import Inbox
 from pipeline.messages import Stop, ToWorker, Work, WorkClip
 from pipeline.stage import Outputs, Stage
@@ -153,9 +153,9 @@ def plan_of(**group: Any) -> Plan:
 PLAN = plan_of()
 
 
-def group_of() -> tuple[Group, Square, list[str]]:
+def group_of() -> tuple[StageGroup, Square, list[str]]:
     told: list[str] = []
-    group = Group(PLAN, PLAN.groups[0], told.append)
+    group = StageGroup(PLAN, PLAN.groups[0], told.append)
     square = group.stages["square"]
     assert isinstance(square, Square)
     return group, square, told
@@ -168,7 +168,7 @@ def clip_of(index: int, how: str = "") -> Clip:
     return Clip(info, {"frames": np.arange(index + 1, dtype=np.uint8), "audio_start_ns": how})
 
 
-def run_together(group: Group, *clips: Clip) -> list[Settled]:
+def run_together(group: StageGroup, *clips: Clip) -> list[Settled]:
     return group.run_many(clips, [b""] * len(clips))
 
 

@@ -11,11 +11,11 @@ from pipeline.arrays import RECORD, Spec
 from pipeline.build import Plan, make_plan
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.config import make_config
-from pipeline.group import Group
+from pipeline.group import StageGroup
 from pipeline.messages import DoneClip, WorkClip, pack, unpack
 from pipeline.slots import SlotError, Slots
 from pipeline.stage import Fold, Outputs, Resources, Stage
-from pipeline.worker import Bench
+from pipeline.worker import ClipRunner
 
 HERE = "tests.pipeline.test_worker"
 INFO = ClipInfo("s", 0, 5, 10, 20)
@@ -93,10 +93,10 @@ def work() -> Iterator[Work]:
         shapes = {}
         for name, array in values.items():
             shapes[name] = slots.write(1, name, array)
-        members = Group(plan, plan.groups[group])
+        members = StageGroup(plan, plan.groups[group])
         members.open()
         item = WorkClip(ClipInfo("s", 0, index, 10, 20), 1, generation, shapes, {}, absent or {})
-        (done,) = Bench(members, plan, slots, seat=0).settle([item], [state])
+        (done,) = ClipRunner(members, plan, slots, seat=0).settle([item], [state])
         do.slots = slots  # type: ignore[attr-defined]
         return done
 
@@ -176,7 +176,7 @@ def test_a_slot_that_was_granted_again_is_not_read(work: Work) -> None:
 
 def test_stages_of_one_worker_share_what_they_loaded() -> None:
     plan = plan_of(["double", "sum"])
-    members = Group(plan, plan.groups[0])
+    members = StageGroup(plan, plan.groups[0])
     assert members.open() == {"engine": "fake-fp32"}
     stages = members.stages
     assert stages["double"].network is stages["sum"].network  # type: ignore[attr-defined]

@@ -10,11 +10,11 @@ import pytest
 from engines.models.model import MelSpec, TowerSpec
 from stages.pictures import (
     crop_pictures,
+    evenly,
     flow_clips,
     flow_pictures,
     frame_pictures,
     log_mel_pictures,
-    spread,
     square_around,
 )
 
@@ -174,7 +174,7 @@ def test_crops_show_what_is_in_the_box() -> None:
 
 @pytest.mark.parametrize("of", [1, 3, 8, 9, 16, 17])
 def test_chosen_frames_are_spread_evenly(of: int) -> None:
-    chosen = spread(8, of)
+    chosen = evenly(8, of)
     assert len(chosen) == min(8, of) == len(set(chosen.tolist()))
     assert (np.diff(chosen) > 0).all()
     assert chosen.min() >= 0

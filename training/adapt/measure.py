@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
+from training.adapt.adapter import Adapter, Learnt
 from training.adapt.folds import clip_folds, label_folds
-from training.adapt.pupil import Learnt, Pupil
 from training.intervals import Share, bootstrap, wilson
 
 OUTER = 4
@@ -62,31 +62,31 @@ def change(before: Sequence[bool], after: Sequence[bool], groups: Sequence[str])
     return Change(wilson(hits_before, count), wilson(hits_after, count), difference, low, high)
 
 
-def measure(pupil: Pupil, other_rows: Array, tick: Tick) -> Worth:
+def measure(adapter: Adapter, other_rows: Array, tick: Tick) -> Worth:
     """other_rows: examples of labels that are never learnt; without them, each learnt label is left out once."""
-    rows = np.setdiff1d(np.arange(len(pupil.right)), other_rows)
-    learnable = np.arange(pupil.first_rival)
-    clips = clip_folds(pupil.right[rows].tolist(), [pupil.groups[row] for row in rows], OUTER)
+    rows = np.setdiff1d(np.arange(len(adapter.right)), other_rows)
+    learnable = np.arange(adapter.first_rival)
+    clips = clip_folds(adapter.right[rows].tolist(), [adapter.groups[row] for row in rows], OUTER)
     labels = [] if len(other_rows) else label_folds(learnable.tolist(), OUTER)
     total = len(clips) + len(labels)
-    adapted, others = _Hits(pupil), _Hits(pupil)
+    adapted, others = _Hits(adapter), _Hits(adapter)
     for number, fold in enumerate(clips):
         held = rows[fold]
-        adapted.add(held, pupil.learn(np.setdiff1d(rows, held), learnable))
+        adapted.add(held, adapter.learn(np.setdiff1d(rows, held), learnable))
         tick(number + 1, total)
     for number, out in enumerate(labels):
-        held = rows[np.isin(pupil.right[rows], out)]
-        others.add(held, pupil.learn(np.setdiff1d(rows, held), np.setdiff1d(learnable, out)))
+        held = rows[np.isin(adapter.right[rows], out)]
+        others.add(held, adapter.learn(np.setdiff1d(rows, held), np.setdiff1d(learnable, out)))
         tick(len(clips) + number + 1, total)
     if len(other_rows):
-        others.add(other_rows, pupil.learn(rows, learnable))
+        others.add(other_rows, adapter.learn(rows, learnable))
     are = "given" if len(other_rows) else "left out" if labels else ""
     return Worth(adapted.change(), others.change(), are)
 
 
 class _Hits:
-    def __init__(self, pupil: Pupil) -> None:
-        self._pupil = pupil
+    def __init__(self, adapter: Adapter) -> None:
+        self._pupil = adapter
         self._before: list[bool] = []
         self._after: list[bool] = []
         self._groups: list[str] = []

@@ -10,7 +10,7 @@ from engines.models.model_file import write_model
 from pipeline.errors import OutputError
 from stages.words.open_set import OPEN_SET_FILE, write
 from training.adapt.store import copy_steps
-from training.calibrate.course import Result
+from training.calibrate.calibrate import Result
 
 
 def write_calibrated(spec: ModelSpec, directory: Path, result: Result, false_alarms: float) -> ModelSpec:

@@ -12,12 +12,12 @@ from engines.networks.fusion import MovFusion, Seen, changed, pooled
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, FusionShape
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
-from stages.pictures import spread
+from stages.pictures import evenly
 from stages.words.labels import LabelSet
 from training.features import Features
 from training.train.batch import padded
-from training.train.exam import Answer, Exam
-from training.train.plan import Plan
+from training.train.evaluation import Answer, Evaluation
+from training.train.plan import TrainingPlan
 from training.train.words import WordVectors
 
 MEASURED_AT_ONCE = 256
@@ -41,7 +41,12 @@ class HeadTrainee:
     """
 
     def __init__(
-        self, spec: ModelSpec, label_set: LabelSet, plan: Plan, learnt: Sequence[tuple[Features, int]], held: "Held"
+        self,
+        spec: ModelSpec,
+        label_set: LabelSet,
+        plan: TrainingPlan,
+        learnt: Sequence[tuple[Features, int]],
+        held: "Held",
     ) -> None:
         self._label_set, self._plan, self._held = label_set, plan, held
         self._items = [Item(tokens, label) for features, label in learnt for tokens in clips_to_fuse(features)]
@@ -92,10 +97,10 @@ class HeadTrainee:
         return network(**{name: each.tokens for name, each in seen.items()}, masks=masks), seen
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
-        return self._held.exam.percent(self._held.exam.hits(self._label_set, self.answers(network)))
+        return self._held.evaluation.percent(self._held.evaluation.hits(self._label_set, self.answers(network)))
 
     def hits(self, network: nn.Module) -> Array:
-        return self._held.exam.hits(self._label_set, self.answers(network))
+        return self._held.evaluation.hits(self._label_set, self.answers(network))
 
     @torch.inference_mode()
     def answers(self, network: nn.Module) -> list[Answer]:
@@ -131,7 +136,7 @@ class Held:
 
     base: tuple[str, ...]
     known: tuple[Features, ...]
-    exam: Exam
+    evaluation: Evaluation
 
 
 def clips_to_fuse(features: Features) -> list[Mapping[str, Array]]:
@@ -156,7 +161,7 @@ def _mask(seen: Seen) -> Tensor:
 
 
 def _at_most(tokens: Array | None) -> Array | None:
-    return None if tokens is None else tokens[spread(MAX_TOKENS, len(tokens))]
+    return None if tokens is None else tokens[evenly(MAX_TOKENS, len(tokens))]
 
 
 def _shares(base: int, labels: int) -> Array:

@@ -11,9 +11,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.errors import ModelError
 from training.train.curves import Curves, Row, from_columns, save_picture
-from training.train.exam import ACCURACIES
+from training.train.evaluation import ACCURACIES
 from training.train.order import Order, start_step
-from training.train.plan import Plan
+from training.train.plan import TrainingPlan
 from training.train.state import CHECKPOINT, keep, restore
 
 MOST_GRADIENT = 1.0
@@ -54,7 +54,7 @@ class Training:
     done: steps that the checkpoint has.
     """
 
-    def __init__(self, trainee: Trainee, plan: Plan, folder: Path, device: str) -> None:
+    def __init__(self, trainee: Trainee, plan: TrainingPlan, folder: Path, device: str) -> None:
         self._trainee, self._plan, self._folder, self._device = trainee, plan, folder, torch.device(device)
         self._order = Order(trainee.items, min(plan.batch, trainee.items), plan.seed)
         self._network = trainee.network.to(self._device)
@@ -158,7 +158,7 @@ class Training:
         return int(state["step"]), from_columns(state["curves"])
 
 
-def rate(step: int, plan: Plan) -> float:
+def rate(step: int, plan: TrainingPlan) -> float:
     """Share of the learning rate in step `step`: a straight rise, then half a cosine down to nothing."""
     warm_up = max(1, round(plan.warm_up_share * plan.steps))
     if step < warm_up:

@@ -10,7 +10,7 @@ import msgspec
 from pipeline.errors import ConfigError
 
 
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Two trainings with the same plan, data and base model give the same curve to the last digit on one machine."""
 
     what: str
@@ -70,10 +70,10 @@ USUAL: Mapping[str, Usual] = MappingProxyType(
 )
 
 
-def usual_plan(what: str) -> Plan:
+def usual_plan(what: str) -> TrainingPlan:
     """The defaults of one kind of training."""
     usual = USUAL[what]
-    return Plan(
+    return TrainingPlan(
         what=what,
         steps=usual.steps,
         batch=usual.batch,
@@ -86,7 +86,7 @@ def usual_plan(what: str) -> Plan:
     )
 
 
-def check(plan: Plan) -> None:
+def check(plan: TrainingPlan) -> None:
     """Raises:
     ConfigError: values that no training can have; all of them are named.
     """

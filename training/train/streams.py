@@ -16,7 +16,7 @@ from pipeline.stage import Budget, Resources, RunSettings, Stage
 from stages.decode.reader import NS, ReaderOptions, make_reader
 from stages.encode import STREAM, Encode, tower_input
 from stages.flow import Flow
-from stages.pictures import spread
+from stages.pictures import evenly
 from stages.spectrogram import Spectrogram
 from training.data.example import Example
 from training.train.state import write_whole
@@ -138,7 +138,7 @@ class _Streams:
         if not isinstance(stream, np.ndarray):
             return None
         return (
-            stream if self._stream == "log_mel" else stream[spread(self._tower.pictures_per_clip, len(stream))].copy()
+            stream if self._stream == "log_mel" else stream[evenly(self._tower.pictures_per_clip, len(stream))].copy()
         )
 
 

@@ -14,9 +14,9 @@ from stages.words.labels import LabelSet
 from training.data.example import Example
 from training.train.augment import changed_flow, changed_frames, changed_log_mel
 from training.train.batch import grouped_means
-from training.train.exam import Answer
+from training.train.evaluation import Answer
 from training.train.head import Held
-from training.train.plan import Plan
+from training.train.plan import TrainingPlan
 from training.train.streams import StreamCache, shown
 from training.train.words import WordVectors
 
@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Look:
+class TowerView:
     """How a tower is shown things in training."""
 
     modality: str
@@ -44,22 +44,22 @@ class TowerTrainee:
     def __init__(
         self,
         network: nn.Module,
-        look: Look,
+        view: TowerView,
         label_set: LabelSet,
-        plan: Plan,
+        plan: TrainingPlan,
         learnt: Sequence[tuple[Example, int]],
         held: tuple[Held, Sequence[Example]],
         cache: StreamCache,
     ) -> None:
         self.network = network.requires_grad_(True)
-        self._look, self._label_set, self._plan, self._cache = look, label_set, plan, cache
+        self._view, self._label_set, self._plan, self._cache = view, label_set, plan, cache
         self._held, self._held_examples = held
         self._places = [
             Place(example, clip, label) for example, label in learnt for clip in range(cache.clips(example))
         ]
         self._words = WordVectors(label_set, len(self._held.base), plan)
         self._initial = {name: weight.detach().clone() for name, weight in network.named_parameters()}
-        self.branches: Mapping[str, float] = {look.modality: 1.0}
+        self.branches: Mapping[str, float] = {view.modality: 1.0}
 
     @property
     def items(self) -> int:
@@ -67,10 +67,10 @@ class TowerTrainee:
 
     def losses(self, network: nn.Module, rows: Tensor) -> Mapping[str, Tensor]:
         places = [self._places[row] for row in rows.tolist()]
-        inputs = [shown(self._look.tower, self._changed(self._cache.get(p.example, p.clip))) for p in places]
+        inputs = [shown(self._view.tower, self._changed(self._cache.get(p.example, p.clip))) for p in places]
         embeddings = self._embeddings(network, inputs)
         labels = torch.tensor([place.label for place in places], device=embeddings.device)
-        return {self._look.modality: self._words.loss(self._look.modality, embeddings, labels)}
+        return {self._view.modality: self._words.loss(self._view.modality, embeddings, labels)}
 
     def _changed(self, stream: Array) -> Array:
         if not self._plan.augment:
@@ -78,7 +78,7 @@ class TowerTrainee:
         if self._cache.stream == "log_mel":
             return changed_log_mel(stream)
         change = changed_flow if self._cache.stream == "flow" else changed_frames
-        return change(stream, self._look.mirror)
+        return change(stream, self._view.mirror)
 
     def _embeddings(self, network: nn.Module, inputs: Sequence[Array]) -> Tensor:
         """Of each clip's input "K_i ...", the mean of its tokens at unit length: "B D"."""
@@ -88,10 +88,10 @@ class TowerTrainee:
         return grouped_means(tokens, torch.from_numpy(owners).to(device), len(inputs))
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
-        return self._held.exam.percent(self.hits(network))
+        return self._held.evaluation.percent(self.hits(network))
 
     def hits(self, network: nn.Module) -> Array:
-        return self._held.exam.hits(self._label_set, self.answers(network))
+        return self._held.evaluation.hits(self._label_set, self.answers(network))
 
     @torch.inference_mode()
     def answers(self, network: nn.Module) -> list[Answer]:
@@ -100,10 +100,10 @@ class TowerTrainee:
         for features, example in zip(self._held.known, self._held_examples, strict=True):
             embeddings: dict[str, Array] = dict(features.embeddings)
             clips = range(self._cache.clips(example))
-            if clips and self._look.modality in embeddings:
-                streams = [shown(self._look.tower, self._cache.get(example, clip)) for clip in clips]
+            if clips and self._view.modality in embeddings:
+                streams = [shown(self._view.tower, self._cache.get(example, clip)) for clip in clips]
                 made = self._embeddings(network, [np.concatenate(streams)])
-                embeddings[self._look.modality] = made[0].cpu().numpy()
+                embeddings[self._view.modality] = made[0].cpu().numpy()
             answers.append(Answer(embeddings, features.signals))
         return answers
 

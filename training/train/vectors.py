@@ -14,9 +14,9 @@ from torch.nn import functional
 from pipeline.arrays import Array
 from stages.words.labels import LabelSet
 from training.features import Features
-from training.train.exam import Answer
+from training.train.evaluation import Answer
 from training.train.head import Held
-from training.train.plan import Plan
+from training.train.plan import TrainingPlan
 from training.train.words import WordVectors
 
 PULL = "pull"
@@ -25,7 +25,9 @@ PULL = "pull"
 class VectorTrainee:
     """Cross-entropy over the base labels in each modality, and the squared length of the changes."""
 
-    def __init__(self, label_set: LabelSet, plan: Plan, learnt: Sequence[tuple[Features, int]], held: Held) -> None:
+    def __init__(
+        self, label_set: LabelSet, plan: TrainingPlan, learnt: Sequence[tuple[Features, int]], held: Held
+    ) -> None:
         self._label_set, self._plan, self._held = label_set, plan, held
         self._learnt = [(known.embeddings, label) for known, label in learnt]
         self._words = WordVectors(label_set, len(held.base), plan)
@@ -62,11 +64,11 @@ class VectorTrainee:
         return replace(self._label_set, sides=sides)
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
-        return self._held.exam.percent(self.hits(network))
+        return self._held.evaluation.percent(self.hits(network))
 
     def hits(self, network: nn.Module) -> Array:
         answers = [Answer(known.embeddings, known.signals) for known in self._held.known]
-        return self._held.exam.hits(self.label_set(network), answers)
+        return self._held.evaluation.hits(self.label_set(network), answers)
 
     def frozen(self) -> Mapping[str, Tensor]:
         return {name: torch.zeros_like(delta) for name, delta in _deltas(self.network).items()}

@@ -7,13 +7,13 @@ from torch.nn import functional
 
 from stages.words.label_side import LabelSide
 from stages.words.labels import LabelSet
-from training.train.plan import Plan
+from training.train.plan import TrainingPlan
 
 
 class WordVectors:
     """The first `count` labels of a label set, in every tower's own text space."""
 
-    def __init__(self, label_set: LabelSet, count: int, plan: Plan) -> None:
+    def __init__(self, label_set: LabelSet, count: int, plan: TrainingPlan) -> None:
         self._plan = plan
         self._sides = {name: _Side(side, count) for name, side in label_set.sides.items()}
 

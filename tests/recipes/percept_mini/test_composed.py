@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from engines.networks.fusion_shape import FusionShape
-from recipes.percept_mini.composed import MOTION_WORDS, NOVEL_SOUNDS, ComposedTrainee, Material, all_words, is_novel
+from recipes.percept_mini.composed import MOTION_WORDS, NOVEL_SOUNDS, ClipParts, ComposedTrainee, all_words, is_novel
 from recipes.percept_mini.composed_scores import Side, pool
 from recipes.percept_mini.composed_tokens import FRAMES, SIDE_PX, Motions, Photos, Sounds, seen_in_passing
 from stages.words import scoring
@@ -26,7 +26,7 @@ def label_set(labels: tuple[str, ...], random: np.random.Generator) -> LabelSet:
 
 
 @pytest.fixture
-def material() -> Material:
+def parts() -> ClipParts:
     random = np.random.default_rng(0)
     synsets = [f"n{number:08}" for number in range(40) for _ in range(2)]
     photos = Photos(unit(random, 80, FRAMES), [f"thing {synset}" for synset in synsets], synsets)
@@ -36,22 +36,22 @@ def material() -> Material:
     truth = np.eye(len(MOTION_WORDS), dtype=np.int8)
     motions = Motions(unit(random, len(truth), 1), truth)
     names = tuple(f"name {number}" for number in range(NAMES))
-    return Material(
+    return ClipParts(
         photos, sounds, motions, label_set(all_words(photos, sounds, names), random), unit(random, NAMES), names, KINDS
     )
 
 
 @pytest.fixture
-def trainee(material: Material) -> ComposedTrainee:
+def trainee(parts: ClipParts) -> ComposedTrainee:
     shape = FusionShape(dims=dict.fromkeys(("image", "motion", "audio"), DIM), width=8, heads=2, hidden=8)
-    return ComposedTrainee(material, shape, seed=0)
+    return ComposedTrainee(parts, shape, seed=0)
 
 
-def test_scores_in_torch_are_those_of_the_product(material: Material) -> None:
-    side, embeddings = material.label_set.sides["image"], unit(np.random.default_rng(1), 5)
+def test_scores_in_torch_are_those_of_the_product(parts: ClipParts) -> None:
+    side, embeddings = parts.label_set.sides["image"], unit(np.random.default_rng(1), 5)
     _, background, odds = side.compare(embeddings)
-    ours = Side(material.label_set, "image")
-    rows = torch.arange(len(material.label_set.labels))
+    ours = Side(parts.label_set, "image")
+    rows = torch.arange(len(parts.label_set.labels))
     assert ours.log_odds(torch.from_numpy(embeddings), rows).numpy() == pytest.approx(odds, abs=1e-3)
     weights = [reliability("image", {}, scoring.peakedness(each, side.temperature)) for each in background]
     assert ours.weight(torch.from_numpy(embeddings)).numpy() == pytest.approx(np.array(weights), abs=1e-4)
@@ -61,23 +61,21 @@ def test_scores_in_torch_are_those_of_the_product(material: Material) -> None:
     assert pooled.numpy() == pytest.approx(expected, abs=1e-6)
 
 
-def test_novel_words_are_neither_learnt_from_nor_answers(material: Material, trainee: ComposedTrainee) -> None:
-    novel = {
-        word for word, synset in zip(material.photos.words, material.photos.synsets, strict=True) if is_novel(synset)
-    }
+def test_novel_words_are_neither_learnt_from_nor_answers(parts: ClipParts, trainee: ComposedTrainee) -> None:
+    novel = {word for word, synset in zip(parts.photos.words, parts.photos.synsets, strict=True) if is_novel(synset)}
     assert novel
     assert not set(trainee.base_words) & (novel | set(NOVEL_SOUNDS))
-    learnt = {material.photos.words[row] for row in trainee._learnt}
+    learnt = {parts.photos.words[row] for row in trainee._learnt}
     assert learnt
     assert not learnt & novel
 
 
-def test_a_composed_clip_is_right_by_all_of_its_words(material: Material, trainee: ComposedTrainee) -> None:
+def test_a_composed_clip_is_right_by_all_of_its_words(parts: ClipParts, trainee: ComposedTrainee) -> None:
     torch.manual_seed(3)
     batch = trainee._compose(trainee._learnt[:20])
-    labels = material.label_set.labels
+    labels = parts.label_set.labels
     for clip, photo in enumerate(trainee._learnt[:20].tolist()):
-        assert labels[batch.right[0][clip]] == material.photos.words[photo]
+        assert labels[batch.right[0][clip]] == parts.photos.words[photo]
         heard = bool(batch.masks["audio"][clip].any())
         assert (batch.right[1][clip] >= 0) == heard
         moving = bool(batch.masks["motion"][clip].any())
@@ -126,8 +124,8 @@ def test_a_photo_seen_in_passing_is_a_few_frames_of_it() -> None:
     assert any(not np.array_equal(frames[0], other) for other in frames[1:])
 
 
-def test_what_a_thing_is_a_kind_of_is_neither_asked_for_nor_wrong(material: Material, trainee: ComposedTrainee) -> None:
-    row_of = material.row_of()
+def test_what_a_thing_is_a_kind_of_is_neither_asked_for_nor_wrong(parts: ClipParts, trainee: ComposedTrainee) -> None:
+    row_of = parts.row_of()
     thing, kind = row_of["thing n00000000"], row_of["rain"]
     assert trainee._near[thing, kind]
     assert trainee._near[kind, thing]

@@ -13,7 +13,7 @@ from recipes.percept_mini.motion_pictures import Film
 from recipes.percept_mini.motion_scenes import KINDS, Camera, Grid, Scene, Thing
 from recipes.percept_mini.motion_truth import truth
 from recipes.percept_mini.motion_words import BACKWARDS, MIRRORED, TURNED, UPSIDE_DOWN, WORDS, exchanged, word_lines
-from recipes.percept_mini.train_motion import Plan, augmented, fit, loss_of
+from recipes.percept_mini.train_motion import MotionPlan, augmented, fit, loss_of
 
 EASY = Grid((0.4,), (8,), 0.0, 0.0, (80, 90))
 
@@ -140,7 +140,7 @@ def test_training_goes_on_where_it_stopped_as_if_it_had_not(tmp_path: Path) -> N
     pictures, right = random.integers(0, 256, (6, 8, 3, 56, 56), np.uint8), random.integers(-1, 2, (6, 18), np.int8)
     right[:2] = [[1], [0]]
     clips = pictures, right, np.zeros(6)
-    plan = Plan(steps=2, batch=4, steps_per_round=1)
+    plan = MotionPlan(steps=2, batch=4, steps_per_round=1)
 
     class Stopped(Exception):
         pass

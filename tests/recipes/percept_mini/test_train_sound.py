@@ -8,7 +8,7 @@ from engines.networks.sound import CLASSES, ConceptSound, load_sound
 from recipes.percept_mini import sound_synthesis
 from recipes.percept_mini.sound_data import PATCH, Augmenter, Recording, training_files
 from recipes.percept_mini.sound_read_out import give_read_out, save_tower, surprise, wilson
-from recipes.percept_mini.train_sound import Plan, Supply, keep, loss_of, names_loss, restore
+from recipes.percept_mini.train_sound import SoundPlan, Supply, keep, loss_of, names_loss, restore
 
 
 class LoudnessTeacher:
@@ -65,7 +65,7 @@ def test_about_a_tenth_of_the_recordings_is_held_out() -> None:
 
 
 def test_going_on_after_a_stop_gives_the_same_batches(augment: Augmenter) -> None:
-    plan = Plan(batch=4, steps_per_round=2, new_per_round=6, first_rounds=2, pool_rounds=3)
+    plan = SoundPlan(batch=4, steps_per_round=2, new_per_round=6, first_rounds=2, pool_rounds=3)
     straight, resumed = (Supply(plan, augment, LoudnessTeacher()) for _ in range(2))  # type: ignore[arg-type]
     for current in range(5):
         expected = list(straight.batches(current))

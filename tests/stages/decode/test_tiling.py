@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.decode.reader import NS
-from stages.decode.tiling import ROUNDING_NS, Tiling, spread
+from stages.decode.tiling import ROUNDING_NS, Tiling, spread_indices
 from stages.decode.timeline import Resets, Timeline
 
 seconds = st.integers(1, 20).map(lambda tenths: tenths * NS // 10)
@@ -27,7 +27,7 @@ def test_a_time_lies_in_the_tile_that_is_found_for_it(anchor: int, clip: int, pa
 
 @given(count=st.integers(0, 60), limit=st.integers(1, 30))
 def test_thinning_keeps_order_and_the_first(count: int, limit: int) -> None:
-    kept = spread(count, limit)
+    kept = spread_indices(count, limit)
     assert len(kept) == min(count, limit)
     assert kept == sorted(set(kept))
     assert not kept or kept[0] == 0

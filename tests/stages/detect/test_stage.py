@@ -9,7 +9,7 @@ from pipeline.arrays import Array, check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, RunSettings
 from stages.detect.regions import RegionOptions, moving_regions
-from stages.detect.stage import Detect, flow_between, paced, spread
+from stages.detect.stage import Detect, diverse_boxes, flow_between, paced
 from stages.flow import Flow, grey_at
 from tests.stages.test_flow import texture
 
@@ -182,7 +182,7 @@ def test_crops_that_nobody_asked_for_are_absent_and_say_so(modality: str, crops:
 def test_chosen_boxes_are_spread_over_objects_and_time() -> None:
     shares = np.array([[0.1, 0.1, 0.2, 0.2]] * 8 + [[0.7, 0.7, 0.8, 0.8]] * 8)
     boxes = np.array([[i % 8, 0, 0, 1, 1, 0.9 if i < 8 else 0.7] for i in range(16)])
-    chosen = spread(boxes, shares, 4)
+    chosen = diverse_boxes(boxes, shares, 4)
     assert sum(i < 8 for i in chosen) == 2
-    assert spread(boxes, shares, 0) == []
-    assert spread(boxes[:2], shares[:2], 5) == [0, 1]
+    assert diverse_boxes(boxes, shares, 0) == []
+    assert diverse_boxes(boxes[:2], shares[:2], 5) == [0, 1]

@@ -12,13 +12,13 @@ from pipeline.errors import ConfigError
 from stages.words import scoring
 from stages.words.adapted import adapted, moved
 from stages.words.label_side import LabelSide
+from training.adapt.adapt import _composed
+from training.adapt.adapter import Adapter
 from training.adapt.choose import BLIND, choose
-from training.adapt.course import _composed
 from training.adapt.examples import Examples, Kept, of_features
 from training.adapt.folds import clip_folds, label_folds
 from training.adapt.learn import Choice, learn, loss_of
 from training.adapt.measure import Change, Worth, change, measure
-from training.adapt.pupil import Pupil
 from training.adapt.store import Known, known, steps, undo, write_step
 from training.intervals import wilson
 
@@ -52,16 +52,16 @@ def examples(each: int = 6, labels: tuple[str, ...] = LABELS, seed: int = 0) -> 
     return of_features(kept, found)
 
 
-def pupil(given: Examples, labels: tuple[str, ...] = LABELS, first_rival: int = 4) -> Pupil:
-    return Pupil(given, labels, {"audio": side(labels)}, first_rival)
+def adapter(given: Examples, labels: tuple[str, ...] = LABELS, first_rival: int = 4) -> Adapter:
+    return Adapter(given, labels, {"audio": side(labels)}, first_rival)
 
 
-def rows(given: Pupil) -> Array:
+def rows(given: Adapter) -> Array:
     return np.arange(len(given.right))
 
 
 def test_learning_makes_examples_likelier_and_keeps_vectors_of_other_labels_to_the_bit() -> None:
-    given = pupil(examples(labels=("cat", "dog")))
+    given = adapter(examples(labels=("cat", "dog")))
     problem = given.problems["audio"]
     deltas = learn(problem, rows(given), np.arange(4), 3.0)
     assert not deltas[2:].any()
@@ -71,14 +71,14 @@ def test_learning_makes_examples_likelier_and_keeps_vectors_of_other_labels_to_t
 
 
 def test_a_higher_pull_stays_nearer_to_the_words() -> None:
-    problem, every = pupil(examples()).problems["audio"], rows(pupil(examples()))
+    problem, every = adapter(examples()).problems["audio"], rows(adapter(examples()))
     far, near = (np.linalg.norm(learn(problem, every, np.arange(4), pull)) for pull in (3.0, 30.0))
     assert near < 0.5 * far
 
 
 def test_learnt_labels_do_not_take_the_clips_of_labels_that_only_words_describe() -> None:
     """Without the term that keeps others alive, they would."""
-    given = pupil(examples(each=8))
+    given = adapter(examples(each=8))
     problem = given.problems["audio"]
     out = problem.right == 3
     learnt = learn(problem, rows(given)[~out], np.arange(3), 3.0)
@@ -94,7 +94,7 @@ def test_the_loss_is_that_of_labels_and_background_together() -> None:
 
 
 def test_with_one_example_a_label_nothing_is_chosen_and_nothing_is_claimed() -> None:
-    given = pupil(examples(each=1))
+    given = adapter(examples(each=1))
     assert choose(given.problems["audio"], rows(given), given.groups, given.rivals) == BLIND
     worth = measure(given, np.zeros(0, np.int64), lambda done, total: None)
     assert worth.adapted is None
@@ -105,13 +105,13 @@ def test_examples_that_tell_nothing_leave_the_words_alone() -> None:
     chance = np.random.default_rng(5)
     given = examples(each=8)
     embeddings = unit(chance.standard_normal((len(given.kept), DIM))).astype(np.float32)
-    told = pupil(Examples(given.kept, {"audio": embeddings}))
+    told = adapter(Examples(given.kept, {"audio": embeddings}))
     choice = choose(told.problems["audio"], rows(told), told.groups, told.rivals)
     assert choice.share == 0.0 or choice.pull == 30.0
 
 
 def test_held_out_clips_gain_and_the_interval_says_how_surely() -> None:
-    worth = measure(pupil(examples(each=5)), np.zeros(0, np.int64), lambda done, total: None)
+    worth = measure(adapter(examples(each=5)), np.zeros(0, np.int64), lambda done, total: None)
     assert worth.adapted is not None
     assert worth.others is not None
     assert worth.others_are == "left out"
@@ -123,7 +123,7 @@ def test_held_out_clips_gain_and_the_interval_says_how_surely() -> None:
 def test_clips_of_others_are_never_learnt_from() -> None:
     together = examples(each=3)
     of_others = np.flatnonzero(together.right(LABELS) == 3)
-    given = pupil(together, first_rival=3)
+    given = adapter(together, first_rival=3)
     worth = measure(given, of_others, lambda done, total: None)
     assert worth.others_are == "given"
     assert worth.others is not None
@@ -135,7 +135,7 @@ def test_clips_of_others_are_never_learnt_from() -> None:
 def test_the_order_in_which_examples_came_does_not_matter() -> None:
     given = examples()
     shuffled = given.take(np.random.default_rng(1).permutation(len(given.kept)).tolist())
-    one, other = (pupil(each.ordered()) for each in (given, shuffled))
+    one, other = (adapter(each.ordered()) for each in (given, shuffled))
     first, second = (of.learn(rows(of), np.arange(4)) for of in (one, other))
     assert first.choices == second.choices
     assert first.deltas["audio"].tobytes() == second.deltas["audio"].tobytes()
@@ -200,7 +200,7 @@ def model(tmp_path: Path) -> ModelSpec:
 def stepped(spec: ModelSpec, directory: Path, given: Examples) -> ModelSpec:
     before = known(spec)
     at = with_examples(before, given)
-    of = Pupil(at.examples, tuple(sorted(at.examples.labels)), {"audio": side(tuple(sorted(at.examples.labels)))}, 99)
+    of = Adapter(at.examples, tuple(sorted(at.examples.labels)), {"audio": side(tuple(sorted(at.examples.labels)))}, 99)
     learnt = of.learn(np.arange(len(of.right)), np.arange(len(of.labels)), {"audio": Choice(3.0, 1.0)})
     deltas: Mapping[str, Mapping[str, Array]] = {"audio": dict(zip(of.labels, learnt.deltas["audio"], strict=True))}
     write_step(spec, directory, deltas, at, learnt.choices, Worth(None, None))
@@ -259,9 +259,9 @@ def test_labels_that_were_trained_elsewhere_stay_when_others_are_adapted(model: 
     assert known(trained).examples.kept == ()
     at = known(trained)
     assert set(at.starts["audio"]) == {"siren"}
-    from training.adapt.course import _all_deltas
+    from training.adapt.adapt import _all_deltas
 
-    of = pupil(examples(each=2))
+    of = adapter(examples(each=2))
     learnt = of.learn(rows(of), np.arange(4), {"audio": Choice(3.0, 1.0)})
     together = with_examples(at, examples(each=2))
     write_step(

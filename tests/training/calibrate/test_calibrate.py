@@ -6,7 +6,7 @@ from pipeline.errors import ConfigError
 from stages.words import scoring
 from stages.words.label_side import LabelSide
 from stages.words.open_set import SourceClips
-from training.calibrate.course import refuse_foreign
+from training.calibrate.calibrate import refuse_foreign
 from training.calibrate.measure import by_example, measure_unknown, trust
 from training.calibrate.temperature import Scale, Scene, fit, loss, scaled, scales_of
 from training.calibrate.units import MOST_OF_ONE, Units, make_units

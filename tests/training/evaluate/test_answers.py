@@ -8,7 +8,7 @@ from engines.models.model import FusionSpec, ModelSpec
 from pipeline.errors import ConfigError
 from training.data.example import Example
 from training.evaluate.answers import answer_of, known_labels, places
-from training.evaluate.course import Task, few, novel_labels
+from training.evaluate.evaluate import Task, few, novel_labels
 
 
 def test_a_label_is_found_by_its_synonyms_and_however_it_is_spelled() -> None:

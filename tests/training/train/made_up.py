@@ -8,9 +8,9 @@ from stages.words import scoring
 from stages.words.labels import LabelSet, LabelSide
 from training.data.example import Example
 from training.features import ClipPart, Features
-from training.train.exam import Exam
+from training.train.evaluation import Evaluation
 from training.train.head import HeadTrainee, Held
-from training.train.plan import Plan, usual_plan
+from training.train.plan import TrainingPlan, usual_plan
 from training.train.vectors import VectorTrainee
 
 DIM = 16
@@ -60,18 +60,18 @@ def learnt(per_label: int = 12, **how: bool) -> list[tuple[Features, int]]:
 def held(per_label: int = 10) -> Held:
     examples = tuple(Example(f"{label}-{k}.mp4", label) for label in LABELS for k in range(per_label))
     known = tuple(features(label, 100 + k, clips=2) for label in LABELS for k in range(per_label))
-    return Held(BASE, known, Exam(examples, LABELS, NOVEL))
+    return Held(BASE, known, Evaluation(examples, LABELS, NOVEL))
 
 
-def plan(what: str = "head", **changes: object) -> Plan:
+def plan(what: str = "head", **changes: object) -> TrainingPlan:
     import msgspec
 
     return msgspec.structs.replace(usual_plan(what), **{"steps": 30, "every_steps": 5, "batch": 8, **changes})
 
 
-def head(with_plan: Plan) -> HeadTrainee:
+def head(with_plan: TrainingPlan) -> HeadTrainee:
     return HeadTrainee(spec(), label_set(), with_plan, learnt(), held())
 
 
-def vectors(with_plan: Plan) -> VectorTrainee:
+def vectors(with_plan: TrainingPlan) -> VectorTrainee:
     return VectorTrainee(label_set(), with_plan, learnt(), held())

@@ -4,7 +4,7 @@ import torch
 
 from pipeline.errors import ConfigError
 from tests.training.train import made_up
-from training.train.exam import Answer
+from training.train.evaluation import Answer
 from training.train.head import HeadTrainee
 from training.train.loop import Training, mix
 from training.train.words import WordVectors
@@ -17,8 +17,8 @@ def test_an_untrained_head_answers_as_the_frozen_model_does() -> None:
         for name, vector in answer.fused.items():
             np.testing.assert_array_equal(vector, answer.embeddings[name])
     frozen = [Answer(known.embeddings, known.signals) for known in made_up.held().known]
-    exam = made_up.held().exam
-    np.testing.assert_array_equal(trainee.hits(trainee.network), exam.hits(made_up.label_set(), frozen))
+    evaluation = made_up.held().evaluation
+    np.testing.assert_array_equal(trainee.hits(trainee.network), evaluation.hits(made_up.label_set(), frozen))
 
 
 def test_clips_with_a_picture_alone_are_not_learnt_from() -> None:

@@ -17,11 +17,11 @@ from stages.words.descriptions import plain
 from stages.words.label_side import LabelSide
 from stages.words.labels import build_label_set
 from stages.words.word import parse_word
+from training.adapt.adapter import Adapter
 from training.adapt.examples import Examples, Kept, of_features
 from training.adapt.gather import Gathered, at_most, gather, read_split
 from training.adapt.learn import Choice
 from training.adapt.measure import Tick, Worth, measure
-from training.adapt.pupil import Pupil
 from training.adapt.store import Known, known
 from training.data.example import Example
 from training.features import FeatureCache
@@ -74,11 +74,11 @@ def adapt(task: Task, run: RunSettings, tell: Tell, encoded: Encoded | None = No
         failures |= rest.failures
         _check_apart(new, others)
     together = replace(before, examples=before.examples.with_more(new).ordered())
-    pupil = make_pupil(spec, run, together, others, tell)
+    adapter = make_adapter(spec, run, together, others, tell)
     first_other = len(together.examples.kept)
-    worth = measure(pupil, np.arange(first_other, len(pupil.right)), tick or (lambda done, total: None))
-    learnt = pupil.learn(np.arange(first_other), np.arange(pupil.first_rival))
-    deltas = _all_deltas(pupil, learnt.deltas, together)
+    worth = measure(adapter, np.arange(first_other, len(adapter.right)), tick or (lambda done, total: None))
+    learnt = adapter.learn(np.arange(first_other), np.arange(adapter.first_rival))
+    deltas = _all_deltas(adapter, learnt.deltas, together)
     return Result(deltas, together, dict(learnt.choices), worth, new.labels, len(new.kept), failures)
 
 
@@ -118,14 +118,14 @@ def _check_apart(new: Examples, others: Examples) -> None:
         raise ConfigError(f"--others: {sorted(both)[0]!r} is among the labels to adapt; expected other labels")
 
 
-def make_pupil(spec: ModelSpec, run: RunSettings, at: Known, others: Examples, tell: Tell) -> Pupil:
+def make_adapter(spec: ModelSpec, run: RunSettings, at: Known, others: Examples, tell: Tell) -> Adapter:
     """Labels to learn in the order of their names, then those of `others`; with one label alone, background words."""
     words = msgspec.structs.replace(spec, adapted="")
     labels = tuple(sorted(at.examples.labels))
     rivals = tuple(sorted(others.labels)) or (_rivals(words, run, labels, tell) if len(labels) == 1 else ())
     built = build_label_set(words, (*labels, *rivals), run, tell)
     sides = {name: _started(side, labels, at.starts.get(name, {})) for name, side in built.sides.items()}
-    return Pupil(at.examples.with_more(others), (*labels, *rivals), sides, len(labels))
+    return Adapter(at.examples.with_more(others), (*labels, *rivals), sides, len(labels))
 
 
 def _rivals(spec: ModelSpec, run: RunSettings, labels: tuple[str, ...], tell: Tell) -> tuple[str, ...]:
@@ -145,15 +145,15 @@ def _started(side: LabelSide, labels: Sequence[str], starts: Mapping[str, Array]
     return replace(side, labels=moved(side.labels, deltas))
 
 
-def _all_deltas(pupil: Pupil, learnt: Mapping[str, Array], at: Known) -> dict[str, dict[str, Array]]:
+def _all_deltas(adapter: Adapter, learnt: Mapping[str, Array], at: Known) -> dict[str, dict[str, Array]]:
     """From the words' own vectors, also where learning went on from vectors that were learnt elsewhere."""
     found = {name: dict(deltas) for name, deltas in at.deltas.items()}
-    labels = pupil.labels[: pupil.first_rival]
+    labels = adapter.labels[: adapter.first_rival]
     for name, deltas in learnt.items():
         started = at.starts.get(name, {})
         found[name] = dict(started)
         for row, label in enumerate(labels):
-            found[name][label] = _composed(pupil.problems[name].words[row], deltas[row], started.get(label))
+            found[name][label] = _composed(adapter.problems[name].words[row], deltas[row], started.get(label))
     return found
 
 

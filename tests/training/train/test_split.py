@@ -4,8 +4,8 @@ from pipeline.errors import ConfigError
 from tests.training.train import made_up
 from training.data.example import Dataset, Example
 from training.train.curves import ticks
-from training.train.material import divide, sided
 from training.train.order import Order
+from training.train.split import divide, sided
 
 
 def dataset(groups: int = 5, each: int = 2, labels: tuple[str, ...] = ("a", "b", "c", "d")) -> Dataset:

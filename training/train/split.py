@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.errors import ConfigError
 from training.data.example import Dataset, Example
 from training.data.split import base_novel, hold_out
-from training.train.plan import Plan
+from training.train.plan import TrainingPlan
 
 LEAST_LABELS = 2
 LEAST_EXAMPLES = 2
@@ -19,7 +19,7 @@ SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingSplit:
     """Examples by their part in the training; the labels of `train` and `held_base` are `base`, the others' `novel`."""
 
     base: tuple[str, ...]
@@ -45,7 +45,7 @@ class Material:
         return digest.hexdigest()[:16]
 
 
-def divide(dataset: Dataset, plan: Plan) -> Material:
+def divide(dataset: Dataset, plan: TrainingPlan) -> TrainingSplit:
     """Which clips are learnt from follows from the seed alone.
 
     Novel labels are never trained on. Of the base labels whole groups are held out. A novel clip of a group that
@@ -78,7 +78,7 @@ def divide(dataset: Dataset, plan: Plan) -> Material:
         raise ConfigError(
             f"{dataset.name}: no clip of the labels to train on can be held out; expected clips of at least two groups"
         )
-    return Material(base, novel, train, held, tuple(unseen), _notes(base, novel, held, unseen))
+    return TrainingSplit(base, novel, train, held, tuple(unseen), _notes(base, novel, held, unseen))
 
 
 def _refuse_few(name: str, base: Sequence[str], train: Sequence[Example]) -> None:

@@ -24,7 +24,7 @@ class Learnt:
 
 
 @dataclass(frozen=True)
-class Pupil:
+class Adapter:
     """Examples and the labels to tell them by: those that are learnt first, then `rivals` that stay as words.
 
     sides: of all these labels as the model's words put them, without synonyms.

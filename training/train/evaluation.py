@@ -42,7 +42,7 @@ class Figures(msgspec.Struct, frozen=True):
     among_all: Sides
 
 
-class Exam:
+class Evaluation:
     """The held-out clips, each with the labels it is asked among."""
 
     def __init__(self, held_out: Sequence[Example], labels: Sequence[str], novel: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ import logging
 import pytest
 
 from commands.account import fields, summary_text, text
-from commands.progress import LINE_EVERY_S, Progress, fit, live_line
+from commands.console import LINE_EVERY_S, Console, fit, live_line
 from pipeline.logs import key_values, log, redact, start_logging
 from pipeline.status import Account, EventRecord, Position, Status, SummaryRecord
 
@@ -42,8 +42,8 @@ def test_a_live_line_never_wraps_and_never_moves_the_cursor() -> None:
 def test_a_log_line_takes_the_live_line_away_first() -> None:
     stream, clock = io.StringIO(), Clock()
     start_logging(stream=stream)
-    progress = Progress(stream, live=True, clock=clock)
-    progress.update(STATUS)
+    console = Console(stream, live=True, clock=clock)
+    console.status(STATUS)
     log(logging.WARNING, "worker replaced")
     assert stream.getvalue().endswith("\r\x1b[Kpercept: warning: worker replaced\n")
 
@@ -51,15 +51,76 @@ def test_a_log_line_takes_the_live_line_away_first() -> None:
 def test_without_a_terminal_there_is_one_line_every_ten_seconds() -> None:
     stream, clock = io.StringIO(), Clock()
     start_logging(stream=stream)
-    progress = Progress(stream, live=False, clock=clock)
+    console = Console(stream, live=False, clock=clock)
     for _ in range(25):
         clock.now_s += 1.0
-        progress.update(STATUS)
+        console.status(STATUS)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 25 // LINE_EVERY_S
     assert "source=rtsp://***@cam/talk.mp4" in lines[0]
     assert "clips_per_s=3.14" in lines[0]
     assert "secret" not in stream.getvalue()
+
+
+def test_the_time_left_is_estimated_from_the_first_step_on() -> None:
+    stream, clock = io.StringIO(), Clock()
+    start_logging(stream=stream)
+    steps = Console(io.StringIO(), live=False, clock=clock).steps("training head")
+    for now_s, step in ((160.0, 1), (161.0, 2), (175.0, 16)):  # a minute passes before the first
+        clock.now_s = now_s
+        steps(step, 100, facts={"loss": 1.23456})
+    assert stream.getvalue().splitlines() == [
+        "percept: training head done=1 total=100 loss=1.23",
+        "percept: training head done=16 total=100 left_s=84 loss=1.23",
+    ]
+
+
+def test_the_last_step_is_always_logged() -> None:
+    stream, clock = io.StringIO(), Clock()
+    start_logging(stream=stream)
+    steps = Console(io.StringIO(), live=False, clock=clock).steps("encoding")
+    for done in range(1, 4):
+        steps(done, 3, 1)
+    assert stream.getvalue().splitlines() == ["percept: encoding done=3 total=3 left_s=0 failed=1"]
+
+
+def test_steps_on_a_terminal_are_one_line_that_is_removed_at_the_end() -> None:
+    stream, clock = io.StringIO(), Clock()
+    steps = Console(stream, live=True, clock=clock).steps("encoding clips")
+    for done in (1, 2, 3):
+        clock.now_s += 1
+        steps(done, 4, 1)
+    assert stream.getvalue().endswith("encoding clips: 3 of 4, 0:01 left, failed 1")
+    steps(4, 4, 1)
+    assert stream.getvalue().endswith("\r\x1b[K")
+    assert "\n" not in stream.getvalue()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "variables", "line"),
+    [
+        (Terminal(), {}, "percept: \x1b[33mwarning: \x1b[0mcareful\n"),
+        (Terminal(), {"NO_COLOR": "1"}, "percept: warning: careful\n"),
+        (Terminal(), {"TERM": "dumb"}, "percept: warning: careful\n"),
+        (io.StringIO(), {}, "percept: warning: careful\n"),
+    ],
+    ids=["terminal", "NO_COLOR", "dumb terminal", "file"],
+)
+def test_levels_are_coloured_only_on_a_terminal(
+    stream: io.StringIO, variables: dict[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    start_logging(stream=stream)
+    log(logging.WARNING, "careful")
+    assert stream.getvalue() == line
 
 
 def test_the_account_adds_up() -> None:

@@ -1,0 +1,267 @@
+"""One `percept train`, from labelled clips to a model directory."""
+
+import hashlib
+import platform
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from engines.models.model import ModelSpec
+from engines.models.network import network as known_network
+from engines.networks.fusion import MovFusion
+from pipeline.arrays import Array
+from pipeline.errors import ConfigError, ModelError, SourceError
+from pipeline.stage import RunSettings
+from stages.words.labels import LabelSet, build_label_set
+from training.data.example import Example
+from training.features import FeatureCache, Features, fingerprint
+from training.train.console import Console
+from training.train.evaluation import Answer, Evaluation, Figures
+from training.train.head import HeadTrainee, Held
+from training.train.loop import CURVES, PICTURE, Training
+from training.train.plan import USUAL, TrainingPlan
+from training.train.result import stored, write_head, write_tower, write_vectors
+from training.train.split import LEAST_EXAMPLES, TrainingSplit
+from training.train.state import CHECKPOINT, RECORD, Identity, claim, write_whole
+from training.train.streams import StreamCache
+from training.train.tower import TowerTrainee, TowerView
+from training.train.vectors import VectorTrainee
+
+FAILURES_TOLD = 5
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What is trained on what, and where to."""
+
+    spec: ModelSpec
+    run: RunSettings
+    plan: TrainingPlan
+    split: TrainingSplit
+    features: Path
+    """Folder of what the towers made of clips."""
+    out: Path
+    device: str
+    mirror: bool
+    command: str
+
+    @property
+    def folder(self) -> Path:
+        """Of the checkpoint and the curves."""
+        return self.out / "training"
+
+
+@dataclass(frozen=True)
+class Known:
+    """The split as the encoder knows it, without what could not be decoded."""
+
+    learnt: tuple[tuple[Features, Example, int], ...]
+    held: Held
+    held_examples: tuple[Example, ...]
+    label_set: LabelSet
+    failed: int
+
+    def pairs(self) -> list[tuple[Features, int]]:
+        return [(features, label) for features, _, label in self.learnt]
+
+
+AnyTrainee = HeadTrainee | VectorTrainee | TowerTrainee
+
+
+def run_job(job: TrainingJob, console: Console) -> dict[str, Any]:
+    """Train, or go on, or only read what a finished training found; gives what stands in `training.json`.
+
+    Raises:
+        ConfigError: too little to train on, or the folder belongs to another training.
+        ModelError: the model cannot be trained so, or the loss is no longer finite.
+        SourceError: nothing can be decoded.
+        OutputError: nothing can be written any more.
+    """
+    with claim(job.folder, identity(job)):
+        record = job.out / RECORD
+        if record.is_file():
+            console.say(f"{job.out}: is trained already; these are its figures")
+            found: dict[str, Any] = msgspec.json.decode(record.read_bytes())
+            return found
+        return _train(job, console)
+
+
+def identity(job: TrainingJob) -> Identity:
+    """All that decides the result."""
+    facts = {name.replace("_", " "): value for name, value in msgspec.to_builtins(job.plan).items()}
+    read = [(tower.prompts, tower.prompt_weights, tower.temperature) for tower in job.spec.towers().values()]
+    more = {
+        "model": job.spec.id,
+        "prompts": hashlib.sha256(repr(read).encode()).hexdigest()[:12],
+        "towers": fingerprint(job.spec, job.run),
+        "clips": job.split.fingerprint(),
+        "mirrored": job.mirror,
+        "device": job.device,
+    }
+    return Identity(facts=facts | more)
+
+
+def _train(job: TrainingJob, console: Console) -> dict[str, Any]:
+    began_s = time.monotonic()
+    tower = open_tower(job, console) if USUAL[job.plan.what].modality else None
+    if job.spec.open_set and job.plan.what != "labels":
+        console.warn(
+            "when no label fits was calibrated on the model as it was: the result goes without it; calibrate it"
+        )
+    known = encoded(job, console)
+    trainee = make_trainee(job, known, tower, console)
+    training = Training(trainee, job.plan, job.folder, job.device)
+    if training.done:
+        console.say(f"going on from step {training.done} ({job.folder / CHECKPOINT})")
+    step = console.steps(f"training {job.plan.what}")
+    trained = training.run(
+        lambda row: step(int(row["step"]), job.plan.steps, facts={k: v for k, v in row.items() if k != "step"})
+    )
+    before = _frozen_hits(known)
+    figures = (
+        known.held.evaluation.figures(before, job.plan.seed),
+        known.held.evaluation.figures(trainee.hits(trained), job.plan.seed),
+    )
+    _write(job, trainee, trained)
+    record = _record(job, known, trainee, figures) | {"seconds": round(time.monotonic() - began_s, 1)}
+    write_whole(job.out / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=2))
+    (job.folder / CHECKPOINT).unlink(missing_ok=True)
+    return record
+
+
+def encoded(job: TrainingJob, console: Console) -> Known:
+    """Decode and encode what is not in the cache yet; clips that cannot be are left out aloud.
+
+    Raises:
+        SourceError: none can be.
+        ConfigError: of a label to train on, too few can be.
+    """
+    split = job.split
+    cache = FeatureCache(job.features, job.run)
+    wanted = (*split.train, *split.held_out)
+    cache.fill(wanted, console.say, console.steps("encoding clips"))
+    found = {example: features for example in wanted if (features := cache.get(example)) is not None}
+    _tell_failures(wanted, found, cache, console)
+    place = {label: index for index, label in enumerate(split.labels)}
+    learnt = tuple((found[e], e, place[e.label]) for e in split.train if e in found)
+    _refuse_few(split, learnt)
+    held = tuple(example for example in split.held_out if example in found)
+    evaluation = Evaluation(held, split.labels, split.novel)
+    label_set = build_label_set(job.spec, split.labels, job.run, console.say)
+    parts = Held(split.base, tuple(found[example] for example in held), evaluation)
+    return Known(learnt, parts, held, label_set, len(wanted) - len(found))
+
+
+def _tell_failures(
+    wanted: Sequence[Example], found: dict[Example, Features], cache: FeatureCache, console: Console
+) -> None:
+    lost = [example for example in wanted if example not in found]
+    for example in lost[:FAILURES_TOLD]:
+        console.warn(f"left out: {cache.failures.get(cache.key(example), f'{example.path}: not encoded')}")
+    if len(lost) > FAILURES_TOLD:
+        console.warn(f"left out: {len(lost) - FAILURES_TOLD} more of {len(wanted)} clips")
+    if not found:
+        raise SourceError(f"none of {len(wanted)} clips can be decoded. Look at one with: percept check {lost[0].path}")
+
+
+def _refuse_few(split: TrainingSplit, learnt: Sequence[tuple[Features, Example, int]]) -> None:
+    counts = Counter(example.label for _, example, _ in learnt)
+    few = [f"{label} ({counts[label]})" for label in split.base if counts[label] < LEAST_EXAMPLES]
+    if few:
+        raise ConfigError(f"too few clips can be decoded: {', '.join(few)}; expected {LEAST_EXAMPLES} of each label")
+
+
+def open_tower(job: TrainingJob, console: Console) -> torch.nn.Module:
+    """The network to train; what cannot be trained, or not be written again, is told before hours are spent.
+
+    Raises:
+        ModelError: the model has no such tower, or its weights could not be written again.
+    """
+    modality = USUAL[job.plan.what].modality
+    towers = {name: tower for name, tower in job.spec.towers().items() if name in job.run.modalities}
+    if modality not in towers:
+        has = ", ".join(towers)
+        raise ModelError(f"--what {job.plan.what}: {job.spec.id} has no {modality} tower (it has: {has})")
+    network = known_network(towers[modality].network).load(Path(towers[modality].directory))
+    stored(towers[modality], network)
+    if job.spec.fusion is not None:
+        console.warn("the model's fusion head was trained on the tower as it was: the result goes without it")
+    return network
+
+
+def make_trainee(job: TrainingJob, known: Known, tower: torch.nn.Module | None, console: Console) -> AnyTrainee:
+    """What `--what` asks for."""
+    plan = job.plan
+    if tower is not None:
+        return _tower_trainee(job, known, tower, console)
+    if plan.what == "labels":
+        return VectorTrainee(known.label_set, plan, known.pairs(), known.held)
+    return HeadTrainee(job.spec, known.label_set, plan, known.pairs(), known.held)
+
+
+def _tower_trainee(job: TrainingJob, known: Known, network: torch.nn.Module, console: Console) -> TowerTrainee:
+    modality = USUAL[job.plan.what].modality
+    tower = job.spec.towers()[modality]
+    cache = StreamCache(job.features / "streams", job.run, modality, tower)
+    features = {example: features for features, example, _ in known.learnt}
+    features |= dict(zip(known.held_examples, known.held.known, strict=True))
+    having = [example for example, of in features.items() if modality in of.tokens]
+    cache.fill(having, console.steps(f"storing {modality} inputs"))
+    for reason in list(cache.failures.values())[:FAILURES_TOLD]:
+        console.warn(f"left out: {reason}")
+    view = TowerView(modality, tower, job.mirror)
+    learnt = [(example, label) for _, example, label in known.learnt]
+    held = known.held, known.held_examples
+    trainee = TowerTrainee(network, view, known.label_set, job.plan, learnt, held, cache)
+    if not trainee.items:
+        raise ConfigError(f"--what {job.plan.what}: no clip to train on has anything for the {modality} tower")
+    return trainee
+
+
+def _frozen_hits(known: Known) -> Array:
+    answers = [Answer(features.embeddings, features.signals) for features in known.held.known]
+    return known.held.evaluation.hits(known.label_set, answers)
+
+
+def _write(job: TrainingJob, trainee: AnyTrainee, trained: torch.nn.Module) -> None:
+    spec, base = job.spec, job.split.base
+    if isinstance(trained, MovFusion):
+        write_head(spec, trained, base, job.out)
+    elif isinstance(trainee, VectorTrainee):
+        write_vectors(spec, base, _moves(job, trainee.label_set(trained)), job.out)
+    else:
+        write_tower(spec, USUAL[job.plan.what].modality, trained, job.out)
+
+
+def _moves(job: TrainingJob, moved: LabelSet) -> dict[str, Array]:
+    """From the base labels' own words to where training has moved them: "C D" by modality."""
+    base = job.split.base
+    words = msgspec.structs.replace(job.spec, adapted="")
+    own = build_label_set(words, base, job.run, lambda message: None)
+    return {name: side.labels[: len(base)] - own.sides[name].labels for name, side in moved.sides.items()}
+
+
+def _record(job: TrainingJob, known: Known, trainee: AnyTrainee, figures: tuple[Figures, Figures]) -> dict[str, Any]:
+    split = job.split
+    return {
+        "command": job.command,
+        "plan": msgspec.to_builtins(job.plan),
+        "identity": identity(job).facts,
+        "base": split.base,
+        "novel": split.novel,
+        "trained_on": {"clips": len(known.learnt), "items": trainee.items, "not_decoded": known.failed},
+        "before": msgspec.to_builtins(figures[0]),
+        "after": msgspec.to_builtins(figures[1]),
+        "frozen_ratio": job.plan.frozen_ratio,
+        "notes": split.notes,
+        "versions": {name: version(name) for name in ("torch", "kornia", "transformers", "numpy")},
+        "machine": f"{platform.machine()} {platform.system()}, device {job.device}",
+        "curves": [f"training/{CURVES}", f"training/{PICTURE}"],
+    }
