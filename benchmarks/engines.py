@@ -27,8 +27,8 @@ from commands.columns import table
 from engines.backends.table import Candidate, Settings
 from engines.building.bench import Timing
 from engines.building.choice import Choice, build_all, networks, order_for
-from engines.cache.cache import default_cache_directory
 from engines.models.checkpoint import read_model
+from pipeline import machine
 from pipeline.errors import ModelError
 
 HEADLINE = ("clip-b32", 8)
@@ -79,7 +79,7 @@ def main() -> None:
 
 def of_model(title: str, model: str, plan: TimingPlan) -> list[dict[str, Any]]:
     """Every engine of every tower's network that can be had here, failed gates included and named."""
-    run = Settings("auto", "auto", "auto", plan.threads, str(default_cache_directory()))
+    run = Settings("auto", "auto", "auto", plan.threads, str(machine.cache_directory()))
     choices = list(build_all(model, "", (), run, lambda text: print(f"  {text}", file=sys.stderr)))
     rows: list[dict[str, Any]] = []
     for towers, tower in networks(read_model(model)):

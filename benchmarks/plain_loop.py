@@ -1,18 +1,14 @@
-"""The plain loop kept beside the pipeline: one process, the same reader, the same stage objects, one clip at a time.
+"""The plain loop, which the pipeline is compared with: one process, the same reader and stages, one clip at a time.
 
 python -m benchmarks.plain_loop VIDEO [--set KEY=VALUE ...]     prints clips, seconds without loading, all seconds
 """
 
 import argparse
 import time
-from typing import Any
 
-import msgspec
-
-from pipeline.build import load, make_plan
-from pipeline.clip import Clip, Gap
+from pipeline.build import make_plan
 from pipeline.config import load_config
-from pipeline.group import StageGroup
+from pipeline.plain import PlainLoop, refuse_failed
 from pipeline.run import place, private_directory
 
 
@@ -25,47 +21,14 @@ def main() -> None:
     began = time.monotonic()
     with private_directory() as directory:
         plan = place(make_plan(load_config(None, options.settings)), directory)
-        import os
-
-        import cv2
-        import torch
-
-        threads = options.threads or len(os.sched_getaffinity(0))
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
-        groups = [StageGroup(plan, msgspec.structs.replace(group, threads=threads)) for group in plan.groups]
-        for group in groups:
-            for stage in group.stages.values():
-                stage.prepare(lambda text: None)
-        for group in groups:
-            group.open()
-        loaded = time.monotonic()
-        clips = run(options.video, plan, groups)
-        done = time.monotonic()
-        for group in groups:
-            group.close()
+        with PlainLoop(plan, threads=options.threads) as loop:
+            loaded = time.monotonic()
+            clips = 0
+            for clip in loop.run(options.video):
+                refuse_failed([clip], options.video)
+                clips += 1
+            done = time.monotonic()
     print(f"{clips} clips, {done - loaded:.3f} s, {time.monotonic() - began:.3f} s")
-
-
-def run(video: str, plan: Any, groups: list[StageGroup]) -> int:
-    options = msgspec.convert(plan.reader_options, load("stages.decode.reader:ReaderOptions"))
-    reader = load(plan.config.decode.factory)(video, 0, options)
-    reader.open()
-    clips, states = 0, dict.fromkeys(range(len(groups)), b"")
-    for item in reader.clips():
-        if isinstance(item, Gap):
-            continue
-        arrays, absent = dict(item.arrays), dict(item.absent)
-        for index, group in enumerate(groups):
-            values, missing, failed, state = group.run(Clip(item.info, arrays, absent), states[index])
-            if failed:
-                raise SystemExit(f"clip {item.info.index}: {failed}")
-            arrays |= values
-            absent |= missing
-            states[index] = state if state is not None else states[index]
-        clips += 1
-    reader.close()
-    return clips
 
 
 if __name__ == "__main__":

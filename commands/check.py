@@ -3,18 +3,18 @@
 import logging
 from collections.abc import Callable, Iterable
 
-import msgspec
-
 from commands.columns import table
 from commands.console import Console, add_console_options, clock_text
 from commands.engine.build import taken_lines
 from commands.options import Parser, add_config_options, make_config
 from commands.sources import find_sources
-from pipeline.build import Plan, load, make_plan, make_stages
+from pipeline.build import Plan, make_plan, make_stages
 from pipeline.clip import SourceInfo
 from pipeline.errors import PerceptError, SourceError
 from pipeline.logs import log, redact
-from pipeline.stage import Resources, Stage
+from pipeline.plain import PlainLoop, make_reader
+from pipeline.run import place, private_directory
+from pipeline.stage import Stage
 
 MB = 1 << 20
 
@@ -92,26 +92,12 @@ def plan_lines(plan: Plan, stages: dict[str, Stage]) -> Iterable[str]:
 def load_stages(plan: Plan, report: Callable[[str], None]) -> dict[str, str]:
     """Prepare and open every stage once, as a worker would, and ask it what it runs on.
 
-    Raises: PerceptError: what cannot be loaded.
+    Raises: PerceptError: something cannot be loaded.
     """
-    from pipeline.run import place, private_directory
-
-    facts: dict[str, str] = {}
-    resources = Resources()
-    with private_directory() as directory:
-        placed = place(plan, directory)
-        stages = make_stages(plan.config, placed.settings, placed.budget)
-        try:
-            for stage in stages.values():
-                stage.prepare(report)
-            for name, stage in stages.items():
-                stage.open(resources)
-                facts |= {f"{name} {key}": value for key, value in stage.describe().items()}
-        finally:
-            for stage in stages.values():
-                stage.close()
-            resources.close()
-    return facts
+    with private_directory() as directory, PlainLoop(place(plan, directory), report=report) as loop:
+        return {
+            f"{name} {key}": value for name, stage in loop.stages.items() for key, value in stage.describe().items()
+        }
 
 
 def look_into(sources: list[str], plan: Plan) -> int:
@@ -119,10 +105,8 @@ def look_into(sources: list[str], plan: Plan) -> int:
     if sources:
         print("\nsources")
     failed = 0
-    path = plan.config.decode.factory
-    options = msgspec.convert(plan.reader_options, load(f"{path.partition(':')[0]}:ReaderOptions", "decode.factory"))
     for index, source in enumerate(sources):
-        reader = load(path, "decode.factory")(source, index, options)
+        reader = make_reader(plan, source, index)
         try:
             print("  " + source_text(reader.open()))
         except PerceptError as error:

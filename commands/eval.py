@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
     words, run = words_and_settings(options)
 
     from training.evaluate.evaluate import Task, evaluate
-    from training.evaluate.report import check_folder, write_report
+    from training.evaluate.report_files import check_folder, write_report
 
     folder = Path(options.output).expanduser() if options.output else None
     if folder is not None:

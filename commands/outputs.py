@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,18 +12,12 @@ import msgspec
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.sinks.file import without_secrets
-from pipeline.sinks.sink import PER_SOURCE, check_outputs
-from pipeline.status import OutputKind, OutputSpec
+from pipeline.sinks.kinds import EVENT_KINDS, KINDS, Kind, kinds_of, resolved
+from pipeline.sinks.paths import check_outputs
+from pipeline.status import OutputSpec
 
-KINDS: dict[str, OutputKind] = {
-    ".jsonl": "jsonl",
-    ".json": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".vtt": "vtt",
-    ".srt": "srt",
-}
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
+EVENT_SUFFIXES = {suffix for kind in ("jsonl", *EVENT_KINDS) for suffix in KINDS[kind].suffixes}
 
 
 def split_events(arguments: list[str]) -> list[str]:
@@ -30,7 +25,7 @@ def split_events(arguments: list[str]) -> list[str]:
     split = []
     for position, argument in enumerate(arguments):
         following = arguments[position + 1] if position + 1 < len(arguments) else ""
-        is_bare = argument == "--events" and Path(following).suffix.lower() not in KINDS
+        is_bare = argument == "--events" and Path(following).suffix.lower() not in EVENT_SUFFIXES
         split.append("--events=" if is_bare else argument)
     return split
 
@@ -45,9 +40,10 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
     video = msgspec.structs.replace(
         config.video, start_s=clips.start_s, end_s=clips.end_s, audio_track=config.decode.audio_track
     )
-    files = [(path, output_kind(path)) for path in options.output or ["-"]]
+    kinds = kinds_of(config.sinks)
+    files = [(path, output_kind(path, kinds)) for path in options.output or ["-"]]
     if options.events and options.events != "-":
-        kind = output_kind(options.events)
+        kind = output_kind(options.events, KINDS)
         files.append((options.events, "events" if kind == "jsonl" else kind))
     if options.video:
         _check_video(options.video)
@@ -57,15 +53,18 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
     if options.resume and resume_from in ("", "-"):
         raise ConfigError("--resume needs the JSON lines to go on with. Give them: -o results.jsonl")
     specs = [
-        OutputSpec(
-            kind=kind,
-            path=path,
-            with_events=inline and kind == "jsonl",
-            events=events,
-            video=video,
-            fingerprint=fingerprint(config) if kind == "jsonl" else "",
-            resume_from=resume_from if options.resume and kind != "jsonl" else "",
-            **common,
+        resolved(
+            OutputSpec(
+                kind=kind,
+                path=path,
+                with_events=inline and kind == "jsonl",
+                events=events,
+                video=video,
+                fingerprint=fingerprint(config) if kind == "jsonl" else "",
+                resume_from=resume_from if options.resume and kind != "jsonl" else "",
+                **common,
+            ),
+            config.sinks,
         )
         for path, kind in files
     ]
@@ -74,15 +73,16 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
     return specs
 
 
-def output_kind(path: str) -> OutputKind:
-    """From the suffix; no suffix, a device or `-` is JSON lines."""
+def output_kind(path: str, kinds: Mapping[str, Kind]) -> str:
+    """The kind whose files have this suffix; no suffix, a device or `-` is JSON lines."""
     suffix = Path(path).suffix.lower()
-    if suffix in KINDS:
-        return KINDS[suffix]
+    by_suffix = {suffix: name for name, kind in kinds.items() for suffix in kind.suffixes}
+    if suffix in by_suffix:
+        return by_suffix[suffix]
     if suffix in (".mp4", ".mkv", ".mov", ".webm", ".avi"):
         raise ConfigError(f"-o {path}: is a video's name. To write the labelled video: --video {path}")
     if suffix and not path.startswith("/dev/"):
-        raise ConfigError(f"-o {path}: {suffix!r} is no format for results; expected {', '.join(KINDS)}")
+        raise ConfigError(f"-o {path}: {suffix!r} is no format for results; expected {', '.join(by_suffix)}")
     return "jsonl"
 
 
@@ -96,7 +96,7 @@ def _check_video(path: str) -> None:
 def _check_names(specs: list[OutputSpec]) -> None:
     for spec in specs:
         one_file = Path(spec.path).suffix and "*" not in spec.path and not os.path.isdir(spec.path)
-        if spec.kind in PER_SOURCE and len(spec.sources) > 1 and one_file:
+        if spec.per_source and len(spec.sources) > 1 and one_file:
             name = Path(spec.path)
             raise ConfigError(
                 f"{spec.path}: one file cannot hold {len(spec.sources)} sources. Put * where the source's name goes: "

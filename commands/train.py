@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from commands.options import Parser
 from commands.training_options import add_data_options, add_model_options, features_folder, settings_of
 from pipeline.errors import ConfigError
 from pipeline.logs import log
+from pipeline.machine import core_count
 from training.data.example import counted
 from training.train.plan import USUAL, TrainingPlan, check, steps_of, usual_plan
 
@@ -97,7 +97,7 @@ def _add_plan(group: Any) -> None:
     group.add_argument(
         "--every", type=int, default=USUALLY.every_steps, help="steps between checkpoints (default: %(default)s)"
     )
-    group.add_argument("--threads", type=int, default=min(4, os.cpu_count() or 1), help="(default: %(default)s)")
+    group.add_argument("--threads", type=int, default=min(4, core_count()), help="(default: %(default)s)")
 
 
 def main(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ from commands.options import FLAGS, Parser, make_config
 from pipeline.build import make_settings
 from pipeline.config import Config
 from pipeline.logs import log
+from pipeline.machine import core_count
 from pipeline.stage import RunSettings
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ def add_data_options(parser: Parser) -> Any:
 def settings_of(options: argparse.Namespace, threads: int = 0) -> tuple[Config, RunSettings]:
     """The config these options stand for, and what the stages are told; threads: 0 takes all cores."""
     import msgspec
-
-    from commands.engine.options import core_count
 
     config = make_config(options)
     return config, msgspec.structs.replace(make_settings(config), threads=threads or core_count())

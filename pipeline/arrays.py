@@ -28,6 +28,10 @@ class Spec:
     def is_record(self) -> bool:
         return self.dtype == "record"
 
+    def bare(self) -> "Spec":
+        """The spec as plain data, without what a subclass adds."""
+        return Spec(self.dtype, self.dims, self.max_bytes, self.in_message)
+
 
 RECORD = Spec("record", in_message=True)
 

@@ -4,9 +4,7 @@ The one place where stages are reached, by name; a config that names a class of 
 """
 
 import importlib
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +12,9 @@ import msgspec
 from pipeline.arrays import Spec
 from pipeline.config import Config, GroupOptions, did_you_mean, misfits
 from pipeline.errors import ConfigError
+from pipeline.machine import cache_directory, core_count
+from pipeline.part import Part, PartInfo, part_info
+from pipeline.result import CORE
 from pipeline.slots import Layout
 from pipeline.stage import Budget, Demand, Fold, RunSettings, Stage
 from pipeline.status import OutputSpec
@@ -32,8 +33,6 @@ CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
 _PARSE_LABELS = "stages.words.word:parse_labels"
 _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words.word:default_labels"
-FINAL = ("labels", "verdict", "tracks")
-"""Records that make up a result."""
 TAIL_S = 0.5
 """A tail shorter than this joins the clip before it, so a clip may be this much longer."""
 
@@ -47,6 +46,10 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...]
     """Arrays from outside the group that any of its stages takes."""
     gives: tuple[str, ...]
+    parts: tuple[str, ...] = ()
+    """Those of `gives` that go into the record of a clip."""
+    essential: tuple[str, ...] = ()
+    """Parts without which a clip is an error."""
     after: tuple[int, ...]
     """Groups that must have settled a clip before."""
     ordered: bool
@@ -69,6 +72,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     specs: dict[str, Spec]
     shared: frozenset[str]
     """Arrays and records that leave the group that settles them; the others never leave its process."""
+    parts: tuple[PartInfo, ...]
+    """What the record of a clip is made of, in the order of the stages."""
     layout: Layout
     slots: int
     groups: tuple[GroupPlan, ...]
@@ -84,7 +89,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def make_plan(config: Config, sources: int = 1) -> Plan:
     """Raises: ConfigError, ModelError: what is wrong with the config or the model it names."""
     config = in_order(config)
-    cores = len(os.sched_getaffinity(0))
+    cores = core_count()
     settings = make_settings(config)
     sketch = make_stages(config, settings, Budget())
     budget, demand = _budget(config, sketch)
@@ -95,9 +100,10 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
         for array, spec in stage.gives().items():
             if array in owner:
                 raise ConfigError(f"stages.{name}: gives {array!r}, which {owner[array]} gives already")
-            owner[array], specs[array] = name, spec
-    groups = _groups(config, stages, owner, cores)
-    shared = frozenset(array for array in specs if owner[array] == "decode" or array in FINAL)
+            owner[array], specs[array] = name, spec.bare()
+    parts = _parts(stages)
+    groups = _groups(config, stages, owner, parts, cores)
+    shared = frozenset(array for array in specs if owner[array] == "decode") | {part.name for part in parts}
     shared |= {array for group in groups for array in group.needs}
     layout = Layout.of({name: spec for name, spec in specs.items() if name in shared})
     in_work = sum(group.workers * group.batch for group in groups)
@@ -107,6 +113,7 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
         budget=budget,
         specs=specs,
         shared=shared,
+        parts=parts,
         layout=layout,
         slots=config.queue.slots or 2 * in_work + 2,
         groups=groups,
@@ -139,7 +146,7 @@ def make_settings(config: Config) -> RunSettings:
     words = config.labels.words
     labels = _load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)()
     _load(_CHECK_PROMPTS)(labels, config.labels.templates, config.labels.descriptions)
-    cache = config.model.cache_directory or os.environ.get("PERCEPT_CACHE") or str(Path.home() / ".cache" / "percept")
+    cache = config.model.cache_directory or str(cache_directory())
     return RunSettings(
         model=config.model.path,
         audio_model=config.model.audio_path,
@@ -265,7 +272,28 @@ def _reader_options(config: Config, budget: Budget, demand: Demand) -> dict[str,
     }
 
 
-def _groups(config: Config, stages: Mapping[str, Stage], owner: Mapping[str, str], cores: int) -> tuple[GroupPlan, ...]:
+def _parts(stages: Mapping[str, Stage]) -> tuple[PartInfo, ...]:
+    """Raises: ConfigError: a part is called like a field that every record has."""
+    found = [
+        part_info(array, name, spec)
+        for name, stage in stages.items()
+        for array, spec in stage.gives().items()
+        if isinstance(spec, Part)
+    ]
+    if taken := [part for part in found if part.name in CORE]:
+        raise ConfigError(
+            "\n".join(f"stages.{part.stage}: every record has a field {part.name!r}; rename the part" for part in taken)
+        )
+    return tuple(found)
+
+
+def _groups(
+    config: Config,
+    stages: Mapping[str, Stage],
+    owner: Mapping[str, str],
+    parts: tuple[PartInfo, ...],
+    cores: int,
+) -> tuple[GroupPlan, ...]:
     home = {name: index for index, group in enumerate(config.groups) for name in group.stages}
     plans = []
     for index, group in enumerate(config.groups):
@@ -292,6 +320,8 @@ def _groups(config: Config, stages: Mapping[str, Stage], owner: Mapping[str, str
                 stages=group.stages,
                 needs=tuple(needs),
                 gives=tuple(gives),
+                parts=tuple(part.name for part in parts if part.name in gives),
+                essential=tuple(part.name for part in parts if part.name in gives and part.essential),
                 after=tuple(sorted(after)),
                 ordered=ordered,
                 workers=workers,

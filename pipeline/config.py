@@ -75,7 +75,8 @@ class ClipOptions(_Options, frozen=True):
 
 
 class DecodeOptions(_Options, frozen=True):
-    reader: Literal["av", "decord"] = "av"
+    reader: str = "av"
+    """A name in `stages.decode.readers`, or "package.module:Class"."""
     factory: str = "stages.decode.reader:make_reader"
     """Function that makes a reader; a config that names another one is code."""
     workers: int = 0
@@ -167,6 +168,8 @@ class Config(_Options, frozen=True):
     )
     stages: dict[str, dict[str, Any]] = {}
     """Options of each stage; `class = "package.module:Class"` names one of your own."""
+    sinks: dict[str, dict[str, Any]] = {}
+    """Sinks of your own by kind: `class`, `suffixes` (default: .kind), `per_source`, and options of the class."""
 
     def problems(self) -> list[str]:
         """Every value out of its range and every contradiction, a sentence each."""

@@ -8,10 +8,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from pipeline import slots as phase
-from pipeline.build import Plan, load
+from pipeline.build import Plan
 from pipeline.bus import Bus
 from pipeline.clip import DecodedClip, Gap
 from pipeline.errors import SourceError
@@ -28,6 +26,7 @@ from pipeline.messages import (
     SourceFailed,
     Stop,
 )
+from pipeline.plain import Reader, make_reader
 from pipeline.relay import relay_warnings
 from pipeline.slots import Slots
 
@@ -70,9 +69,9 @@ class Decoder:
         self._closing = False
         index = order.start_index
         self._slots.watch(self._seat, phase.OPENING, order.source_index, index)
-        reader = None
+        reader: Reader | None = None
         try:
-            reader = self._make_reader(order)
+            reader = make_reader(self._plan, order.source, order.source_index)
             reader.alive = self._alive
             self._bus.send(Opened(reader.open()))
             index = self._send_clips(reader.clips(order.start_index), order.source_index, index)
@@ -85,13 +84,6 @@ class Decoder:
         finally:
             if reader is not None:
                 reader.close()
-
-    def _make_reader(self, order: Open) -> Any:
-        """The factory gets plain keyword data, converted to the options struct its module defines."""
-        path = self._plan.config.decode.factory
-        module = path.partition(":")[0]
-        options = msgspec.convert(self._plan.reader_options, load(f"{module}:ReaderOptions", "decode.factory"))
-        return load(path, "decode.factory")(order.source, order.source_index, options)
 
     def _send_clips(self, items: Iterator[DecodedClip | Gap], source_index: int, index: int) -> int:
         """Send every clip into a granted slot; returns how many clips the source has so far."""

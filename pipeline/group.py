@@ -9,6 +9,7 @@ import msgspec
 from pipeline.arrays import Array, Spec, check_array, read_only
 from pipeline.build import GroupPlan, Plan, make_stages
 from pipeline.clip import Absent, Clip
+from pipeline.part import Part, plain
 from pipeline.stage import Fold, Outputs, Resources, Stage
 
 
@@ -87,6 +88,11 @@ class StageGroup:
         self._tell = tell
         self._told: set[str] = set()
 
+    @property
+    def has_fold(self) -> bool:
+        """Whether a stage carries state from clip to clip."""
+        return bool(self._folds)
+
     def open(self) -> dict[str, str]:
         """Load all; returns the facts the stages tell of themselves."""
         facts: dict[str, str] = {}
@@ -157,7 +163,11 @@ def _checked(name: str, spec: Spec, outputs: Outputs) -> Any:
     if name not in outputs:
         raise KeyError(f"{name} was promised but not given; expected a value or Absent(reason)")
     value = outputs[name]
-    if spec.is_record or isinstance(value, Absent):
+    if isinstance(value, Absent):
+        return value
+    if isinstance(spec, Part):
+        return plain(name, spec, value)
+    if spec.is_record:
         return value
     check_array(name, value, spec.dims, spec.dtype)
     return read_only(value)

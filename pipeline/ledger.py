@@ -125,7 +125,8 @@ class Ledger:
         self._missing = [len(group.after) for group in groups]
         self._uses_slot = [bool(slot_arrays & {*group.needs, *group.gives}) for group in groups]
         self._slot_readers = sum(self._uses_slot)
-        self._wants_labels = any("labels" in group.gives for group in groups)
+        self._parts = [part for group in groups for part in group.parts]
+        self._essential = {part for group in groups for part in group.essential}
         self._same_fault: tuple[str, int] = ("", 0)
         self._home = {stage: group.index for group in groups for stage in group.stages}
         self._proven: set[int] = set()
@@ -356,7 +357,7 @@ class Ledger:
             source.cursor[group] += 1
 
     def _finish(self, source: Source, entry: Entry) -> None:
-        if self._wants_labels and "labels" not in entry.values:
+        if not self._essential <= entry.values.keys():
             self._fail(source, entry, _why_nothing(entry))
             for stage, text in list(entry.failed.items())[:1]:
                 self._blame(text, self._home.get(stage, -1))
@@ -431,26 +432,23 @@ class Ledger:
             del source.entries[source.given]
             source.given += 1
             self._decided -= 1
-            yield _finished(entry)
+            yield self._finished(entry)
+
+    def _finished(self, entry: Entry) -> Finished:
+        return Finished(
+            entry.info,
+            parts={name: entry.values[name] for name in self._parts if name in entry.values},
+            absent=entry.absent,
+            failed=entry.failed,
+            tries=entry.tries,
+            error=entry.error if entry.outcome == "error" else None,
+            dropped=entry.error if entry.outcome == "drop" else None,
+            facts=entry.facts,
+        )
 
     def _in_order_somewhere(self, entry: Entry) -> bool:
         """An ordered group still works on it: its place in the source must stay."""
         return any(entry.status[group] == LEASED for group in self._ordered)
-
-
-def _finished(entry: Entry) -> Finished:
-    return Finished(
-        entry.info,
-        labels=entry.values.get("labels"),
-        tracks=entry.values.get("tracks"),
-        verdict=entry.values.get("verdict"),
-        absent=entry.absent,
-        failed=entry.failed,
-        tries=entry.tries,
-        error=entry.error if entry.outcome == "error" else None,
-        dropped=entry.error if entry.outcome == "drop" else None,
-        facts=entry.facts,
-    )
 
 
 def _why_nothing(entry: Entry) -> str:

@@ -13,7 +13,7 @@ from pipeline.arrays import Array, Spec, read_only
 from pipeline.clip import ClipInfo, Gap, SourceInfo
 from pipeline.status import SummaryRecord
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 Shapes = dict[str, tuple[int, ...]]
 Values = dict[str, bytes]
@@ -180,9 +180,8 @@ class Finished(_Message, frozen=True):
     """One clip (or gap, or failed source) in its place, for the sinks."""
 
     info: ClipInfo
-    labels: bytes | None = None
-    tracks: bytes | None = None
-    verdict: bytes | None = None
+    parts: Values = {}
+    """Parts of the record by name, packed."""
     absent: dict[str, str] = {}
     failed: dict[str, str] = {}
     tries: int = 1

@@ -1,96 +1,181 @@
-"""What comes out: one record per clip, and the same fields whatever happened to it."""
+"""The record of a clip: the same fields whatever happened to it, and the parts that stages added."""
+
+from typing import Annotated, Any, cast
 
 import msgspec
+from msgspec import Meta
+
+SCHEMA_VERSION = 1
+"""Rises when a field changes its meaning or disappears; new fields and parts do not raise it."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What one modality alone says of a label."""
+    """What one modality alone says about a label."""
 
-    probability: float
-    similarity: float
-    """Cosine between the modality's embedding and the label's text vector."""
-    weight: float
-    """How far this modality was trusted in this clip; a modality's weight is the same for all labels."""
+    probability: Annotated[float, Meta(description="The label's probability from this modality alone.")]
+    similarity: Annotated[
+        float, Meta(description="Cosine between the modality's embedding and the label's text vector.")
+    ]
+    weight: Annotated[
+        float,
+        Meta(description="How far this modality was trusted in this clip, the same for all labels. Weights sum to 1."),
+    ]
 
 
 class Label(msgspec.Struct, frozen=True):
-    label: str
-    probability: float
-    """The label's own, against the model's background vocabulary: labels do not compete."""
-    share: float
-    """Softmax over the given labels: for exclusive classes."""
-    evidence: dict[str, Evidence] = {}
+    """A label with its scores."""
+
+    label: Annotated[str, Meta(description="The label; of synonyms the first.")]
+    probability: Annotated[
+        float,
+        Meta(
+            description="The label's own probability, against the model's background vocabulary. Labels do not "
+            "compete: one label alone can be improbable, and two can both be true."
+        ),
+    ]
+    share: Annotated[float, Meta(description="Softmax over the given labels, for classes that exclude each other.")]
+    evidence: Annotated[dict[str, Evidence], Meta(description="By modality: image, motion, audio.")] = {}
 
 
 class Category(msgspec.Struct, frozen=True):
-    """The deepest node of the labels' hierarchy that is sure enough; it always holds the best label."""
+    """The deepest node of the label hierarchy that is certain enough. It always contains the best label."""
 
-    label: str
-    share: float
-    """Sum of the shares of the labels below it."""
-    path: list[str]
-    """From the topmost node down to this one."""
+    label: Annotated[str, Meta(description="Name of the node.")]
+    share: Annotated[float, Meta(description="Sum of the shares of the labels below it.")]
+    path: Annotated[list[str], Meta(description="From the top node down to this one.")]
 
 
 class OpenSet(msgspec.Struct, frozen=True):
-    """Whether none of the labels fits, for models that were calibrated for it."""
+    """Whether none of the labels fits. Only calibrated models give it."""
 
-    score: float
-    """Higher: less like what the labels describe."""
-    threshold: float
-    """Which share of clips that do fit lies above it was chosen when the model was calibrated."""
-    none_of_these: bool
+    score: Annotated[float, Meta(description="Higher means less like what the labels describe.")]
+    threshold: Annotated[
+        float, Meta(description="Scores above it count as none of these; set by the budget of `percept calibrate`.")
+    ]
+    none_of_these: Annotated[bool, Meta(description="Whether the score is above the threshold.")]
 
 
 class Track(msgspec.Struct, frozen=True, omit_defaults=True):
-    id: int
-    """Unique within a source, never used again."""
-    boxes: list[tuple[float, float, float, float, float]]
-    """time_s, x0, y0, x1, y1 in pixels of the upright, square-pixel source."""
-    label: str | None = None
-    probability: float | None = None
+    """A moving object followed through the source."""
+
+    id: Annotated[int, Meta(description="Unique within a source and never used again.")]
+    boxes: Annotated[
+        list[tuple[float, float, float, float, float]],
+        Meta(
+            description="Rows of time_s, x0, y0, x1, y1. Boxes are in pixels of the upright source with square pixels."
+        ),
+    ]
+    label: Annotated[
+        str | None, Meta(description="The label that fits the object's looks best; missing if none is probable.")
+    ] = None
+    probability: Annotated[float | None, Meta(description="Probability of that label.")] = None
 
 
 class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One JSON object per clip. Exactly one of: labels given, `error`, `dropped`, `gap`."""
+    """One JSON object per clip: a result, or one of `error`, `dropped` and `gap`.
 
-    source: str
-    epoch: int
-    clip: int
-    """Index within the source; -1 for a source that could not be read at all, or for a gap."""
-    start_s: float
-    end_s: float
-    width: int = 0
-    height: int = 0
-    labels: list[Label] | None = None
-    tracks: list[Track] | None = None
-    category: Category | None = None
-    """Where labels form a hierarchy."""
-    open_set: OpenSet | None = None
-    absent: dict[str, str] = {}
-    """Modalities and parts that had no say, and why."""
-    model: str = ""
-    engine: str = ""
-    engine_reason: str = ""
-    """Why engines that "auto" prefers were passed over; empty if none was."""
-    labels_version: int = 0
-    """Which set of words was asked for; counts from 1. Only results have it."""
-    estimated_times: bool = False
-    corrupt_frames: int = 0
-    decode_errors: int = 0
-    tries: int = 1
-    error: str | None = None
-    """Why the clip (or source) has no result."""
-    failed: dict[str, str] = {}
-    """Optional parts that failed, with their error text."""
-    dropped: str | None = None
-    gap: bool = False
+    In JSON, each of `parts` is a field of the object itself.
+    """
+
+    source: Annotated[str, Meta(description="Name of the source, without secrets.")]
+    epoch: Annotated[int, Meta(description="Counts the stretches of a source between gaps, from 0.")]
+    clip: Annotated[
+        int, Meta(description="Index within the source; -1 for a gap, or a source that could not be read at all.")
+    ]
+    start_s: Annotated[float, Meta(description="Start of the clip, in seconds as a player's seek bar shows them.")]
+    end_s: Annotated[float, Meta(description="End of the clip, exclusive.")]
+    width: Annotated[int, Meta(description="Width of the upright source in square pixels; 0 without pictures.")] = 0
+    height: Annotated[int, Meta(description="Height, likewise.")] = 0
+    parts: Annotated[dict[str, Any], Meta(description="What the stages added, by name.")] = {}
+    absent: Annotated[
+        dict[str, str],
+        Meta(
+            description="Modalities and parts that are missing, and why: no_stream, gap, too_short, failed, not_asked, "
+            "no_tower."
+        ),
+    ] = {}
+    model: Annotated[str, Meta(description="Name and version of the model.")] = ""
+    engine: Annotated[str, Meta(description="Backend and precision that ran the towers.")] = ""
+    engine_reason: Annotated[str, Meta(description="Why a preferred backend was passed over; missing if none was.")] = (
+        ""
+    )
+    labels_version: Annotated[
+        int, Meta(description="Which set of labels was asked for, counted from 1. Only results have it.")
+    ] = 0
+    estimated_times: Annotated[bool, Meta(description="The source carries no times; they were estimated.")] = False
+    corrupt_frames: Annotated[int, Meta(description="Frames of the clip that were damaged.")] = 0
+    decode_errors: Annotated[int, Meta(description="Packets of the clip that could not be decoded.")] = 0
+    tries: Annotated[int, Meta(description="How often the clip was tried.")] = 1
+    error: Annotated[str | None, Meta(description="Why the clip or the source has no result.")] = None
+    failed: Annotated[dict[str, str], Meta(description="Optional stages that failed, with their error.")] = {}
+    dropped: Annotated[str | None, Meta(description="Why the clip was skipped.")] = None
+    gap: Annotated[bool, Meta(description="A stretch without media.")] = False
+    schema_version: Annotated[int, Meta(description="Version of this record's schema.")] = SCHEMA_VERSION
+
+    @property
+    def is_result(self) -> bool:
+        """Whether the clip was processed: it is no error, no drop and no gap."""
+        return self.error is None and self.dropped is None and not self.gap
+
+    @property
+    def labels(self) -> list[Label] | None:
+        """The best labels; None if the clip has none."""
+        return cast(list[Label] | None, self.parts.get("labels"))
+
+    @property
+    def tracks(self) -> list[Track] | None:
+        return cast(list[Track] | None, self.parts.get("tracks"))
+
+    @property
+    def category(self) -> Category | None:
+        """Present if labels form a hierarchy."""
+        return cast(Category | None, self.parts.get("category"))
+
+    @property
+    def open_set(self) -> OpenSet | None:
+        """Present if the model was calibrated for it."""
+        return cast(OpenSet | None, self.parts.get("open_set"))
+
+
+TYPES: dict[str, Any] = {"labels": list[Label], "tracks": list[Track], "category": Category, "open_set": OpenSet}
+"""Types of the parts that `ClipRecord` has a property for. All other parts are plain data."""
+CORE = frozenset(ClipRecord.__struct_fields__)
+_ALWAYS = frozenset({*(field.name for field in msgspec.structs.fields(ClipRecord) if field.required), "schema_version"})
+_DEFAULTS: dict[str, Any] = {
+    field.name: field.default if field.default is not msgspec.NODEFAULT else {}
+    for field in msgspec.structs.fields(ClipRecord)
+    if field.name not in _ALWAYS
+}
+_encode = msgspec.json.Encoder().encode
+_record = msgspec.json.Decoder(ClipRecord)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_parts: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}
+_plain: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Any)
 
 
 def encode_json(record: ClipRecord) -> bytes:
-    """One line without its end."""
-    return msgspec.json.encode(record)
+    """One line without its end. Fields that say nothing are left out."""
+    tree: dict[str, Any] = {}
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if name == "parts":
+            tree |= value
+        elif name in _ALWAYS or value != _DEFAULTS[name]:
+            tree[name] = value
+    return _encode(tree)
 
 
 def decode_json(line: bytes | str) -> ClipRecord:
-    return msgspec.json.decode(line, type=ClipRecord)
+    """The record in one line.
+
+    Raises:
+        msgspec.DecodeError: it is no record, or one of a newer schema.
+    """
+    record = _record.decode(line)
+    if record.schema_version > SCHEMA_VERSION:
+        raise msgspec.ValidationError(
+            f"schema version {record.schema_version}; expected at most {SCHEMA_VERSION}: use a newer percept"
+        )
+    fields = _fields.decode(line)
+    parts = {name: _parts.get(name, _plain).decode(raw) for name, raw in fields.items() if name not in CORE}
+    return msgspec.structs.replace(record, parts=parts)

@@ -14,6 +14,7 @@ from pipeline.config import Config
 from pipeline.errors import OutputError, PerceptError
 from pipeline.sinks.done import read_done
 from pipeline.sinks.file import without_secrets
+from pipeline.sinks.kinds import resolved
 from pipeline.status import Account, Notice, OutputSpec, Status
 from pipeline.supervisor import Supervisor
 from pipeline.zygote import PLAN_FILE
@@ -51,7 +52,8 @@ def prepare(config: Config, on_notice: Callable[[Notice], None] = lambda notice:
 def place(plan: Plan, directory: str, outputs: Sequence[OutputSpec] = ()) -> Plan:
     """The plan bound to a run's private directory, where every worker finds it."""
     settings = msgspec.structs.replace(plan.settings, directory=directory)
-    plan = msgspec.structs.replace(plan, settings=settings, outputs=tuple(outputs))
+    resolved_outputs = tuple(resolved(spec, plan.config.sinks) for spec in outputs)
+    plan = msgspec.structs.replace(plan, settings=settings, outputs=resolved_outputs)
     Path(directory, PLAN_FILE).write_bytes(msgspec.msgpack.encode(plan))
     return plan
 

@@ -1,6 +1,7 @@
 """A process for all outputs, so that a slow disk or reader stops neither the supervisor nor a deadline."""
 
 import traceback
+from typing import Any
 
 import msgspec
 
@@ -22,57 +23,55 @@ from pipeline.messages import (
     Stop,
     Written,
 )
-from pipeline.result import Category, ClipRecord, Label, OpenSet, Track
+from pipeline.part import PartInfo
+from pipeline.result import TYPES, ClipRecord
 from pipeline.sinks.file import without_secrets
-from pipeline.sinks.sink import Sink, make_sink
+from pipeline.sinks.kinds import make_sink
+from pipeline.sinks.sink import Sink
 from pipeline.slots import Slots
 
-_labels = msgspec.msgpack.Decoder(list[Label])
-_tracks = msgspec.msgpack.Decoder(list[Track])
+_parts: dict[str, msgspec.msgpack.Decoder[Any]] = {name: msgspec.msgpack.Decoder(kind) for name, kind in TYPES.items()}
+_plain: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Any)
+_NONE = msgspec.msgpack.encode(None)
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What `classify` says of a clip as a whole."""
+class RecordMaker:
+    """Makes the public record of a clip from what the ledger knows of it."""
 
-    category: Category | None = None
-    open_set: OpenSet | None = None
+    def __init__(self, parts: tuple[PartInfo, ...]) -> None:
+        decided = {part.stage for part in parts if part.essential}
+        """If one of these stages gives nothing, the clip is an error, which says why."""
+        self._reported = {f"{name}_embedding": str(name) for name in MODALITIES}
+        self._reported |= {part.name: part.name for part in parts if part.stage not in decided}
 
-
-_verdict = msgspec.msgpack.Decoder(Verdict)
-_PARTS = {f"{name}_embedding": name for name in MODALITIES} | {"tracks": "tracks"}
-"""Arrays whose absence a result tells of, and what it calls them."""
-
-
-def to_record(done: Finished, facts: dict[str, str]) -> ClipRecord:
-    """The public record of a clip; times in seconds, to the microsecond."""
-    info = done.info
-    verdict = _verdict.decode(done.verdict) if done.verdict is not None and done.error is None else Verdict()
-    return ClipRecord(
-        source=without_secrets(info.source),
-        epoch=info.epoch,
-        clip=info.index,
-        start_s=round(info.start_ns / 1e9, 6),
-        end_s=round(info.end_ns / 1e9, 6),
-        width=info.width,
-        height=info.height,
-        labels=_labels.decode(done.labels) if done.labels is not None and done.error is None else None,
-        tracks=_tracks.decode(done.tracks) if done.tracks is not None and done.error is None else None,
-        category=verdict.category,
-        open_set=verdict.open_set,
-        absent={part: done.absent[name] for name, part in _PARTS.items() if name in done.absent},
-        model=facts.get("model", ""),
-        engine=facts.get("engine", ""),
-        engine_reason=facts.get("engine_reason", ""),
-        labels_version=1 if done.labels is not None and done.error is None else 0,
-        estimated_times=info.estimated_times,
-        corrupt_frames=info.corrupt_frames,
-        decode_errors=info.decode_errors,
-        tries=done.tries,
-        error=None if done.error is None else without_secrets(done.error),
-        failed=done.failed,
-        dropped=done.dropped,
-        gap=done.gap,
-    )
+    def record(self, done: Finished, facts: dict[str, str]) -> ClipRecord:
+        """Times are in seconds, to the microsecond. A part that is None is left out; an error has no parts."""
+        info = done.info
+        packed = done.parts if done.error is None else {}
+        parts = {name: _parts.get(name, _plain).decode(data) for name, data in packed.items() if data != _NONE}
+        return ClipRecord(
+            source=without_secrets(info.source),
+            epoch=info.epoch,
+            clip=info.index,
+            start_s=round(info.start_ns / 1e9, 6),
+            end_s=round(info.end_ns / 1e9, 6),
+            width=info.width,
+            height=info.height,
+            parts=parts,
+            absent={part: done.absent[name] for name, part in self._reported.items() if name in done.absent},
+            model=facts.get("model", ""),
+            engine=facts.get("engine", ""),
+            engine_reason=facts.get("engine_reason", ""),
+            labels_version=1 if "labels" in parts else 0,
+            estimated_times=info.estimated_times,
+            corrupt_frames=info.corrupt_frames,
+            decode_errors=info.decode_errors,
+            tries=done.tries,
+            error=None if done.error is None else without_secrets(done.error),
+            failed=done.failed,
+            dropped=done.dropped,
+            gap=done.gap,
+        )
 
 
 def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
@@ -86,7 +85,7 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
         for sink in reversed(sinks):
             sink.open()
         bus.send(Hello(worker, PROTOCOL_VERSION))
-        complete = _write_all(bus, sinks, slots, seat)
+        complete = _write_all(bus, sinks, RecordMaker(plan.parts), slots, seat)
         _close_all(sinks, complete)
         _tell_notes(bus, sinks)
         bus.send(SinkClosed(next((found for sink in sinks if (found := sink.summaries())), ())))
@@ -98,7 +97,7 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
     bus.close()
 
 
-def _write_all(bus: Bus, sinks: list[Sink], slots: Slots, seat: int) -> bool:
+def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, seat: int) -> bool:
     """Until told to stop; returns whether the run reached its end."""
     while True:
         slots.watch(seat, phase.IDLE)
@@ -109,7 +108,7 @@ def _write_all(bus: Bus, sinks: list[Sink], slots: Slots, seat: int) -> bool:
                 for sink in sinks:
                     sink.source_started(info)
             case Records():
-                records = [to_record(done, message.facts[done.facts]) for done in message.records]
+                records = [make.record(done, message.facts[done.facts]) for done in message.records]
                 for sink in sinks:
                     for record in records:
                         sink.write(record)

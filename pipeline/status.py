@@ -1,10 +1,8 @@
 """What a run tells: where it is, how it ended, and what it is asked to write. Plain data."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-
-OutputKind = Literal["jsonl", "events", "csv", "vtt", "srt", "video"]
 
 
 class EventOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,7 +34,8 @@ class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One thing to write. Plain data: the sink process makes the sink from it."""
 
-    kind: OutputKind = "jsonl"
+    kind: str = "jsonl"
+    """A name in `pipeline.sinks.kinds`."""
     path: str = "-"
     """"-" is stdout. vtt, srt and video take a file for one source, or a folder."""
     overwrite: bool = False
@@ -47,6 +46,12 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Every source of the run in order, so that files per source are named before anything starts."""
     fingerprint: str = ""
     """Of the settings that make results comparable; a resume with another one is refused."""
+    sink: str = ""
+    """Class of its kind, "package.module:Class"."""
+    per_source: str = ""
+    """Suffix of its files where each source has its own; "" if one file holds all sources."""
+    options: dict[str, Any] = {}
+    """Options of a sink of the user's own."""
     with_events: bool = False
     """jsonl only: event and summary lines between the clip lines."""
     events: EventOptions = EventOptions()

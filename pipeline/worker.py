@@ -1,6 +1,5 @@
 """A group of stages in a process: take leased clips, settle what the group gives, answer, forget."""
 
-import sys
 import time
 import traceback
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from pipeline import slots as phase
 from pipeline.build import GroupPlan, Plan, make_stages
 from pipeline.bus import Bus
-from pipeline.clip import Clip
+from pipeline.clip import MODALITIES, Clip
 from pipeline.errors import PerceptError
 from pipeline.group import Settled, StageGroup
 from pipeline.inbox import Inbox
@@ -26,6 +25,7 @@ from pipeline.messages import (
 )
 from pipeline.relay import relay_warnings
 from pipeline.slots import SlotError, Slots
+from pipeline.threads import limit_threads
 
 FLUSH_NS = 5_000_000
 """Answers of quick clips travel together; none waits longer than this."""
@@ -36,7 +36,7 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
     bus = Bus(plan.settings.directory, worker)
     relay_warnings(bus)
     slots.watch(seat, phase.LOADING)
-    _limit_threads(group.threads)
+    limit_threads(group.threads)
     members = StageGroup(plan, group, lambda text: bus.send(Note(text)), slots.memory)
     try:
         facts = members.open()
@@ -92,7 +92,7 @@ class ClipRunner:
         self._seat = seat
         self._specs = plan.specs
         self._handed_on = [(name, plan.specs[name]) for name in members.owner if name in plan.shared]
-        self._told = plan.shared | _TOLD
+        self._reported = plan.shared | _REPORTED
 
     def idle(self) -> None:
         self._slots.watch(self._seat, phase.IDLE)
@@ -131,7 +131,7 @@ class ClipRunner:
                 failed[self._members.owner[name]] = f"{type(error).__name__}: {error}"
         if item.shapes:
             self._slots.check(item.slot, item.generation)
-        absent = {name: reason for name, reason in absent.items() if name in self._told}
+        absent = {name: reason for name, reason in absent.items() if name in self._reported}
         return DoneClip(item.info.source_index, item.info.index, shapes, packed, absent, failed, state)
 
 
@@ -154,16 +154,8 @@ def _serve(inbox: Inbox, answers: Answers, runner: ClipRunner) -> None:
     answers.flush()
 
 
-_TOLD = frozenset({"image_embedding", "motion_embedding", "audio_embedding", "flow", "boxes"})
-"""Absences a result tells of, although the arrays themselves never leave their group."""
-
-
-def _limit_threads(threads: int) -> None:
-    """Every library that was imported gets its share of the cores and no more."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
-    if "cv2" in sys.modules:
-        sys.modules["cv2"].setNumThreads(threads)
+_REPORTED = frozenset({*(f"{name}_embedding" for name in MODALITIES), "flow", "boxes"})
+"""Arrays whose absence a result reports, although they never leave their group."""
 
 
 def run_prepare(worker: int, seat: int, plan: Plan, slots: Slots) -> None:

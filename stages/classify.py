@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.arrays import RECORD, Array, Spec
+from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip, Reason
+from pipeline.part import Part
+from pipeline.result import Category, Label, OpenSet
 from pipeline.stage import Outputs, Resources, Stage
 from stages.words import scoring
 from stages.words.labels import LABELS_FILE, LabelSet, build_label_set
@@ -32,7 +34,15 @@ class Classify(Stage):
     optional = (*EMBEDDING_OF.values(), *FUSED_OF.values(), "signals")
 
     def gives(self) -> dict[str, Spec]:
-        return {"labels": RECORD, "verdict": RECORD}
+        return {
+            "labels": Part(type=list[Label], essential=True, doc="The best labels of the clip, best first."),
+            "category": Part(
+                type=Category | None, doc="Where the clip belongs in the hierarchy of labels, if they form one."
+            ),
+            "open_set": Part(
+                type=OpenSet | None, doc="Whether none of the labels fits, if the model is calibrated for that."
+            ),
+        }
 
     def prepare(self, report: Callable[[str], None]) -> None:
         """Turn the run's labels into vectors and leave them in the run's directory, for every worker that scores."""
@@ -57,11 +67,11 @@ class Classify(Stage):
         present = {name: clip[key] for name, key in EMBEDDING_OF.items() if self._scores(name, key, clip)}
         if not present:
             reason = Absent(_reason(clip))
-            return {"labels": reason, "verdict": reason}
+            return dict.fromkeys(self.gives(), reason)
         fused = {name: clip[key] for name, key in FUSED_OF.items() if self._scores(name, key, clip)}
         signals: Signals = clip.get("signals") or {}
         scores = score_all(label_set, present, signals, fused)
-        return {"labels": rows(label_set, scores, self.run.top_k), "verdict": verdict(label_set, scores)}
+        return {"labels": rows(label_set, scores, self.run.top_k), **verdict(label_set, scores)}
 
     def _scores(self, name: str, key: str, clip: Clip) -> bool:
         return name in self.label_set.sides and key in clip.arrays
@@ -143,13 +153,12 @@ def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]
 
 
 def verdict(label_set: LabelSet, scores: Scores) -> dict[str, Any]:
-    """The clip as a whole; what does not apply is left out. The open-set score is of the towers without a head."""
-    found: dict[str, Any] = {}
-    if label_set.hierarchy is not None:
-        found["category"] = label_set.hierarchy.category(label_set.labels, scores.share)
-    if label_set.open_set is not None:
-        found["open_set"] = label_set.open_set.judge(scores.alone, scores.weights)
-    return found
+    """The clip as a whole; None for what does not apply. The open-set score leaves out the fusion head."""
+    hierarchy, open_set = label_set.hierarchy, label_set.open_set
+    return {
+        "category": hierarchy.category(label_set.labels, scores.share) if hierarchy is not None else None,
+        "open_set": open_set.judge(scores.alone, scores.weights) if open_set is not None else None,
+    }
 
 
 def score(

@@ -1,43 +1,21 @@
 """What a model's towers made of labelled media: computed once, kept on disk, never lost silently."""
 
-import hashlib
 import json
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from engines.models.model import ModelSpec
-from engines.models.network import network
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
-from pipeline.errors import SourceError
-from pipeline.stage import RunSettings
 from stages.encode import pool
-from training.data.example import Example
 
-VERSION = 1
-"""Counts up when clips are cut or shown to towers in another way than before."""
-INPUT = ("network", "input", "size_px", "fit", "resample", "mean", "std", "pictures_per_clip", "flow_bound", "mel")
-"""What of a tower's description bears on its tokens."""
-FAILED = ".failed.json"
-TRYING = ".trying"
-ABOUT = "about.json"
-TRIES = 3
-"""Times that an example may take the whole process down before it is left alone."""
-REPORT_EVERY_S = 10.0
 LARGEST_HALF = 60_000.0
 """Tokens beyond this do not fit float16 and are kept as they are."""
-
-Report = Callable[[str], None]
-Tick = Callable[[int, int, int], None]
-"""Called after each example with: done, of how many, failed."""
 
 
 class ClipPart(msgspec.Struct, frozen=True):
@@ -107,156 +85,6 @@ def mean_signals(each: Iterable[Mapping[str, Mapping[str, float]]]) -> dict[str,
     return {kind: {name: float(np.mean(all_)) for name, all_ in values.items()} for kind, values in measured.items()}
 
 
-@dataclass
-class FeatureCache:
-    """The features of many examples under one folder, a file each, for one model with one way of cutting clips."""
-
-    root: Path
-    run: RunSettings
-    failures: dict[str, str] = field(default_factory=dict)
-    """Key of each example that cannot be read or encoded, with the reason."""
-
-    def __post_init__(self) -> None:
-        self._keys: dict[Example, str] = {}
-
-    @cached_property
-    def folder(self) -> Path:
-        """Where this model's features are: changes with the towers' files, their input and the clips' length."""
-        from engines.models.checkpoint import read_model
-
-        spec = read_model(self.run.model, self.run.audio_model)
-        name = "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in spec.name)
-        return Path(self.root) / f"{name[:60]}-{fingerprint(spec, self.run)}"
-
-    def fill(self, examples: Iterable[Example], report: Report, tick: Tick | None = None) -> None:
-        """Decode and encode what is not here yet. May be broken off at any time; what is done stays done.
-
-        An example that fails is entered in `failures` and tried again only when its file has changed.
-
-        Raises:
-            ModelError: the model cannot be opened.
-        """
-        wanted = list(dict.fromkeys(examples))
-        missing = [example for example in wanted if not self._known(example)]
-        counter = _Counter(len(wanted), len(wanted) - len(missing), report, tick)
-        counter.failed = sum(self.key(example) in self.failures for example in wanted)
-        if missing:
-            from training.encoder import Encoder
-
-            encoder = Encoder(self.run, report)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _write(self.folder / ABOUT, json.dumps(encoder.describe()).encode())
-            try:
-                for example in missing:
-                    counter.step(self._encode(encoder, example))
-            finally:
-                encoder.close()
-
-    def get(self, example: Example) -> Features | None:
-        """None where it was not filled, or failed."""
-        path = self._path(self.key(example))
-        return load(path) if path.is_file() else None
-
-    def facts(self) -> dict[str, str]:
-        """Which engines made what is here, and of which model; the last ones, where several did."""
-        path = self.folder / ABOUT
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-    def key(self, example: Example) -> str:
-        """The example's name in the cache, also for a file that has gone."""
-        if example not in self._keys:
-            try:
-                self._keys[example] = example.key
-            except OSError as error:
-                self._keys[example] = hashlib.sha256(f"{example}".encode()).hexdigest()[:32]
-                self.failures[self._keys[example]] = f"{example.path}: {error.strerror or error}"
-        return self._keys[example]
-
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.safetensors"
-
-    def _known(self, example: Example) -> bool:
-        key = self.key(example)
-        path = self._path(key)
-        if path.is_file() or key in self.failures:
-            return True
-        failed = path.with_suffix(FAILED)
-        if failed.is_file():
-            self.failures[key] = json.loads(failed.read_text(encoding="utf-8"))["reason"]
-        return key in self.failures
-
-    def _encode(self, encoder: Any, example: Example) -> bool:
-        key = self.key(example)
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        trying = path.with_suffix(TRYING)
-        tried = trying.stat().st_size if trying.is_file() else 0
-        if tried >= TRIES:
-            again = f"Delete {trying} to try again"
-            return self._fail(
-                example, f"{example.path}: took the process down {tried} times while it was read. {again}"
-            )
-        trying.write_bytes(b"." * (tried + 1))  # what is still here next time was left by a crash
-        try:
-            save(encoder.example(example), path)
-        except SourceError as error:
-            _write(path.with_suffix(FAILED), json.dumps({"reason": str(error), "path": example.path}).encode())
-            return self._fail(example, str(error))
-        finally:
-            trying.unlink(missing_ok=True)
-        return True
-
-    def _fail(self, example: Example, reason: str) -> bool:
-        self.failures[self.key(example)] = reason
-        return False
-
-
-@dataclass
-class _Counter:
-    """Tells how far `fill` is."""
-
-    total: int
-    done: int
-    report: Report
-    tick: Tick | None
-    failed: int = 0
-
-    def __post_init__(self) -> None:
-        self._began_s = self._told_s = time.monotonic()
-        self._before = self.done
-
-    def step(self, fine: bool) -> None:
-        self.done += 1
-        self.failed += not fine
-        if self.tick is not None:
-            self.tick(self.done, self.total, self.failed)
-            return
-        now_s = time.monotonic()
-        if now_s - self._told_s >= REPORT_EVERY_S or self.done == self.total:
-            self._told_s = now_s
-            left_s = (now_s - self._began_s) / (self.done - self._before) * (self.total - self.done)
-            self.report(f"encoded {self.done} of {self.total}, {self.failed} failed, about {left_s:.0f} s left")
-
-
-def fingerprint(spec: ModelSpec, run: RunSettings) -> str:
-    """Of everything that bears on tokens: weights, input, clips. Prompts, temperatures and heads do not.
-
-    Raises:
-        ModelError: weights are missing.
-    """
-    facts: dict[str, Any] = {
-        "version": VERSION,
-        "modalities": run.modalities,
-        "clips": [run.clip_ns, run.frame_rate_hz],
-        "engine": [run.engine, run.precision, run.device],
-    }
-    for name, tower in spec.towers().items():
-        if name in run.modalities:
-            weights = network(tower.network).fingerprint(Path(tower.directory))
-            facts[name] = [weights, {setting: getattr(tower, setting) for setting in INPUT}]
-    return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:12]
-
-
 def save(features: Features, path: Path) -> None:
     """Write one file, complete or not at all; tokens as float16 where they fit."""
     from safetensors.numpy import save as packed
@@ -266,7 +94,7 @@ def save(features: Features, path: Path) -> None:
         for name, t in features.tokens.items()
     }
     about = {"clips": msgspec.json.encode(features.clips).decode(), "signals": json.dumps(features.signals)}
-    _write(path, packed(tokens, metadata=about))
+    write_whole(path, packed(tokens, metadata=about))
 
 
 def load(path: Path) -> Features:
@@ -280,7 +108,7 @@ def load(path: Path) -> Features:
     return Features(ordered, json.loads(about["signals"]), clips)
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     half = path.with_name(f"{path.name}.{os.getpid()}.part")
     half.write_bytes(content)
     half.replace(path)

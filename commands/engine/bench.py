@@ -8,11 +8,11 @@ import msgspec
 
 from commands.columns import gate_text, size_text, table
 from commands.console import Console, add_console_options
-from commands.engine.options import core_count
 from commands.options import Parser, add_config_options, make_config
 from engines.building.bench import Row, time_all
 from pipeline.build import make_settings
 from pipeline.errors import ConfigError, ModelError
+from pipeline.machine import core_count
 
 MOST_BATCH = 1024
 

@@ -8,11 +8,11 @@ import msgspec
 from commands import account as closing
 from commands.columns import gate_text, table
 from commands.console import Console, add_console_options
-from commands.engine.options import core_count
 from commands.options import Parser, add_config_options, make_config
 from engines.building.choice import Choice, build_all, taken
 from pipeline.build import make_settings
 from pipeline.errors import ModelError
+from pipeline.machine import core_count
 from pipeline.stage import RunSettings
 
 

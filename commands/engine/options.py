@@ -1,7 +1,6 @@
 """Options that actions on the cache share."""
 
 import argparse
-import os
 
 from commands.console import add_console_options
 from commands.options import Parser
@@ -20,7 +19,3 @@ def make_store_parser(action: str, description: str) -> Parser:
 def cache_of(options: argparse.Namespace) -> str:
     """The cache directory that a run with this config uses."""
     return make_settings(load_config(options.config, options.set)).cache_directory
-
-
-def core_count() -> int:
-    return len(os.sched_getaffinity(0))

@@ -10,7 +10,6 @@ import msgspec
 
 from commands.columns import figures_text, gate_text, size_text
 from commands.console import Console, add_console_options
-from commands.engine.options import core_count
 from commands.engine.samples import Report, tower_samples
 from commands.options import Parser, add_config_options, make_config
 from commands.sources import find_sources
@@ -23,6 +22,7 @@ from pipeline.build import make_settings
 from pipeline.clip import MODALITIES
 from pipeline.config import Config
 from pipeline.errors import ConfigError, ModelError, OutputError
+from pipeline.machine import core_count
 from pipeline.stage import RunSettings
 from stages.words.labels import build_label_set
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from commands.columns import figures_text
 from commands.console import Console
-from commands.engine.options import cache_of, core_count, make_store_parser
+from commands.engine.options import cache_of, make_store_parser
 from commands.options import Parser
 from engines.cache.verify import Verdict, verify
 from pipeline.errors import ModelError
+from pipeline.machine import core_count
 
 
 def make_parser() -> Parser:

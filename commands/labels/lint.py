@@ -1,6 +1,5 @@
 """`percept labels lint`: words that a model confuses, cuts, cannot read, or finds everywhere."""
 
-import os
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -13,6 +12,7 @@ from commands.sources import find_sources
 from engines.models.checkpoint import read_model
 from pipeline.build import make_settings
 from pipeline.errors import ConfigError
+from pipeline.machine import core_count
 from stages.words.lint import Finding, lint
 
 CLIPS = 200
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         raise ConfigError("--labels: the words stand without it: percept labels lint 'dog barking, rain'")
     setattr(options, "labels.words", options.words)
     config = make_config(options)
-    settings = msgspec.structs.replace(make_settings(config), threads=len(os.sched_getaffinity(0)))
+    settings = msgspec.structs.replace(make_settings(config), threads=core_count())
     spec = read_model(settings.model, settings.audio_model)
     sources = find_sources(options.clips)
     seen = clip_embeddings(config, sources, CLIPS, settings.threads, console.say) if sources else None

@@ -16,6 +16,7 @@ from engines.models.checkpoint import read_model
 from pipeline.build import make_settings
 from pipeline.errors import ConfigError, OutputError
 from pipeline.logs import log
+from pipeline.machine import core_count
 from stages.words.templates import Found, template_file
 from stages.words.weigh import weigh
 
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
     config = make_config(options)
     choice = config.labels.templates.removeprefix("zpe:")
     choice = "pool" if choice in ("model", "zpe") else choice
-    settings = msgspec.structs.replace(make_settings(config), templates=choice, threads=len(os.sched_getaffinity(0)))
+    settings = msgspec.structs.replace(make_settings(config), templates=choice, threads=core_count())
     if not config.labels.words:
         settings = msgspec.structs.replace(settings, labels=())
     spec = read_model(settings.model, settings.audio_model)

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from engines.models.network import sha256_of
+from pipeline import machine
 from pipeline.errors import ModelError
 
 log = logging.getLogger("percept.engines")
@@ -44,13 +45,6 @@ class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds it took."""
 
 
-def default_cache_directory() -> Path:
-    """$PERCEPT_CACHE, or `percept` in the user's cache folder."""
-    if chosen := os.environ.get("PERCEPT_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "percept"
-
-
 def key_of(facts: dict[str, str]) -> str:
     """The same facts give the same key, in any process and any order."""
     return hashlib.sha256(msgspec.json.encode(dict(sorted(facts.items())))).hexdigest()[:40]
@@ -64,7 +58,7 @@ class Cache:
     """Entries of one kind: "exports" or "engines"."""
 
     def __init__(self, directory: str | Path = "", kind: str = "exports") -> None:
-        self.directory = Path(directory or default_cache_directory()) / kind
+        self.directory = Path(directory or machine.cache_directory()) / kind
 
     def find(self, key: str) -> Path | None:
         """The directory of this key, every file checked against its sha-256, or None.

@@ -12,10 +12,11 @@ from engines.backends.backend import Order
 from engines.backends.table import Candidate, Settings, backend
 from engines.building import building
 from engines.building.building import EngineRecord, record_of
-from engines.cache.cache import Cache, Meta, default_cache_directory, key_of
+from engines.cache.cache import Cache, Meta, key_of
 from engines.gate.gate import GateReport
 from engines.models.checkpoint import read_model
 from engines.models.fusion import exchange_tower, exchanges
+from pipeline import machine
 from pipeline.errors import ModelError
 
 KINDS = ("engines", "exports")
@@ -58,7 +59,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 def entries(cache_directory: str = "") -> list[Entry]:
     """Engines, exports, and what is left over of both; each kind oldest first. Reads the models' files to know keys."""
-    root = Path(cache_directory or default_cache_directory())
+    root = Path(cache_directory or machine.cache_directory())
     engines = list(_engines(root))
     return [*engines, *_exports(root, {entry.export for entry in engines if not entry.useless}), *_left_over(root)]
 
@@ -112,7 +113,7 @@ def remove(entry: Entry) -> bool:
 
 def is_building(cache_directory: str = "") -> bool:
     """Whether any process builds an engine now, and may be about to read an export that nobody else uses."""
-    root = Path(cache_directory or default_cache_directory())
+    root = Path(cache_directory or machine.cache_directory())
     for path in (root / "engines").glob("*.lock"):
         with path.open("a") as lock:
             if not _take(lock.fileno()):

@@ -8,11 +8,12 @@ import msgspec
 from engines.backends.table import backend
 from engines.building import building
 from engines.building.building import EngineRecord, record_of
-from engines.cache.cache import Cache, default_cache_directory, key_of
+from engines.cache.cache import Cache, key_of
 from engines.cache.store import keys, networks_of, order_of
 from engines.gate.gate import GateReport
 from engines.models.checkpoint import read_model
 from engines.tensorrt.api import is_ahead_of_time
+from pipeline import machine
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -45,7 +46,7 @@ def verify(cache_directory: str = "", model: str = "", threads: int = 1) -> Iter
     What is damaged, and an engine that fails its gate together with its export, is set aside: the next run builds it
     again.
     """
-    root = str(cache_directory or default_cache_directory())
+    root = str(cache_directory or machine.cache_directory())
     wanted = networks_of(model) if model else None
     exports, engines = Cache(root, "exports"), Cache(root, "engines")
     for key in keys(exports):

@@ -10,7 +10,6 @@ import numpy as np
 
 from engines.backends.backend import Backend, Order, Report
 from engines.building.build_child import cancelled
-from engines.cache.cache import default_cache_directory
 from engines.devices.gpus import gpu_at
 from engines.engine import Engine, Port
 from engines.tensorrt.api import (
@@ -28,6 +27,7 @@ from engines.tensorrt.api import (
     unlisted,
 )
 from engines.tensorrt.plan import Options, Range, build_plan
+from pipeline import machine
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -234,7 +234,7 @@ class TensorRtBackend(Backend):
         """One for each version, kind of GPU and driver: what was measured on another does not hold."""
         gpu = gpu_at(order.device)
         of = hashlib.sha256(f"{chosen(order.device)[0].package}, {gpu}".encode()).hexdigest()[:16]
-        return Path(order.cache_directory or default_cache_directory()) / "timing" / of
+        return Path(order.cache_directory or machine.cache_directory()) / "timing" / of
 
 
 def _sizes(order: Order) -> dict[str, Range]:

@@ -92,7 +92,7 @@ def read_done(path: str) -> dict[str, Done]:
     broken: set[str] = set()
     for record in _records(path):
         state = done.setdefault(record.source, Done())
-        follows = record.gap or (record.labels is not None and record.clip == state.next_clip)
+        follows = record.gap or (record.is_result and record.clip == state.next_clip)
         if record.source in broken or not follows:
             broken.add(record.source)
         elif not record.gap:
@@ -117,7 +117,7 @@ def kept_records(path: str, done: dict[str, Done] | None = None) -> Iterator[Cli
         behind = at.get(record.source, 0)
         if record.gap and (behind < state.next_clip or state.complete):
             yield record
-        elif record.labels is not None and record.clip == behind < state.next_clip:
+        elif record.is_result and record.clip == behind < state.next_clip:
             at[record.source] = behind + 1
             yield record
 
@@ -146,4 +146,4 @@ def after_track(record: ClipRecord, last_track_id: int) -> ClipRecord:
     if not last_track_id or not record.tracks:
         return record
     tracks = [msgspec.structs.replace(track, id=track.id + last_track_id) for track in record.tracks]
-    return msgspec.structs.replace(record, tracks=tracks)
+    return msgspec.structs.replace(record, parts=record.parts | {"tracks": tracks})

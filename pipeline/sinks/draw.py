@@ -100,7 +100,7 @@ class Artist:
     def panel(self, record: ClipRecord) -> Panel | None:
         """Labels with one bar per modality, in the lower left corner; an error or a gap says so instead."""
         rows = list(record.labels or ())[: self.max_labels]
-        said = "no result: " + (record.error or record.dropped or "") if record.labels is None else ""
+        said = "" if record.is_result else "no result: " + (record.error or record.dropped or "")
         if record.gap or not (rows or said):
             return None
         unit = self.text.size_px

@@ -37,13 +37,13 @@ class Merger:
 
     def add(self, record: ClipRecord) -> list[EventRecord]:
         """The events that this record ends, in order of their start."""
-        if record.labels is None:
+        if not record.is_result:
             self._counts["gaps" if record.gap else "drops" if record.dropped else "errors"] += 1
             closed = self._close(set(self._running))
             self._last = None
             return closed
         follows = self._last is not None and record.clip == self._last.clip + 1 and record.epoch == self._last.epoch
-        found = {label.label: getattr(label, self.options.measure) for label in record.labels}
+        found = {label.label: getattr(label, self.options.measure) for label in record.labels or ()}
         held = {
             name
             for name, probability in found.items()

@@ -58,7 +58,7 @@ class Jsonl(Sink):
             self._source_errors[record.source] = self._source_errors.get(record.source, 0) + 1
         record = after_track(record, self._last_track_ids.get(record.source, 0))
         self._line(encode_record(record) + b"\n")
-        self._written += record.labels is not None
+        self._written += record.is_result
         if self._events:
             self._line("".join(map(event_line, self._events.add(record))).encode())
 
@@ -113,7 +113,7 @@ class Jsonl(Sink):
             with open(part, "wb") as file:
                 for record in kept_records(path, done):
                     file.write(encode_record(record) + b"\n")
-                    self._written += record.labels is not None
+                    self._written += record.is_result
                     if self._events:
                         file.write("".join(map(event_line, self._events.add(record))).encode())
                 for index, source in enumerate(self.spec.sources):
@@ -145,7 +145,8 @@ def rounded(record: ClipRecord) -> ClipRecord:
         track if track.probability is None else msgspec.structs.replace(track, probability=_short(track.probability))
         for track in record.tracks or ()
     ]
-    return msgspec.structs.replace(record, labels=labels or record.labels, tracks=tracks or record.tracks)
+    parts = ({"labels": labels} if labels else {}) | ({"tracks": tracks} if tracks else {})
+    return msgspec.structs.replace(record, parts=record.parts | parts)
 
 
 def _short(value: float) -> float:

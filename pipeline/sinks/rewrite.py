@@ -1,6 +1,5 @@
 """Writes a video again, picture by picture, through a function that may draw on each; sound and timing are kept."""
 
-import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from pipeline.arrays import Array
 from pipeline.errors import PerceptError
+from pipeline.machine import core_count
 from pipeline.sinks.sound import Copied, Encoded
 from pipeline.status import VideoOptions
 
@@ -76,7 +76,7 @@ class Rewriter:
         self._encoder.width, self._encoder.height, self._encoder.pix_fmt = self.width, self.height, "yuv420p"
         context = self._encoder.codec_context
         context.time_base = CLOCK
-        context.thread_count = min(4, len(os.sched_getaffinity(0)))
+        context.thread_count = min(4, core_count())
         context.colorspace = _BT709 if self._matrix == _BT709 else _BT601
         context.color_range = 1
         self._last_pts = -1

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from pipeline.sinks.events import EventSink
 from pipeline.sinks.file import WholeFile
-from pipeline.sinks.sink import source_paths
+from pipeline.sinks.paths import source_paths
 from pipeline.status import EventRecord, OutputSpec, SummaryRecord
 
 Cue = tuple[float, float, list[str]]

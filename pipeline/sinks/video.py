@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord
 from pipeline.sinks.file import output_error, part_name
-from pipeline.sinks.sink import Sink, source_paths
+from pipeline.sinks.paths import source_paths
+from pipeline.sinks.sink import Sink
 from pipeline.status import OutputSpec
 
 if TYPE_CHECKING:

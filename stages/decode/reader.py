@@ -1,14 +1,17 @@
 """A reader turns one source into clips: pictures on a fixed time grid and sound on a fixed sample grid."""
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from math import ceil
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import msgspec
 
 from pipeline.clip import DecodedClip, Gap, Modality, SourceInfo
+from pipeline.errors import ConfigError
+from stages.decode.readers import READERS
 
 NS = 1_000_000_000
 
@@ -16,7 +19,8 @@ NS = 1_000_000_000
 class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of a reader. Times are those of a player's seek bar."""
 
-    reader: Literal["av", "decord"] = "av"
+    reader: str = "av"
+    """A name in `READERS`, or "package.module:Class"."""
     modalities: tuple[Modality, ...] = ("image", "motion", "audio")
     """Pictures are read for image and motion, sound for audio."""
     clip_ns: int = 2 * NS
@@ -107,6 +111,11 @@ class Reader(ABC):
         self.alive: Callable[[], None] = lambda: None
         """Called now and then on a long way to the next clip; set by who watches for readers that hang."""
 
+    @classmethod
+    def missing(cls) -> str:
+        """What must be installed before this reader can be used, and how; "" if nothing is missing."""
+        return ""
+
     @abstractmethod
     def open(self) -> SourceInfo:
         """Open the source and read up to its first picture.
@@ -138,12 +147,25 @@ class Reader(ABC):
         self.close()
 
 
+def reader_class(name: str) -> type[Reader]:
+    """The class that `ReaderOptions.reader` names: one of `READERS`, or "package.module:Class".
+
+    Raises:
+        ConfigError: there is no such reader.
+    """
+    module, _, attribute = READERS.get(name, name).partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f'decode.reader is {name!r}; expected {" or ".join(READERS)}, or "package.module:Class" of a reader of '
+            f"your own ({error})"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Reader)):
+        raise ConfigError(f"decode.reader is {name!r}; expected a class derived from stages.decode.reader.Reader")
+    return found
+
+
 def make_reader(source: str, source_index: int, options: ReaderOptions) -> Reader:
-    """The reader that `options.reader` names. Nothing is opened yet."""
-    if options.reader == "decord":
-        from stages.decode.reader_decord import DecordReader
-
-        return DecordReader(source, source_index, options)
-    from stages.decode.reader_av import AvReader
-
-    return AvReader(source, source_index, options)
+    """The reader that the options name. Nothing is opened yet."""
+    return reader_class(options.reader)(source, source_index, options)

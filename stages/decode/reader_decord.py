@@ -21,6 +21,8 @@ from stages.decode.reader_av import AvReader
 from stages.decode.source import shown_name
 from stages.decode.timeline import Failures
 
+MISSING = "decord is not installed. Run: pip install 'percept-av[decord]', or choose the reader av."
+
 
 def import_decord() -> Any:
     """The module.
@@ -31,9 +33,7 @@ def import_decord() -> Any:
     try:
         import decord
     except ImportError:
-        raise ConfigError(
-            "decord is not installed. Run: pip install 'percept-av[decord]', or choose the reader av."
-        ) from None
+        raise ConfigError(MISSING) from None
     return decord
 
 

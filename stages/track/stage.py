@@ -6,8 +6,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from pipeline.arrays import RECORD, Array, Spec, check_array
+from pipeline.arrays import Array, Spec, check_array
 from pipeline.clip import Clip, ClipInfo
+from pipeline.part import Part
+from pipeline.result import Track
 from pipeline.stage import Fold, Outputs, Resources, StageOptions
 from stages.track.motion_model import Box
 from stages.track.state import TrackMemory, TrackState, decode_state, encode_state
@@ -37,7 +39,7 @@ class TrackStage(Fold):
     _labels: LabelSet | None = None
 
     def gives(self) -> dict[str, Spec]:
-        return {"tracks": RECORD}
+        return {"tracks": Part(type=list[Track], doc="Moving objects, each with its boxes in this clip.")}
 
     def update(self, state: bytes, clip: Clip) -> tuple[bytes, Outputs]:
         memory = decode_state(state)

@@ -230,8 +230,9 @@ def test_check_tells_the_engine_of_each_tower_and_why_no_better_one(cache: Path,
 def test_results_say_why_no_better_engine_was_taken() -> None:
     from pipeline.messages import Finished
     from pipeline.result import encode_json
-    from pipeline.sink_process import to_record
+    from pipeline.sink_process import RecordMaker
 
     done = Finished(info=ClipInfo(source="a.mp4", source_index=0, epoch=0, index=0, start_ns=0, end_ns=1))
-    assert b"engine_reason" not in encode_json(to_record(done, {"engine": "torch-fp32"}))
-    assert to_record(done, {"engine": "torch-fp32", "engine_reason": "not this"}).engine_reason == "not this"
+    make = RecordMaker(()).record
+    assert b"engine_reason" not in encode_json(make(done, {"engine": "torch-fp32"}))
+    assert make(done, {"engine": "torch-fp32", "engine_reason": "not this"}).engine_reason == "not this"

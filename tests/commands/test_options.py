@@ -11,6 +11,7 @@ from commands.run import make_parser
 from commands.sources import find_sources
 from pipeline.config import Config
 from pipeline.errors import ConfigError
+from pipeline.sinks.kinds import KINDS
 from pipeline.status import OutputSpec
 
 
@@ -113,13 +114,14 @@ def test_empty_globs_folders_and_stdin_are_refused_together(tmp_path: Path) -> N
 
 
 def test_the_suffix_says_the_kind() -> None:
-    assert [output_kind(path) for path in ("-", "a.jsonl", "a.CSV", "a.vtt", "a.srt", "/dev/null", "results")] == [
+    names = ("-", "a.jsonl", "a.CSV", "a.vtt", "a.srt", "/dev/null", "results")
+    assert [output_kind(path, KINDS) for path in names] == [
         "jsonl", "jsonl", "csv", "vtt", "srt", "jsonl", "jsonl",
     ]  # fmt: skip
     with pytest.raises(ConfigError, match=r"--video a\.mp4"):
-        output_kind("a.mp4")
+        output_kind("a.mp4", KINDS)
     with pytest.raises(ConfigError, match="no format for results"):
-        output_kind("a.xlsx")
+        output_kind("a.xlsx", KINDS)
 
 
 def test_outputs_of_a_run(tmp_path: Path) -> None:

@@ -17,11 +17,15 @@ import numpy as np
 from pipeline.arrays import RECORD, Spec
 from pipeline.clip import Absent, Clip, ClipInfo, DecodedClip, Gap, SourceInfo
 from pipeline.errors import ModelError, SourceError
+from pipeline.part import Part
+from pipeline.result import Label, Track
 from pipeline.stage import Fold, Outputs, Resources, Stage, StageOptions
 
 log = logging.getLogger("percept.fakes")
 
 CLIP_NS = 2_000_000_000
+LABELS = Part(type=list[Label], doc="Labels.", essential=True)
+TRACKS = Part(type=list[Track], doc="Tracks.")
 SIDE = 8
 
 
@@ -89,7 +93,7 @@ class FakeModel(Stage):
         busy_ms: float = 0.0
 
     def gives(self) -> dict[str, Spec]:
-        return {"mean": Spec("float32", "1", in_message=True), "labels": RECORD}
+        return {"mean": Spec("float32", "1", in_message=True), "labels": LABELS}
 
     def process(self, clip: Clip) -> Outputs:
         source, index = clip.info.source, clip.info.index
@@ -144,7 +148,7 @@ class FakeTrack(Fold):
     optional = ("mean",)
 
     def gives(self) -> dict[str, Spec]:
-        return {"tracks": RECORD}
+        return {"tracks": TRACKS}
 
     def update(self, state: bytes, clip: Clip) -> tuple[bytes, Outputs]:
         count = int(state or b"0") + 1
@@ -244,7 +248,7 @@ class Nothing(Stage):
     required = ("frames",)
 
     def gives(self) -> dict[str, Spec]:
-        return {"labels": RECORD}
+        return {"labels": LABELS}
 
     def process(self, clip: Clip) -> Outputs:
         return {"labels": []}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.arrays import RECORD, Spec
+from pipeline.arrays import Spec
 from pipeline.build import Plan, make_plan
 from pipeline.bus import Bus
 from pipeline.clip import Absent, Clip, ClipInfo
@@ -21,6 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.group import Settled, StageGroup
 from pipeline.inbox import Inbox
 from pipeline.messages import Stop, ToWorker, Work, WorkClip
+from pipeline.part import Part
 from pipeline.stage import Outputs, Stage
 from tests.pipeline.fakes import fake_config
 from tests.pipeline.runs import Ran, run_fakes
@@ -138,7 +139,7 @@ class Sum(Stage):
     required = ("square",)
 
     def gives(self) -> dict[str, Spec]:
-        return {"labels": RECORD}
+        return {"labels": Part(type=list[float], doc="Sums.", essential=True)}
 
     def process(self, clip: Clip) -> Outputs:
         return {"labels": [float(clip["square"].sum())]}

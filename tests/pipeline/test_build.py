@@ -11,7 +11,7 @@ from pipeline.clip import Clip
 from pipeline.config import Config, make_config
 from pipeline.errors import ConfigError
 from pipeline.stage import Demand, Fold, Stage, StageOptions
-from tests.pipeline.fakes import fake_config
+from tests.pipeline.fakes import TRACKS, fake_config
 
 HERE = "tests.pipeline.test_build"
 
@@ -61,7 +61,7 @@ class Count(Fold):
     required = ("c",)
 
     def gives(self) -> dict[str, Spec]:
-        return {"tracks": RECORD}
+        return {"tracks": TRACKS}
 
     def update(self, state: bytes, clip: Clip) -> tuple[bytes, Mapping[str, Any]]:
         return state, {}

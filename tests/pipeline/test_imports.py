@@ -14,8 +14,12 @@ import pytest
 from tests.conftest import ROOT
 
 ALLOWED = {
-    "engines": ("engines", "pipeline.arrays", "pipeline.errors"),
-    "stages": ("stages", "engines", "pipeline.clip", "pipeline.stage", "pipeline.arrays", "pipeline.errors"),
+    "engines": ("engines", "pipeline.arrays", "pipeline.errors", "pipeline.machine"),
+    "stages": (
+        "stages",
+        "engines",
+        *(f"pipeline.{name}" for name in ("clip", "stage", "part", "result", "arrays", "errors")),
+    ),
     "pipeline": ("pipeline",),
     "training": ("training", "stages", "engines", "pipeline"),
     "recipes": ("recipes", "training", "stages", "engines", "pipeline", "benchmarks"),

@@ -23,6 +23,8 @@ def group_plan(index: int, after: tuple[int, ...], ordered: bool, uses_slot: boo
         stages=(f"stage{index}",),
         needs=("frames",) if uses_slot else (),
         gives=("labels",) if labels else (f"array{index}",),
+        parts=("labels",) if labels else (),
+        essential=("labels",) if labels else (),
         after=after,
         ordered=ordered,
         workers=1,
@@ -266,7 +268,7 @@ class World:
         lone = self.lone_deaths.get(key, 0)
         assert item.tries == min(1 + lone, TRIES)
         assert (item.error is not None) == (key in self.undecodable or lone >= TRIES or key in self.lost_labels)
-        assert item.labels != b"late"
+        assert item.parts.get("labels") != b"late"
 
     def check_state(self, source: int, group: int, state: bytes) -> None:
         seen = [int(index) for index in state.decode().split(",")[:-1]]

@@ -56,9 +56,7 @@ source_infos = st.builds(
 states = st.none() | st.binary(max_size=9)
 done_clips = st.builds(DoneClip, numbers, numbers, shapes, values, facts, facts, states)
 work_clips = st.builds(WorkClip, infos, numbers, numbers, shapes, values, facts, st.binary(max_size=9))
-finished = st.builds(
-    Finished, infos, st.none() | st.binary(max_size=9), absent=facts, error=st.none() | texts, gap=st.booleans()
-)
+finished = st.builds(Finished, infos, parts=values, absent=facts, error=st.none() | texts, gap=st.booleans())
 seconds = st.floats(0, 1e6)
 events = st.builds(EventRecord, source=texts, event=texts, start_s=seconds, end_s=seconds, probability=seconds,
                    peak=seconds, clips=numbers)  # fmt: skip

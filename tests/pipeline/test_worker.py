@@ -16,6 +16,7 @@ from pipeline.messages import DoneClip, WorkClip, pack, unpack
 from pipeline.slots import SlotError, Slots
 from pipeline.stage import Fold, Outputs, Resources, Stage
 from pipeline.worker import ClipRunner
+from tests.pipeline.fakes import LABELS, TRACKS
 
 HERE = "tests.pipeline.test_worker"
 INFO = ClipInfo("s", 0, 5, 10, 20)
@@ -50,7 +51,7 @@ class Sum(Stage):
     required = ("double",)
 
     def gives(self) -> dict[str, Spec]:
-        return {"labels": RECORD}
+        return {"labels": LABELS}
 
     def open(self, resources: Resources) -> None:
         self.network = resources.get("network", lambda: ["loaded again"])
@@ -65,7 +66,7 @@ class Last(Fold):
     required = ("double",)
 
     def gives(self) -> dict[str, Spec]:
-        return {"tracks": RECORD}
+        return {"tracks": TRACKS}
 
     def update(self, state: bytes, clip: Clip) -> tuple[bytes, Outputs]:
         return state + b"x", {"tracks": [{"id": len(state), "boxes": []}]}

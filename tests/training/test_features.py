@@ -15,7 +15,8 @@ from stages.words.word import BUNDLED_MODEL
 from tests.conftest import ROOT
 from training import encoder as encoder_module
 from training.data.example import Example
-from training.features import TRIES, ClipPart, FeatureCache, Features, load, save
+from training.feature_cache import TRIES, FeatureCache
+from training.features import ClipPart, Features, load, save
 
 SAMPLE = str(BUNDLED_MODEL.parent / "sample.mp4")
 DOG, SHEEP = Example(SAMPLE, "dog", 0.0, 2.0), Example(SAMPLE, "sheep", 4.0, 8.0)

@@ -24,8 +24,8 @@ from training.adapt.learn import Choice
 from training.adapt.measure import Tick, Worth, measure
 from training.adapt.store import Known, known
 from training.data.example import Example
-from training.features import FeatureCache
-from training.features import Tick as Encoded
+from training.feature_cache import FeatureCache
+from training.feature_cache import Tick as Encoded
 
 FEW = 16
 """Examples of a label that are taken at most."""

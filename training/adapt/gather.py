@@ -10,7 +10,8 @@ import msgspec
 from pipeline.errors import ConfigError, SourceError
 from training.data.example import Dataset, Example, counted
 from training.data.read import read_dataset
-from training.features import FeatureCache, Features, Report, Tick
+from training.feature_cache import FeatureCache, Report, Tick
+from training.features import Features
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from training.calibrate.units import Units, make_units
 from training.calibrate.unknown import Judge, threshold_for
 from training.data.example import Example
 from training.data.media import media_files
-from training.features import FeatureCache, Tick
+from training.feature_cache import FeatureCache, Tick
 from training.intervals import Share, wilson
 
 FOLDS = 5

@@ -1,5 +1,6 @@
 """An evaluation from labelled data to a report."""
 
+import datetime
 import random
 import time
 from collections import defaultdict
@@ -18,9 +19,9 @@ from training.data.example import Dataset, Example
 from training.data.read import PUBLISHED, read_dataset
 from training.data.split import base_novel
 from training.evaluate.answers import Answered, Judge, known_labels, plain
-from training.evaluate.report import About, Failure, Report, make_report, today
+from training.evaluate.report import About, Failure, Report, make_report
 from training.evaluate.surroundings import machine, versions
-from training.features import FeatureCache, Tick
+from training.feature_cache import FeatureCache, Tick
 
 Tell = Callable[[str], None]
 
@@ -169,7 +170,7 @@ def _about(
         command=task.command,
         versions=versions(),
         machine=machine(),
-        date=today(),
+        date=datetime.date.today().isoformat(),
         seed=task.seed,
         labels=len(judge.names),
         novel=tuple(name for name in judge.names if name in judge.novel),

@@ -21,7 +21,8 @@ from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.stage import RunSettings
 from stages.words.labels import LabelSet, build_label_set
 from training.data.example import Example
-from training.features import FeatureCache, Features, fingerprint
+from training.feature_cache import FeatureCache, fingerprint
+from training.features import Features
 from training.train.console import Console
 from training.train.evaluation import Answer, Evaluation, Figures
 from training.train.head import HeadTrainee, Held

@@ -1,24 +1,26 @@
 """What a tower is shown, kept on disk: decoded once, then changed a little in every step and shown again."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from engines.models.model import TowerSpec
 from pipeline.arrays import Array
-from pipeline.clip import Clip, ClipInfo, DecodedClip
+from pipeline.build import Plan
+from pipeline.clip import Clip, ClipInfo
 from pipeline.errors import SourceError
-from pipeline.stage import Budget, Resources, RunSettings, Stage
-from stages.decode.reader import NS, ReaderOptions, make_reader
-from stages.encode import STREAM, Encode, tower_input
-from stages.flow import Flow
+from pipeline.plain import PlainLoop, refuse_failed
+from pipeline.run import place
+from pipeline.stage import RunSettings
+from stages.decode.reader import NS
+from stages.encode import STREAM, tower_input
 from stages.pictures import evenly
-from stages.spectrogram import Spectrogram
 from training.data.example import Example
+from training.encoder import plan_of
 from training.train.state import write_whole
 
 Tick = Callable[[int, int, int], None]
@@ -29,12 +31,12 @@ class StreamCache:
     """One stream of many examples, a file each: frames uint8, flow float16 or log-mel float32, clip by clip."""
 
     def __init__(self, root: Path, run: RunSettings, modality: str, tower: TowerSpec) -> None:
-        self._run, self._tower = run, tower
-        self._options = reader_options(run, modality)
+        self._tower = tower
+        self._plan = plan_of(run)
+        self._modalities = ("audio",) if modality == "audio" else ("image", "motion")
         self.stream = STREAM[tower.input]
-        facts = (
-            f"{msgspec.structs.replace(self._options, threads=1)} {tower.input} {tower.pictures_per_clip} {tower.mel}"
-        )
+        options = self._plan.reader_options | {"modalities": self._modalities, "threads": 1}
+        facts = f"{sorted(options.items())} {tower.input} {tower.pictures_per_clip} {tower.mel}"
         self.folder = root / f"{self.stream}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
         self.failures: dict[str, str] = {}
 
@@ -48,11 +50,11 @@ class StreamCache:
         done = len(examples) - len(missing)
         if not missing:
             return
-        reader = _Streams(self._run, self._options, self._tower)
+        reader = _Streams(self._plan, self._tower)
         try:
             for number, example in enumerate(missing, done + 1):
                 try:
-                    self._write(example, reader.read(example))
+                    self._write(example, reader.read(example, self._modalities))
                 except SourceError as error:
                     self.failures[example.path] = str(error)
                 tick(number, len(examples), len(self.failures))
@@ -89,28 +91,23 @@ class StreamCache:
 
 
 class _Streams:
-    """The product's reader, and the one stage that makes the stream of what it gives."""
+    """Reads one stream of files: what decode gives, or what one stage makes of it."""
 
-    def __init__(self, run: RunSettings, options: ReaderOptions, tower: TowerSpec) -> None:
-        kinds: dict[str, type[Stage]] = {"flow": Flow, "log_mel": Spectrogram}
+    def __init__(self, plan: Plan, tower: TowerSpec) -> None:
         self._stream, self._tower = STREAM[tower.input], tower
-        self._stage = (
-            kinds[self._stream](kinds[self._stream].Options(), run, Budget()) if self._stream in kinds else None
-        )
-        self._options = options
-        if self._stage:
-            self._stage.open(Resources())
+        self._folder = tempfile.TemporaryDirectory(prefix="percept-streams-")
+        self._loop = PlainLoop(place(plan, self._folder.name), {self._stream}, plan.settings.threads).__enter__()
 
     def close(self) -> None:
-        if self._stage:
-            self._stage.close()
+        self._loop.close()
+        self._folder.cleanup()
 
-    def read(self, example: Example) -> list[Array]:
+    def read(self, example: Example, modalities: Sequence[str]) -> list[Array]:
         """Raises:
         SourceError: it cannot be decoded, or no clip has the stream.
         """
         try:
-            found = list(self._read(example))
+            found = list(self._read(example, modalities))
         except SourceError:
             raise
         except Exception as error:
@@ -119,47 +116,18 @@ class _Streams:
             raise SourceError(f"{example.path}: no clip of it has {self._stream}")
         return found
 
-    def _read(self, example: Example) -> Iterator[Array]:
+    def _read(self, example: Example, modalities: Sequence[str]) -> Iterator[Array]:
         end_ns = None if example.end_s is None else round(example.end_s * NS)
-        options = msgspec.structs.replace(self._options, start_ns=round(example.start_s * NS), end_ns=end_ns)
-        with make_reader(example.path, 0, options) as reader:
-            reader.open()
-            for clip in reader.clips():
-                if isinstance(clip, DecodedClip) and (stream := self._of(clip)) is not None:
-                    yield stream
+        stretch: dict[str, Any] = {"start_ns": round(example.start_s * NS), "end_ns": end_ns, "modalities": modalities}
+        for clip in self._loop.run(example.path, **stretch):
+            refuse_failed([clip], example.path)
+            if self._stream in clip.values:
+                yield self._part(clip.values[self._stream])
 
-    def _of(self, decoded: DecodedClip) -> Array | None:
-        arrays: Mapping[str, Any] = decoded.arrays
-        if self._stage is not None:
-            if any(name not in arrays for name in self._stage.required):
-                return None
-            arrays = self._stage.process(Clip(decoded.info, dict(arrays), dict(decoded.absent)))
-        stream = arrays.get(self._stream)
-        if not isinstance(stream, np.ndarray):
-            return None
-        return (
-            stream if self._stream == "log_mel" else stream[evenly(self._tower.pictures_per_clip, len(stream))].copy()
-        )
-
-
-def reader_options(run: RunSettings, modality: str) -> ReaderOptions:
-    """How the product would read a file for this modality.
-
-    The short side is the whole model's, as it is when labels are told: flow depends on it a little.
-    """
-    demands = [kind(kind.Options(), run, Budget()).demand() for kind in (Flow, Spectrogram, Encode)]
-    short_side_px = max(demand.short_side_px for demand in demands) or Budget().short_side_px
-    return ReaderOptions(
-        clip_ns=run.clip_ns,
-        stride_ns=run.clip_ns,
-        frame_rate_hz=run.frame_rate_hz,
-        modalities=("audio",) if modality == "audio" else ("image", "motion"),
-        short_side_px=short_side_px,
-        long_side_px=max(Budget().long_side_px, short_side_px),
-        audio_rate_hz=max(demand.audio_rate_hz for demand in demands),
-        audio_context_s=max(demand.audio_context_s for demand in demands),
-        threads=run.threads,
-    )
+    def _part(self, stream: Array) -> Array:
+        if self._stream == "log_mel":
+            return stream
+        return stream[evenly(self._tower.pictures_per_clip, len(stream))].copy()
 
 
 def shown(tower: TowerSpec, stream: Array) -> Array:

@@ -1,14 +1,13 @@
 """The cache of built networks: complete or not there, damaged files noticed, one builder at a time."""
 
 import multiprocessing
-import os
 import time
 from pathlib import Path
 
 import pytest
 
-from engines import cache as cache_module
-from engines.cache.cache import Cache, default_cache_directory, key_of
+from engines.cache import cache as cache_module
+from engines.cache.cache import Cache, key_of
 from pipeline.errors import ModelError
 
 FACTS = {"weights": "abc"}
@@ -96,14 +95,6 @@ def test_one_process_builds_and_the_others_wait(tmp_path: Path) -> None:
         process.join(timeout=60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert (tmp_path / "log").read_text() == "built\n"
-
-
-def test_the_default_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PERCEPT_CACHE", str(tmp_path))
-    assert default_cache_directory() == tmp_path
-    monkeypatch.delenv("PERCEPT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path))
-    assert default_cache_directory() == tmp_path / "percept"
 
 
 def test_an_entry_that_is_just_replaced_is_not_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

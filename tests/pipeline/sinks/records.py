@@ -28,8 +28,7 @@ def result(
         clip=clip,
         start_s=start,
         end_s=start + seconds,
-        labels=labels,
-        tracks=[track],
+        parts={"labels": labels, "tracks": [track]},
         model="m@1",
     )
 

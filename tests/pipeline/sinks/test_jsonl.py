@@ -13,7 +13,8 @@ from pipeline.errors import ConfigError, OutputError
 from pipeline.result import ClipRecord, decode_json, encode_json
 from pipeline.sinks.done import Done, kept_records, read_done
 from pipeline.sinks.jsonl import Jsonl
-from pipeline.sinks.sink import Sink, make_sink
+from pipeline.sinks.kinds import make_sink, resolved
+from pipeline.sinks.sink import Sink
 from pipeline.status import OutputSpec
 from tests.pipeline.sinks.records import failed, feed, gap, info, result
 
@@ -65,7 +66,7 @@ def test_a_killed_run_goes_on_without_twins(tmp_path: Path) -> None:
 def test_track_ids_of_a_resumed_source_count_on(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     feed(jsonl(path), [result(0), result(1)], complete=False, end=False)
-    again = msgspec.structs.replace(result(2), tracks=result(0).tracks)
+    again = msgspec.structs.replace(result(2), parts=result(2).parts | {"tracks": result(0).tracks})
     feed(jsonl(path, resume=True), [again])
     assert [line["tracks"][0]["id"] for line in lines(path)] == [1, 2, 3]
 
@@ -181,8 +182,10 @@ def test_on_resume_the_other_sinks_are_told_everything(tmp_path: Path) -> None:
 
     def sinks(resume: bool) -> list[Sink]:
         return [
-            make_sink(OutputSpec(path=out, sources=sources, resume=resume)),
-            make_sink(OutputSpec(kind="csv", path=table, sources=sources, resume=resume, resume_from=out)),
+            make_sink(resolved(OutputSpec(path=out, sources=sources, resume=resume), {})),
+            make_sink(
+                resolved(OutputSpec(kind="csv", path=table, sources=sources, resume=resume, resume_from=out), {})
+            ),
         ]
 
     first = [result(0, "a.mp4", rain=0.9), result(1, "a.mp4", rain=0.9)]

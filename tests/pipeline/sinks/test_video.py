@@ -107,7 +107,7 @@ def test_labels_are_drawn_and_the_rest_stays(talk: Path, tmp_path: Path) -> None
 
 def test_a_stretch_is_cut_with_its_sound(talk: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
-    record = ClipRecord(source=str(talk), epoch=0, clip=0, start_s=1.0, end_s=3.0, labels=[])
+    record = ClipRecord(source=str(talk), epoch=0, clip=0, start_s=1.0, end_s=3.0, parts={"labels": []})
     label_video(talk, out, [record], start_s=1.0, end_s=3.0)
     times = [time for time, _ in pictures(out)]
     assert times[0] == pytest.approx(0, abs=0.05)
@@ -166,7 +166,9 @@ def test_a_track_moves_evenly_between_its_boxes_and_across_clips() -> None:
 def test_tracks_of_two_clips_are_one_path() -> None:
     def record(clip: int, x: float) -> ClipRecord:
         track = Track(id=4, boxes=[(clip * 2.0, x, 0, x + 1, 1)], label="dog", probability=0.5)
-        return ClipRecord(source="a", epoch=0, clip=clip, start_s=clip * 2.0, end_s=clip * 2.0 + 2, tracks=[track])
+        return ClipRecord(
+            source="a", epoch=0, clip=clip, start_s=clip * 2.0, end_s=clip * 2.0 + 2, parts={"tracks": [track]}
+        )
 
     paths = track_paths([record(0, 0.0), record(1, 8.0)])
     assert [(path.id, path.label, len(path.boxes)) for path in paths] == [(4, "dog 50%", 2)]

@@ -8,7 +8,7 @@ import pytest
 from engines.models.model import ModelSpec, TextSpec, TowerSpec
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
-from stages import words as words_module
+from stages.words import word as words_module
 from stages.words.label_vectors import fill, mixed
 from stages.words.labels import LabelSet, build_label_set
 from stages.words.text_cache import TextCache

@@ -1,0 +1,103 @@
+"""The kinds of output there are: a line per kind, and the sink for one output."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pipeline.config import did_you_mean, misfits
+from pipeline.errors import ConfigError
+from pipeline.sinks.resumed import Resumed
+from pipeline.sinks.sink import Sink
+from pipeline.status import OutputSpec
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of output.
+
+    sink: its class, "package.module:Class"; imported only by the process that writes.
+    suffixes: names of files that `-o` gives this kind to.
+    per_source: the suffix of its files where each source has a file of its own; "" if one file holds all sources.
+    """
+
+    sink: str
+    suffixes: tuple[str, ...] = ()
+    per_source: str = ""
+
+
+KINDS: dict[str, Kind] = {
+    "jsonl": Kind("pipeline.sinks.jsonl:Jsonl", (".jsonl", ".json", ".ndjson")),
+    "events": Kind("pipeline.sinks.events:EventLines"),  # --events FILE.jsonl
+    "csv": Kind("pipeline.sinks.tables:Csv", (".csv",)),
+    "vtt": Kind("pipeline.sinks.tables:Vtt", (".vtt",), per_source=".vtt"),
+    "srt": Kind("pipeline.sinks.tables:Srt", (".srt",), per_source=".srt"),
+    "video": Kind("pipeline.sinks.video:LabelledVideo", per_source=".mp4"),  # --video
+}
+EVENT_KINDS = ("csv", "vtt", "srt")
+"""Kinds that `--events FILE` can name beside JSON lines."""
+
+
+def kinds_of(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Kind]:
+    """All kinds of a run: ours, and those that a config adds under `[sinks.<kind>]`.
+
+    Raises: ConfigError: a kind of the config has no class, or takes a name of ours.
+    """
+    problems, kinds = [], dict(KINDS)
+    for name, options in sinks.items():
+        if name in KINDS:
+            problems.append(f"sinks.{name}: is a kind of percept's own; choose another name")
+            continue
+        suffixes = options.get("suffixes", [f".{name}"])
+        if not isinstance(options.get("class"), str):
+            problems.append(f'sinks.{name}: expected class = "package.module:Class", a sink of your own')
+        elif not isinstance(suffixes, list) or not all(str(suffix).startswith(".") for suffix in suffixes):
+            problems.append(f'sinks.{name}.suffixes is {suffixes!r}; expected a list such as [".{name}"]')
+        else:
+            per_source = suffixes[0] if options.get("per_source") and suffixes else ""
+            kinds[name] = Kind(options["class"], tuple(suffixes), per_source)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return kinds
+
+
+def resolved(spec: OutputSpec, sinks: Mapping[str, Mapping[str, Any]]) -> OutputSpec:
+    """The spec with what its kind means: which class writes it, with which options.
+
+    Raises: ConfigError: there is no such kind.
+    """
+    kinds = kinds_of(sinks)
+    kind = kinds.get(spec.kind)
+    if kind is None:
+        raise ConfigError(
+            f"output {spec.path}: there is no kind {spec.kind!r}{did_you_mean(spec.kind, kinds)}. "
+            f'Known: {", ".join(kinds)}; or give [sinks.{spec.kind}] class = "package.module:Class"'
+        )
+    own = {name: value for name, value in sinks.get(spec.kind, {}).items() if name not in _KEYS}
+    return msgspec.structs.replace(spec, sink=kind.sink, per_source=kind.per_source, options=own)
+
+
+_KEYS = ("class", "suffixes", "per_source")
+"""Keys of `[sinks.<kind>]` that describe the kind; the others are options of its sink."""
+
+
+def sink_class(spec: OutputSpec) -> type[Sink]:
+    """Raises: ConfigError: the class cannot be imported, is no sink, or has no such options."""
+    where, (module, _, name) = f"sinks.{spec.kind}.class", spec.sink.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"{where}: {spec.sink!r} cannot be imported ({error}); expected package.module:name"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Sink)):
+        raise ConfigError(f"{where}: {spec.sink!r} is no sink; expected a class derived from pipeline.sinks.sink.Sink")
+    if problems := list(misfits(spec.options, found.Options, f".sinks.{spec.kind}")):
+        raise ConfigError("\n".join(f"config: {problem}" for problem in problems))
+    return found
+
+
+def make_sink(spec: OutputSpec) -> Sink:
+    """The sink for one resolved output. A resumed one is told again what the JSON lines hold."""
+    sink = sink_class(spec)(spec)
+    return Resumed(sink) if spec.kind != "jsonl" and spec.resume and spec.resume_from else sink

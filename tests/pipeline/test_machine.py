@@ -1,0 +1,70 @@
+"""Cores by affinity and quota, and where the cache is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.machine import cache_directory, core_count, quota
+
+
+def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PERCEPT_CACHE", str(tmp_path))
+    assert cache_directory() == tmp_path
+    monkeypatch.delenv("PERCEPT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path))
+    assert cache_directory() == tmp_path / "percept"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # invalid by the specification
+    assert cache_directory() == Path.home() / ".cache" / "percept"
+
+
+def control_group(tmp_path: Path, line: str, files: dict[str, str]) -> tuple[Path, Path]:
+    groups, own = tmp_path / "cgroup", tmp_path / "own"
+    own.write_text(f"4:memory:/x\n{line}\n")
+    for name, text in files.items():
+        (groups / name).parent.mkdir(parents=True, exist_ok=True)
+        (groups / name).write_text(text)
+    return groups, own
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "cores"),
+    [
+        ("0::/", {"cpu.max": "200000 100000\n"}, 2),
+        ("0::/", {"cpu.max": "150000 100000\n"}, 2),
+        ("0::/", {"cpu.max": "max 100000\n"}, 10**6),
+        ("0::/a/b", {"cpu.max": "max 100000", "a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, 3),
+        ("0::/a/b", {"a/cpu.max": "800000 100000", "a/b/cpu.max": "100000 50000"}, 2),
+        ("0::/gone", {"cpu.max": "400000 100000"}, 4),
+        ("0::/", {}, 10**6),
+        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ("3:cpu,cpuacct:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 10**6),
+        ("3:cpuset:/", {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 10**6),
+    ],
+)
+def test_the_quota_of_the_control_group(tmp_path: Path, line: str, files: dict[str, str], cores: int) -> None:
+    assert quota(*control_group(tmp_path, line, files)) == cores
+
+
+def test_without_control_groups_there_is_no_quota(tmp_path: Path) -> None:
+    assert quota(tmp_path, tmp_path / "missing") == 10**6
+
+
+def test_the_affinity_counts() -> None:
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from pipeline.machine import core_count"
+    done = subprocess.run([sys.executable, "-c", f"{code}; print(core_count())"], capture_output=True, timeout=60)
+    assert done.stdout.strip() == b"1"
+
+
+def test_a_plan_has_no_more_workers_than_the_quota_has_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.build import make_plan
+    from pipeline.config import Config
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(32)))
+    monkeypatch.setattr("pipeline.machine.quota", lambda: 2)
+    assert core_count() == 2
+    plan = make_plan(Config(), sources=8)
+    assert [group.workers for group in plan.groups] == [2, 1]
+    assert plan.decode_workers == 1
