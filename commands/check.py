@@ -1,18 +1,21 @@
 """`percept check`: validate settings, model and source without running, and print the plan."""
 
+import argparse
 import logging
 from collections.abc import Callable, Iterable
 
 from commands.columns import table
 from commands.console import Console, add_console_options, clock_text
 from commands.engine.build import taken_lines
-from commands.options import Parser, add_config_options, make_config
+from commands.options import Parser, add_config_options, usable_config
 from commands.sources import find_sources
-from pipeline.build import Plan, make_plan, make_stages
+from pipeline.build import make_plan, make_stages
 from pipeline.clip import SourceInfo
-from pipeline.errors import PerceptError, SourceError
+from pipeline.errors import Problems, SourceError
 from pipeline.logs import log, redact
-from pipeline.plain import PlainLoop, make_reader
+from pipeline.plain import PlainLoop
+from pipeline.plan import Plan
+from pipeline.probe import probe
 from pipeline.run import place, private_directory
 from pipeline.stage import Stage
 
@@ -33,9 +36,7 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
     console = Console.of(options)
-    config = make_config(options)
-    sources = find_sources(options.sources)
-    plan = make_plan(config, max(1, len(sources)))
+    plan, sources = checked(options)
     stages = make_stages(plan.config, plan.settings, plan.budget)
     for line in plan_lines(plan, stages):
         print(line)
@@ -47,6 +48,19 @@ def main(arguments: list[str]) -> int:
     for line in taken_lines(plan.settings):
         print("  " + line)
     return look_into(sources, plan)
+
+
+def checked(options: argparse.Namespace) -> tuple[Plan, list[str]]:
+    """The plan and the sources. Raises: ConfigError, ModelError: everything that is wrong with them."""
+    problems = Problems()
+    config = usable_config(options, problems)
+    sources: list[str] = []
+    with problems.collected():
+        sources = find_sources(options.sources)
+    with problems.collected():
+        plan = make_plan(config, max(1, len(sources)))
+    problems.raise_all()
+    return plan, sources
 
 
 def plan_lines(plan: Plan, stages: dict[str, Stage]) -> Iterable[str]:
@@ -105,15 +119,12 @@ def look_into(sources: list[str], plan: Plan) -> int:
     if sources:
         print("\nsources")
     failed = 0
-    for index, source in enumerate(sources):
-        reader = make_reader(plan, source, index)
-        try:
-            print("  " + source_text(reader.open()))
-        except PerceptError as error:
+    for probed in probe(plan, sources):
+        if probed.info is not None:
+            print("  " + source_text(probed.info))
+        else:
             failed += 1
-            log(logging.ERROR, str(error))
-        finally:
-            reader.close()
+            log(logging.ERROR, probed.error)
     return SourceError.exit_code if failed else 0
 
 

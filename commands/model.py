@@ -14,6 +14,7 @@ from engines.models.checkpoint import read_model
 from engines.models.model_file import hub_place, write_model
 from engines.models.network import network
 from pipeline.errors import ConfigError, OutputError
+from stages.tower_inputs import INPUTS
 
 ACTIONS = Actions(
     verb="model",
@@ -25,14 +26,6 @@ ACTIONS = Actions(
     example="percept model init --image openai/clip-vit-base-patch16 --audio laion/larger_clap_general my-model",
 )
 PARTS = ("image", "motion", "audio", "sound_as_picture")
-INPUTS = {
-    "frames": "frames",
-    "flow_picture": "optical flow as pictures",
-    "flow_clip": "optical flow of a clip",
-    "log_mel": "sound",
-    "log_mel_picture": "sound as a picture",
-    "log_mel_chunks": "sound as a picture, front, middle and back",
-}
 
 
 def main(arguments: list[str]) -> int:
@@ -137,7 +130,7 @@ def lines(spec: Any) -> Iterator[str]:
 
 def looks_at(tower: Any) -> str:
     """`frames, 224 px, 8 a clip`"""
-    what = INPUTS[tower.input]
+    what = INPUTS[tower.input].about
     if not tower.mel:
         return f"{what}, {tower.size_px} px, {tower.pictures_per_clip} a clip"
     heard = f", {tower.mel.context_s:g} s" if tower.mel.context_s else ""

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from commands.gpu_here import gpu_here
-from pipeline.config import Config, load_config
-from pipeline.errors import ConfigError
+from engines.devices.gpus import gpu_here
+from pipeline.config import Config, read_config
+from pipeline.errors import ConfigError, Problems
 from pipeline.logs import log
 
 
@@ -144,12 +144,21 @@ def add_output_options(parser: Parser) -> None:
 
 
 def make_config(options: argparse.Namespace) -> Config:
-    """Config file first, then options, then --set."""
+    """Config file first, then options, then --set. Raises: ConfigError: everything that is wrong with them."""
+    problems = Problems()
+    config = usable_config(options, problems)
+    problems.raise_all()
+    return config
+
+
+def usable_config(options: argparse.Namespace, problems: Problems) -> Config:
+    """The same, for whoever has more to check: defaults stand in for what is wrong."""
     if getattr(options, "labels.words") in ("", []):
-        raise ConfigError("--labels: no label found; expected at least one. Leave it out for the default vocabulary.")
+        text = "--labels: no label found; expected at least one. Leave it out for the default vocabulary."
+        problems.add(ConfigError(text))
     given = [(flag.key, getattr(options, flag.key)) for flag in FLAGS if getattr(options, flag.key) is not None]
     overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given]
-    return load_config(options.config or _bundled_for(options), overrides + options.set)
+    return read_config(options.config or _bundled_for(options), overrides + options.set, problems)
 
 
 def _bundled_for(options: argparse.Namespace) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.config import Config
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, Problems
 from pipeline.sinks.file import without_secrets
 from pipeline.sinks.kinds import EVENT_KINDS, KINDS, Kind, kinds_of, resolved
 from pipeline.sinks.paths import check_outputs
@@ -32,45 +32,56 @@ def split_events(arguments: list[str]) -> list[str]:
 
 def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]) -> list[OutputSpec]:
     """Raises: ConfigError: unknown suffix, a file that exists, a folder that does not: all problems at once."""
-    common = {"overwrite": options.overwrite, "resume": options.resume, "sources": tuple(map(without_secrets, sources))}
-    events = config.events
+    problems = Problems()
+    files = _files(options, config, problems)
+    resume_from = next((path for path, kind in files if kind == "jsonl"), "")
+    if options.resume and resume_from in ("", "-"):
+        problems.add(ConfigError("--resume needs the JSON lines to go on with. Give them: -o results.jsonl"))
+    events, clips = config.events, config.clips
     if config.labels.exclusive:
         events = msgspec.structs.replace(events, measure="share")
-    clips = config.clips
     video = msgspec.structs.replace(
         config.video, start_s=clips.start_s, end_s=clips.end_s, audio_track=config.decode.audio_track
     )
-    kinds = kinds_of(config.sinks)
-    files = [(path, output_kind(path, kinds)) for path in options.output or ["-"]]
-    if options.events and options.events != "-":
-        kind = output_kind(options.events, KINDS)
-        files.append((options.events, "events" if kind == "jsonl" else kind))
-    if options.video:
-        _check_video(options.video)
-        files.append((options.video, "video"))
-    inline = options.events in ("", "-")
-    resume_from = next((path for path, kind in files if kind == "jsonl"), "")
-    if options.resume and resume_from in ("", "-"):
-        raise ConfigError("--resume needs the JSON lines to go on with. Give them: -o results.jsonl")
-    specs = [
-        resolved(
-            OutputSpec(
-                kind=kind,
-                path=path,
-                with_events=inline and kind == "jsonl",
-                events=events,
-                video=video,
-                fingerprint=fingerprint(config) if kind == "jsonl" else "",
-                resume_from=resume_from if options.resume and kind != "jsonl" else "",
-                **common,
-            ),
-            config.sinks,
+    specs = []
+    for path, kind in files:
+        spec = OutputSpec(
+            kind=kind,
+            path=path,
+            overwrite=options.overwrite,
+            resume=options.resume,
+            sources=tuple(map(without_secrets, sources)),
+            with_events=options.events in ("", "-") and kind == "jsonl",
+            events=events,
+            video=video,
+            fingerprint=fingerprint(config) if kind == "jsonl" else "",
+            resume_from=resume_from if options.resume and kind != "jsonl" else "",
         )
-        for path, kind in files
-    ]
-    _check_names(specs)
-    check_outputs(specs)
+        with problems.collected():
+            specs.append(_named(resolved(spec, config.sinks)))
+    with problems.collected():
+        check_outputs(specs)
+    problems.raise_all()
     return specs
+
+
+def _files(options: argparse.Namespace, config: Config, problems: Problems) -> list[tuple[str, str]]:
+    """Path and kind of each output that is asked for."""
+    files: list[tuple[str, str]] = []
+    with problems.collected():
+        kinds = kinds_of(config.sinks)
+        for path in options.output or ["-"]:
+            with problems.collected():
+                files.append((path, output_kind(path, kinds)))
+    if options.events and options.events != "-":
+        with problems.collected():
+            kind = output_kind(options.events, KINDS)
+            files.append((options.events, "events" if kind == "jsonl" else kind))
+    if options.video:
+        with problems.collected():
+            _check_video(options.video)
+            files.append((options.video, "video"))
+    return files
 
 
 def output_kind(path: str, kinds: Mapping[str, Kind]) -> str:
@@ -93,15 +104,16 @@ def _check_video(path: str) -> None:
         raise ConfigError(f"--video {path}: {suffix!r} cannot be written; expected a folder or {expected}")
 
 
-def _check_names(specs: list[OutputSpec]) -> None:
-    for spec in specs:
-        one_file = Path(spec.path).suffix and "*" not in spec.path and not os.path.isdir(spec.path)
-        if spec.per_source and len(spec.sources) > 1 and one_file:
-            name = Path(spec.path)
-            raise ConfigError(
-                f"{spec.path}: one file cannot hold {len(spec.sources)} sources. Put * where the source's name goes: "
-                f"'{name.with_name('*' + name.suffix)}'"
-            )
+def _named(spec: OutputSpec) -> OutputSpec:
+    """Raises: ConfigError: it names one file for many sources."""
+    one_file = Path(spec.path).suffix and "*" not in spec.path and not os.path.isdir(spec.path)
+    if spec.per_source and len(spec.sources) > 1 and one_file:
+        name = Path(spec.path)
+        raise ConfigError(
+            f"{spec.path}: one file cannot hold {len(spec.sources)} sources. Put * where the source's name goes: "
+            f"'{name.with_name('*' + name.suffix)}'"
+        )
+    return spec
 
 
 def fingerprint(config: Config) -> str:

@@ -7,11 +7,13 @@ import msgspec
 
 from commands import account as closing
 from commands.console import Console, add_console_options
-from commands.options import Parser, add_config_options, add_output_options, make_config
+from commands.options import Parser, add_config_options, add_output_options, usable_config
 from commands.outputs import make_outputs, split_events
 from commands.sources import find_sources
-from pipeline.errors import ConfigError
-from pipeline.status import Account
+from pipeline.build import make_plan
+from pipeline.config import Config
+from pipeline.errors import ConfigError, Problems
+from pipeline.status import Account, OutputSpec
 
 EXAMPLES = """examples:
   percept run talk.mp4 --labels "dog barking, rain, people talking"
@@ -54,9 +56,7 @@ def main(arguments: list[str]) -> int:
             setattr(options, "labels.words", request.labels)
     if not options.sources:
         raise ConfigError("percept run: no video given. Say which: percept run talk.mp4")
-    config = make_config(options)
-    sources = find_sources(options.sources)
-    outputs = make_outputs(options, config, sources)
+    config, sources, outputs = checked(options)
 
     from pipeline.run import run
 
@@ -64,3 +64,21 @@ def main(arguments: list[str]) -> int:
     console.clear()
     closing.report(account, as_fields=console.as_fields)
     return account.exit_code
+
+
+def checked(options: argparse.Namespace) -> tuple[Config, list[str], list[OutputSpec]]:
+    """Config, sources and outputs.
+
+    Raises: ConfigError, ModelError: everything that is wrong with them, and with what they ask of this machine.
+    """
+    problems, sources, outputs = Problems(), list[str](), list[OutputSpec]()
+    config = usable_config(options, problems)
+    with problems.collected():
+        sources = find_sources(options.sources)
+    with problems.collected():
+        outputs = make_outputs(options, config, sources)
+    if problems:  # else the run finds out
+        with problems.collected():
+            make_plan(config, max(1, len(sources)))
+    problems.raise_all()
+    return config, sources, outputs

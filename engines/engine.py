@@ -38,6 +38,8 @@ class Engine(ABC):
     """Where the network runs. On "cuda:0" feeds may also be torch tensors that lie there already."""
     reason: str = ""
     """Why it and no other backend, for people."""
+    passed_over: tuple[str, ...] = ()
+    """Preferred ways to run the network that are not used, a clause each: "openvino-bf16 failed its gate"."""
 
     def __init__(self, inputs: tuple[Port, ...], outputs: tuple[Port, ...], max_batch: int = 0) -> None:
         self.inputs = inputs

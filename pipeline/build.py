@@ -4,20 +4,21 @@ The one place where stages are reached, by name; a config that names a class of 
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from pipeline.arrays import Spec
 from pipeline.config import Config, GroupOptions, did_you_mean, misfits
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, Problems
+from pipeline.grouping import make_groups
 from pipeline.machine import cache_directory, core_count
 from pipeline.part import Part, PartInfo, part_info
+from pipeline.plan import Plan
 from pipeline.result import CORE
 from pipeline.slots import Layout
-from pipeline.stage import Budget, Demand, Fold, RunSettings, Stage
-from pipeline.status import OutputSpec
+from pipeline.stage import Budget, Demand, RunSettings, Stage
 
 STAGES = {
     "flow": "stages.flow:Flow",
@@ -33,76 +34,39 @@ CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
 _PARSE_LABELS = "stages.words.word:parse_labels"
 _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words.word:default_labels"
+_CHECK_READER = "stages.decode.reader:check_reader"
 TAIL_S = 0.5
 """A tail shorter than this joins the clip before it, so a clip may be this much longer."""
 
 
-class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A group of stages as it will run."""
-
-    index: int
-    name: str
-    stages: tuple[str, ...]
-    needs: tuple[str, ...]
-    """Arrays from outside the group that any of its stages takes."""
-    gives: tuple[str, ...]
-    parts: tuple[str, ...] = ()
-    """Those of `gives` that go into the record of a clip."""
-    essential: tuple[str, ...] = ()
-    """Parts without which a clip is an error."""
-    after: tuple[int, ...]
-    """Groups that must have settled a clip before."""
-    ordered: bool
-    """Takes the clips of one source in index order, one at a time, because a stage in it is a fold."""
-    workers: int
-    threads: int
-    preload: tuple[str, ...]
-    batch: int = 1
-    """Most clips that a worker runs together."""
-    wait_ms: float = 0.0
-    """How long the first of them may wait for the others."""
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that workers need to know, as plain data."""
-
-    config: Config
-    settings: RunSettings
-    budget: Budget
-    specs: dict[str, Spec]
-    shared: frozenset[str]
-    """Arrays and records that leave the group that settles them; the others never leave its process."""
-    parts: tuple[PartInfo, ...]
-    """What the record of a clip is made of, in the order of the stages."""
-    layout: Layout
-    slots: int
-    groups: tuple[GroupPlan, ...]
-    reader_options: dict[str, Any]
-    decode_workers: int
-    outputs: tuple[OutputSpec, ...] = ()
-
-    @property
-    def slot_arrays(self) -> frozenset[str]:
-        return frozenset(self.layout.regions)
-
-
 def make_plan(config: Config, sources: int = 1) -> Plan:
-    """Raises: ConfigError, ModelError: what is wrong with the config or the model it names."""
+    """Raises: ConfigError, ModelError: all that is wrong with the config, and with what it asks of this machine."""
+    problems = Problems()
     config = in_order(config)
-    cores = core_count()
-    settings = make_settings(config)
-    sketch = make_stages(config, settings, Budget())
-    budget, demand = _budget(config, sketch)
+    with problems.collected():
+        _load(_CHECK_READER)(config.decode.reader)
+    settings = _settings(config, problems)
+    sketch = _stages(config, settings, Budget(), problems)
+    demands: list[Demand] = []
+    for stage in sketch.values():
+        with problems.collected():
+            stage.check()
+        with problems.collected():
+            demands.append(stage.demand())
+    problems.raise_all()
+    budget, demand = _budget(config, demands)
     stages = make_stages(config, settings, budget)
     specs = _decode_specs(config, budget, demand)
     owner = dict.fromkeys(specs, "decode")
     for name, stage in stages.items():
         for array, spec in stage.gives().items():
             if array in owner:
-                raise ConfigError(f"stages.{name}: gives {array!r}, which {owner[array]} gives already")
+                problems.add(ConfigError(f"stages.{name}: gives {array!r}, which {owner[array]} gives already"))
             owner[array], specs[array] = name, spec.bare()
-    parts = _parts(stages)
-    groups = _groups(config, stages, owner, parts, cores)
+    parts = _parts(stages, problems)
+    cores = core_count()
+    groups = make_groups(config, stages, owner, parts, cores, problems)
+    problems.raise_all()
     shared = frozenset(array for array in specs if owner[array] == "decode") | {part.name for part in parts}
     shared |= {array for group in groups for array in group.needs}
     layout = Layout.of({name: spec for name, spec in specs.items() if name in shared})
@@ -142,11 +106,22 @@ def in_order(config: Config) -> Config:
 
 
 def make_settings(config: Config) -> RunSettings:
-    """What all stages share; labels are parsed here, their files looked at, the cache directory is found."""
-    words = config.labels.words
-    labels = _load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)()
-    _load(_CHECK_PROMPTS)(labels, config.labels.templates, config.labels.descriptions)
-    cache = config.model.cache_directory or str(cache_directory())
+    """What all stages share; labels are parsed here, their files looked at, the cache directory is found.
+
+    Raises: ConfigError: labels, templates or descriptions cannot be used.
+    """
+    problems = Problems()
+    settings = _settings(config, problems)
+    problems.raise_all()
+    return settings
+
+
+def _settings(config: Config, problems: Problems) -> RunSettings:
+    words, labels = config.labels.words, ("-",)
+    with problems.collected():
+        labels = _load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)()
+    with problems.collected():
+        _load(_CHECK_PROMPTS)(labels, config.labels.templates, config.labels.descriptions)
     return RunSettings(
         model=config.model.path,
         audio_model=config.model.audio_path,
@@ -160,29 +135,34 @@ def make_settings(config: Config) -> RunSettings:
         device=config.model.device,
         clip_ns=config.clips.clip_ns,
         frame_rate_hz=config.clips.fps,
-        cache_directory=cache,
+        cache_directory=config.model.cache_directory or str(cache_directory()),
     )
 
 
 def make_stages(config: Config, settings: RunSettings, budget: Budget) -> dict[str, Stage]:
-    """Every stage that a group names, by name, in the config's order; nothing is opened."""
+    """Every stage that a group names, by name, in the config's order; nothing is opened.
+
+    Raises: ConfigError: what is wrong with any of them.
+    """
+    problems = Problems()
+    stages = _stages(config, settings, budget, problems)
+    problems.raise_all()
+    return stages
+
+
+def _stages(config: Config, settings: RunSettings, budget: Budget, problems: Problems) -> dict[str, Stage]:
     names = [name for group in config.groups for name in group.stages]
-    for name in names:
+    for name in dict.fromkeys(names):
         if names.count(name) > 1:
-            raise ConfigError(f"groups: stage {name!r} is in two places; expected one")
+            problems.add(ConfigError(f"groups: stage {name!r} is in two places; expected one"))
     for name in config.stages:
         if name not in names:
-            raise ConfigError(
-                f"stages.{name}: no group runs it{did_you_mean(name, names)}; groups run {', '.join(names)}"
-            )
-    stages, problems = {}, []
+            hint = did_you_mean(name, names)
+            problems.add(ConfigError(f"stages.{name}: no group runs it{hint}; groups run {', '.join(names)}"))
+    stages = {}
     for name in names:
-        try:
+        with problems.collected():
             stages[name] = make_stage(name, config, settings, budget)
-        except ConfigError as error:
-            problems.append(str(error))
-    if problems:
-        raise ConfigError("\n".join(problems))
     return stages
 
 
@@ -219,8 +199,7 @@ def _load(path: str, where: str = "config") -> Any:
 load = _load
 
 
-def _budget(config: Config, stages: Mapping[str, Stage]) -> tuple[Budget, Demand]:
-    demands = [stage.demand() for stage in stages.values()]
+def _budget(config: Config, demands: Sequence[Demand]) -> tuple[Budget, Demand]:
     demand = Demand(
         short_side_px=config.decode.short_side_px or max([each.short_side_px for each in demands], default=0) or 224,
         audio_rate_hz=max([each.audio_rate_hz for each in demands], default=0),
@@ -272,99 +251,14 @@ def _reader_options(config: Config, budget: Budget, demand: Demand) -> dict[str,
     }
 
 
-def _parts(stages: Mapping[str, Stage]) -> tuple[PartInfo, ...]:
-    """Raises: ConfigError: a part is called like a field that every record has."""
-    found = [
-        part_info(array, name, spec)
-        for name, stage in stages.items()
-        for array, spec in stage.gives().items()
-        if isinstance(spec, Part)
-    ]
-    if taken := [part for part in found if part.name in CORE]:
-        raise ConfigError(
-            "\n".join(f"stages.{part.stage}: every record has a field {part.name!r}; rename the part" for part in taken)
-        )
+def _parts(stages: Mapping[str, Stage], problems: Problems) -> tuple[PartInfo, ...]:
+    found = []
+    for name, stage in stages.items():
+        for array, spec in stage.gives().items():
+            if not isinstance(spec, Part):
+                continue
+            if array in CORE:
+                problems.add(ConfigError(f"stages.{name}: every record has a field {array!r}; rename the part"))
+            with problems.collected():
+                found.append(part_info(array, name, spec))
     return tuple(found)
-
-
-def _groups(
-    config: Config,
-    stages: Mapping[str, Stage],
-    owner: Mapping[str, str],
-    parts: tuple[PartInfo, ...],
-    cores: int,
-) -> tuple[GroupPlan, ...]:
-    home = {name: index for index, group in enumerate(config.groups) for name in group.stages}
-    plans = []
-    for index, group in enumerate(config.groups):
-        members = [stages[name] for name in group.stages]
-        gives = [array for stage in members for array in stage.gives()]
-        wants = [array for stage in members for array in (*stage.required, *stage.optional)]
-        needs = [array for array in dict.fromkeys(wants) if array not in gives and array in owner]
-        _check_order(group, stages, owner)
-        after = {home[owner[array]] for array in needs if owner[array] != "decode"}
-        ordered = any(isinstance(stage, Fold) for stage in members)
-        if sum(isinstance(stage, Fold) for stage in members) > 1:
-            raise ConfigError(f"groups.{group.name or index}: has two stages that carry state; put them in two groups")
-        if ordered and group.batch > 1:
-            raise ConfigError(
-                f"groups.{group.name or index}.batch is {group.batch}; expected 1: a stage in it carries state from "
-                "clip to clip. Put the others in a group of their own"
-            )
-        preload = tuple(dict.fromkeys(module for stage in members for module in stage.preload))
-        workers = group.workers or (min(cores, 8) if preload and not ordered else 1)
-        plans.append(
-            GroupPlan(
-                index=index,
-                name=group.name or group.stages[0],
-                stages=group.stages,
-                needs=tuple(needs),
-                gives=tuple(gives),
-                parts=tuple(part.name for part in parts if part.name in gives),
-                essential=tuple(part.name for part in parts if part.name in gives and part.essential),
-                after=tuple(sorted(after)),
-                ordered=ordered,
-                workers=workers,
-                threads=group.threads or max(1, cores // workers),
-                preload=preload,
-                batch=group.batch,
-                wait_ms=group.wait_ms,
-            )
-        )
-    _check_cycles(plans)
-    return tuple(plans)
-
-
-def _check_order(group: GroupOptions, stages: Mapping[str, Stage], owner: Mapping[str, str]) -> None:
-    """Inside a group, stages run in the order they are listed: what one gives, only later ones may take."""
-    for position, name in enumerate(group.stages):
-        later = group.stages[position + 1 :]
-        for array in (*stages[name].required, *stages[name].optional):
-            if owner.get(array) in later:
-                raise ConfigError(f"groups: {name!r} needs {array!r} from {owner[array]!r}, which stands after it")
-        for array in stages[name].required:
-            if array not in owner and array not in DECODE_GIVES:
-                raise ConfigError(
-                    f"groups: {name!r} needs {array!r}, which no stage gives. Add the stage that does, or leave it out"
-                )
-
-
-DECODE_GIVES = (
-    "frames",
-    "frame_times_ns",
-    "previous_frame",
-    "previous_time_ns",
-    "audio",
-    "audio_mask",
-    "audio_start_ns",
-)
-
-
-def _check_cycles(plans: list[GroupPlan]) -> None:
-    done: set[int] = set()
-    while len(done) < len(plans):
-        ready = {plan.index for plan in plans if plan.index not in done and set(plan.after) <= done}
-        if not ready:
-            names = [plan.name for plan in plans if plan.index not in done]
-            raise ConfigError(f"groups: {', '.join(names)} wait for each other; put the stages concerned in one group")
-        done |= ready

@@ -1,12 +1,13 @@
-"""A worker's end of the queues: a DEALER to the supervisor's ROUTER."""
+"""The queues between the supervisor and its workers: one ROUTER, and a DEALER per worker."""
 
 import contextlib
 import threading
 from collections import deque
+from collections.abc import Sequence
 
 import zmq
 
-from pipeline.messages import FromWorker, ToWorker, decode_to_worker, encode
+from pipeline.messages import FromWorker, ToWorker, decode_from_worker, decode_to_worker, encode
 
 _NOBLOCK = int(zmq.NOBLOCK)
 """A plain number: pyzmq's flags cost more than the call they go with."""
@@ -16,8 +17,51 @@ def address(directory: str) -> str:
     return f"ipc://{directory}/bus"
 
 
+class Hub:
+    """The supervisor's end. Nothing here blocks but `wait`."""
+
+    def __init__(self, directory: str) -> None:
+        self._context = zmq.Context(io_threads=1)
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.SNDHWM, 0)
+        self._socket.setsockopt(zmq.RCVHWM, 0)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.bind(address(directory))
+        self._poller = zmq.Poller()
+        self._polled: list[int] = []
+
+    def receive(self) -> tuple[int, FromWorker] | None:
+        """The next message and who sent it; None if none is there."""
+        try:
+            identity, data = self._socket.recv_multipart(_NOBLOCK)
+        except zmq.Again:
+            return None
+        return int.from_bytes(identity, "big"), decode_from_worker(data)
+
+    def send(self, worker: int, message: ToWorker) -> None:
+        """A worker that died a moment ago cannot be reached; its death gives back what it held."""
+        try:
+            self._socket.send_multipart([worker.to_bytes(4, "big"), encode(message)], _NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+
+    def wait(self, fds: Sequence[int], timeout_ms: int) -> None:
+        """Until a message is there, one of the file descriptors can be read, or the time is over."""
+        if list(fds) != self._polled:
+            self._poller, self._polled = zmq.Poller(), list(fds)
+            for item in (self._socket, *fds):
+                self._poller.register(item, zmq.POLLIN)
+        self._poller.poll(timeout_ms)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._context.term()
+
+
 class Bus:
-    """Send to and receive from the supervisor. The number of slots and credits bounds what is under way, not a mark."""
+    """A worker's end. The number of slots and credits bounds what is under way, not a high-water mark."""
 
     def __init__(self, directory: str, worker: int) -> None:
         self._context = zmq.Context(io_threads=1)

@@ -29,7 +29,6 @@ class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the container declares; None for live sources and when it says nothing."""
     has_video: bool = False
     has_audio: bool = False
-    seekable: bool = True
     notes: tuple[str, ...] = ()
     """Oddities worth telling: cover picture skipped, timestamps estimated, unknown codec."""
 

@@ -3,14 +3,14 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from pipeline.clip import MODALITIES
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, Problems
 from pipeline.status import EventOptions, VideoOptions
 
 BUNDLED = Path(__file__).resolve().parent.parent / "configs"
@@ -94,7 +94,8 @@ class DecodeOptions(_Options, frozen=True):
 class ModelOptions(_Options, frozen=True):
     path: str = "percept-mini"
     audio_path: str = ""
-    engine: Literal["auto", "torch", "onnxruntime", "openvino", "tensorrt"] = "auto"
+    engine: str = "auto"
+    """"auto", a name in `engines.backends.table`, or "package.module:BACKEND" of your own."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     device: str = "auto"
     cache_directory: str = ""
@@ -224,31 +225,42 @@ def _out_of_range(config: Config, key: str, low: float, high: float) -> str:
     return f"{key} is {value}; expected " + (f"at least {low:g}" if high == UNBOUNDED else f"from {low:g} to {high:g}")
 
 
-def load_config(path: str | None = None, overrides: list[str] | None = None) -> Config:
+def load_config(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
     """The config from a TOML file and `--set` overrides ("flow.short_side_px=160", "clips.fps=4").
 
-    A first key that is no section of the config is taken for a stage's name.
+    A first key that is no section of the config is the name of a stage.
 
     Raises:
-        ConfigError: names the file, the key and what was expected.
+        ConfigError: names the file, the key and what was expected; a line per problem.
     """
+    problems = Problems()
+    config = read_config(path, overrides, problems)
+    problems.raise_all()
+    return config
+
+
+def read_config(path: str | None, overrides: Sequence[str], problems: Problems) -> Config:
+    """The same, for whoever has more to check: adds what is wrong to `problems`, and defaults stand in for it."""
     tree: dict[str, Any] = {}
-    where = "config"
     if path:
-        where = path
-        try:
-            tree = tomllib.loads(_config_file(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            bundled = ", ".join(sorted(file.stem for file in BUNDLED.glob("*.toml")))
-            raise ConfigError(
-                f"-c {path}: cannot be read ({error.strerror}). "
-                f"Give the path of a TOML file, or a bundled one: {bundled}"
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: is not valid TOML: {error}") from error
-    for text in overrides or []:
-        _apply(tree, text)
-    return make_config(tree, where)
+        with problems.collected():
+            tree = _read_toml(path)
+    for text in overrides:
+        with problems.collected():
+            _apply(tree, text)
+    return _usable(tree, path or "config", problems)
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_config_file(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        bundled = ", ".join(sorted(file.stem for file in BUNDLED.glob("*.toml")))
+        raise ConfigError(
+            f"-c {path}: cannot be read ({error.strerror}). Give the path of a TOML file, or a bundled one: {bundled}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
 
 
 def _config_file(path: str) -> Path:
@@ -260,13 +272,41 @@ def _config_file(path: str) -> Path:
 
 def make_config(tree: dict[str, Any], where: str = "config") -> Config:
     """Raises: ConfigError: all problems, a line each: ``x.toml: Expected `int`, got `str` - at `$.queue.slots` ``."""
-    problems = list(misfits(tree, Config, ""))
-    if not problems:
-        config = msgspec.convert(tree, Config)
-        problems = config.problems()
-    if problems:
-        raise ConfigError("\n".join(f"{where}: {problem}" for problem in problems))
+    problems = Problems()
+    config = _usable(tree, where, problems)
+    problems.raise_all()
     return config
+
+
+def _usable(tree: dict[str, Any], where: str, problems: Problems) -> Config:
+    """The config in a tree; what has a problem keeps its default."""
+    for problem in misfits(tree, Config, ""):
+        problems.add(ConfigError(f"{where}: {problem}"))
+    config = msgspec.convert(_fitting(tree, Config), Config)
+    wrong = config.problems()
+    for problem in wrong:
+        problems.add(ConfigError(f"{where}: {problem}"))
+    for problem in wrong:
+        config = _with_default(config, problem)
+    return config
+
+
+def _with_default(config: Config, problem: str) -> Config:
+    """The config with the default for the key, or else the section, that a problem begins with."""
+    name, key = re.match(r"(\w+)(?:\.(\w+))?", problem).groups()  # type: ignore[union-attr]
+    section = default = getattr(Config(), name)
+    if key:
+        section = msgspec.structs.replace(getattr(config, name), **{key: getattr(default, key)})
+    return msgspec.structs.replace(config, **{name: section})
+
+
+def _fitting(value: Any, kind: Any) -> Any:
+    """The part of a tree that has no misfits."""
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict)):
+        return value
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    kept = {key: _fitting(item, fields[key]) for key, item in value.items() if key in fields}
+    return {key: item for key, item in kept.items() if not any(misfits(item, fields[key], ""))}
 
 
 def _apply(tree: dict[str, Any], text: str) -> None:

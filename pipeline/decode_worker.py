@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline import slots as phase
-from pipeline.build import Plan
 from pipeline.bus import Bus
 from pipeline.clip import DecodedClip, Gap
 from pipeline.errors import SourceError
@@ -27,8 +25,9 @@ from pipeline.messages import (
     Stop,
 )
 from pipeline.plain import Reader, make_reader
+from pipeline.plan import Plan
 from pipeline.relay import relay_warnings
-from pipeline.slots import Slots
+from pipeline.slots import Phase, Slots
 
 
 class Decoder:
@@ -49,7 +48,7 @@ class Decoder:
         relay_warnings(self._bus)
         self._bus.send(Hello(self._worker, PROTOCOL_VERSION))
         while not self._stopping:
-            self._slots.watch(self._seat, phase.IDLE)
+            self._slots.watch(self._seat, Phase.IDLE)
             message = self._bus.receive()
             if isinstance(message, Open):
                 self._decode(message)
@@ -68,7 +67,7 @@ class Decoder:
     def _decode(self, order: Open) -> None:
         self._closing = False
         index = order.start_index
-        self._slots.watch(self._seat, phase.OPENING, order.source_index, index)
+        self._slots.watch(self._seat, Phase.OPENING, order.source_index, index)
         reader: Reader | None = None
         try:
             reader = make_reader(self._plan, order.source, order.source_index)
@@ -109,7 +108,7 @@ class Decoder:
 
     def _alive(self) -> None:
         """Decoding begins, or goes on although no clip has come yet."""
-        self._slots.watch(self._seat, phase.DECODING, *self._place)
+        self._slots.watch(self._seat, Phase.DECODING, *self._place)
 
     def _grant(self) -> tuple[int, int] | None:
         """Wait for a slot and its generation; None when the source is closed instead.
@@ -120,7 +119,7 @@ class Decoder:
             self._note(message)
         while not self._closing:
             while not self._grants and not self._closing:
-                self._slots.watch(self._seat, phase.IDLE)
+                self._slots.watch(self._seat, Phase.IDLE)
                 self._note(self._bus.receive())
             if self._grants:
                 slot, generation = self._grants.popleft()

@@ -3,6 +3,9 @@
 A message reads `<where>: <what is wrong, with the value>; expected <what>. <What to do.>`
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PerceptError(Exception):
     """Base of all; `exit_code` is what the command line returns."""
@@ -32,3 +35,38 @@ class OutputError(PerceptError):
     """A result cannot be written: disk full, pipe closed, directory missing."""
 
     exit_code = 5
+
+
+class Problems:
+    """Collects errors, so that everything that is wrong is reported at once.
+
+    problems = Problems()
+    with problems.collected():
+        config = load_config(path)
+    problems.raise_all()
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, PerceptError] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, error: PerceptError) -> None:
+        """The same text counts once."""
+        for line in str(error).splitlines():
+            self._found.setdefault(line, error)
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Collect what the block raises; what follows the block goes on."""
+        try:
+            yield
+        except PerceptError as error:
+            self.add(error)
+
+    def raise_all(self) -> None:
+        """Raises: PerceptError: of the kind that all problems have, or ConfigError; a line for each problem."""
+        kinds = {type(error) for error in self._found.values()}
+        if kinds:
+            raise (kinds.pop() if len(kinds) == 1 else ConfigError)("\n".join(self._found))

@@ -1,10 +1,9 @@
 """The supply side of a run: which source is decoded by whom, which slots they hold, what a decoder's death costs."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
-from pipeline import slots as phase
-from pipeline.build import Plan
 from pipeline.clip import ClipInfo
 from pipeline.ledger import Ledger
 from pipeline.messages import (
@@ -18,13 +17,22 @@ from pipeline.messages import (
     SourceFailed,
     ToWorker,
 )
+from pipeline.plan import Plan
 from pipeline.processes import Processes, Worker
-from pipeline.slots import Slots
+from pipeline.slots import Phase, Slots
 
 GRANTS_AHEAD = 2
 """Slots a decoder holds beyond the clip it is decoding; more where slots are plenty."""
 LOST_CLIPS_LIMIT = 5
 """After so many clips in a row that no decoder survived, the source is given up."""
+
+
+@dataclass
+class _Decoder:
+    """What a decode worker has: the source it reads, and its slots with their generations."""
+
+    source: int = -1
+    grants: dict[int, int] = field(default_factory=dict)
 
 
 class Feed:
@@ -33,8 +41,8 @@ class Feed:
     def __init__(
         self,
         sources: list[str],
-        starts: dict[int, int],
-        complete: set[int],
+        starts: Mapping[int, int],
+        complete: Collection[int],
         plan: Plan,
         ledger: Ledger,
         slots: Slots,
@@ -51,6 +59,8 @@ class Feed:
         self._ahead = max(GRANTS_AHEAD, slots.count // (8 * plan.decode_workers))
         self._free: deque[int] = deque(range(slots.count))
         self._todo: deque[int] = deque()
+        self._decoders: dict[int, _Decoder] = {}
+        """By worker."""
         self._deaths: dict[int, tuple[int, int]] = {}
         self._lost_in_a_row: dict[int, int] = {}
         for index, source in enumerate(sources):
@@ -76,29 +86,38 @@ class Feed:
             self._slots.retire(slot)
             self._free.append(slot)
 
+    def introduce(self, worker: Worker) -> None:
+        """A decode worker is ready."""
+        self._decoders[worker.id] = _Decoder()
+
+    def has_work(self, worker: Worker) -> bool:
+        decoder = self._decoders.get(worker.id)
+        return decoder is not None and decoder.source >= 0 and bool(decoder.grants)
+
     def dispatch(self, hold_back: bool) -> None:
         """Open waiting sources and grant free slots; `hold_back` while results cannot leave."""
-        decoders = [worker for worker in self._processes.workers.values() if worker.role == "decode" and worker.ready]
-        for worker in decoders:
-            if worker.source < 0 and self._todo and not self.closing:
-                worker.source = self._todo.popleft()
-                start = self._ledger.sources[worker.source].received
-                self._send(worker, Open(self.sources[worker.source], worker.source, start))
+        workers = self._processes.workers
+        ready = [(workers[id], decoder) for id, decoder in self._decoders.items() if id in workers]
+        for worker, decoder in ready:
+            if decoder.source < 0 and self._todo and not self.closing:
+                decoder.source = self._todo.popleft()
+                start = self._ledger.sources[decoder.source].received
+                self._send(worker, Open(self.sources[decoder.source], decoder.source, start))
         if hold_back or not self._free:
             return
         full = self._ledger.waiting() > self._plan.config.queue.results_waiting
         head = self._ledger.head_source()
-        for worker in sorted(decoders, key=lambda worker: worker.source):
-            if worker.source < 0 or (full and worker.source != head):
+        for worker, decoder in sorted(ready, key=lambda pair: pair[1].source):
+            if decoder.source < 0 or (full and decoder.source != head):
                 continue
-            if len(worker.grants) <= self._ahead // 2:
-                self._grant(worker, min(self._ahead - len(worker.grants), len(self._free)))
+            if len(decoder.grants) <= self._ahead // 2:
+                self._grant(worker, decoder, min(self._ahead - len(decoder.grants), len(self._free)))
 
-    def _grant(self, worker: Worker, count: int) -> None:
+    def _grant(self, worker: Worker, decoder: _Decoder, count: int) -> None:
         slots = [self._free.popleft() for _ in range(count)]
         grants = [(slot, self._slots.generation(slot)) for slot in slots]
         if grants:
-            worker.grants.update(grants)
+            decoder.grants.update(grants)
             self._send(worker, Grants(grants))
 
     # -- what decoders say ----------------------------------------------------------------------------------------
@@ -115,7 +134,7 @@ class Feed:
                 if self._ledger.gap(gap):
                     return f"{gap.source}: no media from {gap.start_ns / 1e9:.1f} to {gap.end_ns / 1e9:.1f} s"
             case Ended(source_index, count):
-                self._let_go(worker)
+                self._let_go(self._decoders[worker.id])
                 source = self._ledger.sources[source_index]
                 if count > source.received:
                     error = f"{source.name}: decode sent {count} clips; expected them in order, got {source.received}"
@@ -128,21 +147,19 @@ class Feed:
                 self._ledger.ended(source_index, cut=self.closing)
             case SourceFailed(source_index, _, error):
                 self._ledger.ended(source_index, error)
-                self._let_go(worker)
+                self._let_go(self._decoders[worker.id])
                 return error
         return None
 
-    def _let_go(self, worker: Worker) -> None:
+    def _let_go(self, decoder: _Decoder) -> None:
         """A decoder without a source holds no slots: others may wait for them."""
-        worker.source = -1
-        for slot in worker.grants:
+        decoder.source = -1
+        for slot in decoder.grants:
             self.release(slot)
-        worker.grants.clear()
+        decoder.grants.clear()
 
     def _decoded(self, worker: Worker, message: Decoded) -> None:
-        if worker.grants.get(message.slot) != message.generation:
-            return
-        del worker.grants[message.slot]
+        del self._decoders[worker.id].grants[message.slot]
         self._lost_in_a_row.pop(message.info.source_index, None)
         if not self._ledger.decoded(message.info, message.slot, message.generation, message.shapes, message.absent):
             self.release(message.slot)
@@ -150,8 +167,9 @@ class Feed:
     def died(self, worker: Worker, cause: str) -> str | None:
         """Take back its slots; let another decoder go on behind the last clip that came. A clip (or the opening)
         that costs three decoders is given up."""
-        source = self._ledger.sources.get(worker.source)
-        self._let_go(worker)
+        decoder = self._decoders.pop(worker.id, _Decoder())
+        source = self._ledger.sources.get(decoder.source)
+        self._let_go(decoder)
         if source is None:
             return None
         if self.closing and not source.ended:
@@ -160,7 +178,7 @@ class Feed:
         watch = self._slots.watched(worker.seat)
         if not source.ended:
             self._todo.appendleft(source.index)
-        if source.ended or watch.phase not in (phase.DECODING, phase.OPENING):
+        if source.ended or watch.phase not in (Phase.DECODING, Phase.OPENING):
             return None
         index, deaths = self._deaths.get(source.index, (watch.index, 0))
         deaths = deaths + 1 if index == watch.index else 1
@@ -196,6 +214,6 @@ class Feed:
         self.closing = True
         while self._todo:
             self._ledger.ended(self._todo.popleft(), cut=True)
-        for worker in self._processes.workers.values():
-            if worker.role == "decode" and worker.source >= 0:
-                self._send(worker, CloseSource())
+        for id, decoder in self._decoders.items():
+            if decoder.source >= 0:
+                self._send(self._processes.workers[id], CloseSource())

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from pipeline.arrays import Array, Spec, check_array, read_only
-from pipeline.build import GroupPlan, Plan, make_stages
+from pipeline.build import make_stages
 from pipeline.clip import Absent, Clip
 from pipeline.part import Part, plain
+from pipeline.plan import GroupPlan, Plan
 from pipeline.stage import Fold, Outputs, Resources, Stage
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.build import GroupPlan
 from pipeline.clip import MODALITIES, ClipInfo, Gap, SourceInfo
 from pipeline.facts import FactBook, Facts
 from pipeline.messages import DoneClip, Finished, Shapes, SourceDone, SourceStarted, Values
+from pipeline.plan import GroupPlan
 
 WAITING, READY, LEASED, DONE = range(4)
 SAME_FAULT_LIMIT = 3

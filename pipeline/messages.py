@@ -89,11 +89,10 @@ class SourceFailed(_Message, frozen=True, tag=7):
 
 
 class Prepared(_Message, frozen=True, tag=8):
-    """A step of preparing was begun (`text`), or all are done (`finished`), or it failed (`error`)."""
+    """A step of preparing has begun (`text`), or all are done (`finished`). A failure is `Broken`."""
 
     text: str = ""
     finished: bool = False
-    error: str | None = None
 
 
 class Written(_Message, frozen=True, tag=9):

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import msgspec
 
-from pipeline.build import GroupPlan, Plan, load
+from pipeline.build import load
 from pipeline.clip import Clip, ClipInfo, DecodedClip, Gap, SourceInfo
 from pipeline.errors import PerceptError
 from pipeline.group import StageGroup
 from pipeline.machine import core_count
+from pipeline.plan import GroupPlan, Plan
 from pipeline.stage import Stage
 from pipeline.threads import limit_threads
 

@@ -8,17 +8,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from pipeline import slots as phase
-from pipeline.build import Plan
 from pipeline.errors import PerceptError
-from pipeline.slots import MAX_WORKERS, PHASES, Slots
+from pipeline.plan import Plan
+from pipeline.slots import MAX_WORKERS, Phase, Slots
 from pipeline.zygote import Exited, Spawn, Spawned
 
 Role = Literal["group", "decode", "prepare", "sink"]
@@ -33,7 +32,7 @@ HANG_DUMP_S = 0.3
 
 @dataclass
 class Worker:
-    """One process as the supervisor sees it."""
+    """One process. Only this module writes it."""
 
     id: int
     seat: int
@@ -44,15 +43,9 @@ class Worker:
     pid: int = 0
     pidfd: int = -1
     ready: bool = False
+    """It has loaded and said hello."""
     stopping: bool = False
-    room: int = 0
-    """Clips it takes at a time."""
-    credit: int = 0
-    """Of these, how many more it takes now."""
-    source: int = -1
-    """For decode: the source it reads."""
-    grants: dict[int, int] = field(default_factory=dict)
-    """For decode: slots it holds and their generations."""
+    """Its end is expected."""
     given_s: float = 0.0
     """When something was sent to it last."""
     fate: str = ""
@@ -62,8 +55,23 @@ class Worker:
     status: int | None = None
 
     @property
-    def has_work(self) -> bool:
-        return self.source >= 0 and bool(self.grants) if self.role == "decode" else self.credit < self.room
+    def is_hung(self) -> bool:
+        return self.kill_at_s > 0
+
+    def loaded(self) -> None:
+        self.ready = True
+
+    def sent_to(self) -> None:
+        self.given_s = time.monotonic()
+
+    def expect_exit(self) -> None:
+        self.stopping = True
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a Python process of ours: it finds our packages before any others of their names."""
+    root = Path(__file__).resolve().parent.parent
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
 
 
 class ForkServer:
@@ -71,11 +79,8 @@ class ForkServer:
 
     def __init__(self, name: ServerName, directory: str, slots_fd: int, modules: tuple[str, ...], threads: int) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        root = Path(__file__).resolve().parent.parent
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+        environment = child_environment() | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
         environment["OPENBLAS_NUM_THREADS"] = "1"  # numpy's would start threads at its import: not to be forked
-        if root.name not in ("site-packages", "dist-packages"):
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
         arguments = [name, str(os.getpid()), directory, str(theirs.fileno()), str(slots_fd), *modules]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pipeline.zygote", *arguments],
@@ -139,7 +144,7 @@ class Processes:
         worker = Worker(self._next_id, self._free_seats.pop(), role, group, name, self._server_for(role, group))
         self._next_id += 1
         self.workers[worker.id] = worker
-        self._slots.watch(worker.seat, phase.LOADING)
+        self._slots.watch(worker.seat, Phase.LOADING)
         with contextlib.suppress(OSError):
             self._server(worker.server).spawn(Spawn(worker.id, worker.seat, role, group))
         return worker
@@ -163,8 +168,11 @@ class Processes:
                 self._forget(worker)
         return dead
 
-    def check_deadlines(self) -> list[tuple[Worker, str]]:
-        """Find workers that stay in one phase too long; ask them for a traceback, then kill them."""
+    def check_deadlines(self, has_work: Callable[[Worker], bool]) -> list[tuple[Worker, str]]:
+        """Find workers that stay in one phase too long; ask them for a traceback, then kill them.
+
+        has_work: whether an idle worker has something to do.
+        """
         now_s, hung = time.monotonic(), []
         for worker in self.workers.values():
             if worker.kill_at_s and now_s >= worker.kill_at_s:
@@ -172,28 +180,28 @@ class Processes:
             if worker.kill_at_s or worker.exit_seen_s:
                 continue
             watch = self._slots.watched(worker.seat)
-            limit_s = self._limit_s(worker, watch.phase)
-            since_s = max(watch.since_ns / 1e9, worker.given_s if watch.phase == phase.IDLE else 0.0)
+            limit_s = self._limit_s(worker, watch.phase, has_work(worker))
+            since_s = max(watch.since_ns / 1e9, worker.given_s if watch.phase == Phase.IDLE else 0.0)
             stayed_s = now_s - since_s
             if limit_s and stayed_s > limit_s:
                 where = f" clip {watch.index} of source {watch.source_index}" if watch.index >= 0 else ""
-                doing = "idle with work before it" if watch.phase == phase.IDLE else PHASES[watch.phase]
+                doing = "idle with work before it" if watch.phase == Phase.IDLE else watch.phase.name.lower()
                 worker.fate = f"hung: {doing}{where} for {stayed_s:.0f} s (limit {limit_s:.0f} s)"
                 worker.kill_at_s = now_s + HANG_DUMP_S
                 self._signal(worker, signal.SIGUSR1)
                 hung.append((worker, worker.fate))
         return hung
 
-    def _limit_s(self, worker: Worker, now: int) -> float:
+    def _limit_s(self, worker: Worker, now: Phase, has_work: bool) -> float:
         deadlines = self._plan.config.deadlines
         limits = {
-            phase.LOADING: deadlines.load_s,
-            phase.OPENING: deadlines.open_s,
-            phase.WORKING: deadlines.clip_s,
-            phase.DECODING: deadlines.decode_s,
-            phase.PREPARING: deadlines.prepare_s,
+            Phase.LOADING: deadlines.load_s,
+            Phase.OPENING: deadlines.open_s,
+            Phase.WORKING: deadlines.clip_s,
+            Phase.DECODING: deadlines.decode_s,
+            Phase.PREPARING: deadlines.prepare_s,
         }
-        if now == phase.IDLE and worker.has_work:
+        if now == Phase.IDLE and has_work:
             return deadlines.decode_s if worker.role == "decode" else deadlines.clip_s
         return 0.0 if worker.role == "sink" else limits.get(now, 0.0)
 

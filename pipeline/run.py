@@ -9,12 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.build import Plan, make_plan, make_stages
+from pipeline.build import make_plan, make_stages
 from pipeline.config import Config
-from pipeline.errors import OutputError, PerceptError
+from pipeline.errors import OutputError, PerceptError, Problems
+from pipeline.plan import Plan
 from pipeline.sinks.done import read_done
 from pipeline.sinks.file import without_secrets
-from pipeline.sinks.kinds import resolved
+from pipeline.sinks.kinds import resolved, sink_class
 from pipeline.status import Account, Notice, OutputSpec, Status
 from pipeline.supervisor import Supervisor
 from pipeline.zygote import PLAN_FILE
@@ -33,11 +34,17 @@ def run(
     Raises:
         ConfigError, ModelError: found before anything was started.
     """
-    plan = make_plan(config, len(sources))
+    problems = Problems()
+    with problems.collected():
+        plan = make_plan(config, len(sources))
+    for spec in outputs:
+        with problems.collected():
+            sink_class(resolved(spec, config.sinks))
+    problems.raise_all()
     starts, complete = _resume(list(sources), outputs)
     with private_directory() as directory:
         plan = place(plan, directory, outputs)
-        supervisor = Supervisor(plan, list(sources), starts, complete, on_status=on_status, on_notice=on_notice)
+        supervisor = Supervisor(plan, sources, starts, frozenset(complete), on_status=on_status, on_notice=on_notice)
         with _signals(supervisor):
             account = supervisor.run()
         _conclude(plan, outputs)

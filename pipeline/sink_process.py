@@ -5,8 +5,6 @@ from typing import Any
 
 import msgspec
 
-from pipeline import slots as phase
-from pipeline.build import Plan
 from pipeline.bus import Bus
 from pipeline.clip import MODALITIES
 from pipeline.errors import PerceptError
@@ -24,11 +22,12 @@ from pipeline.messages import (
     Written,
 )
 from pipeline.part import PartInfo
+from pipeline.plan import Plan
 from pipeline.result import TYPES, ClipRecord
 from pipeline.sinks.file import without_secrets
 from pipeline.sinks.kinds import make_sink
 from pipeline.sinks.sink import Sink
-from pipeline.slots import Slots
+from pipeline.slots import Phase, Slots
 
 _parts: dict[str, msgspec.msgpack.Decoder[Any]] = {name: msgspec.msgpack.Decoder(kind) for name, kind in TYPES.items()}
 _plain: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Any)
@@ -100,7 +99,7 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
 def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, seat: int) -> bool:
     """Until told to stop; returns whether the run reached its end."""
     while True:
-        slots.watch(seat, phase.IDLE)
+        slots.watch(seat, Phase.IDLE)
         message = bus.receive()
         match message:
             case SourceStarted():

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import msgspec
 import numpy as np
@@ -23,8 +24,16 @@ _ALIGN = 64
 _WATCH_BYTES = 64
 _HEADER_BYTES = 64
 
-IDLE, LOADING, OPENING, WORKING, DECODING, PREPARING = range(6)
-PHASES = ("idle", "loading", "opening", "working", "decoding", "preparing")
+
+class Phase(IntEnum):
+    """What a worker is doing."""
+
+    IDLE = 0
+    LOADING = 1
+    OPENING = 2
+    WORKING = 3
+    DECODING = 4
+    PREPARING = 5
 
 
 class SlotError(RuntimeError):
@@ -53,7 +62,7 @@ class Layout(msgspec.Struct, frozen=True):
 class Watch:
     """What a worker is doing: phase, (source_index, clip index), since when (monotonic, ns)."""
 
-    phase: int
+    phase: Phase
     source_index: int
     index: int
     since_ns: int
@@ -145,7 +154,7 @@ class Slots:
 
     # -- watch records --------------------------------------------------------------------------------------------
 
-    def watch(self, worker: int, phase: int, source_index: int = -1, index: int = -1) -> None:
+    def watch(self, worker: int, phase: Phase, source_index: int = -1, index: int = -1) -> None:
         """A worker says what it begins to do. Time is written last, so that a torn record is at worst too young."""
         record = self._watches[worker]
         record[0], record[1], record[2] = phase, source_index, index
@@ -153,4 +162,4 @@ class Slots:
 
     def watched(self, worker: int) -> Watch:
         phase, source_index, index, since_ns = self._watches[worker, :4].tolist()
-        return Watch(phase, source_index, index, since_ns)
+        return Watch(Phase(phase), source_index, index, since_ns)

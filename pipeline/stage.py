@@ -133,6 +133,12 @@ class Stage(ABC):
         """What the stage asks of decode. Called with a default `Budget`; must not load anything heavy."""
         return Demand()
 
+    def check(self) -> None:
+        """Find out whether this machine has what the stage needs: a device, a package, a file. Imports nothing heavy.
+
+        Called before anything starts. Raises: ConfigError, ModelError: what is missing, and what to do.
+        """
+
     def prepare(self, report: Callable[[str], None]) -> None:
         """Once per run, in a process of its own, before any worker opens: build engines, fill caches, write run files.
 

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+Level = Literal["debug", "info", "warning", "error"]
+
 
 class EventOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How clips become events: hysteresis on a label's probability."""
@@ -92,7 +94,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Something worth telling while it happens: a worker restarted, an engine is being built, a source failed."""
 
     text: str
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Level = "info"
     fields: dict[str, str | int | float] = {}
 
 

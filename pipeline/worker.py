@@ -4,8 +4,7 @@ import time
 import traceback
 from typing import Any
 
-from pipeline import slots as phase
-from pipeline.build import GroupPlan, Plan, make_stages
+from pipeline.build import make_stages
 from pipeline.bus import Bus
 from pipeline.clip import MODALITIES, Clip
 from pipeline.errors import PerceptError
@@ -23,8 +22,9 @@ from pipeline.messages import (
     pack,
     unpack,
 )
+from pipeline.plan import GroupPlan, Plan
 from pipeline.relay import relay_warnings
-from pipeline.slots import SlotError, Slots
+from pipeline.slots import Phase, SlotError, Slots
 from pipeline.threads import limit_threads
 
 FLUSH_NS = 5_000_000
@@ -35,7 +35,7 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
     """The life of a worker: load, say hello, then batch by batch until told to stop."""
     bus = Bus(plan.settings.directory, worker)
     relay_warnings(bus)
-    slots.watch(seat, phase.LOADING)
+    slots.watch(seat, Phase.LOADING)
     limit_threads(group.threads)
     members = StageGroup(plan, group, lambda text: bus.send(Note(text)), slots.memory)
     try:
@@ -95,7 +95,7 @@ class ClipRunner:
         self._reported = plan.shared | _REPORTED
 
     def idle(self) -> None:
-        self._slots.watch(self._seat, phase.IDLE)
+        self._slots.watch(self._seat, Phase.IDLE)
 
     def settle(self, items: list[WorkClip], states: list[bytes]) -> list[DoneClip]:
         """Leased clips: read their slots, run the group, write what other groups need. Generations frame the use.
@@ -103,7 +103,7 @@ class ClipRunner:
         The watch record names the first of them; the deadline of a clip holds for all together.
         """
         first = items[0].info
-        self._slots.watch(self._seat, phase.WORKING, first.source_index, first.index)
+        self._slots.watch(self._seat, Phase.WORKING, first.source_index, first.index)
         settled = self._members.run_many(map(self._clip, items), states)
         return list(map(self._answer, items, settled))
 
@@ -162,10 +162,10 @@ def run_prepare(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
     """Once per run, before any worker opens: every stage builds and caches what it needs."""
     bus = Bus(plan.settings.directory, worker)
     relay_warnings(bus)
-    slots.watch(seat, phase.PREPARING)
+    slots.watch(seat, Phase.PREPARING)
 
     def report(text: str) -> None:
-        slots.watch(seat, phase.PREPARING)
+        slots.watch(seat, Phase.PREPARING)
         bus.send(Prepared(text))
 
     try:

@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.build import Plan
+from pipeline.plan import Plan
 
 PR_SET_PDEATHSIG = 1
 PLAN_FILE = "plan"

@@ -12,23 +12,10 @@ import numpy as np
 from engines.devices.device import Uploader
 from engines.models.model import TowerSpec
 from pipeline.arrays import Array
-from stages.pictures import LOUD_LOG_MEL, evenly, evenly_or_repeated, fitted, square_around
+from stages.pictures import LOUD_LOG_MEL, evenly_or_repeated, fitted, square_around
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def tower_tensor(tower: TowerSpec, stream: Array, uploader: Uploader) -> "Tensor":
-    """What the tower sees of a clip's stream: pictures float32 "N 3 S S", or log-mel patches "K B M"."""
-    if tower.input in ("log_mel", "log_mel_picture"):
-        log_mel = uploader.upload(stream)
-        return log_mel if tower.input == "log_mel" else log_mel_pictures(log_mel, tower)
-    if tower.input == "log_mel_chunks":
-        return log_mel_chunks(uploader.upload(stream), tower)
-    if tower.input == "flow_clip":
-        return flow_clips(uploader.upload(stream, evenly(tower.pictures_per_clip, len(stream))), tower)
-    chosen = uploader.upload(stream, evenly(tower.pictures_per_clip, len(stream)))
-    return flow_pictures(chosen, tower) if tower.input == "flow_picture" else frame_pictures(chosen, tower)
 
 
 def box_tensor(tower: TowerSpec, frames: Array, boxes: Array, uploader: Uploader) -> "Tensor":

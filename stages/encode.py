@@ -1,12 +1,12 @@
 """Pictures, motion and sound as vectors in text space, through the model's towers."""
 
-import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from engines.backends.table import check_engine
 from engines.devices.device import Uploader, open_uploader
 from engines.engine import Engine
 from engines.models.checkpoint import read_model
@@ -16,22 +16,11 @@ from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.errors import ConfigError
 from pipeline.stage import Demand, Outputs, Resources, Stage
-from stages.pictures import (
-    crop_pictures,
-    evenly,
-    flow_clips,
-    flow_pictures,
-    frame_pictures,
-    log_mel_chunks,
-    log_mel_pictures,
-)
+from stages.device_pictures import box_tensor
+from stages.pictures import crop_pictures
 from stages.spectrogram import most_patches
+from stages.tower_inputs import INPUTS, stream_of, tower_input, tower_tensor
 
-STREAM = {
-    **{"frames": "frames", "flow_picture": "flow", "flow_clip": "flow"},
-    **dict.fromkeys(("log_mel", "log_mel_picture", "log_mel_chunks"), "log_mel"),
-}
-"""Which array each kind of tower input is made of."""
 BOX = "box"
 """Beside the modalities: crops of boxes, which the image tower looks at."""
 
@@ -89,12 +78,16 @@ class Encode(Stage):
         return specs
 
     def _most_tokens(self, tower: TowerSpec) -> int:
-        if tower.input in ("log_mel", "log_mel_picture"):
-            return most_patches(tower.mel or MelSpec(), self.budget.audio_samples)
-        if tower.input in ("flow_clip", "log_mel_chunks"):
+        per = INPUTS[tower.input].per
+        if per == "clip":
             return 1
+        if per == "patch":
+            return most_patches(tower.mel or MelSpec(), self.budget.audio_samples)
         tiles = -(-self.budget.long_side_px // tower.size_px) + 1 if tower.fit == "tiles" else 1
         return tower.pictures_per_clip * tiles
+
+    def check(self) -> None:
+        check_engine(self.run)
 
     def prepare(self, report: Callable[[str], None]) -> None:
         for modality in self._towers:
@@ -144,7 +137,7 @@ class Encode(Stage):
             return "not_asked"
         if name not in self._towers:
             return "no_tower"
-        return _why_missing(STREAM[self._towers[name].input], clip)
+        return _why_missing(stream_of(self._towers[name]), clip)
 
     def _why_no_boxes(self, clip: Clip) -> Any:
         if self._towers["image"].input != "frames":
@@ -157,11 +150,9 @@ class Encode(Stage):
         tower, uploader = self._towers[_tower_of(name)], self._uploaders.get(self._engines[_tower_of(name)].device)
         if uploader is None:
             return box_input(tower, clip) if name == BOX else tower_input(tower, clip)
-        from stages.device_pictures import box_tensor, tower_tensor
-
         if name == BOX:
             return box_tensor(tower, clip["frames"], box_places(clip), uploader)
-        return tower_tensor(tower, clip[STREAM[tower.input]], uploader)
+        return tower_tensor(tower, clip[stream_of(tower)], uploader)
 
     def _encode(self, parts: Sequence[Part]) -> list[tuple[Part, Array]]:
         """Each part with its tokens "N D"; one call per engine."""
@@ -181,25 +172,12 @@ class Encode(Stage):
         return self._engines[_tower_of(part.name)]
 
     def describe(self) -> dict[str, str]:
-        engines = self._engines.values()
-        facts = {"engine": "+".join(sorted({engine.name for engine in engines})), "model": self.model.id}
-        why = "; ".join(sorted({_in_short(engine.reason) for engine in engines} - {""}))
-        return facts | ({"engine_reason": why} if why else {})
-
-
-def tower_input(tower: TowerSpec, clip: Clip) -> Array:
-    """What the tower sees of a clip: pictures float32 "N 3 S S", or log-mel patches "K B M"."""
-    stream = clip[STREAM[tower.input]]
-    if tower.input == "log_mel":
-        return np.asarray(stream)
-    if tower.input == "log_mel_picture":
-        return log_mel_pictures(stream, tower)
-    if tower.input == "log_mel_chunks":
-        return log_mel_chunks(stream, tower)
-    if tower.input == "flow_clip":
-        return flow_clips(stream, tower)
-    chosen = stream[evenly(tower.pictures_per_clip, len(stream))]
-    return flow_pictures(chosen, tower) if tower.input == "flow_picture" else frame_pictures(chosen, tower)
+        names = "+".join(sorted({engine.name for engine in self._engines.values()}))
+        towers: dict[tuple[str, ...], list[str]] = {}
+        for modality, engine in self._engines.items():
+            towers.setdefault(engine.passed_over, []).append(modality)
+        why = "; ".join(f"{', '.join(names)}: {', '.join(short)}" for short, names in towers.items() if short)
+        return {"engine": names, "model": self.model.id} | ({"engine_reason": why} if why else {})
 
 
 def box_input(tower: TowerSpec, clip: Clip) -> Array:
@@ -225,13 +203,6 @@ def joined(inputs: Sequence[Any]) -> Any:
     import torch
 
     return torch.cat(list(inputs))
-
-
-def _in_short(reason: str) -> str:
-    """Why it was taken, without figures."""
-    while (shorter := re.sub(r" \([^()]*\)|: [\w ]+ at batch [^;]*", "", reason)) != reason:
-        reason = shorter
-    return reason
 
 
 def _tower_of(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
+from engines.backends.table import check_engine
 from pipeline.arrays import Array, Spec, check_array
 from pipeline.clip import Absent, Clip
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
@@ -55,9 +56,12 @@ class Flow(Stage):
         return {"flow": Spec("float16", "P h w 2", max_bytes=self.budget.frames * pixels * 2 * 2)}
 
     def demand(self) -> Demand:
-        if self.options.method == "raft":
-            weights_file(self.options.weights)  # so that missing weights are told before anything starts
         return Demand(short_side_px=self.options.short_side_px)
+
+    def check(self) -> None:
+        if self.options.method == "raft":
+            weights_file(self.options.weights)
+            check_engine(self.run)
 
     @cached_property
     def _raft(self) -> RaftFlow | None:

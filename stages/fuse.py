@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from engines.backends.table import check_engine
 from engines.engine import Engine
 from engines.models.checkpoint import read_model
 from engines.models.fusion import exchanges, fused_modalities, open_exchange, prepare_exchange
@@ -45,6 +46,9 @@ class Fuse(Stage):
 
     def gives(self) -> dict[str, Spec]:
         return {f"fused_{name}": Spec("float32", "D", in_message=True) for name in MODALITIES}
+
+    def check(self) -> None:
+        check_engine(self.run)
 
     def prepare(self, report: Callable[[str], None]) -> None:
         for other in self._others:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.arrays import Array
-from pipeline.build import Plan, make_plan
+from pipeline.build import make_plan
 from pipeline.clip import MODALITIES, ClipInfo, DecodedClip
 from pipeline.config import make_config
 from pipeline.errors import SourceError
 from pipeline.plain import Passed, PlainLoop
+from pipeline.plan import Plan
 from pipeline.run import place
 from pipeline.stage import RunSettings
 from stages.decode.reader import NS

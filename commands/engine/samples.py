@@ -13,7 +13,7 @@ from pipeline.config import Config
 from pipeline.errors import SourceError
 from pipeline.plain import Passed, PlainLoop
 from pipeline.run import place, private_directory
-from stages.encode import STREAM, tower_input
+from stages.tower_inputs import stream_of, tower_input
 
 PER_CLIP = 4
 """Most inputs taken from one clip for one tower: pictures of the same two seconds are much alike."""
@@ -32,7 +32,7 @@ def tower_samples(
         SourceError: no source has anything for these towers, or one cannot be opened.
     """
     found: list[Array] = []
-    streams = {STREAM[tower.input] for tower in towers.values()}
+    streams = {stream_of(tower) for tower in towers.values()}
     with private_directory() as directory:
         plan = place(make_plan(config, len(sources)), directory)
         with PlainLoop(plan, streams, threads, report) as loop:
@@ -52,6 +52,6 @@ def tower_samples(
 def _of_clip(towers: Mapping[str, TowerSpec], passed: Passed) -> Iterator[Array]:
     clip = Clip(passed.info, passed.values, passed.absent)
     for tower in towers.values():
-        if STREAM[tower.input] in clip.arrays:
+        if stream_of(tower) in clip.arrays:
             inputs = tower_input(tower, clip)
             yield inputs[np.linspace(0, len(inputs) - 1, min(PER_CLIP, len(inputs))).astype(int)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engines.backends.backend import Backend
+from engines.devices.gpus import gpu_here, why_no_gpu_here
 from pipeline.errors import ModelError
 
 BACKENDS = {
@@ -15,7 +16,10 @@ BACKENDS = {
 }
 AUTO = {"cpu": ("openvino", "onnxruntime", "torch"), "cuda": ("tensorrt", "torch"), "sm": ("tensorrt",)}
 """What "auto" prefers, by kind of device; "sm89" is a kind of GPU that is not here, for which plans can be built."""
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+
+
+CPU_ALONE = ("onnxruntime", "openvino")
+"""Backends that run on the CPU only."""
 
 
 class EngineSettings(Protocol):
@@ -54,15 +58,54 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        return f"{self.backend}-{self.precision}"
+        """`openvino-bf16`"""
+        return f"{backend(self.backend).name}-{self.precision}"
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """A way to run a network that is not used.
+
+    short: one clause, such as "openvino-bf16 failed its gate". detail: the same with figures, or with what to do.
+    """
+
+    short: str
+    detail: str
 
 
 def backend(name: str) -> Backend:
-    """Raises: ModelError: there is no such backend; the message lists those there are."""
-    if name not in BACKENDS:
-        raise ModelError(f"--engine {name}: not known; expected auto, {', '.join(BACKENDS)}")
-    found: Backend = importlib.import_module(BACKENDS[name]).BACKEND
+    """The backend of this name in `BACKENDS`, or at "package.module:NAME".
+
+    Raises:
+        ModelError: there is no such backend; the message lists those there are.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(BACKENDS.get(name, module)), attribute or "BACKEND")
+    except (ImportError, AttributeError, ValueError) as error:
+        own = f" ({error})" if attribute else ""
+        raise ModelError(f"--engine {name}: not known{own}; expected auto, {', '.join(BACKENDS)}") from error
+    if not isinstance(found, Backend):
+        raise ModelError(f"--engine {name}: is no backend; expected an instance of engines.backends.backend.Backend")
     return found
+
+
+def check_engine(run: EngineSettings) -> None:
+    """Find out whether what a run asks for by name can be had on this machine, without importing a runtime.
+
+    Raises:
+        ModelError: engine, device or precision cannot be had; says what to do.
+    """
+    if run.engine != "auto":
+        backend(run.engine)
+    if run.device.startswith("cuda"):
+        if why := why_no_gpu_here(run.device):
+            raise ModelError(why)
+        return  # the processes that use the GPU ask it for the rest: this one may still fork
+    if run.device == "auto" and gpu_here() and run.engine not in CPU_ALONE:
+        return
+    device = "cpu" if run.device == "auto" else run.device
+    candidates(Settings(run.engine, run.precision, device, run.threads, run.cache_directory))
 
 
 def device_of(run: EngineSettings) -> str:
@@ -71,36 +114,37 @@ def device_of(run: EngineSettings) -> str:
         return "cuda:0"
     if run.device != "auto":
         return run.device
-    if run.engine in ("onnxruntime", "openvino"):
+    if run.engine in CPU_ALONE:
         return "cpu"
     import torch
 
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
-def candidates(run: EngineSettings) -> tuple[list[Candidate], list[str]]:
-    """What may be tried for a run, in order, and why other things that "auto" knows may not: a sentence each.
+def candidates(run: EngineSettings) -> tuple[list[Candidate], list[PassedOver]]:
+    """What may be tried for a run, in order, and what "auto" knows but cannot use.
 
     Raises:
         ModelError: an engine or precision asked for by name cannot be had here; says what to do.
     """
     device = device_of(run)
     found: list[Candidate] = []
-    skipped: list[str] = []
+    skipped: list[PassedOver] = []
     for name in AUTO[device.partition(":")[0].rstrip("0123456789")] if run.engine == "auto" else (run.engine,):
         chosen = backend(name)
         if why := chosen.missing(device):
-            skipped.append(f"{name}: {why}")
+            skipped.append(PassedOver(why.partition(". ")[0], f"{chosen.name}: {why}"))
             continue
         able = chosen.precisions(device)
         if run.precision == "int8" and "int8" in chosen.other_precisions(device):
-            able = ("int8", *able)  # it is made network by network: the others stay as they are, aloud
+            able = ("int8", *able)  # it is made network by network; the others keep their precision, with a warning
         elif run.precision != "auto":
             able = tuple(each for each in (*able, *chosen.other_precisions(device)) if each == run.precision)
             if not able:
-                skipped.append(f"{name}: has no {run.precision} here")
+                text = f"{chosen.name} has no {run.precision} here"
+                skipped.append(PassedOver(text, text))
         found += [Candidate(name, precision, device) for precision in dict.fromkeys(able)]
     if not found:
         wanted = f"--engine {run.engine}" + (f" --precision {run.precision}" if run.precision != "auto" else "")
-        raise ModelError(f"{wanted}: {'; '.join(skipped)}")
+        raise ModelError(f"{wanted}: {'; '.join(each.detail for each in skipped)}")
     return found, skipped

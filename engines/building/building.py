@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from engines.backends.backend import Backend, Order, Report
-from engines.backends.table import Candidate, EngineSettings, backend, candidates
+from engines.backends.table import Candidate, EngineSettings, PassedOver, backend, candidates
 from engines.cache.cache import Cache, Meta, key_of
 from engines.engine import Engine
 from engines.gate.gate import GATE_VERSION, GateReport, gate, joined, pending
@@ -42,7 +42,9 @@ LabelSet = Callable[[], "Array | None"]
 
 
 class Refused(ModelError):
-    """It did not pass its gate, or only its user can make it: known since `prepare_network`, and no surprise."""
+    """It failed its gate, or only its user can make it: known since `prepare_network`, and no surprise."""
+
+    short = "failed its gate"
 
 
 class EngineRecord(msgspec.Struct, frozen=True):
@@ -60,16 +62,19 @@ def no_labels() -> None:
 
 
 def prepare_network(
-    key: str, directory: str, run: EngineSettings, report: Report, labels: LabelSet = no_labels
+    key: str, directory: str, run: EngineSettings, report: Report, labels: LabelSet = no_labels, what: str = ""
 ) -> EngineRecord | None:
     """Build the engine that `open_network` will open: the first candidate that can be built and passes its gate.
 
-    Returns what the cache says of it, or None for the reference itself, which needs no building.
+    what: names the network in messages, such as "image tower". Returns what the cache knows about the engine, or None
+    for the reference itself, which needs no building.
 
     Raises:
         ModelError: there is none; names every one that was tried and why it was not good.
     """
-    able, reasons = candidates(run)
+    able, passed_over = candidates(run)
+    what = what or key
+    failed_gate = False
     for candidate in able:
         order = order_of(key, directory, candidate, run)
         if candidate == REFERENCE:
@@ -78,16 +83,25 @@ def prepare_network(
         try:
             record = ensure(order, backend(candidate.backend), _heard(report, said), labels)
         except UNUSABLE as error:
-            reasons.append(f"{candidate.name}: {error}")
-            said.append(reasons[-1])
+            passed_over.append(_not_usable(candidate, error))
+            said.append(passed_over[-1].detail)
         else:
             if record.gate.passed:
                 return record
-            reasons.append(f"{candidate.name}: {record.gate.refusal}")
-        # Told once, when it was built; later it stands in `reason`. What was asked for by name is always told.
+            failed_gate = True
+            passed_over.append(_not_usable(candidate, Refused(record.gate.refusal)))
+        # Reported when it was built; later it is in `reason`. What was asked for by name is always reported.
         if (said or candidate.precision == run.precision) and candidate != able[-1]:
-            report(f"{key}: {reasons[-1]}; {able[able.index(candidate) + 1].name} is tried")
-    raise ModelError(f"{key}: no engine can be used. {'. '.join(reasons)}")
+            report(f"{what}: {passed_over[-1].detail}; trying {able[able.index(candidate) + 1].name}")
+    details = ". ".join(each.detail for each in passed_over)
+    if failed_gate and run.precision != "auto":
+        details += ". Use --precision auto, which takes the best precision that passes"
+    raise ModelError(f"{what}: no engine can be used. {details}")
+
+
+def _not_usable(candidate: Candidate, error: Exception) -> PassedOver:
+    kind = error.short if isinstance(error, Refused) else "could not be built or opened"
+    return PassedOver(f"{candidate.name} {kind}", f"{candidate.name}: {error}")
 
 
 def _heard(report: Report, said: list[str]) -> Report:
@@ -101,7 +115,7 @@ def _heard(report: Report, said: list[str]) -> Report:
 
 
 def open_network(key: str, directory: str, run: EngineSettings, build: bool = False) -> Engine:
-    """The engine, open; `engine.reason` says why it and no other.
+    """The engine, open; `engine.reason` says why it and no other, `engine.passed_over` the same in short.
 
     build: build now what was never prepared; otherwise that is passed over, because it takes seconds and memory.
 
@@ -110,20 +124,21 @@ def open_network(key: str, directory: str, run: EngineSettings, build: bool = Fa
     """
     if build:
         prepare_network(key, directory, run, lambda text: None)
-    able, reasons = candidates(run)
+    able, passed_over = candidates(run)
     for candidate in able:
         order = order_of(key, directory, candidate, run)
         try:
             engine = _make(order, backend(candidate.backend))
             engine.open()
         except UNUSABLE as error:
-            reasons.append(f"{candidate.name}: {error}")
-            known = isinstance(error, Refused)  # told when it was built; every process would tell it again
-            log.log(logging.DEBUG if known else logging.WARNING, "%s: %s", key, reasons[-1])
+            passed_over.append(_not_usable(candidate, error))
+            known = isinstance(error, Refused)  # reported when it was built; every process would report it again
+            log.log(logging.DEBUG if known else logging.WARNING, "%s: %s", key, passed_over[-1].detail)
             continue
-        engine.reason = _reason(run, reasons)
+        engine.reason = _reason(run, passed_over)
+        engine.passed_over = tuple(each.short for each in passed_over)
         return engine
-    raise ModelError(f"{key}: {'. '.join(reasons)}")
+    raise ModelError(f"{key}: {'. '.join(each.detail for each in passed_over)}")
 
 
 def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_labels) -> EngineRecord:
@@ -255,7 +270,9 @@ def _make(order: Order, chosen: Backend) -> Engine:
         exported = Cache(order.cache_directory, "exports").find(key_of(export_facts(order, graph)))
     if built is None or (chosen.runs_export and exported is None):
         if by_hand := chosen.made_by(order):
-            raise Refused(f"not made yet. Run: {by_hand}")
+            refused = Refused(f"not made yet. Run: {by_hand}")
+            refused.short = "is not made yet"
+            raise refused
         raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once, which builds it")
     record = record_of(cache.meta(key))
     if not record.gate.passed:
@@ -281,7 +298,7 @@ def order_of(key: str, directory: str, candidate: Candidate, run: EngineSettings
     )
 
 
-def _reason(run: EngineSettings, passed_over: list[str]) -> str:
+def _reason(run: EngineSettings, passed_over: list[PassedOver]) -> str:
     if passed_over:
-        return "; ".join(["not " + text for text in passed_over])
+        return "; ".join(each.detail for each in passed_over)
     return "first choice here" if run.engine == "auto" else "asked for by name"

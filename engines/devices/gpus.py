@@ -1,7 +1,13 @@
 """The NVIDIA GPUs of this machine, asked of the driver itself, without torch or any other import."""
 
 import ctypes
+import os
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 
 
 @dataclass(frozen=True)
@@ -12,6 +18,34 @@ class Gpu:
     capability: tuple[int, int]
     memory_bytes: int
     driver: str
+
+
+def gpu_here() -> bool:
+    """Whether networks would run on a GPU here: a driver is loaded, and torch is built for it.
+
+    Found out without touching the GPU, which no process may do before it forks.
+    """
+    return (NVIDIA_DRIVER / "version").exists() and _torch_has_cuda()
+
+
+def why_no_gpu_here(device: str) -> str:
+    """Why "cuda" or "cuda:N" cannot be used here, and what to do; "" if it seems it can. Does not touch the GPU."""
+    if find_spec("torch") is None:
+        return f"device {device!r}: PyTorch is not installed. Run: pip install torch"
+    if not _torch_has_cuda():
+        return f"device {device!r}: torch {version('torch')} is built without CUDA. Choose --device cpu"
+    if not (NVIDIA_DRIVER / "version").exists():
+        return f"device {device!r}: no NVIDIA driver is loaded. Choose --device cpu"
+    number, count = int(device.partition(":")[2] or 0), len(list((NVIDIA_DRIVER / "gpus").glob("*")))
+    if count and number >= count and not os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return f"device {device!r}: there are {count} GPUs; expected cuda:0 to cuda:{count - 1}"
+    return ""
+
+
+def _torch_has_cuda() -> bool:
+    torch = find_spec("torch")
+    places = torch.submodule_search_locations if torch else None
+    return any(any(Path(place, "lib").glob("libtorch_cuda*")) for place in places or ())
 
 
 def gpu_at(device: str) -> Gpu | None:

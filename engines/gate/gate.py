@@ -78,7 +78,7 @@ class GateReport(msgspec.Struct, frozen=True):
     @property
     def refusal(self) -> str:
         """Why it is not used."""
-        return self.text if self.is_pending else f"did not pass its gate: {self.text}"
+        return self.text if self.is_pending else f"failed its gate: {self.text}"
 
     @property
     def worst(self) -> Figures:

@@ -18,11 +18,7 @@ GATE_LABELS = 200
 def tower_key(spec: ModelSpec, modality: str) -> tuple[str, str, str]:
     """What names the tower's engine among a worker's resources; towers of the same network and files share one."""
     tower = _tower(spec, modality)
-    first = next(
-        name
-        for name, other in spec.towers().items()
-        if (other.network, other.directory) == (tower.network, tower.directory)
-    )
+    first = next(name for name, other in spec.towers().items() if _same_network(tower, other))
     return "tower", spec.directory, first
 
 
@@ -33,7 +29,9 @@ def prepare_tower(spec: ModelSpec, modality: str, run: EngineSettings, report: R
         ModelError: no engine can run it.
     """
     tower = _tower(spec, modality)
-    prepare_network(tower.network, tower.directory, run, report, lambda: label_set(spec, tower))
+    sharing = [name for name, other in spec.towers().items() if _same_network(tower, other)]
+    what = f"{' and '.join(sharing)} tower"
+    prepare_network(tower.network, tower.directory, run, report, lambda: label_set(spec, tower), what)
 
 
 def open_tower(spec: ModelSpec, modality: str, run: EngineSettings, build: bool = False) -> Engine:
@@ -64,6 +62,10 @@ def label_set(spec: ModelSpec, tower: TowerSpec) -> Array | None:
         return text.vectors(words[:: max(1, len(words) // GATE_LABELS)])
     finally:
         text.close()
+
+
+def _same_network(one: TowerSpec, other: TowerSpec) -> bool:
+    return (one.network, one.directory) == (other.network, other.directory)
 
 
 def _tower(spec: ModelSpec, modality: str) -> TowerSpec:

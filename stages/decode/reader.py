@@ -166,6 +166,12 @@ def reader_class(name: str) -> type[Reader]:
     return found
 
 
+def check_reader(name: str) -> None:
+    """Raises: ConfigError: there is no such reader, or it lacks a package."""
+    if missing := reader_class(name).missing():
+        raise ConfigError(missing)
+
+
 def make_reader(source: str, source_index: int, options: ReaderOptions) -> Reader:
     """The reader that the options name. Nothing is opened yet."""
     return reader_class(options.reader)(source, source_index, options)

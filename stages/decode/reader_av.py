@@ -242,7 +242,6 @@ class AvReader(AssemblingReader):
             duration_ns=container.duration * 1000 if container.duration is not None else None,
             has_video=pictures is not None,
             has_audio=sound is not None,
-            seekable=pictures is None or pictures.can_skip_to(0),
             notes=tuple(notes),
         )
 

@@ -6,6 +6,7 @@ other reader.
 
 from bisect import bisect_right
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import av
@@ -84,6 +85,10 @@ class DecordPictures(Pictures):
 
 class DecordReader(AvReader):
     """Reads pictures with decord; opening, limits, sizes and sound are those of `AvReader`."""
+
+    @classmethod
+    def missing(cls) -> str:
+        return "" if find_spec("decord") else MISSING
 
     def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[Pictures | None, tuple[int, int]]:
         name = shown_name(self.source)

@@ -1,10 +1,8 @@
 import argparse
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from commands.gpu_here import gpu_here
 from commands.options import make_config, seconds
 from commands.outputs import fingerprint, make_outputs, output_kind, split_events
 from commands.run import make_parser
@@ -175,16 +173,3 @@ def test_settings_for_gpus_are_taken_where_one_is_here(
     assert ("model" in [group.name for group in config("a.mp4", *arguments).groups]) == is_for_gpu
     monkeypatch.setattr("commands.options.gpu_here", lambda: False)
     assert "model" not in [group.name for group in config("a.mp4", *arguments).groups]
-
-
-def test_a_driver_alone_is_no_gpu_for_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = tmp_path / "torch"
-    (torch / "lib").mkdir(parents=True)
-    monkeypatch.setattr("commands.gpu_here.find_spec", lambda name: SimpleNamespace(submodule_search_locations=[torch]))
-    monkeypatch.setattr("commands.gpu_here.NVIDIA_DRIVER", tmp_path / "version")
-    (torch / "lib" / "libtorch_cuda.so").touch()
-    assert not gpu_here()
-    (tmp_path / "version").touch()
-    assert gpu_here()
-    (torch / "lib" / "libtorch_cuda.so").unlink()
-    assert not gpu_here()

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from engines.devices.device import Uploader
 from engines.models.model import TowerSpec
 from stages import device_pictures, pictures
+from stages.tower_inputs import tower_tensor
 
 pytestmark = pytest.mark.gpu
 
@@ -21,7 +22,7 @@ TOWER = TowerSpec(network="clip_vision", space="clip", mean=(0.48, 0.46, 0.41), 
 def test_frames_differ_by_two_grey_levels_at_most(fit: Any, size: tuple[int, int]) -> None:
     tower = replace(TOWER, fit=fit)
     frames = np.random.default_rng(0).integers(0, 256, (16, *size, 3), np.uint8)
-    ours = device_pictures.tower_tensor(tower, frames, Uploader("cuda"))
+    ours = tower_tensor(tower, frames, Uploader("cuda"))
     wanted = pictures.frame_pictures(frames[pictures.spread(8, 16)], tower)
     apart = np.abs(ours.cpu().numpy() - wanted) * np.reshape(tower.std, (1, 3, 1, 1)) * 255
     assert apart.max() <= 2.01
@@ -35,9 +36,9 @@ def test_flow_and_sound_and_boxes_too() -> None:
     frames = random.integers(0, 256, (4, 224, 398, 3), np.uint8)
     boxes = np.array([[3, 10, 10, 150, 160], [1, 0, 0, 397, 223]], np.float32)
     pairs: list[tuple[torch.Tensor, Any]] = [
-        (device_pictures.tower_tensor(replace(TOWER, input="flow_picture"), flow, uploader),
+        (tower_tensor(replace(TOWER, input="flow_picture"), flow, uploader),
          pictures.flow_pictures(flow, TOWER)),
-        (device_pictures.tower_tensor(replace(TOWER, input="log_mel_picture"), log_mel, uploader),
+        (tower_tensor(replace(TOWER, input="log_mel_picture"), log_mel, uploader),
          pictures.log_mel_pictures(log_mel, TOWER)),
         (device_pictures.box_tensor(TOWER, frames, boxes, uploader), pictures.crop_pictures(frames, boxes, TOWER)),
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.arrays import Spec
-from pipeline.build import Plan, make_plan
+from pipeline.build import make_plan
 from pipeline.bus import Bus
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.config import make_config
@@ -22,6 +22,7 @@ from pipeline.group import Settled, StageGroup
 from pipeline.inbox import Inbox
 from pipeline.messages import Stop, ToWorker, Work, WorkClip
 from pipeline.part import Part
+from pipeline.plan import Plan
 from pipeline.stage import Outputs, Stage
 from tests.pipeline.fakes import fake_config
 from tests.pipeline.runs import Ran, run_fakes

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from pipeline.arrays import RECORD, Spec
-from pipeline.build import STAGES, Plan, make_plan
+from pipeline.build import STAGES, make_plan
 from pipeline.clip import Clip
 from pipeline.config import Config, make_config
 from pipeline.errors import ConfigError
+from pipeline.plan import Plan
 from pipeline.stage import Demand, Fold, Stage, StageOptions
 from tests.pipeline.fakes import TRACKS, fake_config
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.build import GroupPlan
 from pipeline.clip import ClipInfo, Gap, SourceInfo
 from pipeline.ledger import SAME_FAULT_LIMIT, Entry, Ledger
 from pipeline.messages import DoneClip, Finished, SourceDone, SourceStarted
+from pipeline.plan import GroupPlan
 
 SECOND_NS = 1_000_000_000
 TRIES = 3

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import slots as phase
 from pipeline.arrays import RECORD, Spec
 from pipeline.errors import ConfigError
-from pipeline.slots import Layout, SlotError, Slots
+from pipeline.slots import Layout, Phase, SlotError, Slots
 
 SPECS = {
     "frames": Spec("uint8", "T H W 3", 1000),
@@ -132,23 +131,23 @@ def test_the_memory_is_really_there(slots: Slots) -> None:
 
 def test_a_watch_record_says_what_a_worker_does_since_when(slots: Slots) -> None:
     before_ns = time.monotonic_ns()
-    slots.watch(5, phase.WORKING, 2, 77)
+    slots.watch(5, Phase.WORKING, 2, 77)
     seen = slots.watched(5)
-    assert (seen.phase, seen.source_index, seen.index) == (phase.WORKING, 2, 77)
+    assert (seen.phase, seen.source_index, seen.index) == (Phase.WORKING, 2, 77)
     assert before_ns <= seen.since_ns <= time.monotonic_ns()
-    slots.watch(5, phase.IDLE)
-    assert (slots.watched(5).phase, slots.watched(5).index) == (phase.IDLE, -1)
+    slots.watch(5, Phase.IDLE)
+    assert (slots.watched(5).phase, slots.watched(5).index) == (Phase.IDLE, -1)
     assert slots.watched(6).since_ns == 0
 
 
 def work_in_slot(fd: int, layout: Layout, count: int, slot: int) -> None:
     slots = Slots(fd, layout, count)
-    slots.watch(slot, phase.WORKING, 0, slot)
+    slots.watch(slot, Phase.WORKING, 0, slot)
     for value in range(200):
         shape = slots.write(slot, "audio", np.full(100, slot * 1000 + value, np.float32))
         if (slots.read(slot, "audio", shape) != slot * 1000 + value).any():
             os._exit(1)
-    slots.watch(slot, phase.IDLE, 1, slot)
+    slots.watch(slot, Phase.IDLE, 1, slot)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import RECORD, Spec
-from pipeline.build import Plan, make_plan
+from pipeline.build import make_plan
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.config import make_config
 from pipeline.group import StageGroup
 from pipeline.messages import DoneClip, WorkClip, pack, unpack
+from pipeline.plan import Plan
 from pipeline.slots import SlotError, Slots
 from pipeline.stage import Fold, Outputs, Resources, Stage
 from pipeline.worker import ClipRunner

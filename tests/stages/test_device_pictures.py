@@ -10,6 +10,7 @@ import torch
 from engines.devices.device import Uploader
 from engines.models.model import MelSpec, TowerSpec
 from stages import device_pictures, pictures
+from stages.tower_inputs import tower_tensor
 
 CLIP = TowerSpec(
     network="clip_vision",
@@ -50,7 +51,7 @@ def levels_apart(ours: torch.Tensor, wanted: Any, tower: TowerSpec = CLIP) -> An
 @pytest.mark.parametrize("size", SMALLER + LARGER)
 def test_frames_are_fitted_as_on_the_cpu(fit: Any, how: Any, size: tuple[int, int]) -> None:
     tower, frames = with_(fit=fit, resample=how), scene(*size)
-    ours = device_pictures.tower_tensor(tower, frames, Uploader("cpu"))
+    ours = tower_tensor(tower, frames, Uploader("cpu"))
     apart = levels_apart(ours, pictures.frame_pictures(frames, tower))
     assert apart.max() <= (1.01 if size in SMALLER else 2.01)
     assert apart.mean() < 0.02
@@ -58,7 +59,7 @@ def test_frames_are_fitted_as_on_the_cpu(fit: Any, how: Any, size: tuple[int, in
 
 def test_a_frame_moved_by_one_pixel_would_be_noticed() -> None:
     frames = scene(65, 120)
-    moved = device_pictures.tower_tensor(CLIP, np.roll(frames, 1, axis=2), Uploader("cpu"))
+    moved = tower_tensor(CLIP, np.roll(frames, 1, axis=2), Uploader("cpu"))
     assert levels_apart(moved, pictures.frame_pictures(frames, CLIP)).max() > 30
 
 
@@ -70,7 +71,7 @@ def test_the_frames_of_a_clip_are_chosen_before_they_travel() -> None:
             asked.append(list(rows))
             return super().upload(array, rows)
 
-    ours = device_pictures.tower_tensor(CLIP, frames, Noting("cpu"))
+    ours = tower_tensor(CLIP, frames, Noting("cpu"))
     chosen = pictures.spread(8, 16)
     assert asked == [chosen.tolist()]
     assert levels_apart(ours, pictures.frame_pictures(frames[chosen], CLIP)).max() <= 1.01
@@ -81,7 +82,7 @@ def test_the_frames_of_a_clip_are_chosen_before_they_travel() -> None:
 def test_flow_has_the_same_colours(size: tuple[int, int], fit: Any) -> None:
     tower = with_(fit=fit, input="flow_picture")
     flow = np.random.default_rng(1).normal(0, 1.5, (5, *size, 2)).astype(np.float16)
-    ours = device_pictures.tower_tensor(tower, flow, Uploader("cpu"))
+    ours = tower_tensor(tower, flow, Uploader("cpu"))
     apart = levels_apart(ours, pictures.flow_pictures(flow, tower))
     assert apart.max() <= 2.01
     assert apart.mean() < 0.02
@@ -91,7 +92,7 @@ def test_flow_has_the_same_colours(size: tuple[int, int], fit: Any) -> None:
 def test_the_flow_of_a_clip_is_the_same_piece(pairs: int) -> None:
     tower = with_(fit="stretch", input="flow_clip")
     flow = np.random.default_rng(4).normal(0, 1.0, (pairs, 80, 120, 2)).astype(np.float16)
-    ours, wanted = device_pictures.tower_tensor(tower, flow, Uploader("cpu")), pictures.flow_clips(flow, tower)
+    ours, wanted = tower_tensor(tower, flow, Uploader("cpu")), pictures.flow_clips(flow, tower)
     assert ours.shape == (1, 8, 3, 64, 64)
     assert levels_apart(ours[0], wanted[0]).max() <= 2.01
 
@@ -99,20 +100,20 @@ def test_the_flow_of_a_clip_is_the_same_piece(pairs: int) -> None:
 def test_a_spectrogram_is_the_same_picture() -> None:
     tower = with_(input="log_mel_picture", mel=MelSpec())
     log_mel = np.random.default_rng(2).normal(-2, 3, (3, 96, 64)).astype(np.float32)
-    ours = device_pictures.tower_tensor(tower, log_mel, Uploader("cpu"))
+    ours = tower_tensor(tower, log_mel, Uploader("cpu"))
     assert levels_apart(ours, pictures.log_mel_pictures(log_mel, tower)).max() <= 1.01
 
 
 def test_sound_for_a_sound_tower_is_left_alone() -> None:
     log_mel = np.random.default_rng(3).normal(size=(3, 96, 64)).astype(np.float32)
-    ours = device_pictures.tower_tensor(with_(input="log_mel"), log_mel, Uploader("cpu"))
+    ours = tower_tensor(with_(input="log_mel"), log_mel, Uploader("cpu"))
     np.testing.assert_array_equal(ours.numpy(), log_mel)
 
 
 def test_chunks_of_sound_show_the_same() -> None:
     log_mel = np.random.default_rng(4).normal(-4, 3, (3, 100, 16)).astype(np.float32)
     tower = with_(input="log_mel_chunks", mean=(-4.3, -4.2, -4.1), std=(9.1, 9.2, 9.3))
-    ours = device_pictures.tower_tensor(tower, log_mel, Uploader("cpu")).numpy()
+    ours = tower_tensor(tower, log_mel, Uploader("cpu")).numpy()
     np.testing.assert_allclose(ours, pictures.log_mel_chunks(log_mel, tower), atol=1e-6)
 
 
@@ -120,7 +121,7 @@ def test_chunks_of_sound_show_the_same() -> None:
 def test_the_middle_of_a_larger_picture_is_the_same(fit: Any) -> None:
     tower = with_(fit=fit, size_px=64, resized_px=80)
     frames = scene(90, 160, 2)
-    ours = device_pictures.tower_tensor(tower, frames, Uploader("cpu"))
+    ours = tower_tensor(tower, frames, Uploader("cpu"))
     assert ours.shape == (2, 3, 64, 64)
     assert levels_apart(ours, pictures.frame_pictures(frames, tower)).max() <= 1.01
 
@@ -147,7 +148,7 @@ def test_a_network_gives_the_same_vectors(fit: Any) -> None:
     config = CLIPVisionConfig(**sizes, image_size=64, patch_size=16, projection_dim=64)
     network = CLIPVisionModelWithProjection(config).eval()
     tower, frames = with_(fit=fit), scene(90, 160, 8)
-    ours = device_pictures.tower_tensor(tower, frames, Uploader("cpu"))
+    ours = tower_tensor(tower, frames, Uploader("cpu"))
     wanted = torch.from_numpy(pictures.frame_pictures(frames, tower))
     with torch.inference_mode():
         a, b = (network(pixel_values=each).image_embeds for each in (ours, wanted))

@@ -10,7 +10,8 @@ import pytest
 from pipeline.arrays import check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
-from stages.encode import Encode, box_input, pool, tower_input
+from stages.encode import Encode, box_input, pool
+from stages.tower_inputs import tower_input
 from tests.tiny_models import make_tiny_clip, write_mov_like
 
 SECOND = 1_000_000_000

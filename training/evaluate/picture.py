@@ -1,7 +1,6 @@
 """The confusion matrix as a picture: with names and counts for few labels, with marked pairs for hundreds."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,11 +29,6 @@ def draw_confusion(matrix: Array, names: Sequence[str]) -> Array:
     order = near_order(part)
     part, names = part[np.ix_(order, order)], [names[shown[index]] for index in order]
     return _named(part, names) if len(names) <= NAMED_UP_TO else _marked(part, names)
-
-
-def write_png(picture: Array, path: Path) -> None:
-    """Raises OSError where it cannot be written."""
-    path.write_bytes(png(picture))
 
 
 def png(picture: Array) -> bytes:

@@ -10,15 +10,15 @@ import numpy as np
 
 from engines.models.model import TowerSpec
 from pipeline.arrays import Array
-from pipeline.build import Plan
 from pipeline.clip import Clip, ClipInfo
 from pipeline.errors import SourceError
 from pipeline.plain import PlainLoop, refuse_failed
+from pipeline.plan import Plan
 from pipeline.run import place
 from pipeline.stage import RunSettings
 from stages.decode.reader import NS
-from stages.encode import STREAM, tower_input
 from stages.pictures import evenly
+from stages.tower_inputs import stream_of, tower_input
 from training.data.example import Example
 from training.encoder import plan_of
 from training.train.state import write_whole
@@ -34,7 +34,7 @@ class StreamCache:
         self._tower = tower
         self._plan = plan_of(run)
         self._modalities = ("audio",) if modality == "audio" else ("image", "motion")
-        self.stream = STREAM[tower.input]
+        self.stream = stream_of(tower)
         options = self._plan.reader_options | {"modalities": self._modalities, "threads": 1}
         facts = f"{sorted(options.items())} {tower.input} {tower.pictures_per_clip} {tower.mel}"
         self.folder = root / f"{self.stream}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
@@ -94,7 +94,7 @@ class _Streams:
     """Reads one stream of files: what decode gives, or what one stage makes of it."""
 
     def __init__(self, plan: Plan, tower: TowerSpec) -> None:
-        self._stream, self._tower = STREAM[tower.input], tower
+        self._stream, self._tower = stream_of(tower), tower
         self._folder = tempfile.TemporaryDirectory(prefix="percept-streams-")
         self._loop = PlainLoop(place(plan, self._folder.name), {self._stream}, plan.settings.threads).__enter__()
 
@@ -133,4 +133,4 @@ class _Streams:
 def shown(tower: TowerSpec, stream: Array) -> Array:
     """The tower's input as the pipeline makes it of a stream: float32 "K ..."."""
     info = ClipInfo(source="", source_index=0, index=0, start_ns=0, end_ns=NS)
-    return tower_input(tower, Clip(info, {STREAM[tower.input]: stream}, {}))
+    return tower_input(tower, Clip(info, {stream_of(tower): stream}, {}))

@@ -1,0 +1,101 @@
+"""The way out: what waits for the output process, how much of it is unwritten, and how the process is closed."""
+
+from collections import deque
+from collections.abc import Callable
+
+from pipeline.ledger import Ledger
+from pipeline.messages import Finished, Records, SinkClosed, SourceDone, SourceStarted, Stop, ToWorker, Written
+from pipeline.processes import Worker
+from pipeline.status import Position, SummaryRecord
+
+RECORDS_UNDER_WAY = 512
+"""Records the output process may hold unwritten; the others wait here."""
+CLOSING_S = 600.0
+"""A sink that re-encodes video may take long to close, and a reader may have stopped reading."""
+
+
+class Outlet:
+    """Takes finished clips from the ledger and passes them on as fast as they are written."""
+
+    def __init__(self, ledger: Ledger, source_count: int, send: Callable[[Worker, ToWorker], None]) -> None:
+        self.worker: Worker | None = None
+        """The output process."""
+        self.is_closed = False
+        self.summaries: tuple[SummaryRecord, ...] = ()
+        self.position = Position(source_count=source_count)
+        self.media_ns = 0
+        """Length of all clips that came out."""
+        self._ledger = ledger
+        self._source_count = source_count
+        self._send = send
+        self._waiting: deque[Finished | SourceStarted | SourceDone] = deque()
+        self._unwritten = 0
+        self._stopping_since_s = 0.0
+        self._is_told = False
+
+    def __len__(self) -> int:
+        """Items that wait here."""
+        return len(self._waiting)
+
+    @property
+    def is_empty(self) -> bool:
+        """Everything that was finished is written."""
+        return not self._waiting and not self._unwritten
+
+    def handle(self, message: Written | SinkClosed) -> None:
+        match message:
+            case Written(count):
+                self._unwritten -= count
+            case SinkClosed(summaries):
+                self.is_closed, self.summaries = True, summaries
+
+    def pass_on(self) -> None:
+        """Take what is finished from the ledger, and send as much as the output process may hold."""
+        for item in self._ledger.emit():
+            if isinstance(item, Finished):
+                self._note_position(item)
+            self._waiting.append(item)
+        if self.worker is None or not self.worker.ready:
+            return
+        records: list[Finished] = []
+        while self._waiting and self._unwritten < RECORDS_UNDER_WAY:
+            item = self._waiting.popleft()
+            if isinstance(item, Finished):
+                records.append(item)
+                self._unwritten += 1
+                continue
+            self._send_records(self.worker, records)
+            records = []
+            self._send(self.worker, item)
+        self._send_records(self.worker, records)
+
+    def _send_records(self, worker: Worker, records: list[Finished]) -> None:
+        if records:
+            facts = {number: self._ledger.facts.of(number) for number in {done.facts for done in records}}
+            self._send(worker, Records(records, facts))
+
+    def _note_position(self, done: Finished) -> None:
+        info = done.info
+        if info.index >= 0:
+            self.media_ns += info.end_ns - info.start_ns
+        source = self._ledger.sources[info.source_index].info
+        duration_ns = source.duration_ns if source else None
+        self.position = Position(
+            source=info.source,
+            source_number=info.source_index + 1,
+            source_count=self._source_count,
+            clip=info.index,
+            position_s=info.end_ns / 1e9,
+            duration_s=None if duration_ns is None else duration_ns / 1e9,
+        )
+
+    def stop(self, complete: bool, now_s: float) -> None:
+        """Ask the output process to finish; it is asked once, when it is there to be asked."""
+        self._stopping_since_s = self._stopping_since_s or now_s
+        if self.worker is not None and self.worker.ready and not self._is_told:
+            self._is_told = True
+            self._send(self.worker, Stop(complete))
+
+    def stopping_s(self, now_s: float) -> float:
+        """For how long it has been stopping."""
+        return now_s - self._stopping_since_s if self._stopping_since_s else 0.0
