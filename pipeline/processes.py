@@ -131,6 +131,9 @@ class Processes:
         self._next_id = 1
         self._free_seats = list(range(MAX_WORKERS))
         self._left_seats: list[int] = []
+
+    def start(self) -> None:
+        """Start the fork servers, so that they load side by side."""
         for name in ("output", "light", "heavy") if self._heavy else ("output", "light"):
             self._server(name)
 

@@ -100,6 +100,7 @@ class Supervisor:
     def run(self) -> Account:
         """Once."""
         with self._stack:
+            self.processes.start()
             self.outlet.worker = self.processes.spawn("sink", "output")
             self.processes.spawn("prepare", "prepare")
             self.feed.start()

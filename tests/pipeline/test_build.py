@@ -139,8 +139,8 @@ def test_slots_cover_every_worker() -> None:
     ("groups", "more", "said"),
     [
         ((("a", "orphan"),), {}, "groups: 'orphan' needs 'nobody_gives_this', which no stage gives. Add the stage"),
-        ((("b", "a"),), {}, "groups: 'b' needs 'a' from 'a', which stands after it"),
-        ((("after_b", "b"),), {}, "groups: 'after_b' needs 'b' from 'b', which stands after it"),
+        ((("b", "a"),), {}, "groups: 'b' needs 'a' from 'a', which is listed after it"),
+        ((("after_b", "b"),), {}, "groups: 'after_b' needs 'b' from 'b', which is listed after it"),
         ((("after_b",), ("b",)), {}, "groups: after_b, b wait for each other; put the stages concerned in one group"),
         ((("also_a", "a"),), {}, "stages.a: gives 'a', which also_a gives already"),
         ((("also_a", "also_a"),), {}, "stage 'also_a' is in two places"),

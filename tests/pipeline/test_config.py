@@ -75,10 +75,6 @@ def test_every_number_has_a_range() -> None:
             {"model": {"device": "gpu"}},
             "live.toml: model.device is 'gpu'; expected auto, cpu, cuda or cuda:N (sm89 to build for one)",
         ),
-        (
-            {"decode": {"reader": "vlc"}},
-            "live.toml: Invalid enum value 'vlc' - at `$.decode.reader` (it is 'vlc'; expected av, decord)",
-        ),
         ({"clips": 5}, "live.toml: Expected `object`, got `int` - at `$.clips` (it is 5)"),
         ({"groups": [{"name": "x"}]}, "live.toml: Object missing required field `stages` - at `$.groups[0]`"),
         (

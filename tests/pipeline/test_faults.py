@@ -115,15 +115,15 @@ def test_a_decoder_that_hangs_after_an_interrupt_is_killed_and_not_replaced(tmp_
 
 def test_a_run_that_fails_before_its_output_is_ready_still_closes_it(tmp_path: Path) -> None:
     def hold_the_sink(supervisor: Supervisor) -> None:
-        sink = supervisor._sink
+        sink = supervisor.outlet.worker
         if sink and sink.pid and supervisor.processes.workers.get(sink.id) is sink:
-            failed_a_while_ago = supervisor._stopping_since_s and time.monotonic() - supervisor._stopping_since_s > 0.5
+            failed_a_while_ago = supervisor.outlet.stopping_s(time.monotonic()) > 0.5
             os.kill(sink.pid, signal.SIGCONT if failed_a_while_ago else signal.SIGSTOP)
 
     config = staged("fake_track", **{"class": "tests.pipeline.fakes:CannotPrepare"})
     ran, supervisor = harassed_run(tmp_path, hold_the_sink, "fake:clips=5", **config)
     assert ran.account.exit_code == 4
-    assert supervisor._sink_closed
+    assert supervisor.outlet.is_closed
 
 
 # -- decode that does not keep its word -------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ FROM_WORKER = {
     GapFound: st.builds(GapFound, st.builds(Gap, texts, numbers, numbers, numbers, numbers, numbers)),
     Ended: st.builds(Ended, numbers, numbers),
     SourceFailed: st.builds(SourceFailed, numbers, numbers, texts),
-    Prepared: st.builds(Prepared, texts, st.booleans(), st.none() | texts),
+    Prepared: st.builds(Prepared, texts, st.booleans()),
     Written: st.builds(Written, numbers),
     SinkClosed: st.builds(SinkClosed, st.lists(summaries, max_size=2).map(tuple)),
     Broken: st.builds(Broken, texts, texts),

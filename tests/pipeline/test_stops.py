@@ -266,7 +266,8 @@ def test_an_output_process_that_has_ended_is_heard_out(tmp_path: Path, monkeypat
 
     def late(supervisor: Supervisor, most: int = 1_000) -> bool:
         """Its last message comes in after its end was seen."""
-        if supervisor._sink_told and supervisor._sink is not None and supervisor._sink.status is None:
+        output = supervisor.outlet.worker
+        if supervisor.outlet.stopping_s(time.monotonic()) and output is not None and output.status is None:
             return False
         return receive(supervisor, most)
 

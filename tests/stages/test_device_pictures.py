@@ -72,7 +72,7 @@ def test_the_frames_of_a_clip_are_chosen_before_they_travel() -> None:
             return super().upload(array, rows)
 
     ours = tower_tensor(CLIP, frames, Noting("cpu"))
-    chosen = pictures.spread(8, 16)
+    chosen = pictures.evenly(8, 16)
     assert asked == [chosen.tolist()]
     assert levels_apart(ours, pictures.frame_pictures(frames[chosen], CLIP)).max() <= 1.01
 

@@ -65,7 +65,6 @@ def test_every_name_is_settled_within_its_room(directory: Path, streams: dict[st
         assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
     assert stage.describe() == {
         "engine": "torch-fp32",
-        "engine_reason": "asked for by name",
         "model": "mov-like@1",
     }
 

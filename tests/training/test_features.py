@@ -148,8 +148,8 @@ def test_a_file_that_takes_the_process_down_is_left_alone_after_a_few_times(tmp_
         (tmp_path / f"{name}.mp4").write_text(name)
     script = (
         "import sys; from pathlib import Path\n"
-        "from tests.training import test_features as t; from training import encoder\n"
-        f"encoder.Encoder = t.Fatal; root = Path({str(tmp_path)!r})\n"
+        "from tests.training import test_features as t; from training import feature_cache\n"
+        f"feature_cache.Encoder = t.Fatal; root = Path({str(tmp_path)!r})\n"
         "examples = [t.Example(str(root / 'a.mp4'), 'fatal'), t.Example(str(root / 'b.mp4'), 'fine')]\n"
         "cache = t.FeatureCache(root / 'cache', t.settings(root)); cache.fill(examples, print)\n"
         "assert cache.get(examples[1]) is not None; print(*cache.failures.values())"

@@ -89,7 +89,7 @@ def test_an_engine_asked_for_by_name_that_cannot_be_had_says_why(name: str, tmp_
 
 
 def test_a_precision_that_is_not_to_be_had_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="--engine onnxruntime --precision bf16: onnxruntime: has no bf16 here"):
+    with pytest.raises(ModelError, match="--engine onnxruntime --precision bf16: onnxruntime has no bf16 here"):
         candidates(settings(tmp_path, "onnxruntime", "bf16"))
 
 
@@ -98,10 +98,11 @@ def test_a_wrong_engine_is_passed_over_aloud_and_never_built_twice(small: Path, 
     record = prepare_network("small", str(small), settings(tmp_path), said.append)
     assert record is not None
     assert record.name == "onnxruntime-fp32"
-    assert any("wrong-fp32: did not pass its gate" in text for text in said)
+    assert any("wrong-fp32: failed its gate" in text for text in said)
     engine = open_network("small", str(small), settings(tmp_path))
     assert engine.name == "onnxruntime-fp32"
-    assert "not wrong-fp32: did not pass its gate" in engine.reason
+    assert "wrong-fp32: failed its gate: " in engine.reason
+    assert engine.passed_over == ("wrong-fp32 failed its gate",)
     engine.close()
     before = len(said)
     prepare_network("small", str(small), settings(tmp_path), said.append)
@@ -109,7 +110,7 @@ def test_a_wrong_engine_is_passed_over_aloud_and_never_built_twice(small: Path, 
 
 
 def test_a_wrong_engine_asked_for_by_name_stops(small: Path, tmp_path: Path, wrong: Backend) -> None:
-    with pytest.raises(ModelError, match=r"no engine can be used.*did not pass its gate.*max abs"):
+    with pytest.raises(ModelError, match=r"no engine can be used.*failed its gate.*max abs"):
         prepare_network("small", str(small), settings(tmp_path, "wrong"), quiet)
 
 
@@ -127,7 +128,7 @@ def test_what_cannot_be_built_is_passed_over_aloud(
     record = prepare_network("small", str(small), settings(tmp_path), said.append)
     assert record is not None
     assert record.name == "onnxruntime-fp32"
-    assert "small: broken-fp32: the builder said: out of luck; onnxruntime-fp32 is tried" in said
+    assert "small: broken-fp32: the builder said: out of luck; trying onnxruntime-fp32" in said
     assert not list((tmp_path / "engines").glob("*.new-*"))
 
 
@@ -163,7 +164,7 @@ from engines.models.network import NETWORKS
 from tests.engines.small import NETWORK, small_order
 from engines.backends.table import backend
 from engines.building.building import ensure
-from engines.building.export import export
+from engines.building import export
 NETWORKS["small"] = NETWORK
 real = export.export
 def slow(*arguments):
@@ -280,6 +281,7 @@ def test_int8_that_is_not_there_gives_way_and_that_is_told(
     assert any("percept engine quantize" in text for text in said)
     assert not any("building small for openvino-int8" in text for text in said)
     engine = open_network("small", str(small), run)
-    assert "not openvino-int8: not made yet. Run: percept engine quantize MODEL CLIPS" in engine.reason
+    assert "openvino-int8: not made yet. Run: percept engine quantize MODEL CLIPS" in engine.reason
+    assert engine.passed_over == ("openvino-int8 is not made yet",)
     assert not [each for each in caplog.records if each.name == "percept.engines" and each.levelname == "WARNING"]
     engine.close()

@@ -43,7 +43,7 @@ def test_patches_do_not_see_one_another(network: ConceptSound) -> None:
 
 def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(
-        FileNotFoundError, match=r"sound\.safetensors: not found.*python -m training\.mini\.train_sound"
+        FileNotFoundError, match=r"sound\.safetensors: not found.*python -m recipes\.percept_mini\.train_sound"
     ):
         load_sound(tmp_path)
 

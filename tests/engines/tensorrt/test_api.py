@@ -35,7 +35,7 @@ from tests.engines.stubs.compiled import compile_library
 from tests.engines.stubs.tensorrt_names import VERSIONS, kept, look, members, signatures
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCES = [ROOT / "engines" / name for name in ("tensorrt_api.py", "tensorrt_build.py", "on_tensorrt.py")]
+SOURCES = [ROOT / "engines" / "tensorrt" / name for name in ("api.py", "plan.py", "on_tensorrt.py")]
 
 
 def dotted(used: dict[str, tuple[str, ...]]) -> set[str]:

@@ -9,7 +9,6 @@ The work is done by the command `percept run` in a process of its own, so this m
 `if __name__ == "__main__"` guard.
 """
 
-import importlib
 import importlib.util
 import json
 import os
@@ -26,18 +25,20 @@ if TYPE_CHECKING:
     from pipeline import errors as _errors
     from pipeline import result as _result
 
-_ROOT = Path(__file__).resolve().parent
+_HERE = Path(__file__).resolve().parent
+HOME = _HERE if (_HERE / "pipeline").is_dir() else _HERE.parent
+"""Where our other packages are: in this package once it is installed, beside it in a checkout."""
 _GRACE_S = 5.0
 
 
 def _ours(name: str) -> ModuleType:
-    """Our module `pipeline.<name>`, also where the user has a `pipeline` of their own."""
-    found = importlib.util.find_spec("pipeline")
-    if found is not None and found.origin == str(_ROOT / "pipeline" / "__init__.py"):
-        return importlib.import_module(f"pipeline.{name}")
+    """Our module `pipeline.<name>`, under a private name: the user's program may have a `pipeline` of its own."""
+    found = sys.modules.get(f"pipeline.{name}")
+    if found is not None and found.__file__ == str(HOME / "pipeline" / f"{name}.py"):
+        return found
     private = f"_percept_{name}"
     if private not in sys.modules:
-        spec = importlib.util.spec_from_file_location(private, _ROOT / "pipeline" / f"{name}.py")
+        spec = importlib.util.spec_from_file_location(private, HOME / "pipeline" / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None
         module = sys.modules[private] = importlib.util.module_from_spec(spec)
@@ -156,7 +157,7 @@ def _arguments(
 def _records(arguments: list[str], request: bytes) -> Iterator[_result.ClipRecord]:
     with tempfile.TemporaryFile() as said:
         environment = dict(os.environ)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "commands.main", *arguments],
             stdin=subprocess.PIPE,
@@ -212,3 +213,11 @@ def _error(code: int, said: IO[bytes]) -> _errors.PerceptError:
             continue
     ended = f"percept run ended with code {code}" if code >= 0 else f"percept run was killed by signal {-code}"
     return _BY_CODE.get(code, PerceptError)("\n".join(messages) or f"{ended}: {text[-2000:] or 'it said nothing'}")
+
+
+def main() -> int:
+    """The command `percept`, in a process of its own: here our packages come first on the path."""
+    sys.path.insert(0, str(HOME))
+    from commands.main import main as command
+
+    return command()
