@@ -16,7 +16,8 @@ import numpy as np
 
 from benchmarks import report
 from pipeline.arrays import Array
-from stages.track.association import FORBIDDEN, assign, box_iou, match
+from stages.boxes import box_iou
+from stages.track.association import FORBIDDEN, assign, match
 from stages.track.motion_model import MotionOptions
 from stages.track.state import TrackState
 from stages.track.tracker import Detection, TrackerOptions, step

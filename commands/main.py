@@ -17,6 +17,7 @@ VERBS = {
     "adapt": "a few examples a label: better for these, no worse for the others",
     "train": "a fusion head, a tower, or label vectors, from labelled clips",
     "calibrate": "make probabilities mean what they say; tell when no label fits",
+    "schema": "print the JSON schema of results, with the parts of your own stages",
     "engine": "list, build, verify, time, quantise the compiled networks of a model",
 }
 INTERRUPTED = 130

@@ -84,7 +84,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ]
     start_s: Annotated[float, Meta(description="Start of the clip, in seconds as a player's seek bar shows them.")]
     end_s: Annotated[float, Meta(description="End of the clip, exclusive.")]
-    width: Annotated[int, Meta(description="Width of the upright source in square pixels; 0 without pictures.")] = 0
+    width: Annotated[int, Meta(description="Width of the upright source in square pixels.")] = 0
     height: Annotated[int, Meta(description="Height, likewise.")] = 0
     parts: Annotated[dict[str, Any], Meta(description="What the stages added, by name.")] = {}
     absent: Annotated[
@@ -105,7 +105,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     estimated_times: Annotated[bool, Meta(description="The source carries no times; they were estimated.")] = False
     corrupt_frames: Annotated[int, Meta(description="Frames of the clip that were damaged.")] = 0
     decode_errors: Annotated[int, Meta(description="Packets of the clip that could not be decoded.")] = 0
-    tries: Annotated[int, Meta(description="How often the clip was tried.")] = 1
+    tries: Annotated[int, Meta(description="How often the clip was tried, because processes died on it.")] = 1
     error: Annotated[str | None, Meta(description="Why the clip or the source has no result.")] = None
     failed: Annotated[dict[str, str], Meta(description="Optional stages that failed, with their error.")] = {}
     dropped: Annotated[str | None, Meta(description="Why the clip was skipped.")] = None

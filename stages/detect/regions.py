@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
+from stages.boxes import Box
 from stages.detect.camera import CameraMotion, camera_motions
 from stages.detect.change import Change
-from stages.track.motion_model import Box
 
 
 class RegionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

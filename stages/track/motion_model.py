@@ -8,8 +8,7 @@ import math
 
 import msgspec
 
-Box = tuple[float, float, float, float]
-"""x0 y0 x1 y1 in pixels, half-open."""
+from stages.boxes import Box
 
 
 class MotionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

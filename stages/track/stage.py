@@ -11,7 +11,7 @@ from pipeline.clip import Clip, ClipInfo
 from pipeline.part import Part
 from pipeline.result import Track
 from pipeline.stage import Fold, Outputs, Resources, StageOptions
-from stages.track.motion_model import Box
+from stages.boxes import Box
 from stages.track.state import TrackMemory, TrackState, decode_state, encode_state
 from stages.track.tracker import Detection, Sighting, TrackerOptions, alive, step
 from stages.words.labels import LABELS_FILE, LabelSet

@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
-from stages.track.association import FORBIDDEN, areas, box_cover, box_iou, match, shared_area
-from stages.track.motion_model import Box, MotionOptions, MovingBox, correct, predict, start
+from stages.boxes import Box, areas, box_cover, box_iou, shared_area
+from stages.track.association import FORBIDDEN, match
+from stages.track.motion_model import MotionOptions, MovingBox, correct, predict, start
 from stages.track.state import TrackMemory, TrackState
 
 

@@ -52,9 +52,7 @@ def test_slow_motion_is_seen_with_a_finer_scale_and_every_pixel_knows_its_place(
 
 
 def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=r"motion\.safetensors: not found.*percept_mini\.train_mo"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"motion\.safetensors: not found.*percept_mini\.train_mo"):
         load_motion(tmp_path)
 
 

@@ -1,0 +1,402 @@
+"""Is this checkout faster, smaller or different than one of its commits?
+
+    python -m benchmarks.against COMMIT [--runs 5] [--json FILE] -- run talk.mp4 --labels "dog, rain" -o {out}
+
+What follows `--` goes to the command `percept` of both builds: `this`, the checkout as it is, and `that`, the commit.
+Each is installed from its own constraints.txt into a folder under ~/.cache/percept-against (benchmarks/against_build.py
+draws it; delete it to get the space back), and has an engine cache of its own, which the warm-up fills. `{out}` becomes
+a new file in each run; without it, what the command prints counts as its results.
+
+Runs go in pairs, and which build goes first changes from pair to pair, so that a drift of the machine's speed hits both
+alike. Ratios are this / that within a pair. What is measured, of a whole process each time:
+
+    wall_s        from the start of the command to its end
+    cpu_s         user and system time of all its processes, those that were killed or left behind too
+    ready_s       until all workers had loaded, by the account that --log-json prints
+    clips_per_s   from then to the end, by the same account
+    peak_mb       proportional memory (PSS) of all its processes together, the largest of samples 50 ms apart or as fast
+                  as the system tells; sampling slows a run, so that it has pairs of its own
+"""
+
+import argparse
+import ctypes
+import datetime
+import json
+import math
+import os
+import platform
+import resource
+import select
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.against_build import (
+    Build,
+    Call,
+    alone_in,
+    checked,
+    checkout_root,
+    committed,
+    last_lines,
+    make_build,
+    working_tree,
+)
+
+UNITS = {"wall_s": "wall time, s", "cpu_s": "CPU time, s", "ready_s": "until ready, s"}
+UNITS |= {"clips_per_s": "clips per second", "peak_mb": "peak memory, MB"}
+IGNORED = "engine,engine_reason,schema_version"
+TOLERANCE = 1e-3
+SAMPLE_S = 0.05
+END_S = 10.0
+"""How long processes may outlive the command that started them."""
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def main(given: Sequence[str] | None = None, call: Call = checked) -> None:
+    """`call` runs each step of an installation."""
+    given = sys.argv[1:] if given is None else given
+    parser = make_parser()
+    split = given.index("--") if "--" in given else len(given)
+    arguments = list(given[split + 1 :])
+    if not arguments and not {"-h", "--help"} & {*given}:
+        parser.error("nothing to run. Say it after --, as in: HEAD~1 -- run talk.mp4 -o {out}")
+    options = parser.parse_args(given[:split])
+    if min(options.runs - 1, options.warmup, options.memory_runs) < 0:
+        parser.error("--runs is at least 1, --warmup and --memory-runs are at least 0")
+    root = checkout_root(Path.cwd())
+    with alone_in(options.folder.expanduser().resolve()) as cache:
+        sources = {"this": working_tree(root, cache), "that": committed(root, options.commit, cache)}
+        builds = [make_build(name, source, cache, options.extras, call) for name, source in sources.items()]
+        here = machine()
+        pairs = measure(builds, arguments, options)
+    compared = compare(pairs[0]["this"].results, pairs[0]["that"].results, set(options.ignore.split(",")))
+    found = ratios([{name: run.figures for name, run in pair.items()} for pair in pairs])
+    print(table(builds, found))
+    print(f"\nResults: {compared}.")
+    print("Medians over pairs of runs on {cores} cores ({processor}), Python {python}, load {load:.1f}.".format(**here))
+    if options.json:
+        figures: dict[str, Any] = {"benchmark": "against", "machine": here, "arguments": arguments, "results": compared}
+        figures["builds"] = {build.name: {"title": build.title, "packages": build.packages} for build in builds}
+        figures["ratios"] = {name: asdict(each) for name, each in found.items()}
+        figures["pairs"] = [{name: run.figures for name, run in pair.items()} for pair in pairs]
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.against",
+        usage="%(prog)s COMMIT [options] -- ARGUMENTS OF PERCEPT",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "percept-against"
+    parser.add_argument("commit", metavar="COMMIT")
+    parser.add_argument("--runs", type=int, default=5, help="pairs that are timed; 6 give 95 %% (default: 5)")
+    parser.add_argument("--memory-runs", type=int, default=3, help="pairs whose memory is sampled (default: 3)")
+    parser.add_argument("--warmup", type=int, default=1, help="pairs before, which do not count (default: 1)")
+    parser.add_argument("--extras", default="openvino,decord", help="what to install too (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, default=cache, help="where builds are kept (default: %(default)s)")
+    parser.add_argument("--ignore", default=IGNORED, help="keys of results not to compare (default: %(default)s)")
+    parser.add_argument("--timeout-s", type=float, default=3600.0, help="longest run (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
+    return parser
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one build."""
+
+    figures: dict[str, float]
+    results: str
+
+
+def measure(builds: Sequence[Build], arguments: list[str], options: argparse.Namespace) -> list[dict[str, Run]]:
+    """Pairs of runs by the builds' names: first those that are timed, then those whose memory is sampled."""
+    if "--log-json" not in arguments and all(takes_log_json(build, arguments) for build in builds):
+        arguments = [*arguments, "--log-json"]
+    for build in [*builds] * options.warmup:
+        print(f"warming up {title(build)}", file=sys.stderr)
+        run(build, arguments, options.timeout_s)
+    pairs: list[dict[str, Run]] = []
+    count = options.runs + options.memory_runs
+    for number in range(count):
+        sampled = number >= options.runs
+        order = in_turn(builds, number)
+        pairs.append({build.name: run(build, arguments, options.timeout_s, sampled) for build in order})
+        told = "; ".join(f"{name} {shown(made.figures)}" for name, made in pairs[-1].items())
+        print(f"pair {number + 1} of {count}: {told}", file=sys.stderr)
+    return pairs
+
+
+def in_turn(builds: Sequence[Build], number: int) -> Sequence[Build]:
+    """this that, that this, this that, …"""
+    return builds if number % 2 == 0 else builds[::-1]
+
+
+def takes_log_json(build: Build, arguments: list[str]) -> bool:
+    command = [str(build.script), *arguments, "--help"]
+    done = subprocess.run(
+        command, env=build.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+    return "--log-json" in done.stdout
+
+
+def run(build: Build, arguments: list[str], timeout_s: float, sampled: bool = False) -> Run:
+    """Either timed, or its memory sampled. Exits when the command fails."""
+    with tempfile.TemporaryDirectory(prefix="percept-against-") as name:
+        out, stdout, stderr = (Path(name, file) for file in ("out.jsonl", "stdout", "stderr"))
+        command = [str(build.script), *(argument.replace("{out}", str(out)) for argument in arguments)]
+        with stdout.open("wb") as to_stdout, stderr.open("wb") as to_stderr, orphans_adopted():
+            used_s = children_cpu_s()
+            began_s = time.monotonic()
+            with subprocess.Popen(
+                command, env=build.environment, stdin=subprocess.DEVNULL, stdout=to_stdout, stderr=to_stderr
+            ) as process:
+                try:
+                    peak_bytes = watch(process, began_s + timeout_s, sampled)
+                except TimeoutError:
+                    late = f"did not end within {timeout_s:g} s. Allow more with --timeout-s."
+                    raise SystemExit(f"{title(build)}: {' '.join(command)}\n{late}") from None
+                wall_s = time.monotonic() - began_s
+        told = stderr.read_text(errors="replace")
+        if process.returncode:
+            said = last_lines(told)
+            raise SystemExit(f"{title(build)}: {' '.join(command)}\nended with {process.returncode}:\n{said}")
+        if sampled:
+            figures = {"peak_mb": peak_bytes / 1e6}
+        else:
+            figures = {"wall_s": wall_s, "cpu_s": children_cpu_s() - used_s, **account_figures(told)}
+        return Run(figures, (out if out.is_file() else stdout).read_text(errors="replace"))
+
+
+def watch(process: "subprocess.Popen[bytes]", until_s: float, sampled: bool) -> int:
+    """Wait for its end; returns the most memory that it and its children had, or 0 without sampling."""
+    peak_bytes = 0
+    end = os.pidfd_open(process.pid)
+    try:
+        while not select.select([end], [], [], SAMPLE_S if sampled else max(0.0, until_s - time.monotonic()))[0]:
+            if time.monotonic() > until_s:
+                raise TimeoutError
+            if sampled:
+                tree = {process.pid} | descendants(process.pid)
+                peak_bytes = max(peak_bytes, sum(map(pss_bytes, tree)))
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        os.close(end)
+    return peak_bytes
+
+
+def children_cpu_s() -> float:
+    """User and system time of all children that were waited for, and of those that they waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+@contextmanager
+def orphans_adopted() -> Iterator[None]:
+    """What is started within is waited for, or killed after an error.
+
+    A process whose parent dies becomes ours, not init's, so that its CPU time is counted.
+    """
+    before = descendants(os.getpid())
+    set_subreaper(True)
+    try:
+        yield
+        reap(before)
+    except BaseException:
+        for pid in descendants(os.getpid()) - before:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        reap(before)
+        raise
+    finally:
+        set_subreaper(False)
+
+
+def set_subreaper(on: bool) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def reap(before: set[int]) -> None:
+    """Wait for what a command left behind."""
+    until_s = time.monotonic() + END_S
+    while left := descendants(os.getpid()) - before:
+        for pid in left:
+            with suppress(ChildProcessError):  # its parent lives
+                os.waitpid(pid, os.WNOHANG)
+        if time.monotonic() > until_s:
+            raise SystemExit(f"Processes still run {END_S:g} s after the command has ended: {sorted(left)}")
+        time.sleep(0.005)
+
+
+def descendants(pid: int) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        with suppress(OSError, ValueError):
+            parent = int(Path("/proc", str(int(entry)), "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry))
+    found: set[int] = set()
+    ahead = [pid]
+    while ahead:
+        below = children.get(ahead.pop(), [])
+        found.update(below)
+        ahead += below
+    return found
+
+
+def pss_bytes(pid: int) -> int:
+    with suppress(OSError):
+        for line in Path("/proc", str(pid), "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def account_figures(stderr: str) -> dict[str, float]:
+    """From the closing account in lines of JSON; empty without one."""
+    for line in reversed(stderr.splitlines()):
+        with suppress(ValueError):
+            fields = json.loads(line)
+            if isinstance(fields, dict) and fields.get("message") == "account" and "ready_s" in fields:
+                busy_s = fields["elapsed_s"] - fields["ready_s"]
+                rate = {"clips_per_s": fields["results"] / busy_s} if busy_s > 0 else {}
+                return {"ready_s": fields["ready_s"], **rate}
+    return {}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """this / that of one figure over pairs of runs."""
+
+    this: float
+    """Median."""
+    that: float
+    median: float
+    least: float
+    greatest: float
+    low: float
+    """The interval holds the true median with `confidence`, whatever the distribution (order statistics)."""
+    high: float
+    confidence: float
+
+
+def ratios(pairs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Ratio]:
+    """Of each figure, over the pairs in which both builds told it, above 0."""
+    found = {}
+    for figure in UNITS:
+        told = [(pair["this"].get(figure, 0.0), pair["that"].get(figure, 0.0)) for pair in pairs]
+        if whole := [both for both in told if min(both) > 0]:
+            found[figure] = ratio(*zip(*whole, strict=True))
+    return found
+
+
+def ratio(this: Sequence[float], that: Sequence[float]) -> Ratio:
+    """Of values that were measured in the same pairs."""
+    each = sorted(a / b for a, b in zip(this, that, strict=True))
+    low, high, confidence = median_interval(each)
+    middle = statistics.median
+    return Ratio(middle(this), middle(that), middle(each), each[0], each[-1], low, high, confidence)
+
+
+def median_interval(ordered: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+    """The narrowest pair of order statistics that holds the median with this confidence, and the confidence it has.
+
+    From fewer than 6 values none does; then it is the least and the greatest.
+    """
+    count = len(ordered)
+    reached = [1 - 2 * sum(math.comb(count, below) for below in range(k + 1)) / 2**count for k in range(count // 2)]
+    skipped = max((k for k, held in enumerate(reached) if held >= confidence), default=0)
+    return ordered[skipped], ordered[-1 - skipped], reached[skipped] if reached else 0.0
+
+
+def compare(this: str, that: str, ignored: set[str]) -> str:
+    """Say in one line how far two results are the same."""
+    if not this and not that:
+        return "no results to compare"
+    try:
+        ours, theirs = ([json.loads(line) for line in text.split("\n") if line] for text in (this, that))
+    except ValueError:
+        return f"{'the same' if this == that else 'not the same'}, compared as text: they are not JSON lines"
+    exact = near = 0
+    first = ""
+    for number, (a, b) in enumerate(zip(ours, theirs, strict=False), 1):
+        unlike = list(differences(dict(leaves(a, ignored)), dict(leaves(b, ignored))))
+        apart = [text for text, close in unlike if not close]
+        exact += not unlike
+        near += not apart
+        if apart and not first:
+            first = f"; the first difference is in record {number} at {apart[0]}"
+    count = f"{len(ours)}" if len(ours) == len(theirs) else f"{len(ours)} against {len(theirs)}"
+    return f"{near} of {count} records equal within {TOLERANCE}, {exact} of them exactly{first}"
+
+
+def leaves(value: Any, ignored: set[str], path: str = "$") -> Iterator[tuple[str, Any]]:
+    """Each value that holds no others, with its path."""
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        inner = [(f"{path}.{key}", item) for key, item in value.items() if key not in ignored]
+    elif isinstance(value, list):
+        inner = [(f"{path}[{number}]", item) for number, item in enumerate(value)]
+    for place, item in inner:
+        yield from leaves(item, ignored, place)
+    if not inner:
+        yield path, {} if isinstance(value, dict) else value
+
+
+def differences(this: dict[str, Any], that: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """In words, and whether it is within the tolerance; whole numbers must be the same."""
+    for path in this | that:
+        a, b = (side.get(path, "nothing") for side in (this, that))
+        if a != b:
+            numbers = {type(a), type(b)} in ({float}, {float, int})
+            yield f"{path}: {a} against {b}", numbers and abs(a - b) <= TOLERANCE
+
+
+def title(build: Build) -> str:
+    return f"{build.name} ({build.title})"
+
+
+def shown(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+def table(builds: Sequence[Build], found: dict[str, Ratio]) -> str:
+    rows = [("figure", *(title(build) for build in builds), "this / that", "min–max", "interval of the median")]
+    for name, each in found.items():
+        interval = f"{each.low:.3f}–{each.high:.3f} ({each.confidence:.0%})"
+        spread = f"{each.least:.3f}–{each.greatest:.3f}"
+        rows.append((UNITS[name], f"{each.this:.4g}", f"{each.that:.4g}", f"{each.median:.3f}", spread, interval))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def machine() -> dict[str, Any]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
+    return {
+        "processor": model or platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "date": datetime.date.today().isoformat(),
+        "load": os.getloadavg()[0],
+    }
+
+
+if __name__ == "__main__":
+    main()
