@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import against, against_build
+from benchmarks import against, against_build, against_run
 from benchmarks.against_build import Build
 
 SCRIPT = """#!/bin/sh
@@ -177,19 +177,19 @@ def test_a_failing_installation_shows_its_last_lines() -> None:
 def test_a_failing_run_shows_its_last_lines(tmp_path: Path) -> None:
     build = script(tmp_path, "echo no such video >&2; exit 3")
     with pytest.raises(SystemExit, match=r"(?s)this \(a script\): .*ended with 3:\n  no such video"):
-        against.run(build, ["run"], timeout_s=20)
+        against_run.run(build, ["run"], timeout_s=20)
 
 
 def test_time_of_orphans_counts(tmp_path: Path) -> None:
     burn = "import time\nwhile time.process_time() < 0.3: pass"
     build = script(tmp_path, f"{sys.executable} -c '{burn}' &")
-    assert against.run(build, [], timeout_s=20).figures["cpu_s"] >= 0.3
+    assert against_run.run(build, [], timeout_s=20).figures["cpu_s"] >= 0.3
 
 
 def test_memory_of_children_counts(tmp_path: Path) -> None:
     hold = "import time; held = bytearray(50_000_000); time.sleep(0.6)"
     build = script(tmp_path, f"{sys.executable} -c '{hold}'; true")
-    figures = against.run(build, [], timeout_s=20, sampled=True).figures
+    figures = against_run.run(build, [], timeout_s=20, sampled=True).figures
     assert list(figures) == ["peak_mb"]
     assert 50 < figures["peak_mb"] < 100
 
@@ -204,11 +204,11 @@ def test_memory_of_children_counts(tmp_path: Path) -> None:
 def test_no_process_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, timeout_s: float, message: str
 ) -> None:
-    monkeypatch.setattr(against, "END_S", 0.2)
-    before = against.descendants(os.getpid())
+    monkeypatch.setattr(against_run, "END_S", 0.2)
+    before = against_run.descendants(os.getpid())
     with pytest.raises(SystemExit, match=message):
-        against.run(script(tmp_path, text), [], timeout_s)
-    assert against.descendants(os.getpid()) == before
+        against_run.run(script(tmp_path, text), [], timeout_s)
+    assert against_run.descendants(os.getpid()) == before
 
 
 def test_the_interval_says_how_sure_it_is() -> None:
