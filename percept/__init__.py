@@ -5,7 +5,7 @@
     for result in percept.run("talk.mp4", labels=["dog barking", "rain"]):
         print(result.start_s, result.labels[0].label if result.labels else result.error)
 
-The work is done by the command `percept run` in a process of its own, so this module is light and needs no
+The command `percept run` does the work in a separate process, so this module is light and needs no
 `if __name__ == "__main__"` guard.
 """
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).resolve().parent
 HOME = _HERE if (_HERE / "pipeline").is_dir() else _HERE.parent
-"""Where our other packages are: in this package once it is installed, beside it in a checkout."""
+"""The folder of our other packages: this package if it is installed, the checkout otherwise."""
 _GRACE_S = 5.0
 
 
 def _ours(name: str) -> ModuleType:
-    """Our module `pipeline.<name>`, under a private name: the user's program may have a `pipeline` of its own."""
+    """Our module `pipeline.<name>`, under a private name: a program may have its own package `pipeline`."""
     found = sys.modules.get(f"pipeline.{name}")
     if found is not None and found.__file__ == str(HOME / "pipeline" / f"{name}.py"):
         return found
@@ -79,10 +79,10 @@ __all__ = [
 _BY_CODE: dict[int, type[_errors.PerceptError]] = {2: ConfigError, 3: SourceError, 4: ModelError}
 _FINISHED = (0, 1)
 _REFUSED = {
-    "events": "events go into a file; expected its name, such as events='events.csv', or .vtt, .srt, .jsonl",
-    "resume": "an iterator has nothing to go on with; use the command: percept run ... -o results.jsonl --resume",
+    "events": "events are written to a file; expected its name, such as events='events.csv', or .vtt, .srt, .jsonl",
+    "resume": "an iterator cannot be resumed; use the command: percept run ... -o results.jsonl --resume",
 }
-"""Switches of the command line that mean nothing here, and why."""
+"""Switches of the command line that do not apply here, and why."""
 
 
 def run(
@@ -94,9 +94,9 @@ def run(
     video: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Iterator[_result.ClipRecord]:
-    """One record per clip, source by source in the order given, as soon as each is known.
+    """One record per clip, source by source in the given order, as soon as it is available.
 
-    `options` are those of the command line with underscores: `clip_seconds=4, top_k=3, model="path/to/model"`; see
+    `options` are those of the command line, with underscores: `clip_seconds=4, top_k=3, model="path/to/model"`; see
     `percept run --help`. `settings` are `--set` pairs: `{"flow.short_side_px": 160}`. `video` writes (or replaces) the
     labelled video. Failed clips and sources are records with `error`.
 
@@ -106,8 +106,8 @@ def run(
     Leaving the loop, or closing the iterator, stops the run.
 
     Raises:
-        ConfigError, SourceError, ModelError, PerceptError: at the first step of the iteration or at its end, with what
-            the command line would say.
+        ConfigError, SourceError, ModelError, PerceptError: at the first step of the iteration or at its end, with
+            the message of the command line.
     """
     names = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     arguments = _arguments(config, settings, video, options)
@@ -120,7 +120,7 @@ def run(
 
 
 def _flat(labels: Sequence[str] | Mapping[str, Any] | str) -> Iterator[str]:
-    """Labels with what they belong to: "animal > dog"."""
+    """Labels with their parents: "animal > dog"."""
     if isinstance(labels, str):
         yield labels
     elif isinstance(labels, Mapping):
@@ -155,14 +155,14 @@ def _arguments(
 
 
 def _records(arguments: list[str], request: bytes) -> Iterator[_result.ClipRecord]:
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as stderr:
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "commands.main", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=stderr,
             env=environment,
             start_new_session=True,
         )
@@ -175,7 +175,7 @@ def _records(arguments: list[str], request: bytes) -> Iterator[_result.ClipRecor
         finally:
             _stop(child)
         if code not in _FINISHED:
-            raise _error(code, said)
+            raise _error(code, stderr)
 
 
 def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
@@ -184,11 +184,11 @@ def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
         child.stdin.write(request)
         child.stdin.close()
     except BrokenPipeError:
-        pass  # it has ended already, and its exit code and words say why
+        pass  # it has ended already; its exit code and its output say why
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """End the child, asking nicely first; nothing is left when this returns."""
+    """End the child, politely at first. No process is left when this returns."""
     if child.stdout is not None:
         child.stdout.close()
     for ask in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -201,9 +201,9 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _error(code: int, said: IO[bytes]) -> _errors.PerceptError:
-    said.seek(0)
-    text = said.read().decode(errors="replace").strip()
+def _error(code: int, stderr: IO[bytes]) -> _errors.PerceptError:
+    stderr.seek(0)
+    text = stderr.read().decode(errors="replace").strip()
     messages = []
     for line in text.splitlines():
         try:
@@ -212,11 +212,11 @@ def _error(code: int, said: IO[bytes]) -> _errors.PerceptError:
         except (ValueError, KeyError, TypeError):
             continue
     ended = f"percept run ended with code {code}" if code >= 0 else f"percept run was killed by signal {-code}"
-    return _BY_CODE.get(code, PerceptError)("\n".join(messages) or f"{ended}: {text[-2000:] or 'it said nothing'}")
+    return _BY_CODE.get(code, PerceptError)("\n".join(messages) or f"{ended}: {text[-2000:] or 'without a message'}")
 
 
 def main() -> int:
-    """The command `percept`, in a process of its own: here our packages come first on the path."""
+    """The command `percept`. In its process, our packages come first on the path."""
     sys.path.insert(0, str(HOME))
     from commands.main import main as command
 

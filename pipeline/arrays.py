@@ -1,4 +1,4 @@
-"""What an array is called, of what type, in what shape: one notation in docstrings, checks and messages."""
+"""The type and shape of an array, in one notation for docstrings, checks and messages."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ Array = NDArray[Any]
 class Spec:
     """An array a stage gives.
 
-    dtype: a numpy name, or "record" for JSON-like data (dicts, lists, numbers, strings) that travels in messages.
+    dtype: a NumPy name, or "record" for JSON-like data (dicts, lists, numbers, strings), which travels in messages.
     dims: letters and numbers, "T H W 3".
-    max_bytes: room to reserve for it in a slot; 0 for what travels in messages.
-    in_message: small arrays that must outlive their slot travel inside messages instead of shared memory.
+    max_bytes: space to reserve in a slot; 0 for data that travels in messages.
+    in_message: a small array that must outlive its slot travels in messages instead of shared memory.
     """
 
     dtype: str
@@ -29,7 +29,7 @@ class Spec:
         return self.dtype == "record"
 
     def bare(self) -> "Spec":
-        """The spec as plain data, without what a subclass adds."""
+        """The spec without the fields of a subclass."""
         return Spec(self.dtype, self.dims, self.max_bytes, self.in_message)
 
 
@@ -55,7 +55,7 @@ def check_array(name: str, array: Array, dims: str, dtype: DTypeLike) -> dict[st
 
 
 def read_only(array: Array) -> Array:
-    """The same memory, not writable through the returned view."""
+    """A view of the same memory that cannot be written through."""
     view = array.view()
     view.flags.writeable = False
     return view

@@ -1,6 +1,6 @@
-"""From a config to a plan: which stages there are, what follows what, which group runs where, how large a slot is.
+"""Turns a config into a plan: the stages, their groups, the worker counts and the size of a slot.
 
-The one place where stages are reached, by name; a config that names a class of its own is code.
+This is the one module that reaches stages, by name. A config that names a class of its own is code.
 """
 
 import importlib
@@ -36,11 +36,11 @@ _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words.word:default_labels"
 _CHECK_READER = "stages.decode.reader:check_reader"
 TAIL_S = 0.5
-"""A tail shorter than this joins the clip before it, so a clip may be this much longer."""
+"""A shorter tail joins the clip before it, so a clip may be this much longer."""
 
 
 def make_plan(config: Config, sources: int = 1) -> Plan:
-    """Raises: ConfigError, ModelError: all that is wrong with the config, and with what it asks of this machine."""
+    """Raises: ConfigError, ModelError: everything that is wrong with the config or missing on this machine."""
     problems = Problems()
     config = in_order(config)
     with problems.collected():
@@ -87,9 +87,9 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
 
 
 def in_order(config: Config) -> Config:
-    """Where templates are weighed while clips come, `classify` carries state: it runs in a group of its own.
+    """With `--templates zpe`, `classify` carries state, so it moves to a group of its own.
 
-    The others then run beside it and out of order, as they did.
+    The other stages still run in parallel and out of order.
     """
     classify = config.stages.get("classify", {})
     if config.labels.templates.partition(":")[0] != "zpe" or "class" in classify:
@@ -106,7 +106,7 @@ def in_order(config: Config) -> Config:
 
 
 def make_settings(config: Config) -> RunSettings:
-    """What all stages share; labels are parsed here, their files looked at, the cache directory is found.
+    """The settings that all stages share. Parses the labels and reads their files.
 
     Raises: ConfigError: labels, templates or descriptions cannot be used.
     """
@@ -140,9 +140,9 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
 
 
 def make_stages(config: Config, settings: RunSettings, budget: Budget) -> dict[str, Stage]:
-    """Every stage that a group names, by name, in the config's order; nothing is opened.
+    """Every stage that a group names, in the order of the config. Nothing is opened.
 
-    Raises: ConfigError: what is wrong with any of them.
+    Raises: ConfigError: a stage is unknown, is named twice, or has wrong options.
     """
     problems = Problems()
     stages = _stages(config, settings, budget, problems)
@@ -177,7 +177,7 @@ def make_stage(name: str, config: Config, settings: RunSettings, budget: Budget)
     kind = _load(str(path), f"stages.{name}.class")
     if not (isinstance(kind, type) and issubclass(kind, Stage)):
         raise ConfigError(
-            f"stages.{name}.class: {path!r} is no stage; expected a class derived from pipeline.stage.Stage"
+            f"stages.{name}.class: {path!r} is not a stage; expected a class derived from pipeline.stage.Stage"
         )
     problems = list(misfits(tree, kind.Options, f".stages.{name}"))
     if problems:

@@ -18,7 +18,7 @@ def address(directory: str) -> str:
 
 
 class Hub:
-    """The supervisor's end. Nothing here blocks but `wait`."""
+    """The supervisor's end. Only `wait` blocks."""
 
     def __init__(self, directory: str) -> None:
         self._context = zmq.Context(io_threads=1)
@@ -32,7 +32,7 @@ class Hub:
         self._polled: list[int] = []
 
     def receive(self) -> tuple[int, FromWorker] | None:
-        """The next message and who sent it; None if none is there."""
+        """The next message and the id of its sender, or None."""
         try:
             identity, data = self._socket.recv_multipart(_NOBLOCK)
         except zmq.Again:
@@ -40,7 +40,7 @@ class Hub:
         return int.from_bytes(identity, "big"), decode_from_worker(data)
 
     def send(self, worker: int, message: ToWorker) -> None:
-        """A worker that died a moment ago cannot be reached; its death gives back what it held."""
+        """Send without blocking. A message to a worker that has just died is dropped; its leases are returned."""
         try:
             self._socket.send_multipart([worker.to_bytes(4, "big"), encode(message)], _NOBLOCK)
         except zmq.ZMQError as error:
@@ -48,7 +48,7 @@ class Hub:
                 raise
 
     def wait(self, fds: Sequence[int], timeout_ms: int) -> None:
-        """Until a message is there, one of the file descriptors can be read, or the time is over."""
+        """Wait for a message, for one of the file descriptors to become readable, or for the timeout."""
         if list(fds) != self._polled:
             self._poller, self._polled = zmq.Poller(), list(fds)
             for item in (self._socket, *fds):
@@ -75,7 +75,7 @@ class Bus:
         self._posted: deque[FromWorker] = deque()
 
     def post(self, message: FromWorker) -> None:
-        """From any thread. A socket belongs to one: what others post is sent when that one next uses it."""
+        """Send from any thread. Only the owning thread uses the socket; it sends posted messages with its next call."""
         self._posted.append(message)
         if threading.get_ident() == self._owner:
             self._send_posted()
@@ -90,7 +90,7 @@ class Bus:
         self._socket.send(encode(message))
 
     def receive(self, timeout_s: float | None = None) -> ToWorker | None:
-        """The next message; None when there is none in time. The process ends with its supervisor, so None may wait."""
+        """The next message, or None after the timeout. None waits forever: the process ends with its supervisor."""
         if self._posted:
             self._send_posted()
         with contextlib.suppress(zmq.Again):

@@ -1,4 +1,4 @@
-"""What travels: a clip is a half-open stretch [start_ns, end_ns) of one source."""
+"""The unit of work: a clip is a half-open stretch [start_ns, end_ns) of one source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ Modality = Literal["image", "motion", "audio"]
 MODALITIES: tuple[Modality, ...] = ("image", "motion", "audio")
 
 Reason = Literal["no_stream", "gap", "too_short", "failed", "not_asked", "no_tower"]
-"""Why an array is absent. A reason is a settled outcome, as good as a value."""
+"""Why an array is absent. A reason settles an array just as a value does."""
 
 
 class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a source once it is open."""
+    """What is known about a source once it is open."""
 
     source: str
     source_index: int
@@ -26,15 +26,15 @@ class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     frame_rate_hz: float = 0.0
     sample_rate_hz: int = 0
     duration_ns: int | None = None
-    """What the container declares; None for live sources and when it says nothing."""
+    """The duration that the container declares; None if it declares none, as for live sources."""
     has_video: bool = False
     has_audio: bool = False
     notes: tuple[str, ...] = ()
-    """Oddities worth telling: cover picture skipped, timestamps estimated, unknown codec."""
+    """Oddities worth reporting: cover picture skipped, timestamps estimated, unknown codec."""
 
 
 class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which stretch of which source this is. Times are what a player's seek bar shows, in nanoseconds."""
+    """The source and the stretch of a clip. Times are those of a player's seek bar, in nanoseconds."""
 
     source: str
     source_index: int
@@ -50,7 +50,7 @@ class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A stretch without media: a timestamp jump of more than 10 s, or a reconnect. A new epoch follows."""
+    """A stretch without media: a timestamp jump of more than 10 s, or a reconnect. A new epoch follows it."""
 
     source: str
     source_index: int
@@ -64,14 +64,14 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Clip:
-    """What a stage sees of one clip: read-only arrays and records by name, and why others are absent."""
+    """A clip as a stage sees it: read-only arrays and records by name, and the reasons for absent ones."""
 
     info: ClipInfo
     arrays: Mapping[str, Any]
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
-        """The array or record; `KeyError` names the reason when it is absent."""
+        """The array or record. If it is absent, the KeyError gives the reason."""
         try:
             return self.arrays[name]
         except KeyError:
@@ -83,14 +83,14 @@ class Clip:
 
 @dataclass(frozen=True)
 class Absent:
-    """A stage returns this in place of an array it cannot give for this clip."""
+    """What a stage returns in place of an array that it cannot compute for a clip."""
 
     reason: Reason
 
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """What a reader yields: the clip and its arrays by name (see the table in docs/architecture.md)."""
+    """What a reader yields: a clip and its arrays by name (see the table in docs/architecture.md)."""
 
     info: ClipInfo
     arrays: Mapping[str, Array]

@@ -1,4 +1,4 @@
-"""The configuration: one tree of structs whose defaults everything else reads. TOML in, unknown keys refused."""
+"""The configuration: one tree of structs that holds all defaults. It is read from TOML; unknown keys are refused."""
 
 import difflib
 import re
@@ -49,19 +49,19 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("video.start_s", 0.0, UNBOUNDED),
     ("video.end_s", 0.0, UNBOUNDED),
 )
-"""Key, smallest and largest value."""
+"""Key, smallest and largest allowed value."""
 
 
 class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base: plain data, never changed, a misspelt key is an error."""
+    """Base class: frozen plain data. An unknown key is an error."""
 
 
 class ClipOptions(_Options, frozen=True):
     seconds: float = 2.0
     stride_seconds: float = 0.0
-    """From one clip's start to the next; 0 means the clip's length. Longer samples the source, shorter is refused."""
+    """From the start of one clip to the next; 0 means the length of a clip. A longer stride samples the source."""
     fps: float = 8.0
-    """Frames per second that are looked at."""
+    """Frames per second that are analysed."""
     start_s: float = 0.0
     end_s: float | None = None
 
@@ -78,15 +78,15 @@ class DecodeOptions(_Options, frozen=True):
     reader: str = "av"
     """A name in `stages.decode.readers`, or "package.module:Class"."""
     factory: str = "stages.decode.reader:make_reader"
-    """Function that makes a reader; a config that names another one is code."""
+    """Function that makes a reader. A config that names another one is code."""
     workers: int = 0
-    """Sources decoded at the same time; 0 chooses."""
+    """Sources decoded at the same time; 0: automatic."""
     threads: int = 1
     audio_track: str = ""
-    """Index among the audio streams or a language code; empty takes the container's best."""
+    """Index among the audio streams, or a language code; empty: the default track of the container."""
     long_side_px: int = 640
     short_side_px: int = 0
-    """0 takes the largest input a chosen model needs."""
+    """0: the largest input that a model needs."""
     max_pixels: int = 8192 * 8192
     max_hours: float = 48.0
 
@@ -99,58 +99,58 @@ class ModelOptions(_Options, frozen=True):
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     device: str = "auto"
     cache_directory: str = ""
-    """Where built engines and text vectors are kept; empty takes $PERCEPT_CACHE or ~/.cache/percept."""
+    """Where built engines and text vectors are kept; empty: see `pipeline.machine.cache_directory`."""
 
 
 class LabelOptions(_Options, frozen=True):
     words: str | tuple[str, ...] = ""
-    """"dog barking, rain", "@words.txt" or a list; empty takes the default vocabulary. "car|automobile" are synonyms,
-    "vehicle > car" is a label below another."""
+    """"dog barking, rain", "@words.txt" or a list; empty: the default vocabulary. "car|automobile" are synonyms,
+    and "vehicle > car" is a label below another."""
     templates: str = "model"
-    """What words are put into: the "model"'s own prompts, the built-in "pool", "zpe" (the pool, weighed while clips
-    come; "zpe:FILE": those of a file), or a file of `percept labels weigh` or with a template per line."""
+    """Prompt templates: "model" (the model's own), "pool" (built in), "zpe" (the pool, weighted on the clips of the
+    run; "zpe:FILE" weights those of a file), or a file from `percept labels weigh` or with a template per line."""
     descriptions: str = ""
-    """File with sentences that describe labels: JSON {label: [sentences]}, or lines "label: sentence"."""
+    """File with sentences that describe labels: JSON {label: [sentences]}, or lines of "label: sentence"."""
     top_k: int = 5
     exclusive: bool = False
 
 
 class QueueOptions(_Options, frozen=True):
     slots: int = 0
-    """Clips in shared memory at once; 0 chooses."""
+    """Clips in shared memory at the same time; 0: automatic."""
     credit: int = 2
-    """Clips a worker holds: one in work, the rest waiting beside it."""
+    """Clips that a worker holds: one in progress, the others queued."""
     tries: int = 3
     results_waiting: int = 2_000
-    """Finished clips that may wait for a slow reader or for their turn before decode is held back."""
+    """Finished clips that may wait for the output or for their turn before decode is paused."""
 
 
 class DeadlineOptions(_Options, frozen=True):
-    """Seconds a worker may stay in one phase before it is taken for hung, killed and replaced."""
+    """Seconds that a worker may stay in one phase. A worker that stays longer is killed and replaced."""
 
     prepare_s: float = 1_800.0
     load_s: float = 180.0
     clip_s: float = 120.0
-    """For a clip, and for a batch of clips that are run together."""
+    """For one clip, or for one batch of clips."""
     open_s: float = 60.0
     decode_s: float = 60.0
     drain_s: float = 60.0
-    """After the first interrupt: how long what is in flight may take to finish."""
+    """After the first interrupt: how long clips in flight may take to finish."""
 
 
 class GroupOptions(_Options, frozen=True):
-    """Stages that share a process and are leased a clip together."""
+    """Stages that run in one process, on the same clip, one after another."""
 
     stages: tuple[str, ...]
     name: str = ""
     workers: int = 0
-    """0 chooses: one for light or ordered groups, one per core (at most 8) otherwise."""
+    """0: automatic, which is 1 for light or ordered groups and one per core, at most 8, for others."""
     threads: int = 0
     batch: int = 1
-    """Most clips, of any sources, that a worker runs together. More than 1 pays for networks on a GPU; each costs
-    two more slots."""
+    """Largest number of clips, from any sources, that a worker runs in one batch. More than 1 pays off for networks on
+    a GPU; each costs two more slots."""
     wait_ms: float = 10.0
-    """How long the first clip of a batch may wait for others; 0: whatever is there is run."""
+    """How long the first clip of a batch may wait for others; 0: not at all."""
 
 
 class Config(_Options, frozen=True):
@@ -173,7 +173,7 @@ class Config(_Options, frozen=True):
     """Sinks of your own by kind: `class`, `suffixes` (default: .kind), `per_source`, and options of the class."""
 
     def problems(self) -> list[str]:
-        """Every value out of its range and every contradiction, a sentence each."""
+        """Every value out of range and every contradiction, a sentence each."""
         found = [text for key, low, high in RANGES if (text := _out_of_range(self, key, low, high))]
         clips = self.clips
         in_range = not any(text.startswith("clips.") for text in found)
@@ -204,14 +204,14 @@ class Config(_Options, frozen=True):
             if not group.stages:
                 found.append(f"groups[{index}].stages is empty; expected at least one stage")
             elif names[index] in names[:index]:
-                found.append(f"groups[{index}].name is {names[index]!r}, as another group's; give each its own")
+                found.append(f"groups[{index}].name is {names[index]!r}, also another group's; give each its own")
             if not 0 <= group.workers <= MAX_GROUP_WORKERS:
                 found.append(f"groups[{index}].workers is {group.workers}; expected from 0 to {MAX_GROUP_WORKERS}")
             if not 0 <= group.threads <= MAX_GROUP_WORKERS:
                 found.append(f"groups[{index}].threads is {group.threads}; expected from 0 to {MAX_GROUP_WORKERS}")
             if not 1 <= group.batch <= MAX_BATCH:
                 found.append(f"groups[{index}].batch is {group.batch}; expected from 1 to {MAX_BATCH}")
-            longest_ms = min(MAX_WAIT_MS, 500 * self.deadlines.clip_s)  # who waits is not to be taken for hung
+            longest_ms = min(MAX_WAIT_MS, 500 * self.deadlines.clip_s)  # a waiting worker must not look hung
             if not 0 <= group.wait_ms <= longest_ms:
                 found.append(f"groups[{index}].wait_ms is {group.wait_ms}; expected from 0 to {longest_ms:g}")
         return found
@@ -220,7 +220,7 @@ class Config(_Options, frozen=True):
 def _out_of_range(config: Config, key: str, low: float, high: float) -> str:
     section, _, name = key.partition(".")
     value = getattr(getattr(config, section), name)
-    if value is None or low <= value <= high:  # a NaN is in no range
+    if value is None or low <= value <= high:  # False for a NaN
         return ""
     return f"{key} is {value}; expected " + (f"at least {low:g}" if high == UNBOUNDED else f"from {low:g} to {high:g}")
 
@@ -240,7 +240,7 @@ def load_config(path: str | None = None, overrides: Sequence[str] = ()) -> Confi
 
 
 def read_config(path: str | None, overrides: Sequence[str], problems: Problems) -> Config:
-    """The same, for whoever has more to check: adds what is wrong to `problems`, and defaults stand in for it."""
+    """Like `load_config`, but problems are collected, and what has a problem keeps its default."""
     tree: dict[str, Any] = {}
     if path:
         with problems.collected():
@@ -264,7 +264,7 @@ def _read_toml(path: str) -> dict[str, Any]:
 
 
 def _config_file(path: str) -> Path:
-    """The file at that path, or the bundled one of that name: "sampled", "configs/sampled.toml"."""
+    """The file at this path, or the bundled file of this name: "sampled", "configs/sampled.toml"."""
     given, bundled = Path(path), BUNDLED / f"{Path(path).stem}.toml"
     is_name = path in (given.stem, f"configs/{given.stem}.toml")
     return bundled if is_name and bundled.is_file() and not given.exists() else given
@@ -279,7 +279,7 @@ def make_config(tree: dict[str, Any], where: str = "config") -> Config:
 
 
 def _usable(tree: dict[str, Any], where: str, problems: Problems) -> Config:
-    """The config in a tree; what has a problem keeps its default."""
+    """The config in a tree. A value with a problem keeps its default."""
     for problem in misfits(tree, Config, ""):
         problems.add(ConfigError(f"{where}: {problem}"))
     config = msgspec.convert(_fitting(tree, Config), Config)
@@ -292,7 +292,7 @@ def _usable(tree: dict[str, Any], where: str, problems: Problems) -> Config:
 
 
 def _with_default(config: Config, problem: str) -> Config:
-    """The config with the default for the key, or else the section, that a problem begins with."""
+    """The config with the default for the key or section that the text of a problem begins with."""
     name, key = re.match(r"(\w+)(?:\.(\w+))?", problem).groups()  # type: ignore[union-attr]
     section = default = getattr(Config(), name)
     if key:
@@ -301,7 +301,7 @@ def _with_default(config: Config, problem: str) -> Config:
 
 
 def _fitting(value: Any, kind: Any) -> Any:
-    """The part of a tree that has no misfits."""
+    """The part of a tree that fits its types."""
     if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict)):
         return value
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
@@ -310,7 +310,7 @@ def _fitting(value: Any, kind: Any) -> Any:
 
 
 def _apply(tree: dict[str, Any], text: str) -> None:
-    """Set one dotted key in the tree, from `stage.key=value`."""
+    """Set one dotted key in the tree, from "stage.key=value"."""
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts) or (len(parts) < 2 and parts[0] not in Config.__struct_fields__):
@@ -329,7 +329,7 @@ def _apply(tree: dict[str, Any], text: str) -> None:
 
 
 def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
-    """Every unknown key and every value of the wrong type, with its path; msgspec alone stops at the first."""
+    """Every unknown key and every value of a wrong type, with its path. msgspec itself stops at the first."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for name, field in fields.items():
@@ -353,15 +353,15 @@ def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
 
 
 def _hint(wrong: str, known: list[str]) -> str:
-    """A key of that name, or of a similar one, here or in another section."""
+    """A hint to a key of this or a similar name, here or in another section."""
     if close := did_you_mean(wrong, known):
         return close
     sections = [field for field in msgspec.structs.fields(Config) if isinstance(field.default, msgspec.Struct)]
     elsewhere = {key: section.name for section in sections for key in section.default.__struct_fields__}
     for key in difflib.get_close_matches(wrong, elsewhere, n=1):
-        return f" (did you mean {elsewhere[key]}.{key}?)" if key != wrong else f" (it stands under [{elsewhere[key]}])"
+        return f" (did you mean {elsewhere[key]}.{key}?)" if key != wrong else f" (it belongs under [{elsewhere[key]}])"
     if known == list(Config.__struct_fields__):
-        return f"; known: {', '.join(known)}; options of a stage stand under [stages.{wrong}]"
+        return f"; known: {', '.join(known)}; options of a stage belong under [stages.{wrong}]"
     return f"; known: {', '.join(known)}" if known else "; it has no options"
 
 

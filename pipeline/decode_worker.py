@@ -1,6 +1,6 @@
-"""A decode process: open a source, wait for a slot, put a clip into it, tell. No torch in here.
+"""A decode process: opens a source, waits for a slot, writes a clip into it, reports it. It does not load torch.
 
-Native decoders can hang with the GIL held, which no thread can time out: this is a process so that it can be killed.
+Native decoders can hang while they hold the GIL, which no thread can time out. A process can be killed.
 """
 
 import traceback
@@ -31,7 +31,7 @@ from pipeline.slots import Phase, Slots
 
 
 class Decoder:
-    """One source after another, as the supervisor says: open -> (grant <-> clip)* -> end(count)."""
+    """Decodes one source after another, as the supervisor asks: open -> (grant <-> clip)* -> end(count)."""
 
     def __init__(self, worker: int, seat: int, plan: Plan, slots: Slots) -> None:
         self._bus = Bus(plan.settings.directory, worker)
@@ -85,7 +85,7 @@ class Decoder:
                 reader.close()
 
     def _send_clips(self, items: Iterator[DecodedClip | Gap], source_index: int, index: int) -> int:
-        """Send every clip into a granted slot; returns how many clips the source has so far."""
+        """Send every clip in a granted slot. Returns how many clips the source has so far."""
         while not self._closing:
             self._place = source_index, index
             self._alive()
@@ -107,13 +107,13 @@ class Decoder:
         return index
 
     def _alive(self) -> None:
-        """Decoding begins, or goes on although no clip has come yet."""
+        """Restart the timeout: decoding begins, or makes progress without a clip yet."""
         self._slots.watch(self._seat, Phase.DECODING, *self._place)
 
     def _grant(self) -> tuple[int, int] | None:
-        """Wait for a slot and its generation; None when the source is closed instead.
+        """Wait for a slot and its generation; None if the source is closed instead.
 
-        Grants meant for the source before are stale.
+        Grants that were meant for an earlier source are stale and skipped.
         """
         while (message := self._bus.receive(0)) is not None:
             self._note(message)

@@ -1,4 +1,4 @@
-"""Every error the project raises on purpose, in one tree.
+"""All errors that the project raises on purpose, in one tree.
 
 A message reads `<where>: <what is wrong, with the value>; expected <what>. <What to do.>`
 """
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 
 class PerceptError(Exception):
-    """Base of all; `exit_code` is what the command line returns."""
+    """Base class; the command line exits with `exit_code`."""
 
     exit_code = 5
 
 
 class ConfigError(PerceptError):
-    """Usage or configuration is wrong; nothing was started."""
+    """The usage or the configuration is wrong; nothing was started."""
 
     exit_code = 2
 
@@ -53,20 +53,20 @@ class Problems:
         return bool(self._found)
 
     def add(self, error: PerceptError) -> None:
-        """The same text counts once."""
+        """Add an error; a line that is already there is not repeated."""
         for line in str(error).splitlines():
             self._found.setdefault(line, error)
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Collect what the block raises; what follows the block goes on."""
+        """Collect an error that the block raises, and continue after the block."""
         try:
             yield
         except PerceptError as error:
             self.add(error)
 
     def raise_all(self) -> None:
-        """Raises: PerceptError: of the kind that all problems have, or ConfigError; a line for each problem."""
+        """Raises: PerceptError: a line per problem; a ConfigError if the problems are of different classes."""
         kinds = {type(error) for error in self._found.values()}
         if kinds:
             raise (kinds.pop() if len(kinds) == 1 else ConfigError)("\n".join(self._found))

@@ -1,4 +1,4 @@
-"""The supply side of a run: which source is decoded by whom, which slots they hold, what a decoder's death costs."""
+"""The supply side of a run: which worker decodes which source, the slots it holds, and what its death costs."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -22,21 +22,21 @@ from pipeline.processes import Processes, Worker
 from pipeline.slots import Phase, Slots
 
 GRANTS_AHEAD = 2
-"""Slots a decoder holds beyond the clip it is decoding; more where slots are plenty."""
+"""Slots that a decoder holds beyond the clip it is decoding; more if there are many slots."""
 LOST_CLIPS_LIMIT = 5
-"""After so many clips in a row that no decoder survived, the source is given up."""
+"""A source is given up after this many clips in a row that no decoder survived."""
 
 
 @dataclass
 class _Decoder:
-    """What a decode worker has: the source it reads, and its slots with their generations."""
+    """What a decode worker holds: its source, and its slots with their generations."""
 
     source: int = -1
     grants: dict[int, int] = field(default_factory=dict)
 
 
 class Feed:
-    """Opens sources in order on the decode workers and grants them slots while the rest keeps up."""
+    """Opens sources in order on the decode workers and grants them slots while the other stages keep up."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Feed:
     # -- slots ----------------------------------------------------------------------------------------------------
 
     def release(self, slot: int) -> None:
-        """Nobody needs the slot: its next grant is a new generation."""
+        """A slot that nobody needs any more. Its next grant has a new generation."""
         if slot >= 0:
             self._slots.retire(slot)
             self._free.append(slot)
@@ -95,7 +95,7 @@ class Feed:
         return decoder is not None and decoder.source >= 0 and bool(decoder.grants)
 
     def dispatch(self, hold_back: bool) -> None:
-        """Open waiting sources and grant free slots; `hold_back` while results cannot leave."""
+        """Open waiting sources and grant free slots. `hold_back`: results cannot leave, so no slot is granted."""
         workers = self._processes.workers
         ready = [(workers[id], decoder) for id, decoder in self._decoders.items() if id in workers]
         for worker, decoder in ready:
@@ -120,10 +120,10 @@ class Feed:
             decoder.grants.update(grants)
             self._send(worker, Grants(grants))
 
-    # -- what decoders say ----------------------------------------------------------------------------------------
+    # -- messages from decoders -------------------------------------------------------------------------------------
 
     def handle(self, worker: Worker, message: Opened | Decoded | GapFound | Ended | SourceFailed) -> str | None:
-        """Enter it in the ledger; returns a notice worth telling."""
+        """Record the message in the ledger. Returns a notice for the user, or None."""
         match message:
             case Opened(info):
                 notes = "; ".join(info.notes) if self._ledger.opened(info) else ""
@@ -141,7 +141,7 @@ class Feed:
                     self._ledger.ended(source_index, error)
                     return error
                 if not source.received and not self.closing:
-                    error = f"{source.name}: nothing in it to label; expected at least one picture or sound"
+                    error = f"{source.name}: it has nothing to label; expected at least one picture or sound"
                     self._ledger.ended(source_index, error)
                     return error
                 self._ledger.ended(source_index, cut=self.closing)
@@ -152,7 +152,7 @@ class Feed:
         return None
 
     def _let_go(self, decoder: _Decoder) -> None:
-        """A decoder without a source holds no slots: others may wait for them."""
+        """Take back the slots of a decoder that has no source any more."""
         decoder.source = -1
         for slot in decoder.grants:
             self.release(slot)
@@ -165,8 +165,10 @@ class Feed:
             self.release(message.slot)
 
     def died(self, worker: Worker, cause: str) -> str | None:
-        """Take back its slots; let another decoder go on behind the last clip that came. A clip (or the opening)
-        that costs three decoders is given up."""
+        """Take back its slots, and let another decoder continue after the last clip that arrived.
+
+        A clip, or the opening of a source, that kills three decoders is given up.
+        """
         decoder = self._decoders.pop(worker.id, _Decoder())
         source = self._ledger.sources.get(decoder.source)
         self._let_go(decoder)
@@ -185,7 +187,7 @@ class Feed:
         self._deaths[source.index] = (watch.index, deaths)
         tries = self._plan.config.queue.tries
         if deaths < tries or (watch.index > source.received and deaths < 3 * tries):
-            return None  # clips before the one it died at may have been lost on the way: let them come again
+            return None  # clips before the one it died at may have been lost; let them be sent again
         lost = self._lost_in_a_row.get(source.index, 0) + 1
         self._lost_in_a_row[source.index] = lost
         clip = source.received
@@ -198,7 +200,7 @@ class Feed:
         return f"{source.name}: clip {clip}: {text}"
 
     def _next_clip(self, index: int) -> ClipInfo:
-        """Where the next clip of a source lies by the tiling; its media were never seen."""
+        """The next clip of a source by the tiling alone; its media were never decoded."""
         source, clips = self._ledger.sources[index], self._plan.config.clips
         info = source.info
         start_ns = round(clips.start_s * 1e9) + source.received * clips.stride_ns
@@ -210,7 +212,7 @@ class Feed:
     # -- stopping -------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Read no further: open sources end where they are, the others are not begun."""
+        """Stop reading: open sources end where they are, and the others are not opened."""
         self.closing = True
         while self._todo:
             self._ledger.ended(self._todo.popleft(), cut=True)

@@ -1,4 +1,4 @@
-"""A group of stages: how clips go through them, one by one or several together, and what is settled for each."""
+"""A group of stages: runs clips through them, one by one or in batches, and collects what is settled."""
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +26,7 @@ class Settled(NamedTuple):
 
 
 class Passage:
-    """A clip on its way through a group: what is known of it so far."""
+    """A clip on its way through a group, with what is known about it so far."""
 
     __slots__ = ("absent", "clip", "failed", "known", "new_state", "state", "values")
 
@@ -40,18 +40,18 @@ class Passage:
         self.failed: dict[str, str] = {}
 
     def view(self) -> Clip:
-        """What the next stage sees."""
+        """The clip as the next stage sees it."""
         return Clip(self.clip.info, self.known, self.absent)
 
     def barred(self, required: tuple[str, ...]) -> str | None:
-        """Why a stage cannot run: the reason for which what it requires is absent."""
+        """Why a stage cannot run: the reason why an array that it requires is absent. None if it can."""
         for need in required:
             if need not in self.known:
                 return self.absent.get(need, "not_asked")
         return None
 
     def take(self, specs: Mapping[str, Spec], outputs: Outputs) -> None:
-        """Enter what a stage gave; all of it, or nothing when it is not what the stage promised."""
+        """Add the outputs of a stage: all of them, or none if they are not what the stage declared."""
         values = {key: _checked(key, spec, outputs) for key, spec in specs.items()}
         for key, value in values.items():
             if isinstance(value, Absent):
@@ -66,17 +66,17 @@ class Passage:
 
 
 class StageGroup:
-    """The stages of one group, and how clips go through them. Also what the plain loop in benchmarks runs.
+    """The stages of one group.
 
-    tell: takes a line that a person should read.
-    memory: all slots, uint8 "N"; None where clips do not come in slots.
+    note: receives sentences for the user.
+    memory: all slots, uint8 "N"; None if clips are not in slots.
     """
 
     def __init__(
         self,
         plan: Plan,
         group: GroupPlan,
-        tell: Callable[[str], None] = lambda text: None,
+        note: Callable[[str], None] = lambda text: None,
         memory: Array | None = None,
     ) -> None:
         settings = msgspec.structs.replace(plan.settings, threads=group.threads)
@@ -86,8 +86,8 @@ class StageGroup:
         self.owner = {array: name for name, specs in self.specs.items() for array in specs}
         self._folds = frozenset(name for name, stage in self.stages.items() if isinstance(stage, Fold))
         self._resources = Resources(memory)
-        self._tell = tell
-        self._told: set[str] = set()
+        self._note = note
+        self._noted: set[str] = set()
 
     @property
     def has_fold(self) -> bool:
@@ -95,7 +95,7 @@ class StageGroup:
         return bool(self._folds)
 
     def open(self) -> dict[str, str]:
-        """Load all; returns the facts the stages tell of themselves."""
+        """Open all stages. Returns the facts that they report."""
         facts: dict[str, str] = {}
         for stage in self.stages.values():
             stage.open(self._resources)
@@ -108,11 +108,11 @@ class StageGroup:
         self._resources.close()
 
     def run(self, clip: Clip, state: bytes = b"") -> Settled:
-        """Everything the group settles for a clip. A stage that raises costs its own outputs, never the clip."""
+        """Everything that the group settles for a clip. A stage that raises loses its own outputs, never the clip."""
         return self.run_many([clip], [state])[0]
 
     def run_many(self, clips: Iterable[Clip], states: Iterable[bytes]) -> list[Settled]:
-        """The same for several clips, stage by stage; what one of them costs, none of the others pays."""
+        """The same for several clips, stage by stage. A failure on one clip does not affect the others."""
         passages = list(map(Passage, clips, states))
         for name, stage in self.stages.items():
             self._run_stage(name, stage, passages)
@@ -133,10 +133,10 @@ class StageGroup:
                     reason, passage.failed[name] = "failed", f"{type(error).__name__}: {error}"
             if reason is not None:
                 passage.absent |= dict.fromkeys(specs, reason)
-        if fault and name not in self._told and not any(name in passage.failed for passage in passages):
-            self._told.add(name)
-            self._tell(
-                f"{name}: {len(passages)} clips together failed, but each by itself did not ({fault}). "
+        if fault and name not in self._noted and not any(name in passage.failed for passage in passages):
+            self._noted.add(name)
+            self._note(
+                f"{name}: a batch of {len(passages)} clips failed, but each clip alone did not ({fault}). "
                 "Give its group a smaller batch"
             )
 
@@ -148,7 +148,7 @@ class StageGroup:
 
 
 def _together(stage: Stage, passages: list[Passage]) -> tuple[dict[Passage, Outputs], str]:
-    """What the stage gives in one call for all that it can run on; nothing if that fails, and why."""
+    """The outputs of one call for all clips that the stage can run on; empty, with the error, if the call fails."""
     able = [passage for passage in passages if passage.barred(stage.required) is None]
     if len(able) < 2:
         return {}, ""
@@ -162,7 +162,7 @@ def _together(stage: Stage, passages: list[Passage]) -> tuple[dict[Passage, Outp
 
 def _checked(name: str, spec: Spec, outputs: Outputs) -> Any:
     if name not in outputs:
-        raise KeyError(f"{name} was promised but not given; expected a value or Absent(reason)")
+        raise KeyError(f"{name} was declared but not given; expected a value or Absent(reason)")
     value = outputs[name]
     if isinstance(value, Absent):
         return value

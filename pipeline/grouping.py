@@ -1,4 +1,4 @@
-"""What follows what: the groups of a config as they will run, from what their stages need and give."""
+"""Derives the groups of a run, and their order, from what their stages need and give."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ DECODE_GIVES = (
     "audio_mask",
     "audio_start_ns",
 )
-"""Arrays that decode gives where a source has them."""
+"""Arrays that decode gives if a source has them."""
 
 
 def make_groups(
@@ -66,7 +66,7 @@ def make_groups(
 def _check_order(
     group: GroupOptions, stages: Mapping[str, Stage], owner: Mapping[str, str], problems: Problems
 ) -> None:
-    """Inside a group, stages run in the order they are listed: what one gives, only later ones may take."""
+    """Inside a group, stages run in the order they are listed, so a stage can use only what earlier ones give."""
     for position, name in enumerate(group.stages):
         later = group.stages[position + 1 :]
         for array in (*stages[name].required, *stages[name].optional):

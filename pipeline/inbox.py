@@ -1,4 +1,4 @@
-"""Clips that wait in a worker until there are enough of them to run together, or the first has waited long enough."""
+"""Clips that wait in a worker until a batch is full, or until the first clip has waited long enough."""
 
 import time
 from collections import deque
@@ -9,7 +9,7 @@ from pipeline.messages import Stop, Work, WorkClip
 
 
 class Inbox:
-    """What the supervisor has sent and was not taken yet."""
+    """Clips that the supervisor has sent and that are not taken yet."""
 
     def __init__(self, bus: Bus, batch: int) -> None:
         self.stopped = False
@@ -17,15 +17,15 @@ class Inbox:
         self._batch = batch
         self._clips: deque[WorkClip] = deque()
         self._until_ns: deque[int] = deque()
-        """Monotonic time until when each may wait for others."""
+        """Until when each clip may wait for others, in monotonic time."""
 
     @property
     def is_full(self) -> bool:
-        """Whether a whole batch is there."""
+        """Whether a full batch is waiting."""
         return len(self._clips) >= self._batch
 
     def fill(self) -> None:
-        """Wait for a first clip as long as it takes, and for others no longer than the first may wait."""
+        """Wait for a first clip without limit, and for others no longer than the first may wait."""
         while not self.stopped and not self.is_full:
             left_s = max(0, self._until_ns[0] - time.monotonic_ns()) / 1e9 if self._clips else None
             message = self._bus.receive(left_s)
@@ -38,7 +38,7 @@ class Inbox:
                 return
 
     def take(self) -> list[WorkClip]:
-        """The next batch, in the order of its clips; nothing when the worker was told to stop meanwhile."""
+        """The next batch, in order; empty if the worker was asked to stop."""
         count = min(self._batch, len(self._clips))
         for _ in range(count):
             self._until_ns.popleft()

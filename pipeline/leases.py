@@ -1,4 +1,4 @@
-"""Which worker works on which clips: leases to those that have credit, by group."""
+"""Leases ready clips to the workers of their group that have credit."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class _Batches:
 
 
 class Leases:
-    """Leases ready clips to the workers of their group while these have credit."""
+    """Who works on which clips. `send` delivers a message to a worker."""
 
     def __init__(
         self, plan: Plan, ledger: Ledger, processes: Processes, send: Callable[[Worker, ToWorker], None]
@@ -55,7 +55,7 @@ class Leases:
             self._ledger.done(worker.id, worker.group, clip)
 
     def died(self, worker: Worker, cause: str) -> list[Entry]:
-        """Give back what the worker held; returns the clips that are given up."""
+        """Return the clips of a dead worker to the queue. Returns the clips that are given up."""
         self._credits.pop(worker.id, None)
         return self._ledger.died(worker.id, cause)
 
@@ -64,7 +64,7 @@ class Leases:
         return credit is not None and credit.left < credit.room
 
     def lease(self) -> None:
-        """Lease what is ready, an equal share to each worker that has credit, most credit first."""
+        """Lease the ready clips in equal shares to the workers that have credit, those with the most credit first."""
         for group in self._plan.groups:
             queue = self._ledger.ready[group.index]
             if not queue:
@@ -86,7 +86,7 @@ class Leases:
         return credit is not None and credit.left > 0
 
     def _work(self, entries: list[Entry], group: GroupPlan) -> Work:
-        """A clip under suspicion waits for no other; of a source's clips in order, the first carries the state."""
+        """A suspect clip does not wait for others. In a run of clips of one source, the first carries the state."""
         waits = group.batch > 1 and group.index not in entries[0].suspect_in
         until_ns = time.monotonic_ns() + round(group.wait_ms * 1e6) if waits else 0
         clips: list[WorkClip] = []
@@ -109,7 +109,7 @@ class Leases:
         )
 
     def slowest(self) -> str:
-        """The group before which most clips wait, or "decode": a starved group is not slow."""
+        """The group with the most waiting clips, or "decode" if none wait: a starved group is not slow."""
         held = [index for leases in self._ledger.leases.values() for _, index in leases]
         depth = {
             group.name: len(self._ledger.ready[group.index]) + held.count(group.index) for group in self._plan.groups

@@ -1,7 +1,6 @@
-"""Who has which clip, what is settled, what came of it. Pure bookkeeping: no sockets, no processes, no clock.
+"""The ledger of clips: who holds each clip, what is settled, and its outcome. No sockets, processes or clocks.
 
-Every clip that enters gets exactly one outcome, and at any moment
-`clips in = results + errors + drops + in flight`.
+Every clip that enters gets exactly one outcome, and `clips in = results + errors + drops + in flight` always holds.
 """
 
 import re
@@ -17,7 +16,7 @@ from pipeline.plan import GroupPlan
 
 WAITING, READY, LEASED, DONE = range(4)
 SAME_FAULT_LIMIT = 3
-"""When this many first clips fail the same way and none succeeded, the model or config is at fault."""
+"""If this many first clips fail in the same way and none succeeds, the model or the config is at fault."""
 
 Key = tuple[int, int]
 
@@ -33,21 +32,21 @@ class Entry:
     values: Values
     absent: dict[str, str]
     missing: list[int]
-    """Per group: how many groups must still settle the clip before it."""
+    """Per group: how many groups must still settle the clip first."""
     status: list[int]
     undone: int
     slot_readers: int
-    """Groups that still have to read or write arrays in the slot."""
+    """Number of groups that still have to read or write the slot."""
     slot_users: int = 0
-    """Live workers that may touch the slot now; when nobody will and nobody does, the slot is free."""
+    """Number of live workers that may use the slot now. Without readers and users, the slot is free."""
     failed: dict[str, str] = field(default_factory=dict)
     tries: int = 1
     suspect_in: frozenset[int] = frozenset()
-    """Groups in which it was in a process that died: there it is leased alone."""
+    """Groups in which a process died while it held the clip. There the clip is leased alone."""
     outcome: Literal["", "result", "error", "drop"] = ""
     error: str | None = None
     facts: int = 0
-    """What the workers that settled it say of themselves, as the fact book numbers it."""
+    """Number of the facts of the workers that settled it, in the fact book."""
 
     @property
     def key(self) -> Key:
@@ -56,27 +55,27 @@ class Entry:
 
 @dataclass(slots=True)
 class Source:
-    """One source in the ledger: its clips by index, how far they were decoded and given out."""
+    """One source in the ledger: its clips by index, and how far they are decoded and given out."""
 
     index: int
     name: str
     info: SourceInfo | None = None
     entries: dict[int, Entry] = field(default_factory=dict)
     gaps: deque[Gap] = field(default_factory=deque)
-    """Found and not yet given out."""
+    """Gaps that are found and not given out yet."""
     last_gap: tuple[int, int] = (-1, -1)
-    """Index and epoch of the newest one; a restarted decoder tells it again."""
+    """Index and epoch of the newest gap. A restarted decoder reports it again."""
     received: int = 0
-    """Clips [0, received) have come from decode, or were given up."""
+    """Clips [0, received) arrived from decode, or were given up."""
     given: int = 0
     """Clips [0, given) went to the sinks."""
     started: bool = False
     ended: bool = False
     cut: bool = False
-    """It was closed before its end: what follows is left for another run."""
+    """It was closed before its end; the rest is left for another run."""
     failure: str | None = None
     cursor: dict[int, int] = field(default_factory=dict)
-    """Per ordered group: the next clip its fold takes."""
+    """Per ordered group: the next clip for its fold."""
     state: dict[int, bytes] = field(default_factory=dict)
     first_index: int = 0
 
@@ -97,7 +96,7 @@ class Counts:
 
 
 class Ledger:
-    """`release(slot)` is called when nobody needs a slot any more."""
+    """The clips of a run. `release(slot)` is called when nobody needs a slot any more."""
 
     def __init__(
         self,
@@ -110,11 +109,11 @@ class Ledger:
         self.counts = Counts()
         self.sources: dict[int, Source] = {}
         self.open_sources = 0
-        """Of which more clips may come."""
+        """Number of sources from which more clips may arrive."""
         self.ready: list[deque[Entry]] = [deque() for _ in groups]
         self.leases: dict[int, dict[tuple[Key, int], Entry]] = {}
         self.fault: str | None = None
-        """Set when the first clips all failed of one cause."""
+        """Set when the first clips all failed for the same reason."""
         self.facts = FactBook()
         self._facts_of: dict[int, int] = {}
         """By worker."""
@@ -130,14 +129,14 @@ class Ledger:
         self._same_fault: tuple[str, int] = ("", 0)
         self._home = {stage: group.index for group in groups for stage in group.stages}
         self._proven: set[int] = set()
-        """Groups that have settled a clip without a failure: what fails in them is the clip's fault."""
+        """Groups that have settled a clip without a failure: a failure in them is the fault of the clip."""
         self._emit_source = 0
         self._decided = 0
 
     # -- sources and decode ---------------------------------------------------------------------------------------
 
     def add_source(self, index: int, name: str, first_index: int = 0) -> None:
-        """`first_index`: clips before it were done in an earlier run."""
+        """`first_index`: an earlier run has done the clips before it."""
         source = Source(index, name, received=first_index, given=first_index, first_index=first_index)
         source.cursor = dict.fromkeys(self._ordered, first_index)
         source.state = dict.fromkeys(self._ordered, b"")
@@ -145,13 +144,13 @@ class Ledger:
         self.open_sources += 1
 
     def opened(self, info: SourceInfo) -> bool:
-        """Whether that is news: a restarted decoder opens its source again."""
+        """Returns whether the source is opened for the first time; a restarted decoder opens it again."""
         source = self.sources[info.source_index]
         is_news, source.info = source.info is None, info
         return is_news
 
     def decoded(self, info: ClipInfo, slot: int, generation: int, shapes: Shapes, absent: dict[str, str]) -> bool:
-        """Take a clip in. False when it is not the next one of its source (a restarted decoder repeats nothing)."""
+        """Add a clip. Returns False if it is not the next one of its source, as after the restart of a decoder."""
         source = self.sources[info.source_index]
         if info.index != source.received or source.ended:
             return False
@@ -179,7 +178,7 @@ class Ledger:
         return True
 
     def gap(self, gap: Gap) -> bool:
-        """Whether that is news."""
+        """Add a gap. Returns whether it is new."""
         source = self.sources[gap.source_index]
         place = (gap.next_index, gap.epoch)
         if gap.next_index >= source.given and place > source.last_gap and not source.ended:
@@ -190,7 +189,7 @@ class Ledger:
         return False
 
     def undecodable(self, info: ClipInfo, error: str) -> None:
-        """Account for a clip that decode could not give, so that the source can go on behind it."""
+        """Add a clip that cannot be decoded, as an error, so that the source can continue after it."""
         source = self.sources[info.source_index]
         entry = Entry(info, -1, 0, {}, {}, {}, [], [DONE] * len(self.groups), 0, 0)
         source.received = info.index + 1
@@ -199,7 +198,7 @@ class Ledger:
         self._fail(source, entry, error)
 
     def ended(self, index: int, failure: str | None = None, cut: bool = False) -> None:
-        """No more clips will come of this source: it is at its end, was cut short, or could not be read (`failure`)."""
+        """No more clips will arrive from this source: it has ended, was cut, or could not be read (`failure`)."""
         source = self.sources[index]
         if not source.ended:
             source.ended = True
@@ -212,11 +211,11 @@ class Ledger:
     # -- leases ---------------------------------------------------------------------------------------------------
 
     def introduce(self, worker: int, group: int, facts: Facts) -> None:
-        """A worker is ready; what it says of itself holds for the clips it will settle."""
+        """A worker is ready. Its facts apply to the clips that it will settle."""
         self._facts_of[worker] = self.facts.enter(group, facts)
 
     def lease(self, group: int, worker: int, room: int) -> list[Entry]:
-        """Up to `room` clips that are ready for this group, now held by this worker."""
+        """Lease up to `room` clips that are ready for this group to a worker."""
         queue, held = self.ready[group], self.leases.setdefault(worker, {})
         leased: list[Entry] = []
         if any(group in entry.suspect_in for entry in held.values()):
@@ -240,7 +239,7 @@ class Ledger:
     def _lease_run(
         self, entry: Entry, group: int, held: dict[tuple[Key, int], Entry], leased: list[Entry], room: int
     ) -> None:
-        """Behind the head of an ordered source, the clips that follow it and are waiting only for it."""
+        """Lease the clips that follow `entry` in an ordered source and wait only for it."""
         source = self.sources[entry.info.source_index]
         index = entry.info.index + 1
         while len(leased) < room:
@@ -260,7 +259,7 @@ class Ledger:
         return self.sources[entry.info.source_index].state.get(group, b"")
 
     def done(self, worker: int, group: int, done: DoneClip) -> bool:
-        """A group settled its arrays for a clip. False when the worker holds no such lease (it is a late answer)."""
+        """A group has settled its arrays for a clip. Returns False for a late answer without a lease."""
         key = (done.source_index, done.index)
         entry = self.leases.get(worker, {}).pop((key, group), None)
         if entry is None:
@@ -281,9 +280,9 @@ class Ledger:
         return True
 
     def died(self, worker: int, cause: str) -> list[Entry]:
-        """A worker's process has exited: give its clips back. Returns those given up.
+        """A worker has exited: return its clips to the queue. Returns the clips that are given up.
 
-        A death counts as a try only for a clip that was alone in that process.
+        A death counts as a try only for a clip that was alone in the process.
         """
         held = self.leases.pop(worker, {})
         self._facts_of.pop(worker, None)
@@ -295,7 +294,7 @@ class Ledger:
             entry.suspect_in |= {group}
             entry.status[group] = WAITING
             entry.slot_users -= self._uses_slot[group]
-            if entry.outcome:  # it was given up in another group
+            if entry.outcome:  # given up in another group
                 self._free_slot(entry)
                 if group in source.cursor:
                     self._advance(source, group)
@@ -341,9 +340,9 @@ class Ledger:
             self.ready[group].append(entry)
 
     def _advance(self, source: Source, group: int) -> None:
-        """Move an ordered group's cursor past what is decided, and make the clip it stops at ready.
+        """Move the cursor of an ordered group past decided clips, and make the clip that it stops at ready.
 
-        A clip given up elsewhere holds it too while this group works on it: states are committed in order.
+        A clip that was given up elsewhere also stops it while this group works on it: states are committed in order.
         """
         while True:
             entry = source.entries.get(source.cursor[group])
@@ -377,7 +376,7 @@ class Ledger:
             self._advance(source, group)
 
     def _free_slot(self, entry: Entry) -> None:
-        """Once nobody uses it and nobody will."""
+        """Free the slot if nobody uses it or will use it."""
         if entry.slot >= 0 and entry.slot_readers <= 0 and not entry.slot_users:
             self._release(entry.slot)
             entry.slot, entry.shapes = -1, {}
@@ -394,7 +393,7 @@ class Ledger:
     # -- giving out -----------------------------------------------------------------------------------------------
 
     def waiting(self) -> int:
-        """Decided clips whose turn has not come."""
+        """Number of decided clips whose turn has not come."""
         return self._decided
 
     def head_source(self) -> int:
@@ -402,7 +401,7 @@ class Ledger:
         return self._emit_source
 
     def emit(self) -> Iterator[Finished | SourceStarted | SourceDone]:
-        """What can go to the sinks now: sources in the order given, clips in index order."""
+        """What can go to the sinks now: sources in the given order, clips in index order."""
         while (source := self.sources.get(self._emit_source)) is not None:
             yield from self._emit_clips(source)
             if not source.ended or source.entries or source.gaps:
@@ -412,7 +411,7 @@ class Ledger:
                 yield Finished(info, error=source.failure)
             if not source.cut:
                 yield SourceDone(source.index, source.given - source.first_index)
-            source.state.clear()  # of ten thousand sources it would be a heap
+            source.state.clear()  # it adds up over ten thousand sources
             self._emit_source += 1
 
     def _emit_clips(self, source: Source) -> Iterator[Finished | SourceStarted]:
@@ -447,14 +446,14 @@ class Ledger:
         )
 
     def _in_order_somewhere(self, entry: Entry) -> bool:
-        """An ordered group still works on it: its place in the source must stay."""
+        """Whether an ordered group still works on it, so that its place in the source must be kept."""
         return any(entry.status[group] == LEASED for group in self._ordered)
 
 
 def _why_nothing(entry: Entry) -> str:
-    """Every modality was lost: say how."""
+    """Why no modality is left."""
     if entry.failed:
         return "; ".join(f"{stage}: {text}" for stage, text in entry.failed.items())
-    told = {name: entry.absent[f"{name}_embedding"] for name in MODALITIES if f"{name}_embedding" in entry.absent}
-    reasons = ", ".join(f"{name} {why}" for name, why in (told or entry.absent).items()) or "nothing was settled"
+    lost = {name: entry.absent[f"{name}_embedding"] for name in MODALITIES if f"{name}_embedding" in entry.absent}
+    reasons = ", ".join(f"{name} {why}" for name, why in (lost or entry.absent).items()) or "nothing was settled"
     return f"no modality is left to label this clip ({reasons})"

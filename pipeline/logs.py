@@ -1,4 +1,4 @@
-"""Lines on stderr: human text, or JSON with --log-json; never a credential in either."""
+"""Log lines on stderr: text, or JSON with --log-json. Credentials are masked in both."""
 
 import json
 import logging
@@ -35,7 +35,7 @@ def _value(value: object) -> str:
 
 
 def log(level: int, text: str, **fields: object) -> None:
-    """One line. `fields` come behind the text, or as keys of the JSON object."""
+    """Log one line. `fields` follow the text, or are keys of the JSON object."""
     LOGGER.log(level, text, extra={"fields": fields})
 
 
@@ -73,7 +73,7 @@ class JsonLines(logging.Formatter):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Takes the live progress line away before a log line is written."""
+    """Removes the live progress line before it writes a log line."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -90,7 +90,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def start_logging(verbosity: int = 0, as_json: bool = False, stream: TextIO | None = None) -> None:
-    """Once per process. `verbosity`: -1 errors only, 0 what matters, 1 everything."""
+    """Call once per process. `verbosity`: -1 errors only, 0 normal, 1 everything."""
     stream = stream or sys.stderr
     handler = _Handler(stream)
     handler.setFormatter(JsonLines() if as_json else TextLines(is_terminal(stream) and not os.environ.get("NO_COLOR")))
@@ -100,7 +100,7 @@ def start_logging(verbosity: int = 0, as_json: bool = False, stream: TextIO | No
 
 
 def before_lines(call: Callable[[], None]) -> None:
-    """`call` runs before each line, to clear what stands on the terminal's last one."""
+    """Run `call` before each line, so that it can clear the last line of the terminal."""
     for handler in LOGGER.handlers:
         if isinstance(handler, _Handler):
             handler.before = call

@@ -1,7 +1,7 @@
-"""The wire: every message between the supervisor and its workers. msgpack, strictly decoded; never pickle.
+"""Every message between the supervisor and its workers: msgpack, strictly decoded, never pickle.
 
-Pixels and samples stay in the slots. `shapes` names what lies there; `values` carries small arrays and records, already
-packed, which the supervisor passes on without looking inside.
+Pixels and samples stay in the slots, and `shapes` lists the arrays there. `values` holds small arrays and records,
+already packed; the supervisor passes them on without decoding them.
 """
 
 from typing import Any
@@ -27,12 +27,12 @@ class _Message(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hello(_Message, frozen=True, tag=1):
-    """Loaded and ready; `facts` are what its stages say of themselves (engine, model)."""
+    """The worker is ready. `facts` are those that its stages report (engine, model)."""
 
     worker: int
     version: int
     credit: int = 0
-    """How many clips it takes at a time."""
+    """How many clips it accepts at a time."""
     facts: dict[str, str] = {}
 
 
@@ -46,13 +46,13 @@ class DoneClip(_Message, frozen=True):
     absent: dict[str, str]
     failed: dict[str, str] = {}
     state: bytes | None = None
-    """New state of the source's fold, when the group has one."""
+    """The new state of the source's fold, if the group has one."""
 
 
 class Done(_Message, frozen=True, tag=2):
     clips: list[DoneClip]
     batches: int = 0
-    """In how many batches they were run, by a group that runs clips together."""
+    """How many batches they ran in; 0 for a group that does not batch."""
 
 
 class Opened(_Message, frozen=True, tag=3):
@@ -60,7 +60,7 @@ class Opened(_Message, frozen=True, tag=3):
 
 
 class Decoded(_Message, frozen=True, tag=4):
-    """A clip lies in the slot that was granted."""
+    """A clip is in the slot that was granted."""
 
     info: ClipInfo
     slot: int
@@ -74,14 +74,14 @@ class GapFound(_Message, frozen=True, tag=5):
 
 
 class Ended(_Message, frozen=True, tag=6):
-    """The source is at its end (or was closed): clips [0, count) were sent."""
+    """The source has ended or was closed; clips [0, count) were sent."""
 
     source_index: int
     count: int
 
 
 class SourceFailed(_Message, frozen=True, tag=7):
-    """The source cannot be opened, or reading it failed for good at clip `index`."""
+    """The source cannot be opened, or cannot be read any further from clip `index` on."""
 
     source_index: int
     index: int
@@ -96,34 +96,34 @@ class Prepared(_Message, frozen=True, tag=8):
 
 
 class Written(_Message, frozen=True, tag=9):
-    """A sink took `count` more records."""
+    """The output process has written `count` more records."""
 
     count: int
 
 
 class SinkClosed(_Message, frozen=True, tag=10):
-    """Everything is written; `summaries` from a sink that makes events."""
+    """Everything is written. `summaries` come from a sink that makes events."""
 
     summaries: tuple[SummaryRecord, ...] = ()
 
 
 class Note(_Message, frozen=True, tag=12):
-    """Something a person should read when all is done."""
+    """A sentence for the user, shown at the end."""
 
     text: str
 
 
 class Warned(_Message, frozen=True, tag=13):
-    """A warning was logged. Other workers may say the same; it is told once, when it comes."""
+    """A warning was logged. It is shown once, at once, even if several workers log it."""
 
     text: str
 
 
 class Broken(_Message, frozen=True, tag=11):
-    """A worker cannot go on: a stage that does not open, a sink that cannot write."""
+    """A worker cannot continue: a stage does not open, or a sink cannot write."""
 
     kind: str
-    """Name of the error class in pipeline.errors."""
+    """Name of an error class in pipeline.errors."""
     error: str
 
 
@@ -138,17 +138,17 @@ class WorkClip(_Message, frozen=True):
     values: Values
     absent: dict[str, str]
     state: bytes | None = b""
-    """Of the source's fold, where the group has one; None: as the clip before it in this message leaves it."""
+    """State of the source's fold, if the group has one; None: as the previous clip of this message leaves it."""
 
 
 class Work(_Message, frozen=True, tag=20):
     clips: list[WorkClip]
     until_ns: int = 0
-    """Monotonic time until when they may wait for others to run with them; 0: not at all."""
+    """Until when the clips may wait for others, in monotonic time; 0: not at all."""
 
 
 class Open(_Message, frozen=True, tag=21):
-    """Decode this source from clip `start_index` on."""
+    """Decode this source, beginning with clip `start_index`."""
 
     source: str
     source_index: int
@@ -156,17 +156,17 @@ class Open(_Message, frozen=True, tag=21):
 
 
 class Grants(_Message, frozen=True, tag=22):
-    """Slots to put clips into: (slot, generation)."""
+    """Slots for the next clips: (slot, generation)."""
 
     slots: list[tuple[int, int]]
 
 
 class CloseSource(_Message, frozen=True, tag=23):
-    """Stop reading after the clip in work; answer with `Ended`."""
+    """Stop reading after the current clip; answer with `Ended`."""
 
 
 class Stop(_Message, frozen=True, tag=24):
-    """Finish: close stages and exit. A sink writes what it has; `complete` says whether the run reached its end."""
+    """Close the stages and exit. The output process writes what it has; `complete`: the run reached its end."""
 
     complete: bool = True
 
@@ -176,7 +176,7 @@ class SourceStarted(_Message, frozen=True, tag=25):
 
 
 class Finished(_Message, frozen=True):
-    """One clip (or gap, or failed source) in its place, for the sinks."""
+    """One clip, gap or failed source for the sinks, in order."""
 
     info: ClipInfo
     parts: Values = {}
@@ -188,13 +188,13 @@ class Finished(_Message, frozen=True):
     dropped: str | None = None
     gap: bool = False
     facts: int = 0
-    """Which of the facts of its `Records` hold for it."""
+    """Key into the facts of its `Records`."""
 
 
 class Records(_Message, frozen=True, tag=26):
     records: list[Finished]
     facts: dict[int, dict[str, str]]
-    """What results say of the model and the engine, by the number that records carry."""
+    """Model and engine facts, by the number that records refer to."""
 
 
 class SourceDone(_Message, frozen=True, tag=27):
@@ -241,7 +241,7 @@ def decode_to_worker(data: bytes) -> ToWorker:
 
 
 def pack(spec: Spec, value: Any) -> bytes:
-    """A small array or a record as bytes for `values`."""
+    """Pack a small array or a record for `values`."""
     if spec.is_record:
         return msgspec.msgpack.encode(value)
     array = np.ascontiguousarray(value, dtype=np.dtype(spec.dtype))
@@ -249,7 +249,7 @@ def pack(spec: Spec, value: Any) -> bytes:
 
 
 def unpack(spec: Spec, data: bytes) -> Any:
-    """What `pack` packed: a record, or a read-only array."""
+    """Undo `pack`: a record, or a read-only array."""
     if spec.is_record:
         return msgspec.msgpack.decode(data)
     shape, content = msgspec.msgpack.decode(data, type=tuple[tuple[int, ...], bytes])

@@ -1,4 +1,4 @@
-"""The way out: what waits for the output process, how much of it is unwritten, and how the process is closed."""
+"""The way out: passes finished clips to the output process, and closes it."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from pipeline.processes import Worker
 from pipeline.status import Position, SummaryRecord
 
 RECORDS_UNDER_WAY = 512
-"""Records the output process may hold unwritten; the others wait here."""
+"""Records that the output process may hold unwritten. More wait in the supervisor."""
 CLOSING_S = 600.0
-"""A sink that re-encodes video may take long to close, and a reader may have stopped reading."""
+"""Closing a sink that re-encodes video takes long, and a reader of the output may have stopped."""
 
 
 class Outlet:
-    """Takes finished clips from the ledger and passes them on as fast as they are written."""
+    """Takes finished clips from the ledger, and sends them as fast as they are written."""
 
     def __init__(self, ledger: Ledger, source_count: int, send: Callable[[Worker, ToWorker], None]) -> None:
         self.worker: Worker | None = None
@@ -31,15 +31,15 @@ class Outlet:
         self._waiting: deque[Finished | SourceStarted | SourceDone] = deque()
         self._unwritten = 0
         self._stopping_since_s = 0.0
-        self._is_told = False
+        self._is_asked = False
 
     def __len__(self) -> int:
-        """Items that wait here."""
+        """Items that wait to be sent."""
         return len(self._waiting)
 
     @property
     def is_empty(self) -> bool:
-        """Everything that was finished is written."""
+        """Whether everything that was finished is written."""
         return not self._waiting and not self._unwritten
 
     def handle(self, message: Written | SinkClosed) -> None:
@@ -50,7 +50,7 @@ class Outlet:
                 self.is_closed, self.summaries = True, summaries
 
     def pass_on(self) -> None:
-        """Take what is finished from the ledger, and send as much as the output process may hold."""
+        """Take finished clips from the ledger, and send as many as the output process may hold."""
         for item in self._ledger.emit():
             if isinstance(item, Finished):
                 self._note_position(item)
@@ -90,12 +90,12 @@ class Outlet:
         )
 
     def stop(self, complete: bool, now_s: float) -> None:
-        """Ask the output process to finish; it is asked once, when it is there to be asked."""
+        """Ask the output process to finish: once, as soon as it is ready."""
         self._stopping_since_s = self._stopping_since_s or now_s
-        if self.worker is not None and self.worker.ready and not self._is_told:
-            self._is_told = True
+        if self.worker is not None and self.worker.ready and not self._is_asked:
+            self._is_asked = True
             self._send(self.worker, Stop(complete))
 
     def stopping_s(self, now_s: float) -> float:
-        """For how long it has been stopping."""
+        """Seconds since it was first asked to stop; 0.0 if it was not."""
         return now_s - self._stopping_since_s if self._stopping_since_s else 0.0

@@ -3,7 +3,7 @@
     def gives(self) -> dict[str, Spec]:
         return {"brightness": Part(type=Reading, doc="Mean grey level of the clip, and whether it is dark.")}
 
-A part is checked against its type where it is made, travels as plain data, and is a field of the record under its name.
+A part is checked against its type where it is made. It travels as plain data and becomes a field of the record.
 """
 
 from dataclasses import dataclass, field

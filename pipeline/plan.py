@@ -1,4 +1,4 @@
-"""How a run will go, as plain data: which group runs which stages, what crosses between them, how large a slot is."""
+"""The plan of a run as plain data: groups, the arrays that cross between them, and the size of a slot."""
 
 from typing import Any
 
@@ -19,36 +19,36 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     stages: tuple[str, ...]
     needs: tuple[str, ...]
-    """Arrays from outside the group that any of its stages takes."""
+    """Arrays from outside the group that its stages use."""
     gives: tuple[str, ...]
     parts: tuple[str, ...] = ()
     """Those of `gives` that go into the record of a clip."""
     essential: tuple[str, ...] = ()
     """Parts without which a clip is an error."""
     after: tuple[int, ...]
-    """Groups that must have settled a clip before."""
+    """Groups that must settle a clip first."""
     ordered: bool
-    """Takes the clips of one source in index order, one at a time, because a stage in it is a fold."""
+    """It processes the clips of a source in order, because one of its stages is a fold."""
     workers: int
     threads: int
     preload: tuple[str, ...]
     batch: int = 1
-    """Most clips that a worker runs together."""
+    """Largest number of clips that a worker runs in one batch."""
     wait_ms: float = 0.0
-    """How long the first of them may wait for the others."""
+    """How long the first clip of a batch may wait for the others."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that workers need to know, as plain data."""
+    """Everything that workers need to know."""
 
     config: Config
     settings: RunSettings
     budget: Budget
     specs: dict[str, Spec]
     shared: frozenset[str]
-    """Arrays and records that leave the group that settles them; the others never leave its process."""
+    """Arrays and records that leave the group that settles them. The others stay in its process."""
     parts: tuple[PartInfo, ...]
-    """What the record of a clip is made of, in the order of the stages."""
+    """The parts of a clip's record, in the order of the stages."""
     layout: Layout
     slots: int
     groups: tuple[GroupPlan, ...]

@@ -1,4 +1,4 @@
-"""What is in a source, found out by a process that can be killed: native decoders and named pipes may never return.
+"""Opens sources in a process that can be killed, since native decoders and named pipes may never return.
 
 python -P -m pipeline.probe PLAN_FILE RESULT_FD SOURCE...
 """
@@ -21,7 +21,7 @@ from pipeline.processes import child_environment
 
 
 class Probed(msgspec.Struct, frozen=True):
-    """A source that was opened, or why it could not be."""
+    """What a source contains, or why it cannot be opened."""
 
     source: str
     info: SourceInfo | None = None
@@ -29,10 +29,7 @@ class Probed(msgspec.Struct, frozen=True):
 
 
 def probe(plan: Plan, sources: Sequence[str]) -> Iterator[Probed]:
-    """Open each source, in order. One that is not open by the deadline for opening is given up.
-
-    The deadline is `deadlines.open_s` of the config.
-    """
+    """Open each source, in order. A source that is not open within `deadlines.open_s` of the config is given up."""
     left = list(sources)
     with tempfile.TemporaryDirectory(prefix="percept-probe-") as folder:
         file = Path(folder, "plan")
@@ -44,7 +41,7 @@ def probe(plan: Plan, sources: Sequence[str]) -> Iterator[Probed]:
 
 
 def _by_child(plan_file: Path, sources: Sequence[str], limit_s: float) -> Iterator[Probed]:
-    """What a new process finds out before it is done, dies, or hangs; the source it hangs at is the last."""
+    """The answers of one new process, until it is done, dies or hangs. The source it hangs on is the last."""
     read_end, write_end = os.pipe()
     command = [sys.executable, "-P", "-m", "pipeline.probe", str(plan_file), str(write_end), *sources]
     child = subprocess.Popen(
@@ -78,7 +75,7 @@ def _by_child(plan_file: Path, sources: Sequence[str], limit_s: float) -> Iterat
 
 
 _START_S = 10.0
-"""Importing the decoder's libraries may take this long."""
+"""Extra time for importing the decoder's libraries."""
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The worker processes of a run: forked by servers (one with torch, two without), watched, killed, replaced."""
+"""The worker processes of a run: forked by servers (one with torch, two without), watched and killed."""
 
 import contextlib
 import os
@@ -22,17 +22,17 @@ from pipeline.zygote import Exited, Spawn, Spawned
 
 Role = Literal["group", "decode", "prepare", "sink"]
 ServerName = Literal["light", "heavy", "output"]
-"""light: decode and the groups that preload nothing; heavy: the others; output: sinks, whose loss ends a run."""
+"""light: decode and groups that preload nothing. heavy: other groups. output: the sinks, whose death ends a run."""
 LIGHT = ("av", "numpy", "zmq", "msgspec", "pipeline.decode_worker", "pipeline.worker")
 OUTPUT = ("zmq", "msgspec", "pipeline.sink_process")
 _DUMP = "(most recent call first):"
 HANG_DUMP_S = 0.3
-"""Between asking a hung process for its traceback and killing it."""
+"""Time between asking a hung process for its traceback and killing it."""
 
 
 @dataclass
 class Worker:
-    """One process. Only this module writes it."""
+    """One process. Only this module changes it."""
 
     id: int
     seat: int
@@ -45,11 +45,11 @@ class Worker:
     ready: bool = False
     """It has loaded and said hello."""
     stopping: bool = False
-    """Its end is expected."""
+    """Its exit is expected."""
     given_s: float = 0.0
-    """When something was sent to it last."""
+    """When the last message was sent to it."""
     fate: str = ""
-    """Why it is about to die, if that is known beforehand."""
+    """Why it will die, if that is known in advance."""
     kill_at_s: float = 0.0
     exit_seen_s: float = 0.0
     status: int | None = None
@@ -69,7 +69,7 @@ class Worker:
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of a Python process of ours: it finds our packages before any others of their names."""
+    """The environment of a child process, which finds our packages before others of the same names."""
     root = Path(__file__).resolve().parent.parent
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
 
@@ -95,11 +95,11 @@ class ForkServer:
         self.closed = False
 
     def spawn(self, order: Spawn) -> None:
-        """Raises: OSError: the server is gone; whoever notices its end asks again."""
+        """Raises: OSError: the server is gone. Whoever notices that asks again."""
         self.control.send(msgspec.msgpack.encode(order))
 
     def events(self) -> Iterator[tuple[Spawned | Exited, int]]:
-        """What the server has told since, each with a pidfd or -1."""
+        """New events from the server, each with a pidfd or -1."""
         while not self.closed:
             try:
                 data, fds, _, _ = socket.recv_fds(self.control, 65536, 1)
@@ -119,7 +119,7 @@ class ForkServer:
 
 
 class Processes:
-    """All workers of a run. `died()` yields each dead one once, with the cause in words."""
+    """All workers of a run. `died()` returns each dead worker once, with the cause in words."""
 
     def __init__(self, plan: Plan, slots: Slots) -> None:
         self.workers: dict[int, Worker] = {}
@@ -133,12 +133,12 @@ class Processes:
         self._left_seats: list[int] = []
 
     def start(self) -> None:
-        """Start the fork servers, so that they load side by side."""
+        """Start all fork servers, so that they load in parallel."""
         for name in ("output", "light", "heavy") if self._heavy else ("output", "light"):
             self._server(name)
 
     def fds(self) -> list[int]:
-        """Readable when something happened to a process."""
+        """File descriptors that become readable when something happens to a process."""
         return [server.control.fileno() for server in self._servers.values()]
 
     def spawn(self, role: Role, name: str, group: int = -1) -> Worker:
@@ -153,7 +153,7 @@ class Processes:
         return worker
 
     def died(self) -> list[tuple[Worker, str]]:
-        """Workers whose process has exited since the last call; until the next one their watch records stay."""
+        """Workers that have exited since the last call. Their watch records stay until the next call."""
         self._free_seats += self._left_seats
         self._left_seats.clear()
         for name, server in list(self._servers.items()):
@@ -172,9 +172,9 @@ class Processes:
         return dead
 
     def check_deadlines(self, has_work: Callable[[Worker], bool]) -> list[tuple[Worker, str]]:
-        """Find workers that stay in one phase too long; ask them for a traceback, then kill them.
+        """Find workers that stay in one phase for too long, ask them for a traceback, then kill them.
 
-        has_work: whether an idle worker has something to do.
+        has_work: whether a worker has something to do, so that it should not be idle.
         """
         now_s, hung = time.monotonic(), []
         for worker in self.workers.values():
@@ -188,7 +188,7 @@ class Processes:
             stayed_s = now_s - since_s
             if limit_s and stayed_s > limit_s:
                 where = f" clip {watch.index} of source {watch.source_index}" if watch.index >= 0 else ""
-                doing = "idle with work before it" if watch.phase == Phase.IDLE else watch.phase.name.lower()
+                doing = "idle with work queued" if watch.phase == Phase.IDLE else watch.phase.name.lower()
                 worker.fate = f"hung: {doing}{where} for {stayed_s:.0f} s (limit {limit_s:.0f} s)"
                 worker.kill_at_s = now_s + HANG_DUMP_S
                 self._signal(worker, signal.SIGUSR1)
@@ -209,7 +209,7 @@ class Processes:
         return 0.0 if worker.role == "sink" else limits.get(now, 0.0)
 
     def kill(self, worker: Worker) -> None:
-        """A worker that was never forked hangs in its server, which then has to go."""
+        """Kill a worker. If it was never forked, its server hangs, so kill that."""
         if worker.pidfd >= 0:
             self._signal(worker, signal.SIGKILL)
         elif worker.server in self._servers:
@@ -221,7 +221,7 @@ class Processes:
                 signal.pidfd_send_signal(worker.pidfd, number)
 
     def close(self) -> None:
-        """End everything at once: the servers go, and their children with them."""
+        """End everything at once: the servers, and with them their children."""
         for worker in self.workers.values():
             self._signal(worker, signal.SIGKILL)
         for server in self._servers.values():
@@ -230,14 +230,14 @@ class Processes:
             self._forget(worker)
 
     def log_tail(self, worker: Worker, lines: int = 12) -> str:
-        """The last lines the worker (or a native library in it) wrote; of a traceback dump, the innermost calls."""
+        """The last lines that the worker or a native library wrote; the innermost calls if it dumped a traceback."""
         try:
             text = Path(self._directory, f"worker-{worker.id}.log").read_text(errors="replace")
         except OSError:
             return ""
-        said = text.strip().splitlines()
-        dumps = [number for number, line in enumerate(said) if line.endswith(_DUMP)]
-        return "\n".join(said[dumps[-1] :][:lines] if dumps else said[-lines:])
+        written = text.strip().splitlines()
+        dumps = [number for number, line in enumerate(written) if line.endswith(_DUMP)]
+        return "\n".join(written[dumps[-1] :][:lines] if dumps else written[-lines:])
 
     def _server_for(self, role: Role, group: int) -> ServerName:
         if role == "sink":
@@ -253,7 +253,7 @@ class Processes:
         return self._servers[name]
 
     def _lost_server(self, name: ServerName, server: ForkServer) -> None:
-        """A fork server died, and its children die with it; another is started when it is next needed."""
+        """A fork server died, and its children with it. Another is started when it is needed."""
         server.close()
         del self._servers[name]
         for worker in self.workers.values():

@@ -1,4 +1,4 @@
-"""Run a config over sources: plan, private directory, supervisor, signals, account."""
+"""Runs a config over sources: plan, private directory, supervisor, signals, account."""
 
 import contextlib
 import os
@@ -29,10 +29,10 @@ def run(
     on_status: Callable[[Status], None] = lambda status: None,
     on_notice: Callable[[Notice], None] = lambda notice: None,
 ) -> Account:
-    """Label every clip of every source, in the order given, into the outputs.
+    """Label every clip of every source, in the given order, and write the outputs.
 
     Raises:
-        ConfigError, ModelError: found before anything was started.
+        ConfigError, ModelError: something is wrong; nothing was started.
     """
     problems = Problems()
     with problems.collected():
@@ -52,12 +52,12 @@ def run(
 
 
 def prepare(config: Config, on_notice: Callable[[Notice], None] = lambda notice: None) -> Account:
-    """Build engines and fill caches ahead of time: a run over no sources."""
+    """Build engines and fill caches ahead of time: a run without sources."""
     return run(config, [], [], on_notice=on_notice)
 
 
 def place(plan: Plan, directory: str, outputs: Sequence[OutputSpec] = ()) -> Plan:
-    """The plan bound to a run's private directory, where every worker finds it."""
+    """The plan with its outputs and the run's private directory, in which every worker finds it."""
     settings = msgspec.structs.replace(plan.settings, directory=directory)
     resolved_outputs = tuple(resolved(spec, plan.config.sinks) for spec in outputs)
     plan = msgspec.structs.replace(plan, settings=settings, outputs=resolved_outputs)
@@ -67,7 +67,7 @@ def place(plan: Plan, directory: str, outputs: Sequence[OutputSpec] = ()) -> Pla
 
 @contextlib.contextmanager
 def private_directory() -> Iterator[str]:
-    """A new directory with mode 0700; its path is short enough for a socket's address."""
+    """A new directory with mode 0700, whose path is short enough for the address of a socket."""
     base = tempfile.gettempdir()
     if len(base) > 60:
         base = "/tmp"
@@ -77,10 +77,10 @@ def private_directory() -> Iterator[str]:
 
 
 def _conclude(plan: Plan, outputs: Sequence[OutputSpec]) -> None:
-    """Leave beside the JSON lines what stages have to say at the end: results.jsonl, results.jsonl.templates.json.
+    """Write the files that stages have at the end, next to the JSON lines: results.jsonl.templates.json.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: a file cannot be written.
     """
     paths = [output.path for output in outputs if output.kind == "jsonl" and output.path != "-"]
     files = [Path(path) for path in paths if not path.startswith("/dev/")]
@@ -99,12 +99,12 @@ def _write(path: Path, content: bytes) -> None:
         half.replace(path)
     except OSError as error:
         raise OutputError(
-            f"{path}: {error.strerror}; expected a file that can be written beside the results"
+            f"{path}: {error.strerror}; expected a file that can be written next to the results"
         ) from error
 
 
 def _resume(sources: list[str], outputs: Sequence[OutputSpec]) -> tuple[dict[int, int], set[int]]:
-    """What an earlier run left: the next clip per source, and the sources that are complete."""
+    """The state of an earlier run: the next clip of each source, and the complete sources."""
     starts: dict[int, int] = {}
     complete: set[int] = set()
     for output in outputs:
@@ -120,7 +120,7 @@ def _resume(sources: list[str], outputs: Sequence[OutputSpec]) -> tuple[dict[int
 
 @contextlib.contextmanager
 def _signals(supervisor: Supervisor) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end a run in order; only the main thread can ask for them."""
+    """Let Ctrl-C and SIGTERM interrupt the run. Only the main thread can install signal handlers."""
     before = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):

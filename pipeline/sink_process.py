@@ -1,4 +1,4 @@
-"""A process for all outputs, so that a slow disk or reader stops neither the supervisor nor a deadline."""
+"""The process that writes all outputs, so that a slow disk or reader does not block the supervisor."""
 
 import traceback
 from typing import Any
@@ -35,16 +35,16 @@ _NONE = msgspec.msgpack.encode(None)
 
 
 class RecordMaker:
-    """Makes the public record of a clip from what the ledger knows of it."""
+    """Makes the public records of clips."""
 
     def __init__(self, parts: tuple[PartInfo, ...]) -> None:
         decided = {part.stage for part in parts if part.essential}
-        """If one of these stages gives nothing, the clip is an error, which says why."""
+        """Stages without which a clip is an error. The error says why, so `absent` does not."""
         self._reported = {f"{name}_embedding": str(name) for name in MODALITIES}
         self._reported |= {part.name: part.name for part in parts if part.stage not in decided}
 
     def record(self, done: Finished, facts: dict[str, str]) -> ClipRecord:
-        """Times are in seconds, to the microsecond. A part that is None is left out; an error has no parts."""
+        """The record of a finished clip. Times are rounded to microseconds. A part that is None is left out."""
         info = done.info
         packed = done.parts if done.error is None else {}
         parts = {name: _parts.get(name, _plain).decode(data) for name, data in packed.items() if data != _NONE}
@@ -74,9 +74,9 @@ class RecordMaker:
 
 
 def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
-    """Write what comes, in the order it comes, and say how much was written.
+    """Write records in the order they arrive, and report how many are written.
 
-    JSON lines are opened last (other sinks first read what an earlier run left there) and written first.
+    JSON lines are written first, but opened last: on resume, other sinks first read the existing file.
     """
     bus = Bus(plan.settings.directory, worker)
     sinks = [make_sink(spec) for spec in sorted(plan.outputs, key=lambda spec: spec.kind != "jsonl")]
@@ -86,7 +86,7 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
         bus.send(Hello(worker, PROTOCOL_VERSION))
         complete = _write_all(bus, sinks, RecordMaker(plan.parts), slots, seat)
         _close_all(sinks, complete)
-        _tell_notes(bus, sinks)
+        _send_notes(bus, sinks)
         bus.send(SinkClosed(next((found for sink in sinks if (found := sink.summaries())), ())))
     except PerceptError as error:
         bus.send(Broken(type(error).__name__, str(error)))
@@ -97,7 +97,7 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
 
 
 def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, seat: int) -> bool:
-    """Until told to stop; returns whether the run reached its end."""
+    """Write until asked to stop. Returns whether the run reached its end."""
     while True:
         slots.watch(seat, Phase.IDLE)
         message = bus.receive()
@@ -117,11 +117,11 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
                     sink.source_ended(message.source_index, message.clips)
             case Stop():
                 return message.complete
-        _tell_notes(bus, sinks)
+        _send_notes(bus, sinks)
 
 
 def _close_all(sinks: list[Sink], complete: bool) -> None:
-    """Every sink is closed, also when one of them fails; then the first failure is raised."""
+    """Close every sink, even if one fails; then raise the first failure."""
     failures: list[Exception] = []
     for sink in sinks:
         try:
@@ -132,7 +132,7 @@ def _close_all(sinks: list[Sink], complete: bool) -> None:
         raise failures[0]
 
 
-def _tell_notes(bus: Bus, sinks: list[Sink]) -> None:
+def _send_notes(bus: Bus, sinks: list[Sink]) -> None:
     for sink in sinks:
         for text in sink.notes:
             bus.send(Note(text))

@@ -1,8 +1,8 @@
-"""Shared memory: one anonymous file per run, cut into slots of fixed capacity.
+"""Shared memory: one anonymous file per run, divided into slots of fixed capacity.
 
 The file has no name, so nothing is left behind even after `kill -9`, and limits on /dev/shm do not apply. It begins
-with one watch record per worker (what it is doing since when), then come the slots: a header {magic, generation} and
-one region per array. Regions are capacity; the shapes that are really there travel in messages.
+with one watch record per worker: what it is doing, and since when. Then come the slots, each with a header {magic,
+generation} and one region per array. A region is capacity; the actual shapes travel in messages.
 """
 
 import mmap
@@ -37,18 +37,18 @@ class Phase(IntEnum):
 
 
 class SlotError(RuntimeError):
-    """A slot was used out of turn: stale generation, or an array larger than its region."""
+    """A slot was misused: its generation is stale, or an array does not fit its region."""
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Where each array lies in every slot: name -> (offset in bytes, capacity in bytes, dtype)."""
+    """The regions of every slot: name -> (offset in bytes, capacity in bytes, dtype)."""
 
     regions: dict[str, tuple[int, int, str]]
     slot_bytes: int
 
     @staticmethod
     def of(specs: Mapping[str, Spec]) -> "Layout":
-        """One region for each array that lives in the slot, aligned to 64 bytes."""
+        """A layout with one region for each array that is kept in the slot, aligned to 64 bytes."""
         regions, offset = {}, _HEADER_BYTES
         for name, spec in specs.items():
             if not spec.in_message:
@@ -60,7 +60,7 @@ class Layout(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Watch:
-    """What a worker is doing: phase, (source_index, clip index), since when (monotonic, ns)."""
+    """What a worker is doing: its phase, the source and clip, and since when (monotonic time)."""
 
     phase: Phase
     source_index: int
@@ -69,7 +69,7 @@ class Watch:
 
 
 class Slots:
-    """The mapped file. Every process of a run maps it once and never unmaps it: a view must not outlive its mapping."""
+    """The mapped file. Each process maps it once and never unmaps it, because a view must not outlive its mapping."""
 
     def __init__(self, fd: int, layout: Layout, count: int) -> None:
         self.fd = fd
@@ -85,10 +85,10 @@ class Slots:
 
     @classmethod
     def create(cls, layout: Layout, count: int) -> "Slots":
-        """Allocate for real, so that a lack of memory is said now and not as a bus error later.
+        """Allocate the memory now, so that a lack of it is an error here and not a bus error later.
 
         Raises:
-            ConfigError: the memory is not there.
+            ConfigError: there is not enough memory.
         """
         fd = os.memfd_create("percept-slots", os.MFD_CLOEXEC)
         size = MAX_WORKERS * _WATCH_BYTES + count * layout.slot_bytes
@@ -107,7 +107,7 @@ class Slots:
 
     @property
     def memory(self) -> Array:
-        """All of it, uint8 "N", for those who make it known to a device. It is mapped as long as the process lives."""
+        """The whole file, uint8 "N", to be registered with a device. It stays mapped as long as the process lives."""
         return np.frombuffer(self._map, np.uint8)
 
     # -- generations ----------------------------------------------------------------------------------------------
@@ -116,12 +116,12 @@ class Slots:
         return int(self._headers[slot][1])
 
     def retire(self, slot: int) -> int:
-        """Make every earlier grant of the slot stale; returns the new generation. Only the supervisor calls this."""
+        """Make earlier grants of the slot stale. Returns the new generation. Only the supervisor calls this."""
         self._headers[slot][1] += 1
         return int(self._headers[slot][1])
 
     def check(self, slot: int, generation: int) -> None:
-        """Raises: SlotError: the slot was granted to somebody else since."""
+        """Raises: SlotError: the slot has been granted to somebody else since."""
         magic, now = self._headers[slot]
         if magic != _MAGIC or now != generation:
             raise SlotError(f"slot {slot} is at generation {now}, expected {generation}")
@@ -129,10 +129,10 @@ class Slots:
     # -- arrays ---------------------------------------------------------------------------------------------------
 
     def write(self, slot: int, name: str, array: Array) -> tuple[int, ...]:
-        """Copy an array into its region; returns its shape, which travels in the message.
+        """Copy an array into its region. Returns its shape, which travels in the message.
 
         Raises:
-            SlotError: it does not fit, or has the wrong dtype.
+            SlotError: the array does not fit, or has a wrong dtype.
         """
         offset, capacity, dtype = self.layout.regions[name]
         if array.nbytes > capacity or array.dtype != np.dtype(dtype):
@@ -144,7 +144,7 @@ class Slots:
         return array.shape
 
     def read(self, slot: int, name: str, shape: Sequence[int]) -> Array:
-        """A read-only view; valid while the caller holds a lease on the slot."""
+        """A read-only view, valid while the caller holds a lease on the slot."""
         offset, _, dtype = self.layout.regions[name]
         return read_only(self._view(slot, offset, dtype, shape))
 
@@ -155,7 +155,7 @@ class Slots:
     # -- watch records --------------------------------------------------------------------------------------------
 
     def watch(self, worker: int, phase: Phase, source_index: int = -1, index: int = -1) -> None:
-        """A worker says what it begins to do. Time is written last, so that a torn record is at worst too young."""
+        """Record what a worker begins to do. The time is written last, so that a torn record only looks too recent."""
         record = self._watches[worker]
         record[0], record[1], record[2] = phase, source_index, index
         record[3] = time.monotonic_ns()

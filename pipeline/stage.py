@@ -1,4 +1,4 @@
-"""What a stage author needs.
+"""The base classes of stages.
 
     class Flow(Stage):
         required = ("frames", "frame_times_ns")
@@ -13,7 +13,7 @@
         def process(self, clip: Clip) -> Outputs:
             return {"flow": ...}
 
-The graph follows from `required`, `optional` and `gives`; nobody draws edges by hand.
+The graph follows from `required`, `optional` and `gives`. Nobody draws edges by hand.
 """
 
 from abc import ABC, abstractmethod
@@ -32,20 +32,20 @@ Outputs = Mapping[str, Any]
 
 
 class StageOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of a stage's options; fields are the keys under `[stages.<name>]` in a config."""
+    """Base class of a stage's options. Its fields are the keys under `[stages.<name>]` in a config."""
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stage asks of decode. Decode takes the largest of each over all stages."""
+    """What a stage needs from decode, which uses the largest of each over all stages."""
 
     short_side_px: int = 0
     audio_rate_hz: int = 0
     audio_context_s: float = 0.0
-    """Length of sound before `end` that the clip must carry; at least the clip itself is always there."""
+    """Length of sound before the end of a clip that must be present. The sound of the clip itself always is."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """Largest sizes of what decode gives, so that a stage can say how much room its own arrays need."""
+    """Upper limits of what decode gives, from which a stage derives the size of its own arrays."""
 
     frames: int = 17
     short_side_px: int = 224
@@ -58,7 +58,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What all stages of a run share. Cheap to make, plain data, the same in every process."""
+    """The settings that all stages of a run share: plain data, the same in every process."""
 
     model: str = "percept-mini"
     audio_model: str = ""
@@ -73,19 +73,19 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     precision: str = "auto"
     device: str = "auto"
     threads: int = 1
-    """Threads each worker process may use inside a network."""
+    """Threads that a worker process may use inside a network."""
     clip_ns: int = 2_000_000_000
     frame_rate_hz: float = 8.0
     directory: str = ""
-    """Private directory of the run: what `prepare` leaves there, every worker finds."""
+    """Private directory of the run. Every worker can read what `prepare` writes there."""
     cache_directory: str = ""
     """Where exported networks and text vectors are kept between runs."""
 
 
 class Resources:
-    """What the stages of one worker process share, such as a loaded network: made once, closed with the process.
+    """Objects that the stages of one worker share, such as a loaded network: made once, closed with the process.
 
-    memory: all slots, uint8 "N", for those who make them known to a device; None where there are none.
+    memory: all slots, uint8 "N", to be registered with a device; None without slots.
     """
 
     def __init__(self, memory: Array | None = None) -> None:
@@ -93,13 +93,13 @@ class Resources:
         self._held: dict[Any, Any] = {}
 
     def get(self, key: Any, make: Callable[[], T]) -> T:
-        """The object under `key`, made now if nobody asked before."""
+        """The object under `key`, made now if it does not exist yet."""
         if key not in self._held:
             self._held[key] = make()
         return cast(T, self._held[key])
 
     def close(self) -> None:
-        """Close everything that has a `close`, last made first."""
+        """Close everything that has a `close`, in reverse order."""
         while self._held:
             _, held = self._held.popitem()
             if hasattr(held, "close"):
@@ -107,18 +107,18 @@ class Resources:
 
 
 class Stage(ABC):
-    """One step of a clip's way. The constructor is cheap; `open` costs; `close` undoes it.
+    """One processing step. The constructor is cheap; `open` may be expensive; `close` undoes it.
 
-    A stage must be a function of the clip alone: workers keep no state that anyone else needs.
+    A stage must be a function of the clip alone: workers keep no state that others need.
     """
 
     required: ClassVar[tuple[str, ...]] = ()
-    """Arrays without which the stage does not run; if one is absent, so are all it gives."""
+    """Arrays without which the stage does not run. If one is absent, all outputs are absent."""
     optional: ClassVar[tuple[str, ...]] = ()
-    """Arrays it uses when they are present; it runs once they are settled either way."""
+    """Arrays that it uses if they are present. It runs once they are settled, either way."""
     Options: ClassVar[type[StageOptions]] = StageOptions
     preload: ClassVar[tuple[str, ...]] = ()
-    """Modules worth importing once, in the fork server, so that every worker starts quickly: ("torch", "cv2")."""
+    """Modules that the fork server imports, so that workers start quickly: ("torch", "cv2")."""
 
     def __init__(self, options: StageOptions, run: RunSettings, budget: Budget) -> None:
         self.options = options
@@ -130,52 +130,52 @@ class Stage(ABC):
         """Name and spec of every array this stage settles."""
 
     def demand(self) -> Demand:
-        """What the stage asks of decode. Called with a default `Budget`; must not load anything heavy."""
+        """What the stage needs from decode. Called with a default `Budget`; must not load anything heavy."""
         return Demand()
 
     def check(self) -> None:
-        """Find out whether this machine has what the stage needs: a device, a package, a file. Imports nothing heavy.
+        """Check that this machine has what the stage needs: a device, a package, a file. Imports nothing heavy.
 
-        Called before anything starts. Raises: ConfigError, ModelError: what is missing, and what to do.
+        Called before anything starts. Raises: ConfigError, ModelError: something is missing.
         """
 
     def prepare(self, report: Callable[[str], None]) -> None:
         """Once per run, in a process of its own, before any worker opens: build engines, fill caches, write run files.
 
-        `report("building image engine")` shows progress. Stages are prepared in graph order.
+        `report("building image engine")` shows progress. Stages are prepared in the order of the config.
         """
 
     def open(self, resources: Resources) -> None:
-        """Load what is needed to process."""
+        """Load what `process` needs."""
 
     @abstractmethod
     def process(self, clip: Clip) -> Outputs:
-        """Give every name in `gives()`: a value or `Absent(reason)`. Raising makes all of them absent: `failed`."""
+        """A value or `Absent(reason)` for every name in `gives()`. If it raises, all of them are absent: `failed`."""
 
     def process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
-        """The same for several clips, in their order; for stages to which many together cost less than one by one.
+        """The same for several clips, in their order, for stages that process a batch faster than single clips.
 
-        Clips may be of different sources. When this raises, each of them is processed by itself.
+        The clips may be from different sources. If it raises, each clip is processed alone.
         """
         return [self.process(clip) for clip in clips]
 
     def close(self) -> None:
-        """Undo `open`; called once."""
+        """Undo `open`. Called once."""
 
     def conclude(self) -> dict[str, bytes]:
-        """Once per run, after its end and without `open`: files to be left beside its results, by name's ending."""
+        """Files to be written next to the results, by the ending of their name. Called once, after the run."""
         return {}
 
     def describe(self) -> dict[str, str]:
-        """Facts for `percept check` and for every result, such as {"engine": "onnxruntime-fp32"}. After `open`."""
+        """Facts for `percept check` and for results, such as {"engine": "onnxruntime-fp32"}. Called after `open`."""
         return {}
 
 
 class Fold(Stage):
     """A stage that carries state from clip to clip of one source, in order.
 
-    The state is plain data (bytes) that goes back to the ledger with the result, so any worker may continue and a
-    retry repeats nothing. Errors, drops and gaps show as a jump in clip times; a new epoch shows in `clip.info.epoch`.
+    The state is bytes that return to the ledger with the result, so any worker can continue and a retry repeats
+    nothing. Errors, drops and gaps appear as a jump in clip times, and a new epoch in `clip.info.epoch`.
     """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What a run tells: where it is, how it ended, and what it is asked to write. Plain data."""
+"""Progress, notices and the account of a run, and the outputs it is asked for. Plain data."""
 
 from typing import Any, Literal
 
@@ -13,11 +13,11 @@ class EventOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     measure: Literal["probability", "share"] = "probability"
     """`share` for labels that exclude each other."""
     enter: float = 0.5
-    """An event begins with the first clip whose probability reaches this."""
+    """An event begins with the first clip whose probability is at least this."""
     leave: float = 0.3
-    """It ends before the first clip whose probability is under this."""
+    """An event ends before the first clip whose probability is lower."""
     min_duration_s: float = 0.0
-    """Shorter events are not told."""
+    """Shorter events are dropped."""
 
 
 class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,13 +28,13 @@ class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     preset: str = "veryfast"
     max_labels: int = 5
     start_s: float = 0.0
-    """The stretch that is written; the command line takes it from --start and --end."""
+    """The stretch that is written; on the command line --start and --end."""
     end_s: float | None = None
     audio_track: str = ""
 
 
 class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One thing to write. Plain data: the sink process makes the sink from it."""
+    """One output. The output process makes a sink from it."""
 
     kind: str = "jsonl"
     """A name in `pipeline.sinks.kinds`."""
@@ -43,11 +43,11 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     overwrite: bool = False
     resume: bool = False
     resume_from: str = ""
-    """The run's JSON lines, on resume: other kinds are told again what stands there."""
+    """On resume, the JSON lines of the run, from which other kinds are written again."""
     sources: tuple[str, ...] = ()
-    """Every source of the run in order, so that files per source are named before anything starts."""
+    """All sources of the run in order, so that files per source can be named in advance."""
     fingerprint: str = ""
-    """Of the settings that make results comparable; a resume with another one is refused."""
+    """Of the settings on which results depend. A resume with another fingerprint is refused."""
     sink: str = ""
     """Class of its kind, "package.module:Class"."""
     per_source: str = ""
@@ -73,7 +73,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """One moment of a run. `clips_in == results + errors + drops + in_flight` always."""
+    """The state of a run. `clips_in == results + errors + drops + in_flight` always holds."""
 
     position: Position = Position()
     elapsed_s: float = 0.0
@@ -91,7 +91,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something worth telling while it happens: a worker restarted, an engine is being built, a source failed."""
+    """An event that is reported at once: a worker restarted, an engine is being built, a source failed."""
 
     text: str
     level: Level = "info"
@@ -99,7 +99,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Consecutive clips of one source that carry one label."""
+    """Consecutive clips of one source with the same label."""
 
     source: str
     event: str
@@ -121,22 +121,22 @@ class SummaryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     source: str
     summary: dict[str, float]
-    """Seconds labelled, per label, most first."""
+    """Seconds per label, longest first."""
     clips: int
     seconds: float
     """Length of all clips with a result."""
     seconds_labelled: float
-    """Of those, how long at least one label held."""
+    """How much of that has at least one label."""
     events: int
     errors: int = 0
     drops: int = 0
     gaps: int = 0
     first_events: tuple[EventRecord, ...] = ()
-    """Only in the closing account, never in files: the longest events, in order of time."""
+    """The longest events, in order of time. Only in the closing account, not in files."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended. `clips_in == results + errors + drops + in_flight`; in_flight is 0 unless it was cut off."""
+    """How a run ended. `clips_in == results + errors + drops + in_flight`; in_flight is 0 unless it was cut short."""
 
     clips_in: int = 0
     results: int = 0
@@ -147,7 +147,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     sources: int = 0
     sources_failed: int = 0
     clips_before: int = 0
-    """Done by an earlier run and taken over with --resume; not among `clips_in`."""
+    """Clips of an earlier run that --resume kept; not part of `clips_in`."""
     elapsed_s: float = 0.0
     ready_s: float = 0.0
     """When every worker had loaded."""
@@ -156,8 +156,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool = False
     exit_code: int = 0
     messages: tuple[str, ...] = ()
-    """What the user should read, each a full sentence."""
+    """Sentences for the user."""
     summaries: tuple[SummaryRecord, ...] = ()
     """From the sinks, when events were asked for."""
     mean_batch: dict[str, float] = {}
-    """Clips that were run together on average, by name of the groups that may run several."""
+    """Mean batch size, by name of the groups that batch."""

@@ -1,4 +1,4 @@
-"""The one process that knows: clip ledger, slots, queues, counters. It never blocks on a worker, a sink or a disk."""
+"""The supervisor owns the clip ledger, the slots, the queues and the counters. It never blocks on anybody else."""
 
 import os
 import time
@@ -93,7 +93,7 @@ class Supervisor:
             self.feed = Feed(
                 self.sources, self._starts, complete, plan, self.ledger, self.slots, self.processes, self._send
             )
-            self._stack = self._stack.pop_all()  # all of it is there: `run` closes it
+            self._stack = self._stack.pop_all()  # nothing failed: `run` closes them
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class Supervisor:
         now_s = time.monotonic()
         due = now_s - self._timer_s > TIMER_S
         if due or not heard:
-            self._bury(self.processes.died())
+            self._handle_deaths(self.processes.died())
         if due:
             self._timer_s = now_s
             self._timers(now_s)
@@ -135,7 +135,7 @@ class Supervisor:
             self._fatal = _Fatal("ModelError", f"the first clips all failed the same way: {self.ledger.fault}")
 
     def _wait(self) -> bool:
-        """For a message (true), or something to do with a process, or a while."""
+        """Wait for a message, an event of a process, or a while. Returns whether a message arrived."""
         self._hub.wait(self.processes.fds(), POLL_MS)
         return self._receive()
 
@@ -159,7 +159,7 @@ class Supervisor:
     # -- messages -------------------------------------------------------------------------------------------------
 
     def _receive(self, most: int = 1_000) -> bool:
-        """Handle what has come; whether anything had."""
+        """Handle the messages that have arrived. Returns whether there were any."""
         for number in range(most):
             received = self._hub.receive()
             if received is None:
@@ -170,7 +170,7 @@ class Supervisor:
         return True
 
     def _worker(self, number: int) -> Worker | None:
-        """The live worker, or the output process, whose last words count."""
+        """The worker of this id, if it lives. The output process is heard even after its exit."""
         output = self.outlet.worker
         return self.processes.workers.get(number, output if output is not None and output.id == number else None)
 
@@ -223,15 +223,15 @@ class Supervisor:
 
     # -- deaths ---------------------------------------------------------------------------------------------------
 
-    def _bury(self, dead: list[tuple[Worker, str]]) -> None:
+    def _handle_deaths(self, dead: list[tuple[Worker, str]]) -> None:
         for worker, cause in dead:
             if worker.role == "sink":
-                self._hear_out(worker)
+                self._await_last_messages(worker)
             if worker.stopping or self.outlet.is_closed:
                 continue
             self._notice(f"{worker.name} (pid {worker.pid}) {cause}", "warning", self.processes.log_tail(worker))
             if worker.role == "sink":
-                text = f"the output process {cause}; use --resume to go on"
+                text = f"the output process {cause}; use --resume to continue"
                 self._fatal = self._fatal or _Fatal("OutputError", text)
                 continue
             if worker.role == "decode":
@@ -240,24 +240,24 @@ class Supervisor:
             elif worker.role == "group":
                 for entry in self.leases.died(worker, cause):
                     self._notice(f"{entry.info.source}: clip {entry.info.index}: {entry.error}", "error")
-            self._again_or_stop(worker, cause)
+            self._replace_or_stop(worker, cause)
 
-    def _hear_out(self, worker: Worker) -> None:
-        """What a process said last may arrive after its end was seen."""
+    def _await_last_messages(self, worker: Worker) -> None:
+        """Wait for the last messages of a process, which may arrive after its exit was noticed."""
         until_s = time.monotonic() + LAST_WORDS_S
         while worker.status == 0 and not worker.stopping and time.monotonic() < until_s:
             self._hub.wait((), 10)
             self._receive()
 
-    def _again_or_stop(self, worker: Worker, cause: str) -> None:
-        """Replace a worker, unless its kind never gets as far as being ready."""
+    def _replace_or_stop(self, worker: Worker, cause: str) -> None:
+        """Replace a worker, unless it keeps dying before it is ready."""
         deaths = 0 if worker.ready else self._early_deaths.get(worker.name, 0) + 1
         self._early_deaths[worker.name] = deaths
         if deaths < EARLY_DEATHS_LIMIT:
             self.processes.spawn(worker.role, worker.name, worker.group)
             return
         tail = self.processes.log_tail(worker)
-        text = f"{worker.name}: {cause}, {deaths} times while loading" + (f"; it last said:\n{tail}" if tail else "")
+        text = f"{worker.name}: {cause}, {deaths} times while loading" + (f"; its last output:\n{tail}" if tail else "")
         self._fatal = self._fatal or _Fatal("ModelError", text)
 
     # -- the end --------------------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ class Supervisor:
             return is_gone or self.outlet.stopping_s(now_s) > FATAL_CLOSING_S
         drained = self.feed.finished and not self.ledger.counts.in_flight and not self.ledger.waiting()
         if not self.sources and not self._ready_s and not self._interrupts:
-            drained = False  # a run over nothing prepares and loads
+            drained = False  # a run without sources still prepares and loads
         overdue = bool(self._drain_since_s) and now_s - self._drain_since_s > self.plan.config.deadlines.drain_s
         if overdue or (drained and self.outlet.is_empty):
             self.outlet.stop(complete=not self._interrupts, now_s=now_s)

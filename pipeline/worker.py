@@ -1,4 +1,4 @@
-"""A group of stages in a process: take leased clips, settle what the group gives, answer, forget."""
+"""A worker: runs the stages of a group on leased clips and answers with what they settled."""
 
 import time
 import traceback
@@ -28,11 +28,11 @@ from pipeline.slots import Phase, SlotError, Slots
 from pipeline.threads import limit_threads
 
 FLUSH_NS = 5_000_000
-"""Answers of quick clips travel together; none waits longer than this."""
+"""Answers for quick clips are sent together. None waits longer than this."""
 
 
 def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots) -> None:
-    """The life of a worker: load, say hello, then batch by batch until told to stop."""
+    """The life of a worker: load, say hello, then process batches until asked to stop."""
     bus = Bus(plan.settings.directory, worker)
     relay_warnings(bus)
     slots.watch(seat, Phase.LOADING)
@@ -43,22 +43,22 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
     except Exception as error:
         kind = type(error).__name__ if isinstance(error, PerceptError) else "ModelError"
         traceback.print_exc()
-        bus.send(Broken(kind, f"{group.name}: {_said(error)}"))
+        bus.send(Broken(kind, f"{group.name}: {_text(error)}"))
         bus.close()
         return
-    credit = max(plan.config.queue.credit, 2 * group.batch)  # while one batch is in work, the next gathers
+    credit = max(plan.config.queue.credit, 2 * group.batch)  # one batch is processed while the next gathers
     bus.send(Hello(worker, PROTOCOL_VERSION, credit, facts))
     _serve(Inbox(bus, group.batch), Answers(bus, group.batch), ClipRunner(members, plan, slots, seat))
     members.close()
     bus.close()
 
 
-def _said(error: Exception) -> str:
+def _text(error: Exception) -> str:
     return str(error) if isinstance(error, PerceptError) else f"{type(error).__name__}: {error}"
 
 
 class Answers:
-    """What was settled and not told yet. Answers of quick clips travel together."""
+    """Answers that are not sent yet. Those for quick clips are sent together."""
 
     def __init__(self, bus: Bus, batch: int) -> None:
         self._bus = bus
@@ -84,23 +84,24 @@ class Answers:
 
 
 class ClipRunner:
-    """Where a worker does its work: the stages, and the slots its clips lie in."""
+    """Runs the stages of a group on leased clips, which it reads from their slots."""
 
     def __init__(self, members: StageGroup, plan: Plan, slots: Slots, seat: int) -> None:
         self._members = members
         self._slots = slots
         self._seat = seat
         self._specs = plan.specs
-        self._handed_on = [(name, plan.specs[name]) for name in members.owner if name in plan.shared]
+        self._passed_on = [(name, plan.specs[name]) for name in members.owner if name in plan.shared]
         self._reported = plan.shared | _REPORTED
 
     def idle(self) -> None:
         self._slots.watch(self._seat, Phase.IDLE)
 
     def settle(self, items: list[WorkClip], states: list[bytes]) -> list[DoneClip]:
-        """Leased clips: read their slots, run the group, write what other groups need. Generations frame the use.
+        """Read the slots of leased clips, run the group, and write what other groups need.
 
-        The watch record names the first of them; the deadline of a clip holds for all together.
+        Generations are checked before and after. The watch record names the first clip, and the deadline for a clip
+        applies to the whole batch.
         """
         first = items[0].info
         self._slots.watch(self._seat, Phase.WORKING, first.source_index, first.index)
@@ -118,7 +119,7 @@ class ClipRunner:
     def _answer(self, item: WorkClip, settled: Settled) -> DoneClip:
         values, absent, failed, state = settled
         shapes, packed = {}, {}
-        for name, spec in self._handed_on:
+        for name, spec in self._passed_on:
             if name not in values:
                 continue
             try:
@@ -126,7 +127,7 @@ class ClipRunner:
                     packed[name] = pack(spec, values[name])
                 else:
                     shapes[name] = self._slots.write(item.slot, name, values[name])
-            except (SlotError, TypeError, ValueError, OverflowError) as error:  # what msgpack or the slot cannot take
+            except (SlotError, TypeError, ValueError, OverflowError) as error:  # msgpack or the slot refuses the value
                 absent[name] = "failed"
                 failed[self._members.owner[name]] = f"{type(error).__name__}: {error}"
         if item.shapes:
@@ -136,7 +137,7 @@ class ClipRunner:
 
 
 def _serve(inbox: Inbox, answers: Answers, runner: ClipRunner) -> None:
-    """Batch by batch until told to stop; nothing that was settled waits while the worker does."""
+    """Process batches until asked to stop. No answer waits while the worker waits for work."""
     state = b""
     while not inbox.stopped:
         if not inbox.is_full:
@@ -155,11 +156,11 @@ def _serve(inbox: Inbox, answers: Answers, runner: ClipRunner) -> None:
 
 
 _REPORTED = frozenset({*(f"{name}_embedding" for name in MODALITIES), "flow", "boxes"})
-"""Arrays whose absence a result reports, although they never leave their group."""
+"""Arrays whose absence is reported although they never leave their group."""
 
 
 def run_prepare(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
-    """Once per run, before any worker opens: every stage builds and caches what it needs."""
+    """Once per run, before any worker opens its stages: each stage builds and caches what it needs."""
     bus = Bus(plan.settings.directory, worker)
     relay_warnings(bus)
     slots.watch(seat, Phase.PREPARING)

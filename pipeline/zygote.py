@@ -1,10 +1,10 @@
-"""A fork server: imports what workers need once, then forks a ready worker in milliseconds.
+"""A fork server: imports what workers need once, then forks ready workers in milliseconds.
 
     python -P -m pipeline.zygote NAME SUPERVISOR_PID DIRECTORY CONTROL_FD SLOTS_FD MODULE...
 
-It runs no thread of ours and no network, so that forking is safe. When its supervisor goes away, however it goes, it
-ends, and its children end with it (PDEATHSIG). The one named "output" sees it by its control socket and removes the
-run's private directory first.
+It starts no threads and runs no network, so forking is safe. When its supervisor ends, for whatever reason, the server
+ends too, and its children with it (PDEATHSIG). The server named "output" notices that by its control socket, and first
+removes the private directory of the run.
 """
 
 import contextlib
@@ -40,21 +40,21 @@ class Spawn(msgspec.Struct, frozen=True, tag=True):
 
 
 class Spawned(msgspec.Struct, frozen=True, tag=True):
-    """Comes with a pidfd."""
+    """A worker was forked. The message carries a pidfd."""
 
     worker: int
     pid: int
 
 
 class Exited(msgspec.Struct, frozen=True, tag=True):
-    """`status` is the exit code, or minus the signal's number."""
+    """A worker exited. `status` is its exit code, or minus the number of a signal."""
 
     worker: int
     status: int
 
 
 class Zygote:
-    """The server's loop: fork on request, report what exits."""
+    """The loop of the server: forks on request and reports exits."""
 
     def __init__(self, directory: str, control: socket.socket, slots_fd: int) -> None:
         self._directory = directory
@@ -111,7 +111,7 @@ class Zygote:
 
 
 def _child(order: Spawn, parent: int, directory: str, slots_fd: int, plan: Plan) -> None:
-    """Never returns. Output of native libraries goes to a log that is quoted when the worker dies."""
+    """Never returns. Output, also of native libraries, goes to a log that is quoted if the worker dies."""
     code = 1
     try:
         _die_with(parent)
@@ -161,15 +161,15 @@ def _run(order: Spawn, slots_fd: int, plan: Plan) -> None:
 def main(arguments: list[str]) -> None:
     name, supervisor, directory, control_fd, slots_fd, *modules = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if name != "output":  # importing torch takes seconds in which no socket is looked at
+    if name != "output":  # importing torch takes seconds, in which no socket is read
         _die_with(int(supervisor))
     control = socket.socket(fileno=int(control_fd))
     control.set_inheritable(False)
-    # onnxruntime starts a thread when it is imported, which no worker needs; Python 3.12 warns of any at a fork
+    # ONNX Runtime starts a thread at import, which no worker needs; Python 3.12 warns about threads at a fork
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     for module in modules:
         _preload(module)
-    with contextlib.suppress(ConnectionError):  # the supervisor went away while something was told
+    with contextlib.suppress(ConnectionError):  # the supervisor ended during a send
         Zygote(directory, control, int(slots_fd)).run()
     shutil.rmtree(directory, ignore_errors=True)
 
@@ -181,7 +181,7 @@ def _die_with(parent: int) -> None:
 
 
 def _preload(module: str) -> Any:
-    """A module that cannot be imported here fails again, and is told, in the worker that needs it."""
+    """Import a module. If that fails, it fails again, with a report, in the worker that needs it."""
     try:
         if module == "torchaudio":
             module = "engines.networks.torchaudio_import"

@@ -1,11 +1,10 @@
-"""How far an earlier run came: what `--resume` keeps of its JSON lines.
+"""What `--resume` keeps of the JSON lines of an earlier run.
 
-Done is, per source, the unbroken run of results and gaps from its first clip on. What stands behind it in the file (the
-first error and all after it, event lines, a torn last line) is taken out before new lines are added, so errors are
-tried again and no clip stands twice. With which settings the file is written and which sources were read to their end
-stands in a small file beside it (`out.jsonl.progress`), so that a later `--resume` with other words is refused and
-nothing that is done is opened again; without it, sources are opened again, nothing is found behind the last clip, and
-the run goes on.
+For each source it keeps the unbroken run of results and gaps from the first clip on. Everything after it (the first
+error and what follows, event lines, a torn last line) is removed before new lines are added, so errors are retried and
+no clip appears twice. A small file next to the output (`out.jsonl.progress`) holds the settings and the complete
+sources, so that `--resume` with other labels is refused and complete sources are not opened again. Without that file,
+sources are opened again and continue after their last clip.
 """
 
 import os
@@ -20,24 +19,24 @@ from pipeline.sinks.file import is_special, output_error, part_name, printable
 
 
 class Done(msgspec.Struct, kw_only=True):
-    """How far an earlier run came with one source."""
+    """How far an earlier run got with one source."""
 
     next_clip: int = 0
     """The first clip to do."""
     complete: bool = False
-    """Read to its end without an error: nothing to do."""
+    """It was read to its end without an error."""
     results: int = 0
     gaps: int = 0
     epoch: int = 0
-    """Of the last result."""
+    """Epoch of the last result."""
     end_s: float = 0.0
-    """Where the last result ends."""
+    """End of the last result."""
     last_track_id: int = 0
-    """Ids up to this one are taken; those of the rest count on from it."""
+    """Track ids up to this one are used. New ids continue from it."""
 
 
 class Progress:
-    """The file beside the output that says with which settings it is written and which sources are complete."""
+    """The file next to the output that holds its settings and the complete sources."""
 
     def __init__(self, output: str) -> None:
         self.path = "" if is_special(output) else output + ".progress"
@@ -60,7 +59,7 @@ class Progress:
                 raise output_error(self.path, error) from error
 
     def read(self) -> tuple[str | None, set[str]]:
-        """The settings' fingerprint (None if nothing is known) and the complete sources."""
+        """The fingerprint of the settings, None if unknown, and the complete sources."""
         fingerprint: str | None = None
         complete: set[str] = set()
         if self.path and os.path.exists(self.path):
@@ -78,13 +77,13 @@ class Progress:
         written_with = self.read()[0]
         if written_with and fingerprint and written_with != fingerprint:
             raise ConfigError(
-                f"{self._output}: was written with other labels, clips or another model; its results do not go "
-                "together with new ones. Use the same options, or --overwrite, or another name."
+                f"{self._output}: was written with other labels, clips or another model; new results would not fit. "
+                "Use the same options, or --overwrite, or another name."
             )
 
 
 def read_done(path: str) -> dict[str, Done]:
-    """How far each source in the file came; empty when there is no file.
+    """How far each source in the file got; empty if there is no file.
 
     Raises: ConfigError: the file is not one of ours.
     """
@@ -123,7 +122,7 @@ def kept_records(path: str, done: dict[str, Done] | None = None) -> Iterator[Cli
 
 
 def _records(path: str) -> Iterator[ClipRecord]:
-    """Clip records of the file; event lines and a torn last line are passed over."""
+    """Clip records of the file. Event lines and a torn last line are skipped."""
     if not os.path.exists(path) or is_special(path):
         return
     with open(path, "rb") as file:
@@ -136,13 +135,13 @@ def _records(path: str) -> Iterator[ClipRecord]:
                 if line.startswith((b'{"source":',)) and (b'"event":' in line or b'"summary":' in line):
                     continue
                 raise ConfigError(
-                    f"{path}: line {number} is no result of percept ({error}). Is it the right file? "
-                    "Use --overwrite to write it anew, or another name."
+                    f"{path}: line {number} is not a result of percept ({error}). Is it the right file? "
+                    "Use --overwrite to replace it, or another name."
                 ) from error
 
 
 def after_track(record: ClipRecord, last_track_id: int) -> ClipRecord:
-    """The record with track ids counted on from an earlier run's last one, so that no id is used twice."""
+    """The record with track ids that continue those of an earlier run, so that no id is used twice."""
     if not last_track_id or not record.tracks:
         return record
     tracks = [msgspec.structs.replace(track, id=track.id + last_track_id) for track in record.tracks]

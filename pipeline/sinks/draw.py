@@ -20,13 +20,13 @@ NAMES = {"image": "picture", "motion": "motion", "audio": "sound"}
 WHITE, GREY, DARK = (255, 255, 255), (170, 175, 185), (16, 18, 24)
 PANEL_OPACITY = 0.7
 PANEL_SHARE = 0.5
-"""Of the picture's height, at most."""
+"""The panel's largest share of the picture's height."""
 DIM_UNDER = 0.3
-"""Labels less probable than this are grey; on a track they are not told."""
+"""Labels less probable than this are grey, and tracks show no label."""
 HOLD_S = 0.25
-"""How long a track's box stays after its last time: one step of the frame grid, about."""
+"""How long the box of a track stays after its last time: about one step of the frame grid."""
 BRIDGE_S = 1.0
-"""Boxes further apart than this are not joined by a moving box."""
+"""Boxes are interpolated over at most this time."""
 
 
 class Text:
@@ -61,14 +61,14 @@ class Text:
 
 
 def plain(text: str) -> str:
-    """ASCII for a typeface that has nothing else: `Ärger` -> `Arger`, `犬` -> `?`."""
+    """Text for a typeface that has only ASCII: `Ärger` -> `Arger`, `犬` -> `?`."""
     letters = unicodedata.normalize("NFKD", text.replace("…", "..."))
     return "".join(letter if letter.isascii() else "?" for letter in letters if not unicodedata.combining(letter))
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What is the same on every picture of a clip: pixels to blend in, and where."""
+    """Pixels that are blended into every picture of a clip, and their place."""
 
     picture: Array
     """uint8 "H W 3" RGB"""
@@ -78,7 +78,7 @@ class Panel:
     y: int
 
     def blend(self, picture: Array) -> None:
-        """Into `picture`, uint8 "H W 3" RGB, in place."""
+        """Blend into `picture`, uint8 "H W 3" RGB, in place."""
         height, width = self.picture.shape[:2]
         part = picture[self.y : self.y + height, self.x : self.x + width]
         fits = slice(0, part.shape[0]), slice(0, part.shape[1])
@@ -98,10 +98,10 @@ class Artist:
         self.small = Text(int(np.clip(short_px / 54, 10, 26)))
 
     def panel(self, record: ClipRecord) -> Panel | None:
-        """Labels with one bar per modality, in the lower left corner; an error or a gap says so instead."""
+        """Labels with a bar per modality, in the lower left corner; for an error, its text."""
         rows = list(record.labels or ())[: self.max_labels]
-        said = "" if record.is_result else "no result: " + (record.error or record.dropped or "")
-        if record.gap or not (rows or said):
+        message = "" if record.is_result else "no result: " + (record.error or record.dropped or "")
+        if record.gap or not (rows or message):
             return None
         unit = self.text.size_px
         pad, bar_px = unit // 2, max(2, unit // 6)
@@ -109,7 +109,7 @@ class Artist:
         row_px = round(unit * 1.35) + (len(modalities) * (bar_px + 1) + unit // 3 if modalities else 0)
         limit = int(self.height * PANEL_SHARE)
         rows = rows[: max(1, (limit - 2 * pad) // row_px)]
-        wanted = max([self.text.width(row.label) for row in rows] + [self.text.width(said)])
+        wanted = max([self.text.width(row.label) for row in rows] + [self.text.width(message)])
         legend_px = sum(self.small.width(NAMES[name]) + 2 * unit for name in modalities)
         inner = min(max(wanted + 4 * unit, legend_px, 9 * unit), int(self.width * (0.6 if self.width < 640 else 0.42)))
         legend = round(self.small.size_px * 1.5) if modalities else 0
@@ -118,8 +118,8 @@ class Artist:
         picture[:] = DARK
         opacity = np.full((height, inner + 2 * pad, 1), PANEL_OPACITY, np.float32)
         y = pad
-        if said:
-            self.text.draw(picture, self.text.fit(said, inner), pad, y + unit, GREY)
+        if message:
+            self.text.draw(picture, self.text.fit(message, inner), pad, y + unit, GREY)
         for label in rows:
             self._row(picture, label, modalities, pad, y, inner, bar_px)
             y += row_px
@@ -136,7 +136,7 @@ class Artist:
         return Panel(picture, opacity, margin if self.width > 4 * margin else 0, place_y)
 
     def tracks(self, picture: Array, paths: list["TrackPath"], time_s: float) -> None:
-        """Boxes with id and label, in place, each track in its own colour."""
+        """Draw boxes with id and label, each track in its own colour, in place."""
         thick = max(1, round(self.text.size_px / 9))
         for path in paths:
             box = path.at(time_s)
@@ -175,14 +175,14 @@ class Artist:
 
 @dataclass
 class TrackPath:
-    """Where one track is over time, joined across clips."""
+    """The boxes of one track over time, joined across clips."""
 
     id: int
     label: str
     boxes: list[tuple[float, float, float, float, float]]
 
     def at(self, time_s: float) -> tuple[float, float, float, float] | None:
-        """The box at a time, moved evenly between its neighbours; None where the track is not seen."""
+        """The box at a time, interpolated between its neighbours; None if the track is not visible."""
         before = after = None
         for box in self.boxes:
             if box[0] <= time_s:
@@ -200,7 +200,7 @@ class TrackPath:
 
 
 def track_paths(records: list[ClipRecord]) -> list[TrackPath]:
-    """The tracks of neighbouring clips, joined by id; a track's label is the one of its last clip that has one."""
+    """The tracks of neighbouring clips, joined by id. A track has the label of its last clip that has one."""
     paths: dict[int, TrackPath] = {}
     for record in records:
         for track in record.tracks or ():
@@ -217,6 +217,6 @@ def track_text(track: Track) -> str:
 
 
 def track_colour(number: int) -> Colour:
-    """Neighbouring ids get hues far apart."""
+    """A colour by id, such that neighbouring ids have very different hues."""
     red, green, blue = colorsys.hsv_to_rgb((number * 0.618034) % 1.0, 0.65, 1.0)
     return round(red * 255), round(green * 255), round(blue * 255)

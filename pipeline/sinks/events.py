@@ -1,4 +1,4 @@
-"""Events as they close: the base of every sink that tells events, and the one that writes them as JSON lines."""
+"""Events as they close: the base class of sinks that write events, and the sink that writes them as JSON lines."""
 
 from abc import abstractmethod
 
@@ -40,7 +40,7 @@ class Events:
 
 
 class EventSink(Sink):
-    """Base of sinks that write events: a subclass says what to do with one event, and with a source's end."""
+    """Base class of sinks that write events. A subclass handles one event, and the end of a source."""
 
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
@@ -67,7 +67,7 @@ class EventSink(Sink):
         """Write one event."""
 
     def summary(self, summary: SummaryRecord) -> None:
-        """The source has ended."""
+        """Handle the end of a source."""
 
 
 class EventLines(EventSink):

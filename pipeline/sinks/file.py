@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and what to say when they cannot be written."""
+"""Files that are written whole or not at all, and error messages for failed writes."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def output_error(path: str, error: OSError, safe: int | None = None) -> OutputError:
-    """A plain sentence for a failed write; `safe` is how many results are on disk already."""
+    """The error for a failed write. `safe`: how many results are already on disk."""
     if error.errno == errno.EPIPE:
         return OutputError(f"cannot write to {shown(path)}: its reader has closed it after {safe or 0} results")
     text = f"cannot write {shown(path)}: {_REASONS.get(error.errno or 0, error.strerror or str(error))}"
@@ -37,17 +37,17 @@ def shown(path: str) -> str:
 
 
 def printable(source: str) -> str:
-    """The name of a source as results carry it: bytes that are not UTF-8 show as `\\udce9`."""
+    """The name of a source in results. Bytes that are not UTF-8 appear as `\\udce9`."""
     return source.encode("utf-8", "backslashreplace").decode()
 
 
 def without_secrets(text: str) -> str:
-    """What may stand in a result: a URL in it without its user, password and tokens."""
+    """The text without the user, password and tokens of a URL in it."""
     return redact(text) if "://" in text else text
 
 
 def is_special(path: str) -> bool:
-    """stdout, a device or a pipe: nothing to overwrite, to resume or to rename."""
+    """Whether the path is stdout, a device or a pipe, which cannot be overwritten, resumed or renamed."""
     if path == "-":
         return True
     try:
@@ -57,7 +57,7 @@ def is_special(path: str) -> bool:
 
 
 class WholeFile:
-    """A text file under a temporary name beside its final one, which it gets when it is complete.
+    """A text file that is written under a temporary name, in the same folder, and renamed when it is complete.
 
     A device or pipe (`/dev/stdout`) is written directly.
     """
@@ -84,7 +84,7 @@ class WholeFile:
             self._fail(error)
 
     def close(self, complete: bool) -> None:
-        """Give it its name, or leave nothing behind."""
+        """Rename the file to its final name, or remove it."""
         if self._file is None:
             return
         file, self._file = self._file, None

@@ -19,10 +19,10 @@ class _Running:
 
 
 class Merger:
-    """Events of one source. A label's event begins at `enter` and lasts while it stays at or over `leave`.
+    """The events of one source. An event begins at `enter` and lasts while the label stays at or above `leave`.
 
-    Errors, drops, gaps, a new epoch and a missing clip end every running event. A label that is not among a record's
-    top k counts as improbable.
+    An error, a drop, a gap, a new epoch and a missing clip end every running event. A label outside the top k of a
+    record counts as improbable.
     """
 
     def __init__(self, source: str, options: EventOptions) -> None:

@@ -1,4 +1,4 @@
-"""JSON lines: one object per clip, each line written whole, so that the file is valid after any death."""
+"""JSON lines: one object per clip. Each line is written whole, so the file stays valid if the process dies."""
 
 import os
 import select
@@ -19,7 +19,7 @@ _READER_TIMEOUT_S = 3600.0
 
 
 class Jsonl(Sink):
-    """`-` is stdout. With `with_events`, event and summary lines follow the clip that settled them."""
+    """Writes JSON lines; `-` is stdout. With `with_events`, event lines follow the clip that closed the event."""
 
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
@@ -84,7 +84,7 @@ class Jsonl(Sink):
         return tuple(self._events.summaries) if self._events else ()
 
     def _line(self, line: bytes) -> None:
-        """Write whole lines; what was torn by a full disk is cut off again."""
+        """Write whole lines. A line that a full disk has torn is removed again."""
         left = memoryview(line)
         try:
             while left:
@@ -92,7 +92,8 @@ class Jsonl(Sink):
                     left = left[os.write(self._out, left) :]
                 except BlockingIOError:
                     if not select.select([], [self._out], [], _READER_TIMEOUT_S)[1]:
-                        raise OutputError(f"cannot write {shown(self.spec.path)}: nobody read it for an hour") from None
+                        name = shown(self.spec.path)
+                        raise OutputError(f"cannot write {name}: nobody has read it for an hour") from None
         except OSError as error:
             self._cut(len(line) - len(left))
             raise output_error(self.spec.path, error, self._written) from error
@@ -102,7 +103,7 @@ class Jsonl(Sink):
             os.ftruncate(self._out, os.lseek(self._out, 0, os.SEEK_END) - torn_bytes)
 
     def _take_over(self) -> None:
-        """Leave in the file what is done, and nothing else."""
+        """Keep only what is done in the file."""
         path = self.spec.path
         self._progress.check(self.spec.fingerprint)
         done = read_done(path)
@@ -128,7 +129,7 @@ class Jsonl(Sink):
 
 
 def rounded(record: ClipRecord) -> ClipRecord:
-    """Scores with six significant digits: more is noise, and twice the size."""
+    """The record with scores of six significant digits. More digits are noise and double the size."""
     labels = [
         Label(
             label=label.label,
@@ -154,7 +155,7 @@ def _short(value: float) -> float:
 
 
 def encode_record(record: ClipRecord) -> bytes:
-    """One line without its end; a source's name that is not UTF-8 is shown with backslashes."""
+    """One line without its end. A source name that is not UTF-8 is written with backslashes."""
     record = rounded(record)
     try:
         return encode_json(record)

@@ -1,4 +1,4 @@
-"""The kinds of output there are: a line per kind, and the sink for one output."""
+"""The kinds of output, a line each, and the sink for an output."""
 
 import importlib
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from pipeline.status import OutputSpec
 class Kind(msgspec.Struct, frozen=True):
     """A kind of output.
 
-    sink: its class, "package.module:Class"; imported only by the process that writes.
-    suffixes: names of files that `-o` gives this kind to.
-    per_source: the suffix of its files where each source has a file of its own; "" if one file holds all sources.
+    sink: its class, "package.module:Class".
+    suffixes: `-o` writes files with these suffixes as this kind.
+    per_source: the suffix of its files if each source has a file of its own; "" if one file holds all sources.
     """
 
     sink: str
@@ -35,18 +35,18 @@ KINDS: dict[str, Kind] = {
     "video": Kind("pipeline.sinks.video:LabelledVideo", per_source=".mp4"),  # --video
 }
 EVENT_KINDS = ("csv", "vtt", "srt")
-"""Kinds that `--events FILE` can name beside JSON lines."""
+"""Kinds that `--events FILE` can name, in addition to JSON lines."""
 
 
 def kinds_of(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Kind]:
-    """All kinds of a run: ours, and those that a config adds under `[sinks.<kind>]`.
+    """All kinds of a run: the built-in ones, and those that a config adds under `[sinks.<kind>]`.
 
-    Raises: ConfigError: a kind of the config has no class, or takes a name of ours.
+    Raises: ConfigError: a kind of the config has no class, or the name of a built-in kind.
     """
     problems, kinds = [], dict(KINDS)
     for name, options in sinks.items():
         if name in KINDS:
-            problems.append(f"sinks.{name}: is a kind of percept's own; choose another name")
+            problems.append(f"sinks.{name}: is a built-in kind; choose another name")
             continue
         suffixes = options.get("suffixes", [f".{name}"])
         if not isinstance(options.get("class"), str):
@@ -62,7 +62,7 @@ def kinds_of(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Kind]:
 
 
 def resolved(spec: OutputSpec, sinks: Mapping[str, Mapping[str, Any]]) -> OutputSpec:
-    """The spec with what its kind means: which class writes it, with which options.
+    """The spec with the class and the options of its kind.
 
     Raises: ConfigError: there is no such kind.
     """
@@ -78,11 +78,11 @@ def resolved(spec: OutputSpec, sinks: Mapping[str, Mapping[str, Any]]) -> Output
 
 
 _KEYS = ("class", "suffixes", "per_source")
-"""Keys of `[sinks.<kind>]` that describe the kind; the others are options of its sink."""
+"""Keys of `[sinks.<kind>]` that describe the kind. The others are options of its sink."""
 
 
 def sink_class(spec: OutputSpec) -> type[Sink]:
-    """Raises: ConfigError: the class cannot be imported, is no sink, or has no such options."""
+    """Raises: ConfigError: the class cannot be imported, is not a sink, or has no such options."""
     where, (module, _, name) = f"sinks.{spec.kind}.class", spec.sink.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
@@ -91,13 +91,13 @@ def sink_class(spec: OutputSpec) -> type[Sink]:
             f"{where}: {spec.sink!r} cannot be imported ({error}); expected package.module:name"
         ) from error
     if not (isinstance(found, type) and issubclass(found, Sink)):
-        raise ConfigError(f"{where}: {spec.sink!r} is no sink; expected a class derived from pipeline.sinks.sink.Sink")
+        raise ConfigError(f"{where}: {spec.sink!r} is not a sink; expected a subclass of pipeline.sinks.sink.Sink")
     if problems := list(misfits(spec.options, found.Options, f".sinks.{spec.kind}")):
         raise ConfigError("\n".join(f"config: {problem}" for problem in problems))
     return found
 
 
 def make_sink(spec: OutputSpec) -> Sink:
-    """The sink for one resolved output. A resumed one is told again what the JSON lines hold."""
+    """The sink for a resolved output. On resume, it first receives the records that the JSON lines hold."""
     sink = sink_class(spec)(spec)
     return Resumed(sink) if spec.kind != "jsonl" and spec.resume and spec.resume_from else sink

@@ -1,4 +1,4 @@
-"""Which files an output writes, and whether it may write them."""
+"""The files that an output writes, and whether it may write them."""
 
 import os
 from collections import Counter
@@ -10,10 +10,10 @@ from pipeline.status import OutputSpec
 
 
 def source_paths(spec: OutputSpec) -> dict[str, str]:
-    """For kinds with one file per source: source name -> path to write.
+    """For kinds with one file per source: source name -> path.
 
-    `path` is a pattern in which `*` stands for the source's name, or a file for one source, or a folder. Two sources of
-    one name become `talk.vtt` and `talk-2.vtt`.
+    `path` is a folder, a pattern in which `*` is replaced by the name of the source, or a file for a single source. Two
+    sources of one name become `talk.vtt` and `talk-2.vtt`.
     """
     if "*" not in spec.path and len(spec.sources) == 1 and Path(spec.path).suffix and not os.path.isdir(spec.path):
         return {spec.sources[0]: spec.path}
@@ -34,7 +34,7 @@ def source_paths(spec: OutputSpec) -> dict[str, str]:
 
 
 def check_outputs(specs: list[OutputSpec]) -> None:
-    """Before anything starts: would the run overwrite something, or write where it cannot?
+    """Check, before anything starts, that a run can write its outputs and overwrites nothing unasked.
 
     Raises: ConfigError: every problem, with what to do.
     """
@@ -57,7 +57,7 @@ def _paths(spec: OutputSpec) -> list[str]:
 
 def _problems(spec: OutputSpec) -> list[str]:
     if spec.path == "-":
-        return ["--resume needs a file to go on with. Give one: -o results.jsonl"] if spec.resume else []
+        return ["--resume needs a file to resume. Give one: -o results.jsonl"] if spec.resume else []
     problems = []
     if spec.per_source and len(spec.sources) > 1 and os.path.isfile(spec.path):
         return [f"{spec.path}: is a file; expected a folder for {len(spec.sources)} sources."]
@@ -68,6 +68,6 @@ def _problems(spec: OutputSpec) -> list[str]:
         return [f"{spec.path}: the folder {folder} does not exist. Make it first: mkdir -p {folder}"]
     for path in _paths(spec):
         if os.path.exists(path) and not is_special(path) and not (spec.overwrite or spec.resume):
-            also = ", or --resume to go on with it" if spec.kind == "jsonl" else ""
+            also = ", or --resume to continue it" if spec.kind == "jsonl" else ""
             problems.append(f"{path}: exists already. Choose another name, or add --overwrite{also}.")
     return problems

@@ -1,4 +1,4 @@
-"""Tells a sink again what an earlier run left in the JSON lines, so that a resumed run writes whole files."""
+"""Replays the JSON lines of an earlier run to a sink, so that a resumed run writes whole files."""
 
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord
@@ -8,9 +8,9 @@ from pipeline.status import SummaryRecord
 
 
 class Resumed(Sink):
-    """Wraps a sink. Complete sources are told again when it opens, the others when they start.
+    """Wraps a sink. Complete sources are replayed when it opens, the others when they start.
 
-    It must be open before the JSON lines get new records.
+    It must be opened before new records are added to the JSON lines.
     """
 
     def __init__(self, sink: Sink) -> None:

@@ -1,4 +1,4 @@
-"""Writes a video again, picture by picture, through a function that may draw on each; sound and timing are kept."""
+"""Rewrites a video picture by picture, through a function that draws on each. Sound and timing are kept."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -18,22 +18,22 @@ Draw = Callable[[Array, float], None]
 """Draws on an upright picture, uint8 "H W 3" RGB, in place, given its time in seconds of the source."""
 
 MIN_SHORT_SIDE_PX = 240
-"""Smaller pictures are enlarged, so that what is drawn can be read."""
+"""Smaller pictures are enlarged, so that the drawing is readable."""
 MAX_LONG_SIDE_PX = 1920
 FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
 COPIED = {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}
-"""Sound that mp4 takes as it is, from containers that store it the same way."""
+"""Codecs whose packets are copied to MP4, from containers that store them in the same way."""
 COPIED_FROM = ("mov", "mp4", "matroska", "webm")
 CLOCK = Fraction(1, 90_000)
 _UNSPECIFIED, _BT709, _BT601 = 2, 1, 6
 
 
 class NotAVideo(PerceptError):
-    """There is no picture to write again."""
+    """There is no picture to rewrite."""
 
 
 class Rewriter:
-    """Reads `source`, writes `path`; holds a handful of pictures at a time, whatever the length.
+    """Reads `source` and writes `path`. It holds only a few pictures at a time.
 
     `draw_until(end_s, draw)` writes all pictures before a time. Pictures are upright and have square pixels.
     """
@@ -53,7 +53,7 @@ class Rewriter:
         self._output: Any = None
         video = [stream for stream in self._input.streams.video if not _is_cover(stream) and stream.codec_context]
         if not video:
-            raise NotAVideo("it has no picture")
+            raise NotAVideo("it has no pictures")
         self._video = max(video, key=lambda stream: stream.width * stream.height)
         self._video.thread_type = "AUTO"
         self._origin_s = (self._input.start_time or 0) / av.time_base
@@ -63,7 +63,7 @@ class Rewriter:
         self._waiting = self._pictures()
         self._next = next(self._waiting, None)
         if self._next is None:
-            raise NotAVideo("no picture of it can be decoded")
+            raise NotAVideo("none of its pictures can be decoded")
         self._set_size(self._next[1])
 
     def create(self) -> None:
@@ -88,7 +88,7 @@ class Rewriter:
         return float(self.width / self._upright[0])
 
     def draw_until(self, end_s: float, draw: Draw) -> None:
-        """Write the pictures whose time is before `end_s`."""
+        """Write the pictures before `end_s`."""
         while self._next is not None and self._next[0] < end_s:
             time_s, frame = self._next
             picture = self._to_rgb(frame)
@@ -97,7 +97,7 @@ class Rewriter:
             self._next = next(self._waiting, None)
 
     def close(self) -> None:
-        """Finish the file; without a call of `open` nothing happens."""
+        """Finish the file. Does nothing if it was not opened."""
         if self._output is not None:
             output, self._output = self._output, None
             try:
@@ -111,7 +111,7 @@ class Rewriter:
         self.discard()
 
     def discard(self) -> None:
-        """Let go of both files as they are."""
+        """Close both files as they are."""
         output, self._output = getattr(self, "_output", None), None
         if output is not None:
             output.close()
@@ -144,7 +144,7 @@ class Rewriter:
         return (Copied if copies else Encoded)(chosen, self._output, self._to_output_s)
 
     def _to_output_s(self, raw_s: float) -> float | None:
-        """From a stream's own time to the output's; None outside the stretch that is written."""
+        """Time in the output for a time of a stream; None outside the stretch that is written."""
         time_s: float = raw_s - self._origin_s
         end_s = self.options.end_s
         if time_s < self.options.start_s - 1e-6 or (end_s is not None and time_s >= end_s):
@@ -152,7 +152,7 @@ class Rewriter:
         return time_s - self.options.start_s
 
     def _pictures(self) -> Iterator[tuple[float, Any]]:
-        """(time in seconds of the source, frame), ordered; sound goes to the output on the way."""
+        """(time in seconds of the source, frame), in order. Sound packets in between go to the output."""
         step_s = float(1 / (self._video.average_rate or self._video.guessed_rate or 25))
         last_s = -step_s
         held: list[Any] = []
@@ -229,14 +229,14 @@ class Rewriter:
 
 
 def output_size(width: int, height: int) -> tuple[int, int]:
-    """Even, large enough to read, not larger than full HD."""
+    """Even width and height, large enough to read and at most full HD."""
     scale = max(1.0, MIN_SHORT_SIDE_PX / min(width, height))
     scale = min(scale, MAX_LONG_SIDE_PX / max(width, height))
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
 def quarter_turns(frame: Any) -> tuple[bool, bool, bool]:
-    """How to stand a stored picture upright: transpose, then mirror x, mirror y; from the display matrix."""
+    """How to turn a stored picture upright, from the display matrix: (transpose, then mirror x, mirror y)."""
     side_data = frame.side_data.get("DISPLAYMATRIX")
     matrix = np.frombuffer(side_data, np.int32) if side_data is not None else np.zeros(0, np.int32)
     if matrix.size < 9:

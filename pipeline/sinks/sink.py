@@ -28,7 +28,7 @@ class Sink(ABC):
         self.spec = spec
         self.options: Any = msgspec.convert(spec.options, self.Options)
         self.notes: list[str] = []
-        """Full sentences for the user; whoever reports them empties the list."""
+        """Sentences for the user. Whoever passes them on empties the list."""
 
     @abstractmethod
     def open(self) -> None: ...

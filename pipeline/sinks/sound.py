@@ -1,4 +1,4 @@
-"""The sound of a video that is written again: copied, or encoded where the new file cannot hold it as it is."""
+"""The sound of a rewritten video: copied, or encoded if the new file cannot hold the codec."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -8,7 +8,7 @@ import av
 
 
 class Copied:
-    """Sound packets as they are, on the output's clock."""
+    """Copies sound packets, shifted to the clock of the output."""
 
     def __init__(self, track: Any, output: Any, to_output_s: Callable[[float], float | None]) -> None:
         self.index = track.index
@@ -37,7 +37,7 @@ class Copied:
 
 
 class Encoded:
-    """Sound decoded and encoded as AAC."""
+    """Decodes sound and encodes it as AAC."""
 
     def __init__(self, track: Any, output: Any, to_output_s: Callable[[float], float | None]) -> None:
         self.index = track.index

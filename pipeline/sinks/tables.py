@@ -1,4 +1,4 @@
-"""Events as a table (CSV, one per run) and as subtitles (WebVTT and SubRip, one per source)."""
+"""Events as a table (CSV, one file per run) and as subtitles (WebVTT and SubRip, one file per source)."""
 
 import csv
 import html
@@ -12,7 +12,7 @@ from pipeline.sinks.paths import source_paths
 from pipeline.status import EventRecord, OutputSpec, SummaryRecord
 
 Cue = tuple[float, float, list[str]]
-"""start_s, end_s, and the labels shown then."""
+"""start_s, end_s and labels."""
 
 
 class Csv(EventSink):
@@ -54,7 +54,7 @@ def csv_row(values: tuple[object, ...]) -> str:
 
 
 class Subtitles(EventSink):
-    """Base: the events of one source are held until it ends, then written as cues that do not overlap."""
+    """Base class: holds the events of a source until it ends, then writes them as cues that do not overlap."""
 
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
@@ -84,7 +84,7 @@ class Subtitles(EventSink):
 
     @abstractmethod
     def text(self, shown: list[Cue]) -> str:
-        """The whole file, from its cues in order."""
+        """The content of the file, from its cues in order."""
 
 
 class Vtt(Subtitles):
@@ -111,7 +111,7 @@ class Srt(Subtitles):
 
 
 def cues(events: list[EventRecord]) -> list[Cue]:
-    """Events as stretches in which the set of labels stays the same, because players show overlapping cues badly."""
+    """Events as stretches with a constant set of labels, because players display overlapping cues badly."""
     edges = sorted({event.start_s for event in events} | {event.end_s for event in events})
     by_start = sorted(events, key=lambda event: event.start_s)
     shown: list[Cue] = []
@@ -137,5 +137,5 @@ def clock(seconds: float, point: str = ".") -> str:
 
 
 def one_line(text: str) -> str:
-    """A label that cannot end its cue: line breaks and the arrow are taken out."""
+    """A label without line breaks and arrows, which would end its cue."""
     return " ".join(text.split()).replace("-->", "→")

@@ -1,4 +1,4 @@
-"""The source again, with labels, evidence and tracks drawn on it; one file per source, written while results come."""
+"""The source with labels, evidence and tracks drawn on it: one file per source, written as results arrive."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ _END_S = float("inf")
 
 
 class LabelledVideo(Sink):
-    """A video that cannot be written again is a note, not a failure: the results are safe elsewhere."""
+    """Writes labelled videos. A source that cannot be rewritten is a note, not a failure: its results are elsewhere."""
 
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
@@ -67,7 +67,7 @@ class LabelledVideo(Sink):
 
 
 class Film:
-    """One source being written again. A clip is drawn when the next one is known: tracks move across the border."""
+    """One source that is rewritten. A clip is drawn once the next one is known, because tracks cross the border."""
 
     def __init__(self, source: str, path: str, spec: OutputSpec) -> None:
         self.source = source
@@ -110,7 +110,7 @@ class Film:
         self._before, self._last = self._last, record
 
     def end(self) -> None:
-        """Draw what is left and give the file its name."""
+        """Draw the rest and rename the file to its final name."""
         rewriter = self._rewriter
         if rewriter is None:
             return
@@ -129,7 +129,7 @@ class Film:
             self._fail(self._rewriter, "interrupted")
 
     def _draw(self, record: ClipRecord, following: ClipRecord | None, until_s: float) -> None:
-        """Pictures from where the film stands up to `until_s`; behind the clip's own end they stay plain."""
+        """Draw the pictures up to `until_s`. Those after the end of the clip stay plain."""
         rewriter, artist = self._rewriter, self._artist
         if rewriter is None or artist is None:
             return
@@ -165,10 +165,10 @@ class Film:
     def _fail(self, rewriter: "Rewriter", problem: str) -> None:
         self.problem = problem
         self._rewriter = None
-        with contextlib.suppress(OSError, ValueError):  # what is thrown away need not be flushed
+        with contextlib.suppress(OSError, ValueError):  # the file is removed anyway
             rewriter.discard()
         Path(self._part).unlink(missing_ok=True)
 
 
 _FULL = {28, 27, 122, 30, 13, 2, 5}
-"""ENOSPC, EFBIG, EDQUOT, EROFS, EACCES, ENOENT, EIO: of the output, because the source was read before."""
+"""ENOSPC, EFBIG, EDQUOT, EROFS, EACCES, ENOENT, EIO: errors of the output, because the source was read before."""

@@ -215,7 +215,7 @@ def test_a_batch_that_fails_although_each_clip_is_fine_is_told_once(how: str, wh
         assert [each.failed for each in together] == [{}] * 3
         assert [each.values["labels"] for each in together] == [[1.0], [5.0], [14.0]]
     assert len(told) == 1
-    assert told[0].startswith(f"square: 3 clips together failed, but each by itself did not ({why}")
+    assert told[0].startswith(f"square: a batch of 3 clips failed, but each clip alone did not ({why}")
     assert told[0].endswith("Give its group a smaller batch")
 
 
@@ -341,9 +341,7 @@ def test_a_batch_that_is_too_large_is_said_and_costs_nothing_else(tmp_path: Path
     ran = run_fakes(tmp_path, "fake:clips=12,raise_together=1", **batched())
     assert ran.account.results == 12
     assert len(ran.account.messages) == 1
-    assert (
-        "clips together failed, but each by itself did not (MemoryError: too many at once)" in ran.account.messages[0]
-    )
+    assert "clips failed, but each clip alone did not (MemoryError: too many at once)" in ran.account.messages[0]
 
 
 @pytest.mark.slow

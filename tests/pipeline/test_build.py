@@ -164,7 +164,7 @@ def test_slots_cover_every_worker() -> None:
         (
             (("b",),),
             {"options": {"b": {"class": f"{HERE}:NO_STAGE"}}},
-            f"'{HERE}:NO_STAGE' is no stage; expected a class",
+            f"'{HERE}:NO_STAGE' is not a stage; expected a class",
         ),
     ],
 )

@@ -68,7 +68,7 @@ def test_every_number_has_a_range() -> None:
         ({"cilps": {}}, "live.toml: Object contains unknown field `cilps` - at `$` (did you mean 'clips'?)"),
         (
             {"queue": {"fps": 4}},
-            "live.toml: Object contains unknown field `fps` - at `$.queue` (it stands under [clips])",
+            "live.toml: Object contains unknown field `fps` - at `$.queue` (it belongs under [clips])",
         ),
         ({"queue": {"slots": "many"}}, "live.toml: Expected `int`, got `str` - at `$.queue.slots` (it is 'many')"),
         (
@@ -107,7 +107,7 @@ def test_every_number_has_a_range() -> None:
         ),
         (
             {"groups": [{"stages": ["flow"]}, {"stages": ["track"], "name": "flow"}]},
-            "live.toml: groups[1].name is 'flow', as another group's; give each its own",
+            "live.toml: groups[1].name is 'flow', also another group's; give each its own",
         ),
     ],
 )

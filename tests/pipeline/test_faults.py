@@ -184,7 +184,7 @@ def test_a_stage_that_cannot_prepare_stops_the_run_with_its_reason(tmp_path: Pat
         ("oversize", "fake_greedy: SlotError: big: float32 (1000,) (4,000 bytes) does not fit"),
         ("wrong_type", "fake_greedy: ValueError: big must be float32 (N), got float64 (10,)"),
         ("wrong_shape", "fake_greedy: ValueError: big must be float32 (N), got float32 (2, 5)"),
-        ("forgotten", "fake_greedy: KeyError: 'big was promised but not given"),
+        ("forgotten", "fake_greedy: KeyError: 'big was declared but not given"),
         ("unpackable", "fake_greedy: TypeError: Encoding objects of type"),
     ],
 )
@@ -339,4 +339,4 @@ def test_the_death_of_the_output_process_is_said(tmp_path: Path) -> None:
 
     ran, _ = harassed_run(tmp_path, kill_sink, "fake:clips=300,slow_decode_ms=5")
     assert ran.account.exit_code == 5
-    assert ran.account.messages == ("the output process killed by SIGKILL; use --resume to go on",)
+    assert ran.account.messages == ("the output process killed by SIGKILL; use --resume to continue",)

@@ -85,7 +85,7 @@ def test_a_run_over_nothing_prepares_and_ends(tmp_path: Path) -> None:
 
 def test_a_source_with_nothing_in_it_is_answered(tmp_path: Path) -> None:
     ran = run_fakes(tmp_path, "fake:clips=0", "fake:clips=2")
-    assert [(record["clip"], "nothing in it" in record.get("error", "")) for record in ran.records] == [
+    assert [(record["clip"], "nothing to label" in record.get("error", "")) for record in ran.records] == [
         (-1, True),
         (0, False),
         (1, False),

@@ -119,7 +119,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
 def test_a_foreign_file_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_text("my diary\n")
-    with pytest.raises(ConfigError, match="line 1 is no result"):
+    with pytest.raises(ConfigError, match="line 1 is not a result"):
         jsonl(path, resume=True).open()
     assert path.read_text() == "my diary\n"
 

@@ -130,11 +130,11 @@ def test_a_config_adds_a_kind_with_options_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("sinks", "problem"),
     [
-        ({"csv": {"class": f"{OWN}:Counted"}}, "sinks.csv: is a kind of percept's own; choose another name"),
+        ({"csv": {"class": f"{OWN}:Counted"}}, "sinks.csv: is a built-in kind; choose another name"),
         ({"counts": {}}, 'sinks.counts: expected class = "package.module:Class"'),
         ({"counts": {"class": f"{OWN}:Counted", "suffixes": "x"}}, r"sinks.counts.suffixes is 'x'; expected a list"),
         ({"counts": {"class": f"{OWN}:Nothing"}}, r"sinks.counts.class: .* cannot be imported"),
-        ({"counts": {"class": f"{OWN}:OWN"}}, r"sinks.counts.class: .* is no sink; expected a class derived from"),
+        ({"counts": {"class": f"{OWN}:OWN"}}, r"sinks.counts.class: .* is not a sink; expected a subclass of"),
         ({"counts": {"class": f"{OWN}:Counted", "strat": 1}}, r"unknown field `strat` - at `\$.sinks.counts`.*'start'"),
     ],
 )
