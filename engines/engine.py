@@ -1,4 +1,4 @@
-"""An engine is a loaded network: named arrays in, named arrays out. It knows nothing of clips."""
+"""An engine is a loaded network: named arrays in, named arrays out. It has no notion of clips."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -24,22 +24,22 @@ Ports = tuple[tuple[Port, ...], tuple[Port, ...]]
 
 
 class Engine(ABC):
-    """Base of all backends: inputs are checked here once, so that every backend fails alike.
+    """Base class of all engines. Inputs are checked here, so every backend raises the same errors.
 
     The constructor is cheap and picklable; `open` loads; `run` may be called from one thread at a time; `close` may be
     called twice; `run` after `close` raises.
 
-    max_batch: most that the backend takes at once, 0 for no limit; larger requests are run in parts.
+    max_batch: largest batch of one call to the backend, 0 for no limit; larger requests are run in parts.
     """
 
     backend: str = ""
     precision: str = "fp32"
     device: str = "cpu"
-    """Where the network runs. On "cuda:0" feeds may also be torch tensors that lie there already."""
+    """Where the network runs. On "cuda:0", feeds may also be torch tensors on that device."""
     reason: str = ""
-    """Why it and no other backend, for people."""
+    """Why this backend was chosen, for display."""
     passed_over: tuple[str, ...] = ()
-    """Preferred ways to run the network that are not used, a clause each: "openvino-bf16 failed its gate"."""
+    """Preferred candidates that were not used, one clause each: "openvino-bf16 failed its gate"."""
 
     def __init__(self, inputs: tuple[Port, ...], outputs: tuple[Port, ...], max_batch: int = 0) -> None:
         self.inputs = inputs
@@ -49,7 +49,7 @@ class Engine(ABC):
 
     @property
     def name(self) -> str:
-        """What results carry, such as "onnxruntime-fp32"."""
+        """The name in results, such as "onnxruntime-fp32"."""
         return f"{self.backend}-{self.precision}"
 
     def open(self) -> None:
@@ -58,7 +58,7 @@ class Engine(ABC):
             self._is_open = True
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
-        """Outputs by name, as numpy arrays owned by the caller.
+        """Return the outputs by name, as numpy arrays owned by the caller.
 
         Raises:
             ValueError: an input is missing, unknown, empty, or of the wrong dtype or shape; the message names it.
@@ -68,7 +68,7 @@ class Engine(ABC):
             raise RuntimeError(f"engine {self.name} is not open")
         wanted = {port.name for port in self.inputs}
         if set(feeds) != wanted:
-            raise ValueError(f"engine {self.name} takes inputs {sorted(wanted)}, got {sorted(feeds)}")
+            raise ValueError(f"engine {self.name} expects inputs {sorted(wanted)}, got {sorted(feeds)}")
         batch = self._check(feeds)
         if not self.max_batch or batch <= self.max_batch:
             return self._run(feeds)
@@ -80,7 +80,7 @@ class Engine(ABC):
             self._close()
 
     def _check(self, feeds: Mapping[str, Any]) -> int:
-        """The batch size, once every input has the shape and dtype of its port and all agree on every letter."""
+        """Check that every input fits its port and that all agree on every letter; return the batch size."""
         sizes: dict[str, int] = {}
         for port in self.inputs:
             feed = feeds[port.name]
@@ -113,7 +113,7 @@ class Engine(ABC):
 
 
 def _shape_only(feed: Any, name: str, device: str) -> Array:
-    """A stand-in of a tensor's shape and dtype, without its memory."""
+    """A stand-in array with the tensor's shape and dtype, without its memory."""
     where = str(getattr(feed, "device", ""))
     if where != device or device == "cpu":
         raise ValueError(f"{name} must be a numpy array, or a tensor on {device}; got {type(feed).__name__} {where}")

@@ -1,4 +1,4 @@
-"""Fusion heads with random weights, and models that have one."""
+"""Fusion heads with random weights, and models with such heads."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from engines.networks.fusion_shape import FusionShape
 
 
 def make_head(gate: float = 0.0, seed: int = 0, **dims: int) -> MovFusion:
-    """Small, with every gate open as far as `gate`."""
+    """A small head with every gate set to `gate`."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         head = MovFusion(FusionShape(dims=dims, width=8, heads=2, hidden=16))
@@ -21,7 +21,7 @@ def make_head(gate: float = 0.0, seed: int = 0, **dims: int) -> MovFusion:
 
 
 def add_head(model: Path, head: MovFusion, base: str = "") -> Path:
-    """Give the model of a directory a head, in place of any it had, trained on the words of `base`."""
+    """Add a head to a model directory, replacing an existing one; `base` is the text of its `base-labels.txt`."""
     save_fusion(head, model / "fusion")
     (model / "fusion" / "base-labels.txt").write_text(base)
     before = (model / "model.toml").read_text().partition("\n[fusion]")[0]

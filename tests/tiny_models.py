@@ -1,4 +1,4 @@
-"""Small random models in the real formats."""
+"""Small random models in the published formats."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def make_tiny_clip(directory: Path, size_px: int = 32, patch_px: int = 8) -> Pat
 
 
 def make_tiny_laion(directory: Path) -> Path:
-    """CLIP as LAION publishes it: gelu, padded with "!", and an `eos_token_id` that is none (2, as old files have)."""
+    """CLIP as published by LAION: gelu, padded with "!", and the wrong `eos_token_id` of 2 that old files have."""
     from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
@@ -77,7 +77,7 @@ def make_tiny_metaclip_2(directory: Path) -> Path:
 
 
 def make_tiny_align(directory: Path) -> Path:
-    """ALIGN with the preprocessing that `kakaobrain/align-base` has, in small: resized to 72, the middle 64 counts."""
+    """ALIGN with the preprocessing of `kakaobrain/align-base` at a smaller size: resized to 72, cropped to 64."""
     from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
@@ -98,7 +98,7 @@ def make_tiny_align(directory: Path) -> Path:
         temperature_init_value=0.07,
     )  # fmt: skip
     model = AlignModel(config)
-    for module in model.vision_model.modules():  # as initialised, its features all but vanish
+    for module in model.vision_model.modules():  # with the default initialisation the features almost vanish
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight)
     model.save_pretrained(directory)
@@ -203,7 +203,7 @@ def make_tiny_clap(directory: Path, fused: bool = False) -> Path:
 
 
 def write_mov_like(directory: Path, clip: Path) -> Path:
-    """A model whose three towers are one picture network."""
+    """A model whose three towers are the same picture network."""
     tower = f'network = "clip_vision"\ndirectory = "{clip}"\nspace = "clip"\nsize_px = 32\n'
     text = f'[texts.clip]\nnetwork = "clip_text"\ndirectory = "{clip}"\ndim = 16\nmax_tokens = 77\n'
     motion, audio = (
@@ -234,7 +234,7 @@ def _write_clip_preprocessor(directory: Path, size_px: int) -> None:
 
 
 def _write_clip_tokenizer(directory: Path, pad: str = "<|endoftext|>") -> int:
-    """Byte-pair tokenizer files as CLIP's: every byte, every byte at a word's end, and some merges. Gives the size."""
+    """Write byte-pair tokenizer files like CLIP's: all bytes, also as word ends, and some merges; return the size."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     letters = list(bytes_to_unicode().values())
@@ -265,7 +265,7 @@ def _write_bert_tokenizer(directory: Path) -> int:
 
 
 def _write_roberta_tokenizer(directory: Path) -> int:
-    """Byte-pair tokenizer files as RoBERTa's, which CLAP uses."""
+    """Write byte-pair tokenizer files like RoBERTa's, which CLAP uses; return the vocabulary size."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     merges = [("o", "g"), ("d", "og"), ("p", "h"), ("o", "n")]
@@ -278,7 +278,7 @@ def _write_roberta_tokenizer(directory: Path) -> int:
 
 
 def _write_xlm_tokenizer(directory: Path) -> int:
-    """A unigram tokenizer.json as XLM-RoBERTa's, which MetaCLIP 2 uses."""
+    """Write a unigram tokenizer.json like XLM-RoBERTa's, which MetaCLIP 2 uses; return the vocabulary size."""
     from transformers import XLMRobertaTokenizer
 
     words = sorted({word for text in TEXTS for word in text.split()})
@@ -289,7 +289,7 @@ def _write_xlm_tokenizer(directory: Path) -> int:
 
 
 def _write_word_tokenizer(directory: Path) -> int:
-    """A tokenizer.json of whole words, with SigLIP's padding and end. Gives the size of its vocabulary."""
+    """Write a tokenizer.json of whole words with SigLIP's padding and end token; return the vocabulary size."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     words = sorted({word for text in TEXTS for word in text.split()})

@@ -1,4 +1,4 @@
-"""What a backend must say and do. Each lives in one file `engines/on_<name>.py` and ends with `BACKEND = ...`."""
+"""The interface of a backend. Each backend is one module `on_<name>.py` that ends with `BACKEND = ...`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 Report = Callable[[str], None]
-"""Takes a line about progress; being called is also the sign of life that holds a deadline off."""
+"""Receives a progress line; each call also resets the build timeout."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be built or opened: a network in one precision on one device. Plain, picklable data."""
+    """A request to build or open a network in one precision on one device. Plain, picklable data."""
 
     network: str
     """Key of `engines.models.network.NETWORKS`."""
@@ -32,7 +32,7 @@ class Order:
     typical_batch: int = 8
     max_batch: int = 64
     micro_batch: int = 0
-    """Most that a CPU should run at once; 0 for no limit."""
+    """Largest batch that a CPU should run at once; 0 for no limit."""
     cache_directory: str = ""
 
     def load(self) -> "nn.Module":
@@ -47,44 +47,44 @@ class Backend(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    """Part of every engine's key: raise it when the adapter makes other engines of the same order."""
+    """Part of every engine's cache key: raise it when the adapter makes different engines for the same order."""
     runs_export: ClassVar[bool] = False
-    """Whether its engines load the exported file itself, and not what `build` made of it."""
+    """Whether its engines load the exported file itself instead of the output of `build`."""
     in_child: ClassVar[bool] = False
-    """Whether `build` and the first `open` run in a process of their own, because native code may crash there."""
+    """Whether `build` and the first `open` run in their own process, because native code may crash there."""
 
     @abstractmethod
     def missing(self, device: str) -> str:
-        """Why it cannot be used on this device, and what to do about it; "" if it can. Cheap: no heavy import.
+        """Return why it cannot be used on this device, and what to do; "" if it can. Cheap: no heavy import.
 
         "OpenVINO is not installed. Run: pip install 'percept-av[openvino]'"
         """
 
     @abstractmethod
     def precisions(self, device: str) -> tuple[str, ...]:
-        """What "auto" tries here, best first."""
+        """Precisions that "auto" tries on this device, best first."""
 
     def other_precisions(self, device: str) -> tuple[str, ...]:
-        """What it can do when asked by name, beyond `precisions`."""
+        """Further precisions that are available if requested by name."""
         return ()
 
     def graph(self, precision: str) -> str:
-        """Precision of the exported file it is built from: "fp32", "bf16", "fp16"; "" if it needs none."""
+        """Precision of the exported file that the engine is built from: "fp32", "bf16", "fp16"; "" if it needs none."""
         return "fp32"
 
     def made_by(self, order: Order) -> str:
-        """The command that makes this engine where `build` cannot, because it needs more than the network; else ""."""
+        """The command that makes this engine if `build` cannot, because it needs more than the network; else ""."""
         return ""
 
     @abstractmethod
     def facts(self, order: Order) -> dict[str, str]:
-        """What a built engine depends on beside the export: versions, device, flags, shapes."""
+        """What a built engine depends on in addition to the export: versions, device, flags, shapes."""
 
     def build(self, order: Order, exported: Path | None, into: Path, report: Report) -> None:
-        """Compile into files under `into`; nothing to do for a backend that loads the export itself.
+        """Compile into files under `into`. Does nothing in a backend that loads the export itself.
 
         Raises:
-            ModelError: it cannot be built; with the log lines of whoever said why.
+            ModelError: it cannot be built; includes the log lines that explain why.
         """
 
     @abstractmethod

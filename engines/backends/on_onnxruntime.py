@@ -46,12 +46,12 @@ class OnnxRuntimeEngine(Engine):
             self._session = ort.InferenceSession(
                 str(self._path), self._options(ort), providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime has no common base of its own errors
+        except Exception as error:  # onnxruntime's errors have no common base class
             raise ModelError(f"{self._path}: ONNX Runtime cannot load it: {error}") from error
         self._check_names()
 
     def _options(self, ort: Any) -> Any:
-        """Threads that sleep while they wait (other workers need the core) and memory that is given back."""
+        """Threads sleep while they wait, because other workers need the core; memory is returned to the system."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1

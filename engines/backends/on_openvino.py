@@ -1,8 +1,10 @@
-"""OpenVINO on the CPU: bf16 where the CPU has it, else fp32; int8 from a network that was quantised offline."""
+"""OpenVINO on the CPU: bf16 if the CPU supports it, else fp32; int8 from a network that was quantised offline."""
 
 import importlib
+import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,13 +16,13 @@ from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-"""What floats are computed in. OpenVINO would choose by itself; int8 networks keep some operations in floats."""
+"""Arithmetic for floats. By default OpenVINO would choose; int8 networks keep some operations in floats."""
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_FEATURES = ("amx_bf16", "amx_int8", "avx2", "avx512_bf16", "avx512_vnni", "avx512f", "avx_vnni")
-"""Flags that decide which kernels run, and so what an engine computes."""
+"""CPU flags that decide which kernels run, and so affect an engine's outputs."""
 NETWORK = "network.xml"
 QUANTISER_VERSION = 1
-"""Part of the key of int8 engines: raise it when `engines/building/quantize.py` makes other networks."""
+"""Part of the cache key of int8 engines: raise it when `engines/building/quantize.py` makes different networks."""
 
 
 class OpenVinoEngine(Engine):
@@ -50,11 +52,11 @@ class OpenVinoEngine(Engine):
             model = core.read_model(self._path)
             self._check_names(model)
             self._request = core.compile_model(model, "CPU", self._options()).create_infer_request()
-        except RuntimeError as error:  # all that OpenVINO raises
+        except RuntimeError as error:  # the only type that OpenVINO raises
             raise ModelError(f"{self._path}: OpenVINO cannot load it: {_last_line(error)}") from error
 
     def _options(self) -> dict[str, Any]:
-        """Nothing is left to its choice; threads float, since two workers that both pin would share one core."""
+        """Every option is set explicitly. Threads are not pinned: two workers that both pin would share one core."""
         return {
             "INFERENCE_PRECISION_HINT": PRECISION_HINTS[self.precision],
             "INFERENCE_NUM_THREADS": self._threads,
@@ -72,7 +74,7 @@ class OpenVinoEngine(Engine):
                 raise ModelError(f"{self._path}: {kind} are {have}; expected {wanted}")
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Inputs are copied: a shared one would stay referenced after the run, when its slot may be unmapped."""
+        """Inputs are copied: OpenVINO would keep a reference to a shared one, whose slot may be unmapped later."""
         self._request.infer(dict(feeds), share_inputs=False)
         return {port.name: self._request.get_tensor(port.name).data.copy() for port in self.outputs}
 
@@ -104,7 +106,7 @@ class OpenVinoBackend(Backend):
         return facts | ({"quantiser": str(QUANTISER_VERSION)} if order.precision == "int8" else {})
 
     def build(self, order: Order, exported: Path | None, into: Path, report: Report) -> None:
-        """OpenVINO's own file, fp32 for bf16 too: it is mapped, not read, so that processes share its weights."""
+        """Write OpenVINO's own format, fp32 for bf16 too. It is memory-mapped, so processes share the weights."""
         _check_precision(order)
         if order.precision == "int8":
             raise ModelError(_not_quantised(order))
@@ -122,10 +124,10 @@ class OpenVinoBackend(Backend):
 
 
 def import_openvino() -> Any:
-    """The module `openvino`, kept from sending anything.
+    """Import `openvino` with its telemetry disabled.
 
-    It reports each import to an analytics service and writes an id into the home directory, unless the package that
-    does so is absent. So that one is made to look absent, which both OpenVINO and NNCF provide for.
+    The package `openvino_telemetry` reports each import to an analytics service and writes an id into the home
+    directory. It is made to look absent, a case that both OpenVINO and NNCF handle.
 
     Raises:
         ModelError: it is not installed.
@@ -138,25 +140,38 @@ def import_openvino() -> Any:
 
 
 def convert(exported: Path) -> Any:
-    """An ONNX file as an `openvino.Model`, simplified: what a Clip or an attention spells out is one operation again.
+    """Convert an ONNX file to an `openvino.Model`, with decomposed operations (Clip, attention) fused again.
 
     Raises:
-        ModelError: the file is no network.
+        ModelError: the file is not a network.
     """
     openvino = import_openvino()
     try:
-        return openvino.convert_model(exported)
-    except Exception as error:  # the converter has no common base of its errors
+        with _root_logger_kept():
+            return openvino.convert_model(exported)
+    except Exception as error:  # the converter's errors have no common base class
         raise ModelError(f"{exported}: OpenVINO cannot read it: {_last_line(error)}") from error
 
 
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Restore the root logger, to which a failed conversion adds a handler and level ERROR: warnings would vanish."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
+
+
 def save(model: Any, into: Path) -> None:
-    """Write `network.xml` and `network.bin`, weights as they are: by default they would be halved to fp16."""
+    """Write `network.xml` and `network.bin` with unchanged weights; by default they would be compressed to fp16."""
     import_openvino().save_model(model, into / NETWORK, compress_to_fp16=False)
 
 
 def cpu_features(cpu_info: Path = CPU_INFO) -> list[str]:
-    """Those of `CPU_FEATURES` that this CPU has; none where it cannot be told."""
+    """The `CPU_FEATURES` that this CPU has; empty if that is unknown."""
     try:
         lines = cpu_info.read_text().splitlines()
     except OSError:
@@ -166,7 +181,7 @@ def cpu_features(cpu_info: Path = CPU_INFO) -> list[str]:
 
 
 def has_bf16(cpu_info: Path = CPU_INFO) -> bool:
-    """Whether the CPU computes in bf16; elsewhere it would be emulated, slower than fp32."""
+    """Whether the CPU has bf16 arithmetic; otherwise bf16 would be emulated, slower than fp32."""
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpu_features(cpu_info))
 
 
@@ -176,7 +191,7 @@ def _check_precision(order: Order) -> None:
             "--precision bf16: this CPU has no bf16 arithmetic (avx512_bf16 or amx_bf16). Choose --precision fp32"
         )
     if order.precision not in PRECISION_HINTS:
-        raise ModelError(f"--precision {order.precision}: OpenVINO has {', '.join(PRECISION_HINTS)} here")
+        raise ModelError(f"--precision {order.precision}: OpenVINO supports {', '.join(PRECISION_HINTS)} here")
 
 
 def _not_quantised(order: Order) -> str:
@@ -187,7 +202,7 @@ def _not_quantised(order: Order) -> str:
 
 
 def _last_line(error: Exception) -> str:
-    """OpenVINO tells the places in its source first, and the reason last."""
+    """OpenVINO's messages list source locations first and the reason last."""
     return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
 
 

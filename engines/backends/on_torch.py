@@ -1,4 +1,4 @@
-"""The PyTorch module itself: fp32 anywhere, which is the reference; on a GPU also bf16 and fp16, as CUDA graphs."""
+"""The PyTorch module itself: fp32 on any device, which is the reference; on a GPU also bf16 and fp16; CUDA graphs."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("percept.engines")
 
 HAS_BF16 = (8, 0)
-"""Compute capability from which on a GPU multiplies bf16."""
+"""Lowest compute capability with bf16 arithmetic."""
 
 
 class TorchEngine(Engine):
-    """Runs what `load` gives, on the CPU or on a GPU.
+    """Runs the module that `load` returns, on the CPU or on a GPU.
 
-    `threads` is the process's, and so is the ban on TF32 that a GPU in fp32 brings: torch knows one of each.
+    `threads` applies to the whole process, and so does disabling TF32 for fp32 on a GPU: both are global in torch.
 
-    max_batch: on a GPU also the largest CUDA graph; with 0 nothing is captured, and a batch may be of any size.
+    max_batch: on a GPU also the size of the largest CUDA graph; with 0 nothing is captured and any batch size works.
     """
 
     backend = "torch"
@@ -80,7 +80,7 @@ class TorchEngine(Engine):
         if self.precision == "fp32":
             forbid_tf32()
         self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-        self._stream.wait_stream(torch.cuda.current_stream(self.device))  # the weights arrive on that one
+        self._stream.wait_stream(torch.cuda.current_stream(self.device))  # the weights are copied on that stream
         if not self.max_batch or not has_buckets(self.inputs):
             return
         try:
@@ -90,7 +90,7 @@ class TorchEngine(Engine):
             raise
         except RuntimeError as error:
             log.warning(
-                "%s: cannot be captured as a CUDA graph (%s); its kernels are launched singly", self.name, error
+                "%s: cannot be captured as a CUDA graph (%s); its kernels are launched one by one", self.name, error
             )
 
     def _run(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
@@ -100,7 +100,7 @@ class TorchEngine(Engine):
             given = [feeds[port.name] for port in self.inputs]
             tensors = [each if isinstance(each, torch.Tensor) else self._uploader.upload(each) for each in given]
             results = self._buckets.run(tensors) if self._buckets else self._call(*tensors)
-            # The copies to the host wait for all that came before: what the caller fed may be given back now.
+            # The copies to the host wait for all earlier work, so the caller may reuse its feeds afterwards.
             return {port.name: result.cpu().numpy() for port, result in zip(self.outputs, results, strict=True)}
 
     def _call(self, *tensors: "Tensor") -> "tuple[Tensor, ...]":
@@ -109,7 +109,7 @@ class TorchEngine(Engine):
 
     @contextmanager
     def _on_stream(self) -> Iterator[None]:
-        """On this engine's stream, after what the caller's stream was asked to do so far: feeds may come from there."""
+        """Run on this engine's stream, after the work queued on the caller's stream, which may produce the feeds."""
         if self._stream is None:
             yield
             return
@@ -129,7 +129,7 @@ class TorchEngine(Engine):
             batches = f"batches of up to {self.max_batch}" if self.max_batch else "batches of any size"
             raise ModelError(
                 f"{self.device}: out of GPU memory in {self.name} with {batches}. Lower the largest batch, use fewer "
-                f"workers, choose --precision bf16, or end what else uses the GPU. torch says: {error}"
+                f"workers, choose --precision bf16, or end other processes on the GPU. torch reports: {error}"
             ) from error
 
     def _close(self) -> None:
@@ -139,15 +139,15 @@ class TorchEngine(Engine):
         if was_on_gpu:
             import torch
 
-            torch.cuda.empty_cache()  # the next engine may be of another kind, with memory of its own
+            torch.cuda.empty_cache()  # the next engine may use another allocator
 
 
 def forbid_tf32() -> None:
-    """No shortened mantissas in float32 products of this process: cuDNN would take them without being asked."""
+    """Disable TF32 in this process: cuDNN uses its shortened mantissas in float32 products by default."""
     import torch
 
-    log.info("torch: TF32 is off in this process, fp32 is fp32")
-    # The older of torch's two interfaces: who asks the older one after the newer one was used gets an error.
+    log.info("torch: TF32 is off in this process, fp32 is full precision")
+    # The older of torch's two interfaces: reading the older one after setting the newer one raises an error.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
 
@@ -195,7 +195,7 @@ class TorchBackend(Backend):
 
 
 def _capability(device: str) -> tuple[int, int]:
-    """Of the GPU; (0, 0) where there is none."""
+    """Compute capability of the GPU; (0, 0) if there is none."""
     import torch
 
     return torch.cuda.get_device_capability(full_name(device)) if torch.cuda.is_available() else (0, 0)

@@ -1,4 +1,4 @@
-"""Which backends there are, and in which order "auto" tries them."""
+"""The available backends, and the order in which "auto" tries them."""
 
 import importlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ BACKENDS = {
     "tensorrt": "engines.tensorrt.on_tensorrt",
 }
 AUTO = {"cpu": ("openvino", "onnxruntime", "torch"), "cuda": ("tensorrt", "torch"), "sm": ("tensorrt",)}
-"""What "auto" prefers, by kind of device; "sm89" is a kind of GPU that is not here, for which plans can be built."""
+"""Backends that "auto" tries, best first, by kind of device; "sm89" is a GPU kind to build plans for ahead of time."""
 
 
 CPU_ALONE = ("onnxruntime", "openvino")
@@ -23,7 +23,7 @@ CPU_ALONE = ("onnxruntime", "openvino")
 
 
 class EngineSettings(Protocol):
-    """What of a run's settings concerns engines; `RunSettings` has it all."""
+    """The part of a run's settings that concerns engines; `RunSettings` implements it."""
 
     @property
     def engine(self) -> str: ...
@@ -39,7 +39,7 @@ class EngineSettings(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """`EngineSettings` of no run: the reference, unless told otherwise."""
+    """`EngineSettings` outside a run; the defaults are the reference engine."""
 
     engine: str = "torch"
     precision: str = "fp32"
@@ -50,7 +50,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to run networks here."""
+    """A backend, precision and device that networks may run with."""
 
     backend: str
     precision: str
@@ -64,7 +64,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A way to run a network that is not used.
+    """A candidate that is not used.
 
     short: one clause, such as "openvino-bf16 failed its gate". detail: the same with figures, or with what to do.
     """
@@ -77,31 +77,31 @@ def backend(name: str) -> Backend:
     """The backend of this name in `BACKENDS`, or at "package.module:NAME".
 
     Raises:
-        ModelError: there is no such backend; the message lists those there are.
+        ModelError: there is no such backend; the message lists the available ones.
     """
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(BACKENDS.get(name, module)), attribute or "BACKEND")
     except (ImportError, AttributeError, ValueError) as error:
         own = f" ({error})" if attribute else ""
-        raise ModelError(f"--engine {name}: not known{own}; expected auto, {', '.join(BACKENDS)}") from error
+        raise ModelError(f"--engine {name}: unknown engine{own}; expected auto, {', '.join(BACKENDS)}") from error
     if not isinstance(found, Backend):
-        raise ModelError(f"--engine {name}: is no backend; expected an instance of engines.backends.backend.Backend")
+        raise ModelError(f"--engine {name}: not a backend; expected an instance of engines.backends.backend.Backend")
     return found
 
 
 def check_engine(run: EngineSettings) -> None:
-    """Find out whether what a run asks for by name can be had on this machine, without importing a runtime.
+    """Check that what a run requests by name is available on this machine, without importing a runtime.
 
     Raises:
-        ModelError: engine, device or precision cannot be had; says what to do.
+        ModelError: the engine, device or precision is not available; the message says what to do.
     """
     if run.engine != "auto":
         backend(run.engine)
     if run.device.startswith("cuda"):
         if why := why_no_gpu_here(run.device):
             raise ModelError(why)
-        return  # the processes that use the GPU ask it for the rest: this one may still fork
+        return  # the processes that use the GPU check the rest: this process may still fork
     if run.device == "auto" and gpu_here() and run.engine not in CPU_ALONE:
         return
     device = "cpu" if run.device == "auto" else run.device
@@ -109,7 +109,7 @@ def check_engine(run: EngineSettings) -> None:
 
 
 def device_of(run: EngineSettings) -> str:
-    """ "cpu" or "cuda:N"; "auto" is the first GPU that torch finds, or the CPU."""
+    """Return "cpu" or "cuda:N"; "auto" is the first GPU that torch finds, or the CPU."""
     if run.device == "cuda":
         return "cuda:0"
     if run.device != "auto":
@@ -122,10 +122,10 @@ def device_of(run: EngineSettings) -> str:
 
 
 def candidates(run: EngineSettings) -> tuple[list[Candidate], list[PassedOver]]:
-    """What may be tried for a run, in order, and what "auto" knows but cannot use.
+    """The candidates for a run in the order they are tried, and those that cannot be used here.
 
     Raises:
-        ModelError: an engine or precision asked for by name cannot be had here; says what to do.
+        ModelError: there is no candidate; the message says why and what to do.
     """
     device = device_of(run)
     found: list[Candidate] = []
@@ -137,7 +137,7 @@ def candidates(run: EngineSettings) -> tuple[list[Candidate], list[PassedOver]]:
             continue
         able = chosen.precisions(device)
         if run.precision == "int8" and "int8" in chosen.other_precisions(device):
-            able = ("int8", *able)  # it is made network by network; the others keep their precision, with a warning
+            able = ("int8", *able)  # int8 is made per network; the others keep their precision, with a warning
         elif run.precision != "auto":
             able = tuple(each for each in (*able, *chosen.other_precisions(device)) if each == run.precision)
             if not able:

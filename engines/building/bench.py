@@ -1,8 +1,9 @@
-"""How fast an engine is, and what it takes: in a process of its own each, so that memory is its own too.
+"""Speed, load time and memory of an engine. Each engine runs in its own process, so that its memory is measured alone.
 
     python -P -m engines.building.bench < requests > answers
 
-One JSON object a line, each way; whatever libraries print goes to standard error. The child ends when its input does.
+One JSON object per line in both directions; output of libraries goes to standard error. The child exits at the end of
+its input.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ from engines.models.network import network
 from pipeline.errors import ModelError
 
 ROUNDS = 3
-"""Each batch size is timed so often, in turn with the others; the median counts."""
+"""How often each batch size is timed, alternating with the others; the median counts."""
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
@@ -43,7 +44,7 @@ class Open(msgspec.Struct, frozen=True, tag=True):
 
 
 class Time(msgspec.Struct, frozen=True, tag=True):
-    """Run batches of this size for so long."""
+    """Run batches of this size for this many seconds."""
 
     batch: int
     seconds: float
@@ -52,13 +53,13 @@ class Time(msgspec.Struct, frozen=True, tag=True):
 class Opened(msgspec.Struct, frozen=True, tag=True):
     name: str
     load_s: float
-    """With the import of its libraries."""
+    """Includes the import of its libraries."""
 
 
 class Timed(msgspec.Struct, frozen=True, tag=True):
     items_per_s: float
     memory_bytes: int
-    """What the process has grown by since before the engine was loaded."""
+    """Growth of the process since before the engine was loaded."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -66,7 +67,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """An engine and its figures; `choice.reason` says why there are none."""
+    """An engine and its figures; if there are none, `choice.reason` explains why."""
 
     choice: Choice
     load_s: float = 0.0
@@ -87,7 +88,7 @@ def time_all(
     batches: Sequence[int],
     seconds: float,
 ) -> Iterator[Row]:
-    """Every engine that can be had here for every network of a model: built if it is not there, then timed."""
+    """Time every engine that is available here for every network of a model, building it first if necessary."""
     directories = {towers: tower.directory for towers, tower in networks(read_model(model, audio_model), modalities)}
     for choice in build_all(model, audio_model, modalities, run, report):
         if choice.reason:
@@ -113,7 +114,7 @@ def _timed(choice: Choice, order: Order, backend_name: str, batches: Sequence[in
 
 
 class Timing:
-    """An engine in a process of its own. It must have been built; whether it passes its gate does not matter here."""
+    """Runs an engine in its own process. It must have been built, but need not have passed its gate."""
 
     def __init__(self, order: Order, name: str, timeout_s: float = 600.0) -> None:
         self._order = order
@@ -150,7 +151,7 @@ class Timing:
         return self._ask(Time(batch, seconds), Timed)
 
     def _ask(self, request: Open | Time, kind: type[T]) -> T:
-        assert self._child is not None, "to be used in a with block"
+        assert self._child is not None, "use it in a with block"
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         name = f"{self._backend}-{self._order.precision}"
@@ -160,7 +161,7 @@ class Timing:
         line = _line_before(self._child.stdout, self._timeout_s)
         if not line:
             self._child.kill()
-            raise ModelError(f"{name}: its process ended, or said nothing for {self._timeout_s:.0f} s")
+            raise ModelError(f"{name}: its process ended, or did not answer within {self._timeout_s:.0f} s")
         answer = msgspec.json.decode(line, type=Opened | Timed | Failed)
         if isinstance(answer, Failed):
             raise ModelError(f"{name}: {answer.text}")
@@ -169,7 +170,7 @@ class Timing:
 
 
 def _files(order: Order, name: str) -> tuple[str, str]:
-    """The ONNX file and the directory of what was built, either one "" where there is none."""
+    """The ONNX file and the build directory; each is "" if it does not exist."""
     chosen = backend(name)
     graph = chosen.graph(order.precision)
     exported = Cache(order.cache_directory).find(key_of(building.export_facts(order, graph))) if graph else None
@@ -180,13 +181,13 @@ def _files(order: Order, name: str) -> tuple[str, str]:
 
 
 def _line_before(pipe: Any, timeout_s: float) -> bytes:
-    """A line, or b"" when the pipe ends or time is up."""
+    """The next line, or b"" at the end of the pipe or after the timeout."""
     ready, _, _ = select.select([pipe], [], [], timeout_s)
     return bytes(pipe.readline()) if ready else b""
 
 
 def main() -> None:
-    """The child: answers on the real standard output, which nothing else may write to."""
+    """The child process: answers on the real standard output, which nothing else may write to."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     before, engine, order = resident_bytes(), None, None
@@ -227,7 +228,7 @@ def _items_per_s(engine: Engine, order: Order, request: Time) -> float:
 
 
 def resident_bytes() -> int:
-    """Of this process."""
+    """Resident memory of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

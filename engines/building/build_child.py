@@ -1,9 +1,9 @@
-"""Builds, and opens for the first time, in a process of its own: a native crash ends that, not the pipeline.
+"""Builds an engine, or opens it for the first time, in a child process: a native crash ends that, not the pipeline.
 
     python -P -m engines.building.build_child < request > answers
 
-The request is one JSON object, each answer one JSON line; whatever libraries print goes to standard error. The child
-dies with its parent, is killed when it is silent for too long, and SIGTERM asks it to stop by itself.
+The request is one JSON object, each answer one JSON line; output of libraries goes to standard error. The child dies
+with its parent, is killed after a timeout without a line, and SIGTERM asks it to stop by itself.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from pipeline.errors import ModelError
 
 PR_SET_PDEATHSIG = 1
 STOP_WAIT_S = 10.0
-"""How long a child that was asked to stop may take."""
+"""How long a child may take to stop when asked to."""
 LOG_LINES = 15
 
 
 class Build(msgspec.Struct, frozen=True, tag=True):
-    """Run `build` of a backend."""
+    """Run a backend's `build`."""
 
     parent: int
     backend: str
@@ -44,7 +44,7 @@ class Build(msgspec.Struct, frozen=True, tag=True):
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
-    """Open the engine that a backend makes of what was built, and close it."""
+    """Open the engine that a backend makes from a finished build, and close it."""
 
     parent: int
     backend: str
@@ -54,33 +54,33 @@ class Open(msgspec.Struct, frozen=True, tag=True):
 
 
 class Line(msgspec.Struct, frozen=True, tag=True):
-    """A line about progress."""
+    """A progress line."""
 
     text: str
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """It cannot be built or opened, and why."""
+    """The engine cannot be built or opened; `text` says why."""
 
     text: str
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """It is done."""
+    """The request succeeded."""
 
 
 def build_in_child(
     backend: str, order: Order, exported: Path | None, into: Path, report: Report, timeout_s: float
 ) -> None:
-    """`build` of the backend of that name (or "module:NAME"), in a process of its own; lines come to `report` here.
+    """Run `build` of the backend of that name (or "module:NAME") in a child process; its lines are passed to `report`.
 
-    Whatever `report` raises, and Ctrl-C, asks the child to stop. To be called from a thread that outlives the build.
+    An exception from `report`, or Ctrl-C, asks the child to stop. Call it from a thread that outlives the build.
 
-    timeout_s: the longest that it may be silent; each line about progress holds it off.
+    timeout_s: longest time without a progress line; each line resets it.
 
     Raises:
-        ModelError: what the build raised; or that its process crashed, and by which signal, with the last lines of its
-            log; or that it was silent for too long.
+        ModelError: the error that the build raised; or the process crashed (names the signal and quotes the last lines
+            of its log); or it timed out.
     """
     what = f"building {order.network} with {backend}-{order.precision}"
     _ask(Build(os.getpid(), backend, order, str(exported or ""), str(into)), what, report, timeout_s)
@@ -89,7 +89,7 @@ def build_in_child(
 def open_in_child(
     backend: str, order: Order, exported: Path | None, built: Path, report: Report, timeout_s: float
 ) -> None:
-    """Open and close once, in a process of its own, what may have been built elsewhere: a crash ends that process only.
+    """Open and close an engine, perhaps built on another machine, in a child process: a crash ends only that process.
 
     Raises:
         ModelError: as `build_in_child`.
@@ -99,7 +99,7 @@ def open_in_child(
 
 
 def cancelled() -> bool:
-    """Whether this process, a build child, was asked to stop. Elsewhere SIGTERM is not held back: always False."""
+    """Whether this build child was asked to stop. Always False in other processes, where SIGTERM is not blocked."""
     return signal.SIGTERM in signal.sigpending()
 
 
@@ -107,7 +107,7 @@ def _ask(request: Build | Open, what: str, report: Report, timeout_s: float) -> 
     with tempfile.TemporaryFile() as noise:
         child = _start(noise)
         try:
-            with contextlib.suppress(BrokenPipeError):  # it died at once: its status says why
+            with contextlib.suppress(BrokenPipeError):  # it died at once: its exit status is reported below
                 child.stdin.write(msgspec.json.encode(request))  # type: ignore[union-attr]
                 child.stdin.close()  # type: ignore[union-attr]
             for answer in _answers(child, timeout_s):
@@ -120,10 +120,10 @@ def _ask(request: Build | Open, what: str, report: Report, timeout_s: float) -> 
             status = _status(child)
         except TimeoutError:
             child.kill()
-            raise ModelError(f"{what}: silent for {timeout_s:.0f} s; stopped") from None
+            raise ModelError(f"{what}: no progress for {timeout_s:.0f} s; stopped") from None
         finally:
             _stop(child)
-        raise ModelError(f"{what}: its process {status}; the last it said:\n{_tail(noise)}")
+        raise ModelError(f"{what}: its process {status}; its last output:\n{_tail(noise)}")
 
 
 def _start(noise: IO[bytes]) -> "subprocess.Popen[bytes]":
@@ -132,21 +132,21 @@ def _start(noise: IO[bytes]) -> "subprocess.Popen[bytes]":
     if root.name not in ("site-packages", "dist-packages"):
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-P", "-m", "engines.building.build_child"]
-    # The child starts with SIGTERM held back, and so do the threads that its imports start: see `cancelled`.
-    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # The child, and the threads that its imports start, inherit a blocked SIGTERM: see `cancelled`.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         return subprocess.Popen(
             command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, env=environment
         )
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _answers(child: "subprocess.Popen[bytes]", timeout_s: float) -> Iterator[Line | Failed | Done]:
-    """Until the child closes its end.
+    """Yield answers until the child closes its end.
 
     Raises:
-        TimeoutError: there was no line for so long.
+        TimeoutError: no line arrived for `timeout_s`.
     """
     assert child.stdout is not None
     deadline_s = time.monotonic() + timeout_s
@@ -168,16 +168,16 @@ def _answers(child: "subprocess.Popen[bytes]", timeout_s: float) -> Iterator[Lin
 
 
 def _status(child: "subprocess.Popen[bytes]") -> str:
-    """How a child ended that has closed its end: "was ended by SIGSEGV"."""
+    """How a child that has closed its end of the pipe ended: "was ended by SIGSEGV"."""
     try:
         code = child.wait(STOP_WAIT_S)
     except subprocess.TimeoutExpired:
-        return "went silent"
+        return "stopped answering"
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def _stop(child: "subprocess.Popen[bytes]") -> None:
-    """Ask it, wait, kill it."""
+    """Ask it to stop, wait, then kill it."""
     if child.stdin is not None and not child.stdin.closed:
         with contextlib.suppress(BrokenPipeError):
             child.stdin.close()
@@ -194,12 +194,12 @@ def _stop(child: "subprocess.Popen[bytes]") -> None:
 def _tail(noise: IO[bytes]) -> str:
     noise.seek(max(0, noise.seek(0, os.SEEK_END) - 20_000))
     lines = noise.read().decode(errors="replace").splitlines()
-    return "\n".join(f"  {line}" for line in lines[-LOG_LINES:]) or "  nothing"
+    return "\n".join(f"  {line}" for line in lines[-LOG_LINES:]) or "  (none)"
 
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what libraries print must not come between the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which asks us to stop
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     faulthandler.enable()
@@ -209,16 +209,16 @@ def main() -> None:
     if os.getppid() != request.parent:
         os._exit(1)
 
-    def tell(answer: Line | Failed | Done) -> None:
+    def send(answer: Line | Failed | Done) -> None:
         answers.write(msgspec.json.encode(answer) + b"\n")
 
     try:
-        tell(_obey(request, lambda text: tell(Line(text))))
+        send(_handle(request, lambda text: send(Line(text))))
     except ModelError as error:
-        tell(Failed(str(error)))
+        send(Failed(str(error)))
 
 
-def _obey(request: Build | Open, report: Report) -> Done:
+def _handle(request: Build | Open, report: Report) -> Done:
     backend, exported = _backend(request.backend), Path(request.exported) if request.exported else None
     if isinstance(request, Build):
         backend.build(request.order, exported, Path(request.into), report)

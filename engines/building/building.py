@@ -1,7 +1,7 @@
-"""From a network to an engine that may be used: export, compile, gate; each step once, kept in the cache.
+"""From a network to an accepted engine: export, compile, gate. Each step runs once and is kept in the cache.
 
-`prepare_network` builds, `open_network` opens what was built. Both go through the same candidates in the same order, so
-that every worker takes what the prepare step found good.
+`prepare_network` builds, `open_network` opens the result. Both try the same candidates in the same order, so every
+worker opens the engine that the prepare step accepted.
 """
 
 import contextlib
@@ -26,29 +26,29 @@ log = logging.getLogger("percept.engines")
 
 CPU_BATCH = 16
 GPU_BATCH = 64
-"""Largest batch an engine takes at once, and is held to the reference at."""
+"""Largest batch of one engine call, and the largest that the gate compares with the reference."""
 TYPICAL_BATCH = 8
 FEW_SAMPLES = 8
-"""At the sizes that are tried beside the usual ones."""
+"""Number of golden samples at each of a network's `gate_sizes`."""
 BUILD_TIMEOUT_S = 1_800.0
-"""Longest silence of a process that builds."""
+"""Longest time that a build process may go without a progress line."""
 UNUSABLE = (ModelError, ImportError, OSError, ValueError, RuntimeError)
-"""What an engine that cannot be built or opened here raises; RuntimeError is that of torch, CUDA and OpenVINO."""
+"""Errors of an engine that cannot be built or opened here; torch, CUDA and OpenVINO raise RuntimeError."""
 REFERENCE = Candidate("torch", "fp32", "cpu")
-"""What all others are compared with; it needs neither building nor a gate."""
+"""The candidate that all others are compared with; it needs neither a build nor a gate."""
 
 LabelSet = Callable[[], "Array | None"]
-"""Label vectors float32 "L D" that the gate asks for the winner; called when something is built."""
+"""Returns label vectors float32 "L D" for the gate's top-1 comparison; called when something is built."""
 
 
 class Refused(ModelError):
-    """It failed its gate, or only its user can make it: known since `prepare_network`, and no surprise."""
+    """The engine failed its gate, or only its user can make it: known since `prepare_network`, so not warned again."""
 
     short = "failed its gate"
 
 
 class EngineRecord(msgspec.Struct, frozen=True):
-    """What the cache keeps of an engine beside its files."""
+    """What the cache stores about an engine in addition to its files."""
 
     name: str
     network: str
@@ -66,11 +66,11 @@ def prepare_network(
 ) -> EngineRecord | None:
     """Build the engine that `open_network` will open: the first candidate that can be built and passes its gate.
 
-    what: names the network in messages, such as "image tower". Returns what the cache knows about the engine, or None
-    for the reference itself, which needs no building.
+    what: names the network in messages, such as "image tower". Returns the engine's record in the cache, or None for
+    the reference itself, which needs no build.
 
     Raises:
-        ModelError: there is none; names every one that was tried and why it was not good.
+        ModelError: no candidate can be used; the message names each and why.
     """
     able, passed_over = candidates(run)
     what = what or key
@@ -79,23 +79,23 @@ def prepare_network(
         order = order_of(key, directory, candidate, run)
         if candidate == REFERENCE:
             return None
-        said: list[str] = []
+        reported: list[str] = []
         try:
-            record = ensure(order, backend(candidate.backend), _heard(report, said), labels)
+            record = ensure(order, backend(candidate.backend), _recording(report, reported), labels)
         except UNUSABLE as error:
             passed_over.append(_not_usable(candidate, error))
-            said.append(passed_over[-1].detail)
+            reported.append(passed_over[-1].detail)
         else:
             if record.gate.passed:
                 return record
             failed_gate = True
             passed_over.append(_not_usable(candidate, Refused(record.gate.refusal)))
-        # Reported when it was built; later it is in `reason`. What was asked for by name is always reported.
-        if (said or candidate.precision == run.precision) and candidate != able[-1]:
+        # Reported when it was built; later it is only in `reason`. A precision requested by name is always reported.
+        if (reported or candidate.precision == run.precision) and candidate != able[-1]:
             report(f"{what}: {passed_over[-1].detail}; trying {able[able.index(candidate) + 1].name}")
     details = ". ".join(each.detail for each in passed_over)
     if failed_gate and run.precision != "auto":
-        details += ". Use --precision auto, which takes the best precision that passes"
+        details += ". Use --precision auto, which uses the best precision that passes"
     raise ModelError(f"{what}: no engine can be used. {details}")
 
 
@@ -104,20 +104,20 @@ def _not_usable(candidate: Candidate, error: Exception) -> PassedOver:
     return PassedOver(f"{candidate.name} {kind}", f"{candidate.name}: {error}")
 
 
-def _heard(report: Report, said: list[str]) -> Report:
-    """Reports, and keeps what was said."""
+def _recording(report: Report, reported: list[str]) -> Report:
+    """A `report` that also appends each line to `reported`."""
 
     def both(text: str) -> None:
-        said.append(text)
+        reported.append(text)
         report(text)
 
     return both
 
 
 def open_network(key: str, directory: str, run: EngineSettings, build: bool = False) -> Engine:
-    """The engine, open; `engine.reason` says why it and no other, `engine.passed_over` the same in short.
+    """Return the open engine; `engine.reason` says why it was chosen, `engine.passed_over` is a summary.
 
-    build: build now what was never prepared; otherwise that is passed over, because it takes seconds and memory.
+    build: build an engine that was never prepared; otherwise it is passed over, because that takes seconds and memory.
 
     Raises:
         ModelError: no backend can run it.
@@ -142,7 +142,7 @@ def open_network(key: str, directory: str, run: EngineSettings, build: bool = Fa
 
 
 def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_labels) -> EngineRecord:
-    """What the cache says of this engine; built and gated now if it is not there, whatever the gate says.
+    """Return the cache's record of this engine; build and gate it first if it is missing, whether or not it passes.
 
     Raises:
         ModelError: it cannot be built.
@@ -169,7 +169,7 @@ def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_
     record = record_of(cache.meta(key))
     if not record.gate.is_pending or is_ahead_of_time(order.device):
         return record
-    report(f"checking {order.network} for {record.name}, which was built elsewhere")
+    report(f"checking {order.network} for {record.name}, which was built on another machine")
     if chosen.in_child:
         from engines.building.build_child import open_in_child
 
@@ -178,11 +178,11 @@ def ensure(order: Order, chosen: Backend, report: Report, labels: LabelSet = no_
 
 
 def record_of(meta: Meta) -> EngineRecord:
-    """Raises: ModelError: it is of another version."""
+    """Raises: ModelError: the record was written by another version."""
     try:
         return msgspec.convert(meta.outcome, EngineRecord)
     except msgspec.ValidationError as error:
-        raise ModelError(f"{meta.key}: of another version ({error}). Run: percept engine clean") from error
+        raise ModelError(f"{meta.key}: written by another version ({error}). Run: percept engine clean") from error
 
 
 def _build(order: Order, chosen: Backend, exported: Path | None, into: Path, report: Report) -> None:
@@ -205,7 +205,7 @@ def check(order: Order, engine: Engine, labels: Array | None = None) -> GateRepo
     loader = network(order.network)
     reference = TorchEngine(order.load, order.inputs, order.outputs, threads=order.threads)
     feeds = {}
-    for sizes in loader.gate_sizes:  # first, while the engine has seen nothing larger
+    for sizes in loader.gate_sizes:  # first: some faults depend on the sizes of an engine's first call
         about = ", ".join(f"{axis} {size}" for axis, size in sizes.items())
         feeds[about] = golden(order.inputs, min(FEW_SAMPLES, order.max_batch), loader.level, {**SIZES, **sizes})
     feeds[""] = golden(order.inputs, order.max_batch, loader.level)
@@ -218,12 +218,12 @@ def check(order: Order, engine: Engine, labels: Array | None = None) -> GateRepo
             )
         except ModelError:
             raise
-        except Exception as error:  # backends have no common base of their errors
+        except Exception as error:  # the backends' errors have no common base class
             raise ModelError(f"{engine.name} cannot run it: {type(error).__name__}: {error}") from error
 
 
 def ensure_export(order: Order, precision: str, report: Report) -> Path | None:
-    """The ONNX file of the network in this precision, exported now if it is not in the cache; None for precision ""."""
+    """Return the network's ONNX file in this precision, exporting it if it is not cached; None for precision ""."""
     if not precision:
         return None
     facts, loader = export_facts(order, precision), network(order.network)
@@ -244,13 +244,13 @@ def export_facts(order: Order, precision: str) -> dict[str, str]:
     from engines.building.export import EXPORTER_VERSION, OPSET
 
     made_by = {"exporter": str(EXPORTER_VERSION), "opset": str(OPSET), "network": order.network, "precision": precision}
-    # Without "+cpu" or "+cu130": what is exported on one machine is right for another.
+    # Without "+cpu" or "+cu130": an export from one machine is valid on another.
     tools = {name: version(name).partition("+")[0] for name in ("torch", "onnxscript", "onnx-ir")}
     return {**made_by, **tools, **network(order.network).fingerprint(Path(order.directory))}
 
 
 def engine_facts(order: Order, chosen: Backend) -> dict[str, str]:
-    """What a built engine depends on: its export, and what the backend says."""
+    """What a built engine depends on: its export, and the backend's own facts."""
     graph = chosen.graph(order.precision)
     base = {"backend": chosen.name, "adapter": str(chosen.version), "gate": str(GATE_VERSION)}
     base |= {"precision": order.precision, "network": order.network}
@@ -273,7 +273,7 @@ def _make(order: Order, chosen: Backend) -> Engine:
             refused = Refused(f"not made yet. Run: {by_hand}")
             refused.short = "is not made yet"
             raise refused
-        raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once, which builds it")
+        raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once to build it")
     record = record_of(cache.meta(key))
     if not record.gate.passed:
         raise Refused(record.gate.refusal)
@@ -301,4 +301,4 @@ def order_of(key: str, directory: str, candidate: Candidate, run: EngineSettings
 def _reason(run: EngineSettings, passed_over: list[PassedOver]) -> str:
     if passed_over:
         return "; ".join(each.detail for each in passed_over)
-    return "first choice here" if run.engine == "auto" else "asked for by name"
+    return "first choice here" if run.engine == "auto" else "requested by name"

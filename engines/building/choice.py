@@ -1,4 +1,4 @@
-"""What a run takes for the towers of a model, and why; and every engine that could be built for them here."""
+"""Which engine a run uses for each tower of a model, and why; and every engine that can be built for them here."""
 
 from collections.abc import Iterator, Sequence
 
@@ -26,9 +26,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     device: str
     reason: str = ""
-    """Why it was taken and no other; of what is not there, why."""
+    """Why it was chosen; for an engine that is not available, why not."""
     gate: GateReport | None = None
-    """None for the reference itself, and for what is not there."""
+    """None for the reference itself, and for an engine that is not available."""
     is_usable: bool = True
 
 
@@ -44,7 +44,7 @@ def networks(spec: ModelSpec, modalities: Sequence[str] = ()) -> list[tuple[tupl
 
 
 def installed(device: str) -> tuple[list[Candidate], list[str]]:
-    """Every backend and precision that this device and what is installed allow, and why others are not there."""
+    """Every backend and precision that is available for this device, and why other backends are not."""
     found, missing = [], []
     for name in BACKENDS:
         chosen = backend(name)
@@ -62,10 +62,10 @@ def order_for(key: str, directory: str, candidate: Candidate, cache_directory: s
 
 
 def taken(model: str, audio_model: str, modalities: Sequence[str], run: EngineSettings) -> Iterator[Choice]:
-    """What a run opens for each network; it must have been prepared.
+    """The engine that a run opens for each network; it must have been prepared.
 
     Raises:
-        ModelError: none can be opened.
+        ModelError: no engine can be opened.
     """
     for towers, tower in networks(read_model(model, audio_model), modalities):
         engine = open_network(tower.network, tower.directory, settings_for(tower, run))
@@ -84,7 +84,7 @@ def taken(model: str, audio_model: str, modalities: Sequence[str], run: EngineSe
 def build_all(
     model: str, audio_model: str, modalities: Sequence[str], run: EngineSettings, report: Report
 ) -> Iterator[Choice]:
-    """Every engine that can be had here, built and gated; `run.engine` and `run.precision` confine what is tried."""
+    """Build and gate every engine that is available here; `run.engine` and `run.precision` limit which are tried."""
     spec, device = read_model(model, audio_model), device_of(run)
     able, missing = installed(device)
     for why in missing:
@@ -115,7 +115,7 @@ def _built(
 
 
 def _recorded(tower: TowerSpec, candidate: Candidate, run: EngineSettings) -> GateReport | None:
-    """What the cache says of an engine that is there."""
+    """The gate report that the cache stores for an existing engine."""
     if candidate == REFERENCE:
         return None
     order = order_for(tower.network, tower.directory, candidate, run.cache_directory, run.threads)

@@ -1,7 +1,7 @@
-"""A PyTorch module as an ONNX file: dynamic batch, axes checked, nothing in it that tells where it was made.
+"""Exports a PyTorch module to an ONNX file: dynamic batch, checked axes, no traces of the machine that made it.
 
-Precision lives in the graph (strongly typed): fp32 is the master, bf16 and fp16 are derived from the same module, with
-fp32 inputs and outputs. Weights of more than 2 GB lie in a file beside it.
+The graph is strongly typed: fp32 is the master; bf16 and fp16 are derived from the same module, with fp32 inputs and
+outputs. Weights of more than 2 GB are stored in a second file next to it.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ EXPORTER_VERSION = 3
 """Part of every cache key: raise it when the files change."""
 OPSET = 20
 BF16_OPSET = 22
-"""The first in which a convolution may be bf16. From 23 on attention becomes one node, which few can run."""
+"""The first opset with bf16 convolutions. From 23 on attention becomes one node, which few runtimes support."""
 RANGES = {"B": (1, 1024), "L": (2, 77)}
-"""Smallest and largest size of each letter; a network may say otherwise of its own."""
+"""Smallest and largest size of each letter; a network may override them."""
 TOLERANCE = 1e-4
-"""Largest difference to the module, relative to the largest output."""
+"""Largest allowed difference from the module, relative to the largest output."""
 PARITY_BATCHES = (1, 3, 16)
-"""Smallest, typical and largest batch the file is compared with the module at."""
+"""Smallest, typical and largest batch at which the file is compared with the module."""
 TRACED = {"B": 2, "L": 9, "T": 6, "M": 4, "H": 136, "W": 152}
-"""Sizes the exporter sees."""
+"""Sizes of the example inputs that the exporter traces."""
 PARITY_SIDES = ((64, 80), (80, 64), (96, 136))
-"""Height and width of pictures of free size, one for each of those batches; none is what was traced."""
+"""Height and width of pictures of free size, one pair per parity batch; none equals the traced size."""
 PROTOBUF_BYTES = 2_000_000_000
-"""A single ONNX file cannot be larger; beyond, weights go beside it."""
+"""Upper limit for a single ONNX file; larger weights go into a second file."""
 
 
 def export(
@@ -48,13 +48,13 @@ def export(
     precision: str = "fp32",
     ranges: Mapping[str, tuple[int, int]] = RANGES,
 ) -> None:
-    """Write the module to `path`; letters in the ports' dims become dynamic axes of the sizes in `ranges`.
+    """Write the module to `path`; letters in the ports' dims become dynamic axes with the sizes in `ranges`.
 
-    The same module gives the same bytes. Files beside `path` may hold weights and belong to it. What is compared with
-    the module is the fp32 file; derived ones are held to it by the gate of the engine that is made of them.
+    The same module always yields the same bytes. Weights may be in a second file next to `path`. Only the fp32 file is
+    compared with the module; lower precisions are checked by the gate of the engine that is built from them.
 
     Raises:
-        ModelError: an axis came out other than the port says, or the file does not compute what the module does.
+        ModelError: an exported axis differs from its port, or the file does not compute what the module does.
     """
     import torch
 
@@ -85,9 +85,9 @@ def export(
 
 
 def example(inputs: Sequence[Port], sizes: dict[str, int], seed: int = 0) -> dict[str, Array]:
-    """Feeds of the right dtype and shape: noise for floats, ones for whole numbers, which are ids and masks.
+    """Feeds of the right dtype and shape: noise for floats, ones for integers, which are ids and masks.
 
-    A second picture is the first one, moved.
+    A second picture is the first one, shifted.
     """
     random = np.random.default_rng(seed)
     feeds: dict[str, Array] = {}
@@ -104,7 +104,7 @@ def example(inputs: Sequence[Port], sizes: dict[str, int], seed: int = 0) -> dic
 
 
 def strip(model: Any) -> None:
-    """Take out what the exporter notes of its own run: source paths, stack traces, shapes of intermediate values."""
+    """Remove the exporter's metadata about its own run: source paths, stack traces, shapes of intermediate values."""
     graphs = [model.graph, *model.functions.values()]
     model.metadata_props.clear()
     model.doc_string = None
@@ -123,10 +123,10 @@ def strip(model: Any) -> None:
 
 
 def check_axes(model: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-    """Compare every axis of the exported graph with its port: the exporter may fix a dynamic one without a word.
+    """Compare every axis of the exported graph with its port: the exporter may silently fix a dynamic axis.
 
     Raises:
-        ModelError: names every port that differs.
+        ModelError: an axis differs; the message names every such port.
     """
     wrong: list[str] = []
     letters: dict[str, str] = {}
@@ -149,9 +149,9 @@ def check_axes(model: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> N
 
 
 def _is_named(axis: Any, letter: str, letters: dict[str, str]) -> bool:
-    """Whether a free axis has a name, the same wherever its letter stands.
+    """Whether a free axis has a name, the same wherever its letter occurs.
 
-    A side of a picture may also be an expression of it, such as the next multiple of 8.
+    A side of a picture may also be an expression of that name, such as the next multiple of 8.
     """
     name = None if isinstance(axis, int) else axis.value
     if name is None or (letter in "HW" and not name.isidentifier()):
@@ -160,7 +160,7 @@ def _is_named(axis: Any, letter: str, letters: dict[str, str]) -> bool:
 
 
 def _cast_folded_weights(model: Any) -> None:
-    """Give convolutions weights of their input's type: the exporter leaves fp32 where it folded a batch norm in."""
+    """Cast convolution weights to the type of their input: the exporter leaves fp32 after folding a batch norm."""
     import onnx_ir
 
     for node in model.graph.all_nodes():
@@ -178,7 +178,7 @@ def check_types(path: Path) -> None:
     """Infer the type of every value in the file, strictly.
 
     Raises:
-        ModelError: an operator gets a type that it does not take, or two that differ.
+        ModelError: an operator gets a type that it does not accept, or two that differ.
     """
     import onnx
 
@@ -211,12 +211,12 @@ def check_parity(module: "nn.Module", path: Path, inputs: Sequence[Port], output
                 scale = max(1.0, float(np.abs(wanted[port.name]).max()))
                 worst = float(np.abs(wanted[port.name] - got[port.name]).max()) / scale
                 if not worst <= TOLERANCE:
-                    raise ModelError(f"exported network: {port.name} is off by {worst:.2g} at batch {batch}")
+                    raise ModelError(f"exported network: {port.name} differs by {worst:.2g} at batch {batch}")
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says of its own internals and of packages that are not installed."""
+    """Suppress the exporter's messages about its internals and about packages that are not installed."""
     levels = {logger: logger.level for logger in map(logging.getLogger, ("torch.onnx", "onnxscript"))}
     for logger in levels:
         logger.setLevel(logging.ERROR)
@@ -239,4 +239,4 @@ def _dynamic_shapes(inputs: Sequence[Port], precision: str, ranges: Mapping[str,
     axes = tuple(
         {axis: dims[dim] for axis, dim in enumerate(port.dims.split()) if not dim.isdigit()} for port in inputs
     )
-    return axes if precision == "fp32" else (axes,)  # a cast module takes its inputs as one list
+    return axes if precision == "fp32" else (axes,)  # a cast module has one parameter, `*feeds`

@@ -21,7 +21,7 @@ INT8 = Candidate("openvino", "int8", "cpu")
 
 
 class Quantized(msgspec.Struct, frozen=True):
-    """What came of it."""
+    """The quantised network in the cache, with its two reports."""
 
     towers: tuple[str, ...]
     """Modalities that share the network."""
@@ -34,7 +34,7 @@ class Quantized(msgspec.Struct, frozen=True):
 
 
 def towers_sharing(spec: ModelSpec, modality: str) -> tuple[str, ...]:
-    """Modalities whose tower is the same network, this one among them.
+    """Modalities whose tower is the same network, including this one.
 
     Raises:
         ModelError: the model has no such tower.
@@ -49,12 +49,14 @@ def towers_sharing(spec: ModelSpec, modality: str) -> tuple[str, ...]:
 def make_int8(
     spec: ModelSpec, modality: str, samples: Array, run: EngineSettings, words: Words | None, report: Report
 ) -> Quantized:
-    """Quantise the tower's network and put it into the cache, in place of an earlier one, whatever its gate says.
+    """Quantise the tower's network and put it into the cache, even if it fails its gate.
 
-    samples: what the network takes, those of a clip in a row.
+    It replaces an earlier int8 network, except one that passes if the new one does not.
+
+    samples: inputs of the network, those of one clip next to each other.
 
     Raises:
-        ModelError: it cannot be quantised here.
+        ModelError: it cannot be quantised here, or it fails its gate and an earlier one that passes is kept.
     """
     tower, chosen = spec.towers()[modality], backend(INT8.backend)
     if why := chosen.missing(INT8.device):
@@ -72,7 +74,7 @@ def make_int8(
         report("running the gate")
         gates.append(building.check(order, chosen.make(order, exported, into), label_set(spec, tower)))
         if not gates[-1].passed and _passes(cache, key_of(facts)):
-            raise ModelError(f"it {gates[-1].refusal}; the int8 network that is there does, and is kept")
+            raise ModelError(f"it {gates[-1].refusal}; the existing int8 network passes, and is kept")
         record = EngineRecord(INT8.name, order.network, order.directory, order.device, gates[-1])
         return dict(msgspec.to_builtins(record))
 
@@ -88,5 +90,5 @@ def make_int8(
 
 
 def _passes(cache: Cache, key: str) -> bool:
-    """Whether there is one that is used."""
+    """Whether the cache has an entry of this key that passed its gate."""
     return cache.find(key) is not None and building.record_of(cache.meta(key)).gate.passed

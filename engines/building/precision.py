@@ -1,4 +1,4 @@
-"""A module in lower precision, with the inputs and outputs of the master."""
+"""Casts a module to a lower precision and keeps fp32 inputs and outputs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,9 @@ TORCH_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def cast(module: "nn.Module", precision: str) -> "nn.Module":
-    """A copy of the module whose weights and arithmetic are of that precision; float inputs and outputs stay fp32.
+    """A copy of the module with weights and arithmetic in that precision; float inputs and outputs stay fp32.
 
-    Exported, it is a strongly typed graph with a cast at each end. Whole numbers, such as token ids, are left alone.
+    Exported, it is a strongly typed graph with a cast at each end. Integers, such as token ids, are not cast.
     """
     import copy
 

@@ -1,6 +1,6 @@
-"""int8 networks for OpenVINO, made offline from the user's own clips, and what that changes.
+"""Makes int8 networks for OpenVINO offline from the user's own clips, and measures how the outputs change.
 
-Post-training quantisation by NNCF: weights and activations as symmetric int8, weights with a scale per channel.
+Post-training quantisation with NNCF: weights and activations as symmetric int8, weights with a scale per channel.
 """
 
 import importlib
@@ -24,51 +24,51 @@ from pipeline.arrays import Array, check_array
 from pipeline.errors import ModelError
 
 CALIBRATION_SAMPLES = 128
-"""Most that the ranges of activations are taken from; beyond, they hardly move."""
+"""Largest number of samples that activation ranges are estimated from; more hardly change them."""
 FEWEST_SAMPLES = 8
 BLOCKS = 16
-"""Samples are cut into so many runs of neighbours; every fourth is held out, so that one clip seldom lies in both."""
+"""Number of runs of neighbouring samples. Every fourth run is held out, so that few clips are in both parts."""
 REPORT_EVERY_S = 5.0
 LAYER_NORM = "MVN"
-"""OpenVINO's name of what transformers have and convolutional networks do not."""
+"""OpenVINO's name for layer norm, which transformers have and convolutional networks do not."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """What held-out samples are scored against: float32 "L D", and the temperature a cosine is divided by."""
+    """Words that held-out samples are scored against: vectors float32 "L D", and the temperature of their cosines."""
 
     vectors: Array
     temperature: float
 
 
 class QuantizeReport(msgspec.Struct, frozen=True):
-    """What int8 changed on samples that it was not calibrated on, against the network in fp32."""
+    """How int8 outputs differ from fp32, on samples that were not used for calibration."""
 
     calibrated_samples: int
     held_out_samples: int
     cosine_min: float
     cosine_median: float
     centred_cosine: float
-    """Of all samples together, the mean of fp32 taken off both sides."""
+    """Over all samples together, after subtracting the fp32 mean from both sides."""
     top1: float | None
-    """Share of samples for which the same word wins; none without words."""
+    """Share of samples for which the same word wins; None without words."""
     score_change: float | None
     """Mean absolute change of the winner's score, a softmax over the words; in [0, 1]."""
     took_s: float
 
     @property
     def text(self) -> str:
-        """`cosine 0.9973 at least, 0.9999 in the middle; centred cosine 0.9930; the same word wins in 96 %, ...`"""
-        cosines = f"cosine {self.cosine_min:.4f} at least, {self.cosine_median:.4f} in the middle"
+        """`cosine at least 0.9973, median 0.9999; centred cosine 0.9930; the same word wins in 96 %, ...`"""
+        cosines = f"cosine at least {self.cosine_min:.4f}, median {self.cosine_median:.4f}"
         words = ""
         if self.top1 is not None:
-            words = f"; the same word wins in {100 * self.top1:.0f} %, its score moves by {self.score_change:.3f}"
+            words = f"; the same word wins in {100 * self.top1:.0f} %, its score changes by {self.score_change:.3f}"
         counts = f"on {self.held_out_samples} samples, calibrated on {self.calibrated_samples} others"
         return f"{cosines}; centred cosine {self.centred_cosine:.4f}{words} ({counts})"
 
 
 def missing() -> str:
-    """Why nothing can be quantised here, and what to do about it; "" if it can."""
+    """Return why quantisation is not available here, and what to do; "" if it is."""
     absent = find_spec("nncf") is None or find_spec("openvino") is None
     return "NNCF is not installed. Run: pip install 'percept-av[quantize]'" if absent else ""
 
@@ -81,14 +81,14 @@ def quantize(
     report: Report,
     words: Words | None = None,
 ) -> QuantizeReport:
-    """Write `network.xml` and `network.bin` in int8 into a directory, as `OpenVinoBackend.make` opens them.
+    """Write `network.xml` and `network.bin` in int8 into a directory from which `OpenVinoBackend.make` opens them.
 
     exported: the network in fp32 as ONNX.
-    samples: what the network takes, by the name of the input: many samples on the first axis, those of a clip in a row.
+    samples: inputs by name, with samples on the first axis, those of one clip next to each other.
 
     Raises:
-        ModelError: NNCF is not installed or cannot quantise it, or there are too few samples.
-        ValueError: samples are of the wrong shape or dtype; the message names the input.
+        ModelError: NNCF is not installed or cannot quantise the network, or there are too few samples.
+        ValueError: samples have the wrong shape or dtype; the message names the input.
     """
     began_s = time.monotonic()
     calibration, held_out = split(_count(order, samples))
@@ -98,7 +98,7 @@ def quantize(
     try:
         with _quiet():
             model = _quantised(nncf, model, _Calibration(samples, calibration, report))
-    except Exception as error:  # NNCF has no common base of its errors
+    except Exception as error:  # NNCF's errors have no common base class
         raise ModelError(f"{order.network}: NNCF cannot quantise it: {error}") from error
     save(model, into)
     report(f"comparing int8 with fp32 on {len(held_out)} other samples")
@@ -111,7 +111,7 @@ def quantize(
 
 
 def split(count: int) -> tuple[Array, Array]:
-    """Indices of the samples to calibrate on, at most `CALIBRATION_SAMPLES`, and of others to compare on.
+    """Indices of the samples to calibrate on, at most `CALIBRATION_SAMPLES`, and of held-out ones to compare on.
 
     Raises:
         ModelError: there are fewer than `FEWEST_SAMPLES`.
@@ -126,7 +126,7 @@ def split(count: int) -> tuple[Array, Array]:
 
 
 class _Calibration:
-    """Feeds of one sample each, several times over; says now and then that it is alive."""
+    """Feeds of one sample each, which can be iterated several times; reports progress at intervals."""
 
     def __init__(self, samples: Mapping[str, Array], indices: Array, report: Report) -> None:
         self._samples = samples
@@ -148,10 +148,10 @@ class _Calibration:
 
 
 def _quantised(nncf: Any, model: Any, calibration: _Calibration) -> Any:
-    """Symmetric for all: asymmetric activations gave the same figures and were no faster.
+    """The quantised model. Everything is symmetric: asymmetric activations gave the same figures and were no faster.
 
-    The last product stays in floats, which costs next to nothing: it reads embeddings out, of probabilities in
-    percept-mini, where int8 loses all below 0.002 and with them a tenth of the centred cosine.
+    The last matrix product stays in floats, at almost no cost. It computes the embedding, in percept-mini from class
+    probabilities: int8 would lose those below 0.002, and a tenth of the centred cosine with them.
     """
     kinds = [(node.get_type_name(), node.get_friendly_name()) for node in model.get_ordered_ops()]
     products = [name for kind, name in kinds if kind == "MatMul"]
@@ -167,7 +167,7 @@ def _quantised(nncf: Any, model: Any, calibration: _Calibration) -> Any:
 
 
 def _import_nncf() -> Any:
-    """The module `nncf`, without telemetry, and without its own kind of logger for everyone else."""
+    """Import `nncf` without telemetry, and undo its change of Python's default logger class."""
     if why := missing():
         raise ModelError(why)
     import_openvino()
@@ -184,7 +184,7 @@ def _import_nncf() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without NNCF's progress bars, which it draws on standard output, where results belong."""
+    """Suppress NNCF's progress bars, which it draws on standard output, where results belong."""
     console = importlib.import_module("rich").get_console()
     before, console.quiet = console.quiet, True
     try:
@@ -194,7 +194,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _count(order: Order, samples: Mapping[str, Array]) -> int:
-    """How many samples there are, once every input has them, in the same number."""
+    """Check that every input has the same number of samples; return that number."""
     if set(samples) != {port.name for port in order.inputs}:
         raise ValueError(f"samples are of {sorted(samples)}; expected {sorted(port.name for port in order.inputs)}")
     for port in order.inputs:
@@ -206,7 +206,7 @@ def _count(order: Order, samples: Mapping[str, Array]) -> int:
 
 
 def _outputs(engine: Engine, samples: Mapping[str, Array], indices: Array, batch: int) -> Array:
-    """Of the network's first output, float64 "N D"."""
+    """Values of the network's first output, float64 "N D"."""
     engine.open()
     try:
         parts = [

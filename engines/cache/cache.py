@@ -1,8 +1,8 @@
-"""What was built, kept between runs: one directory per key, complete or not there at all.
+"""The cache of exports and engines between runs: one directory per key, either complete or absent.
 
-<cache>/exports/<key>/network.onnx ...   a network as ONNX; the key is made of its weights and of who exported it
-<cache>/engines/<key>/...                what a backend made of it; the key adds backend, versions, precision, device
-<cache>/*/<key>/meta.json                sha-256 of the files, what the key was made of, the gate's outcome
+<cache>/exports/<key>/network.onnx ...   a network as ONNX; the key covers its weights, code and exporter
+<cache>/engines/<key>/...                what a backend built from it; the key adds backend, versions, precision, device
+<cache>/*/<key>/meta.json                sha-256 of the files, the facts behind the key, the gate's outcome
 <cache>/*/<key>.lock                     held while building; the kernel frees it if the holder dies
 <cache>/*/<key>.bad-<n>                  set aside because it did not match its meta.json
 """
@@ -32,26 +32,26 @@ LOCK_REPORT_S = 10.0
 
 
 class Meta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What stands beside a built network."""
+    """Contents of an entry's `meta.json`."""
 
     key: str
     facts: dict[str, str]
-    """What the key was made of, for people who look."""
+    """The facts that the key is a hash of, for debugging."""
     files: dict[str, str]
     """sha-256 of every file, by name."""
     outcome: dict[str, Any] = {}
-    """What the builder says of it, such as the gate's report."""
+    """Returned by the builder, such as the gate's report."""
     built_s: float = 0.0
-    """Seconds it took."""
+    """Seconds the build took."""
 
 
 def key_of(facts: dict[str, str]) -> str:
-    """The same facts give the same key, in any process and any order."""
+    """Hash of the facts; independent of the process and of their order."""
     return hashlib.sha256(msgspec.json.encode(dict(sorted(facts.items())))).hexdigest()[:40]
 
 
 Build = Callable[[Path], dict[str, Any] | None]
-"""Writes its files into the directory it is given; what it returns becomes `Meta.outcome`."""
+"""Writes its files into the given directory; its return value becomes `Meta.outcome`."""
 
 
 class Cache:
@@ -61,34 +61,34 @@ class Cache:
         self.directory = Path(directory or machine.cache_directory()) / kind
 
     def find(self, key: str) -> Path | None:
-        """The directory of this key, every file checked against its sha-256, or None.
+        """The directory of this key, with every file checked against its sha-256, or None.
 
-        What does not match is set aside, aloud, and counts as not there.
+        A mismatched entry is set aside with a warning and treated as missing.
         """
         entry = self.directory / key
         if not entry.is_dir():
             return None
         if not _fault_of(entry, key):
             return entry
-        try:  # it may just be replaced: only who holds the lock can tell
+        try:  # another process may be replacing it: decide only while holding the lock
             with locked(self.directory / f"{key}.lock", wait_s=0):
                 return self._find(key)
-        except (ModelError, OSError):  # somebody builds it, or nothing can be written here
+        except (ModelError, OSError):  # another process is building it, or the cache is not writable
             return None
 
     def _find(self, key: str) -> Path | None:
-        """`find` for who holds the lock."""
+        """`find`, called while holding the lock."""
         entry = self.directory / key
         if not entry.is_dir():
             return None
         if fault := _fault_of(entry, key):
-            log.warning("%s: %s; set aside, it will be built again", entry, fault)
+            log.warning("%s: %s; set aside, it will be rebuilt", entry, fault)
             _set_aside(entry)
             return None
         return entry
 
     def get(self, key: str, facts: dict[str, str], build: Build) -> Path:
-        """The directory of this key, built now if it is not there; one process builds, the others wait.
+        """The directory of this key, built first if it is missing; one process builds, the others wait.
 
         Raises:
             ModelError: the cache cannot be written, or another process has been building for too long.
@@ -96,7 +96,11 @@ class Cache:
         return self.find(key) or self.put(key, facts, build, replace=False)
 
     def put(self, key: str, facts: dict[str, str], build: Build, replace: bool = True) -> Path:
-        """Build an entry; one that is there already is replaced, or else kept."""
+        """Build an entry. An existing valid entry is replaced; with `replace` false it is kept and returned.
+
+        Raises:
+            ModelError: as `get`.
+        """
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with locked(self.directory / f"{key}.lock"):
@@ -108,14 +112,14 @@ class Cache:
             ) from error
 
     def meta(self, key: str) -> Meta:
-        """Raises: ModelError: there is none."""
+        """Raises: ModelError: `meta.json` is missing or cannot be read."""
         try:
             return msgspec.json.decode((self.directory / key / "meta.json").read_bytes(), type=Meta)
         except (OSError, msgspec.DecodeError) as error:
             raise ModelError(f"{self.directory / key}: meta.json cannot be read ({error})") from error
 
     def note(self, key: str, outcome: dict[str, Any]) -> Meta:
-        """Put another outcome on an entry that is there."""
+        """Replace the outcome of an existing entry."""
         with locked(self.directory / f"{key}.lock"):
             meta = msgspec.structs.replace(self.meta(key), outcome=outcome)
             written = self.directory / key / "meta.json.new"
@@ -124,7 +128,7 @@ class Cache:
         return meta
 
     def entries(self) -> list[Meta]:
-        """Of every complete entry, oldest first."""
+        """`Meta` of every complete entry, oldest first."""
         if not self.directory.is_dir():
             return []
         found = [
@@ -133,20 +137,20 @@ class Cache:
         return [self.meta(entry.name) for entry in sorted(found, key=lambda entry: entry.stat().st_mtime)]
 
     def fault(self, key: str) -> str:
-        """What is wrong with an entry, every file read, or ""."""
+        """What is wrong with an entry, or ""; reads every file."""
         return _fault_of(self.directory / key, key)
 
     def size_bytes(self, key: str) -> int:
         return sum(path.stat().st_size for path in (self.directory / key).iterdir())
 
     def set_aside(self, key: str, meta: Meta | None = None) -> None:
-        """Take an entry out of use; with `meta`, only if it is still that one."""
+        """Take an entry out of use; with `meta`, only if the entry still has this meta."""
         with locked(self.directory / f"{key}.lock"):
             if meta is None or ((self.directory / key).is_dir() and self.meta(key) == meta):
                 _set_aside(self.directory / key)
 
     def _build(self, key: str, facts: dict[str, str], build: Build) -> Path:
-        for left_over in self.directory.glob(f"{key}.new-*"):  # of a builder that died; the lock says nobody is at it
+        for left_over in self.directory.glob(f"{key}.new-*"):  # from a builder that died: we hold the lock
             shutil.rmtree(left_over, ignore_errors=True)
         old: Path | None = None
         started, began_s = Path(tempfile.mkdtemp(prefix=f"{key}.new-", dir=self.directory)), time.monotonic()
@@ -171,7 +175,7 @@ def _built(build: Build, into: Path, facts: dict[str, str]) -> dict[str, Any]:
     except OSError as error:
         what = facts.get("network", "the network")
         raise ModelError(
-            f"{what}: cannot be built: {error}. See that its files are there and the disk has room"
+            f"{what}: cannot be built: {error}. Check that its files exist and that the disk has space"
         ) from error
 
 
@@ -180,7 +184,7 @@ def _set_aside(entry: Path) -> None:
         try:
             os.rename(entry, entry.with_name(f"{entry.name}.bad-{number}"))
         except FileNotFoundError:
-            return  # another process was quicker
+            return  # another process was faster
         except OSError:
             continue
         return
@@ -194,7 +198,7 @@ def _fault_of(entry: Path, key: str) -> str:
     except (OSError, msgspec.DecodeError) as error:
         return f"meta.json cannot be read ({error})"
     if meta.key != key:
-        return f"meta.json is of key {meta.key}"
+        return f"meta.json belongs to key {meta.key}"
     for name, wanted in meta.files.items():
         path = entry / name
         if not path.is_file():
@@ -206,10 +210,10 @@ def _fault_of(entry: Path, key: str) -> str:
 
 @contextmanager
 def locked(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-    """One process at a time; the kernel frees the lock when its holder dies.
+    """Hold an exclusive lock between processes; the kernel frees it if its holder dies.
 
     Raises:
-        ModelError: the holder has it for too long.
+        ModelError: another process held it for longer than `wait_s`.
     """
     with path.open("a") as file:
         _wait_for_lock(file, path, wait_s)

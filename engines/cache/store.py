@@ -1,4 +1,4 @@
-"""What is in the cache of networks and engines: every entry with what people ask of it, and how entries are removed."""
+"""Lists the entries of the cache of exports and engines, with the facts shown to users, and removes entries."""
 
 import fcntl
 import shutil
@@ -25,16 +25,16 @@ EARLIER = "networks"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing in the cache."""
+    """One entry of the cache."""
 
     kind: Literal["engine", "export", "left over"]
     path: str
     key: str = ""
     network: str = ""
     directory: str = ""
-    """Of the model's files; an export does not know it."""
+    """Directory of the model's files; empty for an export, which does not store it."""
     name: str = ""
-    """Of an engine: backend and precision. Of an export: precision. Of anything else: what it is."""
+    """Backend and precision of an engine, precision of an export, or a description of a left-over."""
     device: str = ""
     size_bytes: int
     built_at_s: float
@@ -42,9 +42,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     built_s: float = 0.0
     gate: GateReport | None = None
     export: str = ""
-    """Of an engine: key of the export that it was made of."""
+    """Key of the export that an engine was built from."""
     useless: str = ""
-    """Why nothing can use it any more."""
+    """Why nothing can use the entry any more; "" if something can."""
 
     @property
     def failed(self) -> bool:
@@ -58,7 +58,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def entries(cache_directory: str = "") -> list[Entry]:
-    """Engines, exports, and what is left over of both; each kind oldest first. Reads the models' files to know keys."""
+    """Engines, exports, and left-overs of both; each kind oldest first. Reads the models' files to compute keys."""
     root = Path(cache_directory or machine.cache_directory())
     engines = list(_engines(root))
     return [*engines, *_exports(root, {entry.export for entry in engines if not entry.useless}), *_left_over(root)]
@@ -68,7 +68,7 @@ def order_of(record: EngineRecord, cache_directory: str, threads: int = 1) -> tu
     """The order that the recorded engine was built for.
 
     Raises:
-        ModelError: its model is not there any more, or its network is not known.
+        ModelError: its model no longer exists, or its network is unknown.
     """
     if not Path(record.directory).is_dir():
         raise ModelError(f"its model is gone: {record.directory}")
@@ -79,7 +79,7 @@ def order_of(record: EngineRecord, cache_directory: str, threads: int = 1) -> tu
 
 
 def networks_of(model: str, audio_model: str = "") -> set[tuple[str, str]]:
-    """(network, directory) of every tower of a model, text towers and the fusion head among them.
+    """(network, directory) of every tower of a model, including text towers and the fusion head.
 
     Raises:
         ModelError: there is no such model.
@@ -91,7 +91,7 @@ def networks_of(model: str, audio_model: str = "") -> set[tuple[str, str]]:
 
 
 def keys(cache: Cache) -> list[str]:
-    """Of every entry, whole or not, oldest first."""
+    """Keys of all entries, valid or not, oldest first."""
     if not cache.directory.is_dir():
         return []
     found = [path for path in cache.directory.iterdir() if path.is_dir() and "." not in path.name]
@@ -99,7 +99,7 @@ def keys(cache: Cache) -> list[str]:
 
 
 def remove(entry: Entry) -> bool:
-    """Delete an entry, unless a process is building it: then False."""
+    """Delete an entry and return True; return False if a process is building it."""
     path = Path(entry.path)
     if not entry.key:
         shutil.rmtree(path, ignore_errors=True)
@@ -112,7 +112,7 @@ def remove(entry: Entry) -> bool:
 
 
 def is_building(cache_directory: str = "") -> bool:
-    """Whether any process builds an engine now, and may be about to read an export that nobody else uses."""
+    """Whether any process is building an engine, and may be about to read an export that nothing else uses."""
     root = Path(cache_directory or machine.cache_directory())
     for path in (root / "engines").glob("*.lock"):
         with path.open("a") as lock:
@@ -150,7 +150,7 @@ def _why_useless(key: str, record: EngineRecord, cache_directory: str) -> str:
         order, candidate = order_of(record, cache_directory)
         chosen = backend(candidate.backend)
         if chosen.missing(record.device):
-            return ""  # it may be installed again
+            return ""  # the backend may be installed again
         current = key_of(building.engine_facts(order, chosen))
     except (ModelError, ImportError, OSError, ValueError) as error:
         return str(error)
@@ -183,12 +183,12 @@ def _left_over(root: Path) -> Iterator[Entry]:
             what = {"name": "unfinished", "useless": "its builder died"}
             yield msgspec.structs.replace(_sized("left over", path, key), **what)
     if (root / EARLIER).is_dir():
-        what = {"name": "of earlier versions", "useless": "of earlier versions"}
+        what = {"name": "of earlier versions", "useless": "from an earlier version"}
         yield msgspec.structs.replace(_sized("left over", root / EARLIER), **what)
 
 
 def _metas(cache: Cache) -> Iterator[tuple[str, Meta | None]]:
-    """Every entry, oldest first; without its meta where that cannot be read."""
+    """Every entry, oldest first; None as its meta if that cannot be read."""
     for key in keys(cache):
         try:
             yield key, cache.meta(key)
@@ -202,7 +202,7 @@ def _sized(kind: Literal["engine", "export", "left over"], path: Path, key: str 
 
 
 def _take(descriptor: int) -> bool:
-    """Whether the lock was free; it is held until the file is closed."""
+    """Try to take the lock; return whether it was free. It is held until the file is closed."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Every engine of the cache held against its network once more: files by sha-256, outputs by the gate."""
+"""Verifies the cache again: files by sha-256, engine outputs by the gate."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -19,7 +19,7 @@ from pipeline.errors import ModelError
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one entry."""
+    """Result for one entry."""
 
     kind: Literal["engine", "export"]
     key: str
@@ -27,36 +27,38 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     device: str = ""
     state: Literal["passed", "failed", "damaged", "refused", "not checked"]
-    """"refused": it did not pass its gate when it was built either, so that nothing uses it."""
+    """"refused": it also failed its gate when it was built, so nothing uses it."""
     text: str = ""
-    """Why, and what becomes of it."""
+    """Why, and what happens to the entry."""
     gate: GateReport | None = None
     export: str = ""
-    """Key of what a failed engine was made of."""
+    """Key of the export that a failed engine was built from."""
 
     @property
     def is_fine(self) -> bool:
-        """Whether nothing that a run would take is wrong."""
+        """Whether the entry is no problem for a run: it is valid, or no run would use it."""
         return self.state not in ("failed", "damaged")
 
 
 def verify(cache_directory: str = "", model: str = "", threads: int = 1) -> Iterator[Verdict]:
-    """A verdict per export and per engine; `model` confines it to the engines of one. Slow: every gate runs.
+    """Yield a verdict per damaged export and per engine. Slow: every gate runs.
 
-    What is damaged, and an engine that fails its gate together with its export, is set aside: the next run builds it
-    again.
+    A damaged entry is set aside, and so is an engine that fails its gate, together with its export. The next run
+    rebuilds them.
+
+    model: limits the engines to those of one model.
     """
     root = str(cache_directory or machine.cache_directory())
     wanted = networks_of(model) if model else None
     exports, engines = Cache(root, "exports"), Cache(root, "engines")
     for key in keys(exports):
         if _is_damaged(exports, key):
-            yield Verdict(kind="export", key=key, state="damaged", text="a file is not what was written; set aside")
+            yield Verdict(kind="export", key=key, state="damaged", text="it does not match its meta.json; set aside")
     for key in keys(engines):
         verdict = _verdict(engines, key, root, threads, wanted)
         if verdict is None:
             continue
-        if verdict.state == "failed" and verdict.export:  # which of the two is wrong, nobody can tell
+        if verdict.state == "failed" and verdict.export:  # it is unknown which of the two is wrong
             exports.set_aside(verdict.export)
         yield verdict
 
@@ -71,28 +73,32 @@ def _verdict(engines: Cache, key: str, root: str, threads: int, wanted: set[tupl
                        text=str(error))  # fmt: skip
     if wanted is not None and (record.network, record.directory) not in wanted:
         return None
-    said = Verdict(
+    verdict = Verdict(
         kind="engine", key=key, network=record.network, name=record.name, device=record.device, state="passed"
     )
     if _is_damaged(engines, key):
-        return msgspec.structs.replace(said, state="damaged", text="a file is not what was written; set aside")
+        return msgspec.structs.replace(verdict, state="damaged", text="it does not match its meta.json; set aside")
     try:
         found = _gate(record, key, root, threads)
     except building.UNUSABLE as error:
-        return msgspec.structs.replace(said, state="not checked", text=str(error))
+        return msgspec.structs.replace(verdict, state="not checked", text=str(error))
     if found.passed:
-        return msgspec.structs.replace(said, gate=found)
+        return msgspec.structs.replace(verdict, gate=found)
     if record.gate.passed:
         engines.set_aside(key, meta)
         again = "percept engine quantize" if record.name.endswith("int8") else "percept engine build"
-        text = f"{found.faults[0]}; set aside, make it again with: {again}"
-        return msgspec.structs.replace(said, state="failed", text=text, gate=found, export=meta.facts.get("export", ""))
+        text, export = f"{found.faults[0]}; set aside, make it again with: {again}", meta.facts.get("export", "")
+        return msgspec.structs.replace(verdict, state="failed", text=text, gate=found, export=export)
     text = f"{found.faults[0]}; it never passed, and nothing uses it"
-    return msgspec.structs.replace(said, state="refused", text=text, gate=found)
+    return msgspec.structs.replace(verdict, state="refused", text=text, gate=found)
 
 
 def _gate(record: EngineRecord, key: str, root: str, threads: int) -> GateReport:
-    """Raises: ModelError: this engine cannot be opened here, or is of other versions."""
+    """Run the engine's gate.
+
+    Raises:
+        ModelError: the engine cannot be opened here, or belongs to other versions.
+    """
     if is_ahead_of_time(record.device):
         raise ModelError(f"{record.device} is not here")
     order, candidate = order_of(record, root, threads)
@@ -106,17 +112,17 @@ def _gate(record: EngineRecord, key: str, root: str, threads: int) -> GateReport
     if graph and chosen.runs_export:
         found = Cache(root, "exports").find(key_of(building.export_facts(order, graph)))
         if found is None:
-            raise ModelError("its export is not there; the next run builds it again")
+            raise ModelError("its export is missing; the next run rebuilds it")
         exported = found / "network.onnx"
     engine = chosen.make(order, exported, Cache(root, "engines").directory / key)
     return building.check(order, engine, _words(record))
 
 
 def _words(record: EngineRecord) -> Array | None:
-    """The words that competed when it was built.
+    """The label vectors that its gate used when it was built; None if it used random directions.
 
     Raises:
-        ModelError: the model no longer says them.
+        ModelError: the model's words cannot be read any more.
     """
     if record.gate.label_set != "words":
         return None
@@ -127,9 +133,9 @@ def _words(record: EngineRecord) -> Array | None:
         towers = spec.towers().values()
         return next((label_set(spec, tower) for tower in towers if tower.network == record.network), None)
     except OSError as error:
-        raise ModelError(f"the words it was held against are not there: {error}") from error
+        raise ModelError(f"the words of its gate cannot be read: {error}") from error
 
 
 def _is_damaged(cache: Cache, key: str) -> bool:
-    """Whether an entry was set aside now, because a file of it is not what was written."""
+    """Check an entry's files; a mismatched entry is set aside, and True is returned."""
     return cache.find(key) is None

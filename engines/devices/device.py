@@ -1,6 +1,6 @@
-"""How arrays reach a GPU: memory registered as page-locked, and copies that run beside the computation.
+"""How arrays reach a GPU: page-locked (pinned) memory, and copies that run in parallel with the computation.
 
-On "cpu" the same calls give tensors on the CPU, so that what stands on them is tested without a GPU.
+On "cpu" the same calls return CPU tensors, so code that uses them can be tested without a GPU.
 """
 
 import logging
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("percept.engines")
 
 PORTABLE = 1
-"""Registered for every GPU, not only the one that was current."""
+"""Flag: the memory is registered for every GPU, not only for the current one."""
 
 
 def full_name(device: str) -> str:
-    """ "cuda" is the first GPU; torch names it "cuda:0" in every tensor."""
+    """The name of the device in torch tensors: "cuda" becomes "cuda:0"."""
     return "cuda:0" if device == "cuda" else device
 
 
 def why_no_gpu(device: str) -> str:
-    """Why torch cannot use this GPU and what to do about it, or "". Initialises CUDA: not before a fork."""
+    """Return why torch cannot use this GPU and what to do, or "". Initialises CUDA: do not call it before a fork."""
     import torch
 
     if not device.startswith("cuda"):
@@ -44,17 +44,17 @@ def why_no_gpu(device: str) -> str:
 
 
 class PinnedMemory:
-    """Registers memory that somebody else mapped as page-locked, so that a GPU copies from it without a detour.
+    """Registers memory that other code mapped as page-locked, so that a GPU copies from it directly.
 
-    To be closed before the memory is unmapped: the driver keeps the registration of an address, and refuses or
-    misreads what is mapped there next. Registering is slow and per process: all of it once. Where the driver refuses,
-    that is said once, and copies go through staging memory instead.
+    Close it before the memory is unmapped: the driver keeps the registration of an address, and refuses or misreads
+    whatever is mapped there next. Registering is slow and per process, so register all memory once. If the driver
+    refuses, a warning is logged once and copies go through staging memory.
 
-    runtime: stands in for `torch.cuda.cudart()`.
+    runtime: replaces `torch.cuda.cudart()` in tests.
     """
 
     def __init__(self, address: int, nbytes: int, device: str = "cuda:0", runtime: Any = None) -> None:
-        if nbytes <= 0:  # the driver would refuse it too, and leave an error behind for an innocent call
+        if nbytes <= 0:  # the driver would refuse it too, and its error would surface in an unrelated call
             raise ValueError(f"memory to register has {nbytes} bytes; expected at least 1")
         self.address = address
         self.nbytes = nbytes
@@ -78,7 +78,7 @@ class PinnedMemory:
                 log.warning("%s", fault)
 
     def holds(self, array: Array) -> bool:
-        """Whether the array lies in one piece inside the registered memory."""
+        """Whether the array is contiguous and inside the registered memory."""
         begin = array.ctypes.data - self.address
         return self.is_pinned and array.flags.c_contiguous and 0 <= begin <= self.nbytes - array.nbytes
 
@@ -92,7 +92,7 @@ class PinnedMemory:
         self.close()
 
     def _call(self, name: str, *arguments: int) -> str:
-        """What went wrong, or ""."""
+        """Call the runtime function; return its error message, or ""."""
         runtime: Any = self._runtime
         place: AbstractContextManager[None] = nullcontext()
         if runtime is None:
@@ -110,23 +110,23 @@ class PinnedMemory:
         return fault and f"{name} of {self.nbytes / 1e6:.1f} MB: {fault}"
 
     def _clear_error(self) -> None:
-        """A failed call stays the runtime's last error, which torch takes for that of the next kernel it launches.
+        """Clear the runtime's last error, which torch would otherwise attribute to the next kernel that it launches.
 
-        torch does not bind cudaGetLastError; a kernel whose launch is allowed to fail clears it.
+        torch has no binding of cudaGetLastError; launching a kernel that is allowed to fail clears the error.
         """
         import torch
 
         try:
             torch.ones(1, device=self._device)
         except RuntimeError as error:
-            log.debug("left over from registering memory: %s", error)
+            log.debug("cleared the error of registering memory: %s", error)
 
 
 class Uploader:
-    """Copies arrays to a device on a stream of its own; whoever computes there waits for the copy, the host does not.
+    """Copies arrays to a device on its own stream; computations on the device wait for the copy, the host does not.
 
-    memory: registered and let go with the uploader; arrays inside it are copied straight from there, others by way of
-    staging memory.
+    memory: registered and released with the uploader; arrays inside it are copied directly, others through staging
+    memory.
     """
 
     def __init__(self, device: str, memory: PinnedMemory | None = None) -> None:
@@ -134,16 +134,16 @@ class Uploader:
         self._memory = memory
         self._stream: Any = None
         self._being_read: deque[tuple[Any, Any]] = deque()
-        """(event after the copy, what the copy reads), oldest first."""
+        """(event after the copy, tensor that the copy reads), oldest first."""
 
     def open(self) -> None:
         if self._memory is not None and self.device != "cpu":
             self._memory.open()
 
     def upload(self, array: Array, rows: Sequence[int] | Array | None = None) -> "Tensor":
-        """The array on the device, for the stream that is current now; it may be read until `wait_copied` returns.
+        """Copy the array to the device, for use on the current stream. Keep the array unchanged until `wait_copied`.
 
-        rows: only these of the first axis.
+        rows: copy only these rows of the first axis.
         """
         import torch
 
@@ -152,7 +152,7 @@ class Uploader:
         return self._upload(array, rows)
 
     def wait_copied(self) -> None:
-        """Return once nothing that was given to `upload` is read any more: then its slot may go back."""
+        """Wait until all arrays passed to `upload` are copied; then their slots may be released."""
         while self._being_read:
             self._being_read.popleft()[0].synchronize()
 
@@ -183,7 +183,7 @@ class Uploader:
             copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             copied.record(self._stream)
         consumer.wait_event(copied)
-        target.record_stream(consumer)  # it was allocated on the copying stream, and is used on this one
+        target.record_stream(consumer)  # it was allocated on the copying stream, and is used on the consumer's
         self._being_read.append((copied, host))
         return target
 
@@ -193,7 +193,10 @@ class Uploader:
 
 
 def open_uploader(device: str, memory: Array | None) -> Uploader:
-    """memory: all of what arrays will mostly lie in, uint8 "N"; it must stay mapped until the uploader is closed."""
+    """Open an uploader.
+
+    memory: the whole mapping that most arrays are in, uint8 "N"; it must stay mapped until the uploader is closed.
+    """
     pinned = None if memory is None else PinnedMemory(memory.ctypes.data, memory.nbytes, full_name(device))
     uploader = Uploader(device, pinned)
     uploader.open()
@@ -201,7 +204,7 @@ def open_uploader(device: str, memory: Array | None) -> Uploader:
 
 
 def without_mark(array: Array) -> Array:
-    """The same memory without numpy's read-only mark, about which torch warns; only for those who do not write."""
+    """The same memory without numpy's read-only flag, about which torch warns; only for callers that do not write."""
 
     class View:
         base = array
@@ -211,7 +214,7 @@ def without_mark(array: Array) -> Array:
 
 
 def _staged(array: Array) -> "Tensor":
-    """A copy in page-locked memory of torch's, which torch does not use again before copies from it are done."""
+    """A copy in torch's page-locked memory, which torch does not reuse before copies from it are done."""
     import torch
 
     staging = torch.empty(array.shape, dtype=getattr(torch, str(array.dtype)), pin_memory=True)
@@ -220,5 +223,5 @@ def _staged(array: Array) -> "Tensor":
 
 
 def _writable(array: Array) -> Array:
-    """The array itself, or a copy where torch would warn that it cannot promise not to write to it."""
+    """The array itself, contiguous, or a copy if it is read-only: torch would warn about that."""
     return np.ascontiguousarray(array) if array.flags.writeable else array.copy()

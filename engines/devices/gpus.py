@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs of this machine, asked of the driver itself, without torch or any other import."""
+"""The NVIDIA GPUs of this machine, from the driver itself, without torch or any other import."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 
 @dataclass(frozen=True)
 class Gpu:
-    """capability: such as (9, 0); driver: the newest CUDA it can run, "13.0"."""
+    """One GPU. capability: such as (9, 0); driver: the newest CUDA version that it supports, "13.0"."""
 
     name: str
     capability: tuple[int, int]
@@ -21,15 +21,15 @@ class Gpu:
 
 
 def gpu_here() -> bool:
-    """Whether networks would run on a GPU here: a driver is loaded, and torch is built for it.
+    """Whether networks would run on a GPU here: a driver is loaded, and torch is built with CUDA.
 
-    Found out without touching the GPU, which no process may do before it forks.
+    Does not initialise CUDA, which no process may do before it forks.
     """
     return (NVIDIA_DRIVER / "version").exists() and _torch_has_cuda()
 
 
 def why_no_gpu_here(device: str) -> str:
-    """Why "cuda" or "cuda:N" cannot be used here, and what to do; "" if it seems it can. Does not touch the GPU."""
+    """Why "cuda" or "cuda:N" cannot be used here, and what to do; "" if it probably can. Does not initialise CUDA."""
     if find_spec("torch") is None:
         return f"device {device!r}: PyTorch is not installed. Run: pip install torch"
     if not _torch_has_cuda():
@@ -49,7 +49,7 @@ def _torch_has_cuda() -> bool:
 
 
 def gpu_at(device: str) -> Gpu | None:
-    """The GPU that "cuda" or "cuda:N" means, if the driver shows it."""
+    """The GPU that "cuda" or "cuda:N" means; None if the driver does not show it."""
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number or "0").isdigit():
         return None
@@ -58,9 +58,9 @@ def gpu_at(device: str) -> Gpu | None:
 
 
 def gpu_probe() -> list[Gpu]:
-    """The GPUs that the driver shows to this process; none without a driver. Imports nothing, and creates no context.
+    """The GPUs that the driver shows to this process; none without a driver. Imports nothing and creates no context.
 
-    A process forked from this one afterwards cannot use the GPU: not to be called in one that forks workers.
+    Do not call it in a process that forks workers: a process forked afterwards cannot use the GPU.
     """
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
@@ -73,7 +73,7 @@ def gpu_probe() -> list[Gpu]:
             return []
         newest = f"{driver.value // 1000}.{driver.value % 1000 // 10}"
         return [_gpu(cuda, index, newest) for index in range(count.value)]
-    except (OSError, AttributeError):  # no such library, or one that is something else
+    except (OSError, AttributeError):  # the library is missing, or is not the driver's
         return []
 
 

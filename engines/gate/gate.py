@@ -1,8 +1,7 @@
 """The gate: an engine is used only if it computes what the fp32 reference computes, on a fixed golden batch.
 
-Plain cosine is no gate: embeddings of one network all point about the same way, so a broken engine may reach
-0.98. What tells is the *centred* cosine, of what is left when the mean embedding is taken off,
-and which label wins.
+Plain cosine is no gate: embeddings of one network all point in a similar direction, so a broken engine may reach
+0.98. The gate therefore uses the *centred* cosine, after subtracting the mean embedding, and which label wins.
 """
 
 from collections.abc import Mapping
@@ -16,19 +15,19 @@ from engines.gate.golden import SEED
 from pipeline.arrays import Array
 
 NOT_FINITE = 1e9
-"""Stands for the error of outputs that hold NaN or infinity."""
+"""Error reported for outputs that contain NaN or infinity."""
 GATE_VERSION = 3
-"""Part of every engine's key: raise it when limits, golden batch or comparison change, so that all are gated again."""
+"""Part of every engine's cache key: raise it when limits, golden batch or comparison change, to gate all again."""
 SMALLEST_BATCH_RUNS = 8
-"""How many golden samples are also run one by one."""
+"""Number of golden samples that are also run one by one."""
 LABELS = 256
-"""Size of the stand-in label set when there are no words: fixed random directions."""
+"""Size of the substitute label set when there are no words: fixed random directions."""
 MAX_LABEL_DIM = 4_096
 """Outputs longer than this are pictures, not embeddings; labels do not apply."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What an engine of one precision must reach. Errors are relative to the length of the reference's vector."""
+    """Limits for an engine of one precision. Errors are relative to the length of the reference's vector."""
 
     max_abs: float
     mean_abs: float
@@ -43,11 +42,11 @@ LIMITS = {
     "fp16": Limits(max_abs=1e-2, mean_abs=1e-3, cosine=0.9995, centred_cosine=0.99, top1=0.90),
     "int8": Limits(max_abs=1e-1, mean_abs=2e-2, cosine=0.995, centred_cosine=0.90, top1=0.70),
 }
-"""By precision; the one table that decides."""
+"""By precision."""
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """How far an engine is from the reference at one batch size."""
+    """How far one output of an engine is from the reference at one batch size."""
 
     output: str
     batch: int
@@ -56,13 +55,13 @@ class Figures(msgspec.Struct, frozen=True):
     cosine: float
     """The smallest of all samples."""
     centred_cosine: float
-    """Of all samples together, the reference's mean taken off both sides."""
+    """Over all samples together, after subtracting the reference's mean from both sides."""
     top1: float | None
-    """Share of samples for which the same label wins; none for outputs that are pictures."""
+    """Share of samples for which the same label wins; None for outputs that are pictures."""
 
 
 class GateReport(msgspec.Struct, frozen=True):
-    """Outcome of the gate, as it stands in `meta.json`."""
+    """Outcome of the gate, as stored in `meta.json`."""
 
     passed: bool
     precision: str
@@ -72,12 +71,12 @@ class GateReport(msgspec.Struct, frozen=True):
 
     @property
     def is_pending(self) -> bool:
-        """It was built for a device that is not here: the gate runs where it is first used."""
+        """Whether the engine was built for a device that is not present: the gate runs on first use there."""
         return not self.figures
 
     @property
     def refusal(self) -> str:
-        """Why it is not used."""
+        """Why the engine is not used."""
         return self.text if self.is_pending else f"failed its gate: {self.text}"
 
     @property
@@ -86,7 +85,7 @@ class GateReport(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """`centred cosine 0.9921, top-1 98 %`, or what it failed for."""
+        """`centred cosine 0.9921, top-1 98 %`, or the first fault."""
         if not self.passed:
             first, *more = self.faults
             return first + (f" (and {len(more)} more)" if more else "")
@@ -95,7 +94,7 @@ class GateReport(msgspec.Struct, frozen=True):
 
 
 def joined(reports: Mapping[str, GateReport]) -> GateReport:
-    """One report of several, by what each was about ("T 16, M 3"; "" for the usual sizes): all must pass."""
+    """Combine reports by the sizes they were made at ("T 16, M 3"; "" for the usual sizes): all must pass."""
     first = next(iter(reports.values()))
     faults = tuple(
         f"{fault} at {about}" if about else fault for about, each in reports.items() for fault in each.faults
@@ -105,16 +104,16 @@ def joined(reports: Mapping[str, GateReport]) -> GateReport:
 
 
 def pending(precision: str, device: str) -> GateReport:
-    why = f"built for {device}, which is not here; its gate runs where it is first used"
+    why = f"built for {device}, which is not present here; its gate runs on first use there"
     return GateReport(False, precision, (why,), (), "directions")
 
 
 def gate(
     reference: Engine, candidate: Engine, feeds: Mapping[str, Array], typical_batch: int, labels: Array | None = None
 ) -> GateReport:
-    """Compare two open engines on the golden batch, one by one, in typical batches, and all at once.
+    """Compare two open engines on the golden batch: one by one, in typical batches, and all at once.
 
-    labels: float32 "L D", what the winning label is asked of; fixed random directions without.
+    labels: float32 "L D", for the top-1 comparison; without them, fixed random directions are used.
     """
     count = len(next(iter(feeds.values())))
     if labels is not None and not any(port.dims.split()[1:] == [str(labels.shape[1])] for port in reference.outputs):
@@ -139,7 +138,7 @@ def _in_batches(engine: Engine, feeds: Mapping[str, Array], size: int, count: in
 
 
 def _figures(output: str, batch: int, wanted: Array, got: Array, labels: Array | None) -> Figures:
-    """wanted: all golden samples; got: the first of them, perhaps fewer."""
+    """Figures of one output. wanted: all golden samples; got: the first of them, perhaps fewer."""
     a = wanted.reshape(len(wanted), -1).astype(np.float64)
     b = got.reshape(len(got), -1).astype(np.float64)
     mean = a.mean(axis=0)
@@ -160,14 +159,14 @@ def _figures(output: str, batch: int, wanted: Array, got: Array, labels: Array |
 
 
 def _cosine(a: Array, b: Array) -> Array:
-    """Of rows; 0 where one of them is nothing, 1 where both are."""
+    """Cosine of each pair of rows; 0 if one row is all zeros, 1 if both are."""
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine: Array = (a * b).sum(axis=1) / np.maximum(lengths, 1e-30)
     return np.where(a.any(axis=1) | b.any(axis=1), cosine, 1.0)
 
 
 def _same_winner(a: Array, b: Array, labels: Array | None) -> float | None:
-    """Share of rows whose best label is the same; a winner by less than a hair's breadth may change places."""
+    """Share of rows with the same best label; near-ties may differ. None for outputs that are pictures."""
     if a.shape[1] > MAX_LABEL_DIM:
         return None
     if labels is None or labels.shape[1] != a.shape[1]:
@@ -178,7 +177,7 @@ def _same_winner(a: Array, b: Array, labels: Array | None) -> float | None:
 
 
 def _faults(figures: Figures, limits: Limits) -> list[str]:
-    """What is beyond its limit, in words."""
+    """One message per figure that is beyond its limit."""
     found = []
     for name in ("max_abs", "mean_abs"):
         value, limit = getattr(figures, name), getattr(limits, name)

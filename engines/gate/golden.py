@@ -1,4 +1,4 @@
-"""The golden batch: what an engine and the reference are both run on before the engine is used."""
+"""The golden batch: the inputs on which an engine is compared with the reference before it is used."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,12 +9,12 @@ from pipeline.arrays import Array
 
 SEED = 2022
 SIZES = {"L": 64, "T": 8, "M": 5, "H": 128, "W": 160}
-"""Of axes that are free, other than the batch: tokens of texts and of two modalities, sides of pictures."""
+"""Sizes of free axes other than the batch: tokens of texts and of two modalities, sides of pictures."""
 MOVED_PX = ((2, 3), (-4, 1), (0, -6), (5, 5), (-1, -2), (7, 0), (3, -4))
-"""How far down and to the right the second picture of a sample is the first one, in turn. For pictures that have
-nothing in common no flow is right, and a network that looks for it says something else after every rounding."""
+"""Shifts (down, right) from a sample's first picture to its second, used in turn. Unrelated pictures have no correct
+flow, so a flow network's output for them would change with every rounding."""
 EDGES = 4
-"""Rectangles laid over each sample."""
+"""Number of rectangles added to each sample."""
 
 
 def golden(
@@ -22,10 +22,10 @@ def golden(
 ) -> dict[str, Array]:
     """The golden batch: `count` samples for every input, the same on every machine.
 
-    Float inputs of three or four axes are fields like those of pictures and spectrograms: most power in the low
-    frequencies, a few sharp edges, each sample with its own brightness and contrast, all in all of mean and deviation
-    `level`. Whole numbers are token ids from 1 to 3 and masks of ones. Where there are two pictures, the second is the
-    first one, moved. `sizes` are those of free axes but the batch.
+    Float inputs with three or more axes are fields that resemble pictures and spectrograms: most power in the low
+    frequencies, a few sharp edges, each sample with its own brightness and contrast, mean and deviation about `level`.
+    Integers are token ids from 1 to 3 and masks of ones. If there are two pictures, the second is the first one,
+    shifted. `sizes` gives the sizes of free axes other than the batch.
     """
     feeds: dict[str, Array] = {}
     for number, port in enumerate(inputs):
@@ -47,7 +47,7 @@ def golden(
 
 
 def _field(shape: tuple[int, ...], random: np.random.Generator) -> Array:
-    """One sample "... H W" of mean about 0 and deviation about 1."""
+    """One sample "... H W" with mean about 0 and deviation about 1."""
     height, width = shape[-2:]
     frequency = np.hypot(np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width)[None] * width)
     spectrum = np.fft.rfft2(random.standard_normal(shape)) / np.maximum(frequency, 1.0) ** random.uniform(0.5, 1.5)
@@ -62,6 +62,6 @@ def _field(shape: tuple[int, ...], random: np.random.Generator) -> Array:
 
 
 def moved(pictures: Array) -> Array:
-    """Each picture of "B 3 H W" moved by one of `MOVED_PX`, in turn; what leaves it comes in on the other side."""
+    """Each picture of "B 3 H W" shifted by one of `MOVED_PX`, in turn, with wrap-around."""
     shifts = (MOVED_PX[index % len(MOVED_PX)] for index in range(len(pictures)))
     return np.stack([np.roll(picture, shift, (1, 2)) for picture, shift in zip(pictures, shifts, strict=True)])

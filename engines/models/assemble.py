@@ -1,4 +1,4 @@
-"""A model put together from towers of several others, each with the words it was trained with."""
+"""Assembles a model from towers of several models, each with the text tower it was trained with."""
 
 import logging
 import shutil
@@ -24,17 +24,17 @@ CHUNKS = MelSpec(
     context_s=10.375,
     style="kaldi",
 )
-"""Sound for an image tower, as LanguageBind (Zhu et al. 2023) prepares it: ten seconds are 1036 windows."""
+"""Sound as input of an image tower, prepared as in LanguageBind (Zhu et al. 2023): ten seconds are 1036 windows."""
 CHUNKS_MEAN, CHUNKS_STD = -4.2677393, 2 * 4.5689974
 SMALL_BYTES = 64 << 20
-"""Files beside the weights up to this are copied with them: configuration, tokenizers, text vectors."""
+"""Largest size of the other files that are copied with the weights: configuration, tokenizers, text vectors."""
 
 
 def assemble(name: str, wanted: dict[str, str]) -> ModelSpec:
-    """The towers of several models as one; `wanted` names a model for each of image, motion, audio, sound_as_picture.
+    """Combine towers of several models; `wanted` names a model for each of image, motion, audio, sound_as_picture.
 
-    A model without a motion tower gives its image tower, which then reads flow pictures. The text spaces are named
-    after the models; towers of the same text tower share one.
+    For motion, a model without a motion tower provides its image tower, which then reads flow pictures. The text spaces
+    are named after the models; towers with the same text tower share one.
 
     Raises:
         ModelError: a model cannot be read, or lacks the tower.
@@ -45,7 +45,7 @@ def assemble(name: str, wanted: dict[str, str]) -> ModelSpec:
         spec = read_model(source, asked=f"--{part.replace('_', '-')}")
         if spec.fusion or spec.adapted or spec.open_set:
             log.warning(
-                "%s: its fusion head, learnt labels and open-set score stay behind; only towers are taken", source
+                "%s: its fusion head, learnt labels and open-set score are not used; only its towers are", source
             )
         modality = "audio" if part == "sound_as_picture" else part
         tower = _tower(spec, part, source)
@@ -71,7 +71,7 @@ def _tower(spec: ModelSpec, part: str, source: str) -> TowerSpec:
 
 
 def _listening(tower: TowerSpec) -> TowerSpec:
-    """An image tower that looks at sound: front, middle and back as its three channels."""
+    """An image tower that reads sound: front, middle and back as its three channels."""
     size = f"{CHUNKS.mel_bands}x{CHUNKS.patch_bins}"
     key = f"{tower.network}@{size}"
     network(key)
@@ -82,7 +82,7 @@ def _listening(tower: TowerSpec) -> TowerSpec:
 
 
 def _space(texts: dict[str, TextSpec], text: TextSpec, short: str) -> str:
-    """The name of the space of this text tower: the one it has already, or a new one after the model."""
+    """The name of this text tower's space: the one it already has, or a new one named after the model."""
     for space, known in texts.items():
         if (known.network, known.directory) == (text.network, text.directory):
             return space
@@ -91,12 +91,12 @@ def _space(texts: dict[str, TextSpec], text: TextSpec, short: str) -> str:
 
 
 def _short(source: str) -> str:
-    """`openai/clip-vit-base-patch16@main` -> `clip-vit-base-patch16`; of a directory its name."""
+    """`openai/clip-vit-base-patch16@main` -> `clip-vit-base-patch16`; for a directory, its name."""
     return Path(source).expanduser().resolve().name if Path(source).is_dir() else source.split("@")[0].split("/")[-1]
 
 
 def copied(spec: ModelSpec, directory: Path) -> ModelSpec:
-    """The same model after the files of its parts were copied into folders of `directory`.
+    """Copy the files of the model's parts into folders of `directory`; return the model with the new paths.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -123,13 +123,13 @@ def copied(spec: ModelSpec, directory: Path) -> ModelSpec:
 
 
 def _repository(snapshot: Path) -> str:
-    """The repository's name where a directory is a snapshot in the hub's cache, else the directory's."""
+    """The repository's name if the directory is a snapshot in the hub's cache, else the directory's name."""
     cached = next((part for part in snapshot.parts if part.startswith("models--")), "")
     return cached.rpartition("--")[2] or snapshot.name
 
 
 def _files(part: TextSpec | TowerSpec, source: Path) -> Iterator[Path]:
-    """The weights of a part, and everything small beside them."""
+    """The weights of a part, and the small files next to them."""
     weights = [file for file in network(part.network).files(source) if file.parent == source]
     yield from weights
     for file in sorted(source.iterdir()):

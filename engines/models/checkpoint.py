@@ -1,4 +1,4 @@
-"""Models on disk: find one, and read what it is."""
+"""Finds models on disk and reads their specification."""
 
 import logging
 import re
@@ -27,10 +27,12 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def find_model(name: str, asked: str = "--model") -> Path:
-    """The directory of a model: bundled, a path, or a hub id. `asked` says in errors who named it.
+    """The directory of a model: bundled, a path, or a hub id.
+
+    asked: the option that named the model, for error messages.
 
     Raises:
-        ModelError: there is none, or the hub's copy is not here and cannot be fetched.
+        ModelError: there is no such model, or the hub's copy is not cached and cannot be fetched.
     """
     if (BUNDLED / name / MODEL_FILE).is_file() and "/" not in name:
         return BUNDLED / name
@@ -38,7 +40,7 @@ def find_model(name: str, asked: str = "--model") -> Path:
     if path.is_dir():
         return path.resolve()
     if path.exists():
-        raise ModelError(f"{asked} {name}: is a file; expected the directory that holds it")
+        raise ModelError(f"{asked} {name}: is a file; expected the directory that contains it")
     if not _HUB_ID.fullmatch(name):
         bundled = ", ".join(sorted(entry.name for entry in BUNDLED.iterdir() if (entry / MODEL_FILE).is_file()))
         raise ModelError(f"{asked} {name}: no such directory; expected a directory, a hub id, or one of: {bundled}")
@@ -46,13 +48,13 @@ def find_model(name: str, asked: str = "--model") -> Path:
 
 
 def read_model(name: str, audio_model: str = "", asked: str = "--model") -> ModelSpec:
-    """What the model is, every directory absolute. Cheap: neither torch nor transformers is imported.
+    """The model's specification, with absolute directories. Cheap: imports neither torch nor transformers.
 
-    `audio_model` names a second model whose audio tower is used in place of the first one's. A fusion head then leaves
-    sound alone: it was trained with the first one's.
+    `audio_model` names a second model whose audio tower replaces the first model's. A fusion head then does not use
+    sound, because it was trained with the first model's tower.
 
     Raises:
-        ModelError: it cannot be found or read, or the second has no audio tower.
+        ModelError: a model cannot be found or read, or the second one has no audio tower.
     """
     spec = _read_directory(find_model(name, asked), name)
     if not audio_model:
@@ -88,7 +90,7 @@ def _read_directory(directory: Path, name: str) -> ModelSpec:
 
 
 def _is_open_clip(directory: Path) -> bool:
-    """Whether open_clip's format is all that a directory has; many on the hub have both."""
+    """Whether a directory can only be read in open_clip's format; many on the hub also have transformers' format."""
     if not (directory / OPEN_CLIP_CONFIG).is_file():
         return False
     config = directory / "config.json"
@@ -97,7 +99,7 @@ def _is_open_clip(directory: Path) -> bool:
 
 
 def _absolute(spec: ModelSpec, directory: Path) -> ModelSpec:
-    """The same model with its parts' directories as absolute paths."""
+    """The model with its parts' directories as absolute paths."""
 
     def place(part: Any) -> Any:
         return part and msgspec.structs.replace(part, directory=_place(part.directory, directory))
@@ -114,17 +116,17 @@ def _absolute(spec: ModelSpec, directory: Path) -> ModelSpec:
 
 
 def _place(part: str, directory: Path) -> str:
-    """Where a part's files are: in the hub's cache, or a path, relative to the model's directory."""
+    """The directory of a part's files: in the hub's cache, or a path relative to the model's directory."""
     if part.startswith(HUB):
         return str(from_hub(part.removeprefix(HUB), "directory"))
     return str((directory / part).resolve())
 
 
 def center_of(spec: ModelSpec, tower: TowerSpec) -> Array | None:
-    """The vector taken off label vectors before they are compared with this tower: float32 "D", or None.
+    """The vector subtracted from label vectors before they are compared with this tower: float32 "D", or None.
 
     Raises:
-        ModelError: the file or the tensor is not there.
+        ModelError: the file or the tensor does not exist.
     """
     if not tower.center:
         return None

@@ -1,4 +1,4 @@
-"""The files of a published checkpoint, by its format; weights that can run code are refused."""
+"""The files of a published checkpoint, by format; pickled weights are refused because they can run code."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def checkpoint_files(directory: Path) -> list[Path]:
     """`config.json` and the safetensors of a directory in transformers format, one file or shards.
 
     Raises:
-        ModelError: there are none; a pickled checkpoint is refused with the command that converts it.
+        ModelError: there are no weights; for a pickled checkpoint the message gives the command that converts it.
     """
     index, config = directory / "model.safetensors.index.json", directory / "config.json"
     if not (directory / "model.safetensors").is_file() and index.is_file():
@@ -31,7 +31,7 @@ def open_clip_files(directory: Path) -> list[Path]:
     """`open_clip_config.json` and the safetensors of a directory in open_clip format.
 
     Raises:
-        ModelError: there are none; a pickled checkpoint is refused with the command that converts it.
+        ModelError: there are no weights; for a pickled checkpoint the message gives the command that converts it.
     """
     pickled = ("open_clip_pytorch_model.bin", "pytorch_model.bin")
     return [directory / OPEN_CLIP_CONFIG, _safetensors(directory, "open_clip_model.safetensors", *pickled)]

@@ -1,7 +1,7 @@
-"""A model's fusion head as engines: one for the picture's exchange with each other modality.
+"""A model's fusion head as engines: one per exchange between the picture and another modality.
 
-The exchanges do not depend on each other, so no engine is needed for motion and sound together: what both change is
-added up. An exchange whose gates are closed changes nothing, and needs no engine at all.
+The exchanges are independent of each other and their changes are added, so no engine is needed for motion and sound
+together. An exchange whose gates are closed changes nothing and needs no engine.
 """
 
 from pathlib import Path
@@ -16,10 +16,10 @@ from pipeline.errors import ModelError
 
 
 def fused_modalities(spec: ModelSpec) -> tuple[str, ...]:
-    """What the head gives an embedding for, as far as the model has towers: "image" first; nothing without a head.
+    """Modalities for which the head computes an embedding and the model has a tower, "image" first; () without a head.
 
     Raises:
-        ModelError: its files cannot be read, or it was made for towers of other sizes.
+        ModelError: its files cannot be read, or it was made for towers with other token sizes.
     """
     if spec.fusion is None:
         return ()
@@ -29,14 +29,14 @@ def fused_modalities(spec: ModelSpec) -> tuple[str, ...]:
     for name, dim in here.items():
         if dim != (has := spec.texts[towers[name].space].dim):
             raise ModelError(
-                f"{spec.fusion.directory}: the fusion head takes {name} tokens of {dim} numbers, and {spec.id} gives "
-                f"{has}. A head belongs to the towers that it was trained with"
+                f"{spec.fusion.directory}: the fusion head expects {name} tokens of length {dim}, but {spec.id} has "
+                f"{has}. Use a head with the towers that it was trained with"
             )
     return tuple(here) if IMAGE in here else ()
 
 
 def exchanges(spec: ModelSpec) -> tuple[str, ...]:
-    """The modalities with which the picture's exchange changes anything: each needs an engine.
+    """The modalities whose exchange with the picture changes anything; each needs an engine.
 
     Raises:
         ModelError: as `fused_modalities`, or the weights cannot be read.
@@ -49,7 +49,7 @@ def exchanges(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def exchange_tower(spec: ModelSpec, other: str) -> TowerSpec:
-    """The exchange as if it were a tower, of no text space, for whoever goes through all networks of a model.
+    """The exchange as a tower without a text space, for code that iterates over all networks of a model.
 
     Raises:
         ModelError: the model has no head.
@@ -62,8 +62,9 @@ def exchange_tower(spec: ModelSpec, other: str) -> TowerSpec:
 def settings_for(tower: TowerSpec, run: EngineSettings) -> EngineSettings:
     """The run's settings for one of its networks.
 
-    OpenVINO 2026.4 computes an exchange wrongly for more tokens than it has seen before, and the gate refuses it. The
-    exchange is small, so on the CPU ONNX Runtime runs it in fp32 whatever the towers are run by.
+    OpenVINO 2026.4 computes an exchange wrongly after a first call with exactly one key token (see `gate_sizes` in
+    `engines/models/network.py`), and the gate refuses it. On the CPU, ONNX Runtime therefore runs this small network
+    in fp32, regardless of the towers' engine.
     """
     if tower.space or run.engine not in ("auto", "openvino") or device_of(run) != "cpu":
         return run
@@ -71,7 +72,7 @@ def settings_for(tower: TowerSpec, run: EngineSettings) -> EngineSettings:
 
 
 def prepare_exchange(spec: ModelSpec, other: str, run: EngineSettings, report: Report) -> None:
-    """Build and check what `open_exchange` will load, once per model and machine.
+    """Build and check the engine that `open_exchange` loads, once per model and machine.
 
     Raises:
         ModelError: no engine can run it.
@@ -81,7 +82,7 @@ def prepare_exchange(spec: ModelSpec, other: str, run: EngineSettings, report: R
 
 
 def open_exchange(spec: ModelSpec, other: str, run: EngineSettings, build: bool = False) -> Engine:
-    """The engine, open: tokens "image" "B T D" and of the other modality "B M E" in, changes "B D" and "B E" out.
+    """The open engine: tokens of the picture "B T D" and the other modality "B M E" in, changes "B D" and "B E" out.
 
     Raises:
         ModelError: no backend can run it.

@@ -1,4 +1,4 @@
-"""Checkpoints of the Hugging Face hub: from its cache on this machine, else fetched, or else what to do."""
+"""Checkpoints of the Hugging Face hub: from the local cache, else downloaded, else an error that says what to do."""
 
 import difflib
 import json
@@ -13,7 +13,7 @@ from pipeline.errors import ModelError
 log = logging.getLogger("percept.engines")
 
 SMALL = ["*.json", "*.txt", "*.model", MODEL_FILE]
-"""Configuration and words: what tells whether the weights are worth fetching."""
+"""Configuration and vocabulary files, which decide whether the weights are worth fetching."""
 TRANSFORMERS = ["model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"]
 OPEN_CLIP = ["open_clip_model.safetensors"]
 PUBLISHED = (
@@ -40,16 +40,18 @@ PUBLISHED = (
     "timm/ViT-B-16-SigLIP",
     "timm/PE-Core-B-16",
 )
-"""Well-known ones of the formats that are read here, to guess what a mistyped id means."""
+"""Well-known ids in supported formats, to suggest a correction for a mistyped id."""
 
 
 def from_hub(name: str, asked: str = "--model") -> Path:
-    """The files of a hub id "OWNER/NAME", or of "OWNER/NAME@REVISION".
+    """The directory with the files of a hub id "OWNER/NAME" or "OWNER/NAME@REVISION".
 
-    Weights are fetched when the configuration is one that can be read here, and in one format only.
+    Weights are fetched only if the configuration is supported, and in one format only.
+
+    asked: the option that named the id, for error messages.
 
     Raises:
-        ModelError: they are not here and cannot be fetched; `asked` says who named them.
+        ModelError: the files are not cached and cannot be fetched.
     """
     from huggingface_hub import list_repo_files, snapshot_download
 
@@ -59,7 +61,7 @@ def from_hub(name: str, asked: str = "--model") -> Path:
         found = Path(snapshot_download(**wanted, local_files_only=True))
         if is_whole(found):
             return found
-    except Exception as error:  # the hub has a dozen ways to say that it is not in the cache
+    except Exception as error:  # the hub raises many kinds of errors for files that are not cached
         log.debug("%s: %r", name, error)
     log.info("%s is not in the local cache; asking the hub", name)
     try:
@@ -73,14 +75,14 @@ def from_hub(name: str, asked: str = "--model") -> Path:
     except Exception as error:
         raise ModelError(f"{asked} {name}: {why_not(name, error)}") from error
     raise ModelError(
-        f"{asked} {name}: the hub has no {weights[0]} of it (but: {', '.join(pickled) or 'nothing'}). Fetch it with: "
+        f"{asked} {name}: the hub has no {weights[0]} for it (found: {', '.join(pickled) or 'nothing'}). Run: "
         f"hf download {repository} --local-dir {repository.partition('/')[2]}; given that directory, percept "
-        "tells the command that converts it"
+        "prints the command that converts it"
     )
 
 
 def is_whole(directory: Path) -> bool:
-    """Whether everything that a model's configuration needs is there."""
+    """Whether a directory has all files that the model needs."""
     if (directory / MODEL_FILE).is_file():
         return True
     for files in (checkpoint_files, open_clip_files):
@@ -93,7 +95,7 @@ def is_whole(directory: Path) -> bool:
 
 
 def weights_of(directory: Path) -> list[str]:
-    """Patterns of the files with the weights, by the configuration; none where it cannot be read here."""
+    """File patterns of the weights, by the configuration; empty if the format is not supported."""
     from engines.networks.transformers_format import READERS
 
     if (directory / MODEL_FILE).is_file():
@@ -110,7 +112,7 @@ def why_not(name: str, error: Exception) -> str:
 
     page = f"{constants.ENDPOINT}/{name.partition('@')[0]}"
     if isinstance(error, errors.GatedRepoError):
-        return f"its owner gives it to those who accept the terms. Accept them at {page}, then run: hf auth login"
+        return f"access requires accepting its terms. Accept them at {page}, then run: hf auth login"
     if isinstance(error, errors.RevisionNotFoundError):
         return f"the hub has no such revision; expected a branch, a tag or a commit of {page}"
     if isinstance(error, errors.RepositoryNotFoundError):
@@ -124,7 +126,7 @@ def why_not(name: str, error: Exception) -> str:
     if status:
         return f"the hub answered {status}. Try again later, or give a directory: --model path/to/model"
     if isinstance(error, OSError) and error.errno:
-        return f"cannot be kept in {constants.HF_HUB_CACHE}: {os.strerror(error.errno)}"
+        return f"cannot be stored in {constants.HF_HUB_CACHE}: {os.strerror(error.errno)}"
     offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
     return (
         f"not in the local cache and {offline} ({type(error).__name__}). Download it once on a connected machine (hf "
@@ -133,7 +135,7 @@ def why_not(name: str, error: Exception) -> str:
 
 
 def _status(error: BaseException | None) -> int:
-    """The HTTP status that the hub answered with, perhaps behind an error of the cache; 0 if it did not answer."""
+    """The HTTP status of the hub's answer, perhaps from the cause of a cache error; 0 if it did not answer."""
     while error is not None:
         response = getattr(error, "response", None)
         if response is not None:

@@ -1,6 +1,6 @@
-"""What a model is, as plain data: which tower is which, preprocessing, prompts, temperatures, text spaces.
+"""A model's specification as plain data: towers, preprocessing, prompts, temperatures, text spaces.
 
-A model directory holds `model.toml` (this structure) beside the towers' files. Reading it loads no network.
+A model directory contains `model.toml` (this structure) and the towers' files. Reading it loads no network.
 """
 
 from typing import Literal
@@ -23,33 +23,33 @@ class MelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Time bins of one patch."""
     patch_hop_bins: int = 48
     context_s: float = 0.0
-    """Length of sound the tower wants to hear, counted back from the clip's end; 0 means the clip alone."""
+    """Length of sound that the tower reads, counted back from the clip's end; 0 means the clip alone."""
     style: Literal["magnitude", "power", "clap", "clap_fused", "kaldi"] = "magnitude"
-    """clap: decibels of ten seconds; clap_fused: all of the sound made short, then its front, middle and back;
-    kaldi: front, middle and back as `torchaudio.compliance.kaldi.fbank` makes them, for log_mel_chunks."""
+    """clap: decibels of ten seconds; clap_fused: all of the sound shrunk in time, then its front, middle and back;
+    kaldi: front, middle and back from `torchaudio.compliance.kaldi.fbank`, for log_mel_chunks."""
 
 
 class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One encoder: what it takes, how that is prepared, and how its embedding is read against words."""
+    """One encoder: its input, the preprocessing, and how its embedding is compared with words."""
 
     network: str
     """Key of the loader in `engines.models.network.NETWORKS`, such as "clip_vision" or "clap_audio". With
-    "@HEIGHTxWIDTH", as "clip_vision@112x1036", a vision transformer reads pictures of another size than it was trained
-    on."""
+    "@HEIGHTxWIDTH", as in "clip_vision@112x1036", a vision transformer reads pictures of a different size than it was
+    trained on."""
     directory: str = "."
-    """Where its files are, relative to the model directory (made absolute when read)."""
+    """Directory of its files, relative to the model directory (made absolute when read)."""
     space: str
-    """Id of the text space its embedding lives in; a key of `ModelSpec.texts`."""
+    """Id of the text space of its embedding; a key of `ModelSpec.texts`."""
     input: Literal["frames", "flow_picture", "flow_clip", "log_mel", "log_mel_picture", "log_mel_chunks"] = "frames"
-    """flow_clip: all chosen flow pictures of a clip together, "1 T 3 S S", for networks that look along time.
+    """flow_clip: all chosen flow pictures of a clip together, "1 T 3 S S", for networks that model time.
     log_mel_chunks: front, middle and back of the sound as the three channels of one picture "1 3 M B" (bands, bins)."""
     size_px: int = 224
     resized_px: int = 0
-    """What the picture is resized to before its middle of `size_px` is cut out; 0 for `size_px`. For crop, stretch."""
+    """Size the picture is resized to before its centre of `size_px` is cropped; 0 for `size_px`. For crop, stretch."""
     fit: Literal["crop", "pad", "stretch", "tiles"] = "crop"
     resample: Literal["bicubic", "bilinear"] = "bicubic"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Of pixels in [0, 1]: network input is (pixel - mean) / std."""
+    """Mean of pixels in [0, 1]: the network's input is (pixel - mean) / std."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     pictures_per_clip: int = 8
     flow_bound: float = 2.0
@@ -57,23 +57,23 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     mel: MelSpec | None = None
     prompts: tuple[str, ...] = ("{}",)
     prompt_weights: tuple[float, ...] = ()
-    """How much each prompt counts, as `percept labels weigh` found; empty: all alike."""
+    """Weight of each prompt, as found by `percept labels weigh`; empty for equal weights."""
     center: str = ""
-    """Tensor of the text tower's file set that is taken off label vectors before they are normalised again:
+    """Tensor in the tower's directory that is subtracted from label vectors before they are normalised again:
     "<file>:<tensor>", or "" for none."""
     temperature: float = 0.01
     bias: float = 0.0
     """Logit of a label is cosine / temperature; bias shifts it against the background vocabulary."""
     knows_stillness: bool = False
-    """Of motion towers: it was taught what a still scene and a moving camera are. Others, such as picture towers that
-    are shown flow, are believed only where something moves against the background."""
+    """For motion towers: whether it was trained on still scenes and moving cameras. Others, such as picture towers fed
+    with flow, are trusted only if something moves relative to the background."""
 
 
 class TextSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One text tower; the id of its space is its key in `ModelSpec.texts`."""
 
     network: str
-    """"mini_text", "clip_text", "siglip_text", "clap_text"."""
+    """Key of the loader, such as "mini_text", "clip_text" or "clap_text"."""
     directory: str = "."
     dim: int
     max_tokens: int = 64
@@ -81,17 +81,17 @@ class TextSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class FusionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A head in which the picture looks at motion and sound, and they at it: MOV, Qian et al. 2022."""
+    """A head with cross-attention between the picture and motion or sound, both ways: MOV, Qian et al. 2022."""
 
     network: str = "mov_fusion"
     directory: str = "."
     base: str = "base-labels.txt"
-    """Words it was trained on, one a line; all others are novel."""
+    """File with the words it was trained on, one per line; all other words are novel."""
     base_share: float = 0.65
-    """Of the head, against the frozen encoder, in the score of a base label (F-VLM's geometric mix)."""
+    """Weight of the head, against the frozen encoder, in the score of a base label (F-VLM's geometric mean)."""
     novel_share: float = 0.35
     modalities: tuple[str, ...] = ("image", "motion", "audio")
-    """Of those the head knows, the ones that still have the tower it was trained with."""
+    """The head's modalities whose tower is still the one it was trained with."""
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -105,13 +105,13 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     audio: TowerSpec | None = None
     fusion: FusionSpec | None = None
     adapted: str = ""
-    """File with label vectors that were learnt from examples (`percept adapt`), relative to the model's directory."""
+    """File with label vectors learnt from examples (`percept adapt`), relative to the model's directory."""
     open_set: str = ""
-    """File with what the open-set score was fitted to (`percept calibrate`), relative to the model's directory."""
+    """File with the fitted open-set score (`percept calibrate`), relative to the model's directory."""
     made_from: str = ""
-    """The model that this one was derived from, for people."""
+    """The model that this one was derived from, for information only."""
     background: str = "background.txt"
-    """Fixed background vocabulary, one word or phrase a line; "" takes the bundled model's."""
+    """File with the fixed background vocabulary, one word or phrase per line; "" uses the bundled model's."""
 
     @property
     def id(self) -> str:

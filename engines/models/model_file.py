@@ -1,4 +1,4 @@
-"""`model.toml` written: the counterpart of `engines.models.checkpoint.read_model`."""
+"""Writes `model.toml`: the counterpart of `engines.models.checkpoint.read_model`."""
 
 import json
 import os
@@ -15,20 +15,20 @@ from engines.models.model import ModelSpec
 
 MODEL_FILE = "model.toml"
 HUB = "hub:"
-"""Before a hub id, and perhaps "@" and a revision, as the directory of a part."""
+"""Prefix of a part's directory that is a hub id, optionally with "@" and a revision."""
 
 _SNAPSHOT = re.compile(r".*/models--([^/]+?)--([^/]+)/snapshots/([^/]+)")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_ABOVE = """# What each tower is, how its input is prepared, and how its embedding is read against words.
+_ABOVE = """# The towers, how their inputs are prepared, and how their embeddings are compared with words.
 # Directories are relative to this file, absolute, or hub:OWNER/NAME@REVISION."""
 
 
 def write_model(spec: ModelSpec, directory: Path) -> None:
-    """Write `model.toml` so that reading it gives `spec` again, whatever directory its parts lie in.
+    """Write `model.toml` so that reading it returns `spec` again.
 
-    Parts inside `directory` are written relative to it, parts of the hub's cache by their hub id, others absolute. The
-    small files that a spec names (background words, adapted vectors, what the open-set score was fitted to) are copied
-    from the model that it was read from, unless `directory` has its own.
+    Parts inside `directory` are written relative to it, parts in the hub's cache by their hub id, others as absolute
+    paths. The small files that a spec names (background words, adapted vectors, the open-set score) are copied from the
+    model that it was read from, unless `directory` has its own.
 
     Raises:
         OSError: the directory cannot be written.
@@ -45,7 +45,7 @@ def write_model(spec: ModelSpec, directory: Path) -> None:
 
 
 def hub_place(directory: str) -> str:
-    """ "hub:OWNER/NAME@REVISION" of a directory in the hub's cache; any other as it is."""
+    """ "hub:OWNER/NAME@REVISION" for a directory in the hub's cache; any other directory unchanged."""
     found = _SNAPSHOT.fullmatch(directory)
     if found is None:
         return directory
@@ -62,7 +62,7 @@ def _copy_small(source: Path, target: Path) -> None:
 
 
 def _content(spec: ModelSpec, directory: Path) -> dict[str, Any]:
-    """What stands in the file: no directory of the whole, places of the parts."""
+    """The content of the file: without the model's own directory, with the parts' places."""
 
     def placed(part: Any) -> Any:
         return part and replace(part, directory=_place(part.directory, spec, directory))
@@ -84,7 +84,7 @@ def _place(part: str, spec: ModelSpec, directory: Path) -> str:
 
 
 def _lines(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
-    """TOML: values first, then tables. What is None or empty by default is left out."""
+    """Lines of TOML: values first, then tables. None and empty lists are omitted."""
     plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
     if path and (plain or not table):
         yield f"\n[{'.'.join(map(_key, path))}]"
@@ -103,7 +103,7 @@ def _key(key: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str):  # what JSON escapes, TOML reads; and of control characters it lets only DEL stand
+    if isinstance(value, str):  # TOML reads JSON's escapes; the only control character that JSON does not escape is DEL
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"

@@ -1,4 +1,4 @@
-"""The networks we can load, by the key that a model directory names: what goes in and out, which files, which code."""
+"""The networks we can load, by the key in a model directory: their inputs, outputs, files and code."""
 
 import functools
 import hashlib
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 Size = tuple[int, int] | tuple[()]
-"""Height and width of pictures, or nothing for what a network was trained on."""
+"""Height and width of pictures, or () for the size that a network was trained on."""
 
 
 @dataclass(frozen=True)
 class Network:
     """How one kind of network is loaded.
 
-    loader: "module:function" that takes a directory and gives a PyTorch module in eval mode.
-    ports: inputs and outputs for a directory; reads configuration only, loads nothing.
-    files: the files its weights come from.
-    package: the distribution whose version shapes the network beside our own code, or "".
-    micro_batch: most that a CPU should run at once; beyond, memory grows and speed does not. 0 for no limit.
-    max_batch: most that an engine takes at once on any device; 0 for the usual.
-    level: mean and deviation of what its float inputs usually hold, for the golden batch.
-    ranges: smallest and largest size of each free axis but the batch.
-    gate_sizes: sizes of free axes at which an engine is held against the reference before the usual ones.
-    any_size: the loader takes a size of pictures beside the directory; the key may end in "@HEIGHTxWIDTH".
-    size: which one.
+    loader: "module:function" that takes a directory and returns a PyTorch module in eval mode.
+    ports: inputs and outputs for a directory; reads only the configuration.
+    files: the files with its weights.
+    package: the distribution whose version affects the network in addition to our own code, or "".
+    micro_batch: largest batch a CPU should run at once; above it memory grows without more speed. 0 for no limit.
+    max_batch: largest batch of one engine call on any device; 0 for the default.
+    level: usual mean and deviation of its float inputs, for the golden batch.
+    ranges: smallest and largest size of each free axis other than the batch.
+    gate_sizes: sizes of free axes at which the gate compares an engine with the reference, before the usual sizes.
+    any_size: the loader accepts a picture size after the directory; the key may end in "@HEIGHTxWIDTH".
+    size: that picture size, or ().
     """
 
     loader: str
@@ -68,7 +68,7 @@ class Network:
         return loaded[0] if isinstance(loaded, tuple) else loaded
 
     def fingerprint(self, directory: Path) -> dict[str, str]:
-        """What the weights and the code are, as sha-256; the same network in another place has the same fingerprint.
+        """sha-256 of weights and code; the same network in another directory has the same fingerprint.
 
         Raises:
             ModelError: a file is missing.
@@ -84,7 +84,7 @@ class Network:
 
 
 def sha256_of(path: Path) -> str:
-    """Read anew only when the file's size or time has changed.
+    """Hash of a file; it is read again only if its size or time has changed.
 
     Raises:
         ModelError: it cannot be read.
@@ -106,7 +106,7 @@ def network(key: str) -> Network:
     """The network of this key, or of "key@HEIGHTxWIDTH" for pictures of that size.
 
     Raises:
-        ModelError: no such key; the message lists the known ones. Or it cannot take another size.
+        ModelError: the key is unknown (the message lists the known ones), or the network has a fixed size.
     """
     name, at, size = key.partition("@")
     if name not in NETWORKS:
@@ -118,7 +118,7 @@ def _at_size(key: str, found: Network, size: str) -> Network:
     sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
     if sides is None or not found.any_size:
         able = ", ".join(sorted(name for name, each in NETWORKS.items() if each.any_size))
-        raise ModelError(f"network {key!r}: no size for it; expected @HEIGHTxWIDTH after one of {able}")
+        raise ModelError(f"network {key!r}: invalid size; expected @HEIGHTxWIDTH after one of {able}")
     height, width = int(sides[1]), int(sides[2])
 
     def ports(directory: Path) -> Ports:
@@ -133,7 +133,7 @@ def _fixed(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Callable[[Pat
 
 
 def _own_files(*names: str, package_file: str = "") -> Callable[[Path], list[Path]]:
-    """Files of the directory, and one inside an installed package ("package/folder/file")."""
+    """Files in the directory, and one file inside an installed package ("package/folder/file")."""
 
     def files(directory: Path) -> list[Path]:
         found = [directory / name for name in names]
@@ -149,12 +149,12 @@ def _own_files(*names: str, package_file: str = "") -> Callable[[Path], list[Pat
 
 
 def _exchange_ports(other: str) -> Callable[[Path], Ports]:
-    """Of the fusion head's exchange between the picture and one other modality."""
+    """Ports of the fusion head's exchange between the picture and one other modality."""
 
     def ports(directory: Path) -> Ports:
         dims = read_shape(directory).dims
         if other not in dims:
-            raise ModelError(f"{directory}: the fusion head takes {', '.join(dims)}; expected {other} among them")
+            raise ModelError(f"{directory}: the fusion head has {', '.join(dims)}; expected {other} among them")
         taken = Port(IMAGE, "float32", f"B T {dims[IMAGE]}"), Port(other, "float32", f"B M {dims[other]}")
         return taken, tuple(Port(f"{name}_change", "float32", f"B {dims[name]}") for name in (IMAGE, other))
 
@@ -168,7 +168,9 @@ def _exchange(other: str) -> Network:
         _own_files(WEIGHTS_FILE, SHAPE_FILE),
         level=(0.0, 0.05),
         ranges={"T": (1, MAX_TOKENS), "M": (1, MAX_TOKENS)},
-        # From small to large: OpenVINO 2026.4 is wrong for more tokens than it has seen before, and right for fewer.
+        # One token first: after a first call with exactly one key token, OpenVINO 2026.4 computes a dynamic attention
+        # (Transpose, MatMul, Softmax, MatMul) wrongly for more keys, from 16 with AVX-512 and from 8 with AVX2: fp32 is
+        # wrong by 9 to 66, bf16 is about 2e37. A first call with two key tokens is right.
         gate_sizes=({"T": 1, "M": 1}, {"T": 16, "M": 3}, {"T": MAX_TOKENS, "M": MAX_TOKENS}),
     )
 
@@ -215,7 +217,7 @@ NETWORKS: dict[str, Network] = {
         ),
         lambda weights: [weights],
         micro_batch=2,
-        max_batch=16,  # at 640 x 640 the correlations of one pair take 0.2 GB
+        max_batch=16,  # at 640 x 640 the correlations of one pair need 0.2 GB
         level=(0.0, 0.5),
         ranges={"H": (64, 640), "W": (64, 640)},
     ),

@@ -1,4 +1,4 @@
-"""Inputs and outputs of the towers of published checkpoints, as their configuration states them; nothing is loaded."""
+"""Inputs and outputs of the towers of published checkpoints, from their configuration; no weights are loaded."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def text_ports(directory: Path) -> Ports:
 
 
 def align_ports(directory: Path) -> Ports:
-    """A convolutional network, which states no size: what its preprocessing makes."""
+    """ALIGN's convolutional network has no fixed size; the ports use the size of its preprocessing."""
     settings = json.loads((directory / "preprocessor_config.json").read_text())
     key = "crop_size" if settings.get("do_center_crop") else "size"
     size = settings.get(key, {"height": 289})["height"]

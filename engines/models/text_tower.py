@@ -1,4 +1,4 @@
-"""Words as vectors: a model's text tower with its tokenizer."""
+"""Computes text vectors with a model's text tower and tokenizer."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,8 +20,8 @@ class TextTower:
     """A text tower with its tokenizer: prompts in, unit vectors out."""
 
     def __init__(self, text: TextSpec, run: EngineSettings) -> None:
-        # In fp32, since vectors are computed once and kept for all runs. By the reference unless another CPU engine is
-        # asked for by name: building one would cost more than it saves.
+        # In fp32, because vectors are computed once and kept for all runs. With the reference, unless another CPU
+        # engine is requested by name: building one would cost more than it saves.
         engine = run.engine if run.engine in AUTO["cpu"] else "torch"
         settings = Settings(engine, threads=run.threads, cache_directory=run.cache_directory)
         self._text = text
@@ -29,7 +29,7 @@ class TextTower:
         self._engine = open_network(text.network, text.directory, settings, build=True)
 
     def vectors(self, prompts: Sequence[str]) -> Array:
-        """float32 "N D", unit length, nothing taken off, in the order given."""
+        """float32 "N D", unit length, not centred, in the order of the prompts."""
         result = np.zeros((len(prompts), self._text.dim), np.float32)
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         for begin in range(0, len(order), TEXT_BATCH):
@@ -47,7 +47,7 @@ Encode = Callable[[list[str], tuple[Port, ...]], dict[str, Array]]
 
 
 def _tokenizer(text: TextSpec) -> Encode:
-    """Prompts to the feeds of the text tower."""
+    """A function from prompts to the feeds of the text tower."""
     directory = Path(text.directory)
     if text.network == "mini_text":
         from engines.networks.text import load_tokenizer, tokenize
@@ -83,5 +83,5 @@ def _tokenizer(text: TextSpec) -> Encode:
 def _or_none_usable(load: Callable[[Path], Any], directory: Path) -> Any:
     try:
         return load(directory)
-    except Exception as error:  # libraries raise whatever their parts do
-        raise ModelError(f"{directory}: no usable tokenizer ({error}); expected tokenizer.json beside it") from error
+    except Exception as error:  # the libraries' errors have no common base class
+        raise ModelError(f"{directory}: no usable tokenizer ({error}); expected tokenizer.json in it") from error

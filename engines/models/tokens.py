@@ -1,4 +1,4 @@
-"""How a text tower's tokenizer takes words apart: how long they get, and what of them it does not know."""
+"""How a text tower's tokenizer splits words: the number of tokens, and how many are unknown."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,15 +13,15 @@ class Reading(NamedTuple):
     """One text as a tokenizer reads it."""
 
     length: int
-    """Tokens with the marks of begin and end, nothing cut off."""
+    """Number of tokens including special tokens, not truncated."""
     pieces: int
-    """Tokens without the marks."""
+    """Number of tokens without special tokens."""
     unknown: int
-    """Of these, how many stand for what the tokenizer has no token for."""
+    """Number of pieces that are an unknown token or a single byte."""
 
 
 def readings(text: TextSpec, prompts: Sequence[str]) -> list[Reading]:
-    """Every prompt as the tower's tokenizer reads it, before it is cut to the tower's length.
+    """Every prompt as the tower's tokenizer reads it, before truncation to the tower's length.
 
     Raises:
         ModelError: the directory has no usable tokenizer.
@@ -29,7 +29,7 @@ def readings(text: TextSpec, prompts: Sequence[str]) -> list[Reading]:
     directory = Path(text.directory)
     try:
         return _of_file(directory, prompts) if text.network == "mini_text" else _of_transformers(directory, prompts)
-    except Exception as error:  # transformers raises whatever its parts do
+    except Exception as error:  # transformers' errors have no common base class
         raise ModelError(f"{directory}: no usable tokenizer ({error}); expected tokenizer.json in it") from error
 
 
@@ -61,11 +61,11 @@ def _of_transformers(directory: Path, prompts: Sequence[str]) -> list[Reading]:
 
 
 _UNKNOWN = re.compile(r"<unk>|\[UNK\]|<0x[0-9A-Fa-f]{2}>")
-"""Tokens that stand for anything, or for a byte of a letter."""
+"""Tokens for an unknown word, or for one byte of a character."""
 
 
 def _names(tokenizer: Any, directory: Path) -> Callable[[int], str | None]:
-    """From a token's id to its text."""
+    """A function from a token's id to its text."""
     if hasattr(tokenizer, "convert_ids_to_tokens"):
         names: Callable[[int], str | None] = tokenizer.convert_ids_to_tokens
         return names

@@ -12,18 +12,18 @@ from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
 GATE_LABELS = 200
-"""Background words that the gate lets compete."""
+"""Number of background words in the gate's top-1 comparison."""
 
 
 def tower_key(spec: ModelSpec, modality: str) -> tuple[str, str, str]:
-    """What names the tower's engine among a worker's resources; towers of the same network and files share one."""
+    """Key of the tower's engine among a worker's resources; towers with the same network and files share one."""
     tower = _tower(spec, modality)
     first = next(name for name, other in spec.towers().items() if _same_network(tower, other))
     return "tower", spec.directory, first
 
 
 def prepare_tower(spec: ModelSpec, modality: str, run: EngineSettings, report: Report) -> None:
-    """Build and check what `open_tower` will load, once per model and machine. Takes seconds the first time.
+    """Build and check the engine that `open_tower` loads, once per model and machine. Takes seconds the first time.
 
     Raises:
         ModelError: no engine can run it.
@@ -35,9 +35,9 @@ def prepare_tower(spec: ModelSpec, modality: str, run: EngineSettings, report: R
 
 
 def open_tower(spec: ModelSpec, modality: str, run: EngineSettings, build: bool = False) -> Engine:
-    """The tower's engine, open: pictures "B 3 S S" or log-mel patches "B bins bands" in, "tokens" "B D" out.
+    """The tower's open engine: pictures "B 3 S S" or log-mel patches "B bins bands" in, "tokens" "B D" out.
 
-    build: build it now if it was never prepared; otherwise another backend is taken, aloud, or it is an error.
+    build: build it now if it was never prepared; otherwise another backend is tried, with a warning.
 
     Raises:
         ModelError: no backend can run it.
@@ -47,9 +47,9 @@ def open_tower(spec: ModelSpec, modality: str, run: EngineSettings, build: bool 
 
 
 def label_set(spec: ModelSpec, tower: TowerSpec) -> Array | None:
-    """Text vectors of the model's background words, which the gate asks for the winner: float32 "L D".
+    """Text vectors of the model's background words, for the gate's top-1 comparison: float32 "L D".
 
-    None for a fusion head, whose outputs lie in no text space.
+    None for a fusion head, whose outputs are in no text space.
     """
     if not tower.space:
         return None

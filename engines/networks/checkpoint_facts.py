@@ -1,4 +1,4 @@
-"""What stands in the files of a published checkpoint, read without the library that wrote them."""
+"""Reads facts from the files of a published checkpoint without the library that wrote them."""
 
 import json
 import math
@@ -24,16 +24,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_scalar(weights: Sequence[Path], name: str) -> float | None:
-    """A single number in safetensors files, or None; reads the header and some bytes, whatever the size of the file.
+    """A single number from safetensors files, or None; reads only the header and a few bytes.
 
     Raises:
-        ModelError: a file is not whole.
+        ModelError: a file is incomplete.
     """
     for path in weights:
         try:
             found = _scalar(path, name)
         except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{path}: cannot be read ({error}); expected safetensors. Fetch it again.") from error
+            raise ModelError(f"{path}: cannot be read ({error}); expected safetensors. Download it again.") from error
         if found is not None:
             return found
     return None
@@ -59,13 +59,13 @@ def _number(dtype: str, raw: bytes) -> float:
 
 
 def temperature(weights: Sequence[Path], name: str, otherwise: float) -> float:
-    """exp(-scale), with the logarithmic scale among the weights; `otherwise` is the scale where they hold none."""
+    """exp(-scale), with the logarithmic scale from the weights; `otherwise` is the scale if the weights have none."""
     scale = read_scalar(weights, name)
     return math.exp(-(otherwise if scale is None else scale))
 
 
 def preprocessing(directory: Path) -> dict[str, Any]:
-    """How pictures or sound are prepared: `preprocessor_config.json`, or the part of it in `processor_config.json`."""
+    """Preprocessing of pictures or sound: `preprocessor_config.json`, or its part in `processor_config.json`."""
     path = directory / "preprocessor_config.json"
     if not path.is_file() and (directory / "processor_config.json").is_file():
         both = read_json(directory / "processor_config.json")
@@ -74,7 +74,7 @@ def preprocessing(directory: Path) -> dict[str, Any]:
 
 
 def side(size: Any) -> int:
-    """The side of a square, or the short side, however this version of the format writes it."""
+    """The side of a square, or the short side, in any version of the format."""
     if isinstance(size, dict):
         sides = {size[key] for key in ("shortest_edge", "height", "width") if size.get(key)}
         if len(sides) != 1:

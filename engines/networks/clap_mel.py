@@ -1,4 +1,4 @@
-"""The log-mel spectrogram that CLAP's audio tower reads: stretches of fixed length, in decibels."""
+"""The log-mel spectrogram that CLAP's audio tower reads: segments of fixed length, in decibels."""
 
 import torch
 from torch import Tensor, nn
@@ -10,20 +10,20 @@ from engines.networks.torchaudio_import import import_torchaudio
 def fitted_chunks(bins: Tensor, length: int) -> Tensor:
     """Front, middle and back of "T M", `length` bins each: "3 L M".
 
-    CLAP and LanguageBind choose one stretch from each third at random; these are the first of the first third, the
-    middle one and the last of the last, which together show most of the sound.
+    CLAP and LanguageBind choose one segment from each third at random; here they are the first, the middle and the last
+    possible one, which together cover most of the sound.
     """
     room = len(bins) - length
     return torch.stack([bins[begin : begin + length] for begin in (0, room // 2, room)])
 
 
 class ClapMel(nn.Module):
-    """Samples "S" in [-1, 1] -> log-mel in dB, as transformers' `ClapFeatureExtractor` makes it, without its dice.
+    """Samples "S" in [-1, 1] -> log-mel in dB, as transformers' `ClapFeatureExtractor`, but without its randomness.
 
-    Without feature fusion "K B M": sound that is longer than `patch_bins` bins (ten seconds) is cut into as many
-    stretches as cover it, evenly laid, where the extractor takes one at random. With fusion "1 4B M", below each other:
-    the whole made short, then front, middle and back; four times the same where it is no longer. Shorter sound is
-    repeated as often as it fits whole, then padded with zeros.
+    Without feature fusion "K B M": sound longer than `patch_bins` bins (ten seconds) is cut into evenly spaced segments
+    that cover it; the extractor chooses one at random. With fusion "1 4B M", stacked in time: the whole sound shrunk to
+    `patch_bins`, then front, middle and back; four identical copies if it is no longer than `patch_bins`. Shorter sound
+    is repeated as often as it fits completely, then padded with zeros.
     """
 
     def __init__(self, spec: MelSpec) -> None:

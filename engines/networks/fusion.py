@@ -1,8 +1,8 @@
-"""The fusion head of MOV (Qian et al. 2022, arXiv 2207.07646): picture and motion, picture and sound exchange.
+"""The fusion head of MOV (Qian et al. 2022, arXiv 2207.07646): exchanges of picture and motion, picture and sound.
 
-For every other modality there are two branches with weights of their own: the picture looks at it, and it looks at the
-picture. What a branch finds is added to the frozen encoder's embedding through a gate that starts at zero. So a head
-that has learnt nothing changes nothing, and a modality that is missing takes nothing but its own branches away.
+Each other modality has two branches with separate weights: the picture attends to it, and it attends to the picture. A
+branch's output is added to the frozen encoder's embedding through a gate that starts at zero. So an untrained head
+changes nothing, and a missing modality removes only its own branches.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from torch.nn import functional
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, SHAPE_FILE, WEIGHTS_FILE, FusionShape, read_shape
 from pipeline.errors import ModelError
 
-NOT_LOOKED_AT = -1e4
-"""Added to the score of padding; small enough, and finite in half precision too."""
+MASKED = -1e4
+"""Added to the attention score of padding; low enough, and finite in half precision too."""
 
 
 class Seen(NamedTuple):
-    """One modality of a batch: tokens "B N D", and bool "B N", true where there is one; None where all are."""
+    """One modality of a batch: tokens "B N D", and a mask bool "B N", true for real tokens; None if all are real."""
 
     tokens: Tensor
     mask: Tensor | None = None
 
 
 class Attention(nn.Module):
-    """Tokens "B N D" look at others "B K E" and come back with what they found, "B N D". Both are normalised before."""
+    """Multi-head attention from tokens "B N D" to others "B K E" -> "B N D". The caller normalises both inputs."""
 
     def __init__(self, dim: int, other_dim: int, shape: FusionShape) -> None:
         super().__init__()
@@ -49,16 +49,16 @@ class Attention(nn.Module):
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in (self.query(x), self.key(other), self.value(other))
         )
-        # Spelled out: as one operation it becomes an ONNX node that few engines run.
+        # Written as separate operations: as one, it becomes an ONNX node that few engines support.
         scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
         if other_mask is not None:
-            scores = scores + (~other_mask)[:, None, None, :] * NOT_LOOKED_AT
+            scores = scores + (~other_mask)[:, None, None, :] * MASKED
         found: Tensor = self.dropout(self.mix((scores.softmax(-1) @ v).transpose(1, 2).flatten(2)))
         return found
 
 
 class TwoLayers(nn.Module):
-    """ "... D" -> "... D", each token by itself."""
+    """Two-layer perceptron, "... D" -> "... D", on each token separately."""
 
     def __init__(self, dim: int, shape: FusionShape) -> None:
         super().__init__()
@@ -89,10 +89,10 @@ class TimeLayer(nn.Module):
 
 
 class Branch(nn.Module):
-    """What one modality makes of having looked at another: "B N D", "B K E" -> the change of its embedding "B D".
+    """Attention of one modality to another: tokens "B N D" and "B K E" -> the change of its embedding "B D".
 
     V1 = V + attention(V, M);  V2 = V1 + two_layers(V1);  change = gate * mean over time of transformer(V2 + position).
-    Tokens are brought to a common level first, so that the gate is in lengths of the unit embedding for every encoder.
+    Tokens are brought to a common level first, so the gate has the scale of the unit embedding for every encoder.
     """
 
     def __init__(self, dim: int, other_dim: int, shape: FusionShape) -> None:
@@ -117,8 +117,8 @@ class Branch(nn.Module):
 class Exchange(nn.Module):
     """Both branches between the picture and one other modality.
 
-    Image tokens "B T D" and the other's "B M E" -> changes of their embeddings, "B D" and "B E". Engines compute these
-    and not the embeddings, which are then never rounded by a network of low precision.
+    Image tokens "B T D" and the other's "B M E" -> changes of their embeddings, "B D" and "B E". Engines compute only
+    the changes, so the embeddings themselves are never rounded by a network in low precision.
     """
 
     def __init__(self, dim: int, other_dim: int, shape: FusionShape) -> None:
@@ -130,7 +130,7 @@ class Exchange(nn.Module):
         return self.changes(Seen(image), Seen(other))
 
     def changes(self, image: Seen, other: Seen) -> tuple[Tensor, Tensor]:
-        """The same for tokens with masks. Where the other has no token at all, both changes are zero."""
+        """The same for tokens with masks. Both changes are zero for clips in which the other has no token."""
         of_image, of_other = self.image(image, other), self.other(other, image)
         if other.mask is None:
             return of_image, of_other
@@ -139,12 +139,12 @@ class Exchange(nn.Module):
 
 
 class MovFusion(nn.Module):
-    """Tokens of each modality -> embeddings of unit length, each having looked at the others.
+    """Tokens of each modality -> embeddings of unit length, after the exchanges.
 
-    image "B T D", motion "B M E", audio "B A F" (either None, where a batch has none), at most `MAX_TOKENS` of each.
-    Gives "image", and "motion" and "audio" as far as they are there: "B D", "B E", "B F". For training, `masks` tells
-    real tokens from padding: bool "B N" by modality; a row without any true one is a clip that lacks the modality (its
-    own output there is zeros). Every clip needs an image token.
+    image "B T D", motion "B M E", audio "B A F" (the last two may be None), at most `MAX_TOKENS` each. Returns "image",
+    and "motion" and "audio" if they were given: "B D", "B E", "B F". For training, `masks` separates real tokens from
+    padding: bool "B N" by modality; a row that is all false is a clip without the modality (whose output is zeros).
+    Every clip needs an image token.
     """
 
     def __init__(self, shape: FusionShape) -> None:
@@ -177,13 +177,13 @@ class MovFusion(nn.Module):
         return {name: changed(pooled(each), changes[name]) for name, each in seen.items()}
 
     def gates(self) -> dict[str, tuple[float, float]]:
-        """How far each exchange changes the picture's embedding and the other's: {"motion": (0.4, 0.1)}."""
+        """Gates of each exchange, for the picture's and the other's embedding: {"motion": (0.4, 0.1)}."""
         both = {name: self.exchange(name) for name in self.shape.others}
         return {name: (float(each.image.gate), float(each.other.gate)) for name, each in both.items()}
 
 
 def changed(embedding: Tensor, changes: list[Tensor]) -> Tensor:
-    """The unit embedding "B D" with all changes added, at unit length again; to the bit the same when all are zero."""
+    """The unit embedding "B D" plus all changes, normalised again; bit-identical to the input if all changes are 0."""
     if not changes:
         return embedding
     moved = embedding + torch.stack(changes).sum(0)
@@ -196,7 +196,7 @@ def pooled(seen: Seen) -> Tensor:
 
 
 def mean_token(seen: Seen) -> Tensor:
-    """The mean of the tokens that there are, "B D"; zeros where there are none."""
+    """The mean of the real tokens, "B D"; zeros if there are none."""
     if seen.mask is None:
         return seen.tokens.mean(1)
     kept = seen.mask.to(seen.tokens.dtype)[..., None]
@@ -204,16 +204,16 @@ def mean_token(seen: Seen) -> Tensor:
 
 
 def levelled(seen: Seen) -> Tensor:
-    """Tokens "B N D" of a clip divided by one number, so that the mean square of their values is 1.
+    """Tokens "B N D", divided by one number per clip so that the mean square of their values is 1.
 
-    Not each token by itself: one in which little is heard is shorter than others, and says less.
+    Not per token: a token with weak content is shorter than others and should count less.
     """
     square = mean_token(Seen(seen.tokens.square().mean(-1, keepdim=True), seen.mask))
     return seen.tokens / square.clamp(min=1e-12).sqrt()[:, None]
 
 
 def save_fusion(network: MovFusion, directory: Path, half: bool = False) -> None:
-    """Write `fusion.safetensors` (fp16 with `half`) and `fusion.json`, each complete or not at all."""
+    """Write `fusion.safetensors` (fp16 with `half`) and `fusion.json`, each atomically."""
     from safetensors.torch import save
 
     directory.mkdir(parents=True, exist_ok=True)
@@ -230,10 +230,10 @@ def save_fusion(network: MovFusion, directory: Path, half: bool = False) -> None
 
 
 def load_fusion(directory: Path) -> MovFusion:
-    """The head of a directory in fp32, ready to run, on the CPU.
+    """Load the head of a directory in fp32 on the CPU, for inference.
 
     Raises:
-        ModelError: a file is missing, or does not fit.
+        ModelError: a file is missing, or its weights do not fit its sizes.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -249,7 +249,7 @@ def load_fusion(directory: Path) -> MovFusion:
 
 
 def _check_fit(has: Mapping[str, tuple[int, ...]], network: MovFusion, path: Path) -> None:
-    """Raises: ModelError: the weights are not those of such a head; names one that differs."""
+    """Raises: ModelError: the weights do not fit the head; the message names one that differs."""
     wanted = {name: tuple(tensor.shape) for name, tensor in network.exchanges.state_dict().items()}
     odd = sorted(name for name in {*has, *wanted} if has.get(name) != wanted.get(name))
     if odd:
@@ -260,7 +260,7 @@ def _check_fit(has: Mapping[str, tuple[int, ...]], network: MovFusion, path: Pat
 
 
 def load_exchange(other: str, directory: Path) -> Exchange:
-    """What an engine runs: the exchange of the picture with one other modality.
+    """The module that an engine runs: the exchange of the picture with one other modality.
 
     Raises:
         ModelError: as `load_fusion`, or the head has no such exchange.

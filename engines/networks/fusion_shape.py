@@ -1,4 +1,4 @@
-"""What a fusion head's files say of it, without loading it: sizes, and how far its gates are open."""
+"""Reads a fusion head's sizes and gates from its files, without loading the network."""
 
 from pathlib import Path
 
@@ -11,27 +11,27 @@ SHAPE_FILE = "fusion.json"
 IMAGE = "image"
 OTHERS = ("motion", "audio")
 MAX_TOKENS = 64
-"""Most tokens of one modality: so many positions in time are learnt."""
+"""Largest number of tokens per modality: the number of learnt positions in time."""
 
 
 class FusionShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Sizes of a head, as they stand in `fusion.json`."""
+    """Sizes of a head, as stored in `fusion.json`."""
 
     dims: dict[str, int]
     """Length of each modality's tokens: "image", and "motion" or "audio" or both."""
     width: int = 128
-    """Of all heads of an attention together."""
+    """Width of all heads of an attention together."""
     heads: int = 4
     hidden: int = 256
-    """Of the two-layer network after each attention."""
+    """Width of the two-layer network after each attention."""
     layers: int = 1
-    """Of the transformer along time."""
+    """Layers of the transformer along time."""
     dropout: float = 0.0
-    """In training, of what each attention and each two-layer network adds."""
+    """Dropout in training, on the output of each attention and each two-layer network."""
 
     @property
     def others(self) -> tuple[str, ...]:
-        """What the picture exchanges with."""
+        """The modalities that the picture exchanges with."""
         return tuple(name for name in OTHERS if name in self.dims)
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class FusionShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 def read_shape(directory: Path) -> FusionShape:
-    """Raises: ModelError: there is no head, or its sizes make no sense."""
+    """Raises: ModelError: there is no head, or its sizes are invalid."""
     path = directory / SHAPE_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=FusionShape)
@@ -55,7 +55,7 @@ def read_shape(directory: Path) -> FusionShape:
 
 
 def read_gates(directory: Path) -> dict[str, tuple[float, float]]:
-    """How far each exchange changes the picture's embedding and the other's: {"motion": (0.4, 0.1)}. 0 is not at all.
+    """Gates of each exchange, for the picture's and the other's embedding: {"motion": (0.4, 0.1)}; 0 is closed.
 
     Raises:
         ModelError: there are no weights, or they are not a fusion head's.

@@ -1,4 +1,4 @@
-"""Sound as an image tower that was trained on it sees it: Kaldi's filter bank, front, middle and back as channels."""
+"""Sound as input of an image tower trained on sound: Kaldi's filter bank; front, middle and back as channels."""
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,8 @@ from engines.networks.torchaudio_import import import_torchaudio
 class KaldiMel(nn.Module):
     """Samples "S" in [-1, 1] -> log-mel "3 B M", natural logarithm, as LanguageBind (Zhu et al. 2023) prepares sound.
 
-    The mean is taken off, then `torchaudio.compliance.kaldi.fbank`: Hann window, no dither. Longer sound gives its
-    front, middle and back; shorter is repeated in time and gives three times the same.
+    The mean is subtracted, then `torchaudio.compliance.kaldi.fbank`: Hann window, no dither. Longer sound yields its
+    front, middle and back; shorter sound is repeated in time and yields three identical channels.
     """
 
     def __init__(self, spec: MelSpec) -> None:

@@ -1,4 +1,4 @@
-"""Sound as a picture: the log-mel spectrogram, cut into patches that a convolutional network reads one by one."""
+"""The log-mel spectrogram, cut into patches that a convolutional network reads one by one."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from engines.networks.torchaudio_import import import_torchaudio
 class LogMel(nn.Module):
     """Samples "... S" in [-1, 1] -> log-mel patches "... K B M", the natural logarithm of (mel magnitude + offset).
 
-    The defaults are YAMNet's front end: 25 ms windows every 10 ms, patches of 0.96 s every 0.48 s. Magnitudes (or
-    powers, as `style` says) of a periodic Hann window, HTK mel bands without area normalisation. Patches start every
-    `patch_hop_bins`; the end is padded with zeros, or left away, so that at most half a hop is added or lost, and
-    there is always at least one patch.
+    The defaults are YAMNet's front end: 25 ms windows every 10 ms, patches of 0.96 s every 0.48 s. Magnitudes or powers
+    (see `style`) of a periodic Hann window, HTK mel bands without area normalisation. Patches start every
+    `patch_hop_bins`. The end is padded with zeros or cut, so that at most half a hop is added or lost; there is always
+    at least one patch.
     """
 
     def __init__(self, spec: MelSpec | None = None) -> None:
         super().__init__()
         self.spec = spec = spec or MelSpec()
         if spec.style not in ("magnitude", "power"):
-            raise ValueError(f"LogMel: style {spec.style!r} is not made here; expected 'magnitude' or 'power'")
+            raise ValueError(f"LogMel: style {spec.style!r} is not supported; expected 'magnitude' or 'power'")
         self.mel: nn.Module = import_torchaudio().transforms.MelSpectrogram(
             sample_rate=spec.sample_rate_hz,
             n_fft=spec.n_fft,
@@ -39,11 +39,11 @@ class LogMel(nn.Module):
 
     @property
     def patch_samples(self) -> int:
-        """How many samples one patch sees."""
+        """Number of samples that one patch covers."""
         return self.spec.window_samples + self.spec.hop_samples * (self.spec.patch_bins - 1)
 
     def patches(self, samples: int) -> int:
-        """How many patches `samples` samples give."""
+        """Number of patches for that many samples."""
         spec = self.spec
         return 1 + max(0, round((samples - self.patch_samples) / (spec.hop_samples * spec.patch_hop_bins)))
 

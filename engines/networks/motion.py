@@ -1,4 +1,4 @@
-"""The motion tower of percept-mini: a small network over the flow pictures of a clip, read out as words."""
+"""The motion tower of percept-mini: a small network over a clip's flow pictures, read out in the text space."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 PICTURES = 8
-"""Flow pictures of a clip that the network sees."""
+"""Number of flow pictures per clip."""
 SIDE_PX = 56
 FINE = 8.0
-"""Slow motion fills little of a picture's range: a second view of it ends at 1/8 of the bound."""
+"""Slow motion uses little of a picture's value range: a second copy is scaled to end at 1/8 of the bound."""
 WORDS = 18
-"""That the network scores, in the order of `motion_words.txt`."""
+"""Number of words that the network scores, in the order of `motion_words.txt`."""
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a short cut, "N i H W" -> "N o H/2 W/2"."""
+    """Two 3x3 convolutions with a shortcut, "N i H W" -> "N o H/2 W/2"."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -36,13 +36,13 @@ class ResidualBlock(nn.Module):
 class ConceptMotion(nn.Module):
     """Flow pictures of clips "B 8 3 56 56" in [-1, 1] (`stages.pictures.flow_pictures`) -> tokens "B 384".
 
-    Red and green are motion to the right and down, -1 and 1 being the bound; blue is speed. Each picture goes through
-    the same convolutions, then the network looks along time, where a trembling camera differs from a panning one.
+    Red and green are motion to the right and down, with -1 and 1 as the bound; blue is speed. The same convolutions run
+    on each picture, then convolutions over time, which separate a shaking camera from a panning one.
 
-    Read out like the sound tower by ConSE (Norouzi et al. 2013, arXiv 1312.5650), but that all words weigh alike, for
-    how often each is true of made-up clips says nothing: the sum of the words' concept vectors, each times its score.
-    The text vectors of "panning left" and "panning right" are nearly the same; so the concepts are text vectors with
-    what they share made small (recipes/percept_mini/motion_read_out.py). `center` is subtracted from the vectors of
+    Read out like the sound tower by ConSE (Norouzi et al. 2013, arXiv 1312.5650): the sum of the words' concept
+    vectors, each times its score. All words have equal weight, because their frequency in synthetic clips is arbitrary.
+    The text vectors of "panning left" and "panning right" are nearly the same, so the concepts are text vectors with
+    their common part reduced (recipes/percept_mini/motion_read_out.py). `center` is subtracted from the vectors of
     labels before they are compared.
     """
 
@@ -65,13 +65,13 @@ class ConceptMotion(nn.Module):
         self.register_buffer("concepts", torch.zeros(words, dimensions))
 
     def planes(self, pictures: Tensor) -> Tensor:
-        """Pictures "N 3 S S" -> "N 7 S S": motion, the same ending at 1/8 of the bound, speed, and where a pixel is."""
+        """Pictures "N 3 S S" -> "N 7 S S": motion, motion clipped at 1/8 of the bound, speed, and pixel coordinates."""
         motion, speed = pictures[:, :2], pictures[:, 2:]
         place = self.columns.expand(pictures.shape[0], -1, -1, -1)
         return torch.cat([motion, (FINE * motion).clamp(-1, 1), speed, place, place.transpose(2, 3)], 1)
 
     def logits(self, pictures: Tensor) -> Tensor:
-        """Flow pictures "B T 3 S S" -> one logit per word "B W"; several may be true at once."""
+        """Flow pictures "B T 3 S S" -> one logit per word "B W"; several words may be true at once."""
         x = self.blocks(F.relu(self.stem_norm(self.stem(self.planes(pictures.flatten(0, 1))))))
         each = F.relu(self.flatten(x.flatten(1)))
         each = each.reshape(-1, pictures.shape[1], each.shape[-1]).transpose(1, 2)
@@ -91,7 +91,7 @@ class ConceptMotion(nn.Module):
 
 
 def load_motion(directory: Path) -> ConceptMotion:
-    """The trained tower of a model directory, in float32, ready for inference.
+    """Load the trained tower of a model directory in float32, for inference.
 
     Raises:
         FileNotFoundError: the directory has no `motion.safetensors`.

@@ -1,4 +1,4 @@
-"""What a checkpoint directory in open_clip format says of itself, read without open_clip."""
+"""Reads the specification of a checkpoint directory in open_clip format, without open_clip."""
 
 import math
 from importlib.util import find_spec
@@ -14,10 +14,10 @@ _FIT: dict[str, Literal["crop", "stretch"]] = {"shortest": "crop", "squash": "st
 
 
 def read_open_clip(directory: Path) -> ModelSpec:
-    """The model that a directory with `open_clip_config.json` is: a tower for pictures and one for text.
+    """The model in a directory with `open_clip_config.json`: a picture tower and a text tower.
 
     Raises:
-        ModelError: open_clip is not installed, a file is missing, or its preprocessing is none we can do.
+        ModelError: open_clip is not installed, a file is missing, or its preprocessing is not supported.
     """
     path = directory / OPEN_CLIP_CONFIG
     config = read_json(path)

@@ -50,7 +50,7 @@ def load_open_clip_tokenizer(directory: Path) -> Callable[[list[str]], Tensor]:
 
 
 def _load(directory: Path) -> Any:
-    """The model in fp32, for inference; only from safetensors, which `open_clip_files` makes sure of."""
+    """Load the model in fp32, for inference; only from safetensors, which `open_clip_files` ensures."""
     open_clip_files(directory)
     model = _open_clip().create_model_from_pretrained(f"local-dir:{directory}", return_transform=False)
     return model.float().requires_grad_(False).eval()

@@ -1,4 +1,4 @@
-"""The picture tower of `percept-mini`: EfficientNet-Lite0, read out in the space of words."""
+"""The picture tower of `percept-mini`: EfficientNet-Lite0, read out in the text space."""
 
 import hashlib
 import importlib.util
@@ -16,7 +16,7 @@ WEIGHTS_FILE = "efficientnet-lite0-57934424.pth"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SIDE_PX = 224
 PART, STEP = 4, 3
-"""A picture of 7 x 7 features is read out in four overlapping quarters of 4 x 4."""
+"""The 7 x 7 features of a picture are read out in four overlapping quarters of 4 x 4."""
 STAGES = (  # repeats, kernel, stride, expansion, channels: Tan and Le 2019, table 1, in the Lite variant
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -29,7 +29,7 @@ STAGES = (  # repeats, kernel, stride, expansion, channels: Tan and Le 2019, tab
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's "same" padding: the odd pixel goes right and below."""
+    """A convolution with TensorFlow's "same" padding: an odd pixel is added on the right and at the bottom."""
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
@@ -43,7 +43,7 @@ def norm(channels: int) -> nn.Module:
 
 
 class Block(nn.Module):
-    """Widen, look around per channel, narrow; added to its input where the shapes allow it."""
+    """Expand, depthwise convolution, project; added to the input if the shapes allow it."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -65,9 +65,9 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """ImageNet classifier: float32 "B 3 224 224", (x - 127) / 128 of x in [0, 255] -> logits "B 1000".
+    """ImageNet classifier: float32 "B 3 224 224", (x - 127) / 128 with x in [0, 255] -> logits "B 1000".
 
-    Parameter names are those of the package's file.
+    Parameter names are those of the package's weights file.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class EfficientNetLite0(nn.Module):
         self._conv_head, self._bn1, self._fc = SameConv(320, 1280, 1, bias=False), norm(1280), nn.Linear(1280, 1000)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """What is where, before it is averaged and named: "B 1280 7 7", each >= 0."""
+        """Features before pooling and classification: "B 1280 7 7", each >= 0."""
         x = functional.relu6(self._bn0(self._conv_stem(pixels)))
         for block in self._blocks:
             x = block(x)
@@ -95,15 +95,15 @@ class EfficientNetLite0(nn.Module):
 
 
 class ConceptPicture(nn.Module):
-    """Pictures as vectors in text space: float32 "B 3 224 224", (x - 127) / 128 of x in [0, 255] -> tokens "B 384".
+    """Pictures as vectors in text space: float32 "B 3 224 224", (x - 127) / 128 with x in [0, 255] -> tokens "B 384".
 
-    A token is the mean over the quarters of a picture, so that what fills one of them is seen beside what fills
-    another. Each is read out twice: the sum over the 1000 ImageNet classes of probability times the class's centred
-    text vector (ConSE, Norouzi et al. 2013, arXiv 1312.5650), and, for what has no name among them, `projection` of the
-    features at unit length. Tokens are about as long as the network is sure: average the tokens of many frames first
-    and normalise after, which reads out the mean of their probabilities.
+    A token is the mean over the quarters of a picture, so objects in different quarters all contribute. Each quarter is
+    read out twice: the sum over the 1000 ImageNet classes of probability times the class's centred text vector (ConSE,
+    Norouzi et al. 2013, arXiv 1312.5650), and, for things outside these classes, `projection` of the features at unit
+    length. A token's length grows with the network's confidence: average the tokens of several frames before
+    normalising, which reads out the mean of their probabilities.
 
-    Labels are compared with it as `normalise(text(prompt) - center)`, with `center` from the same file as the concepts.
+    Labels are compared as `normalise(text(prompt) - center)`, with `center` from the same file as the concepts.
     """
 
     concepts: Tensor
@@ -122,11 +122,11 @@ class ConceptPicture(nn.Module):
 
 
 def load_picture(directory: Path) -> ConceptPicture:
-    """The tower with the concepts of a model directory; ready to run, on the CPU.
+    """Load the tower with the concepts of a model directory, on the CPU, for inference.
 
     Raises:
         FileNotFoundError: the concepts or the package with the network's weights are missing.
-        ValueError: the weights are not the file that we know.
+        ValueError: the weights file does not have the expected sha-256.
     """
     from safetensors.torch import load_file
 
@@ -140,7 +140,7 @@ def load_picture(directory: Path) -> ConceptPicture:
 
 
 def load_network() -> EfficientNetLite0:
-    """EfficientNet-Lite0 with the package's ImageNet weights, batch norms folded into the convolutions before them."""
+    """EfficientNet-Lite0 with the package's ImageNet weights; batch norms are folded into the convolutions."""
     network = EfficientNetLite0()
     network.load_state_dict(torch.load(checked_weights(), map_location="cpu", weights_only=True))
     network.eval()
@@ -151,7 +151,7 @@ def load_network() -> EfficientNetLite0:
 
 
 def fold_norms(module: nn.Module, pairs: list[tuple[str, str]]) -> None:
-    """Replace each convolution and its norm by one convolution that does both; for inference only."""
+    """Replace each convolution and its batch norm by one equivalent convolution; for inference only."""
     for convolution, batch_norm in pairs:
         if hasattr(module, convolution):
             setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, batch_norm)))
@@ -159,7 +159,12 @@ def fold_norms(module: nn.Module, pairs: list[tuple[str, str]]) -> None:
 
 
 def checked_weights() -> Path:
-    """The package's weights file, whose sha-256 is the known one. The package is found, not imported."""
+    """Path of the package's weights file, after checking its sha-256. The package is located, not imported.
+
+    Raises:
+        FileNotFoundError: the package is not installed.
+        ValueError: the file is missing or has another sha-256.
+    """
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise FileNotFoundError(

@@ -1,4 +1,4 @@
-"""Vision transformers that read pictures of another size, or shape, than they were trained on."""
+"""Position embeddings of vision transformers for pictures of another size or shape than in training."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 def resized_positions(positions: Tensor, grid: tuple[int, int], apart: int) -> Tensor:
-    """Position embedding "N D" of a square grid, after `apart` tokens that have no place, for another grid.
+    """Resize a position embedding "N D" from a square grid to another grid.
 
-    The tokens apart (CLS) keep theirs; the others are interpolated, bicubic with antialiasing, as open_clip and
-    LanguageBind do. The same grid gives the same numbers.
+    The first `apart` tokens (CLS) have no position in the grid and keep their embedding; the others are interpolated,
+    bicubic with antialiasing, as in open_clip and LanguageBind. An unchanged grid returns the same tensor.
     """
     side = round((len(positions) - apart) ** 0.5)
     if grid == (side, side):
@@ -21,9 +21,9 @@ def resized_positions(positions: Tensor, grid: tuple[int, int], apart: int) -> T
 
 
 class SizedEmbeddings(nn.Module):
-    """In place of the embeddings of transformers' CLIP or SigLIP: pictures "B 3 H W" -> "B N D", for one H and W.
+    """Replaces the embeddings of transformers' CLIP or SigLIP: pictures "B 3 H W" -> "B N D", for one H and W.
 
-    Pixels beyond the last whole patch are not looked at.
+    Pixels beyond the last complete patch are not used.
     """
 
     def __init__(self, theirs: Any, size: tuple[int, int]) -> None:

@@ -1,6 +1,6 @@
 """RAFT-small: dense optical flow by a recurrent network.
 
-Teed & Deng 2020, "RAFT: Recurrent all-pairs field transforms for optical flow", arXiv 2003.12039. Written from the
+Teed & Deng 2020, "RAFT: Recurrent all-pairs field transforms for optical flow", arXiv 2003.12039. Implemented from the
 paper, with the names and shapes of the published weights `raft-small.pth`.
 """
 
@@ -19,15 +19,15 @@ ITERATIONS = 12
 LEVELS = 4
 RADIUS = 3
 STRIDE = 8
-"""Features and flow live at an eighth of the picture's size; sides must be multiples of it, and 64 px at least, or the
+"""Features and flow have 1/8 of the picture's size. Sides must be multiples of 8 and at least 64 px; otherwise the
 coarsest level of the correlation pyramid would be empty."""
 FEATURES, HIDDEN, CONTEXT = 128, 96, 64
-MOST_TOLD = 4
-ORIGIN = "Take it from the models of github.com/princeton-vl/RAFT"
+MOST_SHOWN = 4
+ORIGIN = "Use a file from the models of github.com/princeton-vl/RAFT"
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions beside a short cut, "B i H W" -> "B o H/stride W/stride"."""
+    """1x1, 3x3 and 1x1 convolutions with a shortcut, "B i H W" -> "B o H/stride W/stride"."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int, norm: bool) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Encoder(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """What was looked up "B 196 h w" and the flow so far "B 2 h w" -> "B 82 h w", the last two being the flow."""
+    """Correlations "B 196 h w" and the current flow "B 2 h w" -> "B 82 h w", of which the last two are the flow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class FlowHead(nn.Module):
 
 
 class UpdateBlock(nn.Module):
-    """One step: the next hidden state, and by how much the flow changes."""
+    """One update: returns the next hidden state and the change of the flow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,8 +126,8 @@ class UpdateBlock(nn.Module):
 class RaftSmall(nn.Module):
     """Two pictures RGB in [-1, 1], "B 3 H W" with H and W multiples of 8 -> flow "B 2 H W" in pixels.
 
-    Channel 0 is how far the content of `before` moved to the right, channel 1 how far down. Correlation and the flow
-    itself stay in float32 whatever the weights are in: coordinates need more digits than half precision has.
+    Channel 0 is the motion of the content of `before` to the right, channel 1 its motion down. Correlations and the
+    flow stay in float32 for weights of any precision: coordinates need more digits than half precision has.
     """
 
     def __init__(self, iterations: int = ITERATIONS) -> None:
@@ -151,7 +151,7 @@ class RaftSmall(nn.Module):
 
 
 def positions(features: Tensor) -> Tensor:
-    """Where each feature of "B C h w" lies: float32 "2 h w", x and y."""
+    """Coordinates of each feature of "B C h w": float32 "2 h w", x and y."""
     height, width = features.shape[2:]
     x = torch.arange(width, device=features.device, dtype=torch.float32)
     y = torch.arange(height, device=features.device, dtype=torch.float32)
@@ -174,8 +174,8 @@ def correlation_pyramid(before: Tensor, after: Tensor) -> list[Tensor]:
 def look_up(pyramid: list[Tensor], at: Tensor) -> Tensor:
     """The 7 x 7 correlations around positions "B 2 h w" in each level: "B 196 h w", zero outside the picture.
 
-    Bilinear sampling is separable: two products with weights that fall off linearly, which need no gathering and give
-    the same in every backend. Offsets run down first, then to the right.
+    Bilinear sampling is separable: it is two matrix products with linearly decreasing weights, which need no gather
+    operation and are the same in every backend. Offsets run down first, then to the right.
     """
     x, y = at.flatten(2).unsqueeze(3).unsqueeze(4).unbind(1)
     found = []
@@ -188,17 +188,17 @@ def look_up(pyramid: list[Tensor], at: Tensor) -> Tensor:
 
 
 def tents(centre: Tensor, size: int) -> Tensor:
-    """Weights of the cells 0...size-1 for sampling at centre - 3 ... centre + 3: "B N 1 1" -> "B N 7 size"."""
+    """Weights of the cells 0 ... size-1 for sampling at centre - 3 ... centre + 3: "B N 1 1" -> "B N 7 size"."""
     offsets = torch.arange(-RADIUS, RADIUS + 1, device=centre.device, dtype=torch.float32)
     cells = torch.arange(size, device=centre.device, dtype=torch.float32)
     return F.relu(1 - (centre + (offsets[:, None] - cells)).abs())
 
 
 def load_raft(path: Path) -> RaftSmall:
-    """The network with published weights: `raft-small.pth`, or the same as safetensors; names may begin "module.".
+    """Load the network with published weights: `raft-small.pth` or safetensors; names may start with "module.".
 
     Raises:
-        ModelError: not such a file, or its tensors are not those of RAFT-small.
+        ModelError: the file cannot be read, or its tensors are not those of RAFT-small.
     """
     network = RaftSmall()
     given = {name.removeprefix("module."): tensor for name, tensor in _read(path).items()}
@@ -211,8 +211,8 @@ def load_raft(path: Path) -> RaftSmall:
         if name in given and given[name].shape != tensor.shape
     ]
     if wrong:
-        more = f" and {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
-        raise ModelError(f"{path}: not the weights of RAFT-small: {', '.join(wrong[:MOST_TOLD])}{more}. {ORIGIN}")
+        more = f" and {len(wrong) - MOST_SHOWN} more" if len(wrong) > MOST_SHOWN else ""
+        raise ModelError(f"{path}: not the weights of RAFT-small: {', '.join(wrong[:MOST_SHOWN])}{more}. {ORIGIN}")
     network.load_state_dict({name: tensor.float() for name, tensor in given.items()})
     return network.requires_grad_(False).eval()
 
@@ -224,8 +224,8 @@ def _read(path: Path) -> dict[str, Tensor]:
 
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # every reader has errors of its own
+    except Exception as error:  # the readers' errors have no common base class
         raise ModelError(f"{path}: cannot be read: {error}; expected raft-small.pth. {ORIGIN}") from error
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ModelError(f"{path}: holds a {type(state).__name__}; expected tensors by name. {ORIGIN}")
+        raise ModelError(f"{path}: contains a {type(state).__name__}; expected tensors by name. {ORIGIN}")
     return dict(state)

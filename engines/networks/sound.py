@@ -1,4 +1,4 @@
-"""The sound tower of percept-mini: a small convolutional network whose answer is read out in the space of words."""
+"""The sound tower of percept-mini: a small convolutional network, read out in the text space."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 CLASSES = 521
-"""AudioSet names that the network scores, in the order of `sound_classes.txt`."""
+"""Number of AudioSet classes that the network scores, in the order of `sound_classes.txt`."""
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a short cut, "N i H W" -> "N o H/stride W/stride"."""
+    """Two 3x3 convolutions with a shortcut, "N i H W" -> "N o H/stride W/stride"."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -33,12 +33,12 @@ class ResidualBlock(nn.Module):
 class ConceptSound(nn.Module):
     """Log-mel patches "K 96 64" (`LogMel` with its defaults) -> tokens "K 384", not of unit length.
 
-    Read out by ConSE (Norouzi et al. 2013, arXiv 1312.5650): the sum of the centred text vectors of the names that the
-    network hears, each times its score and its surprise, so that "Cello" counts for more than "Music". Average the
-    tokens of several patches first, then normalise: a patch in which little is heard then counts for little.
+    Read out by ConSE (Norouzi et al. 2013, arXiv 1312.5650): the sum of the centred text vectors of all class names,
+    each times its score and its surprise, so that "Cello" counts more than "Music". Average the tokens of several
+    patches before normalising: a patch with low scores then counts little.
 
     `center` is the mean text vector of all names, which was subtracted from the concepts: subtract it from the vectors
-    of words before comparing. `surprise` is -log of how often a name is heard, 0 for names that say nothing (silence).
+    of words before comparing. `surprise` is -log of a class's frequency, 0 for names without information (silence).
     """
 
     center: Tensor
@@ -59,13 +59,13 @@ class ConceptSound(nn.Module):
         self.register_buffer("surprise", torch.ones(CLASSES))
 
     def features(self, log_mel: Tensor) -> Tensor:
-        """Log-mel patches "K 96 64" -> features "K 1024", each >= 0: those of the teacher, as near as training got."""
+        """Log-mel patches "K 96 64" -> features "K 1024", each >= 0, trained to match the teacher's."""
         x = (log_mel.unsqueeze(1) + 2.4) / 2.6  # about zero mean and unit deviation over everyday sound
         x = self.blocks(F.relu(self.stem_norm(self.stem(x))))
         return F.relu(self.embed(x.mean((2, 3))))
 
     def logits(self, log_mel: Tensor) -> Tensor:
-        """Log-mel patches "K 96 64" -> one logit per AudioSet name "K 521"; several may be true at once."""
+        """Log-mel patches "K 96 64" -> one logit per AudioSet class "K 521"; several may be true at once."""
         logits: Tensor = self.classify(self.features(log_mel))
         return logits
 
@@ -78,7 +78,7 @@ class ConceptSound(nn.Module):
 
 
 def load_sound(directory: Path) -> ConceptSound:
-    """The trained tower of a model directory, in float32, ready for inference.
+    """Load the trained tower of a model directory in float32, for inference.
 
     Raises:
         FileNotFoundError: the directory has no `sound.safetensors`.

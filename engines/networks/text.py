@@ -1,4 +1,4 @@
-"""The text tower of `percept-mini`: all-MiniLM-L6-v2 in 5 bits, retrained to make up for it."""
+"""The text tower of `percept-mini`: all-MiniLM-L6-v2 in 5 bits, fine-tuned to compensate for the quantisation."""
 
 import math
 from dataclasses import dataclass
@@ -59,9 +59,9 @@ class Layer(nn.Module):
 
 
 class MiniText(nn.Module):
-    """Words to a vector: int64 ids "B L" and mask "B L" (1 = token, 0 = padding) -> float32 "B 384", unit length.
+    """Text vectors: int64 ids "B L" and mask "B L" (1 = token, 0 = padding) -> float32 "B 384", unit length.
 
-    The vector is the mean of the last layer over the tokens, as all-MiniLM-L6-v2 was trained for. L is at most 128.
+    The vector is the mean of the last layer over the tokens, as in all-MiniLM-L6-v2. L is at most 128.
     """
 
     max_tokens = MAX_TOKENS
@@ -84,7 +84,7 @@ class MiniText(nn.Module):
 
 
 def load_text(directory: Path) -> tuple[MiniText, "Tokenizer"]:
-    """The tower and its tokenizer from a model directory; ready to run, on the CPU.
+    """Load the tower and its tokenizer from a model directory, on the CPU, for inference.
 
     Raises:
         FileNotFoundError: a file is missing; the message names it.
@@ -96,7 +96,7 @@ def load_text(directory: Path) -> tuple[MiniText, "Tokenizer"]:
             raise FileNotFoundError(
                 f"{directory / name}: missing; expected a model directory with {TEXT_FILE} and {TOKENIZER_FILE}"
             )
-    tower = MiniText()  # on the meta device this takes ten times as long: torch then imports its own compiler
+    tower = MiniText()  # the meta device is ten times slower: torch would import its compiler
     weights = {
         name: torch.from_numpy(value) for name, value in unpack_weights(load_file(directory / TEXT_FILE)).items()
     }
@@ -105,7 +105,7 @@ def load_text(directory: Path) -> tuple[MiniText, "Tokenizer"]:
 
 
 def load_tokenizer(file: Path) -> "Tokenizer":
-    """A tokenizer that cuts at 128 tokens and pads a batch to its longest text."""
+    """A tokenizer that truncates at 128 tokens and pads a batch to its longest text."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
@@ -121,8 +121,8 @@ def tokenize(tokenizer: "Tokenizer", texts: list[str]) -> tuple[npt.NDArray[np.i
     return ids, np.array([one.attention_mask for one in encoded], np.int64)
 
 
-# Weights on disk. A matrix "R C" is stored as whole numbers of 5 bits, packed without gaps, with one scale per row;
-# everything else (norms, biases, positions) as float16.
+# Weights on disk. A matrix "R C" is stored as 5-bit integers, packed without gaps, with one scale per row; everything
+# else (norms, biases, positions) as float16.
 
 BITS = 5
 TOP = 2 ** (BITS - 1) - 1
@@ -134,7 +134,7 @@ def is_packed(name: str) -> bool:
 
 
 def best_scale(weight: Tensor) -> Tensor:
-    """The scale of each row, "R C" -> float32 "R 1", whose whole numbers come nearest to `weight` (least squares)."""
+    """The scale of each row, "R C" -> float32 "R 1", whose integers approximate `weight` best (least squares)."""
     largest = weight.abs().amax(1, keepdim=True).clamp_min(1e-6)
     best: Tensor = largest / TOP
     best_error = torch.full_like(largest, float("inf"))
@@ -146,13 +146,13 @@ def best_scale(weight: Tensor) -> Tensor:
 
 
 def whole_numbers(weight: Tensor, scale: Tensor) -> Tensor:
-    """`weight / scale`, rounded to the whole numbers that 5 bits hold, as float32."""
+    """`weight / scale`, rounded and clamped to the 5-bit integers, as float32."""
     whole: Tensor = (weight / scale).round().clamp(-TOP - 1, TOP)
     return whole
 
 
 def pack_weights(weights: dict[str, Tensor], scales: dict[str, Tensor] | None = None) -> dict[str, Array]:
-    """The arrays of `text.safetensors` for the state of a `MiniText`; `best_scale` fills in the scales not given."""
+    """The arrays of `text.safetensors` for the state of a `MiniText`; missing scales come from `best_scale`."""
     packed: dict[str, Array] = {}
     for name, weight in weights.items():
         if not is_packed(name):
@@ -167,7 +167,7 @@ def pack_weights(weights: dict[str, Tensor], scales: dict[str, Tensor] | None = 
 
 
 def unpack_weights(packed: dict[str, Array]) -> dict[str, npt.NDArray[np.float32]]:
-    """The float32 state that `pack_weights` wrote. A row's length must be a multiple of 8, as all of BERT's are."""
+    """The float32 state that `pack_weights` packed. Row lengths must be multiples of 8, as all of BERT's are."""
     weights: dict[str, npt.NDArray[np.float32]] = {}
     for name, array in packed.items():
         if name.endswith(".packed"):
@@ -180,7 +180,7 @@ def unpack_weights(packed: dict[str, Array]) -> dict[str, npt.NDArray[np.float32
 
 
 def unpack_bits(packed: Array) -> npt.NDArray[np.uint8]:
-    """The numbers of 5 bits in rows of bytes, the highest bit first: uint8 "R C*5/8" -> uint8 "R C"."""
+    """The 5-bit integers in rows of bytes, highest bit first: uint8 "R C*5/8" -> uint8 "R C"."""
     fives = np.zeros((len(packed), packed.shape[1] // BITS, BITS + 1), np.uint16)
     fives[..., :BITS] = packed.reshape(len(packed), -1, BITS)
     numbers = np.empty((*fives.shape[:2], 8), np.uint8)

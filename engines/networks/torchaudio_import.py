@@ -7,11 +7,11 @@ from typing import Any
 
 
 def import_torchaudio() -> ModuleType:
-    """Import torchaudio, with a stub for its C++ extension only when the real one cannot be loaded.
+    """Import torchaudio, with a stub for its C++ extension if the real one cannot be loaded.
 
-    torchaudio's wheels link CUDA; beside a CPU build of torch the extension raises `OSError`, although the transforms
-    are pure torch. transformers imports torchaudio when it is installed and would fail with it, so call this before
-    importing transformers too.
+    torchaudio's wheels link CUDA; with a CPU build of torch the extension raises `OSError`, although the transforms are
+    pure torch. transformers imports torchaudio if it is installed and would fail too, so call this before importing
+    transformers.
     """
     try:
         import torchaudio

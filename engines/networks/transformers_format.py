@@ -1,4 +1,4 @@
-"""What a checkpoint directory in transformers format says of itself, read without transformers."""
+"""Reads the specification of a checkpoint directory in transformers format, without transformers."""
 
 import math
 from collections.abc import Callable
@@ -21,22 +21,22 @@ from engines.networks.checkpoint_facts import (
 from pipeline.errors import ModelError
 
 _LOGIT_SCALE = 2.6592
-"""ln(1 / 0.07), what CLIP starts from."""
+"""ln(1 / 0.07), CLIP's initial value."""
 _PICTURE_PROMPTS = ("a photo of {}", "a video of {}")
 
 
 def read_spec(directory: Path) -> ModelSpec:
-    """The model that a checkpoint directory is: one tower for pictures or sound, and one for text.
+    """The model in a checkpoint directory: one tower for pictures or sound, and one for text.
 
     Raises:
-        ModelError: `model_type` is none we know, a file is missing, or its preprocessing is none we can do.
+        ModelError: `model_type` is unknown, a file is missing, or its preprocessing is not supported.
     """
     config = read_json(directory / "config.json")
     kind = config.get("model_type", "")
     if kind == "siglip2":
         raise ModelError(
-            f"{directory / 'config.json'}: model_type is 'siglip2': SigLIP 2 for pictures of any shape (NaFlex); "
-            "expected SigLIP 2 at a fixed resolution, such as google/siglip2-base-patch16-224"
+            f"{directory / 'config.json'}: model_type is 'siglip2', SigLIP 2 for pictures of any shape (NaFlex); "
+            "expected SigLIP 2 with a fixed resolution, such as google/siglip2-base-patch16-224"
         )
     if kind not in READERS:
         known = ", ".join(sorted(READERS))
@@ -54,10 +54,10 @@ def _model(directory: Path, image: TowerSpec, text: TextSpec) -> ModelSpec:
 
 
 def _read_clip(directory: Path, config: dict[str, Any]) -> ModelSpec:
-    """CLIP as OpenAI, LAION and MetaCLIP publish it, and MetaCLIP 2, which reads text in many languages.
+    """CLIP as published by OpenAI, LAION and MetaCLIP, and MetaCLIP 2, which reads text in many languages.
 
-    What differs between them stands in the configuration and is transformers' part: quick_gelu or gelu, and where the
-    text ends, which old files state wrongly (`eos_token_id` 2) and transformers then takes from the largest id.
+    They differ in settings that transformers reads from the configuration: quick_gelu or gelu, and the end token. Old
+    files have a wrong `eos_token_id` of 2; transformers then uses the largest id.
     """
     settings = preprocessing(directory)
     resized, size = side(settings.get("size", 224)), side(settings.get("crop_size", settings.get("size", 224)))
@@ -85,10 +85,10 @@ def _read_clip(directory: Path, config: dict[str, Any]) -> ModelSpec:
 
 
 def _read_siglip(directory: Path, config: dict[str, Any]) -> ModelSpec:
-    """SigLIP, and SigLIP 2 of fixed resolution, which is the same class.
+    """SigLIP, and SigLIP 2 with a fixed resolution, which has the same class.
 
-    Its `logit_bias` makes a yes or no out of a single pair: sigmoid(cosine / temperature + bias). Our log-odds are
-    against background words, all of which carry the same bias, so that it cancels; it is left out.
+    Its `logit_bias` turns a single pair into a probability: sigmoid(cosine / temperature + bias). Our log-odds are
+    relative to background words, which have the same bias, so it cancels and is omitted.
     """
     settings = preprocessing(directory)
     vision = config.get("vision_config") or {}
@@ -116,7 +116,7 @@ def _read_siglip(directory: Path, config: dict[str, Any]) -> ModelSpec:
 
 
 def _read_align(directory: Path, config: dict[str, Any]) -> ModelSpec:
-    """ALIGN: pictures squeezed into a square whose middle counts; its temperature is stored as such, not as a scale."""
+    """ALIGN: pictures are stretched to a square and centre-cropped; it stores the temperature itself, not a scale."""
     settings = preprocessing(directory)
     resized = side(settings.get("size", 346))
     size = side(settings.get("crop_size", 289)) if settings.get("do_center_crop") else resized
@@ -144,7 +144,7 @@ def _read_align(directory: Path, config: dict[str, Any]) -> ModelSpec:
 
 
 def _efficientnet_levels(settings: dict[str, Any]) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and deviation of pixels in [0, 1] that do what EfficientNet's processor does in up to four steps."""
+    """Mean and deviation of pixels in [0, 1], equivalent to the up to four steps of EfficientNet's processor."""
     scale, offset = 255 * settings.get("rescale_factor", 1 / 255), float(bool(settings.get("rescale_offset")))
     mean, std = [offset / scale] * 3, [1 / scale] * 3  # x * scale - offset
     given_std = settings.get("image_std", [0.229, 0.224, 0.225])
@@ -158,14 +158,14 @@ def _efficientnet_levels(settings: dict[str, Any]) -> tuple[tuple[float, float, 
 
 
 def _read_clap(directory: Path, config: dict[str, Any]) -> ModelSpec:
-    """CLAP: a sound tower that hears ten seconds at a time, or with feature fusion any length at once."""
+    """CLAP: a sound tower that reads ten seconds at a time, or with feature fusion any length at once."""
     settings = preprocessing(directory)
     fused = bool((config.get("audio_config") or {}).get("enable_fusion"))
     wanted, padding = "fusion" if fused else "rand_trunc", settings.get("padding", "repeatpad")
     if settings.get("truncation", wanted) != wanted or padding != "repeatpad":
         raise ModelError(
             f"{directory}: truncation {settings.get('truncation')!r} and padding {padding!r}; expected {wanted!r} and "
-            f"'repeatpad' of a CLAP model with enable_fusion = {str(fused).lower()}"
+            f"'repeatpad' for a CLAP model with enable_fusion = {str(fused).lower()}"
         )
     audio = TowerSpec(
         network="clap_fused_audio" if fused else "clap_audio",

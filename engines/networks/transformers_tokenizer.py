@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint in transformers format, with the text prepared as the model was trained."""
+"""The tokenizer of a checkpoint in transformers format, with the text prepared as in training."""
 
 import json
 import string
@@ -13,9 +13,9 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def load_tokenizer(directory: Path) -> Callable[..., Any]:
-    """The tokenizer that transformers makes of the directory, called as `tokenizer(texts, ...)`.
+    """The tokenizer that transformers loads from the directory, called as `tokenizer(texts, ...)`.
 
-    SigLIP's is made of `tokenizer.json` where sentencepiece, which transformers wants for it, is not installed.
+    For SigLIP, transformers needs sentencepiece; if it is not installed, `tokenizer.json` is used.
     """
     import_torchaudio()
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -27,7 +27,7 @@ def load_tokenizer(directory: Path) -> Callable[..., Any]:
         path = directory / "tokenizer.json"
         if not path.is_file():
             raise ImportError(
-                "spiece.model is read by sentencepiece, which is not installed: pip install sentencepiece"
+                "spiece.model needs sentencepiece, which is not installed. Run: pip install sentencepiece"
             )
         special = {
             key: named[key] for key in ("pad_token", "eos_token", "unk_token") if isinstance(named.get(key), str)
@@ -42,7 +42,7 @@ def load_tokenizer(directory: Path) -> Callable[..., Any]:
 
 
 def siglip_text(text: str) -> str:
-    """As SigLIP's own tokenizer prepares text: lower case, no punctuation, single spaces."""
+    """Prepare text as SigLIP's own tokenizer does: lower case, no punctuation, single spaces."""
     return " ".join(text.lower().translate(_NO_PUNCTUATION).split())
 
 

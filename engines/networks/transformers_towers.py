@@ -12,7 +12,7 @@ from engines.networks.torchaudio_import import import_torchaudio
 from pipeline.errors import ModelError
 
 COMPUTED = ("position_ids", "relative_position_index", "num_batches_tracked", "logit_bias")
-"""Ends of names of tensors that old checkpoints lack and nobody misses."""
+"""Suffixes of tensor names that old checkpoints lack and that are not needed."""
 
 
 class VisionTower(nn.Module):
@@ -31,7 +31,7 @@ class VisionTower(nn.Module):
 class TextTower(nn.Module):
     """Token ids "B L" -> vectors "B D": the model's own text features, not of unit length.
 
-    No attention mask: CLIP reads the end token, which by causality sees nothing of the padding after it; SigLIP was
+    No attention mask: CLIP reads the end token, which by causality does not see the padding after it; SigLIP was
     trained on texts padded to 64 tokens without a mask.
     """
 
@@ -59,7 +59,7 @@ class MaskedTextTower(nn.Module):
 
 
 class FirstTokenTextTower(MaskedTextTower):
-    """As ALIGN reads its text tower: the state of the first token, without the pooler."""
+    """ALIGN's text features: the state of the first token, without the pooler."""
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         states = self.text(input_ids=ids, attention_mask=mask).last_hidden_state
@@ -81,16 +81,16 @@ class AudioTower(nn.Module):
 
 
 class FusedAudioTower(nn.Module):
-    """Four log-mels in dB below each other, "B 4T M" -> tokens "B D": the model's own audio features.
+    """Four log-mels in dB, stacked in time, "B 4T M" -> tokens "B D": the model's own audio features.
 
-    The first is all of the sound, made as short as the others; then front, middle and back. Where they are the same,
-    the sound was no longer than one of them, and the model looks at the first alone (`is_longer` of transformers).
+    The first is the whole sound, shrunk to the length of the others; then front, middle and back. If they are equal,
+    the sound is no longer than one of them, and the model uses only the first (`is_longer` in transformers).
     """
 
     def __init__(self, audio: Any, projection: nn.Module) -> None:
         super().__init__()
         audio.audio_encoder.patch_embed = _FusedPatches(audio.audio_encoder.patch_embed)
-        audio.audio_encoder.enable_fusion = False  # which sounds are longer, the line above finds by itself
+        audio.audio_encoder.enable_fusion = False  # `_FusedPatches` detects the longer sounds itself
         self.audio = audio
         self.projection = projection
 
@@ -101,9 +101,9 @@ class FusedAudioTower(nn.Module):
 
 
 class _FusedPatches(nn.Module):
-    """CLAP's patch embedding with feature fusion, computed for every sound and taken where there is more to hear.
+    """CLAP's patch embedding with feature fusion, computed for every sound and used for the longer ones.
 
-    Transformers picks the longer sounds by index, which gives shapes that depend on values: no engine can have them.
+    Transformers selects the longer sounds by index. The resulting shapes depend on values, which no engine supports.
     """
 
     def __init__(self, theirs: Any) -> None:
@@ -116,16 +116,16 @@ class _FusedPatches(nn.Module):
 
         whole = self.theirs.proj(pictures[:, :1])
         parts = self.theirs.mel_conv2d(pictures[:, 1:].flatten(0, 1).unsqueeze(1))
-        beside = parts.reshape(-1, 3, *parts.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3)
-        beside = nn.functional.pad(beside, (0, whole.shape[-1] - beside.shape[-1]))
+        joined = parts.reshape(-1, 3, *parts.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3)
+        joined = nn.functional.pad(joined, (0, whole.shape[-1] - joined.shape[-1]))
         longer = (pictures[:, 0] != pictures[:, 1]).flatten(1).any(1).reshape(-1, 1, 1, 1)
-        fused = torch.where(longer, self.theirs.fusion_model(whole, beside), whole)
+        fused = torch.where(longer, self.theirs.fusion_model(whole, joined), whole)
         embedded: Tensor = self.theirs.norm(fused.flatten(2).transpose(1, 2))
         return embedded
 
 
 def _sized(vision: Any, size: Size) -> Any:
-    """The same for pictures of `size`, where one is given."""
+    """The vision model adapted to pictures of `size`, if one is given."""
     if size:
         vision.embeddings = SizedEmbeddings(vision.embeddings, size)
     return vision
@@ -161,7 +161,7 @@ def load_siglip_text(directory: Path) -> TextTower:
 
 def load_align_vision(directory: Path) -> VisionTower:
     vision = _load("AlignModel", directory).vision_model
-    if vision.config.pooling_type == "mean":  # theirs is a window larger than the picture, which engines refuse
+    if vision.config.pooling_type == "mean":  # its pooling window is larger than the picture, which engines refuse
         vision.pooler = nn.AdaptiveAvgPool2d(1)
     return VisionTower(vision, nn.Identity())
 
@@ -187,10 +187,10 @@ def load_clap_text(directory: Path) -> MaskedTextTower:
 
 
 def _load(class_name: str, directory: Path) -> Any:
-    """The model in fp32, for inference. Safetensors only: pickled weights are refused before transformers sees them.
+    """Load the model in fp32, for inference. Pickled weights are refused before transformers opens them.
 
     Raises:
-        ModelError: weights are missing, which transformers would make up.
+        ModelError: weights are missing, which transformers would initialise randomly.
     """
     checkpoint_files(directory)
     import_torchaudio()
@@ -198,14 +198,14 @@ def _load(class_name: str, directory: Path) -> Any:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()  # it warns of end tokens that stand in no published SigLIP
-    model, told = getattr(transformers, class_name).from_pretrained(
+    transformers.utils.logging.set_verbosity_error()  # it warns about end tokens that no published SigLIP has
+    model, info = getattr(transformers, class_name).from_pretrained(
         str(directory), local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
     )
-    lost = sorted(name for name in told["missing_keys"] if not name.endswith(COMPUTED))
+    lost = sorted(name for name in info["missing_keys"] if not name.endswith(COMPUTED))
     if lost:
         raise ModelError(
             f"{directory}: {len(lost)} of the weights of {class_name} are missing, such as {lost[0]}; expected all of "
-            "both towers. Fetch or convert it again"
+            "both towers. Download or convert it again"
         )
     return model.requires_grad_(False).eval()

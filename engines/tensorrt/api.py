@@ -1,8 +1,8 @@
-"""Which TensorRT is here, what of it we use, and what its log says.
+"""Which TensorRT is installed, which of its names we use, and its log.
 
-One adapter serves `tensorrt` 10.12 and later, 11, and `tensorrt_rtx`: what differs between them is not used, but for
-the few names in `USED_OF_RTX`. With no GPU, `Runtime` and `Builder` of `tensorrt` end the process; so nothing here
-touches them before the driver has shown a GPU.
+One adapter serves `tensorrt` 10.12 and later, 11, and `tensorrt_rtx`: only their common names are used, plus the few in
+`USED_OF_RTX`. Without a GPU, `Runtime` and `Builder` of `tensorrt` end the process, so nothing here creates them before
+the driver has shown a GPU.
 """
 
 import importlib
@@ -28,11 +28,11 @@ DISTRIBUTIONS = {
     "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings"),
     "tensorrt_rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu13-bindings"),
 }
-"""Modules in the order we prefer them, and the packages that bring them."""
+"""Modules in order of preference, and the packages that contain them."""
 OLDEST = {"tensorrt": (10, 12), "tensorrt_rtx": (1, 7)}
 INSTALL = "pip install -U 'percept-av[tensorrt]' (or 'percept-av[tensorrt-rtx]' on RTX GPUs)"
 LINES_KEPT = 64
-LINES_TOLD = 8
+LINES_SHOWN = 8
 
 USED = {
     "Builder": ("build_serialized_network", "create_builder_config", "create_network", "create_optimization_profile"),
@@ -67,26 +67,26 @@ USED = {
     "Runtime": ("deserialize_cuda_engine",),
     "TensorIOMode": ("INPUT",),
 }
-"""All that we use of any TensorRT: class or function, and members. A test holds it against 10.x, 11.x and RTX."""
+"""All names of any TensorRT that we use: class or function, and members. A test compares it with 10.x, 11.x and RTX."""
 USED_OF_RTX = {"ComputeCapability": (), "IBuilderConfig": ("num_compute_capabilities", "set_compute_capability")}
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A TensorRT that may be imported."""
+    """An installed TensorRT."""
 
     module: str
     package: str
-    """"tensorrt-cu13 11.4.0.106", for people and for cache keys."""
+    """"tensorrt-cu13 11.4.0.106", for messages and cache keys."""
 
 
 def is_ahead_of_time(device: str) -> bool:
-    """Whether `device` is not a GPU of this machine but a kind of GPU, "sm89": what plans can be built for anywhere."""
+    """Whether `device` is not a GPU of this machine but a kind of GPU, "sm89", to build plans for ahead of time."""
     return re.fullmatch(r"sm\d{2,3}", device) is not None
 
 
 def capability_of(device: str) -> tuple[int, int]:
-    """(8, 9) of "sm89", or of the GPU that "cuda:N" is; (0, 0) if there is none."""
+    """Compute capability: (8, 9) for "sm89", or that of the GPU "cuda:N"; (0, 0) if there is none."""
     if is_ahead_of_time(device):
         return int(device[2:-1]), int(device[-1])
     gpu = gpu_at(device)
@@ -94,7 +94,7 @@ def capability_of(device: str) -> tuple[int, int]:
 
 
 def missing(device: str) -> str:
-    """Why TensorRT cannot be used on this device, and what to do; "" if it can. Imports nothing."""
+    """Return why TensorRT cannot be used on this device, and what to do; "" if it can. Imports nothing."""
     try:
         able(device)
     except ModelError as error:
@@ -103,14 +103,16 @@ def missing(device: str) -> str:
 
 
 def able(device: str) -> list[Installed]:
-    """What may be tried for this device, best first: `tensorrt` before `tensorrt_rtx`; for a GPU elsewhere only that.
+    """TensorRTs to try for this device: `tensorrt`, then `tensorrt_rtx`; for a GPU elsewhere only `tensorrt_rtx`.
 
     Raises:
-        ModelError: none is installed or new enough, or there is no such GPU; says what to do.
+        ModelError: none is installed or new enough, or there is no such GPU; the message says what to do.
     """
     ahead = is_ahead_of_time(device)
     if not ahead and not device.startswith("cuda"):
-        raise ModelError(f"TensorRT needs an NVIDIA GPU, device is {device!r}. Choose --engine openvino or onnxruntime")
+        raise ModelError(
+            f"TensorRT needs an NVIDIA GPU, not device {device!r}. Choose --engine openvino or onnxruntime"
+        )
     found = [installed for module in DISTRIBUTIONS if (installed := _installed(module)) is not None]
     if not found:
         raise ModelError(f"TensorRT is not installed. Run: {INSTALL}, or choose --engine torch")
@@ -129,10 +131,10 @@ def able(device: str) -> list[Installed]:
 
 
 def chosen(device: str) -> tuple[Installed, ModuleType]:
-    """The first that can be imported: bindings may lie there without their libraries, and hide nothing then.
+    """The first TensorRT that can be imported; bindings without their libraries are skipped.
 
     Raises:
-        ModelError: as `able`, or none can be imported; says why for each.
+        ModelError: as `able`, or none can be imported; the message says why for each.
     """
     wrong = []
     for installed in able(device):
@@ -144,7 +146,7 @@ def chosen(device: str) -> tuple[Installed, ModuleType]:
 
 
 def find_tensorrt(device: str) -> ModuleType:
-    """The module. With "sm89" instead of "cuda:0" there need be no GPU here, and plans can be built but not run.
+    """Import TensorRT. For "sm89" instead of "cuda:0" no GPU is needed; plans can be built but not run.
 
     Raises:
         ModelError: as `chosen`.
@@ -153,15 +155,15 @@ def find_tensorrt(device: str) -> ModuleType:
 
 
 def listed(trt: ModuleType) -> list[str]:
-    """The kinds of GPU that a TensorRT-RTX has names for: "SM75", "SM86"; none of other TensorRTs."""
+    """The kinds of GPU that TensorRT-RTX has names for: "SM75", "SM86"; empty for other TensorRTs."""
     kinds = getattr(getattr(trt, "ComputeCapability", None), "__members__", {})
     return [name for name in kinds if name.startswith("SM")]
 
 
 def unlisted(trt: ModuleType, device: str) -> str:
-    """That TensorRT-RTX does not list the kind of GPU that is here, such as 9.0; "" if it does, or for other TensorRTs.
+    """A note if TensorRT-RTX does not list this GPU's kind, such as 9.0; "" if it does, or for other TensorRTs.
 
-    It may work all the same: the gate decides.
+    The GPU may still work: the gate decides.
     """
     major, minor = capability_of(device)
     known = listed(trt)
@@ -171,8 +173,8 @@ def unlisted(trt: ModuleType, device: str) -> str:
 
 
 @contextmanager
-def saying_unlisted(trt: ModuleType, device: str) -> Iterator[None]:
-    """Add to an error that the GPU is none of those it was made for."""
+def noting_unlisted(trt: ModuleType, device: str) -> Iterator[None]:
+    """Add the note of `unlisted` to a ModelError."""
     try:
         yield
     except ModelError as error:
@@ -188,8 +190,8 @@ _loggers_lock = threading.Lock()
 def recording_logger(trt: ModuleType) -> Any:
     """The logger for every Builder, Runtime and OnnxParser: it keeps the last errors and warnings, for our errors.
 
-    TensorRT's own way to report is to return None and to log, and it keeps one logger for the whole process: the first
-    that it was given. So there is one, never freed; who wants to quote it notes where it stands, by `mark`.
+    TensorRT reports errors by returning None and logging, and it uses the first logger of the process for all. So there
+    is one logger, which is never freed; to quote only new lines, call `mark` first.
     """
     with _loggers_lock:
         if trt not in _loggers:
@@ -214,35 +216,35 @@ def _new_logger(trt: ModuleType) -> Any:
                 return
             self.count += 1
             kept.append((self.count, message.strip()))
-            log.debug("%s: %s", trt.__name__, message.strip())  # the build's process prints it, in case it crashes
+            log.debug("%s: %s", trt.__name__, message.strip())  # the build process prints it, in case it crashes
 
         def text(self, since: int) -> str:
-            """The last errors after that mark, or warnings if there are none, each once; "" if it was silent."""
+            """The last errors after that mark, or warnings if there are no errors, each once; "" if there are none."""
             for kept in (self.errors, self.warnings):
-                if new := dict.fromkeys(said for number, said in tuple(kept) if number > since):
-                    return "\n".join(f"  {line}" for said in list(new)[-LINES_TOLD:] for line in said.splitlines())
+                if new := dict.fromkeys(text for number, text in tuple(kept) if number > since):
+                    return "\n".join(f"  {line}" for text in list(new)[-LINES_SHOWN:] for line in text.splitlines())
             return ""
 
     return RecordingLogger()
 
 
 def mark(trt: ModuleType) -> int:
-    """Where the log stands: what is logged from now on is told by `failure` of this mark."""
+    """The current position in the log; `failure` of this mark quotes what is logged afterwards."""
     return int(recording_logger(trt).count)
 
 
 def failure(trt: ModuleType, since: int, what: str) -> ModelError:
-    """An error of ours that carries what the library logged after that mark; other threads may have logged too."""
-    said = recording_logger(trt).text(since)
-    return ModelError(f"{what}\n{said}" if said else f"{what} ({trt.__name__} {trt.__version__} logged nothing)")
+    """A ModelError with what the library logged after that mark, perhaps including lines from other threads."""
+    text = recording_logger(trt).text(since)
+    return ModelError(f"{what}\n{text}" if text else f"{what} ({trt.__name__} {trt.__version__} logged nothing)")
 
 
 @contextmanager
-def let_go_on_error() -> Iterator[None]:
-    """Free what failed calls hold, before their error goes on.
+def free_on_error() -> Iterator[None]:
+    """Free the objects of failed calls before their error propagates.
 
-    An error keeps the frames it went through, and they a Builder or Runtime, until garbage is collected. That may be
-    while another Builder or Runtime logs, with a lock held that freeing the first one waits for: for ever.
+    An error keeps the frames it passed through, and those keep a Builder or Runtime, until garbage is collected. That
+    may happen while another Builder or Runtime logs and holds a lock that freeing the first one needs: a deadlock.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The NVIDIA GPU backend: a TensorRT plan. The precision is the exported file's own (strongly typed)."""
+"""The NVIDIA GPU backend: a TensorRT plan, in the precision of the exported file (strongly typed)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from engines.tensorrt.api import (
     chosen,
     failure,
     find_tensorrt,
+    free_on_error,
     is_ahead_of_time,
-    let_go_on_error,
     listed,
     mark,
     missing,
+    noting_unlisted,
     recording_logger,
-    saying_unlisted,
     unlisted,
 )
 from engines.tensorrt.plan import Options, Range, build_plan
@@ -33,13 +33,13 @@ from pipeline.errors import ModelError
 
 PLAN = "plan.bin"
 USUAL = {"L": 16, "T": 8, "M": 8, "H": 224, "W": 224}
-"""Tokens of a text and of two modalities, sides of a picture: the sizes that a plan is fastest at."""
+"""Tokens of a text and of two modalities, sides of a picture: the sizes that a plan is optimised for."""
 BF16_FROM = (8, 0)
-"""Compute capability of the first GPUs with bf16 arithmetic (Ampere)."""
+"""Lowest compute capability with bf16 arithmetic (Ampere)."""
 
 
 class TensorRtEngine(Engine):
-    """Runs a plan on "cuda:N", on a stream of its own. Inputs and outputs lie in memory that torch allocates."""
+    """Runs a plan on "cuda:N", on its own stream. Inputs and outputs are in memory that torch allocates."""
 
     backend = "tensorrt"
 
@@ -49,7 +49,7 @@ class TensorRtEngine(Engine):
         self.device = order.device
         self._plan = plan
         self._trt: Any = None
-        self._since = 0  # where the log stood when the call began
+        self._since = 0  # log position at the start of the call
         self._runtime: Any = None
         self._engine: Any = None
         self._context: Any = None
@@ -62,8 +62,8 @@ class TensorRtEngine(Engine):
         if not torch.cuda.is_available():
             raise ModelError(f"device {self.device!r}: torch finds no NVIDIA GPU. Install torch with CUDA")
         try:
-            with saying_unlisted(self._trt, self.device), let_go_on_error(), torch.cuda.device(self.device):
-                self._load()  # TensorRT takes the thread's current GPU
+            with noting_unlisted(self._trt, self.device), free_on_error(), torch.cuda.device(self.device):
+                self._load()  # TensorRT uses the thread's current GPU
         except BaseException:
             self._close()
             raise
@@ -85,7 +85,7 @@ class TensorRtEngine(Engine):
 
         self._since = mark(self._trt)
         with torch.inference_mode(), torch.cuda.device(self.device):
-            self._stream.wait_stream(torch.cuda.current_stream())  # feeds that lie on the GPU may still be written
+            self._stream.wait_stream(torch.cuda.current_stream())  # feeds on the GPU may still be being written
             with torch.cuda.stream(self._stream):
                 held = [self._feed(port, feeds[port.name]) for port in self.inputs]
                 results = {port.name: self._result(port) for port in self.outputs}
@@ -97,7 +97,7 @@ class TensorRtEngine(Engine):
         return {name: host.numpy().copy() for name, host in hosts.items()}
 
     def _feed(self, port: Port, feed: Any) -> Any:
-        """The feed on the GPU, told to the context."""
+        """Put the feed on the GPU and set its shape and address in the context."""
         import torch
 
         if isinstance(feed, np.ndarray):
@@ -110,7 +110,7 @@ class TensorRtEngine(Engine):
         return feed
 
     def _result(self, port: Port) -> Any:
-        """Memory for an output, whose shape follows from the inputs'."""
+        """Allocate an output, whose shape follows from the inputs, and set its address in the context."""
         import torch
 
         shape = tuple(self._context.get_tensor_shape(port.name))
@@ -130,7 +130,7 @@ def deserialise(trt: ModuleType, runtime: Any, plan: Path) -> Any:
     """The plan as an engine.
 
     Raises:
-        ModelError: it cannot be read, is damaged, or is of another version or GPU; with what TensorRT logged.
+        ModelError: it cannot be read, is damaged, or belongs to another version or GPU; includes TensorRT's log.
     """
     since = mark(trt)
     try:
@@ -143,10 +143,10 @@ def deserialise(trt: ModuleType, runtime: Any, plan: Path) -> Any:
 
 
 def check_ports(trt: ModuleType, engine: Any, plan: Path, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> None:
-    """Compare name, dtype and every axis of inputs and outputs; an axis that is free has -1.
+    """Compare name, dtype and every axis of inputs and outputs with the ports; a free axis is -1.
 
     Raises:
-        ModelError: says what was found and what was expected.
+        ModelError: they differ; the message lists both.
     """
     found = {}
     for name in (engine.get_tensor_name(index) for index in range(engine.num_io_tensors)):
@@ -159,7 +159,7 @@ def check_ports(trt: ModuleType, engine: Any, plan: Path, inputs: tuple[Port, ..
             dims = tuple(int(dim) if dim.isdigit() else -1 for dim in port.dims.split())
             wanted[port.name] = f"{kind} {port.dtype} {dims}"
     if found != wanted:
-        raise ModelError(f"{plan}: it has {found}; expected {wanted}")
+        raise ModelError(f"{plan}: the plan has {found}; expected {wanted}")
 
 
 def _to_pinned(result: Any) -> Any:
@@ -172,7 +172,7 @@ def _to_pinned(result: Any) -> Any:
 class TensorRtBackend(Backend):
     """Plans are built from the exported file of the same precision.
 
-    With "sm89" as the order's device, TensorRT-RTX builds for such GPUs on a machine that has none.
+    With "sm89" as the order's device, TensorRT-RTX builds for such GPUs on a machine without one.
     """
 
     name = "tensorrt"
@@ -191,7 +191,7 @@ class TensorRtBackend(Backend):
         return precision
 
     def facts(self, order: Order) -> dict[str, str]:
-        """A plan of TensorRT-RTX runs on every GPU of its capability; others only on the kind they were built on."""
+        """A TensorRT-RTX plan runs on every GPU of its capability; other plans only on the GPU model that built it."""
         installed, _ = chosen(order.device)
         major, minor = capability_of(order.device)
         known = {
@@ -208,7 +208,7 @@ class TensorRtBackend(Backend):
         return known
 
     def build(self, order: Order, exported: Path | None, into: Path, report: Report) -> None:
-        """Also opens the plan once, if the GPU is here: should that crash, it does so in the build's process."""
+        """Build the plan. If the GPU is present, also open it once, so that a crash happens in the build process."""
         if exported is None:
             raise ModelError(f"{order.network}: TensorRT needs the exported network")
         trt = find_tensorrt(order.device)
@@ -219,8 +219,8 @@ class TensorRtBackend(Backend):
             cancelled=cancelled,
         )
         if note := unlisted(trt, order.device):
-            report(f"{note}; it is tried all the same")
-        with saying_unlisted(trt, order.device):
+            report(f"{note}; trying anyway")
+        with noting_unlisted(trt, order.device):
             build_plan(trt, order, exported, into / PLAN, report, options)
         if not is_ahead_of_time(order.device):
             engine = self.make(order, exported, into)
@@ -231,7 +231,7 @@ class TensorRtBackend(Backend):
         return TensorRtEngine(built / PLAN, order)
 
     def _timing_cache(self, order: Order) -> Path:
-        """One for each version, kind of GPU and driver: what was measured on another does not hold."""
+        """One file per version, GPU and driver: measurements are not valid for others."""
         gpu = gpu_at(order.device)
         of = hashlib.sha256(f"{chosen(order.device)[0].package}, {gpu}".encode()).hexdigest()[:16]
         return Path(order.cache_directory or machine.cache_directory()) / "timing" / of
@@ -254,7 +254,7 @@ def _sizes(order: Order) -> dict[str, Range]:
 
 
 def _target(trt: ModuleType, device: str) -> tuple[int, int] | None:
-    """What TensorRT-RTX is told to build for; None, for all kinds of GPU that it knows, if it has no name for this."""
+    """The capability to build for; None, for the library's default, if it has no name for this kind of GPU."""
     major, minor = capability_of(device)
     if is_ahead_of_time(device) or f"SM{major}{minor}" in listed(trt):
         return major, minor

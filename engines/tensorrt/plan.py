@@ -1,4 +1,4 @@
-"""An ONNX file as a TensorRT plan with one optimisation profile: batches of 1 to `max_batch`, best at the usual."""
+"""Builds a TensorRT plan from an ONNX file, with one optimisation profile: batches 1 to `max_batch`."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from typing import Any
 from engines.backends.backend import Order, Report
 from engines.cache.cache import locked
 from engines.engine import Port
-from engines.tensorrt.api import failure, let_go_on_error, listed, mark, recording_logger
+from engines.tensorrt.api import failure, free_on_error, listed, mark, recording_logger
 from pipeline.errors import ModelError
 
 REPORT_EVERY_S = 1.0
@@ -26,12 +26,13 @@ def never() -> bool:
 
 @dataclass(frozen=True)
 class Options:
-    """What a plan depends on beside the order.
+    """What a plan depends on in addition to the order.
 
-    ranges: of every letter in the inputs' dims but B.
-    capability: of the GPU it is for, (8, 9); None for the GPU of this machine. Only TensorRT-RTX can say it.
-    timing_cache: file with what the GPU measured in earlier builds; None for none. TensorRT-RTX measures nothing.
-    cancelled: asked often while building; True ends it.
+    ranges: sizes of every letter in the inputs' dims except B.
+    capability: of the target GPU, (8, 9), only for TensorRT-RTX; None for the default: all kinds of GPU that
+        TensorRT-RTX supports, or the GPU of this machine for TensorRT.
+    timing_cache: file with the kernel timings of earlier builds; None for none. TensorRT-RTX measures nothing.
+    cancelled: called often while building; True stops the build.
     """
 
     ranges: Mapping[str, Range] = field(default_factory=dict)
@@ -43,14 +44,14 @@ class Options:
 def build_plan(
     trt: ModuleType, order: Order, onnx_path: Path, plan_path: Path, report: Report, options: Options
 ) -> None:
-    """Write the plan, and nothing but the plan, to `plan_path`.
+    """Write only the plan to `plan_path`.
 
     Raises:
-        ModelError: the file cannot be parsed (names the operator and node), the profile or the build is refused, with
-            the lines that TensorRT logged; or "cancelled".
+        ModelError: the file cannot be parsed (names the operator and node), or the profile or the build is refused
+            (includes the lines that TensorRT logged), or the build was cancelled.
     """
     begin_s = time.monotonic()
-    with let_go_on_error():
+    with free_on_error():
         plan_bytes = _build(trt, order, onnx_path, report, options)
     plan_path.write_bytes(plan_bytes)
     report(f"built {order.precision} plan: {len(plan_bytes) / 1e6:.1f} MB in {time.monotonic() - begin_s:.1f} s")
@@ -59,14 +60,14 @@ def build_plan(
 def _build(trt: ModuleType, order: Order, onnx_path: Path, report: Report, options: Options) -> memoryview:
     logger, since = recording_logger(trt), mark(trt)
     builder: Any = trt.Builder(logger)
-    # version 10 takes precisions from the graph only when told so; 11 always does, and ignores this
+    # version 10 uses the graph's precisions only with this flag; 11 always does, and ignores it
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser: Any = trt.OnnxParser(network, logger)  # owns the weights: must live until the plan is built
-    if not parser.parse_from_file(str(onnx_path)):  # from the path, because weights may lie in files beside it
+    if not parser.parse_from_file(str(onnx_path)):  # from the path, because weights may be in a second file
         raise failure(trt, since, f"{onnx_path}: {_parse_errors(trt, parser)}. Choose --engine torch")
     config = builder.create_builder_config()
     if order.precision == "fp32":
-        config.clear_flag(trt.BuilderFlag.TF32)  # else it computes with 10 bits of mantissa instead of 23
+        config.clear_flag(trt.BuilderFlag.TF32)  # otherwise it computes with 10 bits of mantissa instead of 23
     if options.capability is not None:
         set_capability(trt, config, options.capability)
     add_profile(trt, builder, network, config, order, options.ranges)
@@ -80,22 +81,22 @@ def _build(trt: ModuleType, order: Order, onnx_path: Path, report: Report, optio
     if progress.was_cancelled:
         raise ModelError(f"{onnx_path}: building the {order.precision} plan was cancelled")
     if plan is None:
-        raise failure(trt, since, f"{onnx_path}: {_title(trt)} cannot build a {order.precision} plan of it")
+        raise failure(trt, since, f"{onnx_path}: {_title(trt)} cannot build a {order.precision} plan from it")
     if options.timing_cache is not None:
         save_timing_cache(config, options.timing_cache, report)
     return memoryview(plan)
 
 
 def set_capability(trt: ModuleType, config: Any, capability: tuple[int, int]) -> None:
-    """Build for that kind of GPU instead of the one here.
+    """Build for that kind of GPU instead of the default.
 
     Raises:
-        ModelError: this TensorRT cannot, or does not know that kind; lists those it knows.
+        ModelError: this TensorRT cannot, or does not support that kind; the message lists the supported ones.
     """
     known, wanted = listed(trt), f"SM{capability[0]}{capability[1]}"
     if wanted not in known:
         raise ModelError(
-            f"{_title(trt)} cannot build for {wanted}; it can for {', '.join(known) or 'none but its own'}"
+            f"{_title(trt)} cannot build for {wanted}; it supports {', '.join(known) or 'only the GPU it runs on'}"
         )
     config.num_compute_capabilities = 1
     if not config.set_compute_capability(getattr(trt.ComputeCapability, wanted), 0):
@@ -105,10 +106,10 @@ def set_capability(trt: ModuleType, config: Any, capability: tuple[int, int]) ->
 def add_profile(
     trt: ModuleType, builder: Any, network: Any, config: Any, order: Order, ranges: Mapping[str, Range]
 ) -> None:
-    """One profile for all that the order allows; none if no axis is free.
+    """Add one profile for all sizes that the order allows; none if no axis is free.
 
     Raises:
-        ModelError: the file has other inputs than the order, or the sizes are refused.
+        ModelError: the file's inputs differ from the order's, or the sizes are refused.
     """
     found = {network.get_input(index).name: network.get_input(index) for index in range(network.num_inputs)}
     if sorted(found) != sorted(port.name for port in order.inputs):
@@ -120,7 +121,7 @@ def add_profile(
     since, profile = mark(trt), builder.create_optimization_profile()
     for name, (smallest, usual, largest) in shapes.items():
         profile.set_shape(name, smallest, usual, largest)
-    if config.add_optimization_profile(profile) == -1:  # its way to say no
+    if config.add_optimization_profile(profile) == -1:  # refused
         raise failure(trt, since, f"{_title(trt)} refuses the sizes (smallest, usual, largest) {shapes}")
 
 
@@ -137,13 +138,13 @@ def profile_shapes(port: Port, sizes: Mapping[str, Range]) -> tuple[tuple[int, .
 
 
 def load_timing_cache(config: Any, path: Path) -> None:
-    """Start from what earlier builds measured; from nothing where there is none, or it is of another version."""
+    """Start from the timings of earlier builds; start empty if there are none or they are from another version."""
     if not config.set_timing_cache(_timing_cache(config, path), ignore_mismatch=False):
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
 
 
 def save_timing_cache(config: Any, path: Path, report: Report) -> None:
-    """Add what was measured to the file, which another process may be doing too. A failure costs time, not the plan."""
+    """Merge the new timings into the file, under a lock. A failure is only reported: it costs time, not the plan."""
     ours = config.get_timing_cache()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +180,7 @@ def _progress_monitor(trt: ModuleType, what: str, report: Report, cancelled: Cal
             self._phases.finish(phase_name)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            """Whether to go on. What is raised in it is kept for later: it must not cross native code."""
+            """Return whether to continue. An exception is stored for later: it must not cross native code."""
             try:
                 self._phases.step(phase_name, step)
                 self.was_cancelled = self.was_cancelled or cancelled()
@@ -194,13 +195,13 @@ def _progress_monitor(trt: ModuleType, what: str, report: Report, cancelled: Cal
 
 
 class Phases:
-    """How far nested phases of work are: a step of a phase is as far as the phases inside it are."""
+    """Progress of nested phases: the current step of a phase is as complete as the phases inside it."""
 
     def __init__(self) -> None:
         self.share = 0.0
-        """Of the whole, in [0, 1]; never goes back."""
+        """Share of the whole that is done, in [0, 1]; never decreases."""
         self._steps: dict[str, tuple[str | None, int, int]] = {}
-        """Of each phase under way: the phase it is in, its steps done, all its steps."""
+        """For each running phase: its parent phase, its completed steps, its total steps."""
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
         self._steps[name] = (parent, 0, max(steps, 1))
@@ -222,13 +223,13 @@ class Phases:
 
 def _parse_errors(trt: ModuleType, parser: Any) -> str:
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
-    told = [
+    reasons = [
         f"operator {error.node_operator()} (node {error.node_name() or '?'}): {error.code().name} {error.desc()}"
         if error.node_operator()
         else f"{error.code().name} {error.desc()}"
         for error in errors
     ]
-    return f"{_title(trt)} cannot parse it: {'; '.join(told) or 'no reason given'}"
+    return f"{_title(trt)} cannot parse it: {'; '.join(reasons) or 'no reason given'}"
 
 
 def _title(trt: ModuleType) -> str:

@@ -168,7 +168,7 @@ def test_verify_tells_figures_and_a_wrong_engine_by_exit_code(cache: Path, capsy
         file.write(b"\0")
     assert main(["engine", "verify"]) == 4
     out = capsys.readouterr().out
-    assert "damaged: export: a file is not what was written; set aside" in out
+    assert "damaged: export: it does not match its meta.json; set aside" in out
     assert "1 of 2 wrong. Build again with: percept engine build" in out
 
 

@@ -1,4 +1,4 @@
-"""What tests of engines share."""
+"""Fixtures for the engine tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,5 +72,5 @@ def _small_is_known() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory of the small network."""
+    """The model directory of the small network."""
     return write_small(tmp_path_factory.mktemp("models") / "small")

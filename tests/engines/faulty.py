@@ -1,7 +1,8 @@
-"""A wrong engine as people really meet it: the file is sound, its weights are good, and what comes out is not.
+"""A realistic wrong engine: the file is valid, its weights are good, and its outputs are wrong.
 
-ONNX Runtime 1.31.1 gets products of QDQ networks wrong where activations are uint8, with the optimisations of EXTENDED
-and above, which are on by default. On a vision transformer plain cosine stays near 0.9 while centred cosine falls to 0.
+ONNX Runtime 1.31.1 fuses the softmax of QDQ networks with uint8 activations into an integer softmax (QLinearSoftmax)
+that overflows. The fusion needs the optimisations of level EXTENDED and above, which are on by default. On a vision
+transformer plain cosine stays near 0.9 while centred cosine falls to 0.
 """
 
 import logging
@@ -22,7 +23,7 @@ CALIBRATION_SAMPLES = 16
 
 
 def export_vit(into: Path) -> Path:
-    """A random vision transformer in fp32, deep enough for the fault to show, of `INPUTS` and `OUTPUTS`."""
+    """A random fp32 vision transformer with `INPUTS` and `OUTPUTS`, deep enough for the fault to have an effect."""
     from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()
@@ -40,15 +41,15 @@ def export_vit(into: Path) -> Path:
 
 
 def make_qdq_fault(exported: Path, into: Path) -> Path:
-    """Quantise the network of `export_vit` so that ONNX Runtime computes something else. Gives the new file.
+    """Quantise the network of `export_vit` such that ONNX Runtime computes it wrongly; returns the new file.
 
-    Other runtimes, and ONNX Runtime with fewer optimisations, compute it well.
+    Other runtimes, and ONNX Runtime with fewer optimisations, compute it correctly.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     plain, faulty = into / "plain.onnx", into / "faulty.onnx"
     model = onnx.load(exported)
-    del model.graph.value_info[:]  # the quantiser stumbles over its dynamic sizes
+    del model.graph.value_info[:]  # the quantiser fails on its dynamic sizes
     onnx.save(model, plain)
     with _quiet():
         quantize_static(
@@ -65,7 +66,7 @@ def make_qdq_fault(exported: Path, into: Path) -> Path:
 
 
 class _Feeds:
-    """The golden batch, one sample after the other, as the quantiser asks for it."""
+    """The golden batch, one sample at a time, in the form that the quantiser expects."""
 
     def __init__(self) -> None:
         pictures = golden(INPUTS, CALIBRATION_SAMPLES)["pictures"]
@@ -77,7 +78,7 @@ class _Feeds:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the quantiser's advice, which it gives through the root logger."""
+    """Suppress the quantiser's advice, which it writes to the root logger."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""A small network in the registry, so that tests of engines build and open it as they would a real one."""
+"""A small network for the registry, so that engine tests can build and open it like a real one."""
 
 from pathlib import Path
 
@@ -17,19 +17,19 @@ MAX_BATCH = 6
 class Small(nn.Module):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.look = nn.Conv2d(3, 4, 3)
-        self.say = nn.Linear(4, 5)
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.linear = nn.Linear(4, 5)
         own = torch.Generator().manual_seed(seed)  # the global one is shared by threads
         for weights in self.parameters():
             nn.init.normal_(weights, std=0.4, generator=own)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        said: Tensor = self.say(self.look(pictures).relu().mean((2, 3)))
-        return said
+        tokens: Tensor = self.linear(self.conv(pictures).relu().mean((2, 3)))
+        return tokens
 
 
 def load_small(directory: Path) -> nn.Module:
-    """The seed of its weights stands in the directory's file."""
+    """The network with the weights of the seed in the directory's `seed.txt`."""
     return Small(int((directory / "seed.txt").read_text())).eval()
 
 

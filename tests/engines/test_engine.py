@@ -1,4 +1,4 @@
-"""The contract of every engine backend, on one small network, built and gated as real ones are."""
+"""The contract of every engine backend, on one small network that is built and gated like a real one."""
 
 import pickle
 import threading
@@ -40,7 +40,7 @@ def _params() -> list[Any]:
 
 @pytest.fixture(scope="module", params=_params())
 def order(request: pytest.FixtureRequest, small: Path, cache_directory: Path) -> Order:
-    """What is to be opened; skips where this machine cannot run it."""
+    """The order to open; skips if this machine cannot run it."""
     name, precision, device = request.param
     chosen = backend(name)
     if why := chosen.missing(device):
@@ -75,7 +75,7 @@ def noise(batch: int, seed: int = 0) -> Any:
 
 
 @pytest.mark.parametrize("batch", range(1, 2 * MAX_BATCH + 2))
-def test_any_batch_gives_what_the_network_gives(engine: Engine, batch: int) -> None:
+def test_any_batch_equals_the_network(engine: Engine, batch: int) -> None:
     feeds = {"pictures": noise(batch)}
     outputs = engine.run(feeds)
     assert list(outputs) == ["tokens"]
@@ -85,12 +85,12 @@ def test_any_batch_gives_what_the_network_gives(engine: Engine, batch: int) -> N
     np.testing.assert_allclose(outputs["tokens"], wanted, atol=TOLERANCE[engine.precision])
 
 
-def test_it_takes_no_more_at_once_than_it_was_built_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[int] = []
+def test_no_batch_is_larger_than_it_was_built_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
     inner = engine._run
-    monkeypatch.setattr(engine, "_run", lambda feeds: taken.append(len(feeds["pictures"])) or inner(feeds))
+    monkeypatch.setattr(engine, "_run", lambda feeds: batches.append(len(feeds["pictures"])) or inner(feeds))
     engine.run({"pictures": noise(2 * MAX_BATCH + 1)})
-    assert taken == [MAX_BATCH, MAX_BATCH, 1]
+    assert batches == [MAX_BATCH, MAX_BATCH, 1]
 
 
 def test_its_name_is_backend_and_precision(engine: Engine, order: Order) -> None:
@@ -101,7 +101,7 @@ def test_its_name_is_backend_and_precision(engine: Engine, order: Order) -> None
 @pytest.mark.parametrize(
     ("feeds", "part"),
     [
-        ({}, r"takes inputs \['pictures'\], got \[\]"),
+        ({}, r"expects inputs \['pictures'\], got \[\]"),
         ({"pictures": noise(1), "sound": noise(1)}, "sound"),
         ({"pictures": noise(1).astype(np.float64)}, "pictures must be float32"),
         ({"pictures": noise(1)[:, :, :7]}, r"pictures must be float32 \(B, 3, 8, 8\), got float32 \(1, 3, 7, 8\)"),
@@ -137,7 +137,7 @@ def test_inputs_may_be_read_only_or_strided_and_are_not_changed(engine: Engine) 
     np.testing.assert_array_equal(pictures, before)
 
 
-def test_closing_twice_is_fine_and_running_after_it_is_not(engine: Engine) -> None:
+def test_closing_twice_is_allowed_and_running_afterwards_is_not(engine: Engine) -> None:
     engine.close()
     engine.close()
     with pytest.raises(RuntimeError, match="not open"):
@@ -147,7 +147,7 @@ def test_closing_twice_is_fine_and_running_after_it_is_not(engine: Engine) -> No
     assert engine.run({"pictures": noise(1)})["tokens"].shape == (1, 5)
 
 
-def test_two_engines_at_once_in_two_threads(make: Make) -> None:
+def test_two_engines_run_in_two_threads(make: Make) -> None:
     engines = [make(), make()]
     found: list[Any] = [None, None]
 
@@ -169,14 +169,14 @@ def test_two_engines_at_once_in_two_threads(make: Make) -> None:
     engines[1].close()
 
 
-def test_it_travels_to_another_process_before_it_is_open(make: Make) -> None:
+def test_it_can_be_pickled_before_it_is_open(make: Make) -> None:
     copy = pickle.loads(pickle.dumps(make()))
     copy.open()
     assert copy.run({"pictures": noise(1)})["tokens"].shape == (1, 5)
     copy.close()
 
 
-def test_the_gate_s_outcome_is_kept(order: Order, request: pytest.FixtureRequest) -> None:
+def test_the_outcome_of_the_gate_is_kept(order: Order, request: pytest.FixtureRequest) -> None:
     chosen = backend(request.node.callspec.params["order"][0])
     meta = Cache(order.cache_directory, "engines").meta(key_of(engine_facts(order, chosen)))
     assert meta.outcome["gate"]["passed"] is True
@@ -184,13 +184,13 @@ def test_the_gate_s_outcome_is_kept(order: Order, request: pytest.FixtureRequest
     assert msgspec.json.encode(meta)
 
 
-def test_a_file_that_is_no_network_is_a_model_error(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_network_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "network.onnx").write_bytes(b"not a network")
     with pytest.raises(ModelError, match=r"network\.onnx: ONNX Runtime cannot load it"):
         OnnxRuntimeEngine(tmp_path / "network.onnx", INPUTS, OUTPUTS).open()
 
 
-def test_other_names_than_the_ports_are_a_model_error(small: Path, cache_directory: Path) -> None:
+def test_names_that_differ_from_the_ports_are_a_model_error(small: Path, cache_directory: Path) -> None:
     exported = ensure_export(small_order(small, cache_directory), "fp32", lambda text: None)
     assert exported is not None
     with pytest.raises(ModelError, match=r"inputs are \['pictures'\]; expected \['sounds'\]"):
@@ -206,8 +206,8 @@ def test_inputs_that_disagree_on_the_batch_are_named() -> None:
     engine.close()
 
 
-def test_a_gpu_that_is_not_there_is_said() -> None:
+def test_a_missing_gpu_is_reported() -> None:
     if torch.cuda.is_available():
-        pytest.skip("this machine has one")
+        pytest.skip("this machine has a GPU")
     with pytest.raises(ModelError, match="no NVIDIA GPU"):
         TorchEngine(Small, INPUTS, OUTPUTS, device="cuda").open()

@@ -1,4 +1,4 @@
-"""Pictures made on a GPU are those that the CPU makes."""
+"""Pictures prepared on a GPU equal those prepared on the CPU."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_frames_differ_by_two_grey_levels_at_most(fit: Any, size: tuple[int, int
     assert apart.mean() < 0.05
 
 
-def test_flow_and_sound_and_boxes_too() -> None:
+def test_flow_sound_and_box_pictures_differ_by_two_grey_levels_at_most() -> None:
     random, uploader = np.random.default_rng(1), Uploader("cuda")
     flow = random.normal(0, 1.5, (8, 224, 398, 2)).astype(np.float16)
     log_mel = random.normal(-2, 3, (3, 96, 64)).astype(np.float32)

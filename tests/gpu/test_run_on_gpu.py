@@ -40,7 +40,7 @@ def on_cpu(tmp_path_factory: pytest.TempPathFactory) -> list[ClipRecord]:
 
 @pytest.mark.parametrize(("precision", "apart"), [("fp32", 0.02), ("bf16", 0.15)])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_labels_are_those_of_the_cpu(
+def test_labels_equal_those_of_the_cpu(
     on_cpu: list[ClipRecord], tmp_path: Path, precision: str, apart: float, workers: int
 ) -> None:
     got = labelled(

@@ -1,4 +1,4 @@
-"""The torch engine on a GPU: the same numbers as on the CPU, from graphs and without."""
+"""The torch engine on a GPU: the same numbers as on the CPU, with and without CUDA graphs."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.gpu
 INPUTS = (Port("pictures", "float32", "B 3 32 32"),)
 OUTPUTS = (Port("tokens", "float32", "B 64"),)
 TOLERANCE = {"fp32": 1e-4, "bf16": 3e-2, "fp16": 5e-3}
-"""Largest difference to the CPU in fp32, relative to the largest output."""
+"""Largest allowed difference from the CPU in fp32, relative to the largest output."""
 
 
 class Network(nn.Module):
@@ -32,12 +32,12 @@ class Network(nn.Module):
         self.out = nn.Linear(128, 64)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        said: Tensor = self.out(self.layers(self.patches(pictures).flatten(2).transpose(1, 2)).mean(1))
-        return said
+        tokens: Tensor = self.out(self.layers(self.patches(pictures).flatten(2).transpose(1, 2)).mean(1))
+        return tokens
 
 
-class Curious(Network):
-    """Looks at values on the host in between, which no graph can hold."""
+class ReadsOnHost(Network):
+    """Reads values on the host in `forward`, which cannot be captured in a graph."""
 
     def forward(self, pictures: Tensor) -> Tensor:
         return super().forward(pictures) * (2.0 if float(pictures.mean()) > 1e9 else 1.0)
@@ -67,7 +67,7 @@ def near(got: Any, wanted: Any, precision: str = "fp32") -> bool:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("max_batch", [0, 16])
-def test_every_batch_gives_what_the_cpu_gives(reference: TorchEngine, precision: str, max_batch: int) -> None:
+def test_every_batch_equals_the_cpu(reference: TorchEngine, precision: str, max_batch: int) -> None:
     engine = opened(precision=precision, max_batch=max_batch)
     assert (engine._buckets is not None) is bool(max_batch)
     for batch in (16, *range(1, 18), 33, 1):
@@ -79,7 +79,7 @@ def test_every_batch_gives_what_the_cpu_gives(reference: TorchEngine, precision:
 
 
 def test_fp32_has_no_shortened_mantissas() -> None:
-    """A product that TF32 gets wrong in the fourth digit."""
+    """A product whose fourth digit would be wrong with TF32."""
     engine = TorchEngine(lambda: nn.Linear(4096, 64), (Port("x", "float32", "B 4096"),), OUTPUTS, "cuda")
     torch.manual_seed(0)
     engine.open()
@@ -99,22 +99,20 @@ def test_outputs_belong_to_the_caller() -> None:
     np.testing.assert_array_equal(first, kept)
 
 
-def test_a_tensor_is_taken_as_it_is_once_its_producer_is_done(reference: TorchEngine) -> None:
+def test_a_gpu_tensor_is_read_after_its_producer_has_finished(reference: TorchEngine) -> None:
     engine, pictures = opened(), noise(8)
     wanted = reference.run({"pictures": pictures})["tokens"]
     for _ in range(5):
         late = torch.zeros(8, 3, 32, 32, device="cuda")
-        torch.cuda._sleep(50_000_000)  # the producer's stream is busy for some 30 ms
+        torch.cuda._sleep(50_000_000)  # the producer's stream is busy for about 30 ms
         late.copy_(torch.from_numpy(pictures).pin_memory(), non_blocking=True)
         assert near(engine.run({"pictures": late})["tokens"], wanted)
     engine.close()
 
 
-def test_a_network_that_cannot_be_captured_runs_all_the_same(
-    reference: TorchEngine, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_network_that_cannot_be_captured_still_runs(reference: TorchEngine, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        engine = opened(Curious)
+        engine = opened(ReadsOnHost)
     assert "cannot be captured" in caplog.text
     for batch in (3, 20):
         feeds = {"pictures": noise(batch)}
@@ -126,7 +124,7 @@ def test_a_network_that_cannot_be_captured_runs_all_the_same(
     after.close()
 
 
-def test_lengths_that_vary_are_not_captured() -> None:
+def test_a_network_with_variable_lengths_is_not_captured() -> None:
     class Words(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -144,7 +142,7 @@ def test_lengths_that_vary_are_not_captured() -> None:
     engine.close()
 
 
-def test_two_engines_in_two_threads(reference: TorchEngine) -> None:
+def test_two_engines_run_in_two_threads(reference: TorchEngine) -> None:
     wanted = [reference.run({"pictures": noise(5, seed)})["tokens"] for seed in range(20)]
     found: list[list[Any]] = [[], []]
 
@@ -163,7 +161,7 @@ def test_two_engines_in_two_threads(reference: TorchEngine) -> None:
         assert all(near(got, want) for got, want in zip(each, wanted, strict=True))
 
 
-def test_closing_gives_the_memory_back() -> None:
+def test_closing_frees_the_memory() -> None:
     class Heavy(Network):
         def __init__(self) -> None:
             super().__init__()
@@ -175,12 +173,12 @@ def test_closing_gives_the_memory_back() -> None:
     engine.run({"pictures": noise(4)})
     engine.close()
     engine.close()
-    assert torch.cuda.memory_allocated() < before + 200_000_000, "all but what libraries keep to work in"
+    assert torch.cuda.memory_allocated() < before + 200_000_000, "all but the libraries' workspaces"
     with pytest.raises(RuntimeError, match="not open"):
         engine.run({"pictures": noise(1)})
 
 
-def test_too_large_a_network_says_what_to_lower() -> None:
+def test_out_of_memory_is_reported_with_what_to_lower() -> None:
     free, _ = torch.cuda.mem_get_info()
 
     class Greedy(Network):
@@ -196,7 +194,7 @@ def test_too_large_a_network_says_what_to_lower() -> None:
         opened(Greedy)
 
 
-def test_the_backend_knows_its_gpu() -> None:
+def test_the_backend_finds_its_gpu() -> None:
     assert BACKEND.missing("cuda") == ""
     assert "expected cuda:0" in BACKEND.missing("cuda:99")
     assert BACKEND.precisions("cuda:0")[-1] == "fp32"

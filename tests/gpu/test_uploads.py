@@ -1,4 +1,4 @@
-"""Slot memory registered with the driver, and arrays that reach the GPU from it and from elsewhere."""
+"""Slot memory is registered with the driver; arrays reach the GPU from it and from other memory."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ def memory_of(slots: Slots) -> PinnedMemory:
     return PinnedMemory(slots.memory.ctypes.data, slots.memory.nbytes)
 
 
-def test_the_slots_are_page_locked_until_they_are_let_go(slots: Slots) -> None:
+def test_the_slots_are_page_locked_until_they_are_released(slots: Slots) -> None:
     frames = frames_in(slots)
     with memory_of(slots) as memory:
         assert memory.is_pinned
@@ -43,7 +43,7 @@ def test_the_slots_are_page_locked_until_they_are_let_go(slots: Slots) -> None:
         assert memory.is_pinned, "it can be registered again"
 
 
-def test_a_second_registration_fails_open_and_leaves_no_error_behind(
+def test_a_failed_registration_falls_back_and_leaves_no_error_behind(
     slots: Slots, caplog: pytest.LogCaptureFixture
 ) -> None:
     with memory_of(slots), caplog.at_level(logging.WARNING):
@@ -57,7 +57,7 @@ def test_a_second_registration_fails_open_and_leaves_no_error_behind(
 
 @pytest.mark.parametrize("rows", [None, [1, 3, 5], np.array([15, 0])])
 @pytest.mark.parametrize("registered", [True, False])
-def test_an_array_arrives_as_it_was(slots: Slots, rows: Any, registered: bool) -> None:
+def test_an_array_arrives_unchanged(slots: Slots, rows: Any, registered: bool) -> None:
     uploader = open_uploader("cuda", slots.memory if registered else None)
     frames = frames_in(slots)
     tensor = uploader.upload(frames, rows)
@@ -66,7 +66,7 @@ def test_an_array_arrives_as_it_was(slots: Slots, rows: Any, registered: bool) -
     uploader.close()
 
 
-def test_strided_and_small_and_floating_arrays_arrive_too() -> None:
+def test_strided_small_and_float_arrays_arrive_unchanged() -> None:
     uploader = Uploader("cuda")
     whole = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
     for array in (whole[::-1, ::2], whole.astype(np.float16), np.zeros((0, 4), np.float32), np.ones(1, np.int64)):
@@ -86,7 +86,7 @@ def test_a_slot_may_be_written_again_after_the_wait(slots: Slots) -> None:
     uploader.close()
 
 
-def test_whoever_computes_waits_for_the_copy(slots: Slots) -> None:
+def test_computations_wait_for_the_copy(slots: Slots) -> None:
     uploader = open_uploader("cuda", slots.memory)
     frames = frames_in(slots)
     wanted = int(frames.astype(np.int64).sum())

@@ -1,7 +1,7 @@
-"""What only a GPU executes, gone through once with stand-ins for torch.cuda on CPU tensors.
+"""Code that only runs on a GPU, executed with stand-ins for torch.cuda on CPU tensors.
 
-This tells that the branches run, in the right order, and leave nothing out. It does not tell that a GPU does what is
-meant: the tests in `tests/gpu` do, where there is one.
+This checks that the branches run completely and in the right order. It does not check the results on a real GPU: the
+tests in `tests/gpu` do, if there is one.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from engines.devices import device
 from tests.engines.backends.test_on_torch import INPUTS, OUTPUTS, Small, noise
 
 DEVICE = "cpu:0"
-"""Not "cpu", so that the GPU's branch is taken, and yet a device on which tensors can be made."""
+"""Not "cpu", so that the GPU branches run, and still a device on which tensors can be created."""
 
 
 class Stream:
@@ -63,9 +63,9 @@ class Graph:
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What torch.cuda was asked to do, in order."""
-    told: list[str] = []
-    current, made = [Stream(told, "caller")], iter(range(100))
+    """Calls to torch.cuda, in order."""
+    calls: list[str] = []
+    current, made = [Stream(calls, "caller")], iter(range(100))
 
     @contextlib.contextmanager
     def using(stream: Any) -> Iterator[None]:
@@ -75,29 +75,29 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     @contextlib.contextmanager
     def capturing(graph: Any, pool: Any, stream: Any, capture_error_mode: str) -> Iterator[None]:
-        told.append("capture")
+        calls.append("capture")
         yield
 
     empty = torch.empty
     stand_ins: dict[str, Any] = {
-        "Stream": lambda place: Stream(told, f"stream {next(made)}"),
-        "Event": lambda: Event(told),
-        "CUDAGraph": lambda: Graph(told),
+        "Stream": lambda place: Stream(calls, f"stream {next(made)}"),
+        "Event": lambda: Event(calls),
+        "CUDAGraph": lambda: Graph(calls),
         "stream": using,
         "graph": capturing,
         "current_stream": lambda place: current[-1],
         "graph_pool_handle": lambda: (0, 1),
-        "empty_cache": lambda: told.append("empty cache"),
+        "empty_cache": lambda: calls.append("empty cache"),
     }
     for name, stand_in in stand_ins.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
-    monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, stream: told.append(f"kept for {stream.name}"))
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, stream: calls.append(f"kept for {stream.name}"))
     monkeypatch.setattr(torch, "empty", lambda *shape, pin_memory=False, **more: empty(*shape, **more))
     for module in (device, on_torch):
         monkeypatch.setattr(module, "full_name", lambda name: name)
     monkeypatch.setattr(on_torch, "why_no_gpu", lambda name: "")
-    monkeypatch.setattr(on_torch, "forbid_tf32", lambda: told.append("no TF32"))
-    return told
+    monkeypatch.setattr(on_torch, "forbid_tf32", lambda: calls.append("no TF32"))
+    return calls
 
 
 def test_without_graphs_the_network_is_called_after_the_copy(events: list[str]) -> None:
@@ -117,7 +117,7 @@ def test_without_graphs_the_network_is_called_after_the_copy(events: list[str]) 
     assert events[-2:] == ["host waits for copy", "empty cache"]
 
 
-def test_every_size_is_captured_when_it_opens_and_replayed_when_it_runs(events: list[str]) -> None:
+def test_every_size_is_captured_on_open_and_replayed_on_run(events: list[str]) -> None:
     engine = TorchEngine(Small, INPUTS, OUTPUTS, DEVICE, precision="bf16", max_batch=8)
     engine.open()
     assert events.count("capture") == 3
@@ -127,7 +127,7 @@ def test_every_size_is_captured_when_it_opens_and_replayed_when_it_runs(events: 
     assert events[-1] == "replay"
 
 
-def test_a_network_that_cannot_be_captured_is_called(
+def test_a_network_that_cannot_be_captured_is_called_directly(
     events: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse() -> Any:
@@ -141,7 +141,7 @@ def test_a_network_that_cannot_be_captured_is_called(
 
 
 @pytest.mark.parametrize("refused", [0, 712])
-def test_arrays_arrive_from_registered_memory_and_past_it(
+def test_arrays_are_uploaded_from_registered_and_other_memory(
     events: list[str], monkeypatch: pytest.MonkeyPatch, refused: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     runtime = SimpleNamespace(
@@ -161,7 +161,7 @@ def test_arrays_arrive_from_registered_memory_and_past_it(
     for array, rows in ((inside, None), (inside, [1, 3]), (np.ones((4, 2), np.float32)[::-1], [0])):
         tensor = uploader.upload(array, rows)
         np.testing.assert_array_equal(tensor.numpy(), array if rows is None else array[rows])
-    assert events.count("host waits for copy") == 0, "the host goes on"
+    assert events.count("host waits for copy") == 0, "the host continues"
     uploader.wait_copied()
     assert events.count("host waits for copy") == 3
     uploader.wait_copied()

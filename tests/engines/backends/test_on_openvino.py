@@ -1,6 +1,7 @@
-"""OpenVINO beyond the contract of all engines: precision, threads, and what it does behind one's back."""
+"""OpenVINO beyond the contract of all engines: precision, threads, telemetry."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pipeline.arrays import Array
 from pipeline.errors import ModelError
 from tests.engines.small import INPUTS, OUTPUTS, Small, small_order
 
-if why := BACKEND.missing("cpu"):  # not importorskip, whose import would report to an analytics service
+if why := BACKEND.missing("cpu"):  # not importorskip: a plain import would report to an analytics service
     pytest.skip(why, allow_module_level=True)
 
 ROOT = Path(__file__).parents[3]
@@ -58,7 +59,7 @@ def answers(engine: Engine) -> Array:
 
 
 def python(script: str, home: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """A process of its own with another home; no variable says that it runs in CI, which would change manners."""
+    """A process with another home directory, without variables that indicate CI, which change telemetry."""
     shown = {name: value for name, value in os.environ.items() if "CI" not in name.split("_")}
     environment = {**shown, "HOME": str(home), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", script, *arguments]
@@ -76,7 +77,7 @@ def test_fp32_is_fp32_and_bf16_is_not(exported: Path, built: Path) -> None:
 
 
 @pytest.mark.parametrize(("precision", "floats"), [("fp32", "float32"), ("bf16", "bfloat16"), ("int8", "float32")])
-def test_nothing_is_left_to_its_choice(built: Path, precision: str, floats: str) -> None:
+def test_all_options_are_set_explicitly(built: Path, precision: str, floats: str) -> None:
     if precision == "bf16" and not has_bf16():
         pytest.skip("this CPU has no bf16")
     engine = OpenVinoEngine(built / "network.xml", INPUTS, OUTPUTS, precision, threads=1)
@@ -87,12 +88,12 @@ def test_nothing_is_left_to_its_choice(built: Path, precision: str, floats: str)
     engine.close()
 
 
-def test_an_onnx_file_is_opened_as_it_is(exported: Path, built: Path) -> None:
+def test_an_onnx_file_can_be_opened_directly(exported: Path, built: Path) -> None:
     from_onnx = answers(OpenVinoEngine(exported, INPUTS, OUTPUTS))
     np.testing.assert_allclose(from_onnx, answers(OpenVinoEngine(built / "network.xml", INPUTS, OUTPUTS)), atol=1e-6)
 
 
-def test_what_the_cpu_says_is_what_openvino_finds() -> None:
+def test_cpu_flags_agree_with_openvino() -> None:
     openvino = import_openvino()
     assert has_bf16() == ("BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
@@ -113,7 +114,7 @@ def test_features_come_from_the_flags(tmp_path: Path, flags: str, features: list
     assert not has_bf16(tmp_path / "no such file")
 
 
-def test_auto_tries_bf16_only_where_the_cpu_has_it(monkeypatch: pytest.MonkeyPatch, order: Order) -> None:
+def test_auto_tries_bf16_only_if_the_cpu_has_it(monkeypatch: pytest.MonkeyPatch, order: Order) -> None:
     monkeypatch.setattr(on_openvino, "has_bf16", lambda: True)
     assert BACKEND.precisions("cpu") == ("bf16", "fp32")
     monkeypatch.setattr(on_openvino, "has_bf16", lambda: False)
@@ -125,7 +126,7 @@ def test_auto_tries_bf16_only_where_the_cpu_has_it(monkeypatch: pytest.MonkeyPat
 
 
 def test_fp16_is_refused(order: Order, exported: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="--precision fp16: OpenVINO has fp32, bf16, int8 here"):
+    with pytest.raises(ModelError, match="--precision fp16: OpenVINO supports fp32, bf16, int8 here"):
         BACKEND.build(replace(order, precision="fp16"), exported, tmp_path, quiet)
 
 
@@ -137,7 +138,7 @@ def test_int8_is_not_made_on_the_fly(order: Order, exported: Path, tmp_path: Pat
         BACKEND.make(wanted, exported, tmp_path)
 
 
-def test_what_is_not_installed_or_not_for_this_device_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_or_a_wrong_device_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert BACKEND.missing("cpu") == ""
     assert "runs on the CPU here, not on cuda:0" in BACKEND.missing("cuda:0")
     monkeypatch.setitem(sys.modules, "openvino", None)
@@ -146,7 +147,7 @@ def test_what_is_not_installed_or_not_for_this_device_is_said(monkeypatch: pytes
         import_openvino()
 
 
-def test_asking_what_it_can_do_imports_nothing(tmp_path: Path) -> None:
+def test_querying_the_backend_imports_nothing(tmp_path: Path) -> None:
     script = """
 import sys
 from engines.backends.on_openvino import BACKEND
@@ -157,24 +158,24 @@ print([name for name in ("openvino", "nncf", "torch", "onnx") if name in sys.mod
     assert out == "[]\n"
 
 
-def test_facts_name_what_the_outputs_depend_on(order: Order) -> None:
+def test_facts_list_what_the_outputs_depend_on(order: Order) -> None:
     facts = BACKEND.facts(order)
     assert set(facts) == {"openvino", "cpu", "precision"}
     assert facts["cpu"] == " ".join(cpu_features())
     assert set(BACKEND.facts(replace(order, precision="int8"))) == {*facts, "quantiser"}
 
 
-def test_weights_are_kept_whole(built: Path) -> None:
+def test_weights_are_not_compressed(built: Path) -> None:
     numbers = sum(weights.numel() for weights in Small().parameters())
     assert (built / "network.bin").stat().st_size >= 4 * numbers
 
 
-def test_a_network_runs_at_most_its_own_number_of_samples_at_once(order: Order, built: Path) -> None:
+def test_a_networks_micro_batch_limits_the_batch(order: Order, built: Path) -> None:
     assert BACKEND.make(order, None, built).max_batch == order.max_batch
     assert BACKEND.make(replace(order, micro_batch=2), None, built).max_batch == 2
 
 
-def test_a_file_that_is_no_network_is_a_model_error(tmp_path: Path, order: Order) -> None:
+def test_a_file_that_is_not_a_network_is_a_model_error(tmp_path: Path, order: Order) -> None:
     for name in ("network.xml", "network.onnx"):
         (tmp_path / name).write_bytes(b"not a network")
         with pytest.raises(ModelError, match=rf"{name}: OpenVINO cannot load it: ."):
@@ -183,14 +184,23 @@ def test_a_file_that_is_no_network_is_a_model_error(tmp_path: Path, order: Order
         BACKEND.build(order, tmp_path / "network.onnx", tmp_path, quiet)
 
 
-def test_other_names_than_the_ports_are_a_model_error(built: Path) -> None:
+def test_names_that_differ_from_the_ports_are_a_model_error(built: Path) -> None:
     with pytest.raises(ModelError, match=r"network\.xml: inputs are \['pictures'\]; expected \['sounds'\]"):
         OpenVinoEngine(built / "network.xml", (Port("sounds", "float32", "B 3 8 8"),), OUTPUTS).open()
     with pytest.raises(ModelError, match=r"outputs are \['tokens'\]; expected \['words'\]"):
         OpenVinoEngine(built / "network.xml", INPUTS, (Port("words", "float32", "B 5"),)).open()
 
 
-def test_it_sends_nothing_and_leaves_nothing_at_home(exported: Path, tmp_path: Path) -> None:
+def test_a_failed_conversion_leaves_the_root_logger_as_it_was(tmp_path: Path) -> None:
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    (tmp_path / "network.onnx").write_text("this is not a network")
+    with pytest.raises(ModelError, match="OpenVINO cannot read it"):
+        convert(tmp_path / "network.onnx")
+    assert (root.level, list(root.handlers)) == before
+
+
+def test_it_sends_nothing_and_writes_nothing_to_the_home_directory(exported: Path, tmp_path: Path) -> None:
     script = """
 import os, sys
 sys.addaudithook(lambda event, details: event.startswith("socket.") and os.write(1, f"{event} {details}".encode()))
@@ -233,14 +243,14 @@ print(json.dumps({
 """
 
 
-def test_two_processes_at_once_neither_pin_their_threads_nor_keep_cores_busy(built: Path, tmp_path: Path) -> None:
+def test_two_parallel_processes_neither_pin_threads_nor_keep_cores_busy(built: Path, tmp_path: Path) -> None:
     running = [python(USE, tmp_path, str(built / "network.xml")) for _ in range(2)]
-    said: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     for process in running:
         out, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-        said.append(json.loads(out))
-    for each in said:
+        found.append(json.loads(out))
+    for each in found:
         assert each["cores"] == [len(os.sched_getaffinity(0))]
         assert each["idle_cpu_s"] < 0.1
-    assert said[0]["sum"] == said[1]["sum"]
+    assert found[0]["sum"] == found[1]["sum"]

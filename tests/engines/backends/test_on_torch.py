@@ -1,4 +1,4 @@
-"""Precisions of the torch backend, batches that are padded to a captured size, and what it says of itself."""
+"""The torch backend: precisions, batches padded to a captured size, and its facts."""
 
 import pickle
 from collections.abc import Iterator
@@ -23,16 +23,16 @@ class Small(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.look = nn.Conv2d(3, 4, 3)
-        self.say = nn.Linear(4, 5)
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.linear = nn.Linear(4, 5)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        said: Tensor = self.say(self.look(pictures).relu().mean((2, 3)))
-        return said
+        tokens: Tensor = self.linear(self.conv(pictures).relu().mean((2, 3)))
+        return tokens
 
 
 class Words(nn.Module):
-    """Whole numbers in, two outputs."""
+    """Integer inputs, two outputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,14 +56,14 @@ def noise(batch: int, seed: int = 0) -> Any:
 
 @pytest.fixture
 def as_before() -> Iterator[None]:
-    """Puts torch's own settings back."""
+    """Restores torch's TF32 settings."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     yield
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_lower_precision_is_near_the_reference_but_not_it(precision: str) -> None:
+def test_lower_precision_is_close_to_the_reference_but_not_equal(precision: str) -> None:
     reference, lower = TorchEngine(Small, INPUTS, OUTPUTS), TorchEngine(Small, INPUTS, OUTPUTS, precision=precision)
     assert lower.name == f"torch-{precision}"
     reference.open()
@@ -75,7 +75,7 @@ def test_lower_precision_is_near_the_reference_but_not_it(precision: str) -> Non
     reference.close()
 
 
-def test_whole_numbers_keep_their_type_in_lower_precision() -> None:
+def test_integers_keep_their_type_in_lower_precision() -> None:
     inputs = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
     outputs = (Port("mean", "float32", "B 4"), Port("most", "float32", "B 4"))
     engine = TorchEngine(Words, inputs, outputs, precision="bf16")
@@ -87,7 +87,7 @@ def test_whole_numbers_keep_their_type_in_lower_precision() -> None:
     }
 
 
-def test_batches_above_the_largest_are_run_in_parts() -> None:
+def test_batches_above_the_limit_are_run_in_parts() -> None:
     seen: list[int] = []
 
     class Counting(Small):
@@ -112,11 +112,11 @@ def test_sizes_waste_little_and_end_at_the_largest_batch() -> None:
 
 
 @pytest.mark.parametrize(("dims", "fixed"), [("B 3 8 8", True), ("B 77", True), ("B L", False), ("3 8 8", False)])
-def test_only_networks_of_one_shape_are_captured(dims: str, fixed: bool) -> None:
+def test_only_networks_with_fixed_shapes_are_captured(dims: str, fixed: bool) -> None:
     assert has_buckets((Port("x", "float32", dims),)) is fixed
 
 
-def test_padding_changes_no_row_and_no_row_of_before_shows() -> None:
+def test_padding_changes_no_row_and_no_earlier_rows_appear() -> None:
     network = Small().eval().requires_grad_(False)
     sizes: list[int] = []
 
@@ -137,7 +137,7 @@ def test_padding_changes_no_row_and_no_row_of_before_shows() -> None:
 
 
 @pytest.mark.parametrize(("max_batch", "part"), [(64, "up to 64"), (0, "any size")])
-def test_too_little_gpu_memory_is_said_with_what_to_lower(max_batch: int, part: str) -> None:
+def test_out_of_gpu_memory_is_reported_with_what_to_lower(max_batch: int, part: str) -> None:
     engine = TorchEngine(Greedy, INPUTS, OUTPUTS, max_batch=max_batch)
     engine.open()
     with pytest.raises(ModelError, match=part) as caught:
@@ -146,15 +146,15 @@ def test_too_little_gpu_memory_is_said_with_what_to_lower(max_batch: int, part: 
     assert "20.00 GiB" in str(caught.value)
 
 
-def test_no_tf32_means_none_anywhere(as_before: None) -> None:
+def test_tf32_is_disabled_everywhere(as_before: None) -> None:
     torch.backends.cudnn.allow_tf32 = True
     forbid_tf32()
     assert not torch.backends.cuda.matmul.allow_tf32
-    assert not torch.backends.cudnn.allow_tf32  # raises where only part of it were set
+    assert not torch.backends.cudnn.allow_tf32  # raises if only some of its settings are off
     assert torch.backends.cudnn.conv.fp32_precision != "tf32"  # type: ignore[attr-defined]
 
 
-def test_a_cpu_engine_leaves_the_gpus_settings_alone(as_before: None) -> None:
+def test_a_cpu_engine_does_not_change_the_gpu_settings(as_before: None) -> None:
     torch.backends.cudnn.allow_tf32 = True
     TorchEngine(Small, INPUTS, OUTPUTS).open()
     assert torch.backends.cudnn.allow_tf32
@@ -174,7 +174,7 @@ def order(device: str = "cpu", **more: Any) -> Order:
     return Order("mini_text", "somewhere", INPUTS, OUTPUTS, more.pop("precision", "fp32"), device, **more)
 
 
-def test_on_the_cpu_it_is_the_reference_and_bf16_when_asked() -> None:
+def test_on_the_cpu_it_offers_fp32_and_bf16_on_request() -> None:
     assert BACKEND.missing("cpu") == ""
     assert BACKEND.precisions("cpu") == ("fp32",)
     assert BACKEND.other_precisions("cpu") == ("bf16",)
@@ -182,9 +182,9 @@ def test_on_the_cpu_it_is_the_reference_and_bf16_when_asked() -> None:
     assert set(BACKEND.facts(order())) == {"torch", "precision"}
 
 
-def test_without_a_gpu_it_says_so() -> None:
+def test_a_missing_gpu_is_reported() -> None:
     if torch.cuda.is_available():
-        pytest.skip("this machine has one")
+        pytest.skip("this machine has a GPU")
     assert "no NVIDIA GPU" in BACKEND.missing("cuda:0")
 
 
@@ -209,7 +209,7 @@ def test_the_gpus_capability_decides_the_precision(
     assert facts["buckets"] == "1 4 8 12 16"
 
 
-def test_an_engine_of_an_order_travels_before_it_is_open() -> None:
+def test_an_engine_can_be_pickled_before_it_is_open() -> None:
     from pathlib import Path
 
     made = BACKEND.make(order(precision="bf16", micro_batch=4), None, Path())

@@ -16,13 +16,13 @@ def settings(cache: Path, engine: str) -> Settings:
     return Settings(engine, "fp32", "cpu", 1, str(cache))
 
 
-def test_what_is_installed_here_has_the_reference_and_a_reason_for_all_else() -> None:
+def test_installed_lists_the_reference_and_a_reason_for_missing_backends() -> None:
     found, missing = installed("cpu")
     assert {Candidate("torch", "fp32", "cpu"), Candidate("torch", "bf16", "cpu"), ORT} <= set(found)
     assert any(why.startswith("tensorrt: ") for why in missing)
 
 
-def test_every_engine_is_timed_in_a_process_of_its_own(tiny_clip: Path, cache_directory: Path) -> None:
+def test_every_engine_is_timed_in_its_own_process(tiny_clip: Path, cache_directory: Path) -> None:
     run = settings(cache_directory, "onnxruntime")
     (row,) = time_all(str(tiny_clip), "", (), run, lambda text: None, [1, 3], 0.03)
     assert (row.choice.engine, row.choice.towers, row.choice.reason) == ("onnxruntime-fp32", ("image",), "")
@@ -32,13 +32,13 @@ def test_every_engine_is_timed_in_a_process_of_its_own(tiny_clip: Path, cache_di
     assert 1 << 20 < row.memory_bytes < 1 << 31
 
 
-def test_what_cannot_be_loaded_says_so(tiny_clip: Path, tmp_path: Path) -> None:
+def test_an_engine_that_cannot_be_loaded_is_reported(tiny_clip: Path, tmp_path: Path) -> None:
     order = order_for("clip_vision", str(tiny_clip), ORT, str(tmp_path), 1)
     with Timing(order, "onnxruntime") as timing, pytest.raises(ModelError, match="onnxruntime-fp32: "):
         timing.open()
 
 
-def test_a_process_that_dies_is_told(tiny_clip: Path, cache_directory: Path) -> None:
+def test_a_process_that_dies_is_reported(tiny_clip: Path, cache_directory: Path) -> None:
     order = order_for("clip_vision", str(tiny_clip), ORT, str(cache_directory), 1)
     with Timing(order, "onnxruntime") as timing:
         assert timing._child is not None
@@ -48,16 +48,16 @@ def test_a_process_that_dies_is_told(tiny_clip: Path, cache_directory: Path) -> 
             timing.open()
 
 
-def test_a_process_that_is_silent_is_not_waited_for(tiny_clip: Path, cache_directory: Path) -> None:
+def test_a_process_that_does_not_answer_times_out(tiny_clip: Path, cache_directory: Path) -> None:
     order = order_for("clip_vision", str(tiny_clip), ORT, str(cache_directory), 1)
     with (
         Timing(order, "onnxruntime", timeout_s=0.01) as timing,
-        pytest.raises(ModelError, match=r"said nothing for 0 s"),
+        pytest.raises(ModelError, match=r"did not answer within 0 s"),
     ):
         timing.open()
 
 
-def test_towers_that_share_a_network_are_one() -> None:
+def test_towers_that_share_a_network_are_listed_once() -> None:
     spec = read_model("percept-mini")
     assert spec.image is not None
     shared = msgspec.structs.replace(spec, motion=spec.image, fusion=None)
@@ -65,15 +65,15 @@ def test_towers_that_share_a_network_are_one() -> None:
     assert [towers for towers, _ in networks(shared, ["audio"])] == [("audio",)]
 
 
-def test_all_that_can_be_built_is_told_with_its_gate_or_why_not(tiny_clip: Path, cache_directory: Path) -> None:
+def test_every_engine_is_listed_with_its_gate(tiny_clip: Path, cache_directory: Path) -> None:
     choices = list(build_all(str(tiny_clip), "", (), settings(cache_directory, "onnxruntime"), lambda text: None))
     assert [(choice.engine, choice.is_usable) for choice in choices] == [("onnxruntime-fp32", True)]
     assert choices[0].gate is not None
     (choice,) = taken(str(tiny_clip), "", (), settings(cache_directory, "onnxruntime"))
-    assert (choice.engine, choice.gate, choice.reason) == ("onnxruntime-fp32", choices[0].gate, "asked for by name")
+    assert (choice.engine, choice.gate, choice.reason) == ("onnxruntime-fp32", choices[0].gate, "requested by name")
 
 
-def test_what_was_not_quantised_says_what_does_it(tiny_clip: Path, cache_directory: Path) -> None:
+def test_a_network_without_int8_is_reported_with_the_command(tiny_clip: Path, cache_directory: Path) -> None:
     if why := backend("openvino").missing("cpu"):
         pytest.skip(why)
     run = Settings("openvino", "int8", "cpu", 1, str(cache_directory))

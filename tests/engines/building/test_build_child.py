@@ -1,4 +1,4 @@
-"""A build in a process of its own: whatever happens to it, its parent gets a ModelError and no process is left."""
+"""A build in a child process: whatever happens to it, its parent gets a ModelError and no process is left over."""
 
 import os
 import signal
@@ -38,10 +38,10 @@ def wait_for_end(pid: int) -> None:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return
         time.sleep(0.025)
-    pytest.fail(f"process {pid} lives on")
+    pytest.fail(f"process {pid} is still running")
 
 
-def test_lines_arrive_between_whatever_libraries_print(tmp_path: Path) -> None:
+def test_lines_arrive_despite_output_of_libraries(tmp_path: Path) -> None:
     assert build("noise", tmp_path)[1:] == ["half way"]
     assert (tmp_path / "plan.bin").read_bytes() == b"plan"
 
@@ -66,26 +66,26 @@ def test_a_bug_shows_its_traceback(tmp_path: Path) -> None:
         build("bug", tmp_path)
 
 
-def test_an_unknown_backend_is_told(tmp_path: Path) -> None:
+def test_an_unknown_backend_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no_such"):
         build_in_child("no_such", order(""), None, tmp_path, lambda text: None, 30.0)
 
 
-def test_a_build_that_tells_of_its_progress_may_take_its_time(tmp_path: Path) -> None:
+def test_a_build_that_reports_progress_does_not_time_out(tmp_path: Path) -> None:
     begin_s = time.monotonic()
     lines = build("slow", tmp_path, timeout_s=3.0)
     assert lines[1:] == [f"{10 * tenth} %" for tenth in range(10)]
     assert time.monotonic() - begin_s > 4.0
 
 
-def test_a_build_that_is_silent_for_too_long_is_killed(tmp_path: Path) -> None:
+def test_a_build_without_progress_is_killed(tmp_path: Path) -> None:
     lines: list[str] = []
-    with pytest.raises(ModelError, match=r"silent for 2 s; stopped"):
+    with pytest.raises(ModelError, match=r"no progress for 2 s; stopped"):
         build_in_child(BAD, order("hang"), None, tmp_path, lines.append, 2.0)
     assert not psutil.pid_exists(pid_in(lines[0]))
 
 
-def test_what_the_report_raises_asks_the_child_to_stop(tmp_path: Path) -> None:
+def test_an_exception_from_the_report_asks_the_child_to_stop(tmp_path: Path) -> None:
     def stop(line: str) -> None:
         raise KeyboardInterrupt
 
@@ -122,7 +122,7 @@ build_in_child(BAD, order("hang"), None, Path({str(tmp_path)!r}), lambda line: p
     wait_for_end(child)
 
 
-def test_nobody_is_asked_to_stop_outside_of_a_build() -> None:
+def test_cancelled_is_false_outside_a_build() -> None:
     assert not cancelled()
 
 
@@ -130,14 +130,14 @@ def open_built(how: str, timeout_s: float = 30.0) -> None:
     open_in_child(BAD, order(how), None, Path(), lambda text: None, timeout_s)
 
 
-def test_what_was_built_is_opened_and_closed_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_an_engine_is_opened_and_closed_in_a_child_process(tmp_path: Path) -> None:
     open_in_child(BAD, order("good"), None, tmp_path, lambda text: None, 30.0)
     events = (tmp_path / "events").read_text().splitlines()
     assert [event.split()[0] for event in events] == ["opened", "closed"]
     assert str(os.getpid()) not in events[0]
 
 
-def test_a_crash_while_opening_ends_that_process_only() -> None:
+def test_a_crash_while_opening_ends_only_that_process() -> None:
     with pytest.raises(ModelError, match=r"(?s)^opening clip_vision with .*: its process was ended by SIGSEGV.*crash"):
         open_built("crash")
 
@@ -148,5 +148,5 @@ def test_an_error_while_opening_is_the_same_error_here() -> None:
 
 
 def test_opening_that_hangs_is_killed() -> None:
-    with pytest.raises(ModelError, match=r"opening clip_vision with .*: silent for 3 s; stopped"):
+    with pytest.raises(ModelError, match=r"opening clip_vision with .*: no progress for 3 s; stopped"):
         open_built("hang", 3.0)

@@ -1,4 +1,4 @@
-"""From a network to an engine that may be used: what is taken, why, and what happens when it is no good."""
+"""From a network to an accepted engine: which one is chosen, why, and what happens to a bad one."""
 
 import dataclasses
 import os
@@ -34,15 +34,15 @@ def quiet(text: str) -> None: ...
 
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
-    """A backend that comes first and runs other weights than it was given."""
+    """A backend that is tried first and runs the wrong weights."""
     other = write_small(tmp_path / "other", seed=1)
 
     class Wrong(OnnxRuntimeBackend):
         name = "wrong"
 
         def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
-            there = building.ensure_export(small_order(other, tmp_path / "elsewhere"), "fp32", quiet)
-            return super().make(order, there, built)
+            wrong_export = building.ensure_export(small_order(other, tmp_path / "elsewhere"), "fp32", quiet)
+            return super().make(order, wrong_export, built)
 
     _put_first(monkeypatch, Wrong())
     return Wrong()
@@ -60,7 +60,7 @@ def _put_first(monkeypatch: pytest.MonkeyPatch, made: Backend) -> None:
     monkeypatch.setattr(building, "backend", found)
 
 
-def test_auto_takes_the_first_of_its_order_that_is_installed(small: Path, tmp_path: Path) -> None:
+def test_auto_uses_the_first_installed_candidate(small: Path, tmp_path: Path) -> None:
     able, _ = candidates(settings(tmp_path))
     assert [each.backend for each in able][-2:] == ["onnxruntime", "torch"]
     prepare_network("small", str(small), settings(tmp_path), quiet)
@@ -70,7 +70,7 @@ def test_auto_takes_the_first_of_its_order_that_is_installed(small: Path, tmp_pa
     engine.close()
 
 
-def test_a_missing_extra_is_the_reason_and_names_the_command(
+def test_a_missing_extra_is_reported_with_its_command(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
@@ -82,57 +82,57 @@ def test_a_missing_extra_is_the_reason_and_names_the_command(
 
 
 @pytest.mark.parametrize("name", ["tensorrt", "abacus"])
-def test_an_engine_asked_for_by_name_that_cannot_be_had_says_why(name: str, tmp_path: Path) -> None:
+def test_an_unavailable_engine_requested_by_name_is_reported(name: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=f"--engine {name}: ") as error:
         candidates(settings(tmp_path, name))
     assert "GPU" in str(error.value) or "expected auto" in str(error.value)
 
 
-def test_a_precision_that_is_not_to_be_had_is_named(tmp_path: Path) -> None:
+def test_an_unavailable_precision_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="--engine onnxruntime --precision bf16: onnxruntime has no bf16 here"):
         candidates(settings(tmp_path, "onnxruntime", "bf16"))
 
 
-def test_a_wrong_engine_is_passed_over_aloud_and_never_built_twice(small: Path, tmp_path: Path, wrong: Backend) -> None:
-    said: list[str] = []
-    record = prepare_network("small", str(small), settings(tmp_path), said.append)
+def test_a_wrong_engine_is_reported_passed_over_and_built_once(small: Path, tmp_path: Path, wrong: Backend) -> None:
+    reported: list[str] = []
+    record = prepare_network("small", str(small), settings(tmp_path), reported.append)
     assert record is not None
     assert record.name == "onnxruntime-fp32"
-    assert any("wrong-fp32: failed its gate" in text for text in said)
+    assert any("wrong-fp32: failed its gate" in text for text in reported)
     engine = open_network("small", str(small), settings(tmp_path))
     assert engine.name == "onnxruntime-fp32"
     assert "wrong-fp32: failed its gate: " in engine.reason
     assert engine.passed_over == ("wrong-fp32 failed its gate",)
     engine.close()
-    before = len(said)
-    prepare_network("small", str(small), settings(tmp_path), said.append)
-    assert len(said) == before
+    before = len(reported)
+    prepare_network("small", str(small), settings(tmp_path), reported.append)
+    assert len(reported) == before
 
 
-def test_a_wrong_engine_asked_for_by_name_stops(small: Path, tmp_path: Path, wrong: Backend) -> None:
+def test_a_wrong_engine_requested_by_name_is_an_error(small: Path, tmp_path: Path, wrong: Backend) -> None:
     with pytest.raises(ModelError, match=r"no engine can be used.*failed its gate.*max abs"):
         prepare_network("small", str(small), settings(tmp_path, "wrong"), quiet)
 
 
-def test_what_cannot_be_built_is_passed_over_aloud(
+def test_an_engine_that_cannot_be_built_is_reported_and_passed_over(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(OnnxRuntimeBackend):
         name = "broken"
 
         def build(self, order: Order, exported: Path | None, into: Path, report: Report) -> None:
-            raise ModelError("the builder said: out of luck")
+            raise ModelError("the build failed")
 
     _put_first(monkeypatch, Broken())
-    said: list[str] = []
-    record = prepare_network("small", str(small), settings(tmp_path), said.append)
+    reported: list[str] = []
+    record = prepare_network("small", str(small), settings(tmp_path), reported.append)
     assert record is not None
     assert record.name == "onnxruntime-fp32"
-    assert "small: broken-fp32: the builder said: out of luck; trying onnxruntime-fp32" in said
+    assert "small: broken-fp32: the build failed; trying onnxruntime-fp32" in reported
     assert not list((tmp_path / "engines").glob("*.new-*"))
 
 
-def test_a_damaged_export_is_set_aside_and_made_again(
+def test_a_damaged_export_is_set_aside_and_rebuilt(
     small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = settings(tmp_path, "onnxruntime")
@@ -145,7 +145,7 @@ def test_a_damaged_export_is_set_aside_and_made_again(
     engine = open_network("small", str(small), run)
     assert engine.run({"pictures": np.zeros((1, 3, 8, 8), np.float32)})["tokens"].shape == (1, 5)
     engine.close()
-    assert "is damaged; set aside, it will be built again" in caplog.text
+    assert "is damaged; set aside, it will be rebuilt" in caplog.text
 
 
 def test_other_weights_are_another_engine(small: Path, tmp_path: Path) -> None:
@@ -184,12 +184,12 @@ def start(small: Path, cache: Path, seconds: float) -> "subprocess.Popen[str]":
 
 def test_two_processes_that_need_the_same_engine_build_it_once(small: Path, tmp_path: Path) -> None:
     processes = [start(small, tmp_path, 1.0) for _ in range(2)]
-    said = [process.communicate(timeout=120)[0] for process in processes]
-    assert sorted(text.count("exporting") for text in said) == [0, 1]
-    assert all("passed True" in text for text in said)
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert sorted(text.count("exporting") for text in outputs) == [0, 1]
+    assert all("passed True" in text for text in outputs)
 
 
-def test_one_killed_while_building_leaves_the_other_to_build_it(small: Path, tmp_path: Path) -> None:
+def test_if_a_builder_is_killed_the_waiting_process_builds(small: Path, tmp_path: Path) -> None:
     first = start(small, tmp_path, 60.0)
     assert first.stdout is not None
     assert first.stdout.readline() == "exporting\n"
@@ -198,13 +198,13 @@ def test_one_killed_while_building_leaves_the_other_to_build_it(small: Path, tmp
     assert second.poll() is None
     os.kill(first.pid, signal.SIGKILL)
     first.communicate(timeout=10)
-    said, _ = second.communicate(timeout=120)
-    assert said.split("\n")[:2] == ["exporting", "passed True"]
+    output, _ = second.communicate(timeout=120)
+    assert output.split("\n")[:2] == ["exporting", "passed True"]
     assert not list(tmp_path.glob("*/*.new-*"))
     assert len(Cache(tmp_path, "engines").entries()) == 1
 
 
-def test_what_was_built_elsewhere_is_gated_where_it_is_first_used(
+def test_an_engine_from_another_machine_is_gated_on_first_use(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = building.order_of("small", str(small), building.Candidate("onnxruntime", "fp32", "cpu"), settings(tmp_path))
@@ -212,7 +212,7 @@ def test_what_was_built_elsewhere_is_gated_where_it_is_first_used(
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(building, "is_ahead_of_time", lambda device: True)
         assert ensure(order, chosen, quiet).gate.is_pending
-    with pytest.raises(ModelError, match="its gate runs where it is first used"):
+    with pytest.raises(ModelError, match="its gate runs on first use there"):
         open_network("small", str(small), settings(tmp_path, "onnxruntime"))
     prepare_network("small", str(small), settings(tmp_path, "onnxruntime"), quiet)
     open_network("small", str(small), settings(tmp_path, "onnxruntime")).close()
@@ -236,14 +236,14 @@ def test_an_engine_that_fails_while_it_runs_is_passed_over(
             return Failing(exported, order.inputs, order.outputs)
 
     _put_first(monkeypatch, FailingBackend())
-    said: list[str] = []
-    record = prepare_network("small", str(small), settings(tmp_path), said.append)
+    reported: list[str] = []
+    record = prepare_network("small", str(small), settings(tmp_path), reported.append)
     assert record is not None
     assert record.name == "onnxruntime-fp32"
-    assert any("cannot run it: RuntimeError: device-side assert" in text for text in said)
+    assert any("cannot run it: RuntimeError: device-side assert" in text for text in reported)
 
 
-def test_another_gate_or_adapter_is_another_engine(
+def test_another_gate_adapter_or_batch_is_another_engine(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order, chosen = small_order(small, tmp_path), backend("onnxruntime")
@@ -256,7 +256,7 @@ def test_another_gate_or_adapter_is_another_engine(
     assert len(keys) == 4
 
 
-def test_the_key_is_the_same_where_torch_is_built_for_another_device(
+def test_the_key_does_not_depend_on_the_device_torch_is_built_for(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order, chosen = small_order(small, tmp_path), backend("onnxruntime")
@@ -268,18 +268,16 @@ def test_the_key_is_the_same_where_torch_is_built_for_another_device(
     assert chosen.name == "onnxruntime"
 
 
-def test_int8_that_is_not_there_gives_way_and_that_is_told(
-    small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_missing_int8_is_reported_and_replaced(small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     if why := backend("openvino").missing("cpu"):
         pytest.skip(why)
-    said: list[str] = []
+    reported: list[str] = []
     run = settings(tmp_path, "openvino", "int8")
-    record = prepare_network("small", str(small), run, said.append)
+    record = prepare_network("small", str(small), run, reported.append)
     assert record is not None
     assert record.name in ("openvino-bf16", "openvino-fp32")
-    assert any("percept engine quantize" in text for text in said)
-    assert not any("building small for openvino-int8" in text for text in said)
+    assert any("percept engine quantize" in text for text in reported)
+    assert not any("building small for openvino-int8" in text for text in reported)
     engine = open_network("small", str(small), run)
     assert "openvino-int8: not made yet. Run: percept engine quantize MODEL CLIPS" in engine.reason
     assert engine.passed_over == ("openvino-int8 is not made yet",)

@@ -1,4 +1,4 @@
-"""Exported files: axes as declared, the same bytes each time, nothing of the machine in them."""
+"""Exported files: axes as declared, the same bytes each time, no traces of the machine."""
 
 from pathlib import Path
 
@@ -20,22 +20,22 @@ class Small(nn.Module):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.say = nn.Linear(3 * 64, 5)
+        self.linear = nn.Linear(3 * 64, 5)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        said: Tensor = self.say(pictures.flatten(1))
-        return said
+        tokens: Tensor = self.linear(pictures.flatten(1))
+        return tokens
 
 
 class FixedBatch(Small):
-    """What a careless reshape does: the batch it was exported with is built in."""
+    """A careless reshape: the exported file has a fixed batch."""
 
     def forward(self, pictures: Tensor) -> Tensor:
-        said: Tensor = self.say(pictures.reshape(int(pictures.shape[0]), 192)[:2])
-        return said
+        tokens: Tensor = self.linear(pictures.reshape(int(pictures.shape[0]), 192)[:2])
+        return tokens
 
 
-def test_the_batch_is_dynamic_and_the_rest_is_not(tmp_path: Path) -> None:
+def test_only_the_batch_is_dynamic(tmp_path: Path) -> None:
     export(Small().eval(), INPUTS, OUTPUTS, tmp_path / "network.onnx")
     model = onnx.load(tmp_path / "network.onnx")
     axes = model.graph.input[0].type.tensor_type.shape.dim
@@ -51,12 +51,12 @@ def test_a_fixed_axis_is_an_error(tmp_path: Path) -> None:
         export(FixedBatch().eval(), INPUTS, OUTPUTS, tmp_path / "network.onnx")
 
 
-def test_another_size_than_declared_is_an_error(tmp_path: Path) -> None:
+def test_an_undeclared_size_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected"):
         export(Small().eval(), INPUTS, (Port("tokens", "float32", "B 6"),), tmp_path / "network.onnx")
 
 
-def test_the_same_network_gives_the_same_bytes_without_any_path(tmp_path: Path) -> None:
+def test_the_same_network_yields_the_same_bytes_without_any_path(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         export(Small().eval(), INPUTS, OUTPUTS, tmp_path / name / "network.onnx")
@@ -71,7 +71,7 @@ def test_the_same_network_gives_the_same_bytes_without_any_path(tmp_path: Path) 
 
 def test_a_file_that_computes_something_else_is_an_error(tmp_path: Path) -> None:
     export(Small().eval(), INPUTS, OUTPUTS, tmp_path / "network.onnx")
-    with pytest.raises(ModelError, match="tokens is off by"):
+    with pytest.raises(ModelError, match="tokens differs by"):
         check_parity(Small(seed=1).eval(), tmp_path / "network.onnx", INPUTS, OUTPUTS)
 
 
@@ -81,19 +81,19 @@ class Normed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.look = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
-        self.say = nn.Linear(4, 5)
+        self.conv = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+        self.linear = nn.Linear(4, 5)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        said: Tensor = self.say(self.look(pictures).mean((2, 3)))
-        return said
+        tokens: Tensor = self.linear(self.conv(pictures).mean((2, 3)))
+        return tokens
 
 
 @pytest.mark.parametrize(
     ("precision", "kind", "opset"),
     [("bf16", onnx.TensorProto.BFLOAT16, BF16_OPSET), ("fp16", onnx.TensorProto.FLOAT16, OPSET)],
 )
-def test_lower_precision_lives_in_the_graph(tmp_path: Path, precision: str, kind: int, opset: int) -> None:
+def test_lower_precision_is_in_the_graph(tmp_path: Path, precision: str, kind: int, opset: int) -> None:
     export(Normed().eval(), INPUTS, OUTPUTS, tmp_path / "network.onnx", precision)
     model = onnx.load(tmp_path / "network.onnx")
     assert {each.data_type for each in model.graph.initializer} - {onnx.TensorProto.INT64} == {kind}
@@ -127,14 +127,14 @@ def test_types_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
         check_types(tmp_path / "network.onnx")
 
 
-def test_weights_too_large_for_one_file_lie_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_too_large_for_one_file_are_stored_next_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.building.export.PROTOBUF_BYTES", 100)
     export(Small().eval(), INPUTS, OUTPUTS, tmp_path / "network.onnx")
     assert len(list(tmp_path.iterdir())) == 2
     assert (tmp_path / "network.onnx").stat().st_size < 3_000
 
 
-def test_a_length_has_the_range_that_the_network_says(tmp_path: Path) -> None:
+def test_a_length_has_the_range_of_the_network(tmp_path: Path) -> None:
     class Lengths(nn.Module):
         def forward(self, ids: Tensor) -> Tensor:
             return ids.float().mean(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""int8: what is calibrated on, what comes out, and what is said about it."""
+"""int8: calibration samples, the quantised network, and the report."""
 
 import logging
 import os
@@ -75,7 +75,7 @@ def test_no_sample_is_both_calibrated_on_and_held_out(count: int) -> None:
 
 
 def test_neighbours_stay_together() -> None:
-    """Pictures of one clip are alike: were every fourth held out, int8 would look better than it is."""
+    """Pictures of one clip are similar: holding out every fourth picture would make int8 look better than it is."""
     _, held_out = split(1600)
     assert (np.diff(held_out) > 1).sum() == 3
 
@@ -98,13 +98,13 @@ def test_wrong_samples_are_named(order: Order, tmp_path: Path, samples: dict[str
         quantize(order, Path("network.onnx"), samples, tmp_path, quiet)
 
 
-def test_what_is_not_installed_is_said(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(ModelError, match=r"NNCF is not installed\. Run: pip install 'percept-av\[quantize\]'"):
         quantize(order, Path("network.onnx"), golden(small.INPUTS, 16), tmp_path, quiet)
 
 
-def test_figures_of_arrays_that_one_can_work_out() -> None:
+def test_figures_equal_those_computed_by_hand() -> None:
     wanted = np.array([[1.0, 0.0], [0.0, 2.0]])
     got = np.array([[1.0, 1.0], [0.0, 1.0]])
     words = Words(np.eye(2, dtype=np.float32), temperature=1.0)
@@ -117,7 +117,8 @@ def test_figures_of_arrays_that_one_can_work_out() -> None:
     before, after = np.e / (np.e + 1), 0.5
     assert report.score_change == pytest.approx((before - after) / 2)
     assert (report.calibrated_samples, report.held_out_samples) == (5, 2)
-    assert "the same word wins in 100 %, its score moves by 0.116 (on 2 samples, calibrated on 5 others)" in report.text
+    words = "the same word wins in 100 %, its score changes by 0.116 (on 2 samples, calibrated on 5 others)"
+    assert words in report.text
 
 
 def test_without_words_no_winner_is_claimed() -> None:
@@ -132,11 +133,11 @@ def test_without_words_no_winner_is_claimed() -> None:
 def test_a_small_network_in_int8_opens_and_nothing_is_printed(
     order: Order, exported: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    loggers, said = logging.getLoggerClass(), list[str]()
-    report = quantize(order, exported, golden(small.INPUTS, 32), tmp_path, said.append)
+    loggers, reported = logging.getLoggerClass(), list[str]()
+    report = quantize(order, exported, golden(small.INPUTS, 32), tmp_path, reported.append)
     assert capfd.readouterr() == ("", "")
     assert logging.getLoggerClass() is loggers
-    assert said == ["quantising small, calibrated on 24 samples", "comparing int8 with fp32 on 8 other samples"]
+    assert reported == ["quantising small, calibrated on 24 samples", "comparing int8 with fp32 on 8 other samples"]
     assert (report.calibrated_samples, report.held_out_samples) == (24, 8)
     assert 0.9 < report.cosine_min <= report.cosine_median < 1
     assert 'element_type="i8"' in (tmp_path / NETWORK).read_text()
@@ -148,14 +149,14 @@ def test_a_small_network_in_int8_opens_and_nothing_is_printed(
 
 
 @needs_nncf
-def test_a_file_that_is_no_network_is_a_model_error(order: Order, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_network_is_a_model_error(order: Order, tmp_path: Path) -> None:
     (tmp_path / "network.onnx").write_bytes(b"not a network")
     with pytest.raises(ModelError, match=r"network\.onnx: OpenVINO cannot read it"):
         quantize(order, tmp_path / "network.onnx", golden(small.INPUTS, 16), tmp_path, quiet)
 
 
 @needs_nncf
-def test_what_nncf_cannot_do_is_a_model_error(
+def test_an_error_in_nncf_is_a_model_error(
     order: Order, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_nncf = quantising._import_nncf
@@ -188,15 +189,15 @@ def test_a_vision_transformer_in_int8_passes_the_gate_and_the_qdq_fault_does_not
     assert passed.passed, passed.text
     failed = gate(reference, bad, batch, 4)
     if failed.passed:
-        pytest.skip("this ONNX Runtime computes it right on this CPU")
+        pytest.skip("this ONNX Runtime computes it correctly on this CPU")
     assert failed.worst.cosine > 0.8
     assert failed.worst.centred_cosine < 0.5
 
 
 @needs_nncf
 @pytest.mark.slow
-def test_the_bundled_picture_tower_in_int8_keeps_most_of_what_it_says(order: Order, cache_directory: Path) -> None:
-    """A convolutional network that ends in a readout of probabilities, which must not be rounded to int8."""
+def test_the_bundled_picture_tower_in_int8_keeps_most_of_its_accuracy(order: Order, cache_directory: Path) -> None:
+    """A convolutional network that ends in a product with probabilities, which must not be rounded to int8."""
     loader, directory = network("concept_picture"), BUNDLED / "percept-mini"
     inputs, outputs = loader.ports(directory)
     wanted = replace(
@@ -215,7 +216,7 @@ def test_the_bundled_picture_tower_in_int8_keeps_most_of_what_it_says(order: Ord
 
 
 @needs_nncf
-def test_quantising_sends_nothing_and_leaves_nothing_at_home(exported: Path, tmp_path: Path) -> None:
+def test_quantising_sends_nothing_and_writes_nothing_to_the_home_directory(exported: Path, tmp_path: Path) -> None:
     script = """
 import os, sys
 sys.addaudithook(lambda event, details: event.startswith("socket.") and os.write(1, f"{event} {details}".encode()))
@@ -246,7 +247,7 @@ quantize(order, Path(sys.argv[1]), golden(inputs, 16), Path(sys.argv[2]), print)
     assert list(home.iterdir()) == []
 
 
-def test_the_report_goes_into_meta_json() -> None:
+def test_the_report_can_be_stored_as_json() -> None:
     import msgspec
 
     report = QuantizeReport(1, 2, 0.1, 0.2, 0.3, None, None, 0.4)

@@ -1,4 +1,4 @@
-"""The cache of built networks: complete or not there, damaged files noticed, one builder at a time."""
+"""The cache of built networks: entries are complete or absent, damage is detected, one process builds at a time."""
 
 import multiprocessing
 import time
@@ -30,12 +30,12 @@ def test_it_is_built_once(tmp_path: Path) -> None:
     assert Cache(tmp_path).get(KEY, FACTS, never) == built == cache.find(KEY)
 
 
-def test_the_key_follows_the_facts_not_their_order() -> None:
+def test_the_key_depends_on_the_facts_not_on_their_order() -> None:
     assert key_of({"a": "1", "b": "2"}) == key_of({"b": "2", "a": "1"}) != key_of({"a": "2", "b": "1"})
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove", "meta", "other key"])
-def test_a_damaged_entry_is_set_aside_aloud_and_built_again(
+def test_a_damaged_entry_is_set_aside_with_a_warning_and_rebuilt(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = Cache(tmp_path)
@@ -61,16 +61,16 @@ def test_a_damaged_entry_is_set_aside_aloud_and_built_again(
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
     def fail(into: Path) -> None:
         write(into)
-        raise ModelError("out of luck")
+        raise ModelError("it failed")
 
     cache = Cache(tmp_path)
-    with pytest.raises(ModelError, match="out of luck"):
+    with pytest.raises(ModelError, match="it failed"):
         cache.get(KEY, FACTS, fail)
     assert [path.name for path in cache.directory.iterdir()] == [f"{KEY}.lock"]
     assert cache.get(KEY, FACTS, write).is_dir()
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match=r"cannot be written.*PERCEPT_CACHE"):
         Cache(tmp_path / "file").get(KEY, FACTS, write)
@@ -97,14 +97,14 @@ def test_one_process_builds_and_the_others_wait(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "built\n"
 
 
-def test_an_entry_that_is_just_replaced_is_not_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_that_is_being_replaced_is_not_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = Cache(tmp_path)
     cache.get(KEY, FACTS, write)
     seen: list[Path] = []
     real = cache_module._fault_of
 
     def replaced_meanwhile(entry: Path, key: str) -> str:
-        """The first reader has the old meta.json and the new files."""
+        """The first read sees the old meta.json and the new files."""
         seen.append(entry)
         return "network.onnx is damaged" if len(seen) == 1 else real(entry, key)
 
@@ -113,7 +113,7 @@ def test_an_entry_that_is_just_replaced_is_not_set_aside(tmp_path: Path, monkeyp
     assert not list(cache.directory.glob("*.bad-*"))
 
 
-def test_while_somebody_builds_nothing_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_set_aside_while_another_process_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = Cache(tmp_path)
     entry = cache.get(KEY, FACTS, write)
     (entry / "network.onnx").write_bytes(b"half")
@@ -124,7 +124,7 @@ def test_while_somebody_builds_nothing_is_set_aside(tmp_path: Path, monkeypatch:
     assert not entry.is_dir()
 
 
-def test_what_has_changed_since_is_not_set_aside(tmp_path: Path) -> None:
+def test_an_entry_that_has_changed_is_not_set_aside(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     cache.get(KEY, FACTS, write)
     old = cache.meta(KEY)
@@ -135,7 +135,7 @@ def test_what_has_changed_since_is_not_set_aside(tmp_path: Path) -> None:
     assert cache.find(KEY) is None
 
 
-def test_a_file_that_the_builder_lacks_is_no_fault_of_the_cache(tmp_path: Path) -> None:
+def test_an_os_error_in_the_builder_is_reported_as_a_failed_build(tmp_path: Path) -> None:
     def build(into: Path) -> None:
         (into / "nowhere" / "file").write_bytes(b"")
 

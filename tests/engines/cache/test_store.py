@@ -26,11 +26,11 @@ def by_kind(root: Path) -> dict[str, Entry]:
     return {entry.kind: entry for entry in entries(str(root))}
 
 
-def test_a_cache_that_is_not_there_has_no_entries(tmp_path: Path) -> None:
+def test_a_missing_cache_has_no_entries(tmp_path: Path) -> None:
     assert entries(str(tmp_path / "none")) == []
 
 
-def test_an_engine_tells_its_network_its_gate_and_its_export(cache: Path) -> None:
+def test_an_engine_entry_has_its_network_gate_and_export(cache: Path) -> None:
     found = by_kind(cache)
     engine, export = found["engine"], found["export"]
     assert (engine.network, engine.name, engine.device, engine.useless) == ("small", "onnxruntime-fp32", "cpu", "")
@@ -42,7 +42,7 @@ def test_an_engine_tells_its_network_its_gate_and_its_export(cache: Path) -> Non
     assert (export.network, export.name, export.useless) == ("small", "fp32", "")
 
 
-def test_an_engine_of_a_model_that_has_changed_is_useless_and_so_is_its_export(cache: Path, tmp_path: Path) -> None:
+def test_an_engine_of_a_changed_model_and_its_export_are_useless(cache: Path, tmp_path: Path) -> None:
     (tmp_path / "model" / "seed.txt").write_text("7")
     found = by_kind(cache)
     assert "the model has changed" in found["engine"].useless
@@ -60,7 +60,7 @@ def test_an_entry_without_a_readable_meta_is_useless(cache: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["engines/abc.bad-0", "exports/abc.new-1x2", "networks"])
-def test_what_is_left_over_is_told_and_can_be_removed(cache: Path, name: str) -> None:
+def test_left_overs_are_listed_and_can_be_removed(cache: Path, name: str) -> None:
     (cache / name).mkdir(parents=True)
     (cache / name / "network.onnx").write_bytes(b"x" * 5000)
     entry = by_kind(cache)["left over"]
@@ -69,7 +69,7 @@ def test_what_is_left_over_is_told_and_can_be_removed(cache: Path, name: str) ->
     assert not (cache / name).exists()
 
 
-def test_what_is_being_built_is_not_removed(cache: Path) -> None:
+def test_an_entry_that_is_being_built_is_not_removed(cache: Path) -> None:
     entry = by_kind(cache)["engine"]
     with locked(cache / "engines" / f"{entry.key}.lock"):
         assert store.is_building(str(cache))
@@ -80,7 +80,7 @@ def test_what_is_being_built_is_not_removed(cache: Path) -> None:
     assert not Path(entry.path).exists()
 
 
-def test_the_networks_of_a_model_are_its_towers_and_its_texts() -> None:
+def test_the_networks_of_a_model_are_its_towers_texts_and_exchanges() -> None:
     assert {network for network, _ in store.networks_of("percept-mini")} == {
         "concept_motion",
         "concept_picture",

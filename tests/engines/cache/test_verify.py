@@ -36,7 +36,7 @@ def engine_meta(root: Path) -> Path:
 
 
 def perturb(folder: Path) -> None:
-    """Another weight in the exported file, and the sha-256 to go with it: only the gate can tell."""
+    """Change a weight in the exported file and update its sha-256: only the gate can detect this."""
     import onnx
     from onnx import numpy_helper
 
@@ -54,14 +54,14 @@ def verdicts(root: Path) -> list[Verdict]:
     return list(verify(str(root)))
 
 
-def test_what_was_built_well_passes_with_figures(root: Path) -> None:
+def test_a_good_engine_passes_with_figures(root: Path) -> None:
     (verdict,) = verdicts(root)
     assert (verdict.state, verdict.name, verdict.is_fine) == ("passed", "onnxruntime-fp32", True)
     assert verdict.gate is not None
     assert {figures.batch for figures in verdict.gate.figures} == {1, 8, 16}
 
 
-def test_a_planted_wrong_weight_is_caught_set_aside_and_built_again(root: Path, small: Path) -> None:
+def test_a_wrong_weight_is_detected_set_aside_and_rebuilt(root: Path, small: Path) -> None:
     perturb(exported(root))
     assert Cache(root, "exports").find(exported(root).name)
     (verdict,) = verdicts(root)
@@ -73,16 +73,16 @@ def test_a_planted_wrong_weight_is_caught_set_aside_and_built_again(root: Path, 
     assert [each.state for each in verdicts(root)] == ["passed"]
 
 
-def test_a_damaged_file_is_told_and_set_aside(root: Path) -> None:
+def test_a_damaged_file_is_reported_and_set_aside(root: Path) -> None:
     path = exported(root) / "network.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
     damaged, engine = verdicts(root)
     assert (damaged.kind, damaged.state) == ("export", "damaged")
-    assert (engine.state, engine.text) == ("not checked", "its export is not there; the next run builds it again")
+    assert (engine.state, engine.text) == ("not checked", "its export is missing; the next run rebuilds it")
     assert list((root / "exports").glob("*.bad-0"))
 
 
-def test_an_engine_that_failed_when_it_was_built_is_no_news(root: Path) -> None:
+def test_an_engine_that_failed_when_it_was_built_is_no_new_fault(root: Path) -> None:
     perturb(exported(root))
     meta = json.loads(engine_meta(root).read_text())
     meta["outcome"]["gate"] |= {"passed": False, "faults": ["planted"]}
@@ -93,18 +93,20 @@ def test_an_engine_that_failed_when_it_was_built_is_no_news(root: Path) -> None:
     assert exported(root).is_dir()
 
 
-def test_what_is_not_installed_is_not_checked_and_stays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_whose_backend_is_missing_is_not_checked_and_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(OnnxRuntimeBackend, "missing", lambda self, device: "is not installed. Run: pip install it")
     (verdict,) = verdicts(root)
     assert (verdict.state, verdict.text) == ("not checked", "is not installed. Run: pip install it")
     assert engine_meta(root).is_file()
 
 
-def test_only_the_engines_of_one_model_can_be_asked_for(root: Path) -> None:
+def test_verification_can_be_limited_to_one_model(root: Path) -> None:
     assert list(verify(str(root), "percept-mini")) == []
 
 
-def test_what_was_built_for_another_machine_is_neither_checked_nor_bad(root: Path) -> None:
+def test_an_engine_for_another_machine_is_neither_checked_nor_failed(root: Path) -> None:
     meta = json.loads(engine_meta(root).read_text())
     meta["outcome"]["device"] = "sm89"
     meta["outcome"]["gate"] |= {"passed": False, "faults": ["built for sm89"], "figures": []}

@@ -1,4 +1,4 @@
-"""Memory that is registered and let go in the right order, and arrays that arrive as they left."""
+"""Memory is registered and released in the right order, and arrays arrive unchanged."""
 
 import logging
 import mmap
@@ -12,7 +12,7 @@ from engines.devices.device import PinnedMemory, Uploader, full_name, why_no_gpu
 
 
 class Runtime:
-    """What the CUDA runtime would be asked; refuses with `code`."""
+    """A stand-in for the CUDA runtime that records its calls and returns `code`."""
 
     def __init__(self, code: int = 0) -> None:
         self.code = code
@@ -33,7 +33,7 @@ class Runtime:
         return {2: "out of memory", 712: "already registered"}[code]
 
 
-def test_memory_is_registered_once_and_let_go_once() -> None:
+def test_memory_is_registered_once_and_released_once() -> None:
     runtime = Runtime()
     memory = PinnedMemory(4096, 100, runtime=runtime)
     assert runtime.calls == []
@@ -45,7 +45,7 @@ def test_memory_is_registered_once_and_let_go_once() -> None:
     assert runtime.calls == [("register", 4096, 100), ("unregister", 4096)]
 
 
-def test_a_refusal_is_said_and_nothing_is_taken_for_pinned(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_is_logged_and_nothing_counts_as_pinned(caplog: pytest.LogCaptureFixture) -> None:
     runtime = Runtime(code=2)
     array = np.zeros(1000, np.uint8)
     with caplog.at_level(logging.WARNING), PinnedMemory(array.ctypes.data, 1000, runtime=runtime) as memory:
@@ -63,7 +63,7 @@ def test_an_error_of_torch_is_a_refusal_too(caplog: pytest.LogCaptureFixture) ->
     assert "no driver" in caplog.text
 
 
-def test_a_failure_to_let_go_is_said_and_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_release_is_logged_and_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     runtime = Runtime()
     memory = PinnedMemory(4096, 100, runtime=runtime)
     memory.open()
@@ -74,7 +74,7 @@ def test_a_failure_to_let_go_is_said_and_not_tried_again(caplog: pytest.LogCaptu
     assert len(runtime.calls) == 2
 
 
-def test_nothing_cannot_be_registered() -> None:
+def test_empty_memory_cannot_be_registered() -> None:
     with pytest.raises(ValueError, match="0 bytes"):
         PinnedMemory(4096, 0)
 
@@ -88,19 +88,19 @@ def test_only_whole_arrays_inside_the_memory_count_as_pinned() -> None:
         assert not memory.holds(array[2:7, ::2])
 
 
-def test_the_mark_is_taken_off_without_a_copy() -> None:
+def test_the_read_only_flag_is_removed_without_a_copy() -> None:
     kept = mmap.mmap(-1, 4096)
     array = np.frombuffer(kept, np.uint8)
     array.flags.writeable = False
     view = without_mark(array)
-    tensor = torch.from_numpy(view)  # would warn about the mark, and warnings are errors here
+    tensor = torch.from_numpy(view)  # would warn about the flag, and warnings are errors here
     assert tensor.data_ptr() == array.ctypes.data
     del view, array
     assert tensor.sum() == 0
 
 
 @pytest.mark.parametrize("rows", [None, [0, 2], np.array([3])])
-def test_an_upload_gives_the_same_values(rows: Any) -> None:
+def test_an_upload_keeps_the_values(rows: Any) -> None:
     array = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3), np.uint8)
     array.flags.writeable = False
     uploader = Uploader("cpu")
@@ -113,18 +113,18 @@ def test_an_upload_gives_the_same_values(rows: Any) -> None:
     uploader.close()
 
 
-def test_the_first_gpu_has_a_number() -> None:
+def test_cuda_is_the_first_gpu() -> None:
     assert [full_name(device) for device in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda:0", "cuda:1"]
 
 
-def test_a_torch_without_cuda_is_told_apart() -> None:
+def test_a_torch_build_without_cuda_is_reported() -> None:
     if torch.version.cuda:
-        pytest.skip("this torch has it")
+        pytest.skip("this torch has CUDA")
     assert "no NVIDIA GPU" in why_no_gpu("cuda")
     assert "built without CUDA" in why_no_gpu("cuda")
 
 
-def test_a_gpu_with_too_high_a_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_number_that_is_too_high_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert why_no_gpu("cuda:1") == ""

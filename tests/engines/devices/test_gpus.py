@@ -1,4 +1,4 @@
-"""What is known of GPUs without touching one."""
+"""Facts about GPUs, read without initialising CUDA."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,24 +24,24 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_driver_and_torch_for_it_are_a_gpu(machine: Path) -> None:
+def test_a_driver_and_a_cuda_build_of_torch_make_a_gpu_usable(machine: Path) -> None:
     assert gpu_here()
     assert why_no_gpu_here("cuda") == why_no_gpu_here("cuda:1") == ""
 
 
-def test_a_driver_alone_is_no_gpu_for_us(machine: Path) -> None:
+def test_a_driver_alone_is_not_enough(machine: Path) -> None:
     (machine / "torch" / "lib" / "libtorch_cuda.so").unlink()
     assert not gpu_here()
     assert "is built without CUDA. Choose --device cpu" in why_no_gpu_here("cuda:0")
 
 
-def test_torch_without_a_driver_is_no_gpu(machine: Path) -> None:
+def test_torch_without_a_driver_is_not_enough(machine: Path) -> None:
     (machine / "driver" / "version").unlink()
     assert not gpu_here()
     assert why_no_gpu_here("cuda:0") == "device 'cuda:0': no NVIDIA driver is loaded. Choose --device cpu"
 
 
-def test_a_gpu_that_is_not_there_is_refused(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_refused(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert why_no_gpu_here("cuda:2") == "device 'cuda:2': there are 2 GPUs; expected cuda:0 to cuda:1"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")  # the numbers mean something else now
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")  # the GPUs are renumbered then
     assert why_no_gpu_here("cuda:2") == ""

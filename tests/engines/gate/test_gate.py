@@ -1,4 +1,4 @@
-"""The gate lets pass what computes the same, and nothing else."""
+"""The gate passes engines that compute the same as the reference, and no others."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ Compute = Callable[[Array], Array]
 
 
 class Computed(Engine):
-    """A network that is a function."""
+    """An engine that runs a function."""
 
     backend = "function"
 
@@ -45,7 +45,7 @@ WEIGHTS = np.random.default_rng(1).standard_normal((768, 64)).astype(np.float32)
 
 
 def network(pictures: Array, weights: Array = WEIGHTS) -> Array:
-    """Embeddings that all point about the same way, as those of real networks do."""
+    """Embeddings that all point in a similar direction, like those of real networks."""
     embedded: Array = 20 + np.tanh(pictures.reshape(len(pictures), -1) @ weights)
     return embedded
 
@@ -56,7 +56,7 @@ def check(compute: Compute, precision: str = "fp32", labels: Array | None = None
 
 
 def rounded(bits: int) -> Compute:
-    """Weights with so many bits of mantissa."""
+    """The network with weights rounded to that many bits of mantissa."""
     mantissa, exponent = np.frexp(WEIGHTS)
     weights = np.ldexp(np.round(mantissa * 2**bits) / 2**bits, exponent).astype(np.float32)
     return lambda pictures: network(pictures, weights)
@@ -71,12 +71,12 @@ def test_the_network_itself_passes_at_every_batch() -> None:
 
 
 @pytest.mark.parametrize(("bits", "precision"), [(24, "fp32"), (11, "fp16"), (8, "bf16"), (7, "int8")])
-def test_rounding_passes_for_the_precision_it_belongs_to(bits: int, precision: str) -> None:
+def test_rounding_passes_for_its_precision(bits: int, precision: str) -> None:
     assert check(rounded(bits), precision).passed
 
 
 @pytest.mark.parametrize(("bits", "precision"), [(9, "fp32"), (2, "fp16"), (1, "bf16"), (1, "int8")])
-def test_coarser_rounding_does_not(bits: int, precision: str) -> None:
+def test_coarser_rounding_fails(bits: int, precision: str) -> None:
     assert not check(rounded(bits), precision).passed
 
 
@@ -90,7 +90,7 @@ def constant(pictures: Array) -> Array:
 
 
 def mixed_up(pictures: Array) -> Array:
-    """Right, but in another order when there are several."""
+    """Correct rows in the wrong order, if there are several."""
     return np.roll(network(pictures), 1, axis=0)
 
 
@@ -115,27 +115,27 @@ def infinite(pictures: Array) -> Array:
     "compute", [perturbed, constant, mixed_up, wrong_in_large_batches, not_a_number, pytest.param(infinite)]
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")
-def test_a_planted_wrong_engine_fails_in_every_precision(compute: Compute, precision: str) -> None:
+def test_a_wrong_engine_fails_in_every_precision(compute: Compute, precision: str) -> None:
     report = check(compute, precision)
     assert not report.passed
     assert "tokens at batch" in report.text
     assert msgspec.json.decode(msgspec.json.encode(report), type=GateReport) == report
 
 
-def test_plain_cosine_alone_would_have_let_it_pass() -> None:
+def test_plain_cosine_alone_would_not_detect_it() -> None:
     worst = check(perturbed).worst
     assert worst.cosine > 0.999
     assert worst.centred_cosine < 0.95
 
 
-def test_words_are_asked_for_the_winner_where_there_are_some() -> None:
+def test_words_are_used_for_top1_if_there_are_any() -> None:
     labels = np.random.default_rng(3).standard_normal((50, 64)).astype(np.float32)
     assert (check(network).label_set, check(network, labels=labels).label_set) == ("directions", "words")
     top1 = [each.top1 for each in check(perturbed, labels=labels).figures]
     assert all(value is not None and value < 1 for value in top1)
 
 
-def test_the_golden_batch_is_the_same_every_time_and_every_sample_is_another() -> None:
+def test_the_golden_batch_is_reproducible_and_its_samples_differ() -> None:
     once, again = golden(INPUTS, COUNT), golden(INPUTS, COUNT)
     np.testing.assert_array_equal(once["pictures"], again["pictures"])
     assert len(np.unique(once["pictures"].reshape(COUNT, -1), axis=0)) == COUNT
@@ -143,7 +143,7 @@ def test_the_golden_batch_is_the_same_every_time_and_every_sample_is_another() -
     assert 0.5 < once["pictures"].std() < 2
 
 
-def test_golden_ids_and_masks_are_whole_numbers() -> None:
+def test_golden_ids_and_masks_are_integers() -> None:
     ports = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
     feeds = golden(ports, 3, sizes={"L": 7})
     assert feeds["ids"].shape == feeds["mask"].shape == (3, 7)
@@ -151,7 +151,7 @@ def test_golden_ids_and_masks_are_whole_numbers() -> None:
     assert set(np.unique(feeds["mask"])) == {1}
 
 
-def test_pictures_for_an_output_have_no_winner() -> None:
+def test_outputs_that_are_pictures_have_no_top1() -> None:
     dense = (Port("flow", "float32", "B 2 64 64"),)
 
     class Dense(Computed):
@@ -165,7 +165,7 @@ def test_pictures_for_an_output_have_no_winner() -> None:
     assert {each.top1 for each in report.figures} == {None}
 
 
-def test_a_network_that_its_runtime_quantises_wrongly_fails(tmp_path: Path) -> None:
+def test_a_quantised_network_that_its_runtime_computes_wrongly_fails(tmp_path: Path) -> None:
     exported = faulty.export_vit(tmp_path)
     wrong = faulty.make_qdq_fault(exported, tmp_path)
     ports = faulty.INPUTS, faulty.OUTPUTS
@@ -180,7 +180,7 @@ def test_a_network_that_its_runtime_quantises_wrongly_fails(tmp_path: Path) -> N
         engine.close()
 
 
-def test_reports_at_several_sizes_pass_only_together_and_faults_say_where() -> None:
+def test_joined_reports_pass_only_together_and_faults_name_the_sizes() -> None:
     good, bad = check(network), check(lambda pictures: network(pictures) * np.nan)
     assert joined({"T 1": good, "": good}).passed
     both = joined({"T 16, M 3": bad, "": good})

@@ -1,4 +1,4 @@
-"""Model directories: found, read, and their towers equal to transformers' own forward."""
+"""Model directories are found and read, and their towers equal transformers' own forward."""
 
 import json
 import math
@@ -38,9 +38,7 @@ def theirs(directory: Path) -> Any:
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
-def test_sound_and_its_words_equal_transformers_from_the_samples_on(
-    tiny_clap: Path, engine: str, run: RunSettings
-) -> None:
+def test_sound_and_text_equal_transformers_from_the_samples_on(tiny_clap: Path, engine: str, run: RunSettings) -> None:
     import torch
     from transformers import AutoTokenizer, ClapFeatureExtractor
 
@@ -67,7 +65,7 @@ def test_sound_and_its_words_equal_transformers_from_the_samples_on(
     np.testing.assert_allclose(text_vectors(spec, "clap", TEXTS, run), words, atol=1e-4)
 
 
-def test_a_sound_model_beside_a_picture_model(tiny_clip: Path, tiny_clap: Path) -> None:
+def test_a_sound_model_is_combined_with_a_picture_model(tiny_clip: Path, tiny_clap: Path) -> None:
     spec = read_model(str(tiny_clip), str(tiny_clap))
     assert spec.audio is not None
     assert spec.audio.mel is not None
@@ -80,14 +78,14 @@ def test_a_picture_model_as_audio_model_is_refused(tiny_clip: Path) -> None:
         read_model("percept-mini", str(tiny_clip))
 
 
-def test_a_long_prompt_is_cut_to_what_the_tower_reads(tiny_clip: Path, run: RunSettings) -> None:
+def test_a_long_prompt_is_truncated_to_the_towers_length(tiny_clip: Path, run: RunSettings) -> None:
     spec = read_model(str(tiny_clip))
     vectors = text_vectors(spec, "clip", ["word " * 2000, "a dog"], run)
     assert np.isfinite(vectors).all()
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, atol=1e-5)
 
 
-def test_vectors_do_not_depend_on_what_else_is_asked(tiny_clip: Path, run: RunSettings) -> None:
+def test_vectors_do_not_depend_on_other_prompts(tiny_clip: Path, run: RunSettings) -> None:
     spec = read_model(str(tiny_clip))
     many = text_vectors(spec, "clip", [*TEXTS, "a much longer text than all of the others here"] * 20, run)
     alone = text_vectors(spec, "clip", [TEXTS[1]], run)
@@ -95,7 +93,7 @@ def test_vectors_do_not_depend_on_what_else_is_asked(tiny_clip: Path, run: RunSe
     np.testing.assert_allclose(many[-3], alone[0], atol=1e-5)
 
 
-def test_what_a_clip_directory_says(tiny_clip: Path) -> None:
+def test_a_clip_directory_is_read(tiny_clip: Path) -> None:
     spec = read_model(str(tiny_clip))
     assert spec.image is not None
     assert (spec.name, spec.image.size_px, spec.image.fit, spec.image.resample) == ("tiny-clip", 32, "crop", "bicubic")
@@ -103,7 +101,7 @@ def test_what_a_clip_directory_says(tiny_clip: Path) -> None:
     assert (spec.motion, spec.audio) == (None, None)
 
 
-def test_what_a_siglip_directory_says(tiny_siglip: Path) -> None:
+def test_a_siglip_directory_is_read(tiny_siglip: Path) -> None:
     spec = read_model(str(tiny_siglip))
     assert spec.image is not None
     assert (spec.image.fit, spec.image.mean, spec.texts["siglip"].pad_to_max) == ("stretch", (0.5, 0.5, 0.5), True)
@@ -117,7 +115,7 @@ def test_the_bundled_model_is_read_by_its_name() -> None:
     assert Path(spec.directory).is_dir()
 
 
-def test_a_second_model_gives_the_sound_tower(tiny_clip: Path) -> None:
+def test_a_second_model_provides_the_sound_tower(tiny_clip: Path) -> None:
     spec = read_model(str(tiny_clip), "percept-mini")
     assert spec.image is not None
     assert spec.audio is not None
@@ -139,12 +137,14 @@ def test_towers_of_the_same_files_share_a_key(tiny_clip: Path, tmp_path: Path) -
         (__file__, "is a file"),
     ],
 )
-def test_a_model_that_is_not_there_is_said(name: str, part: str) -> None:
+def test_a_missing_model_is_reported(name: str, part: str) -> None:
     with pytest.raises(ModelError, match=part):
         find_model(name)
 
 
-def test_a_hub_id_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_hub_id_that_cannot_be_fetched_is_reported_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import huggingface_hub.constants as constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -153,7 +153,7 @@ def test_a_hub_id_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.Mon
         find_model("some-body/some-model")
 
 
-def test_a_hub_copy_with_weights_is_taken_without_asking(
+def test_a_cached_copy_with_weights_is_used_without_the_hub(
     tiny_clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from huggingface_hub import constants
@@ -204,7 +204,7 @@ def test_a_pickled_checkpoint_is_refused_with_a_command_that_converts_it(tiny_cl
     assert spec.image is not None
 
 
-def test_another_crop_than_the_resized_side_is_read(tiny_clip: Path, tmp_path: Path) -> None:
+def test_a_crop_smaller_than_the_resized_side_is_read(tiny_clip: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_clip, tmp_path / "model")
     write_preprocessor(tmp_path / "model", size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32})
     image = read_model(str(tmp_path / "model")).image
@@ -220,7 +220,7 @@ def test_a_wrong_key_in_model_toml_is_named(tmp_path: Path) -> None:
         read_model(str(tmp_path))
 
 
-def test_a_text_space_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_text_space_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.toml").write_text('name = "x"\n[texts]\n[image]\nnetwork = "clip_vision"\nspace = "a"\n')
     with pytest.raises(ModelError, match="image reads text space 'a'"):
         read_model(str(tmp_path))
@@ -236,13 +236,13 @@ def test_a_tower_that_the_model_lacks_is_named(tiny_clip: Path, run: RunSettings
         open_tower(read_model(str(tiny_clip)), "audio", run)
 
 
-def test_what_was_not_prepared_is_not_built_on_opening(tiny_clip: Path, tmp_path: Path) -> None:
+def test_an_engine_that_was_not_prepared_is_not_built_on_opening(tiny_clip: Path, tmp_path: Path) -> None:
     run = RunSettings(engine="onnxruntime", cache_directory=str(tmp_path))
     with pytest.raises(ModelError, match="not built yet"):
         open_tower(read_model(str(tiny_clip)), "image", run)
 
 
-def test_auto_takes_torch_aloud_where_onnxruntime_cannot_be_had(
+def test_auto_uses_torch_with_a_warning_if_onnxruntime_is_not_built(
     tiny_clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = RunSettings(cache_directory=str(tmp_path))
@@ -252,11 +252,11 @@ def test_auto_takes_torch_aloud_where_onnxruntime_cannot_be_had(
 
 
 def test_preparing_twice_builds_once(tiny_clip: Path, tmp_path: Path) -> None:
-    run, said = RunSettings(engine="onnxruntime", cache_directory=str(tmp_path)), list[str]()
+    run, reported = RunSettings(engine="onnxruntime", cache_directory=str(tmp_path)), list[str]()
     spec = read_model(str(tiny_clip))
-    prepare_tower(spec, "image", run, said.append)
-    prepare_tower(spec, "image", run, said.append)
-    assert len([text for text in said if text.startswith("building")]) == 1
+    prepare_tower(spec, "image", run, reported.append)
+    prepare_tower(spec, "image", run, reported.append)
+    assert len([text for text in reported if text.startswith("building")]) == 1
     assert open_tower(spec, "image", run).name == "onnxruntime-fp32"
 
 
@@ -269,7 +269,7 @@ def test_reading_a_model_imports_no_network_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_center_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_center_is_named(tmp_path: Path) -> None:
     spec = read_model("percept-mini")
     assert spec.image is not None
     lost = msgspec.structs.replace(spec.image, directory=str(tmp_path), center="gone.safetensors:center")

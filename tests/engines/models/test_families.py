@@ -1,4 +1,4 @@
-"""Every family of published checkpoints, on small random ones in the real format: ours equals transformers'.
+"""Every family of published checkpoints, tested with small random models in the real format: ours equal transformers.
 
 From pixels and words to the model's own logits, with its own image processor, tokenizer, padding and temperature.
 """
@@ -55,7 +55,7 @@ def words(spec: ModelSpec, run: RunSettings, texts: list[str]) -> Any:
 
 
 def tokens_of(family: str, directory: Path, texts: list[str]) -> Any:
-    """What the model's own processor would pass on: SigLIP's forgets the mask."""
+    """The inputs that the model's own processor would produce; SigLIP's omits the mask."""
     from transformers import AutoTokenizer
 
     padding: Any = PADDING.get(family, {"padding": True})
@@ -99,7 +99,7 @@ def test_logits_equal_those_of_the_model(family: str, directory: Path, engine: s
 
 @pytest.mark.parametrize("size", [(96, 170), (170, 96), (50, 50)])
 @pytest.mark.parametrize("family", PICTURES)
-def test_frames_become_what_the_image_processor_makes(family: str, directory: Path, size: tuple[int, int]) -> None:
+def test_pictures_equal_those_of_the_image_processor(family: str, directory: Path, size: tuple[int, int]) -> None:
     from PIL import Image
     from transformers import AutoImageProcessor
 
@@ -113,14 +113,14 @@ def test_frames_become_what_the_image_processor_makes(family: str, directory: Pa
     ours = frame_pictures(frames, tower)
     assert ours.shape == wanted.shape
     apart = np.abs(ours - wanted) * np.reshape(tower.std, (1, 3, 1, 1)) * 255
-    # Pillow 12 resizes upright pictures first from top to bottom, torch all from left to right: overshoot is cut later
+    # Pillow 12 resizes upright pictures vertically first, torch always horizontally; overshoot is clipped afterwards
     upright = family == "siglip" and size[0] > size[1]
     assert np.quantile(apart, 0.5 if upright else 1) <= 3.01
     assert apart.mean() < 1
 
 
 @pytest.mark.parametrize("family", PICTURES)
-def test_a_word_does_not_depend_on_how_far_it_is_padded(family: str, directory: Path, run: RunSettings) -> None:
+def test_a_word_does_not_depend_on_padding(family: str, directory: Path, run: RunSettings) -> None:
     spec = read_model(str(directory))
     many = words(spec, run, [TEXTS[0], " ".join(TEXTS)])
     np.testing.assert_allclose(many[0], words(spec, run, TEXTS[:1])[0], atol=1e-5)
@@ -137,7 +137,7 @@ def test_temperatures_are_read_from_the_weights(tiny_laion: Path, tiny_align: Pa
     assert clap.audio.temperature == pytest.approx(0.07)
 
 
-def test_align_shows_the_middle_of_a_larger_square(tiny_align: Path) -> None:
+def test_align_uses_the_centre_of_a_larger_square(tiny_align: Path) -> None:
     image = read_model(str(tiny_align)).image
     assert image is not None
     assert (image.fit, image.resized_px, image.size_px, image.resample) == ("stretch", 72, 64, "bilinear")
@@ -154,14 +154,14 @@ def test_align_shows_the_middle_of_a_larger_square(tiny_align: Path) -> None:
         {"do_center_crop": False},
     ],
 )
-def test_every_way_that_its_processor_can_be_set(settings: dict[str, Any], tiny_align: Path, tmp_path: Path) -> None:
+def test_aligns_processor_settings_are_supported(settings: dict[str, Any], tiny_align: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_align, tmp_path / "model")
     path = tmp_path / "model" / "preprocessor_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
-    test_frames_become_what_the_image_processor_makes("align", tmp_path / "model", (96, 170))
+    test_pictures_equal_those_of_the_image_processor("align", tmp_path / "model", (96, 170))
 
 
-def test_siglip_that_takes_any_shape_is_refused_with_one_that_does_not(tmp_path: Path) -> None:
+def test_siglip_for_any_shape_is_refused_and_a_fixed_one_suggested(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "siglip2"}))
     with pytest.raises(ModelError, match="google/siglip2-base-patch16-224"):
         read_model(str(tmp_path))
@@ -182,7 +182,7 @@ def test_the_bias_of_siglip_cancels_against_the_background(tiny_siglip: Path) ->
     np.testing.assert_allclose(ours[0, 0], logits[0] - np.log(np.exp(logits[1:]).sum()), atol=1e-4)
 
 
-def test_weights_that_are_missing_are_not_made_up(tiny_clip: Path, tmp_path: Path, run: RunSettings) -> None:
+def test_missing_weights_are_not_initialised_randomly(tiny_clip: Path, tmp_path: Path, run: RunSettings) -> None:
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(tiny_clip, tmp_path / "model")
@@ -195,7 +195,7 @@ def test_weights_that_are_missing_are_not_made_up(tiny_clip: Path, tmp_path: Pat
         opened(read_model(str(tmp_path / "model")), "image", run)
 
 
-def test_siglip_reads_its_words_without_sentencepiece_too(
+def test_siglip_reads_text_without_sentencepiece(
     tiny_siglip: Path, tmp_path: Path, run: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tiny_siglip, tmp_path / "model")
@@ -203,8 +203,8 @@ def test_siglip_reads_its_words_without_sentencepiece_too(
     path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "SiglipTokenizer"}))
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
     wanted = words(read_model(str(tiny_siglip)), run, TEXTS)
-    spoken = [f"  {text.title()}!" for text in TEXTS]
-    np.testing.assert_allclose(words(read_model(str(tmp_path / "model")), run, spoken), wanted, atol=1e-6)
+    styled = [f"  {text.title()}!" for text in TEXTS]
+    np.testing.assert_allclose(words(read_model(str(tmp_path / "model")), run, styled), wanted, atol=1e-6)
     (tmp_path / "model" / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match="pip install sentencepiece"):
         words(read_model(str(tmp_path / "model")), run, TEXTS)
@@ -215,8 +215,8 @@ def sounds(*seconds: float) -> list[Any]:
     return [random.normal(0, 0.1, round(length * 48_000)).astype(np.float32) for length in seconds]
 
 
-class Undiced:
-    """In place of `numpy.random.choice`: of transformers' three stretches the ones that we take."""
+class FixedChoice:
+    """Replaces `numpy.random.choice`, so that transformers chooses the same three segments as we do."""
 
     def __init__(self, bins: int) -> None:
         self.begins = iter((0, (bins - 1001) // 2, bins - 1001))
@@ -243,7 +243,7 @@ def test_fused_sound_equals_transformers_from_the_samples_on(
     tower = opened(spec, "audio", run, engine)
     for samples in sounds(2.3, 10.004, 23.0):
         longer = len(samples) >= 480_480
-        monkeypatch.setattr(np.random, "choice", Undiced(len(samples) // 480 + 1))
+        monkeypatch.setattr(np.random, "choice", FixedChoice(len(samples) // 480 + 1))
         features = extractor(samples, sampling_rate=48_000, return_tensors="pt")["input_features"]
         log_mel = front_end(torch.from_numpy(samples)).numpy()
         np.testing.assert_allclose(log_mel.reshape(1, 4, 1001, 64), features.numpy(), atol=5e-3)
@@ -253,7 +253,7 @@ def test_fused_sound_equals_transformers_from_the_samples_on(
         np.testing.assert_allclose(got / np.linalg.norm(got), audio.pooler_output.numpy(), atol=1e-4)
 
 
-def test_sounds_of_both_lengths_go_through_together(tiny_clap_fused: Path, run: RunSettings) -> None:
+def test_short_and_long_sounds_can_share_a_batch(tiny_clap_fused: Path, run: RunSettings) -> None:
     import torch
 
     from engines.networks.clap_mel import ClapMel
@@ -268,7 +268,7 @@ def test_sounds_of_both_lengths_go_through_together(tiny_clap_fused: Path, run: 
     np.testing.assert_allclose(together, apart, atol=1e-5)
 
 
-def test_sound_of_more_than_ten_seconds_is_heard_to_its_end_without_dice(tiny_clap: Path) -> None:
+def test_sound_longer_than_ten_seconds_is_fully_covered_without_randomness(tiny_clap: Path) -> None:
     import torch
     from transformers import ClapFeatureExtractor
 
@@ -286,7 +286,7 @@ def test_sound_of_more_than_ten_seconds_is_heard_to_its_end_without_dice(tiny_cl
         np.testing.assert_allclose(patch, wanted, atol=5e-3)
 
 
-def test_a_sound_model_whose_front_end_does_not_fit_it_is_refused(tiny_clap: Path, tmp_path: Path) -> None:
+def test_a_sound_model_with_an_unsuitable_front_end_is_refused(tiny_clap: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_clap, tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     config["audio_config"]["enable_fusion"] = True

@@ -1,4 +1,4 @@
-"""The fusion head as engines: exported with free batch and token counts, gated, known to whoever lists networks."""
+"""The fusion head as engines: exported with free batch and token counts, gated, and listed with the networks."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ PORTS = (
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a head whose modalities have tokens of different lengths."""
+    """Directory of a head whose modalities have tokens of different lengths."""
     directory = tmp_path_factory.mktemp("head")
     save_fusion(make_head(0.5, image=16, audio=12), directory)
     return directory
@@ -53,21 +53,21 @@ def exported(uneven: Path, cache_directory: Path) -> Path:
 
 
 def with_head(directory: Path, gate: float = 0.5, **dims: int) -> Path:
-    """A model with a head; its towers are named, and never opened."""
+    """A model with a head; its towers are only named, never opened."""
     directory.mkdir(exist_ok=True)
     return add_head(write_mov_like(directory, directory), make_head(gate, **(dims or DIMS)))
 
 
 def test_ports_follow_from_the_sizes_of_the_head(uneven: Path) -> None:
     assert network("mov_fusion_audio").ports(uneven) == PORTS
-    with pytest.raises(ModelError, match="takes image, audio; expected motion among them"):
+    with pytest.raises(ModelError, match="the fusion head has image, audio; expected motion among them"):
         network("mov_fusion_motion").ports(uneven)
 
 
 @pytest.mark.parametrize(
     "sizes", [(1, 1, 1), (1, 8, 3), (5, 1, 7), (3, 7, 1), (16, 16, 2), (2, MAX_TOKENS, MAX_TOKENS)]
 )
-def test_the_exported_file_takes_any_batch_and_any_count_of_tokens(
+def test_the_exported_file_accepts_any_batch_and_number_of_tokens(
     exported: Path, uneven: Path, sizes: tuple[int, int, int]
 ) -> None:
     batch, pictures, sounds = sizes
@@ -84,7 +84,7 @@ def test_the_exported_file_takes_any_batch_and_any_count_of_tokens(
         np.testing.assert_allclose(got, each.numpy(), atol=1e-6)
 
 
-def test_its_operators_are_ones_that_every_engine_has(exported: Path) -> None:
+def test_it_uses_only_operators_that_every_engine_supports(exported: Path) -> None:
     used = {node.op_type for node in onnx.load(exported).graph.node}
     assert "Softmax" in used
     assert "Attention" not in used
@@ -96,9 +96,9 @@ def test_an_exchange_is_built_gated_and_listed(uneven: Path, exported: Path, tmp
     wanted = RunSettings(engine="onnxruntime", cache_directory=str(exported.parents[2]))
     with pytest.raises(ModelError, match="not built yet"):
         open_exchange(spec, "audio", wanted)
-    said: list[str] = []
-    prepare_exchange(spec, "audio", wanted, said.append)
-    assert any("building mov_fusion_audio for onnxruntime-fp32" in line for line in said)
+    reported: list[str] = []
+    prepare_exchange(spec, "audio", wanted, reported.append)
+    assert any("building mov_fusion_audio for onnxruntime-fp32" in line for line in reported)
     engine = open_exchange(spec, "audio", wanted)
     assert engine.name == "onnxruntime-fp32"
     engine.close()
@@ -108,7 +108,7 @@ def test_an_exchange_is_built_gated_and_listed(uneven: Path, exported: Path, tmp
     assert entry.gate.label_set == "directions"
 
 
-def test_networks_of_a_model_hold_its_exchanges(tmp_path: Path) -> None:
+def test_networks_of_a_model_include_its_exchanges(tmp_path: Path) -> None:
     model = with_head(tmp_path)
     spec = read_model(str(model))
     heads = [(towers, tower.network) for towers, tower in choice.networks(spec)][1:]
@@ -131,15 +131,15 @@ def test_a_model_without_a_head_has_no_exchange(tmp_path: Path) -> None:
         open_exchange(spec, "motion", RunSettings())
 
 
-def test_a_head_leaves_alone_what_another_models_tower_hears(tmp_path: Path) -> None:
-    """It was trained with the first one's, and tokens of the same length may mean anything."""
+def test_a_head_does_not_use_the_audio_tower_of_another_model(tmp_path: Path) -> None:
+    """It was trained with the first model's tower; tokens of the same length may have another meaning."""
     model = with_head(tmp_path / "a")
     spec = read_model(str(model), str(write_mov_like(tmp_path, tmp_path)))
     assert fused_modalities(spec) == ("image", "motion")
     assert exchanges(spec) == ("motion",)
 
 
-def test_a_kind_of_head_that_nobody_knows_is_named(tmp_path: Path) -> None:
+def test_an_unknown_kind_of_head_is_named(tmp_path: Path) -> None:
     model = with_head(tmp_path)
     with (model / "model.toml").open("a") as file:
         file.write('network = "magic"\n')
@@ -147,8 +147,8 @@ def test_a_kind_of_head_that_nobody_knows_is_named(tmp_path: Path) -> None:
         prepare_exchange(read_model(str(model)), "motion", RunSettings(), lambda text: None)
 
 
-def test_a_side_that_stays_as_it_is_passes_the_gate(uneven: Path) -> None:
-    """Its change is zero in the reference, and in every engine that computes the same."""
+def test_a_side_with_a_closed_gate_passes(uneven: Path) -> None:
+    """Its change is zero in the reference and in every correct engine."""
     head = make_head(0.5, image=16, audio=12)
     head.exchange("audio").other.gate.zero_()
     engine = TorchEngine(lambda: head.exchange("audio"), *PORTS)
@@ -158,7 +158,7 @@ def test_a_side_that_stays_as_it_is_passes_the_gate(uneven: Path) -> None:
     assert not engine.run(golden(PORTS[0], 4))["audio_change"].any()
 
 
-def test_the_gate_notices_a_side_that_should_stay_and_does_not(uneven: Path) -> None:
+def test_a_side_that_should_not_change_but_does_fails_the_gate(uneven: Path) -> None:
     head = make_head(0.5, image=16, audio=12)
     head.exchange("audio").other.gate.zero_()
     reference = TorchEngine(lambda: head.exchange("audio"), *PORTS)

@@ -1,4 +1,4 @@
-"""Hub ids: what is fetched, and what a person is told when it cannot be. The hub is a small server on this machine."""
+"""Hub ids: which files are fetched, and the errors if that fails. The hub is a small local server."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class FakeHub(BaseHTTPRequestHandler):
-    """Answers as the hub does for one repository, "some-body/good", and for some that it refuses."""
+    """Answers like the hub for one repository, "some-body/good", and for some that it refuses."""
 
     files: Path
     asked: list[str]
@@ -71,7 +71,7 @@ class FakeHub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeHub]]:
-    """A hub whose repository is a tiny CLIP with more weights than are needed; its cache is empty."""
+    """A hub whose repository is a tiny CLIP with more weights files than needed; the local cache is empty."""
     from huggingface_hub import constants
 
     FakeHub.files, FakeHub.asked = make_tiny_clip(tmp_path / "repository"), []
@@ -90,7 +90,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeHu
     server.server_close()
 
 
-def test_a_model_is_fetched_once_with_the_weights_of_one_format(hub: type[FakeHub]) -> None:
+def test_a_model_is_fetched_once_with_weights_in_one_format(hub: type[FakeHub]) -> None:
     spec = read_model("some-body/good")
     assert spec.image is not None
     assert (spec.name, spec.image.size_px) == ("some-body/good", 32)
@@ -100,14 +100,14 @@ def test_a_model_is_fetched_once_with_the_weights_of_one_format(hub: type[FakeHu
     assert hub.asked == []
 
 
-def test_weights_of_a_model_that_cannot_be_read_are_not_fetched(hub: type[FakeHub]) -> None:
+def test_weights_of_an_unsupported_model_are_not_fetched(hub: type[FakeHub]) -> None:
     (hub.files / "config.json").write_text(json.dumps({"model_type": "telepathy"}))
     with pytest.raises(ModelError, match="model_type is 'telepathy'"):
         read_model("some-body/good")
     assert not [name for name in hub.asked if "safetensors" in name]
 
 
-def test_a_model_with_pickled_weights_alone_says_so(hub: type[FakeHub]) -> None:
+def test_a_model_with_only_pickled_weights_is_reported(hub: type[FakeHub]) -> None:
     (hub.files / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"hf download some-body/good --local-dir") as refused:
         read_model("some-body/good")
@@ -115,21 +115,21 @@ def test_a_model_with_pickled_weights_alone_says_so(hub: type[FakeHub]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
-        ("some-body/closed", "accept the terms.*hf auth login"),
+        ("some-body/closed", "requires accepting its terms.*hf auth login"),
         ("some-body/lost", "neither a directory here nor a repository on the hub. If it is private"),
         ("openai/clip-vit-bas-patch16", r"did you mean openai/clip-vit-base-patch16\?"),
         ("some-body/broken", "the hub answered 500"),
         ("some-body/good@no-such-revision", "no such revision"),
     ],
 )
-def test_what_the_hub_refuses_is_said_with_what_to_do(name: str, told: str, hub: type[FakeHub]) -> None:
-    with pytest.raises(ModelError, match=told):
+def test_a_refusal_of_the_hub_is_reported_with_what_to_do(name: str, message: str, hub: type[FakeHub]) -> None:
+    with pytest.raises(ModelError, match=message):
         from_hub(name)
 
 
-def test_a_hub_that_cannot_be_reached_is_told_from_being_offline(
+def test_an_unreachable_hub_and_offline_mode_are_different_errors(
     hub: type[FakeHub], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from huggingface_hub import constants
@@ -143,18 +143,18 @@ def test_a_hub_that_cannot_be_reached_is_told_from_being_offline(
         from_hub("some-body/good")
 
 
-def test_a_half_fetched_model_is_completed(hub: type[FakeHub]) -> None:
+def test_an_incomplete_download_is_completed(hub: type[FakeHub]) -> None:
     found = from_hub("some-body/good")
     (found / "model.safetensors").unlink()
     assert (from_hub("some-body/good") / "model.safetensors").is_file()
 
 
-def test_open_clip_weights_are_fetched_where_there_is_nothing_else(tmp_path: Path) -> None:
+def test_open_clip_weights_are_fetched_if_there_is_no_other_format(tmp_path: Path) -> None:
     (tmp_path / "open_clip_config.json").write_text("{}")
     assert weights_of(tmp_path) == ["open_clip_model.safetensors"]
 
 
-def test_a_model_made_of_towers_of_the_hub_names_them_by_id_and_commit(hub: type[FakeHub], tmp_path: Path) -> None:
+def test_an_assembled_model_names_hub_towers_by_id_and_commit(hub: type[FakeHub], tmp_path: Path) -> None:
     write_model(assemble("mine", {"image": "some-body/good", "motion": "some-body/good"}), tmp_path / "mine")
     assert f'directory = "hub:some-body/good@{COMMIT}"' in (tmp_path / "mine" / "model.toml").read_text()
     hub.asked.clear()

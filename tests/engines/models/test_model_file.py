@@ -1,4 +1,4 @@
-"""`model.toml`: what is written is read back equal."""
+"""A written `model.toml` is read back equal."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def full_spec(directory: Path, parts: str) -> ModelSpec:
     tower = TowerSpec(network="clip_vision", directory=parts, space='odd "space", ä\\b', mean=(0.1, 1 / 3, 1e-7))
     sound = replace(tower, network="clap_audio", input="log_mel", mel=MelSpec(context_s=10.0), prompts=("a {}", "{}\n"))
     return ModelSpec(
-        name="all of it",
+        name="everything",
         version=3,
         directory=str(directory),
         texts={tower.space: TextSpec(network="clip_text", directory=parts, dim=16, pad_to_max=True)},
@@ -36,7 +36,7 @@ def test_a_written_model_is_read_back_equal(tmp_path: Path) -> None:
     assert 'directory = "parts"' in (tmp_path / "model.toml").read_text()
 
 
-def test_relative_parts_are_meant_from_the_model_they_were_read_from(tmp_path: Path) -> None:
+def test_relative_parts_are_resolved_against_the_model_they_were_read_from(tmp_path: Path) -> None:
     spec = full_spec((tmp_path / "first").resolve(), "parts")
     write_model(spec, tmp_path / "second")
     image = read_model(str(tmp_path / "second")).image
@@ -44,7 +44,7 @@ def test_relative_parts_are_meant_from_the_model_they_were_read_from(tmp_path: P
     assert Path(image.directory) == tmp_path.resolve() / "first" / "parts"
 
 
-def test_a_model_written_again_elsewhere_finds_its_files(tmp_path: Path) -> None:
+def test_a_model_written_to_another_directory_finds_its_files(tmp_path: Path) -> None:
     first = read_model("percept-mini")
     write_model(first, tmp_path)
     second = read_model(str(tmp_path))
@@ -52,7 +52,7 @@ def test_a_model_written_again_elsewhere_finds_its_files(tmp_path: Path) -> None
     assert (tmp_path / second.background).read_bytes() == (Path(first.directory) / first.background).read_bytes()
 
 
-def test_a_file_that_the_new_directory_has_is_kept(tmp_path: Path) -> None:
+def test_an_existing_file_in_the_new_directory_is_kept(tmp_path: Path) -> None:
     (tmp_path / "background.txt").write_text("mine\n")
     write_model(read_model("percept-mini"), tmp_path)
     assert (tmp_path / "background.txt").read_text() == "mine\n"

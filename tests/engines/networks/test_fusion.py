@@ -1,4 +1,4 @@
-"""The fusion head: what it leaves as it is, what it looks at, and that padding and missing modalities have no say."""
+"""The fusion head: which modalities affect which, and that padding and missing modalities do not contribute."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_an_open_gate_changes_every_modality_and_keeps_unit_length(tokens: dict[
         torch.testing.assert_close(fused[name].norm(dim=-1), torch.ones(3))
 
 
-def test_a_missing_modality_takes_only_its_own_branches_away(tokens: dict[str, Tensor]) -> None:
+def test_a_missing_modality_removes_only_its_own_branches(tokens: dict[str, Tensor]) -> None:
     head = make_head(0.5, **DIMS)
     whole, alone = head(**tokens), head(tokens["image"])
     assert set(alone) == {"image"}
@@ -57,7 +57,7 @@ def test_a_missing_modality_takes_only_its_own_branches_away(tokens: dict[str, T
     assert torch.equal(only_motion(tokens["image"], tokens["motion"])["image"], without_sound["image"])
 
 
-def test_both_directions_look_at_the_other(tokens: dict[str, Tensor]) -> None:
+def test_each_side_depends_on_the_other(tokens: dict[str, Tensor]) -> None:
     head = make_head(0.5, **DIMS)
     fused = head(**tokens)
     other_sound = head(**{**tokens, "audio": tokens["audio"].flip(0)})
@@ -81,8 +81,8 @@ def test_the_level_of_an_encoders_tokens_does_not_matter(tokens: dict[str, Tenso
         torch.testing.assert_close(each, wanted[name], atol=1e-4, rtol=0)
 
 
-def test_padding_has_no_say(tokens: dict[str, Tensor]) -> None:
-    """Clips of different lengths, in one batch and each by itself."""
+def test_padding_does_not_contribute(tokens: dict[str, Tensor]) -> None:
+    """Clips of different lengths, in one batch and one by one."""
     head = make_head(0.5, **DIMS)
     lengths = {"image": [8, 3, 1], "motion": [5, 2, 4], "audio": [1, 2, 2]}
     masks = {name: torch.arange(each.shape[1]) < torch.tensor(lengths[name])[:, None] for name, each in tokens.items()}
@@ -111,7 +111,7 @@ def test_every_weight_learns_once_the_gates_are_open(tokens: dict[str, Tensor]) 
     unmoved = [name for name, each in head.named_parameters() if each.grad is None or not each.grad.isfinite().all()]
     assert not unmoved
     still = [name for name, each in head.named_parameters() if not each.grad.any()]  # type: ignore[union-attr]
-    assert not [name for name in still if not name.endswith("key.bias")]  # softmax does not see those
+    assert not [name for name in still if not name.endswith("key.bias")]  # softmax does not depend on these
 
 
 def test_the_gates_of_an_untrained_head_learn_first(tokens: dict[str, Tensor]) -> None:
@@ -134,7 +134,7 @@ def test_a_saved_head_is_read_back(tokens: dict[str, Tensor], tmp_path: Path, ha
     assert {path.name for path in (tmp_path / "head").iterdir()} == {"fusion.safetensors", "fusion.json"}
 
 
-def test_an_exchange_gives_the_changes_that_the_head_adds(tokens: dict[str, Tensor], tmp_path: Path) -> None:
+def test_an_exchange_returns_the_changes_that_the_head_adds(tokens: dict[str, Tensor], tmp_path: Path) -> None:
     head = make_head(0.5, **DIMS)
     save_fusion(head, tmp_path)
     motion = load_with_motion(tmp_path)(tokens["image"], tokens["motion"])
@@ -146,18 +146,18 @@ def test_an_exchange_gives_the_changes_that_the_head_adds(tokens: dict[str, Tens
         torch.testing.assert_close(fused[name], wanted, atol=1e-6, rtol=0)
 
 
-def test_as_many_tokens_as_there_are_positions(tokens: dict[str, Tensor]) -> None:
+def test_the_maximum_number_of_tokens_is_supported(tokens: dict[str, Tensor]) -> None:
     fused = make_head(0.5, **DIMS)(noise(1, MAX_TOKENS, 12), noise(1, 1, 12), noise(1, MAX_TOKENS, 10))
     assert all(torch.isfinite(each).all() for each in fused.values())
 
 
-def test_silence_is_finite() -> None:
+def test_all_zero_tokens_yield_finite_outputs() -> None:
     fused = make_head(0.5, **DIMS)(noise(1, 2, 12), torch.zeros(1, 3, 12), torch.zeros(1, 1, 10))
     assert all(torch.isfinite(each).all() for each in fused.values())
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"dims": {"image": 8}}, r"dims has \['image'\]; expected image, and motion or audio or both"),
         ({"dims": {"motion": 8, "audio": 8}}, "expected image"),
@@ -166,8 +166,8 @@ def test_silence_is_finite() -> None:
         ({"dims": DIMS, "width": 10, "heads": 4}, "width 10 is not a multiple of 4 heads"),
     ],
 )
-def test_sizes_that_make_no_sense_are_refused(wrong: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_sizes_are_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         FusionShape(**wrong)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Sound for image towers: Kaldi's filter bank, and front, middle and back of it as channels."""
+"""Sound as input of image towers: Kaldi's filter bank; its front, middle and back as channels."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ def sound(seconds: float) -> torch.Tensor:
 
 
 def frame_by_hand(samples: np.ndarray) -> np.ndarray:
-    """One frame of 400 samples -> 112 log energies, step by step as Kaldi's documentation has it."""
+    """One frame of 400 samples -> 112 log energies, step by step as in Kaldi's documentation."""
     frame = samples.astype(np.float64) - samples.mean()
     frame = frame - 0.97 * np.concatenate([frame[:1], frame[:-1]])
     frame = frame * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 399))
@@ -31,7 +31,7 @@ def frame_by_hand(samples: np.ndarray) -> np.ndarray:
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
     weights = np.maximum(0, np.minimum(rising, falling))
-    weights[:, 256] = 0  # Kaldi leaves the highest bin away
+    weights[:, 256] = 0  # Kaldi omits the highest bin
     return np.log(np.maximum(weights @ power, np.finfo(np.float32).eps))
 
 
@@ -43,7 +43,7 @@ def test_a_frame_equals_kaldi_computed_by_hand() -> None:
         np.testing.assert_allclose(bins[0, index], frame_by_hand(heard[160 * index :][:400]), atol=2e-2)
 
 
-def test_longer_sound_gives_its_front_middle_and_back_each_time_the_same() -> None:
+def test_longer_sound_yields_its_front_middle_and_back_reproducibly() -> None:
     samples = sound(3)
     bins, whole = KaldiMel(SPEC)(samples), KaldiMel(MelSpec(**{**as_dict(SPEC), "patch_bins": 298}))(samples)[0]
     assert bins.shape == (3, 100, 112)
@@ -61,7 +61,7 @@ def test_shorter_sound_is_repeated() -> None:
     assert KaldiMel(SPEC)(sound(0.01)).shape == (3, 100, 112)
 
 
-def test_the_three_are_channels_of_one_picture() -> None:
+def test_front_middle_and_back_are_channels_of_one_picture() -> None:
     tower = TowerSpec(network="clip_vision@112x100", space="clip", mean=(-4.0,) * 3, std=(9.0,) * 3)
     bins = np.random.default_rng(0).standard_normal((3, 100, 112)).astype(np.float32)
     picture = log_mel_chunks(bins, tower)

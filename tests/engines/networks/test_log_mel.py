@@ -7,7 +7,7 @@ from engines.networks.log_mel import LogMel
 
 
 def plain_log_mel(samples: torch.Tensor, options: MelSpec) -> torch.Tensor:
-    """The same, written down a second time with nothing but a Fourier transform: "S" -> bins "F M"."""
+    """An independent implementation with only a Fourier transform: "S" -> bins "F M"."""
     o = options
     frames = samples.unfold(0, o.window_samples, o.hop_samples) * torch.hann_window(o.window_samples, periodic=True)
     magnitudes = torch.fft.rfft(frames, o.n_fft).abs()
@@ -28,7 +28,7 @@ def noise() -> torch.Tensor:
     return torch.randn(80_000, generator=torch.Generator().manual_seed(1)) * 0.1
 
 
-def test_it_is_a_fourier_transform_and_a_filterbank(noise: torch.Tensor) -> None:
+def test_it_equals_a_fourier_transform_and_a_filterbank(noise: torch.Tensor) -> None:
     patches = LogMel()(noise)
     bins = plain_log_mel(noise, MelSpec())
     assert patches.shape == (9, 96, 64)
@@ -36,7 +36,7 @@ def test_it_is_a_fourier_transform_and_a_filterbank(noise: torch.Tensor) -> None
         torch.testing.assert_close(patches[k], bins[48 * k : 48 * k + 96], atol=2e-3, rtol=0)
 
 
-def test_other_options_give_other_shapes(noise: torch.Tensor) -> None:
+def test_other_options_are_supported(noise: torch.Tensor) -> None:
     options = MelSpec(
         n_fft=1024, window_samples=1024, hop_samples=480, mel_bands=80, patch_bins=50, patch_hop_bins=50, f_min_hz=50
     )
@@ -61,12 +61,12 @@ def test_at_most_half_a_hop_is_added_or_lost(samples: int) -> None:
     assert LogMel(options)(torch.zeros(samples)).shape == (count, 96, 64)
 
 
-def test_several_sounds_at_once_are_the_same_as_one_by_one(noise: torch.Tensor) -> None:
+def test_a_batch_of_sounds_equals_the_sounds_one_by_one(noise: torch.Tensor) -> None:
     log_mel, pair = LogMel(), noise.reshape(2, -1)
     torch.testing.assert_close(log_mel(pair), torch.stack([log_mel(one) for one in pair]))
 
 
-def test_a_tone_lights_up_its_own_band() -> None:
+def test_a_tone_is_strongest_in_its_own_band() -> None:
     time_s = torch.arange(16_000) / 16_000
     bands = [
         int(LogMel()(torch.sin(2 * torch.pi * hertz * time_s))[0].mean(0).argmax()) for hertz in (200, 1_000, 4_000)
@@ -76,7 +76,7 @@ def test_a_tone_lights_up_its_own_band() -> None:
     assert bands[2] > 40
 
 
-def test_it_is_what_the_teacher_sees(noise: torch.Tensor, shared_data) -> None:  # type: ignore[no-untyped-def]
+def test_it_equals_the_teachers_spectrogram(noise: torch.Tensor, shared_data) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("ai_edge_litert", reason="the teacher runs with ai-edge-litert")
     from recipes.percept_mini.sound_data import Teacher
 

@@ -31,23 +31,23 @@ def test_tokens_are_the_scores_times_the_concepts(network: ConceptMotion) -> Non
     np.testing.assert_allclose(network(seen).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_clips_do_not_see_one_another(network: ConceptMotion) -> None:
+def test_clips_of_a_batch_are_independent(network: ConceptMotion) -> None:
     seen = clips(4)
     torch.testing.assert_close(network(seen)[2:3], network(seen[2:3]), atol=1e-5, rtol=1e-5)
 
 
-def test_the_same_pictures_in_another_order_are_another_clip(network: ConceptMotion) -> None:
+def test_the_order_of_the_pictures_matters(network: ConceptMotion) -> None:
     seen = clips(1)
     assert (network.logits(seen) - network.logits(seen.flip(1))).abs().max() > 1e-4
 
 
-def test_slow_motion_is_seen_with_a_finer_scale_and_every_pixel_knows_its_place(network: ConceptMotion) -> None:
+def test_planes_contain_a_finer_scale_and_pixel_coordinates(network: ConceptMotion) -> None:
     pictures = torch.zeros(1, 3, SIDE_PX, SIDE_PX)
     pictures[:, 0], pictures[:, 1] = 0.05, -0.5
     planes = network.planes(pictures)[0]
     assert planes[0, 0, 0] == pytest.approx(0.05)
     assert planes[2, 0, 0] == pytest.approx(0.4)
-    assert planes[3, 0, 0] == -1, "fast motion is cut there"
+    assert planes[3, 0, 0] == -1, "fast motion is clipped there"
     assert [planes[5, 0, 0], planes[5, 0, -1], planes[6, 0, -1], planes[6, -1, 0]] == [-1, 1, -1, 1]
 
 
@@ -74,8 +74,8 @@ def test_the_bundled_tower_is_small_and_complete() -> None:
     ("right", "down", "word"),
     [(0.0, 0.0, "still"), (0.5, 0.0, "panning left"), (-0.5, 0.0, "panning right"), (0.0, 0.5, "panning up")],
 )
-def test_the_bundled_tower_knows_what_flow_means(right: float, down: float, word: str) -> None:
-    """Everything going to the right is a camera that pans left."""
+def test_the_bundled_tower_recognises_uniform_flow(right: float, down: float, word: str) -> None:
+    """If everything moves to the right, the camera pans left."""
     flow = np.empty((5, 112, 160, 2), np.float16)
     flow[..., 0], flow[..., 1] = right, down
     tower = read_model("percept-mini").motion

@@ -1,4 +1,4 @@
-"""Checkpoints in open_clip format: read without open_clip, and equal to its own forward where it is installed."""
+"""Checkpoints in open_clip format: read without open_clip, and equal to its own forward if it is installed."""
 
 import json
 import math
@@ -40,7 +40,7 @@ def write_config(directory: Path, **prepared: Any) -> Path:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if open_clip were installed."""
+    """Simulates an installed open_clip."""
     monkeypatch.setattr(open_clip_format, "find_spec", lambda name: name)
 
 
@@ -54,7 +54,7 @@ def with_scale(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("installed")
-def test_what_a_directory_says(with_scale: Path) -> None:
+def test_a_directory_is_read(with_scale: Path) -> None:
     spec = read_model(str(with_scale))
     assert spec.image is not None
     assert (spec.image.network, spec.image.size_px, spec.image.fit, spec.image.resample) == (
@@ -67,7 +67,7 @@ def test_what_a_directory_says(with_scale: Path) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_squashed_pictures_are_stretched_and_padded_ones_refused(with_scale: Path) -> None:
+def test_squash_is_read_as_stretch_and_padding_is_refused(with_scale: Path) -> None:
     write_config(with_scale, resize_mode="squash", interpolation="bilinear")
     image = read_model(str(with_scale)).image
     assert image is not None
@@ -77,9 +77,7 @@ def test_squashed_pictures_are_stretched_and_padded_ones_refused(with_scale: Pat
         read_model(str(with_scale))
 
 
-def test_without_open_clip_the_command_that_installs_it_is_told(
-    with_scale: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_open_clip_the_install_command_is_reported(with_scale: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_clip_format, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="Run: pip install open_clip_torch"):
         read_model(str(with_scale))
@@ -99,7 +97,7 @@ def test_a_pickled_checkpoint_is_refused_with_a_command_that_converts_it(tmp_pat
 
 
 @pytest.mark.usefixtures("installed")
-def test_transformers_format_is_taken_where_a_directory_has_both(with_scale: Path, tmp_path: Path) -> None:
+def test_transformers_format_is_used_if_a_directory_has_both(with_scale: Path, tmp_path: Path) -> None:
     from tests.tiny_models import make_tiny_clip
 
     both = make_tiny_clip(tmp_path / "both")
@@ -152,7 +150,7 @@ def test_logits_equal_those_of_open_clip(tiny: Path, engine: str, tmp_path: Path
 
 @needs_open_clip
 @pytest.mark.parametrize("mode", ["shortest", "squash"])
-def test_frames_become_what_its_transform_makes(tiny: Path, mode: str) -> None:
+def test_pictures_equal_those_of_its_transform(tiny: Path, mode: str) -> None:
     import open_clip
     from PIL import Image
 

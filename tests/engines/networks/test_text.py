@@ -31,7 +31,7 @@ def vectors(bundled, texts: list[str]) -> np.ndarray:
         return tower(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
 
 
-def test_vectors_have_unit_length_and_like_meanings_are_near(bundled) -> None:
+def test_vectors_have_unit_length_and_similar_meanings_are_close(bundled) -> None:
     dog, puppy, rain = vectors(bundled, ["a dog", "a puppy", "heavy rain"])
     np.testing.assert_allclose(np.linalg.norm([dog, puppy, rain], axis=1), 1, atol=1e-5)
     assert dog @ puppy > 0.6 > 0.4 > dog @ rain
@@ -48,7 +48,7 @@ def test_any_text_has_a_vector(bundled, word: str) -> None:
     assert np.isfinite(vectors(bundled, [word, "rain"])).all()
 
 
-def test_the_exported_tower_gives_the_same_vectors_at_any_batch_and_length(bundled, tmp_path: Path) -> None:
+def test_the_exported_tower_computes_the_same_vectors_at_any_batch_and_length(bundled, tmp_path: Path) -> None:
     tower, tokenizer = bundled
     export(tower, INPUTS, OUTPUTS, tmp_path / "text.onnx")
     engine = OnnxRuntimeEngine(tmp_path / "text.onnx", INPUTS, OUTPUTS)
@@ -60,11 +60,11 @@ def test_the_exported_tower_gives_the_same_vectors_at_any_batch_and_length(bundl
         )
 
 
-def test_the_weights_on_disk_are_at_most_15_megabytes() -> None:
+def test_the_weights_file_has_at_most_15_megabytes() -> None:
     assert (BUNDLED / "text.safetensors").stat().st_size <= 15_000_000
 
 
-def test_unpacked_weights_pack_to_the_same_bytes() -> None:
+def test_packing_unpacked_weights_restores_the_same_bytes() -> None:
     stored = load_file(BUNDLED / "text.safetensors")
     scales = {
         name.removesuffix(".scale"): torch.from_numpy(value).float()
@@ -76,7 +76,7 @@ def test_unpacked_weights_pack_to_the_same_bytes() -> None:
     assert all(np.array_equal(again[name], stored[name]) for name in stored)
 
 
-def test_packing_rounds_by_less_than_half_a_step() -> None:
+def test_packing_rounds_most_weights_by_at_most_half_a_step() -> None:
     torch.manual_seed(0)
     state = MiniText(TextShape(vocabulary=40, width=48, hidden=96, heads=4, layers=1)).state_dict()
     packed = pack_weights(state)
@@ -87,7 +87,7 @@ def test_packing_rounds_by_less_than_half_a_step() -> None:
     assert (error <= 0.7 * largest).all()
 
 
-def test_loading_the_tower_needs_no_transformers() -> None:
+def test_loading_the_tower_does_not_import_transformers() -> None:
     code = (
         "import sys; from pathlib import Path; from engines.networks.text import load_text; "
         f"load_text(Path({str(BUNDLED)!r})); assert 'transformers' not in sys.modules"

@@ -1,4 +1,4 @@
-"""Backends that fail in every way a native library can. `order.directory` says how; the tests name `BACKEND`."""
+"""A backend that fails in every way a native library can. `order.directory` selects how; the tests use `BACKEND`."""
 
 import ctypes
 import os
@@ -48,9 +48,9 @@ class BadBackend(Backend):
     def noise(self, into: Path, report: Report) -> None:
         libc = ctypes.CDLL(None)
         for _ in range(2_000):
-            libc.printf(b"%s\n", b"a native library talks " * 5)
+            libc.printf(b"%s\n", b"output of a native library " * 5)
         libc.fflush(None)
-        print("so does Python")
+        print("output of Python")
         report("half way")
         (into / "plan.bin").write_bytes(b"plan")
 

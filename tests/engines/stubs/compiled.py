@@ -1,4 +1,4 @@
-"""Shared libraries made of the C files here."""
+"""Compiles the C files in this folder to shared libraries."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 
 def compile_library(source: str, path: Path, *flags: str) -> Path:
-    """Skips the test where there is no C compiler."""
+    """Compile a shared library; skips the test if there is no C compiler."""
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed")
     name = f"-Wl,-soname,{path.name}"

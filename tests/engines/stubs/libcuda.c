@@ -1,4 +1,4 @@
-/* Stands in for the NVIDIA driver: one GPU, an H200. */
+/* A stub of the NVIDIA driver: one GPU, an H200. */
 #include <stddef.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Stands in for NVIDIA's libraries, so that the bindings can be imported and looked at. */
+/* A stub of NVIDIA's libraries, so that the bindings can be imported and inspected. */
 #include <stddef.h>
 
 void *createInferBuilder_INTERNAL(void *logger, int version) { return NULL; }

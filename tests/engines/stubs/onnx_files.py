@@ -1,4 +1,4 @@
-"""Small strongly typed ONNX files, made by hand so that it takes no time."""
+"""Small strongly typed ONNX files, written directly, which is faster than exporting."""
 
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ def weights() -> "np.ndarray[Any, Any]":
 
 
 def write_onnx(path: Path, precision: str = "fp32", last: str = "Relu", external: bool = False) -> Path:
-    """pictures "B 3 8 8" -> tokens "B 5": flatten, times `weights()`, and the operator `last`.
+    """pictures "B 3 8 8" -> tokens "B 5": flatten, multiply by `weights()`, and the operator `last`.
 
-    external: the weights, fp32, in a file beside it.
+    external: store the weights, fp32, in a second file.
     """
     kind = TYPES[precision]
     nodes = [
@@ -43,7 +43,7 @@ def write_onnx(path: Path, precision: str = "fp32", last: str = "Relu", external
         [helper.make_tensor_value_info("tokens", TensorProto.FLOAT, ["B", 5] if last == "Relu" else ["N"])],
         [helper.make_tensor("weights", kind, (192, 5), weights().ravel())],
     )
-    if external:  # only raw bytes can lie in a file beside it
+    if external:  # only raw bytes can be stored in a second file
         graph.initializer[0].CopyFrom(numpy_helper.from_array(weights(), "weights"))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.save(model, path, save_as_external_data=external, location=f"{path.name}.data", size_threshold=0)

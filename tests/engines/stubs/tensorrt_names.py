@@ -1,8 +1,8 @@
-"""The names and signatures in the TensorRTs that we say we run on, which cannot be installed everywhere.
+"""The names and signatures in the supported TensorRT versions, which cannot be installed everywhere.
 
-python -m tests.engines.stubs.tensorrt_names       # fetches the bindings, 1.3 MB each, and writes tensorrt_names.json
+python -m tests.engines.stubs.tensorrt_names     # downloads the bindings, 1.3 MB each, and writes tensorrt_names.json
 
-NVIDIA's libraries are stood in for, so that the bindings can be imported and looked at.
+NVIDIA's libraries are replaced by stubs, so that the bindings can be imported and inspected.
 """
 
 import json
@@ -22,7 +22,7 @@ STUBS = ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser")
 
 
 def kept() -> dict[str, dict[str, Any]]:
-    """What was found last time, by version: "members" and "takes", as `members` and `signatures` give them."""
+    """The stored names by version: "members" and "takes", the results of `members` and `signatures`."""
     found = json.loads(NAMES.read_text())
     for each in found.values():
         each["members"] = {name: inner.split() for name, inner in each["members"].items()}
@@ -30,10 +30,10 @@ def kept() -> dict[str, dict[str, Any]]:
 
 
 def look(version: str, folder: Path) -> dict[str, Any]:
-    """The same, of bindings that are fetched into the folder now.
+    """Download the bindings of a version into the folder and return the same for them.
 
     Raises:
-        subprocess.SubprocessError: they cannot be fetched.
+        subprocess.SubprocessError: they cannot be downloaded.
     """
     fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input",
              "--disable-pip-version-check", "--retries=1", "--timeout=10", f"--dest={folder}"]  # fmt: skip
@@ -43,12 +43,13 @@ def look(version: str, folder: Path) -> dict[str, Any]:
     subprocess.run([sys.executable, "-m", "zipfile", "-e", str(path), str(folder)], check=True, timeout=60)
     for name in STUBS:
         compile_library("libnvinfer.c", folder / f"{name}.so.{version.partition('.')[0]}")
-    there = {"PYTHONPATH": str(folder), "LD_LIBRARY_PATH": str(folder)}
-    return {"members": members("tensorrt_bindings", there), "takes": signatures("tensorrt_bindings", there)}
+    environment = {"PYTHONPATH": str(folder), "LD_LIBRARY_PATH": str(folder)}
+    module = "tensorrt_bindings"
+    return {"members": members(module, environment), "takes": signatures(module, environment)}
 
 
 def members(module: str, environment: dict[str, str] | None = None) -> dict[str, list[str]]:
-    """Of every class in a module its public members, of everything else its name; looked at in another process."""
+    """Public names of a module, with the public members of each class; read in another process."""
     script = f"""
 import json, {module} as m
 public = lambda of: [name for name in dir(of) if not name.startswith("_")]
@@ -59,11 +60,11 @@ print(json.dumps({{name: public(each) if isinstance(each, type) else [] for name
 
 
 def signatures(module: str, environment: dict[str, str] | None = None) -> dict[str, str]:
-    """Of every method in `USED` that has one signature: "(self: Builder, flags: typing.SupportsInt = 0) -> ..."."""
+    """Signatures of methods in `USED` that have only one: "(self: Builder, flags: typing.SupportsInt = 0) -> ..."."""
     script = f"""
 import json, {module} as m
-said = {{f"{{o}}.{{n}}": getattr(getattr(m, o), n).__doc__ or "" for o, ns in {USED!r}.items() for n in ns}}
-print(json.dumps({{name: text.strip().partition(chr(10))[0] for name, text in said.items()}}))
+docs = {{f"{{o}}.{{n}}": getattr(getattr(m, o), n).__doc__ or "" for o, ns in {USED!r}.items() for n in ns}}
+print(json.dumps({{name: text.strip().partition(chr(10))[0] for name, text in docs.items()}}))
 """
     lines = dict(json.loads(output_of(script, environment)))
     own = f"{module}.tensorrt." if module.endswith("bindings") else f"{module}_bindings.{module}."

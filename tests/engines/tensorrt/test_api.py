@@ -1,4 +1,4 @@
-"""Which TensorRT is taken, and that all we use of it exists in every version that we say we run on."""
+"""Which TensorRT is chosen, and that all names we use exist in every supported version."""
 
 import ast
 import json
@@ -26,8 +26,8 @@ from engines.tensorrt.api import (
     is_ahead_of_time,
     mark,
     missing,
+    noting_unlisted,
     recording_logger,
-    saying_unlisted,
     unlisted,
 )
 from pipeline.errors import ModelError
@@ -43,14 +43,14 @@ def dotted(used: dict[str, tuple[str, ...]]) -> set[str]:
 
 
 def absent(names: set[str], found: dict[str, list[str]]) -> list[str]:
-    """Those of `names` that are not in `found`: top-level names, and the members of each."""
+    """The `names` that are not in `found`, which has top-level names and the members of each."""
     return sorted(
         name for name in names if (parts := name.split("."))[0] not in found or not set(parts[1:]) <= {*found[parts[0]]}
     )
 
 
 def only_installed(folder: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A TensorRT of that version is all there is, for this test alone; and a GPU."""
+    """For this test, install only a TensorRT of that version, and a GPU."""
     name = f"fake_tensorrt_{version.replace('.', '_')}"
     (folder / f"{name}.py").write_text(f"__version__ = {version!r}")
     monkeypatch.syspath_prepend(folder)
@@ -73,24 +73,24 @@ def test_all_we_use_exists_in_tensorrt(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_we_call_takes_the_same_in_tensorrt_and_tensorrt_rtx(version: str) -> None:
+def test_signatures_are_the_same_in_tensorrt_and_tensorrt_rtx(version: str) -> None:
     pytest.importorskip("tensorrt_rtx")
-    takes, takes_here = kept()[version]["takes"], signatures("tensorrt_rtx")
-    assert len(takes) > 20
-    assert {name: takes_here.get(name, line) for name, line in takes.items()} == takes
+    wanted, found = kept()[version]["takes"], signatures("tensorrt_rtx")
+    assert len(wanted) > 20
+    assert {name: found.get(name, line) for name, line in wanted.items()} == wanted
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_names_that_are_kept_are_those_of_the_bindings(version: str, tmp_path: Path) -> None:
+def test_the_stored_names_are_those_of_the_bindings(version: str, tmp_path: Path) -> None:
     try:
         found = look(version, tmp_path)
     except subprocess.SubprocessError as error:
-        pytest.skip(f"the bindings {version} cannot be fetched: {error}")
+        pytest.skip(f"the bindings {version} cannot be downloaded: {error}")
     assert found == kept()[version], "Run: python -m tests.engines.stubs.tensorrt_names"
 
 
-def test_a_name_that_does_not_exist_would_be_noticed() -> None:
+def test_a_name_that_does_not_exist_would_be_detected() -> None:
     found = {"Builder": ["create_network"]}
     assert absent({"Builder.create_network", "Builder", "Builder.build_cuda_engine", "Onnx"}, found) == [
         "Builder.build_cuda_engine",
@@ -99,12 +99,12 @@ def test_a_name_that_does_not_exist_would_be_noticed() -> None:
 
 
 def test_every_name_in_our_sources_is_in_the_list() -> None:
-    """`trt.X.Y` must be listed as it stands; a member of any TensorRT class must be listed under some class."""
+    """Each `trt.X.Y` must be listed exactly; a member of any TensorRT class must be listed under some class."""
     trt = pytest.importorskip("tensorrt_rtx")
     classes = [getattr(trt, owner) for owner in {**USED, **USED_OF_RTX}]
     theirs = {name for each in classes for name in dir(each) if not name.startswith("_")}
     listed = {name.rpartition(".")[2] for name in dotted(USED) | dotted(USED_OF_RTX)}
-    ours = {"dtype", "flags"}  # of numpy as well
+    ours = {"dtype", "flags"}  # numpy has these names too
     direct, used, defined = set(), set(), set()
     for source in SOURCES:
         for node in ast.walk(ast.parse(source.read_text())):
@@ -135,7 +135,7 @@ def test_the_log_keeps_errors_and_falls_back_to_warnings() -> None:
     assert logger.text(since) == "  node 7\n  is wrong\n  gave up"
 
 
-def test_each_failure_tells_what_was_logged_after_its_mark() -> None:
+def test_a_failure_quotes_the_log_after_its_mark() -> None:
     trt = pytest.importorskip("tensorrt_rtx")
     before = mark(trt)
     recording_logger(trt).log(trt.ILogger.ERROR, "of the first engine")
@@ -146,7 +146,7 @@ def test_each_failure_tells_what_was_logged_after_its_mark() -> None:
     assert str(failure(trt, before, "both")).splitlines()[1:] == ["  of the first engine", "  of the second engine"]
 
 
-def test_of_a_long_log_the_end_is_told() -> None:
+def test_a_failure_quotes_the_end_of_a_long_log() -> None:
     trt = pytest.importorskip("tensorrt_rtx")
     since = mark(trt)
     for number in range(200):
@@ -154,8 +154,8 @@ def test_of_a_long_log_the_end_is_told() -> None:
     assert str(failure(trt, since, "all")).splitlines()[1:] == [f"  node {number}" for number in range(192, 200)]
 
 
-def test_the_library_is_given_one_logger_in_all_the_process() -> None:
-    """It keeps the first for good, and warns of each other one."""
+def test_the_library_gets_one_logger_per_process() -> None:
+    """It keeps the first one permanently, and warns about any other."""
     trt = pytest.importorskip("tensorrt_rtx")
     since, loggers = mark(trt), [recording_logger(trt) for _ in range(2)]
     builders = [trt.Builder(logger) for logger in loggers]
@@ -174,11 +174,11 @@ def test_threads_get_the_same_logger(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(set(threads.map(lambda _: recording_logger(json), range(4)))) == 1
 
 
-def test_the_cpu_is_told_what_to_take_instead() -> None:
-    assert missing("cpu") == ("TensorRT needs an NVIDIA GPU, device is 'cpu'. Choose --engine openvino or onnxruntime")
+def test_on_the_cpu_other_engines_are_suggested() -> None:
+    assert missing("cpu") == ("TensorRT needs an NVIDIA GPU, not device 'cpu'. Choose --engine openvino or onnxruntime")
 
 
-def test_where_none_is_installed_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_none_is_installed_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorrt_api, "DISTRIBUTIONS", {"no_such_module": ()})
     assert "Run: pip install -U 'percept-av[tensorrt]'" in missing("cuda:0")
     assert "percept-av[tensorrt-rtx]" in missing("sm89")
@@ -198,14 +198,14 @@ def test_a_version_that_is_too_old_is_refused(
 
 
 def both_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine with a GPU where both packages are installed; what they bring is another matter."""
+    """Simulates a machine with a GPU and both packages; whether they can be imported is set separately."""
     both = {"tensorrt": "tensorrt-cu13 11.4.0.106", "tensorrt_rtx": "tensorrt-rtx 1.7.1.116"}
     monkeypatch.setattr(tensorrt_api, "_installed", lambda module: tensorrt_api.Installed(module, both[module]))
     monkeypatch.setattr(tensorrt_api, "gpu_at", lambda device: Gpu("NVIDIA H200", (9, 0), 141 << 30, "13.1"))
 
 
-def bring(folder: Path, module: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`import module` runs that text, for this test alone."""
+def provide(folder: Path, module: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For this test, `import module` runs that source text."""
     (folder / f"{module}.py").write_text(text)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.delitem(sys.modules, module, raising=False)
@@ -224,18 +224,18 @@ def test_bindings_without_libraries_do_not_hide_the_other_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both_installed(monkeypatch)
-    bring(tmp_path, "tensorrt", BROKEN, monkeypatch)
-    bring(tmp_path, "tensorrt_rtx", "", monkeypatch)
+    provide(tmp_path, "tensorrt", BROKEN, monkeypatch)
+    provide(tmp_path, "tensorrt_rtx", "", monkeypatch)
     assert missing("cuda:0") == ""
     installed, module = chosen("cuda:0")
     assert (installed.package, module.__name__) == ("tensorrt-rtx 1.7.1.116", "tensorrt_rtx")
     sys.modules.pop("tensorrt_rtx", None)
 
 
-def test_libraries_that_are_missing_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_libraries_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both_installed(monkeypatch)
-    bring(tmp_path, "tensorrt", BROKEN, monkeypatch)
-    bring(tmp_path, "tensorrt_rtx", BROKEN.replace("libnvinfer.so.11", "libtensorrt_rtx.so.1"), monkeypatch)
+    provide(tmp_path, "tensorrt", BROKEN, monkeypatch)
+    provide(tmp_path, "tensorrt_rtx", BROKEN.replace("libnvinfer.so.11", "libtensorrt_rtx.so.1"), monkeypatch)
     with pytest.raises(ModelError) as caught:
         find_tensorrt("cuda:0")
     assert "tensorrt-cu13 11.4.0.106 cannot be imported: libnvinfer.so.11" in str(caught.value)
@@ -243,28 +243,28 @@ def test_libraries_that_are_missing_are_said(tmp_path: Path, monkeypatch: pytest
     assert "Run again: pip install -U " in str(caught.value)
 
 
-@pytest.mark.parametrize(("capability", "said"), [((9, 0), True), ((8, 9), False)])
-def test_a_gpu_that_rtx_does_not_list_is_said(
-    capability: tuple[int, int], said: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("capability", "noted"), [((9, 0), True), ((8, 9), False)])
+def test_a_gpu_that_rtx_does_not_list_is_noted(
+    capability: tuple[int, int], noted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trt = pytest.importorskip("tensorrt_rtx")
     monkeypatch.setattr(tensorrt_api, "gpu_at", lambda device: Gpu("a GPU", capability, 1 << 30, "13.1"))
     note = unlisted(trt, "cuda:0")
-    assert note.startswith("SM90 is not among the GPUs that tensorrt_rtx 1.") == said
-    with pytest.raises(ModelError) as caught, saying_unlisted(trt, "cuda:0"):
+    assert note.startswith("SM90 is not among the GPUs that tensorrt_rtx 1.") == noted
+    with pytest.raises(ModelError) as caught, noting_unlisted(trt, "cuda:0"):
         raise ModelError("it does not load")
-    assert str(caught.value) == (f"it does not load\n{note}" if said else "it does not load")
-    assert unlisted(trt, "sm90") == ""  # the build refuses it, by name
+    assert str(caught.value) == (f"it does not load\n{note}" if noted else "it does not load")
+    assert unlisted(trt, "sm90") == ""  # the build refuses it and names it
     assert unlisted(json, "cuda:0") == ""
 
 
-def test_the_extra_installs_what_is_new_enough() -> None:
+def test_the_extras_require_a_supported_version() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for extra, module in (("tensorrt", "tensorrt"), ("tensorrt-rtx", "tensorrt_rtx")):
         assert f"{extra}>={'.'.join(map(str, OLDEST[module]))}," in extras[extra][0]
 
 
-def test_a_gpu_that_is_not_there_is_said() -> None:
+def test_a_missing_gpu_is_reported() -> None:
     if gpu_probe():
         pytest.skip("there is a GPU")
     pytest.importorskip("tensorrt_rtx")
@@ -299,7 +299,7 @@ assert capability_of("cuda:0") == (9, 0)
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
 
 
-def test_something_that_is_no_driver_has_no_gpus(tmp_path: Path) -> None:
+def test_a_library_that_is_not_the_driver_has_no_gpus(tmp_path: Path) -> None:
     compile_library("libnvinfer.c", tmp_path / "libcuda.so.1")
     environment = os.environ | {"LD_LIBRARY_PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}
     script = "from engines.devices.gpus import gpu_probe; assert gpu_probe() == []"

@@ -1,4 +1,4 @@
-"""The TensorRT engine: on a GPU, and without one on a stand-in that computes in the memory it is given."""
+"""The TensorRT engine: on a GPU, and without one on a stand-in that computes in host memory."""
 
 import contextlib
 import ctypes
@@ -39,20 +39,20 @@ def noise(batch: int, seed: int = 0) -> Array:
 
 
 def with_gpu(monkeypatch: pytest.MonkeyPatch, module: str, package: str, gpu: Gpu = H200) -> None:
-    """As on a machine with that GPU where that package is installed."""
+    """Simulates a machine with that GPU and that package."""
     for where in (tensorrt_api, on_tensorrt):
         monkeypatch.setattr(where, "gpu_at", lambda device: gpu)
         monkeypatch.setattr(where, "chosen", lambda device: (Installed(module, package), None))
 
 
 @pytest.mark.parametrize(("device", "first"), [("sm80", "bf16"), ("sm120", "bf16"), ("sm75", "fp16")])
-def test_bf16_comes_first_where_the_gpu_has_it(device: str, first: str) -> None:
+def test_bf16_comes_first_if_the_gpu_has_it(device: str, first: str) -> None:
     assert BACKEND.precisions(device) == (first,)
     assert {first, *BACKEND.other_precisions(device)} >= {"fp16", "fp32"}
     assert BACKEND.graph(first) == first
 
 
-def test_every_free_axis_stands_in_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_free_axis_is_in_the_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpu(monkeypatch, "tensorrt_rtx", "tensorrt-rtx 1.7.1.116")
     assert BACKEND.facts(order(typical_batch=8, max_batch=64))["profile"] == "B (1, 8, 64)"
     assert BACKEND.facts(order(typical_batch=8, max_batch=4))["profile"] == "B (1, 4, 4)"
@@ -60,14 +60,14 @@ def test_every_free_axis_stands_in_the_facts(monkeypatch: pytest.MonkeyPatch) ->
     assert BACKEND.facts(RAFT)["profile"].startswith("B (1, 8, 64); H (64, 224, ")
 
 
-def test_a_plan_of_rtx_depends_on_the_kind_of_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that one built ahead of time is found on the machine that runs it."""
+def test_an_rtx_plan_depends_only_on_the_kind_of_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a plan built ahead of time is found on the machine that runs it."""
     with_gpu(monkeypatch, "tensorrt_rtx", "tensorrt-rtx 1.7.1.116", dataclasses.replace(H200, capability=(8, 6)))
     assert BACKEND.facts(order(device="cuda:0")) == BACKEND.facts(order(device="sm86"))
     assert BACKEND.facts(order(device="cuda:0")) != BACKEND.facts(order(device="sm89"))
 
 
-def test_a_plan_of_the_full_library_depends_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_of_the_full_library_depends_on_the_gpu_model(monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpu(monkeypatch, "tensorrt", "tensorrt-cu13 11.4.0.106")
     facts = BACKEND.facts(order(device="cuda:0"))
     assert facts["tensorrt"] == "tensorrt-cu13 11.4.0.106"
@@ -81,22 +81,22 @@ def test_without_an_exported_file_nothing_can_be_built(tmp_path: Path) -> None:
         BACKEND.build(order(), None, tmp_path, lambda line: None)
 
 
-def test_rtx_is_told_the_gpu_only_if_it_has_a_name_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rtx_gets_a_target_only_if_it_has_a_name_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     trt = pytest.importorskip("tensorrt_rtx")
     with_gpu(monkeypatch, "tensorrt_rtx", "")
     assert on_tensorrt._target(trt, "sm89") == (8, 9)
-    assert on_tensorrt._target(trt, "sm90") == (9, 0)  # which the build then refuses, by name
+    assert on_tensorrt._target(trt, "sm90") == (9, 0)  # the build then refuses it and names it
     assert on_tensorrt._target(trt, "cuda:0") is None
     with_gpu(monkeypatch, "tensorrt_rtx", "", dataclasses.replace(H200, capability=(8, 9)))
     assert on_tensorrt._target(trt, "cuda:0") == (8, 9)
 
 
-def test_the_engine_can_be_sent_to_another_process_before_it_is_open(tmp_path: Path) -> None:
+def test_the_engine_can_be_pickled_before_it_is_open(tmp_path: Path) -> None:
     engine = pickle.loads(pickle.dumps(TensorRtEngine(tmp_path / PLAN, order("bf16", "cuda:0", max_batch=4))))
     assert (engine.name, engine.device, engine.max_batch) == ("tensorrt-bf16", "cuda:0", 4)
 
 
-def test_opening_without_a_gpu_says_so(tmp_path: Path) -> None:
+def test_opening_without_a_gpu_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx")
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
@@ -105,7 +105,7 @@ def test_opening_without_a_gpu_says_so(tmp_path: Path) -> None:
 
 
 class StandIn:
-    """Engine and context of `write_onnx`'s network, that compute on the host: what a test sees of TensorRT."""
+    """Stand-in for TensorRT's engine and context of `write_onnx`'s network; computes on the host."""
 
     def __init__(self, trt: Any) -> None:
         self.modes = {"pictures": trt.TensorIOMode.INPUT, "tokens": trt.TensorIOMode.OUTPUT}
@@ -154,7 +154,7 @@ def stand_in() -> StandIn:
 
 @pytest.fixture
 def on_the_host(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> TensorRtEngine:
-    """An open engine whose GPU is the host's memory and whose context is the stand-in."""
+    """An open engine that uses host memory instead of a GPU, and the stand-in as its context."""
     waits = SimpleNamespace(wait_stream=lambda other: None, synchronize=lambda: None, cuda_stream=7)
     for name in ("device", "stream"):
         monkeypatch.setattr(torch.cuda, name, lambda which: contextlib.nullcontext())
@@ -167,7 +167,7 @@ def on_the_host(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> TensorRtE
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4, 9])
-def test_inputs_and_outputs_lie_where_the_context_is_told(on_the_host: TensorRtEngine, batch: int) -> None:
+def test_inputs_and_outputs_are_at_the_addresses_set_in_the_context(on_the_host: TensorRtEngine, batch: int) -> None:
     feeds = noise(batch)
     feeds.setflags(write=False)
     outputs = on_the_host.run({"pictures": feeds})
@@ -186,11 +186,11 @@ def test_a_shape_that_is_refused_is_an_error(on_the_host: TensorRtEngine) -> Non
         on_the_host.run({"pictures": noise(5)})
 
 
-def test_a_run_that_fails_carries_what_was_logged_in_it(
+def test_a_failed_run_quotes_only_its_own_log(
     on_the_host: TensorRtEngine, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logger, error = tensorrt_api.recording_logger(on_the_host._trt), on_the_host._trt.ILogger.ERROR
-    logger.log(error, "something of an earlier run")
+    logger.log(error, "an error of an earlier run")
     monkeypatch.setattr(stand_in, "execute_async_v3", lambda stream: bool(logger.log(error, "illegal memory access")))
     with pytest.raises(ModelError, match=r"running it failed\n  illegal memory access$"):
         on_the_host.run({"pictures": noise(1)})
@@ -206,13 +206,13 @@ def test_a_plan_of_another_network_is_refused(stand_in: StandIn) -> None:
         ((Port("pictures", "float32", "2 3 8 8"),), OUTPUTS),
         (OUTPUTS, INPUTS),
     ):
-        with pytest.raises(ModelError, match=r"plan.bin: it has .*input float32 \(-1, 3, 8, 8\).*; expected "):
+        with pytest.raises(ModelError, match=r"plan.bin: the plan has .*input float32 \(-1, 3, 8, 8\).*; expected "):
             check_ports(trt, stand_in, Path(PLAN), *ports)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Order, Path]:
-    """A plan for the GPU of this machine, built as the product builds it."""
+    """A plan for the GPU of this machine, built in the same way as the product does."""
     if why := BACKEND.missing("cuda:0"):
         pytest.skip(why)
     folder = tmp_path_factory.mktemp("plan")
@@ -232,13 +232,13 @@ def engine(built: tuple[Order, Path]) -> Iterator[TensorRtEngine]:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("batch", [1, 2, 4, 5, 9])
-def test_it_computes_what_the_network_computes(engine: TensorRtEngine, batch: int) -> None:
+def test_it_computes_the_same_as_the_network(engine: TensorRtEngine, batch: int) -> None:
     feeds = noise(batch, seed=batch)
     np.testing.assert_allclose(engine.run({"pictures": feeds})["tokens"], wanted(feeds), atol=1e-5)
 
 
 @pytest.mark.gpu
-def test_feeds_may_lie_on_the_gpu_and_be_still_being_written(engine: TensorRtEngine) -> None:
+def test_feeds_on_the_gpu_may_still_be_being_written(engine: TensorRtEngine) -> None:
     feeds = torch.zeros(4, 3, 8, 8, device="cuda:0")
     slow = torch.randn(4096, 4096, device="cuda:0")
     for _ in range(50):
@@ -279,14 +279,14 @@ def test_a_plan_of_other_ports_is_refused_on_the_gpu(built: tuple[Order, Path]) 
 
 
 @pytest.mark.gpu
-def test_what_the_gpu_measured_is_kept(built: tuple[Order, Path]) -> None:
+def test_the_gpus_timings_are_kept(built: tuple[Order, Path]) -> None:
     if tensorrt_api.chosen("cuda:0")[0].module != "tensorrt":
         pytest.skip("TensorRT-RTX measures nothing while it builds")
     assert [path for path in (built[1] / "cache" / "timing").iterdir() if path.suffix == ""]
 
 
 @pytest.mark.gpu
-def test_memory_comes_back_when_engines_are_closed(built: tuple[Order, Path]) -> None:
+def test_memory_is_freed_when_engines_are_closed(built: tuple[Order, Path]) -> None:
     def open_and_close() -> None:
         one = TensorRtEngine(built[1] / PLAN, built[0])
         one.open()

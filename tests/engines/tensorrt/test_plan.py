@@ -1,4 +1,4 @@
-"""Plans are really built here, for a GPU that need not be there: TensorRT-RTX can."""
+"""Real builds of plans, for a GPU that need not be present: TensorRT-RTX supports that."""
 
 import dataclasses
 import gc
@@ -19,7 +19,7 @@ from engines.models.network import NETWORKS, network
 from engines.networks.fusion import MovFusion, save_fusion
 from engines.networks.fusion_shape import FusionShape
 from engines.tensorrt import plan as tensorrt_build
-from engines.tensorrt.api import find_tensorrt, let_go_on_error, recording_logger
+from engines.tensorrt.api import find_tensorrt, free_on_error, recording_logger
 from engines.tensorrt.on_tensorrt import BACKEND, PLAN, deserialise
 from engines.tensorrt.plan import Options, Phases, build_plan, profile_shapes, save_timing_cache
 from pipeline.errors import ModelError
@@ -31,7 +31,7 @@ MINI = Path(__file__).resolve().parents[3] / "engines" / "bundled" / "percept-mi
 AHEAD = Options(capability=(8, 6))
 WELL_FORMED = 0
 MALFORMED = 32
-"""What `get_engine_validity` says of a plan's header, where there is no GPU to judge the rest."""
+"""Results of `get_engine_validity` for a plan's header; without a GPU it checks nothing else."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_plan_is_built_in_the_precision_of_the_graph(trt: ModuleType, precisio
     assert header_fault(trt, tmp_path / "plan") == WELL_FORMED
 
 
-def test_the_plan_file_is_the_plan_alone_and_the_same_each_time(trt: ModuleType, tmp_path: Path) -> None:
+def test_the_plan_file_contains_only_the_plan_and_is_reproducible(trt: ModuleType, tmp_path: Path) -> None:
     write_onnx(tmp_path / "n.onnx")
     for name in ("a", "b"):
         build(trt, tmp_path / "n.onnx", tmp_path / name)
@@ -67,7 +67,7 @@ def test_the_plan_file_is_the_plan_alone_and_the_same_each_time(trt: ModuleType,
     assert header_fault(trt, tmp_path / "c") == MALFORMED
 
 
-def test_weights_beside_the_file_are_found(trt: ModuleType, tmp_path: Path) -> None:
+def test_weights_in_a_second_file_are_found(trt: ModuleType, tmp_path: Path) -> None:
     write_onnx(tmp_path / "n.onnx", external=True)
     assert (tmp_path / "n.onnx.data").stat().st_size >= 192 * 5 * 4
     build(trt, tmp_path / "n.onnx", tmp_path / "plan")
@@ -84,13 +84,13 @@ def test_an_unsupported_operator_is_named(trt: ModuleType, tmp_path: Path) -> No
     assert not (tmp_path / "plan").exists()
 
 
-def test_a_file_that_is_no_network_is_said(trt: ModuleType, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_network_is_reported(trt: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "n.onnx").write_bytes(b"not a network" * 50)
     with pytest.raises(ModelError, match=r"n.onnx: tensorrt_rtx [\d.]+ cannot parse it: MODEL_DESERIALIZE_FAILED"):
         build(trt, tmp_path / "n.onnx", tmp_path / "plan")
 
 
-def test_a_batch_of_none_is_a_bad_profile(trt: ModuleType, tmp_path: Path) -> None:
+def test_a_batch_of_zero_is_a_bad_profile(trt: ModuleType, tmp_path: Path) -> None:
     write_onnx(tmp_path / "n.onnx")
     with pytest.raises(ModelError, match=r"refuses the sizes .*pictures.*\n(.*\n)*.*MIN<=OPT<=MAX"):
         build(trt, tmp_path / "n.onnx", tmp_path / "plan", order(max_batch=0))
@@ -115,18 +115,20 @@ def test_a_letter_without_a_range_is_named() -> None:
         profile_shapes(Port("ids", "int64", "B L"), {"B": (1, 2, 4)})
 
 
-def test_every_letter_takes_its_range() -> None:
+def test_every_letter_has_its_range() -> None:
     sizes = {"B": (1, 8, 64), "L": (2, 16, 77)}
     assert profile_shapes(Port("ids", "int64", "B L 3"), sizes) == ((1, 2, 3), (8, 16, 3), (64, 77, 3))
 
 
-def test_a_kind_of_gpu_that_is_not_known_is_refused(trt: ModuleType, tmp_path: Path) -> None:
+def test_an_unsupported_kind_of_gpu_is_refused(trt: ModuleType, tmp_path: Path) -> None:
     write_onnx(tmp_path / "n.onnx")
-    with pytest.raises(ModelError, match=r"cannot build for SM70; it can for SM75, .*SM120"):
+    with pytest.raises(ModelError, match=r"cannot build for SM70; it supports SM75, .*SM120"):
         build(trt, tmp_path / "n.onnx", tmp_path / "plan", options=Options(capability=(7, 0)))
 
 
-def test_progress_is_told_and_never_goes_back(trt: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_and_never_decreases(
+    trt: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tensorrt_build, "REPORT_EVERY_S", 0.0)
     *lines, last = build(trt, write_onnx(tmp_path / "n.onnx", "bf16"), tmp_path / "plan", order("bf16"))
     shares = [int(line.removeprefix("building bf16 plan: ").removesuffix(" %")) for line in lines]
@@ -136,13 +138,13 @@ def test_progress_is_told_and_never_goes_back(trt: ModuleType, tmp_path: Path, m
     assert last.startswith("built bf16 plan")
 
 
-def test_progress_is_not_told_at_every_event(trt: ModuleType, tmp_path: Path) -> None:
+def test_progress_is_not_reported_at_every_event(trt: ModuleType, tmp_path: Path) -> None:
     begin_s = time.monotonic()
     lines = build(trt, write_onnx(tmp_path / "n.onnx"), tmp_path / "plan")
     assert len(lines) <= 2 + time.monotonic() - begin_s
 
 
-def test_phases_inside_phases_count_for_their_step() -> None:
+def test_inner_phases_count_towards_the_step_of_the_outer_one() -> None:
     phases = Phases()
     phases.start("all", None, 2)
     phases.step("all", 0)
@@ -162,10 +164,10 @@ def test_a_cancelled_build_stops_and_the_next_one_works(trt: ModuleType, tmp_pat
     build(trt, tmp_path / "n.onnx", tmp_path / "plan")
 
 
-def test_an_error_holds_nothing_of_the_library(
+def test_an_error_keeps_no_objects_of_the_library_alive(
     trt: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would be freed by the garbage collector at a bad moment: see `let_go_on_error`."""
+    """The garbage collector would free them at a bad moment: see `free_on_error`."""
     made: list[weakref.ref[Any]] = []
     real = trt.Builder
 
@@ -186,7 +188,7 @@ def test_an_error_holds_nothing_of_the_library(
         gc.enable()
 
 
-def test_what_the_report_raises_comes_out_of_the_build(
+def test_an_exception_from_the_report_propagates_out_of_the_build(
     trt: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tensorrt_build, "REPORT_EVERY_S", 0.0)
@@ -208,18 +210,18 @@ def test_a_damaged_plan_is_refused_with_the_reason(trt: ModuleType, damage: Any,
     (tmp_path / "plan").write_bytes(damage((tmp_path / "plan").read_bytes()))
     with (
         pytest.raises(ModelError, match=rf"(?s)plan: tensorrt_rtx [\d.]+ cannot load it\n.*{reason}"),
-        let_go_on_error(),
+        free_on_error(),
     ):
         deserialise(trt, trt.Runtime(recording_logger(trt)), tmp_path / "plan")
 
 
-def test_a_plan_that_is_gone_is_said(trt: ModuleType, tmp_path: Path) -> None:
+def test_a_missing_plan_is_reported(trt: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"plan: cannot be read: No such file"):
         deserialise(trt, trt.Runtime(recording_logger(trt)), tmp_path / "plan")
 
 
-def test_of_two_builds_each_tells_its_own_error(trt: ModuleType, tmp_path: Path) -> None:
-    """The library has one logger: while the first builder lives, the errors of the second go to that of the first."""
+def test_each_of_two_builds_reports_its_own_error(trt: ModuleType, tmp_path: Path) -> None:
+    """The library uses one logger: while the first builder exists, the second one's errors go to the first's logger."""
     first = trt.Builder(recording_logger(trt))
     for last in ("Unique", "NonZero"):
         write_onnx(tmp_path / "n.onnx", last=last)
@@ -231,7 +233,7 @@ def test_of_two_builds_each_tells_its_own_error(trt: ModuleType, tmp_path: Path)
 
 
 class FakeTimingCache:
-    """As TensorRT's: bytes "v1:a,b"; another version does not combine. The real one needs a GPU."""
+    """Imitates TensorRT's: bytes "v1:a,b"; other versions are not combined. The real one needs a GPU."""
 
     def __init__(self, kept: bytes) -> None:
         self.version, _, entries = kept.partition(b":")
@@ -263,7 +265,7 @@ class FakeConfig:
         return self.cache
 
 
-def test_what_was_measured_is_added_to_the_timing_cache(tmp_path: Path) -> None:
+def test_new_timings_are_added_to_the_timing_cache(tmp_path: Path) -> None:
     path, lines = tmp_path / "timing" / "cache", list[str]()
     for measured in (b"a", b"b"):
         config = FakeConfig()
@@ -276,7 +278,7 @@ def test_what_was_measured_is_added_to_the_timing_cache(tmp_path: Path) -> None:
     assert lines == []
 
 
-def test_a_timing_cache_of_another_version_is_left_and_replaced(tmp_path: Path) -> None:
+def test_a_timing_cache_of_another_version_is_ignored_and_replaced(tmp_path: Path) -> None:
     path, lines = tmp_path / "cache", list[str]()
     path.write_bytes(b"v0:old")
     config = FakeConfig()
@@ -294,7 +296,7 @@ def test_a_timing_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -
     assert lines[0].startswith("the timing cache was not saved")
 
 
-def test_it_is_built_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_a_plan_is_built_in_a_child_process(tmp_path: Path) -> None:
     lines: list[str] = []
     write_onnx(tmp_path / "n.onnx", "bf16")
     build_in_child("tensorrt", order("bf16"), tmp_path / "n.onnx", tmp_path, lines.append, 60.0)
@@ -302,7 +304,7 @@ def test_it_is_built_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert lines[-1].startswith("built bf16 plan")
 
 
-def test_what_its_log_says_comes_out_of_that_process(tmp_path: Path) -> None:
+def test_the_log_of_the_child_process_is_in_the_error(tmp_path: Path) -> None:
     write_onnx(tmp_path / "n.onnx", last="Unique")
     with pytest.raises(ModelError, match=r"(?s)operator Unique .*While parsing node number 3"):
         build_in_child("tensorrt", order(), tmp_path / "n.onnx", tmp_path, lambda line: None, 60.0)
@@ -318,21 +320,21 @@ PLANS = [
     ("mov_fusion_audio", "bf16"),
 ]
 LIKE_OTHERS = {
-    "align_text": "a BERT as in clap_text",
-    "metaclip_2_text": "as clip_text",
-    "metaclip_2_vision": "as clip_vision",
+    "align_text": "a BERT like clap_text",
+    "metaclip_2_text": "like clip_text",
+    "metaclip_2_vision": "like clip_vision",
     "open_clip_text": "needs open_clip",
     "open_clip_vision": "needs open_clip",
 }
-"""Networks without a plan of their own, and why."""
+"""Networks for which no plan is built, and why."""
 FAMILIES = {
     "clap_fused": "tiny_clap_fused",
     **{kind: f"tiny_{kind}" for kind in ("clip", "siglip", "clap", "align", "raft", "mov")},
 }
-"""Fixture with the checkpoint, by how a network's key begins; others are of the bundled model."""
+"""Fixture with the checkpoint, by the prefix of a network's key; all others belong to the bundled model."""
 
 
-def test_every_network_has_a_plan() -> None:
+def test_every_network_is_built_or_has_a_reason() -> None:
     assert {key for key, _ in PLANS} | LIKE_OTHERS.keys() == NETWORKS.keys() - {"small"}
 
 
@@ -356,7 +358,7 @@ def test_our_networks_become_plans(
 
 @pytest.fixture(scope="session")
 def tiny_raft(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The weights of the whole network, by chance: there is no smaller one."""
+    """Random weights for the full-size network: there is no smaller one."""
     path = tmp_path_factory.mktemp("models") / "raft-small.pth"
     torch.save(weights(), path)
     return path
