@@ -1,4 +1,4 @@
-# Everything happens in .venv. Python 3.11 or 3.12 and make are all that must be there before.
+# Everything is installed in .venv. Only Python 3.11 or 3.12 and make must be installed beforehand.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
@@ -20,7 +20,7 @@ check: setup
 setup: .venv/.done
 
 .venv/.done: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install it, or say make PYTHON=/path/to/python"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or 3.12 found. Install one, or run: make PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,decord]'
 	$(BIN)/percept engine build

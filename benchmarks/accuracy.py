@@ -1,15 +1,15 @@
-"""How often is percept right? Every figure with its 95 % interval, on data that nothing here was trained or tuned on.
+"""How often is percept right? Every figure has its 95 % interval, on data that nothing here was trained or tuned on.
 
     python -m benchmarks.accuracy [--data ../shared/data] [--model percept-mini]
 
 pictures   real clips of actions, events and objects against all 58 words of their list, picture alone
-clips      the same real clips with all modalities, with and without the fusion head, and those of them whose sound
-           belongs to the event; does silence added to them ever change the first word?
+clips      the same real clips with all modalities, with and without the fusion head, and separately those whose sound
+           belongs to the event; does added silence ever change the top word?
 sounds     ESC-10, fold 3, against its 10 names, sound alone
-pairs      composed: an ImageNet photo with an ESC-10 sound that has nothing to do with it: are both right words the
-           first two of 50? Novel pairs are those of which the fusion head was trained on neither word
-           and the same photos with motions: photo word and motion word of 56
-motions    composed: photos of other classes set in motion, at other speeds, against all motion words
+pairs      composed: an ImageNet photo with an unrelated ESC-10 sound: are the two right words the top 2 of 50? In
+           novel pairs, the fusion head was trained on neither word.
+           The same photos with motions: are photo word and motion word the top 2 of 56?
+motions    composed: animated photos of other classes, at other speeds, against all motion words
 text       the bundled text tower against the tower it was distilled from
 
 A video counts once: its clips' tokens are averaged per modality, then scored like one clip.
@@ -42,7 +42,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KINDS = ("action", "av-event", "object")
 SOUNDS_PER_PHOTO = 16
 VIEWS = ("fused", "pool", "picture", "motion", "sound")
-"""With the fusion head, without it, and one modality alone."""
+"""With the fusion head, without it, and each modality alone."""
 
 
 def main() -> None:
@@ -52,9 +52,7 @@ def main() -> None:
     parser.add_argument("--cache", default="", help="folder for exported networks and text vectors")
     options = parser.parse_args()
     if not options.data.is_dir():
-        parser.error(
-            f"--data {options.data}: no such folder; expected the folder that holds clips/, audio/ and images/"
-        )
+        parser.error(f"--data {options.data}: does not exist; expected a folder with clips/, audio/ and images/")
     with tempfile.TemporaryDirectory(prefix="accuracy-") as folder:
         run = RunSettings(model=options.model, cache_directory=options.cache or folder, threads=2)
         judge, encoder = Judge(run), Encoder(run)
@@ -98,7 +96,7 @@ class Judge:
         return [row["label"] for row in rows]
 
     def views(self, labels: LabelSet, features: Features) -> dict[str, list[str]]:
-        """The ranking of each of `VIEWS` that the features allow."""
+        """The ranking of each of `VIEWS` for which the features have the modality."""
         found = {"fused": self.ranked(labels, features), "pool": self.ranked(labels, features, with_head=False)}
         for name, modality in (("picture", "image"), ("motion", "motion"), ("sound", "audio")):
             if modality in features.tokens:
@@ -106,14 +104,14 @@ class Judge:
         return found
 
     def novel(self, words: Iterable[str]) -> set[str]:
-        """Those the fusion head was not trained on; all of them for a model without one."""
+        """The words that the fusion head was not trained on; all of them if the model has no head."""
         fusion = self.spec.fusion
         base = read_base(Path(fusion.directory) / fusion.base) if fusion else frozenset()
         return {word for word in words if word not in base}
 
 
 def on_clips(folder: Path, encoder: Encoder, judge: Judge) -> dict[str, Any]:
-    """Pictures alone and all modalities, over the labelled clips."""
+    """Figures of the labelled clips, with pictures alone and with all modalities."""
     labels = judge.labels((folder / "all_labels.txt").read_text().splitlines())
     with (folder / "labels.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] in KINDS]
@@ -137,7 +135,7 @@ def on_clips(folder: Path, encoder: Encoder, judge: Judge) -> dict[str, Any]:
 
 
 def silence(encoder: Encoder) -> Features:
-    """Two seconds of it."""
+    """The features of two seconds of silence."""
     with tempfile.TemporaryDirectory(prefix="silence-") as folder:
         path = Path(folder) / "silence.wav"
         with wave.open(str(path), "wb") as file:
@@ -147,7 +145,7 @@ def silence(encoder: Encoder) -> Features:
 
 
 def together(seen: Features, heard: Features, modality: str = "audio") -> Features:
-    """A clip that shows the one and sounds (or moves) like the other."""
+    """A clip with the features of `seen`, and with those of `heard` for one modality."""
     sound = heard.only(modality).tokens
     signals = {name: of for name, of in seen.signals.items() if name != modality}
     signals |= {modality: heard.signals[modality]} if modality in heard.signals else {}
@@ -158,7 +156,7 @@ def together(seen: Features, heard: Features, modality: str = "audio") -> Featur
 
 
 def on_sounds_and_pairs(data: Path, encoder: Encoder, judge: Judge) -> dict[str, Any]:
-    """ESC-10 fold 3 alone, and every photo of `PHOTO_WORDS` with some of its sounds."""
+    """Figures of ESC-10 fold 3 alone, and of every photo of `PHOTO_WORDS` with some of these sounds."""
     files = sorted((data / "audio" / "esc10").glob("*/3-*.ogg"))
     names = sorted({path.parent.name.replace("_", " ") for path in files})
     heard = [(path.parent.name.replace("_", " "), encoder.file(path)) for path in files]
@@ -185,7 +183,7 @@ def on_sounds_and_pairs(data: Path, encoder: Encoder, judge: Judge) -> dict[str,
 
 
 def counted(kind: str, chosen: list[tuple[set[str], dict[str, set[str]]]]) -> dict[str, Any]:
-    """Of clips with two right words each: both, and one, among the first two of each view; what the head adds."""
+    """Shares of clips with both, and at least one, of their two right words in each view's top 2; the head's gain."""
     figures: dict[str, Any] = {}
     for view in VIEWS if chosen else ():
         if view in chosen[0][1]:
@@ -199,12 +197,12 @@ def counted(kind: str, chosen: list[tuple[set[str], dict[str, set[str]]]]) -> di
 
 
 def on_motion_pairs(data: Path, encoder: Encoder, judge: Judge) -> dict[str, Any]:
-    """Every photo of `PHOTO_WORDS` with some motions that were not trained on, against photo words and motion words."""
+    """Every photo of `PHOTO_WORDS` with some held-out motions, against photo words and motion words."""
     from recipes.percept_mini import composed_tokens, motion_data
     from recipes.percept_mini.motion_figures import answers_to_test
     from recipes.percept_mini.motion_words import KIND_WORDS
 
-    answers_to_test(data)  # makes the clips where they are missing
+    answers_to_test(data)  # makes missing clips
     moved = composed_tokens.motions(judge.spec, motion_data.RUNS, "test")
     kinds = moved.truth[:, : len(KIND_WORDS)] == 1
     clear = [number for number, row in enumerate(kinds) if row.sum() == 1]
@@ -221,7 +219,7 @@ def on_motion_pairs(data: Path, encoder: Encoder, judge: Judge) -> dict[str, Any
 
 
 def pairs(words: list[str], sounds: int) -> list[tuple[str, int]]:
-    """Every word with some sounds, stepping through all of them by a prime."""
+    """(word, sound number) for every word and some sounds; a prime step makes every sound occur."""
     return [
         (word, (index * SOUNDS_PER_PHOTO + k) * 7 % sounds)
         for index, word in enumerate(words)
@@ -230,14 +228,14 @@ def pairs(words: list[str], sounds: int) -> list[tuple[str, int]]:
 
 
 def on_motions(data: Path) -> dict[str, Any]:
-    """The motion tower on made-up motions of photos, speeds and noise that it was not trained on."""
+    """Figures of the motion tower on synthetic clips whose photos, speeds and noise it was not trained on."""
     from recipes.percept_mini.motion_figures import answers_to_test, figures
 
     return dict(figures(answers_to_test(data)))
 
 
 def on_text(data: Path) -> dict[str, float]:
-    """Agreement of the text tower with its teacher over the Kinetics-700 names."""
+    """Agreement of the text tower with its teacher on the Kinetics-700 names."""
     from recipes.percept_mini.distil_text import agreement
     from recipes.percept_mini.text_data import BUNDLED
 

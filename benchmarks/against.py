@@ -1,21 +1,21 @@
-"""Is this checkout faster, smaller or different than one of its commits?
+"""Is this checkout faster, smaller or different from one of its commits?
 
     python -m benchmarks.against COMMIT [--runs 5] [--json FILE] -- run talk.mp4 --labels "dog, rain" -o {out}
 
-What follows `--` goes to the command `percept` of both builds: `this`, the checkout as it is, and `that`, the commit.
-Each is installed from its own constraints.txt into a folder under ~/.cache/percept-against (benchmarks/against_build.py
-draws it; delete it to get the space back), and has an engine cache of its own, which the warm-up fills. `{out}` becomes
-a new file in each run; without it, what the command prints counts as its results.
+The arguments after `--` go to the command `percept` of both builds: `this`, the checkout as it is, and `that`, the
+commit. Each build is installed from its own constraints.txt into a folder under ~/.cache/percept-against
+(benchmarks/against_build.py describes it; delete it to free the space) and has its own engine cache, which the warm-up
+fills. `{out}` becomes a new file in each run; without it, the output of the command is compared as its results.
 
-Runs go in pairs, and which build goes first changes from pair to pair, so that a drift of the machine's speed hits both
-alike. Ratios are this / that within a pair. What is measured, of a whole process each time:
+Runs are made in pairs, and the order of the builds alternates from pair to pair, so that a drift of the machine's speed
+affects both equally. Ratios are this / that within a pair. The figures of a run:
 
     wall_s        from the start of the command to its end
-    cpu_s         user and system time of all its processes, those that were killed or left behind too
-    ready_s       until all workers had loaded, by the account that --log-json prints
-    clips_per_s   from then to the end, by the same account
-    peak_mb       proportional memory (PSS) of all its processes together, the largest of samples 50 ms apart or as fast
-                  as the system tells; sampling slows a run, so that it has pairs of its own
+    cpu_s         user and system time of all its processes, including killed and orphaned ones
+    ready_s       until all workers had loaded, from the account that --log-json prints
+    clips_per_s   from then to the end, from the same account
+    peak_mb       proportional memory (PSS) of all its processes together: the largest sample, taken every 50 ms or as
+                  often as the system allows; sampling slows a run down, so memory is measured in separate pairs
 """
 
 import argparse
@@ -51,16 +51,16 @@ TOLERANCE = 1e-3
 
 
 def main(given: Sequence[str] | None = None, call: Call = checked) -> None:
-    """`call` runs each step of an installation."""
+    """Compare two builds and print a table; `call` runs each step of an installation."""
     given = sys.argv[1:] if given is None else given
     parser = make_parser()
     split = given.index("--") if "--" in given else len(given)
     arguments = list(given[split + 1 :])
     if not arguments and not {"-h", "--help"} & {*given}:
-        parser.error("nothing to run. Say it after --, as in: HEAD~1 -- run talk.mp4 -o {out}")
+        parser.error("nothing to run. Give percept's arguments after --, for example: HEAD~1 -- run talk.mp4 -o {out}")
     options = parser.parse_args(given[:split])
     if min(options.runs - 1, options.warmup, options.memory_runs) < 0:
-        parser.error("--runs is at least 1, --warmup and --memory-runs are at least 0")
+        parser.error("--runs must be at least 1, --warmup and --memory-runs at least 0")
     root = checkout_root(Path.cwd())
     with alone_in(options.folder.expanduser().resolve()) as cache:
         sources = {"this": working_tree(root, cache), "that": committed(root, options.commit, cache)}
@@ -89,20 +89,20 @@ def make_parser() -> argparse.ArgumentParser:
     )
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "percept-against"
     parser.add_argument("commit", metavar="COMMIT")
-    parser.add_argument("--runs", type=int, default=5, help="pairs that are timed; 6 give 95 %% (default: 5)")
-    parser.add_argument("--memory-runs", type=int, default=3, help="pairs whose memory is sampled (default: 3)")
-    parser.add_argument("--warmup", type=int, default=1, help="pairs before, which do not count (default: 1)")
-    parser.add_argument("--extras", default="openvino,decord", help="what to install too (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, default=cache, help="where builds are kept (default: %(default)s)")
-    parser.add_argument("--ignore", default=IGNORED, help="keys of results not to compare (default: %(default)s)")
-    parser.add_argument("--timeout-s", type=float, default=3600.0, help="longest run (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="timed pairs; 6 give a 95 %% interval (default: 5)")
+    parser.add_argument("--memory-runs", type=int, default=3, help="pairs with sampled memory (default: 3)")
+    parser.add_argument("--warmup", type=int, default=1, help="pairs before these that do not count (default: 1)")
+    parser.add_argument("--extras", default="openvino,decord", help="extras to install (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, default=cache, help="folder for the builds (default: %(default)s)")
+    parser.add_argument("--ignore", default=IGNORED, help="result keys not to compare (default: %(default)s)")
+    parser.add_argument("--timeout-s", type=float, default=3600.0, help="limit for one run (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     return parser
 
 
 def measure(builds: Sequence[Build], arguments: list[str], options: argparse.Namespace) -> list[dict[str, Run]]:
-    """Pairs of runs by the builds' names: first those that are timed, then those whose memory is sampled."""
-    if "--log-json" not in arguments and all(takes_log_json(build, arguments) for build in builds):
+    """Pairs of runs by the builds' names: first the timed pairs, then those with sampled memory."""
+    if "--log-json" not in arguments and all(accepts_log_json(build, arguments) for build in builds):
         arguments = [*arguments, "--log-json"]
     for build in [*builds] * options.warmup:
         print(f"warming up {title(build)}", file=sys.stderr)
@@ -113,17 +113,17 @@ def measure(builds: Sequence[Build], arguments: list[str], options: argparse.Nam
         sampled = number >= options.runs
         order = in_turn(builds, number)
         pairs.append({build.name: run(build, arguments, options.timeout_s, sampled) for build in order})
-        told = "; ".join(f"{name} {shown(made.figures)}" for name, made in pairs[-1].items())
-        print(f"pair {number + 1} of {count}: {told}", file=sys.stderr)
+        summary = "; ".join(f"{name} {shown(made.figures)}" for name, made in pairs[-1].items())
+        print(f"pair {number + 1} of {count}: {summary}", file=sys.stderr)
     return pairs
 
 
 def in_turn(builds: Sequence[Build], number: int) -> Sequence[Build]:
-    """this that, that this, this that, …"""
+    """The builds in alternating order: this that, that this, this that, …"""
     return builds if number % 2 == 0 else builds[::-1]
 
 
-def takes_log_json(build: Build, arguments: list[str]) -> bool:
+def accepts_log_json(build: Build, arguments: list[str]) -> bool:
     command = [str(build.script), *arguments, "--help"]
     done = subprocess.run(
         command, env=build.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
@@ -142,23 +142,23 @@ class Ratio:
     least: float
     greatest: float
     low: float
-    """The interval holds the true median with `confidence`, whatever the distribution (order statistics)."""
+    """The interval contains the true median with probability `confidence`, for any distribution (order statistics)."""
     high: float
     confidence: float
 
 
 def ratios(pairs: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Ratio]:
-    """Of each figure, over the pairs in which both builds told it, above 0."""
+    """The ratio of each figure, over the pairs in which both builds report a value above 0."""
     found = {}
     for figure in UNITS:
-        told = [(pair["this"].get(figure, 0.0), pair["that"].get(figure, 0.0)) for pair in pairs]
-        if whole := [both for both in told if min(both) > 0]:
+        values = [(pair["this"].get(figure, 0.0), pair["that"].get(figure, 0.0)) for pair in pairs]
+        if whole := [both for both in values if min(both) > 0]:
             found[figure] = ratio(*zip(*whole, strict=True))
     return found
 
 
 def ratio(this: Sequence[float], that: Sequence[float]) -> Ratio:
-    """Of values that were measured in the same pairs."""
+    """The ratio of values measured in the same pairs."""
     each = sorted(a / b for a, b in zip(this, that, strict=True))
     low, high, confidence = median_interval(each)
     middle = statistics.median
@@ -166,9 +166,9 @@ def ratio(this: Sequence[float], that: Sequence[float]) -> Ratio:
 
 
 def median_interval(ordered: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """The narrowest pair of order statistics that holds the median with this confidence, and the confidence it has.
+    """The narrowest pair of order statistics that contains the median with this confidence, and its actual confidence.
 
-    From fewer than 6 values none does; then it is the least and the greatest.
+    Fewer than 6 values do not reach 95 %; the pair is then the minimum and the maximum.
     """
     count = len(ordered)
     reached = [1 - 2 * sum(math.comb(count, below) for below in range(k + 1)) / 2**count for k in range(count // 2)]
@@ -177,13 +177,13 @@ def median_interval(ordered: Sequence[float], confidence: float = 0.95) -> tuple
 
 
 def compare(this: str, that: str, ignored: set[str]) -> str:
-    """Say in one line how far two results are the same."""
+    """One line about how far two results agree."""
     if not this and not that:
         return "no results to compare"
     try:
         ours, theirs = ([json.loads(line) for line in text.split("\n") if line] for text in (this, that))
     except ValueError:
-        return f"{'the same' if this == that else 'not the same'}, compared as text: they are not JSON lines"
+        return f"{'equal' if this == that else 'not equal'}; compared as text, because they are not JSON lines"
     exact = near = 0
     first = ""
     for number, (a, b) in enumerate(zip(ours, theirs, strict=False), 1):
@@ -198,7 +198,7 @@ def compare(this: str, that: str, ignored: set[str]) -> str:
 
 
 def leaves(value: Any, ignored: set[str], path: str = "$") -> Iterator[tuple[str, Any]]:
-    """Each value that holds no others, with its path."""
+    """Yields every value without inner values, with its path."""
     inner: list[tuple[str, Any]] = []
     if isinstance(value, dict):
         inner = [(f"{path}.{key}", item) for key, item in value.items() if key not in ignored]
@@ -211,7 +211,7 @@ def leaves(value: Any, ignored: set[str], path: str = "$") -> Iterator[tuple[str
 
 
 def differences(this: dict[str, Any], that: dict[str, Any]) -> Iterator[tuple[str, bool]]:
-    """In words, and whether it is within the tolerance; whole numbers must be the same."""
+    """Yields each difference as text, and whether it is within the tolerance; integers must be equal."""
     for path in this | that:
         a, b = (side.get(path, "nothing") for side in (this, that))
         if a != b:

@@ -1,14 +1,14 @@
-"""Two builds of percept side by side: the checkout you stand in, and a commit of it.
+"""Two builds of percept: the current checkout and one of its commits.
 
-The cache folder holds, and a folder without its marker is made anew:
+The cache folder contains the following; a folder without its marker is made again:
 
     <commit>/source                  the files of that commit
-    <commit>/build/site-packages     installed from them, without dependencies
-    <commit>/build/cache             engines and text vectors of that build alone
-    tree-<checkout>/…                the same for the files of a checkout; made anew when they change
+    <commit>/build/site-packages     percept installed from them, without dependencies
+    <commit>/build/cache             engines and text vectors of that build only
+    tree-<checkout>/…                the same for the files of a checkout; made again when they change
     environments/<versions>          a virtual environment with the dependencies
 
-Builds that ask for the same dependencies share an environment. Nothing is written into the checkout.
+Builds with the same dependencies share an environment. Nothing is written into the checkout.
 """
 
 import fcntl
@@ -27,13 +27,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = ".complete"
-"""Written last, and holds what the folder was made from."""
+"""Written last; contains the key of the files that the folder was made from."""
 NEEDED = ("pyproject.toml", "constraints.txt")
 INSTALL_TIMEOUT_S = 3600.0
 GIT_TIMEOUT_S = 300.0
-TOLD_LINES = 15
+SHOWN_LINES = 15
 DEPENDENCIES = ("name", "requires-python", "dependencies", "optional-dependencies")
-"""Keys of pyproject.toml's [project] that decide what is installed beside it."""
+"""Keys of pyproject.toml's [project] that determine the installed dependencies."""
 
 Call = Callable[[Sequence[str]], None]
 
@@ -43,11 +43,11 @@ class Source:
     """Files that a build is made from."""
 
     title: str
-    """The commit, in words for people."""
+    """The commit, for messages."""
     key: str
-    """Differs when the files do."""
+    """Changes when the files change."""
     folder: Path
-    """Where what is made of it is kept; the files lie in its `source`."""
+    """The folder for everything made from it; the files are in its `source`."""
 
     @property
     def files(self) -> Path:
@@ -62,25 +62,25 @@ class Build:
     title: str
     script: Path
     environment: dict[str, str]
-    """What its runs are started with."""
+    """Environment variables of its runs."""
     packages: tuple[str, ...]
-    """`name==version` of what is installed beside it."""
+    """`name==version` of its dependencies."""
 
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[Path]:
-    """Two at once would disturb each other's builds and figures."""
+    """Lock the folder: two comparisons at once would disturb each other's builds and figures."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SystemExit(f"{folder}: another comparison is running there. Wait for its end.") from None
+            raise SystemExit(f"{folder}: another comparison is running there. Wait until it ends.") from None
         yield folder
 
 
 def prepared(folder: Path, key: str, make: Callable[[Path], None]) -> Path:
-    """The folder, made anew unless its marker says that it was made from `key`, and to the end."""
+    """The folder, made again unless its marker shows that it was completed for `key`."""
     marker = folder / MARKER
     if not (marker.is_file() and marker.read_text() == key):
         shutil.rmtree(folder, ignore_errors=True)
@@ -91,8 +91,8 @@ def prepared(folder: Path, key: str, make: Callable[[Path], None]) -> Path:
 
 
 def checked(command: Sequence[str]) -> None:
-    """Run a step of an installation; exits with its last lines when it fails."""
-    told = f"{' '.join(command)}\n"
+    """Run a step of an installation; if it fails, exits with the last lines of its output."""
+    step = f"{' '.join(command)}\n"
     try:
         done = subprocess.run(
             command,
@@ -103,27 +103,31 @@ def checked(command: Sequence[str]) -> None:
             timeout=INSTALL_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
-        raise SystemExit(f"{told}did not end within {INSTALL_TIMEOUT_S:.0f} s.") from None
+        raise SystemExit(f"{step}did not end within {INSTALL_TIMEOUT_S:.0f} s.") from None
     if done.returncode:
-        raise SystemExit(f"{told}failed with {done.returncode}. Its last lines:\n{last_lines(done.stdout)}")
+        raise SystemExit(f"{step}failed with {done.returncode}. Its last lines:\n{last_lines(done.stdout)}")
 
 
 def last_lines(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines()[-TOLD_LINES:])
+    return "\n".join(f"  {line}" for line in text.splitlines()[-SHOWN_LINES:])
 
 
 def git(root: Path, *arguments: str) -> bytes:
-    """What git prints. Raises: CalledProcessError."""
+    """The output of a git command.
+
+    Raises:
+        CalledProcessError: the command failed.
+    """
     try:
         return subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, check=True, timeout=GIT_TIMEOUT_S
         ).stdout
     except FileNotFoundError:
-        raise SystemExit("git is not installed; both builds are made from what it knows.") from None
+        raise SystemExit("git is not installed, but both builds need it. Install git.") from None
 
 
 def checkout_root(folder: Path) -> Path:
-    """The top of the checkout that the folder belongs to."""
+    """The root of the checkout that contains the folder."""
     try:
         return Path(git(folder, "rev-parse", "--show-toplevel").decode().strip())
     except subprocess.CalledProcessError:
@@ -131,7 +135,7 @@ def checkout_root(folder: Path) -> Path:
 
 
 def working_tree(root: Path, cache: Path) -> Source:
-    """A copy of the checkout as it is: what git tracks or would track, with changes that are not committed."""
+    """A copy of the checkout: tracked and untracked files with uncommitted changes, without ignored files."""
     listed = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").decode()
     names = [name for name in sorted(set(listed.split("\0"))) if name and (root / name).is_file()]
     digest = hashlib.sha256()
@@ -156,7 +160,7 @@ def committed(root: Path, commit: str, cache: Path) -> Source:
     try:
         found = git(root, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}").decode().strip()
     except subprocess.CalledProcessError:
-        raise SystemExit(f"{commit}: there is no such commit here. Name one that `git log --oneline` shows.") from None
+        raise SystemExit(f"{commit}: no such commit; expected one that `git log --oneline` lists.") from None
 
     def extract(folder: Path) -> None:
         with tarfile.open(fileobj=io.BytesIO(git(root, "archive", "--format=tar", found))) as archive:
@@ -169,16 +173,16 @@ def committed(root: Path, commit: str, cache: Path) -> Source:
 
 
 def make_build(name: str, source: Source, cache: Path, extras: str, call: Call) -> Build:
-    """Install a source, and what it depends on where that is not there yet."""
+    """Install a source, and its dependencies if they are not installed yet."""
     for needed in NEEDED:
         if not (source.files / needed).is_file():
-            raise SystemExit(f"{source.title} has no {needed}; a build is installed from both {' and '.join(NEEDED)}.")
+            raise SystemExit(f"{source.title} has no {needed}; a build needs both {' and '.join(NEEDED)}.")
     project = tomllib.loads((source.files / "pyproject.toml").read_text())["project"]
     wanted = [{key: project.get(key) for key in DEPENDENCIES}, (source.files / "constraints.txt").read_text(), extras]
     key = hashlib.sha256(json.dumps([sys.version, sys.executable, wanted]).encode()).hexdigest()
 
     def install_dependencies(folder: Path) -> None:
-        print(f"installing what {source.title} depends on; this takes minutes", file=sys.stderr)
+        print(f"installing the dependencies of {source.title}; this takes minutes", file=sys.stderr)
         call([sys.executable, "-m", "venv", str(folder)])
         what = f"{source.files}[{extras}]" if extras else str(source.files)
         call([*pip(folder), "install", "-c", str(source.files / "constraints.txt"), what])
@@ -201,13 +205,13 @@ def pip(environment: Path) -> list[str]:
 
 
 def run_environment(built: Path) -> dict[str, str]:
-    """Of the caller, but with this build's modules and its own engine cache; the current folder offers no modules."""
+    """The caller's environment with this build's modules and engine cache; the current folder is not imported from."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     paths = {"PYTHONPATH": str(built / "site-packages"), "PERCEPT_CACHE": str(built / "cache")}
     return kept | paths | {"PYTHONSAFEPATH": "1"}
 
 
 def packages(environment: Path) -> tuple[str, ...]:
-    """Read from the names of the metadata folders."""
+    """`name==version` of the installed packages, from the names of their metadata folders."""
     folders = environment.glob("lib/python*/site-packages/*.dist-info")
     return tuple(sorted("==".join(folder.stem.rsplit("-", 1)) for folder in folders))

@@ -18,7 +18,7 @@ from benchmarks.against_build import Build, last_lines
 
 SAMPLE_S = 0.05
 END_S = 10.0
-"""How long processes may outlive the command that started them."""
+"""Time that processes may outlive the command that started them."""
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -31,7 +31,7 @@ class Run:
 
 
 def run(build: Build, arguments: list[str], timeout_s: float, sampled: bool = False) -> Run:
-    """Either timed, or its memory sampled. Exits when the command fails."""
+    """Run the command once, either timed or with its memory sampled. Exits if the command fails."""
     with tempfile.TemporaryDirectory(prefix="percept-against-") as name:
         out, stdout, stderr = (Path(name, file) for file in ("out.jsonl", "stdout", "stderr"))
         command = [str(build.script), *(argument.replace("{out}", str(out)) for argument in arguments)]
@@ -47,19 +47,23 @@ def run(build: Build, arguments: list[str], timeout_s: float, sampled: bool = Fa
                     late = f"did not end within {timeout_s:g} s. Allow more with --timeout-s."
                     raise SystemExit(f"{title(build)}: {' '.join(command)}\n{late}") from None
                 wall_s = time.monotonic() - began_s
-        told = stderr.read_text(errors="replace")
+        log = stderr.read_text(errors="replace")
         if process.returncode:
-            said = last_lines(told)
-            raise SystemExit(f"{title(build)}: {' '.join(command)}\nended with {process.returncode}:\n{said}")
+            end = last_lines(log)
+            raise SystemExit(f"{title(build)}: {' '.join(command)}\nended with {process.returncode}:\n{end}")
         if sampled:
             figures = {"peak_mb": peak_bytes / 1e6}
         else:
-            figures = {"wall_s": wall_s, "cpu_s": children_cpu_s() - used_s, **account_figures(told)}
+            figures = {"wall_s": wall_s, "cpu_s": children_cpu_s() - used_s, **account_figures(log)}
         return Run(figures, (out if out.is_file() else stdout).read_text(errors="replace"))
 
 
 def watch(process: "subprocess.Popen[bytes]", until_s: float, sampled: bool) -> int:
-    """Wait for its end; returns the most memory that it and its children had, or 0 without sampling."""
+    """Wait for the process to end; returns the peak memory of it and its descendants in bytes, 0 without sampling.
+
+    Raises:
+        TimeoutError: the process was still running at `until_s` (monotonic) and was killed.
+    """
     peak_bytes = 0
     end = os.pidfd_open(process.pid)
     try:
@@ -78,16 +82,16 @@ def watch(process: "subprocess.Popen[bytes]", until_s: float, sampled: bool) -> 
 
 
 def children_cpu_s() -> float:
-    """User and system time of all children that were waited for, and of those that they waited for."""
+    """User and system time of all children that this process waited for, and of those that they waited for."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 @contextmanager
 def orphans_adopted() -> Iterator[None]:
-    """What is started within is waited for, or killed after an error.
+    """Waits at the end for all processes started within the context; kills them after an error.
 
-    A process whose parent dies becomes ours, not init's, so that its CPU time is counted.
+    A process whose parent dies becomes a child of this process instead of init, so that its CPU time is counted.
     """
     before = descendants(os.getpid())
     set_subreaper(True)
@@ -110,14 +114,14 @@ def set_subreaper(on: bool) -> None:
 
 
 def reap(before: set[int]) -> None:
-    """Wait for what a command left behind."""
+    """Wait for the processes that a command left behind."""
     until_s = time.monotonic() + END_S
     while left := descendants(os.getpid()) - before:
         for pid in left:
-            with suppress(ChildProcessError):  # its parent lives
+            with suppress(ChildProcessError):  # its parent is still alive
                 os.waitpid(pid, os.WNOHANG)
         if time.monotonic() > until_s:
-            raise SystemExit(f"Processes still run {END_S:g} s after the command has ended: {sorted(left)}")
+            raise SystemExit(f"Processes still run {END_S:g} s after the command ended: {sorted(left)}")
         time.sleep(0.005)
 
 
@@ -145,7 +149,7 @@ def pss_bytes(pid: int) -> int:
 
 
 def account_figures(stderr: str) -> dict[str, float]:
-    """From the closing account in lines of JSON; empty without one."""
+    """Figures from the closing account in the JSON log lines; empty if there is none."""
     for line in reversed(stderr.splitlines()):
         with suppress(ValueError):
             fields = json.loads(line)

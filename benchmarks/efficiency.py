@@ -1,5 +1,5 @@
-"""What does the pipeline cost? `percept run` against a plain loop over the same stages with all threads, and the
-machinery alone with stages that do nothing, against a bare ROUTER/DEALER loop.
+"""How fast is the pipeline? `percept run` against a plain loop over the same stages with all threads, and the pipeline
+with do-nothing stages against a bare ROUTER/DEALER loop.
 
     python -m benchmarks.efficiency [--pairs 5] [--seconds 120]
 """
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def against_plain_loop(video: str, count: int) -> dict[str, object]:
-    """Clips per second, each side without the loading of its networks, and whole processes."""
+    """Clips per second of each side without loading its networks, and the ratio of whole-process times."""
     whole: dict[str, list[float]] = {"ours": [], "plain": []}
 
     def ours() -> float:
@@ -72,7 +72,7 @@ def against_plain_loop(video: str, count: int) -> dict[str, object]:
 
 
 def hops(count: int) -> dict[str, object]:
-    """Clip-hops per second (a clip through decode, a group, and an ordered group is three) against bare messages."""
+    """Clip-hops per second against bare messages; a clip through decode, a group and an ordered group is three hops."""
     a, b = report.pairs(count, do_nothing, bare_loop)
     ratios = [x / y for x, y in zip(a, b, strict=True)]
     print(f"do-nothing stages: {statistics.median(a):.0f} clip-hops/s; bare loop: {statistics.median(b):.0f} hops/s")
@@ -98,7 +98,7 @@ def do_nothing(clips: int = 20_000) -> float:
 
 
 def bare_loop(hops: int = 60_000, credit: int = 64) -> float:
-    """A ROUTER here, a DEALER in another process, msgspec messages there and back."""
+    """Hops per second of msgspec messages between a ROUTER here and a DEALER in another process, and back."""
     address = f"ipc://{tempfile.mkdtemp()}/bare"
     message = encode(Done([DoneClip(0, 1, {"frames": (16, 224, 398, 3)}, {}, {"audio": "no_stream"})]))
 

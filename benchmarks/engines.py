@@ -1,10 +1,10 @@
-"""How fast is each backend and precision, and what does it take?
+"""How fast is each backend and precision, and how much memory does it need?
 
     python -m benchmarks.engines [--rounds 5] [--seconds 2] [--threads N] [--quick]
 
 Backend × precision × batch {1, 8, 16} × percept-mini's towers, CLIP ViT-B/32 and ViT-B/16 with random weights: items/s,
-seconds to load, memory, gate. Each engine runs in a process of its own; all engines of a network are timed in turn.
-The headline is OpenVINO bf16 over ONNX Runtime fp32 on ViT-B/32 at batch 8, as a median of ratios within rounds.
+seconds to load, memory, gate. Each engine runs in its own process; the engines of a network are timed in turn. The
+headline figure is OpenVINO bf16 over ONNX Runtime fp32 on ViT-B/32 at batch 8, the median of the ratios within rounds.
 """
 
 import argparse
@@ -37,11 +37,11 @@ MB = 1 << 20
 
 @dataclass(frozen=True)
 class TimingPlan:
-    """How long, and in how many parts."""
+    """Durations, batch sizes and threads."""
 
     rounds: int
     seconds: float
-    """Per engine, batch and round."""
+    """Duration per engine, batch size and round."""
     batches: tuple[int, ...]
     threads: int
 
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--quick", action="store_true", help="ViT-B/32 alone, one short round, nothing written")
+    parser.add_argument("--quick", action="store_true", help="only ViT-B/32, one short round, no results file")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     plan = TimingPlan(options.rounds, options.seconds, (1, 8, 16), options.threads)
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def of_model(title: str, model: str, plan: TimingPlan) -> list[dict[str, Any]]:
-    """Every engine of every tower's network that can be had here, failed gates included and named."""
+    """A row for every available engine of every tower's network, also if its gate failed."""
     run = Settings("auto", "auto", "auto", plan.threads, str(machine.cache_directory()))
     choices = list(build_all(model, "", (), run, lambda text: print(f"  {text}", file=sys.stderr)))
     rows: list[dict[str, Any]] = []
@@ -91,7 +91,10 @@ def of_model(title: str, model: str, plan: TimingPlan) -> list[dict[str, Any]]:
 
 
 def of_network(directory: str, choices: Sequence[Choice], run: Settings, plan: TimingPlan) -> list[dict[str, Any]]:
-    """All engines open at once, each in its process; rates by batch size, one per round."""
+    """A row for every engine of one network, with its rates by batch size, one per round.
+
+    All engines are open at once, each in its own process.
+    """
     rows: list[dict[str, Any]] = []
     sides: dict[str, Timing] = {}
     with contextlib.ExitStack() as stack:
@@ -126,7 +129,7 @@ def of_network(directory: str, choices: Sequence[Choice], run: Settings, plan: T
 
 
 def headline(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Of ViT-B/32 at batch 8: pictures a second, and ratios to ONNX Runtime fp32 in the same rounds."""
+    """ViT-B/32 at batch 8: pictures per second, and ratios to ONNX Runtime fp32 in the same rounds."""
     model, batch = HEADLINE
     rates = {row["engine"]: row["items_per_s"][str(batch)] for row in rows if row["model"] == model}
     figures: dict[str, Any] = {}

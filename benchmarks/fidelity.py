@@ -1,10 +1,10 @@
-"""How near is an embedding of a slot's frame (scaled while decoding) to transformers' own path from the full frame?
+"""How close is an embedding of a slot's frame (scaled while decoding) to transformers' own from the full frame?
 
     python -m benchmarks.fidelity [--data ../shared/data]
 
-The first clip of each real video with square pixels (a picture processor knows no others), its middle frame; CLIP
-ViT-B/32 at its real size, random weights. Cosine of the two embeddings, and the same with the mean embedding of all
-frames taken off, which is the harder measure.
+The middle frame of the first clip of each real video with square pixels (picture processors support no others); CLIP
+ViT-B/32 at its real size, random weights. Cosine of the two embeddings, and the centred cosine, with the mean embedding
+of all frames subtracted, which is the stricter measure.
 """
 
 import argparse
@@ -38,8 +38,8 @@ def main() -> None:
             theirs.append(processor(images=both[1], return_tensors="np")["pixel_values"][0])
     a, b = (embed(network, np.stack(pictures)) for pictures in (ours, theirs))
     plain, centred = cosines(a, b), cosines(a - b.mean(0), b - b.mean(0))
-    print(f"{len(a)} frames: cosine median {np.median(plain):.5f}, least {plain.min():.5f}; "
-          f"centred median {np.median(centred):.4f}, least {centred.min():.4f}")  # fmt: skip
+    print(f"{len(a)} frames: cosine median {np.median(plain):.5f}, min {plain.min():.5f}; "
+          f"centred median {np.median(centred):.4f}, min {centred.min():.4f}")  # fmt: skip
     report.write(
         "fidelity", {"frames": len(a), "cosine": min_median_max(plain), "centred_cosine": min_median_max(centred)}
     )
@@ -74,7 +74,10 @@ def cosines(a: Any, b: Any) -> Any:
 
 
 def frames(path: str) -> tuple[Any, Any] | None:
-    """The slot's frame "H W 3" in the middle of the first clip, and the whole picture it was made from, as PIL's."""
+    """The middle frame of the first clip as in its slot, "H W 3", and the full frame as a PIL image.
+
+    None if the pixels are not square, the frame is rotated, or no frame has this time.
+    """
     with make_reader(path, 0, ReaderOptions(modalities=("image",), audio_rate_hz=0)) as reader:
         reader.open()
         clip = next(item for item in reader.clips() if isinstance(item, DecodedClip) and "frames" in item.arrays)

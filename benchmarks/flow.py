@@ -1,12 +1,12 @@
-"""How wrong is each flow method, and what does it cost?
+"""What are the error and the cost of each optical flow method?
 
     python -m benchmarks.flow ../shared/data/flow [--weights ../shared/data/weights/raft-small.pth] [--updates 4 8 12]
 
-Every frame of the folder is moved by known flow (after bicubic sampling from a larger picture, so that content comes in
-at the borders), and each method is asked for that flow: end-point error in pixels over all pixels whose content stays
-in view. On consecutive frames, whose flow nobody knows, it is the mean difference of grey levels between the first
-frame and the second brought back by the flow. Cost is processor time on one thread, which other processes do not
-lengthen much; with --device cuda, time on the clock. 224 px on the short side, as the flow stage has it.
+Every frame of the folder is moved by known flow (bicubic sampling from a larger picture, so that content enters at the
+borders). The error of a method is the end-point error in pixels, over all pixels whose content stays in view. For
+consecutive frames, whose flow is unknown, it is the mean difference in grey levels between the first frame and the
+second frame warped back by the flow. Cost is processor time on one thread, which other processes hardly affect; with
+--device cuda, wall time. The short side is 224 px, as in the flow stage.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from pipeline.arrays import Array
 from stages.flow_raft import network_pictures
 
 SHORT_SIDE_PX, LONG_SIDE_PX, MARGIN_PX = 224, 640, 32
-"""Pictures are cut from larger ones, this much on each side; decode makes none longer."""
+"""Pictures are cut from larger ones with a margin on each side; the long side is limited as in decode."""
 MIDDLE = np.s_[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
 DEGREES, ZOOM, WAVES, WAVE_PX = 3.0, 1.03, 4, 1.5
 
@@ -41,7 +41,7 @@ Method = Callable[[Array, Array], Array]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("frames", type=Path, help="folder of pictures; those that follow each other sort so")
+    parser.add_argument("frames", type=Path, help="folder of pictures; consecutive frames have consecutive names")
     parser.add_argument("--weights", type=Path, default=Path("../shared/data/weights/raft-small.pth"))
     parser.add_argument("--updates", type=int, nargs="*", default=[6, 8, 12])
     parser.add_argument("--device", default="cpu")
@@ -83,7 +83,7 @@ def measured(method: Method, cases: list[Case], clock: Callable[[], float]) -> d
 
 
 def motions(height: int, width: int, seed: int) -> dict[str, Callable[[Array], Array]]:
-    """Where content at points "... 2" (x, y from the middle) goes, by kind of motion."""
+    """Functions by kind of motion, from the place of content "... 2" (x, y from the centre) to its place afterwards."""
     random = np.random.default_rng(seed)
     angle = random.uniform(0, 2 * np.pi)
     way = np.array([np.cos(angle), np.sin(angle)])
@@ -100,18 +100,18 @@ def motions(height: int, width: int, seed: int) -> dict[str, Callable[[Array], A
 
 
 def waves(per_px: Array, random: np.random.Generator) -> Callable[[Array], Array]:
-    """A sum of waves of that many periods per pixel "N 2", each of its own phase, height and direction."""
+    """A motion by a sum of waves with `per_px` "N 2" periods per pixel and random phases, heights and directions."""
     phases, heights = random.uniform(0, 2 * np.pi, WAVES), random.normal(0, WAVE_PX, (WAVES, 2))
     return lambda at: at + np.sin(2 * np.pi * at @ per_px.T + phases) @ heights
 
 
 def pair(picture: Array, mapped: Callable[[Array], Array]) -> tuple[Array, Array, Array]:
-    """The middle of the picture, the same after the motion, and the flow between them "H W 2"."""
+    """The centre of the picture, the same after the motion, and the flow between them "H W 2"."""
     height, width = picture.shape[:2]
     grid = np.stack(np.meshgrid(np.arange(width) - width / 2, np.arange(height) - height / 2), axis=-1)
     flow = mapped(grid) - grid
     source = grid.copy()
-    for _ in range(20):  # what comes to a point: the fixed point of source = point - flow(source)
+    for _ in range(20):  # the source of a point is the fixed point of source = point - flow(source)
         source = grid - (mapped(source) - source)
     size = np.array([width, height])
     at = torch.from_numpy(2 * (source + size / 2) / (size - 1) - 1)[None]
@@ -122,7 +122,7 @@ def pair(picture: Array, mapped: Callable[[Array], Array]) -> tuple[Array, Array
 
 
 def in_view(flow: Array) -> Array:
-    """Which pixels still lie in the picture after the flow: bool "H W"."""
+    """Whether each pixel is still in the picture after the flow: bool "H W"."""
     height, width = flow.shape[:2]
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     to_x, to_y = x + flow[..., 0], y + flow[..., 1]
@@ -130,7 +130,7 @@ def in_view(flow: Array) -> Array:
 
 
 def left_over(method: Method, pictures: dict[str, Array]) -> float:
-    """Mean difference in grey levels that the flow between consecutive frames leaves; of pictures named alike."""
+    """Mean difference in grey levels after warping, over consecutive pictures whose names differ only in a number."""
     left = []
     for (name, first), (after_name, second) in pairwise(pictures.items()):
         before, after = first[MIDDLE], second[MIDDLE]
@@ -178,7 +178,7 @@ def grey_of(picture: Array) -> Array:
 
 
 def large(path: Path) -> Array:
-    """RGB uint8, its short side the one that is worked at and two margins."""
+    """The picture as RGB uint8 "H W 3", scaled to a short side of `SHORT_SIDE_PX` plus two margins."""
     picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     scale = (SHORT_SIDE_PX + 2 * MARGIN_PX) / min(picture.shape[:2])
     picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -187,7 +187,7 @@ def large(path: Path) -> Array:
 
 def line(name: str, figures: dict[str, Any]) -> str:
     each = "  ".join(f"{kind} {epe['mean']:.2f}/{epe['median']:.2f}" for kind, epe in figures["epe_px"].items())
-    return f"{name:<24} {each}  left over {figures['left_over']:.2f}  {figures['ms_per_pair']:.0f} ms"
+    return f"{name:<24} {each}  residual {figures['left_over']:.2f}  {figures['ms_per_pair']:.0f} ms"
 
 
 if __name__ == "__main__":

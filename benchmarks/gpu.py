@@ -1,9 +1,9 @@
-"""What does a GPU give? How much of the encoder's own speed is left in the whole pipeline, speed by batch, building,
-and how long a live clip waits for its labels.
+"""What does a GPU bring? The share of the encoder's speed that the whole pipeline keeps, speed by batch, build time,
+and the time that a live clip waits for its labels.
 
     python -m benchmarks.gpu [--device cuda] [--model l14] [--parts fraction,sweep,build,latency] [--output FILE]
 
-Works with `--device cpu --model tiny` too, to see that it works; results are kept only from a GPU, or with --output.
+`--device cpu --model tiny` tests the script itself; results are written only from a GPU, or with --output.
 """
 
 import argparse
@@ -35,7 +35,7 @@ VISION = {
     "b16": (224, 768, 16, 12, 12),
     "l14": (224, 1024, 14, 24, 16),
 }
-"""Size of the picture, width, patch, layers, heads. Weights are random: speed does not depend on them."""
+"""Picture size, width, patch, layers, heads. Weights are random, because speed does not depend on them."""
 MODEL = """name = "clip-{kind}"
 background = ""
 [texts.clip]
@@ -54,9 +54,9 @@ patch_hop_bins = 200
 """
 TOWER = 'network = "clip_vision"\nspace = "clip"\nsize_px = {size}\n'
 MOST_CLIPS_PER_S = 200
-"""How many clips a second of measurement are made ready; a tiny network would ask for thousands."""
+"""Limit of the clips prepared per second of measurement; a tiny network would need thousands."""
 PICTURES = 8
-"""Of a clip, per tower of frames."""
+"""Pictures per clip of a tower that uses frames."""
 CONFIG = """
 modalities = {modalities}
 [decode]
@@ -83,10 +83,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--model", choices=VISION, default="l14")
-    parser.add_argument("--engine", default="torch", help="of the runs; the sweep takes what is installed")
+    parser.add_argument("--engine", default="torch", help="engine of the runs; the sweep uses all that are installed")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--parts", default="sweep,build,fraction,latency")
-    parser.add_argument("--sources", default="1,8,32", help="how many paced sources at once")
+    parser.add_argument("--sources", default="1,8,32", help="numbers of simultaneous paced sources")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each measurement")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
@@ -113,7 +113,7 @@ def device_name(device: str) -> str:
 
 @contextmanager
 def using(folder: Path, bench: "Bench") -> Iterator[None]:
-    """The model and the videos of all parts, made once."""
+    """Make the model and the video that all parts use."""
     bench.folder, bench.model = folder, make_model(folder / "model", bench.options.model)
     bench.video = media.scaled(folder / "720p.mp4")
     yield
@@ -139,7 +139,7 @@ def make_model(folder: Path, kind: str) -> Path:
 
 
 class Bench:
-    """One method per part; each gives the figures it prints."""
+    """One method per part; each returns the figures it prints."""
 
     folder: Path
     model: Path
@@ -151,8 +151,8 @@ class Bench:
     # -- engines alone --------------------------------------------------------------------------------------------
 
     def sweep(self) -> dict[str, Any]:
-        """Pictures per second by batch, of every backend and precision that can be used here; from the host's memory,
-        and on a GPU from its own."""
+        """Pictures per second by batch size, of every available backend and precision; from host memory, and on a GPU
+        also from device memory."""
         found: dict[str, Any] = {}
         for name in BACKENDS:
             chosen = backend(name)
@@ -171,7 +171,7 @@ class Bench:
         return found
 
     def build(self) -> dict[str, Any]:
-        """Seconds until the engine of the runs is open, first with an empty cache, then with what that left."""
+        """Seconds until the engine of the runs is open, first with an empty cache, then with the filled one."""
         seconds = []
         for _ in range(2):
             began = time.monotonic()
@@ -197,8 +197,8 @@ class Bench:
     # -- the whole pipeline ---------------------------------------------------------------------------------------
 
     def fraction(self) -> dict[str, Any]:
-        """Clips per second of the pipeline (pictures alone, from sources that cost nothing to decode) against what the
-        engine by itself would allow; with one process that holds the networks, and with two."""
+        """Clips per second of the pipeline (pictures only, from sources without decoding cost) against the limit of the
+        engine alone; with one process for the networks, and with two."""
         engine = self._engine(self.options.engine, self.options.precision, self.folder / "cache")
         alone = max(self._rates(engine, GPU_BATCH).values()) / PICTURES
         engine.close()
@@ -216,9 +216,9 @@ class Bench:
         return figures
 
     def latency(self) -> dict[str, Any]:
-        """From the moment a live source has a clip whole to its labels, and to the line in the output.
+        """Time from the moment a live source has a complete clip to its labels, and to its line in the output.
 
-        Lines are written source by source, so only those of the first source come when they are ready.
+        Lines are written source by source, so only those of the first source are written as soon as they are ready.
         """
         found = {}
         for sources in map(int, self.options.sources.split(",")):
@@ -233,10 +233,10 @@ class Bench:
         with subprocess.Popen(
             [*command(config), *videos(folder), "-o", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
-            said: list[bytes] = []
+            errors: list[bytes] = []
             threads = [
                 threading.Thread(target=paced.note_lines, args=(process.stdout, videos(folder)[0], lines)),
-                threading.Thread(target=lambda: said.append(process.stderr.read() if process.stderr else b"")),
+                threading.Thread(target=lambda: errors.append(process.stderr.read() if process.stderr else b"")),
             ]
             for thread in threads:
                 thread.start()
@@ -248,11 +248,11 @@ class Bench:
             for thread in threads:
                 thread.join()
         if process.returncode:
-            raise SystemExit(said[0].decode()[-3000:])
+            raise SystemExit(errors[0].decode()[-3000:])
         return paced.latencies(paced.stamps(folder), lines, go_ns)
 
     def _sources(self, name: str, count: int) -> Path:
-        """A folder of equal videos, as long as a measurement."""
+        """A folder of identical videos, as long as a measurement."""
         folder, video = self.folder / name, self.folder / "long.mp4"
         folder.mkdir()
         if not video.exists():
@@ -279,7 +279,7 @@ class Bench:
 
 
 def groups(workers: int, without: set[str]) -> str:
-    """Those of `configs/gpu.toml`, with so many processes for the networks, and the clock at the end."""
+    """The groups of `configs/gpu.toml` with `workers` processes for the networks, and `stamp` as the last stage."""
     given = tomllib.loads((BUNDLED / "gpu.toml").read_text())["groups"]
     given[-1]["stages"].append("stamp")
     text = ""
@@ -293,7 +293,7 @@ def groups(workers: int, without: set[str]) -> str:
 
 
 def rate(engine: Engine, feed: Any, seconds: float) -> float:
-    """Pictures per second, the median of five stretches."""
+    """Pictures per second: the median of five measurements."""
     feeds, rates = {engine.inputs[0].name: feed}, []
     engine.run(feeds)
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""Videos for benchmarks, made from the bundled sample: looped without re-encoding, so an hour takes seconds."""
+"""Videos for benchmarks, made from the bundled sample: looped without re-encoding, so that an hour takes seconds."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ SAMPLE = Path(__file__).resolve().parent.parent / "engines" / "bundled" / "sampl
 
 
 def scaled(path: Path, width: int = 1280, height: int = 720, source: Path = SAMPLE) -> Path:
-    """The sample at another size, H.264 + AAC, a key frame every two seconds."""
+    """The sample at another size, H.264 and AAC, with a key frame every 60 frames or sooner."""
     with av.open(str(source)) as given, av.open(str(path), "w") as made:
         video, audio = given.streams.video[0], given.streams.audio[0]
         out = made.add_stream(
@@ -33,7 +33,7 @@ def scaled(path: Path, width: int = 1280, height: int = 720, source: Path = SAMP
 
 
 def looped(path: Path, seconds: float, source: Path) -> Path:
-    """`source` again and again until `seconds` are full, packets copied with later times."""
+    """`source` repeated until `seconds` are filled; packets are copied with shifted times."""
     last: dict[int, int] = {}
     with av.open(str(path), "w") as made:
         with av.open(str(source)) as given:

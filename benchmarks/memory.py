@@ -1,9 +1,9 @@
-"""How much memory does an hour of 720p take, and does it grow?
+"""How much memory does an hour of 720p need, and does it grow?
 
     python -m benchmarks.memory [--minutes 60] [--model percept-mini]
 
-Proportional set size of the whole process tree, sampled twice a second; shared memory counts. The second half's slope
-is a least-squares line through its samples.
+Proportional set size of the whole process tree including shared memory, sampled twice a second. The slope of the second
+half is that of a least-squares line through its samples.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
     slope = float(np.polyfit(seconds[steady], sizes[steady] / 1e6, 1)[0]) * 60
     first, last = (float(np.median(part)) / 1e6 for part in np.array_split(sizes[steady], 2))
     print(f"{options.minutes:.0f} min of 720p in {done.seconds:.0f} s: peak {done.peak_bytes / 1e6:.0f} MB; "
-          f"second half {slope:+.1f} MB a minute of run ({first:.0f} -> {last:.0f} MB)")  # fmt: skip
+          f"second half {slope:+.1f} MB per minute of run ({first:.0f} -> {last:.0f} MB)")  # fmt: skip
     report.write(
         "memory",
         {

@@ -1,11 +1,12 @@
-"""How does it compare with the script people write today?
+"""How fast is it compared with a typical hand-written script?
 
     python -m benchmarks.naive NAIVE_SCRIPT [--pairs 5] [--seconds 40] [--mini-seconds 240]
 
 NAIVE_SCRIPT is a single-process script (PyAV, Farneback flow, torchaudio, transformers' CLIP in torch fp32) that prints
-"N clips, S s, R clips/s" without its loading time. Ours runs the same CLIP ViT-B/32 (same random weights), the same 17
-pictures a clip (8 frames, 8 flow pictures, 1 spectrogram picture) through ONNX Runtime fp32, OpenVINO bf16 and OpenVINO
-int8, quantised on the same video before. Then percept-mini at default settings: how many times real time.
+"N clips, S s, R clips/s" without its loading time. Ours runs the same CLIP ViT-B/32 (same random weights) on the same
+17 pictures per clip (8 frames, 8 flow pictures, 1 spectrogram picture) with ONNX Runtime fp32, OpenVINO bf16 and
+OpenVINO int8, quantised on the same video beforehand. The last figure is the speed of percept-mini at default settings,
+as a multiple of real time.
 """
 
 import argparse
@@ -68,9 +69,9 @@ def main() -> None:
 
 
 def make_model(folder: Path, patch_px: int = 32) -> Path:
-    """A CLIP ViT-B of random weights in transformers format, with our model.toml beside it: three towers, one network.
+    """A CLIP ViT-B with random weights in transformers format, with a model.toml for three towers of one network.
 
-    With patches of 32 pixels it is the naive script's own.
+    With patches of 32 pixels it is the network of the naive script.
     """
     from engines.networks.torchaudio_import import import_torchaudio
 
@@ -88,7 +89,7 @@ def make_model(folder: Path, patch_px: int = 32) -> Path:
 
 
 def quantized(model: str, video: str) -> bool:
-    """Whether an int8 engine of the model could be made and passed its gate."""
+    """Build an int8 engine of the model; returns whether it could be built and passed its gate."""
     command = [sys.executable, "-m", "commands.main", "engine", "quantize", model, video]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print(done.stdout + done.stderr[-2000:] * bool(done.returncode), file=sys.stderr)
@@ -110,7 +111,7 @@ def against_script(script: str, video: str, model: str, count: int) -> dict[str,
     engines = [engine for engine in ENGINES if engine != INT8 or quantized(model, video)]
     sides = {f"{engine} {precision}": partial(ours, engine, precision) for engine, precision in engines}
     for side in sides.values():
-        side()  # builds what is not in the cache yet
+        side()  # builds engines that are not in the cache yet
     rates = report.rounds(count, {**sides, "naive": naive})
     figures: dict[str, object] = {"naive_clips_per_s": report.min_median_max(rates["naive"])}
     for name in sides:
@@ -122,7 +123,7 @@ def against_script(script: str, video: str, model: str, count: int) -> dict[str,
 
 
 def mini(video: str, count: int) -> dict[str, object]:
-    """percept-mini, default settings: seconds of video per second, without and with loading."""
+    """percept-mini at default settings: seconds of video per second, without and with loading."""
     rates, wholes = [], []
     for _ in range(count):
         command = [sys.executable, "-m", "commands.main", "run", video, "-o", "/dev/null"]

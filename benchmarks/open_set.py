@@ -1,14 +1,14 @@
-"""How well are clips told that none of the labels fits? AUROC with its 95 % interval, on data never trained on.
+"""How well are clips recognised that no label fits? AUROC with its 95 % interval, on data never trained on.
 
     python -m benchmarks.open_set [--data ../shared/data] [--model percept-mini]
 
 sounds     ESC-10 fold 3, sound alone: each class is unknown in turn, the other nine names are the labels
-clips      the labelled real clips, all modalities: half of the words are left out by chance, many times
+clips      the labelled real clips, all modalities: half of the words are left out at random, many times
 
-A file counts once, with all parts of it in which there is something to see or hear. How labels usually fare is read
-off unlabelled files of the same source: the other half of fold 3 (and, for comparison, folds 1 and 2, which the bundled
-sound tower has heard in training), the other real clips. The score was chosen among others on ESC-10 folds 1 and 2, the
-animals and the instruments, with one half as the other's usual: --choose prints what each of them gives.
+A file counts once, with all its parts that have something to see or hear. The usual scores of the labels come from
+unlabelled files of the same source: the other half of fold 3 (and, for comparison, folds 1 and 2, which the bundled
+sound tower was trained on), or the real clips. The score was selected on ESC-10 folds 1 and 2, the animals and the
+instruments, with the usual scores of one half from the other half: --choose prints the results of all candidates.
 """
 
 import argparse
@@ -34,11 +34,11 @@ from training.encoder import Encoder
 from training.intervals import bootstrap
 
 DRAWS = 200
-"""Times that words are left out by chance."""
+"""Number of random choices of words to leave out."""
 ROUNDS = 1000
 SETS = ("esc10", "animals", "instruments")
 OF_A_SET = 16
-"""Files of each label that scores are chosen by."""
+"""Files per label for --choose."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def sounds(files: Sequence[Path], encoder: Encoder, run: RunSettings) -> tuple[Units, LabelSet]:
-    """Files in folders that are named for what is heard."""
+    """Units and labels of files in folders that are named after their sound."""
     names = sorted({path.parent.name.replace("_", " ") for path in files})
     label_set = build_label_set(read_model(run.model), tuple(names), run, lambda message: None)
     features = [encoder.file(path).only("audio") for path in files]
@@ -87,17 +87,18 @@ def on_sounds(folder: Path, encoder: Encoder, run: RunSettings) -> dict[str, Any
     trained, _ = sounds(sorted(folder.glob("*/[12]-*.ogg")), encoder, run)
     every = np.arange(len(label_set.labels))
     scores = {label: np.zeros(len(unit)) for label in every.tolist()}
-    beside = {label: np.zeros(len(unit)) for label in every.tolist()}
+    trained_scores = {label: np.zeros(len(unit)) for label in every.tolist()}
     for here, there in halves(len(unit)):
         judge = Judge(unit.take(here), unit.take(there).clips, label_set.sides)
         other = Judge(unit.take(here), trained.clips, label_set.sides)
         for label in every.tolist():
             scores[label][here] = judge.scores(np.delete(every, label))
-            beside[label][here] = other.scores(np.delete(every, label))
+            trained_scores[label][here] = other.scores(np.delete(every, label))
     rows = np.arange(len(unit))
     figures: dict[str, Any] = {"sounds": len(unit)}
     figures["sounds_auroc"] = interval(lambda drawn: mean_auroc(scores, unit.right, drawn), rows)
-    figures["sounds_auroc_folds_1_and_2_usual"] = interval(lambda drawn: mean_auroc(beside, unit.right, drawn), rows)
+    trained_auroc = interval(lambda drawn: mean_auroc(trained_scores, unit.right, drawn), rows)
+    figures["sounds_auroc_folds_1_and_2_usual"] = trained_auroc
     for label in every.tolist():
         value = mean_auroc({label: scores[label]}, unit.right, rows)
         figures[f"sounds_auroc_{label_set.labels[label]}"] = round(value, 3)
@@ -105,13 +106,13 @@ def on_sounds(folder: Path, encoder: Encoder, run: RunSettings) -> dict[str, Any
 
 
 def halves(count: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Every second row, and the others; each half once first. Files of a label stand together, so both have all."""
+    """Even and odd rows, in both orders. The files of a label are consecutive, so both halves have every label."""
     even, odd = np.arange(0, count, 2), np.arange(1, count, 2)
     return (even, odd), (odd, even)
 
 
 def on_clips(folder: Path, encoder: Encoder, run: RunSettings) -> dict[str, Any]:
-    """The words that clips have; half of them are left out, and their clips are unknown."""
+    """AUROC of the labelled clips. Half of the words that occur are left out, and their clips are then unknown."""
     words = (folder / "all_labels.txt").read_text().splitlines()
     with (folder / "labels.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] in KINDS]
@@ -138,7 +139,7 @@ def interval(statistic: Callable[[Array], float], rows: Array) -> Figure:
 
 
 def choose(folder: Path, encoder: Encoder, run: RunSettings) -> None:
-    """AUROC of several scores by set, each label left out in turn; one half of the files is the other's usual."""
+    """Print the AUROC of several scores by set, each label left out in turn, with usual scores from the other half."""
     found: dict[str, list[float]] = {}
     for name in SETS:
         files = [
@@ -170,14 +171,14 @@ def compared(unit: Units, label_set: LabelSet) -> Mapping[str, float]:
 
 
 def tried(odds: Array, usual: Array, scene: Scene, here: Array, kept: Array) -> Mapping[str, Array]:
-    """What was tried; higher is less like the labels "n C"."""
+    """The scores to compare, by name. Higher means less like the labels."""
     name, side = next(iter(scene.sides.items()))
     near, background = scene.similarity[name][here][:, kept], scene.background[name][here]
     share = np.exp(odds - log_sum(odds)[:, None])
     all_ = np.concatenate([odds, np.zeros((len(odds), 1))], axis=1)
     with_background = np.exp(all_ - log_sum(all_)[:, None])
     ordered = np.sort(odds, axis=1)
-    fares = (odds - usual.mean(axis=0)) / usual.std(axis=0)
+    relative = (odds - usual.mean(axis=0)) / usual.std(axis=0)
     return {
         "best log-odds": -odds.max(axis=1),
         "energy": -log_sum(odds),
@@ -185,8 +186,8 @@ def tried(odds: Array, usual: Array, scene: Scene, here: Array, kept: Array) -> 
         "entropy with the background": entropy(with_background),
         "margin to the second": ordered[:, -2] - ordered[:, -1],
         "nearest background word": (background.max(axis=1) - near.max(axis=1)) / side.temperature,
-        "best, against usual clips": -fares.max(axis=1),
-        "energy, against usual clips": -log_sum(fares),
+        "best, relative to usual clips": -relative.max(axis=1),
+        "energy, relative to usual clips": -log_sum(relative),
         "best, only centred on usual clips": -(odds - usual.mean(axis=0)).max(axis=1),
     }
 

@@ -1,7 +1,7 @@
-"""Readers and a stage for benchmarks: a source at the speed of life, one that decoding cannot hold up, and a clock.
+"""Readers and a stage for benchmarks: a source at real-time speed, a source without decoding cost, and a clock.
 
-A config names them: `[decode] factory = "benchmarks.paced:make_paced_reader"`. What they need to know lies in files
-beside the source, because a reader has no options of its own.
+A config names them: `[decode] factory = "benchmarks.paced:make_paced_reader"`. Their settings are in files next to the
+source, because a reader has no options of its own.
 """
 
 import json
@@ -20,24 +20,24 @@ from pipeline.stage import Outputs, Resources, Stage, StageOptions
 from stages.decode.reader import Reader, ReaderOptions, make_reader
 
 GO = "go"
-"""File beside a paced source: when the first clips are due (monotonic, ns); until it is there, sources wait."""
+"""File next to a paced source: the start time (monotonic, ns). Sources wait until it exists."""
 CLIPS = "clips"
-"""File beside a repeated source: how many clips it is to give."""
+"""File next to a repeated source: the number of clips to yield."""
 STAMPS = "stamps"
-"""File beside paced sources, where `Stamp` is told to write."""
+"""File next to paced sources that `Stamp` writes to."""
 TIMES = ("frame_times_ns", "previous_time_ns", "audio_start_ns")
 
 
 def due_ns(go_ns: int, source_index: int, clip_ns: int, since_first_ns: int) -> int:
-    """When a live source would have a clip whole: its end lies `since_first_ns` after the first clip's end.
+    """When a live source would have a complete clip that ends `since_first_ns` after the first clip's end.
 
-    Sources do not begin together: each is shifted by another part of a clip.
+    Sources do not start at the same time: each is shifted by a different part of a clip.
     """
     return go_ns + int(source_index * 0.618 % 1 * clip_ns) + since_first_ns
 
 
 class WrappedReader(Reader):
-    """Another reader's clips, given differently."""
+    """A reader that yields another reader's clips in a different way."""
 
     def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
         super().__init__(source, source_index, options)
@@ -52,7 +52,7 @@ class WrappedReader(Reader):
 
 
 class PacedReader(WrappedReader):
-    """The first clip at once, so that everything is warm; the others when a live source would have them."""
+    """Yields the first clip at once, for warming up, and the others when a live source would have them."""
 
     def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
         first_end_ns: int | None = None
@@ -79,7 +79,7 @@ class PacedReader(WrappedReader):
 
 
 class RepeatingReader(WrappedReader):
-    """The clips of a short source again and again, as if it were long; only the first time are they decoded."""
+    """Repeats the clips of a short source as if it were long; they are decoded only once."""
 
     def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
         decoded = [item for item in self._inner.clips() if isinstance(item, DecodedClip)]
@@ -105,7 +105,7 @@ def make_repeating_reader(source: str, source_index: int, options: ReaderOptions
 
 
 class Stamp(Stage):
-    """Notes when a clip's labels are there: a line `source_index index end_ns monotonic_ns` each."""
+    """Records when a clip's labels are available: one line `source_index index end_ns monotonic_ns` per clip."""
 
     required = ("labels",)
 
@@ -136,7 +136,7 @@ def stamps(folder: Path) -> list[tuple[int, ...]]:
 
 
 def note_lines(stream: Any, first: str, lines: list[tuple[float, int]]) -> None:
-    """(end_s, arrival ns) of every clip of the source `first`."""
+    """Append (end_s, arrival time in monotonic ns) of every clip of the source `first` to `lines`."""
     for line in stream:
         record = json.loads(line)
         if record.get("clip", -1) >= 0 and record["source"] == first:
@@ -144,7 +144,7 @@ def note_lines(stream: Any, first: str, lines: list[tuple[float, int]]) -> None:
 
 
 def latencies(rows: list[tuple[int, ...]], lines: list[tuple[float, int]], go_ns: int) -> dict[str, float]:
-    """Percentiles in milliseconds; the first clip of each source only warmed things up."""
+    """Percentiles in milliseconds, without the first clip of each source, which is the warm-up."""
     first_end_ns = {source: end_ns for source, index, end_ns, _ in rows if index == 0}
     clip_ns = max(first_end_ns.values())
     labelled = [

@@ -1,6 +1,6 @@
-"""The plain loop, which the pipeline is compared with: one process, the same reader and stages, one clip at a time.
+"""The plain loop that the pipeline is compared with: one process, the same reader and stages, one clip at a time.
 
-python -m benchmarks.plain_loop VIDEO [--set KEY=VALUE ...]     prints clips, seconds without loading, all seconds
+python -m benchmarks.plain_loop VIDEO [--set KEY=VALUE ...]     prints clips, seconds without loading, total seconds
 """
 
 import argparse

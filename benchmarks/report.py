@@ -1,4 +1,4 @@
-"""What every benchmark writes: figures with the machine and the versions they were measured on."""
+"""The results of a benchmark: figures with the machine and the versions they were measured on."""
 
 import contextlib
 import datetime
@@ -41,7 +41,7 @@ def machine() -> dict[str, Any]:
 
 
 def installed() -> Iterator[tuple[str, str]]:
-    """Those of `PACKAGES` that are here, with their versions."""
+    """Yields the name and version of each of `PACKAGES` that is installed."""
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             yield name, metadata.version(name)
@@ -55,12 +55,12 @@ def write(name: str, figures: dict[str, Any]) -> None:
 
 
 def field(account: str, name: str) -> float:
-    """A number of the closing account that `percept run` prints: `results=60`."""
+    """A number from the closing account that `percept run` prints: `results=60`."""
     return float(re.findall(rf"\b{name}=([\d.]+)", account)[-1])
 
 
 def clips_per_s(account: str) -> float:
-    """From the moment all workers had loaded to the end."""
+    """Clips per second, from the moment all workers had loaded to the end."""
     return field(account, "results") / (field(account, "elapsed_s") - field(account, "ready_s"))
 
 
@@ -82,7 +82,11 @@ class Finished:
 
 
 def execute(command: Sequence[str], sample_memory: bool = False, timeout_s: float = 3600.0) -> Finished:
-    """Run a command to its end; raises when it fails, with what it said."""
+    """Run a command to its end.
+
+    Raises:
+        SystemExit: the command failed; the message contains the end of its stderr.
+    """
     began = time.monotonic()
     with subprocess.Popen(
         list(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
@@ -99,7 +103,7 @@ def execute(command: Sequence[str], sample_memory: bool = False, timeout_s: floa
 
 
 def tree_bytes(pid: int) -> int:
-    """Proportional set size of a process and all its children; pages that forks share count once."""
+    """Proportional set size of a process and all its descendants; pages shared between them count once."""
     total = 0
     try:
         processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
@@ -114,7 +118,7 @@ def tree_bytes(pid: int) -> int:
 
 
 def pairs(count: int, ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[list[float], list[float]]:
-    """Both sides in turn, which goes first changing, so that a drift of the machine's speed hits both alike."""
+    """Measure both sides in alternating order, so that a drift of the machine's speed affects both equally."""
     a, b = [], []
     for number in range(count):
         for side in (0, 1) if number % 2 == 0 else (1, 0):
@@ -124,18 +128,18 @@ def pairs(count: int, ours: Callable[[], float], theirs: Callable[[], float]) ->
 
 
 def rounds(count: int, sides: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Every side once a round, in an order that turns from round to round, so that a drift of speed hits all alike."""
+    """Measure every side once per round, in rotating order, so that a drift of speed affects all equally."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     names = list(sides)
     for number in range(count):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             found[name].append(sides[name]())
-        told = ", ".join(f"{name} {values[-1]:.3f}" for name, values in found.items())
-        print(f"  round {number + 1}: {told}", file=sys.stderr)
+        latest = ", ".join(f"{name} {values[-1]:.3f}" for name, values in found.items())
+        print(f"  round {number + 1}: {latest}", file=sys.stderr)
     return found
 
 
 def ratios(a: Sequence[float], b: Sequence[float]) -> dict[str, float]:
-    """Of values that were measured in the same rounds."""
+    """Ratios of values measured in the same rounds."""
     return min_median_max([x / y for x, y in zip(a, b, strict=True)])

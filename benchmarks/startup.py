@@ -1,4 +1,4 @@
-"""How soon is the help there, and how soon the demo's first result (engines built, as set-up leaves them)?
+"""How long does it take to print the help, and the demo's first result (with the engines that set-up builds)?
 
 python -m benchmarks.startup [--runs 7]
 """

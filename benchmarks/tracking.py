@@ -1,4 +1,4 @@
-"""How well does `track` join given detections into tracks? MOTA and IDF1 against a plain overlap tracker.
+"""How well does `track` join given detections into tracks? MOTA and IDF1, compared with a plain overlap tracker.
 
 python -m benchmarks.tracking [--data ../shared/data/tracking]
 
@@ -23,7 +23,7 @@ from stages.track.state import TrackState
 from stages.track.tracker import Detection, TrackerOptions, step
 
 Frames = dict[int, dict[int, Array]]
-"""Frame -> identity -> box x0 y0 x1 y1."""
+"""Frame -> identity -> box x0 y0 x1 y1, in pixels."""
 Detections = dict[int, list[tuple[Array, float]]]
 Follow = Callable[[Detections, float], Frames]
 
@@ -57,13 +57,13 @@ def read_detections(path: Path, score: Callable[[float], float]) -> Detections:
 
 
 DEFAULT = TrackerOptions()
-"""For boxes found from motion: they breathe, and some are parts of objects."""
+"""For boxes found from motion: their size varies, and some cover only parts of objects."""
 TIGHT = TrackerOptions(cover=1.0, gate=3.0, reach=1.0, most_cost=0.8, motion=MotionOptions(place=0.07, extent=0.15))
-"""For whole objects, tightly boxed by a trained detector, as here."""
+"""For tight boxes around whole objects from a trained detector, as here."""
 
 
 def ours(found: Detections, rate_hz: float, options: TrackerOptions = TIGHT) -> Frames:
-    """`track` without looks."""
+    """The tracks of `track` without appearance."""
     state, frames = TrackState(), {}
     for frame in sorted(found):
         detections = [Detection(tuple(box.tolist()), score) for box, score in found[frame]]
@@ -73,9 +73,9 @@ def ours(found: Detections, rate_hz: float, options: TrackerOptions = TIGHT) -> 
 
 
 def overlap_only(found: Detections, rate_hz: float) -> Frames:
-    """Join each strong box to the last box of the track it overlaps most (IoU > 0.3); tracks live one second unseen.
+    """Join strong boxes to the tracks whose last box they overlap most (IoU > 0.3); tracks live one second unseen.
 
-    Reported from the third box on, like ours.
+    A track is reported from its third box on, like ours.
     """
     last: dict[int, tuple[int, Array]] = {}
     hits: dict[int, int] = defaultdict(int)
@@ -102,22 +102,22 @@ FOLLOWERS: dict[str, Follow] = {
 
 
 def clear_mot(truth: Frames, tracked: Frames) -> dict[str, int]:
-    """Misses, false alarms and switches (CLEAR MOT, Bernardin and Stiefelhagen 2008); a match goes on while it can."""
+    """Misses, false alarms and switches (CLEAR MOT, Bernardin and Stiefelhagen 2008); matches are kept while valid."""
     counts = {"objects": 0, "misses": 0, "false": 0, "switches": 0}
     partner: dict[int, int] = {}
     for frame in sorted(set(truth) | set(tracked)):
         real, made = truth.get(frame, {}), tracked.get(frame, {})
         reals, mades = list(real), list(made)
         iou = box_iou(np.reshape(list(real.values()), (-1, 4)), np.reshape(list(made.values()), (-1, 4)))
-        going_on = [
+        kept = [
             (reals.index(r), mades.index(m))
             for r, m in partner.items()
             if r in real and m in made and iou[reals.index(r), mades.index(m)] >= LEAST_IOU
         ]
         free = 1 - iou
-        for i, j in going_on:
+        for i, j in kept:
             free[i, :] = free[:, j] = FORBIDDEN
-        pairs = going_on + match(free, 1 - LEAST_IOU)
+        pairs = kept + match(free, 1 - LEAST_IOU)
         for i, j in pairs:
             counts["switches"] += partner.get(reals[i], mades[j]) != mades[j]
             partner = {r: m for r, m in partner.items() if m != mades[j]} | {reals[i]: mades[j]}
@@ -144,7 +144,7 @@ def identity_matches(truth: Frames, tracked: Frames) -> tuple[int, int, int]:
 
 
 def scored(runs: Iterable[tuple[Frames, Frames]]) -> dict[str, float]:
-    """MOTA and IDF1 in percent and identity switches, over all sequences together."""
+    """MOTA, IDF1 and recall in percent, and identity switches, over all sequences together."""
     total: dict[str, int] = defaultdict(int)
     for truth, tracked in runs:
         for name, count in clear_mot(truth, tracked).items():
@@ -166,7 +166,7 @@ def sequences(data: Path) -> dict[str, list[tuple[Frames, Detections, float]]]:
     sets = {"TUD-Stadtmitte": [(read_truth(tud[0]), read_detections(tud[1], lambda score: score), 25.0)]}
     for kind in ("Car", "Pedestrian"):
         sets[f"KITTI {kind}"] = [
-            # PointRCNN scores are logits; about 2 parts true from false boxes
+            # PointRCNN scores are logits; a score of about 2 separates true from false boxes
             (read_truth(f / "gt.txt"), read_detections(f / "det.txt", lambda s: 1 / (1 + np.exp(2.0 - s))), 10.0)
             for f in sorted((data / "kitti").glob(f"*-{kind}"))
         ]
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared/data/tracking")
     options = parser.parse_args()
     given = scored([(read_truth(options.data / "TUD-Stadtmitte/gt.txt"), read_truth_of_tracker(options.data))])
-    print(f"check of the measure, a tracker's output that comes with TUD-Stadtmitte: {given}")
+    print(f"check of the metrics, on the tracker output that comes with TUD-Stadtmitte: {given}")
     results: dict[str, dict[str, dict[str, float]]] = {}
     for name, runs in sequences(options.data).items():
         results[name] = {}

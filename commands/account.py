@@ -1,4 +1,4 @@
-"""The closing account: what went in, what came out, how fast, and the events that were found."""
+"""The account at the end of a run: clips in and out, speed, and events."""
 
 import logging
 
@@ -10,7 +10,7 @@ SHOWN_EVENTS = 8
 
 
 def report(account: Account, *, as_fields: bool) -> None:
-    """Log the account: sentences for people, or one line of fields."""
+    """Log the account, as sentences or as one line of fields."""
     level = logging.ERROR if account.exit_code not in (0, 1, 130) else logging.INFO
     for message in account.messages:
         log(logging.ERROR if account.exit_code else logging.WARNING, message)
@@ -36,11 +36,11 @@ def text(account: Account) -> str:
     if account.gaps:
         parts.append(f"{account.gaps} gap{'s' * (account.gaps != 1)}")
     if account.clips_before:
-        parts.append(f"{account.clips_before} clips taken over from before")
+        parts.append(f"{account.clips_before} clips kept from an earlier run")
     parts.append(
         f"{clock_text(account.media_s)} of media in {account.elapsed_s:.1f} s, {_x_real_time(account):.1f}× real time"
     )
-    parts += [f"{mean:.1f} clips at a time in {name}" for name, mean in account.mean_batch.items()]
+    parts += [f"{mean:.1f} clips per batch in {name}" for name, mean in account.mean_batch.items()]
     return ("interrupted: " if account.interrupted else "") + "; ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Verbs with actions, such as `percept engine list`: which one is asked for, and what there is."""
+"""Verbs with actions, such as `percept engine list`."""
 
 import difflib
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from pipeline.errors import ConfigError
 
 @dataclass(frozen=True)
 class Actions:
-    """What a verb can do.
+    """The actions of a verb.
 
-    about: a sentence. does: what each action does. example: a line that shows one, or "".
+    about: a sentence for the help. does: what each action does. example: an example command, or "".
     """
 
     verb: str
@@ -18,11 +18,11 @@ class Actions:
     does: dict[str, str]
     example: str = ""
 
-    def asked(self, arguments: list[str]) -> str:
-        """The action, or "" where help was asked for (and has been printed).
+    def requested(self, arguments: list[str]) -> str:
+        """The requested action, or "" if help was requested (and printed).
 
         Raises:
-            ConfigError: there is no such action.
+            ConfigError: the action does not exist.
         """
         action = arguments[0] if arguments else "--help"
         if action in ("-h", "--help"):
@@ -32,7 +32,7 @@ class Actions:
             close = difflib.get_close_matches(action, self.does, n=1)
             hint = f" (did you mean {close[0]}?)" if close else ""
             known = ", ".join(self.does)
-            raise ConfigError(f"percept {self.verb} {action}: there is no such action{hint}. Known: {known}")
+            raise ConfigError(f"percept {self.verb} {action}: unknown action{hint}; expected one of: {known}")
         return action
 
     def usage(self) -> str:

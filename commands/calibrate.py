@@ -1,4 +1,4 @@
-"""`percept calibrate`: probabilities that mean what they say, and clips that none of the labels fits."""
+"""`percept calibrate`: calibrate probabilities, and detect clips that no label fits."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ from commands.columns import table
 from commands.console import Console, add_console_options
 from commands.model_output import output_directory
 from commands.options import Parser
-from commands.training_options import add_model_options, features_folder, settings_of, tell_of_head
+from commands.training_options import add_model_options, features_folder, settings_of, warn_of_head
 from training.data.example import counted
 
 if TYPE_CHECKING:
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from training.calibrate.measure import Figure
     from training.intervals import Share
 
-DESCRIPTION = """Fit temperature and bias of every tower on labelled clips, so that of answers given with 80 % about
-80 % are right; and a score for clips that none of the labels fits, with a threshold that calls at most the given share
-of fitting clips "none of these". Every figure is measured on clips that took no part in the fit that it is about."""
+DESCRIPTION = """Fit temperature and bias of every tower on labelled clips, so that about 80 % of the answers with a
+probability of 80 % are right. Also fit a score for clips that no label fits, with a threshold that calls at most the
+given share of fitting clips "none of these". Every figure is measured on clips that were not used to fit it."""
 
 EPILOG = """examples:
   percept calibrate percept-mini clips/ -o my-model
   percept calibrate percept-mini clips.csv -o my-model --unlabelled recordings/ --false-alarms 0.01
-  percept run talk.mp4 --model my-model       records then say {"open_set": {"none_of_these": true, ...}}
+  percept run talk.mp4 --model my-model       records now have {"open_set": {"none_of_these": true, ...}}
 
 The score compares how well labels fit a clip with how well they fit other clips of the source. The embeddings of these
-(--unlabelled, else DATA) are kept in the model, so that it works for any labels.
+clips (--unlabelled, or else DATA) are stored in the model, so that the score works for any labels.
 
-exit codes: 0 fine, 1 finished but some clips could not be read, 2 usage, 3 nothing could be read, 4 model, 5 output or
-internal, 130 interrupted."""
+exit codes: 0 success, 1 finished but some clips could not be read, 2 usage, 3 nothing could be read, 4 model,
+5 output or internal, 130 interrupted."""
 
 
 def make_parser() -> Parser:
@@ -36,20 +36,20 @@ def make_parser() -> Parser:
     parser.add_argument("model", metavar="MODEL", help="percept-mini, a model directory, or a hub id")
     parser.add_argument("data", metavar="DATA", help="labelled clips: a folder per label, a CSV, or a published set")
     parser.add_argument(
-        "-o", "--output", metavar="MODEL2", required=True, help="the model directory to write; MODEL's own is fine"
+        "-o", "--output", metavar="MODEL2", required=True, help="the model directory to write; may be MODEL itself"
     )
     parser.add_argument(
         "--false-alarms", metavar="SHARE", type=float, default=0.05,
-        help="of clips that a label does fit, called none of these at most (default: %(default)s)",
+        help="largest share of fitting clips that may be called none of these (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--unlabelled", metavar="PATH", nargs="+", default=[],
-        help="files or folders: what this source usually shows (default: DATA)",
+        help="files or folders of typical clips of the source (default: DATA)",
     )  # fmt: skip
     group = parser.add_argument_group("data")
-    group.add_argument("--layout", metavar="NAME", default="auto", help="how DATA lies there (default: auto)")
+    group.add_argument("--layout", metavar="NAME", default="auto", help="layout of DATA (default: auto)")
     group.add_argument("--split", metavar="NAMES", default="", help="only these splits, such as fold1,fold2")
-    group.add_argument("--features", metavar="DIR", help="where features of clips are kept (default: in the cache)")
+    group.add_argument("--features", metavar="DIR", help="folder for features of clips (default: in the cache)")
     add_model_options(parser, without=("--model",))
     add_console_options(parser)
     return parser
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
 
     spec = read_model(run.model, run.audio_model, "MODEL")
     directory = output_directory(options.output, spec.directory)
-    tell_of_head(spec)
+    warn_of_head(spec)
     task = Task(
         data=options.data,
         unlabelled=tuple(options.unlabelled),
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
 def lines(result: "Result", false_alarms: float) -> Iterator[str]:
     yield (
         f"{counted(result.clips, 'clip')} of {counted(result.examples, 'example')}, "
-        f"{len(result.labels)} labels; the best label is right in {shown(result.right)}"
+        f"{len(result.labels)} labels; top-1 accuracy {shown(result.right)}"
     )
     rows = [("", "temperature", "bias")]
     for name, new in result.scales.items():
@@ -105,24 +105,22 @@ def lines(result: "Result", false_alarms: float) -> Iterator[str]:
         ]
     )
     yield ""
-    yield from table([("probability", "clips", "said", "right"), *bin_rows(result)])
+    yield from table([("probability", "clips", "mean", "right"), *bin_rows(result)])
     yield ""
     unknown = result.unknown
     yield (
-        f"none of these: clips of a label that is not asked about are told from the others with AUROC "
-        f"{unknown.auroc.value:.3f} [{unknown.auroc.low:.3f}, {unknown.auroc.high:.3f}], "
-        f"mean over {len(unknown.by_label)} labels left out in turn"
+        f"none of these: AUROC {unknown.auroc.value:.3f} [{unknown.auroc.low:.3f}, {unknown.auroc.high:.3f}] for clips "
+        f"of a left-out label against the others, mean over {len(unknown.by_label)} labels left out in turn"
     )
     hardest = sorted(unknown.by_label.items(), key=lambda pair: pair[1])[:3]
     yield "hardest: " + ", ".join(f"{label} {value:.2f}" for label, value in hardest)
     yield (
-        f"threshold {result.threshold:.3f} for {100 * false_alarms:g} % false alarms: of clips held out, "
-        f"{shown(unknown.false_alarms)} that a label fits are called none of these, "
-        f"{shown(unknown.found)} that none fits"
+        f"threshold {result.threshold:.3f} for {100 * false_alarms:g} % false alarms; held-out clips called none of "
+        f"these: {shown(unknown.false_alarms)} if a label fits, {shown(unknown.found)} if no label fits"
     )
     if result.failures:
         file, reason = next(iter(result.failures.items()))
-        yield f"{len(result.failures)} files could not be used, such as {file}: {reason}"
+        yield f"{counted(len(result.failures), 'file')} could not be used; the first: {file}: {reason}"
 
 
 def bin_rows(result: "Result") -> Iterator[tuple[str, ...]]:

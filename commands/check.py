@@ -1,4 +1,4 @@
-"""`percept check`: validate settings, model and source without running, and print the plan."""
+"""`percept check`: validate settings, model and sources without running, and print the plan."""
 
 import argparse
 import logging
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from commands.columns import table
 from commands.console import Console, add_console_options, clock_text
-from commands.engine.build import taken_lines
+from commands.engine.build import engine_lines
 from commands.options import Parser, add_config_options, usable_config
 from commands.sources import find_sources
 from pipeline.build import make_plan, make_stages
@@ -27,7 +27,7 @@ def make_parser() -> Parser:
         prog="percept check",
         description="Validate settings, model and sources without running, and print the plan.",
     )
-    parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob to look into")
+    parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob to inspect")
     add_config_options(parser)
     add_console_options(parser)
     return parser
@@ -45,13 +45,13 @@ def main(arguments: list[str]) -> int:
     for line in table([(name, value) for name, value in sorted(facts.items())]):
         print("  " + line)
     print("\nengines")
-    for line in taken_lines(plan.settings):
+    for line in engine_lines(plan.settings):
         print("  " + line)
-    return look_into(sources, plan)
+    return print_sources(sources, plan)
 
 
 def checked(options: argparse.Namespace) -> tuple[Plan, list[str]]:
-    """The plan and the sources. Raises: ConfigError, ModelError: everything that is wrong with them."""
+    """The plan and the sources. Raises: ConfigError, ModelError: all problems with them."""
     problems = Problems()
     config = usable_config(options, problems)
     sources: list[str] = []
@@ -83,7 +83,7 @@ def plan_lines(plan: Plan, stages: dict[str, Stage]) -> Iterable[str]:
     home = {name: group.name for group in plan.groups for name in group.stages}
     decoded = [name for name in plan.specs if not any(name in stage.gives() for stage in stages.values())]
     rows: list[tuple[str, ...]] = [
-        ("stage", "group", "needs", "uses if there", "gives"),
+        ("stage", "group", "required", "optional", "gives"),
         ("decode", "decode", "-", "-", " ".join(decoded)),
     ]
     rows += [
@@ -104,7 +104,7 @@ def plan_lines(plan: Plan, stages: dict[str, Stage]) -> Iterable[str]:
 
 
 def load_stages(plan: Plan, report: Callable[[str], None]) -> dict[str, str]:
-    """Prepare and open every stage once, as a worker would, and ask it what it runs on.
+    """Prepare and open every stage once, as a worker would, and return the facts it reports, such as its engine.
 
     Raises: PerceptError: something cannot be loaded.
     """
@@ -114,8 +114,8 @@ def load_stages(plan: Plan, report: Callable[[str], None]) -> dict[str, str]:
         }
 
 
-def look_into(sources: list[str], plan: Plan) -> int:
-    """Open each source and print what is in it; 3 if one cannot be opened."""
+def print_sources(sources: list[str], plan: Plan) -> int:
+    """Open each source and print its streams. Returns exit code 3 if one cannot be opened, otherwise 0."""
     if sources:
         print("\nsources")
     failed = 0

@@ -1,4 +1,4 @@
-"""Tables as text, and the figures in them."""
+"""Tables as text, and the text of figures in them."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ KB = 1 << 10
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    """Columns as wide as they need; the last one is left to the terminal."""
+    """The rows as lines with aligned columns. The last column is not padded."""
     if not rows:
         return
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
@@ -31,7 +31,7 @@ def when_text(time_s: float) -> str:
 
 
 def gate_text(report: Any) -> str:
-    """`passed: centred cosine 0.9921, top-1 98 %`, or the first thing it failed for."""
+    """`passed: centred cosine 0.9921, top-1 98 %`, or why it failed or is pending."""
     if report is None:
         return ""
     if report.passed:
@@ -40,7 +40,7 @@ def gate_text(report: Any) -> str:
 
 
 def figures_text(figures: Any) -> str:
-    """How far an engine is from the reference at one batch size."""
+    """The differences between an engine and the reference at one batch size."""
     top1 = "" if figures.top1 is None else f", top-1 {100 * figures.top1:.0f} %"
     return (
         f"max abs {figures.max_abs:.2g}, mean abs {figures.mean_abs:.2g}, cosine {figures.cosine:.5f}, "

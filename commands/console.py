@@ -1,6 +1,6 @@
-"""What a person sees on stderr while a command runs: log lines and one live line of progress.
+"""The console of a command: log lines and progress on stderr.
 
-On a terminal, progress is one line that is rewritten five times a second. Elsewhere it is a log line every ten seconds.
+On a terminal, progress is one line that is rewritten five times a second. Otherwise it is a log line every ten seconds.
 """
 
 import argparse
@@ -22,13 +22,13 @@ _CLEAR = "\r\x1b[K"
 
 def add_console_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("messages on stderr")
-    group.add_argument("-q", "--quiet", action="store_true", help="errors only")
-    group.add_argument("-v", "--verbose", action="store_true", help="everything")
-    group.add_argument("--log-json", action="store_true", help="every line is a JSON object")
+    group.add_argument("-q", "--quiet", action="store_true", help="log errors only")
+    group.add_argument("-v", "--verbose", action="store_true", help="log everything")
+    group.add_argument("--log-json", action="store_true", help="log JSON lines")
 
 
 class Console:
-    """Logs messages and shows progress. `as_fields`: progress and accounts are for programs to read, not sentences."""
+    """Logs messages and shows progress. as_fields: progress and accounts are logged as fields, not as sentences."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Console:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Console":
-        """Start logging and make the console, as -q, -v and --log-json ask."""
+        """Start logging and make the console, according to -q, -v and --log-json."""
         start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
         terminal = is_terminal(sys.stderr)
         live = terminal and not options.quiet and not options.log_json
@@ -64,16 +64,16 @@ class Console:
         log(logging.getLevelNamesMapping()[notice.level.upper()], notice.text, **notice.fields)
 
     def status(self, status: Status) -> None:
-        """Show where a run is. May be called at any rate."""
+        """Show the progress of a run. It may be called at any rate."""
         if self._is_due():
             self._show(lambda width: live_line(status, width), "progress", status_fields(status))
 
     def steps(self, what: str) -> "Steps":
-        """A counter of steps; its time begins with its first step."""
+        """A counter of steps. It measures time from its first step."""
         return Steps(self, what, self._clock)
 
     def step(self, what: str, done: int, total: int, left_s: float | None, facts: Mapping[str, float]) -> None:
-        """Show one step of a counter; the last one is always logged where there is no terminal."""
+        """Show one step of a counter. Without a terminal, the last one is always logged."""
         if not self._is_due() and (self._live or done < total):
             return
         left = {} if left_s is None else {"left_s": round(left_s)}
@@ -102,7 +102,7 @@ class Console:
 
 
 class Steps:
-    """Counts steps of one kind: `steps(done, total, failed)`. May be called at any rate."""
+    """Counts steps of one kind: `steps(done, total, failed)`. It may be called at any rate."""
 
     def __init__(self, console: Console, what: str, clock: Callable[[], float]) -> None:
         self._console, self._what, self._clock = console, what, clock
@@ -111,7 +111,7 @@ class Steps:
 
     def __call__(self, done: int, total: int, failed: int = 0, facts: Mapping[str, float] | None = None) -> None:
         now_s = self._clock()
-        if self._began_s is None:  # the time before the first step, such as loading networks, predicts nothing
+        if self._began_s is None:  # the time before the first step, such as loading networks, does not count
             self._began_s, self._first = now_s, done
         made = done - self._first
         left_s = (now_s - self._began_s) / made * (total - done) if made > 0 else None
@@ -129,7 +129,7 @@ def step_line(what: str, done: int, total: int, left_s: float | None, facts: Map
 def live_line(status: Status, width: int = 200) -> str:
     """`talk.mp4 2/5  0:12/1:30  3.1 clips/s  6.2× real time  0 failed  0 dropped  slowest: encode`
 
-    On a narrow terminal some words are left out first, then the end of the name.
+    On a narrow terminal, some words are omitted first, then the name is cut.
     """
     at = status.position
     stopping = "stopping  " if status.phase == "drain" else ""
@@ -183,7 +183,7 @@ def clock_text(seconds: float) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """Cut a line to `width`, since a wrapped line cannot be rewritten, and remove what would move the cursor."""
+    """Cut a line to `width`, as a wrapped line cannot be rewritten, and replace characters that move the cursor."""
     text = text.replace("\n", " ").replace("\r", " ").replace("\x1b", "?")
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 

@@ -1,4 +1,4 @@
-"""`percept eval`: how often a model is right on labelled clips, and how far its numbers can be believed."""
+"""`percept eval`: accuracy and calibration of a model on labelled clips."""
 
 import argparse
 import shlex
@@ -23,40 +23,39 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   percept eval clips/ -o report                      a folder per label
-  percept eval clips.csv --labels @words.txt         columns file,label; more words to choose from
+  percept eval clips.csv --labels @words.txt         columns file,label; more labels to choose from
   percept eval UCF101/ --model openai/clip-vit-base-patch16 --base-novel 0 -o report
 
-Features of the examples are kept: a second evaluation with other words, or one that was broken off, is fast.
+Features of the examples are cached: evaluating again with other labels, or after an interruption, is fast.
 
-exit codes: 0 fine, 1 finished but some examples failed, 2 usage or settings, 3 nothing could be read, 4 model,
+exit codes: 0 success, 1 finished but some examples failed, 2 usage or settings, 3 nothing could be read, 4 model,
 5 output or internal, 130 interrupted."""
 
 
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept eval",
-        description="How often a model is right on labelled clips: by each modality, by all together, label by label; "
-        "what it confuses, and whether its probabilities are true.",
+        description="Measure a model on labelled clips: accuracy by modality and by label, confusions, calibration.",
         epilog=EXAMPLES,
     )
     group = add_data_options(parser)
     group.add_argument(
         "--split", metavar="NAME", default="published",
-        help="one split of a published data set, or all (default: the one that figures are given for)",
+        help="one split of a published data set, or all (default: the split of published figures)",
     )  # fmt: skip
-    group.add_argument("--limit", metavar="N", type=int, default=0, help="only so many examples, evenly over labels")
-    group.add_argument("--seed", metavar="N", type=int, default=0, help="for --limit and for intervals (default: 0)")
+    group.add_argument("--limit", metavar="N", type=int, default=0, help="use at most N examples, balanced over labels")
+    group.add_argument("--seed", metavar="N", type=int, default=0, help="seed of --limit and intervals (default: 0)")
     group.add_argument(
         "--base-novel", metavar="SEED|FILE", default="",
-        help="half of the labels count as novel, chosen by a seed; or all that are not in FILE "
+        help="which labels count as novel: a random half, or those that are not in FILE "
         "(default: those that the model's fusion head was not trained on)",
     )  # fmt: skip
-    group.add_argument(
-        "--middle-picture", action="store_true", help="of each example only the one picture in its middle is looked at"
-    )
+    group.add_argument("--middle-picture", action="store_true", help="use only the middle picture of each example")
     output = parser.add_argument_group("output")
-    output.add_argument("-o", "--output", metavar="DIR", help="a report: HTML page, metrics.json, predictions.csv")
-    output.add_argument("--overwrite", action="store_true", help="replace a report that is there")
+    output.add_argument(
+        "-o", "--output", metavar="DIR", help="write a report: HTML page, metrics.json, predictions.csv"
+    )
+    output.add_argument("--overwrite", action="store_true", help="replace an existing report")
     add_model_options(parser, "--labels", "--templates", "--descriptions")
     add_console_options(parser)
     return parser
@@ -66,7 +65,7 @@ def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     console = Console.of(options)
     if options.limit < 0:
-        raise ConfigError(f"--limit {options.limit}: expected a number of examples, from 1 on")
+        raise ConfigError(f"--limit {options.limit}: expected a number of examples, at least 1")
     words, run = words_and_settings(options)
 
     from training.evaluate.evaluate import Task, evaluate
@@ -90,7 +89,7 @@ def main(arguments: list[str]) -> int:
     try:
         found = evaluate(task, run, console.say, console.steps("encoding"))
     except KeyboardInterrupt:
-        console.say("what is encoded is kept: the same command goes on from there")
+        console.say("encoded examples are kept; run the same command again to resume")
         raise
     finally:
         console.clear()
@@ -103,18 +102,18 @@ def main(arguments: list[str]) -> int:
 
 
 def words_and_settings(options: argparse.Namespace) -> tuple[str, RunSettings]:
-    """The words to choose from, "" for those of the data, and how the model is to be run.
+    """The labels to choose from ("" for those of the data), and the settings of the model.
 
     Raises:
-        ConfigError: templates that only a run can weigh.
+        ConfigError: the templates are weighted during a run.
     """
     templates = getattr(options, "labels.templates") or ""
     if templates.partition(":")[0] == "zpe":
         raise ConfigError(
-            f"--templates {templates}: these are weighed while clips come, which percept run does. Weigh them before: "
-            "percept labels weigh; and give the file that it writes"
+            f"--templates {templates}: these are weighted during percept run; expected a file of weights. Write one "
+            "with: percept labels weigh"
         )
-    # the words may be those of the data, which nobody has read yet, so what goes with them is checked later
+    # the labels may be those of the data, which is not read yet, so labels and descriptions are checked later
     later = {key: getattr(options, key) or "" for key in ("labels.words", "labels.descriptions")}
     for key in later:
         setattr(options, key, None)
@@ -123,7 +122,7 @@ def words_and_settings(options: argparse.Namespace) -> tuple[str, RunSettings]:
 
 
 def lines(report: "Report") -> Iterator[str]:
-    """What is told on stdout."""
+    """The report as text for stdout."""
     from training.evaluate.page import NAMES
 
     about = report.about
@@ -141,22 +140,24 @@ def lines(report: "Report") -> Iterator[str]:
         yield (
             f"base {of(side.base)}, novel {of(side.novel)}, harmonic mean "
             f"{mean_of(side.harmonic_mean)}; {counted(len(about.novel), 'novel label')}, "
-            f"{NAMES[side.view]}, each side among its own labels"
+            f"{NAMES[side.view]}, each side among its own labels only"
         )
     if report.together:
         both = report.together[-1]
         yield (
-            f"right with one modality and wrong together {of(both.lost)}, wrong with each and right together "
-            f"{of(both.gained)} (n = {both.count})"
+            f"right with a single modality but wrong together {of(both.lost)}, right only together {of(both.gained)} "
+            f"(n = {both.count})"
         )
     for name, error in (("probability", report.probability), ("share", report.share)):
         yield (
             f"expected calibration error of {name} {figure(error.error, error.low, error.high)}; "
-            f"by chance {error.by_chance:.1%}; claimed {error.mean_confidence:.1%}, right {error.right.share:.1%}"
+            f"by chance {error.by_chance:.1%}; mean {name} {error.mean_confidence:.1%}, accuracy "
+            f"{error.right.share:.1%}"
         )
     if report.failures:
         one = report.failures[0]
-        yield f"{counted(len(report.failures), 'example')} failed, in no figure, such as {one.path}: {one.reason}"
+        failed = counted(len(report.failures), "example")
+        yield f"{failed} failed, not included in the figures; the first: {one.path}: {one.reason}"
 
 
 def of(share: "Share") -> str:

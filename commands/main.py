@@ -10,23 +10,26 @@ from pipeline.logs import LOGGER, log, start_logging
 
 VERBS = {
     "run": "label the clips of video files",
-    "check": "validate settings, model and source, and print the plan",
-    "eval": "how often a model is right on labelled clips, and how sure it may be",
-    "labels": "words that a model confuses; prompts that suit your clips",
-    "model": "put a model together from published towers",
-    "adapt": "a few examples a label: better for these, no worse for the others",
-    "train": "a fusion head, a tower, or label vectors, from labelled clips",
-    "calibrate": "make probabilities mean what they say; tell when no label fits",
-    "schema": "print the JSON schema of results, with the parts of your own stages",
-    "engine": "list, build, verify, time, quantise the compiled networks of a model",
+    "check": "validate settings, model and sources, and print the plan",
+    "eval": "measure accuracy and calibration of a model on labelled clips",
+    "labels": "check a list of labels, or weight prompt templates for your clips",
+    "model": "assemble a model from published towers, or show one",
+    "adapt": "learn labels from a few examples each, without changing the others",
+    "train": "train a fusion head, a tower or label vectors on labelled clips",
+    "calibrate": "calibrate probabilities, and detect clips that no label fits",
+    "schema": "print the JSON schema of results, including fields of your own stages",
+    "engine": "list, build, verify, time or quantize the compiled networks of a model",
 }
 INTERRUPTED = 130
 INTERNAL = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 fine, 1 finished but some clips or sources failed, 2 usage or config,
-    3 source, 4 engine or model, 5 internal or output, 130 interrupted."""
+    """Run one command and return its exit code.
+
+    0 success, 1 finished but some clips or sources failed, 2 usage or config, 3 source, 4 engine or model, 5 internal
+    or output, 130 interrupted.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     start_logging(-1 if "-q" in given else 0, "--log-json" in given)
     try:
@@ -42,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         log(logging.ERROR, "cannot write to stdout: its reader has closed it")
         return INTERNAL
     except Exception:
-        LOGGER.exception("this is a bug in percept; please report it with the lines below")
+        LOGGER.exception("this is a bug in percept; please report it with the traceback below")
         return INTERNAL
 
 
@@ -55,7 +58,7 @@ def _dispatch(given: list[str]) -> int:
         print(f"percept {installed_version()}")
         return 0
     if verb not in VERBS:
-        raise ConfigError(f"percept {verb}: there is no such command{_hint(verb)}. Known: {', '.join(VERBS)}")
+        raise ConfigError(f"percept {verb}: unknown command{_hint(verb)}; expected one of: {', '.join(VERBS)}")
     module = import_module(f"commands.{verb}")
     code: int = module.main(given[1:])
     return code

@@ -1,4 +1,4 @@
-"""`percept model`: models put together from published towers, and what a model is made of."""
+"""`percept model`: assemble a model from published towers, or show the parts of one."""
 
 import shlex
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ from stages.tower_inputs import INPUTS
 
 ACTIONS = Actions(
     verb="model",
-    about="Models put together from published towers: CLIP, SigLIP, ALIGN, CLAP and what open_clip writes.",
+    about="Assemble models from published towers: CLIP, SigLIP, ALIGN, CLAP and models of open_clip.",
     does={
-        "init": "write a model directory whose towers come from one or several models",
-        "show": "what a model is made of: towers, text spaces, where their files are",
+        "init": "write a model directory with the towers of one or several models",
+        "show": "print the parts of a model: towers, text spaces and their files",
     },
     example="percept model init --image openai/clip-vit-base-patch16 --audio laion/larger_clap_general my-model",
 )
@@ -29,7 +29,7 @@ PARTS = ("image", "motion", "audio", "sound_as_picture")
 
 
 def main(arguments: list[str]) -> int:
-    action = ACTIONS.asked(arguments)
+    action = ACTIONS.requested(arguments)
     if not action:
         return 0
     return init(arguments[1:]) if action == "init" else show(arguments[1:])
@@ -38,23 +38,23 @@ def main(arguments: list[str]) -> int:
 def make_init_parser() -> Parser:
     parser = Parser(
         prog="percept model init",
-        description="Write a model directory whose towers come from one or several models. MODEL is a hub id, a\n"
-        "directory, or percept-mini. Each tower brings the text tower it was trained with.",
+        description="Write a model directory with the towers of one or several models. MODEL is a hub id, a\n"
+        "directory, or percept-mini. Each tower is used with the text tower it was trained with.",
         epilog="percept model init --image openai/clip-vit-base-patch16 --audio laion/larger_clap_general my-model",
     )
-    parser.add_argument("directory", metavar="DIR", help="where to write it; must not exist, or be empty")
-    parser.add_argument("--image", metavar="MODEL", help="its image tower looks at frames")
+    parser.add_argument("directory", metavar="DIR", help="the directory to write; must be new or empty")
+    parser.add_argument("--image", metavar="MODEL", help="use its image tower for frames")
     parser.add_argument(
-        "--motion", metavar="MODEL", help="its motion tower, or else its image tower, looks at optical flow"
+        "--motion", metavar="MODEL", help="use its motion tower, or else its image tower, for optical flow"
     )
     sound = parser.add_mutually_exclusive_group()
-    sound.add_argument("--audio", metavar="MODEL", help="its audio tower listens")
+    sound.add_argument("--audio", metavar="MODEL", help="use its audio tower for sound")
     sound.add_argument(
         "--sound-as-picture",
         metavar="MODEL",
-        help="its image tower looks at spectrograms; guesses until it is trained: percept train",
+        help="use its image tower for spectrograms; it can only guess until it is trained with percept train",
     )
-    parser.add_argument("--name", metavar="NAME", default="", help="what the model is called (default: DIR's name)")
+    parser.add_argument("--name", metavar="NAME", default="", help="name of the model (default: DIR's name)")
     parser.add_argument(
         "--copy", action="store_true", help="copy all files into DIR, so that it can be moved to another machine"
     )
@@ -68,7 +68,7 @@ def init(arguments: list[str]) -> int:
     Console.of(options)
     wanted = {part: getattr(options, part) for part in PARTS if getattr(options, part)}
     if not wanted:
-        raise ConfigError("percept model init: no tower asked for; expected --image, --motion or --audio with a model")
+        raise ConfigError("percept model init: no tower given; expected --image, --motion or --audio with a model")
     directory = Path(options.directory).expanduser().resolve()
     refuse_used(directory, options.overwrite)
     spec = assemble(options.name or directory.name, wanted)
@@ -87,13 +87,15 @@ def init(arguments: list[str]) -> int:
 
 def refuse_used(directory: Path, overwrite: bool) -> None:
     if directory.is_file():
-        raise ConfigError(f"{directory}: is a file; expected a directory to write, or a name that is free")
+        raise ConfigError(f"{directory}: is a file; expected a new or empty directory")
     if directory.is_dir() and any(directory.iterdir()) and not overwrite:
-        raise ConfigError(f"{directory}: is not empty. Choose another directory, or give --overwrite")
+        raise ConfigError(f"{directory}: is not empty. Choose another directory, or use --overwrite")
 
 
 def show(arguments: list[str]) -> int:
-    parser = Parser(prog="percept model show", description="What a model is made of.")
+    parser = Parser(
+        prog="percept model show", description="Print the parts of a model: towers, text spaces and their files."
+    )
     parser.add_argument("model", metavar="MODEL", help="percept-mini, a model directory, or a hub id")
     add_console_options(parser)
     options = parser.parse_args(arguments)
@@ -107,12 +109,12 @@ def lines(spec: Any) -> Iterator[str]:
     """A model as tables: its towers, then its text spaces."""
     yield f"{spec.id} in {spec.directory}"
     yield ""
-    rows: list[tuple[str, ...]] = [("tower", "network", "looks at", "prompts", "text space", "files")]
+    rows: list[tuple[str, ...]] = [("tower", "network", "input", "prompts", "text space", "files")]
     for name, tower in spec.towers().items():
-        rows.append((name, tower.network, looks_at(tower), prompts(tower), tower.space, hub_place(tower.directory)))
+        rows.append((name, tower.network, input_text(tower), prompts(tower), tower.space, hub_place(tower.directory)))
     yield from table(rows)
     yield ""
-    rows = [("text space", "network", "numbers", "longest", "weights", "files")]
+    rows = [("text space", "network", "dim", "max length", "weights", "files")]
     for space, text in spec.texts.items():
         size = sum(file.stat().st_size for file in network(text.network).files(Path(text.directory)))
         rows.append(
@@ -128,11 +130,11 @@ def lines(spec: Any) -> Iterator[str]:
     yield from table(rows)
 
 
-def looks_at(tower: Any) -> str:
-    """`frames, 224 px, 8 a clip`"""
+def input_text(tower: Any) -> str:
+    """`frames, 224 px, 8 per clip`"""
     what = INPUTS[tower.input].about
     if not tower.mel:
-        return f"{what}, {tower.size_px} px, {tower.pictures_per_clip} a clip"
+        return f"{what}, {tower.size_px} px, {tower.pictures_per_clip} per clip"
     heard = f", {tower.mel.context_s:g} s" if tower.mel.context_s else ""
     return f"{what}, {tower.mel.sample_rate_hz / 1000:g} kHz{heard}"
 
@@ -147,7 +149,8 @@ def what_next(spec: Any, directory: str) -> Iterator[str]:
     yield ""
     guessing = [name for name, tower in spec.towers().items() if tower.input in ("flow_picture", "log_mel_chunks")]
     if guessing:
-        yield f"The {' and '.join(guessing)} tower was trained on photos: it guesses until you train it."
+        towers = f"{' and '.join(guessing)} tower{'s were' if len(guessing) > 1 else ' was'}"
+        yield f"The {towers} trained on photos and can only guess until you train {'them' if guessing[1:] else 'it'}:"
         yield f"  percept train CLIPS -o trained --model {given}"
     yield "Next:"
     yield f"  percept check --model {given}"

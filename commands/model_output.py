@@ -1,4 +1,4 @@
-"""Where a model that is derived from another may be written."""
+"""The directory that a derived model is written to."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ def output_directory(given: str, model: str) -> Path:
     """A new directory, or the model's own.
 
     Raises:
-        ConfigError: something else is there.
+        ConfigError: the directory already exists, or is that of a bundled model.
     """
     directory = Path(given).expanduser().resolve()
     if directory.is_relative_to(BUNDLED):
-        raise ConfigError(f"-o {given}: bundled models stay as they are; expected another directory")
+        raise ConfigError(f"-o {given}: bundled models cannot be changed; expected another directory")
     if directory == Path(model):
         return directory
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigError(f"-o {given}: is there already; expected a new directory, or that of MODEL to go on with it")
+        raise ConfigError(f"-o {given}: already exists; expected a new directory, or that of MODEL to update it")
     return directory

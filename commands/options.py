@@ -1,4 +1,4 @@
-"""Command-line options: what stands for which key of the config, and which outputs and sources were asked for."""
+"""Command-line options: which option sets which key of the config, and the options for outputs."""
 
 import argparse
 import difflib
@@ -19,7 +19,7 @@ from pipeline.logs import log
 
 @dataclass(frozen=True)
 class Flag:
-    """An option that sets one key of the config."""
+    """A command-line option that sets one key of the config."""
 
     name: str
     key: str
@@ -33,7 +33,7 @@ def seconds(text: str) -> float:
     """`90`, `1:30` or `00:01:30.5`"""
     match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text.strip())
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; expected seconds or hh:mm:ss, such as 90 or 1:30")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; expected seconds or hh:mm:ss, such as 90 or 1:30")
     hours, minutes, rest = match.groups()
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
 
@@ -46,13 +46,13 @@ FLAGS = (
     Flag(
         "--labels",
         "labels.words",
-        "what to look and listen for: 'dog barking, car|automobile' or @words.txt, one a line",
+        "labels to choose from: 'dog barking, car|automobile', or @words.txt with one per line",
         "WORDS",
     ),
     Flag(
         "--templates",
         "labels.templates",
-        "what words are put into: model, pool, zpe (weighed on your clips while they come), or a file of templates",
+        "prompt templates: model, pool, zpe (weighted on your clips during the run), or a file",
         "NAME|FILE",
     ),
     Flag(
@@ -62,33 +62,38 @@ FLAGS = (
     Flag(
         "--stride-seconds",
         "clips.stride_seconds",
-        "from one clip's start to the next; 0: no space between",
+        "from the start of one clip to the next; 0: the length of a clip",
         "S",
         seconds,
     ),
-    Flag("--fps", "clips.fps", "frames per second that are looked at", "N", float),
-    Flag("--top-k", "labels.top_k", "labels told per clip", "K", int),
+    Flag("--fps", "clips.fps", "frames per second that are analysed", "N", float),
+    Flag("--top-k", "labels.top_k", "labels per clip in results", "K", int),
     Flag("--modalities", "modalities", "which of image, motion, audio to use", "LIST", words),
     Flag("--audio-track", "decode.audio_track", "sound track: its number or language; empty: the best", "TRACK"),
-    Flag("--exclusive", "labels.exclusive", "labels exclude each other: events go by their share", switch=True),
+    Flag("--exclusive", "labels.exclusive", "labels exclude each other: events use shares", switch=True),
     Flag("--model", "model.path", "percept-mini, a model directory, or a hub id", "DIR|HUB_ID"),
-    Flag("--audio-model", "model.audio_path", "a model for sound beside --model", "DIR|HUB_ID"),
+    Flag("--audio-model", "model.audio_path", "another model for sound", "DIR|HUB_ID"),
     Flag(
         "--flow",
         "stages.flow.method",
-        "optical flow by dis (default) or raft, which needs --set flow.weights=raft-small.pth",
+        "optical flow: dis (default), or raft, which needs --set flow.weights=raft-small.pth",
         "NAME",
     ),
-    Flag("--engine", "model.engine", "what runs the networks: auto, torch, onnxruntime, openvino, tensorrt", "NAME"),
+    Flag(
+        "--engine",
+        "model.engine",
+        "backend that runs the networks: auto, torch, onnxruntime, openvino, tensorrt",
+        "NAME",
+    ),
     Flag("--precision", "model.precision", "auto, fp32, bf16, fp16, int8", "NAME"),
     Flag("--device", "model.device", "auto, cpu, cuda or cuda:N", "NAME"),
-    Flag("--start", "clips.start_s", "begin here: seconds or hh:mm:ss", "TIME", seconds),
-    Flag("--end", "clips.end_s", "end here: seconds or hh:mm:ss", "TIME", seconds),
+    Flag("--start", "clips.start_s", "where to start: seconds or hh:mm:ss", "TIME", seconds),
+    Flag("--end", "clips.end_s", "where to end: seconds or hh:mm:ss", "TIME", seconds),
 )
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors name the remedy and leave with code 2."""
+    """A parser whose errors raise ConfigError, with a remedy."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **more)
@@ -107,7 +112,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_config_options(parser: Parser) -> None:
     defaults = msgspec.to_builtins(Config())
-    group = parser.add_argument_group("what and how")
+    group = parser.add_argument_group("settings")
     for flag in FLAGS:
         if flag.switch:
             group.add_argument(flag.name, dest=flag.key, action="store_true", default=None, help=flag.help)
@@ -118,7 +123,7 @@ def add_config_options(parser: Parser) -> None:
         "-c",
         "--config",
         metavar="FILE",
-        help="settings from a TOML file, or bundled: default, gpu, sampled, sound-only, split",
+        help="settings from a TOML file, or bundled ones: default, gpu, sampled, sound-only, split",
     )
     group.add_argument(
         "--set", metavar="STAGE.KEY=VALUE", action="append", default=[], help="one setting; may be repeated"
@@ -133,18 +138,18 @@ def add_output_options(parser: Parser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--events", metavar="FILE",
-        help="clips merged into events: in the JSON lines, or with FILE as .csv, .vtt, .srt or .jsonl "
-        "('*' stands for the source's name)",
+        help="merge clips into events: in the JSON lines, or in FILE: .csv, .vtt, .srt or .jsonl "
+        "('*' is replaced by the source's name)",
     )  # fmt: skip
     group.add_argument(
-        "--video", metavar="FOLDER|FILE", help="write the video again with labels and tracks drawn on it"
+        "--video", metavar="FOLDER|FILE", help="write a copy of the video with labels and tracks drawn on it"
     )
-    group.add_argument("--resume", action="store_true", help="go on with an interrupted -o FILE")
-    group.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    group.add_argument("--resume", action="store_true", help="resume an interrupted -o FILE")
+    group.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def make_config(options: argparse.Namespace) -> Config:
-    """Config file first, then options, then --set. Raises: ConfigError: everything that is wrong with them."""
+    """The config file, overridden by options, then by --set. Raises: ConfigError: all problems with them."""
     problems = Problems()
     config = usable_config(options, problems)
     problems.raise_all()
@@ -152,9 +157,9 @@ def make_config(options: argparse.Namespace) -> Config:
 
 
 def usable_config(options: argparse.Namespace, problems: Problems) -> Config:
-    """The same, for whoever has more to check: defaults stand in for what is wrong."""
+    """The same, with all problems added to `problems`. Wrong values are replaced by defaults, for further checks."""
     if getattr(options, "labels.words") in ("", []):
-        text = "--labels: no label found; expected at least one. Leave it out for the default vocabulary."
+        text = "--labels: no label found; expected at least one. Omit it to use the default vocabulary."
         problems.add(ConfigError(text))
     given = [(flag.key, getattr(options, flag.key)) for flag in FLAGS if getattr(options, flag.key) is not None]
     overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given]
@@ -162,18 +167,18 @@ def usable_config(options: argparse.Namespace, problems: Problems) -> Config:
 
 
 def _bundled_for(options: argparse.Namespace) -> str | None:
-    """Without -c: the settings for GPU machines where networks would run on a GPU, else the defaults."""
+    """The bundled settings to use without -c: "gpu" if the networks would run on a GPU, else None for the defaults."""
     device, engine = getattr(options, "model.device") or "auto", getattr(options, "model.engine") or "auto"
     wants_gpu = device.startswith(("auto", "cuda")) and engine not in ("onnxruntime", "openvino")
     if not (wants_gpu and gpu_here()):
         return None
-    log(logging.INFO, "an NVIDIA GPU is here: settings for GPUs are taken (-c gpu); -c default takes the others")
+    log(logging.INFO, "found an NVIDIA GPU; using the settings for GPUs (-c gpu). To use the others: -c default")
     return "gpu"
 
 
 def _default(defaults: Any, key: str) -> str:
     for part in key.split("."):
-        if part not in defaults:  # an option of a stage: the stage knows its default
+        if part not in defaults:  # an option of a stage, whose default is defined by the stage
             return ""
         defaults = defaults[part]
     if defaults in ("", None):

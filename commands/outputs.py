@@ -1,4 +1,4 @@
-"""Which outputs a command line asks for, and whether they can be written."""
+"""The outputs of a command line, and checks that they can be written."""
 
 import argparse
 import hashlib
@@ -21,7 +21,7 @@ EVENT_SUFFIXES = {suffix for kind in ("jsonl", *EVENT_KINDS) for suffix in KINDS
 
 
 def split_events(arguments: list[str]) -> list[str]:
-    """`--events talk.mp4` asks for events, and talk.mp4 is a source: only a table's or subtitle's name is its FILE."""
+    """In `--events talk.mp4`, talk.mp4 is a source: FILE of --events has the suffix of a table or of subtitles."""
     split = []
     for position, argument in enumerate(arguments):
         following = arguments[position + 1] if position + 1 < len(arguments) else ""
@@ -31,12 +31,12 @@ def split_events(arguments: list[str]) -> list[str]:
 
 
 def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]) -> list[OutputSpec]:
-    """Raises: ConfigError: unknown suffix, a file that exists, a folder that does not: all problems at once."""
+    """The outputs. Raises: ConfigError: unknown suffix, existing file, missing folder; all problems at once."""
     problems = Problems()
     files = _files(options, config, problems)
     resume_from = next((path for path, kind in files if kind == "jsonl"), "")
     if options.resume and resume_from in ("", "-"):
-        problems.add(ConfigError("--resume needs the JSON lines to go on with. Give them: -o results.jsonl"))
+        problems.add(ConfigError("--resume: no JSON lines to resume; expected -o results.jsonl"))
     events, clips = config.events, config.clips
     if config.labels.exclusive:
         events = msgspec.structs.replace(events, measure="share")
@@ -66,7 +66,7 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
 
 
 def _files(options: argparse.Namespace, config: Config, problems: Problems) -> list[tuple[str, str]]:
-    """Path and kind of each output that is asked for."""
+    """Path and kind of each requested output."""
     files: list[tuple[str, str]] = []
     with problems.collected():
         kinds = kinds_of(config.sinks)
@@ -85,15 +85,15 @@ def _files(options: argparse.Namespace, config: Config, problems: Problems) -> l
 
 
 def output_kind(path: str, kinds: Mapping[str, Kind]) -> str:
-    """The kind whose files have this suffix; no suffix, a device or `-` is JSON lines."""
+    """The kind of output with this suffix. A path without a suffix, a device or `-` is JSON lines."""
     suffix = Path(path).suffix.lower()
     by_suffix = {suffix: name for name, kind in kinds.items() for suffix in kind.suffixes}
     if suffix in by_suffix:
         return by_suffix[suffix]
     if suffix in (".mp4", ".mkv", ".mov", ".webm", ".avi"):
-        raise ConfigError(f"-o {path}: is a video's name. To write the labelled video: --video {path}")
+        raise ConfigError(f"-o {path}: is the name of a video. To write the labelled video: --video {path}")
     if suffix and not path.startswith("/dev/"):
-        raise ConfigError(f"-o {path}: {suffix!r} is no format for results; expected {', '.join(by_suffix)}")
+        raise ConfigError(f"-o {path}: {suffix!r} is not a format for results; expected {', '.join(by_suffix)}")
     return "jsonl"
 
 
@@ -105,19 +105,19 @@ def _check_video(path: str) -> None:
 
 
 def _named(spec: OutputSpec) -> OutputSpec:
-    """Raises: ConfigError: it names one file for many sources."""
+    """The spec itself. Raises: ConfigError: it names one file for several sources."""
     one_file = Path(spec.path).suffix and "*" not in spec.path and not os.path.isdir(spec.path)
     if spec.per_source and len(spec.sources) > 1 and one_file:
         name = Path(spec.path)
         raise ConfigError(
-            f"{spec.path}: one file cannot hold {len(spec.sources)} sources. Put * where the source's name goes: "
+            f"{spec.path}: one file cannot contain {len(spec.sources)} sources. Put * in place of the source's name: "
             f"'{name.with_name('*' + name.suffix)}'"
         )
     return spec
 
 
 def fingerprint(config: Config) -> str:
-    """Of all settings that make results comparable, with what stands in files of words, templates and descriptions."""
+    """A hash of all settings that affect results, and of the files of labels, templates and descriptions."""
     options = config.labels
     words: object = options.words
     if isinstance(words, str) and words.startswith("@"):

@@ -1,4 +1,4 @@
-"""`percept run`: video files in, labelled and tracked clips out."""
+"""`percept run`: label and track the clips of videos."""
 
 import argparse
 import sys
@@ -20,12 +20,12 @@ EXAMPLES = """examples:
   percept run 'videos/*.mp4' --labels @words.txt -o out.jsonl --resume
   percept run talk.mp4 --events --video labelled.mp4
 
-exit codes: 0 fine, 1 finished but some clips or sources failed, 2 usage or settings, 3 source, 4 engine or model,
-5 output or internal, 130 interrupted. Ctrl-C finishes what is in flight; a second one stops at once."""
+exit codes: 0 success, 1 finished but some clips or sources failed, 2 usage or settings, 3 source, 4 engine or model,
+5 output or internal, 130 interrupted. Ctrl-C finishes the clips in flight; a second Ctrl-C stops at once."""
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the Python face sends on stdin: things that a command line cannot carry."""
+    """The input that the Python API sends on stdin, because a command line cannot carry it."""
 
     sources: list[str]
     labels: list[str] | None = None
@@ -34,10 +34,10 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept run",
-        description="Say for every clip of a video which words fit, from picture, motion and sound.",
+        description="Label every clip of a video, from picture, motion and sound.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob; several are answered in order")
+    parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob; several are processed in order")
     parser.add_argument("--request", choices=["-"], help=argparse.SUPPRESS)
     add_output_options(parser)
     add_config_options(parser)
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
         if request.labels is not None:
             setattr(options, "labels.words", request.labels)
     if not options.sources:
-        raise ConfigError("percept run: no video given. Say which: percept run talk.mp4")
+        raise ConfigError("percept run: no video given; expected a file, URL or glob, such as: percept run talk.mp4")
     config, sources, outputs = checked(options)
 
     from pipeline.run import run
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
 def checked(options: argparse.Namespace) -> tuple[Config, list[str], list[OutputSpec]]:
     """Config, sources and outputs.
 
-    Raises: ConfigError, ModelError: everything that is wrong with them, and with what they ask of this machine.
+    Raises: ConfigError, ModelError: all problems with them, and with what they need from this machine.
     """
     problems, sources, outputs = Problems(), list[str](), list[OutputSpec]()
     config = usable_config(options, problems)
@@ -77,7 +77,7 @@ def checked(options: argparse.Namespace) -> tuple[Config, list[str], list[Output
         sources = find_sources(options.sources)
     with problems.collected():
         outputs = make_outputs(options, config, sources)
-    if problems:  # else the run finds out
+    if problems:  # otherwise the run makes the plan
         with problems.collected():
             make_plan(config, max(1, len(sources)))
     problems.raise_all()

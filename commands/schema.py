@@ -13,10 +13,10 @@ from pipeline.schema import field_tables, record_schema
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept schema",
-        description="Print the JSON schema of the results that a run with these settings gives. Parts that stages of "
-        "your own add are in it.",
+        description="Print the JSON schema of the results of a run with these settings, including the fields of\n"
+        "your own stages.",
     )
-    parser.add_argument("--table", action="store_true", help="tables of the fields in Markdown")
+    parser.add_argument("--table", action="store_true", help="print Markdown tables of the fields instead")
     add_config_options(parser)
     add_console_options(parser)
     return parser

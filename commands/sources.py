@@ -1,4 +1,4 @@
-"""Which sources a command line names: files, URLs and globs."""
+"""The sources of a command line: files, URLs and globs."""
 
 import glob
 import os
@@ -9,7 +9,7 @@ from pipeline.sinks.file import printable
 
 
 def find_sources(given: list[str]) -> list[str]:
-    """Files, URLs and globs, in the order given; each once.
+    """The sources in the given order, each once, with globs expanded.
 
     Raises: ConfigError: a glob that matches nothing, a folder, a name that is not UTF-8: all of them at once.
     """
@@ -30,7 +30,9 @@ def find_sources(given: list[str]) -> list[str]:
             found.append(text)
     for name in found:
         if printable(name) != name:
-            problems.append(f"{printable(name)}: the name is not UTF-8, so no result could tell it. Rename the file.")
+            problems.append(
+                f"{printable(name)}: the name is not UTF-8 and cannot be written in results. Rename the file."
+            )
     if problems:
         raise ConfigError("\n".join(problems))
     return list(dict.fromkeys(found))

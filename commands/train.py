@@ -1,4 +1,4 @@
-"""`percept train`: a fusion head, a tower, or label vectors, from labelled clips."""
+"""`percept train`: train a fusion head, a tower or label vectors on labelled clips."""
 
 import argparse
 import logging
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     from training.train.job import TrainingJob
     from training.train.split import TrainingSplit
 
-DESCRIPTION = """Train from labelled clips: a folder per label, a CSV (file,label[,start_s,end_s,group]), or UCF101,
+DESCRIPTION = """Train on labelled clips: a folder per label, a CSV (file,label[,start_s,end_s,group]), or UCF101,
 HMDB51, Kinetics, VGGSound, ESC-50 or AVE as published.
 
-Clips are decoded and encoded once, into a cache. Some labels are kept novel: never trained on, only measured. Of the
-others, whole groups of clips are held out. Broken off at any moment, the same command goes on from the last checkpoint
-with the same curve. -o becomes a model directory for percept run --model."""
+Clips are decoded and encoded once, into a cache. Some labels are novel: never trained on, only measured. Whole groups
+of clips of the other labels are held out. If a training is interrupted, the same command resumes it from the last
+checkpoint, with the same curve. The output is a model directory for percept run --model."""
 
-EPILOG = """what is trained
-  head     a fusion head: the picture looks at motion and sound, and they at it; every tower stays as it is
+EPILOG = """what can be trained:
+  head     a fusion head: cross-attention between picture and motion, and picture and sound; the towers are frozen
   motion   the motion tower        sound   the sound tower        picture   the picture tower
-  labels   label vectors alone
+  labels   label vectors only
 
+examples:
   percept train clips/ -o my-model
   percept train list.csv -o my-sound --what sound --base-novel 0 --epochs 10
   percept run talk.mp4 --model my-model"""
@@ -46,58 +47,65 @@ USUALLY = usual_plan("head")
 def make_parser() -> Parser:
     parser = Parser(prog="percept train", description=DESCRIPTION, epilog=EPILOG)
     group = add_data_options(parser)
-    parser.add_argument("-o", "--output", metavar="MODEL", type=Path, required=True, help="the model directory to make")
-    parser.add_argument("--what", choices=tuple(USUAL), default="head", help="what is trained (default: head)")
+    parser.add_argument(
+        "-o", "--output", metavar="MODEL", type=Path, required=True, help="the model directory to write"
+    )
+    parser.add_argument("--what", choices=tuple(USUAL), default="head", help="what to train (default: head)")
     group.add_argument(
         "--split", metavar="NAME", default="",
-        help="one split of a published data set, or all (default: train, where there is one)",
+        help="one split of a published data set, or all (default: train, if it exists)",
     )  # fmt: skip
     group.add_argument(
         "--base-novel", type=float, default=USUALLY.novel_share, metavar="SHARE",
-        help="of the labels that are kept novel, chosen by --seed; 0 trains on all (default: %(default)s)",
+        help="share of labels that are novel, chosen by --seed; 0 trains on all (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--held-out", type=float, default=USUALLY.held_out_share, metavar="SHARE",
-        help="of the groups of clips that are only measured (default: %(default)s)",
+        help="share of groups of clips that are held out (default: %(default)s)",
     )  # fmt: skip
-    _add_plan(parser.add_argument_group("how it is trained"))
+    _add_plan(parser.add_argument_group("training"))
     add_model_options(parser)
     add_console_options(parser)
     return parser
 
 
 def _add_plan(group: Any) -> None:
-    usual = "by what is trained"
-    group.add_argument("--seed", type=int, default=0, help="of the split, the order and all chance (default: 0)")
-    group.add_argument("--steps", type=int, default=None, help=f"(default: {usual})")
-    group.add_argument("--epochs", type=float, default=None, help="in place of --steps: how often each file is seen")
-    group.add_argument("--batch", type=int, default=None, help=f"clips in a step (default: {usual})")
+    usual = "depends on --what"
+    group.add_argument("--seed", type=int, default=0, help="seed of the split, the order and augmentation (default: 0)")
+    group.add_argument("--steps", type=int, default=None, help=f"number of steps (default: {usual})")
+    group.add_argument("--epochs", type=float, default=None, help="instead of --steps: how often each clip is used")
+    group.add_argument("--batch", type=int, default=None, help=f"clips per step (default: {usual})")
     group.add_argument("--lr", type=float, default=None, help=f"highest learning rate (default: {usual})")
     group.add_argument(
         "--alpha", type=float, default=USUALLY.alpha,
-        help="head: weight of the picture's branch in the loss against the others (default: %(default)s)",
+        help="head: weight of the picture branch in the loss; the others share the rest (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--label-smoothing", type=float, default=None, help="(default: 0.1, for label vectors 0)")
+    group.add_argument(
+        "--label-smoothing", type=float, default=None, help="of the targets (default: 0.1, label vectors 0)"
+    )
     group.add_argument(
         "--level", type=float, default=None,
-        help="weight of probability against background words beside what separates labels (default: 0.5, head 0)",
+        help="weight of the loss against background words, which determines probabilities (default: 0.5, head 0)",
     )  # fmt: skip
     group.add_argument(
         "--pull", type=float, default=None,
-        help="head, labels: towards the frozen model, for labels not trained on (default: 2, label vectors 0.5)",
+        help="head, labels: penalty on the distance from the frozen model, to protect other labels "
+        "(default: 2, label vectors 0.5)",
     )  # fmt: skip
     group.add_argument(
-        "--ema", type=float, default=USUALLY.ema, help="decay of the averaged weights (default: %(default)s)"
+        "--ema", type=float, default=USUALLY.ema, help="decay of the moving average of weights (default: %(default)s)"
     )
     group.add_argument(
         "--ratio", type=float, default=None,
-        help="of the frozen model in the result (default: 0.5 for towers, 0 for a head or label vectors)",
+        help="share of the frozen model in the result (default: 0.5 for towers, 0 for a head or label vectors)",
     )  # fmt: skip
-    group.add_argument("--no-augment", action="store_true", help="show towers the clips as they are")
+    group.add_argument("--no-augment", action="store_true", help="train towers without augmentation")
     group.add_argument(
         "--every", type=int, default=USUALLY.every_steps, help="steps between checkpoints (default: %(default)s)"
     )
-    group.add_argument("--threads", type=int, default=min(4, core_count()), help="(default: %(default)s)")
+    group.add_argument(
+        "--threads", type=int, default=min(4, core_count()), help="number of threads (default: %(default)s)"
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -123,7 +131,7 @@ def main(arguments: list[str]) -> int:
 
 
 def chosen(dataset: "Dataset", split: str) -> "Dataset":
-    """Its training split where there is one, so that published test clips stay unseen; or the one asked for."""
+    """The requested split; by default the training split, if it exists, so that published test clips stay unseen."""
     if split == "all" or (not split and "train" not in dataset.splits):
         return dataset
     return dataset.take(split or "train")
@@ -131,10 +139,10 @@ def chosen(dataset: "Dataset", split: str) -> "Dataset":
 
 def make_plan(options: argparse.Namespace) -> TrainingPlan:
     """Raises:
-    ConfigError: options that cannot be, or that contradict each other.
+    ConfigError: options are out of range, or contradict each other.
     """
     if options.steps is not None and options.epochs is not None:
-        raise ConfigError("--steps and --epochs: both say how long; expected one of them")
+        raise ConfigError("--steps and --epochs: both set the length; expected only one of them")
     if options.epochs is not None and not 0 < options.epochs < 1e6:
         raise ConfigError(f"--epochs {options.epochs:g}: expected more than 0")
     usual = usual_plan(options.what)
@@ -164,7 +172,7 @@ def make_job(
     options: argparse.Namespace, plan: TrainingPlan, split: "TrainingSplit", arguments: Sequence[str]
 ) -> "TrainingJob":
     """Raises:
-    ConfigError: the device is not here.
+    ConfigError: the device is not available.
     ModelError: the model cannot be found.
     """
     import torch
@@ -189,32 +197,31 @@ def make_job(
 
 def device_of(asked: str, has_cuda: bool) -> str:
     """Raises:
-    ConfigError: it is not here, or unknown.
+    ConfigError: the device is unknown or not available.
     """
     if asked == "auto":
         return "cuda" if has_cuda else "cpu"
     if asked != "cpu" and not asked.startswith("cuda"):
         raise ConfigError(f"--device {asked}: unknown; expected auto, cpu or cuda")
     if asked.startswith("cuda") and not has_cuda:
-        raise ConfigError(f"--device {asked}: PyTorch sees no NVIDIA GPU here; expected cpu, or a build with CUDA")
+        raise ConfigError(f"--device {asked}: PyTorch finds no NVIDIA GPU; expected cpu, or a build with CUDA")
     return asked
 
 
 def _mirrors(plan: TrainingPlan, split: "TrainingSplit") -> bool:
-    """Whether a mirrored clip still has its label."""
+    """Whether clips may be mirrored: no label depends on left and right."""
     from training.train.split import sided
 
-    told = sided(split.labels)
-    if told and plan.augment and plan.what != "sound":
-        log(logging.INFO, f"clips are not mirrored, because labels tell sides: {', '.join(told[:3])}")
-    return plan.augment and not told
+    sides = sided(split.labels)
+    if sides and plan.augment and plan.what != "sound":
+        log(logging.INFO, f"clips are not mirrored, because labels depend on left and right: {', '.join(sides[:3])}")
+    return plan.augment and not sides
 
 
 def parts_line(split: "TrainingSplit") -> str:
     return (
-        f"{counted(len(split.train), 'clip')} of {counted(len(split.base), 'base label')} to train on; held out: "
-        f"{len(split.held_base)} of these, {len(split.held_novel)} of "
-        f"{counted(len(split.novel), 'novel label')}"
+        f"training on {counted(len(split.train), 'clip')} of {counted(len(split.base), 'base label')}; held out: "
+        f"{len(split.held_base)} of these labels, {len(split.held_novel)} of {counted(len(split.novel), 'novel label')}"
     )
 
 
@@ -222,15 +229,15 @@ def report_lines(record: Mapping[str, Any], output: Path) -> Iterator[str]:
     """The figures before and after, with 95 % intervals."""
     yield "top-1 on held-out clips in %, with 95 % intervals"
     rows: list[tuple[str, ...]] = [("", "before", "after")]
-    for side, told in (("own_side", "among its own side's labels"), ("among_all", "among all labels")):
+    for side, among in (("own_side", "among labels of its side"), ("among_all", "among all labels")):
         if side == "among_all" and not record["novel"]:
             continue
         for name, key in (("base", "base"), ("novel", "novel"), ("harmonic mean", "harmonic_mean")):
             figures = (_figure(record[when][side], key) for when in ("before", "after"))
-            rows.append((f"{name} {told}" if key != "harmonic_mean" else name, *figures))
+            rows.append((f"{name} {among}" if key != "harmonic_mean" else name, *figures))
     yield from ("  " + line for line in table([row for row in rows if row[1:] != ("-", "-")]))
     plan = record["plan"]
-    yield f"{plan['what']}: {plan['steps']} steps, {plan['frozen_ratio']:g} of the frozen model mixed in"
+    yield f"{plan['what']}: {plan['steps']} steps; share of the frozen model: {plan['frozen_ratio']:g}"
     yield from record["notes"]
     yield f"curves: {output / 'training' / 'curves.png'}"
     yield f"use it: percept run VIDEO --model {output}"

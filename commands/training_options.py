@@ -1,4 +1,4 @@
-"""Options that the verbs for labelled clips share: data, model, and where features are kept."""
+"""Options shared by the verbs for labelled clips: data, model, and the folder for features."""
 
 import argparse
 import logging
@@ -19,11 +19,11 @@ MODEL_FLAGS = (
     *("--model", "--audio-model", "--modalities", "--clip-seconds", "--fps"),
     *("--engine", "--precision", "--device"),
 )
-"""Options of `percept run` that mean the same here."""
+"""Options of `percept run` that have the same meaning here."""
 
 
 def add_model_options(parser: Parser, *more: str, without: tuple[str, ...] = ()) -> None:
-    """`MODEL_FLAGS`, and those of `more` that `percept run` knows; `without` are left out."""
+    """Add `MODEL_FLAGS` and those options of `percept run` in `more`, but not those in `without`."""
     group = parser.add_argument_group("model")
     for flag in FLAGS:
         if flag.name in (*MODEL_FLAGS, *more) and flag.name not in without and not flag.switch:
@@ -40,16 +40,14 @@ def add_data_options(parser: Parser) -> Any:
     parser.add_argument("data", metavar="DATA", help="a folder per label, a CSV (file,label), or a published data set")
     group = parser.add_argument_group("data")
     group.add_argument(
-        "--layout", metavar="NAME", default="auto", help=f"how DATA lies there: auto (default), {', '.join(LAYOUTS)}"
+        "--layout", metavar="NAME", default="auto", help=f"layout of DATA: auto (default), {', '.join(LAYOUTS)}"
     )
-    group.add_argument(
-        "--features", metavar="DIR", help="what the towers made of the examples is kept here (default: in the cache)"
-    )
+    group.add_argument("--features", metavar="DIR", help="folder for features of the examples (default: in the cache)")
     return group
 
 
 def settings_of(options: argparse.Namespace, threads: int = 0) -> tuple[Config, RunSettings]:
-    """The config these options stand for, and what the stages are told; threads: 0 takes all cores."""
+    """The config of these options, and the settings of the stages. threads: 0 uses all cores."""
     import msgspec
 
     config = make_config(options)
@@ -60,11 +58,11 @@ def features_folder(options: argparse.Namespace, run: RunSettings) -> Path:
     return Path(options.features).expanduser() if options.features else Path(run.cache_directory) / "features"
 
 
-def tell_of_head(spec: "ModelSpec") -> None:
-    """Say that figures leave the model's fusion head out, where it has one."""
+def warn_of_head(spec: "ModelSpec") -> None:
+    """Warn that the model's fusion head is not used, if it has one."""
     if spec.fusion:
         log(
             logging.WARNING,
-            f"{spec.id} has a fusion head. What follows is of its towers without it; in a run the head counts too, in "
-            "clips that have a picture and motion or sound beside it",
+            f"{spec.id} has a fusion head, which is not used here: the figures are for the towers alone. In a run, the "
+            "head contributes to clips that have a picture and motion or sound",
         )

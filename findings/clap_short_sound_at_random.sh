@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# transformers' CLAP gives one short sound different embeddings at random, and another one alone than in a batch.
+# With transformers' CLAP, the embedding of a short sound varies at random, and differs alone and in a batch.
 #
-# The feature extractor tells the model for each sound whether it was longer than ten seconds (`is_longer`), and a fused
-# CLAP then sends it through another branch. If no sound of a call is longer, the extractor picks one at random and
-# marks it as longer all the same. So one of four short sounds goes the wrong way, a different one in each call, and a
-# short sound by itself always does. Sounds that really are longer are cut at random places. The random numbers come
-# from numpy's global state: torch.manual_seed does not fix them, np.random.seed does.
+# The feature extractor marks each sound that was longer than ten seconds (`is_longer`), and a fused CLAP sends these
+# through another branch. If no sound of a call is longer, the extractor picks one at random and marks it as longer
+# anyway. So one of four short sounds uses the wrong branch, a different one in each call, and a short sound alone
+# always does. Sounds that really are longer are cut at random places. The random numbers come from numpy's global
+# state: torch.manual_seed does not fix them, np.random.seed does.
 #
 # One would guess that inference is repeatable, at least for sounds that are not cut at all, and that the embedding of a
 # sound does not depend on what else is in its batch.
 #
-# It matters for search and zero-shot labels: an index made in batches holds one odd vector per batch, and a query, made
-# alone, is odd every time. The cure is to set `is_longer` from the length of the sound.
+# It matters for search and zero-shot labels: an index made in batches contains one wrong vector per batch, and a query,
+# made alone, is wrong every time. The remedy is to set `is_longer` from the length of the sound.
 #
 # The network here is small and its weights are random, so the size of the change is not that of a published model.
 set -euo pipefail

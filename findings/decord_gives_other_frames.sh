@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# decord gives other frames than asked for, without an error: with open GOPs, in AVI, and in MPEG transport streams.
+# decord returns other frames than requested, without an error: with open GOPs, in AVI, and in MPEG transport streams.
 #
 # decord.VideoReader(path)[n] seeks to the key frame before n and counts decoded frames from there. With open GOPs,
-# which is how x265 encodes unless told otherwise, pictures just before a key frame in display order come after it in
-# the file. After a seek they cannot be decoded, so decord's count is off by their number. In AVI, which stores no times
-# for reordered pictures, nearly all frames are off after a seek. In a transport stream even reading from 0 upwards in a
-# new reader starts a group of pictures too late, because opening the file makes an index and then seeks back.
+# which are x265's default, pictures just before a key frame in display order come after it in the file. After a seek
+# they cannot be decoded, so decord's count is off by their number. In AVI, which stores no times for reordered
+# pictures, nearly all frames are off after a seek. In a transport stream even reading from 0 upwards in a new reader
+# starts a group of pictures too late, because opening the file builds an index and then seeks back.
 #
 # One would guess that random access is exact, since decord builds an index of all frames and promises accurate seeks,
-# and that a wrong frame would show up as an error or at least as a gap in time.
+# and that a wrong frame would cause an error or at least a gap in time.
 #
 # It matters for training and evaluation on video: decord is common in video data loaders, samples are random, and the
 # wrong frames look like right ones. Reading 0, 1, 2 and so on from a new reader is right in MP4 and AVI, and decoding
@@ -33,7 +33,7 @@ STRIPES = 8
 
 
 def make_video(path, codec, options):
-    """Each picture shows its number as stripes, one a bit; a key frame every 15."""
+    """Each picture shows its number as stripes, one per bit; a key frame every 15."""
     with av.open(path, "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
@@ -55,7 +55,7 @@ def in_order_by_av(path):
 
 
 def wrong_by_decord(path, order):
-    """The frames that show another number than theirs, and what they show."""
+    """The frames that show another number than their own, with that number."""
     reader = decord.VideoReader(path)
     shown = {int(number): shown_number(reader[int(number)].asnumpy()) for number in order}
     return {number: shown[number] for number in sorted(shown) if shown[number] != number}

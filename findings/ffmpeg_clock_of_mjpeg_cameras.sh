@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# FFmpeg makes up the times of motion JPEG over HTTP: 25 frames a second, whatever the camera sends.
+# FFmpeg invents the times of motion JPEG over HTTP: 25 frames per second, at any frame rate of the camera.
 #
-# Network cameras and microcontrollers send motion JPEG as one endless multipart HTTP answer. It carries no times.
-# FFmpeg numbers the pictures at 25 a second: of a camera at 5 frames a second, 5 seconds become 1 second of video.
-# Nothing tells it from a stream with real times: pts, time base and durations are there. The option
-# use_wallclock_as_timestamps=1 gives the times of arrival instead.
+# Network cameras and microcontrollers send motion JPEG as one endless multipart HTTP response. It contains no times.
+# FFmpeg numbers the pictures at 25 per second: 5 seconds of a camera at 5 frames per second become 1 second of video.
+# Nothing distinguishes it from a stream with real times: pts, time base and durations are present. With the option
+# use_wallclock_as_timestamps=1 the times are those of arrival.
 #
 # One would guess that the pts of a live stream follow the clock, at least on average.
 #
 # It matters for recordings and for everything that is computed per second: clips of two seconds last ten, speeds and
-# sampling are off by the same factor, sound from elsewhere drifts away, and a lag can no longer be seen, because the
+# sampling are off by the same factor, sound from another source drifts away, and a lag cannot be detected, because the
 # times fall behind by themselves.
 set -euo pipefail
 
@@ -32,7 +32,7 @@ from PIL import Image
 
 RATES_HZ = (5, 10)
 SECONDS = 4
-SKIPPED = 3  # the first pictures come in one go, after the stream was probed
+SKIPPED = 3  # the first pictures arrive together, after the stream was probed
 
 
 class Camera(BaseHTTPRequestHandler):
@@ -51,22 +51,22 @@ class Camera(BaseHTTPRequestHandler):
                 self.wfile.write(head.encode() + picture.getvalue() + b"\r\n")
                 time.sleep(1 / rate_hz)
         except OSError:
-            return  # the other side has seen enough
+            return  # the client has closed the connection
 
     def log_message(self, *_):
         pass
 
 
 def seconds_of(url, frames, options):
-    """How long the frames take to come, and how long they say."""
+    """The time in which the frames arrive, and the time according to the frames."""
     with av.open(url, timeout=20, options=options) as container:
-        arrived, said = [], []
+        arrived, stamped = [], []
         for frame in container.decode(video=0):
             arrived.append(time.monotonic())
-            said.append(frame.time)
-            if len(said) == frames:
+            stamped.append(frame.time)
+            if len(stamped) == frames:
                 break
-        return arrived[-1] - arrived[SKIPPED], said[-1] - said[SKIPPED]
+        return arrived[-1] - arrived[SKIPPED], stamped[-1] - stamped[SKIPPED]
 
 
 print("Versions")
@@ -77,14 +77,15 @@ server = ThreadingHTTPServer(("127.0.0.1", 0), Camera)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 changed = []
 for rate_hz in RATES_HZ:
-    for label, options in (("as it comes", {}), ("use_wallclock_as_timestamps", {"use_wallclock_as_timestamps": "1"})):
+    for label, options in (("default", {}), ("use_wallclock_as_timestamps", {"use_wallclock_as_timestamps": "1"})):
         frames = SECONDS * rate_hz + SKIPPED + 1
         url = f"http://127.0.0.1:{server.server_port}/{rate_hz}"
-        clock_s, said_s = seconds_of(url, frames, options)
-        print(f"  {rate_hz:2} frames/s, {label:28}: {clock_s:.2f} s by the clock, {said_s:.2f} s by the frames' times")
+        clock_s, stamped_s = seconds_of(url, frames, options)
+        times = f"{clock_s:.2f} s by the clock, {stamped_s:.2f} s by the frames' times"
+        print(f"  {rate_hz:2} frames/s, {label:28}: {times}")
         wanted_s = clock_s if options else SECONDS * rate_hz / 25
-        if abs(said_s - wanted_s) > 0.5:
-            changed.append(f"{rate_hz} frames/s, {label}: {said_s:.2f} s")
+        if abs(stamped_s - wanted_s) > 0.5:
+            changed.append(f"{rate_hz} frames/s, {label}: {stamped_s:.2f} s")
 server.shutdown()
 print("The behaviour has changed: " + "; ".join(changed) if changed else "The behaviour is as described.")
 sys.exit(bool(changed))

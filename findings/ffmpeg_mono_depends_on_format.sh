@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# FFmpeg's mono of a stereo sound is 3 dB louder in float than in integers, and beyond full scale.
+# FFmpeg's mono mix of a stereo sound is 3 dB louder in float than in integers, and exceeds full scale.
 #
 # Mixing two equal channels to mono gives 0.9 for 0.9 when the result is s16 or s32, but 1.27 when it is flt or dbl,
 # from the same frames. libswresample lowers the mixing coefficients so that they sum to 1 only if integers are
@@ -8,9 +8,9 @@
 # One would guess that mono is the mean of the channels, and that the sample format changes the representation, not the
 # level.
 #
-# It matters for sound in machine learning, where float mono is what one asks for. Levels do not fit those of tools that
-# take the mean, as librosa does; a log-mel spectrogram is off by a constant; a mono recording and the same thing in
-# stereo differ by 3 dB; and what expects samples within 1.0 fails on loud music.
+# It matters for sound in machine learning, where float mono is the usual format. Levels differ from those of tools that
+# use the mean, as librosa does; a log-mel spectrogram is off by a constant; a mono recording and the same recording in
+# stereo differ by 3 dB; and code that expects samples within 1.0 fails on loud music.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# FFmpeg opens a plain text file as a video: a terminal on which the text is typed.
+# FFmpeg opens a plain text file as a video: a terminal in which the text is typed.
 #
 # A file of ordinary prose named .txt, .nfo or .diz has a video stream (codec "ansi", 640x400, 25 frames/s), a duration
-# and frames that decode without an error. With another ending (.md, .log) the same words are refused.
+# and frames that decode without an error. With another extension (.md, .log) the same text is refused.
 #
-# One would guess that "it opens, it has a video stream, and a frame can be decoded" is the proof that a file is a
-# video.
+# One would guess that "it opens, it has a video stream, and a frame can be decoded" proves that a file is a video.
 #
 # It matters for every upload check and every crawler that feeds a folder to a pipeline: readme files and licences are
 # labelled, indexed and trained on as grey-on-black video. Refuse the text codecs (ansi, bintext, xbin, idf) by name.
@@ -53,11 +52,11 @@ for ending in ENDINGS:
     Path(path).write_text(TEXT)
     opened[ending] = with_av(path)
     by_cv[ending] = cv2.VideoCapture(path, cv2.CAP_FFMPEG).read()[0]
-    said = "refused"
+    shown = "refused"
     if opened[ending]:
         codec, frames, (width, height) = opened[ending]
-        said = f"codec {codec}, {frames} frames of {width}x{height}"
-    print(f"  {path:10} PyAV: {said:36} OpenCV: {'reads a frame' if by_cv[ending] else 'refused'}")
+        shown = f"codec {codec}, {frames} frames of {width}x{height}"
+    print(f"  {path:10} PyAV: {shown:36} OpenCV: {'reads a frame' if by_cv[ending] else 'refused'}")
 
 changed = []
 for ending in ENDINGS:

@@ -3,14 +3,15 @@
 #
 # kornia.geometry.resize(interpolation="bicubic", antialias=True) blurs with a Gaussian and then interpolates as torch
 # does without antialiasing, with another cubic (a = -0.75) than Pillow's (a = -0.5). The Gaussian is narrow: sigma is
-# 0.3 px where 360 lines become 224, which smooths next to nothing, and 0.1 px for 300 lines, which smooths nothing.
-# torch.nn.functional.interpolate(mode="bicubic", antialias=True) on uint8 follows Pillow, rounding between the two axes
-# included. On float32 it is off by a few levels, at hard edges by more, because overshoot is not cut between the axes.
+# 0.3 px when 360 lines become 224, which hardly smooths, and 0.1 px for 300 lines, which smooths nothing.
+# torch.nn.functional.interpolate(mode="bicubic", antialias=True) on uint8 follows Pillow, including the rounding
+# between the two axes. On float32 it is off by a few levels, at hard edges by more, because overshoot is not clipped
+# between the axes.
 #
 # One would guess that "bicubic" and "antialias" name one method, and that libraries differ by rounding.
 #
 # It matters for everyone who moves the preprocessing of CLIP, SigLIP, ViT and the like into torch or onto a GPU: the
-# published image processors resize with Pillow, and the networks were trained on what it makes.
+# published image processors resize with Pillow, and the networks were trained on its results.
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -55,7 +56,7 @@ def levels(batch):
 print("Versions")
 print(f"  torch {torch.__version__}\n  kornia {kornia.__version__}\n  pillow {PIL.__version__}")
 print("Expected: every bicubic, antialiased resize is within a few grey levels of Pillow's.")
-print("Seen: largest (and mean) difference to Pillow in grey levels of 255, from 360x640")
+print("Seen: largest (and mean) difference from Pillow in grey levels of 255, from 360x640")
 
 source = picture()
 pixels = torch.from_numpy(source).permute(2, 0, 1)[None]

@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
 # SharedMemory.close() unmaps memory under a live numpy array, without the BufferError that protects other views.
 #
-# np.ndarray(shape, dtype, buffer=shm.buf), the way that Python's own documentation shows, takes the address and lets go
-# of the buffer: the exporter no longer knows of the view, so close() succeeds and unmaps the pages. The array stays,
-# with its shape, and the first access to it ends the process (SIGSEGV; this script looks at the process's memory map
-# and does not try it). np.frombuffer holds the buffer: with it close() raises BufferError. It is the same with
-# mmap.mmap.
+# np.ndarray(shape, dtype, buffer=shm.buf), which Python's own documentation shows, keeps the address and releases the
+# buffer: the exporter has no record of the view, so close() succeeds and unmaps the pages. The array remains, with its
+# shape, and the first access to it ends the process (SIGSEGV; this script reads the process's memory map and does not
+# try it). np.frombuffer keeps the buffer: with it close() raises BufferError. mmap.mmap behaves the same way.
 #
 # One would guess that Python's buffer protocol protects every array made over a buffer, as "cannot close exported
 # pointers exist" seems to promise.
 #
-# It matters for pipelines that hand frames between processes in shared memory. A worker that closes its segment while a
-# batch, a tensor made with torch.from_numpy, or a callback still holds a view dies without a traceback, and often
-# later, elsewhere. Use np.frombuffer(shm.buf, dtype).reshape(shape): an early close is then an exception at the right
+# It matters for pipelines that pass frames between processes in shared memory. A worker that closes its segment while a
+# batch, a tensor made with torch.from_numpy, or a callback still has a view dies without a traceback, often later and
+# elsewhere. Use np.frombuffer(shm.buf, dtype).reshape(shape): an early close then raises an exception at the right
 # place.
 set -euo pipefail
 
@@ -37,12 +36,12 @@ SHAPE = (512, 2048)
 print("Versions")
 print(f"  numpy {np.__version__}\n  Python {platform.python_version()}, {sys.platform}")
 if not Path("/proc/self/maps").is_file():
-    print("This looks at /proc/self/maps. The behaviour cannot be shown here.")
+    print("This script needs /proc/self/maps. The behaviour cannot be shown here.")
     sys.exit(0)
 
 
 def is_mapped(address):
-    """Whether the process may read there."""
+    """Whether the address is mapped in this process."""
     ranges = (line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines())
     return any(int(start, 16) <= address < int(end, 16) for start, end in ranges)
 
@@ -54,7 +53,7 @@ VIEWS = {
 
 
 def closed(owner, array):
-    """What close() does, and whether the array's memory is still there."""
+    """What close() does, and whether the array's memory is still mapped."""
     array[:] = 7
     address = array.__array_interface__["data"][0]
     assert is_mapped(address)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# `import onnxruntime` starts a thread, opens a database in the home directory, and calls its maker.
+# `import onnxruntime` starts a thread, opens a database in the home directory, and contacts the vendor.
 #
-# On Linux, with the plain CPU wheel, the import alone makes a folder under ~/.cache that holds a device id and an
+# On Linux, with the plain CPU wheel, the import alone creates a folder under ~/.cache that contains a device id and an
 # SQLite database of usage events, keeps the database open, and starts a background thread that sends the events after
-# some seconds. No session has to be made. ORT_DISABLE_TELEMETRY=1, set before the import, prevents all of it.
+# a few seconds. No session is needed. ORT_DISABLE_TELEMETRY=1, set before the import, prevents all of it.
 # disable_telemetry_events(), which can only be called after the import, removes neither the thread nor the files.
 #
 # One would guess that importing a library has no effect outside the process, and that telemetry is for Windows only,
@@ -11,10 +11,10 @@
 #
 # It matters for servers and pipelines. A process that imports it and then forks workers forks with a thread running
 # (Python 3.12 warns, and a lock held by that thread stays locked in the child), and the children inherit an open SQLite
-# connection, which must not cross a fork. Containers get a file per home directory, and machines that are not meant to
-# call anyone do.
+# connection, which must not cross a fork. Containers get a file per home directory, and machines that should not make
+# connections make them.
 #
-# For the imports this script sets a proxy of its own, which counts the calls and refuses them: nothing is sent.
+# For the imports this script sets a proxy of its own, which counts the connections and refuses them: nothing is sent.
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -56,14 +56,14 @@ print(json.dumps({
 print("Versions")
 print(f"  onnxruntime {version('onnxruntime')}\n  Python {platform.python_version()}, {sys.platform}")
 if sys.platform != "linux":
-    print("This looks at Linux. The behaviour cannot be shown here.")
+    print("This script needs Linux. The behaviour cannot be shown here.")
     sys.exit(0)
 print("Expected: an import starts no thread and leaves no files.")
 print("Seen:")
 
 
 class Refusal(socketserver.BaseRequestHandler):
-    """A proxy that connects nobody."""
+    """A proxy that counts connections and refuses all of them."""
 
     def handle(self):
         self.server.calls += self.request.recv(1024).startswith(b"CONNECT ")
@@ -71,7 +71,7 @@ class Refusal(socketserver.BaseRequestHandler):
 
 
 def imported(settings):
-    """What a process that imports onnxruntime in an empty home directory did."""
+    """The effects of a process that imports onnxruntime in an empty home directory."""
     with tempfile.TemporaryDirectory() as home, socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusal) as proxy:
         proxy.calls = 0
         threading.Thread(target=proxy.serve_forever, daemon=True).start()

@@ -3,15 +3,15 @@
 #
 # The file is plain ONNX: QuantizeLinear and DequantizeLinear before and after a Softmax, all values in range. From the
 # optimisation level "extended" on, and so by default, ONNX Runtime replaces the five nodes by its own integer softmax.
-# This one overflows where the output's range is narrow for the number of tokens (range times tokens below about 1.7),
-# which is what calibration finds if no weight is much above the mean. Then weights that should be 150 to 255 of 255 are
-# 0. There is no error. With uint8 and with asymmetric int8 it happens; symmetric int8 has too few steps for it.
+# This overflows if the output's range is narrow for the number of tokens (range times tokens below about 1.7), which
+# calibration produces if no weight is much above the mean. Weights that should be 150 to 255 of 255 are then 0. There
+# is no error. It happens with uint8 and with asymmetric int8; symmetric int8 has too few steps for it.
 #
-# One would guess that fusing changes the last bit at most, and that values beyond what fits saturate.
+# One would guess that fusing changes at most the last bit, and that values out of range saturate.
 #
-# It matters for int8 vision and audio transformers. ONNX Runtime's own quantiser gives a softmax the range [0, 1] and
-# avoids it, unless it is told to quantise MatMul alone; other tools fit the range to what they see. A network broken
-# like this can still keep a cosine of 0.98 with the original, because all its embeddings point about the same way.
+# It matters for int8 vision and audio transformers. ONNX Runtime's own quantiser uses the range [0, 1] for a softmax
+# and avoids it, unless it quantises only MatMul; other tools fit the range to the observed values. A network with this
+# error can still have a cosine of 0.98 with the original, because all its embeddings have about the same direction.
 set -euo pipefail
 
 work=$(mktemp -d)

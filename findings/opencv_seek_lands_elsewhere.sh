@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# OpenCV's seek to frame n gives another frame where the frame rate varies, and at the start of a transport stream.
+# OpenCV's seek to frame n returns another frame if the frame rate varies, and at the start of a transport stream.
 #
-# VideoCapture.set(CAP_PROP_POS_FRAMES, n) turns n into a time by one frame rate for the whole file. In a video whose
-# rate varies (phones, screen recordings, conference calls) it lands many frames away, and near the end it may find no
-# frame at all. CAP_PROP_POS_MSEC goes through frame numbers too, and is off by almost two seconds here. In Matroska
-# even the number of frames is made up: duration times nominal rate. In a transport stream, of constant rate as well, a
-# seek does not get back to frame 0. Reading from start to end is right in all of them.
+# VideoCapture.set(CAP_PROP_POS_FRAMES, n) converts n into a time with one frame rate for the whole file. In a video
+# whose rate varies (phones, screen recordings, conference calls) it is off by many frames, and near the end it may find
+# no frame at all. CAP_PROP_POS_MSEC uses frame numbers too, and is off by almost two seconds here. In Matroska even the
+# number of frames is invented: duration times nominal rate. In a transport stream, even of constant rate, a seek does
+# not get back to frame 0. Reading from start to end is right in all of them.
 #
-# One would guess that POS_FRAMES counts frames, and that POS_MSEC, a time, is safe whatever the rate.
+# One would guess that POS_FRAMES counts frames, and that POS_MSEC, a time, is safe at any rate.
 #
 # It matters for everyone who samples frames evenly ("16 frames of the clip") or looks up annotated frames by number:
 # the wrong pictures come back without an error.
@@ -35,7 +35,7 @@ STRIPES = 8
 
 
 def make_video(path, steps_ms):
-    """Each picture shows its number as stripes, one a bit. Gives the times of all frames in ms."""
+    """Each picture shows its number as stripes, one per bit. Returns the times of all frames in ms."""
     times_ms = np.cumsum([0, *steps_ms])[:FRAMES]
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"g": "12"})
@@ -67,7 +67,7 @@ def after_seek(capture, which, place):
 
 print("Versions")
 print(f"  opencv {cv2.__version__}\n  av {av.__version__} (to make the videos)")
-print(f"Expected: {FRAMES} frames; frame n for n; for a time the frame that is shown then, give or take one.")
+print(f"Expected: {FRAMES} frames; frame n for n; for a time the frame that is shown at that time, plus or minus one.")
 print("Seen:")
 constant, varying = [40] * FRAMES, [33] * 60 + [100] * 60
 seen = {}
@@ -86,7 +86,7 @@ for name, path, steps_ms in (
     shown = [int(np.searchsorted(times_ms, 1000 * asked_s, "right")) - 1 for asked_s in ASKED_S]
     at_times = [after_seek(capture, cv2.CAP_PROP_POS_MSEC, 1000 * asked_s) for asked_s in ASKED_S]
     seen[name] = (count, in_order, numbers, [a is not None and abs(a - b) <= 1 for a, b in zip(at_times, shown)])
-    print(f"  {name}: says {count} frames; read in order, {'all right' if in_order else 'wrong'}")
+    print(f"  {name}: reports {count} frames; read in order, {'all right' if in_order else 'wrong'}")
     print(f"    frames {list(ASKED)} -> {numbers}")
     print(f"    at {', '.join(map(str, ASKED_S))} s frames {shown} -> {at_times}")
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# OpenVINO computes attention wrongly for the rest of its life if the first call had a single key token.
+# An OpenVINO compiled model computes attention wrongly from then on if its first call had a single key token.
 #
-# The network is four nodes of ONNX: MatMul, Softmax, MatMul, with a Transpose before, and token counts are dynamic.
+# The network is four ONNX nodes: Transpose, MatMul, Softmax, MatMul, with dynamic token counts.
 # OpenVINO fuses them into one attention kernel. If the very first inference of a compiled model has exactly one key
 # token, every later inference with at least one vector register of keys (8 with AVX2, 16 with AVX-512) is wrong: in
-# fp32 the attention weights no longer sum to 1, in bf16 answers are about 1e37, or NaN. There is no error and no
+# fp32 the attention weights no longer sum to 1, in bf16 outputs are about 1e37, or NaN. There is no error and no
 # warning. A new infer request of the same compiled model is wrong too. A first call with two tokens prevents it.
 #
 # One would guess that the order of calls cannot matter: a compiled model has no state, and a dynamic axis is there to
 # change. So people warm a model up with the smallest input they can think of, which is one token.
 #
-# It matters wherever the number of tokens follows the medium: frames of a clip, segments of a sound, boxes, words. A
+# It matters wherever the number of tokens depends on the input: frames of a clip, segments of a sound, boxes, words. A
 # check at one size passes, and so does a check that goes from large inputs to small ones.
 set -euo pipefail
 
@@ -67,13 +67,13 @@ reference = onnxruntime.InferenceSession("attention.onnx", providers=["CPUExecut
 
 
 def feeds(keys):
-    """All values are 1, so that every answer, a weighted mean of them, must be 1."""
+    """All values are 1, so that every output, a weighted mean of them, must be 1."""
     q, k = (random.standard_normal((1, count, WIDTH), np.float32) for count in (QUERIES, keys))
     return {"q": q, "k": k, "v": np.ones((1, keys, WIDTH), np.float32)}
 
 
 def openvino_errors(first, precision="f32", new_requests=False):
-    """The largest difference to 1 for each of KEYS, after a first call with `first` keys."""
+    """The largest difference from 1 for each of KEYS, after a first call with `first` keys."""
     compiled = core.compile_model("attention.onnx", "CPU", {"INFERENCE_PRECISION_HINT": precision})
     request = compiled.create_infer_request()
     request.infer(feeds(first))
@@ -85,8 +85,8 @@ def openvino_errors(first, precision="f32", new_requests=False):
     return errors
 
 
-print("Expected: every answer is 1, whatever was computed before.")
-print("Seen: largest difference to 1")
+print("Expected: every output is 1, whatever was computed before.")
+print("Seen: largest difference from 1")
 print(f"  {'number of keys':42}" + "".join(f"{keys:>9}" for keys in KEYS))
 reference.run(None, feeds(1))
 rows = {"ONNX Runtime, first call with 1 key": [np.abs(reference.run(None, feeds(k))[0] - 1).max() for k in KEYS]}

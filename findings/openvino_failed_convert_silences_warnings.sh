@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # A failed `openvino.convert_model` changes the root logger: level ERROR, and a handler that writes to stderr.
 #
-# The conversion here fails for an honest reason: it asks for an input that the network does not have. OpenVINO raises
-# its own error, which a program can catch, but before that it configures Python's root logger and leaves it so. From
+# The conversion here fails for a valid reason: it requests an input that the network does not have. OpenVINO raises its
+# own error, which a program can catch, but before that it configures Python's root logger and does not restore it. From
 # then on, every logger of the program without a level of its own drops warnings. `logging.basicConfig()`, called later,
 # does nothing, because the root logger now has a handler. A conversion that succeeds changes nothing.
 #
-# One would guess that a library leaves the root logger alone, as the logging HOWTO asks of libraries, and that an error
-# that was caught has no further effect.
+# One would guess that a library does not configure the root logger, as the logging HOWTO requires of libraries, and
+# that an error that was caught has no further effect.
 #
-# It matters for programs that try one backend and fall back to the next: the warning that says so is the first that is
-# lost, and all later ones with it. Tests that capture warnings pass or fail by their order.
+# It matters for programs that try one backend and fall back to the next: the warning about the fallback is the first
+# one lost, and all later ones are lost too. Tests that capture warnings pass or fail depending on their order.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Reading `frame.side_data` in PyAV keeps every decoded picture in memory until the cyclic garbage collector runs.
 #
-# `frame.side_data` makes a container that refers to the frame, and the frame keeps the container. This is a reference
-# cycle, so the frame is no longer freed when its last name goes away, but when Python's cyclic collector next comes by.
-# The collector counts objects, not bytes: to it a 720p picture of 1.4 MB is one small object. `frame.rotation`, which
-# is made from the same side data, makes no cycle.
+# `frame.side_data` creates a container that refers to the frame, and the frame keeps the container. This is a reference
+# cycle, so the frame is not freed with its last reference, but when Python's cyclic collector next runs. The collector
+# counts objects, not bytes: a 720p picture of 1.4 MB is one small object to it. `frame.rotation`, which is computed
+# from the same side data, makes no cycle.
 #
-# One would guess that looking at an attribute changes nothing, and that a loop over `container.decode` holds one
-# picture at a time.
+# One would guess that reading an attribute changes nothing, and that a loop over `container.decode` keeps one picture
+# at a time.
 #
 # It matters for everyone who reads the display matrix (the rotation of phone videos), motion vectors or captions of
-# each frame: a decoder of 80 MB takes 200, more at higher resolution, and with `gc.disable()` around a hot loop it
-# grows until memory runs out. The cure is to read the side data once, or only where it can change.
+# each frame: a decoder of 80 MB needs 200, more at higher resolution, and with `gc.disable()` around a hot loop it
+# grows until memory runs out. The remedy is to read the side data once, or only when it can change.
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -62,7 +62,7 @@ def make_video():
 
 print("Versions")
 print(f"  av {av.__version__} (libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))})")
-print(f"Expected: after a loop over {FRAMES} frames none is alive, whatever was read of them.")
+print(f"Expected: after a loop over {FRAMES} frames none is alive, whatever attribute was read.")
 print("Seen:")
 make_video()
 kept, peak = {}, {}

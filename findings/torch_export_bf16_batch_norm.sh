@@ -9,8 +9,8 @@
 # One would guess that the types of a strongly typed graph are those of the module, whatever the optimiser folds.
 #
 # It matters for nearly every convolutional network (ResNet, EfficientNet, flow networks) that is to run in bf16:
-# TensorRT and ONNX Runtime refuse the file, far from the export that made it. A type check after each export,
-# onnx.checker with full_check, finds it at once.
+# TensorRT and ONNX Runtime refuse the file, far from the export that caused it. A type check after each export,
+# onnx.checker with full_check, detects it at once.
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -40,7 +40,7 @@ print(f"  torch {torch.__version__}\n  onnxscript {onnxscript.__version__}\n  on
 
 
 def exported(dtype, optimize):
-    """The node types, the types of the weights and what the checker says."""
+    """The node types, the types of the weights and the checker's verdict."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()).eval().to(dtype)
     assert {tensor.dtype for tensor in module.state_dict().values() if tensor.is_floating_point()} == {dtype}

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# torch.onnx.export writes a file with a fixed batch although it was asked for a dynamic one, and reports success.
+# torch.onnx.export writes a file with a fixed batch although a dynamic one was requested, and reports success.
 #
-# Where a module reads a size as a Python number (len(x), int(x.shape[0]), a loop over the batch), the size is baked
-# into the graph. torch.export.export refuses this if the axis was declared as torch.export.Dim: "Constraints violated",
-# with the suggestion to make it 2. torch.onnx.export(dynamo=True) catches the refusal, follows the suggestion and
-# exports again, without a warning. With a plain string in place of the Dim, len(x) stays dynamic.
+# If a module reads a size as a Python number (len(x), int(x.shape[0]), a loop over the batch), the size is fixed in the
+# graph. torch.export.export refuses this if the axis was declared as torch.export.Dim: "Constraints violated", with the
+# suggestion to make it 2. torch.onnx.export(dynamo=True) catches the refusal, follows the suggestion and exports again,
+# without a warning. With a plain string instead of the Dim, len(x) stays dynamic.
 #
-# One would guess that declaring a dynamic axis is a demand, as in torch.export, and that an export that succeeds has
-# it.
+# One would guess that a declared dynamic axis is a requirement, as in torch.export, and that an export that succeeds
+# has it.
 #
-# It matters for every pipeline that batches what comes: the file works in the test with the batch it was traced with,
-# and fails, or is refused, at the first other one, in production. Comparing the axes of the file with what was asked
-# for, after each export, finds it.
+# It matters for every pipeline with variable batches: the file works in the test with the batch it was traced with, and
+# fails, or is refused, at the first other batch, in production. Comparing the axes of the file with the requested ones
+# after each export detects it.
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -67,8 +67,8 @@ def with_torch_export(module, shapes):
 
 
 def with_onnx_export(module, shapes):
-    """The file's axes, the warnings that speak of the batch, and whether it takes a batch of 3."""
-    with warnings.catch_warnings(record=True) as told:
+    """The file's axes, the number of warnings about the batch, and whether it accepts a batch of 3."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.onnx.export(
             module, (torch.randn(2, 5),), "network.onnx", dynamo=True, verbose=False, dynamic_shapes=shapes
@@ -78,10 +78,10 @@ def with_onnx_export(module, shapes):
     session = onnxruntime.InferenceSession("network.onnx", providers=["CPUExecutionProvider"])
     try:
         session.run(None, {session.get_inputs()[0].name: np.zeros((3, 5), np.float32)})
-        takes = "takes 3"
+        verdict = "accepts 3"
     except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument:
-        takes = "refuses 3"
-    return axes, sum("batch" in str(each.message) or "onstraint" in str(each.message) for each in told), takes
+        verdict = "refuses 3"
+    return axes, sum("batch" in str(each.message) or "onstraint" in str(each.message) for each in caught), verdict
 
 
 print("Versions")
@@ -92,18 +92,18 @@ seen = {}
 for module in (ByShape(), ByLen(), ByLoop()):
     name = type(module).__name__
     refusal = with_torch_export(module.eval(), ({0: BATCH},))
-    axes, told, takes = with_onnx_export(module, ({0: BATCH},))
-    seen[name] = (refusal, axes, told, takes)
-    print(f"  {name:8} torch.export: {refusal:21} torch.onnx.export: axes {axes}, {told} warnings, {takes}")
-axes, _, takes = with_onnx_export(ByLen().eval(), ({0: "batch"},))
-seen["ByLen, a string in place of the Dim"] = axes
-print(f"  ByLen, with a string in place of the Dim: axes {axes}, {takes}")
+    axes, count, verdict = with_onnx_export(module, ({0: BATCH},))
+    seen[name] = (refusal, axes, count, verdict)
+    print(f"  {name:8} torch.export: {refusal:21} torch.onnx.export: axes {axes}, {count} warnings, {verdict}")
+axes, _, verdict = with_onnx_export(ByLen().eval(), ({0: "batch"},))
+seen["ByLen, a string instead of the Dim"] = axes
+print(f"  ByLen, with a string instead of the Dim: axes {axes}, {verdict}")
 
 wanted = {
-    "ByShape": ("passes", ["batch", 5], 0, "takes 3"),
+    "ByShape": ("passes", ["batch", 5], 0, "accepts 3"),
     "ByLen": ("Constraints violated", [2, 5], 0, "refuses 3"),
     "ByLoop": ("Constraints violated", [2, 5], 0, "refuses 3"),
-    "ByLen, a string in place of the Dim": ["batch", 5],
+    "ByLen, a string instead of the Dim": ["batch", 5],
 }
 changed = [f"{name} gives {got}" for name, got in seen.items() if got != wanted[name]]
 print("The behaviour has changed: " + "; ".join(changed) if changed else "The behaviour is as described.")

@@ -1,4 +1,4 @@
-"""Boxes: x0 y0 x1 y1 in pixels, half-open. Detection makes them and tracking follows them."""
+"""Boxes: x0 y0 x1 y1 in pixels, half-open. Detection yields them and tracking follows them."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def box_iou(a: Array, b: Array) -> Array:
 
 
 def box_cover(a: Array, b: Array) -> Array:
-    """Share of the smaller box that lies in the other: "N 4", "M 4" -> "N M", in [0, 1]."""
+    """Share of the smaller box that is inside the other: "N 4", "M 4" -> "N M", in [0, 1]."""
     smaller = np.minimum(areas(a)[:, None], areas(b)[None])
     cover: Array = shared_area(a, b) / np.maximum(smaller, 1e-9)
     return cover

@@ -1,4 +1,4 @@
-"""Which of the given labels fit a clip: every tower scores them in its own text space, and the scores are pooled."""
+"""Scores the labels for a clip: every tower scores them in its own text space, and the scores are pooled."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from stages.words.reliability import Signals, reliability
 from stages.words.word import default_labels
 
 EMBEDDING_OF: dict[str, str] = {name: f"{name}_embedding" for name in MODALITIES}
-"""Which array each side of the label set reads."""
+"""The array that each side of the label set reads, by modality."""
 FUSED_OF: dict[str, str] = {name: f"fused_{name}" for name in MODALITIES}
-"""The same after a fusion head, for models that have one."""
+"""The same after the fusion head, for models that have one."""
 WORST_FIRST: tuple[Reason, ...] = ("failed", "gap", "too_short", "no_stream", "no_tower", "not_asked")
 
 
 class Classify(Stage):
     """Gives `labels`: the `top_k` best labels of the clip with probability, share and the evidence of each modality.
 
-    And `verdict`, on the clip as a whole: its category where labels form a hierarchy, and whether none of them fits
-    where the model was calibrated for that.
+    Also gives `category` if the labels form a hierarchy, and `open_set`, whether none of the labels fits, if the model
+    is calibrated for that. Both are None otherwise.
     """
 
     optional = (*EMBEDDING_OF.values(), *FUSED_OF.values(), "signals")
@@ -45,7 +45,7 @@ class Classify(Stage):
         }
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        """Turn the run's labels into vectors and leave them in the run's directory, for every worker that scores."""
+        """Compute the vectors of the run's labels and write them to the run's directory, for all workers."""
         from engines.models.checkpoint import read_model
 
         spec = read_model(self.run.model, self.run.audio_model)
@@ -57,13 +57,14 @@ class Classify(Stage):
         self.label_set = resources.get(("labels", str(path)), lambda: LabelSet.load(path))
 
     def describe(self) -> dict[str, str]:
-        return {"labels": f"{len(self.label_set.labels)} against {len(self.label_set.background)} background words"}
+        counts = len(self.label_set.labels), len(self.label_set.background)
+        return {"labels": f"{counts[0]}, compared with {counts[1]} background words"}
 
     def process(self, clip: Clip) -> Outputs:
         return self.answer(self.label_set, clip)
 
     def answer(self, label_set: LabelSet, clip: Clip) -> Outputs:
-        """The clip's labels and verdict, or why there are none."""
+        """The outputs for one clip; all are absent, with the reason, if no embedding can be scored."""
         present = {name: clip[key] for name, key in EMBEDDING_OF.items() if self._scores(name, key, clip)}
         if not present:
             reason = Absent(_reason(clip))
@@ -79,25 +80,25 @@ class Classify(Stage):
 
 @dataclass(frozen=True)
 class Scores:
-    """What one clip got: arrays "C" over all labels in their order, by modality where one is named."""
+    """The scores of one clip: arrays "C" in label order; mappings are by modality."""
 
     similarity: Mapping[str, Array]
     alone: Mapping[str, Array]
-    """Log-odds by what the modality itself says: the evidence."""
+    """Log-odds from the modality's own embedding: the evidence."""
     log_odds: Mapping[str, Array]
-    """Log-odds that go into the pool: the same where there is no fusion head."""
+    """Log-odds that are pooled; equal to `alone` without a fusion head."""
     weights: Mapping[str, float]
     background: Mapping[str, Array]
     """Cosine with the background words, "V"."""
     pooled: Array
-    """Log-odds of all modalities together."""
+    """Log-odds pooled over all modalities."""
     share: Array
 
 
 def score_all(
     label_set: LabelSet, embeddings: Mapping[str, Array], signals: Signals, fused: Mapping[str, Array] | None = None
 ) -> Scores:
-    """From the embeddings ("D", unit length) of the modalities present, and what a fusion head made of them."""
+    """Score all labels with the unit embeddings ("D") of the present modalities and, if given, the fused ones."""
     similarity: dict[str, Array] = {}
     alone: dict[str, Array] = {}
     odds: dict[str, Array] = {}
@@ -119,16 +120,16 @@ def score_all(
 def mixed(frozen: Array, head: Array, head_share: Array) -> Array:
     """Log-odds of the frozen encoder and of a trained head, mixed geometrically with a share per label: all "C".
 
-    F-VLM (Kuo et al. 2023, arXiv 2209.15639, eq. 4). A head that changes nothing gives the frozen odds to the bit.
+    F-VLM (Kuo et al. 2023, arXiv 2209.15639, eq. 4). If both are equal, the result is the same to the bit.
     """
     result: Array = frozen + head_share * (head - frozen)
     return result
 
 
 def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]]:
-    """The best labels first.
+    """The `top_k` best labels as result rows, best first.
 
-    Share and probability rise together within a clip: the order is the same for exclusive labels and for others.
+    Share and probability rise together within a clip, so the order is the same for exclusive and other labels.
     """
     shown = scoring.normalised(scores.weights)
     probability = scoring.sigmoid(scores.pooled)
@@ -153,7 +154,7 @@ def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]
 
 
 def verdict(label_set: LabelSet, scores: Scores) -> dict[str, Any]:
-    """The clip as a whole; None for what does not apply. The open-set score leaves out the fusion head."""
+    """`category` and `open_set` of the clip, None if they do not apply. The fusion head does not affect `open_set`."""
     hierarchy, open_set = label_set.hierarchy, label_set.open_set
     return {
         "category": hierarchy.category(label_set.labels, scores.share) if hierarchy is not None else None,
@@ -173,7 +174,7 @@ def score(
 
 
 def _best(values: Array, labels: tuple[str, ...], top_k: int) -> list[int]:
-    """Indices of the largest values, largest first; equals by name, so that no input order shows."""
+    """Indices of the `top_k` largest values, largest first; ties by label name, so input order has no effect."""
     count = min(top_k, len(values))
     if count <= 0:
         return []
@@ -183,6 +184,6 @@ def _best(values: Array, labels: tuple[str, ...], top_k: int) -> list[int]:
 
 
 def _reason(clip: Clip) -> Reason:
-    """Why there is nothing to score: the worst of the embeddings' reasons."""
+    """Why nothing can be scored: the worst of the embeddings' reasons."""
     reasons = {clip.absent.get(key) for key in EMBEDDING_OF.values()}
     return next((reason for reason in WORST_FIRST if reason in reasons), "failed")

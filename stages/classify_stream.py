@@ -1,4 +1,4 @@
-"""`classify` with prompt templates that are weighed on the clips of a source while they come (--templates zpe)."""
+"""`classify` with prompt templates that are weighted on the clips of a source as they arrive (--templates zpe)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,15 +19,15 @@ from stages.words.word import default_labels, words_of
 from stages.words.zpe import Running, blended, decode_state, encode_state
 
 STACKS_FILE = "templates.npz"
-"""Words in every template, in the run's directory."""
+"""The vectors of all words in every template, in the run's directory."""
 STATES = "templates-{}.state"
-"""One per source in the run's directory: the fold's newest state."""
+"""The newest state of the fold, in the run's directory; one file per source."""
 LEAST_SIGNAL = 0.5
-"""A clip whose modality deserves less belief (silence, a black picture) tells nothing of templates."""
+"""A modality with a lower signal weight (silence, a black picture) does not count for the template weights."""
 
 
 class ClassifyStream(Fold, Classify):
-    """Gives what `Classify` gives. State: how decided each template was in the clips of the source so far."""
+    """Gives the same as `Classify`. State: how decided each template was in the clips of the source so far."""
 
     def prepare(self, report: Callable[[str], None]) -> None:
         from engines.models.checkpoint import read_model
@@ -44,7 +44,7 @@ class ClassifyStream(Fold, Classify):
         self._stacks = load_stacks(self._directory / STACKS_FILE)
 
     def update(self, state: bytes, clip: Clip) -> tuple[bytes, Outputs]:
-        """Weigh the templates with this clip too, then score it with them."""
+        """Update the template weights with this clip, then score the clip with them."""
         running = self._learnt(decode_state(state), clip)
         state = encode_state(running)
         write_whole(self._directory / STATES.format(clip.info.source_index), state)
@@ -68,7 +68,7 @@ class ClassifyStream(Fold, Classify):
         return replace(self.label_set, sides=self.label_set.sides | sides)
 
     def conclude(self) -> dict[str, bytes]:
-        """The templates' weights over the clips of all sources, to be used with --templates FILE."""
+        """The template weights over the clips of all sources, as a file for --templates FILE."""
         from engines.models.checkpoint import read_model
 
         states = [decode_state(path.read_bytes()) for path in sorted(self._directory.glob(STATES.format("*")))]

@@ -1,8 +1,8 @@
-"""Frames, flow, spectrograms and crops as network inputs, made on the device from arrays as the slot holds them.
+"""Network inputs from frames, flow, spectrograms and crops, made on the device from the arrays in the slot.
 
-The same pictures as `stages.pictures`, within one grey level where a picture is made smaller, two where it is enlarged.
-Frames travel as uint8, a quarter of what pictures weigh. Everything here runs on the CPU too, only slower than
-`stages.pictures` does.
+The pictures equal those of `stages.pictures` within one grey level if a picture is shrunk, two if it is enlarged.
+Frames are uploaded as uint8, a quarter of the bytes of float32 pictures. Everything here also runs on the CPU, but
+slower than `stages.pictures`.
 """
 
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def box_tensor(tower: TowerSpec, frames: Array, boxes: Array, uploader: Uploader) -> "Tensor":
-    """Boxes "C 5" (frame index, x0, y0, x1, y1) cut out of frames uint8 "T H W 3": float32 "C 3 S S"."""
+    """Crops of boxes "C 5" (frame index, x0, y0, x1, y1) from frames uint8 "T H W 3": float32 "C 3 S S"."""
     used, which = np.unique(boxes[:, 0].astype(np.int64), return_inverse=True)
     pixels = _pixels(uploader.upload(frames, used))
     size = tower.size_px
@@ -31,7 +31,7 @@ def box_tensor(tower: TowerSpec, frames: Array, boxes: Array, uploader: Uploader
 
 
 def frame_pictures(frames: "Tensor", tower: TowerSpec) -> "Tensor":
-    """Frames uint8 "T H W 3" -> float32 "N 3 S S"; N is T, but for `fit = "tiles"`."""
+    """Frames uint8 "T H W 3" -> float32 "N 3 S S"; N is T, except for `fit = "tiles"`."""
     return _normalised(fitted(_pixels(frames), tower, _resized), tower)
 
 
@@ -46,7 +46,7 @@ def flow_pictures(flow: "Tensor", tower: TowerSpec) -> "Tensor":
 
 
 def flow_clips(flow: "Tensor", tower: TowerSpec) -> "Tensor":
-    """Flow float16 "P h w 2", not more pairs than the tower looks at -> float32 "1 T 3 S S"."""
+    """Flow float16 "P h w 2", at most `pictures_per_clip` pairs -> float32 "1 T 3 S S"."""
     import torch
 
     rows = torch.from_numpy(evenly_or_repeated(tower.pictures_per_clip, len(flow))).to(flow.device)
@@ -73,27 +73,27 @@ def log_mel_chunks(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
 
 
 def _pixels(frames: "Tensor") -> "Tensor":
-    """uint8 "T H W 3" -> float32 "T 3 H W", whole numbers from 0 to 255."""
+    """uint8 "T H W 3" -> float32 "T 3 H W", integer values from 0 to 255."""
     return frames.permute(0, 3, 1, 2).float()
 
 
 def _resized(pixels: "Tensor", height: int, width: int, how: str) -> "Tensor":
-    """Resized with antialiasing, one axis after the other, each rounded to 8 bits, as PIL and torch on uint8 do.
+    """Resized with antialiasing, one axis after the other, each rounded to 8 bits, as PIL and torch do with uint8.
 
-    GPUs resize no uint8. Both axes at once differ by up to 18 grey levels, because overshoot is not cut between them;
-    kornia's `resize` (a Gaussian, then plain interpolation) by up to 82.
+    GPUs cannot resize uint8. Resizing both axes at once differs by up to 18 grey levels, because overshoot is not
+    clipped between them; kornia's `resize` (a Gaussian, then plain interpolation) differs by up to 82.
     """
     from torch.nn.functional import interpolate
 
     for shape in ((pixels.shape[-2], width), (height, width)):
         if pixels.shape[-2:] != shape:
             pixels = interpolate(pixels, shape, mode=how, antialias=True, align_corners=False)
-            pixels = pixels.add_(0.5).floor_().clamp_(0, 255)  # halves go up, as in whole-number arithmetic
+            pixels = pixels.add_(0.5).floor_().clamp_(0, 255)  # halves round up, as in integer arithmetic
     return pixels
 
 
 def _normalised(pixels: "Tensor", tower: TowerSpec) -> "Tensor":
-    """Whole numbers from 0 to 255 -> (pixel / 255 - mean) / std."""
+    """Integer values from 0 to 255 -> (pixel / 255 - mean) / std."""
     import torch
     from kornia.enhance import normalize
 

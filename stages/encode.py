@@ -1,4 +1,4 @@
-"""Pictures, motion and sound as vectors in text space, through the model's towers."""
+"""Pictures, motion and sound as vectors in text space, computed by the model's towers."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -22,11 +22,11 @@ from stages.spectrogram import most_patches
 from stages.tower_inputs import INPUTS, stream_of, tower_input, tower_tensor
 
 BOX = "box"
-"""Beside the modalities: crops of boxes, which the image tower looks at."""
+"""In addition to the modalities: crops of boxes, which the image tower encodes."""
 
 
 class Part(NamedTuple):
-    """What an engine is shown of one clip."""
+    """One engine's input from one clip."""
 
     clip: int
     """Position among the clips that are processed together."""
@@ -39,9 +39,9 @@ class Part(NamedTuple):
 class Encode(Stage):
     """Tokens and an embedding per modality, and embeddings of chosen boxes.
 
-    A modality without a tower, not asked for, or without its stream is absent and says why. Towers that are the same
-    network share one engine, and whatever it is to see of all clips that are processed together goes through it in
-    one call. `box_embeddings` float16 "C D": unit length, of the boxes in rows `box_crops`.
+    A modality that has no tower, is not asked for, or lacks its stream is absent, with the reason. Towers that are the
+    same network share one engine, which encodes all its inputs from the clips of a batch in one call. `box_embeddings`
+    float16 "C D": unit length, of the boxes in rows `box_crops`.
     """
 
     preload = ("torch", "onnxruntime", "engines.models.tower", "stages.pictures")
@@ -53,15 +53,15 @@ class Encode(Stage):
 
     @cached_property
     def _towers(self) -> dict[str, TowerSpec]:
-        """The towers that are asked for and exist."""
+        """The towers of the modalities that are asked for, if the model has them."""
         return {name: tower for name, tower in self.model.towers().items() if name in self.run.modalities}
 
     def demand(self) -> Demand:
         if not self._towers:
             asked, has = ", ".join(self.run.modalities), ", ".join(self.model.towers())
             raise ConfigError(
-                f"modalities: {asked}: {self.model.id} has no tower for it; expected one or more of {has}. "
-                "A sound tower can be added: --audio-model"
+                f"modalities: {self.model.id} has no tower for {asked}; expected one or more of {has}. "
+                "Add a sound tower with --audio-model."
             )
         seeing = [tower for tower in self._towers.values() if tower.input in ("frames", "flow_picture")]
         sizes = [tower.resized_px or tower.size_px for tower in seeing]
@@ -112,7 +112,7 @@ class Encode(Stage):
     def process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
         try:
             return self._process_many(clips)
-        finally:  # the slots may be given to others now, also where a clip failed halfway
+        finally:  # the slots may be reused after this, even if a clip failed halfway
             for uploader in self._uploaders.values():
                 uploader.wait_copied()
 
@@ -146,7 +146,7 @@ class Encode(Stage):
         return next(filter(None, missing), None)
 
     def _inputs(self, name: str, clip: Clip) -> Any:
-        """What an engine is to see of a clip for a modality, or for its boxes; made where the engine runs."""
+        """The input from a clip for a modality, or for its boxes; made on the engine's device."""
         tower, uploader = self._towers[_tower_of(name)], self._uploaders.get(self._engines[_tower_of(name)].device)
         if uploader is None:
             return box_input(tower, clip) if name == BOX else tower_input(tower, clip)
@@ -156,11 +156,11 @@ class Encode(Stage):
 
     def _encode(self, parts: Sequence[Part]) -> list[tuple[Part, Array]]:
         """Each part with its tokens "N D"; one call per engine."""
-        shown: dict[int, list[Part]] = {}
+        by_engine: dict[int, list[Part]] = {}
         for part in parts:
-            shown.setdefault(id(self._engine_of(part)), []).append(part)
+            by_engine.setdefault(id(self._engine_of(part)), []).append(part)
         encoded: list[tuple[Part, Array]] = []
-        for together in shown.values():
+        for together in by_engine.values():
             engine = self._engine_of(together[0])
             feeds = {engine.inputs[0].name: joined([part.inputs for part in together])}
             tokens = engine.run(feeds)[engine.outputs[0].name]
@@ -186,7 +186,7 @@ def box_input(tower: TowerSpec, clip: Clip) -> Array:
 
 
 def box_places(clip: Clip) -> Array:
-    """Where the chosen boxes lie in the slot's frames: "C 5" (frame index, x0, y0, x1, y1 in pixels)."""
+    """The chosen boxes in the slot's frames: "C 5" (frame index, x0, y0, x1, y1 in pixels)."""
     boxes = clip["boxes"][clip["box_crops"]]
     height, width = clip["frames"].shape[1:3]
     scale = width / (clip.info.width or width), height / (clip.info.height or height)
@@ -195,7 +195,7 @@ def box_places(clip: Clip) -> Array:
 
 
 def joined(inputs: Sequence[Any]) -> Any:
-    """What is shown to an engine in one call: arrays, or tensors on its device."""
+    """The inputs of one engine call, concatenated: arrays, or tensors on its device."""
     if len(inputs) == 1:
         return inputs[0]
     if isinstance(inputs[0], np.ndarray):
@@ -214,7 +214,7 @@ def _why_missing(array: str, clip: Clip, never_settled: str = "failed") -> str |
 
 
 def _names(name: str) -> tuple[str, ...]:
-    """The arrays that come of a modality's tokens, or of the boxes'."""
+    """The arrays made from a modality's tokens, or from those of boxes."""
     return ("box_embeddings",) if name == BOX else (f"{name}_tokens", f"{name}_embedding")
 
 

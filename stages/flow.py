@@ -15,7 +15,7 @@ from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.flow_raft import RaftFlow, weights_file
 
 MOST_SHORT_SIDES_PER_S = 1_000.0
-"""Larger values say nothing any more and would overflow float16."""
+"""Larger values are meaningless and would overflow float16."""
 
 LEAST_PX = 64
 """OpenCV 5.0's DIS crashes the process on wide pictures less than 32 px high."""
@@ -23,24 +23,24 @@ LEAST_PX = 64
 
 class FlowOptions(StageOptions, frozen=True, kw_only=True):
     method: Literal["dis", "raft"] = "dis"
-    """"raft" is the more exact one, and slow without a GPU."""
+    """"raft" is more accurate, and slow without a GPU."""
     weights: str = ""
-    """For "raft": `raft-small.pth` as published, the same as safetensors, or a folder with it."""
+    """For "raft": `raft-small.pth` as published, the same as safetensors, or a folder with one of them."""
     short_side_px: int = 224
-    """Frames are shrunk to this before flow is computed; smaller is faster and sees less."""
+    """Frames are shrunk to this before flow is computed; smaller is faster and loses detail."""
     shrink: int = 2
-    """Flow is kept at 1/shrink of that size. DIS works at a quarter of its input, so 2 loses nothing."""
+    """Flow is stored at 1/shrink of that size. DIS works at a quarter of its input, so 2 loses nothing."""
     least_agreement: float = 0.65
-    """Correlation between a frame and the next one, brought back by the flow, below which the pair is a scene cut."""
+    """Correlation between a frame and the next one, warped back by the flow, below which the pair is a scene cut."""
 
 
 class Flow(Stage):
     """Optical flow by DIS (Kroeger et al. 2016, "Fast optical flow using dense inverse search"), preset "fast", or by
     RAFT-small (Teed & Deng 2020).
 
-    Pair p leads from the frame before to frame `p + T - P`: with a usable previous frame P = T, else P = T - 1. The
-    value at a pixel is where the content of the *earlier* frame went from there. A pair across a scene cut is all
-    zeros: no motion is known there.
+    Pair p ends at frame `p + T - P` and starts at the frame before it: P = T with a usable previous frame, else
+    P = T - 1. The value at a pixel is the motion of the content that the *earlier* frame has there. A pair across a
+    scene cut is all zeros: its motion is unknown.
     """
 
     required = ("frames", "frame_times_ns")
@@ -95,7 +95,7 @@ class Flow(Stage):
         return {"flow": np.clip(flow, -MOST_SHORT_SIDES_PER_S, MOST_SHORT_SIDES_PER_S).astype(np.float16)}
 
     def _shifts(self, frames: Sequence[Array], grey: Sequence[Array]) -> Array:
-        """float32 "P h w 2": by how many pixels of the grey pictures everything moved, at 1/shrink of their size."""
+        """float32 "P h w 2": displacements in pixels of the grey pictures, at 1/shrink of their size."""
         height, width = (max(1, side // self.options.shrink) for side in grey[0].shape)
         if self._raft:
             found = self._raft.shifts(frames, *grey[0].shape[::-1])
@@ -104,7 +104,7 @@ class Flow(Stage):
         return np.stack([cv2.resize(shift, (width, height), interpolation=cv2.INTER_AREA) for shift in found])
 
     def _dis(self, before: Array, after: Array) -> Array:
-        """uint8 "H W" twice -> float32 "H W 2": by how many pixels everything moved."""
+        """Two pictures uint8 "H W" -> float32 "H W 2": displacements in pixels."""
         height, width = before.shape
         shift_px = self._search.calc(at_least(before, LEAST_PX), at_least(after, LEAST_PX), None)
         return np.ascontiguousarray(shift_px[:height, :width])
@@ -115,7 +115,7 @@ class Flow(Stage):
 
 
 def with_previous(clip: Clip) -> tuple[list[Array], Array]:
-    """Frames of the clip, led by the last frame of the clip before when that has the same size, and their times."""
+    """Frames of the clip and their times, preceded by the last frame of the previous clip if that has the same size."""
     frames, times_ns = clip["frames"], clip["frame_times_ns"]
     check_array("frames", frames, "T H W 3", "uint8")
     check_array("frame_times_ns", times_ns, "T", "int64")
@@ -138,16 +138,16 @@ def grey_at(frame: Array, short_side_px: int) -> Array:
 
 
 def at_least(grey: Array, side_px: int) -> Array:
-    """The picture, its last row and column repeated until both sides reach `side_px`."""
+    """The picture with its last row and column repeated until both sides are at least `side_px`."""
     pad = [(0, max(0, side_px - side)) for side in grey.shape]
     return np.pad(grey, pad, mode="edge") if any(after for _, after in pad) else grey
 
 
 def agreement(grey: Sequence[Array], shifts_px: Array, shrink: int) -> Array:
-    """Correlation in [-1, 1] of each frame with the next one brought back by the flow between them.
+    """Correlation in [-1, 1] of each frame with the next one, warped back by the flow between them: float32 "P".
 
-    grey: P + 1 pictures uint8 "H W"; shifts_px: float32 "P h w 2", pixels of the full size at 1/shrink of it. -> "P".
-    Near 1 where the flow explains the change, near 0 across a scene cut. Without contrast it is 1: nothing disagrees.
+    grey: P + 1 pictures uint8 "H W"; shifts_px: float32 "P h w 2", in pixels of the full size, at 1/shrink of it.
+    Near 1 if the flow explains the change, near 0 across a scene cut, and 1 for pictures without contrast.
     """
     import torch
     from kornia.geometry.transform import remap
@@ -163,5 +163,5 @@ def agreement(grey: Sequence[Array], shifts_px: Array, shrink: int) -> Array:
     back = remap(pictures[1:, None], x, y, padding_mode="border", align_corners=True)[:, 0]
     a, b = (part - part.mean((1, 2), keepdim=True) for part in (pictures[:-1], back))
     power = ((a * a).sum((1, 2)) * (b * b).sum((1, 2))).sqrt()
-    alike = (a * b).sum((1, 2)) / power.clamp(min=1e-9)
-    return np.asarray(torch.where(power > height * width, alike, torch.ones(())).numpy())
+    correlation = (a * b).sum((1, 2)) / power.clamp(min=1e-9)
+    return np.asarray(torch.where(power > height * width, correlation, torch.ones(())).numpy())

@@ -18,7 +18,7 @@ from pipeline.stage import Resources, RunSettings
 
 STEP_PX = 8
 LEAST_PX, MOST_PX = NETWORKS["raft_small"].ranges["W"]
-"""Sides of what the network takes, which are multiples of the step."""
+"""Least and largest side of the network's input. Sides are multiples of `STEP_PX`."""
 NAMES = ("raft-small.safetensors", "raft-small.pth")
 HOW = "--set flow.weights=path/to/raft-small.pth (among the models of github.com/princeton-vl/RAFT)"
 
@@ -33,8 +33,8 @@ class RaftFlow:
 
     @cached_property
     def _settings(self) -> RunSettings:
-        """On the CPU fp32 whatever the towers take: where the runtime and not the graph says what is bf16, it rounds
-        coordinates too, and the flow is off by 0.2 to 0.4 px. On a GPU the graph says."""
+        """Always fp32 on the CPU: there the runtime decides what is bf16 and rounds coordinates too, so the flow is off
+        by 0.2 to 0.4 px. On a GPU the graph decides."""
         return msgspec.structs.replace(self.run, precision="fp32") if device_of(self.run) == "cpu" else self.run
 
     def prepare(self, report: Callable[[str], None]) -> None:
@@ -60,9 +60,9 @@ class RaftFlow:
 
 
 def network_pictures(frames: Sequence[Array], width: int, height: int) -> tuple[Array, tuple[int, int]]:
-    """Frames at about this size as the network takes them: float32 "T 3 H W" in [-1, 1]; and the size inside.
+    """The network's input from frames resized to this size: float32 "T 3 H W" in [-1, 1]; and the size before padding.
 
-    Smaller if a side would be too long. The last row and column are repeated up to a multiple of 8.
+    Smaller if a side would be too long. Padding repeats the last row and column up to a multiple of 8.
     """
     scale = min(1.0, MOST_PX / max(width, height))
     size = max(1, int(width * scale)), max(1, int(height * scale))
@@ -73,23 +73,25 @@ def network_pictures(frames: Sequence[Array], width: int, height: int) -> tuple[
 
 
 def resized(picture: Array, width: int, height: int) -> Array:
-    """ "H W C" at this size."""
+    """The picture "H W C" at this size."""
     if picture.shape[:2] == (height, width):
         return picture
     return np.asarray(cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA))
 
 
 def weights_file(weights: str) -> Path:
-    """The file of published weights: itself, or in a folder.
+    """The file of published weights: `weights` itself, or the file in that folder.
 
     Raises:
-        ConfigError: none is named.
-        ModelError: it is not there.
+        ConfigError: `weights` is empty.
+        ModelError: the file does not exist.
     """
     if not weights:
-        raise ConfigError(f"--flow raft: needs the published weights; give them: {HOW}")
+        raise ConfigError(f"--flow raft: needs the published weights. Give them: {HOW}")
     path = Path(weights).expanduser().absolute()
     found = [path / name for name in NAMES if (path / name).is_file()] if path.is_dir() else [path]
     if not found or not found[0].is_file():
-        raise ModelError(f"flow.weights: {path} is no file, nor a folder with {' or '.join(NAMES)}. Give them: {HOW}")
+        raise ModelError(
+            f"flow.weights: {path} is not a file, nor a folder with {' or '.join(NAMES)}. Give the weights: {HOW}"
+        )
     return found[0]

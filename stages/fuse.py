@@ -1,4 +1,4 @@
-"""What each modality becomes once it has looked at the others, for models that were trained with a fusion head."""
+"""Embeddings of each modality after attention to the others, for models that were trained with a fusion head."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
@@ -22,9 +22,9 @@ from stages.words.reliability import signal_weight
 class Fuse(Stage):
     """Gives `fused_image`, `fused_motion`, `fused_audio`: float32 "D" each, of unit length, in their tower's space.
 
-    Each is the modality's own embedding and what the head changes in it; where the modality it would look at is
-    missing, or silent, or black, it is that embedding to the bit. Without a picture nothing is fused. Clips with
-    equally many tokens go through an engine together.
+    Each is the modality's own embedding plus the change that the head computes. It is the own embedding to the bit if
+    the modality that it attends to is missing, silent or black. Without a picture nothing is fused. Clips with equal
+    token counts run through an engine together.
     """
 
     optional = (*(f"{name}_{part}" for name in MODALITIES for part in ("tokens", "embedding")), "signals")
@@ -35,12 +35,12 @@ class Fuse(Stage):
 
     @cached_property
     def _fused(self) -> tuple[str, ...]:
-        """The modalities that the head gives an embedding for."""
+        """The modalities for which the head computes an embedding."""
         return fused_modalities(self.model)
 
     @cached_property
     def _others(self) -> tuple[str, ...]:
-        """The modalities that the picture exchanges with in this run."""
+        """The modalities that are fused with the picture in this run."""
         asked = self.run.modalities
         return tuple(name for name in exchanges(self.model) if name in asked) if IMAGE in asked else ()
 
@@ -69,28 +69,28 @@ class Fuse(Stage):
         tokens = [self._tokens(clip) for clip in clips]
         changes: list[dict[str, list[Array]]] = [{name: [] for name in each} for each in tokens]
         for other, engine in self._engines.items():
-            for together in _alike(tokens, other):
+            for together in _by_token_counts(tokens, other):
                 names = (IMAGE, other)
                 results = engine.run({name: np.stack([tokens[clip][name] for clip in together]) for name in names})
-                for name, seen in (names, names[::-1]):
+                for name, attended in (names, names[::-1]):
                     for clip, change in zip(together, results[f"{name}_change"], strict=True):
-                        changes[clip][name].append(self._believed(seen, clips[clip]) * change)
+                        changes[clip][name].append(self._trust(attended, clips[clip]) * change)
         return [self._outputs(*each) for each in zip(clips, tokens, changes, strict=True)]
 
     def _tokens(self, clip: Clip) -> dict[str, Array]:
-        """Tokens "N D" of the modalities that are fused in this clip; nothing without a picture.
+        """Tokens "N D" of the modalities that are fused in this clip; empty without a picture.
 
-        Of more than the head has learnt positions for, some are chosen evenly.
+        If there are more tokens than the head has positions for, evenly spaced ones are used.
         """
         given = {name: clip.get(f"{name}_tokens") for name in self._fused}
         if given.get(IMAGE) is None:
             return {}
         return {name: each[evenly(MAX_TOKENS, len(each))] for name, each in given.items() if each is not None}
 
-    def _believed(self, seen: str, clip: Clip) -> float:
-        """How far what was looked at deserves it: silence and black pictures say nothing."""
-        tower = self.model.towers()[seen]
-        return signal_weight(seen, clip.get("signals") or {}, tower.knows_stillness)
+    def _trust(self, attended: str, clip: Clip) -> float:
+        """In [0, 1]: how far to trust the signal of the attended modality; 0 for silence or a black picture."""
+        tower = self.model.towers()[attended]
+        return signal_weight(attended, clip.get("signals") or {}, tower.knows_stillness)
 
     def _outputs(self, clip: Clip, tokens: dict[str, Array], changes: dict[str, list[Array]]) -> Outputs:
         return {
@@ -110,12 +110,12 @@ class Fuse(Stage):
     def describe(self) -> dict[str, str]:
         if not self._fused:
             return {}
-        told = [f"{other} by {engine.name}" for other, engine in self._engines.items()]
-        return {"fusion": f"picture with {' and '.join(told)}" if told else "changes nothing"}
+        others = [f"{other} by {engine.name}" for other, engine in self._engines.items()]
+        return {"fusion": f"picture with {' and '.join(others)}" if others else "changes nothing"}
 
 
-def _alike(tokens: Sequence[dict[str, Array]], other: str) -> Iterable[list[int]]:
-    """Numbers of the clips that have picture and `other`, those with equally many tokens of both together."""
+def _by_token_counts(tokens: Sequence[dict[str, Array]], other: str) -> Iterable[list[int]]:
+    """Positions of the clips that have picture and `other`, grouped by the token counts of both."""
     groups: dict[Any, list[int]] = {}
     for clip, each in enumerate(tokens):
         if other in each:
@@ -124,7 +124,7 @@ def _alike(tokens: Sequence[dict[str, Array]], other: str) -> Iterable[list[int]
 
 
 def changed(embedding: Array, changes: Sequence[Array]) -> Array:
-    """The unit embedding "D" with all changes added, at unit length again; to the bit the same if nothing changes."""
+    """The unit embedding "D" plus all changes, normalised to unit length; the same to the bit if all changes are 0."""
     total = np.sum(changes, axis=0, dtype=np.float64)
     if not total.any():
         return embedding

@@ -1,4 +1,4 @@
-"""Frames, flow, spectrograms and crops as the pictures a network takes: float32 "N 3 S S"."""
+"""Pictures for a network, float32 "N 3 S S", from frames, flow, spectrograms and crops."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Resize = Callable[["Tensor", int, int, str], "Tensor"]
-    """Takes pixels, height, width and the interpolation."""
+    """Called with pixels, height, width and the interpolation mode."""
 
 CROP_PADDING = 0.1
-"""Room around a box, as a share of its sides, so that a crop shows some of what is behind the object."""
+"""Margin on each side of a box, as a share of its longer side, so that a crop shows some background."""
 LOUD_LOG_MEL = 5.0
-"""Natural logarithm of the mel magnitude of a full-scale tone in a window of 400 samples: white in a spectrogram."""
+"""Natural logarithm of the mel magnitude of a full-scale tone in a window of 400 samples; drawn as white."""
 
 
 def evenly(count: int, of: int) -> Array:
-    """Indices of `count` things chosen evenly out of `of`, all of them where there are fewer: int64 "N", ascending."""
+    """Indices of `count` evenly spaced items out of `of`, or of all if there are fewer: int64 "N", ascending."""
     if of <= count:
         return np.arange(of)
     return ((np.arange(count) + 0.5) * of / count).astype(np.int64)
 
 
 def evenly_or_repeated(count: int, of: int) -> Array:
-    """The same, but always `count`: where there are fewer things, each comes several times in a row."""
+    """The same, but always `count` indices: if there are fewer items, some are repeated in a row."""
     return ((np.arange(count) + 0.5) * of / count).astype(np.int64)
 
 
 def frame_pictures(frames: Array, tower: TowerSpec) -> Array:
     """Frames uint8 "T H W 3" -> float32 "N 3 S S" as transformers' own image processor makes them.
 
-    N is T, but for `fit = "tiles"`, where each frame gives as many squares as cover it, in a row.
+    N is T, except for `fit = "tiles"`: each frame then yields as many squares as cover it, one after the other.
     """
     if tower.fit == "crop" and not tower.resized_px:
         frames = _middle_if_sized(frames, tower.size_px)
@@ -50,8 +50,8 @@ def frame_pictures(frames: Array, tower: TowerSpec) -> Array:
 def flow_pictures(flow: Array, tower: TowerSpec) -> Array:
     """Flow float16 "P h w 2" in short sides per second -> float32 "P 3 S S".
 
-    Red is motion to the right, green down, both with still at 127.5 and +-`flow_bound` at the ends; blue is speed. The
-    bound is fixed: with one that follows the picture, a still scene would look like motion.
+    Red is motion to the right and green motion down, both with 0 at 127.5, `-flow_bound` at 0 and `flow_bound` at 255;
+    blue is speed. The bound is fixed: one that depends on the picture would make a still scene look like motion.
     """
     if tower.fit == "crop" and not tower.resized_px:
         flow = _middle_if_sized(flow, tower.size_px)
@@ -67,14 +67,15 @@ def flow_pictures(flow: Array, tower: TowerSpec) -> Array:
 
 
 def flow_clips(flow: Array, tower: TowerSpec) -> Array:
-    """Flow float16 "P h w 2" -> float32 "1 T 3 S S": as many pictures as the tower looks at, in one piece."""
+    """Flow float16 "P h w 2" -> float32 "1 T 3 S S": one input of T = `pictures_per_clip` pictures."""
     if len(flow) > tower.pictures_per_clip:
         return flow_pictures(flow[evenly(tower.pictures_per_clip, len(flow))], tower)[None]
     return flow_pictures(flow, tower)[None, evenly_or_repeated(tower.pictures_per_clip, len(flow))]
 
 
 def log_mel_pictures(log_mel: Array, tower: TowerSpec) -> Array:
-    """Log-mel patches float32 "K B M" -> float32 "K 3 S S": time to the right, high tones above, loud is white."""
+    """Log-mel patches float32 "K B M" -> float32 "K 3 S S": time to the right, high frequencies at the top, loud is
+    white."""
     from msgspec.structs import replace
 
     floor = np.log(tower.mel.log_offset if tower.mel else 1e-3)
@@ -84,17 +85,17 @@ def log_mel_pictures(log_mel: Array, tower: TowerSpec) -> Array:
 
 
 def log_mel_chunks(log_mel: Array, tower: TowerSpec) -> Array:
-    """Front, middle and back of a sound, float32 "3 B M" -> one picture float32 "1 3 M B": time to the right, low tones
-    above. It is (log-mel - mean) / std, as `TowerSpec` gives them, and never resized."""
+    """Front, middle and back of a sound, float32 "3 B M" -> one picture float32 "1 3 M B": time to the right, low
+    frequencies at the top. It is (log-mel - mean) / std, with mean and std from `TowerSpec`, and never resized."""
     mean, std = (np.array(values, np.float32).reshape(3, 1, 1) for values in (tower.mean, tower.std))
     picture: Array = (log_mel.transpose(0, 2, 1) - mean) / std
     return picture[None]
 
 
 def crop_pictures(frames: Array, boxes: Array, tower: TowerSpec) -> Array:
-    """Cut boxes "N 5" (frame index, x0, y0, x1, y1 in pixels of `frames`; more columns are ignored) out of "T H W 3".
+    """Crops of boxes "N 5" (frame index, x0, y0, x1, y1 in pixels of `frames`) from uint8 "T H W 3": float32 "N 3 S S".
 
-    Each box is padded and widened to a square as far as the frame allows, then resized: float32 "N 3 S S".
+    Each box is padded, widened to a square as far as the frame allows, and resized. Further columns are ignored.
     """
     import torch
 
@@ -108,9 +109,9 @@ def crop_pictures(frames: Array, boxes: Array, tower: TowerSpec) -> Array:
 
 
 def square_around(box: Array, height: int, width: int) -> tuple[int, int, int, int]:
-    """Whole pixels x0, y0, x1, y1 of a square around the padded box, moved or cut where it would leave the frame.
+    """A square around the padded box, x0, y0, x1, y1 in whole pixels, shifted or cut to stay inside the frame.
 
-    Never empty, even for a box without area or outside of the frame.
+    Never empty, even for a box without area or outside the frame.
     """
     x0, y0, x1, y1 = (float(value) for value in box)
     side = max(x1 - x0, y1 - y0, 1.0) * (1 + 2 * CROP_PADDING)
@@ -126,7 +127,7 @@ def _span(middle: float, side: float, limit: int) -> tuple[int, int]:
 
 
 def _middle_if_sized(pictures: Array, size: int) -> Array:
-    """The middle square of "N H W C" when its short side is `size` already, otherwise all of it. A view."""
+    """The centre square of "N H W C" if its short side is already `size`, otherwise all of it. A view."""
     height, width = pictures.shape[1:3]
     if min(height, width) != size:
         return pictures
@@ -135,7 +136,7 @@ def _middle_if_sized(pictures: Array, size: int) -> Array:
 
 
 def fitted(pixels: "Tensor", tower: TowerSpec, resize: "Resize | None" = None) -> "Tensor":
-    """Pixels "N 3 H W", whole numbers from 0 to 255 -> "M 3 S S" by the tower's `fit`, of the same type."""
+    """Pixels "N 3 H W", integer values from 0 to 255 -> "M 3 S S" by the tower's `fit`, of the same dtype."""
     import torch
 
     height, width = pixels.shape[-2:]
@@ -160,7 +161,7 @@ def fitted(pixels: "Tensor", tower: TowerSpec, resize: "Resize | None" = None) -
 
 
 def _middle(pixels: "Tensor", size: int) -> "Tensor":
-    """The middle square of "N 3 H W". A view."""
+    """The centre square of "N 3 H W". A view."""
     top, left = (pixels.shape[-2] - size) // 2, (pixels.shape[-1] - size) // 2
     return pixels[..., top : top + size, left : left + size]
 

@@ -1,4 +1,4 @@
-"""How much each stream has to say, measured on the stream itself: what `classify` weighs modalities by."""
+"""Signal quality of each stream, measured on the stream itself. `classify` weights the modalities by it."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ from pipeline.stage import Outputs, Stage
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 PIXEL_STEP = 4
-"""Every fourth pixel in each direction decides as well as all."""
+"""Every fourth pixel in each direction is enough."""
 FLOW_STEP = 8
 """Flow is smoother than pictures."""
 SILENCE_DBFS = -120.0
 
 
 class SignalsStage(Stage):
-    """Gives `signals`: contrast, corruption, motion energy, loudness; without it all modalities are believed alike."""
+    """Gives `signals`: contrast, corruption, motion energy, loudness. Without it, no weight depends on the signals."""
 
     optional = ("frames", "flow", "audio", "audio_start_ns", "audio_mask")
 
@@ -27,7 +27,7 @@ class SignalsStage(Stage):
 
 
 def signals_of(clip: Clip) -> dict[str, dict[str, float]]:
-    """What is measured of every stream that is present, by modality."""
+    """The measurements of every stream that is present, by modality."""
     signals: dict[str, dict[str, float]] = {}
     frames, flow, audio = clip.get("frames"), clip.get("flow"), clip.get("audio")
     if frames is not None:
@@ -54,7 +54,7 @@ def contrast(frames: Array) -> float:
 
 
 def motion_energy(flow: Array) -> float:
-    """Mean speed against the camera, taken as each pair's median motion: short sides per second, from "P h w 2"."""
+    """Mean speed relative to each pair's median motion (the camera's), in short sides per second, from "P h w 2"."""
     if not flow.size:
         return 0.0
     few = flow[:, ::FLOW_STEP, ::FLOW_STEP].astype(np.float32).reshape(len(flow), -1, 2)
@@ -63,13 +63,13 @@ def motion_energy(flow: Array) -> float:
 
 
 def loudness_dbfs(samples: Array) -> float:
-    """Root mean square of samples "S" in dB below full scale; -120 for silence or nothing."""
+    """Root mean square of samples "S" in dB relative to full scale; -120 for silence or no samples."""
     power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
     return max(SILENCE_DBFS, 10 * float(np.log10(power + 1e-30)))
 
 
 def _own_stretch(clip: Clip, audio: Array) -> Array:
-    """The real samples of [start, end), without the context before and without gaps."""
+    """The samples of [start, end), without the context before it and without gaps."""
     begin_ns = int(clip["audio_start_ns"][0])
     whole_ns = max(1, clip.info.end_ns - begin_ns)
     first = round(len(audio) * max(0, clip.info.start_ns - begin_ns) / whole_ns)

@@ -1,4 +1,4 @@
-"""Sound as the audio tower wants to see it: log-mel patches."""
+"""The audio tower's input: log-mel patches of the sound."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -13,17 +13,17 @@ from pipeline.clip import Absent, Clip
 from pipeline.stage import Demand, Resources, Stage
 
 REPEATING = ("clap", "clap_fused", "kaldi")
-"""Styles of `MelSpec` that repeat sound which is too short."""
+"""Styles of `MelSpec` that repeat a sound that is too short."""
 TOGETHER = ("clap_fused", "kaldi")
-"""Styles whose patches make one input of all that is heard."""
+"""Styles whose patches are one input for the whole sound."""
 SHORTEST_S = 0.2
-"""A patch with less real sound in it than this says nothing."""
+"""A patch with less real sound than this is dropped."""
 
 
 class Spectrogram(Stage):
-    """Log-mel patches of a clip's sound, with the context before it that the model wants.
+    """Log-mel patches of a clip's sound, with the context before it that the model needs.
 
-    Patches without sound worth the name (before the stream began, in a gap) are left out.
+    Patches with hardly any real sound (before the stream began, in a gap) are dropped.
     """
 
     preload = ("torch", "torchaudio")
@@ -68,7 +68,7 @@ class Spectrogram(Stage):
         own = round((clip.info.end_ns - clip.info.start_ns) * mel.sample_rate_hz / 1_000_000_000)
         if not heard[-own:].any():
             return {"log_mel": Absent("gap")}
-        # sound that is too short is repeated: what lies before the stream began is no part of it
+        # sound that is too short is repeated, without the silence before the stream began
         begin = int(heard.argmax()) if mel.style in REPEATING else 0
         patches = self._patches(clip["audio"][begin:])
         kept = heard_seconds(heard[begin:], mel, len(patches)) >= SHORTEST_S
@@ -99,7 +99,7 @@ def _front_end(mel: MelSpec) -> Any:
 
 
 def most_patches(mel: MelSpec, samples: int) -> int:
-    """An upper bound of the patches that so many samples give."""
+    """An upper bound on the patches that this many samples yield."""
     if mel.style in TOGETHER:
         return 3 if mel.style == "kaldi" else 1
     return 2 + samples // (mel.hop_samples * mel.patch_hop_bins)
@@ -117,7 +117,7 @@ def heard_seconds(heard: Array, mel: MelSpec, patches: int) -> Array:
     length = mel.window_samples + mel.hop_samples * (mel.patch_bins - 1)
     total = np.concatenate([[0], np.cumsum(heard)])
     begins = np.minimum(np.arange(patches) * hop, len(heard))
-    if mel.style == "clap":  # evenly laid, so that the last one ends where the sound does
+    if mel.style == "clap":  # evenly spaced, so that the last one ends with the sound
         begins = np.linspace(0, max(0, len(heard) - hop), patches).astype(np.int64)
     ends = np.minimum(begins + length, len(heard))
     seconds: Array = (total[ends] - total[begins]) / mel.sample_rate_hz

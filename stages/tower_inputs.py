@@ -1,4 +1,4 @@
-"""The kinds of tower input: from which array each is made and how, on the host and on the engine's device."""
+"""The kinds of tower input: the array that each is made from, and how, on the host and on the engine's device."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class InputKind:
     """One kind of tower input.
 
-    stream: the array it is made from. per: what one input shows: a picture, a log-mel patch or the whole clip.
-    picks: whether `pictures_per_clip` rows of the stream are picked first. about: in words.
+    stream: the array it is made from. per: the unit that one input covers. picks: whether `pictures_per_clip` rows of
+    the stream are picked first. about: a description in words.
     """
 
     stream: str
@@ -33,11 +33,11 @@ class InputKind:
     on_device: Callable[["Tensor", TowerSpec], "Tensor"]
 
 
-def _as_it_is(log_mel: Array, tower: TowerSpec) -> Array:
+def _unchanged(log_mel: Array, tower: TowerSpec) -> Array:
     return np.asarray(log_mel)
 
 
-def _as_it_is_on_device(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
+def _unchanged_on_device(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
     return log_mel
 
 
@@ -48,7 +48,7 @@ INPUTS = {
         "flow", "optical flow as pictures", "picture", True, HOST.flow_pictures, DEVICE.flow_pictures
     ),
     "flow_clip": InputKind("flow", "optical flow of a clip", "clip", True, HOST.flow_clips, DEVICE.flow_clips),
-    "log_mel": InputKind("log_mel", "sound", "patch", False, _as_it_is, _as_it_is_on_device),
+    "log_mel": InputKind("log_mel", "sound", "patch", False, _unchanged, _unchanged_on_device),
     "log_mel_picture": InputKind(
         "log_mel", "sound as a picture", "patch", False, HOST.log_mel_pictures, DEVICE.log_mel_pictures
     ),
@@ -76,7 +76,7 @@ def tower_input(tower: TowerSpec, clip: Clip) -> Array:
 
 
 def tower_tensor(tower: TowerSpec, stream: Array, uploader: Uploader) -> "Tensor":
-    """The same on the uploader's device, from the stream as the slot holds it."""
+    """The same on the uploader's device, from the stream in the slot."""
     kind = INPUTS[tower.input]
     rows = evenly(tower.pictures_per_clip, len(stream)) if kind.picks else None
     return kind.on_device(uploader.upload(stream, rows), tower)

@@ -1,11 +1,11 @@
-"""Small synthetic media, made on the fly, whose content tells its own time.
+"""Small synthetic media, made on the fly, that contain their own time.
 
     make_video(path, seconds=4, audio=Sound())
     read_time_ms(frame)      # the time drawn into a decoded picture
 
 A picture is a fixed grey texture with a bright square that crosses it at `SQUARE_SPEED` widths per second, and below
 it a strip of black and white blocks that spells the picture's time in milliseconds. A sound steps its pitch every
-second (`tone_hz`), so a spectrum tells its second.
+second (`tone_hz`), so a spectrum shows its second.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ VIDEO_TICK = Fraction(1, 90_000)
 
 @dataclass(frozen=True)
 class Sound:
-    """One sound track. `parts` are the stretches, in seconds of the file, that carry samples; None: all of it."""
+    """One sound track. `parts` are the stretches with samples, in seconds of the file; None: all of it."""
 
     rate_hz: int = 44_100
     layout: str = "stereo"
@@ -41,7 +41,7 @@ class Sound:
 
 
 def tone_hz(time_s: float) -> float:
-    """Pitch of `stepped_tone` during the second that holds `time_s`."""
+    """Pitch of `stepped_tone` during the second that contains `time_s`."""
     return 300.0 + 100.0 * (int(time_s) % 20)
 
 
@@ -111,9 +111,9 @@ def make_video(
     """Write a video of `size` (width, height) and return its path.
 
     times_s: times of all frames; None: every 1/fps from `start_s` (with `vfr`, at uneven steps).
-    rotation: degrees counter-clockwise a player turns the picture by; the stored picture is not turned.
+    rotation: degrees counter-clockwise by which a player turns the picture; the stored picture is not turned.
     pixel_aspect: width of a pixel over its height.
-    interleaved: False puts all sound behind all pictures.
+    interleaved: False puts all sound after all pictures.
     color: attributes of the codec context, such as {"colorspace": 1, "color_range": 2}.
     """
     path = Path(path)

@@ -18,7 +18,7 @@ LABELS = ["dog", "rain", "sheep", "applause"]
 
 
 def with_head(directory: Path, gate: float | None) -> Path:
-    """percept-mini with a head of its own, or with none."""
+    """percept-mini with a head of its own, or without one."""
     spec = replace(read_model("percept-mini"), name=directory.name, fusion=None)
     if gate is not None:
         dims = {name: spec.texts[tower.space].dim for name, tower in spec.towers().items()}
@@ -31,7 +31,7 @@ def with_head(directory: Path, gate: float | None) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_an_untrained_head_gives_the_same_records_and_an_open_one_others(tmp_path: Path) -> None:
+def test_an_untrained_head_changes_no_record_and_an_open_one_does(tmp_path: Path) -> None:
     video = tmp_path / "a.mp4"
     make_video(video, seconds=4, audio=Sound())
 

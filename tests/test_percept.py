@@ -1,4 +1,4 @@
-"""The Python face, with the machinery behind it in a process of its own."""
+"""The Python API. The machinery runs in a process of its own."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_records_come_one_by_one_in_order(config: Path) -> None:
+def test_records_arrive_one_by_one_in_order(config: Path) -> None:
     results = list(percept.run(["fake:clips=3", "fake:clips=2"], config=config))
     assert [(result.source, result.clip) for result in results] == [
         *(("fake:clips=3", clip) for clip in range(3)),
@@ -30,7 +30,7 @@ def test_records_come_one_by_one_in_order(config: Path) -> None:
     assert results[1].labels[0].label == "mean 1"
 
 
-def test_one_path_is_enough(config: Path) -> None:
+def test_a_single_path_is_accepted(config: Path) -> None:
     assert len(list(percept.run(Path("fake:clips=2"), config=config))) == 2
 
 
@@ -47,7 +47,7 @@ def test_leaving_the_loop_ends_everything(config: Path) -> None:
     wait_for(lambda: set(children(os.getpid())) <= before, timeout_s=20, what="the end of every process")
 
 
-def test_errors_are_raised_with_what_the_command_line_says(config: Path) -> None:
+def test_errors_have_the_text_of_the_command_line(config: Path) -> None:
     with pytest.raises(percept.ConfigError, match=r"--clip-second=3.*did you mean --clip-seconds"):
         list(percept.run("fake:clips=1", config=config, clip_second=3))
     with pytest.raises(percept.ConfigError, match=r"clips\.fps is 0\.0; expected"):
@@ -56,15 +56,15 @@ def test_errors_are_raised_with_what_the_command_line_says(config: Path) -> None
         list(percept.run("nothing-*.mp4"))
 
 
-def test_what_means_nothing_here_is_refused(config: Path) -> None:
-    for options, said in (({"events": True}, "events='events.csv'"), ({"resume": True}, "--resume")):
-        with pytest.raises(percept.ConfigError, match=said):
+def test_options_without_a_meaning_here_are_refused(config: Path) -> None:
+    for options, text in (({"events": True}, "events='events.csv'"), ({"resume": True}, "--resume")):
+        with pytest.raises(percept.ConfigError, match=text):
             percept.run("fake:clips=1", config=config, **options)
     with pytest.raises(percept.ConfigError, match="no label found"):
         list(percept.run("fake:clips=1", labels=[], config=config))
 
 
-def test_when_no_source_can_be_read_there_is_a_record_and_an_error(config: Path) -> None:
+def test_a_run_without_a_readable_source_yields_its_records_and_raises_an_error(config: Path) -> None:
     results = percept.run("fake:unopenable=1", config=config)
     assert "cannot be opened" in (next(results).error or "")
     with pytest.raises(percept.SourceError, match=r"cannot be opened\. Give a file that can"):
@@ -94,7 +94,7 @@ def test_a_script_needs_no_guard_and_may_have_a_pipeline_of_its_own(config: Path
     assert (done.stdout, done.stderr) == ("0\n1\n", "")
 
 
-def test_importing_is_light() -> None:
+def test_importing_percept_imports_nothing_heavy() -> None:
     heavy = "{'torch', 'cv2', 'av', 'zmq', 'onnxruntime', 'transformers'}"
     code = f"import sys, percept; sys.exit(','.join({heavy} & set(sys.modules)) or 0)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, cwd=ROOT, check=False).returncode == 0

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -13,91 +12,84 @@ from typing import Any
 import psutil
 import pytest
 
+from pipeline.config import Config, make_config
+from pipeline.run import run
+from pipeline.status import OutputSpec
 from tests.media import Sound, make_video
+from tests.pipeline.harassed import Killer, assert_nothing_leaked, harassed_run_of
+from tests.pipeline.runs import read_records
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "engines" / "bundled" / "sample.mp4"
+WORDS = ["dog", "sheep", "rain", "birds singing", "siren"]
 KILLS = 20
-SPACING_S = 0.8
-"""Long enough that a clip is not killed three times alone, which would rightly make it an error record."""
 
 
-def command(out: Path, sources: list[str]) -> list[str]:
-    words = "dog, sheep, rain, birds singing, siren"
-    return [sys.executable, "-m", "commands.main", "run", *sources, "--labels", words, "-o", str(out)]
+def config_of(**sections: Any) -> Config:
+    return make_config({"labels": {"words": WORDS}, **sections})
 
 
-def results(path: Path) -> dict[tuple[str, int], dict[str, Any]]:
-    return {(row["source"], row["clip"]): row for row in map(json.loads, path.read_text().splitlines())}
-
-
-def workers(supervisor: psutil.Process) -> list[psutil.Process]:
-    """What the fork servers forked, but for the output process, whose death ends a run by design."""
-    found = []
-    for server in supervisor.children():
-        if not any("output" in word for word in server.cmdline()):
-            found += server.children()
-    return found
+def clean_results(folder: Path, *sources: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """The records of an undisturbed run by name of the source and clip."""
+    names, path = tuple(map(str, sources)), folder / "clean.jsonl"
+    account = run(config_of(), names, [OutputSpec(path=str(path), sources=names)])
+    assert account.exit_code == 0, account.messages
+    return {(Path(record["source"]).name, record["clip"]): record for record in read_records(path)}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_twenty_kills_give_the_results_of_a_clean_run(tmp_path: Path) -> None:
-    film = tmp_path / "film.mp4"
-    make_video(film, seconds=20, fps=25, size=(640, 360), audio=Sound(), options={"bf": "3", "g": "50"})
-    sources = [str(SAMPLE), str(film)] * 18
-    links = [tmp_path / f"{number}-{Path(source).name}" for number, source in enumerate(sources)]
-    for link, source in zip(links, sources, strict=True):
-        link.symlink_to(source)
-    names = [str(link) for link in links]
-    subprocess.run(command(tmp_path / "clean.jsonl", names), cwd=ROOT, check=True, capture_output=True, timeout=300)
+    """Every kind of process is killed but the output process, whose death ends a run by design."""
+    film = make_video(tmp_path / "film.mp4", seconds=12, fps=12.5, audio=Sound(), options={"bf": "3", "g": "50"})
+    clean = clean_results(tmp_path, SAMPLE, film)
+    sources = []
+    for number in range(5):
+        for source in (SAMPLE, film):
+            link = tmp_path / str(number) / source.name
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(source)
+            sources.append(str(link))
     seed = int(time.time())
     print(f"seed {seed}")
-    chance, killed = random.Random(seed), 0
-    log = tmp_path / "killed.log"
-    slow = ["--set", "queue.slots=3", "--set", "queue.credit=1"]
-    with (
-        log.open("w") as words,
-        subprocess.Popen([*command(tmp_path / "killed.jsonl", names), *slow], cwd=ROOT, stderr=words) as process,
-    ):
-        supervisor = psutil.Process(process.pid)
-        while process.poll() is None:
-            try:
-                victim = chance.choice(workers(supervisor) or [None])
-                if victim is not None and killed < KILLS + 4:
-                    victim.kill()
-                    killed += 1
-            except psutil.NoSuchProcess:
-                pass
-            time.sleep(SPACING_S)
-    said = log.read_text()
-    assert killed >= KILLS, f"the run ended after {killed} kills"
-    assert process.returncode == 0, said
-    assert said.count("killed by SIGKILL") >= KILLS
-    clean, after = results(tmp_path / "clean.jsonl"), results(tmp_path / "killed.jsonl")
-    assert list(clean) == list(after)
-    for key, row in clean.items():
-        again = after[key]
-        assert row["tracks"] == again["tracks"], key
-        assert row.get("absent") == again.get("absent"), key
-        same = {label["label"]: label for label in again["labels"]}
-        for label in row["labels"]:
-            assert abs(same[label["label"]]["probability"] - label["probability"]) < 1e-3, key
-            assert same[label["label"]]["evidence"].keys() == label["evidence"].keys(), key
+    killer = Killer(seed, KILLS, every_clips=3, least_ready=2)
+    slow = config_of(queue={"slots": 3, "credit": 1})
+    ran, supervisor = harassed_run_of(slow, tmp_path, killer, *sources)
+    assert killer.left == 0, "the run ended before all kills"
+    assert killer.killed.keys() == {"decode", "group 0", "group 1", "light", "heavy"}
+    assert ran.account.exit_code == 0, ran.account.messages
+    assert_nothing_leaked(supervisor)
+    assert [(record["source"], record["clip"]) for record in ran.records] == [
+        (source, clip) for source in sources for name, clip in clean if name == Path(source).name
+    ]
+    for record in ran.records:
+        check_same(record, clean[Path(record["source"]).name, record["clip"]])
+
+
+def check_same(record: dict[str, Any], clean: dict[str, Any]) -> None:
+    where = (record["source"], record["clip"])
+    assert record["tracks"] == clean["tracks"], where
+    assert record.get("absent") == clean.get("absent"), where
+    labels = {label["label"]: label for label in record["labels"]}
+    for label in clean["labels"]:
+        same = labels[label["label"]]
+        assert abs(same["probability"] - label["probability"]) < 1e-3, where
+        assert same["evidence"].keys() == label["evidence"].keys(), where
 
 
 @pytest.mark.slow
 def test_killing_the_supervisor_leaves_no_process_and_no_memory(tmp_path: Path) -> None:
-    names = [str(SAMPLE)] * 20
+    out = tmp_path / "out.jsonl"
+    arguments = [*[str(SAMPLE)] * 20, "--labels", ", ".join(WORDS), "-o", str(out)]
     shared_before = set(os.listdir("/dev/shm"))
     with subprocess.Popen(
-        command(tmp_path / "out.jsonl", names),
+        [sys.executable, "-m", "commands.main", "run", *arguments],
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"TMPDIR": str(tmp_path)},
     ) as process:
         deadline = time.monotonic() + 60
-        while not (tmp_path / "out.jsonl").exists() or not (tmp_path / "out.jsonl").stat().st_size:
+        while not out.exists() or not out.stat().st_size:
             assert time.monotonic() < deadline, "no result in 60 s"
             time.sleep(0.1)
         family = psutil.Process(process.pid).children(recursive=True)
@@ -108,4 +100,4 @@ def test_killing_the_supervisor_leaves_no_process_and_no_memory(tmp_path: Path) 
     assert left == []
     assert set(os.listdir("/dev/shm")) <= shared_before
     assert list(tmp_path.glob("percept-*")) == []
-    assert all(json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines())
+    assert all(json.loads(line) for line in out.read_text().splitlines())

@@ -1,4 +1,4 @@
-"""The bundled sample is what its labels and docs/sample.md say."""
+"""The bundled sample matches its labels and docs/sample.md."""
 
 import csv
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_every_clip_of_two_seconds_has_one_thing_to_see_and_one_to_hear() -> Non
         assert sorted(row["modality"] for row in here) == ["audio", "image"]
 
 
-def test_the_words_of_the_demo_hold_every_right_one_and_as_many_wrong_ones() -> None:
+def test_the_words_of_the_demo_are_every_right_label_and_as_many_wrong_ones() -> None:
     words = (BUNDLED / "sample.labels.txt").read_text().splitlines()
     right = {row["label"] for row in rows()}
     assert right < set(words)

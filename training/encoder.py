@@ -1,4 +1,4 @@
-"""Media to tokens through the product's own reader and stages, in one process and one file at a time."""
+"""Turns media into tokens with the reader and the stages of a run, in one process, one file at a time."""
 
 import tarfile
 import tempfile
@@ -22,12 +22,12 @@ from training.data.example import Example
 from training.features import ClipPart, Features
 
 TOGETHER = 8
-"""Clips that go through the towers in one call."""
+"""Clips per call of the towers."""
 STAGES = ("flow", "spectrogram", "signals", "encode")
 
 
 def plan_of(run: RunSettings) -> Plan:
-    """A plan with the stages up to the towers, for these settings."""
+    """A plan of the stages up to the towers, with these settings."""
     tree = {
         "clips": {"seconds": run.clip_ns / NS, "fps": run.frame_rate_hz},
         "decode": {"threads": run.threads},
@@ -46,9 +46,9 @@ def plan_of(run: RunSettings) -> Plan:
 
 
 class Encoder:
-    """The stages before `classify`, open; `close` when done.
+    """The opened stages before `classify`. Call `close` when done.
 
-    Model, engine, precision, device, threads, modalities and the length of clips are those of `run`.
+    Model, engine, precision, device, threads, modalities and clip length are those of `run`.
     """
 
     def __init__(self, run: RunSettings, report: Callable[[str], None] = lambda message: None) -> None:
@@ -66,14 +66,14 @@ class Encoder:
         self._folder.cleanup()
 
     def describe(self) -> dict[str, str]:
-        """Which engine and model run."""
+        """The engines and the model in use."""
         return {key: text for stage in self._loop.stages.values() for key, text in stage.describe().items()}
 
     def example(self, example: Example) -> Features:
-        """One example's stretch of its file.
+        """Features of one example: its time range of its file.
 
         Raises:
-            SourceError: it cannot be decoded, has nothing of what is asked for, or a stage fails on it.
+            SourceError: it cannot be decoded, has none of the modalities, or a stage fails on it.
         """
         try:
             return Features.of_clips(self._clips(Path(example.path), example.start_s, example.end_s))
@@ -83,15 +83,15 @@ class Encoder:
             raise SourceError(f"{example.path}: {type(error).__name__}: {error}") from error
 
     def file(self, path: Path) -> Features:
-        """One whole file."""
+        """Features of a whole file."""
         return Features.of_clips(self._clips(path))
 
     def clips(self, path: Path) -> list[Features]:
-        """Every clip of a file for itself."""
+        """Features of each clip of a file."""
         return list(self._clips(path))
 
     def photo(self, picture: Array) -> Features:
-        """One picture, uint8 "H W 3", as a clip of a single frame."""
+        """Features of one picture, uint8 "H W 3", as a clip with a single frame."""
         info = ClipInfo(source="photo", source_index=0, index=0, start_ns=0, end_ns=self.run.clip_ns)
         arrays = {"frames": picture[None], "frame_times_ns": np.zeros(1, np.int64)}
         return Features.of_clips(map(_features, self._loop.settle([DecodedClip(info, arrays, {"audio": "no_stream"})])))
@@ -103,7 +103,7 @@ class Encoder:
             found += 1
             yield _features(clip)
         if not found:
-            raise SourceError(f"{path}: nothing between {start_s:g} s and {end_s} s. Does the stretch lie in the file?")
+            raise SourceError(f"{path}: nothing between {start_s:g} s and {end_s} s. Is the file long enough?")
 
 
 def _features(clip: Passed) -> Features:
@@ -119,7 +119,7 @@ def _features(clip: Passed) -> Features:
 
 
 def photos(tar: Path) -> Iterator[tuple[str, Array]]:
-    """Class word and picture of every photo in `imagenet-1-per-class.tar`; the file name is synset, then class."""
+    """Class name and picture of each photo in `imagenet-1-per-class.tar`, whose files are named synset_class."""
     from PIL import Image
 
     with tarfile.open(tar) as archive:

@@ -1,4 +1,4 @@
-"""The features of many examples on disk, so that clips are decoded and encoded once."""
+"""A cache of features on disk: each example is decoded and encoded only once."""
 
 import hashlib
 import json
@@ -21,44 +21,44 @@ from training.encoder import Encoder
 from training.features import Features, load, save, write_whole
 
 VERSION = 1
-"""Counts up when clips are cut or shown to towers in another way than before."""
+"""Increase it when clips are cut or fed to the towers differently."""
 INPUT = ("network", "input", "size_px", "fit", "resample", "mean", "std", "pictures_per_clip", "flow_bound", "mel")
-"""What of a tower's description bears on its tokens."""
+"""The fields of a tower's description that affect its tokens."""
 FAILED = ".failed.json"
 TRYING = ".trying"
 ABOUT = "about.json"
 TRIES = 3
-"""Times that an example may take the whole process down before it is left alone."""
+"""An example is skipped after it has crashed the process this often."""
 REPORT_EVERY_S = 10.0
 
 Report = Callable[[str], None]
 Tick = Callable[[int, int, int], None]
-"""Called after each example with: done, of how many, failed."""
+"""Called after each example with the numbers of examples: done, in total, failed."""
 
 
 @dataclass
 class FeatureCache:
-    """The features of many examples under one folder, a file each, for one model with one way of cutting clips."""
+    """The features of many examples in one folder, a file each, for one model and one way of cutting clips."""
 
     root: Path
     run: RunSettings
     failures: dict[str, str] = field(default_factory=dict)
-    """Key of each example that cannot be read or encoded, with the reason."""
+    """Why an example cannot be read or encoded, by its key."""
 
     def __post_init__(self) -> None:
         self._keys: dict[Example, str] = {}
 
     @cached_property
     def folder(self) -> Path:
-        """Where this model's features are: changes with the towers' files, their input and the clips' length."""
+        """The folder of this model's features. It depends on the towers' files, their input and the clip length."""
         spec = read_model(self.run.model, self.run.audio_model)
         name = "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in spec.name)
         return Path(self.root) / f"{name[:60]}-{fingerprint(spec, self.run)}"
 
     def fill(self, examples: Iterable[Example], report: Report, tick: Tick | None = None) -> None:
-        """Decode and encode what is not here yet. May be broken off at any time; what is done stays done.
+        """Decode and encode the missing examples. It may be interrupted at any time; finished examples are kept.
 
-        An example that fails is entered in `failures` and tried again only when its file has changed.
+        A failed example is entered in `failures` and retried only after its file has changed.
 
         Raises:
             ModelError: the model cannot be opened.
@@ -78,17 +78,17 @@ class FeatureCache:
                 encoder.close()
 
     def get(self, example: Example) -> Features | None:
-        """None where it was not filled, or failed."""
+        """None if the example was not filled or failed."""
         path = self._path(self.key(example))
         return load(path) if path.is_file() else None
 
     def facts(self) -> dict[str, str]:
-        """Which engines made what is here, and of which model; the last ones, where several did."""
+        """The engines and the model that made these features; the last ones if there were several."""
         path = self.folder / ABOUT
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
     def key(self, example: Example) -> str:
-        """The example's name in the cache, also for a file that has gone."""
+        """The example's key in the cache. An example whose file is missing has a key too, and is in `failures`."""
         if example not in self._keys:
             try:
                 self._keys[example] = example.key
@@ -118,10 +118,8 @@ class FeatureCache:
         tried = trying.stat().st_size if trying.is_file() else 0
         if tried >= TRIES:
             again = f"Delete {trying} to try again"
-            return self._fail(
-                example, f"{example.path}: took the process down {tried} times while it was read. {again}"
-            )
-        trying.write_bytes(b"." * (tried + 1))  # what is still here next time was left by a crash
+            return self._fail(example, f"{example.path}: crashed the process {tried} times while it was read. {again}")
+        trying.write_bytes(b"." * (tried + 1))  # a file that is still here next time was left by a crash
         try:
             save(encoder.example(example), path)
         except SourceError as error:
@@ -138,7 +136,7 @@ class FeatureCache:
 
 @dataclass
 class _Counter:
-    """Tells how far `fill` is."""
+    """Reports the progress of `fill`."""
 
     total: int
     done: int
@@ -147,7 +145,7 @@ class _Counter:
     failed: int = 0
 
     def __post_init__(self) -> None:
-        self._began_s = self._told_s = time.monotonic()
+        self._began_s = self._reported_s = time.monotonic()
         self._before = self.done
 
     def step(self, fine: bool) -> None:
@@ -157,14 +155,14 @@ class _Counter:
             self.tick(self.done, self.total, self.failed)
             return
         now_s = time.monotonic()
-        if now_s - self._told_s >= REPORT_EVERY_S or self.done == self.total:
-            self._told_s = now_s
+        if now_s - self._reported_s >= REPORT_EVERY_S or self.done == self.total:
+            self._reported_s = now_s
             left_s = (now_s - self._began_s) / (self.done - self._before) * (self.total - self.done)
             self.report(f"encoded {self.done} of {self.total}, {self.failed} failed, about {left_s:.0f} s left")
 
 
 def fingerprint(spec: ModelSpec, run: RunSettings) -> str:
-    """Of everything that bears on tokens: weights, input, clips. Prompts, temperatures and heads do not.
+    """A hash of everything that affects tokens: weights, input and clips, not prompts, temperatures or heads.
 
     Raises:
         ModelError: weights are missing.

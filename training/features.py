@@ -1,4 +1,4 @@
-"""What a model's towers made of labelled media: computed once, kept on disk, never lost silently."""
+"""Features: the tokens that a model's towers compute from labelled media, and the file format that stores them."""
 
 import json
 import os
@@ -15,22 +15,22 @@ from pipeline.clip import MODALITIES
 from stages.encode import pool
 
 LARGEST_HALF = 60_000.0
-"""Tokens beyond this do not fit float16 and are kept as they are."""
+"""Larger tokens do not fit float16 and are stored as float32."""
 
 
 class ClipPart(msgspec.Struct, frozen=True):
-    """Which of an example's tokens are of one clip, and what was measured on it."""
+    """One clip of an example: its time range, its numbers of tokens and its signals."""
 
     start_s: float
     end_s: float
     counts: dict[str, int]
-    """Tokens of this clip by modality."""
+    """Number of this clip's tokens, by modality."""
     signals: dict[str, dict[str, float]] = {}
 
 
 @dataclass(frozen=True)
 class Features:
-    """Tokens float32 "N D" by modality, those of all clips in a row, and the means of the clips' signals."""
+    """Tokens, float32 "N D" by modality, concatenated over all clips, and the means of the clips' signals."""
 
     tokens: Mapping[str, Array]
     signals: Mapping[str, Mapping[str, float]]
@@ -38,11 +38,11 @@ class Features:
 
     @cached_property
     def embeddings(self) -> dict[str, Array]:
-        """The mean of all tokens at unit length, "D" by modality."""
+        """The mean of all tokens, at unit length: "D" by modality."""
         return {name: pool(tokens) for name, tokens in self.tokens.items()}
 
     def only(self, *modalities: str) -> "Features":
-        """The same without other modalities; their signals stay, as they bear on these."""
+        """The same with these modalities only. All signals are kept, because they affect these modalities too."""
         clips = tuple(
             msgspec.structs.replace(clip, counts={m: n for m, n in clip.counts.items() if m in modalities})
             for clip in self.clips
@@ -50,7 +50,7 @@ class Features:
         return Features({name: t for name, t in self.tokens.items() if name in modalities}, self.signals, clips)
 
     def middle_picture(self) -> "Features":
-        """Of all that is seen and heard, the one picture in the middle; without pictures nothing."""
+        """The middle picture alone; empty if there are no pictures."""
         pictures = self.tokens.get("image")
         if pictures is None:
             return Features({}, {})
@@ -58,7 +58,7 @@ class Features:
         return Features({"image": pictures[len(pictures) // 2][None]}, signals)
 
     def by_clip(self) -> Iterator["Features"]:
-        """Each clip for itself."""
+        """The features of each clip."""
         begin = dict.fromkeys(self.tokens, 0)
         for clip in self.clips:
             tokens = {}
@@ -69,7 +69,7 @@ class Features:
 
     @classmethod
     def of_clips(cls, clips: Iterable["Features"]) -> "Features":
-        """Many clips as one example."""
+        """The features of one example, from those of its clips."""
         clips = tuple(clips)
         names: list[str] = [name for name in MODALITIES if any(name in clip.tokens for clip in clips)]
         tokens = {name: np.concatenate([c.tokens[name] for c in clips if name in c.tokens]) for name in names}
@@ -86,7 +86,7 @@ def mean_signals(each: Iterable[Mapping[str, Mapping[str, float]]]) -> dict[str,
 
 
 def save(features: Features, path: Path) -> None:
-    """Write one file, complete or not at all; tokens as float16 where they fit."""
+    """Write one file, completely or not at all. Tokens are stored as float16 if they fit."""
     from safetensors.numpy import save as packed
 
     tokens = {

@@ -1,4 +1,4 @@
-"""How sure a measured figure is: every share and every statistic with its 95 % interval."""
+"""95 % confidence intervals of shares and other statistics."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.arrays import Array
 
 Z_95 = 1.959964
-"""Standard deviations that 95 % of a normal distribution lie within."""
+"""95 % of a normal distribution is within this many standard deviations of its mean."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class Share(msgspec.Struct, frozen=True):
 
 
 def share(hits: Iterable[bool]) -> Share:
-    """Raises ValueError for nothing to count."""
+    """The share of hits. Raises: ValueError: `hits` is empty."""
     found = list(hits)
     if not found:
         raise ValueError("nothing to count")
@@ -35,7 +35,7 @@ def share(hits: Iterable[bool]) -> Share:
 
 
 def wilson(hits: int, count: int) -> Share:
-    """Wilson (1927): an interval that stays in [0, 1] and is right for few and for extreme shares."""
+    """The score interval of Wilson (1927), which stays in [0, 1] and holds for small counts and extreme shares."""
     p, z = hits / count, Z_95
     middle = (p + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
@@ -46,13 +46,13 @@ def wilson(hits: int, count: int) -> Share:
 def bootstrap(
     values: Sequence[Any] | Array, statistic: Callable[[Array], float], seed: int, rounds: int = 2000
 ) -> tuple[float, float]:
-    """Low and high end of the 95 % percentile interval of `statistic(values)`.
+    """Lower and upper end of the 95 % percentile interval of `statistic(values)`.
 
-    values: "N ...", one row per independent example; the rows are drawn with replacement, `rounds` times. Draws for
-    which the statistic is nan (a class that was not drawn, say) are left out.
+    values: "N ...", one row per independent example. The rows are drawn with replacement, `rounds` times. Draws for
+    which the statistic is nan (because a class was not drawn, for example) are skipped.
 
     Raises:
-        ValueError: nothing to draw from, or the statistic is nan for every draw.
+        ValueError: `values` is empty, or the statistic is nan for every draw.
     """
     rows = np.asarray(values)
     if not len(rows):
@@ -67,7 +67,7 @@ def bootstrap(
 
 
 def harmonic_mean(table: Array) -> float:
-    """Of the accuracies on base and novel, "N 2" (is novel, right); nan where one side is empty."""
+    """Harmonic mean of the accuracies on base and novel, from "N 2" (is novel, is right); nan if one side is empty."""
     base, novel = _sides(table)
     if not len(base) or not len(novel):
         return float("nan")
@@ -75,10 +75,10 @@ def harmonic_mean(table: Array) -> float:
 
 
 def harmonic_mean_95(table: Array, seed: int, rounds: int = 2000) -> tuple[float, float]:
-    """The 95 % interval of `harmonic_mean`; both sides must be there.
+    """The 95 % interval of `harmonic_mean`. Neither side may be empty.
 
-    A side that is all right, or all wrong, would show no doubt in a bootstrap: then it goes from the harmonic mean of
-    both sides' lower Wilson bounds to that of the upper ones, which is rather too wide than too narrow.
+    If one side is all right or all wrong, a bootstrap would show no variance. Then the interval is from the harmonic
+    mean of the lower Wilson bounds of both sides to that of the upper ones: too wide rather than too narrow.
     """
     base, novel = map(share, _sides(table))
     if all(0 < side.hits < side.count for side in (base, novel)):
@@ -87,7 +87,7 @@ def harmonic_mean_95(table: Array, seed: int, rounds: int = 2000) -> tuple[float
 
 
 def _sides(table: Array) -> tuple[Array, Array]:
-    """Whether each is right, of base and of novel."""
+    """Which base examples and which novel examples are right."""
     return table[table[:, 0] == 0, 1], table[table[:, 0] == 1, 1]
 
 

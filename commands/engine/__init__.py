@@ -1,4 +1,4 @@
-"""`percept engine`: the networks of a model, compiled for this machine and kept; one action per file in `engines/`."""
+"""`percept engine`: the compiled networks of a model, and their cache. One file per action."""
 
 from importlib import import_module
 
@@ -6,19 +6,20 @@ from commands.actions import Actions
 
 ACTIONS = Actions(
     verb="engine",
-    about="The networks of a model, compiled for this machine and kept between runs.",
+    about="Engines: the networks of a model, compiled for this machine and cached between runs. An engine is used\n"
+    "only if it passes its gate, a comparison with the original network.",
     does={
-        "list": "what is in the cache, how good it is, how large",
-        "build": "build and check what a run would take, so that a run starts at once",
-        "clean": "remove what nothing can use any more, or more",
-        "verify": "check every file and run every gate again",
-        "bench": "time every backend and precision that is installed here",
-        "quantize": "make an int8 network, calibrated on clips of your own",
+        "list": "list the cache: engines and exported networks, their quality and size",
+        "build": "build and check the engines that a run uses, so that a run starts at once",
+        "clean": "remove unusable entries, or those you select",
+        "verify": "check every file, and run the gate of every engine again",
+        "bench": "time every installed backend and precision",
+        "quantize": "make an int8 network, calibrated on your own clips",
     },
 )
 
 
 def main(arguments: list[str]) -> int:
-    action = ACTIONS.asked(arguments)
+    action = ACTIONS.requested(arguments)
     code: int = import_module(f"commands.engine.{action}").main(arguments[1:]) if action else 0
     return code

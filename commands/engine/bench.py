@@ -1,4 +1,4 @@
-"""`percept engine bench`: every engine that is installed here, timed."""
+"""`percept engine bench`: time every installed backend and precision."""
 
 import argparse
 import sys
@@ -31,13 +31,15 @@ def batches(text: str) -> list[int]:
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept engine bench",
-        description="Time every backend and precision that is installed here, built if need be, each in a process of "
-        "its own. --engine, --precision and --modalities confine it.",
+        description="Time every installed backend and precision, each in its own process. Missing engines are built.\n"
+        "--engine, --precision and --modalities restrict the selection.",
     )
-    parser.add_argument("--batch", type=batches, default=[1, 8, 16], metavar="LIST", help="default: 1,8,16")
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="per engine and batch (default: 3)")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="per engine (default: every core)")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument(
+        "--batch", type=batches, default=[1, 8, 16], metavar="LIST", help="batch sizes (default: 1,8,16)"
+    )
+    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="per engine and size (default: 3)")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads per engine (default: all cores)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     add_config_options(parser)
     add_console_options(parser)
     return parser
@@ -48,8 +50,8 @@ def main(arguments: list[str]) -> int:
     console = Console.of(options)
     if options.seconds <= 0 or options.threads < 0:
         raise ConfigError(
-            f"--seconds {options.seconds:g} --threads {options.threads}: expected a time above 0 and no "
-            "negative number of threads"
+            f"--seconds {options.seconds:g} --threads {options.threads}: expected a time above 0 and a "
+            "number of threads of at least 0"
         )
     settings = make_settings(make_config(options))
     settings = msgspec.structs.replace(settings, threads=options.threads or core_count())
@@ -65,12 +67,12 @@ def main(arguments: list[str]) -> int:
 
 
 def lines(rows: Sequence[Row], sizes: Sequence[int]) -> Iterator[str]:
-    """Items per second at each batch size, seconds to load, memory, gate; what could not be timed stands below."""
+    """Items per second at each batch size, load time, memory and gate. Engines that were not timed are at the end."""
     heads = ("towers", "engine", "device", *(f"batch {size}" for size in sizes), "load", "memory", "gate")
     timed = [row for row in rows if row.items_per_s]
     if timed:
         yield from table([heads, *(cells(row, sizes) for row in timed)])
-        yield "items/s; memory is what the process grew by"
+        yield "items/s; memory is the growth of the process"
     for row in rows:
         if not row.items_per_s:
             yield f"{'+'.join(row.choice.towers)} {row.choice.engine}: not timed: {row.choice.reason}"

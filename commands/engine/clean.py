@@ -13,20 +13,21 @@ from pipeline.errors import ConfigError
 from pipeline.logs import log
 
 DAY_S = 86_400.0
-HOW_MORE = "Everything goes with: percept engine clean --all; one model with: --model M"
+HOW_MORE = "To remove everything: percept engine clean --all; those of one model: --model M"
 
 
 def make_parser() -> Parser:
     parser = make_store_parser(
         "clean",
-        "Remove what nothing can use any more: damaged and unfinished entries, those of other versions, those whose "
-        "model is gone. Options remove more. What is being built is left alone.",
+        "Remove unusable entries: damaged or unfinished ones, those of other versions, and those whose model\n"
+        "no longer exists. With options, remove the entries that they select instead. Entries that are being\n"
+        "built are skipped.",
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--model", metavar="DIR|HUB_ID", help="everything of this model")
-    which.add_argument("--all", action="store_true", help="everything")
-    parser.add_argument("--bad", action="store_true", help="of these, only what is damaged or failed its gate")
-    parser.add_argument("--older-than", metavar="DAYS", type=float, help="of these, only what was built before that")
+    which.add_argument("--model", metavar="DIR|HUB_ID", help="entries of this model")
+    which.add_argument("--all", action="store_true", help="all entries")
+    parser.add_argument("--bad", action="store_true", help="of these, only damaged ones and those that failed a gate")
+    parser.add_argument("--older-than", metavar="DAYS", type=float, help="of these, only ones older than DAYS")
     return parser
 
 
@@ -41,47 +42,47 @@ def main(arguments: list[str]) -> int:
     for entry in chosen(found, options):
         why = f" ({entry.useless})" if entry.useless else ""
         if is_busy(entry, cache) or not remove(entry):
-            log(logging.WARNING, f"{entry.title}: is being built; left alone")
+            log(logging.WARNING, f"{entry.title}: is being built; skipped")
             continue
         print(f"removed {entry.title}, {size_text(entry.size_bytes)}{why}")
         freed += entry.size_bytes
     print(f"freed {size_text(freed)} in {cache}")
     left = sum(entry.size_bytes for entry in found) - freed
-    if left and not is_told(options):
-        print(f"{size_text(left)} are left, and of use. {HOW_MORE}")
+    if left and not has_selection(options):
+        print(f"{size_text(left)} of usable entries are left. {HOW_MORE}")
     return 0
 
 
-def is_told(options: argparse.Namespace) -> bool:
-    """Whether the user said what to remove."""
+def has_selection(options: argparse.Namespace) -> bool:
+    """Whether options select the entries to remove."""
     return bool(options.model or options.all or options.bad or options.older_than is not None)
 
 
 def is_busy(entry: Entry, cache: str) -> bool:
-    """An export may be waited for by whoever builds an engine of it."""
+    """Whether another process may be building an engine from this export."""
     return entry.kind == "export" and bool(is_building(cache))
 
 
 def chosen(found: list[Entry], options: argparse.Namespace) -> list[Entry]:
-    """What is to be removed; an export goes when every engine that was made of it does."""
-    if not is_told(options):
+    """The entries to remove. An export is removed together with the last engine that was built from it."""
+    if not has_selection(options):
         return [entry for entry in found if entry.useless]
     of_model = networks_of(options.model) if options.model else None
     before_s = time.time() - DAY_S * (options.older_than or 0.0)
 
-    def is_meant(entry: Entry) -> bool:
+    def is_selected(entry: Entry) -> bool:
         if of_model is not None and (entry.network, entry.directory) not in of_model:
             return False
         return (entry.failed or not options.bad) and entry.built_at_s <= before_s
 
     engines = [entry for entry in found if entry.kind == "engine"]
-    going = {entry.export for entry in engines if is_meant(entry)}
-    staying = {entry.export for entry in engines if not is_meant(entry)}
+    removed = {entry.export for entry in engines if is_selected(entry)}
+    kept = {entry.export for entry in engines if not is_selected(entry)}
     only_theirs = of_model is not None or options.bad
 
-    def is_of_no_more_use(export: Entry) -> bool:
-        if export.key in staying or export.built_at_s > before_s:
+    def is_unused(export: Entry) -> bool:
+        if export.key in kept or export.built_at_s > before_s:
             return False
-        return export.key in going or not only_theirs
+        return export.key in removed or not only_theirs
 
-    return [entry for entry in found if (is_of_no_more_use if entry.kind == "export" else is_meant)(entry)]
+    return [entry for entry in found if (is_unused if entry.kind == "export" else is_selected)(entry)]

@@ -1,4 +1,4 @@
-"""`percept engine list`: what is in the cache."""
+"""`percept engine list`: list the entries of the cache."""
 
 import sys
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ HEADS = {
     "export": ("network", "precision", "size", "exported", "took", ""),
     "left over": ("what", "size", "since", "path"),
 }
-BUILDS = "percept engine build makes what a run of percept-mini takes; --model M for another model"
+BUILDS = "percept engine build makes the engines of percept-mini; --model M those of another model"
 
 
 def make_parser() -> Parser:
-    parser = make_store_parser("list", "What is in the cache of networks and engines, how good and how large.")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser = make_store_parser("list", "List the exported networks and engines in the cache, their quality and size.")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     return parser
 
 

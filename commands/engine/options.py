@@ -1,4 +1,4 @@
-"""Options that actions on the cache share."""
+"""Options shared by the actions on the cache."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from pipeline.config import load_config
 
 def make_store_parser(action: str, description: str) -> Parser:
     parser = Parser(prog=f"percept engine {action}", description=description)
-    parser.add_argument("-c", "--config", metavar="FILE", help="settings from a TOML file: where the cache is")
+    parser.add_argument("-c", "--config", metavar="FILE", help="settings from a TOML file, with the cache directory")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help=argparse.SUPPRESS)
     add_console_options(parser)
     return parser

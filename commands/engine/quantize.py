@@ -1,4 +1,4 @@
-"""`percept engine quantize`: an int8 network for OpenVINO, calibrated on the user's own clips."""
+"""`percept engine quantize`: make an int8 network for OpenVINO, calibrated on the user's own clips."""
 
 import argparse
 import shutil
@@ -27,21 +27,23 @@ from pipeline.stage import RunSettings
 from stages.words.labels import build_label_set
 
 SAMPLES = 170
-"""Three quarters are calibrated on, the others are what int8 is compared with fp32 on."""
+"""Three quarters are used for calibration, the others to compare int8 with fp32."""
 
 
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept engine quantize",
-        description="Make an int8 network for OpenVINO, calibrated on clips of your own, and say what it changes. Give "
-        "clips like those that will be labelled; of long ones, --stride-seconds 30 takes less from more places.",
+        description="Make an int8 network for OpenVINO, calibrated on your own clips, and print what it changes.\n"
+        "Give clips like those to be labelled. --stride-seconds 30 takes fewer clips from more places of long videos.",
     )
     parser.add_argument("model_and_clips", nargs="+", metavar="MODEL CLIPS", help="a model, then files, URLs or globs")
     parser.add_argument(
-        "--modality", choices=MODALITIES, default="image", help="which tower; those that share its network go along"
+        "--modality", choices=MODALITIES, default="image", help="the tower; others that share its network are included"
     )
-    parser.add_argument("--samples", type=int, default=SAMPLES, metavar="N", help=f"about so many (default: {SAMPLES})")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="leave a copy of the network here")
+    parser.add_argument(
+        "--samples", type=int, default=SAMPLES, metavar="N", help=f"use about N inputs (default: {SAMPLES})"
+    )
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="write a copy of the network to this folder")
     add_config_options(parser)
     add_console_options(parser)
     return parser
@@ -69,18 +71,18 @@ def main(arguments: list[str]) -> int:
 
 
 def take_model(options: argparse.Namespace) -> list[str]:
-    """The clips; the model that stands before them is entered where --model would be."""
+    """The clips. The model in front of them is stored as if it were given with --model."""
     given: list[str] = options.model_and_clips
     if getattr(options, "model.path") is None:
         setattr(options, "model.path", given[0])
         given = given[1:]
     if not given:
-        raise ConfigError("percept engine quantize: no clips given. Say which: percept engine quantize MODEL talk.mp4")
+        raise ConfigError("percept engine quantize: no clips given; expected: percept engine quantize MODEL talk.mp4")
     return given
 
 
 def words_of(spec: ModelSpec, modality: str, config: Config, settings: RunSettings, report: Report) -> Words:
-    """What samples are scored against: the words that were given, or the model's background vocabulary."""
+    """The words that samples are scored against: the given labels, or else the model's background vocabulary."""
     only = msgspec.structs.replace(settings, modalities=(modality,))
     side = build_label_set(spec, settings.labels, only, report).sides[modality]
     return Words(side.labels if config.labels.words else side.background, side.temperature)
@@ -90,7 +92,7 @@ def lines(made: Any, model: str) -> Iterator[str]:
     towers = "+".join(made.towers)
     yield f"{towers} {made.network}: int8, {size_text(made.size_bytes)}, in {made.change.took_s:.0f} s"
     yield f"  your clips, int8 against fp32: {made.change.text}"
-    yield f"  gate, at its worst: {figures_text(made.gate.worst)}"
+    yield f"  gate, worst case: {figures_text(made.gate.worst)}"
     if made.gate.passed:
         yield f"It passed its gate. Use it with: percept run ... --model {model} --engine openvino --precision int8"
         return
@@ -101,4 +103,4 @@ def copy(made: Path, folder: Path) -> None:
     try:
         shutil.copytree(made, folder, dirs_exist_ok=True)
     except OSError as error:
-        raise OutputError(f"-o {folder}: {error}; expected a folder that can be written") from error
+        raise OutputError(f"-o {folder}: {error}; expected a writable folder") from error

@@ -1,4 +1,4 @@
-"""The inputs that towers get from clips: what a network is calibrated on."""
+"""Tower inputs from clips, for the calibration of an int8 network."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
@@ -16,7 +16,7 @@ from pipeline.run import place, private_directory
 from stages.tower_inputs import stream_of, tower_input
 
 PER_CLIP = 4
-"""Most inputs taken from one clip for one tower: pictures of the same two seconds are much alike."""
+"""At most this many inputs per clip and tower, because pictures of the same two seconds are similar."""
 
 Report = Callable[[str], None]
 
@@ -26,10 +26,10 @@ def tower_samples(
 ) -> Array:
     """About `most` inputs of towers that share one network, equally many from each source.
 
-    towers: by modality. The inputs of a clip are in a row.
+    towers: by modality. The inputs of a clip are next to each other.
 
     Raises:
-        SourceError: no source has anything for these towers, or one cannot be opened.
+        SourceError: no source has input for these towers, or one cannot be opened.
     """
     found: list[Array] = []
     streams = {stream_of(tower) for tower in towers.values()}
@@ -45,7 +45,7 @@ def tower_samples(
                 found += few
                 report(f"{source}: {sum(map(len, few))} samples")
     if not found:
-        raise SourceError(f"{', '.join(sources)}: nothing in it for {', '.join(towers)}. Give clips that have it")
+        raise SourceError(f"{', '.join(sources)}: no input for {', '.join(towers)}. Give clips that have it")
     return np.concatenate(found)
 
 

@@ -1,4 +1,4 @@
-"""`percept engine verify`: every file hashed and every gate run again."""
+"""`percept engine verify`: hash every file and run every gate again."""
 
 from collections.abc import Iterator
 
@@ -14,8 +14,8 @@ from pipeline.machine import core_count
 def make_parser() -> Parser:
     parser = make_store_parser(
         "verify",
-        "Read every file of the cache again and hold every engine against its network. What is damaged or wrong is set "
-        "aside, so that the next run builds it again. Exit code 4 if there was any.",
+        "Read every file of the cache and compare every engine with its network. Damaged or wrong entries are\n"
+        "set aside, so that the next run rebuilds them; then the exit code is 4.",
     )
     parser.add_argument("--model", metavar="DIR|HUB_ID", default="", help="only the engines of this model")
     return parser
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 
 def lines(verdict: Verdict, is_verbose: bool) -> Iterator[str]:
-    """One line; with figures at the smallest, typical and largest batch below it if asked for."""
+    """One line; with `is_verbose`, followed by figures at the smallest, typical and largest batch."""
     what = " ".join(filter(None, (verdict.network, verdict.name, verdict.device, verdict.kind)))
     figures = figures_text(verdict.gate.worst) if verdict.gate is not None else ""
     yield ": ".join(filter(None, (verdict.state, what, figures, verdict.text)))

@@ -1,4 +1,4 @@
-"""`percept labels`: are these words good for this model, and which prompts suit it; one action per file in `words/`."""
+"""`percept labels`: check a list of labels, or weight prompt templates. One file per action."""
 
 from importlib import import_module
 
@@ -6,15 +6,15 @@ from commands.actions import Actions
 
 ACTIONS = Actions(
     verb="labels",
-    about="Words and the sentences they are put into, before a run is made with them.",
+    about="Check labels and prompt templates before a run.",
     does={
-        "lint": "words that a model confuses, cuts or cannot read, and words that win everywhere",
-        "weigh": "how much each prompt template should count, from unlabelled clips",
+        "lint": "find labels that the model confuses, cuts off or cannot read, or that win everywhere",
+        "weigh": "weight prompt templates on unlabelled clips",
     },
 )
 
 
 def main(arguments: list[str]) -> int:
-    action = ACTIONS.asked(arguments)
+    action = ACTIONS.requested(arguments)
     code: int = import_module(f"commands.labels.{action}").main(arguments[1:]) if action else 0
     return code

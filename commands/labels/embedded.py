@@ -1,4 +1,4 @@
-"""The embeddings that towers give of clips: what labels and prompt templates are compared with."""
+"""Embeddings of clips, with which labels and prompt templates are compared."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -20,7 +20,7 @@ from stages.words.reliability import signal_weight
 
 WANTED = frozenset({"flow", "log_mel", "signals", *(f"{name}_embedding" for name in MODALITIES)})
 LEAST_SIGNAL = 0.5
-"""A modality with a weaker signal (silence, a black picture) is left out for a clip."""
+"""A modality of a clip with a weaker signal (silence, a black picture) is skipped."""
 
 Report = Callable[[str], None]
 Embedded = dict[str, Array]
@@ -32,10 +32,10 @@ def clip_embeddings(
 ) -> dict[str, Array]:
     """Embeddings "N D" by modality of about `most` clips, equally many from each source.
 
-    A source that cannot be read is reported and left out.
+    A source that cannot be read is reported and skipped.
 
     Raises:
-        SourceError: no source can be read, or none has anything that the model sees or hears.
+        SourceError: no source can be read, or none has anything that the model can see or hear.
     """
     with private_directory() as directory:
         plan = place(make_plan(config, len(sources)), directory)
@@ -44,7 +44,7 @@ def clip_embeddings(
             found = list(_of_all(loop, towers, sources, ceil(most / len(sources)), report))
     by_modality = {name: [one[name] for one in found if name in one] for name in MODALITIES}
     if not any(by_modality.values()):
-        raise SourceError(f"{', '.join(sources[:5])}: nothing in it that the model sees or hears. Give other clips")
+        raise SourceError(f"{', '.join(sources[:5])}: nothing that the model can see or hear. Give other clips")
     return {name: np.stack(vectors) for name, vectors in by_modality.items() if vectors}
 
 
@@ -57,7 +57,7 @@ def _of_all(
             found = [_trusted(clip.values, towers) for clip in islice(loop.run(source, index), most)]
         except SourceError as error:
             failures.append(error)
-            report(f"left out: {error}")
+            report(f"skipped: {error}")
             continue
         yield from found
         report(f"{source}: {len(found)} clips")

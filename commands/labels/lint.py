@@ -1,4 +1,4 @@
-"""`percept labels lint`: words that a model confuses, cuts, cannot read, or finds everywhere."""
+"""`percept labels lint`: find labels that a model confuses, cuts off or cannot read, or that win everywhere."""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,33 +18,31 @@ from stages.words.lint import Finding, lint
 CLIPS = 200
 SHOWN = 20
 TITLES = {
-    "twice": "said twice",
-    "cut": "longer than the text tower reads",
-    "unknown": "not known to the tokenizer",
-    "alike": "not told apart (text cosine, from the background; from 0.7 on scores take two for one)",
+    "twice": "given twice",
+    "cut": "longer than the text tower can read",
+    "unknown": "unknown to the tokenizer",
+    "alike": "too similar (text cosine relative to the background; from 0.7 on, scores cannot separate them)",
     "everywhere": "win everywhere",
 }
 REMEDIES = {
-    "twice": "Leave one out, or write them as synonyms: {words}",
-    "cut": "Say it in fewer words.",
+    "twice": "Remove one, or write them as synonyms: {words}",
+    "cut": "Use fewer words.",
     "unknown": "Use words of the language that the model was trained on, or a multilingual model.",
-    "alike": "If they mean the same, write {words}; if not, say what sets them apart.",
-    "everywhere": "Say more precisely what is meant, or leave it out.",
+    "alike": "If they mean the same, write {words}; otherwise, add words that distinguish them.",
+    "everywhere": "Use a more specific label, or remove it.",
 }
 
 
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept labels lint",
-        description="What is wrong with a list of words for a model: words it cannot tell apart, words that win "
-        "everywhere, words it cannot read. With clips, winning is looked for in them.",
+        description="Find problems in a list of labels: labels that the model confuses, cuts off or cannot read, or\n"
+        "that win everywhere. With clips, labels that are probable in most of them are found, too.",
     )
     parser.add_argument("words", metavar="WORDS", help="'dog barking, rain' or @words.txt")
-    parser.add_argument(
-        "clips", nargs="*", metavar="CLIP", help="files, URLs or globs like those that will be labelled"
-    )
-    parser.add_argument("--strict", action="store_true", help="exit code 1 when anything is found")
-    parser.add_argument("--all", action="store_true", help=f"everything, not the worst {SHOWN} of a kind")
+    parser.add_argument("clips", nargs="*", metavar="CLIP", help="files, URLs or globs, like those to be labelled")
+    parser.add_argument("--strict", action="store_true", help="exit with code 1 if there are findings")
+    parser.add_argument("--all", action="store_true", help=f"print all findings, not only the worst {SHOWN} of a kind")
     add_config_options(parser)
     add_console_options(parser)
     return parser
@@ -54,7 +52,7 @@ def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
     console = Console.of(options)
     if getattr(options, "labels.words") is not None:
-        raise ConfigError("--labels: the words stand without it: percept labels lint 'dog barking, rain'")
+        raise ConfigError("--labels: not used here; expected the labels alone: percept labels lint 'dog barking, rain'")
     setattr(options, "labels.words", options.words)
     config = make_config(options)
     settings = msgspec.structs.replace(make_settings(config), threads=core_count())
@@ -65,13 +63,13 @@ def main(arguments: list[str]) -> int:
     for line in lines(found, None if options.all else SHOWN):
         print(line)
     count = len({(one.kind, one.words) for one in found})
-    said = f"{count} finding{'' if count == 1 else 's'}" if count else "nothing to complain of"
-    print(f"{len(settings.labels)} labels, {spec.id}: {said}")
+    result = f"{count} finding{'' if count == 1 else 's'}" if count else "no findings"
+    print(f"{len(settings.labels)} labels, {spec.id}: {result}")
     return 1 if found and options.strict else 0
 
 
 def lines(found: Iterable[Finding], most: int | None) -> Iterator[str]:
-    """A table per kind, with a remedy for the worst; a finding of several towers is one row."""
+    """A table per kind, with a remedy for the worst finding. A finding of several towers is one row."""
     merged: dict[tuple[str, tuple[str, ...]], list[Finding]] = {}
     for one in found:
         merged.setdefault((one.kind, one.words), []).append(one)

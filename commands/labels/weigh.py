@@ -1,4 +1,4 @@
-"""`percept labels weigh`: how much each prompt template should count, found from clips that nobody labelled."""
+"""`percept labels weigh`: weight prompt templates on unlabelled clips."""
 
 import logging
 import os
@@ -22,23 +22,25 @@ from stages.words.weigh import weigh
 
 CLIPS = 300
 FEW = 30
-"""With fewer clips than this, a warning says so."""
+"""A warning is logged for fewer clips than this."""
 
 
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept labels weigh",
-        description="Weigh prompt templates on unlabelled clips (ZPE): those count more whose scores are decided. "
-        "Give clips like those that will be labelled; of long ones, --stride-seconds 30 takes less from more places.",
+        description="Weight prompt templates on unlabelled clips (ZPE): those with more decided scores count more.\n"
+        "Give clips like those to be labelled. --stride-seconds 30 takes fewer clips from more places of long videos.",
     )
     parser.add_argument("clips", nargs="+", metavar="CLIP", help="files, URLs or globs")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the weights here (.json), for --templates FILE")
     parser.add_argument(
-        "--clips", dest="most", type=int, default=CLIPS, metavar="N", help=f"about so many (default: {CLIPS})"
+        "-o", "--output", metavar="FILE", help="write the weights to FILE (.json), for --templates FILE"
+    )
+    parser.add_argument(
+        "--clips", dest="most", type=int, default=CLIPS, metavar="N", help=f"use about N clips (default: {CLIPS})"
     )
     parser.add_argument(
         "--method", choices=("softmax", "select"), default="softmax",
-        help="every template by its score, or those well above the median alike (default: softmax)",
+        help="weights: softmax of the scores, or equal for those well above the median (default: softmax)",
     )  # fmt: skip
     add_config_options(parser)
     add_console_options(parser)
@@ -75,7 +77,7 @@ def lines(found: dict[str, Found]) -> Iterator[str]:
         rows = [(f"{row.weight:6.1%}", f"{row.score:.2f}", row.template) for row in one.rows()]
         yield from ("  " + line for line in table([("weight", "score", "template"), *rows]))
         if one.clips < FEW:
-            log(logging.WARNING, f"{modality}: {one.clips} clips say little; expected {FEW} or more, better 200")
+            log(logging.WARNING, f"{modality}: only {one.clips} clips; expected {FEW} or more, better 200")
 
 
 def write(path: Path, content: bytes) -> None:
@@ -84,4 +86,4 @@ def write(path: Path, content: bytes) -> None:
         half.write_bytes(content)
         half.replace(path)
     except OSError as error:
-        raise OutputError(f"-o {path}: {error.strerror}; expected a file that can be written") from error
+        raise OutputError(f"-o {path}: {error.strerror}; expected a writable file") from error

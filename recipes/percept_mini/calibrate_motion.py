@@ -1,11 +1,11 @@
-"""Temperature and bias that make the motion tower's scores sensible probabilities; for `[motion]` in model.toml.
+"""Temperature and bias that calibrate the motion tower's scores as probabilities; for `[motion]` in model.toml.
 
     python -m recipes.percept_mini.calibrate_motion              for the tower as it is
     python -m recipes.percept_mini.calibrate_motion --read-out   compare ways to read the tower out first
 
-Fitted on made-up clips of photos that were not trained on (split "check"), by the logistic loss of
-`calibrate_sound`. Labels are the motion words in all the ways that `motion_words.txt` says them, and,
-always wrong, the everyday words that are asked when nobody gives labels: a motion is no reason to believe in a dog.
+Fitted by the logistic loss of `calibrate_sound` on synthetic clips of photos that are not trained on (split "check").
+The labels are all phrasings of the motion words in `motion_words.txt`, and the default labels. The default labels are
+always wrong: a motion is no evidence of a dog.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from stages.words.word import default_labels
 TEMPERATURES = np.geomspace(0.02, 0.2, 24)
 BIASES = np.arange(-14, 8, 0.25)
 EVERYDAY_SHARE = 0.5
-"""Of the everyday words among the wrong ones."""
+"""Weight of the everyday words among the wrong ones."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Cosines of clips with labels "N C" and with the background "N V"; truth of the first columns "N P", -1 unknown.
+    """Cosines of clips with labels "N C" and with the background "N V"; truth "N P" of the first P labels, -1 unknown.
 
-    The columns after those are everyday words, which are all wrong.
+    The other labels are everyday words, which are always wrong.
     """
 
     labels: Array
@@ -56,19 +56,19 @@ class Fitted:
     loss: float
 
 
-def sample(network: ConceptMotion, heard: Array, truth: Array) -> Sample:
-    """heard: probability of every word "N W"; the network only reads them out."""
+def sample(network: ConceptMotion, shares: Array, truth: Array) -> Sample:
+    """The cosines that the network reads out from `shares`, the probability of every word "N W"."""
     names = word_lines()
     ways = [(way, row) for row, line in enumerate(names) for way in line]
     words = [way for way, _ in ways] + [word for word in default_labels() if word not in dict(ways)]
     labels, background = (unit((vectors(texts) - network.center).numpy()) for texts in (words, background_words()))
-    tokens = unit(network.read_out(torch.from_numpy(heard)).numpy())
+    tokens = unit(network.read_out(torch.from_numpy(shares)).numpy())
     own = truth[:, [row for _, row in ways]]
     return Sample(tokens @ labels.T, tokens @ background.T, competing(labels, background), own)
 
 
 def loss_of(odds: Array, truth: Array) -> float:
-    """Logistic loss: right labels weigh `RIGHT_SHARE`, everyday words `EVERYDAY_SHARE` of the rest."""
+    """Logistic loss: right labels have the weight `RIGHT_SHARE`, everyday words `EVERYDAY_SHARE` of the rest."""
     count = truth.shape[1]
     right = np.logaddexp(0, -odds[:, :count])[truth == 1].mean()
     wrong = np.logaddexp(0, odds[:, :count])[truth == 0].mean()
@@ -77,7 +77,7 @@ def loss_of(odds: Array, truth: Array) -> float:
 
 
 def fit(data: Sample) -> Fitted:
-    """The temperature and bias of the least loss."""
+    """The temperature and bias with the lowest loss."""
     tried = []
     for temperature in TEMPERATURES:
         plain = data.odds(float(temperature))
@@ -96,26 +96,26 @@ def described(data: Sample, found: Fitted) -> str:
     )
 
 
-def compare_read_outs(network: ConceptMotion, heard: Array, truth: Array) -> None:
-    """The loss with the words' shared part left in to another degree."""
+def compare_read_outs(network: ConceptMotion, shares: Array, truth: Array) -> None:
+    """Print the loss for several amounts of the words' common part."""
     for shared in (2.0, 1.0, 0.5, 0.3, 0.2, 0.1):
         network.concepts, network.center = concept_vectors(word_lines(), background_words(), shared)
-        data = sample(network, heard, truth)
+        data = sample(network, shares, truth)
         found = fit(data)
         print(f"shared {shared:3.1f}: loss {found.loss:.4f}\n{described(data, found)}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where training left its clips")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="folder with the clips made for training")
     parser.add_argument("--tower", type=Path, default=BUNDLED, help="folder with motion.safetensors")
     parser.add_argument("--read-out", action="store_true", help="compare ways to read the tower out")
     options = parser.parse_args()
     network, (pictures, truth, _) = load_motion(options.tower), load(options.runs, "check")
-    heard = scores(network, pictures).numpy()
+    shares = scores(network, pictures).numpy()
     if options.read_out:
-        return compare_read_outs(network, heard, truth)
-    data = sample(network, heard, truth)
+        return compare_read_outs(network, shares, truth)
+    data = sample(network, shares, truth)
     found = fit(data)
     print(f"temperature = {found.temperature:.3f}\nbias = {found.bias:.2f}\n# loss {found.loss:.4f}")
     print(described(data, found))

@@ -1,11 +1,10 @@
-"""Temperature and bias that make the picture tower's scores sensible probabilities; for `[image]` in model.toml.
+"""Temperature and bias that calibrate the picture tower's scores as probabilities; for `[image]` in model.toml.
 
     python -m recipes.percept_mini.calibrate_picture --data ../shared/data
 
-Fitted on ImageNet photos by the logistic loss of `calibrate_sound`, on two lists of labels alike: the
-photos' own class names, and what these are a kind of ("dog", "vehicle"), which stands for the everyday words that
-people give.
-Photos that `benchmarks.accuracy` shows are left out. Needs the Debian package `wordnet-base`.
+Fitted on ImageNet photos by the logistic loss of `calibrate_sound`, on two lists of labels with equal weight: the
+photos' class names, and the kinds that these belong to ("dog", "vehicle"), which are more like the words users give.
+Photos that `benchmarks.accuracy` uses are left out. Needs the Debian package `wordnet-base`.
 """
 
 import argparse
@@ -23,13 +22,13 @@ from recipes.percept_mini.wordnet import Synset, read_synsets
 from training.encoder import Encoder, photos
 
 EVERY = 2
-"""Every second photo is enough."""
+"""Only every second photo is used."""
 LEVELS = 3
-"""How far up a class's kinds are taken."""
+"""Number of kinds above a class that are used."""
 
 
 def kinds(photo: str, nouns: dict[int, Synset]) -> list[str]:
-    """What the class of a photo (file name "n02085620_chihuahua") is a kind of, nearest first."""
+    """The kinds that the class of a photo (file name "n02085620_chihuahua") belongs to, nearest first."""
     synset, found = nouns[int(photo[1:9])], list[str]()
     while synset.hypernyms and len(found) < LEVELS:
         synset = nouns[synset.hypernyms[0]]
@@ -45,7 +44,7 @@ def sample(embeddings: np.ndarray, right_words: list[set[str]], words: list[str]
 
 
 def fit(samples: list[Sample]) -> tuple[float, float, float]:
-    """(temperature, bias, loss) of the least mean loss."""
+    """(temperature, bias, loss) with the lowest mean loss."""
     from stages.words.scoring import log_odds
 
     best = (0.0, 0.0, np.inf)

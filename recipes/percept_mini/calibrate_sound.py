@@ -1,9 +1,9 @@
-"""Temperature and bias that make the sound tower's scores sensible probabilities; for `[audio]` in model.toml.
+"""Temperature and bias that calibrate the sound tower's scores as probabilities; for `[audio]` in model.toml.
 
     python -m recipes.percept_mini.calibrate_sound --data ../shared/data
 
-Fitted on two-second clips of the animals and instruments, with their folder names as labels, by logistic loss. Ten
-wrong labels count for each right one, as in the picture's read-out.
+Fitted by logistic loss on two-second clips of the animals and instruments, with their folder names as labels. The
+wrong labels together have ten times the weight of the right ones.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from recipes.percept_mini.sound_read_out import BUNDLED, PROMPT, folder_files, t
 from stages.words.scoring import competing, log_odds
 
 CLIP = 32_000
-"""Samples of a clip of 2 s, the default length."""
+"""Samples in a clip of 2 s, the default length."""
 RIGHT_SHARE = 1 / 11
+"""Weight of the right labels in the loss."""
 TEMPERATURES = np.geomspace(0.02, 0.3, 28)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Cosines of clips with labels "N C" and with the background "N V", and which label is right "N C"."""
+    """Cosines of clips with labels "N C" and with the background "N V", and whether each label is right "N C"."""
 
     labels: np.ndarray
     background: np.ndarray
@@ -51,27 +52,27 @@ def sample(data: Path, network: ConceptSound, background: list[str]) -> Sample:
     for _, path in files:
         samples = loudest(as_float(read_audio(path)))
         embeddings.append(F.normalize(network(log_mel(torch.from_numpy(samples))).mean(0), dim=-1))
-    heard = torch.stack(embeddings)
+    tokens = torch.stack(embeddings)
     right = np.array([[label == word for word in labels] for label, _ in files])
     kept = competing(own.numpy(), others.numpy())
-    return Sample((heard @ own.T).numpy(), (heard @ others.T).numpy(), kept, right)
+    return Sample((tokens @ own.T).numpy(), (tokens @ others.T).numpy(), kept, right)
 
 
 def loudest(samples: np.ndarray) -> np.ndarray:
-    """The two seconds with the most energy, by steps of half a second."""
+    """The two seconds with the most energy, searched in steps of half a second."""
     starts = range(0, max(1, len(samples) - CLIP + 1), CLIP // 4)
     best = max(starts, key=lambda start: float((samples[start : start + CLIP] ** 2).sum()))
     return samples[best : best + CLIP]
 
 
 def weighted_loss(odds: np.ndarray, right: np.ndarray) -> float:
-    """Logistic loss, right labels weighing `RIGHT_SHARE` in all."""
+    """Logistic loss; the right labels together have the weight `RIGHT_SHARE`."""
     yes, no = np.logaddexp(0, -odds)[right].mean(), np.logaddexp(0, odds)[~right].mean()
     return float(RIGHT_SHARE * yes + (1 - RIGHT_SHARE) * no)
 
 
 def fit(data: Sample) -> tuple[float, float, float]:
-    """(temperature, bias, loss) of the least loss."""
+    """(temperature, bias, loss) with the lowest loss."""
     best = (0.0, 0.0, np.inf)
     for temperature in TEMPERATURES:
         plain = log_odds(data.labels, data.background, data.kept, temperature, 0.0)

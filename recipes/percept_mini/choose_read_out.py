@@ -1,16 +1,17 @@
-"""How to read the picture network out: prints what each way is worth on photos, and each way to fit a frame.
+"""Compare ways to read out the picture network, and ways to fit a frame: prints the accuracy of each on photos.
 
     python -m recipes.percept_mini.choose_read_out PHOTOS.tar
 
-The tar holds ImageNet photos named `n02084071_anything.JPEG`. Nothing is written and no video is looked at; the chosen
+The tar contains ImageNet photos named `n02084071_anything.JPEG`. Nothing is written and no video is used; the chosen
 way is in `recipes.percept_mini.build_concepts` and `engines.networks.picture`. Needs the Debian package `wordnet-base`.
+Every column is a share of photos:
 
-class      its own name is first of the 1,000
-unknown    the same within the first ten, as if the network had never heard of the class (its concept left out)
-kind       a word for what it is a kind of ("bird") is first; again with the class known and unknown
-purpose    what it is for, from its definition ("playing golf"), is within the first five; class known and unknown
-four       of four photos in one picture, how many are among the first ten names
-small      a photo made small somewhere on a blurred one: its name is first
+class      the class name ranks first of the 1,000
+unknown    the class name is in the top 10 when its concept is left out, as if the network did not know the class
+kind       a word for a kind of the class ("bird") ranks first; class known and unknown
+purpose    the purpose in the class's definition ("playing golf") is in the top 5; class known and unknown
+four       the names of four photos in one picture are in the top 10 (mean over the four)
+small      the name of a photo that is pasted small onto a blurred one ranks first
 """
 
 import argparse
@@ -51,14 +52,14 @@ from recipes.percept_mini.wordnet import Synset, above, read_synsets
 
 Floats = npt.NDArray[np.float32]
 FOLDS = 10
-"""The projection is learnt without a tenth of the classes at a time, whose photos are then unknown to it."""
+"""For an unknown class the projection is fitted without the tenth of the classes that contains it."""
 SEED = 3
 PURPOSE = re.compile(r"\b(?:used|worn|designed|intended|serves|suitable)\b.*?\b(?:for|in|to|as|by|on|during) ([^;,(]+)")
 
 
 @dataclass(frozen=True)
 class ReadOut:
-    """One way: concepts "1000 384", whether by quarters, and how much of the projection."""
+    """One way to read out: concepts "1000 384", whether by quarters, and the weight of the projection."""
 
     concepts: Floats
     by_quarters: bool
@@ -66,7 +67,7 @@ class ReadOut:
 
 
 class Reader:
-    """Features to tokens, with the class of each picture known or as if it had no name."""
+    """Turns features into tokens, with the class of each picture known or left out."""
 
     def __init__(self, network: EfficientNetLite0) -> None:
         self._weight, self._bias = network._fc.weight.detach(), network._fc.bias.detach()
@@ -109,7 +110,7 @@ def parts(way: ReadOut, features: Tensor) -> Tensor:
 
 
 class Words:
-    """What the pictures are asked about, as centred label vectors."""
+    """The words that pictures are scored against, as centred label vectors."""
 
     def __init__(self, synsets: list[Synset], nouns: dict[int, Synset], center: Floats) -> None:
         self._center = center
@@ -123,7 +124,7 @@ class Words:
         return normalise(text_vectors([PROMPT.format(word) for word in words]) - self._center)
 
     def row(self, known: Floats, unknown: Floats, classes: Classes) -> list[float]:
-        """The shares of the columns from "class" to "purpose"."""
+        """The columns from "class" to "purpose"."""
         purposes = {index: row for row, index in enumerate(self.with_purpose)}
         rows = np.array([row for row, index in enumerate(classes) if index in purposes])
         wanted = np.array([purposes[index] for index in classes[rows]])
@@ -141,13 +142,13 @@ class Words:
 
 
 def within(tokens: Floats, labels: Floats, wanted: Classes, first: int) -> float:
-    """Share of pictures "N 384" whose label, a row of "C 384", is among the first few."""
+    """Share of pictures "N 384" whose label, a row of "C 384", is in the top `first`."""
     near = tokens @ labels.T
     return float(((near > near[np.arange(len(near)), wanted][:, None]).sum(1) < first).mean())
 
 
 def kinds(synsets: list[Synset], nouns: dict[int, Synset]) -> tuple[list[str], npt.NDArray[np.bool_]]:
-    """Words for kinds of things ("bird", "vehicle") with 2 to 60 classes below them, and whether each class is one."""
+    """Words for kinds of things ("bird", "vehicle") with 2 to 60 classes, and whether each class belongs to each."""
     kinds_of = [above(synset.offset, nouns) for synset in synsets]
     counts = Counter(offset for found in kinds_of for offset in found)
     chosen = sorted(o for o, count in counts.items() if 2 <= count <= 60 and o not in {s.offset for s in synsets})
@@ -155,7 +156,7 @@ def kinds(synsets: list[Synset], nouns: dict[int, Synset]) -> tuple[list[str], n
 
 
 def read_outs(ways: list[Floats]) -> dict[str, ReadOut]:
-    """What is compared; the last is used."""
+    """The ways to compare, by name; the last is the one in use."""
     three, four = concept_vectors(ways[:3]), concept_vectors(ways)
     return {
         "name": ReadOut(concept_vectors(ways[:1]), False),
@@ -200,7 +201,7 @@ def main() -> None:
 
 
 def averaged(tokens: Floats, counts: list[int]) -> Floats:
-    """Tokens of all squares -> of each photo."""
+    """Mean token of each photo; `counts` is the number of squares of each."""
     return np.stack([part.mean(0) for part in np.split(tokens, np.cumsum(counts)[:-1])])
 
 

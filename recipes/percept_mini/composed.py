@@ -1,7 +1,7 @@
-"""Composed clips: a photo, a motion and a sound that have nothing to do with each other, and the words of all three.
+"""Composed clips: an unrelated photo, motion and sound, and the words of all three.
 
-The fusion head learns to tell all words that are true of a clip. Some photos' and sounds' words are novel: no clip
-with them is learnt from, and their words are never answers.
+The fusion head learns to score every word that is true of a clip. Some photos and sounds have novel words: training
+uses no clip with them, and never a novel word as an answer.
 """
 
 from __future__ import annotations
@@ -28,25 +28,27 @@ NOVEL_SOUNDS = (
     *("rooster", "chainsaw", "clock tick", "sea waves", "person sneeze"),
     *("cow", "frog", "monkey", "cello", "saxophone"),
 )
-"""Half of ESC-10's words and half of the rest: no clip with them is learnt from."""
+"""Half of ESC-10's words and a quarter of the others; training uses no clip with them."""
 NOVEL_PHOTOS = 64
-"""Of 256: synsets whose words are novel."""
+"""Synsets with novel words, out of 256."""
 TOO_NEAR = 0.5
-"""Cosine at which an AudioSet name is taken for another name of a novel sound."""
+"""Cosine from which an AudioSet name counts as another name of a novel word."""
 EXCHANGED = 0.85
-"""Share of sounds whose clearest name is exchanged for another, so that the head learns of 500 sounds and not of 20."""
+"""Share of sounds whose strongest name is swapped with another, so that the head learns from 500 sounds, not 20."""
 MISSING = 0.2
 """Share of clips without motion, and of clips without sound."""
 LENGTHS = (1, 2, 4, 8)
-"""Pictures of a clip; one number per step."""
+"""Pictures per clip; each step draws one number."""
 OTHER_WORDS = 150
-"""Wrong answers per step."""
+"""Words drawn per step as wrong answers."""
 UNSURE = 0.4
-"""Cosine from which a word may be true of a clip beside the right one; then it is neither asked for nor wrong."""
-UNASKED = -1e4
+"""Cosine with a right word from which another word may be true too; it then counts as neither right nor wrong."""
+MASKED = -1e4
+"""Log-odds that take a word out of a cross-entropy."""
 BRANCHES = {"together": 1.0, "level": 20.0, "image": 0.3, "audio": 0.3, "motion": 0.15, "stay": 2.0}
-"""Weights of the losses: of the pooled answer against other words, and for itself, so that a probability stays one; of
-each branch alone; and of the squared distance from what the frozen towers say."""
+"""Weights of the losses. "together": cross-entropy of the pooled scores over the words. "level": logistic loss of each
+word, which keeps the probabilities calibrated. "stay": squared distance from the frozen embeddings. Others: a branch
+alone."""
 CHECK_CLIPS = 600
 CHECK_WORDS = 40
 
@@ -55,25 +57,25 @@ class Batch(NamedTuple):
     tokens: Mapping[str, Tensor]
     masks: Mapping[str, Tensor]
     right: list[Tensor]
-    """Rows of the true words, "B" each; -1 where a clip lacks the modality or nothing more is true."""
+    """Rows of the true words, "B" each; -1 if the clip lacks the modality or the word is not true of it."""
 
 
 @dataclass(frozen=True)
 class ClipParts:
-    """Everything that clips are composed of, and the words it is told by."""
+    """The parts that clips are composed of, and their words."""
 
     photos: Photos
     sounds: Sounds
     motions: Motions
     label_set: LabelSet
     concepts: Array
-    """Of the AudioSet names, "521 D", each times its surprise."""
+    """Concepts of the AudioSet names, "521 D", each multiplied by its surprise."""
     names: tuple[str, ...]
     """The AudioSet names."""
     kinds: Mapping[str, tuple[str, ...]]
-    """What the thing of a photo's word is a kind of: ("golden retriever": "dog", "animal")."""
+    """The kinds that each photo's word belongs to ("golden retriever": "dog", "animal")."""
     tested: tuple[str, ...] = ()
-    """Words of photos that the head is tested on; novel, unless another collection has photos of them."""
+    """Words of the photos that the head is tested on; novel, unless the training photos include them."""
 
     def row_of(self) -> dict[str, int]:
         return {word: row for row, word in enumerate(self.label_set.labels)}
@@ -84,12 +86,12 @@ def is_novel(synset: str) -> bool:
 
 
 def all_words(photos: Photos, sounds: Sounds, names: tuple[str, ...], tested: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Every word that a composed clip may have, and those that are tested."""
+    """Every word that a composed clip may have, and the tested words."""
     return tuple(dict.fromkeys([*photos.words, *sounds.words, *names, *MOTION_WORDS, *tested]))
 
 
 class ComposedTrainee:
-    """What `training.train.loop` trains: items are photos, and each step gives them other sounds and motions."""
+    """The trainee for `training.train.loop`: its items are photos; each step adds other sounds and motions to them."""
 
     branches: Mapping[str, float] = BRANCHES
 
@@ -113,7 +115,7 @@ class ComposedTrainee:
         self._learnt = (~novel_photo).nonzero()[:, 0]
         self._learnt_sounds = (~novel_sound & ~kept_back).nonzero()[:, 0]
         rows, counts = self._sound_rows[self._learnt_sounds].unique(return_counts=True)
-        per_word = torch.zeros(len(row_of)).scatter(0, rows, 1 / counts)  # of some there are ten times as many
+        per_word = torch.zeros(len(row_of)).scatter(0, rows, 1 / counts)  # some words have ten times as many
         self._sound_weights = per_word[self._sound_rows[self._learnt_sounds]]
         self._virtual = _far_from_novel(parts, row_of)
         self._near = _near(parts, row_of)
@@ -145,18 +147,18 @@ class ComposedTrainee:
         fused = network(**batch.tokens, masks=batch.masks)
         odds = {name: self._sides[name].log_odds(vectors, words) for name, vectors in fused.items()}
         pooled = pool(odds, self._weights(batch))
-        against = functional.cross_entropy(pooled.masked_fill(unsure, UNASKED), targets)
+        against = functional.cross_entropy(pooled.masked_fill(unsure, MASKED), targets)
         losses = {"together": against, "level": _level(pooled, targets > 0, (targets == 0) & ~unsure)}
         losses["stay"] = sum((_distance(batch, name, vectors) for name, vectors in fused.items()), torch.zeros(()))
         for name, z in odds.items():
             own = (right[:, OWN[name], None] == words).any(1).float()
-            asked = own.any(1)  # not all motions have a word
-            z = z.masked_fill(unsure, UNASKED)
-            losses[name] = functional.cross_entropy(z[asked], own[asked] / own[asked].sum(1, keepdim=True))
+            has_word = own.any(1)  # some motions have no word
+            z = z.masked_fill(unsure, MASKED)
+            losses[name] = functional.cross_entropy(z[has_word], own[has_word] / own[has_word].sum(1, keepdim=True))
         return losses
 
     def _compose(self, photos: Tensor) -> Batch:
-        """Photos with sounds and motions drawn from torch's generator."""
+        """Photos with sounds and motions drawn by torch's random generator."""
         count = len(photos)
         chosen = self._learnt_sounds[torch.multinomial(self._sound_weights, count, replacement=True)]
         scores, sound_rows = self._exchanged(self._sounds[chosen], self._sound_rows[chosen])
@@ -173,7 +175,7 @@ class ComposedTrainee:
         return Batch(tokens, masks, right)
 
     def _exchanged(self, scores: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Some sounds with the name that is heard clearest exchanged for another name, which then is right."""
+        """Some sounds with the scores of their strongest name and another name swapped; the other is then right."""
         scores, rows = scores.clone(), rows.clone()
         loudest = (scores.mean(1) * self._concepts.norm(dim=1)).argmax(1)
         others = self._virtual[torch.randint(len(self._virtual), (len(rows),))]
@@ -184,17 +186,17 @@ class ComposedTrainee:
         return scores, rows
 
     def _weights(self, batch: Batch) -> dict[str, Tensor]:
-        """How far each modality is believed, from what the frozen towers say; 0 where it is missing."""
+        """How far to trust each modality, from the frozen towers' embeddings; 0 if it is missing."""
         with torch.no_grad():
             return {
                 name: self._sides[name].weight(_mean(tokens, batch.masks[name])) * batch.masks[name].any(1)
                 for name, tokens in batch.tokens.items()
             }
 
-    # -- the check, on photos and sounds that are not learnt from, or on words that are not -------------------------
+    # -- checks: base words with held-out sounds, and novel words ----------------------------------------------------
 
     def _check(self, photos: Tensor, sounds: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Pairs of photo and sound with words of their own, of few photo words, as a user would give."""
+        """Pairs of a photo and a sound with different words, from a few photo words, as a user would give."""
         random = torch.Generator().manual_seed(seed)
         words = self._photo_rows[photos].unique()
         words = words[torch.randperm(len(words), generator=random)[:CHECK_WORDS]]
@@ -205,26 +207,26 @@ class ComposedTrainee:
         return a[differ], b[differ]
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
-        """Percent of the clips of which photo word and sound word are the first two; base and novel words."""
+        """Percent of the check clips whose photo word and sound word are the top two; base and novel words."""
         shares = {"base": 0.65, "novel": 0.35}
         return {name: 100 * self.both_right(network, name, shares[name]) for name in self._checks}
 
     @torch.inference_mode()
     def level(self, network: nn.Module, check: str, head_share: float) -> tuple[float, float]:
-        """Mean probability of the right words of a check's clips, and of the wrong ones."""
+        """Mean probability of the right words and of the wrong words of a check's clips."""
         odds, right = self._answers(network, check, head_share)
         shares = odds.sigmoid()
         return float(shares[right].mean()), float(shares[~right].mean())
 
     @torch.inference_mode()
     def both_right(self, network: nn.Module, check: str, head_share: float) -> float:
-        """Share of a check's clips of which both words come first, with the head's share in the scores."""
+        """Share of a check's clips whose two words are the top two; `head_share` is the weight of the head's scores."""
         odds, right = self._answers(network, check, head_share)
         first = odds.topk(2).indices
         return float(right.gather(1, first).all(1).float().mean())
 
     def _answers(self, network: nn.Module, check: str, head_share: float) -> tuple[Tensor, Tensor]:
-        """Pooled log-odds of a check's clips and words, and which are right: "N C" both."""
+        """Pooled log-odds of a check's clips and words, and whether each is right: "N C" both."""
         photos, sounds = self._checks[check]
         tokens = {"image": self._photos[photos], "audio": self._sounds[sounds] @ self._concepts}
         masks = {name: torch.ones(each.shape[:2], dtype=torch.bool) for name, each in tokens.items()}
@@ -239,18 +241,18 @@ class ComposedTrainee:
 
 
 OWN = {"image": [0], "audio": [1], "motion": list(range(2, 2 + len(MOTION_WORDS)))}
-"""Which of a batch's right words a modality's own branch is asked for."""
+"""The entries of `Batch.right` that belong to each modality's own branch."""
 
 
 def _level(odds: Tensor, is_right: Tensor, is_wrong: Tensor) -> Tensor:
-    """Logistic loss of log-odds "B C", ten wrong words counting for each right one, as temperatures are fitted."""
+    """Logistic loss of log-odds "B C"; wrong words have ten times the weight of right ones, as in calibration."""
     right = functional.binary_cross_entropy_with_logits(odds[is_right], torch.ones(()).expand(int(is_right.sum())))
     wrong = functional.binary_cross_entropy_with_logits(odds[is_wrong], torch.zeros(()).expand(int(is_wrong.sum())))
     return (right + 10 * wrong) / 11
 
 
 def _near(parts: ClipParts, row_of: Mapping[str, int]) -> Tensor:
-    """Which words may be true beside which: bool "C C", by their vectors, and by what is a kind of what."""
+    """Whether two words may be true of the same clip: bool "C C", from their vectors and from the kinds."""
     near = torch.zeros(len(row_of), len(row_of), dtype=torch.bool)
     for name in ("image", "audio"):
         vectors = torch.as_tensor(parts.label_set.sides[name].labels, dtype=torch.float32)
@@ -263,7 +265,7 @@ def _near(parts: ClipParts, row_of: Mapping[str, int]) -> Tensor:
 
 
 def _distance(batch: Batch, name: str, fused: Tensor) -> Tensor:
-    """Mean squared distance of a branch's embeddings from the frozen tower's, where there is something to see."""
+    """Mean squared distance of a branch's embeddings from the frozen tower's, over clips that have the modality."""
     there = batch.masks[name].any(1)
     frozen = _mean(batch.tokens[name], batch.masks[name])
     return (fused - frozen)[there].square().sum(1).mean()
@@ -275,7 +277,7 @@ def _mean(tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 def _far_from_novel(parts: ClipParts, row_of: Mapping[str, int]) -> Tensor:
-    """AudioSet names that say something and are no other name of a novel word: indices into the names."""
+    """Indices of the informative AudioSet names that are not close to a novel word."""
     photos = parts.photos
     learnt = {word for word, synset in zip(photos.words, photos.synsets, strict=True) if not is_novel(synset)}
     novel = [row_of[word] for word in {*NOVEL_SOUNDS, *photos.words, *parts.tested} - learnt]
@@ -284,5 +286,5 @@ def _far_from_novel(parts: ClipParts, row_of: Mapping[str, int]) -> Tensor:
     for side in ("image", "audio"):
         vectors = np.asarray(parts.label_set.sides[side].labels, np.float32)
         is_near |= (vectors[names] @ vectors[novel].T).max(1) >= TOO_NEAR
-    says_something = np.linalg.norm(parts.concepts, axis=1) > 0
-    return torch.from_numpy(np.flatnonzero(~is_near & says_something))
+    is_informative = np.linalg.norm(parts.concepts, axis=1) > 0
+    return torch.from_numpy(np.flatnonzero(~is_near & is_informative))

@@ -1,4 +1,4 @@
-"""The product's scores of labels as differentiable functions on batches: `stages.words.scoring` in torch."""
+"""The product's label scores as differentiable functions on batches: `stages.words.scoring` in torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stages.words.reliability import HIGHEST, UNDECIDED
 
 
 class Side:
-    """One modality's label vectors, against the background vocabulary."""
+    """One modality's label vectors and background vocabulary."""
 
     def __init__(self, label_set: LabelSet, name: str) -> None:
         side = label_set.sides[name]
@@ -24,7 +24,7 @@ class Side:
         self._temperature, self._bias, self._highest = side.temperature, side.bias, HIGHEST[name]
 
     def log_odds(self, embeddings: Tensor, words: Tensor) -> Tensor:
-        """Unit "B D", rows of words "C" -> "B C"."""
+        """Unit embeddings "B D", rows of words "C" -> "B C"."""
         own = embeddings @ self._labels[words].T / self._temperature
         logits = embeddings @ self._background.T / self._temperature
         top = logits.amax(1, keepdim=True)
@@ -32,7 +32,7 @@ class Side:
         return own - top - competing.clamp_min(1e-30).log() + self._bias
 
     def weight(self, embeddings: Tensor) -> Tensor:
-        """How far the modality is believed, "B D" -> "B": less where it fits all background words alike."""
+        """How far to trust the modality, "B D" -> "B": less if the embedding fits all background words equally."""
         logits = embeddings @ self._background.T / self._temperature
         shares = logits.softmax(1)
         entropy = -(shares * logits.log_softmax(1)).sum(1)
@@ -41,7 +41,7 @@ class Side:
 
 
 def pool(log_odds: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Tensor:
-    """Noisy-or of the modalities: "B C" and "B" each -> "B C". A weight of 0 leaves a modality out."""
+    """Noisy-or of the modalities: log-odds "B C" and weights "B" each -> "B C". A weight of 0 removes a modality."""
     log_yes: Tensor | None = None
     log_no: Tensor | None = None
     for name, z in log_odds.items():

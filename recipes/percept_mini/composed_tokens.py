@@ -1,7 +1,7 @@
-"""What the towers of percept-mini make of photos, sounds and motions, each for itself.
+"""Tokens of photos, sounds and motions, each from its own tower of percept-mini.
 
-Towers do not see each other, so a clip composed of their tokens is the clip they would have made of picture and sound
-played together. Tokens are made once per tower and kept in `recipes/runs/fusion`.
+Towers are independent, so a clip composed of their tokens has the tokens of picture and sound played together. Tokens
+are computed once per tower and kept in `recipes/runs/fusion`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from stages.pictures import frame_pictures
 
 SIDE_PX = 224
 FRAMES = 4
-"""Of each photo, as a clip in which the camera moves over it."""
+"""Frames of the clip made from each photo, in which a camera moves over it."""
 VARIANTS = {"imagenet": 4, "tiny": 1}
+"""Clips per photo of each collection."""
 PIECE = 32_000
-"""Samples of one piece of sound: two seconds."""
+"""Samples in one piece of sound: two seconds."""
 PIECES = 3
 PATCHES = 3
 TOGETHER = 64
@@ -47,7 +48,7 @@ class Photos(NamedTuple):
 
 class Sounds(NamedTuple):
     scores: Array
-    """What the tower hears, float32 "N K 521", so that classes can be exchanged before they are read out."""
+    """Scores of the AudioSet names, float32 "N K 521", not read out yet so that names can be swapped."""
     words: list[str]
     files: list[str]
     """Relative to the folder of recordings."""
@@ -61,7 +62,7 @@ class Motions(NamedTuple):
 
 
 def photos(data: Path, spec: ModelSpec, folder: Path, left_out: tuple[str, ...]) -> Photos:
-    """Every ImageNet photo but those of the classes `left_out`, and Tiny-ImageNet's training photos."""
+    """Every ImageNet photo except those of the classes `left_out`, and Tiny-ImageNet's training photos."""
     assert spec.image is not None
     tower = spec.image
     path = folder / f"photos-{_fingerprint(tower)}.npz"
@@ -76,7 +77,7 @@ def sounds(data: Path, spec: ModelSpec, folder: Path) -> Sounds:
 
 
 def motions(spec: ModelSpec, runs: Path, split: str) -> Motions:
-    """The motion tower's tokens of the clips it was trained on ("train"), or of others ("check")."""
+    """The motion tower's tokens of the clips of a split: "train", which it was trained on, or "check"."""
     assert spec.motion is not None
     pictures, truth, _ = motion_data.load(runs, split)
     tower = network(spec.motion.network).load(Path(spec.motion.directory))
@@ -116,7 +117,7 @@ def _make_photos(data: Path, tower: TowerSpec, left_out: tuple[str, ...]) -> tup
         if source == "imagenet" and word in left_out:
             continue
         for _ in range(VARIANTS[source]):
-            frames = frame_pictures(seen_in_passing(picture, random), tower)
+            frames = frame_pictures(filmed_clip(picture, random), tower)
             with torch.inference_mode():
                 tokens.append(module(torch.from_numpy(frames)).numpy())
             words.append(word)
@@ -125,7 +126,7 @@ def _make_photos(data: Path, tower: TowerSpec, left_out: tuple[str, ...]) -> tup
 
 
 def _photos(data: Path) -> Iterator[tuple[str, str, str, Array]]:
-    """Which collection, synset, word, picture uint8 "H W 3"."""
+    """Yields (collection, synset, word, picture uint8 "H W 3")."""
     images = data / "images"
     with tarfile.open(images / "imagenet-1-per-class.tar") as archive:
         for member in filter(tarfile.TarInfo.isfile, archive):
@@ -148,8 +149,8 @@ def _picture(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Array:
     return picture
 
 
-def seen_in_passing(picture: Array, random: np.random.Generator) -> Array:
-    """A photo as a camera sees it that moves over it: part of it, blurred, dark or noisy; uint8 "T S S 3"."""
+def filmed_clip(picture: Array, random: np.random.Generator) -> Array:
+    """A photo filmed by a camera that moves over it: cropped, blurred, dark or noisy; uint8 "T S S 3"."""
     short = min(picture.shape[:2])
     side = int(short * random.uniform(0.5, 1.0))
     room = np.array(picture.shape[:2]) - side
@@ -178,14 +179,14 @@ def _make_sounds(data: Path, tower: TowerSpec) -> tuple[Array, list[str], list[s
             continue
         samples = as_float(read_audio(path))
         for _ in range(PIECES):
-            scores.append(heard(module, log_mel, loud_piece(samples, random)))
+            scores.append(name_scores(module, log_mel, loud_piece(samples, random)))
             words.append(path.parent.name.replace("_", " "))
             files.append(name)
     return np.stack(scores), words, files
 
 
 def loud_piece(samples: Array, random: np.random.Generator) -> Array:
-    """The loudest of five pieces of two seconds, or the whole, filled up with silence."""
+    """The loudest of five random pieces of two seconds; a shorter recording is padded with silence."""
     if len(samples) <= PIECE:
         return np.pad(samples, (0, PIECE - len(samples)))
     begins = random.integers(0, len(samples) - PIECE, 5)
@@ -193,8 +194,8 @@ def loud_piece(samples: Array, random: np.random.Generator) -> Array:
     return samples[begin : begin + PIECE]
 
 
-def heard(module: ConceptSound, log_mel: LogMel, samples: Array) -> Array:
-    """Scores of the AudioSet names in each patch, "K 521"."""
+def name_scores(module: ConceptSound, log_mel: LogMel, samples: Array) -> Array:
+    """Scores of the AudioSet names in each patch, "K 521", at most `PATCHES` of them."""
     with torch.inference_mode():
         scores: Array = module.logits(log_mel(torch.from_numpy(samples.astype(np.float32)))).sigmoid().numpy()
     return scores[:PATCHES]

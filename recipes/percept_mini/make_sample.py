@@ -1,9 +1,9 @@
-"""Make the sample video: four scenes of 4 s, each with its own picture, movement and sound, all of them known.
+"""Make the sample video: four scenes of 4 s, each with its own picture, motion and sound, all with known labels.
 
     python -m recipes.percept_mini.make_sample PICTURES -o engines/bundled/sample.mp4
 
-PICTURES holds dog.webp, sheep.webp, baseball.webp and coffee.png, as `sample_pictures.py` collects them;
-docs/sample.md says where they come from. Two sentences are spoken by `espeak-ng`, which must be installed.
+PICTURES contains dog.webp, sheep.webp, baseball.webp and coffee.png, as `sample_pictures.py` collects them;
+docs/sample.md names their sources. Two sentences are spoken by `espeak-ng`, which must be installed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ VIDEO_BITS_PER_S, AUDIO_BITS_PER_S = 330_000, 64_000
 
 Picture = NDArray[np.uint8]
 Scene = Callable[[float], Picture]
-"""Time within the scene, in [0, 1), to a frame "270 480 3"."""
+"""Maps the time within the scene, in [0, 1), to a frame "270 480 3"."""
 
 LABELS = (
     ("dog", "image", "birds singing", "audio"),
@@ -55,7 +55,10 @@ def view(picture: Picture, center: tuple[float, float], width: float) -> Picture
 
 
 def put(frame: Picture, cut: NDArray[np.float32], x: float, y: float, height: float, turn: float = 0.0) -> Picture:
-    """A cut-out "h w 4" (RGB, then opacity in [0, 1]) laid over the frame: centre at x, y and so high, in pixels."""
+    """The frame with a cut-out "h w 4" on top: RGB times opacity, then opacity in [0, 1].
+
+    x, y (the cut-out's centre) and height are in pixels, `turn` in degrees.
+    """
     h, w = cut.shape[:2]
     scale = height / h
     matrix = cv2.getRotationMatrix2D((w / 2, h / 2), turn, scale)
@@ -63,7 +66,6 @@ def put(frame: Picture, cut: NDArray[np.float32], x: float, y: float, height: fl
     smooth = cv2.GaussianBlur(cut, (0, 0), max(0.3, 0.5 / scale - 0.5))
     over = cv2.warpAffine(smooth, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0, 0))
     opacity = over[..., 3:]
-    # colours were multiplied by opacity before they were smoothed
     return np.asarray(np.clip(frame * (1 - opacity) + over[..., :3], 0, 255), np.uint8)
 
 
@@ -81,7 +83,7 @@ def coffee(picture: Picture) -> Scene:
 
 
 def sheep(picture: Picture) -> Scene:
-    """The sheep, cut out, walks over its own meadow from left to right."""
+    """The cut-out sheep walks over its own meadow from left to right."""
     cv2.setRNGSeed(0)
     h, w = picture.shape[:2]
     mask = np.zeros((h, w), np.uint8)
@@ -105,7 +107,7 @@ def sheep(picture: Picture) -> Scene:
 
 
 def baseball(picture: Picture, meadow: Picture) -> Scene:
-    """The ball, cut out as a disc, comes bouncing over the blurred meadow from right to left."""
+    """The ball, cut out as a disc, bounces over the blurred meadow from right to left."""
     h, w = picture.shape[:2]
     rows, columns = np.mgrid[:h, :w]
     radius = 0.487 * w
@@ -132,7 +134,7 @@ def scenes(pictures: Path) -> list[Scene]:
 
 
 def write(path: Path, made: list[Scene], samples: NDArray[np.float32]) -> None:
-    """H.264 and AAC in MP4, index first; samples are mono float32 "S" in [-1, 1]."""
+    """Write H.264 and AAC in MP4, index first; samples are mono float32 "S" in [-1, 1]."""
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         container.metadata["title"] = "percept sample"
         video = container.add_stream("libx264", FRAME_RATE, options={"preset": "veryslow", "bf": "2"})
@@ -154,7 +156,7 @@ def write(path: Path, made: list[Scene], samples: NDArray[np.float32]) -> None:
 
 
 def write_labels(path: Path) -> None:
-    """The right answers: start_s, end_s, label, modality."""
+    """Write the right answers: start_s, end_s, label, modality."""
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("start_s", "end_s", "label", "modality"))

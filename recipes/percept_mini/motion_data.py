@@ -1,8 +1,8 @@
-"""Clips of known motion, as the motion tower sees them: real photos set in motion, then the product's own optical flow.
+"""Clips of known motion as inputs of the motion tower: animated real photos, then the product's optical flow.
 
     python -m recipes.percept_mini.motion_data --data ../shared/data [--clips 7000]
 
-Clips are made once and kept in `recipes/runs/motion`, in files of 250; what is there already is not made again.
+Clips are made once and kept in `recipes/runs/motion`, in files of 250; existing files are not made again.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ TOWER = TowerSpec(
     resample="bilinear",
     pictures_per_clip=PICTURES,
 )
-"""How flow becomes pictures; as in `[motion]` of model.toml, but in [0, 1]."""
+"""How flow becomes pictures: as in `[motion]` of model.toml, but in [0, 1]."""
 
 
 def grey_photos(data: Path, held_out: bool) -> list[Grey]:
-    """The photos for training, or the sixth of them that is held out, by the name of their class.
+    """The photos for training, or the held-out sixth, chosen by class name.
 
-    Photos that `benchmarks.accuracy` shows are in neither.
+    Photos that `benchmarks.accuracy` uses are in neither.
     """
     found = []
     with tarfile.open(data / "images" / "imagenet-1-per-class.tar") as archive:
@@ -65,7 +65,7 @@ def is_held_out(name: str) -> bool:
 
 
 class Maker:
-    """Makes clip number `index` of a split, always the same one."""
+    """Makes the clips of a split; an index always gives the same clip."""
 
     def __init__(self, photos: list[Grey], grid: Grid, seed: int) -> None:
         self._photos, self._grid, self._seed = photos, grid, seed
@@ -97,13 +97,13 @@ class Maker:
 
 
 def clip_pictures(flow: Array) -> Array:
-    """Flow "P h w 2" -> uint8 "T 3 S S", repeated evenly where there are fewer pairs."""
+    """Flow "P h w 2" -> uint8 "T 3 S S", repeated evenly if there are fewer than T pairs."""
     pictures: Array = np.rint(flow_clips(flow, TOWER)[0] * 255).astype(np.uint8)
     return pictures
 
 
 def splits(data: Path, clips: int) -> dict[str, tuple[Maker, int]]:
-    """Each split's maker and how many clips it has. "check", of other photos than both, is what choices are made on."""
+    """The maker and the number of clips of each split. Choices are made on "check"; no photo is in two splits."""
     train, held_out = grey_photos(data, False), grey_photos(data, True)
     half = len(held_out) // 2
     return {
@@ -114,7 +114,7 @@ def splits(data: Path, clips: int) -> dict[str, tuple[Maker, int]]:
 
 
 def make(folder: Path, name: str, maker: Maker, count: int) -> None:
-    """Write what is not there yet: NAME-000.npz and on, each complete or not at all."""
+    """Write the missing files NAME-000.npz, NAME-001.npz, ...; each is complete or absent."""
     folder.mkdir(parents=True, exist_ok=True)
     for first in range(0, count, PER_FILE):
         path = folder / f"{name}-{first // PER_FILE:03}.npz"
@@ -130,11 +130,15 @@ def make(folder: Path, name: str, maker: Maker, count: int) -> None:
 
 
 def load(folder: Path, name: str) -> tuple[Array, Array, Array]:
-    """Pictures uint8 "N T 3 S S", truth int8 "N W", speeds "N" of a split, as far as it is made."""
+    """Pictures uint8 "N T 3 S S", truth int8 "N W" and speeds "N" of the clips of a split made so far.
+
+    Raises:
+        FileNotFoundError: there are none; the message gives the command that makes them.
+    """
     files = [np.load(path) for path in sorted(folder.glob(f"{name}-*.npz"))]
     if not files:
         raise FileNotFoundError(
-            f"{folder}: no {name} clips; make them with: python -m recipes.percept_mini.motion_data"
+            f"{folder}: no {name} clips. Make them with: python -m recipes.percept_mini.motion_data"
         )
     pictures, right, speeds = (np.concatenate([file[key] for file in files]) for key in ("pictures", "truth", "speed"))
     return pictures, right, speeds
@@ -144,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with images/")
     parser.add_argument("--runs", type=Path, default=RUNS)
-    parser.add_argument("--clips", type=int, default=7_000, help="for training (default: %(default)s)")
+    parser.add_argument("--clips", type=int, default=7_000, help="training clips (default: %(default)s)")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     for name, (maker, count) in splits(options.data, options.clips).items():

@@ -1,7 +1,7 @@
-"""How often the motion tower is right, on made-up clips of photos, speeds and noise that it was not trained on.
+"""Accuracy of the motion tower on synthetic clips whose photos, speeds and noise it was not trained on.
 
-`python -m recipes.percept_mini.train_motion --data ../shared/data --evaluate` prints it, and `benchmarks.accuracy`
-prints a part.
+`python -m recipes.percept_mini.train_motion --data ../shared/data --evaluate` prints all of it, `benchmarks.accuracy`
+a part.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.arrays import Array
 from pipeline.errors import ModelError
 from pipeline.stage import RunSettings
 from recipes.percept_mini.motion_data import RUNS, load, make, splits
-from recipes.percept_mini.motion_read_out import as_seen
+from recipes.percept_mini.motion_read_out import as_input
 from recipes.percept_mini.motion_scenes import KINDS
 from recipes.percept_mini.motion_words import KIND_WORDS, WORDS
 from stages.encode import pool
@@ -33,7 +33,7 @@ FAST, SLOW = WORDS.index("fast"), WORDS.index("slow")
 
 @dataclass(frozen=True)
 class Answers:
-    """What the product says of clips: log-odds of motion words "N W" and of everyday words "N C", and what is true."""
+    """The product's log-odds for clips: of motion words "N W" and of everyday words "N C"; with the truth "N W"."""
 
     words: Array
     everyday: Array
@@ -42,12 +42,12 @@ class Answers:
 
 
 def embeddings(pictures: Array, directory: Path) -> Array:
-    """Clips uint8 "N T 3 S S" -> "N 384", unit length, as the product's encode stage gives them."""
+    """Clips uint8 "N T 3 S S" -> "N 384", unit length, as from the product's encode stage."""
     import torch
 
     network = load_motion(directory)
     with torch.inference_mode():
-        tokens = [network(as_seen(pictures[first : first + 64])).numpy() for first in range(0, len(pictures), 64)]
+        tokens = [network(as_input(pictures[first : first + 64])).numpy() for first in range(0, len(pictures), 64)]
     return np.stack([pool(token[None]) for token in np.concatenate(tokens)])
 
 
@@ -55,7 +55,7 @@ def answers(pictures: Array, truth: Array, model: str, cache_directory: str = ""
     everyday = tuple(word for word in default_labels() if word not in WORDS)
     spec, run = read_model(model), RunSettings(modalities=("motion",), cache_directory=cache_directory)
     if spec.motion is None or spec.motion.network != "concept_motion":
-        raise ModelError(f"--model {model}: has no motion tower that made-up clips could be shown to")
+        raise ModelError(f"--model {model}: no motion tower that accepts synthetic clips; expected `concept_motion`")
     labels = build_label_set(spec, (*WORDS, *everyday), run, lambda message: None)
     odds = labels.sides["motion"].compare(embeddings(pictures, Path(spec.motion.directory)))[2]
     kinds = [KINDS[index % len(KINDS)] for index in range(len(truth))]
@@ -63,7 +63,7 @@ def answers(pictures: Array, truth: Array, model: str, cache_directory: str = ""
 
 
 def answers_to_test(data: Path, runs: Path = RUNS, model: str = "percept-mini", cache_directory: str = "") -> Answers:
-    """Of the test clips; they are made first where they are missing, which takes minutes."""
+    """Answers for the test clips. Missing clips are made first, which takes minutes."""
     maker, count = splits(data, 0)["test"]
     make(runs, "test", maker, count)
     pictures, truth, _ = load(runs, "test")
@@ -73,22 +73,22 @@ def answers_to_test(data: Path, runs: Path = RUNS, model: str = "percept-mini", 
 def figures(found: Answers) -> dict[str, Share]:
     """Shares with intervals.
 
-    words: the likeliest of the 16 words that say what moves where is true, of all clips of which one is.
-    fast_or_slow: the likelier of the two is true, of all clips of which one is.
-    against_everyday: of the 18 and some 300 everyday words together, the likeliest is true, of the same clips as words;
-        what may be said or not is no answer.
-    everyday_above_half: everyday words that get a probability above 0.5, of all pairs of clip and word.
+    motion_words: clips whose top word of the 16 kinds of motion is true, among clips with a true one.
+    motion_fast_or_slow: clips whose likelier word of the two is true, among clips with a true one.
+    motion_against_everyday: clips whose top word of the 18 motion words and about 300 everyday words is true, among the
+        clips of motion_words. Words whose truth is undecided (-1) are left out.
+    motion_everyday_above_half: pairs of a clip and an everyday word with a probability above 0.5, among all pairs.
     """
     kinds = len(KIND_WORDS)
-    asked = (found.truth[:, :kinds] == 1).any(1)
+    has_word = (found.truth[:, :kinds] == 1).any(1)
     best = found.words[:, :kinds].argmax(1)
     speeds = (found.truth[:, [FAST, SLOW]] == 1).any(1)
     faster = found.words[:, FAST] > found.words[:, SLOW]
-    said = np.where(found.truth < 0, -np.inf, found.words)
-    every = np.concatenate([said, found.everyday], axis=1)[asked]
-    true = np.concatenate([found.truth == 1, np.zeros_like(found.everyday, bool)], axis=1)[asked]
+    decided = np.where(found.truth < 0, -np.inf, found.words)
+    every = np.concatenate([decided, found.everyday], axis=1)[has_word]
+    true = np.concatenate([found.truth == 1, np.zeros_like(found.everyday, bool)], axis=1)[has_word]
     return {
-        "motion_words": share((found.truth[np.arange(len(best)), best] == 1)[asked].tolist()),
+        "motion_words": share((found.truth[np.arange(len(best)), best] == 1)[has_word].tolist()),
         "motion_fast_or_slow": share((faster == (found.truth[:, FAST] == 1))[speeds].tolist()),
         "motion_against_everyday": share(true[np.arange(len(every)), every.argmax(1)].tolist()),
         "motion_everyday_above_half": share((scoring.sigmoid(found.everyday) > 0.5).ravel().tolist()),
@@ -96,20 +96,20 @@ def figures(found: Answers) -> dict[str, Share]:
 
 
 def table(found: Answers) -> str:
-    """Per kind of clip: how often the first word is true, and what is said instead."""
+    """Per kind of clip: how often the top word is true, and the most frequent wrong words."""
     best = found.words[:, : len(KIND_WORDS)].argmax(1)
     lines = []
     for kind in KINDS:
         rows = [row for row, name in enumerate(found.kinds) if name == kind]
-        said = Counter(KIND_WORDS[best[row]] for row in rows if found.truth[row, best[row]] != 1)
-        right = len(rows) - sum(said.values())
-        instead = ", ".join(f"{word} {count}" for word, count in said.most_common(3))
+        wrong = Counter(KIND_WORDS[best[row]] for row in rows if found.truth[row, best[row]] != 1)
+        right = len(rows) - sum(wrong.values())
+        instead = ", ".join(f"{word} {count}" for word, count in wrong.most_common(3))
         lines.append(f"{kind:40} {right:3} of {len(rows)}   {instead}")
     return "\n".join(lines)
 
 
 def probabilities(found: Answers) -> str:
-    """How likely true and false motion words and everyday words are called: quantiles."""
+    """Quantiles of the probabilities of true motion words, false motion words and everyday words."""
     rows: dict[str, Any] = {
         "true words": found.words[found.truth == 1],
         "false words": found.words[found.truth == 0],

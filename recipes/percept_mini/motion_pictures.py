@@ -1,4 +1,4 @@
-"""Photos set in motion: grey frames of a scene, as a camera with noise, blur and changing light filmed them."""
+"""Animated photos: grey frames of a scene, as if filmed by a camera with noise, blur and changing light."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ CUT_PX = 128
 
 @dataclass(frozen=True)
 class FilmingConditions:
-    """How a clip was filmed."""
+    """The conditions that a clip is filmed in."""
 
     noise: float
+    """Standard deviation, in grey levels."""
     quality: int
-    """Of JPEG; 0 for none."""
+    """JPEG quality; 0 for no compression."""
     blur_px: float
     light: tuple[float, float]
-    """Change of brightness over the clip, and flicker."""
+    """Relative change of brightness over the clip, and standard deviation of the flicker."""
     bars: float
-    """Height of black bars above and below, as a share."""
+    """Height of the black bars at the top and bottom, as a share of the picture."""
     logo: bool
 
 
@@ -43,7 +44,7 @@ def draw_conditions(random: Random, grid: Grid) -> FilmingConditions:
 
 
 class Film:
-    """The photo, the cut-outs and the look of one scene; `frame` gives it at any time."""
+    """The photo, the cut-outs and the filming conditions of one scene; `frame` renders it at any time."""
 
     def __init__(self, scene: Scene, photo: Grey, others: list[Grey], grid: Grid, random: Random) -> None:
         self.scene, self.conditions = scene, draw_conditions(random, grid)
@@ -70,7 +71,7 @@ class Film:
         return self._filmed(picture, t)
 
     def _progress(self, t: float) -> float:
-        """Seconds that the motion has run, from halfway through the clip."""
+        """Seconds of motion at second `t`, relative to the middle of the clip."""
         seconds, (begin, end) = self.scene.seconds, self.scene.active
         frequency, phase = self._ease
         t = float(np.clip(t, begin * seconds, end * seconds))
@@ -78,7 +79,7 @@ class Film:
         return float(t - seconds / 2 + varied)
 
     def _shake(self, t: float) -> Floats:
-        """How far the camera's trembling has moved everything: pixels along x and y."""
+        """Displacement by the camera's shake: pixels along x and y."""
         frequency, phase = self._trembling
         amplitude = self.scene.camera.shake / (2 * np.pi * frequency * np.sqrt(3))  # three waves on two axes
         return np.asarray((amplitude * np.sin(2 * np.pi * frequency * t + phase)).sum(1) * self.short_px, np.float32)
@@ -94,7 +95,7 @@ class Film:
         return np.asarray(seen, np.float32)
 
     def _shimmering(self, picture: Floats, t: float) -> Floats:
-        """Parts of the picture move each for itself, to and fro."""
+        """The picture with parts that oscillate independently."""
         wave = 2 * np.pi * 1.2
         amplitude = np.float32(0.9 * self.scene.shimmer * self.short_px / wave)
         now = amplitude * (self._field[0] * np.sin(wave * t) + self._field[1] * np.cos(0.8 * wave * t))
@@ -106,7 +107,7 @@ class Film:
         return np.asarray(moved, np.float32)
 
     def _lay(self, picture: Floats, cut: Floats, thing: Thing, when: float, shift: Floats) -> None:
-        """Lay a cut-out "h w 2" (grey times opacity, opacity) over the picture, where it is by then."""
+        """Draw a cut-out "h w 2" (grey times opacity, opacity) into the picture, at its place at this time."""
         pan, short = np.array(self.scene.camera.pan), self.short_px
         sway = np.array(thing.sway[:2]) * np.sin(2 * np.pi * thing.sway[2] * when + thing.phase)
         middle = (
@@ -148,7 +149,7 @@ class Film:
 
 
 def backdrop(photo: Grey, random: Random) -> Grey:
-    """The photo, sometimes pale, and sometimes with an even sky."""
+    """The photo, sometimes with low contrast, sometimes with a plain sky."""
     picture: Any = photo.astype(np.float32)
     if random.random() < 0.15:
         picture = picture.mean() + (picture - picture.mean()) * random.uniform(0.1, 0.4)

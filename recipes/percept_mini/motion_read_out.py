@@ -1,4 +1,4 @@
-"""From what the motion tower sees to words: concept vectors, the weights file, and how well it works."""
+"""The motion tower's read-out: concept vectors, the weights file, and the tower's scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recipes.percept_mini.text_data import text_vectors
 
 PROMPT = "motion: {}"
 SHARED = 0.5
-"""How much of what the words' vectors share is left in the concepts: much leaves all, 0 nothing."""
+"""How much of the words' common part stays in the concepts: a large value keeps all of it, 0 none."""
 
 
 def vectors(texts: list[str]) -> Tensor:
@@ -25,9 +25,9 @@ def vectors(texts: list[str]) -> Tensor:
 def concept_vectors(lines: list[list[str]], background: list[str], shared: float = SHARED) -> tuple[Tensor, Tensor]:
     """Concepts "W 384" of unit length, and the centre "384": the mean of the background words.
 
-    A concept is the word's own direction and that of the other ways to say it, half and half; then the concepts are
-    made less alike by the inverse of their similarities + `shared` (ridge regression of words on text vectors).
-    Without that, left and right differ by a tenth of a cosine.
+    A concept is the mean of the word's own direction and that of its other phrasings. The concepts are then made less
+    similar by the inverse of their similarity matrix + `shared` (ridge regression of words on text vectors). Without
+    this, the cosine of left and right is about 0.9.
     """
     center = vectors(background).mean(0)
     own = F.normalize(vectors([names[0] for names in lines]) - center, dim=-1)
@@ -42,31 +42,31 @@ def background_words() -> list[str]:
 
 
 def write_read_out(trained: Path, directory: Path = BUNDLED) -> None:
-    """Write the network in `trained` to `directory` with the concept vectors of the text tower as it is now."""
+    """Write the network in `trained` to `directory`, with concept vectors from the current text tower."""
     network = load_motion(trained)
     network.concepts, network.center = concept_vectors(word_lines(), background_words())
     save_tower(network, directory)
 
 
 def save_tower(network: ConceptMotion, directory: Path) -> None:
-    """Write `motion.safetensors`: convolutions and matrices in float16, the rest as it is."""
+    """Write `motion.safetensors`: convolutions and matrices in float16, the rest unchanged."""
     from safetensors.torch import save_file
 
     halves = {name: tensor.half() if tensor.dim() > 1 else tensor for name, tensor in network.state_dict().items()}
     directory.mkdir(parents=True, exist_ok=True)
     new = directory / "motion.safetensors.new"
     save_file({name: tensor.contiguous() for name, tensor in halves.items()}, new)
-    new.chmod(0o644)  # safetensors writes files that only their owner can read
+    new.chmod(0o644)  # safetensors writes files that only the owner can read
     new.replace(directory / "motion.safetensors")
 
 
-def as_seen(pictures: Array) -> Tensor:
-    """Cached pictures uint8 "N T 3 S S" -> float32 in [-1, 1], as the tower sees them."""
+def as_input(pictures: Array) -> Tensor:
+    """Cached pictures uint8 "N T 3 S S" -> the tower's input, float32 in [-1, 1]."""
     return torch.from_numpy(pictures).float().div_(127.5).sub_(1)
 
 
 @torch.inference_mode()
 def scores(network: ConceptMotion, pictures: Array) -> Tensor:
-    """Probability of every word for clips uint8 "N T 3 S S": "N W"."""
+    """Probabilities of all words for clips uint8 "N T 3 S S": "N W"."""
     parts = [pictures[first : first + 64] for first in range(0, len(pictures), 64)]
-    return torch.cat([network.logits(as_seen(part)).sigmoid() for part in parts])
+    return torch.cat([network.logits(as_input(part)).sigmoid() for part in parts])

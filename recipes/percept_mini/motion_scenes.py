@@ -1,7 +1,7 @@
-"""What moves in a made-up clip.
+"""Random descriptions of the motion in a synthetic clip.
 
-Lengths are in short sides of the picture, so speeds are in short sides per second as in `stages.flow`; x goes right, y
-down. The camera is described by what its content does: a camera that pans left sees everything go right.
+Lengths are in short sides of the picture, so speeds are in short sides per second as in `stages.flow`; x points right,
+y down. Camera motion is given as motion of the content: a camera that pans left moves everything to the right.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from recipes.percept_mini.motion_words import WORDS
 
 Random = np.random.Generator
 CAMERA_PAN = {"panning left": (1, 0), "panning right": (-1, 0), "panning up": (0, 1), "panning down": (0, -1)}
-"""Where everything goes when the camera pans."""
+"""Direction of the content when the camera pans."""
 THING_MOVES = {
     "something moving left": (-1, 0),
     "something moving right": (1, 0),
@@ -25,24 +25,25 @@ THING_MOVES = {
 GROWTH = {"zooming in": 1, "zooming out": -1, "something moving toward the camera": 1}
 GROWTH["something moving away from the camera"] = -1
 KINDS = (*WORDS[:-2], "swaying")
-"""What a clip can be made of: every word but fast and slow, and things that go to and fro, which are none of them."""
+"""The kinds of clips: every word except fast and slow, and things that sway, which no word describes."""
 STILL_BELOW, SHAKY_FROM = 0.03, 0.15
+"""Speeds of camera motion: below the first it counts as still, from the second on as shaking."""
 LARGEST_STEP = 0.22
-"""Short sides between two frames; nothing finds larger ones again."""
+"""Short sides between two frames; optical flow does not recover larger steps."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The values that clips are made with. Training and test have different ones."""
+    """The values that clips are made with; they differ between training and test."""
 
     speeds: tuple[float, ...] = (0.06, 0.12, 0.24, 0.48, 0.96, 1.6)
     frame_rates_hz: tuple[float, ...] = (4, 6, 8, 12)
     jitter: float = 0.12
-    """Values lie around those of the grid, by this share."""
+    """Largest relative deviation of a speed from the grid."""
     noise: float = 6.0
-    """Largest deviation, in grey levels."""
+    """Largest standard deviation of the noise, in grey levels."""
     quality: tuple[int, int] = (15, 90)
-    """Of JPEG."""
+    """Range of the JPEG quality."""
 
 
 TEST = Grid((0.085, 0.17, 0.34, 0.68, 1.3), (5, 7, 8, 10), 0.03, 9.0, (10, 60))
@@ -52,13 +53,13 @@ TEST = Grid((0.085, 0.17, 0.34, 0.68, 1.3), (5, 7, 8, 10), 0.03, 9.0, (10, 60))
 @dataclass(frozen=True)
 class Camera:
     pan: tuple[float, float] = (0.0, 0.0)
-    """Where its content goes, per second."""
+    """Motion of the content, per second."""
     growth: float = 0.0
-    """Of its content: logarithm of the scale, per second."""
+    """Logarithm of the content's scale, per second."""
     roll: float = 0.0
     """Radians per second."""
     shake: float = 0.0
-    """Root mean square speed of its trembling."""
+    """Root mean square speed of the shake."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,15 @@ class Thing:
 
     side: float
     place: tuple[float, float]
-    """Its middle halfway through the clip, from the picture's middle."""
+    """Its centre in the middle of the clip, relative to the picture's centre."""
     velocity: tuple[float, float] = (0.0, 0.0)
-    """Against the background."""
+    """Relative to the background."""
     growth: float = 0.0
+    """Logarithm of the scale, per second."""
     turn: float = 0.0
+    """Radians per second."""
     sway: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """To and fro: amplitude along x and y, and frequency in Hz."""
+    """Oscillation: amplitude along x and y, and frequency in Hz."""
     phase: float = 0.0
 
     @property
@@ -92,15 +95,15 @@ class Scene:
     camera: Camera = Camera()
     things: tuple[Thing, ...] = ()
     ease: float = 0.0
-    """How far the speed varies."""
+    """Relative variation of the speed."""
     active: tuple[float, float] = (0.0, 1.0)
-    """The share of the clip in which it moves."""
+    """Begin and end of the motion, as shares of the clip."""
     shimmer: float = 0.0
-    """Speed of parts of the background that move each for itself."""
+    """Speed of background parts that move independently."""
 
 
 def draw(random: Random, grid: Grid, kind: str) -> Scene:
-    """A scene of this kind; what does not belong to the kind is drawn too, gently."""
+    """A random scene of this kind, with a little random motion of other kinds."""
     speed = float(random.choice(grid.speeds)) * random.uniform(1 - grid.jitter, 1 + grid.jitter)
     if kind in GROWTH or kind == "rotating":
         speed = min(speed, 1.0)
@@ -119,7 +122,7 @@ def draw(random: Random, grid: Grid, kind: str) -> Scene:
 
 
 def _active(random: Random) -> tuple[float, float]:
-    """Mostly all of the clip; sometimes the motion begins late or ends early."""
+    """Usually the whole clip; sometimes the motion begins late or ends early."""
     if random.random() < 0.75:
         return 0.0, 1.0
     length = random.uniform(0.6, 1.0)
@@ -176,7 +179,7 @@ def _with_things(scene: Scene, speed: float, random: Random) -> Scene:
 
 
 def _background(speed: float, random: Random) -> Camera:
-    """Behind things that move: mostly still, sometimes panning, also along with the thing."""
+    """The camera behind moving things: usually still, sometimes panning in any direction, even the thing's own."""
     if random.random() < 0.75:
         return Camera()
     direction = random.choice(list(CAMERA_PAN))
@@ -186,7 +189,7 @@ def _background(speed: float, random: Random) -> Camera:
 
 
 def _resting(random: Random) -> tuple[Thing, ...]:
-    """Sometimes a cut-out that belongs to the scene, so that a cut-out alone says nothing."""
+    """Sometimes a cut-out that rests in the scene, so that a cut-out alone is no evidence of motion."""
     if random.random() < 0.7:
         return ()
     return (Thing(random.uniform(0.2, 0.6), _place(random, 1.0)),)

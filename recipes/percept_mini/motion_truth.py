@@ -1,4 +1,4 @@
-"""Which motion words are true of a made-up clip."""
+"""Which motion words are true of a synthetic clip."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from recipes.percept_mini.motion_scenes import CAMERA_PAN, SHAKY_FROM, STILL_BEL
 from recipes.percept_mini.motion_words import WORDS
 
 SLOW, FAST = 0.2, 0.6
-"""Below and above these a motion is slow and fast; between them it is called neither, nor not."""
+"""Short sides per second. A motion is slow below the first, fast above the second, and undecided between them."""
 
 
 def truth(scene: Scene) -> Array:
-    """Of every word: 1 true, 0 false, -1 neither may be said. int8 "W"."""
+    """Truth of every word, int8 "W": 1 true, 0 false, -1 undecided."""
     found = dict.fromkeys(WORDS, 0)
     camera, kind = scene.camera, scene.kind
     if kind in found:
@@ -44,7 +44,7 @@ def _how_fast(scene: Scene) -> dict[str, int]:
 
 
 def speed_of(scene: Scene) -> float:
-    """Of what moves most: short sides per second; of what grows, its growth per second; of what turns, of its rim."""
+    """Highest speed in the scene: short sides per second, growth per second, or speed of a rotating rim."""
     camera = scene.camera
     own = [
         max(thing.speed, abs(thing.growth), 0.33 * abs(thing.turn) * (scene.kind == "rotating"))

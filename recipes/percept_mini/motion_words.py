@@ -1,4 +1,4 @@
-"""The words of the motion tower, in the order of its answers, and how they change when a clip is mirrored."""
+"""The motion tower's words, in the order of its outputs, and how they change when a clip is mirrored or reversed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ WORDS_FILE = "motion_words.txt"
 MIRRORED = {"left": "right"}
 UPSIDE_DOWN = {"up": "down"}
 TURNED = {"left": "up", "right": "down"}
-"""Rows become columns."""
+"""Rows and columns are swapped."""
 BACKWARDS = {"left": "right", "up": "down", "zooming in": "zooming out", "toward": "away from"}
-"""The film runs backwards."""
+"""The clip plays backwards."""
 
 
 def word_lines(directory: Path = BUNDLED) -> list[list[str]]:
-    """Every word, and after it the other ways to say it."""
+    """Every word, followed by its other phrasings."""
     lines = (directory / WORDS_FILE).read_text(encoding="utf-8").splitlines()
     return [line.split("|") for line in lines if line and not line.startswith("#")]
 
 
 WORDS = tuple(names[0] for names in word_lines())
-"""The last two are fast and slow, which say nothing of what moves where."""
 KIND_WORDS = WORDS[:-2]
+"""The words for kinds of motion: all except the last two, fast and slow."""
 
 
 def exchanged(pairs: dict[str, str]) -> list[int]:
-    """For each word, which one is true of a changed clip in its place: indices "W"."""
+    """For each word, the index of the word that replaces it after the change: "W"."""
     both = pairs | {new: old for old, new in pairs.items()}
     found = []
     for word in WORDS:

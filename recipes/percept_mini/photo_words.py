@@ -1,4 +1,4 @@
-"""ImageNet photos that `benchmarks.accuracy` shows: nothing is trained or tuned on them."""
+"""The classes of the ImageNet photos that `benchmarks.accuracy` uses; nothing is trained or tuned on these photos."""
 
 PHOTO_WORDS = (
     *(
@@ -36,4 +36,4 @@ PHOTO_WORDS = (
     ),
     *("umbrella", "volcano", "pizza", "strawberry", "daisy"),
 )
-"""Photos of the pairs: classes that make none of the ten sounds."""
+"""Classes that make none of the ten sounds they are paired with."""

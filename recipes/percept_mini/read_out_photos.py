@@ -1,4 +1,4 @@
-"""Photos that the picture tower's read-out is chosen on: fitted in four ways, four in one picture, one made small."""
+"""Test pictures for choosing the picture tower's read-out: fitted in four ways, four in one, and pasted small."""
 
 import io
 import tarfile
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 Fit = Literal["crop", "pad", "stretch", "tiles"]
 Classes = npt.NDArray[np.int64]
 COMPOSED = 500
-"""Pictures of each composed kind."""
+"""Number of pictures of each composed kind."""
 
 
 def read_photos(tar: Path) -> tuple[list["Image"], Classes]:
-    """The photos and their classes "N" in the order of the network's outputs."""
+    """The photos and their classes "N", as indices into the network's outputs."""
     from PIL import Image
 
     order = {f"n{synset.offset:08d}": index for index, synset in enumerate(imagenet_synsets())}
@@ -40,7 +40,7 @@ def read_photos(tar: Path) -> tuple[list["Image"], Classes]:
 
 
 def fitted_photo(photo: "Image", fit: Fit) -> Tensor:
-    """As the product fits a frame: uint8 "M 3 224 224", several squares for tiles."""
+    """A photo fitted as the product fits a frame: uint8 "M 3 224 224"; several squares for tiles."""
     tower = TowerSpec(network="", space="", size_px=SIDE_PX, fit=fit, mean=(127 / 255,) * 3)
     return fitted(torch.from_numpy(np.asarray(photo).copy()).permute(2, 0, 1)[None], tower)
 
@@ -52,7 +52,7 @@ def features(network: EfficientNetLite0, pictures: Tensor) -> Tensor:
 
 
 def four_in_one(photos: list["Image"], random: np.random.Generator, count: int = COMPOSED) -> tuple[Tensor, Classes]:
-    """Squares of four photos at half their size: uint8 "N 3 224 224" and which ones "N 4"."""
+    """Squares of four photos at half size: uint8 "N 3 224 224", and the indices of the photos "N 4"."""
     chosen = np.stack([random.choice(len(photos), 4, replace=False) for _ in range(count)])
     half = torch.cat([_square(photo, SIDE_PX // 2) for photo in photos])[chosen]
     rows = half.unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2, 5)  # "N colour row y column x"
@@ -60,7 +60,7 @@ def four_in_one(photos: list["Image"], random: np.random.Generator, count: int =
 
 
 def made_small(photos: list["Image"], random: np.random.Generator) -> tuple[Tensor, Classes]:
-    """A photo at a third to half of its size, anywhere on a blurred other one: uint8 "500 3 224 224", which "500"."""
+    """Photos at a third to half size, each on a blurred other one: uint8 "500 3 224 224", and their indices "500"."""
     from PIL import ImageFilter
 
     pictures, chosen = [], []
@@ -76,7 +76,7 @@ def made_small(photos: list["Image"], random: np.random.Generator) -> tuple[Tens
 
 
 def _square(photo: "Image", side: int) -> Tensor:
-    """The middle of a photo: uint8 "1 3 side side"."""
+    """The centre crop of a photo: uint8 "1 3 side side"."""
     middle = fitted_photo(photo, "crop")
     if side == SIDE_PX:
         return middle

@@ -24,10 +24,10 @@ FOLDER, PACKED = 2, 1
 
 
 def resources(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Path and content of every file in a Qt resource collection that is stored plainly or with zlib.
+    """Yields path and content of every file in a Qt resource collection that is uncompressed or packed with zlib.
 
     Raises:
-        ValueError: this is no such collection.
+        ValueError: the data is not a Qt resource collection.
     """
     if data[:4] != b"qres":
         raise ValueError("not a Qt resource collection: it does not begin with 'qres'")

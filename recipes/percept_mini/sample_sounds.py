@@ -1,4 +1,4 @@
-"""The sounds of the sample video, computed: birds, rain and a siren; two sentences are spoken by espeak-ng."""
+"""The sounds of the sample video: birds, rain and a siren are synthesised, two sentences are spoken by espeak-ng."""
 
 import io
 import subprocess
@@ -15,7 +15,7 @@ Samples = NDArray[np.float64]
 
 
 def make(name: str, seconds: float) -> NDArray[np.float32]:
-    """float32 "S" in (-1, 1), faded in and out, all equally loud; the loudest peaks are rounded off."""
+    """float32 "S" in (-0.7, 0.7), faded in and out, at about `LEVEL_DBFS`; tanh limits the peaks."""
     made = {"birds": birds, "rain": rain, "talk": talk, "siren": siren}[name](seconds, np.random.default_rng(0))
     fade = int(FADE_S * RATE_HZ)
     made[:fade] *= np.linspace(0, 1, fade)
@@ -26,7 +26,7 @@ def make(name: str, seconds: float) -> NDArray[np.float32]:
 
 
 def band(samples: Samples, low_hz: float, high_hz: float) -> Samples:
-    """Between two corners, falling off by fourth powers."""
+    """Band-pass filter with gains that fall by the fourth power beyond the two corner frequencies."""
     spectrum = np.fft.rfft(samples)
     frequency = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
     spectrum /= (1 + (low_hz / np.maximum(frequency, 1)) ** 4) * (1 + (frequency / high_hz) ** 4)
@@ -53,7 +53,7 @@ def birds(seconds: float, chance: np.random.Generator) -> Samples:
 
 
 def rain(seconds: float, chance: np.random.Generator) -> Samples:
-    """Hiss, and 1,500 drops a second that ring for a moment."""
+    """Hiss, and 1,500 short ringing drops per second."""
     count = int(seconds * RATE_HZ)
     drops = np.zeros(count)
     for _ in range(int(seconds * 1500)):
@@ -66,7 +66,7 @@ def rain(seconds: float, chance: np.random.Generator) -> Samples:
 
 
 def siren(seconds: float, chance: np.random.Generator) -> Samples:
-    """A police siren that rises and falls once in two seconds, with echoes from house fronts."""
+    """A police siren that rises and falls once every two seconds, with echoes."""
     turn = np.arange(int(seconds * RATE_HZ)) / RATE_HZ / 2
     tone_hz = 950 - 450 * np.cos(2 * np.pi * turn)
     phase = 2 * np.pi * np.cumsum(tone_hz) / RATE_HZ
@@ -89,11 +89,11 @@ def talk(seconds: float, chance: np.random.Generator) -> Samples:
 
 
 def spoken(voice: str, text: str, words_per_minute: int) -> Samples:
-    """A sentence from espeak-ng at our rate."""
+    """A sentence spoken by espeak-ng, resampled to `RATE_HZ`."""
     command = ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "--stdout", text]
     output = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
     with wave.open(io.BytesIO(output)) as file:
         rate_hz = file.getframerate()
-        heard = np.frombuffer(file.readframes(min(file.getnframes(), len(output) // 2)), np.int16) / 32768
-    count = int(len(heard) * RATE_HZ / rate_hz)
-    return np.interp(np.arange(count) / RATE_HZ, np.arange(len(heard)) / rate_hz, heard)
+        samples = np.frombuffer(file.readframes(min(file.getnframes(), len(output) // 2)), np.int16) / 32768
+    count = int(len(samples) * RATE_HZ / rate_hz)
+    return np.interp(np.arange(count) / RATE_HZ, np.arange(len(samples)) / rate_hz, samples)

@@ -1,7 +1,8 @@
-"""Sounds to learn from and the teacher that names them.
+"""Training sounds for the sound tower, and the teacher that scores them.
 
-Real recordings (ESC-10 folds 1 and 2, animals, instruments), speech spoken by eSpeak NG and made-up sounds are cut,
-sped up, filtered, mixed and turned up and down; YAMNet then scores every result as it is. Folder names are never read.
+Real recordings (ESC-10 folds 1 and 2, animals, instruments), speech from eSpeak NG and synthetic sounds are cut,
+changed in speed, filtered, mixed and changed in level; YAMNet then scores each result. Folder names are not used as
+labels.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Samples = NDArray[np.float32]
 
 RATE_HZ = 16_000
 PATCH = 15_600
-"""Samples that the teacher hears at once: 0.975 s."""
+"""Samples per input of the teacher: 0.975 s."""
 
 VOICES = [
     "en-gb",
@@ -65,7 +66,7 @@ SENTENCES = (
 
 @dataclass(frozen=True)
 class Recording:
-    """One sound: where it is from, and its samples at 16 kHz as int16 to save memory."""
+    """One sound: its origin, and its samples at 16 kHz, as int16 to save memory."""
 
     name: str
     group: str
@@ -77,12 +78,12 @@ class Recording:
 
 
 def is_held_out(name: str) -> bool:
-    """A tenth of the recordings ("animals/dog/dog_1.ogg"), chosen by name, validates and is never trained on."""
+    """True for a tenth of the recordings, chosen by name ("animals/dog/dog_1.ogg"): used for validation only."""
     return hashlib.sha256(name.encode()).digest()[0] < 26
 
 
 def read_audio(path: Path | io.BytesIO) -> NDArray[np.int16]:
-    """The first sound track, mono at 16 kHz: int16 "S"."""
+    """The first audio stream, mono at 16 kHz: int16 "S"."""
     import av
 
     with av.open(path, metadata_errors="ignore") as container:
@@ -93,7 +94,7 @@ def read_audio(path: Path | io.BytesIO) -> NDArray[np.int16]:
 
 
 def training_files(data: Path) -> Iterator[tuple[str, Path]]:
-    """(group, file) of every recording that may be trained on: fold 3 of ESC-10 is the test and stays out."""
+    """Yields (group, file) of every recording for training; fold 3 of ESC-10 is the test set and is left out."""
     audio = data / "audio"
     for fold in (1, 2):
         for path in sorted(audio.glob(f"esc10/*/{fold}-*.ogg")):
@@ -104,10 +105,10 @@ def training_files(data: Path) -> Iterator[tuple[str, Path]]:
 
 
 def recordings(data: Path, speech: bool = True) -> list[Recording]:
-    """Everything to learn from, in a fixed order.
+    """All training recordings, in a fixed order; with synthetic speech if `speech`.
 
     Raises:
-        FileNotFoundError: the recordings, or eSpeak NG, are not there.
+        FileNotFoundError: there are no recordings, or eSpeak NG is not installed.
     """
     found = [
         Recording(f"{group}/{path.parent.name}/{path.name}", group, read_audio(path))
@@ -124,7 +125,7 @@ def spoken() -> Iterator[Recording]:
     """Sentences in many voices, pitches and speeds."""
     if shutil.which("espeak-ng") is None:
         raise FileNotFoundError(
-            "espeak-ng: not installed; expected it for speech. Run: apt install espeak-ng, or use --no-speech"
+            "espeak-ng: not installed, but needed for speech. Run: apt install espeak-ng, or use --no-speech"
         )
     for number, voice in enumerate(VOICES):
         for which, sentence in enumerate(SENTENCES):
@@ -144,7 +145,7 @@ class Teacher:
         from ai_edge_litert.interpreter import Interpreter
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # keeping the inner tensors is said to be for debugging; features are one
+            warnings.simplefilter("ignore")  # preserved tensors are meant for debugging; the features are one
             self._net = Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
         self._net.allocate_tensors()
         index = {detail["name"]: detail["index"] for detail in self._net.get_tensor_details()}
@@ -160,7 +161,7 @@ class Teacher:
         return log_mel, scores[0], features[0]
 
     def hear(self, samples: Samples) -> tuple[Samples, Samples, Samples]:
-        """A longer sound every 0.48 s, "S" -> "K 96 64", "K 521", "K 1024"; the same patches as `LogMel` gives."""
+        """The same for a longer sound, a patch every 0.48 s as in `LogMel`: "S" -> "K 96 64", "K 521", "K 1024"."""
         count = 1 + max(0, round((len(samples) - PATCH) / 7_680))
         padded = np.pad(samples, (0, max(0, PATCH + 7_680 * (count - 1) - len(samples))))
         heard = [self(padded[7_680 * k : 7_680 * k + PATCH]) for k in range(count)]
@@ -174,7 +175,7 @@ def as_float(samples: NDArray[np.int16]) -> Samples:
 
 
 class Augmenter:
-    """An endless supply of sounds of one patch each; the same generator state gives the same sound."""
+    """Makes random sounds of one patch each; the same generator state gives the same sound."""
 
     def __init__(self, sounds: list[Recording]) -> None:
         groups = {"esc10": 0.42, "animals": 0.28, "instruments": 0.20, "speech": 0.10}
@@ -197,7 +198,7 @@ class Augmenter:
         return np.clip(sound, -1, 1).astype(np.float32)
 
     def _background(self, random: Generator) -> Samples:
-        """Something far away, peak 1: dull and with a tail, as what goes on behind a sound."""
+        """A distant background sound, peak 1: equalised and reverberated."""
         sound = reverberated(random, equalised(random, self._cut(random)))
         return sound / np.float32(max(1e-3, float(np.abs(sound).max())))
 
@@ -217,7 +218,7 @@ class Augmenter:
         return sound
 
     def _cut(self, random: Generator) -> Samples:
-        """One patch of one recording, sped up or slowed down in half of the cases; rarely a silent one."""
+        """One patch of one recording, at a changed speed in half of the cases; rarely a silent one."""
         share = np.array([share for _, share in self._groups])
         members = self._groups[int(random.choice(len(share), p=share / share.sum()))][0]
         samples = members[int(random.integers(len(members)))].samples
@@ -236,19 +237,19 @@ class Augmenter:
 
 
 def decibels(level_db: float) -> np.float32:
-    """The factor on the amplitude."""
+    """The amplitude factor of a level in dB."""
     return np.float32(10 ** (level_db / 20))
 
 
 def overdriven(random: Generator, sound: Samples) -> Samples:
-    """Too loud for its microphone: peaks are bent or cut off."""
+    """The sound as from an overdriven microphone: peaks are compressed or clipped."""
     gain = decibels(random.uniform(6, 20)) / np.float32(max(1e-3, float(np.abs(sound).max())))
     bent = np.tanh(sound * gain) if random.random() < 0.5 else np.clip(sound * gain, -1, 1)
     return bent.astype(np.float32)
 
 
 def coloured_noise(random: Generator, length: int) -> Samples:
-    """Noise whose spectrum falls by a random power of the frequency, peak 1."""
+    """Noise whose spectrum falls with a random power of the frequency, peak 1."""
     spectrum = np.fft.rfft(random.standard_normal(length))
     spectrum *= np.maximum(np.arange(len(spectrum)), 20.0) ** -random.uniform(0, 1.2)
     noise = np.fft.irfft(spectrum, length)
@@ -256,7 +257,7 @@ def coloured_noise(random: Generator, length: int) -> Samples:
 
 
 def equalised(random: Generator, sound: Samples) -> Samples:
-    """Through a random smooth equaliser: up to 12 dB up and down, sometimes with the lows or the highs cut."""
+    """The sound through a random smooth equaliser: up to 12 dB up or down, sometimes with the lows or highs cut."""
     gains_db = random.uniform(-12, 12, 8)
     kind = random.random()
     if kind < 0.25:
@@ -270,7 +271,7 @@ def equalised(random: Generator, sound: Samples) -> Samples:
 
 
 def reverberated(random: Generator, sound: Samples) -> Samples:
-    """In a room: a tail of noise that decays within 0.1 to 0.7 s."""
+    """The sound in a room: with a noise tail that decays within 0.1 to 0.7 s."""
     tail_s = random.uniform(0.1, 0.7)
     response = random.standard_normal(PATCH) * np.exp(-6.9 * np.arange(PATCH) / (tail_s * RATE_HZ))
     response *= random.uniform(0.2, 1.0) / np.sqrt((response**2).sum())

@@ -1,4 +1,4 @@
-"""From what the sound tower hears to words: concept vectors, the weights file, and how well it works."""
+"""The sound tower's read-out: concept vectors, the weights file, and the tower's accuracy."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from recipes.percept_mini.sound_data import Teacher, as_float, is_held_out, read
 
 BUNDLED = Path(__file__).parents[2] / "engines" / "bundled" / "percept-mini"
 PROMPT = "the sound of {}"
-UNHEARD = ("Silence",)
-"""Names that say nothing about what is heard: a silent stretch adds nothing to the tokens."""
+UNINFORMATIVE = ("Silence",)
+"""Names without information about a sound: silence contributes nothing to the tokens."""
 
 
 def class_names(data: Path) -> list[str]:
@@ -33,37 +33,37 @@ def text_vectors(texts: list[str]) -> Tensor:
 
 
 def save_tower(network: ConceptSound, directory: Path) -> None:
-    """Write `sound.safetensors`: convolutions and matrices in float16, which halves the file, the rest as it is."""
+    """Write `sound.safetensors`: convolutions and matrices in float16, which halves the file, the rest unchanged."""
     from safetensors.torch import save_file
 
     halves = {name: tensor.half() if tensor.dim() > 1 else tensor for name, tensor in network.state_dict().items()}
     directory.mkdir(parents=True, exist_ok=True)
     new = directory / "sound.safetensors.new"
     save_file({name: tensor.contiguous() for name, tensor in halves.items()}, new)
-    new.chmod(0o644)  # safetensors writes files that only their owner can read
+    new.chmod(0o644)  # safetensors writes files that only the owner can read
     new.replace(directory / "sound.safetensors")
 
 
 def write_read_out(data: Path, trained: Path, directory: Path = BUNDLED) -> None:
-    """Write the network in `trained` to `directory` with the concept vectors of the text tower as it is now."""
+    """Write the network in `trained` to `directory`, with concept vectors from the current text tower."""
     names = class_names(data)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "sound_classes.txt").write_text("\n".join(names) + "\n")
     network = load_sound(trained)
-    give_read_out(network, text_vectors([PROMPT.format(name) for name in names]))
+    set_read_out(network, text_vectors([PROMPT.format(name) for name in names]))
     save_tower(network, directory)
 
 
-def give_read_out(network: ConceptSound, vectors: Tensor) -> None:
+def set_read_out(network: ConceptSound, vectors: Tensor) -> None:
     """Put the names' text vectors "521 384" into the network, centred."""
     network.center = vectors.mean(0)
     network.concepts = vectors - network.center
 
 
 def surprise(scores: Tensor, names: list[str]) -> Tensor:
-    """How much each name says, from scores of everyday sounds "N 521": -log of the mean, 0 for silence -> "521"."""
-    heard = torch.tensor([name not in UNHEARD for name in names])
-    return -scores.mean(0).clamp_min(1e-6).log() * heard
+    """How informative each name is, "521": -log of its mean score over everyday sounds "N 521"; 0 for silence."""
+    counts = torch.tensor([name not in UNINFORMATIVE for name in names])
+    return -scores.mean(0).clamp_min(1e-6).log() * counts
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -74,19 +74,19 @@ def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def folder_files(data: Path, pattern: str) -> list[tuple[str, Path]]:
-    """(label, file) of labelled recordings; the label is the folder's name in words."""
+    """(label, file) of labelled recordings; the label is the folder name with spaces for underscores."""
     return [(path.parent.name.replace("_", " "), path) for path in sorted((data / "audio").glob(pattern))]
 
 
 def never_trained_on(data: Path, path: Path) -> bool:
-    """Fold 3 of ESC-10, and what was held out."""
+    """True for fold 3 of ESC-10 and for the held-out recordings."""
     name = str(path.relative_to(data / "audio"))
     return (name.startswith("esc10/") and path.name.startswith("3-")) or is_held_out(name)
 
 
 @torch.inference_mode()
 def hits(files: list[tuple[str, Path]], network: ConceptSound, teacher: Teacher) -> tuple[int, int]:
-    """How many recordings the tower and its teacher name right among the labels of all of them."""
+    """How many recordings the tower and its teacher label correctly, among the labels of all of them."""
     labels = sorted({label for label, _ in files})
     queries = F.normalize(text_vectors([PROMPT.format(label) for label in labels]) - network.center, dim=-1)
     log_mel = LogMel()
@@ -101,7 +101,7 @@ def hits(files: list[tuple[str, Path]], network: ConceptSound, teacher: Teacher)
 
 
 def evaluate(data: Path, directory: Path = BUNDLED) -> str:
-    """The figures of the model card, one line per test."""
+    """The model card's figures, one line per test set."""
     network, teacher = load_sound(directory), Teacher(data / "weights" / "yamnet.tflite")
     lines = []
     for name, pattern in (

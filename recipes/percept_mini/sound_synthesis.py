@@ -1,4 +1,4 @@
-"""Sounds made up from nothing: tones, chirps, bells, clicks, pulses, noises. They widen what the teacher is asked."""
+"""Synthetic sounds: tones, chirps, bells, clicks, pulses, noises. They widen the range of the training sounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def made_up_sound(random: Generator, length: int) -> NDArray[np.float32]:
 
 
 def tone(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A harmonic tone with attack, decay and vibrato, sometimes two or three of them in turn: an instrument, a horn."""
+    """A harmonic tone with attack, decay and vibrato, sometimes two or three in succession: an instrument, a horn."""
     out = np.zeros_like(time_s)
     falloff, odd_only = random.uniform(0.3, 2.5), random.random() < 0.25
     vibrato = random.uniform(0, 0.01) * np.sin(2 * np.pi * random.uniform(3, 8) * time_s)
@@ -37,7 +37,7 @@ def tone(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def chirp(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A whistle that moves between two pitches, over and over: a bird, a siren, an alarm."""
+    """A whistle that moves repeatedly between two pitches: a bird, a siren, an alarm."""
     low_hz, high_hz = np.sort(np.exp(random.uniform(np.log(200), np.log(7_000), 2)))
     shape = (np.sin, lambda x: 2 * ((x / 6.283) % 1) - 1, lambda x: np.sign(np.sin(x)))[int(random.integers(3))]
     swing = 0.5 + 0.5 * shape(2 * np.pi * np.exp(random.uniform(-0.7, 3)) * time_s)
@@ -57,7 +57,7 @@ def bell(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def clicks(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Short noises, at a steady beat (a clock, steps, drums) or at random (fire, rain drops)."""
+    """Short noises, regular (a clock, steps, drums) or at random times (fire, rain drops)."""
     rate_hz = np.exp(random.uniform(0.3, 4.2))
     if random.random() < 0.5:
         starts_s = np.arange(random.uniform(0, 0.3), 1, 1 / rate_hz)
@@ -73,7 +73,7 @@ def clicks(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def pulses(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Dull noise and a buzz that beat together: a motor, a rotor, a saw."""
+    """Low-pass noise and a buzz that pulse together: a motor, a rotor, a saw."""
     beat_hz = np.exp(random.uniform(1.5, 5))
     phase = (
         2 * np.pi * beat_hz * (time_s + random.uniform(0, 0.02) * np.sin(2 * np.pi * random.uniform(0.3, 3) * time_s))
@@ -87,7 +87,7 @@ def pulses(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def swelling_noise(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coloured noise that comes and goes slowly: wind, waves, a shower, breath."""
+    """Coloured noise that swells and fades slowly: wind, waves, a shower, breath."""
     spectrum = np.fft.rfft(random.standard_normal(len(time_s)))
     centre, width = random.uniform(0, len(spectrum) / 2), np.exp(random.uniform(6, 9))
     spectrum *= np.exp(-(((np.arange(len(spectrum)) - centre) / width) ** 2))
@@ -96,5 +96,5 @@ def swelling_noise(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np
 
 
 def silence(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Nothing at all."""
+    """Zeros."""
     return np.zeros_like(time_s)

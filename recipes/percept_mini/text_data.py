@@ -1,4 +1,4 @@
-"""Words for training: the bundled text tower as one function, and texts drawn from WordNet."""
+"""Texts for training: the bundled text tower as one function, and random texts from WordNet."""
 
 import functools
 import random
@@ -43,7 +43,7 @@ def text_vectors(texts: list[str]) -> npt.NDArray[np.float32]:
 
 
 def embed(tower: MiniText, tokenizer: "Tokenizer", texts: list[str], batch: int = 64) -> npt.NDArray[np.float32]:
-    """float32 "N 384" of `texts`, in their order; texts of like length are computed together."""
+    """Vectors of `texts`, float32 "N 384", in the same order; texts of similar length are computed together."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     vectors = np.empty((len(texts), 384), np.float32)
     with torch.inference_mode():
@@ -55,9 +55,9 @@ def embed(tower: MiniText, tokenizer: "Tokenizer", texts: list[str], batch: int 
 
 
 class TextSource:
-    """Short texts out of WordNet: definitions, examples, words, and actions made of a verb and a noun.
+    """Short texts from WordNet: definitions, examples, words, and actions composed of a verb and a noun.
 
-    `never` holds phrases (of a test, say) that must not come out, alone or inside a template; case does not matter.
+    The phrases in `never` (those of a test set, for example) are never drawn, alone or in a template; case is ignored.
     """
 
     def __init__(self, never: Iterable[str] = ()) -> None:
@@ -84,7 +84,7 @@ class TextSource:
         return texts
 
     def _phrase(self, chance: random.Random) -> tuple[str, bool]:
-        """A phrase, and whether it names something, so that it fits into a template."""
+        """A phrase, and whether it is a name, which fits into a template."""
         kind = chance.random()
         if kind < 0.2:
             return " ".join(chance.choice(self.definitions).split()[:12]), False

@@ -3,8 +3,8 @@
     python -m recipes.percept_mini.train_fusion --data ../shared/data               train, or resume
     python -m recipes.percept_mini.train_fusion --data ../shared/data --evaluate    the bundled head's figures
 
-Needs the motion clips of `recipes.percept_mini.train_motion`. Photos that `benchmarks.accuracy` shows and fold 3 of
-ESC-10 are not used. Checkpoint, curves and tokens are kept in `recipes/runs/fusion`.
+Needs the motion clips of `recipes.percept_mini.train_motion`. The photos of `benchmarks.accuracy` and fold 3 of ESC-10
+are not used. Checkpoint, curves and tokens are kept in `recipes/runs/fusion`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MINI = BUNDLED / "percept-mini"
 SHAPE = FusionShape(dims={"image": 384, "motion": 384, "audio": 384}, width=64, heads=4, hidden=128, dropout=0.1)
 SHARES = (0.0, 0.35, 0.65, 1.0)
 RATIOS = (0.0, 0.25, 0.5)
-"""Of the frozen encoder, tried at the end: gates closed by so much."""
+"""Ratios of the frozen encoder that are tried at the end: the gates are closed by this share."""
 
 
 def plan_of(steps: int) -> TrainingPlan:
@@ -64,7 +64,7 @@ def parts(data: Path, runs: Path) -> ClipParts:
 
 
 def kinds_of(photos: composed_tokens.Photos) -> dict[str, tuple[str, ...]]:
-    """All words of what each photo's synset is a kind of, at any height."""
+    """The words of each photo's synset and of all kinds above it."""
     nouns = read_synsets("n")
     found = {}
     for word, synset in zip(photos.words, photos.synsets, strict=True):
@@ -75,20 +75,20 @@ def kinds_of(photos: composed_tokens.Photos) -> dict[str, tuple[str, ...]]:
 
 
 def choices(trainee: ComposedTrainee, trained: nn.Module) -> str:
-    """Both words right, in percent, for each share of the head and each ratio of the frozen encoder.
+    """A table: clips with both words right, in percent, for each share of the head and ratio of the frozen encoder.
 
-    And the mean probability of right and of wrong words, which a head is not to move.
+    The last line is the mean probability of right and of wrong words, which a head should not change.
     """
     lines = [f"{'frozen ratio':14}" + "".join(f"{f'{c}, share {s:g}':>18}" for c in ("base", "novel") for s in SHARES)]
     levels = [trainee.level(trained, check, share) for check in ("base", "novel") for share in SHARES]
-    told_levels = "".join(f"{f'{100 * right:.0f} / {100 * wrong:.1f}':>18}" for right, wrong in levels)
+    level_columns = "".join(f"{f'{100 * right:.0f} / {100 * wrong:.1f}':>18}" for right, wrong in levels)
     gates = {name: weight.clone() for name, weight in trained.named_parameters() if name.endswith(".gate")}
     for ratio in RATIOS:
         _set_gates(trained, {name: (1 - ratio) * gate for name, gate in gates.items()})
         found = [trainee.both_right(trained, check, share) for check in ("base", "novel") for share in SHARES]
         lines.append(f"{ratio:<14g}" + "".join(f"{100 * value:18.1f}" for value in found))
     _set_gates(trained, gates)
-    return "\n".join([*lines, f"{'right / wrong':14}{told_levels}"])
+    return "\n".join([*lines, f"{'right / wrong':14}{level_columns}"])
 
 
 @torch.no_grad()
@@ -98,7 +98,7 @@ def _set_gates(network: nn.Module, gates: dict[str, torch.Tensor]) -> None:
             weight.copy_(gates[name])
 
 
-def told(row: dict[str, float]) -> None:
+def log_row(row: dict[str, float]) -> None:
     if "base" in row:
         log.info("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with images/ and audio/")
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--steps", type=int, default=1_000)
-    parser.add_argument("--ratio", type=float, default=0.0, help="of the frozen encoder (default: %(default)s)")
+    parser.add_argument("--ratio", type=float, default=0.0, help="ratio of the frozen encoder (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--evaluate", action="store_true", help="train nothing")
     options = parser.parse_args()
@@ -118,7 +118,7 @@ def main() -> None:
     if options.evaluate:
         print(choices(trainee, load_fusion(MINI)))
         return
-    trained = Training(trainee, plan_of(options.steps), options.runs, "cpu").run(told)
+    trained = Training(trainee, plan_of(options.steps), options.runs, "cpu").run(log_row)
     assert isinstance(trained, MovFusion)
     print(choices(trainee, trained))
     _set_gates(trained, {n: (1 - options.ratio) * w.clone() for n, w in trained.named_parameters() if ".gate" in n})

@@ -1,11 +1,11 @@
-"""Train the motion tower of percept-mini on real photos set in motion.
+"""Train the motion tower of percept-mini on animated real photos.
 
     python -m recipes.percept_mini.train_motion --data ../shared/data                  make clips and train (1 h)
     python -m recipes.percept_mini.train_motion --data ../shared/data --read-out-only  write the concepts again
     python -m recipes.percept_mini.train_motion --data ../shared/data --evaluate       print the model card's figures
 
-Progress goes to stderr and `recipes/runs/motion/log.txt`. Training goes on from the
-checkpoint there, if there is one.
+Progress goes to stderr and `recipes/runs/motion/log.txt`. Training resumes from the checkpoint in that folder, if
+there is one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import Tensor
 from engines.networks.motion import PICTURES, ConceptMotion
 from pipeline.arrays import Array
 from recipes.percept_mini.motion_data import RUNS, load, make, splits
-from recipes.percept_mini.motion_read_out import as_seen, save_tower, scores, write_read_out
+from recipes.percept_mini.motion_read_out import as_input, save_tower, scores, write_read_out
 from recipes.percept_mini.motion_words import BACKWARDS, BUNDLED, KIND_WORDS, MIRRORED, TURNED, UPSIDE_DOWN, exchanged
 from recipes.percept_mini.train_sound import keep, restore
 
@@ -36,7 +36,7 @@ Clips = tuple[Array, Array, Array]
 
 @dataclass(frozen=True)
 class MotionPlan:
-    """What decides the result, beside the data."""
+    """The settings that, with the data, determine the result."""
 
     clips: int = 7_000
     steps: int = 1_400
@@ -48,9 +48,9 @@ class MotionPlan:
 
 
 def augmented(pictures: Tensor, truth: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A batch mirrored, turned and run backwards in every way that changes words into words, and with gaps.
+    """A batch mirrored, transposed and reversed in random ways that map words to words, and with random gaps.
 
-    Pictures "B T 3 S S" in [-1, 1], truth "B W". All clips of a batch are changed alike, but for the gaps.
+    Pictures "B T 3 S S" in [-1, 1], truth "B W". Except for the gaps, all clips of a batch are changed the same way.
     """
     yes = (torch.rand(4, generator=random) < 0.5).tolist()
     if yes[0]:
@@ -71,7 +71,7 @@ def _turned_sign(pictures: Tensor, channels: tuple[int, ...]) -> Tensor:
 
 
 def _with_gaps(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """In place: one clip in ten has a scene cut, where no motion is known, and one in ten has few pairs, repeated."""
+    """In place: one clip in ten gets a scene cut with unknown motion, and one in ten gets few pairs, repeated."""
     for clip, chance in zip(pictures, torch.rand(len(pictures), generator=random).tolist(), strict=True):
         if chance < 0.1:
             clip[int(torch.randint(PICTURES, (), generator=random))] = torch.tensor([0.0, 0.0, -1.0])[:, None, None]
@@ -82,32 +82,32 @@ def _with_gaps(pictures: Tensor, random: torch.Generator) -> Tensor:
 
 
 def loss_of(logits: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy of every word that is true or false, summed per clip; truth "B W", -1 where neither may be said."""
+    """Cross-entropy of the words that are true or false, summed per clip; truth "B W", -1 for undecided."""
     known = truth >= 0
     each = F.binary_cross_entropy_with_logits(logits, truth.clamp(min=0).float(), reduction="none")
     return (each * known).sum(1).mean()
 
 
 def first_right(found: Tensor, truth: Array) -> Array:
-    """Whether the likeliest of the words that say what moves where is true, of clips of which one is: bool."""
+    """Whether the top word of the kinds of motion is true: bool, one per clip for which one of them is true."""
     kinds = len(KIND_WORDS)
-    asked = (truth[:, :kinds] == 1).any(1)
+    has_word = (truth[:, :kinds] == 1).any(1)
     best = found[:, :kinds].argmax(1).numpy()
-    right: Array = (truth[np.arange(len(truth)), best] == 1)[asked]
+    right: Array = (truth[np.arange(len(truth)), best] == 1)[has_word]
     return right
 
 
 def train(data: Path, runs: Path, plan: MotionPlan) -> None:
-    """Make the clips that are missing, then `fit` the network to them."""
+    """Make the missing clips, then `fit` the network to them."""
     for name, (maker, count) in splits(data, plan.clips).items():
         make(runs, name, maker, count)
     fit(load(runs, "train"), load(runs, "check"), runs, plan)
 
 
 def fit(clips: Clips, checked: Clips, runs: Path, plan: MotionPlan) -> None:
-    """Train to the end, or go on from the last checkpoint, and write the network to `runs`, without a read-out yet.
+    """Train, or resume from the last checkpoint, and write the network to `runs`, still without a read-out.
 
-    clips and checked: pictures uint8 "N T 3 S S", truth int8 "N W", speeds.
+    clips and checked: pictures uint8 "N T 3 S S", truth int8 "N W", speeds "N".
     """
     torch.manual_seed(plan.seed)
     pictures, truth, _ = clips
@@ -121,7 +121,7 @@ def fit(clips: Clips, checked: Clips, runs: Path, plan: MotionPlan) -> None:
     while step < plan.steps:
         random = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
         rows = torch.randint(len(pictures), (plan.batch,), generator=random).numpy()
-        seen, right = augmented(as_seen(pictures[rows]), torch.from_numpy(truth[rows]), random)
+        seen, right = augmented(as_input(pictures[rows]), torch.from_numpy(truth[rows]), random)
         loss = loss_of(network.logits(seen), right)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -158,10 +158,10 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m recipes.percept_mini.train_motion", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with images/")
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where clips, checkpoints and the log go")
-    parser.add_argument("--clips", type=int, default=MotionPlan.clips, help="to train on (default: %(default)s)")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="folder for clips, checkpoints and the log")
+    parser.add_argument("--clips", type=int, default=MotionPlan.clips, help="training clips (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=MotionPlan.steps, help="training steps (default: %(default)s)")
-    parser.add_argument("--read-out-only", action="store_true", help="only write concept vectors, from the text tower")
+    parser.add_argument("--read-out-only", action="store_true", help="only write the text tower's concept vectors")
     parser.add_argument("--evaluate", action="store_true", help="only print the figures")
     options = parser.parse_args(arguments)
     options.runs.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
-"""Train the sound tower of percept-mini against YAMNet's scores.
+"""Train the sound tower of percept-mini to reproduce YAMNet's scores.
 
     python -m recipes.percept_mini.train_sound --data ../shared/data                  train (1 h on one core)
     python -m recipes.percept_mini.train_sound --data ../shared/data --from-bundled   train the bundled network further
     python -m recipes.percept_mini.train_sound --data ../shared/data --read-out-only  write the concepts again
     python -m recipes.percept_mini.train_sound --data ../shared/data --evaluate       print the model card's figures
 
-Progress goes to stderr and `recipes/runs/sound/log.txt`. Training goes on from the
-checkpoint there, if there is one.
+Progress goes to stderr and `recipes/runs/sound/log.txt`. Training resumes from the checkpoint in that folder, if there
+is one.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ log = logging.getLogger("train_sound")
 
 @dataclass(frozen=True)
 class SoundPlan:
-    """What decides the result, beside the data."""
+    """The settings that, with the data, determine the result."""
 
     steps: int = 4_160
     batch: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     steps_per_round: int = 160
-    new_per_round: int = 2_048  # patches made up between two rounds
-    first_rounds: int = 4  # rounds' worth of patches made up before the first step
-    pool_rounds: int = 12  # rounds' worth of patches kept; the oldest go first
+    new_per_round: int = 2_048  # patches made between two rounds
+    first_rounds: int = 4  # rounds' worth of patches made before the first step
+    pool_rounds: int = 12  # rounds' worth of patches kept; the oldest are replaced first
     averaged: float = 0.998
-    """What the running mean of the weights keeps in a step: its window is some 500 steps."""
+    """Decay per step of the running mean of the weights: its window is about 500 steps."""
     seed: int = 0
 
 
 FURTHER = SoundPlan(steps=1_920, learning_rate=6e-4, seed=1)
-"""From the bundled weights: a lower rate and other sounds."""
+"""For training that starts from the bundled weights: a lower learning rate and other sounds."""
 
 
 @dataclass
 class Pool:
-    """Patches and what the teacher said of them, row by row."""
+    """Patches and the teacher's outputs for them, row by row."""
 
     log_mel: Tensor  # float16 "N 96 64"
     scores: Tensor  # float16 "N 521"
@@ -66,8 +66,8 @@ class Pool:
     def empty(cls, size: int) -> Pool:
         return cls(*(torch.zeros(size, *shape, dtype=torch.float16) for shape in ((96, 64), (CLASSES,), (1_024,))))
 
-    def put(self, row: int, heard: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-        for column, value in zip((self.log_mel, self.scores, self.features), heard, strict=True):
+    def put(self, row: int, outputs: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+        for column, value in zip((self.log_mel, self.scores, self.features), outputs, strict=True):
             column[row] = torch.from_numpy(value)
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,7 +75,7 @@ class Pool:
 
 
 class Supply:
-    """A pool that is renewed round by round; the same round always brings the same patches."""
+    """A pool that is renewed round by round; a round always gets the same patches."""
 
     def __init__(self, plan: SoundPlan, augment: Augmenter, teacher: Teacher) -> None:
         self._plan, self._augment, self._teacher = plan, augment, teacher
@@ -102,14 +102,14 @@ class Supply:
 
 
 def names_loss(logits: Tensor, scores: Tensor) -> Tensor:
-    """Each name on its own (cross-entropy), and the names against one another (what the read-out averages over)."""
+    """Cross-entropy of each name, and the divergence of their normalised scores, which the read-out averages over."""
     each = F.binary_cross_entropy_with_logits(logits, scores, reduction="none").sum(-1).mean()
     shares = (scores + 1e-7) / (scores + 1e-7).sum(-1, keepdim=True)
     return 0.3 * each + F.kl_div(F.log_softmax(F.logsigmoid(logits), -1), shares, reduction="batchmean")
 
 
 def loss_of(network: ConceptSound, log_mel: Tensor, scores: Tensor, features: Tensor) -> Tensor:
-    """Scores as the teacher's, and features as the teacher's, whose squares average 0.15."""
+    """Distance of the scores and of the features from the teacher's, whose mean squared feature is 0.15."""
     with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
         own = network.features(log_mel)
         logits = network.classify(own)
@@ -117,13 +117,13 @@ def loss_of(network: ConceptSound, log_mel: Tensor, scores: Tensor, features: Te
 
 
 def fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices in hardware; elsewhere float32 is faster."""
+    """Whether this processor multiplies bfloat16 matrices in hardware; otherwise float32 is faster."""
     info = Path("/proc/cpuinfo")
     return info.is_file() and "amx_bf16" in info.read_text()
 
 
-def as_they_are(sounds: list[Recording], teacher: Teacher, seed: int) -> Pool:
-    """Four patches of every recording, nothing changed."""
+def unchanged_patches(sounds: list[Recording], teacher: Teacher, seed: int) -> Pool:
+    """Four unchanged patches of every recording."""
     random = np.random.default_rng(seed)
     pool = Pool.empty(4 * len(sounds))
     for number, sound in enumerate(sounds):
@@ -135,7 +135,7 @@ def as_they_are(sounds: list[Recording], teacher: Teacher, seed: int) -> Pool:
 
 @torch.inference_mode()
 def validate(network: ConceptSound, pool: Pool) -> tuple[float, str]:
-    """The loss on what was held out, and a line about it."""
+    """The loss on the held-out patches, and a log line about it."""
     network.eval()
     log_mel, scores, _ = pool.take(torch.arange(len(pool.scores)))
     logits = torch.cat([network.logits(part) for part in log_mel.split(256)])
@@ -146,17 +146,17 @@ def validate(network: ConceptSound, pool: Pool) -> tuple[float, str]:
 
 
 def train(data: Path, runs: Path, plan: SoundPlan, speech: bool = True, start: Path | None = None) -> None:
-    """Train to the end, or go on from the last checkpoint, and write the network to `runs`, without a read-out yet.
+    """Train, or resume from the last checkpoint, and write the network to `runs`, still without a read-out.
 
-    What is written is the running mean of the weights where it was best on what was held out; `start` is a model
-    directory whose network it begins with.
+    The written weights are the running mean with the lowest held-out loss. `start` is a model directory whose network
+    is trained further.
     """
     torch.manual_seed(plan.seed)
     teacher = Teacher(data / "weights" / "yamnet.tflite")
     sounds = recordings(data, speech)
     learnt = [sound for sound in sounds if not sound.held_out]
     supply = Supply(plan, Augmenter(learnt), teacher)
-    held_out = as_they_are([sound for sound in sounds if sound.held_out], teacher, seed=1)
+    held_out = unchanged_patches([sound for sound in sounds if sound.held_out], teacher, seed=1)
     log.info("%d recordings, %d patches to validate on", len(sounds), len(held_out.scores))
 
     network = (load_sound(start).train() if start else ConceptSound()).to(memory_format=torch.channels_last)
@@ -166,7 +166,7 @@ def train(data: Path, runs: Path, plan: SoundPlan, speech: bool = True, start: P
     parts = {"network": network, "mean": mean, "optimiser": optimiser, "schedule": schedule}
     checkpoint = runs / "checkpoint.pt"
     step = restore(checkpoint, parts, plan.steps)
-    often = surprise(as_they_are(learnt, teacher, seed=2).scores.float(), class_names(data))
+    often = surprise(unchanged_patches(learnt, teacher, seed=2).scores.float(), class_names(data))
     averaged: ConceptSound = mean.module
     least, line = validate(averaged, held_out) if start or step else (math.inf, "from scratch")
     log.info("step %d: %s", step, line)
@@ -198,7 +198,7 @@ def train(data: Path, runs: Path, plan: SoundPlan, speech: bool = True, start: P
 
 
 def keep(checkpoint: Path, parts: dict[str, torch.nn.Module], step: int, steps: int) -> None:
-    """Write everything that training needs to go on; a reader sees the old file or the new one."""
+    """Write everything that training needs to resume; a reader sees the old file or the new one."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     new = checkpoint.with_suffix(".new")
     torch.save({name: part.state_dict() for name, part in parts.items()} | {"step": step, "steps": steps}, new)
@@ -206,22 +206,22 @@ def keep(checkpoint: Path, parts: dict[str, torch.nn.Module], step: int, steps: 
 
 
 def restore(checkpoint: Path, parts: dict[str, torch.nn.Module], steps: int) -> int:
-    """Load a checkpoint into `parts` and return its step; 0 where there is none.
+    """Load a checkpoint into `parts` and return its step; 0 if there is none.
 
     Raises:
-        ValueError: it is of a training of another length, whose learning rate falls differently.
+        ValueError: the checkpoint is from a training of another length, with another learning rate schedule.
     """
     if not checkpoint.is_file():
         return 0
     state = torch.load(checkpoint, weights_only=True)
     if state["steps"] != steps:
         raise ValueError(
-            f"{checkpoint}: of a training of {state['steps']} steps, not {steps}. "
-            f"Go on with --steps {state['steps']}, or start anew with another --runs"
+            f"{checkpoint}: from a training of {state['steps']} steps; expected {steps}. "
+            f"Resume with --steps {state['steps']}, or start again with another --runs"
         )
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    log.info("going on from step %d (%s)", state["step"], checkpoint)
+    log.info("resuming from step %d (%s)", state["step"], checkpoint)
     return int(state["step"])
 
 
@@ -231,14 +231,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with audio/ and weights/yamnet.tflite")
     parser.add_argument(
-        "--runs", type=Path, default=Path("recipes/runs/sound"), help="where checkpoints and the log go"
+        "--runs", type=Path, default=Path("recipes/runs/sound"), help="folder for checkpoints and the log"
     )
-    parser.add_argument("--from-bundled", action="store_true", help="go on from the bundled weights, at a lower rate")
+    parser.add_argument("--from-bundled", action="store_true", help="train the bundled weights further at a lower rate")
     parser.add_argument("--steps", type=int, default=0, help="training steps; 0 for the plan's")
-    parser.add_argument(
-        "--no-speech", action="store_true", help="train without speech, where espeak-ng is not installed"
-    )
-    parser.add_argument("--read-out-only", action="store_true", help="only write concept vectors, from the text tower")
+    parser.add_argument("--no-speech", action="store_true", help="train without speech, if espeak-ng is not installed")
+    parser.add_argument("--read-out-only", action="store_true", help="only write the text tower's concept vectors")
     parser.add_argument("--evaluate", action="store_true", help="only print the figures")
     options = parser.parse_args(arguments)
     options.runs.mkdir(parents=True, exist_ok=True)

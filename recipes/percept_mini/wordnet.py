@@ -11,7 +11,7 @@ PARTS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 
 @dataclass(frozen=True)
 class Synset:
-    """One meaning: its words ("acoustic guitar"), what it is a kind of, its definition and example sentences."""
+    """One meaning: its words ("acoustic guitar"), its kinds (hypernyms), its definition and example sentences."""
 
     part: str
     offset: int
@@ -31,14 +31,14 @@ def read_synsets(part: str, folder: Path = WORDNET) -> dict[int, Synset]:
     """
     file = folder / f"data.{PARTS[part]}"
     if not file.is_file():
-        raise FileNotFoundError(f"{file}: missing; WordNet 3.0 is needed. Run: apt-get install wordnet-base")
+        raise FileNotFoundError(f"{file}: does not exist; expected WordNet 3.0. Run: apt-get install wordnet-base")
     lines = file.read_text(encoding="latin-1").splitlines()
     found = (parse_synset(line, part) for line in lines if not line.startswith("  "))
     return {synset.offset: synset for synset in found}
 
 
 def parse_synset(line: str, part: str) -> Synset:
-    """A line of `data.noun` and its like; format: the manual page wndb(5WN)."""
+    """Parse a line of `data.noun` or a similar file; format: the manual page wndb(5WN)."""
     data, _, gloss = line.partition(" | ")
     fields = data.split()
     count = int(fields[3], 16)
@@ -51,7 +51,7 @@ def parse_synset(line: str, part: str) -> Synset:
 
 
 def above(offset: int, nouns: dict[int, Synset]) -> set[int]:
-    """Everything that a noun is a kind of, at any height; the noun itself is not among it."""
+    """All kinds above a noun (hypernyms at any distance), without the noun itself."""
     found, todo = set[int](), list(nouns[offset].hypernyms)
     while todo:
         next_one = todo.pop()
@@ -62,7 +62,7 @@ def above(offset: int, nouns: dict[int, Synset]) -> set[int]:
 
 
 def lemma_counts(part: str, folder: Path = WORDNET) -> Counter[str]:
-    """How often each word occurs, as this part of speech, in WordNet's sense-tagged texts."""
+    """How often each word occurs as this part of speech in WordNet's sense-tagged texts."""
     kinds = {"n": "1", "v": "2", "a": "35", "r": "4"}[part]
     counts: Counter[str] = Counter()
     for line in (folder / "cntlist.rev").read_text(encoding="latin-1").splitlines():

@@ -1,4 +1,4 @@
-"""What all readers share: pictures and sound in, clips out."""
+"""The part that all readers share: assembles clips from pictures and sound."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from stages.decode.source import shown_name
 from stages.decode.tiling import Tiling
 
 SOUND_AHEAD_NS = NS // 10
-"""Sound is decoded this much beyond a clip, so that what the resampler holds back is out."""
+"""Sound is decoded this far beyond a clip, so that the resampler has output all samples of the clip."""
 CATCH_UP_NS = 60 * NS
 CUT_NS = NS
 """A source that ends more than this before its declared end was cut off; that counts as one decode error."""
@@ -30,9 +30,9 @@ class Media:
     pictures: Pictures | None
     sound: SoundTrack | None
     start_ns: int
-    """Where the chosen streams begin."""
+    """Start of the chosen streams."""
     declared_end_ns: int | None = None
-    """Where the container says they end, if it can be believed."""
+    """Their end according to the container; None if that is unknown or unreliable."""
     frames_absent: str = ""
     audio_absent: str = ""
 
@@ -61,7 +61,7 @@ class Epoch:
             self.media.sound.advance(until_ns + SOUND_AHEAD_NS, self.resets)
 
     def end_ns(self, until_ns: int) -> int | None:
-        """Where the epoch ends, once it was decoded to `until_ns`; None if it goes on."""
+        """End of the epoch, once it was decoded to `until_ns`; None if it continues."""
         covered_ns = self.covered_ns
         heads = pending_ns(self.media, self.resets)
         ended = not heads or min(heads) - covered_ns > self.options.gap_ns
@@ -78,14 +78,14 @@ class Epoch:
 
 
 def pending_ns(media: Media, resets: int) -> list[int]:
-    """Times of what comes next in each stream before its clock is reset again."""
+    """Times of the next picture and the next sound, without those that come after a further reset of the clock."""
     streams = [media.pictures, media.sound.stream if media.sound else None]
     heads = [stream.peek() for stream in streams if stream is not None]
     return [head.time_ns for head in heads if head is not None and head.resets == resets]
 
 
 def lost(failed: bool) -> str:
-    """Why a clip lacks what its source has."""
+    """Why a clip lacks a stream that its source has."""
     return "failed" if failed else "gap"
 
 
@@ -97,7 +97,7 @@ class AssemblingReader(Reader):
         self._media: Media | None = None
         self._info: SourceInfo | None = None
         self._previous: tuple[int, Array] | None = None
-        self._errors_told = 0
+        self._errors_reported = 0
         self._missing_errors = 0
 
     @abstractmethod
@@ -106,7 +106,7 @@ class AssemblingReader(Reader):
 
     @abstractmethod
     def _close(self) -> None:
-        """Release what `_open` took."""
+        """Release what `_open` opened."""
 
     def open(self) -> SourceInfo:
         try:
@@ -146,7 +146,7 @@ class AssemblingReader(Reader):
                 yield Gap(shown_name(self.source), self.source_index, number, end_ns, anchor_ns, index)
 
     def _skip(self, media: Media, anchor_ns: int, start_index: int) -> int:
-        """Go to the clip before the one asked for, if that gives the same as reading all; the tile to begin with."""
+        """Skip to the clip before `start_index` if that changes no clip. Returns the tile to begin with."""
         pictures, first_tile = media.pictures, max(0, start_index - 1)
         if pictures is None:
             return 0
@@ -157,7 +157,7 @@ class AssemblingReader(Reader):
         return 0
 
     def _catch_up(self, media: Media, start_ns: int) -> None:
-        """Decode the sound before the first clip: hours of it take minutes, so in steps between which we are heard."""
+        """Decode the sound before the first clip. Hours of it take minutes, so `alive` is called between steps."""
         if media.sound is not None:
             media.sound.forget(self._window(start_ns, start_ns + self.options.clip_ns)[0])
             for until_ns in range(CATCH_UP_NS, start_ns, CATCH_UP_NS):
@@ -219,7 +219,7 @@ class AssemblingReader(Reader):
         )
 
     def _clip(self, epoch: Epoch, tile: int, info: ClipInfo, joined: bool) -> DecodedClip:
-        """Everything of one clip; `joined`: with what the next tile has gathered."""
+        """One clip with all its arrays; `joined`: including the frames of the next tile."""
         arrays: dict[str, Array] = {}
         absent: dict[str, str] = {}
         gathered = TileFrames()
@@ -227,8 +227,8 @@ class AssemblingReader(Reader):
             gathered = epoch.grid.close(tile)
             if joined:
                 gathered = gathered.joined(epoch.grid.close(tile + 1, is_tail=True), self.options.max_frames)
-        errors = epoch.media.errors - self._errors_told
-        self._errors_told += errors
+        errors = epoch.media.errors - self._errors_reported
+        self._errors_reported += errors
         errors += self._missing_errors
         self._add_frames(gathered, epoch.media.frames_absent or lost(gathered.lost), tile == 0, arrays, absent)
         self._add_audio(epoch, info, arrays, absent)
@@ -275,7 +275,7 @@ class AssemblingReader(Reader):
         arrays["audio_start_ns"] = np.array([round(first * NS / rate_hz)], np.int64)
 
     def _window(self, start_ns: int, end_ns: int) -> tuple[int, int]:
-        """Numbers of the samples that a clip carries, half-open."""
+        """Numbers of the samples in a clip, half-open."""
         rate_hz = self.options.audio_rate_hz
         length_ns = max(end_ns - start_ns, int(self.options.audio_context_s * NS))
         end = round(end_ns * rate_hz / NS)

@@ -1,4 +1,4 @@
-"""The decoded frames of one stream, in order, with repaired times; what fails is counted and passed over."""
+"""The decoded frames of one stream, in order, with repaired times. Failures are counted and skipped."""
 
 import logging
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ from stages.decode.timeline import Failures, Timeline
 log = logging.getLogger(__name__)
 
 MAX_READ_FAILURES = 50
-"""A container whose reading fails so often in a row is given up."""
+"""Reading a container stops after this many failures in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A decoded frame and when it is shown or heard."""
+    """A decoded frame and the time at which it is shown or heard."""
 
     time_ns: int
     end_ns: int
     picture: Any
-    """What the stream decoded: an `av` frame, or a frame's number."""
+    """The decoded `av` frame, or the frame's number."""
     resets: int = 0
     """How often the clock was reset before it."""
     estimated: bool = False
@@ -32,7 +32,7 @@ class Shown:
 
 
 class DecodedStream:
-    """Frames of one stream of a container that nobody else reads from."""
+    """Frames of one stream. Nothing else may read from its container."""
 
     def __init__(self, container: InputContainer, stream: Stream, origin_ns: int, timeline: Timeline) -> None:
         self.container = container
@@ -47,21 +47,21 @@ class DecodedStream:
         self._ahead: Any | None = None
 
     def peek(self) -> Shown | None:
-        """The next frame, not taken yet; None at the end."""
+        """The next frame, which stays the next one; None at the end."""
         if self._head is None:
             frame = self._next_frame()
             self._head = None if frame is None else self._placed(frame)
         return self._head
 
     def pop(self) -> Shown:
-        """Take the frame that `peek` shows."""
+        """The frame that `peek` returns; the one after it becomes the next."""
         head = self.peek()
         assert head is not None, "pop after the end"
         self._head = None
         return head
 
     def seek(self, time_ns: int) -> bool:
-        """Go on from the last key frame shown at or before a time; False: the container will not."""
+        """Continue from the last key frame shown at or before a time; False if the container cannot seek."""
         try:
             self.container.seek(self.ticks(time_ns), stream=self.stream, backward=True)
         except av.error.FFmpegError as error:
@@ -78,7 +78,7 @@ class DecodedStream:
         return int((time_ns + self._origin_ns) * base.denominator // (base.numerator * 1_000_000_000))
 
     def time_ns(self, ticks: int) -> int:
-        """Ticks of the stream on the repaired clock, as long as it was not reset."""
+        """Ticks of the stream as a time on the repaired clock; valid until the first reset."""
         return nanoseconds(ticks, self.stream.time_base) - self._origin_ns
 
     def _next_frame(self) -> Any | None:
@@ -88,7 +88,7 @@ class DecodedStream:
         return next(self._frames, None)
 
     def _is_wrong(self, raw_ns: int | None) -> bool:
-        """Whether a time is out of line while that of the next frame is not: one bad number, not a jump."""
+        """Whether a time is out of line but that of the next frame is not: one bad timestamp, not a jump."""
         if not self.timeline.is_out_of_line(raw_ns):
             return False
         self._ahead = self._next_frame()
@@ -112,7 +112,7 @@ class DecodedStream:
         return nanoseconds(ticks, time_base) - self._origin_ns
 
     def _decoded(self, from_key: bool = False) -> Iterator[Any]:
-        """All frames that can be had. After a seek, those shown before the key frame lack what they refer to."""
+        """All decodable frames. After a seek, those shown before the key frame are dropped: they lack references."""
         key_ticks: int | None = None
         for packet in self._packets():
             if from_key and key_ticks is None:
@@ -127,7 +127,7 @@ class DecodedStream:
                     yield frame
 
     def _packets(self) -> Iterator[Any]:
-        """Packets up to the end; a read that fails is counted and tried again behind the bad place."""
+        """Packets up to the end. A failed read is counted, and reading continues after the bad place."""
         failures = 0
         while failures < MAX_READ_FAILURES:
             try:
@@ -137,7 +137,7 @@ class DecodedStream:
                 return
             except av.error.FFmpegError as error:
                 self._count(error)
-                if isinstance(error, (av.error.ExitError, OSError)):  # a time-out, a connection or a disk that is gone
+                if isinstance(error, (av.error.ExitError, OSError)):  # a timeout, or a lost connection or disk
                     return
                 failures += 1
 

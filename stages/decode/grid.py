@@ -1,4 +1,4 @@
-"""Which pictures a clip gets: the first of every grid cell, or the one still shown when the clip starts."""
+"""Chooses the pictures of a clip: the first of every grid cell, or the one still shown when the clip starts."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from stages.decode.tiling import Tiling, spread_indices
 from stages.decode.timeline import Failures
 
 LOST_NS = NS
-"""A picture is not held over a stretch longer than this in which decoding failed."""
+"""A picture is not held across a stretch longer than this in which decoding failed."""
 
 
 class Pictures(ABC):
@@ -26,34 +26,34 @@ class Pictures(ABC):
 
     @abstractmethod
     def peek(self) -> Shown | None:
-        """The next picture, not taken yet; None at the end."""
+        """The next picture, which stays the next one; None at the end."""
 
     @abstractmethod
     def pop(self) -> Shown:
-        """Take the picture that `peek` shows."""
+        """The picture that `peek` returns; the one after it becomes the next."""
 
     @abstractmethod
     def convert(self, shown: Shown) -> Array | None:
-        """uint8 "H W 3", the same size for all; None, counted as an error, where it fails."""
+        """uint8 "H W 3", the same size for all; None if it fails, which counts as an error."""
 
     @abstractmethod
     def can_skip_to(self, time_ns: int) -> bool:
-        """Whether pictures are known to come without a gap up to there, so that `skip_to` reaches it."""
+        """Whether the pictures are known to have no gap up to `time_ns`, so that `skip_to` reaches it."""
 
     @abstractmethod
     def skip_to(self, time_ns: int) -> None:
-        """Leave out pictures before the one shown at `time_ns`, as far as that is safe and saves decoding."""
+        """Skip pictures before the one shown at `time_ns`, as far as that is safe and saves decoding."""
 
 
 @dataclass
 class TileFrames:
-    """What one tile has gathered."""
+    """The frames collected for one tile."""
 
     times_ns: list[int] = field(default_factory=list)
     pictures: list[Array] = field(default_factory=list)
     last_cell: int = -1
     starts_held: bool = False
-    """The first picture was chosen by the clip before already."""
+    """The first picture is held over from the tile before."""
     corrupt: int = 0
     lost: bool = False
     """Decoding failed where its pictures would be."""
@@ -88,25 +88,25 @@ class PictureGrid:
         self.pictures = pictures
         self.tiling = tiling
         self.covered_ns = 0
-        """Up to here there were pictures."""
+        """End of the pictures so far, decodable or not."""
         self._resets = resets
         self._tile = first_tile
         self._tiles: dict[int, TileFrames] = {}
         self._last: Shown | None = None
 
     def advance(self, until_ns: int) -> None:
-        """Take all pictures before `until_ns`, up to the next reset of the clock."""
+        """Read all pictures before `until_ns`, up to the next reset of the clock."""
         while (head := self.pending()) is not None and head.time_ns < until_ns:
             self._add(self.pictures.pop())
         self.covered_ns = max(self.covered_ns, self.pictures.failures.end_ns)
 
     def pending(self) -> Shown | None:
-        """The next picture of this epoch, if it has come as far as that."""
+        """The next picture, if it belongs to this epoch."""
         head = self.pictures.peek()
         return head if head is not None and head.resets == self._resets else None
 
     def close(self, tile: int, is_tail: bool = False) -> TileFrames:
-        """What the tile has gathered; it gets no more. A tail, which joins the tile before, holds no picture."""
+        """The frames of a tile, which gets no more. A tail, which joins the tile before, gets no held picture."""
         self._tile = tile + 1
         frames = self._tiles.pop(tile, None) or TileFrames()
         if is_tail:
@@ -129,14 +129,14 @@ class PictureGrid:
         self._last = shown
 
     def _hold(self, tile: int, following: Shown) -> None:
-        """Give a tile that starts empty the picture that is still shown."""
+        """Start an empty tile with the picture that is still shown."""
         frames = self._tiles.setdefault(tile, TileFrames())
         if not frames.times_ns:
             self._fill(frames, self.tiling.start_ns(tile), following)
             frames.starts_held = bool(frames.times_ns)
 
     def _fill(self, frames: TileFrames, start_ns: int, following: Shown | None) -> None:
-        """Take the last picture if it is still shown at `start_ns`."""
+        """Add the last picture if it is still shown at `start_ns`."""
         last = self._last
         frames.lost = self._lost_at(start_ns, following)
         if last is None or last.time_ns >= start_ns or frames.lost:
@@ -145,7 +145,7 @@ class PictureGrid:
             self._take(frames, start_ns, last)
 
     def _lost_at(self, start_ns: int, following: Shown | None) -> bool:
-        """Whether decoding lost what came between the last picture and `start_ns` or the one that follows."""
+        """Whether decoding failed between the last picture and the following one, or the end of the tile if none."""
         from_ns = self._last.end_ns if self._last is not None else self.tiling.anchor_ns
         until_ns = following.time_ns if following is not None else start_ns + self.tiling.clip_ns
         return until_ns - from_ns > LOST_NS and self.pictures.failures.overlap(from_ns, until_ns)

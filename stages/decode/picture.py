@@ -1,4 +1,4 @@
-"""From a decoded picture to RGB: upright, square pixels, the wanted size, in one scaling step."""
+"""Converts a decoded picture to RGB: upright, square pixels, the requested size, in one scaling step."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +19,7 @@ SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FUL
 
 @dataclass(frozen=True)
 class Orientation:
-    """How the stored picture is turned to stand upright: transposed first, then mirrored."""
+    """How the stored picture is turned upright: transposed first, then mirrored."""
 
     transpose: bool = False
     mirror_x: bool = False
@@ -40,7 +40,7 @@ UPRIGHT = Orientation()
 
 
 def orientation(frame: Any) -> Orientation:
-    """From the display matrix (x' = a x + c y, y' = b x + d y), to the nearest quarter turn."""
+    """The orientation in the display matrix (x' = a x + c y, y' = b x + d y), to the nearest quarter turn."""
     side_data = frame.side_data.get("DISPLAYMATRIX")
     if side_data is None:
         return UPRIGHT
@@ -61,13 +61,13 @@ def upright_size(frame: Any, pixel_aspect: Fraction | None) -> tuple[int, int]:
 
 
 def fit_size(width: int, height: int, short_side_px: int, long_side_px: int) -> tuple[int, int]:
-    """Size of the frames: as wanted, never larger than the source."""
+    """Width and height of the frames: within both limits, never larger than the source."""
     scale = min(1.0, short_side_px / min(width, height), long_side_px / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 class PictureConverter:
-    """Converts pictures of any size and format to one size, so that all frames of a source are alike."""
+    """Converts pictures of any size and format to one size, so that all frames of a source have the same shape."""
 
     def __init__(self, width: int, height: int, max_pixels: int) -> None:
         self.width = width
@@ -81,7 +81,7 @@ class PictureConverter:
         """An `av.VideoFrame` -> uint8 "H W 3".
 
         Raises:
-            ValueError: the picture has grown beyond the limit.
+            ValueError: the picture has more pixels than the limit.
         """
         if frame.width * frame.height > self.max_pixels:
             raise ValueError(f"{frame.width}x{frame.height} pixels, more than the limit of {self.max_pixels}")
@@ -93,7 +93,7 @@ class PictureConverter:
 
     def _turn(self, frame: Any) -> Orientation:
         """Read once per size and rotation: PyAV's `side_data` ties a frame into a reference cycle, and pictures would
-        pile up until the cyclic garbage collector comes by (300 MB at 720p)."""
+        accumulate until the cyclic garbage collector runs (300 MB at 720p)."""
         key = (frame.width, frame.height, frame.rotation)
         if key not in self._turns:
             self._turns[key] = orientation(frame)
@@ -124,7 +124,7 @@ class PictureConverter:
         )
 
     def _top_field(self, frame: Any) -> Any:
-        """Every second line: an interlaced picture is two moments, and combs are worse than half the height."""
+        """Every second line: an interlaced picture shows two moments, and combing is worse than half the height."""
         key = (frame.width, frame.height, frame.format.name)
         graph = self._fields.get(key)
         if graph is None:

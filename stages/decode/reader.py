@@ -25,18 +25,18 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Pictures are read for image and motion, sound for audio."""
     clip_ns: int = 2 * NS
     stride_ns: int = 2 * NS
-    """From one clip's start to the next; longer than `clip_ns` samples the source."""
+    """From one clip's start to the next; if longer than `clip_ns`, the source is sampled."""
     tail_ns: int = NS // 2
-    """A last clip shorter than this joins the one before it, or is left out where clips do not touch."""
+    """A last clip shorter than this joins the one before it, or is left out if clips do not touch."""
     gap_ns: int = 10 * NS
     """A stretch without media longer than this starts a new epoch."""
     frame_rate_hz: float = 8.0
-    """Cells per second of the frame grid: each cell gives at most one frame."""
+    """Cells per second of the frame grid: each cell yields at most one frame."""
     short_side_px: int = 224
-    """Size of the frames; smaller sources keep their own."""
+    """Short side of the frames; smaller sources keep their size."""
     long_side_px: int = 640
     audio_rate_hz: int = 16_000
-    """0: no sound is asked for."""
+    """0: no sound is read."""
     audio_context_s: float = 0.0
     """Length of sound before a clip's end; at least the clip itself is covered."""
     audio_track: str = ""
@@ -69,7 +69,7 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             (self.start_ns < 0, f"start_ns {self.start_ns} must not be negative"),
             (
                 self.end_ns is not None and self.end_ns <= self.start_ns,
-                f"end_ns {self.end_ns} must lie after start_ns {self.start_ns}",
+                f"end_ns {self.end_ns} must be after start_ns {self.start_ns}",
             ),
             (not self.modalities, "modalities must name at least one of image, motion, audio"),
             (self.threads < 1, f"threads {self.threads} must be at least 1"),
@@ -102,18 +102,18 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Reader(ABC):
-    """Reads one source from its start, or from any clip, to its end. `open` before `clips`; `close` is always safe."""
+    """Reads one source from its start, or from any clip, to its end. Call `open` before `clips`."""
 
     def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
         self.source = source
         self.source_index = source_index
         self.options = options
         self.alive: Callable[[], None] = lambda: None
-        """Called now and then on a long way to the next clip; set by who watches for readers that hang."""
+        """Called repeatedly while the next clip takes long; set by the caller to detect readers that hang."""
 
     @classmethod
     def missing(cls) -> str:
-        """What must be installed before this reader can be used, and how; "" if nothing is missing."""
+        """The missing package that this reader needs, and how to install it; "" if nothing is missing."""
         return ""
 
     @abstractmethod
@@ -121,22 +121,22 @@ class Reader(ABC):
         """Open the source and read up to its first picture.
 
         Raises:
-            SourceError: it is missing, not media, has nothing of what is asked for, or is beyond the limits.
+            SourceError: it is missing, not media, has none of the requested streams, or exceeds the limits.
         """
 
     @abstractmethod
     def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
-        """Clips in order, from clip `start_index` on; a gap comes before the clip that follows it.
+        """Clips in order from clip `start_index`; a gap comes before the clip that follows it.
 
-        Starting later gives the same clips, bit for bit. To be called once per `open`.
+        A later start yields the same clips, bit for bit. Call it once per `open`.
 
         Raises:
-            SourceError: nothing at all could be decoded, or the source is longer than the limit.
+            SourceError: nothing could be decoded, or the source is longer than the limit.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Release the source; may be called at any time and again."""
+        """Release the source; may be called at any time, and more than once."""
 
     def __enter__(self) -> Self:
         return self
@@ -151,15 +151,15 @@ def reader_class(name: str) -> type[Reader]:
     """The class that `ReaderOptions.reader` names: one of `READERS`, or "package.module:Class".
 
     Raises:
-        ConfigError: there is no such reader.
+        ConfigError: no such reader exists.
     """
     module, _, attribute = READERS.get(name, name).partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
-            f'decode.reader is {name!r}; expected {" or ".join(READERS)}, or "package.module:Class" of a reader of '
-            f"your own ({error})"
+            f'decode.reader is {name!r}; expected {" or ".join(READERS)}, or the "package.module:Class" of your own '
+            f"reader ({error})"
         ) from error
     if not (isinstance(found, type) and issubclass(found, Reader)):
         raise ConfigError(f"decode.reader is {name!r}; expected a class derived from stages.decode.reader.Reader")
@@ -167,7 +167,7 @@ def reader_class(name: str) -> type[Reader]:
 
 
 def check_reader(name: str) -> None:
-    """Raises: ConfigError: there is no such reader, or it lacks a package."""
+    """Raises: ConfigError: no such reader exists, or a package that it needs is missing."""
     if missing := reader_class(name).missing():
         raise ConfigError(missing)
 

@@ -1,4 +1,4 @@
-"""The reader on PyAV: any container and codec that FFmpeg knows; each stream has a container of its own."""
+"""The PyAV reader: any container and codec that FFmpeg supports. Each stream has its own container."""
 
 from contextlib import suppress
 from fractions import Fraction
@@ -32,9 +32,9 @@ from stages.decode.source import (
 from stages.decode.timeline import Resets, Timeline
 
 INDEXED = {"mov", "mp4", "matroska", "webm"}
-"""Containers whose index leads to the very key frame that was asked for."""
+"""Containers whose index leads to exactly the requested key frame."""
 ROUND_START_NS = NS // 2
-"""A source that begins this little after its container's start is tiled from there: round clip times."""
+"""A source that begins less than this after its container's start is tiled from that start, for round clip times."""
 
 
 class AvPictures(Pictures):
@@ -84,7 +84,7 @@ class AvPictures(Pictures):
 
 
 class Index:
-    """The container's own list of packets or key frames, and how far it can be relied on."""
+    """The container's own list of packets or key frames, and how far it is reliable."""
 
     def __init__(self, stream: DecodedStream, gap_ns: int) -> None:
         self._stream = stream
@@ -92,7 +92,7 @@ class Index:
 
     @cached_property
     def whole_until_ns(self) -> int:
-        """Up to here the index is in order and without a gap; -1 if it cannot be relied on at all."""
+        """Time up to which the index is in order and without a gap; -1 if it is not reliable at all."""
         head = self._stream.peek()
         if head is None or head.estimated or not INDEXED & set(self._stream.container.format.name.split(",")):
             return -1
@@ -131,8 +131,8 @@ class AvReader(AssemblingReader):
         video = self._start(container, chosen.video, resets) if chosen.video else None
         audio = None
         if chosen.audio:
-            beside = self._container() if video else container
-            audio = self._start(beside, beside.streams[chosen.audio.index], resets)
+            own = self._container() if video else container
+            audio = self._start(own, own.streams[chosen.audio.index], resets)
         notes = notes_on(container, chosen)
         pictures, size = self._pictures(video, notes)
         sound = self._sound(audio, notes)
@@ -175,7 +175,7 @@ class AvReader(AssemblingReader):
         return DecodedStream(container, stream, origin_ns(container), Timeline(resets, frame_duration_ns(stream)))
 
     def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[Pictures | None, tuple[int, int]]:
-        """The pictures and their upright size in the source; none if not one can be decoded."""
+        """The pictures and their upright size in the source; None if no picture can be decoded."""
         if video is None:
             return None, (0, 0)
         head = video.peek()
@@ -183,7 +183,7 @@ class AvReader(AssemblingReader):
             notes.append(f"no picture could be decoded ({video.first_error or 'no packets'})")
             return None, (0, 0)
         if head.estimated:
-            notes.append("times are estimated: the pictures carry none")
+            notes.append("times are estimated: the pictures have no timestamps")
         aspect = video.stream.sample_aspect_ratio or video.stream.codec_context.sample_aspect_ratio
         size = upright_size(head.picture, aspect)
         return AvPictures(video, self._converter(size), self.options), size
@@ -247,7 +247,7 @@ class AvReader(AssemblingReader):
 
 
 def notes_on(container: InputContainer, chosen: Streams) -> list[str]:
-    """Oddities worth telling."""
+    """Oddities worth reporting."""
     notes = []
     if any(stream.type == "video" and is_cover(stream) for stream in container.streams):
         notes.append("cover picture skipped")
@@ -263,7 +263,7 @@ def notes_on(container: InputContainer, chosen: Streams) -> list[str]:
 
 
 def declared_end_ns(chosen: Streams) -> int | None:
-    """The latest end that a chosen stream declares, in containers that count every packet."""
+    """The latest declared end of the chosen streams; None for containers that do not count every packet."""
     streams = [stream for stream in (chosen.video, chosen.audio) if stream is not None]
     container = streams[0].container
     if "mp4" not in container.format.name or any(not stream.duration for stream in streams):
@@ -273,14 +273,14 @@ def declared_end_ns(chosen: Streams) -> int | None:
 
 
 def absence(is_wanted: bool, stream: Stream | None) -> str:
-    """Why a source gives no pictures, or no sound."""
+    """Why a source has no pictures, or no sound."""
     if not is_wanted:
         return "not_asked"
     return "no_stream" if stream is None else "failed"
 
 
 def frame_duration_ns(stream: Stream) -> int:
-    """Of a frame that does not tell its own: from the stream's rate, where that makes sense."""
+    """Duration of a frame without its own: from the stream's rate if that is plausible, else 1/25 s."""
     for rate in (stream.guessed_rate, stream.average_rate) if stream.type == "video" else ():
         if rate and Fraction(1, 60) <= rate <= 240:
             return int(NS / rate)
@@ -288,6 +288,6 @@ def frame_duration_ns(stream: Stream) -> int:
 
 
 def load_index(container: InputContainer) -> None:
-    """Matroska reads its index at the first seek only."""
+    """Make FFmpeg read the Matroska index, which it does only at the first seek."""
     with suppress(av.error.FFmpegError):
         container.seek(0)

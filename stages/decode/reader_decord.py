@@ -1,7 +1,7 @@
-"""The reader on decord: random access to the pictures of a local file; its sound is read with PyAV.
+"""The decord reader: random access to the pictures of a local file; the sound is read with PyAV.
 
-decord turns pictures upright by itself and stretches nothing. It reports no decode errors: damaged files are for the
-other reader.
+decord turns pictures upright itself and ignores the pixel aspect. It reports no decode errors, so damaged files need
+the PyAV reader.
 """
 
 from bisect import bisect_right
@@ -26,7 +26,7 @@ MISSING = "decord is not installed. Run: pip install 'percept-av[decord]', or ch
 
 
 def import_decord() -> Any:
-    """The module.
+    """The decord module.
 
     Raises:
         ConfigError: it is not installed.

@@ -1,4 +1,4 @@
-"""The readers there are, a line each. `--set decode.reader=` also takes "package.module:Class"."""
+"""All readers, one per line. `--set decode.reader=` also accepts "package.module:Class"."""
 
 READERS: dict[str, str] = {
     "av": "stages.decode.reader_av:AvReader",

@@ -12,13 +12,13 @@ from stages.decode.frames import DecodedStream, Shown
 from stages.decode.reader import NS
 
 DRIFT_NS = 50_000_000
-"""Times that stray less from the count of samples are jitter; beyond, the sound is placed anew."""
+"""Times that deviate less from the sample count are jitter; beyond that, the sound is placed by its time again."""
 RESAMPLING = {"rematrix_maxval": "1.0"}
-"""Mixing to mono never exceeds the range, whatever sample format the decoder gives."""
+"""The mono mix never exceeds the range, whatever the decoder's sample format."""
 
 
 class SoundTrack:
-    """Samples at `rate_hz`; sample n is at n / rate after the source's start. Keeps what is not yet forgotten."""
+    """Samples at `rate_hz`; sample n is at n / rate after the source's start. Samples are kept until `forget`."""
 
     def __init__(self, stream: DecodedStream, rate_hz: int) -> None:
         self.stream = stream
@@ -36,7 +36,7 @@ class SoundTrack:
         self._blocks: deque[tuple[int, NDArray[np.float32]]] = deque()
 
     def advance(self, until_ns: int, resets: int) -> None:
-        """Decode all that starts before `until_ns`, up to the next reset of the clock."""
+        """Decode everything that starts before `until_ns`, up to the next reset of the clock."""
         head = self.stream.peek()
         while head is not None and head.resets == resets and head.time_ns < until_ns:
             self._push(self.stream.pop())
@@ -46,7 +46,7 @@ class SoundTrack:
         self.covered_ns = max(self.covered_ns, self.stream.failures.end_ns)
 
     def window(self, first: int, count: int, not_before: int) -> tuple[Array, Array]:
-        """Samples [first, first + count) as float32 "S", and uint8 "S" that is 1 where a sample is real."""
+        """Samples [first, first + count) as float32 "S", and a mask uint8 "S", 1 for real samples."""
         samples, mask = np.zeros(count, np.float32), np.zeros(count, np.uint8)
         for place, block in self._blocks:
             start = max(first, place, not_before)
@@ -57,7 +57,7 @@ class SoundTrack:
         return samples, mask
 
     def forget(self, before: int) -> None:
-        """Let go of the samples before number `before`, and keep none of them later."""
+        """Drop the samples before number `before`, including those that are decoded later."""
         self._needed = max(self._needed, before)
         while self._blocks and self._blocks[0][0] + len(self._blocks[0][1]) <= before:
             self._blocks.popleft()
@@ -91,7 +91,7 @@ class SoundTrack:
             try:
                 pieces = self._resampler.resample(frame)
             except (av.error.FFmpegError, ValueError):
-                # A layout without names cannot be mixed by swresample: take the plain mean of the channels.
+                # swresample cannot mix a layout without channel names: use the mean of the channels.
                 self._mix_plainly = True
                 self._resampler = self._make_resampler()
         if self._mix_plainly:

@@ -1,4 +1,4 @@
-"""Opening a container: what streams it has, which of them are read, and what is wrong with it in plain words."""
+"""Opens a container, chooses the streams to read, and describes what is wrong with it in plain words."""
 
 import logging
 from collections import Counter
@@ -16,13 +16,13 @@ from stages.decode.reader import NS, ReaderOptions
 log = logging.getLogger(__name__)
 
 TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
-"""FFmpeg draws any text file as a video of a terminal."""
+"""Codecs with which FFmpeg draws any text file as a video of a terminal."""
 
 Stream = Any
 
 
 def shown_name(source: str) -> str:
-    """The source as messages may show it: without the password of a URL."""
+    """The source as shown in messages: without the user name and password of a URL."""
     if "://" not in source:
         return source
     parts = urlsplit(source)
@@ -55,7 +55,11 @@ def open_container(source: str, options: ReaderOptions) -> InputContainer:
 
 
 def check_file(source: str) -> None:
-    """Say in plain words what FFmpeg would say in its own."""
+    """Report a missing or empty file or a directory in plainer words than FFmpeg's.
+
+    Raises:
+        SourceError: it is one of these.
+    """
     path = Path(source)
     if not path.exists():
         raise SourceError(f"{source}: no such file")
@@ -66,7 +70,7 @@ def check_file(source: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """FFmpeg's own words, without its bookkeeping."""
+    """FFmpeg's error text, without error number and file name."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -79,7 +83,7 @@ def is_media(stream: Stream) -> bool:
 
 
 def is_cover(stream: Stream) -> bool:
-    """A still picture that comes with a sound file."""
+    """Whether it is a still picture that belongs to a sound file."""
     covers = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     return bool(stream.disposition & covers)
 
@@ -96,7 +100,7 @@ def is_drawn_text(stream: Stream) -> bool:
 
 
 def found(container: InputContainer) -> str:
-    """ "1 video, 2 audio" """
+    """The streams by kind, such as "1 video, 2 audio"."""
     counts = Counter(kind_of(stream) for stream in container.streams)
     return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"
 
@@ -119,7 +123,7 @@ def audio_stream(container: InputContainer, track: str, name: str) -> Stream | N
     """The chosen sound track: by number, by language, or the container's default.
 
     Raises:
-        SourceError: the track that was asked for is not there.
+        SourceError: the requested track does not exist.
     """
     streams: list[Stream] = list(container.streams.audio)
     if track:
@@ -140,7 +144,7 @@ def nanoseconds(ticks: int, time_base: Any) -> int:
 
 
 def origin_ns(container: InputContainer) -> int:
-    """The container's start, to the nanosecond where a stream starts there."""
+    """The container's start, exact to the nanosecond if a stream starts there."""
     if container.start_time is None:
         return 0
     start = container.start_time * 1000
@@ -161,10 +165,10 @@ class Streams:
 
 
 def choose_streams(container: InputContainer, source: str, options: ReaderOptions) -> Streams:
-    """Pick what is read.
+    """Choose the streams to read.
 
     Raises:
-        SourceError: the container has nothing of what is asked for.
+        SourceError: the container has none of the requested streams.
     """
     name = shown_name(source)
     video = video_stream(container) if options.wants_frames else None
@@ -175,14 +179,14 @@ def choose_streams(container: InputContainer, source: str, options: ReaderOption
 
 
 def missing(container: InputContainer, options: ReaderOptions) -> str:
-    """Why nothing of a source can be shown."""
-    there = found(container)
+    """Why a source has none of the requested streams."""
+    streams = found(container)
     has_video = video_stream(container) is not None
     has_audio = any(is_decodable(stream) for stream in container.streams.audio)
     if not options.wants_audio and has_audio:
-        return f"no video stream (found: {there}). Use --modalities audio to label its sound alone."
+        return f"no video stream (found: {streams}). Use --modalities audio to label its sound alone."
     if not options.wants_frames and has_video:
-        return f"no audio stream (found: {there}). Use --modalities image,motion to label its pictures alone."
+        return f"no audio stream (found: {streams}). Use --modalities image,motion to label its pictures alone."
     if any(is_media(stream) and not is_decodable(stream) for stream in container.streams):
-        return f"no decoder for its streams (found: {there}). Convert it to a common codec."
-    return f"no video and no audio stream (found: {there})"
+        return f"no decoder for its streams (found: {streams}). Convert it to a common codec."
+    return f"no video and no audio stream (found: {streams})"

@@ -1,4 +1,4 @@
-"""How clips tile a stretch of time, and how the frame grid cuts a clip into cells."""
+"""How clips tile a stretch of time, and how the frame grid divides a clip into cells."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from stages.decode.reader import NS
 
 ROUNDING_NS = 2_000_000
-"""Containers round times to a millisecond; a frame this little before a border belongs behind it."""
+"""Containers round times to a millisecond, so a frame less than this before a boundary counts as after it."""
 
 
 class Cell(NamedTuple):
@@ -38,7 +38,8 @@ class Tiling:
 
 
 def spread_indices(count: int, limit: int) -> list[int]:
-    """At most `limit` of the numbers 0 .. count - 1, evenly spread_indices, first and last among them."""
+    """At most `limit` of the numbers 0 .. count - 1, evenly spread, including the first and, unless `limit` is 1, the
+    last."""
     if count <= limit:
         return list(range(count))
     if limit == 1:

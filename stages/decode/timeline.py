@@ -1,11 +1,11 @@
-"""Times of one stream, repaired: ordered, none missing, and continued after a reset of the clock."""
+"""Repairs the times of one stream: in order, none missing, and continued after a reset of the clock."""
 
 from collections import deque
 
 from stages.decode.reader import NS
 
 RESET_NS = NS // 2
-"""A clock that falls back by more than this was reset; by less, frames are in disorder."""
+"""A clock that goes back by more than this was reset; if by less, frames are out of order."""
 LEAP_NS = 10 * NS
 KEPT_FAILURES = 100
 
@@ -17,27 +17,27 @@ class Resets:
         self._offsets_ns = [0]
 
     def offset_ns(self, count: int, proposal_ns: int) -> int:
-        """What to add after `count` resets; the stream that meets a reset first proposes it for all."""
+        """The offset to add after `count` resets; the stream that meets a reset first proposes it for all."""
         while len(self._offsets_ns) <= count:
             self._offsets_ns.append(proposal_ns)
         return self._offsets_ns[count]
 
 
 class Timeline:
-    """Turns the raw times of one stream into times that only grow."""
+    """Turns the raw times of one stream into increasing times."""
 
     def __init__(self, resets: Resets, duration_ns: int) -> None:
         self.duration_ns = duration_ns
-        """Of a frame that does not tell its own."""
+        """Duration of a frame without its own."""
         self.end_ns = 0
-        """Where the last frame ended: the time of the next one, if it has none of its own."""
+        """End of the last frame: the time of the next one if that has none."""
         self.resets = 0
         self._shared = resets
         self._offset_ns = 0
         self._last_ns: int | None = None
 
     def is_out_of_line(self, raw_ns: int | None) -> bool:
-        """Whether a time would be a reset or a leap; if the next one is in line again, it is only wrong."""
+        """Whether a time would be a reset or a leap; if the next one is in line again, only this one is wrong."""
         if raw_ns is None or self._last_ns is None:
             return False
         step_ns = raw_ns + self._offset_ns - self._last_ns
@@ -68,21 +68,21 @@ class Timeline:
         return raw_ns + self._offset_ns
 
     def jump_to(self, time_ns: int) -> None:
-        """Forget the past after a seek."""
+        """Continue at `time_ns` after a seek, whatever came before."""
         self._last_ns = None
         self.end_ns = time_ns
 
 
 class Failures:
-    """Stretches of which packets were there but could not be decoded."""
+    """Stretches whose packets could not be decoded."""
 
     def __init__(self) -> None:
         self.end_ns = 0
-        """Up to here there was media, decodable or not."""
+        """Latest end of a packet that failed."""
         self._stretches: deque[tuple[int, int]] = deque(maxlen=KEPT_FAILURES)
 
     def add(self, start_ns: int, end_ns: int) -> None:
-        """A packet that failed; packets that touch make one stretch."""
+        """Add a packet that failed; packets less than 1 s apart are one stretch."""
         self.end_ns = max(self.end_ns, end_ns)
         if self._stretches and abs(start_ns - self._stretches[-1][1]) < NS:
             first_ns, last_ns = self._stretches.pop()
@@ -90,5 +90,5 @@ class Failures:
         self._stretches.append((start_ns, end_ns))
 
     def overlap(self, start_ns: int, end_ns: int) -> bool:
-        """Whether something between the two times was lost."""
+        """Whether anything between the two times could not be decoded."""
         return any(first_ns < end_ns and start_ns < last_ns for first_ns, last_ns in self._stretches)

@@ -1,4 +1,4 @@
-"""Motion of the camera, as the affine flow that most of the picture follows."""
+"""Camera motion: the affine flow that most of the picture follows."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,12 +9,12 @@ import numpy as np
 from pipeline.arrays import Array
 
 GRID = 4
-"""Flow is smooth: every fourth pixel in each direction decides as well as all."""
+"""Flow is smooth, so every fourth pixel in each direction is enough."""
 ROUNDS = 8
 AT_REST = 0.015
-"""Short sides per second below which a camera stands still; less than a pixel from frame to frame."""
+"""Speed below which a camera is at rest, in short sides per second; less than a pixel from frame to frame."""
 STILL = 0.02
-"""Short sides per second within which flow counts as that of a camera at rest."""
+"""Distance within which a camera motion explains the flow of a pixel, in short sides per second."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CameraMotion:
         return float(np.sqrt((shift**2).sum() + (tilt**2).sum() / 3))
 
     def field(self, height: int, width: int) -> Array:
-        """float32 "h w 2": the flow that a still scene would show."""
+        """float32 "h w 2": the flow of a still scene under this motion."""
         rows = self.matrix.astype(np.float32)
         x = np.linspace(-1, 1, width, dtype=np.float32)[:, None] * rows[:, 0]
         y = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None] * rows[:, 1]
@@ -41,9 +41,9 @@ class CameraMotion:
 
 
 def camera_motions(flow: Array) -> list[CameraMotion | None]:
-    """Motion of every pair of flow "P h w 2"; None for a scene cut (all zeros).
+    """Camera motion of every pair of flow "P h w 2"; None for a scene cut (all zeros).
 
-    Between cuts, a camera that hardly moves is taken to stand still, with `matrix` all zeros: what small motion was
+    A camera that hardly moves between two cuts counts as at rest, with `matrix` all zeros: the small motion that was
     fitted then comes from the objects.
     """
     fitted = [fit_camera(pair) if pair.any() else None for pair in flow]
@@ -63,9 +63,10 @@ def camera_motions(flow: Array) -> list[CameraMotion | None]:
 def fit_camera(flow: Array) -> CameraMotion:
     """Fit camera motion to flow "h w 2" by iteratively reweighted least squares with Tukey's weights.
 
-    Two fits compete: one starts at the median flow, its scale follows the residuals; the other starts at a camera at
-    rest and looks at what is within `STILL` of it. The one that explains more of the picture closely wins, so a still
-    scene is found even behind an object that fills most of it. Otherwise the majority counts as scene.
+    The first fit starts at a camera at rest, with a residual scale of at most `STILL`. If it explains less than 60 % of
+    the pixels, a second fit starts at the median flow without that limit, and the one that explains more pixels wins.
+    So a still scene is found even behind an object that fills most of the picture. Otherwise the majority of the pixels
+    counts as the scene.
     """
     points = grid_points(*flow.shape[:2])
     values = flow[::GRID, ::GRID].reshape(-1, 2).astype(np.float64)
@@ -80,14 +81,14 @@ def fit_camera(flow: Array) -> CameraMotion:
 
 
 def fit(points: Array, values: Array, start: Array, most_scale: float) -> tuple[Array, Array]:
-    """Matrix "2 3" that takes points "N 3" to most of the values "N 2", and how far off each of them is, "N".
+    """The matrix "2 3" that maps points "N 3" to most of the values "N 2", and the distance of each value, "N".
 
-    It begins at the constant `start` "2", and never forgives more than `most_scale`.
+    The fit starts at the constant `start` "2". `most_scale` limits the residual scale of its weights.
     """
     matrix: Array = np.zeros((2, 3))
     matrix[:, 2] = start
     for _ in range(ROUNDS):
-        distance = off(points, values, matrix)
+        distance = distances(points, values, matrix)
         scale = min(1.4826 * float(np.median(distance)) + 1e-6, most_scale)
         weight = np.clip(1 - (distance / (4 * scale)) ** 2, 0, None) ** 2
         weighted = points * weight[:, None]
@@ -96,11 +97,11 @@ def fit(points: Array, values: Array, start: Array, most_scale: float) -> tuple[
         matrix = update
         if change < 1e-3:
             break
-    return matrix, off(points, values, matrix)
+    return matrix, distances(points, values, matrix)
 
 
-def off(points: Array, values: Array, matrix: Array) -> Array:
-    """Distance of each value from what the matrix makes of its point: "N"."""
+def distances(points: Array, values: Array, matrix: Array) -> Array:
+    """Distance of each value from its point mapped by the matrix: "N"."""
     rest = values - points @ matrix.T
     distance: Array = np.sqrt(rest[:, 0] ** 2 + rest[:, 1] ** 2)
     return distance

@@ -1,4 +1,4 @@
-"""Pixels that changed against the frames before and after, once the camera's own motion is undone."""
+"""Pixels that differ from the frames before and after, once camera motion is compensated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from stages.detect.camera import CameraMotion
 STILL = np.eye(2, 3)
 """The affine map of a camera at rest."""
 LEAST_RUN = 6
-"""Pictures that are needed to tell the scene from what moves."""
+"""Pictures needed to separate the still scene from moving objects."""
 
 
 class Change:
-    """Three-frame difference over a run of grey pictures uint8 "H W", with the camera motion between each two.
+    """Three-frame difference over a run of grey pictures uint8 "H W", with the camera motion between neighbours.
 
-    A pixel counts as changed by the *smaller* of its differences to the frames before and after, so the place an
-    object left does not count; or by the larger one where it also stands out from the still scene, if that is known.
-    At the end of the run, and beside a scene cut (motion None), the frame before the last stands in for the next.
+    The change of a pixel is the *smaller* of its differences to the pictures before and after, so the place that an
+    object left does not count. If the still scene is known, the larger difference counts too, up to the difference from
+    the scene. At the end of the run and before a scene cut (motion None), the picture two back replaces the next one.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Change:
         self._scenes = still_scenes(self._grey, motions)
 
     def against_scene(self, index: int) -> Array | None:
-        """uint8 "H W": grey levels by which picture `index` stands out from the still scene.
+        """uint8 "H W": grey levels by which picture `index` differs from the still scene.
 
-        What lingered so long that it became part of the scene leaves a hole when it goes; there the scene has the
-        sharper edges, and nothing stands out. None where the scene is not known: under a moving camera, or too near
-        a scene cut.
+        None if the scene is unknown: the camera moves, or the run between two scene cuts is too short. An object that
+        stayed long enough to become part of the scene leaves a hole when it moves away; there the scene has the sharper
+        edges, and the difference is 0.
         """
         scene = self._scenes[index]
         if scene is None:
@@ -52,19 +52,21 @@ class Change:
         return standing_out
 
     def at(self, index: int) -> Array:
-        """uint8 "H W": grey levels by which picture `index` differs, beyond what misalignment explains; index > 0.
+        """uint8 "H W": grey levels by which picture `index` > 0 changed, beyond what misalignment explains.
 
-        A misalignment of `slip_px` changes a pixel by its gradient times that.
+        Misalignment by `slip_px` changes a pixel by its gradient times `slip_px`.
+
+        Raises:
+            ValueError: the picture follows a scene cut.
         """
         before = self._maps[index - 1]
         if before is None:
-            raise ValueError(f"picture {index} follows a scene cut and has nothing to differ from")
+            raise ValueError(f"picture {index} follows a scene cut; expected one with a picture before it")
         change = self._difference(index, index - 1, before, cv2.INTER_LINEAR)
         other = self._other_difference(index, before)
         standing_out = self.against_scene(index)
-        if (
-            standing_out is not None
-        ):  # a plain object as it moves differs from one neighbour at its front, one at its back
+        if standing_out is not None:
+            # a moving object of one colour differs from one neighbour at its front, from the other at its back
             either = change if other is None else cv2.max(change, other)
             both = np.zeros_like(change) if other is None else cv2.min(change, other)
             change = cv2.max(both, cv2.min(either, standing_out))
@@ -74,7 +76,7 @@ class Change:
         return beyond
 
     def _other_difference(self, index: int, before: Array) -> Array | None:
-        """Difference to the next picture; if there is none, and no still scene either, to the one before the last."""
+        """Difference to the next picture; if there is none and the still scene is unknown, to the picture two back."""
         after = self._maps[index] if index < len(self._maps) else None
         if after is not None:
             return self._difference(index, index + 1, after, cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -85,7 +87,7 @@ class Change:
         return self._difference(index, index - 2, both, cv2.INTER_LINEAR)
 
     def _difference(self, index: int, other: int, matrix: Array, flags: int) -> Array:
-        """uint8 "H W": absolute difference, but for exposure; 0 where the other picture does not reach."""
+        """uint8 "H W": absolute difference, corrected for exposure; 0 outside the other picture."""
         here, there = self._grey[index], self._grey[other]
         if not np.array_equal(matrix, STILL):
             there = cv2.warpAffine(there, matrix, here.shape[::-1], here.copy(), flags, cv2.BORDER_TRANSPARENT)
@@ -95,7 +97,7 @@ class Change:
 
 
 def pixel_matrix(motion: CameraMotion, seconds: float, shape: tuple[int, ...]) -> Array:
-    """Affine map "2 3" in pixels: where a point of the still scene is after `seconds`."""
+    """Affine map "2 3" in pixels: moves a point of the still scene to where it is after `seconds`."""
     height, width = shape
     shift = motion.matrix * seconds * min(height, width)
     to_unit = np.array([[2 / max(1, width - 1), 0, -1], [0, 2 / max(1, height - 1), -1], [0, 0, 1]])
@@ -105,11 +107,11 @@ def pixel_matrix(motion: CameraMotion, seconds: float, shape: tuple[int, ...]) -
 
 @dataclass(frozen=True)
 class StillScene:
-    """What a run of pictures shows without what moves through it."""
+    """The background of a run of pictures, without moving objects."""
 
     picture: Array
     sharpness: Array
-    """Edges, averaged over their surroundings."""
+    """Edges, averaged over 7 x 7 pixels."""
 
 
 def still_scenes(grey: Sequence[Array], motions: Sequence[CameraMotion | None]) -> list[StillScene | None]:
@@ -129,13 +131,13 @@ def still_scenes(grey: Sequence[Array], motions: Sequence[CameraMotion | None]) 
 
 
 def edges(picture: Array) -> Array:
-    """uint8 "H W": grey levels between the darkest and the brightest neighbour, two pixels apart."""
+    """uint8 "H W": grey levels between the darkest and the brightest pixel of each 3 x 3 neighbourhood."""
     contrast: Array = cv2.morphologyEx(picture, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     return contrast
 
 
 def ninther(nine: Sequence[Array]) -> Array:
-    """Median of three medians of three interleaved pictures each: nearly the median of nine, at a tenth of the cost."""
+    """Median of three medians of three interleaved pictures: close to the median of nine, at a tenth of the cost."""
     return median_of_3(*(median_of_3(*nine[i::3]) for i in range(3)))
 
 

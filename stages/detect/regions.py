@@ -1,4 +1,4 @@
-"""Boxes around what moves against the scene: changed pixels that also flow, joined into regions."""
+"""Boxes around objects that move relative to the scene: changed pixels with motion, joined into regions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,17 +15,17 @@ from stages.detect.change import Change
 
 class RegionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     least_speed: float = 0.02
-    """Short sides per second against the scene; below it nothing counts as moving."""
+    """Speed relative to the scene below which nothing counts as moving, in short sides per second."""
     noise_factor: float = 3.0
-    """Under a moving camera, speed must also exceed this many times the flow's noise around the camera motion."""
+    """With a moving camera, the least speed is raised by this many times the flow's noise around the camera motion."""
     least_change: float = 10.0
     """Grey levels by which a pixel must differ from its neighbouring frames."""
     slip_px: float = 0.25
-    """Misalignment between frames that is forgiven."""
+    """Misalignment between frames that is tolerated."""
     least_area: float = 0.0004
     """Share of the picture below which a region is noise."""
     most: int = 32
-    """Boxes per frame; the best-scored stay."""
+    """Most boxes per frame; those with the highest scores are kept."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Region:
     change: float
     """Their mean change in grey levels."""
     velocity: tuple[float, float]
-    """Against the scene, short sides per second."""
+    """Relative to the scene, in short sides per second."""
     part_px: float
     """Longer side of its largest connected part."""
     score: float = 0.0
@@ -47,13 +47,13 @@ class Region:
 
 
 def moving_regions(flow: Array, grey: Sequence[Array], times_ns: Array, options: RegionOptions) -> list[list[Region]]:
-    """Regions of every picture but the first, best first: flow "P h w 2" between P + 1 grey pictures of uint8 "H W"."""
-    flow = flow[:, ::2, ::2].astype(np.float32)  # DIS sees no finer
+    """Regions of every picture except the first, best first, from flow "P h w 2" between P + 1 pictures uint8 "H W"."""
+    flow = flow[:, ::2, ::2].astype(np.float32)  # DIS has no finer detail
     cameras = camera_motions(flow)
     change = Change(grey, cameras, times_ns, options.slip_px)
     found: list[list[Region]] = []
     for p, camera in enumerate(cameras):
-        if camera is None:  # a scene cut, or not one pixel has moved
+        if camera is None:  # a scene cut, or no pixel has moved
             found.append([])
             continue
         seconds = float(times_ns[p + 1] - times_ns[p]) / 1e9
@@ -66,14 +66,14 @@ def moving_regions(flow: Array, grey: Sequence[Array], times_ns: Array, options:
 def threshold(camera: CameraMotion, options: RegionOptions) -> float:
     """Least speed of a moving region, in short sides per second.
 
-    Noise around the camera motion is parallax and misfit, which a camera at rest cannot cause: so it counts no more
-    than half the camera's speed.
+    Noise around the camera motion is parallax and misfit. A camera at rest causes neither, so noise adds at most half
+    the camera's speed.
     """
     return options.least_speed + min(options.noise_factor * camera.noise, 0.5 * camera.speed)
 
 
 def carried(flow: Array, camera: CameraMotion, seconds: float) -> Array:
-    """Motion against the scene, float32 "h w 2": of the earlier picture's pixels, at the place they have gone to."""
+    """Motion relative to the scene, float32 "h w 2": of the earlier picture's pixels, at the places they moved to."""
     height, width = flow.shape[:2]
     shift = flow * np.float32(seconds * min(height, width))
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
@@ -107,7 +107,7 @@ def regions_of(
 def moving_mask(change: Array, motion: Array, least_speed: float, least_change: float) -> Array:
     """uint8 "H W", 255 where something moves.
 
-    Flow is smooth over some ten pixels: it says that something moves nearby, and the change says where exactly.
+    Flow is smooth over about ten pixels: it shows that something moves nearby, and the change shows exactly where.
     """
     height, width = change.shape
     speed = cv2.dilate(cv2.magnitude(motion[..., 0], motion[..., 1]), np.ones((3, 3), np.uint8))
@@ -117,7 +117,7 @@ def moving_mask(change: Array, motion: Array, least_speed: float, least_change: 
 
 
 def fragments_of(mask: Array, moving: Array, change: Array, motion: Array, least_area: float) -> list[Region]:
-    """Connected regions of the mask, at least `least_area` pixels each and a tenth of them moving, the largest 64."""
+    """The 64 largest connected regions of the mask with at least `least_area` pixels, a tenth of them moving."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
     y, x = np.nonzero(moving)
@@ -138,10 +138,10 @@ def fragments_of(mask: Array, moving: Array, change: Array, motion: Array, least
 
 
 def merge(regions: list[Region], least_speed: float, short_side_px: int | None) -> list[Region]:
-    """Regions with those joined that belong to one object, until none do.
+    """The regions after joining those that belong to the same object, until no two do.
 
-    `short_side_px` of the picture where regions are silhouettes against a known scene; None where they are only the
-    edges that changed, and so in pieces at any size.
+    short_side_px: that of the picture if the regions are silhouettes against a known scene; None if they are only the
+    edges that changed, which come in pieces at any size.
     """
     while len(regions) > 1:
         first, second = np.nonzero(np.triu(belonging(regions, least_speed, short_side_px), 1))
@@ -158,10 +158,11 @@ def merge(regions: list[Region], least_speed: float, short_side_px: int | None) 
 
 
 def belonging(regions: list[Region], least_speed: float, short_side_px: int | None) -> Array:
-    """bool "N N": which are parts of one object: near each other, and not much emptier together than apart.
+    """bool "N N": which pairs belong to one object: near each other, and not much emptier together than apart.
 
-    Large objects fall into parts (head, arms, a plain shirt between them), so what is near grows with their size;
-    small ones are whole, and what is beside them is somebody else. Parts that move alike may be further apart.
+    Large objects are found in parts (head, arms, a plain shirt between them), so the distance that counts as near grows
+    with size. Small objects are found whole, and a region next to one is another object. Parts that move the same way
+    may be further apart.
     """
     box = np.array([region.box for region in regions])
     area, part_px = np.array([(region.area, region.part_px) for region in regions]).T
@@ -171,11 +172,11 @@ def belonging(regions: list[Region], least_speed: float, short_side_px: int | No
     gap = (union - size[:, None] - size[None]).max(axis=2)
     speed = np.linalg.norm(velocity, axis=1)
     difference = np.linalg.norm(velocity[:, None] - velocity[None], axis=2)
-    alike = difference < np.maximum(least_speed, 0.5 * np.maximum(speed[:, None], speed[None]))
+    same_way = difference < np.maximum(least_speed, 0.5 * np.maximum(speed[:, None], speed[None]))
     longest = np.maximum(part_px[:, None], part_px[None])
     large = np.ones_like(longest) if short_side_px is None else np.clip(5 * longest / short_side_px - 1, 0, 1)
     side = np.sqrt(size.max(axis=1))
-    near = gap <= (0.03 + 0.22 * large) * side[:, None] * side[None] * np.where(alike, 1, 0.5)
+    near = gap <= (0.03 + 0.22 * large) * side[:, None] * side[None] * np.where(same_way, 1, 0.5)
     fill = area / size.prod(axis=1)
     whole = (area[:, None] + area[None]) / union.prod(axis=2) >= (0.8 - 0.4 * large) * np.minimum(fill[:, None], fill)
     both: Array = near & whole
@@ -192,7 +193,7 @@ def joined(a: Region, b: Region) -> Region:
 
 
 def with_score(region: Region, least_speed: float, least_area: float) -> Region:
-    """Geometric mean of three shares, each 1/2 at what is hardly enough."""
+    """The region with its score: the geometric mean of three shares, each 1/2 at a value that is barely enough."""
     speed = float(np.hypot(*region.velocity))
     parts = (
         region.area / (region.area + least_area),

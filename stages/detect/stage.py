@@ -1,4 +1,4 @@
-"""Boxes around whatever moves against the scene, and which of them are worth a look."""
+"""Boxes around objects that move relative to the scene, and which of them to encode."""
 
 from itertools import pairwise
 
@@ -16,18 +16,19 @@ class DetectOptions(StageOptions, frozen=True, kw_only=True):
     short_side_px: int = 224
     """Frames are compared at this size."""
     crops_per_clip: int = 2
-    """Boxes of a clip that the picture tower looks at, to say what a track is; each costs as much as one picture of
-    the clip. 0 looks at none."""
+    """Boxes per clip that the image tower encodes, for the labels of tracks; each costs as much as one picture of the
+    clip. 0 encodes none."""
     least_step_s: float = 0.09
-    """Frames that follow each other sooner are skipped: in so short a time little moves by a pixel."""
+    """Frames that follow sooner than this are skipped: in so short a time little moves by a pixel."""
     regions: RegionOptions = RegionOptions()
 
 
 class Detect(Stage):
-    """Class-agnostic detection by motion: what does not follow the camera. Static objects are not found.
+    """Class-agnostic detection of objects that move differently from the camera. Static objects are not found.
 
     `boxes` float32 "N 6": index in `frames`, x0, y0, x1, y1 in pixels of the upright source, score in [0, 1].
-    `box_crops` int64 "C": rows of the boxes that the picture tower is to look at, in ascending order.
+    `box_times_ns` int64 "N": times of their frames.
+    `box_crops` int64 "C": rows of the boxes for the image tower to encode, in ascending order.
     """
 
     preload = ("cv2",)
@@ -73,14 +74,14 @@ class Detect(Stage):
         }
 
     def _crops(self, boxes: Array, shares: Array) -> Array | Absent:
-        """Which boxes to look at; `shares` "N 4" are all boxes in shares of the picture."""
+        """Rows of the boxes to encode; `shares` "N 4" are all boxes in shares of the picture."""
         if "image" not in self.run.modalities or not self.options.crops_per_clip:
             return Absent("not_asked")
         return np.array(diverse_boxes(boxes, shares, self.options.crops_per_clip), np.int64)
 
 
 def paced(times_ns: Array, least_step_s: float) -> list[int]:
-    """Indices of the first frame, and of every one that comes at least a step after the last one taken; two or more."""
+    """Indices of the first frame and of every one at least `least_step_s` after the last one kept; two or more."""
     kept = [0]
     for index, time_ns in enumerate(times_ns):
         if time_ns - times_ns[kept[-1]] >= least_step_s * 1e9:
@@ -102,14 +103,14 @@ def flow_between(flow: Array, times_ns: Array, kept: list[int]) -> Array:
 
 
 def size_of(width: int, height: int) -> Array:
-    """float32 "4": what turns a box in shares of the picture into pixels."""
+    """float32 "4": the factors that turn a box in shares of the picture into pixels."""
     return np.array([width, height, width, height], np.float32)
 
 
 def diverse_boxes(boxes: Array, shares: Array, most: int) -> list[int]:
-    """Ascending indices of up to `most` boxes: well-scored, large, and far from each other in place and time.
+    """Ascending indices of up to `most` boxes: with high scores, large, and far from each other in place and time.
 
-    Greedy: each next box is the one with the largest score times its distance to the nearest chosen one.
+    Greedy: each next box has the largest score times size factor times distance to the nearest chosen box.
     """
     if not len(boxes) or most <= 0:
         return []

@@ -9,10 +9,10 @@ FORBIDDEN = 1e6
 
 
 def match(cost: Array, most: float) -> list[tuple[int, int]]:
-    """Pairs (row, column) of least total cost, as many as there can be, none of a cost above `most`; ascending.
+    """Pairs (row, column) of least total cost, as many as possible, none with a cost above `most`; ascending.
 
-    Every pair that is given up counts as `FORBIDDEN`, so two poor matches win over one good one. Most boxes have no
-    rival: rows and columns that can only have each other are paired at once, and only the rest is weighed up.
+    A missing pair counts as `FORBIDDEN`, so two poor matches win over one good one. Most boxes have no rival: rows and
+    columns that can only match each other are paired directly, and the assignment is solved for the rest.
     """
     allowed = cost <= most
     alone = allowed & (allowed.sum(axis=1) == 1)[:, None] & (allowed.sum(axis=0) == 1)[None]
@@ -27,11 +27,10 @@ def match(cost: Array, most: float) -> list[tuple[int, int]]:
 
 
 def assign(cost: Array) -> list[int]:
-    """Column of every row of a square cost matrix "N N" such that the sum is least.
+    """The column assigned to each row of a square cost matrix "N N", with the least total cost.
 
     Hungarian method with row and column potentials (Kuhn 1955, Munkres 1957; shortest augmenting paths as in Jonker
-    and Volgenant 1987), O(N^3). Own code, because N stays below some dozens and SciPy would be the only reason to
-    install SciPy.
+    and Volgenant 1987), O(N^3). Implemented here because N stays below a few dozen and nothing else needs SciPy.
     """
     n = len(cost)
     row_of = np.full(n + 1, -1)  # row that holds each column; column n is the virtual start

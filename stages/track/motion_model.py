@@ -1,7 +1,7 @@
-"""Constant velocity in real time: where a box is, how fast it goes, and how sure that is.
+"""Constant-velocity model in real time: the position of a box, its velocity, and the uncertainty of both.
 
-A Kalman filter (Kalman 1960; boxes as in SORT, Bewley et al. 2016), one independent axis each for centre x, centre y,
-width and height. All noises scale with the size of the box, so that nothing depends on the resolution.
+A Kalman filter (Kalman 1960; boxes as in SORT, Bewley et al. 2016), with independent axes for centre x, centre y, width
+and height. All noise scales with the size of the box, so nothing depends on the resolution.
 """
 
 import math
@@ -12,21 +12,20 @@ from stages.boxes import Box
 
 
 class MotionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Standard deviations, in sizes of the box (square root of its area), for boxes found from motion, which breathe.
-
-    For the tighter boxes of a trained detector halve `place` and `extent`.
+    """Standard deviations in sizes of the box (square root of its area). The defaults suit boxes from motion, whose
+    size fluctuates; for the tighter boxes of a trained detector halve `place` and `extent`.
     """
 
     place: float = 0.12
-    """Of a detected centre: larger trusts the prediction more."""
+    """Noise of a detected centre: larger trusts the prediction more."""
     extent: float = 0.2
-    """Of a detected width or height."""
+    """Noise of a detected width or height."""
     start_speed: float = 2.0
-    """Of the unknown speed of a new box, per second."""
+    """Spread of the unknown speed of a new box, per second."""
     push: float = 1.0
-    """Of the change of speed, per second and root second: larger follows turns sooner and drifts sooner."""
+    """Change of speed, per second and root second: larger follows turns sooner and drifts sooner."""
     swell: float = 0.4
-    """Of the change of width and height, per root second."""
+    """Change of width and height, per root second."""
 
 
 class Axis(msgspec.Struct, array_like=True, frozen=True):
@@ -39,7 +38,7 @@ class Axis(msgspec.Struct, array_like=True, frozen=True):
     rate_variance: float
 
     def ahead(self, seconds: float, push: float) -> "Axis":
-        """After `seconds`; `push` is the deviation of white acceleration noise, per root second."""
+        """The prediction after `seconds`; `push` is the deviation of white acceleration noise, per root second."""
         grown = self.value_variance + 2 * seconds * self.covariance + seconds**2 * self.rate_variance
         noise = push * push
         return Axis(
@@ -51,7 +50,7 @@ class Axis(msgspec.Struct, array_like=True, frozen=True):
         )
 
     def seen(self, value: float, deviation: float) -> "Axis":
-        """After a measurement."""
+        """The state after a measurement."""
         total = self.value_variance + deviation * deviation
         gain, rate_gain = self.value_variance / total, self.covariance / total
         error = value - self.value
@@ -65,7 +64,7 @@ class Axis(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Extent(msgspec.Struct, array_like=True, frozen=True):
-    """Width or height: a random walk without a rate, since a growing box that is lost must not go on growing."""
+    """Width or height: a random walk without a rate, because a lost box must not keep growing."""
 
     value: float
     variance: float
@@ -100,7 +99,7 @@ class MovingBox(msgspec.Struct, array_like=True, frozen=True):
 
 
 def start(box: Box, options: MotionOptions) -> MovingBox:
-    """A box seen for the first time; its speed is unknown."""
+    """The state of a box seen for the first time; its speed is unknown."""
     width, height = max(1.0, box[2] - box[0]), max(1.0, box[3] - box[1])
     size = math.sqrt(width * height)
     place, speed, extent = ((d * size) ** 2 for d in (options.place, options.start_speed, options.extent))
@@ -123,7 +122,7 @@ def predict(moving: MovingBox, seconds: float, options: MotionOptions) -> Moving
 
 
 def correct(predicted: MovingBox, box: Box, options: MotionOptions, doubt: float = 1.0) -> MovingBox:
-    """Take in a detected box; `doubt` multiplies its deviations."""
+    """The state after a detected box; `doubt` multiplies its deviations."""
     size = predicted.size
     place, extent = options.place * size * doubt, options.extent * size * doubt
     return MovingBox(

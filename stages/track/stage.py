@@ -25,7 +25,7 @@ class TrackOptions(StageOptions, frozen=True, kw_only=True):
 
 
 class TrackStage(Fold):
-    """Boxes that belong to one object get one id, unique within the source and never used again.
+    """Gives boxes of the same object one id, unique within the source and never reused.
 
     A track is a record {"id", "boxes": [[time_s, x0, y0, x1, y1], ...], "label", "probability"}; boxes are in pixels of
     the upright source. It is reported from the frame in which it is confirmed.
@@ -55,7 +55,7 @@ class TrackStage(Fold):
 
     def open(self, resources: Resources) -> None:
         path = Path(self.run.directory) / LABELS_FILE
-        if path.is_file():  # left by classify; without it tracks have no labels
+        if path.is_file():  # written by classify; without it tracks have no labels
             self._labels = resources.get(("labels", str(path)), lambda: LabelSet.load(path))
 
     def _records(self, sightings: list[Sighting], memory: TrackState, info: ClipInfo) -> list[dict[str, object]]:
@@ -79,7 +79,7 @@ class TrackStage(Fold):
 
 
 def within(box: Box, info: ClipInfo) -> Box:
-    """The part of a box that is in the picture, where its size is known."""
+    """The part of a box that is inside the picture, if the picture's size is known."""
     if not info.width or not info.height:
         return box
     x0, x1 = (min(max(x, 0.0), float(info.width)) for x in (box[0], box[2]))
@@ -101,6 +101,6 @@ def by_frame(clip: Clip) -> Iterator[tuple[int, list[Detection]]]:
 
 
 def detection(row: Array, vector: Array | None) -> Detection:
-    """From a row "6" of `boxes`."""
+    """The detection in a row "6" of `boxes`."""
     x0, y0, x1, y1, score = (float(value) for value in row[1:])
     return Detection((x0, y0, x1, y1), score, vector)

@@ -1,4 +1,4 @@
-"""What tracking remembers of a source between clips: plain data, a few kilobytes."""
+"""The state of tracking in a source between clips: plain data, a few kilobytes."""
 
 import msgspec
 import numpy as np
@@ -10,7 +10,7 @@ VERSION = 1
 
 
 class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
-    """One object that is followed, or may turn out to be one."""
+    """One object that is tracked, or a tentative one."""
 
     id: int
     """0 until confirmed: a false alarm never uses up an id."""
@@ -28,7 +28,7 @@ class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
         return self.id > 0
 
     def with_crop(self, vector: Array, memory: int) -> "TrackMemory":
-        """Mean over the crops seen; after `memory` of them old ones fade (moving average)."""
+        """With one more crop in the mean; after `memory` crops old ones fade (moving average)."""
         share = 1 / min(self.crops + 1, memory)
         mean = vector.astype(np.float32)
         if self.appearance:
@@ -46,7 +46,7 @@ class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
 
 
 class TrackState(msgspec.Struct, array_like=True, frozen=True):
-    """State of a source. A new epoch ends all tracks, but ids count on."""
+    """State of a source. A new epoch ends all tracks, but ids continue to count."""
 
     version: int = VERSION
     epoch: int = 0

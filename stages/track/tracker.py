@@ -1,4 +1,4 @@
-"""Following objects from frame to frame: one step takes the tracks so far and the detections of one frame."""
+"""Follows objects from frame to frame: one step matches the tracks so far with the detections of one frame."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from stages.track.state import TrackMemory, TrackState
 
 class TrackerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     high_score: float = 0.5
-    """Detections from it on are matched first and may start tracks; weaker ones only carry on confirmed tracks that
-    were seen a moment ago."""
+    """Detections with at least this score are matched first and may start tracks; weaker ones only continue confirmed
+    tracks that were seen a moment ago."""
     low_score: float = 0.25
-    """Weaker detections are not looked at."""
+    """Weaker detections are ignored."""
     confirm_hits: int = 3
     """Frames in which an object must be seen before it gets an id. Higher means fewer false tracks, later starts."""
     tentative_s: float = 0.4
-    """How long an unconfirmed object may go unseen; and until when a weak detection can carry a track on."""
+    """How long an unconfirmed object may go unseen, and how long a track before a weak detection can continue it."""
     lost_s: float = 2.0
     """How long a track may go unseen and still be found again under its id."""
     gate: float = 3.5
@@ -31,17 +31,17 @@ class TrackerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     reach: float = 2.0
     """Distance in sizes of the box beyond which nothing matches, however long the gap."""
     appearance_weight: float = 0.3
-    """What a cosine of 0 instead of 1 between the looks of a track and a detection costs; overlap and distance
+    """Cost of a cosine of 0 instead of 1 between the appearance of a track and a detection; overlap and distance
     together cost at most 1."""
     most_cost: float = 0.9
     """Pairs that cost more are not matched."""
     cover: float = 0.7
-    """A detection with this share of it inside one that has just been matched starts no track: it is a part of it. 1
-    turns that off, for detectors that never find parts."""
+    """A detection with more than this share inside a box that was just matched starts no track: it is a part of that
+    object. 1 turns this off, for detectors that never find parts."""
     appearance_memory: int = 10
-    """Crops over which a track's looks are averaged."""
+    """Crops over which a track's appearance is averaged."""
     most_tracks: int = 256
-    """Bound of the state; the tracks unseen for longest go first."""
+    """Most tracks in the state; those unseen for longest are dropped first."""
     motion: MotionOptions = MotionOptions()
 
 
@@ -50,7 +50,7 @@ class Detection:
     box: Box
     score: float
     vector: Array | None = None
-    """Unit length "D", or None where no crop was encoded."""
+    """Unit length "D", or None if no crop was encoded."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A track and where it should be now."""
+    """A track and its predicted box."""
 
     track: TrackMemory
     now: MovingBox
@@ -113,8 +113,8 @@ def two_rounds(
     return pairs | pair(candidates, left, found, low, options)
 
 
-def lies_within(box: Box, others: list[Box], share: float) -> bool:
-    """Whether more than this share of the box lies in one of the others."""
+def is_covered(box: Box, others: list[Box], share: float) -> bool:
+    """Whether more than this share of the box is inside one of the others."""
     if not others:
         return False
     inside = shared_area(np.array([box]), np.array(others)).max() / max(float(areas(np.array([box]))[0]), 1e-9)
@@ -122,7 +122,7 @@ def lies_within(box: Box, others: list[Box], share: float) -> bool:
 
 
 def alive(tracks: Iterable[TrackMemory], time_ns: int, options: TrackerOptions) -> list[TrackMemory]:
-    """Those that have not been unseen for too long."""
+    """The tracks that have not been unseen for too long."""
     kept = []
     for track in tracks:
         limit_s = options.lost_s if track.confirmed else options.tentative_s
@@ -142,7 +142,7 @@ def pair(
 
 
 def costs(candidates: list[Candidate], found: list[Detection], options: TrackerOptions) -> Array:
-    """What every pairing costs: half overlap, half distance, plus looks where both are known; float64 "N M"."""
+    """Cost of every pairing, float64 "N M": half overlap, half distance, plus appearance if both are known."""
     expected = np.array([c.now.box for c in candidates])
     boxes = np.array([d.box for d in found])
     size = np.array([c.now.size for c in candidates])[:, None]
@@ -151,15 +151,15 @@ def costs(candidates: list[Candidate], found: list[Detection], options: TrackerO
     spread = deviation[:, None] + (options.motion.place * size[..., None]) ** 2
     distance = np.sqrt((offset**2 / spread).sum(axis=2))
     iou, cover = box_iou(expected, boxes), box_cover(expected, boxes)
-    # A part of an object, or an object and its shadow, overlaps little by IoU but lies within.
+    # A part of an object, or an object with its shadow, has a low IoU although one box is inside the other.
     overlap = np.maximum(iou, 0.5 * cover)
-    cost = 1 - 0.5 * overlap - 0.5 * np.exp(-0.5 * (distance / 2) ** 2) + looks(candidates, found, options)
+    cost = 1 - 0.5 * overlap - 0.5 * np.exp(-0.5 * (distance / 2) ** 2) + appearance(candidates, found, options)
     near = (distance <= options.gate) & (np.linalg.norm(offset, axis=2) <= options.reach * size)
     return np.where(near | (iou > 0.3) | (cover > options.cover), cost, FORBIDDEN)
 
 
-def looks(candidates: list[Candidate], found: list[Detection], options: TrackerOptions) -> Array:
-    """Cost of different looks, "N M"; 0 where either is unknown."""
+def appearance(candidates: list[Candidate], found: list[Detection], options: TrackerOptions) -> Array:
+    """Cost of different appearance, "N M"; 0 if either is unknown."""
     cost = np.zeros((len(candidates), len(found)))
     for i, candidate in enumerate(candidates):
         known = candidate.track.vector()
@@ -172,10 +172,10 @@ def looks(candidates: list[Candidate], found: list[Detection], options: TrackerO
 def seen(
     candidate: Candidate, detection: Detection, time_ns: int, next_id: int, options: TrackerOptions
 ) -> TrackMemory:
-    """The track after it was found in a frame; confirmed under `next_id` once it has been found often enough."""
+    """The track after it was found in a frame; confirmed as `next_id` once it has been found often enough."""
     track, box = candidate.track, detection.box
     ratio = (box[2] - box[0]) * (box[3] - box[1]) / candidate.now.size**2
-    # Half an object, or two merged into one, says little about where the object is.
+    # Half an object, or two merged into one, is a poor measurement of where the object is.
     doubt = max(1.0, 0.3 * ratio, 0.6 / max(ratio, 1e-3))
     track = msgspec.structs.replace(
         track,
@@ -188,10 +188,10 @@ def seen(
 
 
 def newcomers(found: list[Detection], taken: list[Box], time_ns: int, options: TrackerOptions) -> list[TrackMemory]:
-    """Tentative tracks for strong detections that continue nothing and are no part of one that does."""
+    """Tentative tracks for strong detections that continue no track and are not part of one that does."""
     fresh: list[TrackMemory] = []
     for detection in found:
-        if lies_within(detection.box, taken, options.cover):
+        if is_covered(detection.box, taken, options.cover):
             continue
         taken = [*taken, detection.box]
         track = TrackMemory(0, start(detection.box, options.motion), 1, time_ns, time_ns)
@@ -202,7 +202,7 @@ def newcomers(found: list[Detection], taken: list[Box], time_ns: int, options: T
 
 
 def bounded(tracks: list[TrackMemory], options: TrackerOptions) -> list[TrackMemory]:
-    """At most `most_tracks`, in unchanged order; those unseen for longest go first."""
+    """At most `most_tracks` tracks in unchanged order; those unseen for longest are dropped."""
     if len(tracks) <= options.most_tracks:
         return tracks
     newest = sorted(range(len(tracks)), key=lambda i: -tracks[i].last_ns)[: options.most_tracks]

@@ -1,6 +1,6 @@
-"""Label vectors that were learnt from examples (`percept adapt`), put in place when a label set is built.
+"""Applies label vectors that were learnt from examples (`percept adapt`) when a label set is built.
 
-ConES (Kan et al. 2023, arXiv 2305.14993): e_c = norm(t_c + delta_c). The file keeps the deltas, by label and modality.
+ConES (Kan et al. 2023, arXiv 2305.14993): e_c = norm(t_c + delta_c). The file stores the deltas, by label and modality.
 """
 
 import json
@@ -19,9 +19,9 @@ DELTAS = ".deltas"
 
 
 def adapted(spec: ModelSpec, modality: str, labels: tuple[str, ...], vectors: Array) -> Array:
-    """The label vectors "C D" of one tower, those of adapted labels moved; all others are the same to the bit.
+    """The label vectors "C D" of one tower, moved for adapted labels; all others are the same to the bit.
 
-    labels: their names, or all their synonyms; case, spaces and underscores do not count.
+    labels: their names, or all their synonyms; case, spaces and underscores are ignored.
 
     Raises:
         ModelError: the file that the model names cannot be read, or was made for another tower.
@@ -60,7 +60,8 @@ def save_adapted(
 ) -> None:
     """Write one file, complete or not at all.
 
-    deltas: float32 "C D" by modality; a row of zeros leaves its label alone. about, more: what else is to be kept.
+    deltas: float32 "C D" by modality; a row of zeros leaves its label unchanged. about, more: further metadata and
+    tensors to store.
     """
     from safetensors.numpy import save
 
@@ -73,10 +74,10 @@ def save_adapted(
 
 
 def read_adapted(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """What was kept about it, with "labels"; and all tensors by name.
+    """The metadata, with "labels", and all tensors by name.
 
     Raises:
-        ModelError: it cannot be read.
+        ModelError: the file cannot be read.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -85,7 +86,7 @@ def read_adapted(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
             about = json.loads(file.metadata()["about"])
             return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: {error}; expected what percept adapt wrote. Adapt the model again.") from error
+        raise ModelError(f"{path}: {error}; expected a file from percept adapt. Adapt the model again.") from error
 
 
 def _read_deltas(path: Path) -> dict[str, dict[str, Array]]:

@@ -1,7 +1,7 @@
-"""What labels look and sound like, in sentences of the user: read in place of prompt templates.
+"""Descriptions of labels: sentences of the user about how they look and sound, used in place of prompt templates.
 
 CuPL (Pratt et al. 2023, arXiv 2209.03320) and GIST (Lewis et al. 2023, arXiv 2307.11315) let a language model write
-them; some are published, such as CuPL's for Kinetics and UCF101.
+such sentences; some are published, such as CuPL's for Kinetics and UCF101.
 """
 
 import json
@@ -15,24 +15,24 @@ from pipeline.errors import ConfigError
 from stages.words.word import Word, read_lines
 
 Described = dict[str, tuple[str, ...]]
-"""Sentences by name, as `plain` writes it."""
+"""Sentences by name, in the form of `plain`."""
 
 EXPECTED = 'a JSON file {"label": ["sentence", ...]}, or lines such as "label: sentence"'
 
 
 def plain(name: str) -> str:
-    """A name without regard to case, spaces and underscores."""
+    """A name in lower case, with single spaces and no underscores."""
     return " ".join(name.replace("_", " ").casefold().split())
 
 
 def read_descriptions(path: str, words: Sequence[Word]) -> tuple[dict[str, Described], str]:
-    """By modality, the sentences for those of the words' names that the file describes; and in words what was left out.
+    """The sentences by modality and name, for names of the words; and a message about those left out, or "".
 
-    A JSON file may hold {"image": {...}, "audio": {...}}; otherwise its sentences are read by every tower. Sentences
-    that name another label are left out.
+    A JSON file may hold {"image": {...}, "audio": {...}}; otherwise its sentences are for every tower. Sentences that
+    name another label are left out.
 
     Raises:
-        ConfigError: it cannot be read, or describes none of the labels.
+        ConfigError: the file cannot be read, or describes none of the labels.
     """
     where = f"--descriptions {path}"
     text = "\n".join(read_lines(Path(path), where, EXPECTED))
@@ -49,13 +49,13 @@ def read_descriptions(path: str, words: Sequence[Word]) -> tuple[dict[str, Descr
     for modality, part in by_modality.items():
         kept[modality], gone = without_others({name: part[name] for name in part if name in asked}, words)
         dropped |= gone
-    return kept, f"{where}: {_told(dropped)}" if dropped else ""
+    return kept, f"{where}: {_left_out(dropped)}" if dropped else ""
 
 
 def without_others(described: Described, words: Sequence[Word]) -> tuple[Described, dict[tuple[str, str], str]]:
     """The sentences that name no other label; and those left out, as (name, sentence), with the label they name.
 
-    A label whose words are all in the described label's own name ("dog" for "dog barking") is no other.
+    A label whose words are all in the described label's own name ("dog" for "dog barking") does not count as another.
     """
     owner = {tuple(_bare(name)): word for word in words for name in word.names}
     longest = max((len(key) for key in owner), default=0)
@@ -74,7 +74,7 @@ def without_others(described: Described, words: Sequence[Word]) -> tuple[Describ
 
 
 def _named(sentence: str, owner: dict[tuple[str, ...], Word], longest: int, own: set[Word]) -> Word | None:
-    """The first label in a sentence that is not one of `own`; what lies inside a longer name is not seen."""
+    """The first label in a sentence that is not one of `own`; names inside a longer name are ignored."""
     bare = _bare(sentence)
     at = 0
     while at < len(bare):
@@ -90,7 +90,7 @@ def _named(sentence: str, owner: dict[tuple[str, ...], Word], longest: int, own:
 
 
 def _bare(text: str) -> list[str]:
-    """Words without case, punctuation and the plural's s."""
+    """Words in lower case, without punctuation and plural s."""
     found = re.findall(r"\w+", plain(text))
     return [word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in found]
 
@@ -127,8 +127,8 @@ def _sentences(tree: dict[str, Any], where: str) -> Described:
     return {name: tuple(dict.fromkeys(sentences)) for name, sentences in found.items() if sentences}
 
 
-def _told(dropped: dict[tuple[str, str], str]) -> str:
+def _left_out(dropped: dict[tuple[str, str], str]) -> str:
     (name, sentence), other = next(iter(dropped.items()))
     count = "1 sentence names" if len(dropped) == 1 else f"{len(dropped)} sentences name"
-    which = "it is" if len(dropped) == 1 else "they are"
-    return f"{count} another label, and {which} left out; for {name!r}: {sentence[:80]!r} names {other!r}"
+    which = "is" if len(dropped) == 1 else "are"
+    return f"{count} another label and {which} left out; for {name!r}: {sentence[:80]!r} names {other!r}"

@@ -1,4 +1,4 @@
-"""How much a fusion head counts in the score of each label: more for words it was trained on, less for others."""
+"""The weight of a fusion head in the score of each label: higher for labels it was trained on."""
 
 from pathlib import Path
 
@@ -26,21 +26,21 @@ def head_shares(fusion: FusionSpec | None, labels: tuple[str, ...]) -> NDArray[n
 
 
 def read_base(path: Path) -> frozenset[str]:
-    """The words that a head was trained on, from a file with a label a line; blank lines and # are skipped.
+    """The words that a head was trained on, from a file with one label per line; blank lines and # are skipped.
 
     Raises:
-        ModelError: it cannot be read.
+        ModelError: the file cannot be read.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; expected the head's base labels, one a line") from error
+        raise ModelError(f"{path}: {error.strerror}; expected the head's base labels, one per line") from error
     except UnicodeDecodeError as error:
-        raise ModelError(f"{path}: not UTF-8 text (byte {error.start}); expected one label a line") from error
+        raise ModelError(f"{path}: not UTF-8 text (byte {error.start}); expected one label per line") from error
     return frozenset(word for line in lines if not line.lstrip().startswith("#") for word in words(line))
 
 
 def words(label: str) -> list[str]:
-    """The synonyms of a label, without regard to case, spaces, and the underscores and hyphens of data sets."""
+    """The synonyms of a label in lower case, with single spaces in place of underscores and hyphens."""
     plain = label.casefold().replace("_", " ").replace("-", " ")
     return [" ".join(synonym.split()) for synonym in plain.split("|") if synonym.strip()]

@@ -1,4 +1,4 @@
-"""Labels that form a hierarchy: which node of it a clip is surely in."""
+"""Labels that form a hierarchy, and the most specific node that a clip certainly belongs to."""
 
 import json
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from pipeline.arrays import Array
 from stages.words.word import Word
 
 ROUNDING = 1e-9
-"""Three shares of 0.2 are not more than 0.6."""
+"""Tolerance for rounding errors: three shares of 0.2 are not more than 0.6."""
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """A forest over labels: each node with its parent, which stands before it. Leaves are labels."""
+    """A forest over labels: each node with its parent, which comes before it. Leaves are labels."""
 
     nodes: tuple[str, ...]
     parents: tuple[int, ...]
@@ -27,9 +27,9 @@ class Hierarchy:
     least_share: float = 0.6
 
     def category(self, labels: tuple[str, ...], share: Array) -> dict[str, Any] | None:
-        """The deepest node above the best label whose leaves together have more than `least_share`; None if none has.
+        """The deepest node whose share is more than `least_share`, among the best label and its parents; None if none.
 
-        A node's share is the sum of its leaves' shares "C". Only nodes that hold the best label are looked at, so a
+        A node's share is the sum of its leaves' shares "C". Only nodes that contain the best label are considered, so a
         category never contradicts it.
         """
         sums = self.sums(share)
@@ -69,7 +69,7 @@ class Hierarchy:
 
 
 def hierarchy_of(words: Sequence[Word]) -> Hierarchy | None:
-    """The forest that the words' parents describe; None where no word has one."""
+    """The forest that the words' parents describe; None if no word has a parent."""
     if not any(word.above for word in words):
         return None
     node_at: dict[tuple[str, ...], int] = {}

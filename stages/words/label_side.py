@@ -1,4 +1,4 @@
-"""The labels as one tower hears or sees them, and how embeddings are compared with them."""
+"""The label vectors of one tower, and how embeddings are compared with them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,12 @@ from stages.words import scoring
 
 @dataclass(frozen=True)
 class LabelSide:
-    """The labels as one tower hears or sees them.
+    """The label vectors of one tower.
 
-    labels: float32 "S D" and background: float32 "V D" are unit length, the tower's centre taken off. S is the number
-        of labels C, or of all their synonyms, those of a label in a row.
+    labels: float32 "S D" and background: float32 "V D" are unit length, with the tower's centre subtracted. S is the
+        number of labels C, or of all their synonyms, grouped by label.
     kept: float32 "C V", how far each background word competes with each label (see `scoring.competing`).
-    starts: int64 "C", where in `labels` each label's synonyms begin; None where no label has any.
+    starts: int64 "C", where in `labels` each label's synonyms begin; None if no label has any.
     knows_stillness: see `TowerSpec.knows_stillness`.
     """
 
@@ -41,7 +41,7 @@ class LabelSide:
         return similarity, background, odds
 
     def arrays(self, name: str) -> dict[str, Any]:
-        """What an npz file keeps of it, by key."""
+        """The arrays to store in an npz file, by key."""
         found = {f"{name}.labels": self.labels, f"{name}.background": self.background, f"{name}.kept": self.kept}
         found[f"{name}.scale"] = np.array([self.temperature, self.bias, self.knows_stillness], np.float64)
         return found if self.starts is None else found | {f"{name}.starts": self.starts}

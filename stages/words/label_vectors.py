@@ -1,4 +1,4 @@
-"""Words as vectors of a tower's text space: put into templates or described, averaged, made comparable."""
+"""Words as vectors of a tower's text space: put into templates or described, averaged, centred and normalised."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +27,7 @@ Report = Callable[[str], None]
 
 
 def check_prompts(labels: Sequence[str], templates: str, descriptions: str) -> None:
-    """Raises: ConfigError: files of templates or of descriptions that cannot be used, before anything is started."""
+    """Check files of templates and of descriptions before anything starts. Raises: ConfigError: one cannot be used."""
     if templates.removeprefix(f"{STREAM}:") not in (MODEL, OWN_POOL, STREAM):
         read_templates(templates.removeprefix(f"{STREAM}:"))
     if descriptions:
@@ -41,7 +41,7 @@ def fill(prompts: Iterable[str], words: Iterable[str]) -> list[str]:
 
 
 def mixed(vectors: Array, weights: Array, center: Array | None) -> NDArray[np.float32]:
-    """Weighted mean over the templates, the centre taken off, unit length: "P C D", "P" -> "C D"."""
+    """Weighted mean over the templates, with the centre subtracted, unit length: "P C D", "P" -> "C D"."""
     mean = np.tensordot(np.asarray(weights, np.float64), np.asarray(vectors, np.float64), axes=1)
     if center is not None:
         mean = mean - center
@@ -51,7 +51,7 @@ def mixed(vectors: Array, weights: Array, center: Array | None) -> NDArray[np.fl
 
 
 class SideBuilder:
-    """Makes what each tower of a model knows of a run's words."""
+    """Makes the label side of each tower of a model for the words of a run."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class SideBuilder:
         self._report, self._open_tower = report, open_tower
         self._caches: dict[str, TextCache] = {}
         self.names = tuple(name for word in words for name in word.names)
-        """All synonyms, those of a label in a row."""
+        """All synonyms, grouped by label."""
         self.background = background_words(spec)
 
     @cached_property
@@ -79,7 +79,7 @@ class SideBuilder:
 
     @cached_property
     def starts(self) -> Array | None:
-        """Where in `names` each label begins, "C"; None where no label has synonyms."""
+        """Where in `names` each label begins, "C"; None if no label has synonyms."""
         if len(self.names) == len(self.words):
             return None
         starts: Array = np.cumsum([0, *(len(word.names) for word in self.words[:-1])])
@@ -90,7 +90,7 @@ class SideBuilder:
         templates = templates_of(self.run.templates, self.spec, modality)
         for_labels = templates
         if self.run.templates == MODEL and len(self.names) > ONE_TEMPLATE_ABOVE:
-            for_labels = Templates.alike(templates.texts[:1])
+            for_labels = Templates.equal(templates.texts[:1])
         labels = mixed(self.label_stack(modality, for_labels), np.array(for_labels.weights), center)
         background = mixed(self.background_stack(modality, templates), np.array(templates.weights), center)
         kept = scoring.competing(labels, background)
@@ -100,13 +100,13 @@ class SideBuilder:
         return LabelSide(labels, background, kept, tower.temperature, tower.bias, self.starts, tower.knows_stillness)
 
     def adapted(self, modality: str, labels: Array) -> Array:
-        """Vectors of all synonyms "S D"; those that were learnt from examples moved."""
+        """Vectors of all synonyms "S D", moved for labels that were learnt from examples."""
         return adapted(self.spec, modality, self.names, labels)
 
     def label_stack(self, modality: str, templates: Templates) -> Array:
-        """Every synonym in every template, "P S D"; those that are described have the mean of their sentences in each.
+        """Every synonym in every template, "P S D"; a described one has the mean of its sentences in each.
 
-        Unit length but for the described ones, nothing taken off.
+        Unit length except for the described ones, not centred.
         """
         stack = self._stack(modality, templates.texts, self.names)
         described = self._described.get(modality, {})
@@ -135,7 +135,7 @@ class SideBuilder:
 
 
 def center_of(spec: ModelSpec, modality: str) -> Array | None:
-    """What is taken off a tower's label vectors, "D"; None where nothing is."""
+    """The centre that is subtracted from a tower's label vectors, "D"; None if the tower has none."""
     tower = spec.towers()[modality]
     if not tower.center:
         return None

@@ -1,4 +1,4 @@
-"""The words a run is asked about, turned into vectors once for all workers of the run."""
+"""The labels of a run as vectors, computed once for all workers of the run."""
 
 import json
 import os
@@ -29,14 +29,14 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The labels of a run with a `LabelSide` for every modality that can be asked about them."""
+    """The labels of a run with a `LabelSide` for every modality that can score them."""
 
     labels: tuple[str, ...]
-    """As they are shown: of synonyms the first."""
+    """As shown in results: the first of each label's synonyms."""
     sides: dict[str, LabelSide]
     background: tuple[str, ...] = ()
     head_share: Array | None = None
-    """Of a fusion head in each label's score, "C"; None where the model has none."""
+    """Share of the fusion head in each label's score, "C"; None if the model has no head."""
     hierarchy: Hierarchy | None = None
     open_set: OpenSetScore | None = None
 
@@ -60,8 +60,10 @@ class LabelSet:
 
     @classmethod
     def load(cls, path: Path) -> "LabelSet":
-        """Raises:
-        FileNotFoundError: `prepare` of the classify stage has not run for this directory.
+        """Read a file that `save` wrote.
+
+        Raises:
+            FileNotFoundError: `prepare` of the classify stage has not run for this directory.
         """
         with np.load(path, allow_pickle=False) as file:
             text = json.loads(file["text"].tobytes())
@@ -79,10 +81,10 @@ class LabelSet:
 def build_label_set(
     spec: ModelSpec, labels: tuple[str, ...], run: RunSettings, report: Report, open_tower: OpenTower = open_text_tower
 ) -> LabelSet:
-    """Vectors of the labels and of the background vocabulary for every tower of the model that the run asks for.
+    """Vectors of the labels and of the background vocabulary for every tower of the model that the run uses.
 
-    labels: as `parse_labels` gives them, with synonyms and parents. Text vectors come from the disk cache; missing ones
-    are computed with the model's text tower and kept.
+    labels: as returned by `parse_labels`, with synonyms and parents. Text vectors come from the disk cache; missing
+    ones are computed with the model's text tower and stored.
     """
     words = words_of(labels)
     builder = SideBuilder(spec, words, run, report, open_tower)

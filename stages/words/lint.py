@@ -1,4 +1,4 @@
-"""What is wrong with a list of words for a model, before it costs anybody a run."""
+"""Finds problems in a list of words for a model, before a run is wasted on them."""
 
 import logging
 import unicodedata
@@ -23,13 +23,13 @@ from stages.words.word import Word, words_of
 Kind = Literal["twice", "cut", "unknown", "alike", "everywhere"]
 
 ALIKE = scoring.SAME_MEANING[1]
-"""Text cosine from the background's mean above which scores take two words for one."""
+"""Text cosine, relative to the background's mean, from which scores cannot separate two words."""
 SPREADS = 3.0
-"""A word wins everywhere when its mean log-odds lie so many robust spreads above those of background words."""
+"""A word wins everywhere if its mean logit is this many robust spreads above that of background words."""
 MOST_CLIPS = 0.5
-"""Or when it is more probable than not in more than this share of the clips."""
+"""A word also wins everywhere if it is more probable than not in more than this share of the clips."""
 FEW_CLIPS = 8
-"""In fewer clips than this nothing is said to win everywhere."""
+"""Fewer clips than this are not examined for words that win everywhere."""
 ROWS = 512
 
 log = logging.getLogger("percept.labels")
@@ -39,14 +39,14 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with one or two words."""
+    """One problem with one or two words."""
 
     kind: Kind
     words: tuple[str, ...]
     modality: str
-    """The tower for which it is; "" for all."""
+    """The tower that has the problem; "" for all."""
     size: float
-    """How bad it is, larger is worse; of the kind's own."""
+    """How bad it is: larger is worse. Comparable only within a kind."""
     text: str
 
 
@@ -57,9 +57,9 @@ def lint(
     seen: Mapping[str, Array] | None = None,
     open_tower: OpenTower = open_text_tower,
 ) -> list[Finding]:
-    """All that is wrong with the run's labels, the worst of each kind first.
+    """All problems of the run's labels, the worst of each kind first.
 
-    seen: by modality, embeddings "N D" of clips in which words that win everywhere are looked for too.
+    seen: by modality, embeddings "N D" of clips that are examined for words that win everywhere.
     """
     words = words_of(run.labels)
     label_set = build_label_set(spec, run.labels, run, report, open_tower)
@@ -77,13 +77,13 @@ def lint(
 
 
 def twice(words: Sequence[Word]) -> Iterator[Finding]:
-    """Names of different labels that differ in nothing a model should hear: case, punctuation, width."""
+    """Names of different labels that differ only in case, punctuation or character width."""
     first: dict[str, str] = {}
     for word in words:
         for name in word.names:
             before = first.setdefault(_bare(name), word.name)
             if before != word.name:
-                text = f"{name!r} of {word.name!r} says the same as {before!r}"
+                text = f"{name!r} of {word.name!r} means the same as {before!r}"
                 yield Finding("twice", (before, word.name), "", 1.0, text)
 
 
@@ -93,7 +93,7 @@ def _bare(name: str) -> str:
 
 
 def tokenized(spec: ModelSpec, space: str, run: RunSettings, words: Sequence[Word]) -> Iterator[Finding]:
-    """Words that a text tower's tokenizer cuts in their longest template, or does not know."""
+    """Words that a text tower's tokenizer cuts off in the longest template, or has no tokens for."""
     names = [name for word in words for name in word.names]
     modality, text = _readers(spec, space), spec.texts[space]
     templates = [one for name in modality.split("+") for one in templates_of(run.templates, spec, name).texts]
@@ -106,11 +106,11 @@ def tokenized(spec: ModelSpec, space: str, run: RunSettings, words: Sequence[Wor
         return
     for name, alone, whole in zip(names, bare, filled, strict=True):
         if whole.length > text.max_tokens:
-            said = f"{whole.length} tokens in {longest!r}, of which {text.max_tokens} are read"
-            yield Finding("cut", (name,), modality, whole.length / text.max_tokens, said)
+            problem = f"{whole.length} tokens in {longest!r}, of which {text.max_tokens} are used"
+            yield Finding("cut", (name,), modality, whole.length / text.max_tokens, problem)
         if is_foreign(name, alone):
-            said = f"{alone.unknown} of {alone.pieces} tokens unknown" if alone.unknown else "read letter by letter"
-            yield Finding("unknown", (name,), modality, alone.pieces / max(1, len(name)), said)
+            problem = f"{alone.unknown} of {alone.pieces} tokens unknown" if alone.unknown else "read letter by letter"
+            yield Finding("unknown", (name,), modality, alone.pieces / max(1, len(name)), problem)
 
 
 def _readers(spec: ModelSpec, space: str) -> str:
@@ -118,9 +118,9 @@ def _readers(spec: ModelSpec, space: str) -> str:
 
 
 def is_foreign(name: str, reading: Reading) -> bool:
-    """Whether a tokenizer has nothing better than unknown tokens, single letters or bytes for a name.
+    """Whether a tokenizer has only unknown tokens, single letters or bytes for a name.
 
-    Scripts that write a syllable or a word with one sign may take a token for each.
+    Scripts that write a syllable or a word with one sign may need one token per sign.
     """
     if 2 * reading.unknown >= max(1, reading.pieces):
         return True
@@ -135,7 +135,7 @@ def is_foreign(name: str, reading: Reading) -> bool:
 
 
 def alike(words: Sequence[Word], modality: str, side: LabelSide) -> Iterator[Finding]:
-    """Pairs of labels whose text vectors lie as near as those of synonyms, compared with the background."""
+    """Pairs of labels whose text vectors are as close as those of synonyms, relative to the background."""
     mean = np.asarray(side.background, np.float64).mean(axis=0)
     vectors = np.asarray(side.labels, np.float64) - mean
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
@@ -152,7 +152,7 @@ def alike(words: Sequence[Word], modality: str, side: LabelSide) -> Iterator[Fin
 
 
 def everywhere(words: Sequence[Word], modality: str, side: LabelSide) -> Iterator[Finding]:
-    """Labels that score high for texts of every kind: the background words stand for clips."""
+    """Labels that score high for texts of every kind; background words are used in place of clips."""
     background = np.asarray(side.background, np.float64)
     theirs = _mean_logit(background, background, scoring.competing(background, background), side.temperature)
     own = _mean_logit(np.asarray(side.labels, np.float64), background, _for_synonyms(side), side.temperature)
@@ -163,7 +163,7 @@ def everywhere(words: Sequence[Word], modality: str, side: LabelSide) -> Iterato
     for word, mean in zip(words, own, strict=True):
         if mean > middle + SPREADS * spread:
             far = float(mean - middle) / spread
-            yield Finding("everywhere", (word.name,), modality, far, f"{far:.1f} spreads above a usual word")
+            yield Finding("everywhere", (word.name,), modality, far, f"{far:.1f} spreads above a typical word")
 
 
 def _for_synonyms(side: LabelSide) -> Array:
@@ -176,7 +176,7 @@ def _for_synonyms(side: LabelSide) -> Array:
 
 
 def _mean_logit(labels: Array, background: Array, kept: Array, temperature: float) -> Array:
-    """Of labels "S D" for background words "V D" that mean something else (`kept` "S V"): "S"."""
+    """Mean logit of labels "S D" for background words "V D" with another meaning (`kept` "S V"): "S"."""
     logits = labels @ background.T / temperature
     mean: Array = (logits * kept).sum(axis=1) / np.maximum(kept.sum(axis=1), 1e-12)
     return mean

@@ -1,4 +1,4 @@
-"""How far each modality of a clip deserves belief: from its signal and from its own decidedness, never from labels."""
+"""How far to trust each modality of a clip: by its signal and by how decided its scores are, never by the labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from stages.words.scoring import ramp
 
 CONTRAST = (0.01, 0.05)
-"""Standard deviation of the picture's brightness in [0, 1]: black or flat below, a normal picture above."""
+"""Contrast of the picture in [0, 1], as in `stages.signals`: black or flat below, a normal picture above."""
 LOUDNESS_DBFS = (-70.0, -45.0)
 MOTION_ENERGY = (0.02, 0.10)
 """Mean speed in short sides per second: still below, moving above."""
 BLUR_ENERGY = (1.5, 6.0)
-"""Mean speed at which pictures begin to smear, and at which they are smeared throughout."""
+"""Mean speed at which pictures begin to blur, and at which they are blurred throughout."""
 BLURRED = 0.7
-"""What smearing leaves of a picture's weight."""
+"""Factor of a blurred picture's weight."""
 UNDECIDED = 0.7
-"""What is left of a modality's weight when it fits all background words alike."""
+"""Factor of a modality's weight if it fits all background words equally."""
 HIGHEST = {"image": 0.95, "motion": 0.9, "audio": 0.9}
 """Below 1, so that no modality alone can make a label certain or silence another."""
 
@@ -23,11 +23,11 @@ Signals = Mapping[str, Mapping[str, float]]
 
 
 def signal_weight(modality: str, signals: Signals, knows_stillness: bool = False) -> float:
-    """In [0, 1], from the clip's signals; 1 for what they do not tell.
+    """In [0, 1], from the clip's signals; 1 for a signal that is missing.
 
-    Picture: no contrast 0, less with corrupt frames, a little less when all of it rushes by. Sound: silence 0.
-    Motion: stillness 0, also behind a moving camera. A tower that knows stillness has an answer to both; it can only
-    not see motion where the picture has no contrast.
+    Picture: 0 without contrast, less with corrupt frames, slightly less with fast motion. Sound: 0 for silence.
+    Motion: 0 for a still scene, even with a moving camera. A tower that was trained on both (`knows_stillness`) is
+    distrusted only if the picture has no contrast.
     """
     of = signals.get(modality, {})
     if modality == "image":
@@ -44,7 +44,7 @@ def signal_weight(modality: str, signals: Signals, knows_stillness: bool = False
 
 
 def reliability(modality: str, signals: Signals, peakedness: float, knows_stillness: bool = False) -> float:
-    """The weight a modality goes into the pool with, in [0, 1]."""
+    """The weight of a modality in the pool, in [0, 1]."""
     decided = UNDECIDED + (1.0 - UNDECIDED) * peakedness
     return HIGHEST.get(modality, 0.95) * signal_weight(modality, signals, knows_stillness) * decided
 

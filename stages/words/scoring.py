@@ -1,7 +1,7 @@
 """From embeddings and label vectors to probabilities: pure functions on numpy arrays, float64 inside.
 
-Every formula looks at one label and the model's fixed background vocabulary, never at the other labels: so another
-label moves nobody's odds, and the order of labels does not matter. Only `share` compares labels with each other.
+Every formula uses one label and the model's fixed background vocabulary, never the other labels. So another label
+changes no odds, and the order of labels does not matter. Only `shares` compares labels with each other.
 """
 
 import math
@@ -17,14 +17,15 @@ Floats = NDArray[np.float64]
 SAME_MEANING = (0.4, 0.7)
 """Text cosine at which a background word begins to stop competing with a label, and at which it has stopped."""
 LEAST_WEIGHT = 1e-3
-"""Stands in for every weight when no modality deserves any: then all labels are improbable, but still ordered."""
+"""Replaces every weight if all are 0: all labels are then improbable, but still ordered."""
 
 
 def log_odds(similarity: Array, background_similarity: Array, kept: Array, temperature: float, bias: float) -> Floats:
-    """Each label against the background vocabulary: "N C", "N V", "C V" -> "N C".
+    """Log-odds of each label against the background vocabulary: "N C", "N V", "C V" -> "N C".
 
-    A label's logit is cosine / temperature. From it goes the log-sum of the background's, where `kept` in [0, 1] says
-    how far background word v competes with label c; then `bias` is added. The sigmoid of the result is a probability.
+    A label's logit is cosine / temperature. The log-sum-exp of the background's logits, weighted by `kept`, is
+    subtracted, then `bias` is added; `kept` in [0, 1] is how far background word v competes with label c. The sigmoid
+    of the result is a probability.
     """
     logits = np.asarray(background_similarity, np.float64) / temperature
     top = logits.max(axis=1, keepdims=True)
@@ -38,7 +39,7 @@ def competing(label_vectors: Array, background_vectors: Array) -> NDArray[np.flo
     """How far each background word competes with each label: unit "C D", "V D" -> "C V" in [0, 1].
 
     1 for words of another meaning, 0 for the label's own synonyms, a smooth step between the cosines `SAME_MEANING`.
-    Cosines are taken from the background's mean, because some text towers put all words into a narrow cone.
+    Cosines are relative to the background's mean, because some text towers put all words into a narrow cone.
     """
     low, high = SAME_MEANING
     labels, background = np.asarray(label_vectors, np.float64), np.asarray(background_vectors, np.float64)
@@ -62,7 +63,7 @@ def sigmoid(x: Array) -> Floats:
 def peakedness(background_similarity: Array, temperature: float) -> float:
     """How decided one embedding is among the background words, "V" -> [0, 1].
 
-    1 minus the entropy of their softmax over its largest value: 0 when all words fit alike, 1 when one fits alone.
+    1 minus the entropy of their softmax over its largest value: 0 if all words fit equally, 1 if only one fits.
     """
     logits = np.asarray(background_similarity, np.float64) / temperature
     if logits.size < 2:
@@ -75,15 +76,15 @@ def peakedness(background_similarity: Array, temperature: float) -> float:
 
 
 def ramp(value: float, low: float, high: float) -> float:
-    """0 up to `low`, 1 from `high` on, a straight line between."""
+    """0 up to `low`, 1 from `high`, linear in between."""
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
 def pool(log_odds_of: Mapping[str, Array], weights: Mapping[str, float]) -> Floats:
     """Log-odds that a label is seen or heard: "C" per modality and a weight in [0, 1] each -> "C".
 
-    Noisy-or: p = 1 - product over modalities of (1 - weight * p_m). A modality of weight 0 changes nothing, and one
-    that hears nothing of a label takes nothing away from the one that sees it.
+    Noisy-or: p = 1 - product over modalities of (1 - weight * p_m). A modality with weight 0 changes nothing, and one
+    that does not hear a label does not lower the probability from one that sees it.
     """
     if not any(weights[name] > 0 for name in log_odds_of):
         weights = dict.fromkeys(log_odds_of, LEAST_WEIGHT)
@@ -113,7 +114,7 @@ def shares(log_odds_of_labels: Array) -> Floats:
 
 
 def normalised(weights: Mapping[str, float]) -> dict[str, float]:
-    """The weights scaled to sum 1; equal shares when all are 0."""
+    """The weights scaled to sum 1; equal shares if all are 0."""
     total = sum(weights.values())
     if total <= 0:
         return dict.fromkeys(weights, 1.0 / max(len(weights), 1))

@@ -1,4 +1,4 @@
-"""The words of a run in every prompt template, one by one, so that templates can be weighed anew for each clip."""
+"""The words of a run in every single prompt template, so that templates can be weighted differently for each clip."""
 
 import os
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from stages.words.label_vectors import SideBuilder, center_of
 from stages.words.templates import templates_of
 
 USUAL_FILE = "mean-embeddings.safetensors"
-"""What a model may bring: by modality, the mean embedding "D" of the clips it was trained on."""
+"""Optional file of a model: by modality, the mean embedding "D" of the clips it was trained on."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The words as one tower reads them in each template.
+    """The vectors of the words in each template, for one tower.
 
-    labels: "P S D" and background: "P V D", float32. plain: unit "P V D", the background with the centre taken off.
-    center: "D". shift: "S D", by which examples (`percept adapt`) moved the label vectors. usual: "D", mean embedding
-    of what the tower was trained on, or without size.
+    labels: "P S D" and background: "P V D", float32. plain: unit "P V D", the background with the centre subtracted.
+    center: "D". shift: "S D", by which `percept adapt` moved the label vectors. usual: "D", mean embedding of the clips
+    that the tower was trained on, or empty.
     """
 
     labels: Array
@@ -35,14 +35,14 @@ class Stack:
     usual: Array
 
     def side(self, like: LabelSide, weights: Array) -> LabelSide:
-        """The label side with templates that count so much, "P"; which words compete with each other stays."""
+        """The label side with these template weights "P"; which words compete with each other does not change."""
         labels = unit(unit(_mean(self.labels, weights) - self.center) + self.shift)
         background = unit(_mean(self.background, weights) - self.center)
         return replace(like, labels=labels, background=background)
 
 
 def make_stack(builder: SideBuilder, modality: str) -> Stack:
-    """Read all words in all templates of the run's choice."""
+    """Compute the vectors of all words in all templates that the run chose."""
     spec = builder.spec
     templates = templates_of(builder.run.templates, spec, modality)
     labels, background = builder.label_stack(modality, templates), builder.background_stack(modality, templates)
@@ -54,7 +54,7 @@ def make_stack(builder: SideBuilder, modality: str) -> Stack:
 
 
 def usual_embedding(spec: ModelSpec, modality: str) -> Array:
-    """Mean embedding "D" of what a tower was trained on, where the model's directory brings it; else without size.
+    """Mean embedding "D" of the clips that a tower was trained on, if the model's directory has it; else empty.
 
     Raises:
         ModelError: the file cannot be read.
@@ -82,7 +82,7 @@ def save_stacks(path: Path, stacks: Mapping[str, Stack]) -> None:
 
 
 def load_stacks(path: Path) -> dict[str, Stack]:
-    """What `save_stacks` wrote, by modality."""
+    """The stacks in a file that `save_stacks` wrote, by modality."""
     with np.load(path, allow_pickle=False) as file:
         names = [name.removesuffix(".plain") for name in file.files if name.endswith(".plain")]
         return {name: Stack(*(file[f"{name}.{field.name}"] for field in _FIELDS)) for name in names}

@@ -1,4 +1,4 @@
-"""Text vectors on disk, per text tower and prompt, so that words are read once and not in every run."""
+"""Text vectors on disk, per text tower and prompt, so that words are encoded once and not in every run."""
 
 import hashlib
 import logging
@@ -16,17 +16,17 @@ from engines.models.model import ModelSpec
 from pipeline.stage import RunSettings
 
 CHUNK = 256
-"""Prompts computed, and written, at a time."""
+"""Prompts that are computed and written at a time."""
 MOST_SHARDS = 64
 """With more files than this they are merged into one."""
 FEW = 128
-"""Up to so many prompts are read one by one: what a prompt is read with moves its vector in the seventh digit."""
+"""Up to this many prompts are encoded one by one: the others in a batch change a vector in the seventh digit."""
 EDGE_BYTES = 65_536
 SHIPPED = "text-vectors.npz"
-"""A shard that a model may bring beside its text tower, so that its own words need not be read on a first start."""
+"""An optional shard next to a model's text tower, so that its own words need not be encoded at the first start."""
 
 UNREADABLE = (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile)
-"""What numpy and zipfile raise for a file that is not whole."""
+"""The errors that numpy and zipfile raise for a damaged file."""
 
 log = logging.getLogger("percept.labels")
 
@@ -35,7 +35,7 @@ Report = Callable[[str], None]
 
 
 class Tower(Protocol):
-    """A text tower that is open."""
+    """An open text tower."""
 
     def vectors(self, prompts: Sequence[str]) -> NDArray[Any]:
         """Unit vectors "N D" in the order of the prompts."""
@@ -54,7 +54,7 @@ def open_text_tower(spec: ModelSpec, space: str, run: RunSettings) -> Tower:
 
 
 def text_tower_key(spec: ModelSpec, space: str) -> str:
-    """Changes whenever the text tower does: from its description and from size, date, head and tail of its files."""
+    """A key that changes with the text tower: from its description and the size, date, head and tail of its files."""
     text = spec.texts[space]
     digest = hashlib.sha256(msgspec.json.encode(text))
     directory = Path(spec.directory) / text.directory
@@ -70,9 +70,9 @@ def text_tower_key(spec: ModelSpec, space: str) -> str:
 
 
 class TextCache:
-    """Vectors of prompts from one text tower, remembered in a folder of shard files.
+    """Vectors of prompts from one text tower, cached in a folder of shard files.
 
-    A shard is an npz with `keys` (uint8 "N 16", the head of the prompt's SHA-256) and `vectors` (float32 "N D"). Shards
+    A shard is an npz with `keys` (uint8 "N 16", head of the prompt's SHA-256) and `vectors` (float32 "N D"). Shards
     are written under a temporary name and renamed, never changed; processes may add to a folder at the same time. A
     shard that cannot be read is removed and its prompts are computed again.
     """
@@ -88,7 +88,7 @@ class TextCache:
     def vectors(self, prompts: list[str], report: Report) -> Vectors:
         """float32 "N D" in the order of the prompts, unit length, not centred."""
         keys = [_key(prompt) for prompt in prompts]
-        for more in (self._shipped, self._read):  # a large folder is not read for words that the model brings
+        for more in (self._shipped, self._read):  # a large folder is not read for words that the model ships
             if all(key in self._known for key in keys):
                 break
             self._known.update(more())
@@ -109,7 +109,7 @@ class TextCache:
                 vectors = np.concatenate([tower.vectors(part) for part in parts]).astype(np.float32)
                 found.update(zip(chunk, vectors, strict=True))
                 self._write(chunk, vectors)
-                report(f"reading words: {start + len(chunk):,} of {len(names):,}")
+                report(f"encoding words: {start + len(chunk):,} of {len(names):,}")
         finally:
             tower.close()
         return found
@@ -125,7 +125,7 @@ class TextCache:
             except FileNotFoundError:
                 continue  # another process has just merged it
             except UNREADABLE as error:
-                log.info("%s cannot be read (%s); its words are read again", shard, error)
+                log.info("%s cannot be read (%s); its words are encoded again", shard, error)
                 shard.unlink(missing_ok=True)
         if len(shards) > MOST_SHARDS:
             self._write(list(known), np.stack(list(known.values())))
@@ -141,7 +141,7 @@ class TextCache:
         except FileNotFoundError:
             return {}
         except UNREADABLE as error:
-            log.warning("%s cannot be read (%s); its words are read by the text tower", shard, error)
+            log.warning("%s cannot be read (%s); the text tower encodes its words", shard, error)
             return {}
 
     def _write(self, keys: list[bytes], vectors: Vectors) -> None:
@@ -161,7 +161,7 @@ def _key(prompt: str) -> bytes:
 
 
 def _load(shard: Path, dim: int) -> dict[bytes, Vectors]:
-    """Raises ValueError (or what numpy and zipfile raise) when the shard is not whole."""
+    """The vectors of a shard by key. Raises one of `UNREADABLE` if it is damaged."""
     with shard.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         keys, vectors = arrays["keys"], arrays["vectors"]
     if keys.dtype != np.uint8 or keys.ndim != 2 or vectors.shape != (len(keys), dim) or not np.isfinite(vectors).all():

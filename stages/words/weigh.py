@@ -1,4 +1,4 @@
-"""Weights of prompt templates from unlabelled clips, all at once: what `percept labels weigh` finds."""
+"""Weights of prompt templates from unlabelled clips, all at once, for `percept labels weigh`."""
 
 from collections.abc import Callable, Mapping
 
@@ -27,9 +27,9 @@ def weigh(
     report: Report,
     open_tower: OpenTower = open_text_tower,
 ) -> dict[str, Found]:
-    """By modality, what clips with embeddings "N D" tell of the templates of the run's choice.
+    """The weights of the run's templates by modality, from embeddings "N D" of clips (`seen`).
 
-    Words are the background vocabulary, and the run's labels where there are any.
+    Words are the background vocabulary and the run's labels, if there are any.
     """
     builder = SideBuilder(spec, words_of(run.labels), run, report, open_tower)
     found: dict[str, Found] = {}

@@ -1,4 +1,4 @@
-"""The words a run is asked about, as people write them: lists, files, synonyms, hierarchies."""
+"""The labels of a run as people write them: lists, files, synonyms, hierarchies."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -11,17 +11,17 @@ from stages.words.tree import flattened
 
 BUNDLED_MODEL = Path(__file__).resolve().parents[2] / "engines" / "bundled" / "percept-mini"
 LONGEST_LABEL = 500
-"""Characters; text towers read some 60 tokens and would cut the rest silently."""
+"""In characters. Text towers read about 60 tokens and would drop the rest silently."""
 SYNONYM, BELOW = "|", " > "
-"""What stands between synonyms, and between a parent and what is below it: "vehicle > car|automobile"."""
+"""Separators between synonyms, and between a parent and its children: "vehicle > car|automobile"."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """One label: what it is called, and what it belongs to."""
+    """One label: its names and its parents."""
 
     names: tuple[str, ...]
-    """Synonyms; the first is the one that is shown."""
+    """Synonyms; the first one is shown."""
     above: tuple[str, ...] = ()
     """Parents, the topmost first."""
 
@@ -34,9 +34,9 @@ class Word:
 
 
 def parse_word(text: str) -> Word | None:
-    """ "vehicle > car|automobile" as a word; None when nothing is left without spaces.
+    """ "vehicle > car|automobile" as a word; None if nothing is left without spaces.
 
-    A ">" between letters is no parent's sign: spaces must stand around it.
+    A ">" between letters does not mark a parent: it needs spaces around it.
     """
     *above, own = (" ".join(part.split()) for part in f" {unicodedata.normalize('NFC', text)} ".split(BELOW))
     names = tuple(dict.fromkeys(filter(None, (" ".join(name.split()) for name in own.split(SYNONYM)))))
@@ -51,13 +51,12 @@ def words_of(labels: Iterable[str]) -> tuple[Word, ...]:
 def parse_labels(given: str | Sequence[str]) -> tuple[str, ...]:
     """The labels in "dog barking, rain", in a list, or in the file of "@words.txt": in the given order, each once.
 
-    A file holds one label a line in UTF-8; blank lines and lines that begin with # are skipped. What is indented
-    belongs to the line above that is indented less: "vehicle" with "car|automobile" under it gives the label
+    A file has one label per line in UTF-8; blank lines and lines that begin with # are skipped. An indented line
+    belongs to the line above that is indented less: "vehicle" with "car|automobile" under it is the label
     "vehicle > car|automobile".
 
     Raises:
-        ConfigError: no label at all, a label that is too long or that stands in two places, or a file that cannot be
-            read.
+        ConfigError: there is no label, a label is too long or in two places, or the file cannot be read.
     """
     if not isinstance(given, str):
         return clean_labels(given)
@@ -71,7 +70,7 @@ def read_lines(path: Path, where: str, expected: str = "a text file with one lab
     """The lines of a text file in UTF-8.
 
     Raises:
-        ConfigError: it cannot be read; `where` begins the message.
+        ConfigError: the file cannot be read; `where` begins the message.
     """
     try:
         return path.expanduser().read_text(encoding="utf-8-sig").splitlines()
@@ -83,12 +82,12 @@ def read_lines(path: Path, where: str, expected: str = "a text file with one lab
 
 
 def clean_labels(labels: Iterable[str], where: str = "labels") -> tuple[str, ...]:
-    """Without surrounding or doubled spaces, without empty ones, each once, in the given order.
+    """The labels without surrounding or double spaces, without empty ones, each once, in the given order.
 
-    Labels that are called the same are one, with the synonyms of both.
+    Labels with the same name are merged, with the synonyms of both.
 
     Raises:
-        ConfigError: nothing is left, or labels are too long, hold control characters or stand in two places of a
+        ConfigError: no label is left, or labels are too long, contain control characters or are in two places of a
             hierarchy; `where` begins the message.
     """
     kept: dict[str, Word] = {}
@@ -118,7 +117,7 @@ def _problem(word: Word) -> str:
         if len(name) > LONGEST_LABEL:
             return f"{name[:40]!r}... has {len(name):,} characters; expected at most {LONGEST_LABEL}"
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-            return f"{name[:40]!r} holds control characters; expected plain text"
+            return f"{name[:40]!r} contains control characters; expected plain text"
     return ""
 
 
@@ -126,23 +125,23 @@ def _two_places(one: Word, other: Word) -> str:
     if one.above == other.above:
         return ""
     places = " and ".join(repr(BELOW.join(word.above)) if word.above else "the top" for word in (one, other))
-    return f"{one.name!r} stands under {places}; expected one place, or two names"
+    return f"{one.name!r} is under {places}; expected one place, or two names"
 
 
 def _parents_as_labels(words: Iterable[Word]) -> list[str]:
     words = list(words)
     parents = {word.above[:depth] for word in words for depth in range(1, len(word.above) + 1)}
     both = (word.name for word in words if (*word.above, word.name) in parents)
-    return [f"{name!r} is a label and has labels below it; expected only what stands lowest as labels" for name in both]
+    return [f"{name!r} is a label and has labels below it; expected labels only at the lowest level" for name in both]
 
 
 def default_labels() -> tuple[str, ...]:
-    """The bundled vocabulary of everyday things, actions and sounds: what is asked when nobody gives labels."""
+    """The bundled vocabulary of everyday things, actions and sounds, for runs without labels."""
     return parse_labels(f"@{BUNDLED_MODEL / 'vocabulary.txt'}")
 
 
 def background_words(spec: ModelSpec) -> tuple[str, ...]:
-    """The model's fixed background vocabulary, or the bundled one where the model brings none.
+    """The model's fixed background vocabulary, or the bundled one if the model has none.
 
     Raises:
         ConfigError: the file cannot be read or is empty.

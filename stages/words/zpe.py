@@ -1,7 +1,7 @@
-"""Which prompt templates suit a tower and the clips at hand: found from unlabelled clips.
+"""Which prompt templates suit a tower and the clips at hand, found from unlabelled clips.
 
-ZPE, Allingham et al. 2023 (arXiv 2302.06235): a template counts by how decided its scores are, once what it says of
-every clip is taken off. Classes are the model's background vocabulary, so that the labels of a run do not move each
+ZPE, Allingham et al. 2023 (arXiv 2302.06235): a template is weighted by how decided its scores are, once its expected
+scores are subtracted. Classes are the model's background vocabulary, so that the labels of a run do not affect each
 other through their templates.
 """
 
@@ -17,11 +17,11 @@ from pipeline.arrays import Array
 Floats = NDArray[np.float64]
 
 CLIPS = 200
-"""As many clips are averaged over; a stream forgets older ones little by little."""
+"""The average is over this many clips; a stream gradually forgets older ones."""
 SHARPNESS = 2.0
-"""Of the softmax over robust z-scores: a template one spread below the median counts a seventh of it."""
+"""Factor in the softmax over robust z-scores: a template one spread below the median has a seventh of its weight."""
 LEAST_SPREAD = 0.05
-"""Of the median score: smaller differences between templates are taken for chance."""
+"""Share of the median score: smaller differences between templates count as chance."""
 ABOVE = 0.5
 """Median absolute deviations above the median at which a template is selected."""
 
@@ -29,7 +29,7 @@ ABOVE = 0.5
 def decided(embeddings: Array, vectors: Array, expected: Array, temperature: float) -> Floats:
     """How decided each template's scores are in each clip, in logits: unit "N D", unit "P V D", "D" -> "N P".
 
-    A score is the logit of a clip and a word above what the `expected` embedding gets: scores are linear in the
+    A score is the logit of a clip and a word minus that of the `expected` embedding: scores are linear in the
     embedding, so the mean of scores is the score of the mean. A template is as decided as its best word.
     """
     above = np.asarray(embeddings, vectors.dtype) - np.asarray(expected, vectors.dtype)
@@ -40,7 +40,7 @@ def decided(embeddings: Array, vectors: Array, expected: Array, temperature: flo
 
 
 def expectation(seen: Array, usual: Array | None) -> Array:
-    """The mean embedding of clips "D"; half of it from what the tower was trained on, where the model brings that."""
+    """The mean embedding "D" of the clips, averaged with that of the training clips (`usual`) if the model has it."""
     return seen if usual is None else (seen + usual) / 2.0
 
 
@@ -52,7 +52,7 @@ def template_scores(embeddings: Array, vectors: Array, temperature: float, usual
 
 
 def softmax_weights(scores: Array) -> Floats:
-    """Scores "P" -> weights "P" that sum to 1: softmax of their robust z-scores, whatever a tower's temperature is."""
+    """Scores "P" -> weights "P" that sum to 1: softmax of their robust z-scores, at any tower temperature."""
     median = np.median(scores)
     spread = max(1.4826 * float(np.median(np.abs(scores - median))), LEAST_SPREAD * abs(float(median)), 1e-9)
     z = SHARPNESS * (np.asarray(scores, np.float64) - median) / spread
@@ -62,7 +62,7 @@ def softmax_weights(scores: Array) -> Floats:
 
 
 def selected_weights(scores: Array) -> Floats:
-    """Scores "P" -> the same weight for every template well above the median, none for the others; sum 1."""
+    """Scores "P" -> the same weight for every template well above the median, 0 for the others; sum 1."""
     distance = np.asarray(scores, np.float64) - np.median(scores)
     chosen = distance > ABOVE * np.median(np.abs(distance))
     if not chosen.any():
@@ -72,7 +72,7 @@ def selected_weights(scores: Array) -> Floats:
 
 
 def blended(scores: Array, clips: int) -> Floats:
-    """Weights after so many clips: all alike at first, by score once `CLIPS` have come."""
+    """Weights after this many clips: equal at first, by score alone from `CLIPS` clips."""
     share = min(1.0, clips / CLIPS)
     result: Floats = (1.0 - share) / len(scores) + share * softmax_weights(scores)
     return result
@@ -80,20 +80,20 @@ def blended(scores: Array, clips: int) -> Floats:
 
 @dataclass(frozen=True)
 class Running:
-    """What a stream of clips has told of one tower's templates so far."""
+    """The running scores of one tower's templates over a stream of clips."""
 
     clips: int
     mean: Floats
-    """Of the embeddings, "D"."""
+    """Mean embedding, "D"."""
     scores: Floats
-    """Of the templates, "P"."""
+    """Scores of the templates, "P"."""
 
     @classmethod
     def start(cls, dim: int, templates: int) -> "Running":
         return cls(0, np.zeros(dim), np.zeros(templates))
 
     def after(self, embedding: Array, vectors: Array, temperature: float, usual: Array | None = None) -> "Running":
-        """With one more clip, "D"; averages over all clips up to `CLIPS`, then over about the last so many."""
+        """With one more clip, "D"; averages over all clips up to `CLIPS`, then over about the last `CLIPS`."""
         rate = 1.0 / min(self.clips + 1, CLIPS)
         mean = self.mean + rate * (np.asarray(embedding, np.float64) - self.mean)
         new = decided(embedding[None], vectors, expectation(mean, usual), temperature)[0]
@@ -114,13 +114,13 @@ _decoder = msgspec.msgpack.Decoder(dict[str, _Stored])
 
 
 def encode_state(running: Mapping[str, Running]) -> bytes:
-    """As plain data, by modality."""
+    """The running scores by modality, as plain data."""
     stored = {name: _Stored(one.clips, one.mean.tobytes(), one.scores.tobytes()) for name, one in running.items()}
     return msgspec.msgpack.encode(stored)
 
 
 def decode_state(state: bytes) -> dict[str, Running]:
-    """What `encode_state` made; nothing of b""."""
+    """The running scores from `encode_state`; none from b""."""
     stored = _decoder.decode(state) if state else {}
     return {
         name: Running(one.clips, np.frombuffer(one.mean), np.frombuffer(one.scores)) for name, one in stored.items()

@@ -11,12 +11,12 @@ def test_a_share_comes_with_its_wilson_interval() -> None:
     assert share([True] * 5).low == pytest.approx(0.5655, abs=1e-4)
 
 
-def test_nothing_to_count_is_an_error() -> None:
+def test_a_share_of_no_items_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing to count"):
         share([])
 
 
-def test_pairs_are_many_and_use_every_sound() -> None:
+def test_pairs_are_numerous_distinct_and_use_every_sound() -> None:
     made = pairs([*PHOTO_WORDS], 80)
     assert len(made) >= 500
     assert len(set(made)) == len(made)

@@ -1,4 +1,4 @@
-"""Two builds of a tiny repository, whose command is a shell script; nothing is installed for real."""
+"""Two builds of a tiny repository whose command is a shell script; nothing is really installed."""
 
 import json
 import os
@@ -22,7 +22,7 @@ echo '{{"message": "account", "results": 6, "elapsed_s": 3.0, "ready_s": {ready_
 
 
 class Installer:
-    """Stands for venv and pip: what a source installs is its file `command`."""
+    """A stand-in for venv and pip: installing a source copies its file `command`."""
 
     def __init__(self) -> None:
         self.targets: list[Path] = []
@@ -48,13 +48,13 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """What the commands of both builds were started with."""
+    """A file with the arguments of every run of both builds."""
     return tmp_path / "log"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A commit whose command is called `old`, and a change of it that is not committed, called `new`."""
+    """A repository whose committed command is named `old` and whose uncommitted version is named `new`."""
     root = tmp_path / "checkout"
     root.mkdir()
     monkeypatch.chdir(root)
@@ -81,7 +81,7 @@ def script(folder: Path, text: str) -> Build:
     return Build("this", "a script", path, dict(os.environ), ())
 
 
-def test_both_builds_run_in_turn(
+def test_both_builds_run_in_alternating_order(
     checkout: Path, cache: Path, log: Path, installer: Installer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = git("status", "--porcelain")
@@ -91,12 +91,12 @@ def test_both_builds_run_in_turn(
     ran = [line.split() for line in log.read_text().splitlines()]
     assert [words[0] for words in ran] == ["new", "old", "new", "old", "old", "new"], "a warm-up, then two pairs"
     assert all(words[1:3] == ["run", "-o"] and words[4:] == ["--log-json"] for words in ran)
-    assert len({words[3] for words in ran}) == 6, "each run has a file of its own"
+    assert len({words[3] for words in ran}) == 6, "each run has its own file"
     assert len({Path(f"{log}.{name}.cache").read_text() for name in ("old", "new")}) == 2
 
-    told = capsys.readouterr().out
-    assert "Results: 1 of 1 records equal within 0.001, 0 of them exactly." in told
-    assert "with changes" in told
+    output = capsys.readouterr().out
+    assert "Results: 1 of 1 records equal within 0.001, 0 of them exactly." in output
+    assert "with changes" in output
     figures = json.loads(written.read_text())
     assert figures["ratios"]["clips_per_s"]["median"] == pytest.approx(1.5), "6 clips in 2 s against 6 in 3 s"
     assert [list(pair) for pair in figures["pairs"]] == [["this", "that"], ["that", "this"]]
@@ -117,7 +117,7 @@ def test_a_build_is_kept_until_its_files_change(checkout: Path, cache: Path, ins
     assert len(list((cache / "environments").iterdir())) == 2
 
 
-def test_a_half_made_folder_is_made_anew(tmp_path: Path) -> None:
+def test_an_incomplete_folder_is_made_again(tmp_path: Path) -> None:
     made: list[list[str]] = []
 
     def make(folder: Path) -> None:
@@ -130,18 +130,18 @@ def test_a_half_made_folder_is_made_anew(tmp_path: Path) -> None:
         against_build.prepared(tmp_path / "a", "key", make)
     for key in ("key", "key", "other"):
         against_build.prepared(tmp_path / "a", key, make)
-    assert made == [[], [], []], "after the interruption and for another key, each time from nothing"
+    assert made == [[], [], []], "it is made from scratch after the interruption and for another key"
 
 
 @pytest.mark.parametrize("given", [["HEAD"], ["HEAD", "--"], ["HEAD", "run", "talk.mp4"]])
-def test_nothing_after_the_dashes_is_refused(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_arguments_after_the_dashes_are_refused(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         against.main(given)
-    assert "nothing to run. Say it after --" in capsys.readouterr().err
+    assert "nothing to run. Give percept's arguments after --" in capsys.readouterr().err
 
 
 def test_an_unknown_commit_is_refused(checkout: Path, cache: Path, installer: Installer) -> None:
-    with pytest.raises(SystemExit, match="nowhere: there is no such commit here"):
+    with pytest.raises(SystemExit, match="nowhere: no such commit; expected one"):
         against.main(["nowhere", "--folder", str(cache), "--", "run"], installer)
 
 
@@ -171,7 +171,7 @@ def test_a_commit_without_the_command_is_refused(checkout: Path, cache: Path) ->
 def test_a_failing_installation_shows_its_last_lines() -> None:
     with pytest.raises(SystemExit, match=r"(?s)failed with 3\..*  no such package") as caught:
         against_build.checked([sys.executable, "-c", "print('x\\n' * 99 + 'no such package'); raise SystemExit(3)"])
-    assert str(caught.value).count("  x") == against_build.TOLD_LINES - 1
+    assert str(caught.value).count("  x") == against_build.SHOWN_LINES - 1
 
 
 def test_a_failing_run_shows_its_last_lines(tmp_path: Path) -> None:
@@ -180,13 +180,13 @@ def test_a_failing_run_shows_its_last_lines(tmp_path: Path) -> None:
         against_run.run(build, ["run"], timeout_s=20)
 
 
-def test_time_of_orphans_counts(tmp_path: Path) -> None:
+def test_cpu_time_of_orphans_is_counted(tmp_path: Path) -> None:
     burn = "import time\nwhile time.process_time() < 0.3: pass"
     build = script(tmp_path, f"{sys.executable} -c '{burn}' &")
     assert against_run.run(build, [], timeout_s=20).figures["cpu_s"] >= 0.3
 
 
-def test_memory_of_children_counts(tmp_path: Path) -> None:
+def test_memory_of_children_is_counted(tmp_path: Path) -> None:
     hold = "import time; held = bytearray(50_000_000); time.sleep(0.6)"
     build = script(tmp_path, f"{sys.executable} -c '{hold}'; true")
     figures = against_run.run(build, [], timeout_s=20, sampled=True).figures
@@ -198,7 +198,7 @@ def test_memory_of_children_counts(tmp_path: Path) -> None:
     ("text", "timeout_s", "message"),
     [
         ("sleep 77 & sleep 78", 0.2, r"did not end within 0\.2 s\. Allow more"),
-        ("sleep 77 &", 20, r"Processes still run 0\.2 s after the command has ended: \["),
+        ("sleep 77 &", 20, r"Processes still run 0\.2 s after the command ended: \["),
     ],
 )
 def test_no_process_is_left_behind(
@@ -211,7 +211,7 @@ def test_no_process_is_left_behind(
     assert against_run.descendants(os.getpid()) == before
 
 
-def test_the_interval_says_how_sure_it_is() -> None:
+def test_the_interval_has_its_actual_confidence() -> None:
     assert against.median_interval([1.0]) == (1.0, 1.0, 0.0)
     assert against.median_interval([1.0, 2.0, 3.0, 4.0, 5.0]) == (1.0, 5.0, 0.9375)
     assert against.median_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) == (1.0, 6.0, 0.96875)
@@ -219,21 +219,21 @@ def test_the_interval_says_how_sure_it_is() -> None:
     assert (low, high, round(confidence, 4)) == (1, 8, 0.9785)
 
 
-def test_ratios_are_taken_within_pairs() -> None:
+def test_ratios_are_computed_within_pairs() -> None:
     pairs = [(1.0, 2.0), (30.0, 20.0), (4.0, 4.0)]
     figures = [{"this": {"wall_s": this}, "that": {"wall_s": that, "cpu_s": 1.0}} for this, that in pairs]
     found = against.ratios([*figures, {"this": {"peak_mb": 1.0}, "that": {"peak_mb": 0.0}}])
-    assert list(found) == ["wall_s"], "only figures that both told, above 0"
+    assert list(found) == ["wall_s"], "only figures that both report above 0"
     assert (found["wall_s"].this, found["wall_s"].that, found["wall_s"].median) == (4.0, 4.0, 1.0)
     assert (found["wall_s"].least, found["wall_s"].greatest) == (0.5, 1.5)
 
 
 @pytest.mark.parametrize(
-    ("this", "that", "said"),
+    ("this", "that", "verdict"),
     [
         ("", "", "no results to compare"),
-        ("a", "a", "the same, compared as text: they are not JSON lines"),
-        ("a", "b", "not the same, compared as text: they are not JSON lines"),
+        ("a", "a", "equal; compared as text, because they are not JSON lines"),
+        ("a", "b", "not equal; compared as text, because they are not JSON lines"),
         ('{"a": 1, "engine": 2}\n', '{"engine": 3, "a": 1}', "1 of 1 records equal within 0.001, 1 of them exactly"),
         ('{"a": [{"engine": 2}]}', '{"a": [{}]}', "1 of 1 records equal within 0.001, 1 of them exactly"),
         ('{"a": []}', '{"a": {}}', "$.a: [] against {}"),
@@ -245,5 +245,5 @@ def test_ratios_are_taken_within_pairs() -> None:
         ('{"a": true}', '{"a": 0.9999}', "$.a: True against 0.9999"),
     ],
 )
-def test_results_are_compared_record_by_record(this: str, that: str, said: str) -> None:
-    assert said in against.compare(this, that, {"engine"})
+def test_results_are_compared_record_by_record(this: str, that: str, verdict: str) -> None:
+    assert verdict in against.compare(this, that, {"engine"})

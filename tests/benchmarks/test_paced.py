@@ -1,4 +1,4 @@
-"""Sources at the speed of life, and sources without end."""
+"""Paced sources at real-time speed, and repeated sources."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ def source(tmp_path: Path) -> str:
     return str(tmp_path / "a.mp4")
 
 
-def test_the_first_clip_comes_at_once_and_the_next_when_it_is_due(source: str) -> None:
+def test_the_first_clip_arrives_at_once_and_the_next_when_it_is_due(source: str) -> None:
     alive: list[int] = []
     with paced.make_paced_reader(source, 3, OPTIONS) as reader:
         reader.alive = lambda: alive.append(1)
@@ -34,10 +34,10 @@ def test_the_first_clip_comes_at_once_and_the_next_when_it_is_due(source: str) -
         second: Any = next(clips)
         late_ns = time.monotonic_ns() - paced.due_ns(go_ns, 3, 2_000_000_000, second.info.end_ns - first.info.end_ns)
         assert 0 <= late_ns < 2_000_000_000
-    assert alive, "who waits says that it lives"
+    assert alive, "a waiting reader reports that it is alive"
 
 
-def test_a_short_source_is_repeated_with_times_that_go_on(source: str) -> None:
+def test_a_short_source_is_repeated_with_continuing_times(source: str) -> None:
     Path(source).with_name(paced.CLIPS).write_text("20")
     with make_reader(source, 0, OPTIONS) as plain, paced.make_repeating_reader(source, 0, OPTIONS) as reader:
         plain.open()

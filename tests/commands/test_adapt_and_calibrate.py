@@ -1,4 +1,4 @@
-"""`percept adapt` and `percept calibrate` from end to end, with the bundled sound tower on sounds of made-up kinds."""
+"""`percept adapt` and `percept calibrate` from end to end, with the bundled sound tower on synthetic sounds."""
 
 import json
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def run(main: Callable[[list[str]], int], root: Path, *arguments: str) -> int:
 
 
 def odds(model: Path | str, root: Path) -> dict[str, bytes]:
-    """Log-odds of labels, of which "siren" was never adapted, for one embedding."""
+    """Log-odds of three labels for one embedding. The label "siren" is never adapted."""
     settings = RunSettings(model=str(model), cache_directory=str(root / "cache"), modalities=("audio",))
     labels = build_label_set(read_model(str(model)), ("rain", "siren", "Whistle"), settings, lambda text: None)
     embedding = np.random.default_rng(0).standard_normal((1, labels.sides["audio"].labels.shape[1]))
@@ -55,16 +55,16 @@ def odds(model: Path | str, root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_labels_are_adapted_listed_and_taken_back(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_are_adapted_and_listed_and_undone(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = root / "adapted"
     assert run(adapt.main, root, "percept-mini", str(root / "clips"), "-o", str(model)) == 0
-    told = capsys.readouterr().out
-    assert "9 examples of 3 labels, 3 of each" in told
-    assert "adapted labels, on examples held out" in told
-    assert f"percept adapt --undo {model}" in told
+    out = capsys.readouterr().out
+    assert "9 examples of 3 labels, 3 of each" in out
+    assert "adapted labels, held-out examples" in out
+    assert f"percept adapt --undo {model}" in out
     before, after = odds("percept-mini", root), odds(model, root)
     assert after["siren"] == before["siren"]
-    if "left as they were" not in told:
+    if "not moved" not in out:
         assert after["rain"] != before["rain"]
         assert after["Whistle"] != before["Whistle"]
     assert adapt.main(["--list", str(model)]) == 0
@@ -77,15 +77,13 @@ def test_labels_are_adapted_listed_and_taken_back(root: Path, capsys: pytest.Cap
 
 
 @pytest.mark.slow
-def test_a_model_is_calibrated_and_then_tells_clips_that_no_label_fits(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_calibrated_model_detects_clips_that_no_label_fits(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = root / "calibrated"
     given = ("percept-mini", str(root / "clips"), "-o", str(model), "--false-alarms", "0.2")
     assert run(calibrate.main, root, *given) == 0
-    told = capsys.readouterr().out
+    out = capsys.readouterr().out
     for part in ("expected calibration error, held out", "AUROC", "for 20 % false alarms", "temperature"):
-        assert part in told
+        assert part in out
     spec, plain = read_model(str(model)), read_model("percept-mini")
     assert spec.audio is not None
     assert plain.audio is not None
@@ -104,32 +102,32 @@ def test_a_model_is_calibrated_and_then_tells_clips_that_no_label_fits(
     [
         (["percept-mini"], "CLIPS is missing"),
         (["percept-mini", "clips"], "-o MODEL2 is missing"),
-        (["percept-mini", "clips", "--undo"], "--undo: takes MODEL alone"),
-        (["percept-mini", "--undo", "--list"], "expected one of them"),
+        (["percept-mini", "clips", "--undo"], "--undo: expected only MODEL"),
+        (["percept-mini", "--undo", "--list"], "expected only one of them"),
         (["percept-mini", "--undo"], "was not adapted"),
         (["nothere", "clips", "-o", "new"], "MODEL nothere: no such directory"),
     ],
 )
-def test_what_is_missing_or_cannot_be_is_told(arguments: list[str], message: str) -> None:
+def test_missing_or_wrong_arguments_are_reported(arguments: list[str], message: str) -> None:
     with pytest.raises((ConfigError, ModelError), match=message):
         adapt.main([*arguments, "-q"])
 
 
 @pytest.mark.parametrize("option", ["--list", "--undo"])
-def test_a_model_that_is_not_there_is_called_as_it_was_given(option: str) -> None:
+def test_a_missing_model_is_reported_with_its_option(option: str) -> None:
     with pytest.raises(ModelError, match=f"^{option} nothere: no such directory"):
         adapt.main([option, "nothere", "-q"])
 
 
 def test_other_models_are_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir()
-    (tmp_path / "there" / "file").touch()
-    with pytest.raises(ConfigError, match="is there already; expected a new directory"):
-        adapt.main(["percept-mini", "clips", "-o", str(tmp_path / "there"), "-q"])
-    with pytest.raises(ConfigError, match="bundled models stay as they are"):
+    (tmp_path / "existing").mkdir()
+    (tmp_path / "existing" / "file").touch()
+    with pytest.raises(ConfigError, match="already exists; expected a new directory"):
+        adapt.main(["percept-mini", "clips", "-o", str(tmp_path / "existing"), "-q"])
+    with pytest.raises(ConfigError, match="bundled models cannot be changed"):
         adapt.main(["percept-mini", "clips", "-o", str(read_model("percept-mini").directory), "-q"])
 
 
-def test_a_budget_that_is_no_share_is_refused(tmp_path: Path) -> None:
+def test_a_budget_that_is_not_a_share_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--false-alarms 5: expected a share between 0 and 1"):
         calibrate.main(["percept-mini", "clips", "-o", str(tmp_path / "new"), "--false-alarms", "5", "-q"])

@@ -23,14 +23,14 @@ class Clock:
         return self.now_s
 
 
-def test_the_live_line() -> None:
+def test_the_live_line_has_source_position_and_speed() -> None:
     assert live_line(STATUS) == (
         "talk.mp4 2/5  0:12/1:02:05  3.1 clips/s  6.3× real time  1 failed  0 dropped  slowest: encode"
     )
     assert live_line(Status(elapsed_s=3.2)) == "starting  3 s"
 
 
-def test_a_narrow_terminal_gets_the_numbers() -> None:
+def test_on_a_narrow_terminal_words_are_omitted_before_numbers() -> None:
     line = live_line(STATUS, 80)
     assert line == "talk.mp4 2/5  0:12/1:02:05  3.1 clips/s  6.3×  1 failed  0 dropped  slow: encode"
 
@@ -39,7 +39,7 @@ def test_a_live_line_never_wraps_and_never_moves_the_cursor() -> None:
     assert fit("a\nb\x1b[2J" + "x" * 100, 10) == "a b?[2Jxx…"
 
 
-def test_a_log_line_takes_the_live_line_away_first() -> None:
+def test_a_log_line_removes_the_live_line_first() -> None:
     stream, clock = io.StringIO(), Clock()
     start_logging(stream=stream)
     console = Console(stream, live=True, clock=clock)
@@ -62,11 +62,11 @@ def test_without_a_terminal_there_is_one_line_every_ten_seconds() -> None:
     assert "secret" not in stream.getvalue()
 
 
-def test_the_time_left_is_estimated_from_the_first_step_on() -> None:
+def test_the_time_left_is_estimated_from_the_first_step() -> None:
     stream, clock = io.StringIO(), Clock()
     start_logging(stream=stream)
     steps = Console(io.StringIO(), live=False, clock=clock).steps("training head")
-    for now_s, step in ((160.0, 1), (161.0, 2), (175.0, 16)):  # a minute passes before the first
+    for now_s, step in ((160.0, 1), (161.0, 2), (175.0, 16)):  # the first step comes after a minute
         clock.now_s = now_s
         steps(step, 100, facts={"loss": 1.23456})
     assert stream.getvalue().splitlines() == [
@@ -132,9 +132,9 @@ def test_the_account_adds_up() -> None:
     )
 
 
-def test_the_account_says_how_many_clips_were_run_together() -> None:
+def test_the_account_has_the_mean_batch_size() -> None:
     account = Account(sources=2, elapsed_s=2, mean_batch={"model": 11.26})
-    assert text(account).endswith("; 11.3 clips at a time in model")
+    assert text(account).endswith("; 11.3 clips per batch in model")
     assert fields(account)["mean_batch_model"] == 11.26
 
 
@@ -164,7 +164,7 @@ def test_credentials_are_never_shown(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
-def test_key_values_are_quoted_where_needed() -> None:
+def test_key_values_are_quoted_if_needed() -> None:
     assert key_values({"a": 1, "b": "two words", "c": 0.5, "d": 'x="y"'}) == 'a=1 b="two words" c=0.50 d="x=\\"y\\""'
 
 

@@ -1,4 +1,4 @@
-"""`percept engine` and what `percept check` says of engines, over a small model and a cache of its own."""
+"""`percept engine`, and the engines in `percept check`, with a small model and a separate cache."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ importlib.util.find_spec = lambda name, *rest: None if name in {missing!r} else 
 from commands.main import main
 sys.exit(main({arguments!r}))
 """
-"""A process in which packages are not installed, as far as anyone asks."""
+"""A process in which some packages appear not to be installed."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory, model: str) -> Path:
-    """A cache with the model's ONNX Runtime engine; to be copied."""
+    """A cache with the model's ONNX Runtime engine, to be copied."""
     root = tmp_path_factory.mktemp("filled")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERCEPT_CACHE", str(root))
@@ -49,7 +49,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory, model: str) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filled: Path) -> Path:
-    """A cache of this test's own, with one engine and its export."""
+    """A cache for one test, with one engine and its export."""
     shutil.copytree(filled, tmp_path / "cache")
     monkeypatch.setenv("PERCEPT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
@@ -73,7 +73,7 @@ def entries_in(cache: Path, kind: str) -> list[Path]:
     return [path for path in (cache / kind).iterdir() if path.is_dir()]
 
 
-def test_the_actions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_actions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["engine"]) == 0
     out = capsys.readouterr().out
     assert all(f"\n  {action} " in out for action in ("list", "build", "clean", "verify", "bench", "quantize"))
@@ -92,14 +92,14 @@ def test_every_action_has_help(action: str, capsys: pytest.CaptureFixture[str]) 
     assert f"usage: percept engine {action}" in capsys.readouterr().out
 
 
-def test_an_empty_cache_says_what_fills_it(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_cache_names_the_command_that_fills_it(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["engine", "list"]) == 0
     assert capsys.readouterr().out.startswith(f"nothing in {empty} yet: percept engine build")
     assert main(["engine", "verify"]) == 0
     assert capsys.readouterr().out == f"nothing to verify in {empty}\n"
 
 
-def test_the_list_tells_engines_exports_and_the_whole(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_has_engines_and_exports(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["engine", "list"]) == 0
     engines, exports = capsys.readouterr().out.split("\n\n")[:2]
     assert "clip_vision  tiny-clip  onnxruntime-fp32  cpu" in engines
@@ -107,16 +107,18 @@ def test_the_list_tells_engines_exports_and_the_whole(cache: Path, capsys: pytes
     assert "clip_vision  fp32" in exports
 
 
-def test_the_list_is_there_for_machines(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_can_be_printed_as_json(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["engine", "list", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["cache"] == str(cache)
-    assert [entry["kind"] for entry in told["entries"]] == ["engine", "export"]
-    assert told["entries"][0]["gate"]["passed"] is True
-    assert told["total_bytes"] == sum(entry["size_bytes"] for entry in told["entries"])
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["cache"] == str(cache)
+    assert [entry["kind"] for entry in listed["entries"]] == ["engine", "export"]
+    assert listed["entries"][0]["gate"]["passed"] is True
+    assert listed["total_bytes"] == sum(entry["size_bytes"] for entry in listed["entries"])
 
 
-def test_what_is_of_use_stays_and_how_to_remove_it_is_told(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_usable_entries_are_kept_and_the_command_to_remove_them_is_printed(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (cache / "networks").mkdir()
     (cache / "engines" / "abc.bad-0").mkdir()
     assert main(["engine", "clean"]) == 0
@@ -136,7 +138,7 @@ def test_a_selector_removes_engines_and_their_exports(cache: Path, model: str, s
 
 
 @pytest.mark.parametrize("selector", [["--bad"], ["--all", "--older-than", "3"], ["--model", "percept-mini"]])
-def test_what_a_selector_does_not_mean_stays(cache: Path, selector: list[str]) -> None:
+def test_entries_outside_the_selection_are_kept(cache: Path, selector: list[str]) -> None:
     assert main(["engine", "clean", *selector]) == 0
     assert entries_in(cache, "engines")
     assert entries_in(cache, "exports")
@@ -147,7 +149,7 @@ def test_a_negative_age_is_a_usage_error(cache: Path, capsys: pytest.CaptureFixt
     assert "expected a number of days" in capsys.readouterr().err
 
 
-def test_an_export_stays_as_long_as_one_engine_of_it_does() -> None:
+def test_an_export_is_kept_as_long_as_one_of_its_engines_is() -> None:
     def entry(kind: str, key: str, export: str = "", failed: bool = False) -> Any:
         return SimpleNamespace(kind=kind, key=key, export=export, failed=failed, useless="", built_at_s=time.time() - 9)
 
@@ -158,7 +160,9 @@ def test_an_export_stays_as_long_as_one_engine_of_it_does() -> None:
     assert [each.key for each in chosen([*shared, own, *exports], options)] == ["a", "c", "y"]
 
 
-def test_verify_tells_figures_and_a_wrong_engine_by_exit_code(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_prints_figures_and_reports_a_wrong_entry_by_exit_code(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["engine", "verify", "-v"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("passed: clip_vision onnxruntime-fp32 cpu engine: max abs ")
@@ -172,15 +176,15 @@ def test_verify_tells_figures_and_a_wrong_engine_by_exit_code(cache: Path, capsy
     assert "1 of 2 wrong. Build again with: percept engine build" in out
 
 
-def test_bench_times_what_is_asked_for(cache: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_times_the_selected_engines(cache: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["engine", "bench", "--model", model, "--engine", "onnxruntime", "--batch", "1,2", "--seconds", "0.03"]
     assert main(arguments) == 0
     heads, row, _ = capsys.readouterr().out.splitlines()
     assert heads.split()[:7] == ["towers", "engine", "device", "batch", "1", "batch", "2"]
     assert row.split()[:3] == ["image", "onnxruntime-fp32", "cpu"]
     assert main([*arguments, "--json"]) == 0
-    (told,) = json.loads(capsys.readouterr().out)["rows"]
-    assert set(told["items_per_s"]) == {"1", "2"}
+    (timed,) = json.loads(capsys.readouterr().out)["rows"]
+    assert set(timed["items_per_s"]) == {"1", "2"}
 
 
 def test_a_wrong_batch_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,10 +198,10 @@ def test_quantize_needs_clips(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_quantize_calibrates_on_clips_and_tells_what_it_changes(
+def test_quantize_calibrates_on_clips_and_prints_what_it_changes(
     cache: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if why := nncf_missing():  # not importorskip, whose import would report to an analytics service
+    if why := nncf_missing():  # not importorskip: importing nncf would report to an analytics service
         pytest.skip(why)
     words = ["--labels", "dog, rain", "--samples", "16", "-o", str(tmp_path / "copy")]
     code = main(["engine", "quantize", model, SAMPLE, *words])
@@ -211,15 +215,15 @@ def test_quantize_calibrates_on_clips_and_tells_what_it_changes(
 
 
 def test_a_missing_extra_names_the_command_that_installs_it(cache: Path, model: str) -> None:
-    asked = without({"openvino"}, "engine", "build", "--all", "--engine", "openvino", "--model", model)
-    assert asked.returncode == 4
-    assert "pip install 'percept-av[openvino]'" in asked.stderr
+    build = without({"openvino"}, "engine", "build", "--all", "--engine", "openvino", "--model", model)
+    assert build.returncode == 4
+    assert "pip install 'percept-av[openvino]'" in build.stderr
     quantize = without({"nncf"}, "engine", "quantize", model, SAMPLE)
     assert quantize.returncode == 4
     assert "pip install 'percept-av[quantize]'" in quantize.stderr
 
 
-def test_check_tells_the_engine_of_each_tower_and_why_no_better_one(cache: Path, model: str) -> None:
+def test_check_prints_the_engine_of_each_tower_and_why_preferred_ones_were_passed_over(cache: Path, model: str) -> None:
     done = without({"openvino"}, "check", "--model", model, "--labels", "dog, rain")
     assert done.returncode == 0, done.stderr
     engines = done.stdout.split("\nengines\n")[1].split("\n\n")[0]
@@ -228,7 +232,7 @@ def test_check_tells_the_engine_of_each_tower_and_why_no_better_one(cache: Path,
     assert re.search(r"encode engine_reason +image: OpenVINO is not installed\n", done.stdout)
 
 
-def test_results_say_why_no_better_engine_was_taken() -> None:
+def test_results_have_the_reason_why_a_preferred_engine_was_passed_over() -> None:
     from pipeline.messages import Finished
     from pipeline.result import encode_json
     from pipeline.sink_process import RecordMaker

@@ -1,4 +1,4 @@
-"""`percept eval` from end to end, with the bundled model and a fusion head of chance, on the bundled sample."""
+"""`percept eval` from end to end, with the bundled model and a random fusion head, on the bundled sample."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ class Done(NamedTuple):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Four stretches of the sample and a broken file, evaluated."""
+    """An evaluation of four parts of the sample, a broken file, and an example with another label."""
     root = tmp_path_factory.mktemp("eval")
     model = root / "model"
     shutil.copytree(BUNDLED_MODEL, model)
@@ -41,7 +41,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         table = csv.writer(file)
         table.writerow(["file", "label", "start_s", "end_s"])
         table.writerows((SAMPLE, *row) for row in ROWS)
-        table.writerows([("broken <file>.mp4", "dog", "", ""), (SAMPLE, "never asked about", 0, 2)])
+        table.writerows([("broken <file>.mp4", "dog", "", ""), (SAMPLE, "another label", 0, 2)])
     arguments = [
         str(root / "clips.csv"),
         "--model",
@@ -56,10 +56,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     arguments += ["-o", str(root / "report"), "--features", str(root / "features"), "-q"]
     arguments += ["--set", f"model.cache_directory={json.dumps(str(root / 'cache'))}"]
     with pytest.MonkeyPatch.context() as patch:
-        told: list[str] = []
-        patch.setattr("builtins.print", lambda *words: told.append(" ".join(map(str, words))))
+        printed: list[str] = []
+        patch.setattr("builtins.print", lambda *words: printed.append(" ".join(map(str, words))))
         code = main(arguments)
-    return Done(code, "\n".join(told), root / "report", arguments)
+    return Done(code, "\n".join(printed), root / "report", arguments)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def metrics(done: Done) -> Any:
     return json.loads((done.report / "metrics.json").read_text())
 
 
-def test_every_modality_all_together_and_the_head_are_told_with_their_intervals(done: Done, metrics: Any) -> None:
+def test_single_modalities_all_modalities_and_the_head_are_reported_with_intervals(done: Done, metrics: Any) -> None:
     assert [view["view"] for view in metrics["views"]][-2:] == ["pooled", "fused"]
     assert {"image", "audio"} <= {view["view"] for view in metrics["views"]}
     assert metrics["view"] == "fused"
@@ -76,19 +76,19 @@ def test_every_modality_all_together_and_the_head_are_told_with_their_intervals(
         assert top1["low"] <= top1["share"] <= top1["high"]
         assert top1["hits"] <= top5["hits"] <= top5["count"] == view["count"]
     assert metrics["views"][-1]["count"] == 4
-    assert re.search(r"all together, with the fusion head +4 +\d+\.\d% \[\d+\.\d, \d+\.\d\]", done.out)
+    assert re.search(r"all modalities, with the fusion head +4 +\d+\.\d% \[\d+\.\d, \d+\.\d\]", done.out)
     assert "calibration error of probability" in done.out
 
 
-def test_a_broken_file_costs_only_itself_and_is_told(done: Done, metrics: Any) -> None:
+def test_a_broken_file_costs_only_itself_and_is_reported(done: Done, metrics: Any) -> None:
     assert done.code == 1
     assert [failure["label"] for failure in metrics["failures"]] == ["dog"]
     assert "Invalid data" in metrics["failures"][0]["reason"]
     assert "1 example failed" in done.out
 
 
-def test_examples_of_other_labels_are_left_out_and_told(metrics: Any) -> None:
-    assert any("1 examples are left out" in note and "never asked about" in note for note in metrics["about"]["notes"])
+def test_examples_of_other_labels_are_skipped_and_reported(metrics: Any) -> None:
+    assert any("1 example skipped" in note and "another label" in note for note in metrics["about"]["notes"])
 
 
 def test_base_labels_are_those_of_the_head(metrics: Any) -> None:
@@ -101,7 +101,7 @@ def test_base_labels_are_those_of_the_head(metrics: Any) -> None:
     }
     side = metrics["sides"][-1]
     assert (side["base"]["count"], side["novel"]["count"]) == (2, 2)
-    assert side["base"]["hits"] >= side["base_among_all"]["hits"], "fewer words to choose from are no harder"
+    assert side["base"]["hits"] >= side["base_among_all"]["hits"], "fewer labels to choose from cannot be harder"
 
 
 def test_predictions_have_a_row_for_every_example(done: Done, metrics: Any) -> None:
@@ -118,7 +118,7 @@ def test_predictions_have_a_row_for_every_example(done: Done, metrics: Any) -> N
 
 
 class Links(HTMLParser):
-    """Everything that a page would fetch, and every element that was left open."""
+    """Everything that a page would fetch, and every element that is not closed."""
 
     VOID = ("meta", "img", "br", "path", "circle", "rect", "i", "u")
 
@@ -140,7 +140,7 @@ class Links(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_stands_by_itself(done: Done) -> None:
+def test_the_page_is_self_contained(done: Done) -> None:
     text = (done.report / "report.html").read_text()
     links = Links()
     links.feed(text)
@@ -152,16 +152,16 @@ def test_the_page_stands_by_itself(done: Done) -> None:
     assert "<b>bold</b>" not in text
     assert "broken &lt;file&gt;.mp4" in text
     assert "percept eval" in text
-    for part in ("By modality", "Base and novel labels", "Do they help each other?", "Label by label", "Failed"):
+    for part in ("By modality", "Base and novel labels", "Effect of combining modalities", "by label", "Failed"):
         assert part in text
 
 
-def test_a_report_that_is_there_is_not_replaced_unasked(done: Done) -> None:
-    with pytest.raises(ConfigError, match=r"holds report\.html, .* already\. Give another folder, or --overwrite"):
+def test_an_existing_report_is_not_replaced_without_overwrite(done: Done) -> None:
+    with pytest.raises(ConfigError, match=r"already contains report\.html, .* Choose another folder, or use --overw"):
         main(done.arguments)
 
 
-def test_the_picture_in_the_middle_alone(done: Done, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_middle_picture_alone_can_be_used(done: Done, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [word for word in done.arguments if word not in ("-o", str(done.report))]
     assert main([*arguments, "--middle-picture"]) == 1
     out = capsys.readouterr().out
@@ -169,19 +169,19 @@ def test_the_picture_in_the_middle_alone(done: Done, capsys: pytest.CaptureFixtu
     assert re.search(r"picture alone +4 ", out)
 
 
-def test_nothing_that_can_be_read_is_an_error(done: Done, tmp_path: Path) -> None:
+def test_no_readable_example_is_an_error(done: Done, tmp_path: Path) -> None:
     (tmp_path / "rain").mkdir()
     (tmp_path / "rain" / "a.mp4").write_bytes(b"no video at all")
-    with pytest.raises(SourceError, match=r"none of 1 examples could be answered, such as .*a\.mp4: Invalid data"):
+    with pytest.raises(SourceError, match=r"none of 1 examples could be scored; the first: .*a\.mp4: Invalid data"):
         main([str(tmp_path), *done.arguments[1:3], "--engine", "torch", "-q", *done.arguments[-2:]])
 
 
-def test_templates_that_only_a_run_can_weigh_are_refused_with_the_way_to_weigh_them(tmp_path: Path) -> None:
+def test_templates_that_are_weighted_during_a_run_are_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--templates zpe: .* percept labels weigh"):
         main([str(tmp_path), "--templates", "zpe"])
 
 
-def test_help_names_layouts_and_exit_codes() -> None:
+def test_the_help_lists_layouts_and_exit_codes() -> None:
     text = " ".join(make_parser().format_help().split())
     assert "csv, ucf101, hmdb51, esc50, ave, vggsound, kinetics, folder" in text
     assert "1 finished but some examples failed" in text

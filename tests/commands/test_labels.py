@@ -1,4 +1,4 @@
-"""`percept labels`: words are looked at, and templates weighed, before a run."""
+"""`percept labels`: labels are checked, and templates weighted, before a run."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ SAMPLE = str(BUNDLED_MODEL.parent / "sample.mp4")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The bundled model with a background of few words, which are read quickly."""
+    """The bundled model with a small background vocabulary, which is embedded quickly."""
     folder = tmp_path_factory.mktemp("small")
     words = (BUNDLED_MODEL / "background.txt").read_text().splitlines()
     (folder / "background.txt").write_text("\n".join(words[::20]))
@@ -29,32 +29,32 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PERCEPT_CACHE", str(tmp_path_factory.getbasetemp() / "words-cache"))
 
 
-def test_both_actions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_actions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels"]) == 0
     assert capsys.readouterr().out.strip() == ACTIONS.usage()
     assert main(["labels", "lnt"]) == 2
     assert "did you mean lint?" in capsys.readouterr().err
 
 
-def test_a_clean_list_is_said_to_be_clean(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_list_without_problems_has_no_findings(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels", "lint", "dog, rain", "--model", model, "--modalities", "image", "--strict", "-q"]) == 0
-    assert capsys.readouterr().out == "2 labels, percept-mini@2: nothing to complain of\n"
+    assert capsys.readouterr().out == "2 labels, percept-mini@2: no findings\n"
 
 
-def test_findings_come_with_remedies_and_strict_fails(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_findings_have_remedies_and_strict_fails(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["labels", "lint", "car, automobile, dog, Dog", "--model", model, "--modalities", "image", "-q"]
     assert main(arguments) == 0
-    said = capsys.readouterr().out
-    assert "said twice: 1\n  dog / Dog" in said
-    assert "write 'car|automobile'" in said
-    assert "4 labels, percept-mini@2: 2 findings" in said
+    out = capsys.readouterr().out
+    assert "given twice: 1\n  dog / Dog" in out
+    assert "write 'car|automobile'" in out
+    assert "4 labels, percept-mini@2: 2 findings" in out
     assert main([*arguments, "--strict"]) == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
-        (["lint", "dog", "--labels", "cat"], "the words stand without it"),
+        (["lint", "dog", "--labels", "cat"], "--labels: not used here"),
         (["lint", "@nowhere.txt"], "@nowhere.txt: No such file"),
         (["lint"], "required: WORDS"),
         (["weigh"], "required: CLIP"),
@@ -63,13 +63,13 @@ def test_findings_come_with_remedies_and_strict_fails(model: str, capsys: pytest
         (["weigh", SAMPLE, "--templates", "nowhere.txt"], "--templates nowhere.txt: No such file"),
     ],
 )
-def test_what_is_wrong_is_said(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_are_reported(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels", *arguments]) in (2, 3)
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_weights_of_unlabelled_clips_are_written_and_a_run_takes_them(
+def test_weights_from_unlabelled_clips_are_written_and_used_by_a_run(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "t.txt").write_text("a photo of {}\nthe sound of {}\ninvoice number 4711 regarding {}\n")
@@ -79,10 +79,10 @@ def test_weights_of_unlabelled_clips_are_written_and_a_run_takes_them(
     assert "gone.mp4" in capsys.readouterr().err
     output = tmp_path / "w.json"
     assert main(["labels", "weigh", SAMPLE, str(tmp_path / "gone.mp4"), *common, "-o", str(output)]) == 0
-    said = capsys.readouterr()
-    assert "left out: " in said.err
-    assert "8 clips say little" in said.err
-    assert f"--templates {output}" in said.out
+    printed = capsys.readouterr()
+    assert "skipped: " in printed.err
+    assert "only 8 clips" in printed.err
+    assert f"--templates {output}" in printed.out
     written = json.loads(output.read_text())
     assert written["model"] == "percept-mini@2"
     best = {modality: rows[0]["template"] for modality, rows in written["templates"].items()}

@@ -24,7 +24,7 @@ ACCOUNT = Account(clips_in=9, results=8, errors=1, sources=2, sources_failed=1, 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Replaces the run; what it was given is in the dict."""
+    """Replaces the run. The returned dict has the arguments of the run."""
 
     def install(account: Account | Exception = ACCOUNT, notices: tuple[Notice, ...] = ()) -> dict[str, Any]:
         given: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def percept(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False, **more)
 
 
-def test_help_is_quick_and_loads_nothing_heavy() -> None:
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
     code = (
         "import sys; from commands.main import main; main(['--help']); import commands.run as r;"
         "r.make_parser().format_help();"
@@ -62,14 +62,14 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "percept run talk.mp4" in done.stdout
-    assert time.monotonic() - began_s < 2.0  # 0.1 s on an idle machine; the limit forgives a busy one
+    assert time.monotonic() - began_s < 2.0  # 0.1 s on an idle machine; the limit allows for a busy one
 
 
-def test_usage_errors_leave_with_2_and_name_the_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage_errors_exit_with_2_and_a_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, remedy in (
         (["rum"], "did you mean run?"),
         (["talk.mp4"], "did you mean: percept run talk.mp4?"),
-        (["run"], "Say which: percept run talk.mp4"),
+        (["run"], "expected a file, URL or glob, such as: percept run talk.mp4"),
         (["run", "a.mp4", "--set", "clips.fsp=3"], "did you mean 'fps'?"),
         (["run", "a.mp4", "--fps", "x"], "argument --fps: invalid float value: 'x'"),
         (["run", "a.mp4", "-c", "no.toml"], "-c no.toml: cannot be read"),
@@ -79,7 +79,7 @@ def test_usage_errors_leave_with_2_and_name_the_remedy(capsys: pytest.CaptureFix
         assert remedy in capsys.readouterr().err
 
 
-def test_nothing_is_said_on_stdout_but_results(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stdout_has_nothing_but_results(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fake()
     assert main(["run", "a.mp4"]) == 1
     out, err = capsys.readouterr()
@@ -87,13 +87,13 @@ def test_nothing_is_said_on_stdout_but_results(fake: Any, capsys: pytest.Capture
     assert "account clips_in=9 results=8 errors=1 drops=0" in err
 
 
-def test_quiet_says_errors_only(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_logs_errors_only(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fake(notices=(Notice(text="worker replaced", level="warning"),))
     main(["run", "a.mp4", "-q"])
     assert capsys.readouterr().err == ""
 
 
-def test_every_line_is_json_when_asked(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_line_is_json_with_log_json(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fake(notices=(Notice(text="worker replaced", level="warning", fields={"worker": "encode-0"}),))
     main(["run", "rtsp://me:secret@cam/1", "--log-json"])
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
@@ -103,7 +103,7 @@ def test_every_line_is_json_when_asked(fake: Any, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(("error", "code"), [(ModelError("no such model"), 4), (OutputError("disk full"), 5)])
-def test_errors_leave_with_their_code(fake: Any, error: Exception, code: int, capsys: Any) -> None:
+def test_errors_exit_with_their_code(fake: Any, error: Exception, code: int, capsys: Any) -> None:
     fake(error)
     assert main(["run", "a.mp4"]) == code
     assert str(error) in capsys.readouterr().err
@@ -117,13 +117,13 @@ def test_a_bug_prints_its_traceback(fake: Any, capsys: pytest.CaptureFixture[str
     assert "ZeroDivisionError: oops" in err
 
 
-def test_interrupted(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_run_exits_with_130(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fake(Account(clips_in=3, results=2, in_flight=1, interrupted=True, exit_code=130))
     assert main(["run", "a.mp4"]) == 130
     assert "in_flight=1" in capsys.readouterr().err
 
 
-def test_events_stand_in_the_account(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_account_contains_events(fake: Any, capsys: pytest.CaptureFixture[str]) -> None:
     event = EventRecord(source="a", event="dog barking", start_s=12, end_s=18, probability=0.8, peak=0.9, clips=3)
     summary = SummaryRecord(
         source="a", summary={}, clips=9, seconds=18, seconds_labelled=6, events=1, first_events=(event,)
@@ -133,7 +133,7 @@ def test_events_stand_in_the_account(fake: Any, capsys: pytest.CaptureFixture[st
     assert "dog barking 12.0–18.0 s" in capsys.readouterr().err
 
 
-def test_an_existing_output_stops_before_anything_starts(fake: Any, tmp_path: Path) -> None:
+def test_an_existing_output_is_refused_before_anything_starts(fake: Any, tmp_path: Path) -> None:
     given = fake()
     out = tmp_path / "out.jsonl"
     out.write_text("mine")

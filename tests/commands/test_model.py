@@ -1,4 +1,4 @@
-"""`percept model`: directories made of several models' towers."""
+"""`percept model`: model directories with towers of several models."""
 
 import shutil
 from pathlib import Path
@@ -34,12 +34,12 @@ def test_towers_of_two_models_become_one_directory(
     assert (spec.name, spec.image.space, spec.audio.space) == ("mine", "tiny-clip", "tiny-clap")
     assert spec.texts["tiny-clap"].network == "clap_text"
     assert Path(spec.audio.directory) == models / "tiny-clap"
-    told = capsys.readouterr().out
-    assert "sound, 48 kHz, 10 s" in told
-    assert f"percept check --model {directory}" in told
+    out = capsys.readouterr().out
+    assert "sound, 48 kHz, 10 s" in out
+    assert f"percept check --model {directory}" in out
 
 
-def test_an_image_model_may_look_at_flow_and_at_sound(
+def test_an_image_model_can_be_used_for_flow_and_for_sound(
     models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip = models / "tiny-clip"
@@ -51,10 +51,10 @@ def test_an_image_model_may_look_at_flow_and_at_sound(
     assert list(spec.texts) == ["tiny-clip"]
     assert (spec.motion.input, spec.audio.input) == ("flow_picture", "log_mel_chunks")
     assert (spec.audio.network, spec.audio.mel.style) == ("clip_vision@112x1036", "kaldi")
-    assert "it guesses until you train it" in capsys.readouterr().out
+    assert "towers were trained on photos and can only guess until you train them" in capsys.readouterr().out
 
 
-def test_a_copied_model_works_where_the_others_are_gone(models: Path, tmp_path: Path) -> None:
+def test_a_copied_model_works_without_the_original_ones(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models, tmp_path / "gone")
     parts = ["--image", tmp_path / "gone" / "tiny-siglip", "--audio", tmp_path / "gone" / "tiny-clap"]
     assert init(*parts, "--copy", tmp_path / "first") == 0
@@ -67,7 +67,7 @@ def test_a_copied_model_works_where_the_others_are_gone(models: Path, tmp_path: 
     assert (Path(spec.texts["tiny-siglip"].directory) / "tokenizer.json").is_file()
 
 
-def test_two_models_of_one_name_are_kept_apart(models: Path, tmp_path: Path) -> None:
+def test_two_models_with_the_same_name_are_kept_apart(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models / "tiny-siglip", tmp_path / "other" / "tiny-clip")
     parts = ["--image", models / "tiny-clip", "--motion", tmp_path / "other" / "tiny-clip"]
     assert init(*parts, "--copy", tmp_path / "mine") == 0
@@ -79,7 +79,7 @@ def test_two_models_of_one_name_are_kept_apart(models: Path, tmp_path: Path) -> 
     assert spec.texts["tiny-clip 2"].dim == 32
 
 
-def test_the_bundled_model_lends_its_towers(models: Path, tmp_path: Path) -> None:
+def test_towers_of_the_bundled_model_can_be_used(models: Path, tmp_path: Path) -> None:
     assert init("--image", models / "tiny-clip", "--audio", "percept-mini", tmp_path / "mine") == 0
     spec, mini = read_model(str(tmp_path / "mine")), read_model("percept-mini")
     assert spec.audio
@@ -87,21 +87,21 @@ def test_the_bundled_model_lends_its_towers(models: Path, tmp_path: Path) -> Non
     assert (spec.audio.directory, spec.audio.bias) == (mini.audio.directory, mini.audio.bias)
 
 
-def test_a_directory_in_use_is_only_overwritten_when_asked(
+def test_a_directory_in_use_is_not_overwritten_without_overwrite(
     models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert init("--image", models / "tiny-clip", tmp_path) == 2
-    assert "give --overwrite" in capsys.readouterr().err
+    assert "use --overwrite" in capsys.readouterr().err
     assert not (tmp_path / "model.toml").exists()
     assert init("--image", models / "tiny-clip", tmp_path, "--overwrite") == 0
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
-        ([], 2, "no tower asked for"),
+        ([], 2, "no tower given"),
         (["--image", "nope"], 4, "--image nope: no such directory"),
         (
             ["--audio", "{models}/tiny-clip"],
@@ -113,21 +113,21 @@ def test_a_directory_in_use_is_only_overwritten_when_asked(
         (["--audio", "percept-mini", "--sound-as-picture", "percept-mini"], 2, "not allowed with argument --audio"),
     ],
 )
-def test_what_cannot_be_made_is_said(
-    arguments: list[str], code: int, told: str, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_impossible_models_are_refused_with_the_reason(
+    arguments: list[str], code: int, message: str, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert init(*(each.format(models=models) for each in arguments), tmp_path / "mine") == code
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "mine").exists()
 
 
 def test_a_model_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["model", "show", "percept-mini"]) == 0
-    told = capsys.readouterr().out
-    assert "concept_sound" in told
-    assert "384" in told
+    out = capsys.readouterr().out
+    assert "concept_sound" in out
+    assert "384" in out
 
 
-def test_a_mistyped_action_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistyped_action_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["model", "int"]) == 2
     assert "did you mean init?" in capsys.readouterr().err

@@ -29,12 +29,12 @@ def outputs(*arguments: str) -> list[OutputSpec]:
 @pytest.mark.parametrize(
     ("text", "value"), [("90", 90), ("1:30", 90), ("00:01:30.5", 90.5), ("2:00:00", 7200), ("0.25", 0.25)]
 )
-def test_times_are_seconds_or_a_clock(text: str, value: float) -> None:
+def test_times_are_seconds_or_clock_times(text: str, value: float) -> None:
     assert seconds(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "1:xx", "-3", "1:2:3:4", "ninety"])
-def test_no_time_is_refused(text: str) -> None:
+def test_other_texts_are_not_times(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="expected seconds or hh:mm:ss"):
         seconds(text)
 
@@ -54,16 +54,16 @@ def test_every_option_reaches_its_key() -> None:
     assert (made.clips.start_s, made.clips.end_s) == (10, 3600)
 
 
-def test_the_way_flow_is_computed_is_an_option_of_its_stage() -> None:
+def test_the_flow_method_is_an_option_of_its_stage() -> None:
     made = config("a.mp4", "--flow", "raft", "--set", "flow.weights=raft-small.pth")
     assert made.stages == {"flow": {"method": "raft", "weights": "raft-small.pth"}}
 
 
-def test_no_option_is_the_config_s_default() -> None:
+def test_without_options_the_config_is_the_default() -> None:
     assert config("a.mp4") == Config()
 
 
-def test_options_go_over_the_file_and_set_goes_over_options(tmp_path: Path) -> None:
+def test_options_override_the_file_and_set_overrides_options(tmp_path: Path) -> None:
     path = tmp_path / "my.toml"
     path.write_text("[clips]\nfps = 2\nseconds = 3\n")
     made = config("a.mp4", "-c", str(path), "--fps", "5", "--set", "clips.seconds=6")
@@ -71,11 +71,11 @@ def test_options_go_over_the_file_and_set_goes_over_options(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("word", ['say "hi"', "back\\slash", "犬 дождь", "42", "true", "[x]", "line\nbreak"])
-def test_labels_are_taken_as_they_are(word: str) -> None:
+def test_labels_are_not_changed(word: str) -> None:
     assert config("a.mp4", "--labels", word).labels.words == word
 
 
-def test_a_source_behind_events_is_a_source() -> None:
+def test_a_video_after_events_is_a_source() -> None:
     options = parse("--events", "talk.mp4", "b.mp4")
     assert (options.events, options.sources) == ("", ["talk.mp4", "b.mp4"])
     options = parse("a.mp4", "--events", "out.csv", "b.mp4")
@@ -87,7 +87,7 @@ def test_a_misspelt_option_gets_a_suggestion() -> None:
         parse("a.mp4", "--lables", "x")
 
 
-def test_globs_are_sorted_and_given_order_is_kept(tmp_path: Path) -> None:
+def test_globs_are_sorted_and_the_given_order_is_kept(tmp_path: Path) -> None:
     for name in ("b.mp4", "a.mp4", "c.avi"):
         (tmp_path / name).touch()
     (tmp_path / "folder.mp4").mkdir()
@@ -111,18 +111,18 @@ def test_empty_globs_folders_and_stdin_are_refused_together(tmp_path: Path) -> N
     assert "stdin" in text
 
 
-def test_the_suffix_says_the_kind() -> None:
+def test_the_suffix_determines_the_kind() -> None:
     names = ("-", "a.jsonl", "a.CSV", "a.vtt", "a.srt", "/dev/null", "results")
     assert [output_kind(path, KINDS) for path in names] == [
         "jsonl", "jsonl", "csv", "vtt", "srt", "jsonl", "jsonl",
     ]  # fmt: skip
     with pytest.raises(ConfigError, match=r"--video a\.mp4"):
         output_kind("a.mp4", KINDS)
-    with pytest.raises(ConfigError, match="no format for results"):
+    with pytest.raises(ConfigError, match="not a format for results"):
         output_kind("a.xlsx", KINDS)
 
 
-def test_outputs_of_a_run(tmp_path: Path) -> None:
+def test_options_determine_the_outputs_of_a_run(tmp_path: Path) -> None:
     assert [(spec.kind, spec.path) for spec in outputs("a.mp4")] == [("jsonl", "-")]
     inline = outputs("a.mp4", "--events")
     assert inline[0].with_events
@@ -140,12 +140,12 @@ def test_resume_needs_a_file_and_reaches_every_output(tmp_path: Path) -> None:
     assert [(spec.kind, spec.resume, spec.resume_from) for spec in specs] == [("jsonl", True, ""), ("csv", True, out)]
 
 
-def test_one_subtitle_file_cannot_hold_two_sources() -> None:
+def test_one_subtitle_file_cannot_contain_two_sources() -> None:
     with pytest.raises(ConfigError, match=r"'\*\.vtt'"):
         outputs("a.mp4", "b.mp4", "--events", "x.vtt")
 
 
-def test_the_fingerprint_follows_what_changes_results(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_everything_that_affects_results(tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("dog\n")
     first = fingerprint(config("a.mp4", "--labels", f"@{words}"))
@@ -166,7 +166,7 @@ def test_the_fingerprint_follows_what_changes_results(tmp_path: Path) -> None:
         (["-c", "default"], False),
     ],
 )
-def test_settings_for_gpus_are_taken_where_one_is_here(
+def test_settings_for_gpus_are_used_if_there_is_a_gpu(
     arguments: list[str], is_for_gpu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("commands.options.gpu_here", lambda: True)

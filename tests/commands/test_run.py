@@ -1,4 +1,4 @@
-"""`percept run` as a process of its own, over sources and stages that do next to nothing."""
+"""`percept run` in a separate process, with fake sources and stages."""
 
 import json
 import os
@@ -55,20 +55,20 @@ def start(config: str, *arguments: str, **more: Any) -> "subprocess.Popen[str]":
 
 
 def percept_run(config: str, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a run that ends by itself."""
+    """Exit code, stdout and stderr of a run that is not interrupted."""
     child = start(config, *arguments)
     out, err = child.communicate(timeout=60)
     return child.returncode, out, err
 
 
-def test_results_come_on_stdout_and_words_on_stderr(config: str) -> None:
+def test_results_are_on_stdout_and_messages_on_stderr(config: str) -> None:
     code, out, err = percept_run(config, "fake:clips=3", "fake:clips=2")
     assert code == 0, err
     assert [line.count('"labels"') for line in out.splitlines()] == [1] * 5
     assert "account clips_in=5 results=5 errors=0 drops=0 in_flight=0" in err
 
 
-def test_events_and_tables_beside_the_results(config: str, tmp_path: Path) -> None:
+def test_events_and_tables_are_written_next_to_the_results(config: str, tmp_path: Path) -> None:
     code, out, err = percept_run(config, "fake:clips=3", "-o", "out.jsonl", "-o", "out.csv", "--events", "*.vtt")
     assert (code, out) == (0, ""), err
     assert (tmp_path / "out.csv").read_text().splitlines()[1] == "fake:clips=3,mean 0,0.000,2.000,0.9,0.9,1"
@@ -78,7 +78,7 @@ def test_events_and_tables_beside_the_results(config: str, tmp_path: Path) -> No
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_finished_file_is_not_resumed_with_other_words(config: str, tmp_path: Path) -> None:
+def test_a_complete_file_is_not_resumed_with_other_labels(config: str, tmp_path: Path) -> None:
     assert percept_run(config, "fake:clips=3", "--labels", "dog", "-o", "out.jsonl")[0] == 0
     before = (tmp_path / "out.jsonl").read_bytes()
     code, _, err = percept_run(config, "fake:clips=3", "--labels", "cat", "-o", "out.jsonl", "--resume")
@@ -88,7 +88,7 @@ def test_a_finished_file_is_not_resumed_with_other_words(config: str, tmp_path: 
     assert (tmp_path / "out.jsonl").read_bytes() == before
 
 
-def test_exit_codes(config: str) -> None:
+def test_failed_sources_set_the_exit_code(config: str) -> None:
     assert percept_run(config, "fake:clips=2", "fake:unopenable=1")[0] == 1
     code, out, err = percept_run(config, "fake:unopenable=1")
     assert code == 3
@@ -96,7 +96,7 @@ def test_exit_codes(config: str) -> None:
     assert "cannot be opened. Give a file that can." in err
 
 
-def test_after_kill_9_resume_finishes_without_twins(config: str, tmp_path: Path) -> None:
+def test_after_kill_9_resume_finishes_without_duplicates(config: str, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     arguments = ["fake:clips=3", "fake:clips=120", "fake:clips=4", "-o", "out.jsonl", "--events"]
     child = start(config, *arguments)
@@ -113,7 +113,7 @@ def test_after_kill_9_resume_finishes_without_twins(config: str, tmp_path: Path)
     assert sum("summary" in record for record in read_records(out)) == 3
 
 
-def test_ctrl_c_finishes_what_is_in_flight_and_resume_goes_on(config: str, tmp_path: Path) -> None:
+def test_ctrl_c_finishes_clips_in_flight_and_the_run_can_be_resumed(config: str, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     child = start(config, "fake:clips=200", "-o", "out.jsonl", "-o", "out.csv")
     wait_for(lambda: lines_in(out) > 5, what="some results")
@@ -132,7 +132,7 @@ def test_ctrl_c_finishes_what_is_in_flight_and_resume_goes_on(config: str, tmp_p
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 201
 
 
-def test_a_complete_run_can_be_resumed_and_nothing_is_done(config: str, tmp_path: Path) -> None:
+def test_resuming_a_complete_run_changes_nothing(config: str, tmp_path: Path) -> None:
     percept_run(config, "fake:clips=3", "-o", "out.jsonl")
     before = (tmp_path / "out.jsonl").read_bytes()
     code, _, err = percept_run(config, "fake:clips=3", "-o", "out.jsonl", "--resume")
@@ -140,7 +140,7 @@ def test_a_complete_run_can_be_resumed_and_nothing_is_done(config: str, tmp_path
     assert (tmp_path / "out.jsonl").read_bytes() == before
 
 
-def test_a_closed_stdout_is_said(config: str) -> None:
+def test_a_closed_stdout_is_reported(config: str) -> None:
     child = start(config, "fake:clips=500")
     assert child.stdout is not None
     child.stdout.readline()
@@ -150,7 +150,7 @@ def test_a_closed_stdout_is_said(config: str) -> None:
     assert "cannot write to stdout: its reader has closed it" in err
 
 
-def test_a_full_disk_is_said(config: str) -> None:
+def test_a_full_disk_is_reported(config: str) -> None:
     code, _, err = percept_run(config, "fake:clips=50", "-o", "/dev/full")
     assert code == 5
     assert "cannot write /dev/full: no space left on device; 0 results are safe" in err
@@ -166,11 +166,11 @@ def test_other_labels_cannot_be_mixed_into_a_resumed_file(config: str, tmp_path:
     assert "was written with other labels" in err
 
 
-def test_a_terminal_gets_one_live_line_and_an_account_for_people(config: str) -> None:
+def test_a_terminal_has_one_live_line_and_an_account_in_sentences(config: str) -> None:
     main, terminal = pty.openpty()
     child = start(config, "fake:clips=100", stdout=subprocess.DEVNULL, stderr=terminal)
     os.close(terminal)
-    said = b""
+    written = b""
     while True:
         try:
             part = os.read(main, 4096)
@@ -178,10 +178,10 @@ def test_a_terminal_gets_one_live_line_and_an_account_for_people(config: str) ->
             break
         if not part:
             break
-        said += part
+        written += part
     os.close(main)
     assert child.wait(timeout=30) == 0
-    text = said.decode()
+    text = written.decode()
     assert " clips/s  " in text
     assert "×  0 failed  0 dropped" in text
     last = text.rstrip().splitlines()[-1].split("\x1b[K")[-1]
@@ -196,7 +196,7 @@ def percept(config: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_check_prints_the_plan_and_looks_into_sources(config: str) -> None:
+def test_check_prints_the_plan_and_the_sources(config: str) -> None:
     done = percept(config, "check", "-c", config, "fake:clips=3")
     assert done.returncode == 0, done.stderr
     assert "fake_model  model   frames" in done.stdout
@@ -206,7 +206,7 @@ def test_check_prints_the_plan_and_looks_into_sources(config: str) -> None:
     assert percept(config, "check", "-c", config, "fake:unopenable=1").returncode == 3
 
 
-def test_engine_build_prepares_and_ends(config: str) -> None:
+def test_engine_build_prepares_the_engines(config: str) -> None:
     done = percept(config, "engine", "build", "-c", config)
     assert done.returncode == 0
     networks = [line.split("  ")[0] for line in done.stdout.splitlines() if not line.startswith(" ")]
@@ -215,7 +215,7 @@ def test_engine_build_prepares_and_ends(config: str) -> None:
     assert percept(config, "engine", "bild").returncode == 2
 
 
-def test_a_name_that_is_not_utf8_is_said(config: str, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_refused(config: str, tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.mp4")
     (tmp_path / name).write_bytes(b"")
     code, _, err = percept_run(config, "*.mp4")
@@ -223,7 +223,7 @@ def test_a_name_that_is_not_utf8_is_said(config: str, tmp_path: Path) -> None:
     assert "caf\\udce9.mp4: the name is not UTF-8" in err
 
 
-def test_the_password_and_token_of_a_url_stand_nowhere(config: str, tmp_path: Path) -> None:
+def test_the_password_and_token_of_a_url_are_never_written(config: str, tmp_path: Path) -> None:
     url, output = "http://user:pass-word@127.0.0.1:9/talk.mp4?token=to-ken", tmp_path / "out.jsonl"
     code, out, err = percept_run(
         config, url, "-o", str(output), "--events", "--set", "decode.factory=stages.decode.reader:make_reader"
@@ -232,6 +232,6 @@ def test_the_password_and_token_of_a_url_stand_nowhere(config: str, tmp_path: Pa
     (record,) = (json.loads(line) for line in output.read_text().splitlines() if '"summary"' not in line)
     assert record["source"] == "http://***@127.0.0.1:9/talk.mp4?token=***"
     assert "Connection refused" in record["error"]
-    told = out + err + "".join(path.read_text() for path in tmp_path.iterdir() if path.suffix != ".toml")
-    assert "pass-word" not in told
-    assert "to-ken" not in told
+    written = out + err + "".join(path.read_text() for path in tmp_path.iterdir() if path.suffix != ".toml")
+    assert "pass-word" not in written
+    assert "to-ken" not in written

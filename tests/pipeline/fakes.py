@@ -1,4 +1,4 @@
-"""A reader and stages that do next to nothing, and fail on demand: what the machinery's tests and benchmarks run.
+"""A reader and stages that do next to nothing and fail on demand, for tests and benchmarks of the machinery.
 
 A source is named "fake:clips=20,die=3": twenty clips, and the stage `fake_model` kills its process at clip 3.
 """
@@ -51,6 +51,8 @@ class FakeReader:
             raise SourceError(f"{self.source}: cannot be opened. Give a file that can.")
         if wish(self.source, "open_hang"):
             time.sleep(600)
+        if wish(self.source, "open_die"):
+            os.kill(os.getpid(), signal.SIGKILL)
         count = wish(self.source, "clips")[0]
         return SourceInfo(self.source, self.source_index, 64, 48, duration_ns=count * CLIP_NS, has_video=True)
 
@@ -112,7 +114,7 @@ class FakeModel(Stage):
 
 
 class FakeBatch(FakeModel):
-    """The same for several clips in one call; a second label says how many they were, and of how many sources."""
+    """The same for several clips in one call; a second label has the number of clips and of sources in the batch."""
 
     def process_many(self, clips: Sequence[Clip]) -> list[Outputs]:
         if len(clips) > 1 and any(wish(clip.info.source, "raise_together") for clip in clips):
@@ -129,7 +131,7 @@ class SlowToLoad(FakeModel):
 
 
 class FakeSide(Stage):
-    """An extra that may fail."""
+    """An optional stage that may fail."""
 
     required = ("frames",)
 
@@ -160,15 +162,15 @@ class FakeTrack(Fold):
 
 
 class Warns(FakeModel):
-    """Logs warnings where stages and engines do: preparing, opening, working, and in a thread of its own."""
+    """Logs warnings where stages and engines do: in prepare, open, process, and in a thread."""
 
     def prepare(self, report: Callable[[str], None]) -> None:
         log.warning("%s: set aside", "prepared")
 
     def open(self, resources: Resources) -> None:
         log.warning("%s: next engine", "opened")
-        log.warning("no %d", "number")  # logging itself fails on this
-        log.info("not worth telling")
+        log.warning("no %d", "number")  # logging itself fails here
+        log.info("only in the log")
 
     def process(self, clip: Clip) -> Outputs:
         thread = threading.Thread(target=lambda: log.warning("%s: in a thread \udcff", "worked"))
@@ -177,15 +179,15 @@ class Warns(FakeModel):
         return super().process(clip)
 
 
-class SaysWhoItIs(FakeModel):
-    """As if every process had fallen back to another engine; the label says in which one the clip was."""
+class NamesItsProcess(FakeModel):
+    """As if every process had fallen back to another engine; the label is the engine that ran the clip."""
 
     def describe(self) -> dict[str, str]:
         return {"engine": f"fake-{os.getpid()}", "model": "fake@1"}
 
     def process(self, clip: Clip) -> Outputs:
         outputs = super().process(clip)
-        time.sleep(0.02)  # long enough that others get clips too
+        time.sleep(0.02)  # long enough for others to get clips
         outputs["labels"][0]["label"] = f"fake-{os.getpid()}"
         return outputs
 
@@ -207,7 +209,7 @@ class CannotPrepare(FakeTrack):
 
 
 class Greedy(Stage):
-    """Gives an array through the slot and a record, and breaks its promises on demand."""
+    """Gives an array in the slot and a record, and breaks its promises on demand."""
 
     required = ("frames",)
 
@@ -243,7 +245,7 @@ class ReadsGreedy(Stage):
 
 
 class Nothing(Stage):
-    """Does nothing at all: what remains is the cost of the machinery."""
+    """Does nothing, so a run costs only its machinery."""
 
     required = ("frames",)
 

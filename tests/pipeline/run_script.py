@@ -1,6 +1,6 @@
-"""A run of the fakes as a process of its own: `python -m tests.pipeline.run_script ORDER`, an order in JSON.
+"""A run of the fakes in a process of its own: `python -m tests.pipeline.run_script ORDER`, with the order as JSON.
 
-The closing account goes to stderr as one line of JSON.
+The account is the last line on stderr, as JSON.
 """
 
 import json

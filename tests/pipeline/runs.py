@@ -1,4 +1,4 @@
-"""What tests of whole runs share: run the fakes, here or as a process of its own, and look at what is left."""
+"""Whole runs of the fakes, in this process or in one of their own, and a look at what they leave behind."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Ran:
     records: list[dict[str, Any]]
     notices: list[Notice] = field(default_factory=list)
 
-    def told(self, part: str) -> list[Notice]:
+    def notices_with(self, part: str) -> list[Notice]:
         return [notice for notice in self.notices if part in notice.text]
 
     def clips(self) -> list[int]:
@@ -41,7 +41,7 @@ def run_fakes(
     name: str = "out.jsonl",
     **sections: Any,
 ) -> Ran:
-    """Run the fakes over sources into a file; a balance that does not hold is an error."""
+    """Run the fakes over sources into a file. The counts of the account must add up."""
     path = tmp_path / name
     notices: list[Notice] = []
 
@@ -74,7 +74,7 @@ def without_tries(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def start_run(
     tmp_path: Path, *sources: str, output: str = "out.jsonl", resume: bool = False, stdout: Any = None, **sections: Any
 ) -> "subprocess.Popen[bytes]":
-    """The same as a process of its own, in a folder for temporary files of its own."""
+    """The same in a process of its own, with its own folder for temporary files."""
     order = {
         "sources": sources,
         "config": fake_config(**sections),
@@ -100,7 +100,7 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 60.0, what: str = 
         if value:
             return value
         time.sleep(0.02)
-    raise AssertionError(f"waited {timeout_s} s in vain for {what or condition}")
+    raise AssertionError(f"{what or condition} did not come within {timeout_s} s")
 
 
 def lines_in(path: Path) -> int:
@@ -137,7 +137,7 @@ def using(folder: Path) -> list[int]:
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """For `finally`: nothing of a test stays behind."""
+    """Kill the process if it still runs, and close its pipes. For `finally`."""
     if process.poll() is None:
         process.send_signal(signal.SIGKILL)
     process.wait(timeout=30)

@@ -1,4 +1,4 @@
-"""A module that takes long to import, as torch does on a busy machine."""
+"""A module that takes long to import, like torch on a busy machine."""
 
 import time
 

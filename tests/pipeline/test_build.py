@@ -1,11 +1,11 @@
-"""From a config to a plan: the graph follows from what stages need and give, and what cannot be is said."""
+"""From a config to a plan: what crosses groups, what decode must give, and every problem of the config."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from pipeline.arrays import RECORD, Spec
+from pipeline.arrays import Spec
 from pipeline.build import STAGES, make_plan
 from pipeline.clip import Clip
 from pipeline.config import Config, make_config
@@ -29,10 +29,6 @@ class Silent(Stage):
 
 class A(Silent):
     required, output = ("frames",), "a"
-
-
-class AfterB(Silent):
-    required, optional, output = ("frames",), ("b",), "a"
 
 
 class B(Silent):
@@ -68,21 +64,14 @@ class Count(Fold):
         return state, {}
 
 
-class CountAgain(Count):
-    def gives(self) -> dict[str, Spec]:
-        return {"counts": RECORD}
-
-
 NO_STAGE = "just a word"
 NAMES = {
     "a": A,
-    "after_b": AfterB,
     "b": B,
     "c": C,
     "orphan": Orphan,
     "also_a": AlsoA,
     "count": Count,
-    "count_again": CountAgain,
 }
 
 
@@ -100,14 +89,14 @@ def refused(*groups: tuple[str, ...], **more: Any) -> str:
     return str(caught.value)
 
 
-def test_what_follows_what_is_read_off_the_stages() -> None:
+def test_the_order_of_groups_follows_from_what_stages_need_and_give() -> None:
     plan = plan_of(("b",), ("c",), ("count",), ("a",))
     assert [group.after for group in plan.groups] == [(3,), (0,), (1,), ()]
     assert [group.ordered for group in plan.groups] == [False, False, True, False]
     assert plan.groups[1].needs == ("b", "audio", "frames")
 
 
-def test_what_never_leaves_its_group_takes_no_room_in_the_slot() -> None:
+def test_an_array_that_never_leaves_its_group_has_no_region_in_the_slot() -> None:
     together = plan_of(("a", "b"), ("c",))
     assert "a" not in together.layout.regions
     assert "b" in together.layout.regions
@@ -116,7 +105,7 @@ def test_what_never_leaves_its_group_takes_no_room_in_the_slot() -> None:
     assert {"frames", "audio"} <= set(apart.layout.regions)
 
 
-def test_decode_gives_what_the_most_demanding_stage_asks_for() -> None:
+def test_decode_gives_what_the_most_demanding_stage_needs() -> None:
     plan = plan_of(("a", "b", "c"))
     assert plan.reader_options["short_side_px"] == 160
     assert plan.reader_options["audio_rate_hz"] == 16_000
@@ -125,26 +114,32 @@ def test_decode_gives_what_the_most_demanding_stage_asks_for() -> None:
     assert plan.budget.audio_samples == samples
 
 
-def test_modalities_that_are_not_asked_for_are_not_decoded() -> None:
+def test_there_is_room_for_a_clip_with_the_tail_of_its_source() -> None:
+    plan = plan_of(("a",), clips={"seconds": 4.0, "fps": 10.0})
+    assert plan.budget.frames == 45 + 2, "half a second more than the clip"
+    assert plan.layout.regions["frame_times_ns"][1] == 8 * plan.budget.frames
+
+
+def test_modalities_that_are_not_chosen_are_not_decoded() -> None:
     assert "audio" not in plan_of(("a", "b", "c"), modalities=["image"]).layout.regions
     assert "frames" not in plan_of(("a", "b", "c"), modalities=["audio"]).layout.regions
 
 
-def test_slots_cover_every_worker() -> None:
-    plan = make_plan(make_config(fake_config()))
-    assert plan.slots >= sum(group.workers for group in plan.groups) + plan.decode_workers
+def test_slots_suffice_for_one_batch_in_work_and_one_that_gathers() -> None:
+    def slots(**group: Any) -> int:
+        groups = [{"name": "model", "stages": ["fake_model"], **group}, {"stages": ["fake_track"]}]
+        return make_plan(make_config(fake_config(groups=groups))).slots
+
+    assert slots(workers=2, batch=16) == 2 * (2 * 16 + 1) + 2
+    assert slots(workers=2) == 2 * (2 + 1) + 2
 
 
 @pytest.mark.parametrize(
-    ("groups", "more", "said"),
+    ("groups", "more", "problem"),
     [
         ((("a", "orphan"),), {}, "groups: 'orphan' needs 'nobody_gives_this', which no stage gives. Add the stage"),
-        ((("b", "a"),), {}, "groups: 'b' needs 'a' from 'a', which is listed after it"),
-        ((("after_b", "b"),), {}, "groups: 'after_b' needs 'b' from 'b', which is listed after it"),
-        ((("after_b",), ("b",)), {}, "groups: after_b, b wait for each other; put the stages concerned in one group"),
         ((("also_a", "a"),), {}, "stages.a: gives 'a', which also_a gives already"),
         ((("also_a", "also_a"),), {}, "stage 'also_a' is in two places"),
-        ((("a", "b", "c"), ("count", "count_again")), {}, "has two stages that carry state; put them in two groups"),
         ((("trakc",),), {}, "groups: there is no stage 'trakc' (did you mean 'track'?). Known: flow,"),
         ((("also_a",),), {"options": {"flow": {"depth": 3}}}, "stages.flow: no group runs it"),
         ((("b",),), {"options": {"b": {"dept": 3}}}, "unknown field `dept` - at `$.stages.b` (did you mean 'depth'?)"),
@@ -168,23 +163,25 @@ def test_slots_cover_every_worker() -> None:
         ),
     ],
 )
-def test_what_is_said(groups: tuple[tuple[str, ...], ...], more: dict[str, Any], said: str) -> None:
-    assert said in refused(*groups, **more)
+def test_a_problem_is_reported_with_its_place(
+    groups: tuple[tuple[str, ...], ...], more: dict[str, Any], problem: str
+) -> None:
+    assert problem in refused(*groups, **more)
 
 
-def test_a_class_that_cannot_be_imported_says_why() -> None:
-    said = refused(("b",), options={"b": {"class": "no.such:Thing"}})
-    assert "No module named 'no'" in said
-    assert "expected package.module:name" in said
+def test_a_class_that_cannot_be_imported_is_reported_with_the_reason() -> None:
+    problem = refused(("b",), options={"b": {"class": "no.such:Thing"}})
+    assert "No module named 'no'" in problem
+    assert "expected package.module:name" in problem
 
 
-def test_all_stages_that_are_wrong_are_told_at_once() -> None:
-    said = refused(("b", "trakc"), options={"b": {"dept": 3}})
-    assert "dept" in said
-    assert "trakc" in said
+def test_the_problems_of_all_stages_are_reported_at_once() -> None:
+    problems = refused(("b", "trakc"), options={"b": {"dept": 3}})
+    assert "dept" in problems
+    assert "trakc" in problems
 
 
-def test_every_stage_of_ours_is_known_by_name() -> None:
+def test_the_default_config_runs_every_stage_of_ours() -> None:
     plan = make_plan(Config())
     assert {name for group in plan.groups for name in group.stages} == set(STAGES)
     assert [group.name for group in plan.groups] == ["analyse", "track"]

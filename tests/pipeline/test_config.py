@@ -1,4 +1,4 @@
-"""What is wrong with a config is said with file, key and value, everything at once."""
+"""Every problem of a config is reported with its file, key and value, all at once."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from pipeline.build import make_plan
 from pipeline.config import RANGES, Config, load_config, make_config
 from pipeline.errors import ConfigError
 from tests.conftest import ROOT
-from tests.pipeline.fakes import fake_config
 
 
 def refused(tree: dict[str, Any], where: str = "live.toml") -> list[str]:
@@ -33,26 +32,26 @@ def sections() -> list[tuple[str, str, Any]]:
 
 @pytest.mark.parametrize(("section", "key", "default"), sections())
 def test_a_wrong_type_is_named_with_file_key_and_value(section: str, key: str, default: Any) -> None:
-    (said,) = refused({section: {key: {"no": "value"}}})
-    assert said.startswith("live.toml: Expected `")
-    assert f"at `$.{section}.{key}`" in said
-    assert "{'no': 'value'}" in said
+    (problem,) = refused({section: {key: {"no": "value"}}})
+    assert problem.startswith("live.toml: Expected `")
+    assert f"at `$.{section}.{key}`" in problem
+    assert "{'no': 'value'}" in problem
 
 
 @pytest.mark.parametrize(("section", "key", "default"), sections())
 def test_a_misspelt_key_is_refused_with_the_right_one(section: str, key: str, default: Any) -> None:
     wrong = key[:-1] + "x" + key[-1]
-    (said,) = refused({section: {wrong: default}})
-    assert f"live.toml: Object contains unknown field `{wrong}` - at `$.{section}`" in said
-    assert f"did you mean {key!r}?" in said
+    (problem,) = refused({section: {wrong: default}})
+    assert f"live.toml: Object contains unknown field `{wrong}` - at `$.{section}`" in problem
+    assert f"did you mean {key!r}?" in problem
 
 
 @pytest.mark.parametrize(("key", "low", "high"), RANGES)
 def test_every_range_has_two_ends(key: str, low: float, high: float) -> None:
     section, _, name = key.partition(".")
     for value in (low - 1, high + 1):
-        said = refused({section: {name: type(low)(value)}})
-        assert any(line.startswith(f"live.toml: {key} is ") and "; expected " in line for line in said), said
+        problems = refused({section: {name: type(low)(value)}})
+        assert any(line.startswith(f"live.toml: {key} is ") and "; expected " in line for line in problems), problems
     if isinstance(low, float):
         assert any(key in line for line in refused({section: {name: float("nan")}}))
 
@@ -63,7 +62,7 @@ def test_every_number_has_a_range() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tree", "said"),
+    ("tree", "problem"),
     [
         ({"cilps": {}}, "live.toml: Object contains unknown field `cilps` - at `$` (did you mean 'clips'?)"),
         (
@@ -105,22 +104,36 @@ def test_every_number_has_a_range() -> None:
             {"groups": [{"stages": ["flow"], "workers": -1}]},
             "live.toml: groups[0].workers is -1; expected from 0 to 64",
         ),
+        ({"groups": [{"stages": ["flow"], "batch": 0}]}, "live.toml: groups[0].batch is 0; expected from 1 to 256"),
+        ({"groups": [{"stages": ["flow"], "batch": 257}]}, "live.toml: groups[0].batch is 257; expected from 1 to 256"),
+        (
+            {"groups": [{"stages": ["flow"], "wait_ms": -1.0}]},
+            "live.toml: groups[0].wait_ms is -1.0; expected from 0 to 10000",
+        ),
+        (
+            {"groups": [{"stages": ["flow"], "wait_ms": float("nan")}]},
+            "live.toml: groups[0].wait_ms is nan; expected from 0 to 10000",
+        ),
+        (  # a worker that waits for a batch must not look hung
+            {"groups": [{"stages": ["flow"], "wait_ms": 600.0}], "deadlines": {"clip_s": 1.0}},
+            "live.toml: groups[0].wait_ms is 600.0; expected from 0 to 500",
+        ),
         (
             {"groups": [{"stages": ["flow"]}, {"stages": ["track"], "name": "flow"}]},
             "live.toml: groups[1].name is 'flow', also another group's; give each its own",
         ),
     ],
 )
-def test_what_is_said(tree: dict[str, Any], said: str) -> None:
-    assert said in refused(tree)
+def test_a_problem_is_reported_with_its_key_and_value(tree: dict[str, Any], problem: str) -> None:
+    assert problem in refused(tree)
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     assert len(refused({"queue": {"sots": 1, "credit": "x"}, "clips": {"fps": "y"}, "nothing": 1})) == 4
     assert len(refused({"queue": {"credit": 0}, "clips": {"fps": 0.0, "seconds": 0.1}, "modalities": ["x"]})) == 4
 
 
-def test_a_file_is_named_when_it_is_missing_or_no_toml(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"-c .*/none\.toml: cannot be read \(No such file or directory\)\. Give the"):
         load_config(str(tmp_path / "none.toml"))
     with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory\)"):
@@ -134,7 +147,7 @@ def test_a_file_is_named_when_it_is_missing_or_no_toml(tmp_path: Path) -> None:
         load_config(str(path))
 
 
-def test_an_override_sets_one_key_and_a_first_word_that_is_no_section_is_a_stage() -> None:
+def test_an_override_sets_one_key_and_an_unknown_section_is_a_stage() -> None:
     config = load_config(None, ["clips.fps=4", "flow.short_side_px=160", "model.path=a/b", "labels.words=['x', 'y']"])
     assert config.clips.fps == 4
     assert config.model.path == "a/b"
@@ -143,7 +156,7 @@ def test_an_override_sets_one_key_and_a_first_word_that_is_no_section_is_a_stage
 
 
 @pytest.mark.parametrize("text", ["clips.fps", "=4", "clips.=4", "fps=4", ".fps=4", "modalities.image.x=4"])
-def test_an_override_that_is_none_is_refused(text: str) -> None:
+def test_an_override_without_section_key_or_value_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--set "):
         load_config(None, ["modalities=['image']", text])
 
@@ -169,9 +182,5 @@ def test_every_config_of_ours_makes_a_plan(path: Path) -> None:
     assert (again.config, again.groups, again.layout) == (plan.config, plan.groups, plan.layout)
 
 
-def test_the_config_of_defaults_says_what_the_defaults_are() -> None:
+def test_the_default_config_file_lists_the_defaults() -> None:
     assert load_config(str(ROOT / "configs" / "default.toml")) == Config()
-
-
-def test_the_fakes_have_a_config_too() -> None:
-    assert make_plan(make_config(fake_config())).groups[0].name == "model"

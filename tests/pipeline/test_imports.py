@@ -1,4 +1,4 @@
-"""Who may import whom, what an import costs, and whose code is never run."""
+"""Who may import whom, what an import costs, whose code is never run, and where the tests of a module are."""
 
 import ast
 import os
@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,15 @@ ALLOWED = {
     "recipes": ("recipes", "training", "stages", "engines", "pipeline", "benchmarks"),
     "commands": ("commands", "training", "stages", "engines", "pipeline"),
 }
-"""What each folder may import of ours. Nothing but `commands` may import `commands`."""
+"""The modules of ours that each folder may import. Only `commands` may import `commands`."""
+PACKAGES = ("commands", "pipeline", "stages", "engines", "training")
 OURS = (*ALLOWED, "benchmarks", "tests", "configs", "percept")
 HEAVY = ("torch", "torchaudio", "transformers", "cv2", "av", "onnx", "onnxruntime", "kornia", "numpy", "zmq")
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+def imports(path: Path, at_runtime: bool = False) -> Iterator[tuple[int, str]]:
     """Line and full name of everything a file imports, at its top or inside a function."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(ast.parse(path.read_text(encoding="utf-8")), at_runtime):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -40,6 +42,18 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             assert node.module
             yield node.lineno, node.module
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def nodes(tree: ast.AST, at_runtime: bool) -> Iterator[ast.AST]:
+    """All nodes of a tree; with `at_runtime`, without those under `if TYPE_CHECKING`."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if at_runtime and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
 
 
 def under(name: str, parents: tuple[str, ...]) -> bool:
@@ -56,7 +70,29 @@ def test_imports_go_in_one_direction(package: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_stages_and_engines_are_named_in_strings_in_one_module_alone() -> None:
+def modules() -> dict[str, Path]:
+    """Every module of the product by its full name."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
+
+
+def test_there_are_no_import_cycles() -> None:
+    """Imports inside functions count as well. Those under `if TYPE_CHECKING` do not, because they never run."""
+    known = modules()
+    graph = {
+        module: {name for _, name in imports(path, at_runtime=True) if name in known} - {module}
+        for module, path in known.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_only_one_module_names_stages_and_engines_in_strings() -> None:
     """A name in a string is invisible to types, find-usages and dead-code search."""
     naming = {
         str(path.relative_to(ROOT))
@@ -97,13 +133,13 @@ def run_python(code: str, cwd: Path = ROOT) -> str:
     ],
     ids=["import percept", "--help", "--version", "run --help"],
 )
-def test_what_only_asks_imports_nothing_heavy(code: str, loaded: list[str]) -> None:
+def test_a_command_that_only_prints_imports_nothing_heavy(code: str, loaded: list[str]) -> None:
     out = run_python(f"{code}\nimport sys; print('LOADED', *sorted(set(sys.modules) & set({HEAVY!r})))")
     assert out.strip().splitlines()[-1].split() == ["LOADED", *loaded]
 
 
-def test_help_comes_at_once() -> None:
-    """In processor time, which other work on the machine does not lengthen much; the best of three."""
+def test_help_is_printed_at_once() -> None:
+    """In processor time, which depends little on other work on the machine; the best of three."""
     assert min(processor_seconds("from commands.main import main; main(['--help'])") for _ in range(3)) < 0.3
 
 
@@ -131,7 +167,7 @@ def test_the_light_processes_need_no_torch() -> None:
 
 
 def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
-    """A `pipeline.py`, `stages.py` or `numpy.py` in the current folder is none of ours."""
+    """A `pipeline.py`, `stages.py` or `numpy.py` in the current folder is not ours."""
     for name in ("pipeline", "stages", "engines", "numpy", "msgspec", "zmq", "av", "pipeline_helper"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write('{name}')\n")
     order = (
@@ -143,3 +179,109 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
     )
     assert not (tmp_path / "imported").exists()
     assert (tmp_path / "out.jsonl").read_text().count("\n") == 4
+
+
+# -- where the tests of a module are ----------------------------------------------------------------------------------
+
+COVERED_BY = {
+    # contract suites
+    "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
+    "tests/stages/decode/test_contract.py": (
+        "stages.decode.{assembly, frames, grid, reader, reader_decord, sound, source}"
+    ),
+    "tests/training/data/test_layouts.py": (
+        "training.data.layouts.{ave, esc50, folder, hmdb51, kinetics, layout, table, ucf101, vggsound} "
+        "training.data.media"
+    ),
+    # verbs, which are tested through the command line
+    "tests/commands/test_adapt_and_calibrate.py": (
+        "commands.{adapt, calibrate, model_output, training_options} training.adapt.gather training.calibrate.store"
+    ),
+    "tests/commands/test_console.py": "commands.account",
+    "tests/commands/test_engine.py": (
+        "commands.{actions, columns} commands.engine.{bench, build, clean, list, options, quantize, samples, verify}"
+    ),
+    "tests/commands/test_eval.py": (
+        "training.evaluate.{charts, evaluate, head, page, report, report_files, surroundings}"
+    ),
+    "tests/commands/test_labels.py": "commands.labels.{embedded, lint, weigh} stages.words.weigh",
+    "tests/commands/test_options.py": "commands.{outputs, sources}",
+    "tests/commands/test_run.py": "commands.check",
+    "tests/test_contributing.py": "commands.schema",
+    "tests/training/train/test_train_command.py": (
+        "commands.train training.train.{batch, console, job, plan, result, streams, tower, vectors}"
+    ),
+    # parts of a whole that is tested
+    "tests/engines/backends/test_on_torch.py": "engines.devices.cuda_graphs",
+    "tests/engines/building/test_building.py": "engines.building.choice",
+    "tests/engines/building/test_export.py": "engines.building.precision",
+    "tests/engines/building/test_quantize.py": "engines.building.int8",
+    "tests/engines/gate/test_gate.py": "engines.gate.golden",
+    "tests/engines/models/test_checkpoint.py": (
+        "engines.models.{checkpoint_files, network, text_tower, tower} "
+        "engines.networks.{checkpoint_facts, clap_mel, torchaudio_import}"
+    ),
+    "tests/engines/models/test_families.py": (
+        "engines.models.published_ports "
+        "engines.networks.{transformers_format, transformers_tokenizer, transformers_towers}"
+    ),
+    "tests/engines/models/test_hub.py": "engines.models.assemble",
+    "tests/engines/models/test_model_file.py": "engines.models.model",
+    "tests/engines/networks/test_fusion.py": "engines.networks.fusion_shape",
+    "tests/engines/networks/test_open_clip.py": "engines.networks.{open_clip_format, open_clip_towers}",
+    "tests/stages/decode/test_tiling.py": "stages.decode.timeline",
+    "tests/stages/detect/test_stage.py": "stages.detect.{change, regions}",
+    "tests/stages/test_classify.py": "stages.words.reliability",
+    "tests/stages/test_encode.py": "stages.tower_inputs",
+    "tests/stages/test_flow.py": "stages.flow_raft",
+    "tests/stages/track/test_tracks.py": "stages.track.{stage, state, tracker}",
+    "tests/stages/words/test_labels.py": "stages.words.{label_vectors, text_cache}",
+    "tests/stages/words/test_word.py": "stages.words.tree",
+    "tests/stages/words/test_zpe.py": "stages.words.template_stack",
+    "tests/training/adapt/test_adapt.py": ("training.adapt.{adapter, choose, examples, folds, learn, measure, store}"),
+    "tests/training/calibrate/test_calibrate.py": "training.calibrate.{measure, temperature, units, unknown}",
+    "tests/training/data/test_read.py": "training.data.example",
+    "tests/training/evaluate/test_confusion.py": "training.evaluate.picture",
+    "tests/training/test_features.py": "training.{encoder, feature_cache}",
+    "tests/training/train/test_head.py": "training.train.{evaluation, words}",
+    "tests/training/train/test_loop.py": "training.train.state",
+    "tests/training/train/test_split.py": "training.train.{curves, order}",
+}
+"""Modules without a test file of their own, by the test file that covers them."""
+
+
+def spread(names: str) -> Iterator[str]:
+    """ "a.{b, c} d.e" -> a.b, a.c, d.e"""
+    for parent, group, single in re.findall(r"([\w.]+)\.\{([^}]*)\}|([\w.]+)", names):
+        yield from (f"{parent}.{name.strip()}" for name in group.split(",")) if group else (single,)
+
+
+def namesake(path: Path) -> Path:
+    """The test file of a module; that of a package has the name of the package."""
+    own = path.parent if path.name == "__init__.py" else path.with_suffix("")
+    relative = own.relative_to(ROOT)
+    return ROOT / "tests" / relative.with_name(f"test_{relative.name}.py")
+
+
+def has_code(path: Path) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in body)
+
+
+def test_every_module_has_a_test_file_of_its_name_or_is_covered_by_another() -> None:
+    covered = {name for names in COVERED_BY.values() for name in spread(names)}
+    untested = [
+        str(path.relative_to(ROOT))
+        for name, path in modules().items()
+        if has_code(path) and not namesake(path).exists() and name not in covered
+    ]
+    assert not untested, "\n".join(untested)
+
+
+def test_no_module_is_listed_as_covered_by_another_test_file_without_need() -> None:
+    known = modules()
+    stale = [file for file in COVERED_BY if not (ROOT / file).exists()]
+    for name in (name for names in COVERED_BY.values() for name in spread(names)):
+        if name not in known or not has_code(known[name]) or namesake(known[name]).exists():
+            stale.append(name)
+    assert not stale, "\n".join(stale)

@@ -1,4 +1,4 @@
-"""The ledger under random plans and random orders of everything that can happen to a clip."""
+"""The ledger under random plans and a random order of everything that can happen to a clip."""
 
 import random
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class Worker:
 
 
 class World:
-    """A ledger, and around it everything the rest of the run would do, chosen by a list of numbers."""
+    """A ledger and everything that the rest of a run does to it, chosen by numbers."""
 
     def __init__(
         self, groups: tuple[GroupPlan, ...], lengths: list[int], gaps: set[tuple[int, int]], slots: int
@@ -105,7 +105,7 @@ class World:
             return
         if (source, index) in self.gap_places:
             gap = Gap(f"s{source}", source, index + 1, index * SECOND_NS, index * SECOND_NS, index)
-            for _ in range(1 + number % 2):  # a restarted decoder tells it again
+            for _ in range(1 + number % 2):  # a restarted decoder reports it again
                 self.ledger.gap(gap)
         slot = self.free.pop()
         self.granted[slot] = (source, index)
@@ -178,7 +178,7 @@ class World:
         self.answers += 1
         done = DoneClip(*entry.key, {}, labels, {}, failed, state)
         assert self.ledger.done(worker.id, worker.group, done)
-        assert not self.ledger.done(worker.id, worker.group, done), "the second answer counts for nothing"
+        assert not self.ledger.done(worker.id, worker.group, done), "a second answer does not count"
 
     def die(self, number: int) -> None:
         if not self.workers:
@@ -230,7 +230,7 @@ class World:
         assert len(self.free) + len(self.granted) == len(set(self.free) | set(self.granted))
 
     def work_on(self) -> None:
-        """From here on every worker keeps working and every source is read to its end."""
+        """From now on every worker works and every source is read to its end."""
         for _ in range(10_000):
             before = (self.answers, self.ledger.counts.clips_in, len(self.out))
             for source in range(len(self.lengths)):
@@ -246,14 +246,14 @@ class World:
             self.check()
             if before == (self.answers, self.ledger.counts.clips_in, len(self.out)):
                 return
-        raise AssertionError("it never comes to rest")
+        raise AssertionError("the work never ends")
 
     def check_end(self) -> None:
         assert all(self.ended)
         assert self.ledger.counts.in_flight == 0
         assert self.ledger.waiting() == 0
         assert not self.granted, "every slot is free again"
-        assert self.told() == self.expected()
+        assert self.given_out() == self.expected()
         outcomes = [item for item in self.out if isinstance(item, Finished) and item.info.index >= 0]
         errors = [item for item in outcomes if item.error is not None]
         assert (len(outcomes) - len(errors), len(errors)) == (self.ledger.counts.results, self.ledger.counts.errors)
@@ -281,31 +281,31 @@ class World:
         assert fine <= set(seen) | {-1}
         assert {index for source_index, index in self.undecodable if source_index == source}.isdisjoint(seen)
 
-    def told(self) -> list[tuple[str, int, int]]:
-        told = []
+    def given_out(self) -> list[tuple[str, int, int]]:
+        found = []
         for item in self.out:
             if isinstance(item, SourceStarted):
-                told.append(("start", item.info.source_index, 0))
+                found.append(("start", item.info.source_index, 0))
             elif isinstance(item, SourceDone):
-                told.append(("end", item.source_index, item.clips))
+                found.append(("end", item.source_index, item.clips))
             elif item.gap:
-                told.append(("gap", item.info.source_index, item.info.epoch - 1))
+                found.append(("gap", item.info.source_index, item.info.epoch - 1))
             else:
-                told.append(("clip", item.info.source_index, item.info.index))
-        return told
+                found.append(("clip", item.info.source_index, item.info.index))
+        return found
 
     def expected(self) -> list[tuple[str, int, int]]:
-        told: list[tuple[str, int, int]] = []
+        found: list[tuple[str, int, int]] = []
         for source, count in enumerate(self.next_clip):
-            told.append(("start", source, 0))
+            found.append(("start", source, 0))
             for index in range(count):
                 if (source, index) in self.gap_places and (source, index) not in self.undecodable:
-                    told.append(("gap", source, index))
-                told.append(("clip", source, index))
+                    found.append(("gap", source, index))
+                found.append(("clip", source, index))
             if source in self.failed_sources:
-                told.append(("clip", source, -1))
-            told.append(("end", source, count))
-        return told
+                found.append(("clip", source, -1))
+            found.append(("end", source, count))
+        return found
 
 
 @given(
@@ -356,7 +356,7 @@ def test_a_clip_that_was_given_up_in_one_group_is_not_leased_in_another() -> Non
     assert world.ledger.lease(1, 99, 1) == []
 
 
-def test_a_death_in_company_is_no_try_and_the_next_lease_is_alone() -> None:
+def test_a_death_with_several_clips_is_no_try_and_the_next_lease_is_of_one_clip() -> None:
     world = simple()
     for _ in range(3):
         world.decode(0)
@@ -364,13 +364,13 @@ def test_a_death_in_company_is_no_try_and_the_next_lease_is_alone() -> None:
     world.ledger.died(1, "killed by SIGKILL")
     assert [entry.tries for entry in together] == [1, 1, 1]
     assert [entry.info.index for entry in world.ledger.lease(0, 2, 3)] == [0]
-    assert world.ledger.lease(0, 2, 3) == [], "nothing is leased beside a suspect"
+    assert world.ledger.lease(0, 2, 3) == [], "nothing is leased together with a suspect"
     world.ledger.died(2, "killed by SIGKILL")
     assert together[0].tries == 2
 
 
 @pytest.mark.parametrize("cause", ["killed by SIGKILL", "hung: working clip {} of source 0 for 7 s"])
-def test_when_the_first_clips_all_die_of_one_cause_the_model_is_at_fault(cause: str) -> None:
+def test_the_model_is_at_fault_if_the_first_clips_all_die_of_one_cause(cause: str) -> None:
     world = simple()
     for index in range(SAME_FAULT_LIMIT):
         assert world.ledger.fault is None
@@ -403,7 +403,7 @@ def test_a_group_that_has_settled_a_clip_is_not_at_fault_before_there_is_a_resul
     world.decode(0)
     entry = world.ledger.lease(0, 1, 1)[0]
     world.ledger.done(1, 0, DoneClip(*entry.key, {}, {}, {}, failed))
-    assert world.ledger.counts.results == 0, "the other group has it yet"
+    assert world.ledger.counts.results == 0, "the other group still has it"
     for _ in range(SAME_FAULT_LIMIT):
         world.decode(0)
         for worker in range(2, 2 + TRIES):
@@ -413,7 +413,7 @@ def test_a_group_that_has_settled_a_clip_is_not_at_fault_before_there_is_a_resul
     assert (world.ledger.fault is not None) == at_fault
 
 
-def test_a_resumed_source_begins_behind_what_was_done() -> None:
+def test_a_resumed_source_begins_after_its_last_clip() -> None:
     released: list[int] = []
     ledger = Ledger((group_plan(0, (), True, True, True),), frozenset({"frames"}), released.append)
     ledger.add_source(0, "s0", first_index=5)
@@ -428,7 +428,7 @@ def test_a_resumed_source_begins_behind_what_was_done() -> None:
     assert released == [1]
 
 
-def given_up_beside_a_fold() -> tuple[World, Entry]:
+def given_up_during_a_fold() -> tuple[World, Entry]:
     """Clip 0 is with worker 99 of an ordered group while another group gives it up; clip 1 waits."""
     groups = (
         group_plan(0, (), ordered=True, uses_slot=True, labels=False),
@@ -445,16 +445,16 @@ def given_up_beside_a_fold() -> tuple[World, Entry]:
     return world, entry
 
 
-def test_a_fold_that_is_at_a_clip_given_up_elsewhere_commits_before_the_next_clip() -> None:
-    world, entry = given_up_beside_a_fold()
+def test_a_fold_commits_a_clip_given_up_elsewhere_before_the_next_clip() -> None:
+    world, entry = given_up_during_a_fold()
     assert world.ledger.lease(0, 98, 2) == []
     world.ledger.done(99, 0, DoneClip(*entry.key, {}, {}, {}, {}, b"0,"))
     (after,) = world.ledger.lease(0, 98, 2)
     assert (after.info.index, world.ledger.state_for(after, 0)) == (1, b"0,")
 
 
-def test_a_fold_that_dies_at_a_clip_given_up_elsewhere_goes_on_behind_it() -> None:
-    world, _ = given_up_beside_a_fold()
+def test_a_fold_that_dies_at_a_clip_given_up_elsewhere_continues_after_it() -> None:
+    world, _ = given_up_during_a_fold()
     list(world.ledger.emit())
     world.ledger.died(99, "killed by SIGKILL")
     (after,) = world.ledger.lease(0, 98, 2)

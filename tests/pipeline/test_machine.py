@@ -1,4 +1,4 @@
-"""Cores by affinity and quota, and where the cache is."""
+"""Cores by affinity and quota, and the folder of the cache."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from pipeline.machine import cache_directory, core_count, quota
 
 
-def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_is_where_the_environment_puts_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PERCEPT_CACHE", str(tmp_path))
     assert cache_directory() == tmp_path
     monkeypatch.delenv("PERCEPT_CACHE")
@@ -44,7 +44,7 @@ def control_group(tmp_path: Path, line: str, files: dict[str, str]) -> tuple[Pat
         ("3:cpuset:/", {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 10**6),
     ],
 )
-def test_the_quota_of_the_control_group(tmp_path: Path, line: str, files: dict[str, str], cores: int) -> None:
+def test_the_smallest_quota_counts(tmp_path: Path, line: str, files: dict[str, str], cores: int) -> None:
     assert quota(*control_group(tmp_path, line, files)) == cores
 
 
@@ -52,7 +52,7 @@ def test_without_control_groups_there_is_no_quota(tmp_path: Path) -> None:
     assert quota(tmp_path, tmp_path / "missing") == 10**6
 
 
-def test_the_affinity_counts() -> None:
+def test_the_affinity_limits_the_cores() -> None:
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from pipeline.machine import core_count"
     done = subprocess.run([sys.executable, "-c", f"{code}; print(core_count())"], capture_output=True, timeout=60)
     assert done.stdout.strip() == b"1"

@@ -1,4 +1,4 @@
-"""The wire: what is encoded is decoded, what is not ours is refused, a descriptor stays small."""
+"""Messages survive their encoding, anything else is refused, and the descriptor of a clip stays small."""
 
 from typing import Any
 
@@ -98,18 +98,18 @@ TO_WORKER = {
 }
 
 
-def test_every_message_of_the_protocol_is_tried_here() -> None:
+def test_every_message_of_the_protocol_is_tested_here() -> None:
     assert set(FROM_WORKER) == set(messages.FromWorker.__args__)
     assert set(TO_WORKER) == set(messages.ToWorker.__args__)
 
 
 @given(st.one_of(*FROM_WORKER.values()))
-def test_what_a_worker_says_comes_back_as_it_was(message: Any) -> None:
+def test_a_message_of_a_worker_survives_its_encoding(message: Any) -> None:
     assert decode_from_worker(encode(message)) == message
 
 
 @given(st.one_of(*TO_WORKER.values()))
-def test_what_a_worker_is_told_comes_back_as_it_was(message: Any) -> None:
+def test_a_message_to_a_worker_survives_its_encoding(message: Any) -> None:
     assert decode_to_worker(encode(message)) == message
 
 
@@ -140,7 +140,7 @@ def test_a_message_cut_short_is_refused(message: Any, data: st.DataObject) -> No
     [[99], ["hello"], [], [2, "no list"], [4, 1, 2, 3], [6, "zero", 1], {"type": 2}],
     ids=["unknown tag", "tag of another type", "no tag", "wrong type", "too few", "text for a number", "no array"],
 )
-def test_what_is_no_message_is_refused(fields: Any) -> None:
+def test_data_that_is_no_message_is_refused(fields: Any) -> None:
     with pytest.raises(msgspec.ValidationError):
         decode_from_worker(msgspec.msgpack.encode(fields))
 
@@ -163,11 +163,11 @@ def test_a_small_array_travels_with_its_shape(spec: Spec, array: np.ndarray) -> 
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(), st.lists, max_leaves=9))
-def test_a_record_travels_as_it_is(record: Any) -> None:
+def test_a_record_travels_unchanged(record: Any) -> None:
     assert unpack(RECORD, pack(RECORD, {"record": record})) == {"record": record}
 
 
-def test_the_descriptor_of_a_clip_is_some_hundred_bytes() -> None:
+def test_the_descriptor_of_a_clip_is_a_few_hundred_bytes() -> None:
     info = ClipInfo(
         "videos/2026/holiday in the mountains.mp4", 12, 3600, 7_200_000_000_000, 7_202_000_000_000, 1, 1280, 720
     )

@@ -1,4 +1,4 @@
-"""Shared memory: layout, generations, capacity, watch records, many processes."""
+"""Shared memory: layout, generations, capacity, watch records, several processes."""
 
 import errno
 import multiprocessing
@@ -49,14 +49,14 @@ def test_regions_are_aligned_and_do_not_overlap(specs: dict[str, Spec]) -> None:
     end = 0
     for offset, capacity, dtype in layout.regions.values():
         assert offset % 64 == 0
-        assert offset >= max(end, 64), "behind the header and the region before"
+        assert offset >= max(end, 64), "after the header and the region before it"
         assert np.dtype(dtype).itemsize <= 64
         end = offset + capacity
     assert layout.slot_bytes >= end
     assert layout.slot_bytes % 4096 == 0
 
 
-def test_what_was_written_is_read_back_in_its_own_slot(slots: Slots) -> None:
+def test_each_slot_returns_what_was_written_into_it(slots: Slots) -> None:
     shapes = {}
     for slot in range(slots.count):
         frames = np.full((2, 3, 5, 3), slot, np.uint8)
@@ -67,13 +67,13 @@ def test_what_was_written_is_read_back_in_its_own_slot(slots: Slots) -> None:
         assert (slots.read(slot, "audio", audio_shape) == np.arange(100) + slot).all()
 
 
-def test_an_array_that_is_not_contiguous_is_written_as_it_looks(slots: Slots) -> None:
+def test_an_array_that_is_not_contiguous_is_written_in_its_own_order(slots: Slots) -> None:
     picture = np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3)[:, ::2, ::-1]
     shape = slots.write(0, "frames", picture)
     assert (slots.read(0, "frames", shape) == picture).all()
 
 
-def test_what_is_read_cannot_be_changed(slots: Slots) -> None:
+def test_an_array_that_was_read_is_read_only(slots: Slots) -> None:
     shape = slots.write(0, "audio", np.zeros(4, np.float32))
     with pytest.raises(ValueError, match="read-only"):
         slots.read(0, "audio", shape)[0] = 1
@@ -89,7 +89,7 @@ def test_what_is_read_cannot_be_changed(slots: Slots) -> None:
         (np.zeros((2, 3), np.float64), r"frames: float64 \(2, 3\) \(48 bytes\) does not fit .* 1,000 bytes of uint8"),
     ],
 )
-def test_what_does_not_fit_is_named_with_its_size(slots: Slots, array: np.ndarray, message: str) -> None:
+def test_an_array_that_does_not_fit_is_named_with_its_size(slots: Slots, array: np.ndarray, message: str) -> None:
     with pytest.raises(SlotError, match=message):
         slots.write(1, "frames", array)
 
@@ -104,7 +104,7 @@ def test_a_retired_grant_is_stale(slots: Slots) -> None:
     slots.check(0, slots.generation(0))
 
 
-def test_a_file_that_is_no_slot_file_is_refused() -> None:
+def test_a_file_without_slots_is_refused() -> None:
     layout = Layout.of(SPECS)
     fd = os.memfd_create("garbage")
     os.ftruncate(fd, 1_000_000)
@@ -113,7 +113,7 @@ def test_a_file_that_is_no_slot_file_is_refused() -> None:
     os.close(fd)
 
 
-def test_memory_that_is_not_there_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lack_of_memory_is_reported_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(fd: int, offset: int, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -124,12 +124,12 @@ def test_memory_that_is_not_there_is_said_with_what_to_do(monkeypatch: pytest.Mo
     assert set(os.listdir("/proc/self/fd")) == before
 
 
-def test_the_memory_is_really_there(slots: Slots) -> None:
+def test_the_memory_is_allocated_at_once(slots: Slots) -> None:
     found = os.fstat(slots.fd)
     assert found.st_blocks * 512 >= found.st_size >= slots.count * slots.layout.slot_bytes
 
 
-def test_a_watch_record_says_what_a_worker_does_since_when(slots: Slots) -> None:
+def test_a_watch_record_has_what_a_worker_does_and_since_when(slots: Slots) -> None:
     before_ns = time.monotonic_ns()
     slots.watch(5, Phase.WORKING, 2, 77)
     seen = slots.watched(5)
@@ -151,7 +151,7 @@ def work_in_slot(fd: int, layout: Layout, count: int, slot: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_many_processes_work_side_by_side() -> None:
+def test_several_processes_use_their_slots_at_once() -> None:
     layout, count = Layout.of(SPECS), 6
     slots = Slots.create(layout, count)
     fork = multiprocessing.get_context("fork")
@@ -167,7 +167,7 @@ def test_many_processes_work_side_by_side() -> None:
     os.close(slots.fd)
 
 
-def test_every_array_lies_in_the_memory_that_devices_are_told_of(slots: Slots) -> None:
+def test_every_array_is_in_the_memory_that_is_registered_with_devices(slots: Slots) -> None:
     begin, end = slots.memory.ctypes.data, slots.memory.ctypes.data + slots.memory.nbytes
     assert begin % 4096 == 0, "a page begins there"
     for slot in range(3):

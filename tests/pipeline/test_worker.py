@@ -1,39 +1,42 @@
-"""A group in its worker: what is settled for one clip, and why."""
+"""A group in its worker: its answer for one clip, with the reasons for what is absent."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from pipeline.arrays import RECORD, Spec
 from pipeline.build import make_plan
+from pipeline.bus import Bus
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.config import make_config
 from pipeline.group import StageGroup
-from pipeline.messages import DoneClip, WorkClip, pack, unpack
+from pipeline.messages import Done, DoneClip, FromWorker, WorkClip, unpack
 from pipeline.plan import Plan
 from pipeline.slots import SlotError, Slots
-from pipeline.stage import Fold, Outputs, Resources, Stage
-from pipeline.worker import ClipRunner
+from pipeline.stage import Fold, Outputs, Stage
+from pipeline.worker import FLUSH_NS, Answers, ClipRunner
 from tests.pipeline.fakes import LABELS, TRACKS
 
 HERE = "tests.pipeline.test_worker"
-INFO = ClipInfo("s", 0, 5, 10, 20)
 
 
 class Double(Stage):
+    meanwhile: Callable[[], object]
+    """Called while clip 16 is processed."""
+
     required = ("frames",)
     optional = ("hint",)
 
     def gives(self) -> dict[str, Spec]:
         return {"double": Spec("float32", "N", 400), "tag": Spec("float32", "1", in_message=True)}
 
-    def open(self, resources: Resources) -> None:
-        self.network = resources.get("network", lambda: ["loaded"])
-
     def process(self, clip: Clip) -> Outputs:
+        if clip.info.index == 16:
+            Double.meanwhile()
         if clip.info.index == 13:
             raise RuntimeError("no luck")
         if clip.info.index == 15:
@@ -42,20 +45,14 @@ class Double(Stage):
             return {"double": Absent("too_short"), "tag": np.ones(1, np.float32)}
         return {"double": clip["frames"].ravel()[:4].astype(np.float32) * 2, "tag": np.ones(1, np.float32)}
 
-    def describe(self) -> dict[str, str]:
-        return {"engine": "fake-fp32"}
-
 
 class Sum(Stage):
-    """In the group of Double: takes what never leaves the process."""
+    """In the group of Double: uses an array that never leaves the process."""
 
     required = ("double",)
 
     def gives(self) -> dict[str, Spec]:
         return {"labels": LABELS}
-
-    def open(self, resources: Resources) -> None:
-        self.network = resources.get("network", lambda: ["loaded again"])
 
     def process(self, clip: Clip) -> Outputs:
         with pytest.raises(ValueError, match="read-only"):
@@ -91,6 +88,7 @@ def work() -> Iterator[Work]:
     def do(plan: Plan, index: int = 5, absent: dict[str, str] | None = None, state: bytes = b"", group: int = 0,
            generation: int = 0, **values: Any) -> DoneClip:  # fmt: skip
         slots = Slots.create(plan.layout, 2)
+        Double.meanwhile = lambda: slots.retire(1)
         opened.append(slots.fd)
         shapes = {}
         for name, array in values.items():
@@ -110,7 +108,7 @@ def work() -> Iterator[Work]:
 FRAMES = np.arange(2 * 2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 2, 3)
 
 
-def test_what_other_groups_need_is_handed_on_and_the_rest_stays(work: Work) -> None:
+def test_arrays_that_other_groups_need_are_passed_on_and_the_others_stay(work: Work) -> None:
     done = work(plan_of(["double", "sum"], ["last"]), frames=FRAMES)
     assert (done.source_index, done.index) == (0, 5)
     assert done.shapes == {"double": (4,)}
@@ -120,7 +118,7 @@ def test_what_other_groups_need_is_handed_on_and_the_rest_stays(work: Work) -> N
     assert written.tolist() == [0, 2, 4, 6]
 
 
-def test_what_nobody_else_needs_travels_nowhere(work: Work) -> None:
+def test_an_array_that_no_other_group_needs_is_not_passed_on(work: Work) -> None:
     done = work(plan_of(["double", "sum"]), frames=FRAMES)
     assert done.shapes == {}
     assert set(done.values) == {"labels"}
@@ -132,24 +130,24 @@ def test_an_absent_input_settles_the_outputs_for_the_same_reason(work: Work) -> 
     assert done.failed == {}
 
 
-def test_an_input_that_nobody_gave_was_not_asked_for(work: Work) -> None:
+def test_an_input_that_was_never_settled_was_not_asked_for(work: Work) -> None:
     done = work(plan_of(["double", "sum"], ["last"]))
     assert done.absent == {"double": "not_asked", "labels": "not_asked"}
 
 
-def test_a_stage_that_raises_makes_its_outputs_and_what_follows_failed(work: Work) -> None:
+def test_a_stage_that_raises_makes_its_outputs_and_those_that_need_them_failed(work: Work) -> None:
     done = work(plan_of(["double", "sum"], ["last"]), index=13, frames=FRAMES)
     assert done.failed == {"double": "RuntimeError: no luck"}
     assert done.absent == {"double": "failed", "labels": "failed"}
 
 
-def test_a_stage_may_say_that_something_is_absent(work: Work) -> None:
+def test_a_stage_may_return_a_reason_in_place_of_an_array(work: Work) -> None:
     done = work(plan_of(["double", "sum"], ["last"]), index=14, frames=FRAMES)
     assert done.failed == {}
     assert done.absent == {"double": "too_short", "labels": "too_short"}
 
 
-def test_an_array_too_large_for_its_room_is_absent_and_said(work: Work) -> None:
+def test_an_array_too_large_for_its_region_is_absent_and_reported(work: Work) -> None:
     done = work(plan_of(["double", "sum"], ["last"]), index=15, frames=FRAMES)
     assert done.shapes == {}
     assert done.absent == {"double": "failed"}
@@ -159,7 +157,7 @@ def test_an_array_too_large_for_its_room_is_absent_and_said(work: Work) -> None:
     assert set(done.values) == {"labels"}
 
 
-def test_a_fold_gives_its_new_state_with_the_result(work: Work) -> None:
+def test_a_fold_returns_its_new_state_with_the_result(work: Work) -> None:
     done = work(plan_of(["double"], ["last"]), group=1, state=b"xx", double=np.zeros(4, np.float32))
     assert done.state == b"xxx"
     assert unpack(RECORD, done.values["tracks"]) == [{"id": 2, "boxes": []}]
@@ -171,20 +169,54 @@ def test_a_fold_without_its_input_keeps_its_state(work: Work) -> None:
     assert done.absent == {"tracks": "failed"}
 
 
-def test_a_slot_that_was_granted_again_is_not_read(work: Work) -> None:
+def test_a_slot_that_was_granted_again_is_not_used(work: Work) -> None:
     with pytest.raises(SlotError, match="slot 1 is at generation 0, expected 3"):
         work(plan_of(["double", "sum"]), generation=3, frames=FRAMES)
 
 
-def test_stages_of_one_worker_share_what_they_loaded() -> None:
-    plan = plan_of(["double", "sum"])
-    members = StageGroup(plan, plan.groups[0])
-    assert members.open() == {"engine": "fake-fp32"}
-    stages = members.stages
-    assert stages["double"].network is stages["sum"].network  # type: ignore[attr-defined]
-    members.close()
+def test_a_clip_whose_slot_is_granted_again_meanwhile_has_no_answer(work: Work) -> None:
+    with pytest.raises(SlotError, match="slot 1 is at generation 1, expected 0"):
+        work(plan_of(["double", "sum"]), index=16, frames=FRAMES)
 
 
-def test_small_arrays_reach_the_next_group_in_the_message() -> None:
-    spec = Spec("float32", "1", in_message=True)
-    assert unpack(spec, pack(spec, np.ones(1, np.float32))).tolist() == [1.0]
+# -- answers ----------------------------------------------------------------------------------------------------------
+
+
+class SentBus:
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[FromWorker] = []
+
+    def send(self, message: FromWorker) -> None:
+        self.sent.append(message)
+
+
+def done(index: int) -> DoneClip:
+    return DoneClip(0, index, {}, {}, {})
+
+
+def test_answers_for_quick_clips_are_sent_together_and_none_waits_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ns = 0
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
+    bus = SentBus()
+    answers = Answers(cast(Bus, bus), batch=1)
+    for index in range(3):
+        answers.add([done(index)])
+    assert bus.sent == []
+    now_ns = FLUSH_NS + 1
+    answers.add([done(3)])
+    assert bus.sent == [Done([done(index) for index in range(4)])]
+    answers.add([done(4)])
+    answers.flush()
+    answers.flush()
+    assert bus.sent[1:] == [Done([done(4)])]
+
+
+def test_answers_of_a_group_that_batches_have_the_number_of_batches() -> None:
+    bus = SentBus()
+    answers = Answers(cast(Bus, bus), batch=4)
+    answers.add([done(0), done(1)])
+    answers.add([done(2)])
+    answers.flush()
+    assert bus.sent == [Done([done(0), done(1), done(2)], batches=2)]

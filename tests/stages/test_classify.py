@@ -23,7 +23,7 @@ def vector(name: str) -> np.ndarray:
 
 
 def embedding(**parts: float) -> np.ndarray:
-    """Unit vector that fits `word_3=0.9` so much, and a little of everything else."""
+    """A unit vector with each word in this proportion (`word_3=0.9`), and a little noise."""
     x = np.random.default_rng(5).normal(size=DIM) * 0.02
     for name, value in parts.items():
         x += value * vector(name.replace("_", " "))
@@ -47,7 +47,7 @@ def odds(row: dict[str, Any]) -> float:
 SEEN_AND_HEARD = {"image": embedding(word_3=0.9, word_4=0.3), "audio": embedding(word_8=0.8, word_3=0.1)}
 
 
-def test_another_label_moves_nobody_elses_odds() -> None:
+def test_another_label_changes_no_other_odds() -> None:
     few = by_label(score(label_set("word 3", "word 8"), SEEN_AND_HEARD, LOUD, 9))
     more = by_label(score(label_set("word 4", "word 3", "word 9", "word 8"), SEEN_AND_HEARD, LOUD, 9))
     for name in few:
@@ -65,7 +65,7 @@ def test_the_order_of_labels_does_not_matter() -> None:
     assert [row["share"] for row in one] == pytest.approx([row["share"] for row in other], abs=1e-9)
 
 
-def test_silence_leaves_the_picture_as_it_is() -> None:
+def test_silence_does_not_change_the_scores_of_the_picture() -> None:
     names = label_set("word 3", "word 8", "word 4")
     silent = LOUD | {"audio": {"loudness_dbfs": -90.0}}
     both, alone = score(names, SEEN_AND_HEARD, silent, 3), score(names, {"image": SEEN_AND_HEARD["image"]}, LOUD, 3)
@@ -74,7 +74,7 @@ def test_silence_leaves_the_picture_as_it_is() -> None:
     assert both[0]["evidence"]["audio"]["weight"] == 0.0
 
 
-def test_a_black_picture_leaves_the_sound_as_it_is() -> None:
+def test_a_black_picture_hardly_changes_the_scores_of_the_sound() -> None:
     names = label_set("word 3", "word 8", "word 4")
     black = LOUD | {"image": {"contrast": 0.0, "corrupt_share": 0.0}}
     both, alone = score(names, SEEN_AND_HEARD, black, 3), score(names, {"audio": SEEN_AND_HEARD["audio"]}, LOUD, 3)
@@ -102,7 +102,7 @@ def test_weights_are_between_zero_and_one_and_sum_to_one() -> None:
     assert evidence["image"]["similarity"] == pytest.approx(float(SEEN_AND_HEARD["image"] @ vector("word 3")))
 
 
-def test_top_k_takes_the_best_and_equals_come_by_name() -> None:
+def test_top_k_keeps_the_best_and_orders_ties_by_name() -> None:
     names = label_set("word 50", "word 3", "word 51")
     flat = {"image": np.eye(DIM)[63]}
     assert [row["label"] for row in score(names, flat, LOUD, 2)] == ["word 3", "word 50"]
@@ -110,7 +110,7 @@ def test_top_k_takes_the_best_and_equals_come_by_name() -> None:
     assert len(score(names, flat, LOUD, 99)) == 3
 
 
-def test_a_fusion_heads_embedding_scores_too() -> None:
+def test_the_embedding_of_a_fusion_head_scores_too() -> None:
     names = label_set("word 3", "word 8", "word 30", sides=("image", "audio", "fused"))
     rows = by_label(score(names, SEEN_AND_HEARD | {"fused": embedding(word_30=0.9)}, LOUD, 3))
     assert (
@@ -146,7 +146,7 @@ def test_weights_follow_the_signal(modality: str, signals: dict[str, dict[str, f
         ({"motion": {"energy": 0.5}}, 1.0),
     ],
 )
-def test_a_tower_that_knows_stillness_is_believed_when_nothing_moves(
+def test_a_tower_that_knows_stillness_is_trusted_when_nothing_moves(
     signals: dict[str, dict[str, float]], weight: float
 ) -> None:
     assert signal_weight("motion", signals, knows_stillness=True) == weight
@@ -175,15 +175,15 @@ def stage(tmp_path: Path) -> Classify:
 INFO = ClipInfo(source="a", source_index=0, index=0, start_ns=0, end_ns=1)
 
 
-def test_the_stage_scores_what_is_present(stage: Classify) -> None:
+def test_the_stage_scores_the_present_modalities(stage: Classify) -> None:
     arrays = {"audio_embedding": SEEN_AND_HEARD["audio"].astype(np.float32), "signals": LOUD}
     rows = stage.process(Clip(INFO, arrays, {"image_embedding": "no_stream", "motion_embedding": "no_tower"}))["labels"]
     assert [row["label"] for row in rows] == ["word 8"]
     assert set(rows[0]["evidence"]) == {"audio"}
-    assert stage.describe() == {"labels": "2 against 60 background words"}
+    assert stage.describe() == {"labels": "2, compared with 60 background words"}
 
 
-def test_a_clip_without_any_modality_has_no_labels_and_says_why(stage: Classify) -> None:
+def test_a_clip_without_any_modality_has_no_labels_but_a_reason(stage: Classify) -> None:
     absent = {"image_embedding": "no_stream", "motion_embedding": "no_tower", "audio_embedding": "failed"}
     assert stage.process(Clip(INFO, {"signals": {}}, absent))["labels"] == Absent("failed")
     absent["audio_embedding"] = "no_stream"

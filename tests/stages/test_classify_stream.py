@@ -1,4 +1,4 @@
-"""Templates that are weighed while clips come: the state is all there is, so any worker may go on."""
+"""Templates that are weighted as clips arrive: the state is complete, so any worker can continue."""
 
 import json
 import os
@@ -38,7 +38,7 @@ WORDS = unit(np.random.default_rng(3).normal(size=(20, DIM))).astype(np.float32)
 
 
 def stack(labels: np.ndarray) -> Stack:
-    """The first template says the words, the second says them with noise, the third says nothing of them."""
+    """The first template yields the words' own vectors, the second adds noise, the third is noise alone."""
     noise = np.random.default_rng(4).normal(size=(2, 20, DIM))
     background = np.stack([WORDS, unit(WORDS + 0.3 * noise[0]), unit(noise[1])]).astype(np.float32)
     rows = background[:, labels]
@@ -48,12 +48,12 @@ def stack(labels: np.ndarray) -> Stack:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> RunSettings:
-    """A run's directory as `prepare` leaves it, without a text tower."""
+    """A run's directory as after `prepare`, made without a text tower."""
     stacks = dict.fromkeys(("image", "audio"), stack(np.array([2, 5, 9])))
-    alike = np.full(TEMPLATES, 1 / TEMPLATES)
+    equal = np.full(TEMPLATES, 1 / TEMPLATES)
     plain = LabelSide(WORDS[:3], WORDS, np.ones((3, 20)), 0.1, 0.0)
     kept = scoring.competing(WORDS[[2, 5, 9]], WORDS).astype(np.float64)
-    sides = {name: with_kept(one.side(plain, alike), kept) for name, one in stacks.items()}
+    sides = {name: with_kept(one.side(plain, equal), kept) for name, one in stacks.items()}
     LabelSet(("dog", "rain", "car"), sides, tuple(map(str, range(20)))).save(tmp_path / LABELS_FILE)
     save_stacks(tmp_path / STACKS_FILE, stacks)
     return RunSettings(directory=str(tmp_path), top_k=3, templates="zpe")
@@ -76,7 +76,7 @@ def clip(index: int, source: int = 0, signals: Any = LOUD) -> Clip:
     return Clip(info, {"image_embedding": seen, "audio_embedding": heard, "signals": signals}, {})
 
 
-def test_the_first_clip_is_scored_with_all_templates_nearly_alike(settings: RunSettings) -> None:
+def test_the_first_clip_is_scored_with_nearly_equal_template_weights(settings: RunSettings) -> None:
     plain = opened(settings, Classify).process(clip(0))["labels"]
     streamed = opened(settings).process(clip(0))["labels"]
     assert [row["label"] for row in streamed] == [row["label"] for row in plain]
@@ -84,7 +84,7 @@ def test_the_first_clip_is_scored_with_all_templates_nearly_alike(settings: RunS
         assert one["probability"] == pytest.approx(other["probability"], abs=0.02)
 
 
-def test_the_template_that_says_the_words_counts_most_in_the_end(settings: RunSettings) -> None:
+def test_the_template_that_fits_the_words_best_gets_the_highest_weight(settings: RunSettings) -> None:
     stage, state = opened(settings), b""
     for index in range(250):
         state, outputs = stage.update(state, clip(index))
@@ -95,7 +95,7 @@ def test_the_template_that_says_the_words_counts_most_in_the_end(settings: RunSe
     assert len(outputs["labels"]) == 3
 
 
-def test_another_worker_goes_on_from_the_state_as_if_nothing_had_happened(settings: RunSettings) -> None:
+def test_another_worker_continues_from_the_state_with_the_same_results(settings: RunSettings) -> None:
     one, state, wanted = opened(settings), b"", []
     for index in range(30):
         state, outputs = one.update(state, clip(index))
@@ -103,13 +103,13 @@ def test_another_worker_goes_on_from_the_state_as_if_nothing_had_happened(settin
     state, found = b"", []
     for index in range(30):
         worker = opened(settings) if index % 7 == 0 else worker  # noqa: F821
-        worker.update(state, clip(index))  # its answer was lost with its process
+        worker.update(state, clip(index))  # its result is lost, as if its process had died
         state, outputs = worker.update(state, clip(index))
         found.append(outputs)
     assert found == wanted
 
 
-def test_sources_do_not_move_each_others_templates(settings: RunSettings) -> None:
+def test_sources_do_not_affect_each_others_templates(settings: RunSettings) -> None:
     stage = opened(settings)
     alone = [stage.update(b"", clip(0, source=1))[1]]
     state, _ = stage.update(b"", clip(7, source=0))
@@ -117,7 +117,7 @@ def test_sources_do_not_move_each_others_templates(settings: RunSettings) -> Non
     assert [stage.update(b"", clip(0, source=1))[1]] == alone
 
 
-def test_silence_tells_nothing_of_templates_for_sound(settings: RunSettings) -> None:
+def test_silence_does_not_change_the_weights_of_templates_for_sound(settings: RunSettings) -> None:
     state, outputs = opened(settings).update(b"", clip(0, signals=LOUD | {"audio": {"loudness_dbfs": -90.0}}))
     assert set(decode_state(state)) == {"image"}
     assert set(outputs["labels"][0]["evidence"]) == {"image", "audio"}
@@ -131,7 +131,7 @@ def test_stacks_are_read_back_as_they_were_written(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(read, name), getattr(made, name))
 
 
-def test_in_the_end_the_weights_of_all_sources_are_left(settings: RunSettings) -> None:
+def test_the_run_concludes_with_the_weights_over_all_sources(settings: RunSettings) -> None:
     stage = opened(settings)
     for source, count in enumerate((40, 10)):
         state = b""
@@ -162,11 +162,11 @@ def test_classify_runs_in_order_in_a_group_of_its_own(config: str, choice: str, 
     assert not any(other.ordered for other in plan.groups if "encode" in other.stages)
 
 
-def test_without_it_the_plan_is_as_it_was() -> None:
+def test_without_zpe_the_plan_is_unchanged() -> None:
     assert make_plan(Config()).config == Config()
 
 
-# The command, with a small background so that words are read quickly.
+# The command, with a small background so that words are encoded quickly.
 
 
 def small_model(folder: Path) -> Path:
@@ -202,18 +202,18 @@ def rows(path: Path) -> list[tuple[int, dict[str, float]]]:
 
 
 def best(path: Path) -> dict[str, str]:
-    """The template that counts most, by modality."""
+    """The template with the highest weight, by modality."""
     written = json.loads(path.with_name(f"{path.name}.templates.json").read_text())
     return {modality: found[0]["template"] for modality, found in written["templates"].items()}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_run_whose_workers_are_killed_gives_the_same_results_and_weights(tmp_path: Path) -> None:
+def test_a_run_whose_workers_are_killed_has_the_same_results_and_weights(tmp_path: Path) -> None:
     small_model(tmp_path / "model")
     clean = run(tmp_path, "clean.jsonl")
-    said = clean.communicate(timeout=300)[1]
-    assert clean.returncode == 0, said
+    messages = clean.communicate(timeout=300)[1]
+    assert clean.returncode == 0, messages
     chance = random.Random(5)
     with run(tmp_path, "killed.jsonl", "--set", "queue.credit=1") as process:
         killed = 0
@@ -231,8 +231,8 @@ def test_a_run_whose_workers_are_killed_gives_the_same_results_and_weights(tmp_p
                 pass
             time.sleep(0.3)
         assert process.stderr is not None
-        said = process.stderr.read()
-    assert process.returncode == 0, said
+        messages = process.stderr.read()
+    assert process.returncode == 0, messages
     assert killed
     after = dict(rows(tmp_path / "killed.jsonl"))
     for index, labels in rows(tmp_path / "clean.jsonl"):

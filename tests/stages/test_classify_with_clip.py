@@ -1,4 +1,4 @@
-"""A plain CLIP directory in transformers format goes through the whole of classify."""
+"""Classify with a plain CLIP directory in transformers format."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ def test_a_clip_directory_scores_labels_against_the_bundled_background(tmp_path:
         model=str(model), directory=str(tmp_path), cache_directory=str(tmp_path / "cache"), labels=("dog", "rain")
     )
     stage = Classify(Classify.Options(), run, Budget())
-    said: list[str] = []
-    stage.prepare(said.append)
+    messages: list[str] = []
+    stage.prepare(messages.append)
     stage.open(Resources())
-    assert any("reading words" in message for message in said)
+    assert any("encoding words" in message for message in messages)
     side = LabelSet.load(tmp_path / LABELS_FILE).sides["image"]
     embedding = np.asarray(side.labels[1], np.float32)
     info = ClipInfo(source="a", source_index=0, index=0, start_ns=0, end_ns=1)

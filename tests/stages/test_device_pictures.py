@@ -1,4 +1,4 @@
-"""Pictures made on a device are those that the CPU makes, to a grey level; here the device is the CPU."""
+"""Pictures made on a device equal those made on the CPU to a grey level or two; here the device is the CPU."""
 
 from typing import Any
 
@@ -63,17 +63,17 @@ def test_a_frame_moved_by_one_pixel_would_be_noticed() -> None:
     assert levels_apart(moved, pictures.frame_pictures(frames, CLIP)).max() > 30
 
 
-def test_the_frames_of_a_clip_are_chosen_before_they_travel() -> None:
-    frames, asked = scene(64, 80, 16), []
+def test_the_frames_of_a_clip_are_chosen_before_the_upload() -> None:
+    frames, uploaded = scene(64, 80, 16), []
 
-    class Noting(Uploader):
+    class Recorder(Uploader):
         def upload(self, array: Any, rows: Any = None) -> Any:
-            asked.append(list(rows))
+            uploaded.append(list(rows))
             return super().upload(array, rows)
 
-    ours = tower_tensor(CLIP, frames, Noting("cpu"))
+    ours = tower_tensor(CLIP, frames, Recorder("cpu"))
     chosen = pictures.evenly(8, 16)
-    assert asked == [chosen.tolist()]
+    assert uploaded == [chosen.tolist()]
     assert levels_apart(ours, pictures.frame_pictures(frames[chosen], CLIP)).max() <= 1.01
 
 
@@ -89,7 +89,7 @@ def test_flow_has_the_same_colours(size: tuple[int, int], fit: Any) -> None:
 
 
 @pytest.mark.parametrize("pairs", [1, 5, 8, 15])
-def test_the_flow_of_a_clip_is_the_same_piece(pairs: int) -> None:
+def test_the_flow_of_a_clip_is_the_same_input(pairs: int) -> None:
     tower = with_(fit="stretch", input="flow_clip")
     flow = np.random.default_rng(4).normal(0, 1.0, (pairs, 80, 120, 2)).astype(np.float16)
     ours, wanted = tower_tensor(tower, flow, Uploader("cpu")), pictures.flow_clips(flow, tower)
@@ -104,13 +104,13 @@ def test_a_spectrogram_is_the_same_picture() -> None:
     assert levels_apart(ours, pictures.log_mel_pictures(log_mel, tower)).max() <= 1.01
 
 
-def test_sound_for_a_sound_tower_is_left_alone() -> None:
+def test_sound_for_a_sound_tower_is_unchanged() -> None:
     log_mel = np.random.default_rng(3).normal(size=(3, 96, 64)).astype(np.float32)
     ours = tower_tensor(with_(input="log_mel"), log_mel, Uploader("cpu"))
     np.testing.assert_array_equal(ours.numpy(), log_mel)
 
 
-def test_chunks_of_sound_show_the_same() -> None:
+def test_chunks_of_sound_are_the_same_picture() -> None:
     log_mel = np.random.default_rng(4).normal(-4, 3, (3, 100, 16)).astype(np.float32)
     tower = with_(input="log_mel_chunks", mean=(-4.3, -4.2, -4.1), std=(9.1, 9.2, 9.3))
     ours = tower_tensor(tower, log_mel, Uploader("cpu")).numpy()
@@ -118,7 +118,7 @@ def test_chunks_of_sound_show_the_same() -> None:
 
 
 @pytest.mark.parametrize("fit", ["crop", "stretch"])
-def test_the_middle_of_a_larger_picture_is_the_same(fit: Any) -> None:
+def test_the_centre_of_a_larger_picture_is_the_same(fit: Any) -> None:
     tower = with_(fit=fit, size_px=64, resized_px=80)
     frames = scene(90, 160, 2)
     ours = tower_tensor(tower, frames, Uploader("cpu"))
@@ -126,7 +126,7 @@ def test_the_middle_of_a_larger_picture_is_the_same(fit: Any) -> None:
     assert levels_apart(ours, pictures.frame_pictures(frames, tower)).max() <= 1.01
 
 
-def test_crops_show_the_same() -> None:
+def test_crops_are_the_same_pictures() -> None:
     frames = scene(80, 120, 4)
     boxes = np.array([[3, 10, 10, 50, 60], [1, 0, 0, 119, 79], [3, 100, 60, 140, 90], [0, 5, 5, 9, 30]], np.float32)
     ours = device_pictures.box_tensor(CLIP, frames, boxes, Uploader("cpu"))
@@ -137,7 +137,7 @@ def test_crops_show_the_same() -> None:
 
 
 @pytest.mark.parametrize("fit", FITS)
-def test_a_network_gives_the_same_vectors(fit: Any) -> None:
+def test_a_network_returns_the_same_vectors(fit: Any) -> None:
     from engines.networks.torchaudio_import import import_torchaudio
 
     import_torchaudio()

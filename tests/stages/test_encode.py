@@ -1,4 +1,4 @@
-"""Tokens, embeddings and the reasons why one is absent; towers that are the same network run once."""
+"""Tokens, embeddings and the reasons for absent ones; towers with the same network run once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +53,7 @@ def opened(model: Path, resources: Resources | None = None, **settings: Any) -> 
     return stage
 
 
-def test_every_name_is_settled_within_its_room(directory: Path, streams: dict[str, Any]) -> None:
+def test_every_output_is_settled_within_its_size_limit(directory: Path, streams: dict[str, Any]) -> None:
     stage = opened(directory / "mov-like")
     outputs = stage.process(clip_of(streams))
     assert set(outputs) == set(stage.gives())
@@ -74,7 +74,7 @@ def test_towers_of_the_same_network_run_in_one_call(directory: Path, streams: di
     engine = stage._engines["image"]
     assert stage._engines == {"image": engine, "motion": engine, "audio": engine}
     ask = engine.run
-    batches = shown(stage)
+    batches = record_batches(stage)
     together = stage.process(clip_of(streams))
     assert batches == [19]
     for modality in ("image", "motion", "audio"):
@@ -82,8 +82,8 @@ def test_towers_of_the_same_network_run_in_one_call(directory: Path, streams: di
         np.testing.assert_allclose(together[f"{modality}_tokens"], alone, atol=1e-5)
 
 
-def shown(stage: Encode) -> list[int]:
-    """How many pictures each later call of the image engine is given."""
+def record_batches(stage: Encode) -> list[int]:
+    """The number of pictures in each later call of the image engine."""
     batches: list[int] = []
     engine = stage._engines["image"]
     ask = engine.run
@@ -101,9 +101,7 @@ def assert_same(together: Mapping[str, Any], alone: Mapping[str, Any]) -> None:
             assert together[name] == value
 
 
-def test_clips_that_are_encoded_together_get_what_each_would_get_alone(
-    directory: Path, streams: dict[str, Any]
-) -> None:
+def test_clips_encoded_together_get_the_same_outputs_as_alone(directory: Path, streams: dict[str, Any]) -> None:
     stage = opened(directory / "mov-like")
     boxes = np.array([[0, 4, 4, 20, 20, 1], [3, 8, 8, 30, 30, 1]], np.float32)
     clips = [
@@ -113,7 +111,7 @@ def test_clips_that_are_encoded_together_get_what_each_would_get_alone(
         clip_of({"frames": streams["frames"][3:5]}, {"boxes": "failed", "box_crops": "failed"}),
     ]
     alone = [stage.process(clip) for clip in clips]
-    batches = shown(stage)
+    batches = record_batches(stage)
     together = stage.process_many(clips)
     assert batches == [8 + 8 + 3 + 1 + 1 + 2], "one call for all clips, modalities and boxes"
     for mine, reference in zip(together, alone, strict=True):
@@ -123,16 +121,16 @@ def test_clips_that_are_encoded_together_get_what_each_would_get_alone(
     ]  # fmt: skip
 
 
-def test_clips_of_which_nothing_is_left_need_no_engine(directory: Path) -> None:
+def test_clips_without_any_stream_need_no_engine(directory: Path) -> None:
     stage = opened(directory / "mov-like")
-    batches = shown(stage)
+    batches = record_batches(stage)
     gone = clip_of({}, dict.fromkeys(("frames", "flow", "log_mel", "audio"), "gap"))
     assert [outputs["image_embedding"] for outputs in stage.process_many([gone, gone])] == [Absent("gap")] * 2
     assert stage.process_many([]) == []
     assert batches == []
 
 
-def test_the_crop_of_a_box_shows_what_is_in_it(directory: Path, streams: dict[str, Any]) -> None:
+def test_the_crop_of_a_box_shows_the_content_of_the_box(directory: Path, streams: dict[str, Any]) -> None:
     """Boxes are in pixels of the source, which is twice as large as the frames here."""
     stage = opened(directory / "mov-like")
     frames = np.array(streams["frames"])
@@ -150,9 +148,7 @@ def test_the_crop_of_a_box_shows_what_is_in_it(directory: Path, streams: dict[st
     assert np.linalg.norm(vectors.astype(np.float32)) == pytest.approx(1, abs=1e-2)
 
 
-def test_when_no_box_is_chosen_there_are_no_embeddings_but_the_array_is_there(
-    directory: Path, streams: dict[str, Any]
-) -> None:
+def test_without_chosen_boxes_the_embeddings_are_empty_but_not_absent(directory: Path, streams: dict[str, Any]) -> None:
     none = {"boxes": np.zeros((0, 6), np.float32), "box_crops": np.zeros(0, np.int64)}
     outputs = opened(directory / "mov-like").process(clip_of(streams | none))
     assert outputs["box_embeddings"].shape == (0, 16)
@@ -167,7 +163,7 @@ def test_when_no_box_is_chosen_there_are_no_embeddings_but_the_array_is_there(
         ({}, {}, "not_asked"),
     ],
 )
-def test_boxes_that_are_not_looked_at_say_why(
+def test_boxes_that_are_not_encoded_have_a_reason(
     directory: Path, streams: dict[str, Any], settings: dict[str, Any], given: dict[str, str], reason: str
 ) -> None:
     outputs = opened(directory / "mov-like", **settings).process(clip_of(streams, given))
@@ -180,7 +176,7 @@ def test_two_stages_of_a_worker_share_the_loaded_network(directory: Path) -> Non
     assert first._engines["image"] is second._engines["image"]
 
 
-def test_a_tower_that_the_model_lacks_and_one_not_asked_for_say_so(directory: Path, streams: dict[str, Any]) -> None:
+def test_a_missing_tower_and_one_not_asked_for_have_different_reasons(directory: Path, streams: dict[str, Any]) -> None:
     stage = opened(directory / "tiny-clip", modalities=("image", "motion"))
     outputs = stage.process(clip_of(streams))
     assert outputs["motion_embedding"] == outputs["motion_tokens"] == Absent("no_tower")
@@ -197,20 +193,20 @@ def test_a_missing_stream_keeps_its_reason(directory: Path, streams: dict[str, A
     assert outputs["audio_embedding"].shape == (16,)
 
 
-def test_a_clip_of_which_nothing_is_left_is_absent_all_over(directory: Path) -> None:
+def test_a_clip_without_any_stream_has_only_absent_outputs(directory: Path) -> None:
     stage = opened(directory / "mov-like")
     gone = dict.fromkeys(("frames", "flow", "log_mel", "audio"), "gap")
     outputs = stage.process(clip_of({}, gone))
     assert {repr(value) for value in outputs.values()} == {repr(Absent("gap"))}
 
 
-def test_few_frames_are_enough(directory: Path, streams: dict[str, Any]) -> None:
+def test_one_frame_is_enough(directory: Path, streams: dict[str, Any]) -> None:
     stage = opened(directory / "mov-like")
     outputs = stage.process(clip_of({"frames": streams["frames"][:1]}, {"flow": "too_short", "log_mel": "no_stream"}))
     assert outputs["image_tokens"].shape == (1, 16)
 
 
-def test_it_asks_for_the_largest_picture_a_tower_takes(directory: Path) -> None:
+def test_it_demands_the_largest_picture_size_of_its_towers(directory: Path) -> None:
     run = RunSettings(model=str(directory / "mov-like"))
     assert Encode(Encode.Options(), run, Budget()).demand().short_side_px == 32
     sound_only = RunSettings(model="percept-mini", modalities=("audio",))
@@ -249,5 +245,5 @@ else:
     assert done.stdout.strip() == "onnxruntime-fp32 (384,) (384,) False"
 
 
-def test_pooling_nothing_but_zeros_gives_zeros() -> None:
+def test_pooling_only_zeros_returns_zeros() -> None:
     np.testing.assert_array_equal(pool(np.zeros((2, 3), np.float32)), [0, 0, 0])

@@ -1,6 +1,6 @@
-"""The way of a clip when its engine runs on a device: pictures are made there, and slots are free when it is answered.
+"""Encoding with an engine on a device: pictures are made there, and slots are free once the outputs are returned.
 
-The device is the CPU here; the engine is told that it may be given tensors.
+The device is the CPU here; the engine is changed so that it accepts tensors.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ from tests.tiny_models import make_tiny_clip, write_mov_like
 SECOND = 1_000_000_000
 
 
-class Noting(Uploader):
-    """Notes the order of things."""
+class Recorder(Uploader):
+    """Records the order of events."""
 
     def __init__(self, device: str, events: list[str]) -> None:
         super().__init__(device)
@@ -65,7 +65,7 @@ def opened(model: Path) -> Encode:
 
 
 def on_device(stage: Encode, events: list[str]) -> Encode:
-    """As if the engine ran elsewhere: its inputs go through an uploader, and it takes them as tensors."""
+    """Treat the engine as if it ran elsewhere: its inputs go through an uploader and arrive as tensors."""
     (engine,) = set(stage._engines.values())
     ask = engine.run
 
@@ -75,11 +75,11 @@ def on_device(stage: Encode, events: list[str]) -> Encode:
         return ask({name: feed.numpy() for name, feed in feeds.items()})
 
     engine.run = run  # type: ignore[method-assign]
-    stage._uploaders = {"cpu": Noting("cpu", events)}
+    stage._uploaders = {"cpu": Recorder("cpu", events)}
     return stage
 
 
-def test_vectors_are_those_of_the_cpus_way(model: Path) -> None:
+def test_vectors_equal_those_of_the_cpu_path(model: Path) -> None:
     clips = [clip_of(0), clip_of(1, (57, 40)), clip_of(2, (32, 32))]
     events: list[str] = []
     wanted = opened(model).process_many(clips)
@@ -98,7 +98,7 @@ def test_without_a_device_nothing_is_uploaded(model: Path) -> None:
     assert opened(model)._uploaders == {}
 
 
-def test_the_copies_are_waited_for_also_when_a_clip_fails(model: Path) -> None:
+def test_the_copies_are_awaited_even_if_a_clip_fails(model: Path) -> None:
     events: list[str] = []
     stage = on_device(opened(model), events)
     (engine,) = set(stage._engines.values())

@@ -81,21 +81,21 @@ def test_flow_is_in_short_sides_per_second_to_the_right_and_down(method: dict[st
 
 
 @pytest.mark.parametrize("rate_hz", [4, 8, 25])
-def test_the_same_motion_gives_the_same_flow_at_any_frame_rate(rate_hz: int) -> None:
+def test_the_same_motion_yields_the_same_flow_at_any_frame_rate(rate_hz: int) -> None:
     still, speed_px = texture(224, 300), 56
     frames = [moved(still, speed_px * i / rate_hz, 0) for i in range(4)]
     flow = flow_of(clip_of(frames, [i * SECOND // rate_hz for i in range(4)]))
     assert np.allclose(middle(flow)[..., 0].mean((1, 2)), 0.25, atol=0.02)
 
 
-def test_the_same_motion_gives_the_same_flow_at_any_size(method: dict[str, str]) -> None:
+def test_the_same_motion_yields_the_same_flow_at_any_size(method: dict[str, str]) -> None:
     small, large = texture(224, 300), texture(448, 600)
     clips = [clip_of([still, moved(still, still.shape[0] / 50, 0)], [0, SECOND // 8]) for still in (small, large)]
     found = [middle(flow_of(clip, **method)).mean((0, 1, 2)) for clip in clips]
     assert np.allclose(found, [[0.16, 0.0]] * 2, atol=0.01)
 
 
-def test_flow_crosses_the_border_from_the_clip_before() -> None:
+def test_flow_includes_the_pair_from_the_previous_clip() -> None:
     still = texture(224, 224)
     frames = [moved(still, 4 * i, 0) for i in range(3)]
     alone = flow_of(clip_of(frames[1:], [SECOND // 8, SECOND // 4]))
@@ -129,7 +129,7 @@ def test_there_is_no_flow_across_a_scene_cut(method: dict[str, str]) -> None:
     assert [bool(pair.any()) for pair in flow] == [True, False, True]
 
 
-def test_cuts_between_real_clips_are_seen_and_real_motion_is_not_taken_for_one(
+def test_cuts_between_real_clips_are_detected_and_real_motion_is_not_a_cut(
     shared_data: Path, method: dict[str, str]
 ) -> None:
     folder = shared_data / "flow"
@@ -141,7 +141,7 @@ def test_cuts_between_real_clips_are_seen_and_real_motion_is_not_taken_for_one(
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 640), (17, 300), (31, 640), (300, 17), (40, 40)])
-def test_tiny_and_narrow_pictures_do_no_harm(size: tuple[int, int]) -> None:
+def test_tiny_and_narrow_pictures_work(size: tuple[int, int]) -> None:
     picture = texture(*size)
     flow = flow_of(clip_of([picture, picture], [0, SECOND // 8]))
     assert flow.shape == (1, max(1, size[0] // 2), max(1, size[1] // 2), 2)
@@ -149,14 +149,14 @@ def test_tiny_and_narrow_pictures_do_no_harm(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(17, 300), (300, 17), (40, 40), (90, 700)])
-def test_raft_takes_pictures_of_any_size(size: tuple[int, int], random_weights: str) -> None:
+def test_raft_accepts_pictures_of_any_size(size: tuple[int, int], random_weights: str) -> None:
     picture = texture(*size)
     flow = flow_of(clip_of([picture, picture], [0, SECOND // 8]), method="raft", weights=random_weights)
     assert flow.shape == (1, size[0] // 2, size[1] // 2, 2)
     assert np.isfinite(flow).all()
 
 
-def test_the_network_sees_pictures_padded_to_multiples_of_eight_and_not_too_long() -> None:
+def test_network_pictures_are_padded_to_multiples_of_eight_and_not_too_long() -> None:
     frames = [np.full((90, 1280, 3), 255, np.uint8)] * 3
     pictures, size = network_pictures(frames, 1280, 90)
     assert check_array("pictures", pictures, "T 3 H W", "float32") == {"T": 3, "H": 64, "W": 640}
@@ -164,7 +164,7 @@ def test_the_network_sees_pictures_padded_to_multiples_of_eight_and_not_too_long
     assert np.allclose(pictures, 1)
 
 
-def test_motion_is_the_same_where_the_network_sees_less(shared_data: Path) -> None:
+def test_motion_is_the_same_if_the_network_gets_smaller_pictures(shared_data: Path) -> None:
     still = texture(224, 800)
     weights = str(shared_data / "weights" / "raft-small.pth")
     flow = flow_of(clip_of([still, moved(still, 5.6, -5.6)], [0, SECOND]), method="raft", weights=weights)
@@ -172,18 +172,18 @@ def test_motion_is_the_same_where_the_network_sees_less(shared_data: Path) -> No
     assert np.allclose(middle(flow).mean((0, 1, 2)), [5.6 / 224, -5.6 / 224], atol=0.002)
 
 
-def test_raft_without_weights_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_raft_without_weights_is_reported_before_anything_starts(tmp_path: Path) -> None:
     def stage(weights: str) -> Flow:
         return Flow(Flow.Options(method="raft", weights=weights), RunSettings(), Budget())
 
     with pytest.raises(ConfigError, match=r"--flow raft: needs the published weights.*--set flow.weights="):
-        stage("").demand()
-    with pytest.raises(ModelError, match=r"no file, nor a folder with raft-small.safetensors or raft-small.pth"):
-        stage(str(tmp_path)).demand()
+        stage("").check()
+    with pytest.raises(ModelError, match=r"not a file, nor a folder with raft-small.safetensors or raft-small.pth"):
+        stage(str(tmp_path)).check()
 
 
 @pytest.mark.parametrize("precision", ["auto", "bf16", "int8"])
-def test_on_the_cpu_flow_is_fp32_whatever_the_towers_are(precision: str, random_weights: str) -> None:
+def test_on_the_cpu_flow_is_fp32_whatever_the_towers_use(precision: str, random_weights: str) -> None:
     run = RunSettings(engine="torch", device="cpu", precision=precision)
     stage = Flow(Flow.Options(method="raft", weights=random_weights), run, Budget())
     stage.prepare(lambda text: None)
@@ -194,7 +194,7 @@ def test_on_the_cpu_flow_is_fp32_whatever_the_towers_are(precision: str, random_
     assert Flow(Flow.Options(), RunSettings(), Budget()).describe() == {"flow": "opencv-dis-fast@224"}
 
 
-def test_flow_fits_the_room_it_asks_for() -> None:
+def test_flow_fits_its_size_limit() -> None:
     budget = Budget(frames=17, short_side_px=224, long_side_px=640)
     frames = [texture(224, 640)] * 17
     flow = flow_of(
@@ -210,13 +210,13 @@ def test_flow_fits_the_room_it_asks_for() -> None:
     assert flow.nbytes <= stage.gives()["flow"].max_bytes < 1.1 * flow.nbytes
 
 
-def test_times_that_do_not_rise_are_an_error() -> None:
+def test_times_that_do_not_increase_are_an_error() -> None:
     picture = texture(64, 64)
     with pytest.raises(ValueError, match="must increase"):
         flow_of(clip_of([picture, picture], [SECOND, SECOND]))
 
 
-def test_padding_repeats_the_edge_and_leaves_large_pictures_alone() -> None:
+def test_padding_repeats_the_edge_and_does_not_change_large_pictures() -> None:
     picture = np.arange(6, dtype=np.uint8).reshape(2, 3)
     assert at_least(picture, 4).tolist() == [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]]
     assert at_least(picture, 2) is picture
@@ -228,7 +228,7 @@ def load(path: Path) -> Array:
 
 
 def warped(picture: Array, seed: int) -> tuple[Array, Array]:
-    """The picture moved by a smooth random flow of up to some 6 px, by kornia; and that flow "H W 2" in pixels."""
+    """The picture moved by kornia with a smooth random flow of up to about 6 px; and that flow "H W 2" in pixels."""
     import torch
     from kornia.geometry.transform import remap
 
@@ -240,7 +240,7 @@ def warped(picture: Array, seed: int) -> tuple[Array, Array]:
     source = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None]
     maps = [torch.from_numpy(grid + backward[..., axis])[None] for axis, grid in enumerate((x, y))]
     after = remap(source, *maps, mode="bilinear", padding_mode="border", align_corners=True)
-    # A point p of the result comes from p + b(p), so the content of q has gone to the p with p + b(p) = q.
+    # A point p of the result comes from p + b(p), so the content of q moved to the p with p + b(p) = q.
     forward = -backward
     for _ in range(8):
         back = cv2.remap(backward, x + forward[..., 0], y + forward[..., 1], cv2.INTER_LINEAR)

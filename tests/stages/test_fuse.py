@@ -1,4 +1,4 @@
-"""What the fuse stage gives: embeddings that have looked at each other, or the frozen ones where nothing is learnt."""
+"""The outputs of the fuse stage: fused embeddings, or the frozen ones if the head changes nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ DIMS = {"image": 16, "motion": 16, "audio": 16}
 
 @pytest.fixture(scope="module")
 def clip_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The towers are named, and never opened."""
+    """An empty directory: the models only name it, their towers are never opened."""
     return tmp_path_factory.mktemp("tiny-clip")
 
 
@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, clip_model: Path, head: Mo
 
 
 def clip_of(seed: int = 0, absent: Mapping[str, str] | None = None, **counts: int) -> Clip:
-    """Tokens and embeddings of so many tokens a modality."""
+    """A clip with this many tokens per modality, and their embeddings."""
     arrays: dict[str, Any] = {}
     for number, (name, count) in enumerate(counts.items()):
         tokens = np.random.default_rng([seed, number]).normal(0, 0.3, (count, 16)).astype(np.float32)
@@ -60,7 +60,7 @@ def wanted(head: MovFusion, clip: Clip) -> dict[str, Any]:
     return {f"fused_{name}": each[0].numpy() for name, each in head(**given).items()}
 
 
-def test_the_stage_gives_what_the_head_computes(trained: Path, head: MovFusion) -> None:
+def test_the_stage_returns_the_outputs_of_the_head(trained: Path, head: MovFusion) -> None:
     stage, clip = opened(trained), clip_of(image=8, motion=5, audio=3)
     outputs = stage.process(clip)
     assert set(outputs) == set(stage.gives()) == FUSED
@@ -71,7 +71,7 @@ def test_the_stage_gives_what_the_head_computes(trained: Path, head: MovFusion) 
     assert stage.describe() == {"fusion": "picture with motion by torch-fp32 and audio by torch-fp32"}
 
 
-def test_several_clips_together_get_what_each_gets_alone(trained: Path, head: MovFusion) -> None:
+def test_clips_fused_together_get_the_same_outputs_as_alone(trained: Path, head: MovFusion) -> None:
     stage = opened(trained)
     clips = [
         clip_of(0, image=8, motion=5, audio=3),
@@ -84,13 +84,13 @@ def test_several_clips_together_get_what_each_gets_alone(trained: Path, head: Mo
     batches: list[int] = []
     for engine in stage._engines.values():
 
-        def told(feeds: Any, ask: Any = engine.run) -> Any:
+        def recorded(feeds: Any, ask: Any = engine.run) -> Any:
             batches.append(len(feeds["image"]))
             return ask(feeds)
 
-        engine.run = told  # type: ignore[method-assign]
+        engine.run = recorded  # type: ignore[method-assign]
     together = stage.process_many(clips)
-    assert batches == [4, 2, 1, 1]  # motion: four clips alike; sound: 8 and 3 tokens, 8 and 1, 1 and 3
+    assert batches == [4, 2, 1, 1]  # motion: four clips with equal counts; sound: 8 and 3 tokens, 8 and 1, 1 and 3
     for clip, outputs in zip(clips, together, strict=True):
         for name, each in stage.process(clip).items():
             if isinstance(each, Absent):
@@ -100,7 +100,7 @@ def test_several_clips_together_get_what_each_gets_alone(trained: Path, head: Mo
                 np.testing.assert_allclose(outputs[name], wanted(head, clip)[name], atol=1e-6)
 
 
-def test_where_the_others_are_missing_the_embedding_stays_to_the_bit(trained: Path) -> None:
+def test_without_the_other_modalities_the_embedding_is_the_same_to_the_bit(trained: Path) -> None:
     stage = opened(trained)
     clip = clip_of(absent={"motion_tokens": "too_short", "audio_tokens": "no_stream"}, image=8)
     outputs = stage.process(clip)
@@ -116,7 +116,7 @@ def test_without_a_picture_nothing_is_fused(trained: Path) -> None:
     assert blind.process(clip_of(absent={"image_tokens": "not_asked"}, motion=5))["fused_motion"] == Absent("not_asked")
 
 
-def test_a_modality_that_is_not_asked_for_is_not_looked_at(trained: Path, head: MovFusion) -> None:
+def test_a_modality_that_is_not_asked_for_is_not_used(trained: Path, head: MovFusion) -> None:
     stage = opened(trained, modalities=("image", "audio"))
     assert list(stage._engines) == ["audio"]
     clip = clip_of(absent={"motion_tokens": "not_asked"}, image=8, audio=3)
@@ -131,9 +131,7 @@ def test_a_model_without_a_head_fuses_nothing(tmp_path: Path, clip_model: Path) 
     assert stage.describe() == {}
 
 
-def test_an_untrained_head_needs_no_engine_and_gives_the_embeddings_to_the_bit(
-    tmp_path: Path, clip_model: Path
-) -> None:
+def test_an_untrained_head_needs_no_engine_and_changes_no_bit(tmp_path: Path, clip_model: Path) -> None:
     stage = opened(add_head(write_mov_like(tmp_path, clip_model), make_head(0.0, **DIMS)))
     clip = clip_of(image=8, motion=5, audio=3)
     outputs = stage.process(clip)
@@ -143,7 +141,7 @@ def test_an_untrained_head_needs_no_engine_and_gives_the_embeddings_to_the_bit(
         assert np.array_equal(outputs[f"fused_{name}"], clip[f"{name}_embedding"])
 
 
-def test_a_silent_sound_changes_nothing_to_the_bit(trained: Path) -> None:
+def test_a_silent_sound_changes_no_bit(trained: Path) -> None:
     stage, clip = opened(trained), clip_of(image=4, audio=3)
 
     def fused(loudness_dbfs: float) -> Any:
@@ -155,14 +153,14 @@ def test_a_silent_sound_changes_nothing_to_the_bit(trained: Path) -> None:
     assert 0 < np.abs(low - clip["image_embedding"]).max() < np.abs(loud - clip["image_embedding"]).max()
 
 
-def test_a_modality_that_the_head_does_not_know_is_left_alone(tmp_path: Path, clip_model: Path) -> None:
+def test_a_modality_that_the_head_lacks_is_absent(tmp_path: Path, clip_model: Path) -> None:
     stage = opened(add_head(write_mov_like(tmp_path, clip_model), make_head(0.5, image=16, audio=16)))
     outputs = stage.process(clip_of(image=8, motion=5, audio=3))
     assert outputs["fused_motion"] == Absent("no_tower")
     assert not isinstance(outputs["fused_audio"], Absent)
 
 
-def test_a_side_whose_gate_is_closed_stays_to_the_bit(tmp_path: Path, clip_model: Path) -> None:
+def test_a_side_with_a_closed_gate_is_the_same_to_the_bit(tmp_path: Path, clip_model: Path) -> None:
     head = make_head(0.5, **DIMS)
     head.exchange("audio").other.gate.zero_()
     stage = opened(add_head(write_mov_like(tmp_path, clip_model), head))
@@ -179,7 +177,7 @@ def test_more_tokens_than_the_head_has_positions_for_are_thinned_out(trained: Pa
     assert not np.array_equal(outputs["fused_image"], clip["image_embedding"])
 
 
-def test_a_head_of_other_towers_is_refused(tmp_path: Path, clip_model: Path) -> None:
+def test_a_head_for_other_towers_is_refused(tmp_path: Path, clip_model: Path) -> None:
     model = add_head(write_mov_like(tmp_path, clip_model), make_head(0.5, image=16, audio=12))
-    with pytest.raises(ModelError, match="takes audio tokens of 12 numbers, and mov-like@1 gives 16"):
+    with pytest.raises(ModelError, match="expects audio tokens of length 12, but mov-like@1 has 16"):
         opened(model)

@@ -1,4 +1,4 @@
-"""From frames to the picture that a motion tower sees: what stands still, what moves where, and how fast."""
+"""From frames to the pictures for a motion tower: the colours of stillness, direction and speed."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ def shifted(x_sides: float, y_sides: float) -> Array:
 
 
 def pictures(scene: Callable[[float], Array], rate_hz: float, count: int = 5) -> Array:
-    """Middle of the motion pictures of a scene, seconds -> frame; in 0 to 255: "P 3"."""
+    """Motion pictures of a scene, seconds -> frame: "P 3 S S", in 0 to 255."""
     frames = np.stack([scene(number / rate_hz) for number in range(count)])
     times_ns = np.array([round(number * SECOND / rate_hz) for number in range(count)], np.int64)
     stage = Flow(Flow.Options(), RunSettings(), Budget())
@@ -55,8 +55,8 @@ def test_a_still_scene_is_one_colour() -> None:
     np.testing.assert_allclose(seen, np.broadcast_to(np.reshape(STILL, (1, 3, 1, 1)), seen.shape), atol=1e-3)
 
 
-def test_a_little_motion_stays_a_little() -> None:
-    """Nothing is stretched to fill the scale: half the speed is half the colour, and noise of a camera stays grey."""
+def test_slow_motion_is_not_amplified() -> None:
+    """Colours are not stretched to fill the scale: half the speed is half the colour, and camera noise stays grey."""
     fast, slow = (
         colour(pictures(lambda time_s, speed=speed: shifted(speed * time_s, 0), 8)) - STILL for speed in (0.4, 0.2)
     )
@@ -78,7 +78,7 @@ def test_red_is_motion_to_the_right_and_green_down(x: float, y: float, red: int,
     assert seen[2] == pytest.approx(np.hypot(x, y) / TOWER.flow_bound * 255, abs=4)
 
 
-def test_zooming_in_leads_outwards() -> None:
+def test_zooming_in_is_motion_outwards() -> None:
     def zoomed(time_s: float) -> Array:
         scale = 1 + 0.4 * time_s
         return warped([[scale, 0, (1 - scale) * SIDE / 2], [0, scale, (1 - scale) * SIDE / 2]])
@@ -89,7 +89,7 @@ def test_zooming_in_leads_outwards() -> None:
 
 
 def test_the_same_motion_is_the_same_picture_at_any_frame_rate() -> None:
-    """A second as long as a second: flow counts by time, not by frames."""
+    """Flow is per second, not per frame."""
     slow, usual, fast = (
         colour(pictures(lambda time_s: shifted(0.3 * time_s, 0.1 * time_s), rate)) for rate in (5, 8, 25)
     )
@@ -97,7 +97,7 @@ def test_the_same_motion_is_the_same_picture_at_any_frame_rate() -> None:
     np.testing.assert_allclose(fast, usual, atol=3)
 
 
-def test_beyond_the_bound_it_is_as_fast_as_can_be() -> None:
+def test_speed_beyond_the_bound_is_clipped() -> None:
     flow = np.zeros((2, 64, 64, 2), np.float16)
     flow[0, ..., 0], flow[1, ..., 0] = 2.0, 50.0
     same = flow_pictures(flow, TOWER)

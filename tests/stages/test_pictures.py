@@ -59,7 +59,7 @@ def scene(height: int, width: int, count: int = 2) -> Any:
 
 @pytest.mark.parametrize("tower", [CLIP, SIGLIP], ids=["clip", "siglip"])
 @pytest.mark.parametrize("size", [(224, 398), (398, 224), (224, 224), (225, 400), (360, 640), (120, 160), (37, 500)])
-def test_frames_become_what_transformers_makes_of_them(tower: TowerSpec, size: tuple[int, int]) -> None:
+def test_frames_become_the_same_pictures_as_in_transformers(tower: TowerSpec, size: tuple[int, int]) -> None:
     frames = scene(*size)
     ours, wanted = frame_pictures(frames, tower), theirs(frames, tower)
     assert ours.shape == wanted.shape
@@ -104,7 +104,7 @@ def test_tiles_cover_the_frame_from_end_to_end() -> None:
     assert frame_pictures(frames[:, :, :64], tower).shape == (2, 3, 64, 64)
 
 
-def test_still_is_grey_and_the_bound_is_the_end_of_the_scale() -> None:
+def test_no_motion_is_grey_and_the_bound_is_the_end_of_the_scale() -> None:
     flow = np.zeros((3, 64, 64, 2), np.float16)
     flow[1, ..., 0], flow[2, ..., 1] = 2.0, -5.0
     pictures = flow_pictures(flow, PLAIN)
@@ -117,7 +117,7 @@ def test_flow_of_another_size_is_resized() -> None:
 
 
 @pytest.mark.parametrize("pairs", [1, 3, 8, 9, 16])
-def test_a_clips_flow_is_one_piece_of_fixed_length_in_the_order_of_time(pairs: int) -> None:
+def test_the_flow_of_a_clip_is_one_input_of_fixed_length_in_order_of_time(pairs: int) -> None:
     tower = msgspec.structs.replace(PLAIN, input="flow_clip", fit="stretch")
     flow = np.zeros((pairs, 30, 50, 2), np.float16)
     flow[..., 0] = np.linspace(-1, 1, pairs)[:, None, None] if pairs > 1 else 1
@@ -127,10 +127,10 @@ def test_a_clips_flow_is_one_piece_of_fixed_length_in_the_order_of_time(pairs: i
     assert (np.diff(to_the_right) >= 0).all()
     assert len(np.unique(to_the_right)) == min(pairs, 8)
     counts = np.unique(to_the_right, return_counts=True)[1]
-    assert counts.max() - counts.min() <= 1, "each comes as often as the others"
+    assert counts.max() - counts.min() <= 1, "all are repeated equally often"
 
 
-def test_a_spectrogram_stands_upright_and_silence_is_black() -> None:
+def test_a_spectrogram_is_upright_and_silence_is_black() -> None:
     mel = MelSpec()
     log_mel = np.full((2, 96, 64), np.log(mel.log_offset), np.float32)
     log_mel[0, 48:, :16] = 5.0
@@ -152,7 +152,7 @@ def test_the_square_around_a_box_stays_in_the_frame_and_is_never_empty(box: tupl
     assert 0 <= y0 < y1 <= 80
 
 
-def test_the_square_holds_the_padded_box() -> None:
+def test_the_square_contains_the_padded_box() -> None:
     x0, y0, x1, y1 = square_around(np.array([40.0, 30.0, 50.0, 50.0]), 80, 100)
     assert (x1 - x0, y1 - y0) == (24, 24)
     assert x0 <= 39
@@ -161,7 +161,7 @@ def test_the_square_holds_the_padded_box() -> None:
     assert y1 >= 52
 
 
-def test_crops_show_what_is_in_the_box() -> None:
+def test_crops_show_the_content_of_the_box() -> None:
     frames = np.zeros((2, 80, 100, 3), np.uint8)
     frames[1, 20:60, 30:70] = 255
     boxes = np.array([[1, 35, 25, 65, 55, 0.9], [0, 35, 25, 65, 55, 0.9]], np.float32)
@@ -183,10 +183,10 @@ def test_chosen_frames_are_spread_evenly(of: int) -> None:
         assert abs((chosen.mean() + 0.5) / of - 0.5) < 0.06
 
 
-def test_the_slots_frame_gives_nearly_the_vector_of_the_full_frame(
+def test_the_frame_in_the_slot_has_nearly_the_vector_of_the_full_frame(
     shared_data: Path, tmp_path: Path, record_property: Any
 ) -> None:
-    """Scaled by swscale to a short side of 224 and cropped, against transformers' own way from the full frame."""
+    """Scaled by swscale to a short side of 224 and cropped; compared with transformers' way from the full frame."""
     import av
     import torch
 

@@ -1,4 +1,4 @@
-"""What is measured of the streams themselves."""
+"""Measurements on the streams themselves."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def frames(value: int, count: int = 4) -> Any:
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_an_even_picture_has_no_contrast(value: int) -> None:
+def test_a_uniform_picture_has_no_contrast(value: int) -> None:
     assert contrast(frames(value)) == 0
 
 
@@ -29,7 +29,7 @@ def test_contrast_is_the_spread_of_brightness() -> None:
     assert contrast(np.concatenate([frames(0, 5), half])) == 0
 
 
-def test_a_moving_camera_is_no_motion_but_a_moving_thing_is() -> None:
+def test_a_moving_camera_is_not_motion_but_a_moving_object_is() -> None:
     flow = np.zeros((3, 40, 64, 2), np.float16)
     flow[..., 0] = 1.5
     assert motion_energy(flow) == 0
@@ -38,13 +38,13 @@ def test_a_moving_camera_is_no_motion_but_a_moving_thing_is() -> None:
     assert motion_energy(flow[:0]) == 0
 
 
-def test_loudness_is_in_decibels_below_full_scale() -> None:
+def test_loudness_is_in_decibels_relative_to_full_scale() -> None:
     times = np.arange(16_000) / 16_000
     assert loudness_dbfs(np.sin(2 * np.pi * 440 * times).astype(np.float32)) == pytest.approx(-3.01, abs=0.01)
     assert loudness_dbfs(np.zeros(100, np.float32)) == SILENCE_DBFS == loudness_dbfs(np.zeros(0, np.float32))
 
 
-def test_only_the_clips_own_real_samples_are_loud_or_not() -> None:
+def test_loudness_uses_only_the_real_samples_of_the_clip() -> None:
     audio, mask = np.zeros(3000, np.float32), np.ones(3000, np.uint8)
     audio[:1000] = 1.0
     audio[1000:2000] = 0.1
@@ -54,13 +54,13 @@ def test_only_the_clips_own_real_samples_are_loud_or_not() -> None:
     assert signals_of(clip) == {"audio": {"loudness_dbfs": pytest.approx(-20, abs=0.01)}}
 
 
-def test_corrupt_frames_are_a_share() -> None:
+def test_corrupt_frames_are_reported_as_a_share() -> None:
     clip = Clip(ClipInfo("a", 0, 0, 0, 2_000_000_000, corrupt_frames=1), {"frames": frames(9)})
     assert signals_of(clip)["image"]["corrupt_share"] == 0.25
     assert signals_of(Clip(ClipInfo("a", 0, 0, 0, 2_000_000_000), {})) == {}
 
 
-def test_the_stage_gives_what_is_measured_of_the_streams_that_are_there() -> None:
+def test_the_stage_measures_the_present_streams() -> None:
     stage = SignalsStage(SignalsStage.Options(), RunSettings(), Budget())
     streams = {"frames": frames(9), "flow": np.zeros((3, 40, 64, 2), np.float16)}
     outputs = stage.process(Clip(ClipInfo("a", 0, 0, 0, 2_000_000_000), streams, {"audio": "no_stream"}))

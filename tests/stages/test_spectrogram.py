@@ -1,4 +1,4 @@
-"""Log-mel patches of a clip's sound: where there is sound, and only there."""
+"""Log-mel patches of a clip's sound, only where there is real sound."""
 
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,12 @@ def stage() -> Spectrogram:
     return made
 
 
-def test_it_asks_decode_for_the_rate_of_the_model(stage: Spectrogram) -> None:
+def test_it_demands_the_sample_rate_of_the_model(stage: Spectrogram) -> None:
     assert stage.demand().audio_rate_hz == RATE
 
 
 @pytest.mark.parametrize("seconds", [0.25, 0.5, 0.96, 1.0, 2.0, 2.49])
-def test_patches_fit_what_was_promised(stage: Spectrogram, seconds: float) -> None:
+def test_patches_fit_the_size_limit(stage: Spectrogram, seconds: float) -> None:
     patches = stage.process(clip_of(noise(seconds)))["log_mel"]
     sizes = check_array("log_mel", patches, "K 96 64", "float32")
     assert 1 <= sizes["K"] <= most_patches(MelSpec(), round(seconds * RATE))
@@ -66,7 +66,7 @@ def test_under_a_fifth_of_a_second_is_too_short(stage: Spectrogram) -> None:
     assert stage.process(clip_of(noise(0.15)))["log_mel"] == Absent("too_short")
 
 
-def test_a_clip_of_nothing_but_gap_says_so(stage: Spectrogram) -> None:
+def test_a_clip_that_is_all_gap_is_absent_with_that_reason(stage: Spectrogram) -> None:
     assert stage.process(clip_of(np.zeros(RATE), np.zeros(RATE)))["log_mel"] == Absent("gap")
 
 
@@ -78,7 +78,7 @@ def test_patches_before_the_sound_begins_are_left_out(stage: Spectrogram) -> Non
     np.testing.assert_array_equal(part, whole[-len(part) :])
 
 
-def test_a_tower_that_hears_ten_seconds_gets_one_stretch(tmp_path: Path) -> None:
+def test_a_tower_that_needs_ten_seconds_gets_one_patch(tmp_path: Path) -> None:
     directory = make_tiny_clap(tmp_path / "tiny-clap")
     stage = Spectrogram(Spectrogram.Options(), RunSettings(model=str(directory)), Budget(audio_samples=480_000))
     assert (stage.demand().audio_rate_hz, stage.demand().audio_context_s) == (48_000, 10.0)
@@ -100,7 +100,7 @@ def test_heard_seconds_count_real_samples_per_patch() -> None:
     np.testing.assert_allclose(seconds, [0, 0.445, 0.925], atol=0.03)
 
 
-def test_without_sound_asked_for_nothing_is_made() -> None:
+def test_without_the_audio_modality_nothing_is_computed() -> None:
     stage = Spectrogram(Spectrogram.Options(), RunSettings(modalities=("image",)), Budget())
     stage.open(Resources())
     assert stage.demand().audio_rate_hz == 0
@@ -122,7 +122,7 @@ def stage_of(tmp_path: Path, mel: MelSpec, network: str) -> Spectrogram:
 
 
 @pytest.mark.parametrize("seconds", [0.3, 2.0, 4.0])
-def test_front_middle_and_back_of_what_is_heard(seconds: float, tmp_path: Path) -> None:
+def test_chunks_are_front_middle_and_back_of_the_real_sound(seconds: float, tmp_path: Path) -> None:
     mel = MelSpec(mel_bands=32, f_min_hz=20, f_max_hz=8000, patch_bins=150, style="kaldi")
     stage = stage_of(tmp_path, mel, "clip_vision@32x150")
     heard = np.arange(4 * RATE) >= (4 - seconds) * RATE
@@ -136,7 +136,7 @@ def test_front_middle_and_back_of_what_is_heard(seconds: float, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.7, 4.0])
-def test_fused_sound_is_one_patch_within_its_room(seconds: float, tmp_path: Path) -> None:
+def test_fused_sound_is_one_patch_within_its_size_limit(seconds: float, tmp_path: Path) -> None:
     mel = MelSpec(
         hop_samples=160, n_fft=512, window_samples=512, patch_bins=101, patch_hop_bins=100, style="clap_fused"
     )

@@ -47,10 +47,10 @@ def broken(root: Path) -> Example:
 
 @pytest.fixture(scope="module")
 def cache(root: Path, broken: Example) -> FeatureCache:
-    """Filled with two stretches of the sample and a file that cannot be read."""
+    """Filled with two parts of the sample and a file that cannot be read."""
     cache = FeatureCache(root / "cache", settings(root))
     ticks: list[tuple[int, int, int]] = []
-    cache.fill([DOG, broken, SHEEP, DOG], quiet, lambda *told: ticks.append(told))
+    cache.fill([DOG, broken, SHEEP, DOG], quiet, lambda *counts: ticks.append(counts))
     assert ticks == [(1, 3, 0), (2, 3, 1), (3, 3, 1)]
     return cache
 
@@ -68,7 +68,7 @@ def test_an_example_keeps_tokens_and_signals_of_each_clip(cache: FeatureCache) -
     assert features.signals["audio"]["loudness_dbfs"] == pytest.approx(np.mean(each))
 
 
-def test_clips_taken_apart_and_joined_are_the_same(cache: FeatureCache) -> None:
+def test_clips_that_are_split_and_joined_again_are_the_same(cache: FeatureCache) -> None:
     features = cache.get(SHEEP)
     assert features is not None
     joined = Features.of_clips(features.by_clip())
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_read_costs_only_itself(cache: FeatureCache, broke
     assert "broken.mp4: Invalid data found" in cache.failures[cache.key(broken)]
 
 
-def test_what_is_there_is_not_made_again(
+def test_cached_features_are_not_computed_again(
     root: Path, cache: FeatureCache, broken: Example, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoder_module, "Encoder", None)
@@ -126,7 +126,7 @@ def test_tokens_on_disk_are_within_half_precision(tmp_path: Path) -> None:
 
 
 class Fatal:
-    """An encoder that dies of one file as a decoder's fault would: without a word."""
+    """An encoder that crashes on one file without a message, as a faulty decoder would."""
 
     def __init__(self, run: RunSettings, report: object) -> None:
         pass
@@ -143,7 +143,7 @@ class Fatal:
         pass
 
 
-def test_a_file_that_takes_the_process_down_is_left_alone_after_a_few_times(tmp_path: Path) -> None:
+def test_a_file_that_crashes_the_process_is_skipped_after_a_few_tries(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.mp4").write_text(name)
     script = (
@@ -157,10 +157,10 @@ def test_a_file_that_takes_the_process_down_is_left_alone_after_a_few_times(tmp_
     command = [sys.executable, "-c", script]
     done = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60) for _ in range(TRIES + 1)]
     assert [each.returncode for each in done] == [77] * TRIES + [0], done[-1].stderr
-    assert f"took the process down {TRIES} times" in done[-1].stdout
+    assert f"crashed the process {TRIES} times" in done[-1].stdout
 
 
-def test_features_of_one_picture_or_some_modalities() -> None:
+def test_features_can_be_reduced_to_one_picture_or_to_some_modalities() -> None:
     tokens = {"image": np.arange(10, dtype=np.float32).reshape(5, 2), "audio": np.ones((1, 2), np.float32)}
     features = Features(tokens, {"image": {"contrast": 1.0}, "audio": {"loudness_dbfs": -3.0}})
     middle = features.middle_picture()
@@ -170,7 +170,7 @@ def test_features_of_one_picture_or_some_modalities() -> None:
     assert not Features({}, {}).middle_picture().tokens
 
 
-def test_a_stretch_beyond_the_end_is_told(root: Path, cache: FeatureCache) -> None:
+def test_a_time_range_beyond_the_end_is_reported(root: Path, cache: FeatureCache) -> None:
     beyond = Example(SAMPLE, "dog", 500.0, 502.0)
     cache.fill([beyond], quiet)
     assert cache.get(beyond) is None

@@ -30,20 +30,20 @@ def test_a_bootstrapped_mean_has_about_the_normal_interval() -> None:
     assert bootstrap(values, np.mean, seed=0) == (low, high)
 
 
-def test_draws_without_a_value_are_left_out() -> None:
-    """Of two rows, every fourth draw lacks the second one."""
+def test_draws_for_which_the_statistic_is_nan_are_skipped() -> None:
+    """With two rows, every fourth draw lacks the second one."""
     assert bootstrap([1.0, 2.0], lambda drawn: drawn.mean() if 2.0 in drawn else math.nan, 0)[0] == 1.5
     with pytest.raises(ValueError, match="nan for every draw"):
         bootstrap([1.0], lambda drawn: math.nan, 0)
 
 
 def rows(base: tuple[int, int], novel: tuple[int, int]) -> np.ndarray:
-    """From (right, wrong) of each side."""
+    """Rows with these numbers of right and wrong answers on each side."""
     sides = enumerate((base, novel))
     return np.array([(side, hit) for side, counts in sides for hit in (1, 0) for _ in range(counts[1 - hit])])
 
 
-def test_the_harmonic_mean_of_two_sides() -> None:
+def test_the_harmonic_mean_of_two_sides_has_an_interval() -> None:
     assert harmonic_mean(rows((3, 1), (1, 1))) == pytest.approx(0.6)
     assert harmonic_mean(rows((0, 1), (0, 1))) == 0.0
     assert math.isnan(harmonic_mean(rows((0, 1), (0, 0))))
@@ -51,7 +51,7 @@ def test_the_harmonic_mean_of_two_sides() -> None:
     assert 0.4 < low < 0.6 < high < 0.8
 
 
-def test_sides_without_a_mistake_leave_the_doubt_of_their_numbers() -> None:
+def test_sides_without_a_mistake_have_the_interval_of_their_wilson_bounds() -> None:
     a, b = wilson(2, 2).low, wilson(5, 5).low
     assert harmonic_mean_95(rows((2, 0), (5, 0)), seed=0) == (pytest.approx(2 * a * b / (a + b)), 1.0)
     few = wilson(3, 5)

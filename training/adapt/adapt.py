@@ -1,6 +1,6 @@
-"""From a model and a few clips to an adapted model."""
+"""Adapts a model to a few clips."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,21 +24,19 @@ from training.adapt.learn import Choice
 from training.adapt.measure import Tick, Worth, measure
 from training.adapt.store import Known, known
 from training.data.example import Example
-from training.feature_cache import FeatureCache
+from training.feature_cache import FeatureCache, Report
 from training.feature_cache import Tick as Encoded
 
 FEW = 16
-"""Examples of a label that are taken at most."""
+"""At most this many examples per label are used."""
 OTHER_MEANING = 0.99
-"""Background words that compete with a label at least so much stand for other labels, where there are none."""
-
-Tell = Callable[[str], None]
+"""If there is only one label, background words that compete with it at least this much serve as other labels."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     clips: str
     others: str = ""
-    """Labelled clips of other words, to see what these lose."""
+    """Labelled clips of other labels, to measure what these lose."""
     layout: str = "auto"
     split: str = ""
     seed: int = 0
@@ -47,34 +45,36 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Result:
-    """Deltas "D" by modality and label, all in all; from what, and what they are worth."""
+    """deltas: "D" by modality and label, in total. known: what they are learnt from. worth: the measured gain."""
 
     deltas: dict[str, dict[str, Array]]
     known: Known
     choices: dict[str, Choice]
     worth: Worth
     labels: tuple[str, ...]
-    """Labels of the clips that were given now."""
+    """Labels of the new clips."""
     added: int
     failures: dict[str, str]
 
 
-def adapt(task: Task, run: RunSettings, tell: Tell, encoded: Encoded | None = None, tick: Tick | None = None) -> Result:
-    """Raises: ConfigError, ModelError: what is asked cannot be done. SourceError: not one clip could be read."""
+def adapt(
+    task: Task, run: RunSettings, report: Report, encoded: Encoded | None = None, tick: Tick | None = None
+) -> Result:
+    """Raises: ConfigError, ModelError: the task cannot be done. SourceError: no clip could be read."""
     spec = read_model(run.model, run.audio_model)
     before = known(spec)
     cache = FeatureCache(task.features, run)
-    given = _gathered(task.clips, task, cache, tell, encoded, FEW)
+    given = _gathered(task.clips, task, cache, report, encoded, FEW)
     new = _examples(given, cache, {plain(label): label for label in before.examples.labels})
     others = Examples((), {})
     failures = dict(given.failures)
     if task.others:
-        rest = _gathered(task.others, task, cache, tell, encoded, 10**9)
+        rest = _gathered(task.others, task, cache, report, encoded, 10**9)
         others = _examples(rest, cache, {})
         failures |= rest.failures
         _check_apart(new, others)
     together = replace(before, examples=before.examples.with_more(new).ordered())
-    adapter = make_adapter(spec, run, together, others, tell)
+    adapter = make_adapter(spec, run, together, others, report)
     first_other = len(together.examples.kept)
     worth = measure(adapter, np.arange(first_other, len(adapter.right)), tick or (lambda done, total: None))
     learnt = adapter.learn(np.arange(first_other), np.arange(adapter.first_rival))
@@ -82,18 +82,20 @@ def adapt(task: Task, run: RunSettings, tell: Tell, encoded: Encoded | None = No
     return Result(deltas, together, dict(learnt.choices), worth, new.labels, len(new.kept), failures)
 
 
-def _gathered(path: str, task: Task, cache: FeatureCache, tell: Tell, encoded: Encoded | None, most: int) -> Gathered:
+def _gathered(
+    path: str, task: Task, cache: FeatureCache, report: Report, encoded: Encoded | None, most: int
+) -> Gathered:
     dataset = read_split(path, task.layout, task.split)
     for note in dataset.notes:
-        tell(note)
+        report(note)
     chosen = at_most(dataset.examples, most, task.seed)
     if len(chosen) < len(dataset.examples):
-        tell(f"{path}: {len(chosen)} of {len(dataset.examples)} examples are taken, {most} of a label at most")
-    return gather(cache, chosen, tell, encoded)
+        report(f"{path}: {len(chosen)} of {len(dataset.examples)} examples are used, at most {most} per label")
+    return gather(cache, chosen, report, encoded)
 
 
 def _examples(given: Gathered, cache: FeatureCache, before: Mapping[str, str]) -> Examples:
-    """before: labels that are known already, as `plain` writes them."""
+    """before: the labels that the model is already adapted to, by their `plain` form."""
     kept = []
     for example, features in zip(given.examples, given.features, strict=True):
         label = _label(example)
@@ -105,7 +107,7 @@ def _examples(given: Gathered, cache: FeatureCache, before: Mapping[str, str]) -
 
 
 def _label(example: Example) -> str:
-    """As a run shows it: of synonyms the first."""
+    """The label as a run shows it: the first synonym."""
     word = parse_word(example.label.replace("_", " "))
     if word is None:
         raise ConfigError(f"{example.path}: its label is {example.label!r}; expected a word")
@@ -118,25 +120,28 @@ def _check_apart(new: Examples, others: Examples) -> None:
         raise ConfigError(f"--others: {sorted(both)[0]!r} is among the labels to adapt; expected other labels")
 
 
-def make_adapter(spec: ModelSpec, run: RunSettings, at: Known, others: Examples, tell: Tell) -> Adapter:
-    """Labels to learn in the order of their names, then those of `others`; with one label alone, background words."""
+def make_adapter(spec: ModelSpec, run: RunSettings, at: Known, others: Examples, report: Report) -> Adapter:
+    """The labels to learn, sorted by name, then as rivals those of `others`.
+
+    A single label without others has background words as rivals.
+    """
     words = msgspec.structs.replace(spec, adapted="")
     labels = tuple(sorted(at.examples.labels))
-    rivals = tuple(sorted(others.labels)) or (_rivals(words, run, labels, tell) if len(labels) == 1 else ())
-    built = build_label_set(words, (*labels, *rivals), run, tell)
+    rivals = tuple(sorted(others.labels)) or (_rivals(words, run, labels, report) if len(labels) == 1 else ())
+    built = build_label_set(words, (*labels, *rivals), run, report)
     sides = {name: _started(side, labels, at.starts.get(name, {})) for name, side in built.sides.items()}
     return Adapter(at.examples.with_more(others), (*labels, *rivals), sides, len(labels))
 
 
-def _rivals(spec: ModelSpec, run: RunSettings, labels: tuple[str, ...], tell: Tell) -> tuple[str, ...]:
-    built = build_label_set(spec, labels, run, tell)
+def _rivals(spec: ModelSpec, run: RunSettings, labels: tuple[str, ...], report: Report) -> tuple[str, ...]:
+    built = build_label_set(spec, labels, run, report)
     apart = np.min([side.kept[0] for side in built.sides.values()], axis=0) >= OTHER_MEANING
     taken = {plain(label) for label in labels}
     return tuple(word for word, far in zip(built.background, apart, strict=True) if far and plain(word) not in taken)
 
 
 def _started(side: LabelSide, labels: Sequence[str], starts: Mapping[str, Array]) -> LabelSide:
-    """With the vectors that were learnt elsewhere in place."""
+    """The side with the vectors that were trained elsewhere."""
     if not any(label in starts for label in labels):
         return side
     deltas = np.zeros_like(side.labels)
@@ -146,7 +151,7 @@ def _started(side: LabelSide, labels: Sequence[str], starts: Mapping[str, Array]
 
 
 def _all_deltas(adapter: Adapter, learnt: Mapping[str, Array], at: Known) -> dict[str, dict[str, Array]]:
-    """From the words' own vectors, also where learning went on from vectors that were learnt elsewhere."""
+    """Deltas from the vectors of the words, even for labels that started from vectors trained elsewhere."""
     found = {name: dict(deltas) for name, deltas in at.deltas.items()}
     labels = adapter.labels[: adapter.first_rival]
     for name, deltas in learnt.items():
@@ -158,7 +163,7 @@ def _all_deltas(adapter: Adapter, learnt: Mapping[str, Array], at: Known) -> dic
 
 
 def _composed(vector: Array, delta: Array, start: Array | None) -> Array:
-    """One delta for two: `vector` is the word's own one moved by `start`, and is moved on by `delta`."""
+    """One delta for two moves: `vector` is the word's vector moved by `start`, and is moved further by `delta`."""
     if start is None:
         return delta
     if not delta.any():

@@ -1,4 +1,4 @@
-"""Adaptation of all modalities together: what is learnt from some examples, and what labels they then get."""
+"""Adapts all modalities together: learns deltas from examples, and classifies examples with them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from training.adapt.learn import Choice, Problem, learnt
 
 @dataclass(frozen=True)
 class Learnt:
-    """Deltas "L D" and what was chosen, by modality."""
+    """Deltas "L D" and the choices they were learnt with, by modality."""
 
     deltas: Mapping[str, Array]
     choices: Mapping[str, Choice]
@@ -25,9 +25,9 @@ class Learnt:
 
 @dataclass(frozen=True)
 class Adapter:
-    """Examples and the labels to tell them by: those that are learnt first, then `rivals` that stay as words.
+    """Examples and their labels: first those to learn, then `rivals`, whose vectors do not move.
 
-    sides: of all these labels as the model's words put them, without synonyms.
+    sides: all these labels, without synonyms, before learning.
     """
 
     examples: Examples
@@ -56,20 +56,20 @@ class Adapter:
         return [each.group for each in self.examples.kept]
 
     def learn(self, rows: Array, labels: Array, choices: Mapping[str, Choice] | None = None) -> Learnt:
-        """From the examples in `rows`; `labels` are those that may be learnt. Without choices, they are made."""
+        """Learn `labels` from the examples in `rows`. Without `choices`, `choose` selects them."""
         deltas, made = {}, {}
         for name, problem in self.problems.items():
-            having = rows[self.examples.there(name)[rows] & np.isin(self.right[rows], labels)]
+            having = rows[self.examples.present(name)[rows] & np.isin(self.right[rows], labels)]
             made[name] = choices[name] if choices else choose(problem, having, self.groups, self.rivals)
             deltas[name] = learnt(problem, having, np.concatenate([labels, self.rivals]), made[name])
         return Learnt(deltas, made)
 
     def nothing(self) -> Learnt:
-        """The words alone."""
+        """Deltas of zero: the words alone."""
         return Learnt({name: np.zeros_like(of.words) for name, of in self.problems.items()}, {})
 
     def best(self, given: Learnt, rows: Array) -> Array:
-        """Index of the best label of each example, all modalities pooled: "n"."""
+        """Index of the best label of each example in `rows`, from all modalities pooled: "n"."""
         odds = {name: of.odds(given.deltas[name], rows) for name, of in self.problems.items()}
         found = []
         for place, row in enumerate(rows.tolist()):
@@ -79,21 +79,21 @@ class Adapter:
         return np.array(found, np.int64)
 
     def _first(self, pooled: Array) -> int:
-        """Equals by name, as in a run."""
-        alike: Sequence[int] = np.flatnonzero(pooled == pooled.max()).tolist()
-        return min(alike, key=lambda index: self.labels[index])
+        """Index of the best label. Ties are broken by name, as in a run."""
+        tied: Sequence[int] = np.flatnonzero(pooled == pooled.max()).tolist()
+        return min(tied, key=lambda index: self.labels[index])
 
     @cached_property
     def _weights(self) -> dict[str, list[float | None]]:
-        """How far each modality of each example is trusted; None where it has none."""
+        """How far each modality of each example is trusted; None if the example lacks it."""
         found = {}
         for name, problem in self.problems.items():
             side = self.sides[name]
             background = problem.embeddings @ np.asarray(side.background, np.float64).T
             found[name] = [
                 reliability(name, each.signals, scoring.peakedness(near, side.temperature), side.knows_stillness)
-                if there
+                if present
                 else None
-                for each, near, there in zip(self.examples.kept, background, self.examples.there(name), strict=True)
+                for each, near, present in zip(self.examples.kept, background, self.examples.present(name), strict=True)
             ]
         return found

@@ -1,4 +1,4 @@
-"""How far to move label vectors: chosen by what held-out clips and held-out labels lose or gain."""
+"""Chooses how far to move label vectors, by the loss on held-out clips and on held-out labels."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,13 +11,13 @@ from training.adapt.learn import Choice, Problem, learn, loss_of
 PULLS = (3.0, 10.0, 30.0)
 SHARES = (0.0, 0.5, 1.0)
 INNER = 3
-"""Folds of clips, and of labels."""
+"""Number of folds of clips, and of labels."""
 BLIND = Choice()
-"""Taken where one clip a label leaves nothing to choose by."""
+"""Used if no clip can be held out, because each label has a single clip or group."""
 
 
 def choose(problem: Problem, rows: Array, groups: Sequence[str], rivals: Array) -> Choice:
-    """The choice with the least loss on clips that were held out, plus that on clips whose label was.
+    """The choice with the least loss on held-out clips plus that on clips of held-out labels.
 
     rivals: labels that compete but are never learnt. The words alone (share 0) are among the choices.
     """
@@ -40,7 +40,7 @@ def choose(problem: Problem, rows: Array, groups: Sequence[str], rivals: Array) 
 def _tries(
     problem: Problem, rows: Array, folds: Sequence[Array], rivals: Array, pull: float
 ) -> Iterator[tuple[Array, Array, float]]:
-    """Held-out rows, what was learnt without them, and how much each of them counts."""
+    """Held-out rows, the deltas learnt without them, and the weight of each of them."""
     labels = np.unique(problem.right[rows])
     for held in folds:
         known = np.setdiff1d(rows, held)

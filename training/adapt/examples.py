@@ -1,4 +1,4 @@
-"""Examples as the towers gave them: embeddings, signals and labels, kept with what was learnt from them."""
+"""Encoded examples: embeddings, signals and labels, stored together with the vectors learnt from them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,31 +14,31 @@ EXAMPLES = ".examples"
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One example, without what it looks and sounds like."""
+    """One example, without its embeddings."""
 
     key: str
-    """Of its file's content and stretch: the same example counts once."""
+    """See `Example.key`. The same example counts once."""
     label: str
     file: str
-    """Its name, for people."""
+    """Name of its file, for display."""
     group: str = ""
     signals: dict[str, dict[str, float]] = {}
 
 
 @dataclass(frozen=True)
 class Examples:
-    """embeddings: float32 "N D" of unit length by modality, zeros where an example has none."""
+    """embeddings: float32 "N D" of unit length by modality, zeros if an example lacks it."""
 
     kept: tuple[Kept, ...]
     embeddings: Mapping[str, Array]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Each once, in the order in which they came."""
+        """Each label once, in order of appearance."""
         return tuple(dict.fromkeys(each.label for each in self.kept))
 
-    def there(self, modality: str) -> Array:
-        """Which examples have it, "N"."""
+    def present(self, modality: str) -> Array:
+        """Whether each example has the modality, bool "N"."""
         found: Array = np.any(self.embeddings[modality] != 0, axis=1)
         return found
 
@@ -52,11 +52,11 @@ class Examples:
         return Examples(tuple(self.kept[row] for row in rows), {name: of[rows] for name, of in self.embeddings.items()})
 
     def ordered(self) -> "Examples":
-        """By label and key, so that what is learnt does not depend on the order in which examples came."""
+        """Sorted by label and key, so that the result does not depend on the order of examples."""
         return self.take(sorted(range(len(self.kept)), key=lambda row: (self.kept[row].label, self.kept[row].key)))
 
     def with_more(self, more: "Examples") -> "Examples":
-        """Both together; an example that is in both counts once, as `more` has it."""
+        """Both together. An example that is in both is taken from `more`."""
         known = {each.key for each in more.kept}
         before = self.take(row for row, each in enumerate(self.kept) if each.key not in known)
         if not before.kept:
@@ -75,7 +75,7 @@ class Examples:
         return np.zeros((len(side.kept), size), np.float32)
 
     def tensors(self) -> dict[str, Array]:
-        """For a file, beside `about`."""
+        """The tensors to store in a file, next to `about`."""
         return {f"{name}{EXAMPLES}": of.astype(np.float32) for name, of in self.embeddings.items()}
 
     def about(self) -> list[Any]:
@@ -83,14 +83,14 @@ class Examples:
 
     @classmethod
     def read(cls, about: Mapping[str, Any], tensors: Mapping[str, Array]) -> "Examples":
-        """From what `stages.words.adapted.read_adapted` gives; none where the vectors were learnt elsewhere."""
+        """From the result of `stages.words.adapted.read_adapted`; empty if the vectors were trained elsewhere."""
         kept = tuple(msgspec.convert(each, Kept) for each in about.get("examples", []))
         found = {name.removesuffix(EXAMPLES): tensor for name, tensor in tensors.items() if name.endswith(EXAMPLES)}
         return cls(kept, {name: found[name] for name in MODALITIES if name in found})
 
 
 def of_features(kept: Sequence[Kept], embeddings: Sequence[Mapping[str, Array]]) -> Examples:
-    """From what each example has: "D" by modality."""
+    """Examples from the embeddings of each: "D" by modality."""
     together: dict[str, Array] = {}
     for name in MODALITIES:
         size = next((len(each[name]) for each in embeddings if name in each), 0)

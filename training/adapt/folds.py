@@ -1,4 +1,4 @@
-"""Which examples are held out together: clips by their groups, and labels as a whole."""
+"""Folds for cross-validation: clips by their groups, and whole labels."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from pipeline.arrays import Array
 
 
 def clip_folds(right: Sequence[int], groups: Sequence[str], most: int) -> list[Array]:
-    """Rows held out together, "n" each: every label's groups dealt out in turn, a group never split.
+    """Rows of each fold, "n". Each label's groups are dealt out to the folds in turn, and a group is never divided.
 
-    At most `most` folds, and none where no label has two groups. A group with several labels goes with the first.
+    At most `most` folds; none if no label has two groups. A group with several labels is dealt out with the first.
     """
     named = [group or f"alone {row}" for row, group in enumerate(groups)]
     fold_of: dict[str, int] = {}
@@ -27,7 +27,7 @@ def clip_folds(right: Sequence[int], groups: Sequence[str], most: int) -> list[A
 
 
 def label_folds(labels: Sequence[int], most: int) -> list[Array]:
-    """Labels held out together, dealt out in turn; none where there is one label only."""
+    """Labels of each fold, dealt out in turn; none if there is only one label."""
     each = np.unique(np.asarray(labels))
     if len(each) < 2:
         return []

@@ -1,4 +1,4 @@
-"""From labelled media to features: what can be read, and why the rest cannot."""
+"""Encodes labelled media, and collects the reasons why examples cannot be read."""
 
 import random
 from collections import defaultdict
@@ -19,14 +19,14 @@ class Gathered:
     examples: tuple[Example, ...]
     features: tuple[Features, ...]
     failures: dict[str, str]
-    """By file, why it could not be read."""
+    """Why a file could not be read, by its path."""
 
 
 def read_split(path: str, layout: str, split: str) -> Dataset:
-    """split: names of published splits with commas between them, or "" for everything.
+    """The examples of some published splits. split: their names, separated by commas, or "" for all examples.
 
     Raises:
-        ConfigError: nothing there, or no such split.
+        ConfigError: the data or a split does not exist.
     """
     dataset = read_dataset(path, layout)
     names = [name.strip() for name in split.split(",") if name.strip()]
@@ -35,17 +35,17 @@ def read_split(path: str, layout: str, split: str) -> Dataset:
     unknown = [name for name in names if name not in dataset.splits]
     if unknown:
         known = ", ".join(dataset.splits) or "none"
-        raise ConfigError(f"--split {split}: {path} has no split {unknown[0]!r}; expected some of: {known}")
+        raise ConfigError(f"--split {split}: {path} has no split {unknown[0]!r}; expected one or more of: {known}")
     rows = sorted({index for name in names for index in dataset.splits[name]})
     examples = tuple(dataset.examples[row] for row in rows)
     labels = {example.label for example in examples}
     kept = tuple(label for label in dataset.labels if label in labels)
-    note = f"{len(examples)} of them, of {counted(len(kept), 'label')}, are in {split}"
+    note = f"split {split}: {counted(len(examples), 'example')} of {counted(len(kept), 'label')}"
     return msgspec.structs.replace(dataset, examples=examples, labels=kept, splits={}, notes=(*dataset.notes, note))
 
 
 def at_most(examples: Sequence[Example], most: int, seed: int) -> tuple[Example, ...]:
-    """Up to `most` of each label, chosen by the seed, in their order."""
+    """Up to `most` examples of each label, drawn by the seed, in their order."""
     by_label: dict[str, list[int]] = defaultdict(list)
     for index, example in enumerate(examples):
         by_label[example.label].append(index)
@@ -56,13 +56,13 @@ def at_most(examples: Sequence[Example], most: int, seed: int) -> tuple[Example,
     return tuple(examples[index] for index in sorted(chosen))
 
 
-def gather(cache: FeatureCache, examples: Sequence[Example], tell: Report, tick: Tick | None) -> Gathered:
-    """Decode and encode what the cache does not hold yet.
+def gather(cache: FeatureCache, examples: Sequence[Example], report: Report, tick: Tick | None) -> Gathered:
+    """The features of all examples that can be read. Those missing from the cache are encoded.
 
     Raises:
-        SourceError: not one example could be read.
+        SourceError: no example could be read.
     """
-    cache.fill(examples, tell, tick)
+    cache.fill(examples, report, tick)
     kept, found, failures = [], [], {}
     for example in examples:
         features = cache.get(example)
@@ -70,7 +70,7 @@ def gather(cache: FeatureCache, examples: Sequence[Example], tell: Report, tick:
             kept.append(example)
             found.append(features)
         else:
-            failures[example.path] = cache.failures.get(cache.key(example), "nothing in it for the model's towers")
+            failures[example.path] = cache.failures.get(cache.key(example), "has no input for the model's towers")
     if not kept:
         path, reason = next(iter(failures.items()), ("", "no examples"))
         raise SourceError(f"{path}: {reason}; none of {len(examples)} examples could be read")

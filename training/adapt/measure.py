@@ -1,4 +1,4 @@
-"""What adapting is worth: top-1 before and after, on clips and on labels that were not learnt from."""
+"""Measures the effect of adapting: top-1 before and after, on held-out clips and on held-out labels."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from training.adapt.folds import clip_folds, label_folds
 from training.intervals import Share, bootstrap, wilson
 
 OUTER = 4
-"""Folds of clips, and of labels."""
+"""Number of folds of clips, and of labels."""
 
 Tick = Callable[[int, int], None]
 
@@ -27,28 +27,28 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def sure(self) -> bool:
-        """Whether the interval leaves no doubt which way it went."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 class Worth(msgspec.Struct, frozen=True):
     adapted: Change | None
-    """Clips of adapted labels that were held out; None where each label has one clip."""
+    """Held-out clips of adapted labels; None if no clip can be held out."""
     others: Change | None
-    """Clips of labels that were not adapted; None where there are no others."""
+    """Clips of labels that are not adapted; None if there are none."""
     others_are: str = ""
-    """Where the others come from."""
+    """Origin of the others: "given", "left out" in turn, or "" if there are none."""
 
     @property
     def helps(self) -> bool:
-        """More right on held-out clips, and other labels do not surely lose."""
+        """Whether held-out clips gain and other labels do not lose significantly."""
         return bool(
             self.adapted and self.adapted.difference > 0 and not (self.others is not None and self.others.high < 0)
         )
 
 
 def change(before: Sequence[bool], after: Sequence[bool], groups: Sequence[str]) -> Change:
-    """Raises ValueError for nothing to count."""
+    """The change between two lists of hits. Raises: ValueError: they are empty."""
     sums: dict[str, list[int]] = {}
     for row, (was, now, group) in enumerate(zip(before, after, groups, strict=True)):
         counted = sums.setdefault(group or f"alone {row}", [0, 0, 0])
@@ -63,7 +63,7 @@ def change(before: Sequence[bool], after: Sequence[bool], groups: Sequence[str])
 
 
 def measure(adapter: Adapter, other_rows: Array, tick: Tick) -> Worth:
-    """other_rows: examples of labels that are never learnt; without them, each learnt label is left out once."""
+    """other_rows: examples of labels that are never learnt. Without them, each label to learn is left out once."""
     rows = np.setdiff1d(np.arange(len(adapter.right)), other_rows)
     learnable = np.arange(adapter.first_rival)
     clips = clip_folds(adapter.right[rows].tolist(), [adapter.groups[row] for row in rows], OUTER)
@@ -86,16 +86,16 @@ def measure(adapter: Adapter, other_rows: Array, tick: Tick) -> Worth:
 
 class _Hits:
     def __init__(self, adapter: Adapter) -> None:
-        self._pupil = adapter
+        self._adapter = adapter
         self._before: list[bool] = []
         self._after: list[bool] = []
         self._groups: list[str] = []
 
     def add(self, rows: Array, learnt: Learnt) -> None:
-        right = self._pupil.right[rows]
-        self._before += (self._pupil.best(self._pupil.nothing(), rows) == right).tolist()
-        self._after += (self._pupil.best(learnt, rows) == right).tolist()
-        self._groups += [self._pupil.groups[row] for row in rows]
+        right = self._adapter.right[rows]
+        self._before += (self._adapter.best(self._adapter.nothing(), rows) == right).tolist()
+        self._after += (self._adapter.best(learnt, rows) == right).tolist()
+        self._groups += [self._adapter.groups[row] for row in rows]
 
     def change(self) -> Change | None:
         return change(self._before, self._after, self._groups) if self._before else None

@@ -1,4 +1,4 @@
-"""Adapted models on disk: each step a file that names the one before it, so that it can be undone."""
+"""Adapted models on disk. Each step is a file that names the one before it, so that it can be undone."""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ STARTS = ".starts"
 
 
 class Before(msgspec.Struct, frozen=True):
-    """What the model was before a step."""
+    """The model before a step."""
 
     adapted: str
     name: str
@@ -31,7 +31,7 @@ class Before(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One time that a model was adapted, as its file tells it."""
+    """One adaptation of a model, as stored in its file."""
 
     labels: tuple[str, ...]
     date: str
@@ -43,9 +43,9 @@ class Step(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Known:
-    """What a model was adapted to until now: its examples, and vectors that were learnt elsewhere.
+    """The state of an adapted model: its examples, and vectors that were trained elsewhere.
 
-    starts: deltas "D" by modality and label, where examples go on from vectors of `percept train`. deltas: all in all.
+    starts: deltas "D" by modality and label, from `percept train`, at which learning starts. deltas: those in total.
     """
 
     examples: Examples
@@ -54,7 +54,7 @@ class Known:
 
 
 def known(spec: ModelSpec) -> Known:
-    """Raises: ModelError: its file cannot be read."""
+    """The state of a model. Raises: ModelError: its file cannot be read."""
     if not spec.adapted:
         return Known(Examples((), {}))
     about, tensors = read_adapted(Path(spec.directory) / spec.adapted)
@@ -82,7 +82,7 @@ def write_step(
     choices: Mapping[str, Choice],
     worth: Worth,
 ) -> ModelSpec:
-    """A model directory with label vectors moved by `deltas` ("D" by modality and label), which learnt from `at`.
+    """Write a model with label vectors moved by `deltas` ("D" by modality and label), which were learnt from `at`.
 
     Raises:
         OutputError: it cannot be written.
@@ -114,7 +114,7 @@ def write_step(
 
 
 def steps(spec: ModelSpec) -> list[Step]:
-    """The last one first; none where a model was not adapted, or its vectors were learnt elsewhere."""
+    """The steps, last one first; empty if the model was not adapted, or its vectors were trained elsewhere."""
     found: list[Step] = []
     name = spec.adapted
     while name and (about := read_adapted(Path(spec.directory) / name)[0]).get("before"):
@@ -124,18 +124,18 @@ def steps(spec: ModelSpec) -> list[Step]:
 
 
 def undo(spec: ModelSpec) -> ModelSpec:
-    """The model directory as it was before the last step.
+    """Restore the model directory to the state before the last step.
 
     Raises:
-        ConfigError: there is no step to undo.
+        ConfigError: there is no step to undo, or a file of the step before it is missing.
         OutputError: it cannot be written.
     """
     made = steps(spec)
     if not made:
-        raise ConfigError(f"{spec.directory}: was not adapted; expected a model that percept adapt wrote")
+        raise ConfigError(f"{spec.directory}: was not adapted; expected a model written by percept adapt")
     before = made[0].before
     if before.adapted and not (Path(spec.directory) / before.adapted).is_file():
-        raise ConfigError(f"{spec.directory}: {before.adapted} is not here; undo it in {spec.made_from}")
+        raise ConfigError(f"{spec.directory}: {before.adapted} is missing; undo the step in {spec.made_from}")
     restored = msgspec.structs.replace(
         spec, adapted=before.adapted, name=before.name, version=before.version, made_from=before.made_from
     )
@@ -148,7 +148,7 @@ def undo(spec: ModelSpec) -> ModelSpec:
 
 
 def copy_steps(spec: ModelSpec, directory: Path) -> None:
-    """The files of all earlier steps; the last one is copied with the model."""
+    """Copy the files of all steps."""
     import shutil
 
     for name in filter(None, [spec.adapted, *(step.before.adapted for step in steps(spec))]):
@@ -161,7 +161,7 @@ def _number(name: str) -> int:
 
 
 def _rows(given: Mapping[str, Array], labels: tuple[str, ...], like: Mapping[str, Array]) -> Array:
-    """ "C D" in the order of the labels; zeros where one has none."""
+    """ "C D" in the order of the labels; zeros for labels without a row."""
     size = len(next(iter(like.values())))
     rows: Array = np.stack([given.get(label, np.zeros(size)) for label in labels]).astype(np.float32)
     return rows

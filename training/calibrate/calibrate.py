@@ -1,6 +1,6 @@
-"""From a model and labelled clips to a calibrated one, measured on clips that took no part in it."""
+"""Calibrates a model on labelled clips and measures the result on held-out ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,20 +22,18 @@ from training.calibrate.units import Units, make_units
 from training.calibrate.unknown import Judge, threshold_for
 from training.data.example import Example
 from training.data.media import media_files
-from training.feature_cache import FeatureCache, Tick
+from training.feature_cache import FeatureCache, Report, Tick
 from training.intervals import Share, wilson
 
 FOLDS = 5
 MOST_SOURCE = 400
-"""Clips of the source that are kept in the model."""
-
-Tell = Callable[[str], None]
+"""At most this many clips of the source are kept in the model."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     unlabelled: tuple[str, ...] = ()
-    """Files and folders of clips of this source."""
+    """Files and folders of clips of the source."""
     false_alarms: float = 0.05
     layout: str = "auto"
     split: str = ""
@@ -60,36 +58,36 @@ class Result:
     failures: dict[str, str]
 
 
-def calibrate(task: Task, run: RunSettings, tell: Tell, encoded: Tick | None = None) -> Result:
-    """Raises: ConfigError, ModelError: what is asked cannot be done. SourceError: nothing could be read."""
+def calibrate(task: Task, run: RunSettings, report: Report, encoded: Tick | None = None) -> Result:
+    """Raises: ConfigError, ModelError: the task cannot be done. SourceError: no clip could be read."""
     if not 0 < task.false_alarms < 1:
         raise ConfigError(f"--false-alarms {task.false_alarms:g}: expected a share between 0 and 1, such as 0.05")
     spec = read_model(run.model, run.audio_model, "MODEL")
     dataset = read_split(task.data, task.layout, task.split)
     for note in dataset.notes:
-        tell(note)
+        report(note)
     cache = FeatureCache(task.features, run)
-    given = gather(cache, dataset.examples, tell, encoded)
+    given = gather(cache, dataset.examples, report, encoded)
     used = {example.label for example in given.examples}
     labels = tuple(label for label in dataset.labels if label in used)
     if len(labels) < 2:
-        raise ConfigError(f"{task.data}: has one label, {labels[0]!r}; expected two or more to tell apart")
-    label_set = build_label_set(msgspec.structs.replace(spec, open_set=""), labels, run, tell)
+        raise ConfigError(f"{task.data}: has only the label {labels[0]!r}; expected two or more labels")
+    label_set = build_label_set(msgspec.structs.replace(spec, open_set=""), labels, run, report)
     place = {label: index for index, label in enumerate(labels)}
     right = [place[example.label] for example in given.examples]
     units = make_units(given.features, right, label_set.sides)
     if not len(units):
-        raise ConfigError(f"{task.data}: in no clip there is anything to see or hear; expected clips of these labels")
+        raise ConfigError(f"{task.data}: no clip has anything to see or hear; expected clips of these labels")
     source, failures = units.clips, dict(given.failures)
     if task.unlabelled:
-        rest = gather(cache, unlabelled(task.unlabelled), tell, encoded)
+        rest = gather(cache, unlabelled(task.unlabelled), report, encoded)
         source = make_units(rest.features, [0] * len(rest.features), label_set.sides).clips
         refuse_foreign(source, units)
         failures |= rest.failures
     source = some(source, MOST_SOURCE, task.seed)
     folds = [units_of(units, fold) for fold in clip_folds(right, [each.group for each in given.examples], FOLDS)]
     if len(folds) < 2:
-        raise ConfigError(f"{task.data}: every label has one example; expected several, so that some can be held out")
+        raise ConfigError(f"{task.data}: every label has one example; expected several, of which some are held out")
     found = _fitted(units, label_set.sides, folds)
     sides = scaled(label_set.sides, found.scales)
     unknown = measure_unknown(units, source if task.unlabelled else None, sides, folds, labels, task.false_alarms)
@@ -111,28 +109,28 @@ def calibrate(task: Task, run: RunSettings, tell: Tell, encoded: Tick | None = N
 
 
 def unlabelled(paths: Sequence[str]) -> list[Example]:
-    """Raises: ConfigError: nothing there."""
+    """The media files at these paths, as examples. Raises: ConfigError: a path has none."""
     found = []
     for path in map(Path, paths):
         files = [path] if path.is_file() else list(media_files(path))
         if not files:
-            raise ConfigError(f"--unlabelled {path}: no media found there; expected files or folders of clips")
+            raise ConfigError(f"--unlabelled {path}: no media found; expected files or folders of clips")
         found += [Example(str(file), "") for file in files]
     return found
 
 
 def refuse_foreign(source: SourceClips, units: Units) -> None:
-    """Raises: ConfigError: the unlabelled clips have nothing that could be compared with the labelled ones."""
+    """Raises: ConfigError: the unlabelled clips have no modality in common with the labelled ones."""
     has, wanted = (sorted(name for name, of in clips.embeddings.items() if of.any()) for clips in (source, units.clips))
     if not set(has) & set(wanted):
         raise ConfigError(
-            f"--unlabelled: clips that have {', '.join(has) or 'nothing to see or hear'}; expected "
-            f"{' or '.join(wanted)}, as the labelled clips have. Give clips of that kind, or leave --unlabelled out."
+            f"--unlabelled: the clips have {', '.join(has) or 'nothing to see or hear'}; expected "
+            f"{' or '.join(wanted)}, as in the labelled clips. Give clips of that kind, or omit --unlabelled."
         )
 
 
 def some(clips: SourceClips, most: int, seed: int) -> SourceClips:
-    """Up to `most` of them, drawn by the seed."""
+    """Up to `most` of the clips, drawn by the seed."""
     count = len(clips.signals)
     if count <= most:
         return clips
@@ -149,7 +147,7 @@ class _Fitted:
 
 
 def _fitted(units: Units, sides: Mapping[str, LabelSide], folds: Sequence[Array]) -> _Fitted:
-    """Scales from all clips; errors from clips of which each was scored with scales of the others."""
+    """Scales fitted to all clips, and errors from held-out clips, scored with scales fitted to the others."""
     everything = np.arange(len(units))
     before = Scene.of(units, sides).pooled(scales_of(sides))
     after = np.zeros_like(before)

@@ -1,4 +1,4 @@
-"""How far a model's numbers can be trusted, each figure with its 95 % interval over examples."""
+"""Measures how far a model's numbers can be trusted. Each figure has a 95 % interval over examples."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,12 +15,12 @@ from training.evaluate.calibration import Bin, calibration, expected_error
 from training.intervals import Share, bootstrap, wilson
 
 MOST_LEFT_OUT = 40
-"""Labels that are left out in turn, at most; more are drawn."""
+"""At most this many labels are left out in turn. If there are more, a random sample is used."""
 ROUNDS = 500
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """With its 95 % interval, drawn over examples."""
+    """A value with its 95 % bootstrap interval over examples."""
 
     value: float
     low: float
@@ -37,24 +37,24 @@ class Trust(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Clips whose label was not asked about, against the others."""
+    """How well unknown clips, whose label is left out, are separated from known ones."""
 
     auroc: Figure
-    """Mean over labels that were left out in turn."""
+    """Mean over the labels, each left out in turn."""
     by_label: dict[str, float]
     false_alarms: Share
-    """Of known clips that took no part in choosing the threshold."""
+    """Share of known clips above the threshold, which is chosen on other clips."""
     found: Share
-    """Of unknown clips, at the same threshold."""
+    """Share of unknown clips above the same threshold."""
 
 
 def units_of(units: Units, examples: Array) -> Array:
-    """Rows of the clips that were cut from these examples."""
+    """Rows of the clips of these examples."""
     return np.flatnonzero(np.isin(units.example, examples))
 
 
 def trust(pooled: Array, units: Units) -> Trust:
-    """From log-odds "N C"."""
+    """The calibration of log-odds "N C"."""
     best = pooled.argmax(axis=1)
     right = best == units.right
     probability = scoring.sigmoid(pooled.max(axis=1))
@@ -76,7 +76,7 @@ def trust(pooled: Array, units: Units) -> Trust:
 
 
 def by_example(units: Units) -> list[Array]:
-    """Rows of each example's clips."""
+    """Rows of the clips of each example."""
     return [np.flatnonzero(units.example == number) for number in np.unique(units.example)]
 
 
@@ -88,7 +88,10 @@ def measure_unknown(
     labels: Sequence[str],
     false_alarms: float,
 ) -> Unknown:
-    """Leave each label out in turn: are its clips told from the others? Without a source, other folds are it."""
+    """Leave each label out in turn and measure how well its clips are separated from the others.
+
+    source: unlabelled clips of the source; None: the clips of the other folds.
+    """
     every = np.arange(len(labels))
     out = np.sort(np.random.default_rng(0).permutation(every)[:MOST_LEFT_OUT]).tolist()
     scores = {label: np.zeros(len(units)) for label in out}

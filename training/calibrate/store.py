@@ -1,4 +1,4 @@
-"""A calibrated model on disk."""
+"""Writes a calibrated model."""
 
 import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from training.calibrate.calibrate import Result
 
 
 def write_calibrated(spec: ModelSpec, directory: Path, result: Result, false_alarms: float) -> ModelSpec:
-    """The model with other temperatures and biases, and with an open-set score.
+    """Write the model with new temperatures and biases, and with an open-set score.
 
     Raises:
         OutputError: it cannot be written.

@@ -1,7 +1,7 @@
-"""Temperature and bias of every tower, so that what a run calls probability and share is one.
+"""Fits temperature and bias of every tower, so that the probabilities and shares of a run are calibrated.
 
-Fitted together, on what all modalities say after they are pooled: the cross-entropy of the shares, and the logistic
-loss of the best label's probability (Platt 1999; temperature alone: Guo et al. 2017, arXiv 1706.04599).
+All towers are fitted together, on the pooled scores of all modalities. The loss is the cross-entropy of the shares plus
+the logistic loss of the best label's probability (Platt 1999; temperature alone: Guo et al. 2017, arXiv 1706.04599).
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from stages.words.reliability import reliability
 from training.calibrate.units import Units
 
 STEPS = (0.7, 2.0)
-"""First steps of log temperature and of bias; halved `HALVINGS` times."""
+"""Initial steps of log temperature and of bias. They are halved `HALVINGS` times."""
 HALVINGS = 5
 WIDEST = (np.log(8.0), 12.0)
-"""How far both may go from where they were."""
+"""Largest changes of log temperature and of bias."""
 RESTRAINT = 0.01
-"""Of the loss, for each squared step that a parameter is away: matters where the data say nothing."""
+"""Penalty for the squared distance of a parameter from its start, in initial steps. It decides if the data do not."""
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -32,25 +32,28 @@ class Scale(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Scene:
-    """Clips as all labels see them: cosines "N C" and background cosines "N V" by modality, and who is present."""
+    """Clips compared with all labels: cosines "N C" and background cosines "N V" by modality.
+
+    present: bool "N" by modality, whether a clip has it.
+    """
 
     units: Units
     sides: Mapping[str, LabelSide]
     similarity: Mapping[str, Array]
     background: Mapping[str, Array]
-    there: Mapping[str, Array]
+    present: Mapping[str, Array]
     weight: Array
-    """Of each clip: those of one example count as one."""
+    """Weight of each clip, "N". The clips of one example count as one together."""
 
     @classmethod
     def of(cls, units: Units, sides: Mapping[str, LabelSide]) -> "Scene":
         sides = {name: side for name, side in sides.items() if name in units.clips.embeddings}
         seen = {name: side.compare(units.clips.embeddings[name])[:2] for name, side in sides.items()}
-        there = {name: np.any(units.clips.embeddings[name] != 0, axis=1) for name in sides}
+        present = {name: np.any(units.clips.embeddings[name] != 0, axis=1) for name in sides}
         counts = np.bincount(units.example)
         weight = 1.0 / counts[units.example] if len(units) else np.zeros(0)
         near, background = ({name: pair[index] for name, pair in seen.items()} for index in (0, 1))
-        return cls(units, sides, near, background, there, weight / max(weight.sum(), 1e-12))
+        return cls(units, sides, near, background, present, weight / max(weight.sum(), 1e-12))
 
     def pooled(self, scales: Mapping[str, Scale]) -> Array:
         """Log-odds "N C" of all modalities together."""
@@ -62,7 +65,7 @@ class Scene:
         }
         rows = []
         for row, signals in enumerate(self.units.clips.signals):
-            names = [name for name in self.sides if self.there[name][row]]
+            names = [name for name in self.sides if self.present[name][row]]
             weights = {}
             for name in names:
                 decided = scoring.peakedness(self.background[name][row], scales[name].temperature)
@@ -83,7 +86,7 @@ def scaled(sides: Mapping[str, LabelSide], scales: Mapping[str, Scale]) -> dict[
 
 
 def loss(pooled: Array, right: Array, weight: Array) -> float:
-    """Cross-entropy of the shares, and logistic loss of the best label's probability."""
+    """Cross-entropy of the shares plus logistic loss of the best label's probability, from log-odds "N C"."""
     rows = np.arange(len(pooled))
     best = pooled.argmax(axis=1)
     top = pooled[rows, best]
@@ -93,7 +96,7 @@ def loss(pooled: Array, right: Array, weight: Array) -> float:
 
 
 def fit(scene: Scene) -> dict[str, Scale]:
-    """Temperature and bias of each tower with the least loss: steps along one at a time, ever smaller."""
+    """The temperature and bias of each tower with the least loss, by coordinate descent with ever smaller steps."""
     start = scales_of(scene.sides)
     names = [(modality, which) for modality in start for which in (0, 1)]
     away = dict.fromkeys(names, 0.0)

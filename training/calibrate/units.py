@@ -1,4 +1,4 @@
-"""What is calibrated: single clips, as a run judges them, each with its label and the example it is cut from."""
+"""The units of calibration: single clips, as in a run, each with its label and its example."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from stages.words.reliability import signal_weight
 from training.features import Features
 
 MOST_OF_ONE = 5
-"""Clips of one example, evenly spread."""
+"""At most this many clips of an example are used, evenly spaced."""
 
 
 @dataclass(frozen=True)
 class Units:
-    """clips: N of them. right: index of each one's label, "N". example: which it was cut from, "N"."""
+    """N clips. right: index of each clip's label, "N". example: index of each clip's example, "N"."""
 
     clips: SourceClips
     right: Array
@@ -33,19 +33,19 @@ class Units:
         return Units(SourceClips(embeddings, signals), self.right[rows], self.example[rows])
 
     def present(self, row: int, sides: Mapping[str, LabelSide]) -> list[str]:
-        """The modalities a clip has and labels are asked in."""
+        """The modalities that a clip has and that are in `sides`."""
         return [name for name, of in self.clips.embeddings.items() if name in sides and of[row].any()]
 
 
 def make_units(features: Sequence[Features], right: Sequence[int], names: Iterable[str], whole: bool = False) -> Units:
-    """Clips in which there is something to see or hear; `whole`: those of an example as one clip.
+    """The clips that have anything to see or hear.
 
-    names: modalities to look at.
+    names: the modalities to use. whole: the clips of an example are joined into one.
     """
     wanted = [name for name in MODALITIES if name in set(names)]
     found: list[tuple[Features, int, int]] = []
     for number, (each, label) in enumerate(zip(features, right, strict=True)):
-        clips = [clip for clip in each.by_clip() if _holds_something(clip, wanted)]
+        clips = [clip for clip in each.by_clip() if _has_content(clip, wanted)]
         if whole and clips:
             clips = [Features.of_clips(clips)]
         chosen = np.unique(np.linspace(0, len(clips) - 1, min(MOST_OF_ONE, len(clips))).round().astype(int))
@@ -61,5 +61,5 @@ def make_units(features: Sequence[Features], right: Sequence[int], names: Iterab
     return Units(SourceClips(embeddings, signals), labels, np.array([number for _, _, number in found], np.int64))
 
 
-def _holds_something(clip: Features, names: Sequence[str]) -> bool:
+def _has_content(clip: Features, names: Sequence[str]) -> bool:
     return any(name in clip.tokens and signal_weight(name, clip.signals) > 0 for name in names)

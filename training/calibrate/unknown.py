@@ -1,4 +1,4 @@
-"""Clips that none of the labels fits: how well they are told apart, and where the threshold lies."""
+"""Scores, AUROC and threshold for clips that no label fits."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from training.calibrate.units import Units
 
 
 def auroc(scores: Array, unknown: Array) -> float:
-    """How often an unknown clip scores above a known one, equals counting half; nan without both kinds."""
+    """How often an unknown clip scores above a known one, ties counting half; nan if there are not both kinds."""
     high, low = np.asarray(scores)[unknown], np.sort(np.asarray(scores)[~unknown])
     if not len(high) or not len(low):
         return float("nan")
@@ -20,21 +20,21 @@ def auroc(scores: Array, unknown: Array) -> float:
 
 
 class Judge:
-    """Scores clips of a source against any of the labels, with how these fare on its unlabelled clips."""
+    """Scores clips against any subset of the labels, relative to these labels' scores on clips of the source."""
 
     def __init__(self, units: Units, source: SourceClips, sides: Mapping[str, LabelSide]) -> None:
-        asked = {name: side for name, side in sides.items() if name in units.clips.embeddings}
-        odds = {name: side.compare(units.clips.embeddings[name])[2] for name, side in asked.items()}
-        weights = {name: units.clips.weights(name, side) for name, side in asked.items()}
+        used = {name: side for name, side in sides.items() if name in units.clips.embeddings}
+        odds = {name: side.compare(units.clips.embeddings[name])[2] for name, side in used.items()}
+        weights = {name: units.clips.weights(name, side) for name, side in used.items()}
         self._clips = [
             ({name: odds[name][row] for name in names}, {name: weights[name][row] for name in names})
             for row in range(len(units))
-            if (names := units.present(row, asked))
+            if (names := units.present(row, used))
         ]
-        self._source = source.evidence(asked)
+        self._source = source.evidence(used)
 
     def scores(self, labels: Sequence[int] | Array) -> Array:
-        """Of every clip, asked about these labels only: "N"; higher is less like them."""
+        """The score of every clip against these labels only: "N". Higher means less like them."""
         columns = np.asarray(labels, np.int64)
         judge = OpenSetScore(0.0, {name: usual(found[:, columns]) for name, found in self._source.items()})
         return np.array(
@@ -46,12 +46,12 @@ class Judge:
 
 
 def threshold_for(scores: Array, false_alarms: float) -> float:
-    """The score that at most this share of known clips lies above."""
+    """The threshold that at most this share of known clips exceeds."""
     return float(np.quantile(scores, 1.0 - false_alarms, method="higher"))
 
 
 def mean_auroc(scores: Mapping[int, Array], right: Array, rows: Array) -> float:
-    """Over labels that were left out in turn: by label, the scores of all clips; `rows` are counted."""
+    """Mean AUROC over labels left out in turn. scores: of all clips, by left-out label. rows: the clips to use."""
     each = [auroc(of[rows], right[rows] == label) for label, of in scores.items()]
     known = [value for value in each if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")

@@ -1,4 +1,4 @@
-"""Labelled media: one stretch of one file with its label, and a data set of them."""
+"""Labelled media: an example is one time range of a file with its label; a data set has many."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ EDGE_BYTES = 4096
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A stretch of a file, and what is seen or heard in it."""
+    """A time range of a file, and the label of what is seen or heard in it."""
 
     path: str
     label: str
@@ -20,19 +20,19 @@ class Example(msgspec.Struct, frozen=True):
     end_s: float | None = None
     """None: to the end of the file."""
     group: str = ""
-    """What it was cut from: examples of one group are never split between training and held-out. "" stands alone."""
+    """The recording it was cut from, "" if unknown. A group is never divided between training and held-out."""
 
     @property
     def key(self) -> str:
-        """Names this stretch of this file in a cache: changes when the file does, not when its data set is moved.
+        """Key of this time range of this file in a cache. It changes with the file, not when the data set is moved.
 
-        Raises OSError where the file is not there.
+        Raises: OSError: the file does not exist.
         """
         path = Path(self.path)
         stat = path.stat()
         digest = hashlib.sha256(f"{path.parent.name}/{path.name} {stat.st_size} {stat.st_mtime_ns}".encode())
         digest.update(f" {self.start_s} {self.end_s} ".encode())
-        # names, sizes and dates of unpacked data sets are often all alike
+        # in an unpacked data set, names, sizes and dates are often the same
         digest.update(edges(path, stat.st_size))
         return digest.hexdigest()[:32]
 
@@ -51,27 +51,27 @@ def edges(path: Path, size_bytes: int) -> bytes:
 
 
 class Dataset(msgspec.Struct, frozen=True):
-    """Examples whose files are there, in the order of their list or of their names."""
+    """Examples whose files exist, in the order of their list or of their names."""
 
     name: str
     examples: tuple[Example, ...]
     labels: tuple[str, ...]
-    """All that are asked about, also those whose files are missing."""
+    """All labels to score, including those whose files are missing."""
     splits: dict[str, tuple[int, ...]] = {}
     """Published splits: name to indices of `examples`."""
     notes: tuple[str, ...] = ()
-    """What a person should know: what the folder was taken for, what is missing or there twice."""
+    """Remarks for the user: the detected layout, missing files, duplicates."""
     layout: str = ""
     split: str = ""
-    """The one these examples were taken from; "" where all were."""
+    """The split these examples are from; "" for all examples."""
     evaluated: str = ""
-    """The split that published figures are about; "" where there is none."""
+    """The split of published figures, "" if there is none."""
 
     def take(self, split: str) -> "Dataset":
-        """The same with the examples of one split.
+        """The same with only the examples of one split.
 
         Raises:
-            ConfigError: there is no such split.
+            ConfigError: the split does not exist.
         """
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"

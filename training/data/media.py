@@ -1,4 +1,4 @@
-"""The media files below a folder, and what their names tell."""
+"""The media files below a folder, and the groups and labels in their names."""
 
 import os
 import re
@@ -16,7 +16,7 @@ YOUTUBE_NAME = re.compile(r"(?P<id>[\w-]{11})_(?P<start>\d{1,6})(?:_(?P<end>\d{1
 
 
 def media_files(folder: Path) -> Iterator[Path]:
-    """Every media file below, by name; hidden files and folders are passed over, links are followed."""
+    """Every media file below the folder, sorted by name. Hidden files and folders are skipped; links are followed."""
     for where, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -25,9 +25,9 @@ def media_files(folder: Path) -> Iterator[Path]:
 
 
 class Shelf:
-    """Finds listed files wherever they were unpacked to below a folder.
+    """Finds listed files anywhere below a folder.
 
-    A name is looked for without its suffix, and then in lower case: published lists and archives differ in both.
+    Names are compared without suffix, and then in lower case, because published lists and archives differ in both.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -44,7 +44,7 @@ class Shelf:
         self._lower[lower] = path if self._lower.get(lower, path) == path else None
 
     def find(self, *names: str) -> Path | None:
-        """The file of the first of these names that is here."""
+        """The file of the first of these names that exists."""
         for name in names:
             found = self._exact.get(name) or self._lower.get(name.lower())
             if found is not None:
@@ -53,7 +53,7 @@ class Shelf:
 
 
 def group_of(name: str) -> str:
-    """What a file was cut from, as its name tells in UCF101, ESC-50 and sets from YouTube; else ""."""
+    """The recording a file was cut from, by its name in UCF101, ESC-50 and sets from YouTube; "" for other names."""
     stem = Path(name).stem
     if found := UCF_NAME.fullmatch(stem):
         return stem[: found.end("group")]
@@ -65,7 +65,7 @@ def group_of(name: str) -> str:
 
 
 def plain_words(name: str) -> str:
-    """A folder's name as words: `playing_guitar` -> `playing guitar`."""
+    """The words of a folder's name: `playing_guitar` -> `playing guitar`."""
     return " ".join(name.replace("_", " ").split())
 
 

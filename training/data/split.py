@@ -1,4 +1,4 @@
-"""Who is trained on and who is held out: labels into base and novel, examples into training and held-out."""
+"""Divides labels into base and novel, and examples into training and held-out."""
 
 import random
 from collections import Counter, defaultdict
@@ -8,9 +8,9 @@ from training.data.example import Dataset
 
 
 def base_novel(labels: Iterable[str], seed: int, novel_share: float = 0.5) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Base and novel labels, each in the given order; which are which depends on the seed and the words alone.
+    """Base and novel labels, each in the given order. The division depends only on the seed and the set of labels.
 
-    Of two labels or more, each side gets at least one.
+    With two or more labels, each side has at least one.
     """
     given = tuple(dict.fromkeys(labels))
     shuffled = sorted(given)
@@ -23,9 +23,9 @@ def base_novel(labels: Iterable[str], seed: int, novel_share: float = 0.5) -> tu
 
 
 def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Indices of training and of held-out examples: about `share` of each label held out, whole groups at a time.
+    """Indices of training and of held-out examples. About `share` of each label is held out, in whole groups.
 
-    A label keeps at least one group for training; one with a single group is not held out.
+    Each label keeps at least one group for training, so a label with a single group is not held out.
     """
     groups = _groups(dataset)
     draw = _Draw(groups, share)
@@ -34,7 +34,7 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[tuple[int, ...]
     if share > 0:
         for group in order:
             draw.take(group, draw.comes_nearer(group))
-        # labels whose every group is too large a part of them
+        # labels of which every group is larger than the share
         for group in sorted(order, key=lambda name: len(groups[name])):
             draw.take(group, draw.has_none_of(group))
     names = [_group_of(dataset, index) for index in range(len(dataset.examples))]
@@ -43,7 +43,7 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[tuple[int, ...]
 
 
 class _Draw:
-    """Which groups are held out so far. groups: the labels of each group's examples."""
+    """The groups that are held out so far. groups: the labels of each group's examples."""
 
     def __init__(self, groups: Mapping[str, Sequence[str]], share: float) -> None:
         self.taken: set[str] = set()
@@ -54,7 +54,7 @@ class _Draw:
         self._wanted = {label: share * count for label, count in total.items()}
 
     def take(self, group: str, wanted: bool) -> None:
-        """Hold the group out if it is wanted and no label would be left with nothing to learn from."""
+        """Hold the group out if it is wanted and every label keeps a group for training."""
         counts = self._counts[group]
         if wanted and group not in self.taken and all(self._left[label] > 1 for label in counts):
             self.taken.add(group)
@@ -62,7 +62,7 @@ class _Draw:
             self._left.subtract(counts.keys())
 
     def comes_nearer(self, group: str) -> bool:
-        """Whether the held-out part of every label in it would come nearer to what is wanted."""
+        """Whether holding it out brings each of its labels nearer to the wanted count."""
         return all(
             abs(self._held[label] + count - self._wanted[label]) < abs(self._held[label] - self._wanted[label])
             for label, count in self._counts[group].items()

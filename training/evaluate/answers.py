@@ -1,4 +1,4 @@
-"""What a model answers about one labelled example: by each modality alone, by all together, and with a fusion head."""
+"""Scores a labelled example with each modality alone, with all modalities pooled, and with the fusion head."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from training.features import Features
 
 POOLED, FUSED = "pooled", "fused"
 VIEWS = (*MODALITIES, POOLED, FUSED)
-"""One modality alone; all of them together; all of them with the model's fusion head."""
+"""One modality alone; all modalities pooled; all modalities with the model's fusion head."""
 TOP = 5
 
 Report = Callable[[str], None]
@@ -30,21 +30,22 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Answer:
-    """One view of one example: indices are of labels, ranks count from 0."""
+    """The scores of one view of one example. Labels are given by index; ranks count from 0."""
 
     rank: int
-    """Of the right label."""
+    """Rank of the right label."""
     top: tuple[int, ...]
-    """The best labels."""
+    """The best labels, best first."""
     probability: float
-    """Of the best label."""
+    """Probability of the best label."""
     share: float
-    """Of the best label, among all labels."""
+    """Share of the best label among all labels."""
     right_probability: float
+    """Probability of the right label."""
     own_rank: int
-    """Of the right label among the labels of its own side, base or novel."""
+    """Rank of the right label among the labels of its own side, base or novel."""
     cosine_rank: int | None = None
-    """Of the right label by cosine alone, as papers count; for single modalities."""
+    """Rank of the right label by cosine alone, as in papers; None for pooled views."""
 
     @property
     def best(self) -> int:
@@ -53,7 +54,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answered:
-    """One example with the answers of all views that it has something for."""
+    """One example with its answers, by view. A view is missing if the example lacks its modality."""
 
     example: Example
     right: int
@@ -66,9 +67,9 @@ class Answered:
 
 @dataclass
 class Judge:
-    """Scores features against a list of labels; `open` before, `close` after.
+    """Scores features against a list of labels. Call `open` before, `close` after.
 
-    novel: labels that count as novel, for ranks within each side.
+    novel: the labels that count as novel, for ranks within each side.
     """
 
     run: RunSettings
@@ -95,7 +96,7 @@ class Judge:
         self._resources.close()
 
     def answer(self, example: Example, features: Features) -> Answered | None:
-        """None where the model has a tower for nothing of what the example holds."""
+        """The answers of all views; None if the model has no tower for any modality of the example."""
         embeddings = {name: e for name, e in features.embeddings.items() if name in self.label_set.sides}
         if not embeddings:
             return None
@@ -118,9 +119,9 @@ class Judge:
 
 
 def answer_of(odds: Array, right: int, by_name: Array, is_novel: Array, similarity: Array | None = None) -> Answer:
-    """From the log-odds of all labels, "C".
+    """The answer that follows from the log-odds of all labels, "C".
 
-    by_name: int "C", the place of each label in the alphabet, which settles ties. is_novel: bool "C". similarity: "C".
+    by_name: int "C", the alphabetical position of each label, which breaks ties. is_novel: bool "C". similarity: "C".
     """
     order = np.lexsort((by_name, -odds))
     top = tuple(int(index) for index in order[:TOP])
@@ -137,7 +138,7 @@ def answer_of(odds: Array, right: int, by_name: Array, is_novel: Array, similari
 
 
 def places(labels: Iterable[str]) -> dict[str, int]:
-    """Index of every label under each of its synonyms, without regard to case, underscores and hyphens."""
+    """Index of each label by each of its synonyms, as `plain` writes them."""
     found: dict[str, int] = {}
     for index, word in enumerate(words_of(labels)):
         for name in word.names:
@@ -146,14 +147,15 @@ def places(labels: Iterable[str]) -> dict[str, int]:
 
 
 def plain(label: str) -> str:
+    """The label in lower case, without underscores and hyphens."""
     return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def known_labels(examples: Sequence[Example], labels: Sequence[str]) -> tuple[list[Example], list[Example]]:
-    """Examples whose label is among `labels`, and the others.
+    """The examples whose label is among `labels`, and the others.
 
     Raises:
-        ConfigError: there is not one.
+        ConfigError: no example has one of the labels.
     """
     place = places(labels)
     known = [example for example in examples if plain(example.label) in place]
@@ -161,7 +163,7 @@ def known_labels(examples: Sequence[Example], labels: Sequence[str]) -> tuple[li
         words = sorted({example.label for example in examples})
         some = f"{', '.join(words[:5])}{', ...' if words[5:] else ''}"
         raise ConfigError(
-            f"--labels: none of the data's labels is among them ({some}); "
-            "expected the words that the examples are labelled with"
+            f"--labels: contains none of the data's labels ({some}); expected the words that the examples are labelled "
+            "with"
         )
     return known, [example for example in examples if plain(example.label) not in place]

@@ -1,4 +1,4 @@
-"""Whether a number that is called a probability is one: expected calibration error, and the bins it is made of."""
+"""Expected calibration error of probabilities, and its bins."""
 
 from collections.abc import Sequence
 
@@ -9,26 +9,26 @@ from pipeline.arrays import Array
 from training.intervals import Share, bootstrap, wilson
 
 BINS = 15
-"""As many as in Guo et al. 2017."""
+"""The number of bins in Guo et al. 2017."""
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """Answers of about the same confidence, in (low, high]; the first bin holds 0 as well."""
+    """Answers with a confidence in (low, high]. The first bin includes 0."""
 
     low: float
     high: float
     count: int
     confidence: float
-    """Mean of what was claimed."""
+    """Mean confidence of the answers."""
     right: Share
-    """How often it was so."""
+    """How often they are right."""
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """Expected calibration error: the mean over answers of |claimed - found| in their bin (Guo et al. 2017, eq. 3).
+    """Expected calibration error (Guo et al. 2017, eq. 3): |mean confidence - accuracy| by bin, averaged over answers.
 
-    Chance alone makes it larger than 0, the more so the fewer answers there are; `by_chance` says how large it would be
-    on average if every claim were true.
+    By chance it is larger than 0, especially for few answers. `by_chance` is its average if each confidence were the
+    true probability of being right.
     """
 
     error: float
@@ -41,10 +41,10 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 def calibration(confidences: Sequence[float], right: Sequence[bool], seed: int = 0, bins: int = BINS) -> Calibration:
-    """From the confidence of each best answer, in [0, 1], and whether it was right.
+    """The calibration of answers with these confidences, in [0, 1]. right: whether each answer is right.
 
     Raises:
-        ValueError: no answers.
+        ValueError: there are no answers.
     """
     claimed, found = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
     if not len(claimed):
@@ -67,14 +67,14 @@ def calibration(confidences: Sequence[float], right: Sequence[bool], seed: int =
 
 
 def expected_error(pairs: Array, bins: int = BINS) -> float:
-    """From "N 2" (confidence, right)."""
+    """Expected calibration error of "N 2" (confidence, right)."""
     place = bin_of(pairs[:, 0], bins)
     gaps = np.bincount(place, pairs[:, 0] - pairs[:, 1], bins)
     return float(np.abs(gaps).sum() / len(pairs))
 
 
 def bin_of(confidences: Array, bins: int = BINS) -> Array:
-    """Index of each confidence's bin; a bin holds its upper edge."""
+    """Index of the bin of each confidence. A bin includes its upper edge."""
     place: Array = np.clip(np.ceil(confidences * bins).astype(int) - 1, 0, bins - 1)
     return place
 

@@ -1,4 +1,4 @@
-"""The charts of the report, as HTML and SVG that stand by themselves."""
+"""The charts of the report, as self-contained HTML and SVG."""
 
 from collections.abc import Iterator
 from html import escape
@@ -10,7 +10,7 @@ from training.intervals import Share
 SIDE_PX = 250
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 58, 22, 12, 84
 COUNTS_PX = 44
-"""From the diagram's floor to that of the bars below it, which are up to 28 high."""
+"""Distance from the bottom of the diagram to the bottom of the bars below it, which are up to 28 px high."""
 
 
 def percent(value: float) -> str:
@@ -30,7 +30,7 @@ def span(figure: Share | Mean | Calibration) -> str:
 
 
 def bar(figure: Share | Mean, tone: str = "") -> str:
-    """A bar to the value, with its interval as a whisker."""
+    """A bar for the value, with its interval as a whisker."""
     value = figure.share if isinstance(figure, Share) else figure.value
     return (
         f'<div class="bar {tone}"><i style="width:{100 * value:.1f}%"></i>'
@@ -38,10 +38,10 @@ def bar(figure: Share | Mean, tone: str = "") -> str:
     )
 
 
-def reliability_diagram(of: Calibration, claimed: str) -> str:
-    """Claimed against found: a dot for each bin as large as its count, with its interval; below, how many claimed what.
+def reliability_diagram(of: Calibration, confidence: str) -> str:
+    """Accuracy against confidence: a dot per bin, sized by its count, with its interval. Below, a bar per bin's count.
 
-    Above the diagonal the model is too modest, below it too sure.
+    Above the diagonal the model is underconfident, below it overconfident.
     """
     width, height = LEFT_PX + SIDE_PX + RIGHT_PX, TOP_PX + SIDE_PX + BOTTOM_PX
     most = max(each.count for each in of.bins)
@@ -49,10 +49,10 @@ def reliability_diagram(of: Calibration, claimed: str) -> str:
         *_frame(),
         *(shape for each in of.bins for shape in _dot(each, most)),
         *(_column(each, most) for each in of.bins),
-        _text(LEFT_PX + SIDE_PX / 2, height - 4, f"{claimed} claimed", "middle"),
-        f'<text transform="translate(12 {TOP_PX + SIDE_PX / 2}) rotate(-90)" text-anchor="middle">right</text>',
+        _text(LEFT_PX + SIDE_PX / 2, height - 4, confidence, "middle"),
+        f'<text transform="translate(12 {TOP_PX + SIDE_PX / 2}) rotate(-90)" text-anchor="middle">accuracy</text>',
     ]
-    title = f"{claimed} claimed against how often it was right"
+    title = f"accuracy against {confidence}"
     return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
 
 
@@ -71,14 +71,14 @@ def _dot(of: Bin, most: int) -> Iterator[str]:
     x, y = _at(of.confidence, of.right.share)
     _, low = _at(0, of.right.low)
     _, high = _at(0, of.right.high)
-    told = f"claimed {of.confidence:.0%}, right {of.right.hits} of {of.count}"
+    text = f"mean {of.confidence:.0%}, {of.right.hits} of {of.count} right"
     yield f'<path class="whisker" d="M{x} {low}V{high}"/>'
     radius = 3 + 5 * (of.count / most) ** 0.5
-    yield f'<circle cx="{x}" cy="{y}" r="{radius:.1f}"><title>{told}</title></circle>'
+    yield f'<circle cx="{x}" cy="{y}" r="{radius:.1f}"><title>{text}</title></circle>'
 
 
 def _column(of: Bin, most: int) -> str:
-    """How many answers claimed about this much: a bar under the diagram."""
+    """The number of answers in a bin, as a bar under the diagram."""
     left, top = _at(of.low, 0)
     right, _ = _at(of.high, 0)
     height = 28 * of.count / most

@@ -1,4 +1,4 @@
-"""Which labels are taken for which: the matrix, an order that puts the confused beside each other, the worst pairs."""
+"""Confusions: the matrix, an order of labels that puts confused ones next to each other, and the worst pairs."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,17 +10,17 @@ from training.evaluate.answers import Answered
 
 
 class Pair(NamedTuple):
-    """Examples of one label that were taken for another."""
+    """Examples of one label that were mistaken for another."""
 
     right: int
     given: int
     times: int
     of: int
-    """So many examples the right label has."""
+    """Number of examples of the right label."""
 
 
 def confusion_matrix(answers: Iterable[Answered], view: str, labels: int) -> Array:
-    """Counts int64 "C C": row is the right label, column the answer."""
+    """Counts, int64 "C C". The row is the right label, the column the answer."""
     matrix = np.zeros((labels, labels), np.int64)
     for answered in answers:
         matrix[answered.right, answered.views[view].best] += 1
@@ -28,7 +28,7 @@ def confusion_matrix(answers: Iterable[Answered], view: str, labels: int) -> Arr
 
 
 def worst_pairs(matrix: Array, most: int) -> list[Pair]:
-    """Off the diagonal, the most frequent first, then the larger share of the label's examples."""
+    """The pairs off the diagonal, most frequent first; equal ones by their share of the label's examples."""
     of = matrix.sum(axis=1)
     rows, columns = np.nonzero(matrix - np.diag(np.diag(matrix)))
     pairs = [Pair(int(r), int(c), int(matrix[r, c]), int(of[r])) for r, c in zip(rows, columns, strict=True)]
@@ -36,24 +36,24 @@ def worst_pairs(matrix: Array, most: int) -> list[Pair]:
 
 
 def used(matrix: Array) -> Array:
-    """Indices of labels that have an example or were given as an answer."""
+    """Indices of the labels that have an example or occur as an answer."""
     found: Array = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
     return found
 
 
 def near_order(matrix: Array) -> Array:
-    """An order of labels "C" in which those that are taken for each other stand near each other.
+    """An order of labels, "C", in which labels that are confused with each other are near each other.
 
     Chains are joined end to end, the most confused pair first, as in single-linkage clustering.
     """
     of = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    alike = matrix / of
-    alike = alike + alike.T
-    np.fill_diagonal(alike, 0.0)
+    confused = matrix / of
+    confused = confused + confused.T
+    np.fill_diagonal(confused, 0.0)
     chains = {index: [index] for index in range(len(matrix))}
     chain_of = list(range(len(matrix)))
-    rows, columns = np.nonzero(np.triu(alike))
-    for place in np.argsort(-alike[rows, columns], kind="stable"):
+    rows, columns = np.nonzero(np.triu(confused))
+    for place in np.argsort(-confused[rows, columns], kind="stable"):
         a, b = chain_of[rows[place]], chain_of[columns[place]]
         if a == b:
             continue
@@ -66,7 +66,7 @@ def near_order(matrix: Array) -> Array:
 
 
 def _joined(one: list[int], other: list[int], a: int, b: int) -> list[int]:
-    """Both chains in one, turned so that `a` of the first and `b` of the second come near each other."""
+    """Both chains in one, turned so that `a` of the first and `b` of the second are near each other."""
     if one.index(a) < len(one) / 2:
         one = one[::-1]
     if other.index(b) >= len(other) / 2:

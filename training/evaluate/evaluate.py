@@ -1,4 +1,4 @@
-"""An evaluation from labelled data to a report."""
+"""Evaluates a model: from labelled data to a report."""
 
 import datetime
 import random
@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.stage import RunSettings
 from stages.words.head_share import read_base
 from stages.words.word import Word, parse_labels, words_of
-from training.data.example import Dataset, Example
+from training.data.example import Dataset, Example, counted
 from training.data.read import PUBLISHED, read_dataset
 from training.data.split import base_novel
 from training.evaluate.answers import Answered, Judge, known_labels, plain
@@ -23,19 +23,19 @@ from training.evaluate.report import About, Failure, Report, make_report
 from training.evaluate.surroundings import machine, versions
 from training.feature_cache import FeatureCache, Tick
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be evaluated."""
+    """The data and options of an evaluation."""
 
     data: str
     layout: str = "auto"
     split: str = PUBLISHED
     labels: str = ""
-    """The words to choose from, as `percept run --labels` takes them; empty: those of the data."""
+    """The labels to choose from, in the form of `percept run --labels`; empty: those of the data."""
     base_novel: str = ""
-    """A seed, or a file with the base labels; empty: what the model's head was trained on, if it has one."""
+    """A seed, or a file with the base labels; empty: the labels that the model's head was trained on, if it has one."""
     limit: int = 0
     seed: int = 0
     middle_picture: bool = False
@@ -44,15 +44,15 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The report and what it was made from."""
+    """The report, its answers, and the names of the labels."""
 
     report: Report
     answers: list[Answered]
     names: tuple[str, ...]
 
 
-def evaluate(task: Task, run: RunSettings, tell: Tell, tick: Tick | None = None) -> Found:
-    """Raises: ConfigError, ModelError: what is asked cannot be done. SourceError: not one example could be answered."""
+def evaluate(task: Task, run: RunSettings, log: Log, tick: Tick | None = None) -> Found:
+    """Raises: ConfigError, ModelError: the task cannot be done. SourceError: no example could be scored."""
     began_s = time.monotonic()
     dataset = read_dataset(task.data, task.layout, "" if task.split == "all" else task.split)
     given = parse_labels(task.labels) if task.labels else dataset.labels
@@ -60,26 +60,26 @@ def evaluate(task: Task, run: RunSettings, tell: Tell, tick: Tick | None = None)
     notes = [*dataset.notes]
     if others:
         words = sorted({example.label for example in others})
-        notes.append(f"{len(others)} examples are left out, whose labels are not asked about: {_some(words)}")
+        notes.append(f"{counted(len(others), 'example')} skipped, with labels that are not in --labels: {_some(words)}")
     if task.limit and task.limit < len(examples):
-        notes.append(f"{task.limit} of {len(examples)} examples, chosen evenly over labels with seed {task.seed}")
+        notes.append(f"{task.limit} of {len(examples)} examples, balanced over labels, chosen with seed {task.seed}")
         examples = few(examples, task.limit, task.seed)
     for note in notes:
-        tell(note)
+        log(note)
     spec = read_model(run.model, run.audio_model)
     novel = novel_labels(task, spec, given)
     judge = Judge(run, given, novel)
     cache = FeatureCache(task.features, run)
-    cache.fill(examples, tell, tick)
-    judge.open(tell)
+    cache.fill(examples, log, tick)
+    judge.open(log)
     try:
         answers, failures = answer_all(judge, cache, examples, task.middle_picture)
     finally:
         judge.close()
     if not answers:
         raise SourceError(
-            f"{task.data}: none of {len(examples)} examples could be answered, "
-            f"such as {failures[0].path}: {failures[0].reason}"
+            f"{task.data}: none of {len(examples)} examples could be scored; the first: {failures[0].path}: "
+            f"{failures[0].reason}"
         )
     about = _about(task, run, dataset, judge, cache, notes)
     about = msgspec.structs.replace(about, took_s=time.monotonic() - began_s)
@@ -89,7 +89,7 @@ def evaluate(task: Task, run: RunSettings, tell: Tell, tick: Tick | None = None)
 def answer_all(
     judge: Judge, cache: FeatureCache, examples: Sequence[Example], middle_picture: bool = False
 ) -> tuple[list[Answered], list[Failure]]:
-    """What the model says of each example, and why it says nothing of others."""
+    """The answers of all examples that can be scored, and the failures of the others."""
     answers, failures = [], []
     for example in examples:
         features = cache.get(example)
@@ -100,14 +100,14 @@ def answer_all(
         answered = judge.answer(example, features.middle_picture() if middle_picture else features)
         if answered is None:
             has = " or ".join(judge.label_set.sides)
-            failures.append(Failure(example.path, example.label, f"nothing in it for the model's {has} tower"))
+            failures.append(Failure(example.path, example.label, f"has no input for the model's {has} tower"))
         else:
             answers.append(answered)
     return answers, failures
 
 
 def few(examples: Sequence[Example], most: int, seed: int) -> list[Example]:
-    """`most` of them, as evenly over labels as can be, in their order."""
+    """Up to `most` examples, balanced over labels, in their order."""
     by_label: dict[str, list[int]] = defaultdict(list)
     for index, example in enumerate(examples):
         by_label[example.label].append(index)
@@ -120,10 +120,10 @@ def few(examples: Sequence[Example], most: int, seed: int) -> list[Example]:
 
 
 def novel_labels(task: Task, spec: ModelSpec, labels: Sequence[str]) -> frozenset[str]:
-    """Those of `labels`, as they are shown, that count as novel; none where nothing says which.
+    """The novel labels among `labels`, by display name; empty if they are not divided into base and novel.
 
     Raises:
-        ConfigError: the file with the base labels cannot be read, or holds none of `labels`.
+        ConfigError: the file with the base labels cannot be read, or contains none of `labels`.
     """
     words = words_of(labels)
     if task.base_novel.isdecimal():
@@ -138,7 +138,7 @@ def novel_labels(task: Task, spec: ModelSpec, labels: Sequence[str]) -> frozense
 
 
 def _is_base(word: Word, base: Container[str]) -> bool:
-    """Whether any of its synonyms is, as for the shares of a fusion head."""
+    """Whether any of its synonyms is a base label, as for the shares of a fusion head."""
     return any(plain(name) in base for name in word.names)
 
 
@@ -148,14 +148,14 @@ def _base_of_file(file: str, words: Iterable[Word]) -> frozenset[str]:
     except ModelError as error:
         raise ConfigError(f"--base-novel {error}; or a seed, such as 0") from error
     if not any(_is_base(word, base) for word in words):
-        raise ConfigError(f"--base-novel {file}: none of the labels is in it; expected the base labels, one a line")
+        raise ConfigError(f"--base-novel {file}: contains none of the labels; expected the base labels, one per line")
     return base
 
 
 def _about(
     task: Task, run: RunSettings, dataset: Dataset, judge: Judge, cache: FeatureCache, notes: Sequence[str]
 ) -> About:
-    notes = [*notes, *(["of each example only the picture in the middle"] if task.middle_picture else [])]
+    notes = [*notes, *(["only the middle picture of each example is used"] if task.middle_picture else [])]
     return About(
         data=dataset.name,
         path=str(Path(task.data).resolve()),

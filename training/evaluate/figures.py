@@ -1,4 +1,4 @@
-"""Figures of an evaluation, each with its interval and the number it rests on."""
+"""Figures of an evaluation, each with its interval and its number of examples."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from training.intervals import Share, bootstrap, harmonic_mean, harmonic_mean_95
 
 
 class Mean(msgspec.Struct, frozen=True):
-    """A figure that is not a plain share, with its 95 % bootstrap interval over examples."""
+    """A figure that is not a simple share, with its 95 % bootstrap interval over examples."""
 
     value: float
     low: float
@@ -25,20 +25,20 @@ class Mean(msgspec.Struct, frozen=True):
 
 
 class ViewFigures(msgspec.Struct, frozen=True):
-    """How often one view is right, over the examples that have it."""
+    """The accuracy of one view, over the examples that have it."""
 
     view: str
     count: int
     top1: Share
     top5: Share
     mean_per_label: Mean
-    """Top-1 of each label, averaged over labels: for sets in which some labels are frequent."""
+    """Mean over labels of each label's top-1 accuracy, for data in which some labels are frequent."""
     cosine_top1: Share | None = None
-    """By cosine alone, as papers count it."""
+    """Top-1 by cosine alone, as in papers."""
 
 
 class Sides(msgspec.Struct, frozen=True):
-    """Base and novel labels: each against its own side's labels, and all against all."""
+    """Top-1 of base and of novel labels, among the labels of their own side and among all labels."""
 
     view: str
     base: Share
@@ -50,31 +50,31 @@ class Sides(msgspec.Struct, frozen=True):
 
 
 class Together(msgspec.Struct, frozen=True):
-    """What becomes of one modality's answers when all are taken together, over examples with at least two."""
+    """How pooling all modalities changes the answers of one, over examples with at least two modalities."""
 
     modality: str
     count: int
     lost: Share
-    """Right alone, wrong together: modality confusion, mu in VGGSounder (Zverev et al. 2025)."""
+    """Right alone, wrong when pooled: modality confusion, mu in VGGSounder (Zverev et al. 2025)."""
     gained: Share
-    """Wrong alone, right together."""
+    """Wrong alone, right when pooled."""
 
 
 class LabelFigures(msgspec.Struct, frozen=True):
-    """One label, by the main view."""
+    """The accuracy of one label, by the main view."""
 
     label: str
     side: str
-    """"base", "novel", or "" where labels were not divided."""
+    """"base", "novel", or "" if labels are not divided."""
     count: int
     top1: Share
     top5: Share
     taken_for: tuple[tuple[str, int], ...]
-    """What its examples were taken for instead, most frequent first."""
+    """The labels that its examples were mistaken for, with counts, most frequent first."""
 
 
 def main_view(answers: Sequence[Answered]) -> str:
-    """What a run of the model shows: with the head where there is one."""
+    """The view that a run of the model shows: with the head if the model has one."""
     return FUSED if any(FUSED in answered.views for answered in answers) else POOLED
 
 
@@ -102,28 +102,28 @@ def _view(view: str, pairs: Sequence[tuple[int, Answer]], seed: int) -> ViewFigu
 
 
 def estimated(table: Array, statistic: Callable[[Array], float], seed: int, rounds: int) -> Mean:
-    """`statistic` of "N 2" (group, right), with its interval.
+    """`statistic` of "N 2" (group, right), with its bootstrap interval.
 
-    Drawing from answers that are all right, or all wrong, would show no doubt at all: then Wilson's interval is taken.
+    If all answers are right or all are wrong, a bootstrap would show no variance; then it is the Wilson interval.
     """
     hits = int(table[:, 1].sum())
     if 0 < hits < len(table):
         low, high = bootstrap(table, statistic, seed, rounds)
     else:
-        doubt = wilson(hits, len(table))
-        low, high = doubt.low, doubt.high
+        interval = wilson(hits, len(table))
+        low, high = interval.low, interval.high
     return Mean(statistic(table), low, high, len(table))
 
 
 def mean_per_label(table: Array) -> float:
-    """Of "N 2" (label, right)."""
+    """Mean over labels of the accuracy of each, from "N 2" (label, right); nan for no rows."""
     labels, inverse = np.unique(table[:, 0], return_inverse=True)
     counts = np.bincount(inverse)
     return float((np.bincount(inverse, table[:, 1]) / counts).mean()) if len(labels) else float("nan")
 
 
 def by_side(answers: Sequence[Answered], is_novel: Sequence[bool], seed: int) -> list[Sides]:
-    """Nothing where the examples are all of one side."""
+    """The figures of each view; empty if all examples are of one side."""
     novel = [is_novel[answered.right] for answered in answers]
     if not any(novel) or all(novel):
         return []
@@ -144,7 +144,7 @@ def _side_figures(table: Array, seed: int) -> tuple[Share, Share, Mean]:
 
 
 def together(answers: Sequence[Answered], view: str) -> list[Together]:
-    """By modality, and "any": right with at least one alone but wrong together, and the other way round."""
+    """Gains and losses by modality, and for "any": right with at least one modality alone, and the reverse."""
     several = [answered for answered in answers if len(answered.modalities) > 1]
     found = []
     for modality in (*MODALITIES, "any"):
@@ -166,7 +166,7 @@ def _alone_and_together(answered: Answered, modality: str, view: str) -> tuple[b
 def by_label(
     answers: Iterable[Answered], names: Sequence[str], view: str, sides: Mapping[str, str]
 ) -> list[LabelFigures]:
-    """Every label that has an example, the worst first."""
+    """Every label that has an example, worst first."""
     per_label: dict[int, list[Answer]] = {}
     for answered in answers:
         per_label.setdefault(answered.right, []).append(answered.views[view])

@@ -1,4 +1,4 @@
-"""What the model's fusion head makes of an example's features."""
+"""Applies the model's fusion head to the features of an example."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +13,9 @@ from training.features import Features
 
 
 def fused_embeddings(head: Fuse, features: Features, embeddings: Mapping[str, Array]) -> dict[str, Array]:
-    """The example's embeddings with what the head changes in them, the mean over its clips: unit "D" by modality.
+    """The example's embeddings plus the head's changes, averaged over its clips: "D" of unit length by modality.
 
-    The head sees one clip at a time, as in a run. Where it changes nothing, they stay as they are to the bit.
+    The head processes one clip at a time, as in a run. An embedding that it does not change is the same bit for bit.
     """
     clips = list(features.by_clip())
     outputs = head.process_many([_as_clip(clip) for clip in clips])

@@ -1,4 +1,4 @@
-"""The report as one HTML page that asks nothing of any server."""
+"""The report as one self-contained HTML page."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -16,16 +16,16 @@ NAMES = {
     "image": "picture alone",
     "motion": "motion alone",
     "audio": "sound alone",
-    POOLED: "all together",
-    FUSED: "all together, with the fusion head",
-    "any": "any of them",
+    POOLED: "all modalities",
+    FUSED: "all modalities, with the fusion head",
+    "any": "any modality",
 }
 OPEN_UP_TO = 60
-"""Labels that are shown at once; more are folded away."""
+"""A longer table of labels is collapsed."""
 
 
 def page(report: Report, confusion_png: bytes) -> str:
-    """The whole page; `confusion_png` goes into it."""
+    """The whole page, with the picture `confusion_png` embedded."""
     picture = base64.b64encode(confusion_png).decode()
     sections = [
         _head(report),
@@ -42,7 +42,7 @@ def page(report: Report, confusion_png: bytes) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(report.about.data)}: how often {_text(report.about.model)} is right</title>"
+        f"<title>{_text(report.about.data)}: accuracy of {_text(report.about.model)}</title>"
         f"<style>{STYLE}</style></head>\n<body><main>\n{''.join(sections)}</main></body></html>\n"
     )
 
@@ -52,25 +52,24 @@ def _head(report: Report) -> str:
     split = f", split {_text(about.split)}" if about.split else ""
     examples = f"{counted(report.views[-1].count, 'example')} of {counted(len(report.labels), 'label')}{split}"
     return (
-        f"<header><h1>{_text(about.data)}</h1><p>How often <b>{_text(about.model)}</b> is right on {examples}, with "
-        f"{about.labels:,} to choose from. {about.date}</p></header>\n"
+        f"<header><h1>{_text(about.data)}</h1><p>Accuracy of <b>{_text(about.model)}</b> on {examples}, with "
+        f"{about.labels:,} labels to choose from. {about.date}</p></header>\n"
     )
 
 
 def _cards(report: Report) -> str:
     view = next(view for view in report.views if view.view == report.view)
     cards = [
-        ("first answer right", percent(view.top1.share), span(view.top1)),
-        ("among the first five", percent(view.top5.share), span(view.top5)),
-        ("probability is off by", percent(report.probability.error), span(report.probability)),
-        ("share is off by", percent(report.share.error), span(report.share)),
+        ("top-1 accuracy", percent(view.top1.share), span(view.top1)),
+        ("top-5 accuracy", percent(view.top5.share), span(view.top5)),
+        ("calibration error of probability", percent(report.probability.error), span(report.probability)),
+        ("calibration error of share", percent(report.share.error), span(report.share)),
     ]
     made = "".join(f"<li><span>{name}</span><b>{value}</b><small>{low}</small></li>" for name, value, low in cards)
-    chance = f"Guessing is right in {percent(1 / report.about.labels)}"
-    five = f" and among five in {percent(min(1.0, 5 / report.about.labels))}"
+    guess1, guess5 = percent(1 / report.about.labels), percent(min(1.0, 5 / report.about.labels))
     return (
-        f'<ul class="cards">{made}</ul><p class="aside">Of {NAMES[report.view]}. Small figures are 95 % intervals. '
-        f"{chance}{five} of cases.</p>\n"
+        f'<ul class="cards">{made}</ul><p class="aside">These figures are for {NAMES[report.view]}. Small numbers are '
+        f"95 % intervals. Guessing has a top-1 accuracy of {guess1} and a top-5 accuracy of {guess5}.</p>\n"
     )
 
 
@@ -86,10 +85,10 @@ def _views(views: Sequence[ViewFigures]) -> str:
         )
         for view in views
     ]
-    heads = ("", "examples", "first answer right", "among the first five", "mean over labels", "by cosine alone")
+    heads = ("", "examples", "top-1", "top-5", "top-1, mean over labels", "top-1 by cosine alone")
     note = (
-        "<i>Mean over labels</i> gives every label the same weight. <i>By cosine alone</i> is how papers rank labels; "
-        "Percept also weighs each label against a background vocabulary."
+        "<i>Mean over labels</i> gives every label the same weight. <i>By cosine alone</i> is the ranking used in "
+        "papers; Percept also compares each label with a background vocabulary."
     )
     return _section("By modality", _table(heads, rows) + f'<p class="aside">{note}</p>')
 
@@ -109,10 +108,10 @@ def _sides(sides: Sequence[Sides], novel: int) -> str:
         )
         for side in sides
     ]
-    heads = ("", "base", "novel", "harmonic mean", "base, all words", "novel, all words", "harmonic mean, all words")
+    heads = ("", "base", "novel", "harmonic mean", "base, all labels", "novel, all labels", "harmonic mean, all labels")
     note = (
-        f"Novel: {counted(novel, 'label')}. In the first three columns, examples choose among the labels of their own "
-        "side only, as CoCoOp and ViFi-CLIP report it; in the others among all labels."
+        f"Top-1 accuracy. Novel: {counted(novel, 'label')}. In the first three columns, an example is compared with "
+        "the labels of its own side only, as in CoCoOp and ViFi-CLIP; in the other columns, with all labels."
     )
     return _section("Base and novel labels", _table(heads, rows) + f'<p class="aside">{note}</p>')
 
@@ -123,41 +122,41 @@ def _together(found: Sequence[Together], view: str) -> str:
     rows = [(NAMES[of.modality], f"{of.count:,}", interval(of.lost), interval(of.gained)) for of in found]
     heads = ("", "examples", "right alone, wrong together", "wrong alone, right together")
     note = (
-        f"Examples with at least two modalities; together is {NAMES[view]}. The first column is modality confusion: "
-        "what is lost by listening as well as looking. It should be small, and the second larger."
+        f"Examples with at least two modalities. Together means {NAMES[view]}. The first column is modality confusion: "
+        "examples that other modalities make wrong. It should be small, and the second column larger."
     )
-    return _section("Do they help each other?", _table(heads, rows) + f'<p class="aside">{note}</p>')
+    return _section("Effect of combining modalities", _table(heads, rows) + f'<p class="aside">{note}</p>')
 
 
 def _calibration(report: Report) -> str:
     parts = []
     for name, of, meaning in (
-        ("probability", report.probability, "that the label is seen or heard, whatever the other labels are"),
+        ("probability", report.probability, "that the label is seen or heard, independent of the other labels"),
         ("share", report.share, "of the label among all labels, for labels that exclude each other"),
     ):
-        surer = "too sure" if of.mean_confidence > of.right.high else "about true"
-        surer = "too modest" if of.mean_confidence < of.right.low else surer
+        verdict = "overconfident" if of.mean_confidence > of.right.high else "no significant bias"
+        verdict = "underconfident" if of.mean_confidence < of.right.low else verdict
         parts.append(
-            f"<figure>{reliability_diagram(of, name)}<figcaption><b>{name}</b>, {meaning}.<br>Claimed on average "
-            f"{percent(of.mean_confidence)}, right {percent(of.right.share)}: {surer}.<br>Expected calibration error "
-            f"<b>{percent(of.error)}</b> <small>{span(of)}</small>; by chance alone {percent(of.by_chance)}."
+            f"<figure>{reliability_diagram(of, name)}<figcaption><b>{name}</b> {meaning}.<br>Mean "
+            f"{percent(of.mean_confidence)}, accuracy {percent(of.right.share)}: {verdict}.<br>Expected calibration "
+            f"error <b>{percent(of.error)}</b> <small>{span(of)}</small>; {percent(of.by_chance)} by chance alone."
             "</figcaption></figure>"
         )
     note = (
-        "A dot is a bin of answers that claimed about the same: on the line, claims are true; below it the model is "
-        "too sure, above it too modest. The bars show how many answers claimed how much."
+        "Each dot is a bin of answers with similar values. On the diagonal they are accurate; below it the model is "
+        "overconfident, above it underconfident. The bars show the number of answers in each bin."
     )
     body = f'<div class="pair">{"".join(parts)}</div><p class="aside">{note}</p>'
-    return _section("Can its numbers be believed?", body)
+    return _section("Calibration: can the numbers be trusted?", body)
 
 
 def _confusions(report: Report, picture: str) -> str:
     rows = [(_text(of.label), _text(of.taken_for), f"{of.times} of {of.of}") for of in report.confused]
     table = (
-        _table(("label", "was taken for", "examples"), rows) if rows else "<p>Nothing was taken for anything else.</p>"
+        _table(("label", "was mistaken for", "examples"), rows) if rows else "<p>No label was mistaken for another.</p>"
     )
     image = f'<img class="confusion" alt="confusion matrix" src="data:image/png;base64,{picture}">'
-    return _section("What is taken for what?", image + f"<details><summary>Most frequent</summary>{table}</details>")
+    return _section("Confusions", image + f"<details><summary>Most frequent</summary>{table}</details>")
 
 
 def _labels(labels: Sequence[LabelFigures]) -> str:
@@ -177,14 +176,14 @@ def _labels(labels: Sequence[LabelFigures]) -> str:
         "label",
         *(["side"] if sides else []),
         "examples",
-        "first answer right",
-        "among the first five",
-        "taken for",
+        "top-1",
+        "top-5",
+        "mistaken for",
     )
     table = _table(heads, rows)
     if len(rows) > OPEN_UP_TO:
         table = _table(heads, rows[:10]) + f"<details><summary>All {len(rows)} labels</summary>{table}</details>"
-    return _section("Label by label, the worst first", table)
+    return _section("Accuracy by label, worst first", table)
 
 
 def _failures(report: Report) -> str:
@@ -192,9 +191,9 @@ def _failures(report: Report) -> str:
         return ""
     rows = [(_text(of.path), _text(of.label), _text(of.reason)) for of in report.failures]
     table = _table(("file", "label", "reason"), rows)
-    said = f"<p>{len(rows)} examples could not be answered; they are in no figure above.</p>"
+    note = f"<p>{counted(len(rows), 'example')} could not be scored. The figures above are without failed examples.</p>"
     return _section(
-        "Failed", said + f"<details{' open' if len(rows) <= 20 else ''}><summary>Which</summary>{table}</details>"
+        "Failed", note + f"<details{' open' if len(rows) <= 20 else ''}><summary>List</summary>{table}</details>"
     )
 
 
@@ -209,11 +208,11 @@ def _made(report: Report) -> str:
         ("seed", about.seed),
         ("versions", _text(", ".join(f"{name} {version}" for name, version in about.versions.items()))),
         ("machine", _text(about.machine)),
-        ("took", f"{about.took_s:.0f} s"),
+        ("duration", f"{about.took_s:.0f} s"),
     ]
     notes = "".join(f"<li>{_text(note)}</li>" for note in about.notes)
     rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in lines)
-    return _section("How this was made", f"<ul>{notes}</ul><dl>{rows}</dl>")
+    return _section("How this report was made", f"<ul>{notes}</ul><dl>{rows}</dl>")
 
 
 def _section(title: str, body: str) -> str:
@@ -227,5 +226,5 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _text(text: str) -> str:
-    """Safe inside the page, also where a file's name is not UTF-8."""
+    """The text escaped for HTML. It may be a file name that is not UTF-8."""
     return escape(text.encode("utf-8", "replace").decode())

@@ -1,4 +1,4 @@
-"""How the report looks."""
+"""The style sheet of the report."""
 
 STYLE = """
 :root { color-scheme: light; --ink: #1f2937; --soft: #6b7280; --line: #e5e7eb; --blue: #2f6db3; --pale: #a9c6e6; }

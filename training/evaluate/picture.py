@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture: with names and counts for few labels, with marked pairs for hundreds."""
+"""Draws the confusion matrix: with names and counts for few labels, with marked pairs for hundreds."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ from pipeline.sinks.draw import Text
 from training.evaluate.confusion import near_order, used, worst_pairs
 
 NAMED_UP_TO = 100
-"""Labels that still get their name beside their row."""
+"""Rows have names up to this number of labels."""
 COUNTED_UP_TO = 45
-"""Labels whose counts are written into the cells."""
+"""Cells have counts up to this number of labels."""
 SIDE_PX, MARKED_SIDE_PX = 1000, 850
 MARKED = 20
-"""Pairs that are marked and told where rows have no names."""
+"""Number of pairs that are marked and listed if rows have no names."""
 INK, GREY, WHITE, RED = (31, 41, 55), (107, 114, 128), (255, 255, 255), (200, 60, 30)
 RIGHT_SCALE = np.array([[239, 244, 250], [147, 184, 225], [38, 92, 154]], np.float32)
 WRONG_SCALE = np.array([[250, 246, 240], [240, 170, 90], [178, 50, 20]], np.float32)
@@ -23,7 +23,7 @@ LONGEST_NAME_PX = 220
 
 
 def draw_confusion(matrix: Array, names: Sequence[str]) -> Array:
-    """Counts "C C" (row: right label, column: answer) as uint8 "H W 3" RGB; labels that never occur are left out."""
+    """Counts "C C" (row: right label, column: answer) -> uint8 "H W 3" RGB. Labels that never occur are omitted."""
     shown = used(matrix)
     part = matrix[np.ix_(shown, shown)]
     order = near_order(part)
@@ -60,7 +60,7 @@ def _named(matrix: Array, names: Sequence[str]) -> Array:
 
 
 def _marked(matrix: Array, names: Sequence[str]) -> Array:
-    """Too many rows for names: the worst pairs are numbered in the matrix and told beside it."""
+    """For too many rows for names: the worst pairs are numbered in the matrix and listed next to it."""
     cell = max(2, MARKED_SIDE_PX // len(names))
     side, left, head = cell * len(names), 44, 40
     title, text = Text(15), Text(14)
@@ -88,7 +88,7 @@ def _marked(matrix: Array, names: Sequence[str]) -> Array:
 
 
 def _mark(canvas: Array, text: Text, number: str, at: tuple[int, int], taken: list[tuple[int, int]]) -> None:
-    """A ring around a cell and its number beside it, where no other number stands."""
+    """Draw a ring around a cell and its number next to it, at a place without another number if there is one."""
     cv2.circle(canvas, at, 7, RED, 2, cv2.LINE_AA)
     places = [(10, -4), (10, 16), (-26, -4), (-26, 16), (10, -20), (-26, 30), (10, 30), (-26, -20)]
     free = [(at[0] + dx, at[1] + dy) for dx, dy in places]
@@ -98,9 +98,9 @@ def _mark(canvas: Array, text: Text, number: str, at: tuple[int, int], taken: li
 
 
 def _cells(matrix: Array, cell: int) -> Array:
-    """Each row as shares of its examples: the diagonal in blue, the others in red, pale for none."""
+    """Cells coloured by their share of the row: blue on the diagonal, red elsewhere, white or pale grey for 0."""
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    # the root lifts rare confusions out of the paper
+    # the square root makes rare confusions visible
     colours = _scale(np.sqrt(share), WRONG_SCALE)
     diagonal = np.arange(len(matrix))
     colours[diagonal, diagonal] = _scale(np.diag(share), RIGHT_SCALE)
@@ -112,7 +112,7 @@ def _cells(matrix: Array, cell: int) -> Array:
 
 
 def _scale(values: Array, scale: Array) -> Array:
-    """Values in [0, 1] as colours between three: "..." -> uint8 "... 3"."""
+    """Values in [0, 1] as colours, interpolated on a scale of three: "..." -> uint8 "... 3"."""
     x = np.clip(values, 0.0, 1.0)[..., None] * 2
     low = np.minimum(x.astype(int), 1)[..., 0]
     part = x - low[..., None]
@@ -139,12 +139,12 @@ def _counts(canvas: Array, matrix: Array, left: int, top: int, cell: int) -> Non
 
 
 def _upwards(canvas: Array, text: Text, word: str, baseline_x: int, bottom: int) -> None:
-    """Text that is read from below, its baseline at `baseline_x`, its beginning at `bottom`."""
+    """Draw text that reads upwards, with its baseline at `baseline_x` and its beginning at `bottom`."""
     height, width = text.size_px * 2, text.width(word) + 4
-    lying = np.full((height, width, 3), 255, np.uint8)
-    text.draw(lying, word, 0, text.size_px * 3 // 2, INK if word != "right label" else GREY)
-    standing = np.rot90(lying)
+    horizontal = np.full((height, width, 3), 255, np.uint8)
+    text.draw(horizontal, word, 0, text.size_px * 3 // 2, INK if word != "right label" else GREY)
+    vertical = np.rot90(horizontal)
     top, left = bottom - width, baseline_x - text.size_px * 3 // 2
     cut = max(0, -top)
     place = canvas[max(0, top) : bottom, left : left + height]
-    np.minimum(place, standing[cut:], out=place)
+    np.minimum(place, vertical[cut:], out=place)

@@ -1,4 +1,4 @@
-"""All that an evaluation found, and the files it is written to."""
+"""The results of an evaluation."""
 
 from collections.abc import Sequence
 
@@ -19,18 +19,18 @@ from training.evaluate.figures import (
     together,
 )
 
-PAIRS_TOLD = 20
+PAIRS_LISTED = 20
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What was evaluated, on what, and how."""
+    """The model, data and settings of an evaluation."""
 
     data: str
     """The data set's name."""
     path: str
     layout: str
     split: str
-    """"" where all examples were taken."""
+    """"" for all examples."""
     model: str
     model_path: str
     engine: dict[str, str]
@@ -49,7 +49,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An example that could not be answered, and why."""
+    """An example that could not be scored, and why."""
 
     path: str
     label: str
@@ -57,7 +57,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Confused(msgspec.Struct, frozen=True):
-    """Examples of one label that were taken for another."""
+    """Examples of one label that were mistaken for another."""
 
     label: str
     taken_for: str
@@ -66,11 +66,11 @@ class Confused(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything in `metrics.json`."""
+    """The contents of `metrics.json`."""
 
     about: About
     view: str
-    """The one that a run shows; labels, confusions and calibration are of it."""
+    """The view that a run shows. Labels, confusions and calibration are for this view."""
     views: tuple[ViewFigures, ...]
     sides: tuple[Sides, ...]
     together: tuple[Together, ...]
@@ -82,7 +82,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_report(about: About, answers: Sequence[Answered], failures: Sequence[Failure], names: Sequence[str]) -> Report:
-    """From at least one answer."""
+    """The report on `answers`, of which there must be at least one."""
     view = main_view(answers)
     given = [answered.views[view] for answered in answers]
     right = [answer.rank == 0 for answer in given]
@@ -99,7 +99,7 @@ def make_report(about: About, answers: Sequence[Answered], failures: Sequence[Fa
         share=calibration([answer.share for answer in given], right, about.seed),
         confused=tuple(
             Confused(names[pair.right], names[pair.given], pair.times, pair.of)
-            for pair in worst_pairs(matrix, PAIRS_TOLD)
+            for pair in worst_pairs(matrix, PAIRS_LISTED)
         ),
         labels=tuple(by_label(answers, names, view, sides)),
         failures=tuple(failures),

@@ -1,4 +1,4 @@
-"""The files of a report: a page for people, tables and JSON for programs."""
+"""Writes the files of a report: a page for people, tables and JSON for programs."""
 
 import csv
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ FILES = ("report.html", "metrics.json", "predictions.csv", "labels.csv", "confus
 
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Raises:
-    ConfigError: it holds a report already, or is a file.
+    ConfigError: it already contains a report, or is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"-o {folder}: is a file; expected a folder for the report")
     here = [name for name in FILES if (folder / name).exists()]
     if here and not overwrite:
-        raise ConfigError(f"-o {folder}: holds {', '.join(here)} already. Give another folder, or --overwrite")
+        raise ConfigError(f"-o {folder}: already contains {', '.join(here)}. Choose another folder, or use --overwrite")
 
 
 def write_report(report: Report, answers: Sequence[Answered], names: Sequence[str], folder: Path) -> None:
-    """Every file of `FILES`.
+    """Write every file of `FILES`.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -44,11 +44,11 @@ def write_report(report: Report, answers: Sequence[Answered], names: Sequence[st
         _write_labels(report, folder / "labels.csv")
         (folder / "report.html").write_text(page(report, picture), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"-o {folder}: {error}; expected a folder that can be written") from error
+        raise OutputError(f"-o {folder}: {error}; expected a writable folder") from error
 
 
 def _write_predictions(answers: Sequence[Answered], report: Report, names: Sequence[str], path: Path) -> None:
-    """A row per example, also of those that failed; ranks count from 1."""
+    """Write one row per example, including failed ones. Ranks count from 1."""
     views = [view.view for view in report.views]
     columns = ["file", "start_s", "end_s", "label", "answer", "right", "probability", "share", "label_probability"]
     columns += ["top5", *(f"{view}_{what}" for view in views for what in ("answer", "rank")), "error"]
@@ -88,7 +88,7 @@ def _where(example: Example) -> dict[str, object]:
 
 
 def _safe(text: str) -> str:
-    """Names that are not UTF-8 stay readable."""
+    """The text with characters that UTF-8 cannot encode replaced, for file names that are not UTF-8."""
     return text.encode("utf-8", "replace").decode()
 
 

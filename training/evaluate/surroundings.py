@@ -1,4 +1,4 @@
-"""What figures were measured with: packages and machine."""
+"""The package versions and the machine that figures were measured with."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Those of `PACKAGES` that are here, and Python."""
+    """Versions of Python and of the installed `PACKAGES`."""
     return {"python": platform.python_version(), **dict(_installed())}
 
 
@@ -26,7 +26,7 @@ def _installed() -> Iterator[tuple[str, str]]:
 
 
 def machine() -> str:
-    """Processor and cores, and the GPU where torch sees one."""
+    """Processor and cores, and the GPU if torch is loaded and has one."""
     parts = [f"{_processor()}, {len(os.sched_getaffinity(0))} cores"]
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():

@@ -1,6 +1,6 @@
-"""Clips changed a little, the same for all of a clip's frames: another crop, mirrored, other colours, parts unheard.
+"""Augmentation, the same for all frames of a clip: crops, mirroring, changes of colour, and masked sound.
 
-What is random follows torch's generator, which the loop sets for each step.
+Random numbers are from torch's generator, which the loop seeds for each step.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from engines.networks.torchaudio_import import import_torchaudio
 from pipeline.arrays import Array
 
 LEAST_AREA = 0.6
-"""Of the picture that a crop keeps."""
+"""A crop keeps at least this share of the picture's area."""
 MOST_SHIFT_SHARE = 0.1
 MOST_TIME_SHARE, MOST_BANDS_SHARE = 0.15, 0.15
-"""Of the bins and bands of a log-mel patch that are masked."""
+"""At most these shares of the bins and bands of a log-mel patch are masked."""
 
 
 def changed_frames(frames: Array, mirror: bool) -> Array:
-    """Frames uint8 "T H W 3": one crop, one mirroring and one change of colour for all of them."""
+    """Frames uint8 "T H W 3", augmented with the same crop, mirroring and change of colour."""
     import kornia.augmentation as augmentation
 
     colours = augmentation.ColorJiggle(0.2, 0.2, 0.2, 0.02, p=0.8)
@@ -31,9 +31,9 @@ def changed_frames(frames: Array, mirror: bool) -> Array:
 
 
 def changed_flow(flow: Array, mirror: bool) -> Array:
-    """Flow "P h w 2" in short sides per second, as it would be were the frames cut and mirrored.
+    """Flow "P h w 2" in short sides per second, augmented as if its frames were cropped and mirrored.
 
-    In a mirror what goes right goes left: u -> -u. A crop is enlarged to the picture's size, and its motion with it.
+    Mirroring reverses horizontal motion: u -> -u. A crop is enlarged to the size of the picture, and so is its motion.
     """
     video = torch.from_numpy(flow.astype(np.float32)).permute(0, 3, 1, 2)[None]
     changed, larger, mirrored = _cut_and_mirrored(video, mirror, [])
@@ -45,7 +45,7 @@ def changed_flow(flow: Array, mirror: bool) -> Array:
 def _cut_and_mirrored(
     video: Tensor, mirror: bool, more: list[torch.nn.Module]
 ) -> tuple[Tensor, tuple[float, float], bool]:
-    """Video "1 T C H W", how much larger things in it became (x, y), and whether left and right changed places."""
+    """The cropped video "1 T C H W", by what factors it was enlarged (x, y), and whether it was mirrored."""
     import kornia.augmentation as augmentation
 
     height, width = video.shape[-2:]
@@ -61,9 +61,9 @@ def _cut_and_mirrored(
 
 
 def changed_log_mel(log_mel: Array) -> Array:
-    """Patches "K B M", moved in time and with a stretch of bins and of bands at the patches' lowest value.
+    """Patches "K B M", shifted in time, with a range of bins and a range of bands set to the patches' lowest value.
 
-    SpecAugment (Park et al. 2019, arXiv 1904.08779); all patches of a clip alike.
+    SpecAugment (Park et al. 2019, arXiv 1904.08779), the same for all patches of a clip.
     """
     transforms = import_torchaudio().transforms
     patches = torch.from_numpy(log_mel)
@@ -73,7 +73,7 @@ def changed_log_mel(log_mel: Array) -> Array:
     floor = float(patches.min())
     time = transforms.TimeMasking(max(1, int(bins * MOST_TIME_SHARE)))
     band = transforms.FrequencyMasking(max(1, int(bands * MOST_BANDS_SHARE)))
-    # torchaudio wants "... band time"
+    # torchaudio expects "... band time"
     masked = band(time(moved.transpose(1, 2), floor), floor).transpose(1, 2)
     result: Array = masked.contiguous().numpy()
     return result

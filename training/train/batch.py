@@ -1,4 +1,4 @@
-"""Numpy arrays of unequal length as one padded tensor with its mask."""
+"""Batches: numpy arrays of unequal length as one padded tensor with its mask."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from pipeline.arrays import Array
 
 
 def padded(parts: Sequence[Array | None], dim: int) -> tuple[Tensor, Tensor]:
-    """Tokens "N_i D" (None: there are none) -> float32 "B N D" and bool "B N", true where there is a token."""
+    """Tokens "N_i D" (None for no tokens) -> float32 "B N D" and bool "B N", true for real tokens."""
     longest = max(1, *(len(part) for part in parts if part is not None)) if any(p is not None for p in parts) else 1
     tokens = np.zeros((len(parts), longest, dim), np.float32)
     mask = np.zeros((len(parts), longest), bool)
@@ -22,7 +22,7 @@ def padded(parts: Sequence[Array | None], dim: int) -> tuple[Tensor, Tensor]:
 
 
 def grouped_means(vectors: Tensor, groups: Tensor, count: int) -> Tensor:
-    """The mean of the rows of each group at unit length: "R D", int64 "R" -> "G D"."""
+    """The mean row of each group, at unit length: "R D", int64 "R" -> "G D"."""
     sums = torch.zeros(count, vectors.shape[1], dtype=vectors.dtype, device=vectors.device)
     sums = sums.index_add(0, groups, vectors)
     counts = torch.bincount(groups, minlength=count).clamp(min=1).to(vectors)

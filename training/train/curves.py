@@ -1,4 +1,4 @@
-"""The curves of a training: a CSV that grows by the step, and one picture of it."""
+"""The curves of a training: a CSV with a row per step, and a picture of it."""
 
 import csv
 import io
@@ -12,14 +12,14 @@ from pipeline.errors import OutputError
 from training.train.state import write_whole
 
 Row = dict[str, float]
-"""`step` and whatever was measured at it; accuracies stand only where the held-out clips were measured."""
+"""`step` and the values measured at it. Accuracies are present only if the held-out clips were measured."""
 
 
 class Curves:
-    """One row a step."""
+    """The CSV of the curves, with one row per step."""
 
     def __init__(self, path: Path, columns: Sequence[str], rows: Sequence[Row] = ()) -> None:
-        """Begin the file anew with `rows`, which are those up to the checkpoint."""
+        """Replace the file by one with `rows`, those up to the checkpoint."""
         self.columns, self.rows = tuple(columns), list(rows)
         self._path = path
         write_whole(path, _text([",".join(self.columns)], self.columns, self.rows).encode())
@@ -37,7 +37,7 @@ class Curves:
             raise OutputError(f"{self._path}: cannot be written: {error.strerror}") from error
 
     def columnwise(self) -> dict[str, list[float]]:
-        """For the checkpoint: every column, NaN where nothing was measured."""
+        """All columns, for the checkpoint; NaN for missing values."""
         return {name: [row.get(name, np.nan) for row in self.rows] for name in self.columns}
 
     def close(self) -> None:
@@ -45,7 +45,7 @@ class Curves:
 
 
 def from_columns(columns: Mapping[str, Sequence[float]]) -> list[Row]:
-    """The reverse of `columnwise`."""
+    """The rows of these columns: the inverse of `columnwise`."""
     count = len(next(iter(columns.values()), ()))
     return [{name: values[k] for name, values in columns.items() if not np.isnan(values[k])} for k in range(count)]
 
@@ -59,7 +59,7 @@ def _text(lines: list[str], columns: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def save_picture(path: Path, rows: Sequence[Row], losses: Sequence[str], accuracies: Sequence[str]) -> None:
-    """Losses above, held-out accuracy below, over the steps; PNG.
+    """Write a PNG of the losses (above) and the held-out accuracies (below) over the steps.
 
     Raises:
         OutputError: it cannot be written.
@@ -78,7 +78,7 @@ GREY, BLACK = (215, 215, 215), (40, 40, 40)
 
 
 def _panel(rows: Sequence[Row], names: Sequence[str], title: str, bounds: tuple[float, float] | None) -> Array:
-    """One diagram, uint8 "H W 3"."""
+    """A diagram of these columns, uint8 "H W 3"."""
     import cv2
 
     canvas = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
@@ -107,7 +107,7 @@ def _panel(rows: Sequence[Row], names: Sequence[str], title: str, bounds: tuple[
 
 
 class Box:
-    """Where values lie in a panel, in pixels."""
+    """Maps steps and values to pixels of a panel."""
 
     def __init__(self, steps: tuple[float, float], values: tuple[float, float]) -> None:
         self._steps, self._values = steps, values

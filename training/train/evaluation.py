@@ -1,4 +1,4 @@
-"""How often the held-out clips are told right, scored as the product scores them."""
+"""Accuracy on the held-out clips, which are scored as in a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from training.data.example import Example
 from training.intervals import Share, harmonic_mean, harmonic_mean_95, share
 
 ACCURACIES = ("base", "novel", "base_among_all", "novel_among_all")
-"""Columns of the curves, in percent."""
+"""Columns of the curves: top-1 in percent."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is known of one held-out clip: unit vectors "D" by modality, the same after a head, and its signals."""
+    """One held-out clip to be scored: unit vectors "D" by modality, before and after a head, and its signals."""
 
     embeddings: Mapping[str, Array]
     signals: Mapping[str, Mapping[str, float]]
@@ -26,7 +26,7 @@ class Answer:
 
 
 class Sides(msgspec.Struct, frozen=True):
-    """Top-1 of clips of base and of novel labels; None where there is no such clip."""
+    """Top-1 of clips of base and of novel labels; None if there is no such clip."""
 
     base: Share | None = None
     novel: Share | None = None
@@ -35,15 +35,18 @@ class Sides(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """own_side: base clips among the base labels and novel ones among the novel, as the literature counts (X-CLIP,
-    ViFi-CLIP). among_all: each among all labels, where what was trained may take clips from what was not."""
+    """Top-1 under two protocols.
+
+    own_side: base clips among the base labels and novel clips among the novel labels, as in X-CLIP and ViFi-CLIP.
+    among_all: each clip among all labels, so that base labels can win clips of novel labels.
+    """
 
     own_side: Sides
     among_all: Sides
 
 
 class Evaluation:
-    """The held-out clips, each with the labels it is asked among."""
+    """Scores the held-out clips among all labels, and among those of their own side, base or novel."""
 
     def __init__(self, held_out: Sequence[Example], labels: Sequence[str], novel: Sequence[str]) -> None:
         place = {label: index for index, label in enumerate(labels)}
@@ -53,9 +56,9 @@ class Evaluation:
         self._among = {kind: [place[label] for label in labels if (label in new) == kind] for kind in (False, True)}
 
     def hits(self, label_set: LabelSet, answers: Sequence[Answer]) -> Array:
-        """Whether each is told right, among its own side's labels and among all: bool "N 2".
+        """Whether each clip's best label is right, among its own side's labels and among all: bool "N 2".
 
-        Of equally good labels the first counts.
+        The first of equally good labels counts.
         """
         hits = [self._hit(label_set, number, answer) for number, answer in enumerate(answers)]
         return np.array(hits, bool).reshape(-1, 2)
@@ -66,7 +69,7 @@ class Evaluation:
         return among[int(pooled[among].argmax())] == right, int(pooled.argmax()) == right
 
     def percent(self, hits: Array) -> dict[str, float]:
-        """For the curves."""
+        """Top-1 in percent, for the curves."""
         parts = (hits[~self.is_novel, 0], hits[self.is_novel, 0], hits[~self.is_novel, 1], hits[self.is_novel, 1])
         return {name: 100 * float(of.mean()) for name, of in zip(ACCURACIES, parts, strict=True) if len(of)}
 

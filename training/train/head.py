@@ -1,4 +1,4 @@
-"""The fusion head, trained on cached tokens: both branches tell the label, each in its own text space (MOV)."""
+"""Trains the fusion head on cached tokens: each branch is classified in its own text space (MOV)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,21 +23,21 @@ from training.train.words import WordVectors
 MEASURED_AT_ONCE = 256
 DROPOUT = 0.1
 PULL = "pull"
-"""Keeps embeddings near the frozen encoder's, which know labels that are not trained on."""
+"""Name of the loss that keeps embeddings near those of the frozen encoder, which generalise to untrained labels."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One clip to learn from: its tokens "N D" by modality, and which base label it has."""
+    """One training clip: its tokens "N D" by modality, and the index of its base label."""
 
     tokens: Mapping[str, Array]
     label: int
 
 
 class HeadTrainee:
-    """Cross-entropy over the base labels, L = alpha CE(picture) + (1 - alpha) CE(what looked at the picture).
+    """Cross-entropy over the base labels: L = alpha CE(picture branch) + (1 - alpha) CE(branches of other modalities).
 
-    Clips that lack the picture, or everything beside it, have nothing to exchange and are not learnt from.
+    Clips without a picture, or with nothing else, have nothing to exchange and are not trained on.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class HeadTrainee:
         self._items = [Item(tokens, label) for features, label in learnt for tokens in clips_to_fuse(features)]
         if not self._items:
             raise ConfigError(
-                "--what head: no clip has a picture and motion or sound beside it; expected videos with sound, or a "
-                f"model with a motion tower ({spec.id} has {', '.join(spec.towers())})"
+                "--what head: no clip has a picture and also motion or sound; expected videos with sound, or a model "
+                f"with a motion tower ({spec.id} has {', '.join(spec.towers())})"
             )
         names = {name for item in self._items for name in item.tokens}
         self._dims = {name: spec.texts[tower.space].dim for name, tower in spec.towers().items() if name in names}
@@ -77,15 +77,15 @@ class HeadTrainee:
         labels = torch.tensor([item.label for item in chosen], device=fused[IMAGE].device)
         losses = {}
         for name, vectors in fused.items():
-            there = _mask(seen[name]).any(1)
-            losses[name] = self._words.loss(name, vectors[there], labels[there])
+            present = _mask(seen[name]).any(1)
+            losses[name] = self._words.loss(name, vectors[present], labels[present])
         changes = [(fused[name].float() - pooled(seen[name])).square().sum(1).mean() for name in fused]
         return losses | {PULL: torch.stack(changes).mean()}
 
     def _forward(
         self, network: nn.Module, clips: Sequence[Mapping[str, Array]]
     ) -> tuple[dict[str, Tensor], dict[str, Seen]]:
-        """What the head makes of the modalities that any of the clips has, and what it was shown."""
+        """The head's outputs and inputs, for the modalities that any of the clips has."""
         device = next(network.parameters()).device
         seen = {}
         for name, dim in self._dims.items():
@@ -104,7 +104,7 @@ class HeadTrainee:
 
     @torch.inference_mode()
     def answers(self, network: nn.Module) -> list[Answer]:
-        """Of a file with several clips: its embedding, and to it the mean of what the head changed in each clip."""
+        """The held-out files. The mean of the head's changes over a file's clips is added to the file's embedding."""
         changes: dict[str, list[list[Tensor]]] = {name: [[] for _ in self._held.known] for name in self._dims}
         clips = [(number, tokens) for number, known in enumerate(self._held.known) for tokens in clips_to_fuse(known)]
         for begin in range(0, len(clips), MEASURED_AT_ONCE):
@@ -119,12 +119,12 @@ class HeadTrainee:
         ]
 
     def _changes(self, network: nn.Module, clips: Sequence[Mapping[str, Array]]) -> dict[str, Tensor]:
-        """How far the head moves each clip's embedding, "B D" by modality; to the bit zero while its gates are."""
+        """The head's change of each clip's embedding, "B D" by modality; exactly zero if its gates are zero."""
         fused, seen = self._forward(network, clips)
         return {name: (vectors - pooled(seen[name])).cpu() for name, vectors in fused.items()}
 
     def frozen(self) -> Mapping[str, Tensor]:
-        """The gates: a head whose gates are zero is the frozen encoder."""
+        """Gates of zero, with which the head is the frozen encoder."""
         return {
             name: torch.zeros_like(weight) for name, weight in self.network.named_parameters() if name.endswith(".gate")
         }
@@ -132,7 +132,7 @@ class HeadTrainee:
 
 @dataclass(frozen=True)
 class Held:
-    """The held-out clips: what the encoder made of them, and how they are examined."""
+    """The held-out clips: their features by the frozen encoder, and their evaluation."""
 
     base: tuple[str, ...]
     known: tuple[Features, ...]
@@ -140,7 +140,7 @@ class Held:
 
 
 def clips_to_fuse(features: Features) -> list[Mapping[str, Array]]:
-    """The tokens of each clip that has a picture and something beside it."""
+    """The tokens of each clip that has a picture and another modality."""
     each = [clip.tokens for clip in features.by_clip()]
     return [tokens for tokens in each if IMAGE in tokens and len(tokens) > 1]
 
@@ -165,7 +165,7 @@ def _at_most(tokens: Array | None) -> Array | None:
 
 
 def _shares(base: int, labels: int) -> Array:
-    """How much the head counts for each label: base labels come first."""
+    """The weight of the head in the score of each label. Base labels come first."""
     usual = FusionSpec()
     shares = np.full(labels, usual.novel_share)
     shares[:base] = usual.base_share

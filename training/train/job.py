@@ -1,4 +1,4 @@
-"""One `percept train`, from labelled clips to a model directory."""
+"""A training job, from labelled clips to a model directory."""
 
 import hashlib
 import platform
@@ -35,19 +35,19 @@ from training.train.streams import StreamCache
 from training.train.tower import TowerTrainee, TowerView
 from training.train.vectors import VectorTrainee
 
-FAILURES_TOLD = 5
+FAILURES_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What is trained on what, and where to."""
+    """The model, data, settings and output of one training."""
 
     spec: ModelSpec
     run: RunSettings
     plan: TrainingPlan
     split: TrainingSplit
     features: Path
-    """Folder of what the towers made of clips."""
+    """Folder of the feature cache."""
     out: Path
     device: str
     mirror: bool
@@ -55,13 +55,13 @@ class TrainingJob:
 
     @property
     def folder(self) -> Path:
-        """Of the checkpoint and the curves."""
+        """The folder of the checkpoint and the curves."""
         return self.out / "training"
 
 
 @dataclass(frozen=True)
 class Known:
-    """The split as the encoder knows it, without what could not be decoded."""
+    """The encoded split, without clips that could not be decoded."""
 
     learnt: tuple[tuple[Features, Example, int], ...]
     held: Held
@@ -77,25 +77,25 @@ AnyTrainee = HeadTrainee | VectorTrainee | TowerTrainee
 
 
 def run_job(job: TrainingJob, console: Console) -> dict[str, Any]:
-    """Train, or go on, or only read what a finished training found; gives what stands in `training.json`.
+    """Train, resume, or only read the result of a finished training. Returns the contents of `training.json`.
 
     Raises:
-        ConfigError: too little to train on, or the folder belongs to another training.
-        ModelError: the model cannot be trained so, or the loss is no longer finite.
-        SourceError: nothing can be decoded.
-        OutputError: nothing can be written any more.
+        ConfigError: too little data, or the folder belongs to another training.
+        ModelError: the model has no such tower or cannot be saved, or the loss is no longer finite.
+        SourceError: no clip can be decoded.
+        OutputError: a file cannot be written.
     """
     with claim(job.folder, identity(job)):
         record = job.out / RECORD
         if record.is_file():
-            console.say(f"{job.out}: is trained already; these are its figures")
+            console.say(f"{job.out}: is already trained; these are its figures")
             found: dict[str, Any] = msgspec.json.decode(record.read_bytes())
             return found
         return _train(job, console)
 
 
 def identity(job: TrainingJob) -> Identity:
-    """All that decides the result."""
+    """Everything that determines the result."""
     facts = {name.replace("_", " "): value for name, value in msgspec.to_builtins(job.plan).items()}
     read = [(tower.prompts, tower.prompt_weights, tower.temperature) for tower in job.spec.towers().values()]
     more = {
@@ -114,13 +114,13 @@ def _train(job: TrainingJob, console: Console) -> dict[str, Any]:
     tower = open_tower(job, console) if USUAL[job.plan.what].modality else None
     if job.spec.open_set and job.plan.what != "labels":
         console.warn(
-            "when no label fits was calibrated on the model as it was: the result goes without it; calibrate it"
+            "the open-set score was calibrated on the original model and is removed; calibrate the result again"
         )
     known = encoded(job, console)
     trainee = make_trainee(job, known, tower, console)
     training = Training(trainee, job.plan, job.folder, job.device)
     if training.done:
-        console.say(f"going on from step {training.done} ({job.folder / CHECKPOINT})")
+        console.say(f"resuming from step {training.done} ({job.folder / CHECKPOINT})")
     step = console.steps(f"training {job.plan.what}")
     trained = training.run(
         lambda row: step(int(row["step"]), job.plan.steps, facts={k: v for k, v in row.items() if k != "step"})
@@ -138,18 +138,18 @@ def _train(job: TrainingJob, console: Console) -> dict[str, Any]:
 
 
 def encoded(job: TrainingJob, console: Console) -> Known:
-    """Decode and encode what is not in the cache yet; clips that cannot be are left out aloud.
+    """Encode the clips that are not in the cache. Clips that cannot be decoded are skipped, with a warning.
 
     Raises:
-        SourceError: none can be.
-        ConfigError: of a label to train on, too few can be.
+        SourceError: no clip can be decoded.
+        ConfigError: too few clips of a base label can be decoded.
     """
     split = job.split
     cache = FeatureCache(job.features, job.run)
     wanted = (*split.train, *split.held_out)
     cache.fill(wanted, console.say, console.steps("encoding clips"))
     found = {example: features for example in wanted if (features := cache.get(example)) is not None}
-    _tell_failures(wanted, found, cache, console)
+    _report_failures(wanted, found, cache, console)
     place = {label: index for index, label in enumerate(split.labels)}
     learnt = tuple((found[e], e, place[e.label]) for e in split.train if e in found)
     _refuse_few(split, learnt)
@@ -160,30 +160,32 @@ def encoded(job: TrainingJob, console: Console) -> Known:
     return Known(learnt, parts, held, label_set, len(wanted) - len(found))
 
 
-def _tell_failures(
+def _report_failures(
     wanted: Sequence[Example], found: dict[Example, Features], cache: FeatureCache, console: Console
 ) -> None:
     lost = [example for example in wanted if example not in found]
-    for example in lost[:FAILURES_TOLD]:
-        console.warn(f"left out: {cache.failures.get(cache.key(example), f'{example.path}: not encoded')}")
-    if len(lost) > FAILURES_TOLD:
-        console.warn(f"left out: {len(lost) - FAILURES_TOLD} more of {len(wanted)} clips")
+    for example in lost[:FAILURES_SHOWN]:
+        console.warn(f"skipped: {cache.failures.get(cache.key(example), f'{example.path}: not encoded')}")
+    if len(lost) > FAILURES_SHOWN:
+        console.warn(f"skipped: {len(lost) - FAILURES_SHOWN} more of {len(wanted)} clips")
     if not found:
-        raise SourceError(f"none of {len(wanted)} clips can be decoded. Look at one with: percept check {lost[0].path}")
+        raise SourceError(f"none of {len(wanted)} clips can be decoded. Examine one with: percept check {lost[0].path}")
 
 
 def _refuse_few(split: TrainingSplit, learnt: Sequence[tuple[Features, Example, int]]) -> None:
     counts = Counter(example.label for _, example, _ in learnt)
     few = [f"{label} ({counts[label]})" for label in split.base if counts[label] < LEAST_EXAMPLES]
     if few:
-        raise ConfigError(f"too few clips can be decoded: {', '.join(few)}; expected {LEAST_EXAMPLES} of each label")
+        raise ConfigError(
+            f"too few clips can be decoded: {', '.join(few)}; expected at least {LEAST_EXAMPLES} of each label"
+        )
 
 
 def open_tower(job: TrainingJob, console: Console) -> torch.nn.Module:
-    """The network to train; what cannot be trained, or not be written again, is told before hours are spent.
+    """The network to train. Checks now, not after hours of training, that it can be saved.
 
     Raises:
-        ModelError: the model has no such tower, or its weights could not be written again.
+        ModelError: the model has no such tower, or its weights could not be saved.
     """
     modality = USUAL[job.plan.what].modality
     towers = {name: tower for name, tower in job.spec.towers().items() if name in job.run.modalities}
@@ -193,12 +195,12 @@ def open_tower(job: TrainingJob, console: Console) -> torch.nn.Module:
     network = known_network(towers[modality].network).load(Path(towers[modality].directory))
     stored(towers[modality], network)
     if job.spec.fusion is not None:
-        console.warn("the model's fusion head was trained on the tower as it was: the result goes without it")
+        console.warn("the model's fusion head was trained on the original tower and is removed")
     return network
 
 
 def make_trainee(job: TrainingJob, known: Known, tower: torch.nn.Module | None, console: Console) -> AnyTrainee:
-    """What `--what` asks for."""
+    """The trainee that `--what` selects."""
     plan = job.plan
     if tower is not None:
         return _tower_trainee(job, known, tower, console)
@@ -215,14 +217,14 @@ def _tower_trainee(job: TrainingJob, known: Known, network: torch.nn.Module, con
     features |= dict(zip(known.held_examples, known.held.known, strict=True))
     having = [example for example, of in features.items() if modality in of.tokens]
     cache.fill(having, console.steps(f"storing {modality} inputs"))
-    for reason in list(cache.failures.values())[:FAILURES_TOLD]:
-        console.warn(f"left out: {reason}")
+    for reason in list(cache.failures.values())[:FAILURES_SHOWN]:
+        console.warn(f"skipped: {reason}")
     view = TowerView(modality, tower, job.mirror)
     learnt = [(example, label) for _, example, label in known.learnt]
     held = known.held, known.held_examples
     trainee = TowerTrainee(network, view, known.label_set, job.plan, learnt, held, cache)
     if not trainee.items:
-        raise ConfigError(f"--what {job.plan.what}: no clip to train on has anything for the {modality} tower")
+        raise ConfigError(f"--what {job.plan.what}: no training clip has input for the {modality} tower")
     return trainee
 
 
@@ -242,7 +244,7 @@ def _write(job: TrainingJob, trainee: AnyTrainee, trained: torch.nn.Module) -> N
 
 
 def _moves(job: TrainingJob, moved: LabelSet) -> dict[str, Array]:
-    """From the base labels' own words to where training has moved them: "C D" by modality."""
+    """By how much training has moved the base labels from the vectors of their words: "C D" by modality."""
     base = job.split.base
     words = msgspec.structs.replace(job.spec, adapted="")
     own = build_label_set(words, base, job.run, lambda message: None)

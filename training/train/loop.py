@@ -1,4 +1,4 @@
-"""Training itself: step after step, with a checkpoint every so many, from which the same curve goes on."""
+"""The training loop. It writes checkpoints, from which a training resumes with the same curve."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -17,41 +17,41 @@ from training.train.plan import TrainingPlan
 from training.train.state import CHECKPOINT, keep, restore
 
 MOST_GRADIENT = 1.0
-"""Longer gradients are shortened to this."""
+"""Gradients are clipped to this norm."""
 CURVES = "curves.csv"
 PICTURE = "curves.png"
 
 
 class Trainee(Protocol):
-    """What one kind of training brings; everything else is the same for all."""
+    """The parts of a training that depend on its kind."""
 
     network: nn.Module
-    """What is trained: its parameters that want a gradient."""
+    """The network to train: its parameters that require a gradient."""
     branches: Mapping[str, float]
     """Weight of each branch's loss in the sum."""
 
     @property
     def items(self) -> int:
-        """How many things a batch is drawn from."""
+        """Number of items that batches are drawn from."""
 
     def losses(self, network: nn.Module, rows: Tensor) -> Mapping[str, Tensor]:
-        """Of the items "B", one number per branch; a branch that none of them has is left out."""
+        """Loss of the items in `rows`, "B", by branch. A branch that none of them has is omitted."""
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
-        """Held-out top-1 in percent by `ACCURACIES`; what cannot be measured is left out."""
+        """Held-out top-1 in percent, by `ACCURACIES`. Those that cannot be measured are omitted."""
 
     def frozen(self) -> Mapping[str, Tensor]:
-        """The parameters that are mixed with the initial model at the end, as they were there."""
+        """Initial values of the parameters that are mixed with the initial model at the end."""
 
 
-Moment = Callable[[Row], None]
-"""Called after each step with what was measured."""
+Report = Callable[[Row], None]
+"""Called after each step with the measured values."""
 
 
 class Training:
-    """One training in one folder; `run` goes on from the checkpoint there, if there is one.
+    """One training in one folder. `run` resumes from the checkpoint in the folder if there is one.
 
-    done: steps that the checkpoint has.
+    done: number of steps in the checkpoint.
     """
 
     def __init__(self, trainee: Trainee, plan: TrainingPlan, folder: Path, device: str) -> None:
@@ -64,24 +64,24 @@ class Training:
         self._optimiser = torch.optim.AdamW(learnt, plan.learning_rate, weight_decay=plan.weight_decay, fused=fused)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: rate(step, plan))
         self._learnt = learnt
-        self.done, self._rows = self._go_on()
+        self.done, self._rows = self._resume()
 
     @property
     def columns(self) -> tuple[str, ...]:
         return ("step", "loss", *(f"loss_{name}" for name in self._trainee.branches), "lr", *ACCURACIES)
 
-    def run(self, told: Moment) -> nn.Module:
-        """Train to the end and return the averaged network, mixed with what it began with.
+    def run(self, report: Report) -> nn.Module:
+        """Train to the end and return the averaged network, mixed with the initial one.
 
         Raises:
-            ModelError: the loss or a gradient is not finite.
-            OutputError: nothing can be written any more.
+            ModelError: the loss, a gradient or a weight is not finite.
+            OutputError: a file cannot be written.
         """
         curves = Curves(self._folder / CURVES, self.columns, self._rows)
         try:
             for step, row in self._steps(self.done):
                 curves.add(row)
-                told(row)
+                report(row)
                 if step and (step % self._plan.every_steps == 0 or step == self._plan.steps):
                     self._keep(step, curves)
         finally:
@@ -101,7 +101,7 @@ class Training:
             yield done, {"step": float(done), **row, **measured}
 
     def _step(self, step: int) -> Row:
-        """Step number `step`, counted from 0."""
+        """Train step number `step`, counted from 0."""
         start_step(self._plan.seed, step)
         _set_training(self._network)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
@@ -149,7 +149,7 @@ class Training:
         losses = [name for name in self.columns if name.startswith("loss")]
         save_picture(self._folder / PICTURE, curves.rows, losses, ACCURACIES)
 
-    def _go_on(self) -> tuple[int, list[Row]]:
+    def _resume(self) -> tuple[int, list[Row]]:
         state = restore(self._folder / CHECKPOINT)
         if state is None:
             return 0, []
@@ -159,7 +159,7 @@ class Training:
 
 
 def rate(step: int, plan: TrainingPlan) -> float:
-    """Share of the learning rate in step `step`: a straight rise, then half a cosine down to nothing."""
+    """Factor of the learning rate in step `step`: a linear rise, then half a cosine down to 0."""
     warm_up = max(1, round(plan.warm_up_share * plan.steps))
     if step < warm_up:
         return (step + 1) / warm_up
@@ -168,9 +168,9 @@ def rate(step: int, plan: TrainingPlan) -> float:
 
 @torch.no_grad()
 def mix(network: nn.Module, frozen: Mapping[str, Tensor], ratio: float) -> None:
-    """Pull the named weights towards the frozen ones: w = ratio * frozen + (1 - ratio) * w.
+    """Mix the named weights with the frozen ones, in place: w = ratio * frozen + (1 - ratio) * w.
 
-    Open-VCLIP (Weng et al. 2023, arXiv 2302.00624): what was learnt and what was known before, both.
+    Open-VCLIP (Weng et al. 2023, arXiv 2302.00624): the result keeps abilities of both models.
     """
     weights = dict(network.named_parameters())
     for name, before in frozen.items():
@@ -182,7 +182,7 @@ def _averaging(decay: float) -> Any:
 
 
 def _set_training(network: nn.Module) -> None:
-    """Batch norms keep the statistics they came with: ours are small, and mixed weights need fitting statistics."""
+    """Set training mode, except for batch norms, whose statistics must fit mixed weights and not our small batches."""
     network.train()
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):

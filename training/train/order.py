@@ -1,18 +1,18 @@
-"""Which items a step sees: a function of seed and step alone, so that going on needs no memory."""
+"""The items of each step: a function of seed and step only, so that resuming needs no state."""
 
 import torch
 from torch import Tensor
 
 
 class Order:
-    """`items` in a new order each epoch, cut into batches that run over the end of one epoch into the next."""
+    """`items` in a new order each epoch, cut into batches that may cross the end of an epoch."""
 
     def __init__(self, items: int, batch: int, seed: int) -> None:
         self._items, self._batch, self._seed = items, batch, seed
         self._epoch, self._rows = -1, torch.empty(0, dtype=torch.int64)
 
     def rows(self, step: int) -> Tensor:
-        """The items of step `step`, int64 "B", counted from 0."""
+        """The items of step number `step`, counted from 0: int64 "B"."""
         first = step * self._batch
         places = range(first, first + self._batch)
         return torch.stack([self._row(place) for place in places])
@@ -26,5 +26,5 @@ class Order:
 
 
 def start_step(seed: int, step: int) -> None:
-    """All that is random in a step (drop-out, augmentation) follows from seed and step."""
-    torch.manual_seed(seed * 1_000_003 + step)  # CUDA's too
+    """Seed everything random in a step (dropout, augmentation) from seed and step."""
+    torch.manual_seed(seed * 1_000_003 + step)  # seeds CUDA too

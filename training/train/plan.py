@@ -1,4 +1,4 @@
-"""What decides the result of a training, beside the data and the model it starts from."""
+"""The settings that determine the result of a training, together with the data and the initial model."""
 
 import math
 from collections.abc import Mapping
@@ -11,38 +11,37 @@ from pipeline.errors import ConfigError
 
 
 class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Two trainings with the same plan, data and base model give the same curve to the last digit on one machine."""
+    """With the same plan, data and base model, two trainings on one machine have exactly the same curve."""
 
     what: str
     """"head", "motion", "sound", "picture" or "labels"."""
     seed: int = 0
     novel_share: float = 0.25
-    """Of the labels: never trained on, only measured."""
+    """Share of the labels that are never trained on, only measured."""
     held_out_share: float = 0.2
-    """Of the groups of clips: never trained on, only measured."""
+    """Share of the groups of clips that are never trained on, only measured."""
     steps: int
     batch: int
     learning_rate: float
     weight_decay: float = 0.01
     warm_up_share: float = 0.05
     alpha: float = 0.5
-    """Weight of the picture's branch of a head against the other branches together."""
+    """Weight of a head's picture branch; the other branches share 1 - alpha."""
     label_smoothing: float
-    """Towers' temperatures are fixed: too much of it makes right answers less sure against the background words."""
+    """The temperatures of towers are fixed, so too much of it lowers the probabilities of right labels."""
     ema: float = 0.98
-    """How much of the averaged weights stays in each step."""
+    """Decay per step of the exponential moving average of the weights."""
     frozen_ratio: float
-    """Of the model that training began with, in the weights that are written: r * initial + (1 - r) * trained."""
+    """Ratio r of the initial model in the final weights: r * initial + (1 - r) * trained."""
     level: float
-    """Weight of the product's own log-odds, right or wrong label against background words, beside what separates
-    the labels from each other."""
+    """Weight of the logistic loss of labels against the background words, added to the cross-entropy among labels."""
     pull: float
-    """Head and label vectors: weight of the squared distance from what they change, which also knows other labels."""
+    """For heads and label vectors: weight of the squared distance from the initial model, to protect other labels."""
     augment: bool = True
     every_steps: int = 50
-    """Steps between two checkpoints, at which the held-out clips are measured too."""
+    """Steps between checkpoints. At each, the held-out clips are measured."""
     threads: int = 1
-    """More threads add numbers in another order."""
+    """It affects the order in which numbers are added."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +87,11 @@ def usual_plan(what: str) -> TrainingPlan:
 
 def check(plan: TrainingPlan) -> None:
     """Raises:
-    ConfigError: values that no training can have; all of them are named.
+    ConfigError: values are out of range; all of them are named.
     """
     shares = {"--base-novel": plan.novel_share, "--held-out": plan.held_out_share, "--alpha": plan.alpha}
     shares |= {"--ratio": plan.frozen_ratio, "--label-smoothing": plan.label_smoothing, "--ema": plan.ema}
-    wrong = [f"{name} {value:g} is no share; expected 0 to 1" for name, value in shares.items() if not 0 <= value <= 1]
+    wrong = [f"{name} {value:g}: expected a share from 0 to 1" for name, value in shares.items() if not 0 <= value <= 1]
     weights = {"--level": plan.level, "--pull": plan.pull}
     counts = {"--steps": plan.steps, "--batch": plan.batch, "--every": plan.every_steps, "--threads": plan.threads}
     wrong += [f"{name} {value}: expected at least 1" for name, value in counts.items() if value < 1]
@@ -105,5 +104,5 @@ def check(plan: TrainingPlan) -> None:
 
 
 def steps_of(epochs: float, items: int, batch: int) -> int:
-    """Steps in which every item is seen `epochs` times."""
+    """Number of steps in which every item is seen `epochs` times."""
     return max(1, math.ceil(epochs * items / batch))

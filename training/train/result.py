@@ -1,4 +1,4 @@
-"""What a training leaves: a model directory that `percept run --model` takes."""
+"""Writes the result of a training: a model directory for `percept run --model`."""
 
 import os
 import shutil
@@ -26,12 +26,12 @@ TOWER_NAMES: tuple[Mapping[str, str], ...] = (
     {"vision.": "vision_model.", "projection.": "visual_projection."},
     {"audio.": "audio_model.", "projection.": "audio_projection."},
 )
-"""How weights of a tower are called in its file: beginnings of names, ours and the file's."""
+"""Prefixes of the names of a tower's weights: ours, and those in its file."""
 CLOSE = 1e-4
 
 
 def write_head(spec: ModelSpec, head: MovFusion, base: tuple[str, ...], directory: Path) -> None:
-    """The base model with a fusion head; what was calibrated without it about unknown clips is left out."""
+    """Write the base model with a fusion head. The open-set score was calibrated without the head and is removed."""
     save_fusion(head.cpu(), directory)
     (directory / BASE_FILE).write_text("\n".join(base) + "\n", encoding="utf-8")
     fusion = FusionSpec(directory=str(directory), base=BASE_FILE)
@@ -44,9 +44,9 @@ def write_head(spec: ModelSpec, head: MovFusion, base: tuple[str, ...], director
 
 
 def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Path) -> None:
-    """The base model with this tower in place of its own.
+    """Write the base model with this tower in place of its own.
 
-    What was fitted to the old one is left out: a head, and what was calibrated about unknown clips.
+    The fusion head and the open-set score were fitted to the old tower and are removed.
     """
     old = spec.towers()[modality]
     folder = directory / modality
@@ -65,7 +65,7 @@ def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Pat
 
 
 def write_vectors(spec: ModelSpec, labels: Sequence[str], deltas: Mapping[str, Array], directory: Path) -> None:
-    """The base model with the vectors of these labels moved by "C D" in each modality; what it had learnt stays."""
+    """Write the base model with the vectors of these labels moved by "C D" in each modality. Other deltas are kept."""
     names, rows = list(labels), dict(deltas)
     if spec.adapted:
         names, rows = _with_learnt(Path(spec.directory) / spec.adapted, names, rows)
@@ -80,7 +80,7 @@ def write_vectors(spec: ModelSpec, labels: Sequence[str], deltas: Mapping[str, A
 
 
 def _with_learnt(path: Path, labels: list[str], deltas: dict[str, Array]) -> tuple[list[str], dict[str, Array]]:
-    """Behind the new ones those labels of the base model's file that are not among them."""
+    """The new labels and deltas, followed by those in the base model's file for other labels."""
     about, tensors = read_adapted(path)
     new = {plain(label) for label in labels}
     kept = [row for row, label in enumerate(about["labels"]) if plain(label) not in new]
@@ -96,11 +96,11 @@ def _with_learnt(path: Path, labels: list[str], deltas: dict[str, Array]) -> tup
 
 
 def save_tower(spec: TowerSpec, tower: nn.Module, folder: Path) -> None:
-    """The tower's files with its new weights, and its other files as they are.
+    """Write the tower's files with its new weights, and copy its other files.
 
     Raises:
-        ModelError: its weights do not come from a safetensors file, or what was written does not read back.
-        OutputError: the disk is full.
+        ModelError: its weights are not from a safetensors file, or differ after reading them back.
+        OutputError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors, names = stored(spec, tower)
@@ -124,10 +124,10 @@ def save_tower(spec: TowerSpec, tower: nn.Module, folder: Path) -> None:
 
 
 def stored(spec: TowerSpec, tower: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors of the tower's files, and what each trained weight is called there.
+    """All tensors of the tower's files, and the name of each trained weight in them.
 
     Raises:
-        ModelError: they are not there under any name that we know.
+        ModelError: the files do not contain all weights under known names.
     """
     from safetensors.torch import load_file
 
@@ -140,8 +140,8 @@ def stored(spec: TowerSpec, tower: nn.Module) -> tuple[dict[str, Tensor], dict[s
         if all(place in tensors for place in names.values()):
             return tensors, names
     raise ModelError(
-        f"network {spec.network!r}: its weights are not all in a safetensors file of {spec.directory}; expected a "
-        "tower that can be written again. Train another tower, or the head."
+        f"network {spec.network!r}: not all of its weights are in a safetensors file of {spec.directory}; expected a "
+        "tower that can be saved. Train another tower, or the head."
     )
 
 
@@ -158,7 +158,7 @@ def _weights_files(spec: TowerSpec) -> list[Path]:
 
 
 def _copy_others(spec: TowerSpec, weights: list[Path], folder: Path) -> None:
-    """Settings beside the weights, and the file with the centre."""
+    """Copy the settings next to the weights, and the file of the centre."""
     source = Path(spec.directory)
     named = [path.name for path in known_network(spec.network).files(source) if path.parent == source]
     named += [spec.center.partition(":")[0]] if spec.center else []
@@ -170,8 +170,8 @@ def _copy_others(spec: TowerSpec, weights: list[Path], folder: Path) -> None:
 
 @torch.inference_mode()
 def _check_read_back(spec: TowerSpec, tower: nn.Module, folder: Path) -> None:
-    """The tower as the pipeline will load it holds the same weights."""
+    """Raises: ModelError: the tower, loaded as by the pipeline, has other weights."""
     again = dict(known_network(spec.network).load(folder).named_parameters())
     for name, weight in tower.named_parameters():
         if name not in again or float((again[name] - weight.cpu()).abs().max()) > CLOSE:
-            raise ModelError(f"{folder}: the weight {name} does not read back as it was written")
+            raise ModelError(f"{folder}: the weight {name} differs after reading it back")

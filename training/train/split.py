@@ -1,4 +1,4 @@
-"""What is trained on and what is measured: labels into base and novel, clips into training and held-out."""
+"""The split of a training: base and novel labels, training and held-out clips."""
 
 import hashlib
 import re
@@ -13,14 +13,14 @@ from training.train.plan import TrainingPlan
 
 LEAST_LABELS = 2
 LEAST_EXAMPLES = 2
-"""Of each base label, to be trained on."""
+"""Minimum number of training examples of each base label."""
 SHOWN = 8
-"""Names in a message before "and so many more"."""
+"""At most this many names are listed in a message."""
 
 
 @dataclass(frozen=True)
 class TrainingSplit:
-    """Examples by their part in the training; the labels of `train` and `held_base` are `base`, the others' `novel`."""
+    """Examples by their role. Those in `train` and `held_base` have base labels, those in `held_novel` novel ones."""
 
     base: tuple[str, ...]
     novel: tuple[str, ...]
@@ -38,7 +38,7 @@ class TrainingSplit:
         return self.held_base + self.held_novel
 
     def fingerprint(self) -> str:
-        """Of every example and its part; media with other content have another one."""
+        """A hash of every example and its role. It changes with the content of the media."""
         digest = hashlib.sha256("\n".join((*self.base, "", *self.novel)).encode())
         for part in (self.train, self.held_base, self.held_novel):
             digest.update("\n".join(sorted(f"{example.key} {example.label}" for example in part)).encode() + b"\0")
@@ -46,10 +46,10 @@ class TrainingSplit:
 
 
 def divide(dataset: Dataset, plan: TrainingPlan) -> TrainingSplit:
-    """Which clips are learnt from follows from the seed alone.
+    """The split of a data set, determined by the seed.
 
-    Novel labels are never trained on. Of the base labels whole groups are held out. A novel clip of a group that
-    is trained on would not be new: it is left out.
+    Novel labels are never trained on. Whole groups of the base labels are held out. A clip of a novel label is skipped
+    if its group is trained on, because it would not be new.
 
     Raises:
         ConfigError: too few labels or clips; the message names them.
@@ -57,15 +57,15 @@ def divide(dataset: Dataset, plan: TrainingPlan) -> TrainingSplit:
     labels = sorted({example.label for example in dataset.examples})
     if several := [label for label in labels if "|" in label]:
         raise ConfigError(
-            f"{dataset.name}: labels with synonyms cannot be trained on: {_list(several)}. Name one word."
+            f"{dataset.name}: labels with synonyms cannot be trained on: {_list(several)}. Use one word per label."
         )
     if len(labels) < LEAST_LABELS:
         raise ConfigError(f"{dataset.name}: {len(labels)} label ({_list(labels)}); expected at least {LEAST_LABELS}")
     base, novel = base_novel(labels, plan.seed, plan.novel_share) if plan.novel_share > 0 else (tuple(labels), ())
     if len(base) < LEAST_LABELS:
         raise ConfigError(
-            f"{dataset.name}: of {len(labels)} labels only {_list(base)} would be trained on; expected at least "
-            f"{LEAST_LABELS}. Give clips of more labels, or --base-novel 0 to train on all."
+            f"{dataset.name}: only {_list(base)} of {len(labels)} labels would be trained on; expected at least "
+            f"{LEAST_LABELS}. Give clips of more labels, or use --base-novel 0 to train on all."
         )
     chosen, kept_back = hold_out(dataset, plan.held_out_share, plan.seed)
     known = set(base)
@@ -76,7 +76,7 @@ def divide(dataset: Dataset, plan: TrainingPlan) -> TrainingSplit:
     _refuse_few(dataset.name, base, train)
     if not held:
         raise ConfigError(
-            f"{dataset.name}: no clip of the labels to train on can be held out; expected clips of at least two groups"
+            f"{dataset.name}: no clip of a base label can be held out; expected clips of at least two groups"
         )
     return TrainingSplit(base, novel, train, held, tuple(unseen), _notes(base, novel, held, unseen))
 
@@ -86,8 +86,8 @@ def _refuse_few(name: str, base: Sequence[str], train: Sequence[Example]) -> Non
     few = [f"{label} ({counts[label]})" for label in base if counts[label] < LEAST_EXAMPLES]
     if few:
         raise ConfigError(
-            f"{name}: too few clips to train on: {_list(few)}; expected at least {LEAST_EXAMPLES} of each label beside "
-            "those held out. Add clips, or take these labels out; a few clips a label are for: percept adapt."
+            f"{name}: too few clips to train on: {_list(few)}; expected at least {LEAST_EXAMPLES} of each label, not "
+            "counting held-out ones. Add clips, or remove these labels; for a few clips per label, use percept adapt."
         )
 
 
@@ -108,7 +108,7 @@ def _without(labels: Sequence[str], examples: Iterable[Example]) -> list[str]:
 
 
 def sided(labels: Iterable[str]) -> list[str]:
-    """Those that a mirror would make wrong."""
+    """The labels that mirroring would make wrong."""
     return [label for label in labels if re.search(r"\b(left|right|(counter|anti)?-?clockwise)", label.casefold())]
 
 

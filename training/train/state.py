@@ -1,4 +1,4 @@
-"""The state of a training on disk: whole or not at all, and only for the training it belongs to."""
+"""The state of a training on disk: written atomically, and restored only for the training it belongs to."""
 
 import fcntl
 import os
@@ -14,32 +14,32 @@ from pipeline.errors import ConfigError, OutputError
 CHECKPOINT = "checkpoint.pt"
 IDENTITY = "identity.json"
 RECORD = "training.json"
-"""Stands in the model directory once the training is done."""
+"""The file in the model directory that marks a finished training."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """What a checkpoint must agree with to be gone on with: flat facts by name."""
+    """The settings that a checkpoint must match to be resumed, by name."""
 
     facts: dict[str, str | int | float | bool]
 
 
 def claim(folder: Path, identity: Identity) -> IO[str]:
-    """Make the folder this training's own; the returned lock lasts until it is closed or the process ends.
+    """Claim the folder for this training. The returned lock is held until it is closed or the process ends.
 
     Raises:
-        ConfigError: it belongs to another training, whose differences are named, or another process is at it.
-        OutputError: it cannot be made.
+        ConfigError: it belongs to a training with other settings, which are named, or another process uses it.
+        OutputError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
     except OSError as error:
-        raise OutputError(f"-o {folder.parent}: {error.strerror}; expected a folder that can be written") from error
+        raise OutputError(f"-o {folder.parent}: {error.strerror}; expected a writable folder") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.close()
-        raise ConfigError(f"-o {folder.parent}: another process is training there. Wait for it, or end it.") from None
+        raise ConfigError(f"-o {folder.parent}: another process is training in it. Wait for it, or stop it.") from None
     try:
         _agree(folder, identity)
     except BaseException:
@@ -51,8 +51,8 @@ def claim(folder: Path, identity: Identity) -> IO[str]:
 def _agree(folder: Path, identity: Identity) -> None:
     path = folder / IDENTITY
     if not path.is_file() and any(entry.name != folder.name for entry in folder.parent.iterdir()):
-        raise ConfigError(f"-o {folder.parent}: holds other files. Choose a new folder.")
-    if not (folder / CHECKPOINT).is_file() and not (folder.parent / RECORD).is_file():  # nothing that could be lost
+        raise ConfigError(f"-o {folder.parent}: contains other files. Choose a new folder.")
+    if not (folder / CHECKPOINT).is_file() and not (folder.parent / RECORD).is_file():  # nothing can be lost
         write_whole(path, msgspec.json.format(msgspec.json.encode(identity)))
         return
     try:
@@ -61,13 +61,13 @@ def _agree(folder: Path, identity: Identity) -> None:
         raise ConfigError(f"{path}: not readable ({error}). Choose another -o, or delete {folder.parent}.") from error
     if differences := differing(before, identity.facts):
         raise ConfigError(
-            f"-o {folder.parent}: holds a training with other settings: {'; '.join(differences)}. "
-            "Give the same settings to go on with it, or choose another -o."
+            f"-o {folder.parent}: contains a training with other settings: {'; '.join(differences)}. "
+            "Use the same settings to resume it, or choose another -o."
         )
 
 
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`learning rate was 0.001, is 0.01`, one for each fact that is not the same."""
+    """One text for each setting that differs: `learning rate was 0.001, is 0.01`."""
     names = [*before, *(name for name in now if name not in before)]
     return [
         f"{name} was {before.get(name, 'unknown')}, is {now.get(name, 'unknown')}"
@@ -77,10 +77,10 @@ def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def keep(path: Path, state: Mapping[str, Any]) -> None:
-    """Write what training needs to go on with `restore`.
+    """Write a state from which `restore` can resume.
 
     Raises:
-        OutputError: it cannot be written; what stood there before is still there.
+        OutputError: it cannot be written. The previous file is unharmed.
     """
     new = path.with_suffix(".new")
     try:
@@ -89,16 +89,16 @@ def keep(path: Path, state: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-    except (OSError, RuntimeError) as error:  # torch wraps what the file says
+    except (OSError, RuntimeError) as error:  # torch wraps the error of the file
         new.unlink(missing_ok=True)
         raise OutputError(
-            f"{path}: cannot be written: {_cause(error)}. What was kept before is unharmed: free some space and run "
-            "the same command again to go on from there."
+            f"{path}: cannot be written: {_cause(error)}. The previous checkpoint is unharmed: free some space and run "
+            "the same command again to resume."
         ) from error
 
 
 def restore(path: Path) -> dict[str, Any] | None:
-    """What `keep` wrote, on the CPU; None where there is nothing yet.
+    """The state that `keep` wrote, on the CPU; None if there is none.
 
     Raises:
         OutputError: the file is damaged.
@@ -107,15 +107,15 @@ def restore(path: Path) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch has many ways to say that a file is damaged
+    except Exception as error:  # torch raises many types for a damaged file
         raise OutputError(
-            f"{path}: cannot be read ({type(error).__name__}); expected a checkpoint. Delete it to begin anew."
+            f"{path}: cannot be read ({type(error).__name__}); expected a checkpoint. Delete it to start again."
         ) from error
     return state
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """A reader sees the old file or the new one.
+    """Write atomically: a reader sees the old file or the new one.
 
     Raises:
         OutputError: it cannot be written.

@@ -1,4 +1,4 @@
-"""What a tower is shown, kept on disk: decoded once, then changed a little in every step and shown again."""
+"""A cache of tower inputs on disk: decoded once, then augmented in every training step."""
 
 import hashlib
 import tempfile
@@ -24,11 +24,11 @@ from training.encoder import plan_of
 from training.train.state import write_whole
 
 Tick = Callable[[int, int, int], None]
-"""Called after each example with: done, of how many, failed."""
+"""Called after each example with the numbers of examples: done, in total, failed."""
 
 
 class StreamCache:
-    """One stream of many examples, a file each: frames uint8, flow float16 or log-mel float32, clip by clip."""
+    """One stream of many examples, one file each, clip by clip: frames uint8, flow float16 or log-mel float32."""
 
     def __init__(self, root: Path, run: RunSettings, modality: str, tower: TowerSpec) -> None:
         self._tower = tower
@@ -41,10 +41,10 @@ class StreamCache:
         self.failures: dict[str, str] = {}
 
     def fill(self, examples: Sequence[Example], tick: Tick) -> None:
-        """Decode what is not here yet; may be broken off at any time. What fails is entered in `failures`.
+        """Decode the missing examples. It may be interrupted at any time. Failed examples are entered in `failures`.
 
         Raises:
-            OutputError: the disk is full.
+            OutputError: a file cannot be written.
         """
         missing = [example for example in examples if not self._path(example).is_file()]
         done = len(examples) - len(missing)
@@ -62,7 +62,7 @@ class StreamCache:
             reader.close()
 
     def clips(self, example: Example) -> int:
-        """How many clips of it have the stream."""
+        """Number of the example's clips that have the stream."""
         from safetensors import safe_open
 
         path = self._path(example)
@@ -72,7 +72,7 @@ class StreamCache:
             return len(list(file.keys()))
 
     def get(self, example: Example, clip: int) -> Array:
-        """The stream of the example's clip number `clip` of those that have it."""
+        """The stream of the example's clip number `clip`, counting only clips that have the stream."""
         from safetensors import safe_open
 
         with safe_open(self._path(example), framework="np") as file:
@@ -91,7 +91,7 @@ class StreamCache:
 
 
 class _Streams:
-    """Reads one stream of files: what decode gives, or what one stage makes of it."""
+    """Reads one stream of files, from decode or from one stage."""
 
     def __init__(self, plan: Plan, tower: TowerSpec) -> None:
         self._stream, self._tower = stream_of(tower), tower
@@ -113,7 +113,7 @@ class _Streams:
         except Exception as error:
             raise SourceError(f"{example.path}: {type(error).__name__}: {error}") from error
         if not found:
-            raise SourceError(f"{example.path}: no clip of it has {self._stream}")
+            raise SourceError(f"{example.path}: none of its clips has {self._stream}")
         return found
 
     def _read(self, example: Example, modalities: Sequence[str]) -> Iterator[Array]:
@@ -130,7 +130,7 @@ class _Streams:
         return stream[evenly(self._tower.pictures_per_clip, len(stream))].copy()
 
 
-def shown(tower: TowerSpec, stream: Array) -> Array:
-    """The tower's input as the pipeline makes it of a stream: float32 "K ..."."""
+def stream_input(tower: TowerSpec, stream: Array) -> Array:
+    """The tower's input, made from a stream as in a run: float32 "K ..."."""
     info = ClipInfo(source="", source_index=0, index=0, start_ns=0, end_ns=NS)
     return tower_input(tower, Clip(info, {stream_of(tower): stream}, {}))

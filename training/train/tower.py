@@ -1,4 +1,4 @@
-"""A tower, fine-tuned on cached input: its embedding of a clip tells the label among the base labels' vectors."""
+"""Fine-tunes a tower on cached input: its embedding of a clip is classified among the vectors of the base labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from training.train.batch import grouped_means
 from training.train.evaluation import Answer
 from training.train.head import Held
 from training.train.plan import TrainingPlan
-from training.train.streams import StreamCache, shown
+from training.train.streams import StreamCache, stream_input
 from training.train.words import WordVectors
 
 
 class Place(NamedTuple):
-    """One clip in the cache, and which base label it has."""
+    """One clip in the cache, and the index of its base label."""
 
     example: Example
     clip: int
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class TowerView:
-    """How a tower is shown things in training."""
+    """The tower to train, and whether its input may be mirrored."""
 
     modality: str
     tower: TowerSpec
@@ -39,7 +39,7 @@ class TowerView:
 
 
 class TowerTrainee:
-    """Cross-entropy over the base labels of the mean of a clip's tokens."""
+    """Cross-entropy over the base labels, of the mean of a clip's tokens."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class TowerTrainee:
 
     def losses(self, network: nn.Module, rows: Tensor) -> Mapping[str, Tensor]:
         places = [self._places[row] for row in rows.tolist()]
-        inputs = [shown(self._view.tower, self._changed(self._cache.get(p.example, p.clip))) for p in places]
+        inputs = [stream_input(self._view.tower, self._changed(self._cache.get(p.example, p.clip))) for p in places]
         embeddings = self._embeddings(network, inputs)
         labels = torch.tensor([place.label for place in places], device=embeddings.device)
         return {self._view.modality: self._words.loss(self._view.modality, embeddings, labels)}
@@ -81,7 +81,7 @@ class TowerTrainee:
         return change(stream, self._view.mirror)
 
     def _embeddings(self, network: nn.Module, inputs: Sequence[Array]) -> Tensor:
-        """Of each clip's input "K_i ...", the mean of its tokens at unit length: "B D"."""
+        """The mean of each clip's tokens, at unit length: inputs "K_i ..." -> "B D"."""
         device = next(network.parameters()).device
         tokens = network(torch.from_numpy(np.concatenate(inputs)).to(device)).float()
         owners = np.repeat(np.arange(len(inputs)), [len(part) for part in inputs])
@@ -95,18 +95,18 @@ class TowerTrainee:
 
     @torch.inference_mode()
     def answers(self, network: nn.Module) -> list[Answer]:
-        """The held-out clips with this modality looked at anew; the others as the model has them."""
+        """The held-out clips, with this modality encoded by `network` and the others as before."""
         answers = []
         for features, example in zip(self._held.known, self._held_examples, strict=True):
             embeddings: dict[str, Array] = dict(features.embeddings)
             clips = range(self._cache.clips(example))
             if clips and self._view.modality in embeddings:
-                streams = [shown(self._view.tower, self._cache.get(example, clip)) for clip in clips]
+                streams = [stream_input(self._view.tower, self._cache.get(example, clip)) for clip in clips]
                 made = self._embeddings(network, [np.concatenate(streams)])
                 embeddings[self._view.modality] = made[0].cpu().numpy()
             answers.append(Answer(embeddings, features.signals))
         return answers
 
     def frozen(self) -> Mapping[str, Tensor]:
-        """All weights: Open-VCLIP's interpolation."""
+        """All initial weights, for Open-VCLIP's interpolation."""
         return self._initial

@@ -1,4 +1,4 @@
-"""Label vectors, trained directly: every tower stays as it is, and each base label's vector moves a little.
+"""Trains label vectors directly: the towers are frozen, and the vector of each base label is moved.
 
 ConES (Kan et al. 2023, arXiv 2305.14993): e_c = norm(t_c + delta_c), without the text encoder.
 """
@@ -23,7 +23,7 @@ PULL = "pull"
 
 
 class VectorTrainee:
-    """Cross-entropy over the base labels in each modality, and the squared length of the changes."""
+    """Cross-entropy over the base labels in each modality, plus the squared length of the changes."""
 
     def __init__(
         self, label_set: LabelSet, plan: TrainingPlan, learnt: Sequence[tuple[Features, int]], held: Held
@@ -55,7 +55,7 @@ class VectorTrainee:
 
     @torch.no_grad()
     def label_set(self, network: nn.Module) -> LabelSet:
-        """The run's labels with the base labels' vectors moved; all others are the same to the bit."""
+        """The label set with moved base labels. All other vectors are the same bit for bit."""
         sides = dict(self._label_set.sides)
         for name, delta in _deltas(network).items():
             vectors = np.array(sides[name].labels)

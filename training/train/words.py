@@ -1,4 +1,4 @@
-"""The vectors of the base labels as a classifier, and how wrong its answers are."""
+"""The vectors of the base labels as a classifier, and its loss."""
 
 import numpy as np
 import torch
@@ -11,21 +11,22 @@ from training.train.plan import TrainingPlan
 
 
 class WordVectors:
-    """The first `count` labels of a label set, in every tower's own text space."""
+    """The first `count` labels of a label set, in the text space of each tower."""
 
     def __init__(self, label_set: LabelSet, count: int, plan: TrainingPlan) -> None:
         self._plan = plan
         self._sides = {name: _Side(side, count) for name, side in label_set.sides.items()}
 
     def of(self, name: str) -> Tensor:
-        """Unit vectors "C D"."""
+        """The unit vectors of the labels, "C D"."""
         return self._sides[name].labels
 
     def loss(self, name: str, embeddings: Tensor, labels: Tensor, vectors: Tensor | None = None) -> Tensor:
-        """Of unit embeddings "B D" with labels "B"; in float32 also under autocast. `vectors` stand in for the words'.
+        """Loss of unit embeddings "B D" with labels "B", in float32 even under autocast.
 
-        Cross-entropy among the labels, softmax(cosine / temperature), sees only differences. So that the level stays
-        what probabilities are made of, the product's own log-odds against the background words have a part in it.
+        vectors: used instead of those of the words. Cross-entropy among the labels, softmax(cosine / temperature),
+        depends only on differences between logits. The logistic loss of the run's own log-odds against the background
+        words is added, because probabilities depend on their level.
         """
         side = self._sides[name].to(embeddings.device)
         with torch.autocast(embeddings.device.type, enabled=False):
@@ -55,7 +56,7 @@ class _Side:
         return self
 
     def odds(self, embeddings: Tensor, logits: Tensor) -> Tensor:
-        """`stages.words.scoring.log_odds` of labels with these logits "B C"."""
+        """The log-odds of `stages.words.scoring.log_odds`, for labels with these logits "B C"."""
         others = functional.linear(embeddings, self.background) / self.temperature
         top = others.amax(1, keepdim=True)
         competing = (others - top).exp() @ self.kept.T

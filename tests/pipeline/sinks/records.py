@@ -1,8 +1,20 @@
-"""Records to feed sinks with."""
+"""Outputs of every kind, and records to feed to their sinks."""
+
+from pathlib import Path
 
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord, Evidence, Label, Track
+from pipeline.sinks.kinds import KINDS, resolved
 from pipeline.sinks.sink import Sink
+from pipeline.status import OutputSpec
+
+SUFFIX = {name: kind.suffixes[0] if kind.suffixes else kind.per_source or ".jsonl" for name, kind in KINDS.items()}
+
+
+def make_spec(kind: str, path: Path | str, *sources: str, **more: object) -> OutputSpec:
+    """The spec of an output, resolved. A `Path` is the folder of its file `out`, with the suffix of the kind."""
+    file = str(path / f"out{SUFFIX[kind]}") if isinstance(path, Path) else path
+    return resolved(OutputSpec(kind=kind, path=file, sources=sources or ("talk.mp4",), **more), {})  # type: ignore[arg-type]
 
 
 def result(
@@ -47,7 +59,7 @@ def info(source: str = "talk.mp4", index: int = 0, **more: object) -> SourceInfo
 
 
 def feed(sink: Sink, records: list[ClipRecord], *, complete: bool = True, end: bool = True) -> Sink:
-    """Open, tell all records source by source, end the sources, close."""
+    """Open the sink, write the records source by source, end the sources, close it."""
     sink.open()
     sources = list(dict.fromkeys([*sink.spec.sources, *(record.source for record in records)]))
     for index, source in enumerate(sources):

@@ -1,3 +1,5 @@
+"""JSON lines: each line is whole, an earlier run is continued, and a failed write is reported."""
+
 import json
 import os
 import resource
@@ -10,13 +12,11 @@ import msgspec
 import pytest
 
 from pipeline.errors import ConfigError, OutputError
-from pipeline.result import ClipRecord, decode_json, encode_json
-from pipeline.sinks.done import Done, kept_records, read_done
+from pipeline.result import decode_json, encode_json
+from pipeline.sinks.done import read_done
 from pipeline.sinks.jsonl import Jsonl
-from pipeline.sinks.kinds import make_sink, resolved
-from pipeline.sinks.sink import Sink
 from pipeline.status import OutputSpec
-from tests.pipeline.sinks.records import failed, feed, gap, info, result
+from tests.pipeline.sinks.records import failed, feed, gap, result
 
 
 def jsonl(path: Path, **more: object) -> Jsonl:
@@ -49,7 +49,7 @@ def test_event_lines_follow_the_clip_that_closed_them(tmp_path: Path) -> None:
     assert kinds == ["clip", "clip", "event", "clip", "event", "summary"]
 
 
-def test_a_killed_run_goes_on_without_twins(tmp_path: Path) -> None:
+def test_a_killed_run_continues_without_duplicates(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     feed(jsonl(path, with_events=True), [result(0, rain=0.9), result(1, rain=0.9)], complete=False, end=False)
     with path.open("ab") as file:
@@ -63,7 +63,7 @@ def test_a_killed_run_goes_on_without_twins(tmp_path: Path) -> None:
     assert found[4]["clips"] == 3
 
 
-def test_track_ids_of_a_resumed_source_count_on(tmp_path: Path) -> None:
+def test_track_ids_of_a_resumed_source_continue(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     feed(jsonl(path), [result(0), result(1)], complete=False, end=False)
     again = msgspec.structs.replace(result(2), parts=result(2).parts | {"tracks": result(0).tracks})
@@ -71,36 +71,19 @@ def test_track_ids_of_a_resumed_source_count_on(tmp_path: Path) -> None:
     assert [line["tracks"][0]["id"] for line in lines(path)] == [1, 2, 3]
 
 
-def test_scores_have_six_digits(tmp_path: Path) -> None:
+def test_scores_have_six_significant_digits(tmp_path: Path) -> None:
     feed(jsonl(tmp_path / "out.jsonl"), [result(0, rain=0.123456789e-7)])
     assert lines(tmp_path / "out.jsonl")[0]["labels"][0]["probability"] == 1.23457e-08
 
 
-def test_errors_and_all_behind_them_are_done_again(tmp_path: Path) -> None:
+def test_an_error_and_everything_after_it_is_done_again(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     feed(jsonl(path), [result(0), failed(1), result(2)])
-    assert read_done(str(path))["talk.mp4"] == Done(next_clip=1, results=1, end_s=2.0, last_track_id=1)
     feed(jsonl(path, resume=True), [result(1), result(2)])
     assert [line["clip"] for line in lines(path)] == [0, 1, 2]
 
 
-def test_behind_a_missing_clip_nothing_is_done(tmp_path: Path) -> None:
-    path = tmp_path / "out.jsonl"
-    feed(jsonl(path), [result(0), result(2), result(3)], complete=False, end=False)
-    assert read_done(str(path))["talk.mp4"].next_clip == 1
-    assert [record.clip for record in kept_records(str(path))] == [0]
-
-
-def test_gaps_are_done_and_a_trailing_gap_is_not(tmp_path: Path) -> None:
-    path = tmp_path / "out.jsonl"
-    feed(jsonl(path), [result(0), gap(2, 30), result(1, epoch=1), gap(60, 90, epoch=2)], complete=False, end=False)
-    done = read_done(str(path))
-    assert done["talk.mp4"].next_clip == 2
-    assert done["talk.mp4"].epoch == 1
-    assert [record.gap for record in kept_records(str(path))] == [False, True, False]
-
-
-def test_a_complete_source_is_known(tmp_path: Path) -> None:
+def test_a_source_without_errors_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     spec = OutputSpec(path=str(path), sources=("a.mp4", "b.mp4"))
     feed(Jsonl(spec), [result(0, "a.mp4"), result(0, "b.mp4"), failed(1, "b.mp4")])
@@ -109,14 +92,16 @@ def test_a_complete_source_is_known(tmp_path: Path) -> None:
     assert not done["b.mp4"].complete
 
 
-def test_other_settings_are_refused(tmp_path: Path) -> None:
+def test_a_file_with_other_settings_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     feed(jsonl(path, fingerprint="one"), [result(0)], complete=False)
+    written = path.read_bytes()
     with pytest.raises(ConfigError, match="other labels"):
         jsonl(path, fingerprint="two", resume=True).open()
+    assert path.read_bytes() == written
 
 
-def test_a_foreign_file_is_not_resumed(tmp_path: Path) -> None:
+def test_a_file_that_is_not_ours_is_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_text("my diary\n")
     with pytest.raises(ConfigError, match="line 1 is not a result"):
@@ -124,7 +109,7 @@ def test_a_foreign_file_is_not_resumed(tmp_path: Path) -> None:
     assert path.read_text() == "my diary\n"
 
 
-def test_a_full_disk_is_said_and_leaves_whole_lines(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     sink = jsonl(path)
     sink.open()
@@ -142,7 +127,7 @@ def test_a_full_disk_is_said_and_leaves_whole_lines(tmp_path: Path) -> None:
     assert len(lines(path)) == 2
 
 
-def test_no_space_left_is_said() -> None:
+def test_a_full_device_is_reported() -> None:
     sink = Jsonl(OutputSpec(path="/dev/full"))
     sink.open()
     with pytest.raises(OutputError, match="cannot write /dev/full: no space left on device; 0 results are safe"):
@@ -150,7 +135,7 @@ def test_no_space_left_is_said() -> None:
     sink.close(complete=False)
 
 
-def test_a_closed_pipe_is_said() -> None:
+def test_a_closed_pipe_is_reported() -> None:
     code = (
         "import sys; sys.path[:0] = ['.']\n"
         "from tests.pipeline.sinks.records import result; from pipeline.sinks.jsonl import Jsonl\n"
@@ -174,47 +159,3 @@ def test_a_name_that_is_not_utf8_does_not_stop_the_run(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.mp4")
     feed(Jsonl(OutputSpec(path=str(path), sources=(name,))), [result(0, name)])
     assert lines(path)[0]["source"] == "caf\\udce9.mp4"
-
-
-def test_on_resume_the_other_sinks_are_told_everything(tmp_path: Path) -> None:
-    sources = ("a.mp4", "b.mp4")
-    out, table = str(tmp_path / "out.jsonl"), str(tmp_path / "events.csv")
-
-    def sinks(resume: bool) -> list[Sink]:
-        return [
-            make_sink(resolved(OutputSpec(path=out, sources=sources, resume=resume), {})),
-            make_sink(
-                resolved(OutputSpec(kind="csv", path=table, sources=sources, resume=resume, resume_from=out), {})
-            ),
-        ]
-
-    first = [result(0, "a.mp4", rain=0.9), result(1, "a.mp4", rain=0.9)]
-    second = [result(0, "b.mp4", dog=0.9), result(1, "b.mp4", dog=0.9)]
-    for sink in sinks(False):
-        sink.open()
-        for record in first:
-            sink.write(record)
-        sink.source_ended(0, 2)
-        sink.write(second[0])
-        sink.close(complete=False)
-    assert not os.path.exists(table)
-
-    resumed = sinks(True)
-    for sink in resumed:
-        sink.open()
-    for sink in resumed:
-        sink.source_started(info("b.mp4", 1))
-        sink.write(second[1])
-        sink.source_ended(1, 2)
-        sink.close(complete=True)
-    assert Path(table).read_text().splitlines()[1:] == [
-        "a.mp4,rain,0.000,4.000,0.9,0.9,2",
-        "b.mp4,dog,0.000,4.000,0.9,0.9,2",
-    ]
-    assert [record.clip for record in map(decode_json, Path(out).read_bytes().splitlines())] == [0, 1, 0, 1]
-    assert [summary.source for summary in resumed[1].summaries()] == ["a.mp4", "b.mp4"]
-
-
-def test_records_survive_the_round_trip() -> None:
-    record: ClipRecord = result(3, rain=0.25)
-    assert decode_json(encode_json(record)) == record

@@ -1,3 +1,5 @@
+"""Events as a table and as subtitles."""
+
 import csv
 from pathlib import Path
 
@@ -22,7 +24,7 @@ def test_csv_has_one_row_per_event(tmp_path: Path) -> None:
     ]
 
 
-def test_vtt(tmp_path: Path) -> None:
+def test_webvtt_has_a_cue_per_stretch_with_the_same_labels(tmp_path: Path) -> None:
     path = tmp_path / "out.vtt"
     feed(Vtt(OutputSpec(kind="vtt", path=str(path), sources=("talk.mp4",))), RECORDS)
     assert path.read_text() == (
@@ -31,7 +33,7 @@ def test_vtt(tmp_path: Path) -> None:
     )
 
 
-def test_srt(tmp_path: Path) -> None:
+def test_subrip_numbers_its_cues(tmp_path: Path) -> None:
     path = tmp_path / "out.srt"
     feed(Srt(OutputSpec(kind="srt", path=str(path), sources=("talk.mp4",))), RECORDS)
     assert path.read_text().startswith("1\n00:00:00,000 --> 00:00:02,000\nrain\n\n2\n")
@@ -42,6 +44,6 @@ def test_cues_never_overlap() -> None:
     assert shown == [(0, 2, ["a"]), (2, 4, ["b", "a"]), (4, 10, ["a"]), (20, 21, ["c"])]
 
 
-def test_clock() -> None:
+def test_a_time_has_hours_and_milliseconds() -> None:
     assert clock(3723.4567) == "01:02:03.457"
     assert clock(0.9996, ",") == "00:00:01,000"

@@ -5,7 +5,7 @@ import torch
 from engines.networks.fusion_shape import FusionShape
 from recipes.percept_mini.composed import MOTION_WORDS, NOVEL_SOUNDS, ClipParts, ComposedTrainee, all_words, is_novel
 from recipes.percept_mini.composed_scores import Side, pool
-from recipes.percept_mini.composed_tokens import FRAMES, SIDE_PX, Motions, Photos, Sounds, seen_in_passing
+from recipes.percept_mini.composed_tokens import FRAMES, SIDE_PX, Motions, Photos, Sounds, filmed_clip
 from stages.words import scoring
 from stages.words.labels import LabelSet, LabelSide
 from stages.words.reliability import reliability
@@ -47,7 +47,7 @@ def trainee(parts: ClipParts) -> ComposedTrainee:
     return ComposedTrainee(parts, shape, seed=0)
 
 
-def test_scores_in_torch_are_those_of_the_product(parts: ClipParts) -> None:
+def test_scores_in_torch_equal_those_of_the_product(parts: ClipParts) -> None:
     side, embeddings = parts.label_set.sides["image"], unit(np.random.default_rng(1), 5)
     _, background, odds = side.compare(embeddings)
     ours = Side(parts.label_set, "image")
@@ -61,7 +61,7 @@ def test_scores_in_torch_are_those_of_the_product(parts: ClipParts) -> None:
     assert pooled.numpy() == pytest.approx(expected, abs=1e-6)
 
 
-def test_novel_words_are_neither_learnt_from_nor_answers(parts: ClipParts, trainee: ComposedTrainee) -> None:
+def test_novel_words_are_neither_training_clips_nor_answers(parts: ClipParts, trainee: ComposedTrainee) -> None:
     novel = {word for word, synset in zip(parts.photos.words, parts.photos.synsets, strict=True) if is_novel(synset)}
     assert novel
     assert not set(trainee.base_words) & (novel | set(NOVEL_SOUNDS))
@@ -70,7 +70,7 @@ def test_novel_words_are_neither_learnt_from_nor_answers(parts: ClipParts, train
     assert not learnt & novel
 
 
-def test_a_composed_clip_is_right_by_all_of_its_words(parts: ClipParts, trainee: ComposedTrainee) -> None:
+def test_the_right_words_of_a_composed_clip_are_those_of_its_parts(parts: ClipParts, trainee: ComposedTrainee) -> None:
     torch.manual_seed(3)
     batch = trainee._compose(trainee._learnt[:20])
     labels = parts.label_set.labels
@@ -83,7 +83,7 @@ def test_a_composed_clip_is_right_by_all_of_its_words(parts: ClipParts, trainee:
     assert 0 < sum(row >= 0 for row in batch.right[1].tolist()) < 20
 
 
-def test_a_sound_under_another_name_is_heard_under_that_name(trainee: ComposedTrainee) -> None:
+def test_a_sound_with_swapped_scores_gets_the_other_name(trainee: ComposedTrainee) -> None:
     torch.manual_seed(0)
     scores = torch.full((8, 3, NAMES), 0.1)
     scores[:, :, 4] = 0.9
@@ -95,14 +95,14 @@ def test_a_sound_under_another_name_is_heard_under_that_name(trainee: ComposedTr
     assert (rows != -5).any()
 
 
-def test_a_head_that_has_learnt_nothing_scores_like_the_pool(trainee: ComposedTrainee) -> None:
+def test_an_untrained_head_scores_like_the_pool(trainee: ComposedTrainee) -> None:
     for check in ("base", "novel"):
         assert trainee.both_right(trainee.network, check, 1.0) == trainee.both_right(trainee.network, check, 0.0)
 
 
-def test_losses_fall_when_they_are_followed(trainee: ComposedTrainee) -> None:
+def test_losses_fall_in_training(trainee: ComposedTrainee) -> None:
     optimiser = torch.optim.Adam(trainee.network.parameters(), 0.02)
-    told = []
+    history = []
     for step in range(60):
         torch.manual_seed(step)
         losses = trainee.losses(trainee.network, torch.arange(40) % trainee.items)
@@ -111,20 +111,20 @@ def test_losses_fall_when_they_are_followed(trainee: ComposedTrainee) -> None:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        told.append(losses["together"].item())
-    assert np.mean(told[-10:]) < 0.9 * np.mean(told[:10])
+        history.append(losses["together"].item())
+    assert np.mean(history[-10:]) < 0.9 * np.mean(history[:10])
 
 
-def test_a_photo_seen_in_passing_is_a_few_frames_of_it() -> None:
+def test_a_photo_becomes_a_clip_of_different_frames() -> None:
     picture = np.zeros((300, 400, 3), np.uint8)
     picture[:, 200:] = 200
-    frames = seen_in_passing(picture, np.random.default_rng(0))
+    frames = filmed_clip(picture, np.random.default_rng(0))
     assert frames.shape == (FRAMES, SIDE_PX, SIDE_PX, 3)
     assert frames.dtype == np.uint8
     assert any(not np.array_equal(frames[0], other) for other in frames[1:])
 
 
-def test_what_a_thing_is_a_kind_of_is_neither_asked_for_nor_wrong(parts: ClipParts, trainee: ComposedTrainee) -> None:
+def test_a_kind_of_a_thing_is_neither_right_nor_wrong(parts: ClipParts, trainee: ComposedTrainee) -> None:
     row_of = parts.row_of()
     thing, kind = row_of["thing n00000000"], row_of["rain"]
     assert trainee._near[thing, kind]

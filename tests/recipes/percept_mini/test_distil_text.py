@@ -19,11 +19,11 @@ def teacher():
 @pytest.fixture(scope="module")
 def source() -> TextSource:
     if not WORDNET.is_dir():
-        pytest.skip(f"WordNet is not here: {WORDNET} is missing (Debian package wordnet-base)")
+        pytest.skip(f"{WORDNET}: does not exist. Install the Debian package wordnet-base")
     return TextSource(never=["Dog"])
 
 
-def test_the_student_computes_what_is_written_to_disk(teacher, tmp_path: Path) -> None:
+def test_the_saved_tower_computes_what_the_student_computes(teacher, tmp_path: Path) -> None:
     student = distil_text.Student(teacher[0])
     student.save(tmp_path)
     distil_text.save_tokenizer(tmp_path)
@@ -42,14 +42,14 @@ def test_a_gradient_reaches_the_weights_through_the_rounding(teacher) -> None:
     assert gradient.abs().max() > 0
 
 
-def test_the_loss_is_zero_for_equal_vectors_only() -> None:
+def test_the_loss_is_zero_only_for_equal_vectors() -> None:
     torch.manual_seed(0)
     vectors, others = torch.randn(4, 384), torch.randn(4, 384)
     assert distil_text.loss_of(vectors, vectors, torch.zeros(384), 1.0) == pytest.approx(0, abs=1e-5)
     assert distil_text.loss_of(vectors, others, torch.zeros(384), 1.0) > 0.5
 
 
-def test_training_goes_on_from_its_checkpoint(teacher, tmp_path: Path) -> None:
+def test_training_resumes_from_its_checkpoint(teacher, tmp_path: Path) -> None:
     student = distil_text.Student(teacher[0])
     optimizer = torch.optim.Adam(student.weights.values())
     schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
@@ -70,7 +70,7 @@ def test_the_bundled_tower_agrees_with_its_teacher(teacher, shared_data: Path) -
     assert found["query"] > 0.99
 
 
-def test_packing_keeps_what_is_on_the_grid(teacher) -> None:
+def test_packing_keeps_rounded_values_exactly(teacher) -> None:
     student = distil_text.Student(teacher[0])
     again = unpack_weights(pack_weights({"words.weight": student.words}, student.scales))["words.weight"]
     np.testing.assert_allclose(again, student.words.numpy(), atol=1e-6)
@@ -100,7 +100,7 @@ def test_gerunds_of_common_verbs(verb: str, form: str) -> None:
     assert gerund(verb) == form
 
 
-def test_a_line_of_wordnet_is_read() -> None:
+def test_a_line_of_wordnet_is_parsed() -> None:
     line = '02676566 06 n 01 acoustic_guitar 0 002 @ 03467517 n 0000 ~ 1 n 0 | sound is not amplified; "an old one"  '
     synset = parse_synset(line, "n")
     assert synset.lemmas == ("acoustic guitar",)
@@ -109,7 +109,7 @@ def test_a_line_of_wordnet_is_read() -> None:
     assert synset.examples == ("an old one",)
 
 
-def test_the_ready_made_vectors_are_those_of_the_tower() -> None:
+def test_the_shipped_vectors_are_those_of_the_tower() -> None:
     import hashlib
 
     with np.load(BUNDLED / build_concepts.VECTORS_FILE) as file:
@@ -120,7 +120,7 @@ def test_the_ready_made_vectors_are_those_of_the_tower() -> None:
     np.testing.assert_allclose(stored.astype(np.float32), text_vectors(prompts), atol=2e-3)
 
 
-def test_the_word_lists_have_no_word_twice() -> None:
+def test_the_word_lists_have_no_duplicates() -> None:
     for name in ("background.txt", "vocabulary.txt"):
         words = (BUNDLED / name).read_text().splitlines()
         assert len(words) == len(set(words))
@@ -141,7 +141,7 @@ def test_the_bundled_concepts_are_those_of_the_text_tower(source: TextSource) ->
     np.testing.assert_allclose(stored["center"], center, atol=1e-4)
 
 
-def test_a_noun_is_a_kind_of_all_that_is_above_it_and_of_each_once() -> None:
+def test_the_kinds_above_a_noun_are_found_at_any_distance_and_in_cycles() -> None:
     up = {1: (2, 3), 2: (4,), 3: (4,), 4: (), 5: (1,)}
     nouns = {offset: Synset("n", offset, (), kinds, "", ()) for offset, kinds in up.items()}
     assert above(1, nouns) == {2, 3, 4}

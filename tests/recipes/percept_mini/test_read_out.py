@@ -16,7 +16,7 @@ def reader() -> Reader:
     return Reader(load_network())
 
 
-def test_the_projection_takes_each_class_to_its_own_words() -> None:
+def test_the_projection_maps_each_class_to_its_own_words() -> None:
     random = np.random.default_rng(0)
     directions = normalise(random.standard_normal((40, 200)).astype(np.float32))
     concepts = normalise(random.standard_normal((40, 16)).astype(np.float32))
@@ -24,7 +24,7 @@ def test_the_projection_takes_each_class_to_its_own_words() -> None:
     np.testing.assert_array_equal(near.argmax(1), np.arange(40))
 
 
-def test_four_photos_share_a_picture_each_in_its_place() -> None:
+def test_each_of_four_photos_in_a_picture_has_its_place() -> None:
     photos = [Image.new("RGB", (300, 224), colour) for colour in COLOURS]
     pictures, chosen = four_in_one(photos, np.random.default_rng(1), count=12)
     for picture, which in zip(pictures, chosen, strict=True):
@@ -38,7 +38,7 @@ def test_a_wide_photo_is_cropped_or_covered_by_tiles() -> None:
     assert fitted_photo(photo, "tiles").shape == (2, 3, 224, 224)
 
 
-def test_an_unknown_class_lends_its_concept_to_nobody(reader: Reader) -> None:
+def test_the_concept_of_an_unknown_class_is_not_used(reader: Reader) -> None:
     concepts = np.zeros((1_000, 384), np.float32)
     concepts[7] = 1.0
     way, features = ReadOut(concepts, by_quarters=True), torch.rand(3, 1280, 7, 7).half()
@@ -46,7 +46,7 @@ def test_an_unknown_class_lends_its_concept_to_nobody(reader: Reader) -> None:
     assert not reader.tokens(way, features, np.array([7, 7, 7])).any()
 
 
-def test_a_class_whose_weights_are_held_out_is_not_projected_on(reader: Reader) -> None:
+def test_the_projection_for_an_unknown_class_leaves_its_weights_out(reader: Reader) -> None:
     way = ReadOut(np.eye(1_000, 384, dtype=np.float32), by_quarters=False, share=1.0)
     features = torch.rand(2, 1280, 7, 7).half()
     own = np.array([5, 5])
@@ -60,7 +60,7 @@ def test_parts_are_the_whole_or_its_quarters() -> None:
     torch.testing.assert_close(quarters[:, 3], features[:, :, 3:, 3:].mean((2, 3)))
 
 
-def test_within_counts_those_ahead() -> None:
+def test_within_counts_the_labels_that_rank_higher() -> None:
     labels = np.eye(3, dtype=np.float32)
     tokens = np.array([[0.9, 0.5, 0.1], [0.1, 0.5, 0.9]], np.float32)
     assert [within(tokens, labels, np.array([1, 1]), first) for first in (1, 2)] == [0.0, 1.0]

@@ -1,4 +1,4 @@
-"""Made-up clips move as their words say, in the product's own flow; training can stop and go on."""
+"""Synthetic clips move as their words describe, in the product's optical flow; training can be resumed."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ EASY = Grid((0.4,), (8,), 0.0, 0.0, (80, 90))
 
 @pytest.fixture(scope="module")
 def maker() -> Maker:
-    """Of two "photos" with a texture that flow can follow."""
+    """A maker with two "photos" whose texture suits optical flow."""
     random = np.random.default_rng(0)
     photos = []
     for _ in range(2):
@@ -41,13 +41,13 @@ def motion(maker: Maker, kind: str, number: int = 0) -> Any:
     ("kind", "axis", "sign"),
     [("panning left", 0, 1), ("panning right", 0, -1), ("panning up", 1, 1), ("panning down", 1, -1)],
 )
-def test_when_the_camera_pans_everything_goes_the_other_way(maker: Maker, kind: str, axis: int, sign: int) -> None:
+def test_a_panning_camera_moves_everything_the_other_way(maker: Maker, kind: str, axis: int, sign: int) -> None:
     mean = motion(maker, kind).mean((0, 2, 3))
     assert mean[axis] * sign == pytest.approx(0.4, abs=0.15)
     assert abs(mean[1 - axis]) < 0.15
 
 
-def test_zooming_in_drives_everything_outwards_and_out_inwards(maker: Maker) -> None:
+def test_zooming_in_moves_everything_outwards_and_zooming_out_inwards(maker: Maker) -> None:
     for kind, sign in (("zooming in", 1), ("zooming out", -1)):
         flow = motion(maker, kind).mean(0)
         outwards = flow[0, :, -8:].mean() - flow[0, :, :8].mean() + flow[1, -8:].mean() - flow[1, :8].mean()
@@ -55,7 +55,7 @@ def test_zooming_in_drives_everything_outwards_and_out_inwards(maker: Maker) -> 
 
 
 @pytest.mark.parametrize("velocity", [(-0.4, 0.0), (0.0, 0.4)])
-def test_a_thing_moves_its_way_against_the_background(maker: Maker, velocity: tuple[float, float]) -> None:
+def test_a_thing_has_its_velocity_relative_to_the_background(maker: Maker, velocity: tuple[float, float]) -> None:
     scene = Scene("something moving", 1.0, 8.0, 4 / 3, Camera((0.2, 0.0)), (Thing(0.6, (0.0, 0.0), velocity),))
     film = Film(scene, maker._photos[0], [maker._photos[1]], EASY, np.random.default_rng(4))
     (flow,) = maker._pair(film, 4).astype(np.float32)
@@ -66,40 +66,40 @@ def test_a_thing_moves_its_way_against_the_background(maker: Maker, velocity: tu
     np.testing.assert_allclose(thing - behind, velocity, atol=0.1)
 
 
-def test_nothing_moves_in_a_still_clip_and_a_clip_is_always_the_same(maker: Maker) -> None:
+def test_a_still_clip_has_no_motion_and_clips_are_deterministic(maker: Maker) -> None:
     assert np.abs(motion(maker, "still")).mean() < 0.05
     for part, again in zip(maker.clip(3), maker.clip(3), strict=True):
         np.testing.assert_array_equal(part, again)
 
 
-def said(scene: Scene) -> dict[str, int]:
+def truth_by_word(scene: Scene) -> dict[str, int]:
     return dict(zip(WORDS, truth(scene).tolist(), strict=True))
 
 
 def test_the_words_of_a_scene() -> None:
-    slow_pan = said(Scene("panning left", 2.0, 8.0, 1.0, Camera((0.1, 0.0))))
+    slow_pan = truth_by_word(Scene("panning left", 2.0, 8.0, 1.0, Camera((0.1, 0.0))))
     assert {word for word, value in slow_pan.items() if value == 1} == {"panning left", "slow"}
-    middling = said(Scene("panning left", 2.0, 8.0, 1.0, Camera((0.4, 0.0))))
+    middling = truth_by_word(Scene("panning left", 2.0, 8.0, 1.0, Camera((0.4, 0.0))))
     assert (middling["slow"], middling["fast"]) == (-1, -1)
-    followed = said(
+    followed = truth_by_word(
         Scene("something moving left", 2.0, 8.0, 1.0, Camera((1.0, 0.0)), (Thing(0.3, (0, 0), (-1.0, 0.0)),))
     )
     assert {word for word, value in followed.items() if value == 1} == {"something moving left", "panning left", "fast"}
-    swaying = said(Scene("swaying", 2.0, 8.0, 1.0, things=(Thing(0.3, (0, 0), sway=(0.1, 0.0, 1.0)),)))
-    assert 1 not in swaying.values(), "to and fro is none of the directions"
-    assert said(Scene("still", 2.0, 8.0, 1.0, Camera(shake=0.02)))["still"] == 1
+    swaying = truth_by_word(Scene("swaying", 2.0, 8.0, 1.0, things=(Thing(0.3, (0, 0), sway=(0.1, 0.0, 1.0)),)))
+    assert 1 not in swaying.values(), "no word describes swaying"
+    assert truth_by_word(Scene("still", 2.0, 8.0, 1.0, Camera(shake=0.02)))["still"] == 1
 
 
-def test_every_word_is_said_in_other_ways_too() -> None:
+def test_every_word_has_other_phrasings() -> None:
     assert len(WORDS) == len(set(WORDS)) == 18
     assert all(len(names) >= 3 for names in word_lines())
 
 
 @pytest.mark.parametrize("pairs", [MIRRORED, UPSIDE_DOWN, TURNED, BACKWARDS])
-def test_what_is_mirrored_twice_is_as_before(pairs: dict[str, str]) -> None:
-    there = exchanged(pairs)
-    assert [there[index] for index in there] == list(range(len(WORDS)))
-    assert there != list(range(len(WORDS)))
+def test_mirroring_twice_restores_the_words(pairs: dict[str, str]) -> None:
+    mapped = exchanged(pairs)
+    assert [mapped[index] for index in mapped] == list(range(len(WORDS)))
+    assert mapped != list(range(len(WORDS)))
 
 
 def test_a_changed_clip_gets_the_changed_word() -> None:
@@ -111,12 +111,12 @@ def test_a_changed_clip_gets_the_changed_word() -> None:
     for seed in range(30):
         seen, word = augmented(pictures, right, torch.Generator().manual_seed(seed))
         name = WORDS[int(word[0].argmax())]
-        assert tuple(seen[0, -1, :2, 0, 0].tolist()) in (where[name], (0, 0)), "the last may be a gap"
+        assert tuple(seen[0, -1, :2, 0, 0].tolist()) in (where[name], (0, 0)), "the last picture may be a gap"
         met.add(name)
     assert met == set(where)
 
 
-def test_what_may_not_be_said_is_not_learnt() -> None:
+def test_undecided_words_do_not_contribute_to_the_loss() -> None:
     right = torch.tensor([[1, 0, -1]])
     losses = [loss_of(torch.tensor([[2.0, -1.0, unknown]]), right) for unknown in (-9.0, 9.0)]
     assert losses[0] == losses[1]
@@ -135,7 +135,7 @@ def test_clips_are_made_once(maker: Maker, tmp_path: Path) -> None:
         load(tmp_path, "test")
 
 
-def test_training_goes_on_where_it_stopped_as_if_it_had_not(tmp_path: Path) -> None:
+def test_interrupted_training_resumes_with_the_same_result(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     pictures, right = random.integers(0, 256, (6, 8, 3, 56, 56), np.uint8), random.integers(-1, 2, (6, 18), np.int8)
     right[:2] = [[1], [0]]
@@ -148,15 +148,15 @@ def test_training_goes_on_where_it_stopped_as_if_it_had_not(tmp_path: Path) -> N
     def stop_after(steps: int) -> Any:
         import recipes.percept_mini.train_motion as module
 
-        class Noting:
-            said = 0
+        class Log:
+            lines = 0
 
             def info(self, message: str, *values: Any) -> None:
-                self.said += message.startswith("step")
-                if self.said > steps:
+                self.lines += message.startswith("step")
+                if self.lines > steps:
                     raise Stopped
 
-        return module, Noting()
+        return module, Log()
 
     fit(clips, clips, tmp_path / "whole", plan)
     module, log = stop_after(1)

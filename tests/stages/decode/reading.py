@@ -1,4 +1,4 @@
-"""Reading a source whole, for tests."""
+"""Reads a whole source, for tests."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Reading:
 
 
 def read(path: Path | str, start_index: int = 0, **options: Any) -> Reading:
-    """All clips, each checked against what every reader promises."""
+    """All clips, each checked with `check_clip`."""
     settings = ReaderOptions(**options)
     with make_reader(str(path), 3, settings) as reader:
         reading = Reading(reader.open())
@@ -47,7 +47,7 @@ def read(path: Path | str, start_index: int = 0, **options: Any) -> Reading:
 
 
 def check_clip(clip: DecodedClip, options: ReaderOptions) -> None:
-    """What holds for any clip of any source."""
+    """Check the properties that any clip of any source has."""
     info = clip.info
     assert info.end_ns > info.start_ns
     assert set(clip.arrays) | set(clip.absent) == set(SHAPES)
@@ -76,12 +76,12 @@ def check_clip(clip: DecodedClip, options: ReaderOptions) -> None:
 
 
 def same(one: DecodedClip, other: DecodedClip) -> bool:
-    """Bit for bit."""
+    """Whether two clips are equal, bit for bit."""
     return one.info == other.info and same_media(one, other)
 
 
 def same_media(one: DecodedClip, other: DecodedClip) -> bool:
-    """The same pictures and sound, bit for bit, whatever the source is called."""
+    """Whether two clips have the same pictures and sound, bit for bit, whatever their sources are called."""
     return (
         one.absent == other.absent
         and one.arrays.keys() == other.arrays.keys()

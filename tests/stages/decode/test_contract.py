@@ -1,4 +1,4 @@
-"""What every reader gives for a clean file."""
+"""The contract of every reader, on clean files."""
 
 import itertools
 from pathlib import Path
@@ -41,19 +41,19 @@ def test_clips_tile_the_source_and_a_short_tail_joins_the_last(talk: Path, reade
     assert reading.gaps == []
 
 
-def test_pictures_tell_the_time_they_are_given(talk: Path, reader: str) -> None:
+def test_pictures_show_the_time_they_are_given(talk: Path, reader: str) -> None:
     for clip in read(talk, reader=reader).clips:
         for picture, time_ns in zip(clip.arrays["frames"], clip.arrays["frame_times_ns"], strict=True):
             assert abs(read_time_ms(picture) - time_ns / 1e6) < 1.5
 
 
-def test_frames_lie_on_the_grid(talk: Path, reader: str) -> None:
+def test_frames_are_on_the_grid(talk: Path, reader: str) -> None:
     clip = read(talk, reader=reader).clips[1]
     cells = (clip.arrays["frame_times_ns"] + 2_000_000 - clip.info.start_ns) * 8 // NS
     assert cells.tolist() == list(range(16))
 
 
-def test_the_picture_before_crosses_the_border(talk: Path, reader: str) -> None:
+def test_the_last_picture_is_passed_to_the_next_clip(talk: Path, reader: str) -> None:
     clips = read(talk, reader=reader).clips
     assert clips[0].absent["previous_frame"] == "too_short"
     for before, clip in itertools.pairwise(clips):
@@ -61,7 +61,7 @@ def test_the_picture_before_crosses_the_border(talk: Path, reader: str) -> None:
         assert clip.arrays["previous_time_ns"][0] == before.arrays["frame_times_ns"][-1]
 
 
-def test_sound_tells_its_second(talk: Path, reader: str) -> None:
+def test_sound_is_at_the_right_time(talk: Path, reader: str) -> None:
     for clip in read(talk, reader=reader).clips[:3]:
         samples = clip.arrays["audio"]
         start_s = clip.info.start_ns / NS
@@ -70,7 +70,7 @@ def test_sound_tells_its_second(talk: Path, reader: str) -> None:
             assert heard == pytest.approx(tone_hz(start_s + second), abs=3)
 
 
-def test_sound_reaches_back_as_far_as_is_asked(talk: Path, reader: str) -> None:
+def test_sound_includes_the_requested_context(talk: Path, reader: str) -> None:
     reading = read(talk, reader=reader, audio_context_s=5.0)
     first, third = reading.clips[0], reading.clips[2]
     assert len(first.arrays["audio"]) == len(third.arrays["audio"]) == 80_000
@@ -81,7 +81,7 @@ def test_sound_reaches_back_as_far_as_is_asked(talk: Path, reader: str) -> None:
 
 
 @pytest.mark.parametrize("start_index", [1, 2, 3])
-def test_starting_later_gives_the_same_clips(talk: Path, reader: str, start_index: int) -> None:
+def test_a_later_start_yields_the_same_clips(talk: Path, reader: str, start_index: int) -> None:
     whole, part = read(talk, reader=reader), read(talk, start_index, reader=reader)
     assert len(part.clips) == len(whole.clips) - start_index
     assert all(same(one, other) for one, other in zip(whole.clips[start_index:], part.clips, strict=True))
@@ -97,14 +97,14 @@ def test_a_longer_stride_samples_the_source(talk: Path, reader: str) -> None:
         assert clip.absent["previous_frame"] == ("too_short" if clip.info.index == 0 else "gap")
 
 
-def test_start_and_end_bound_what_is_read(talk: Path, reader: str) -> None:
+def test_start_and_end_limit_the_clips(talk: Path, reader: str) -> None:
     reading = read(talk, reader=reader, start_ns=3 * NS, end_ns=6 * NS)
     assert reading.spans_s == [(3, 5), (5, 6)]
     assert abs(read_time_ms(reading.clips[0].arrays["frames"][0]) - 3000) < 1.5
     assert len(reading.clips[1].arrays["frames"]) == 8
 
 
-def test_a_turned_video_stands_upright(folder: Path, reader: str) -> None:
+def test_a_rotated_video_is_turned_upright(folder: Path, reader: str) -> None:
     plain = read(make_video(folder / "plain.mp4", 1.0), reader=reader)
     turned = read(make_video(folder / "turned.mp4", 1.0, rotation=90), reader=reader)
     assert (turned.info.width, turned.info.height) == (240, 320)
@@ -113,7 +113,7 @@ def test_a_turned_video_stands_upright(folder: Path, reader: str) -> None:
     assert difference.mean() < 2
 
 
-def test_a_slide_show_gives_few_frames(folder: Path, reader: str) -> None:
+def test_a_slide_show_yields_few_frames(folder: Path, reader: str) -> None:
     clips = read(make_video(folder / "slides.mp4", 6.0, fps=1), reader=reader).clips
     assert [len(clip.arrays["frames"]) for clip in clips] == [2, 2, 2]
 
@@ -128,7 +128,9 @@ def test_a_slide_that_stays_is_in_every_clip(folder: Path, reader: str) -> None:
 @pytest.mark.parametrize(
     ("content", "words"), [(None, "no such file"), (b"", "empty"), (b"not a video at all" * 99, "cannot|Invalid")]
 )
-def test_what_is_no_video_is_said_in_plain_words(folder: Path, reader: str, content: bytes | None, words: str) -> None:
+def test_a_file_that_is_not_a_video_is_reported_in_plain_words(
+    folder: Path, reader: str, content: bytes | None, words: str
+) -> None:
     path = folder / "broken.mp4"
     path.unlink(missing_ok=True)
     if content is not None:

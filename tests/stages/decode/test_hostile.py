@@ -1,4 +1,4 @@
-"""Real files, odd and ordinary: every one is read to its end, or told what is wrong with it."""
+"""Real files, odd and ordinary: every one is read to its end, or refused with a reason."""
 
 import json
 from pathlib import Path
@@ -68,6 +68,6 @@ def test_every_real_clip_is_read_without_errors(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["all_labels.txt", "labels.csv"])
-def test_text_is_no_video(shared_data: Path, name: str) -> None:
+def test_text_is_not_a_video(shared_data: Path, name: str) -> None:
     with pytest.raises(SourceError):
         read(shared_data / "clips" / name)

@@ -1,4 +1,4 @@
-"""From a decoded picture to RGB."""
+"""Conversion of decoded pictures to RGB."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -31,7 +31,7 @@ def smooth(width: int, height: int) -> np.ndarray:
         ((1, 5000), (1, 640)),
     ],
 )
-def test_sizes(source: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_sizes_fit_both_limits(source: tuple[int, int], expected: tuple[int, int]) -> None:
     assert fit_size(*source, 224, 640) == expected
 
 
@@ -48,7 +48,7 @@ def test_orientations_are_the_eight_of_a_square() -> None:
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_every_quarter_turn(tmp_path: Path, rotation: int) -> None:
+def test_every_quarter_turn_is_undone(tmp_path: Path, rotation: int) -> None:
     plain = read(make_video(tmp_path / "plain.mp4", 0.5)).clips[0].arrays["frames"][0]
     turned = read(make_video(tmp_path / "turned.mp4", 0.5, rotation=rotation)).clips[0].arrays["frames"][0]
     assert np.abs(np.rot90(plain, rotation // 90).astype(int) - turned).mean() < 2
@@ -67,7 +67,7 @@ def test_every_quarter_turn(tmp_path: Path, rotation: int) -> None:
         ("rgb24", 0, 2),
     ],
 )
-def test_colours_come_back_whatever_the_matrix_and_range(pixel_format: str, matrix: int, color_range: int) -> None:
+def test_colours_are_kept_for_every_matrix_and_range(pixel_format: str, matrix: int, color_range: int) -> None:
     rgb = smooth(480, 360)
     if pixel_format == "gray":
         rgb = np.repeat(rgb[:, :, :1], 3, axis=2)
@@ -123,7 +123,7 @@ def test_pictures_beyond_the_limit_are_refused() -> None:
 
 
 @pytest.mark.parametrize("aspect", [Fraction(0), Fraction(1000), Fraction(1, 1000)])
-def test_a_senseless_pixel_aspect_is_ignored(aspect: Fraction) -> None:
+def test_an_implausible_pixel_aspect_is_ignored(aspect: Fraction) -> None:
     from stages.decode.picture import upright_size
 
     assert upright_size(av.VideoFrame(64, 48, "yuv420p"), aspect) == (64, 48)

@@ -16,7 +16,7 @@ from tests.stages.decode.reading import Reading, read, same, same_media
 
 
 def times_match(reading: Reading, tolerance_ms: float = 1.5) -> bool:
-    """Whether every picture shows the time it is said to have; a held picture may be older."""
+    """Whether every picture shows the time it is given; the first may be a held, older one."""
     return all(
         abs(read_time_ms(picture) - time_ns / 1e6) < tolerance_ms
         for clip in reading.clips
@@ -49,7 +49,7 @@ def times_match(reading: Reading, tolerance_ms: float = 1.5) -> bool:
         ("slides.mp4", {"times_s": [0, 0.5, 3.7, 5.2, 7.9], "gop": 1}),
     ],
 )
-def test_starting_later_gives_the_same_clips_whatever_the_codec(tmp_path: Path, name: str, settings: dict) -> None:
+def test_a_later_start_yields_the_same_clips_for_every_codec(tmp_path: Path, name: str, settings: dict) -> None:
     settings.setdefault("audio", Sound())
     path = make_video(tmp_path / name, 8.0, size=(160, 120), **settings)
     whole = read(path, audio_context_s=3.0)
@@ -60,28 +60,28 @@ def test_starting_later_gives_the_same_clips_whatever_the_codec(tmp_path: Path, 
         assert all(same(one, other) for one, other in zip(whole.clips[start_index:], part.clips, strict=True))
 
 
-def test_starting_later_skips_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_start_skips_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stages.decode.frames import DecodedStream
 
     path = make_video(tmp_path / "long.mp4", 20.0, size=(160, 120), gop=30)
-    taken: list[int] = []
+    popped: list[int] = []
     pop = DecodedStream.pop
-    monkeypatch.setattr(DecodedStream, "pop", lambda self: taken.append(1) or pop(self))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(DecodedStream, "pop", lambda self: popped.append(1) or pop(self))  # type: ignore[func-returns-value]
     read(path, 8)
-    assert len(taken) <= 7 * 30
+    assert len(popped) <= 7 * 30
 
 
 def test_sparse_sampling_skips_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stages.decode.frames import DecodedStream
 
     path = make_video(tmp_path / "long.mp4", 30.0, size=(160, 120), gop=30)
-    taken: list[int] = []
+    popped: list[int] = []
     pop = DecodedStream.pop
-    monkeypatch.setattr(DecodedStream, "pop", lambda self: taken.append(1) or pop(self))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(DecodedStream, "pop", lambda self: popped.append(1) or pop(self))  # type: ignore[func-returns-value]
     reading = read(path, clip_ns=NS, stride_ns=10 * NS)
     assert reading.spans_s == [(0, 1), (10, 11), (20, 21)]
     assert times_match(reading)
-    assert len(taken) <= 4 * 30
+    assert len(popped) <= 4 * 30
 
 
 # Time
@@ -103,7 +103,7 @@ def test_a_jump_forward_is_one_gap_and_a_new_epoch(tmp_path: Path) -> None:
     assert reading.clips[2].absent["previous_frame"] == "too_short"
 
 
-def test_starting_behind_a_gap_gives_the_same_clips(tmp_path: Path) -> None:
+def test_a_start_after_a_gap_yields_the_same_clips(tmp_path: Path) -> None:
     times = [k / 10 for k in range(31)] + [600 + k / 10 for k in range(50)]
     path = make_video(tmp_path / "jump.mp4", times_s=times, fps=10)
     whole = read(path)
@@ -120,7 +120,7 @@ def test_a_start_within_a_gap_begins_with_the_next_epoch(tmp_path: Path) -> None
     assert [(gap.start_ns, gap.end_ns) for gap in reading.gaps] == [(500 * NS, 600 * NS)]
 
 
-def test_a_pause_of_the_picture_is_no_gap_while_the_sound_goes_on(tmp_path: Path) -> None:
+def test_a_pause_of_the_pictures_is_not_a_gap_while_the_sound_continues(tmp_path: Path) -> None:
     path = make_video(tmp_path / "pause.mp4", times_s=[0, 0.1, 16.0, 16.1], audio=Sound(seconds=17.0), seconds=17)
     reading = read(path)
     assert reading.gaps == []
@@ -128,7 +128,7 @@ def test_a_pause_of_the_picture_is_no_gap_while_the_sound_goes_on(tmp_path: Path
     assert all("frames" in clip.arrays for clip in reading.clips)
 
 
-def test_a_clock_that_falls_back_starts_a_new_epoch(tmp_path: Path) -> None:
+def test_a_clock_that_goes_back_starts_a_new_epoch(tmp_path: Path) -> None:
     part = make_video(tmp_path / "part.ts", 4.0, audio=Sound())
     path = tmp_path / "twice.ts"
     path.write_bytes(part.read_bytes() * 2)
@@ -192,7 +192,7 @@ def test_raw_streams_without_times_are_estimated(tmp_path: Path) -> None:
     assert times_match(reading, 90)
 
 
-def test_sound_that_starts_before_the_picture(tmp_path: Path) -> None:
+def test_sound_may_start_before_the_pictures(tmp_path: Path) -> None:
     path = make_video(tmp_path / "late.mp4", 4.0, start_s=3.0, audio=Sound(seconds=7.0))
     reading = read(path)
     assert reading.spans_s[:3] == [(0, 2), (2, 4), (4, 6)]
@@ -202,7 +202,7 @@ def test_sound_that_starts_before_the_picture(tmp_path: Path) -> None:
     assert all(clip.arrays["audio_mask"].all() for clip in reading.clips[:3])
 
 
-def test_pictures_alone_begin_where_the_pictures_begin(tmp_path: Path) -> None:
+def test_without_sound_clips_begin_with_the_pictures(tmp_path: Path) -> None:
     path = make_video(tmp_path / "late.mp4", 4.0, start_s=3.0, audio=Sound(seconds=7.0))
     reading = read(path, modalities=("image",))
     assert reading.spans_s == [(3, 5), (5, 7)]
@@ -217,7 +217,7 @@ def test_sound_that_is_shorter_than_the_picture_is_masked(tmp_path: Path) -> Non
     assert "frames" in reading.clips[2].arrays
 
 
-def test_a_hole_in_the_sound_is_masked_and_what_follows_is_in_place(tmp_path: Path) -> None:
+def test_a_hole_in_the_sound_is_masked_and_the_rest_is_in_place(tmp_path: Path) -> None:
     path = make_video(tmp_path / "hole.mkv", 6.0, audio=Sound(parts=((0, 1.0), (3.0, 6.0)), codec="pcm_s16le"))
     clips = read(path).clips
     assert clips[0].arrays["audio_mask"].mean() == pytest.approx(0.5, abs=0.02)
@@ -226,7 +226,7 @@ def test_a_hole_in_the_sound_is_masked_and_what_follows_is_in_place(tmp_path: Pa
 
 
 @pytest.mark.parametrize("interleaved", [True, False])
-def test_sound_stored_behind_all_pictures_is_found(tmp_path: Path, interleaved: bool) -> None:
+def test_sound_stored_after_all_pictures_is_found(tmp_path: Path, interleaved: bool) -> None:
     path = make_video(tmp_path / "apart.mp4", 6.0, audio=Sound(), interleaved=interleaved)
     for clip in read(path).clips:
         heard = pitch_hz(clip.arrays["audio"][2000:14_000], 16_000)
@@ -236,7 +236,7 @@ def test_sound_stored_behind_all_pictures_is_found(tmp_path: Path, interleaved: 
 # Streams
 
 
-def test_sound_alone(tmp_path: Path) -> None:
+def test_a_source_may_have_only_sound(tmp_path: Path) -> None:
     reading = read(make_sound(tmp_path / "song.mp3", 5.0, cover=True))
     assert reading.clips[0].absent["frames"] == "no_stream"
     assert reading.clips[0].arrays["audio_mask"].mean() > 0.97
@@ -244,7 +244,7 @@ def test_sound_alone(tmp_path: Path) -> None:
     assert (reading.info.has_video, reading.info.has_audio) == (False, True)
 
 
-def test_pictures_alone(tmp_path: Path) -> None:
+def test_a_source_may_have_only_pictures(tmp_path: Path) -> None:
     reading = read(make_video(tmp_path / "mute.mp4", 2.0))
     assert reading.clips[0].absent["audio"] == "no_stream"
 
@@ -256,7 +256,7 @@ def test_pictures_alone(tmp_path: Path) -> None:
         (("audio",), r"mute.mp4: no audio stream \(found: 1 video\). Use --modalities image,motion"),
     ],
 )
-def test_a_source_without_what_is_asked_for_says_what_to_do(
+def test_a_source_without_the_requested_streams_is_refused_with_a_remedy(
     tmp_path: Path, modalities: tuple[str, ...], words: str
 ) -> None:
     path = make_video(tmp_path / "mute.mp4", 1.0) if "audio" in modalities else make_sound(tmp_path / "song.m4a", 1.0)
@@ -288,7 +288,7 @@ def test_mixing_to_mono_keeps_the_level(tmp_path: Path) -> None:
         assert np.abs(samples[4000:-4000]).max() == pytest.approx(0.9, abs=0.02)
 
 
-def test_metadata_that_is_not_unicode(tmp_path: Path) -> None:
+def test_metadata_that_is_not_unicode_is_ignored(tmp_path: Path) -> None:
     path = make_video(tmp_path / "title.mp4", 1.0, metadata={"title": "zzzz"})
     path.write_bytes(path.read_bytes().replace(b"zzzz", b"\xff\xfe\xe9\x80"))
     assert len(read(path).clips) == 1
@@ -298,14 +298,14 @@ def test_metadata_that_is_not_unicode(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 3), (33, 17), (321, 241), (2000, 20)])
-def test_odd_sizes(tmp_path: Path, width: int, height: int) -> None:
+def test_odd_sizes_are_kept(tmp_path: Path, width: int, height: int) -> None:
     path = make_video(tmp_path / "odd.mp4", 1.0, fps=5, size=(width, height), pixel_format="yuv444p")
     reading = read(path)
     assert (reading.info.width, reading.info.height) == (width, height)
     assert len(reading.clips[0].arrays["frames"]) == 5
 
 
-def test_a_very_large_picture(tmp_path: Path) -> None:
+def test_a_very_large_picture_is_read_or_refused_by_the_limit(tmp_path: Path) -> None:
     path = make_video(
         tmp_path / "8k.mp4", times_s=[0.0, 0.5], fps=2, size=(7680, 4320), options={"preset": "ultrafast"}
     )
@@ -315,14 +315,14 @@ def test_a_very_large_picture(tmp_path: Path) -> None:
         read(path, max_pixels=1920 * 1080)
 
 
-def test_square_pixels(tmp_path: Path) -> None:
+def test_pixels_are_made_square(tmp_path: Path) -> None:
     path = make_video(tmp_path / "wide.mp4", 1.0, size=(360, 288), pixel_aspect=Fraction(16, 11))
     reading = read(path)
     assert (reading.info.width, reading.info.height) == (524, 288)
     assert reading.clips[0].arrays["frames"].shape[1:] == (224, 408, 3)
 
 
-def test_the_size_may_change_on_the_way(tmp_path: Path) -> None:
+def test_the_size_may_change_within_a_source(tmp_path: Path) -> None:
     reading = read(make_size_change(tmp_path / "change.ts", [(320, 240), (640, 480), (160, 120)]))
     assert [clip.arrays["frames"].shape[1:] for clip in reading.clips] == [(224, 299, 3)] * 3
     assert times_match(reading)
@@ -337,7 +337,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_video(path, 20.0, gop=30, audio=Sound(), container_options={"movflags": "faststart"})
 
 
-def test_a_cut_file_gives_what_is_left(clean: Path, tmp_path: Path) -> None:
+def test_a_truncated_file_yields_the_remaining_clips(clean: Path, tmp_path: Path) -> None:
     reading = read(damage(clean, tmp_path / "cut.mp4", cut=True))
     assert 4 <= len(reading.clips) <= 6
     assert times_match(reading)
@@ -355,7 +355,7 @@ def test_a_long_loss_fails_its_clips_and_no_others(clean: Path, tmp_path: Path) 
     assert reasons[0] == reasons[-1] == ""
 
 
-def test_zeroed_bytes_cost_only_themselves(clean: Path, tmp_path: Path) -> None:
+def test_zeroed_bytes_affect_only_their_clips(clean: Path, tmp_path: Path) -> None:
     size = clean.stat().st_size
     reading = read(damage(clean, tmp_path / "zeroed.mp4", zeros=size // 5))
     assert [clip.info.index for clip in reading.clips] == list(range(10))
@@ -375,31 +375,31 @@ def test_flipped_bits_are_counted(clean: Path, tmp_path: Path) -> None:
     assert sum(clip.info.corrupt_frames + clip.info.decode_errors for clip in reading.clips) > 0
 
 
-def test_a_source_of_which_nothing_can_be_decoded(clean: Path, tmp_path: Path) -> None:
+def test_a_source_that_cannot_be_decoded_is_refused(clean: Path, tmp_path: Path) -> None:
     media = clean.read_bytes().index(b"mdat") + 4
     path = damage(clean, tmp_path / "zeros.mp4", start=media / clean.stat().st_size, zeros=clean.stat().st_size)
     with pytest.raises(SourceError, match="nothing could be decoded: video"):
         read(path)
 
 
-# Limits and care
+# Limits and resources
 
 
-def test_a_source_that_is_too_long(clean: Path) -> None:
+def test_a_source_that_is_too_long_is_refused(clean: Path) -> None:
     with pytest.raises(SourceError, match="20 s long, more than the limit of 10 s"):
         read(clean, max_duration_s=10.0)
 
 
-def test_a_start_behind_the_end(clean: Path) -> None:
+def test_a_start_after_the_end_is_refused(clean: Path) -> None:
     with pytest.raises(SourceError, match="nothing at or after the start of 60 s"):
         read(clean, start_ns=60 * NS)
 
 
-def test_starting_behind_the_last_clip_gives_nothing(clean: Path) -> None:
+def test_a_start_after_the_last_clip_yields_nothing(clean: Path) -> None:
     assert read(clean, 99).clips == []
 
 
-def test_passwords_are_not_told() -> None:
+def test_passwords_are_not_shown() -> None:
     with (
         make_reader("http://user:secret@127.0.0.1:9/live", 0, ReaderOptions(open_timeout_s=1.0)) as reader,
         pytest.raises(SourceError) as caught,
@@ -420,7 +420,7 @@ def test_a_late_start_keeps_no_sound_from_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["song.m4a", "talk.mp4"])
-def test_a_long_way_to_the_first_clip_is_told_and_gives_the_same(
+def test_a_long_way_to_the_first_clip_calls_alive_and_yields_the_same_clip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("stages.decode.assembly.CATCH_UP_NS", NS)
@@ -431,13 +431,13 @@ def test_a_long_way_to_the_first_clip_is_told_and_gives_the_same(
         make_video(path, 20.0, size=(64, 48), gop=30, audio=Sound())
     whole = read(path, audio_context_s=3.0)
     with make_reader(str(path), 3, ReaderOptions(audio_context_s=3.0)) as reader:
-        told: list[int] = []
-        reader.alive = lambda: told.append(1)
+        calls: list[int] = []
+        reader.alive = lambda: calls.append(1)
         reader.open()
         clip = next(reader.clips(9))
     assert isinstance(clip, DecodedClip)
     assert same(whole.clips[9], clip)
-    assert len(told) >= 9
+    assert len(calls) >= 9
 
 
 def test_opening_and_closing_leaks_nothing(tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_opening_and_closing_leaks_nothing(tmp_path: Path) -> None:
     assert (process.num_fds(), threading.active_count(), process.num_threads()) == before
 
 
-def test_wrong_options_are_told_all_at_once() -> None:
+def test_all_wrong_options_are_reported_at_once() -> None:
     with pytest.raises(ValueError, match=r"stride_ns 1 must not be shorter.*frame_rate_hz 0 must be positive"):
         ReaderOptions(stride_ns=1, frame_rate_hz=0)
 

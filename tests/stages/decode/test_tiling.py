@@ -13,7 +13,7 @@ seconds = st.integers(1, 20).map(lambda tenths: tenths * NS // 10)
 
 
 @given(anchor=st.integers(0, 100 * NS), clip=seconds, pause=st.integers(0, 5 * NS), time=st.integers(0, 200 * NS))
-def test_a_time_lies_in_the_tile_that_is_found_for_it(anchor: int, clip: int, pause: int, time: int) -> None:
+def test_a_time_is_in_the_tile_that_is_found_for_it(anchor: int, clip: int, pause: int, time: int) -> None:
     tiling = Tiling(anchor, clip, clip + pause, 8.0)
     place = tiling.locate(time)
     if place is None:
@@ -35,7 +35,7 @@ def test_thinning_keeps_order_and_the_first(count: int, limit: int) -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 100 * NS)), max_size=50))
-def test_repaired_times_only_grow(raw: list[int | None]) -> None:
+def test_repaired_times_increase(raw: list[int | None]) -> None:
     timeline = Timeline(Resets(), NS // 25)
     times = [timeline.place(time, 0)[0] for time in raw]
     assert all(one < next_one for one, next_one in itertools.pairwise(times))
@@ -46,7 +46,7 @@ def test_missing_times_follow_the_frame_duration() -> None:
     assert [timeline.place(None, 0) for _ in range(3)] == [(0, True), (NS // 10, True), (NS // 5, True)]
 
 
-def test_a_reset_goes_on_where_the_clock_stood_in_both_streams() -> None:
+def test_after_a_reset_both_streams_continue_at_the_same_time() -> None:
     resets = Resets()
     pictures, sound = Timeline(resets, NS // 10), Timeline(resets, NS // 10)
     for tenth in range(20):

@@ -1,4 +1,4 @@
-"""Camera motion out of flow fields that are made by formula."""
+"""Camera motion from flow fields that are made by formula."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def test_pan_zoom_and_rotation_are_recovered() -> None:
     assert np.allclose(camera.field(112, 199), affine_flow(PAN_AND_ZOOM), atol=1e-3)
 
 
-def test_an_object_over_a_third_of_the_picture_does_not_disturb_it() -> None:
+def test_an_object_over_a_third_of_the_picture_does_not_disturb_the_fit() -> None:
     flow = affine_flow(PAN_AND_ZOOM)
     flow[:, :66] = [1.5, 0.5]
     assert np.allclose(fit_camera(flow).matrix, PAN_AND_ZOOM, atol=0.02)
@@ -40,7 +40,7 @@ def test_speed_is_the_root_mean_square_of_the_field() -> None:
     assert np.isclose(camera.speed, np.sqrt((field**2).sum(-1).mean()), rtol=0.01)
 
 
-def test_a_camera_that_hardly_moves_stands_still_and_a_cut_has_no_motion() -> None:
+def test_a_camera_that_hardly_moves_is_at_rest_and_a_cut_has_no_motion() -> None:
     nearly = affine_flow(np.array([[0, 0, 0.004], [0, 0, 0]]))
     pan = affine_flow(np.array([[0, 0, 0.3], [0, 0, 0]]))
     motions = camera_motions(np.stack([nearly, nearly, np.zeros_like(nearly), pan]).astype(np.float16))
@@ -53,5 +53,5 @@ def test_noise_is_the_spread_around_the_motion() -> None:
     assert 0.05 < fit_camera(flow).noise < 0.12
 
 
-def test_pictures_of_one_pixel_do_no_harm() -> None:
+def test_pictures_of_one_pixel_work() -> None:
     assert np.isfinite(fit_camera(np.ones((1, 1, 2), np.float32)).matrix).all()

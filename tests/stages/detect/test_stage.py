@@ -63,14 +63,14 @@ def test_a_moving_square_is_boxed_with_the_camera_at_rest_and_panning(pan_px: fl
     assert len(boxes) <= 22
 
 
-def test_the_place_an_object_left_is_no_part_of_its_box_under_a_panning_camera() -> None:
+def test_the_place_an_object_left_is_not_part_of_its_box_under_a_panning_camera() -> None:
     frames, truth = scene(count=17, pan_px=6.0, speed_px=14.0)
     boxes = detect(clip_of(frames))["boxes"]
     best = [max((row for row in boxes if row[0] == i), key=lambda row: iou(row[1:5], truth[i])) for i in range(1, 16)]
-    assert np.median([row[3] - row[1] for row in best]) < 1.25 * SIDE  # with it: 36 + 14 + 6 px
+    assert np.median([row[3] - row[1] for row in best]) < 1.25 * SIDE  # including it: 36 + 14 + 6 px
 
 
-def test_velocity_is_against_the_scene_not_the_picture() -> None:
+def test_velocity_is_relative_to_the_scene_not_the_picture() -> None:
     clip = clip_of(scene(count=9, pan_px=8.0)[0])
     grey = [grey_at(frame, 224) for frame in clip["frames"]]
     found = moving_regions(clip["flow"], grey, clip["frame_times_ns"], RegionOptions())
@@ -80,7 +80,7 @@ def test_velocity_is_against_the_scene_not_the_picture() -> None:
     assert abs(down) < 0.1
 
 
-def test_nothing_is_found_in_a_still_scene_and_under_a_panning_camera() -> None:
+def test_nothing_is_found_in_a_still_scene_or_under_a_panning_camera() -> None:
     wide = texture(224, 600)
     still = np.stack([wide[:, :300]] * 9)
     still = still + np.random.default_rng(0).integers(0, 3, still.shape, np.uint8)
@@ -110,7 +110,7 @@ def test_with_a_previous_frame_the_first_frame_has_boxes_too() -> None:
     assert max(iou(row[1:5], truth[1]) for row in first) > 0.5
 
 
-def test_many_frames_a_second_find_the_same_at_no_more_cost() -> None:
+def test_a_high_frame_rate_finds_the_same_boxes_at_no_more_cost() -> None:
     frames, truth = scene(count=49, speed_px=1.6)
     boxes = detect(clip_of(frames, rate_hz=24))["boxes"]
     indices = np.unique(boxes[:, 0]).astype(int)
@@ -119,7 +119,7 @@ def test_many_frames_a_second_find_the_same_at_no_more_cost() -> None:
     assert sum(overlap > 0.5 for overlap in best) >= 14, np.round(best, 2)
 
 
-def test_frames_are_paced_and_flow_is_averaged_over_what_is_skipped() -> None:
+def test_frames_are_paced_and_flow_is_averaged_over_skipped_frames() -> None:
     times = np.array([0, 40, 80, 120, 160, 400]) * 1_000_000
     assert paced(times, 0.09) == [0, 3, 5]
     assert paced(times[:2], 0.09) == [0, 1]
@@ -129,7 +129,7 @@ def test_frames_are_paced_and_flow_is_averaged_over_what_is_skipped() -> None:
     assert flow_between(flow, times, [0, 3, 5])[:, 0, 0, 0].tolist() == pytest.approx([0, 10 / 7 + 120 / 7])
 
 
-def test_a_scene_cut_gives_no_boxes() -> None:
+def test_a_scene_cut_has_no_boxes() -> None:
     one, two = texture(224, 300, seed=1), texture(224, 300, seed=2)
     clip = clip_of(np.stack([one] * 4 + [two] * 4))
     assert len(detect(clip)["boxes"]) == 0
@@ -151,30 +151,30 @@ def test_boxes_per_frame_are_bounded_and_best_first() -> None:
         assert (np.diff(scores) <= 0).all()
 
 
-def test_pictures_of_one_pixel_do_no_harm() -> None:
+def test_pictures_of_one_pixel_work() -> None:
     assert len(detect(clip_of(np.zeros((3, 1, 1, 3), np.uint8)))["boxes"]) == 0
 
 
-def looking(modality: str = "image", **options: Any) -> Detect:
+def encoding(modality: str = "image", **options: Any) -> Detect:
     return Detect(Detect.Options(**options), RunSettings(modalities=(modality,)), Budget())
 
 
-def test_a_bounded_number_of_boxes_is_chosen_to_be_looked_at() -> None:
-    outputs = looking(crops_per_clip=3).process(clip_of(scene()[0]))
+def test_a_bounded_number_of_boxes_is_chosen_for_encoding() -> None:
+    outputs = encoding(crops_per_clip=3).process(clip_of(scene()[0]))
     crops = outputs["box_crops"]
     assert check_array("box_crops", crops, "C", "int64") == {"C": 3}
     assert (np.diff(crops) > 0).all()
     assert crops.max() < len(outputs["boxes"])
 
 
-def test_nothing_is_chosen_when_nothing_moves_but_the_arrays_are_there() -> None:
-    outputs = looking().process(clip_of(np.stack([texture(224, 300)] * 5)))
+def test_when_nothing_moves_the_arrays_are_empty_but_not_absent() -> None:
+    outputs = encoding().process(clip_of(np.stack([texture(224, 300)] * 5)))
     assert (outputs["boxes"].shape, outputs["box_crops"].shape) == ((0, 6), (0,))
 
 
 @pytest.mark.parametrize(("modality", "crops"), [("motion", 8), ("image", 0)])
-def test_crops_that_nobody_asked_for_are_absent_and_say_so(modality: str, crops: int) -> None:
-    outputs = looking(modality, crops_per_clip=crops).process(clip_of(scene()[0][:4]))
+def test_crops_that_are_not_asked_for_are_absent_with_that_reason(modality: str, crops: int) -> None:
+    outputs = encoding(modality, crops_per_clip=crops).process(clip_of(scene()[0][:4]))
     assert outputs["box_crops"] == Absent("not_asked")
     assert len(outputs["boxes"])
 

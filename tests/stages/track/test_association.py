@@ -1,4 +1,4 @@
-"""The assignment against trying every permutation."""
+"""The assignment, compared with trying every permutation."""
 
 from itertools import permutations
 

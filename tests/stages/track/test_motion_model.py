@@ -27,7 +27,7 @@ def test_velocity_is_learned_at_any_frame_rate(rate_hz: float) -> None:
 
 
 @given(st.floats(0.01, 2), st.floats(0.01, 2))
-def test_two_steps_are_as_good_as_one(first: float, second: float) -> None:
+def test_two_steps_equal_one(first: float, second: float) -> None:
     moving = correct(predict(start((10, 20, 50, 90), OPTIONS), 0.1, OPTIONS), (14, 21, 55, 92), OPTIONS)
     twice = predict(predict(moving, first, OPTIONS), second, OPTIONS)
     once = predict(moving, first + second, OPTIONS)
@@ -52,5 +52,5 @@ def test_a_box_without_area_becomes_one_pixel() -> None:
 
 def test_doubt_moves_the_box_less() -> None:
     moving = predict(start((0, 0, 30, 50), OPTIONS), 0.1, OPTIONS)
-    sure, unsure = (correct(moving, (10, 0, 40, 50), OPTIONS, doubt=d) for d in (1.0, 4.0))
-    assert moving.x.value < unsure.x.value < sure.x.value
+    certain, doubtful = (correct(moving, (10, 0, 40, 50), OPTIONS, doubt=d) for d in (1.0, 4.0))
+    assert moving.x.value < doubtful.x.value < certain.x.value

@@ -1,4 +1,4 @@
-"""Flow, detect and track on real video, read by our own reader: are the tracks those that an eye sees?"""
+"""Flow, detect and track on real video, read by our own reader: do the tracks match what a person sees?"""
 
 from collections import defaultdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The fold over clips: ids, gaps, epochs, labels, and what must not change the outcome."""
+"""The fold over clips: ids, gaps, epochs, labels, and things that must not change the tracks."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ def run(rows: Sequence[Row], clip_ns: int = 2 * SECOND, stop_ns: int = 0) -> lis
 
 
 def whole(clips: list[list[dict[str, Any]]]) -> dict[int, list[list[float]]]:
-    """All boxes of every track, whatever clips they were in."""
+    """All boxes of every track, over all clips."""
     tracks: dict[int, list[list[float]]] = {}
     for clip in clips:
         for track in clip:
@@ -73,7 +73,7 @@ def test_boxes_are_rounded_to_a_tenth_of_a_pixel_and_a_millisecond() -> None:
         assert [round(row[0], 3), *(round(value, 1) for value in row[1:])] == row
 
 
-def test_boxes_end_where_the_picture_ends() -> None:
+def test_boxes_are_clipped_to_the_picture() -> None:
     info = ClipInfo("a.mp4", 0, 0, 0, 1, width=100, height=50)
     assert within((-5.0, 10.0, 120.0, 60.0), info) == (0, 10, 100, 50)
 
@@ -90,17 +90,17 @@ def test_two_objects_that_pass_each_other_keep_their_ids() -> None:
 
 
 @pytest.mark.parametrize(("gap", "ids"), [(4, [1]), (12, [1]), (24, [1, 2])])
-def test_a_gap_of_up_to_two_seconds_is_survived(gap: int, ids: list[int]) -> None:
+def test_a_track_survives_a_gap_of_up_to_two_seconds(gap: int, ids: list[int]) -> None:
     times = [*range(16), *range(16 + gap, 32 + gap)]
     assert sorted(whole(run(walker(times, 10, 20, 25)))) == ids
 
 
-def test_a_flash_of_one_or_two_frames_is_no_track_and_uses_up_no_id() -> None:
+def test_a_flash_of_one_or_two_frames_is_not_a_track_and_uses_no_id() -> None:
     rows = walker(range(2), 500, 300, 0) + walker(range(8, 20), 10, 20, 25)
     assert list(whole(run(rows))) == [1]
 
 
-def test_weak_detections_start_nothing_but_carry_a_track_on() -> None:
+def test_weak_detections_start_no_track_but_continue_one() -> None:
     assert whole(run(walker(range(20), 10, 20, 25, score=0.3))) == {}
     rows = walker(range(8), 10, 20, 25) + walker(range(8, 20), 10, 20, 25, score=0.3)
     assert len(whole(run(rows))[1]) == 18
@@ -112,7 +112,7 @@ def test_a_part_of_an_object_starts_no_track_of_its_own() -> None:
     assert list(whole(run(rows + arm))) == [1]
 
 
-def test_a_new_epoch_ends_all_tracks_but_ids_count_on() -> None:
+def test_a_new_epoch_ends_all_tracks_but_ids_continue_to_count() -> None:
     track, state = stage(), b""
     for epoch in (0, 1):
         rows = walker(range(8), 10, 20, 25)
@@ -120,7 +120,7 @@ def test_a_new_epoch_ends_all_tracks_but_ids_count_on() -> None:
         assert [t["id"] for t in outputs["tracks"]] == [epoch + 1]
 
 
-def test_a_track_ends_although_clips_without_boxes_go_by() -> None:
+def test_a_track_ends_during_clips_without_boxes() -> None:
     track, state = stage(), b""
     state, _ = track.update(state, clip_of(walker(range(8), 10, 20, 25), 0, SECOND))
     assert len(decode_state(state).tracks) == 1
@@ -183,7 +183,7 @@ def test_a_track_is_named_by_its_crops_and_keeps_its_name(tmp_path: Path) -> Non
     assert track["probability"] > 0.9
 
 
-def test_what_fits_no_label_has_none(tmp_path: Path) -> None:
+def test_a_track_that_fits_no_label_has_none(tmp_path: Path) -> None:
     (track,) = named(tmp_path, np.array([0.0, 0.0, 1.0]))
     assert (track["label"], track["probability"]) == (None, None)
 
@@ -205,7 +205,7 @@ def test_the_process_that_tracks_needs_no_torch() -> None:
 
 @st.composite
 def scenes(draw: st.DrawFn) -> list[Row]:
-    """Some objects that move in straight lines, seen with gaps, jitter and weak scores, and false alarms."""
+    """Objects that move in straight lines, detected with gaps, jitter and weak scores; and false alarms."""
     seed = draw(st.integers(0, 10_000))
     random = np.random.default_rng(seed)
     rows: list[Row] = []
@@ -244,7 +244,7 @@ def test_ids_given_at_the_same_moment_do_not_depend_on_the_order_of_detections()
 
 @settings(max_examples=40, deadline=None)
 @given(scenes())
-def test_ids_are_never_used_again_and_a_track_is_in_one_place_at_a_time(rows: list[Row]) -> None:
+def test_ids_are_never_reused_and_a_track_is_in_one_place_at_a_time(rows: list[Row]) -> None:
     track, state, seen, highest = stage(), b"", {}, 0
     for start in range(0, 12 * SECOND, SECOND):
         inside = [row for row in rows if start <= row[0] < start + SECOND]
@@ -262,7 +262,7 @@ def test_ids_are_never_used_again_and_a_track_is_in_one_place_at_a_time(rows: li
 
 @settings(max_examples=30, deadline=None)
 @given(scenes())
-def test_a_retry_with_the_same_state_and_clip_repeats_nothing(rows: list[Row]) -> None:
+def test_a_retry_with_the_same_state_and_clip_has_the_same_result(rows: list[Row]) -> None:
     track, state = stage(), b""
     for start in range(0, 10 * SECOND, 2 * SECOND):
         clip = clip_of([row for row in rows if start <= row[0] < start + 2 * SECOND], start, start + 2 * SECOND)

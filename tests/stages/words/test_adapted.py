@@ -37,7 +37,7 @@ def learnt(tmp_path: Path) -> Learnt:
     return Learnt(spec, deltas)
 
 
-def test_only_labels_that_were_learnt_move_and_others_stay_the_same_to_the_bit(learnt: Learnt) -> None:
+def test_only_learnt_labels_move_and_others_are_the_same_to_the_bit(learnt: Learnt) -> None:
     words = unit(3, DIM)
     result = adapted(learnt.spec, "audio", ("siren", "Rain", "dog_bark"), words)
     assert result[0].tobytes() == words[0].tobytes()
@@ -47,7 +47,7 @@ def test_only_labels_that_were_learnt_move_and_others_stay_the_same_to_the_bit(l
     assert result.dtype == np.float32
 
 
-def test_a_modality_without_learnt_vectors_and_a_model_without_a_file_are_left_alone(learnt: Learnt) -> None:
+def test_a_modality_without_learnt_vectors_and_a_model_without_a_file_are_unchanged(learnt: Learnt) -> None:
     words = unit(1, DIM)
     assert adapted(learnt.spec, "image", ("rain",), words) is words
     plain = ModelSpec(name="plain", texts=learnt.spec.texts)
@@ -59,7 +59,7 @@ def test_vectors_for_another_tower_are_refused(learnt: Learnt) -> None:
         adapted(learnt.spec, "audio", ("rain",), unit(1, 5))
 
 
-def test_a_file_that_is_not_there_or_broken_is_told_with_its_name(learnt: Learnt, tmp_path: Path) -> None:
+def test_a_missing_or_broken_file_is_reported_with_its_name(learnt: Learnt, tmp_path: Path) -> None:
     path = tmp_path / "adapted-1.safetensors"
     path.write_bytes(b"no tensors")
     with pytest.raises(ModelError, match=r"adapted-1.safetensors: .*Adapt the model again"):
@@ -69,14 +69,14 @@ def test_a_file_that_is_not_there_or_broken_is_told_with_its_name(learnt: Learnt
         adapted(learnt.spec, "audio", ("rain",), unit(1, DIM))
 
 
-def test_what_is_kept_beside_the_vectors_reads_back(learnt: Learnt, tmp_path: Path) -> None:
+def test_metadata_and_tensors_are_read_back(learnt: Learnt, tmp_path: Path) -> None:
     about, tensors = read_adapted(tmp_path / "adapted-1.safetensors")
     assert about == {"labels": ["dog bark", "rain"], "date": "today"}
     np.testing.assert_array_equal(tensors["audio.deltas"], learnt.deltas)
     assert [path.name for path in tmp_path.iterdir()] == ["adapted-1.safetensors"]
 
 
-def test_a_delta_of_nothing_moves_nothing() -> None:
+def test_a_delta_of_zero_changes_no_bit() -> None:
     words = unit(2, DIM) * np.float32(1.0000001)  # not quite of unit length: a division would show
     deltas = np.stack([np.zeros(DIM), np.ones(DIM)])
     result = moved(words, deltas)

@@ -1,4 +1,4 @@
-"""Sentences that describe labels are read in place of templates."""
+"""Sentences that describe labels are used in place of templates."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def file_of(tmp_path: Path, content: object, name: str = "d.json") -> str:
     return str(path)
 
 
-def test_lists_single_sentences_and_names_in_another_case_are_taken(tmp_path: Path) -> None:
+def test_lists_single_sentences_and_names_in_another_case_are_accepted(tmp_path: Path) -> None:
     tree = {
         "Dog": ["Fur and a snout.", "Fur and a snout."],
         "playing_tennis": "A racket hits a ball.",
@@ -37,18 +37,18 @@ def test_lists_single_sentences_and_names_in_another_case_are_taken(tmp_path: Pa
     assert left_out == ""
 
 
-def test_lines_with_label_and_sentence_are_taken(tmp_path: Path) -> None:
+def test_lines_with_label_and_sentence_are_accepted(tmp_path: Path) -> None:
     text = "# gist\ndog: Fur: and a snout.\n\ndog: It runs.\nhorn: Brass.\n"
     described, _ = read_descriptions(file_of(tmp_path, text, "d.txt"), WORDS)
     assert described["motion"] == {"dog": ("Fur: and a snout.", "It runs."), "horn": ("Brass.",)}
 
 
-def test_each_modality_may_have_sentences_of_its_own(tmp_path: Path) -> None:
+def test_each_modality_may_have_its_own_sentences(tmp_path: Path) -> None:
     described, _ = read_descriptions(file_of(tmp_path, {"audio": {"dog": ["Woof."]}}), WORDS)
     assert described == {"audio": {"dog": ("Woof.",)}}
 
 
-def test_a_sentence_that_names_another_label_is_left_out_and_told(tmp_path: Path) -> None:
+def test_a_sentence_that_names_another_label_is_left_out_and_reported(tmp_path: Path) -> None:
     sentences = {
         "dog": ["A dog chases two Horns.", "The hound sleeps.", "It is dog barking.", "Like a hornet."],
         "dog barking": ["A dog opens its mouth.", "Someone playing tennis."],
@@ -61,7 +61,7 @@ def test_a_sentence_that_names_another_label_is_left_out_and_told(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "says"),
+    ("content", "name", "message"),
     [
         ("[1]", "d.json", "is a JSON list"),
         ("{", "d.json", "not valid JSON"),
@@ -70,8 +70,8 @@ def test_a_sentence_that_names_another_label_is_left_out_and_told(tmp_path: Path
         ("dog, a sentence", "d.txt", "line 1 is 'dog, a sentence'"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, content: object, name: str, says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, content: object, name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         read_descriptions(file_of(tmp_path, content, name), WORDS)
 
 
@@ -85,10 +85,12 @@ def test_a_described_label_is_the_mean_of_its_sentences(tmp_path: Path, spec: Mo
     np.testing.assert_array_equal(made.sides["audio"].labels, plain.sides["audio"].labels)
 
 
-def test_what_was_left_out_is_warned_of_once(tmp_path: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(label_vectors.log, "warning", said.append)
+def test_one_warning_reports_the_sentences_left_out(
+    tmp_path: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(label_vectors.log, "warning", warnings.append)
     path = file_of(tmp_path, {"dog": ["Fur.", "Rain on fur."]})
     build_label_set(spec, ("dog", "rain"), settings(tmp_path, descriptions=path), quiet, Tower())
-    (warning,) = said
+    (warning,) = warnings
     assert "names 'rain'" in warning

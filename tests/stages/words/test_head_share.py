@@ -1,4 +1,4 @@
-"""How much the head counts: by whether it was trained on the label, whichever way that is written."""
+"""The weight of the head depends on whether it was trained on the label, however that is written."""
 
 from pathlib import Path
 
@@ -51,6 +51,6 @@ def test_a_model_without_a_head_has_no_shares() -> None:
     assert head_shares(None, ("rain",)) is None
 
 
-def test_a_missing_list_of_base_labels_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"base-labels\.txt: No such file.*one a line"):
+def test_a_missing_list_of_base_labels_is_reported_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"base-labels\.txt: No such file.*one per line"):
         head_shares(FusionSpec(directory=str(tmp_path)), ("rain",))

@@ -1,4 +1,4 @@
-"""A parent's share is the sum of its leaves', and the node that is told never contradicts the best label."""
+"""A parent's share is the sum of its leaves', and the category never contradicts the best label."""
 
 from typing import Any
 
@@ -28,11 +28,11 @@ def category(labels: tuple[str, ...], share: list[float]) -> dict[str, Any] | No
         ([0.3, 0.3, 0.2, 0.1, 0.1], ["animal"]),
         ([0.0, 0.0, 0.1, 0.1, 0.8], ["vehicle", "car"]),
         ([0.1, 0.1, 0.0, 0.8, 0.0], ["rain"]),
-        ([0.2, 0.2, 0.15, 0.45, 0.0], None),  # animals have 0.55, and the best label is none
+        ([0.2, 0.2, 0.15, 0.45, 0.0], None),  # animals have 0.55, and the best label is not an animal
         ([0.31, 0.0, 0.3, 0.39, 0.0], None),  # animals have 0.61, but the best label is rain
     ],
 )
-def test_the_deepest_node_above_the_best_label_is_told(share: list[float], path: list[str] | None) -> None:
+def test_the_category_is_the_deepest_node_with_enough_share(share: list[float], path: list[str] | None) -> None:
     found = category(ANIMALS, share)
     assert (found and found["path"]) == path
     if found:
@@ -63,7 +63,9 @@ def clips(draw: st.DrawFn) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 @given(clips(), st.randoms())
-def test_whatever_the_tree_and_the_shares(clip: tuple[tuple[str, ...], np.ndarray], random: Any) -> None:
+def test_sums_and_category_are_right_for_any_tree_and_shares(
+    clip: tuple[tuple[str, ...], np.ndarray], random: Any
+) -> None:
     labels, share = clip
     words = words_of(labels)
     names = tuple(word.name for word in words)

@@ -1,4 +1,4 @@
-"""Synonyms: a label is as near as its nearest name, and no other label notices."""
+"""Synonyms: a label is as near as its nearest name, and other labels are not affected."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_a_label_is_as_near_as_its_nearest_synonym(tmp_path: Path, spec: ModelSp
     np.testing.assert_allclose(together, np.stack([apart[:, :2].max(axis=1), apart[:, 2]], axis=1), atol=1e-12)
 
 
-def test_synonyms_of_one_label_leave_the_others_odds_as_they_are(tmp_path: Path, spec: ModelSpec) -> None:
+def test_synonyms_of_one_label_do_not_change_the_odds_of_others(tmp_path: Path, spec: ModelSpec) -> None:
     without = made(tmp_path, spec, "dog", "car", "rain").sides["audio"].compare(clips())[2]
     with_them = made(tmp_path, spec, "dog|hound|puppy", "car", "rain").sides["audio"].compare(clips())[2]
     np.testing.assert_allclose(with_them[:, 1:], without[:, 1:], atol=1e-6)
@@ -58,12 +58,12 @@ def test_labels_with_synonyms_survive_saving_and_show_their_first_name(tmp_path:
     assert {row["label"] for row in rows} == {"car", "dog"}
 
 
-def test_without_synonyms_nothing_is_gathered(tmp_path: Path, spec: ModelSpec) -> None:
+def test_without_synonyms_there_are_no_starts(tmp_path: Path, spec: ModelSpec) -> None:
     assert made(tmp_path, spec, "car", "dog").sides["image"].starts is None
 
 
 @pytest.mark.parametrize("starts", [[0, 1, 3], [0, 2, 3]])
-def test_names_of_a_label_stand_in_a_row(starts: list[int]) -> None:
+def test_names_of_a_label_are_grouped(starts: list[int]) -> None:
     labels, background = clips(4), clips(9)
     side = LabelSide(labels, background, np.ones((3, 9)), 0.1, 0.0, np.array(starts))
     near = side.compare(clips(5))[0]

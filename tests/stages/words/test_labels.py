@@ -18,7 +18,7 @@ DIM = 32
 
 
 class Tower:
-    """A text tower whose vectors depend on the text alone, and that counts what it was asked."""
+    """A text tower whose vectors depend on the text alone, and that records its prompts."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -64,7 +64,7 @@ def test_labels_come_from_a_file_with_comments_blank_lines_and_duplicates(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "no label found"),
         (" , ,", "no label found"),
@@ -74,14 +74,14 @@ def test_labels_come_from_a_file_with_comments_blank_lines_and_duplicates(tmp_pa
         ("bell\x07", "control characters"),
     ],
 )
-def test_labels_that_cannot_be_used_are_named_with_a_remedy(text: str, says: str) -> None:
-    with pytest.raises(ConfigError, match=says) as raised:
+def test_labels_that_cannot_be_used_are_reported_with_a_remedy(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
         parse_labels(text)
     assert str(raised.value).startswith("--labels")
     assert str(raised.value).endswith(".")
 
 
-def test_a_file_that_is_not_utf8_or_empty_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_or_empty_is_reported(tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes(b"Stra\xdfe\n")
     (tmp_path / "empty.txt").write_text("# nothing\n\n")
     with pytest.raises(ConfigError, match="not UTF-8 text"):
@@ -90,14 +90,14 @@ def test_a_file_that_is_not_utf8_or_empty_is_said(tmp_path: Path) -> None:
         parse_labels(f"@{tmp_path / 'empty.txt'}")
 
 
-def test_all_labels_that_are_wrong_are_named_at_once() -> None:
+def test_all_wrong_labels_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
         clean_labels(["fine", "a" * 600, "b" * 700])
     assert "600 characters" in str(raised.value)
     assert "700 characters" in str(raised.value)
 
 
-def test_a_template_is_filled_as_text_whatever_the_word_holds() -> None:
+def test_a_template_is_filled_as_text_whatever_the_word_contains() -> None:
     assert fill(["a {}", "{}"], ["{0}", "%s"]) == ["a {0}", "a %s", "{0}", "%s"]
 
 
@@ -126,7 +126,7 @@ def test_only_the_modalities_of_the_run_get_a_side(tmp_path: Path, spec: ModelSp
     }
 
 
-def test_a_second_run_reads_its_words_from_disk(tmp_path: Path, spec: ModelSpec) -> None:
+def test_a_second_run_reads_its_vectors_from_disk(tmp_path: Path, spec: ModelSpec) -> None:
     first = build_label_set(spec, ("rain", "dog"), settings(tmp_path), quiet, Tower())
     tower = Tower()
     second = build_label_set(spec, ("dog", "cat", "rain"), settings(tmp_path), quiet, tower)
@@ -142,7 +142,7 @@ def test_a_changed_text_tower_does_not_read_the_old_vectors(tmp_path: Path, spec
     assert tower.asked == ["rain"]
 
 
-def test_words_that_a_model_brings_are_not_read_again(tmp_path: Path, spec: ModelSpec) -> None:
+def test_vectors_that_a_model_ships_are_not_computed_again(tmp_path: Path, spec: ModelSpec) -> None:
     TextCache(spec, "s", settings(tmp_path), Tower()).vectors(["rain"], quiet)
     (shard,) = (tmp_path / "cache").rglob("*.npz")
     shard.rename(tmp_path / "model" / "text-vectors.npz")
@@ -198,7 +198,7 @@ def test_ten_thousand_labels_use_one_template_and_show_progress(tmp_path: Path, 
     assert "10,000 of 10,000" in "".join(messages)
 
 
-def test_default_labels_are_there_and_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_there_are_default_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     if not (words_module.BUNDLED_MODEL / "vocabulary.txt").is_file():
         (tmp_path / "vocabulary.txt").write_text("rain\ndog barking\n")
         monkeypatch.setattr(words_module, "BUNDLED_MODEL", tmp_path)

@@ -1,4 +1,4 @@
-"""What is wrong with words is found before a run: by meaning, by reach, by letters."""
+"""Problems with words are found before a run: same meaning, wins everywhere, unknown letters."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,17 +33,17 @@ def vector(seed: int) -> np.ndarray:
     return unit(np.random.default_rng(seed).normal(size=DIM))
 
 
-def test_labels_that_differ_in_case_or_punctuation_are_told() -> None:
+def test_labels_that_differ_only_in_case_or_punctuation_are_found() -> None:
     labels = words_of(("dog barking", "Dog-barking!", "car|automobile", "rain", "ＣＡＲ"))
     assert words(twice(labels)) == [("dog barking", "Dog-barking!"), ("car", "ＣＡＲ")]
 
 
-def test_pairs_with_nearly_the_same_vector_are_told() -> None:
+def test_pairs_with_nearly_the_same_vector_are_found() -> None:
     near = vector(1) + 0.3 * vector(2)
     assert words(alike(words_of(("a", "b", "c")), "image", side(vector(1), vector(3), near))) == [("a", "c")]
 
 
-def test_synonyms_of_one_label_are_not_held_against_it() -> None:
+def test_synonyms_of_one_label_are_not_a_finding() -> None:
     near = vector(1) + 0.3 * vector(2)
     labels = words_of(("a|b", "c"))
     assert words(alike(labels, "image", side(vector(1), near, vector(3), starts=[0, 2]))) == []
@@ -60,7 +60,7 @@ def test_a_word_in_the_middle_of_all_others_wins_everywhere() -> None:
     assert found[0].size > 3
 
 
-def test_a_word_that_is_probable_in_most_clips_is_told() -> None:
+def test_a_word_that_is_probable_in_most_clips_is_found() -> None:
     seen = unit(np.stack([vector(1) + 0.2 * vector(seed) for seed in range(10, 22)] + [vector(50)] * 3))
     labels, made = words_of(("a", "b")), side(vector(1), vector(3))
     (found,) = in_most_clips(labels, "audio", made, seen)
@@ -83,9 +83,7 @@ def test_a_word_that_is_probable_in_most_clips_is_told() -> None:
         ("rain 🌧", Reading(4, 2, 1), True),
     ],
 )
-def test_what_a_tokenizer_has_nothing_better_than_letters_for_is_foreign(
-    name: str, reading: Reading, foreign: bool
-) -> None:
+def test_a_name_with_only_letter_or_unknown_tokens_is_foreign(name: str, reading: Reading, foreign: bool) -> None:
     assert is_foreign(name, reading) is foreign
 
 

@@ -1,4 +1,5 @@
-"""A fusion head's scores beside the frozen ones: F-VLM's geometric mix, base labels one way and novel the other."""
+"""A fusion head's scores mixed with the frozen ones: F-VLM's geometric mean, with one share for base labels and another
+for novel ones."""
 
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ LOUD = {"image": {"contrast": 0.2, "corrupt_share": 0.0}, "audio": {"loudness_db
 
 
 def label_set(numbers: list[int], shares: list[float] | None) -> LabelSet:
-    """Every word has an axis of its own; all are background."""
+    """Every word has its own axis; all are background."""
     vectors = np.eye(DIM)
     matrix, background = vectors[numbers], vectors[: len(WORDS)]
     side = LabelSide(matrix, background, scoring.competing(matrix, background).astype(np.float64), TEMPERATURE, 0.0)
@@ -40,8 +41,8 @@ def softmax(logits: Array) -> Array:
     return np.asarray(e / e.sum())
 
 
-def test_it_is_the_geometric_mix_of_both_probabilities() -> None:
-    """By hand, as F-VLM has it: p = head^s * frozen^(1-s), normalised over two outcomes: the label or not."""
+def test_the_score_is_the_geometric_mean_of_both_probabilities() -> None:
+    """Computed by hand as in F-VLM: p = head^s * frozen^(1-s), normalised over two outcomes: the label or not."""
     numbers, shares = [3, 7, 11], [BASE, NOVEL, BASE]
     got = scoring.sigmoid(score_all(label_set(numbers, shares), FROZEN, LOUD, FUSED).log_odds["image"])
     for number, share, probability in zip(numbers, shares, got, strict=True):
@@ -52,8 +53,8 @@ def test_it_is_the_geometric_mix_of_both_probabilities() -> None:
         assert probability == pytest.approx(yes / (yes + no), abs=1e-9)
 
 
-def test_among_labels_of_one_kind_shares_are_f_vlms() -> None:
-    """The share over the labels is what F-VLM's scores give when all of them are base."""
+def test_shares_among_base_labels_equal_those_of_f_vlm() -> None:
+    """If all labels are base labels, their shares equal those from F-VLM's scores."""
     numbers = [3, 7, 11]
     got = score_all(label_set(numbers, [BASE] * 3), FROZEN, LOUD, FUSED).log_odds["image"]
     head, frozen = (
@@ -70,14 +71,14 @@ def test_base_labels_follow_the_head_more_than_novel_ones() -> None:
 
 
 @pytest.mark.parametrize(("share", "which"), [(0.0, FROZEN), (1.0, FUSED)])
-def test_a_share_of_nothing_or_all_is_one_of_both(share: float, which: dict[str, Array]) -> None:
+def test_a_share_of_zero_or_one_selects_one_of_both(share: float, which: dict[str, Array]) -> None:
     numbers = [3, 7]
     got = score_all(label_set(numbers, [share] * 2), FROZEN, LOUD, FUSED)
     alone = score_all(label_set(numbers, None), which, LOUD)
     np.testing.assert_allclose(got.log_odds["audio"], alone.log_odds["audio"], atol=1e-12)
 
 
-def test_a_head_that_changes_nothing_gives_the_frozen_scores_to_the_bit() -> None:
+def test_a_head_that_changes_nothing_keeps_the_frozen_scores_to_the_bit() -> None:
     numbers = [3, 7, 11, 2]
     without = score_all(label_set(numbers, None), FROZEN, LOUD)
     with_head = score_all(label_set(numbers, [BASE, NOVEL, BASE, NOVEL]), FROZEN, LOUD, dict(FROZEN))
@@ -85,7 +86,7 @@ def test_a_head_that_changes_nothing_gives_the_frozen_scores_to_the_bit() -> Non
     assert np.array_equal(without.share, with_head.share)
 
 
-def test_another_label_moves_nobody_elses_odds() -> None:
+def test_another_label_changes_no_other_odds() -> None:
     few = score_all(label_set([3, 7], [BASE, NOVEL]), FROZEN, LOUD, FUSED)
     more = score_all(label_set([5, 7, 1, 3], [NOVEL, NOVEL, BASE, BASE]), FROZEN, LOUD, FUSED)
     np.testing.assert_allclose(few.pooled, more.pooled[[3, 1]], atol=1e-12)
@@ -100,7 +101,7 @@ def test_a_modality_that_was_not_fused_keeps_the_frozen_score() -> None:
     assert np.array_equal(score_all(names, FROZEN, LOUD, {}).pooled, frozen.pooled)
 
 
-def test_evidence_is_what_the_modality_itself_says() -> None:
+def test_evidence_does_not_depend_on_the_head() -> None:
     names = label_set([3, 7], [BASE, NOVEL])
     fused = score_all(names, FROZEN, LOUD, FUSED)
     frozen = score_all(names, FROZEN, LOUD)

@@ -42,7 +42,7 @@ def judged(fitted: OpenSetScore, sides: dict[str, LabelSide], seed: int) -> floa
     return float(found["score"])
 
 
-def test_a_label_is_compared_with_how_it_usually_fares() -> None:
+def test_a_label_is_compared_with_its_usual_scores() -> None:
     known = Usual(np.array([0.0, 3.0]), np.array([1.0, 2.0]))
     score = OpenSetScore(-1.5, {"image": known})
     fits = score.judge({"image": np.array([2.0, 3.0])}, {"image": 0.9})
@@ -52,7 +52,7 @@ def test_a_label_is_compared_with_how_it_usually_fares() -> None:
     assert does_not["none_of_these"] is True
 
 
-def test_how_far_the_most_trusted_modality_is_trusted_does_not_count() -> None:
+def test_only_the_relative_weights_of_modalities_count() -> None:
     odds = {"image": np.array([1.0, -2.0]), "audio": np.array([0.0, 3.0])}
     np.testing.assert_allclose(
         evidence(odds, {"image": 0.2, "audio": 0.1}), evidence(odds, {"image": 0.8, "audio": 0.4}), atol=1e-12
@@ -80,21 +80,21 @@ def test_a_clip_without_sound_is_compared_with_pictures_alone() -> None:
     np.testing.assert_allclose(found["audio"].mean, usual(SIDES["audio"].compare(heard)[2]).mean, atol=1e-9)
 
 
-def test_modalities_that_the_source_never_had_are_compared_with_those_that_share_most() -> None:
+def test_modalities_that_the_source_never_had_are_compared_with_the_most_similar_ones() -> None:
     pictures = SourceClips({"image": clips().embeddings["image"]}, clips().signals)
     score = OpenSetScore(0.0, pictures.usual(SIDES))
     assert np.isfinite(judged(score, SIDES, 50))
     assert np.isfinite(judged(score, {"audio": SIDES["audio"]}, 50))
 
 
-def test_few_clips_say_little_of_a_single_label() -> None:
+def test_few_clips_shrink_a_label_towards_all_labels() -> None:
     one = usual(np.array([[5.0, -5.0, 0.0]]))
     assert abs(one.mean[0]) < 1.0
     many = usual(np.tile([[5.0, -5.0, 0.0]], (1000, 1)))
     assert many.mean[0] == pytest.approx(5.0, abs=0.1)
 
 
-def test_a_score_reads_back_as_it_was_written_for_workers() -> None:
+def test_a_score_is_read_back_as_it_was_written_for_workers() -> None:
     score = OpenSetScore(-0.25, clips().usual(SIDES))
     again = OpenSetScore.from_json(score.to_json())
     assert judged(again, SIDES, 70) == judged(score, SIDES, 70)
@@ -108,7 +108,7 @@ def test_a_clip_that_fits_better_never_counts_as_more_unknown(odds: list[float],
     assert better <= plain
 
 
-def test_a_model_keeps_clips_and_threshold_and_scores_any_labels(tmp_path: Path) -> None:
+def test_a_model_stores_clips_and_threshold_and_scores_any_labels(tmp_path: Path) -> None:
     write(tmp_path / "open-set.safetensors", -0.5, clips(), {"false_alarms": 0.05})
     spec = ModelSpec(name="made-up", directory=str(tmp_path), texts={}, open_set="open-set.safetensors")
     other = {"image": side(30, labels=7)}
@@ -121,7 +121,7 @@ def test_a_model_keeps_clips_and_threshold_and_scores_any_labels(tmp_path: Path)
     assert load(ModelSpec(name="plain", texts={}), other) is None
 
 
-def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported_with_its_name(tmp_path: Path) -> None:
     spec = ModelSpec(name="made-up", directory=str(tmp_path), texts={}, open_set="open-set.safetensors")
     (tmp_path / "open-set.safetensors").write_bytes(b"{}")
     with pytest.raises(ModelError, match=r"open-set.safetensors: .*Calibrate again"):

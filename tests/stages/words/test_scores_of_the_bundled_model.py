@@ -1,4 +1,4 @@
-"""What the scores promise, with the bundled model on real pictures and sounds."""
+"""Guarantees of the scores, with the bundled model on real pictures and sounds."""
 
 import csv
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def label_set(cache: str, *labels: str) -> LabelSet:
 
 
 def probabilities(labels: LabelSet, features: Features) -> dict[str, float]:
-    """Of every label, best first."""
+    """The probability of every label, best first."""
     rows = score(labels, dict(features.embeddings), features.signals, len(labels.labels))
     return {row["label"]: row["probability"] for row in rows}
 
@@ -66,7 +66,7 @@ def odds(probability: float) -> float:
     return float(np.log(probability) - np.log1p(-probability))
 
 
-def test_what_is_seen_in_the_sample_comes_first_and_what_is_not_is_improbable(
+def test_the_visible_object_in_the_sample_comes_first_and_others_are_improbable(
     cache: str, clips: list[Features]
 ) -> None:
     with RIGHT.open(newline="") as file:
@@ -94,14 +94,14 @@ def test_one_wrong_label_alone_is_improbable(cache: str, clips: list[Features]) 
     assert probabilities(label_set(cache, "dog"), clips[0])["dog"] > 0.5
 
 
-def test_another_label_moves_nobody_elses_odds(tmp_path: Path, clips: list[Features]) -> None:
+def test_another_label_changes_no_other_odds(tmp_path: Path, clips: list[Features]) -> None:
     few = probabilities(label_set(str(tmp_path / "a"), "dog", "birds singing"), clips[0])
     more = probabilities(label_set(str(tmp_path / "b"), "wolf", "birds singing", "puppy playing", "dog"), clips[0])
     for name, probability in few.items():
         assert odds(more[name]) == pytest.approx(odds(probability), abs=1e-6)
 
 
-def test_silence_leaves_the_first_label_as_it_is(cache: str, clips: list[Features]) -> None:
+def test_silence_does_not_change_the_scores(cache: str, clips: list[Features]) -> None:
     labels = label_set(cache, *NAMES)
     for features in clips:
         silent = Features(features.tokens, {**features.signals, "audio": {"loudness_dbfs": -120.0}})
@@ -109,7 +109,9 @@ def test_silence_leaves_the_first_label_as_it_is(cache: str, clips: list[Feature
         assert probabilities(labels, silent) == alone
 
 
-def test_a_black_picture_leaves_a_sound_within_five_points(cache: str, encoder: Encoder, shared_data: Path) -> None:
+def test_a_black_picture_changes_the_scores_of_a_sound_by_at_most_five_points(
+    cache: str, encoder: Encoder, shared_data: Path
+) -> None:
     labels = label_set(cache, *NAMES, "rooster", "chainsaw", "helicopter", "sea waves")
     black = encoder.photo(np.zeros((224, 320, 3), np.uint8))
     for kind in ("rooster", "sea_waves", "rain"):
@@ -138,7 +140,7 @@ def test_a_confident_picture_and_an_off_screen_sound_are_both_first(cache: str, 
         (6, "something moving left", "something moving right"),
     ],
 )
-def test_motion_words_say_how_the_sample_was_made(
+def test_motion_labels_match_the_motion_in_the_sample(
     cache: str, clips: list[Features], index: int, right: str, wrong: str
 ) -> None:
     found = probabilities(label_set(cache, right, wrong, "still"), clips[index].only("motion"))
@@ -146,7 +148,7 @@ def test_motion_words_say_how_the_sample_was_made(
     assert found["still"] < 0.3
 
 
-def test_what_moves_says_nothing_of_what_it_is(cache: str, clips: list[Features]) -> None:
+def test_motion_does_not_identify_objects(cache: str, clips: list[Features]) -> None:
     labels = label_set(cache, *NAMES)
     for features in clips:
         seen, both = (probabilities(labels, features.only(*kinds)) for kinds in (("image",), ("image", "motion")))

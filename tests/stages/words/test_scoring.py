@@ -80,7 +80,7 @@ def test_without_any_weight_all_labels_are_improbable_but_ordered() -> None:
     assert 0 < p[1] < p[0] <= 1e-3
 
 
-def test_peakedness_is_zero_for_alike_and_one_for_a_single_winner() -> None:
+def test_peakedness_is_zero_for_equal_fit_and_one_for_a_single_winner() -> None:
     assert scoring.peakedness(np.full(500, 0.2), 0.05) == pytest.approx(0.0, abs=1e-12)
     assert scoring.peakedness(np.eye(500)[3], 0.01) == pytest.approx(1.0, abs=1e-12)
 

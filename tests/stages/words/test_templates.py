@@ -1,4 +1,4 @@
-"""Which sentences words are put into, and how much each of them counts."""
+"""Prompt templates and their weights."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def file_of(tmp_path: Path, content: object, name: str = "w.json") -> str:
     return str(path)
 
 
-def test_a_models_own_prompts_are_taken_unless_others_are_asked_for(spec: ModelSpec) -> None:
+def test_a_models_own_prompts_are_used_unless_others_are_chosen(spec: ModelSpec) -> None:
     assert templates_of("model", spec, "image") == Templates(("a photo of {}", "{}"), (0.5, 0.5))
     pool = templates_of("pool", spec, "audio")
     assert pool.texts[0] == "the sound of {}"
@@ -32,26 +32,26 @@ def test_a_models_own_prompts_are_taken_unless_others_are_asked_for(spec: ModelS
     assert templates_of("zpe", spec, "audio") == pool
 
 
-def test_weights_that_a_model_brings_are_kept(spec: ModelSpec) -> None:
+def test_the_template_weights_of_a_model_are_used(spec: ModelSpec) -> None:
     assert spec.image is not None
     image = msgspec.structs.replace(spec.image, prompt_weights=(3.0, 1.0))
-    weighed = msgspec.structs.replace(spec, image=image)
-    assert templates_of("model", weighed, "image").weights == (0.75, 0.25)
+    weighted = msgspec.structs.replace(spec, image=image)
+    assert templates_of("model", weighted, "image").weights == (0.75, 0.25)
 
 
 @pytest.mark.parametrize("modality", POOL)
-def test_pools_hold_each_template_once(modality: str) -> None:
+def test_pools_contain_each_template_once(modality: str) -> None:
     assert len(set(POOL[modality])) == len(POOL[modality]) >= 8
     assert all(text.count("{}") == 1 for text in POOL[modality])
 
 
-def test_a_text_file_holds_a_template_a_line_for_every_modality(tmp_path: Path, spec: ModelSpec) -> None:
+def test_a_text_file_has_one_template_per_line_for_every_modality(tmp_path: Path, spec: ModelSpec) -> None:
     path = file_of(tmp_path, "# mine\n\n a drawing of {} \n{}\na drawing of {}\n", "t.txt")
     assert templates_of(path, spec, "image") == Templates(("a drawing of {}", "{}"), (0.5, 0.5))
     assert templates_of(f"zpe:{path}", spec, "audio").texts == ("a drawing of {}", "{}")
 
 
-def test_what_was_weighed_is_read_back_best_first(tmp_path: Path, spec: ModelSpec) -> None:
+def test_weights_are_read_back_best_first(tmp_path: Path, spec: ModelSpec) -> None:
     found = Found(("{}", "a {}", "no {}"), np.array([0.25, 0.75, 0.0]), np.array([1.0, 2.0, 0.1]), 40)
     path = file_of(tmp_path, template_file("m@1", {"image": found}).decode())
     assert json.loads(Path(path).read_text())["clips"] == {"image": 40}
@@ -60,18 +60,18 @@ def test_what_was_weighed_is_read_back_best_first(tmp_path: Path, spec: ModelSpe
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "says"),
+    ("content", "name", "message"),
     [
         ("a photo of\n", "t.txt", "'a photo of' has no {}"),
-        ("# nothing\n", "t.txt", "holds no template"),
-        ("{", "w.json", "expected what `percept labels weigh` writes"),
+        ("# nothing\n", "t.txt", "has no template"),
+        ("{", "w.json", "expected a file from `percept labels weigh`"),
         ({"templates": {"image": [{"template": "{}", "weight": 0}]}}, "w.json", "weights must be 0 or more"),
         ({"templates": {"image": [{"template": "{}", "weight": -1}]}}, "w.json", "weights must be 0 or more"),
         ({"templates": {"image": [{"template": "x", "weight": 1}]}}, "w.json", "'x' has no {}"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, content: object, name: str, says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, content: object, name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         read_templates(file_of(tmp_path, content, name))
 
 
@@ -85,7 +85,7 @@ def test_label_vectors_are_the_weighted_mean_of_their_templates(tmp_path: Path, 
     assert not any(prompt.startswith("x ") for prompt in tower.asked)
 
 
-def test_a_template_that_stands_twice_changes_nothing(tmp_path: Path, spec: ModelSpec) -> None:
+def test_a_duplicate_template_changes_nothing(tmp_path: Path, spec: ModelSpec) -> None:
     once, twice = (
         file_of(tmp_path, text, name) for name, text in (("1.txt", "{}\na {}\n"), ("2.txt", "{}\na {}\na {}\n"))
     )

@@ -15,16 +15,16 @@ def file_of(tmp_path: Path, text: str) -> str:
     return f"@{tmp_path / 'words.txt'}"
 
 
-def test_synonyms_stand_behind_the_name_that_is_shown() -> None:
+def test_synonyms_follow_the_name_that_is_shown() -> None:
     assert parse_word(" car | automobile |car|") == Word(("car", "automobile"))
     assert parse_labels("car|automobile, dog") == ("car|automobile", "dog")
 
 
-def test_a_label_that_comes_again_brings_its_synonyms() -> None:
+def test_a_repeated_label_adds_its_synonyms() -> None:
     assert clean_labels(["car|automobile", "dog", "car|motor  car"]) == ("car|automobile|motor car", "dog")
 
 
-def test_what_stands_before_a_sign_with_spaces_is_a_parent() -> None:
+def test_a_name_before_a_sign_with_spaces_is_a_parent() -> None:
     assert parse_word("vehicle > road > car|automobile") == Word(("car", "automobile"), ("vehicle", "road"))
     assert parse_word("a>b") == Word(("a>b",))
     assert parse_word("  > | ") is None
@@ -64,11 +64,11 @@ rain
     )
 
 
-def test_lines_that_are_all_indented_alike_are_plain_labels(tmp_path: Path) -> None:
+def test_lines_with_equal_indentation_are_plain_labels(tmp_path: Path) -> None:
     assert parse_labels(file_of(tmp_path, "  dog\n  rain\n\n  cat")) == ("dog", "rain", "cat")
 
 
-def test_one_parent_may_stand_in_two_places_of_a_file(tmp_path: Path) -> None:
+def test_one_parent_may_be_in_two_places_of_a_file(tmp_path: Path) -> None:
     assert parse_labels(file_of(tmp_path, "animal\n dog\nrain\nanimal\n cat\n")) == (
         "animal > dog",
         "rain",
@@ -77,15 +77,15 @@ def test_one_parent_may_stand_in_two_places_of_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("animal\n    dog\n  cat\n", r"line 3 \('cat'\) is indented by 2; expected 0 or 4"),
-        ("fruit\n orange\ncolour\n orange\n", "'orange' stands under 'fruit' and 'colour'"),
-        ("orange\ncolour\n orange\n", "'orange' stands under the top and 'colour'"),
+        ("fruit\n orange\ncolour\n orange\n", "'orange' is under 'fruit' and 'colour'"),
+        ("orange\ncolour\n orange\n", "'orange' is under the top and 'colour'"),
         ("animal\n dog\nrain\nanimal\n", "'animal' is a label and has labels below it"),
         ("animal\n dog\x07\n", "control characters"),
     ],
 )
-def test_a_tree_that_contradicts_itself_is_refused(tmp_path: Path, text: str, says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+def test_a_tree_that_contradicts_itself_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         parse_labels(file_of(tmp_path, text))

@@ -1,4 +1,4 @@
-"""Templates are weighed by how decided their scores are: junk loses, and a stream finds what a batch finds."""
+"""Templates are weighted by how decided their scores are: junk gets little weight, and a stream agrees with a batch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ DIM, WORDS = 48, 30
 
 @pytest.fixture(scope="module")
 def world() -> tuple[np.ndarray, np.ndarray]:
-    """Clips of a stream with a mood of its own "400 D", and vectors "P V D", the noisier the later."""
+    """Clips "400 D" of a stream with its own common offset, and vectors "P V D"; later templates are noisier."""
     random = np.random.default_rng(7)
     words = unit(random.normal(size=(WORDS, DIM)))
     noise = np.linspace(0.3, 3.0, TEMPLATES)[:, None, None] * random.normal(size=(TEMPLATES, WORDS, DIM)) / np.sqrt(DIM)
@@ -45,7 +45,7 @@ def world() -> tuple[np.ndarray, np.ndarray]:
     return unit(clips + 0.4 * random.normal(size=(400, DIM)) / np.sqrt(DIM)), vectors
 
 
-def test_clearer_templates_count_more(world: tuple[np.ndarray, np.ndarray]) -> None:
+def test_clearer_templates_have_more_weight(world: tuple[np.ndarray, np.ndarray]) -> None:
     clips, vectors = world
     scores = template_scores(clips, vectors, 0.1)
     weights = softmax_weights(scores)
@@ -63,7 +63,7 @@ def test_weights_do_not_depend_on_a_towers_temperature(
     np.testing.assert_allclose(softmax_weights(scores), softmax_weights(template_scores(*world, 0.1)), atol=1e-6)
 
 
-def test_what_a_template_says_of_every_clip_counts_nothing(world: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_score_that_is_the_same_for_every_clip_does_not_count(world: tuple[np.ndarray, np.ndarray]) -> None:
     clips, vectors = world
     common = unit(clips.mean(axis=0))
     shouting = np.concatenate([vectors, unit(vectors[-1:] * 0.1 + common)])
@@ -71,7 +71,7 @@ def test_what_a_template_says_of_every_clip_counts_nothing(world: tuple[np.ndarr
     assert weights[-1] < 0.02
 
 
-def test_templates_that_are_alike_count_alike() -> None:
+def test_templates_with_similar_scores_have_similar_weights() -> None:
     np.testing.assert_allclose(softmax_weights(np.full(5, 3.0)), 0.2)
     np.testing.assert_allclose(softmax_weights(np.zeros(5)), 0.2)
     np.testing.assert_allclose(selected_weights(np.zeros(4)), 0.25)
@@ -86,7 +86,7 @@ def streamed(clips: np.ndarray, vectors: np.ndarray, usual: np.ndarray | None = 
         yield running
 
 
-def test_a_stream_comes_to_the_weights_of_the_batch(world: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_stream_converges_to_the_weights_of_the_batch(world: tuple[np.ndarray, np.ndarray]) -> None:
     batch = softmax_weights(template_scores(*world, 0.1))
     distance = [np.abs(running.weights - batch).sum() for running in streamed(*world)]
     assert distance[0] == pytest.approx(np.abs(1 / TEMPLATES - batch).sum(), rel=0.05)
@@ -94,27 +94,27 @@ def test_a_stream_comes_to_the_weights_of_the_batch(world: tuple[np.ndarray, np.
     assert distance[-1] < 0.1
 
 
-def test_a_stream_forgets_what_is_long_ago(world: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_stream_forgets_old_clips(world: tuple[np.ndarray, np.ndarray]) -> None:
     clips, vectors = world
     *_, last = streamed(np.concatenate([np.tile(-clips[:1], (CLIPS, 1)), clips, clips]), vectors)
     assert np.abs(last.weights - softmax_weights(template_scores(clips, vectors, 0.1))).sum() < 0.1
 
 
-def test_all_templates_count_alike_until_clips_have_come(world: tuple[np.ndarray, np.ndarray]) -> None:
+def test_all_templates_have_equal_weight_until_clips_have_arrived(world: tuple[np.ndarray, np.ndarray]) -> None:
     scores = template_scores(*world, 0.1)
     np.testing.assert_allclose(blended(scores, 0), 1 / TEMPLATES)
     np.testing.assert_allclose(blended(scores, CLIPS), softmax_weights(scores))
     assert blended(scores, CLIPS // 4)[0] < blended(scores, CLIPS // 2)[0]
 
 
-def test_a_known_mean_takes_half_of_the_expectation(world: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_known_mean_is_half_of_the_expectation(world: tuple[np.ndarray, np.ndarray]) -> None:
     clips, vectors = world
     mean = clips.mean(axis=0)
     np.testing.assert_allclose(template_scores(clips, vectors, 0.1, mean), template_scores(clips, vectors, 0.1))
     assert not np.allclose(template_scores(clips, vectors, 0.1, -mean), template_scores(clips, vectors, 0.1))
 
 
-def test_the_state_goes_through_bytes_unchanged(world: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_state_survives_encoding(world: tuple[np.ndarray, np.ndarray]) -> None:
     *_, running = streamed(world[0][:9], world[1])
     (read,) = decode_state(encode_state({"image": running})).values()
     assert read.clips == running.clips == 9
@@ -123,7 +123,7 @@ def test_the_state_goes_through_bytes_unchanged(world: tuple[np.ndarray, np.ndar
     assert decode_state(b"") == {}
 
 
-# With the bundled model: its text tower, and what it sees in the bundled video.
+# With the bundled model: its text tower, and its embeddings of the bundled video.
 
 
 @pytest.fixture(scope="module")
@@ -146,12 +146,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     return np.stack([clip.embeddings["image"] for clip in clips])
 
 
-def test_junk_among_the_templates_of_the_bundled_model_gets_little(pictures: np.ndarray, tmp_path: Path) -> None:
+def test_junk_among_the_templates_of_the_bundled_model_gets_little_weight(pictures: np.ndarray, tmp_path: Path) -> None:
     spec = read_model("percept-mini")
     labels = ("dog", "sheep", "cup of coffee", "baseball", "cat", "car", "piano", "street")
     builder = SideBuilder(spec, words_of(labels), RunSettings(threads=2), lambda text: None, open_text_tower)
     builder.background = builder.background[::20]
-    templates = Templates.alike((*GOOD, *JUNK))
+    templates = Templates.equal((*GOOD, *JUNK))
     read = builder.background_stack("image", templates), builder.label_stack("image", templates)
     stack = np.concatenate(read, axis=1)
     center = center_of(spec, "image")

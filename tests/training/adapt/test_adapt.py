@@ -31,7 +31,7 @@ def unit(values: Array) -> Array:
 
 
 def side(labels: tuple[str, ...] = LABELS, seed: int = 0) -> LabelSide:
-    """A label's vector depends on its name alone."""
+    """A label's vector depends only on its name and the seed."""
     words = np.stack([np.random.default_rng([seed, *label.encode()]).standard_normal(DIM) for label in labels])
     background = unit(np.random.default_rng(seed + 99).standard_normal((40, DIM)))
     words = unit(words)
@@ -39,7 +39,7 @@ def side(labels: tuple[str, ...] = LABELS, seed: int = 0) -> LabelSide:
 
 
 def examples(each: int = 6, labels: tuple[str, ...] = LABELS, seed: int = 0) -> Examples:
-    """Clips lie about a place of their own, half way between the label's words and somewhere else."""
+    """Clips of a label are scattered around a point between the vector of its words and a random direction."""
     kept, found = [], []
     for label in labels:
         chance = np.random.default_rng([seed, *label.encode()])
@@ -60,7 +60,7 @@ def rows(given: Adapter) -> Array:
     return np.arange(len(given.right))
 
 
-def test_learning_makes_examples_likelier_and_keeps_vectors_of_other_labels_to_the_bit() -> None:
+def test_learning_raises_the_likelihood_and_leaves_vectors_of_other_labels_unchanged() -> None:
     given = adapter(examples(labels=("cat", "dog")))
     problem = given.problems["audio"]
     deltas = learn(problem, rows(given), np.arange(4), 3.0)
@@ -70,14 +70,14 @@ def test_learning_makes_examples_likelier_and_keeps_vectors_of_other_labels_to_t
     assert after < before
 
 
-def test_a_higher_pull_stays_nearer_to_the_words() -> None:
+def test_a_higher_pull_keeps_vectors_nearer_to_the_words() -> None:
     problem, every = adapter(examples()).problems["audio"], rows(adapter(examples()))
     far, near = (np.linalg.norm(learn(problem, every, np.arange(4), pull)) for pull in (3.0, 30.0))
     assert near < 0.5 * far
 
 
-def test_learnt_labels_do_not_take_the_clips_of_labels_that_only_words_describe() -> None:
-    """Without the term that keeps others alive, they would."""
+def test_learnt_labels_do_not_win_the_clips_of_labels_that_have_only_words() -> None:
+    """Without the term that protects other labels, they would."""
     given = adapter(examples(each=8))
     problem = given.problems["audio"]
     out = problem.right == 3
@@ -87,13 +87,13 @@ def test_learnt_labels_do_not_take_the_clips_of_labels_that_only_words_describe(
     assert lost.mean() <= 0.15
 
 
-def test_the_loss_is_that_of_labels_and_background_together() -> None:
+def test_the_loss_is_the_cross_entropy_among_labels_and_background() -> None:
     odds = np.array([[1.0, -1.0]])
     wanted = np.log(np.exp(1.0) + np.exp(-1.0) + 1.0) + 1.0
     assert loss_of(odds, np.array([1]))[0] == pytest.approx(wanted)
 
 
-def test_with_one_example_a_label_nothing_is_chosen_and_nothing_is_claimed() -> None:
+def test_with_one_example_per_label_nothing_is_chosen_and_no_gain_is_reported() -> None:
     given = adapter(examples(each=1))
     assert choose(given.problems["audio"], rows(given), given.groups, given.rivals) == BLIND
     worth = measure(given, np.zeros(0, np.int64), lambda done, total: None)
@@ -101,16 +101,16 @@ def test_with_one_example_a_label_nothing_is_chosen_and_nothing_is_claimed() -> 
     assert not worth.helps
 
 
-def test_examples_that_tell_nothing_leave_the_words_alone() -> None:
+def test_random_examples_hardly_move_the_vectors() -> None:
     chance = np.random.default_rng(5)
     given = examples(each=8)
     embeddings = unit(chance.standard_normal((len(given.kept), DIM))).astype(np.float32)
-    told = adapter(Examples(given.kept, {"audio": embeddings}))
-    choice = choose(told.problems["audio"], rows(told), told.groups, told.rivals)
+    random = adapter(Examples(given.kept, {"audio": embeddings}))
+    choice = choose(random.problems["audio"], rows(random), random.groups, random.rivals)
     assert choice.share == 0.0 or choice.pull == 30.0
 
 
-def test_held_out_clips_gain_and_the_interval_says_how_surely() -> None:
+def test_held_out_clips_gain_and_the_gain_has_an_interval() -> None:
     worth = measure(adapter(examples(each=5)), np.zeros(0, np.int64), lambda done, total: None)
     assert worth.adapted is not None
     assert worth.others is not None
@@ -120,7 +120,7 @@ def test_held_out_clips_gain_and_the_interval_says_how_surely() -> None:
     assert worth.adapted.before.count == worth.others.before.count == 20
 
 
-def test_clips_of_others_are_never_learnt_from() -> None:
+def test_clips_of_other_labels_are_never_learnt_from() -> None:
     together = examples(each=3)
     of_others = np.flatnonzero(together.right(LABELS) == 3)
     given = adapter(together, first_rival=3)
@@ -132,7 +132,7 @@ def test_clips_of_others_are_never_learnt_from() -> None:
     assert worth.adapted.before.count == 9
 
 
-def test_the_order_in_which_examples_came_does_not_matter() -> None:
+def test_the_order_of_examples_does_not_matter() -> None:
     given = examples()
     shuffled = given.take(np.random.default_rng(1).permutation(len(given.kept)).tolist())
     one, other = (adapter(each.ordered()) for each in (given, shuffled))
@@ -141,7 +141,7 @@ def test_the_order_in_which_examples_came_does_not_matter() -> None:
     assert first.deltas["audio"].tobytes() == second.deltas["audio"].tobytes()
 
 
-def test_examples_that_are_given_twice_count_once_and_more_of_them_add_up() -> None:
+def test_repeated_examples_count_once_and_new_ones_are_added() -> None:
     few, all_ = examples(each=2), examples(each=4)
     assert few.with_more(all_).kept == all_.kept
     later = all_.take(row for row, each in enumerate(all_.kept) if each not in few.kept)
@@ -150,7 +150,7 @@ def test_examples_that_are_given_twice_count_once_and_more_of_them_add_up() -> N
     np.testing.assert_array_equal(added.embeddings["audio"], all_.ordered().embeddings["audio"])
 
 
-def test_groups_are_never_split_and_every_label_is_dealt_out() -> None:
+def test_groups_are_never_divided_and_every_label_is_dealt_out() -> None:
     right = [0, 0, 0, 0, 1, 1]
     folds = clip_folds(right, ["a", "a", "b", "", "", ""], 3)
     assert sorted(np.concatenate(folds).tolist()) == [0, 1, 2, 3, 4, 5]
@@ -160,7 +160,7 @@ def test_groups_are_never_split_and_every_label_is_dealt_out() -> None:
     assert label_folds([4, 4], 3) == []
 
 
-def test_a_difference_is_paired_by_clip_and_drawn_by_group() -> None:
+def test_a_difference_is_paired_by_clip_and_bootstrapped_over_groups() -> None:
     same = change([True, False] * 20, [True, False] * 20, [""] * 40)
     assert (same.difference, same.low, same.high) == (0.0, 0.0, 0.0)
     apart = change([False] * 20, [True] * 10 + [False] * 10, [""] * 20)
@@ -169,7 +169,7 @@ def test_a_difference_is_paired_by_clip_and_drawn_by_group() -> None:
     assert together.high - together.low > apart.high - apart.low
 
 
-def test_it_helps_only_where_others_do_not_surely_lose() -> None:
+def test_it_helps_only_if_other_labels_do_not_lose_significantly() -> None:
     def moved_by(low: float, high: float) -> Change:
         return Change(wilson(5, 10), wilson(5, 10), (low + high) / 2, low, high)
 
@@ -179,7 +179,7 @@ def test_it_helps_only_where_others_do_not_surely_lose() -> None:
     assert not Worth(moved_by(-0.1, 0.1), None).helps
 
 
-def test_learning_goes_on_from_vectors_that_were_trained() -> None:
+def test_learning_starts_from_trained_vectors() -> None:
     chance = np.random.default_rng(0)
     words, start, delta = unit(chance.standard_normal(DIM)), *(0.3 * chance.standard_normal((2, DIM)))
     trained = unit(words + start)
@@ -237,7 +237,7 @@ def test_undo_restores_everything_byte_for_byte(model: ModelSpec, tmp_path: Path
         undo(restored)
 
 
-def test_adapting_twice_is_adapting_once_with_all_examples(model: ModelSpec, tmp_path: Path) -> None:
+def test_adapting_twice_equals_adapting_once_with_all_examples(model: ModelSpec, tmp_path: Path) -> None:
     all_ = examples(each=4)
     one = all_.take(row for row, each in enumerate(all_.kept) if each.key[-1] in "01")
     other = all_.take(row for row, each in enumerate(all_.kept) if each.key[-1] in "23")
@@ -249,7 +249,9 @@ def test_adapting_twice_is_adapting_once_with_all_examples(model: ModelSpec, tmp
     assert vectors(read_model(str(tmp_path / "b"))) == vectors(read_model(str(tmp_path / "a")))
 
 
-def test_labels_that_were_trained_elsewhere_stay_when_others_are_adapted(model: ModelSpec, tmp_path: Path) -> None:
+def test_labels_that_were_trained_elsewhere_do_not_change_when_others_are_adapted(
+    model: ModelSpec, tmp_path: Path
+) -> None:
     from stages.words.adapted import save_adapted
 
     save_adapted(tmp_path / "plain" / "trained.safetensors", ["siren"], {"audio": np.ones((1, DIM))})

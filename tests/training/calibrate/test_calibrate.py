@@ -29,7 +29,7 @@ def side(temperature: float = 0.1, bias: float = 0.0) -> LabelSide:
 
 
 def units(each: int = 20, labels: int = LABELS, noise: float = 1.5, clips_of_one: int = 1) -> Units:
-    """Clips near their label's words."""
+    """Clips near the vectors of their labels."""
     right = np.repeat(np.arange(labels), each)
     chance = np.random.default_rng(1)
     found = unit(side().labels[right] + noise * unit(chance.standard_normal((len(right), DIM))))
@@ -41,7 +41,7 @@ def part(loudness_dbfs: float) -> ClipPart:
     return ClipPart(0.0, 2.0, {"audio": 1}, {"audio": {"loudness_dbfs": loudness_dbfs}})
 
 
-def test_a_tower_that_claims_too_much_is_cooled_down() -> None:
+def test_an_overconfident_tower_gets_a_higher_temperature() -> None:
     sharp = {"audio": side(temperature=0.02, bias=8.0)}
     scene = Scene.of(units(each=60, noise=2.5), sharp)
     before, after = (trust(scene.pooled(scales), scene.units) for scales in (scales_of(sharp), fit(scene)))
@@ -51,7 +51,7 @@ def test_a_tower_that_claims_too_much_is_cooled_down() -> None:
     assert before.share.low <= before.share.value <= before.share.high
 
 
-def test_a_fit_never_makes_the_loss_worse_and_changes_no_ranking_of_one_modality() -> None:
+def test_a_fit_never_raises_the_loss_and_keeps_the_ranking_of_a_single_modality() -> None:
     sides = {"audio": side()}
     scene = Scene.of(units(), sides)
     fitted = fit(scene)
@@ -63,7 +63,7 @@ def test_a_fit_never_makes_the_loss_worse_and_changes_no_ranking_of_one_modality
     )
 
 
-def test_the_loss_is_cross_entropy_and_the_logistic_loss_of_the_best() -> None:
+def test_the_loss_is_cross_entropy_plus_the_logistic_loss_of_the_best_label() -> None:
     pooled = np.array([[1.0, -1.0], [0.5, 2.0]])
     entropy = np.log1p(np.exp(-2.0)), np.log1p(np.exp(1.5))
     platt = np.logaddexp(0, -1.0), np.logaddexp(0, 2.0)
@@ -71,7 +71,7 @@ def test_the_loss_is_cross_entropy_and_the_logistic_loss_of_the_best() -> None:
     assert loss(pooled, np.array([0, 0]), np.array([0.5, 0.5])) == pytest.approx(wanted)
 
 
-def test_clips_of_one_example_weigh_as_one() -> None:
+def test_clips_of_one_example_have_the_weight_of_one() -> None:
     scene = Scene.of(units(each=4, clips_of_one=2), {"audio": side()})
     assert scene.weight.sum() == pytest.approx(1.0)
     uneven = Units(scene.units.clips, scene.units.right, np.array([0] * 19 + [1]))
@@ -80,21 +80,21 @@ def test_clips_of_one_example_weigh_as_one() -> None:
     assert len(by_example(uneven)) == 2
 
 
-def test_auroc_counts_pairs_and_halves_for_equals() -> None:
+def test_auroc_counts_pairs_and_ties_as_half() -> None:
     assert auroc(np.array([0.9, 0.2, 0.5, 0.5]), np.array([True, False, True, False])) == pytest.approx(0.875)
     assert np.isnan(auroc(np.array([1.0]), np.array([True])))
     scores = {0: np.array([1.0, 0.0, 0.0]), 1: np.array([0.0, 1.0, 0.5])}
     assert mean_auroc(scores, np.array([0, 1, 1]), np.arange(3)) == 1.0
 
 
-def test_the_threshold_keeps_the_budget() -> None:
+def test_the_threshold_keeps_the_budget_of_false_alarms() -> None:
     scores = np.random.default_rng(0).standard_normal(1000)
     for budget in (0.01, 0.05, 0.3):
         assert (scores > threshold_for(scores, budget)).mean() <= budget
     assert (scores > threshold_for(scores, 0.05)).mean() > 0.04
 
 
-def test_clips_of_a_label_that_is_not_asked_about_stand_out_whatever_the_order_of_labels() -> None:
+def test_clips_of_a_missing_label_score_higher_in_any_order_of_labels() -> None:
     known = units(noise=1.0)
     judge = Judge(known, known.clips, {"audio": side()})
     scores = judge.scores([0, 1, 3, 4])
@@ -102,7 +102,7 @@ def test_clips_of_a_label_that_is_not_asked_about_stand_out_whatever_the_order_o
     np.testing.assert_allclose(judge.scores([4, 1, 0, 3]), scores, atol=1e-12)
 
 
-def test_figures_about_unknown_clips_come_with_what_the_budget_gave() -> None:
+def test_figures_on_unknown_clips_include_false_alarms_and_detections() -> None:
     known = units(noise=1.0)
     folds = [np.arange(start, len(known), 4) for start in range(4)]
     names = [f"label {number}" for number in range(LABELS)]
@@ -114,7 +114,7 @@ def test_figures_about_unknown_clips_come_with_what_the_budget_gave() -> None:
     assert found.false_alarms.share < 0.25 < found.found.share
 
 
-def test_clips_without_anything_to_hear_are_left_out_and_long_examples_are_thinned() -> None:
+def test_silent_clips_are_skipped_and_long_examples_are_thinned() -> None:
     tokens = np.random.default_rng(0).standard_normal((20, DIM)).astype(np.float32)
     long = Features({"audio": tokens}, LOUD, tuple(part(-20.0) for _ in range(20)))
     quiet = Features({"audio": tokens[:2]}, LOUD, (part(-120.0), part(-25.0)))
@@ -126,10 +126,10 @@ def test_clips_without_anything_to_hear_are_left_out_and_long_examples_are_thinn
     assert whole.clips.signals[1]["audio"]["loudness_dbfs"] == -25.0
 
 
-def test_unlabelled_clips_that_share_no_modality_with_the_labelled_ones_are_refused() -> None:
+def test_unlabelled_clips_without_a_modality_of_the_labelled_ones_are_refused() -> None:
     pictures = SourceClips({"image": np.ones((3, DIM), np.float32), "audio": np.zeros((3, DIM), np.float32)}, [{}] * 3)
-    with pytest.raises(ConfigError, match=r"--unlabelled: clips that have image; expected audio, .* Give clips of"):
+    with pytest.raises(ConfigError, match=r"--unlabelled: the clips have image; expected audio, .* Give clips of"):
         refuse_foreign(pictures, units())
-    with pytest.raises(ConfigError, match="clips that have nothing to see or hear"):
+    with pytest.raises(ConfigError, match="the clips have nothing to see or hear"):
         refuse_foreign(SourceClips({}, []), units())
     refuse_foreign(units().clips, units())

@@ -1,4 +1,4 @@
-"""Data sets as they are published, in miniature."""
+"""Published data sets, in miniature."""
 
 import shutil
 from collections.abc import Callable
@@ -18,9 +18,9 @@ def named(dataset: Dataset, split: str = "") -> set[tuple[str, str]]:
     return {(Path(example.path).name, example.label) for example in chosen.examples}
 
 
-@pytest.mark.parametrize("lists_beside", [False, True], ids=["lists inside", "lists beside the videos"])
-def test_ucf101(tmp_path: Path, lists_beside: bool) -> None:
-    dataset = read_dataset(trees.ucf101(tmp_path / "data", lists_beside))
+@pytest.mark.parametrize("lists_outside", [False, True], ids=["lists inside", "lists next to the videos"])
+def test_ucf101(tmp_path: Path, lists_outside: bool) -> None:
+    dataset = read_dataset(trees.ucf101(tmp_path / "data", lists_outside))
     assert dataset.layout == "ucf101"
     assert dataset.labels == ("apply eye makeup", "handstand pushups", "yo yo")
     assert named(dataset, "test") == {
@@ -46,7 +46,7 @@ def test_ucf101_without_its_lists(tmp_path: Path) -> None:
     assert any("there are no splits" in note for note in dataset.notes)
 
 
-def test_lists_of_something_else_are_told(tmp_path: Path) -> None:
+def test_lists_of_something_else_are_reported(tmp_path: Path) -> None:
     (trees.kinetics(tmp_path) / "annotations" / "val.csv").write_text(
         "label,youtube_id,time_start,time_end\nabseiling,0wR5jVB-WPk,soon,later\n"
     )
@@ -72,7 +72,7 @@ def test_kinetics_by_its_lists(tmp_path: Path) -> None:
     assert (dataset.layout, dataset.evaluated) == ("kinetics", "val")
     assert named(dataset, "val") == {("0wR5jVB-WPk_000417_000427.mp4", "abseiling")}
     assert named(dataset, "train") == {("-3B32lodo2M_000059_000069.mp4", "abseiling")}
-    assert "massaging person's head" in dataset.labels, "asked about, though its only file is missing"
+    assert "massaging person's head" in dataset.labels, "a label, although its only file is missing"
     assert any("test.csv has no labels" in note for note in dataset.notes)
     assert any("1 of 3 listed examples have no file" in note for note in dataset.notes)
     assert {example.group for example in dataset.examples} == {"0wR5jVB-WPk", "-3B32lodo2M"}
@@ -103,7 +103,7 @@ def test_esc50(tmp_path: Path) -> None:
     assert (dataset.layout, dataset.labels) == ("esc50", ("dog", "chirping birds"))
     assert named(dataset, "fold1") == {("1-100032-A-0.wav", "dog"), ("1-100038-A-14.wav", "chirping birds")}
     assert [example.group for example in dataset.examples] == ["100032", "100038", "114280", "9032"]
-    assert read_dataset(tmp_path, split="esc10").labels == ("dog",), "a split asks about its own labels"
+    assert read_dataset(tmp_path, split="esc10").labels == ("dog",), "a split has only its own labels"
 
 
 def test_ave(tmp_path: Path) -> None:
@@ -128,31 +128,31 @@ def test_folders_of_splits(tmp_path: Path) -> None:
     assert dataset.evaluated == "test"
 
 
-def test_folders_without_media_do_not_hide_that_the_others_are_splits(tmp_path: Path) -> None:
+def test_folders_without_media_do_not_prevent_the_detection_of_splits(tmp_path: Path) -> None:
     trees.put(tmp_path, "train/dog/a.wav", "train/cat/b.wav", "test/dog/c.wav", "test/cat/d.wav", "annotations/all.csv")
     dataset = read_dataset(tmp_path)
     assert (dataset.labels, set(dataset.splits)) == (("cat", "dog"), {"train", "test"})
     trees.put(tmp_path, "bird/e.wav")
-    with pytest.raises(ConfigError, match=r"test/ holds folders of labels, and bird/ stands beside it with media"):
+    with pytest.raises(ConfigError, match=r"test/ contains folders of labels, but bird/ next to it is a folder of a"):
         read_dataset(tmp_path)
 
 
-def test_a_label_may_be_called_like_a_split(tmp_path: Path) -> None:
+def test_a_label_may_have_the_name_of_a_split(tmp_path: Path) -> None:
     trees.put(tmp_path, "train/a.wav", "rain/b.wav")
     (tmp_path / "val").mkdir()
     assert read_dataset(tmp_path).labels == ("rain", "train")
 
 
-def test_a_label_without_a_clip_stays_one_and_is_told(tmp_path: Path) -> None:
+def test_a_label_without_clips_is_kept_and_reported(tmp_path: Path) -> None:
     trees.put(tmp_path, "rain/a.wav", "wind/b.wav")
     (tmp_path / "light_hail").mkdir()
     dataset = read_dataset(tmp_path)
     assert dataset.labels == ("light hail", "rain", "wind")
     assert dataset.notes[0].endswith("2 examples of 3 labels")
-    assert "no clip in light_hail/: kept as labels without examples" in dataset.notes
+    assert "no clips in light_hail/: kept as labels without examples" in dataset.notes
 
 
-def test_a_label_without_a_clip_stays_one_of_its_split(tmp_path: Path) -> None:
+def test_a_label_without_clips_belongs_to_its_split(tmp_path: Path) -> None:
     trees.put(tmp_path, "train/rain/a.wav", "train/wind/b.wav", "test/rain/c.wav")
     (tmp_path / "test" / "wind").mkdir()
     (tmp_path / "train" / "hail").mkdir()
@@ -160,7 +160,7 @@ def test_a_label_without_a_clip_stays_one_of_its_split(tmp_path: Path) -> None:
     assert read_dataset(tmp_path).labels == ("hail", "rain", "wind")
 
 
-def test_folders_named_as_esc50_names_files_have_its_folds(tmp_path: Path) -> None:
+def test_files_with_names_of_esc50_have_its_folds(tmp_path: Path) -> None:
     trees.put(tmp_path, "rain/1-17367-A.ogg", "rain/2-101676-A.ogg", "dog_bark/3-100032-A.ogg")
     dataset = read_dataset(tmp_path)
     assert named(dataset, "fold3") == {("3-100032-A.ogg", "dog bark")}
@@ -171,5 +171,5 @@ def test_folders_named_as_esc50_names_files_have_its_folds(tmp_path: Path) -> No
     ("make", "name"),
     [(trees.ucf101, "ucf101"), (trees.esc50, "esc50"), (trees.ave, "ave"), (trees.vggsound, "vggsound")],
 )
-def test_what_a_folder_was_taken_for_is_told(tmp_path: Path, make: Callable[[Path], Path], name: str) -> None:
-    assert f"taken for {name}" in read_dataset(make(tmp_path)).notes[0]
+def test_the_detected_layout_is_reported(tmp_path: Path, make: Callable[[Path], Path], name: str) -> None:
+    assert f"layout {name}" in read_dataset(make(tmp_path)).notes[0]

@@ -9,7 +9,7 @@ from training.data.split import base_novel, hold_out
 WORDS = tuple(f"word {number}" for number in range(25))
 
 
-def test_base_and_novel_depend_on_words_and_seed_not_on_their_order() -> None:
+def test_base_and_novel_depend_on_labels_and_seed_but_not_on_the_order_of_labels() -> None:
     base, novel = base_novel(WORDS, seed=3)
     assert (len(base), len(novel)) == (13, 12)
     assert set(base) | set(novel) == set(WORDS)
@@ -18,13 +18,13 @@ def test_base_and_novel_depend_on_words_and_seed_not_on_their_order() -> None:
     assert base_novel(WORDS, seed=4)[1] != novel
 
 
-def test_each_side_gets_a_label() -> None:
+def test_each_side_has_at_least_one_label() -> None:
     assert [len(side) for side in base_novel(("a", "b"), 0, novel_share=0.01)] == [1, 1]
     assert [len(side) for side in base_novel(("a", "b", "c"), 0, novel_share=1.0)] == [1, 2]
 
 
 def dataset(groups: list[tuple[str, str]]) -> Dataset:
-    """From label and group of each example."""
+    """A data set with these labels and groups of examples."""
     examples = tuple(Example(f"{i}.mp4", label, group=group) for i, (label, group) in enumerate(groups))
     return Dataset("made", examples, tuple(sorted({label for label, _ in groups})))
 
@@ -35,7 +35,7 @@ def dataset(groups: list[tuple[str, str]]) -> Dataset:
     st.floats(0.0, 0.6),
     st.integers(0, 5),
 )
-def test_groups_stay_whole_and_every_label_keeps_something_to_learn(
+def test_groups_are_never_divided_and_every_label_keeps_training_examples(
     groups: list[tuple[str, str]], share: float, seed: int
 ) -> None:
     train, held = hold_out(dataset(groups), share, seed)
@@ -54,10 +54,10 @@ def test_about_the_share_of_each_label_is_held_out() -> None:
     assert hold_out(made, 0.25, seed=2)[1] != held
 
 
-def test_a_label_of_two_groups_has_the_smaller_one_held_out() -> None:
+def test_the_smaller_of_two_groups_of_a_label_is_held_out() -> None:
     made = dataset([("a", "large")] * 9 + [("a", "small")] * 2)
     assert hold_out(made, 0.05, seed=0)[1] == (9, 10)
 
 
-def test_nothing_is_held_out_for_nothing() -> None:
+def test_nothing_is_held_out_for_a_share_of_zero() -> None:
     assert hold_out(dataset([("a", ""), ("a", "")]), 0.0, seed=0) == ((0, 1), ())

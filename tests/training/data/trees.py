@@ -1,10 +1,10 @@
-"""Published data sets in miniature: the real names, folders and lists, with files that hold nothing playable."""
+"""Published data sets in miniature: the real names, folders and lists, with files that are not playable."""
 
 from pathlib import Path
 
 
 def put(folder: Path, *names: str) -> Path:
-    """Files whose content is their own name, so that no two are copies."""
+    """Write files whose content is their own name, so that no two are copies. Returns the folder."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
@@ -17,14 +17,14 @@ def write(path: Path, *lines: str) -> Path:
     return path
 
 
-def ucf101(root: Path, lists_beside: bool = False) -> Path:
-    """Returns the folder a user would name."""
+def ucf101(root: Path, lists_outside: bool = False) -> Path:
+    """Returns the folder that a user would give."""
     videos = root / "UCF-101"
     put(
         videos,
         *("ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi", "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi"),
         *("ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c02.avi", "YoYo/v_YoYo_g01_c01.avi", "YoYo/v_YoYo_g09_c03.avi"),
-        # folder and list say Handstand, the files HandStand
+        # the folder and the list have Handstand, the files HandStand
         *("HandstandPushups/v_HandStandPushups_g01_c01.avi", "HandstandPushups/v_HandStandPushups_g10_c01.avi"),
     )
     lists = root / "ucfTrainTestlist"
@@ -45,7 +45,7 @@ def ucf101(root: Path, lists_beside: bool = False) -> Path:
     )
     write(lists / "trainlist02.txt", "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi 1")
     write(lists / "testlist02.txt", "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi", "YoYo/v_YoYo_g09_c03.avi")
-    return videos if lists_beside else root
+    return videos if lists_outside else root
 
 
 def hmdb51(root: Path) -> Path:

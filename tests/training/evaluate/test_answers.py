@@ -11,18 +11,18 @@ from training.evaluate.answers import answer_of, known_labels, places
 from training.evaluate.evaluate import Task, few, novel_labels
 
 
-def test_a_label_is_found_by_its_synonyms_and_however_it_is_spelled() -> None:
+def test_a_label_is_found_by_its_synonyms_in_any_spelling() -> None:
     found = places(["vehicle > Car|automobile", "dog barking"])
     assert found == {"car": 0, "automobile": 0, "dog barking": 1}
     examples = [Example("a", "Automobile"), Example("b", "dog_barking"), Example("c", "rain")]
     known, others = known_labels(examples, ["car|automobile", "dog barking"])
     assert [example.path for example in known] == ["a", "b"]
     assert [example.path for example in others] == ["c"]
-    with pytest.raises(ConfigError, match=r"none of the data's labels is among them \(rain\)"):
+    with pytest.raises(ConfigError, match=r"contains none of the data's labels \(rain\)"):
         known_labels(examples[2:], ["wind"])
 
 
-def test_a_few_examples_are_taken_evenly_over_labels() -> None:
+def test_a_few_examples_are_balanced_over_labels() -> None:
     examples = [Example(f"{number}", "common") for number in range(20)] + [Example("x", "rare"), Example("y", "rare")]
     chosen = few(examples, 6, seed=1)
     assert [example.label for example in chosen].count("rare") == 2
@@ -30,12 +30,12 @@ def test_a_few_examples_are_taken_evenly_over_labels() -> None:
     assert chosen == sorted(chosen, key=examples.index)
 
 
-def test_ranks_are_counted_among_all_labels_among_the_own_side_and_by_cosine() -> None:
+def test_ranks_are_among_all_labels_within_a_side_and_by_cosine() -> None:
     odds, similarity = np.array([2.0, 3.0, 1.0, 3.0, -1.0, 0.0]), np.array([0.1, 0.2, 0.5, 0.4, 0.3, 0.0])
     is_novel = np.array([False, False, True, True, True, False])
     by_name = np.array([0, 5, 1, 2, 3, 4])
     found = answer_of(odds, 2, by_name, is_novel, similarity)
-    assert found.top == (3, 1, 0, 2, 5), "equals by name"
+    assert found.top == (3, 1, 0, 2, 5), "ties are broken by name"
     assert (found.rank, found.own_rank, found.cosine_rank) == (3, 1, 0)
     assert found.probability == pytest.approx(1 / (1 + np.exp(-3.0)))
     assert found.share == pytest.approx(np.exp(3.0) / np.exp(odds).sum())
@@ -43,7 +43,7 @@ def test_ranks_are_counted_among_all_labels_among_the_own_side_and_by_cosine() -
     assert answer_of(odds, 2, by_name, is_novel).cosine_rank is None
 
 
-def test_novel_labels_are_those_outside_the_base_whoever_names_it(tmp_path: Path) -> None:
+def test_novel_labels_are_those_outside_the_base_of_the_user_or_of_the_head(tmp_path: Path) -> None:
     labels = ["vehicle > Car|automobile", "dog barking", "rain"]
     (tmp_path / "base.txt").write_text("dog_barking\nautomobile\n")
     spec = ModelSpec(name="made", texts={}, fusion=FusionSpec(directory=str(tmp_path), base="base.txt"))
@@ -56,6 +56,6 @@ def test_novel_labels_are_those_outside_the_base_whoever_names_it(tmp_path: Path
     assert novel("", spec) == novel(str(tmp_path / "base.txt")) == {"rain"}
     assert novel("0") | novel("1") | novel("2") <= {"Car", "dog barking", "rain"}
     (tmp_path / "other.txt").write_text("siren\n")
-    for name, said in (("other.txt", "none of the labels is in it"), ("gone.txt", "No such file")):
-        with pytest.raises(ConfigError, match=rf"--base-novel .*{name}: {said}"):
+    for name, message in (("other.txt", "contains none of the labels"), ("gone.txt", "No such file")):
+        with pytest.raises(ConfigError, match=rf"--base-novel .*{name}: {message}"):
             novel(str(tmp_path / name))

@@ -18,7 +18,7 @@ def test_the_worst_pairs_come_first() -> None:
     assert worst_pairs(matrix, 2) == [(0, 1, 3, 8), (1, 0, 1, 2)]
 
 
-def test_labels_taken_for_each_other_stand_beside_each_other() -> None:
+def test_confused_labels_are_next_to_each_other() -> None:
     matrix = np.diag([9] * 6)
     for a, b in ((0, 5), (5, 2), (1, 4)):
         matrix[a, b] = 4
@@ -28,7 +28,7 @@ def test_labels_taken_for_each_other_stand_beside_each_other() -> None:
 
 
 @pytest.mark.parametrize("labels", [1, 10, 46, NAMED_UP_TO, NAMED_UP_TO + 1, 400])
-def test_a_picture_shows_every_label_and_stays_of_a_size_to_look_at(labels: int) -> None:
+def test_a_picture_shows_every_label_in_a_reasonable_size(labels: int) -> None:
     matrix = np.diag([20] * labels) + 3 * np.diag([1] * (labels - 1), 1)
     picture = draw_confusion(matrix, [f"a label with a long name {number}" for number in range(labels)])
     assert max(picture.shape) < 2000

@@ -39,7 +39,7 @@ def label_set() -> LabelSet:
 
 
 def features(label: str, number: int, clips: int = 1, audio: bool = True) -> Features:
-    """The picture tells little of the label; the sound tells it in a language of its own."""
+    """The picture is a weak cue of the label; the sound is a strong one, but not aligned with the words."""
     random = np.random.default_rng((LABELS.index(label), number))
     vector = label_set().sides["image"].labels[LABELS.index(label)]
     meant = {"image": 0.1 * vector, "audio": 0.5 * np.roll(vector, 5)}

@@ -9,7 +9,7 @@ from training.train.augment import changed_flow, changed_frames, changed_log_mel
 
 
 def moving(speed_px: int, frames: int = 4) -> np.ndarray:
-    """A rough texture that moves to the right, uint8 "T 96 128 3"."""
+    """A texture that moves to the right, uint8 "T 96 128 3"."""
     import cv2
 
     noise = np.random.default_rng(3).integers(0, 256, (96, 300), np.uint8)
@@ -31,7 +31,7 @@ def uncut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def both_ways(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The flow as a generator's chance leaves it and mirrors it."""
+    """The augmented flow without and with mirroring, found by trying seeds."""
     seen: dict[bool, np.ndarray] = {}
     for seed in range(30):
         torch.manual_seed(seed)
@@ -40,13 +40,13 @@ def both_ways(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return seen[False], seen[True]
 
 
-def test_in_a_mirror_what_goes_right_goes_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirroring_reverses_horizontal_motion(monkeypatch: pytest.MonkeyPatch) -> None:
     uncut(monkeypatch)
     flow = np.random.default_rng(0).uniform(0.1, 1.0, (5, 12, 20, 2)).astype(np.float16)
     same, mirrored = both_ways(flow)
     np.testing.assert_allclose(same, flow, atol=1e-3)
     np.testing.assert_allclose(mirrored[..., 0], -flow[:, :, ::-1, 0], atol=1e-3)  # u -> -u
-    np.testing.assert_allclose(mirrored[..., 1], flow[:, :, ::-1, 1], atol=1e-3)  # v stays
+    np.testing.assert_allclose(mirrored[..., 1], flow[:, :, ::-1, 1], atol=1e-3)  # v is unchanged
 
 
 def test_mirrored_flow_is_the_flow_of_the_mirrored_frames(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_mirrored_flow_is_the_flow_of_the_mirrored_frames(monkeypatch: pytest.Mo
     assert np.abs(mirrored[inner] - expected[inner]).mean() < 0.1 * np.abs(expected[inner]).mean()
 
 
-def test_labels_with_sides_are_never_mirrored() -> None:
+def test_flow_is_not_mirrored_unless_allowed() -> None:
     flow = np.full((2, 12, 20, 2), 0.5, np.float16)
     for seed in range(12):
         torch.manual_seed(seed)
@@ -77,7 +77,7 @@ def test_a_crop_enlarges_motion_with_the_picture() -> None:
     np.testing.assert_allclose(factors, factors.mean(), rtol=0.05)
 
 
-def test_all_frames_of_a_clip_are_changed_alike() -> None:
+def test_all_frames_of_a_clip_are_changed_the_same_way() -> None:
     frame = moving(0, frames=1)
     frames = np.repeat(frame, 6, axis=0)
     for seed in range(6):
@@ -89,7 +89,7 @@ def test_all_frames_of_a_clip_are_changed_alike() -> None:
         assert np.abs(changed.astype(int) - frames).mean() > 2
 
 
-def test_the_same_chance_gives_the_same_change() -> None:
+def test_the_same_seed_gives_the_same_change() -> None:
     for change, given in ((changed_flow, np.ones((2, 12, 20, 2), np.float16)), (changed_frames, moving(2))):
         torch.manual_seed(5)
         first = change(given, True)
@@ -97,7 +97,7 @@ def test_the_same_chance_gives_the_same_change() -> None:
         np.testing.assert_array_equal(first, change(given, True))
 
 
-def test_sound_is_moved_and_masked_in_time_and_pitch_alike_in_all_patches() -> None:
+def test_sound_is_shifted_and_masked_the_same_way_in_all_patches() -> None:
     patch = np.random.default_rng(2).standard_normal((1, 96, 64)).astype(np.float32)
     log_mel = np.repeat(patch, 3, axis=0)
     masked = 0.0

@@ -10,7 +10,7 @@ from training.train.loop import Training, mix
 from training.train.words import WordVectors
 
 
-def test_an_untrained_head_answers_as_the_frozen_model_does() -> None:
+def test_an_untrained_head_gives_the_answers_of_the_frozen_model() -> None:
     trainee = made_up.head(made_up.plan())
     for answer in trainee.answers(trainee.network):
         assert set(answer.fused) == {"image", "audio"}
@@ -21,20 +21,20 @@ def test_an_untrained_head_answers_as_the_frozen_model_does() -> None:
     np.testing.assert_array_equal(trainee.hits(trainee.network), evaluation.hits(made_up.label_set(), frozen))
 
 
-def test_clips_with_a_picture_alone_are_not_learnt_from() -> None:
+def test_clips_with_only_a_picture_are_not_trained_on() -> None:
     mixed = made_up.learnt(per_label=2) + made_up.learnt(per_label=3, audio=False)
     trainee = HeadTrainee(made_up.spec(), made_up.label_set(), made_up.plan(), mixed, made_up.held())
     assert trainee.items == 8
-    with pytest.raises(ConfigError, match="no clip has a picture and motion or sound"):
+    with pytest.raises(ConfigError, match="no clip has a picture and also motion or sound"):
         HeadTrainee(made_up.spec(), made_up.label_set(), made_up.plan(), made_up.learnt(audio=False), made_up.held())
 
 
-def test_both_branches_are_weighed_by_alpha() -> None:
+def test_both_branches_are_weighted_by_alpha() -> None:
     trainee = made_up.head(made_up.plan(alpha=0.8))
     assert trainee.branches == pytest.approx({"image": 0.8, "audio": 0.2, "pull": 2.0})
 
 
-def test_a_ratio_of_one_is_the_frozen_model_again(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_ratio_of_one_gives_the_frozen_model(tmp_path) -> None:  # type: ignore[no-untyped-def]
     plan = made_up.plan(steps=20, learning_rate=1e-2)
     trainee = made_up.head(plan)
     trained = Training(trainee, plan, tmp_path, "cpu").run(lambda row: None)
@@ -62,7 +62,7 @@ def test_only_base_labels_move_and_the_result_learns(tmp_path) -> None:  # type:
     assert after["novel"] == before["novel"]
 
 
-def test_label_vectors_are_held_back_by_the_pull() -> None:
+def test_the_pull_penalises_moved_label_vectors() -> None:
     trainee = made_up.vectors(made_up.plan("labels", pull=0.5))
     with torch.no_grad():
         for delta in trainee.network.parameters():
@@ -72,7 +72,7 @@ def test_label_vectors_are_held_back_by_the_pull() -> None:
     assert losses["pull"].item() == pytest.approx(2 * made_up.DIM / len(made_up.BASE))
 
 
-def test_the_level_in_the_loss_is_the_product_s_own_log_odds() -> None:
+def test_the_level_in_the_loss_uses_the_log_odds_of_a_run() -> None:
     label_set = made_up.label_set()
     base = len(made_up.BASE)
     embeddings = made_up.unit(np.random.default_rng(4).standard_normal((5, made_up.DIM))).astype(np.float32)

@@ -46,7 +46,7 @@ def child(folder: Path, pause_s: float) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_with_the_same_curve(tmp_path: Path) -> None:
+def test_a_killed_training_resumes_with_the_same_curve(tmp_path: Path) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
     process = child(killed, 0.05)
@@ -59,7 +59,7 @@ def test_a_killed_training_goes_on_with_the_same_curve(tmp_path: Path) -> None:
     assert process.wait(10) == -signal.SIGKILL
     rows_then = len(curve(killed))
     steps_kept = restore(killed / CHECKPOINT)["step"]  # type: ignore[index]
-    assert 0 < steps_kept < rows_then - 1 < 30  # there was something to lose, and something left to do
+    assert 0 < steps_kept < rows_then - 1 < 30  # steps were lost, and steps are left to do
 
     for folder in (killed, whole):
         folder.mkdir(exist_ok=True)
@@ -68,7 +68,7 @@ def test_a_killed_training_goes_on_with_the_same_curve(tmp_path: Path) -> None:
     np.testing.assert_allclose(curve(killed), curve(whole), atol=1e-6, rtol=0)
 
 
-def test_a_head_learns_what_pooling_cannot_read_and_leaves_curves(tmp_path: Path) -> None:
+def test_a_head_learns_what_pooling_cannot_and_writes_curves(tmp_path: Path) -> None:
     plan = made_up.plan(steps=120, every_steps=60, learning_rate=3e-3, ema=0.9)
     rows: list[dict[str, float]] = []
     trainee = made_up.head(plan)
@@ -81,7 +81,7 @@ def test_a_head_learns_what_pooling_cannot_read_and_leaves_curves(tmp_path: Path
     assert (tmp_path / PICTURE).stat().st_size > 5_000
 
 
-def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     plan = made_up.plan(augment=False)
     trainee = made_up.head(plan)
     losses = trainee.losses
@@ -102,11 +102,13 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_last_checkpoint(tmp_path
     assert all(bool(tensor.isfinite().all()) for tensor in state["network"].values())
 
 
-def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+def test_a_full_disk_does_not_harm_the_last_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / CHECKPOINT
     keep(path, {"step": 1})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # Python ignores the signal: writing fails, as when full
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (20_000, hard)
+    )  # Python ignores the signal, so writing fails as on a full disk
     try:
         with pytest.raises(OutputError, match=r"checkpoint.pt: cannot be written: File too large.*unharmed"):
             keep(path, {"step": 2, "weights": torch.zeros(100_000)})
@@ -116,20 +118,22 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [CHECKPOINT]
 
 
-def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
     with pytest.raises(OutputError, match=r"cannot be read.*Delete it"):
         restore(tmp_path / CHECKPOINT)
 
 
-def test_another_configuration_in_the_same_folder_is_refused_by_name(tmp_path: Path) -> None:
+def test_other_settings_in_the_same_folder_are_refused_by_name(tmp_path: Path) -> None:
     folder = tmp_path / "model" / "training"
     first = Identity(facts={"learning rate": 0.001, "seed": 0})
-    claim(folder, Identity(facts={"learning rate": 0.1})).close()  # failed before its first checkpoint: no harm done
+    claim(
+        folder, Identity(facts={"learning rate": 0.1})
+    ).close()  # failed before its first checkpoint, so nothing can be lost
     claim(folder, first).close()
     keep(folder / CHECKPOINT, {"step": 1})
     claim(folder, first).close()
-    with pytest.raises(ConfigError, match=r"other settings: learning rate was 0.001, is 0.01\. Give the same"):
+    with pytest.raises(ConfigError, match=r"other settings: learning rate was 0.001, is 0.01\. Use the same"):
         claim(folder, Identity(facts={"learning rate": 0.01, "seed": 0}))
 
 
@@ -139,9 +143,9 @@ def test_two_trainings_in_one_folder_are_refused(tmp_path: Path) -> None:
         claim(tmp_path / "model" / "training", identity)
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ConfigError, match="holds other files"):
+    with pytest.raises(ConfigError, match="contains other files"):
         claim(tmp_path / "training", Identity(facts={}))
 
 
@@ -155,7 +159,7 @@ def test_weights_are_mixed_with_the_frozen_ones(ratio: float, expected: float) -
     assert network.bias.item() == 7.0
 
 
-def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
+def test_the_learning_rate_rises_then_falls_to_zero() -> None:
     plan = made_up.plan(steps=100, warm_up_share=0.1)
     rates = [rate(step, plan) for step in range(101)]
     assert np.argmax(rates) in (9, 10)

@@ -40,7 +40,7 @@ def test_without_novel_labels_all_are_trained_on() -> None:
     assert found.held_novel == ()
 
 
-def test_a_novel_clip_of_a_group_that_is_trained_on_is_not_new() -> None:
+def test_a_novel_clip_is_skipped_if_its_group_is_trained_on() -> None:
     examples = dataset().examples
     shared = [Example(f"x{k}.mp4", "e", group=f"a{k}") for k in range(5)]
     plan = made_up.plan(seed=next(s for s in range(50) if "e" in _novel(examples, shared, s)))
@@ -53,28 +53,28 @@ def _novel(examples: tuple[Example, ...], shared: list[Example], seed: int) -> t
     return divide(Dataset("clips", (*examples, *shared), ("a", "b", "c", "d", "e")), made_up.plan(seed=seed)).novel
 
 
-def test_too_few_clips_are_told_by_label() -> None:
+def test_too_few_clips_are_reported_by_label() -> None:
     few = Dataset("clips", (*dataset().examples, Example("e.mp4", "e")), ("a", "b", "c", "d", "e"))
     with pytest.raises(ConfigError, match=r"clips: too few clips to train on: e \(1\); expected at least 2"):
         divide(few, made_up.plan(novel_share=0.0))
 
 
-def test_one_label_is_told() -> None:
+def test_a_single_label_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"clips: 1 label \(a\); expected at least 2"):
         divide(dataset(labels=("a",)), made_up.plan())
 
 
-def test_labels_with_synonyms_are_told() -> None:
+def test_labels_with_synonyms_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"synonyms cannot be trained on: car\|automobile"):
         divide(dataset(labels=("a", "car|automobile")), made_up.plan())
 
 
-def test_two_labels_leave_nothing_for_novel_ones() -> None:
-    with pytest.raises(ConfigError, match=r"of 2 labels only .* would be trained on.*--base-novel 0"):
+def test_two_labels_are_too_few_for_novel_ones() -> None:
+    with pytest.raises(ConfigError, match=r"only . of 2 labels would be trained on.*--base-novel 0"):
         divide(dataset(labels=("a", "b")), made_up.plan())
 
 
-def test_a_label_with_one_group_is_trained_on_but_told_as_not_measured() -> None:
+def test_a_label_with_one_group_is_trained_on_but_reported_as_not_measured() -> None:
     lone = tuple(Example(f"e{k}.mp4", "e", group="one") for k in range(4))
     found = divide(
         Dataset("clips", (*dataset().examples, *lone), ("a", "b", "c", "d", "e")), made_up.plan(novel_share=0.0)
@@ -82,18 +82,18 @@ def test_a_label_with_one_group_is_trained_on_but_told_as_not_measured() -> None
     assert found.notes == ("not measured, because all clips are of one group: e",)
 
 
-def test_one_group_for_everything_cannot_be_held_out() -> None:
+def test_a_single_group_cannot_be_held_out() -> None:
     examples = tuple(Example(f"{label}{k}.mp4", label, group="one") for label in "ab" for k in range(4))
     with pytest.raises(ConfigError, match="expected clips of at least two groups"):
         divide(Dataset("clips", examples, ("a", "b")), made_up.plan(novel_share=0.0))
 
 
-def test_labels_that_a_mirror_makes_wrong() -> None:
+def test_labels_that_mirroring_makes_wrong_are_found() -> None:
     labels = ("panning left", "bright light", "turning anti-clockwise", "right turn", "copyright")
     assert sided(labels) == ["panning left", "turning anti-clockwise", "right turn"]
 
 
-def test_every_epoch_sees_everything_once_and_any_step_can_come_first() -> None:
+def test_every_epoch_has_each_item_once_and_any_step_can_be_first() -> None:
     order = Order(items=10, batch=4, seed=1)
     seen = [row for step in range(5) for row in order.rows(step).tolist()]
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
@@ -109,6 +109,6 @@ def test_ticks_are_round_and_about_five(low: float, high: float) -> None:
     assert found[-1] <= high + 1e-9
 
 
-def test_labels_without_a_clip_are_neither_base_nor_novel() -> None:
+def test_labels_without_clips_are_neither_base_nor_novel() -> None:
     more = Dataset("clips", dataset().examples, ("a", "b", "c", "d", "without"))
     assert divide(more, made_up.plan()) == divide(dataset(), made_up.plan())

@@ -24,7 +24,7 @@ from tests.tiny_models import make_tiny_clip, write_mov_like
 from training.data.example import Example
 from training.data.split import base_novel
 from training.encoder import Encoder
-from training.train.streams import StreamCache, shown
+from training.train.streams import StreamCache, stream_input
 
 LABELS = ("a dog", "rain", "talking")
 PITCH_HZ = dict(zip(LABELS, (300, 900, 2_700), strict=True))
@@ -73,7 +73,7 @@ def train(clips: Path, model: Path, out: Path, cache: Path, *more: str) -> int:
     return main(["train", str(clips), "-o", str(out), "--steps", "4", "--every", "2", *usual, *more])
 
 
-def test_a_head_from_clips_to_a_model_that_is_read(
+def test_a_head_is_trained_from_clips_and_written_as_a_model(
     clips: Path, model: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "mine"
@@ -88,7 +88,7 @@ def test_a_head_from_clips_to_a_model_that_is_read(
     assert spec.image == read_model(str(model)).image
     assert not (out / "training" / "checkpoint.pt").exists()
 
-    assert train(clips, model, out, cache) == 0  # again: nothing is trained anew, the figures are the same
+    assert train(clips, model, out, cache) == 0  # again: nothing is trained, and the figures are the same
     assert capsys.readouterr().out == first
     assert train(clips, model, out, cache, "--lr", "0.5") == 2
     assert "learning rate was 0.001, is 0.5" in capsys.readouterr().err
@@ -119,7 +119,7 @@ def test_a_tower_is_written_as_the_pipeline_loads_it(
 
 
 @pytest.mark.parametrize("what", ["head", "sound"])
-def test_what_was_calibrated_about_unknown_clips_is_left_out_aloud(
+def test_the_open_set_score_is_removed_with_a_warning(
     what: str, clips: Path, model: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calibrated, out = tmp_path / "calibrated", tmp_path / "mine"
@@ -128,11 +128,11 @@ def test_what_was_calibrated_about_unknown_clips_is_left_out_aloud(
     write_model(msgspec.structs.replace(read_model(str(model)), open_set=OPEN_SET_FILE), calibrated)
     assert read_model(str(calibrated)).open_set
     assert train(clips, calibrated, out, cache, "--what", what, "--batch", "2") == 0
-    assert "when no label fits was calibrated on the model as it was" in capsys.readouterr().err
+    assert "the open-set score was calibrated on the original model and is removed" in capsys.readouterr().err
     assert read_model(str(out)).open_set == ""
 
 
-def test_label_vectors_are_read_again_and_what_was_learnt_before_stays(
+def test_label_vectors_are_read_back_and_earlier_ones_are_kept(
     clips: Path, model: Path, cache: Path, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
@@ -152,7 +152,7 @@ def test_label_vectors_are_read_again_and_what_was_learnt_before_stays(
 
 
 @pytest.mark.parametrize("modality", ["image", "motion", "audio"])
-def test_towers_are_shown_what_the_pipeline_shows_them(modality: str, clips: Path, model: Path, tmp_path: Path) -> None:
+def test_towers_have_the_same_input_as_in_the_pipeline(modality: str, clips: Path, model: Path, tmp_path: Path) -> None:
     run = RunSettings(model=str(model), engine="torch", cache_directory=str(tmp_path))
     example = Example(str(clips / "rain" / "1.mp4"), "rain")
     tower = read_model(str(model)).towers()[modality]
@@ -160,7 +160,7 @@ def test_towers_are_shown_what_the_pipeline_shows_them(modality: str, clips: Pat
     cache.fill([example], lambda done, total, failed: None)
     assert cache.clips(example) == 1
     with torch.inference_mode():
-        inputs = torch.from_numpy(shown(tower, cache.get(example, 0)))
+        inputs = torch.from_numpy(stream_input(tower, cache.get(example, 0)))
         tokens = network(tower.network).load(Path(tower.directory))(inputs).numpy()
     encoder = Encoder(run)
     expected = encoder.example(example).tokens[modality]
@@ -168,7 +168,7 @@ def test_towers_are_shown_what_the_pipeline_shows_them(modality: str, clips: Pat
     np.testing.assert_allclose(tokens, expected, atol=1e-4)
 
 
-def test_what_cannot_be_decoded_is_left_out_aloud(
+def test_clips_that_cannot_be_decoded_are_skipped_with_a_warning(
     clips: Path, model: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = tmp_path / "clips"
@@ -183,7 +183,7 @@ def test_what_cannot_be_decoded_is_left_out_aloud(
     assert json.loads(record(out))["trained_on"]["not_decoded"] == 1
 
 
-def test_nothing_decodable_is_an_error(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_decodable_clip_is_an_error(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for label in LABELS:
         (tmp_path / "clips" / label).mkdir(parents=True)
         for number in range(5):
@@ -195,16 +195,16 @@ def test_nothing_decodable_is_an_error(tmp_path: Path, model: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--steps", "0", "--alpha", "2"], "--alpha 2 is no share; expected 0 to 1; --steps 0: expected at least 1"),
+        (["--steps", "0", "--alpha", "2"], "--alpha 2: expected a share from 0 to 1; --steps 0: expected at least 1"),
         (["--steps", "3", "--epochs", "2"], "--steps and --epochs"),
         (["--pull", "-1"], "--pull -1: expected 0 or more"),
         (["--lr", "0"], "--lr 0: expected more than 0"),
         (["--base-novel", "1"], "--base-novel 1: nothing would be left"),
-        (["--device", "cuda"], "PyTorch sees no NVIDIA GPU here"),
+        (["--device", "cuda"], "PyTorch finds no NVIDIA GPU"),
         (["--device", "sm89"], "--device sm89: unknown; expected auto, cpu or cuda"),
     ],
 )
-def test_what_cannot_be_is_told_before_anything_starts(
+def test_wrong_arguments_are_reported_before_anything_starts(
     arguments: list[str], message: str, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "cuda" in arguments and torch.cuda.is_available():
@@ -214,7 +214,7 @@ def test_what_cannot_be_is_told_before_anything_starts(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_help_comes_without_torch() -> None:
+def test_the_help_does_not_import_torch() -> None:
     script = (
         "import sys; from commands.train import make_parser; make_parser().format_help(); print('torch' in sys.modules)"
     )

@@ -1,7 +1,7 @@
 """AVE (Tian et al. 2018): `Annotations.txt`, trainSet.txt, valSet.txt, testSet.txt and `AVE/<video id>.mp4`.
 
-A line is "Category&VideoID&Quality&StartTime&EndTime". The whole ten seconds are taken, as for figures per video; the
-lists say in which of them the event is seen and heard.
+A line is "Category&VideoID&Quality&StartTime&EndTime". The start and end of the event are ignored: an example is the
+whole video of ten seconds, as in published figures per video.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ def read(path: Path) -> Listing:
 
 
 def _entries(file: Path) -> list[tuple[str, str]]:
-    """Label and video id of each line; none where the list is not there."""
+    """Label and video id of each line; empty if the list does not exist."""
     if not file.is_file():
         return []
     parts = [line.split("&") for line in lines_of(file)]

@@ -1,7 +1,8 @@
 """HMDB51 (Kuehne et al. 2011): a folder per class, and `<class>_test_split1.txt` of three 70/30 splits.
 
-A line is a file and 1 (training), 2 (test) or 0 (in neither). Split 1 is "train" and "test"; all three are "train1",
-"test1" and so on. Clips of one film are one group: the name before the class, `April_09_brush_hair_u_...`.
+A line is a file name and 1 (training), 2 (test) or 0 (neither). Split 1 is "train" and "test"; all three are "train1",
+"test1" and so on. The clips of one film are one group: the part of the name before the class,
+`April_09_brush_hair_u_...`.
 """
 
 import re
@@ -22,7 +23,7 @@ def recognise(path: Path) -> str:
 
 
 def list_folder(path: Path) -> Path | None:
-    """Where the lists are: in their own folder, in the folder itself, or beside it."""
+    """The folder of the lists: their own folder inside or next to `path`, or `path` itself; None if there is none."""
     places = [path / name for name in LISTS] + [path.parent / LISTS[0]] if path.is_dir() else []
     return next((place.resolve() for place in places if any(place.glob("*_test_split1.txt"))), None)
 

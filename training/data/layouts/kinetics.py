@@ -1,8 +1,8 @@
 """Kinetics-400, -600 and -700 (Kay et al. 2017): CSV lists, or folders train, val, test with a folder per class.
 
-Lists have the columns label, youtube_id, time_start, time_end and split, in `val.csv` or `annotations/val.csv`; files
-are `<id>_000010_000020.mp4` anywhere below. Lists without labels (some test sets) are passed over, aloud. Zero-shot
-figures are mostly given for "val".
+The lists, such as `val.csv` or `annotations/val.csv`, have the columns label, youtube_id, time_start, time_end and
+split. The files are `<id>_000010_000020.mp4` anywhere below. Lists without labels (of some test sets) are skipped, with
+a note. Published zero-shot figures are mostly for "val".
 """
 
 import csv
@@ -40,7 +40,7 @@ def read(path: Path) -> Listing:
     shelf, listed, notes = Shelf(path), [], []
     for file in lists:
         if not set(_columns(file)) >= COLUMNS:
-            notes.append(f"{file.name} has no labels and is passed over")
+            notes.append(f"{file.name} has no labels and is skipped")
             continue
         listed += [_entry(path, shelf, row, file.stem) for row in table_rows(file, *COLUMNS)]
     return Listing(listed, notes=notes, evaluated="val" if any("val" in item.splits for item in listed) else "")

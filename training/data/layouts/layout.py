@@ -1,4 +1,4 @@
-"""How one published data set lies in its folder: what a layout gives, and how its lists are read."""
+"""The interface of layouts (how a data set is arranged in its folder), and how lists are read."""
 
 import csv
 from dataclasses import dataclass, field
@@ -11,51 +11,51 @@ from training.data.example import Example
 
 @dataclass(frozen=True)
 class Listed:
-    """One entry of a published list; its file need not be there."""
+    """One entry of a published list. Its file may be missing."""
 
     example: Example
     splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Unheld:
-    """A label that is asked about though there is no clip of it."""
+class EmptyLabel:
+    """A label without clips, which is scored nevertheless."""
 
     label: str
     split: str = ""
-    """The split it is asked about in; "" for all."""
+    """The split it belongs to; "" for all."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All that a data set's lists and folders tell."""
+    """The contents of a data set according to its lists and folders."""
 
     listed: list[Listed]
     labels: tuple[str, ...] = ()
-    """In the published order, where there is one."""
+    """In the published order; empty if there is none."""
     notes: list[str] = field(default_factory=list)
     evaluated: str = ""
-    """The split that published figures are about."""
-    unheld: list[Unheld] = field(default_factory=list)
+    """The split of published figures, "" if there is none."""
+    empty_labels: list[EmptyLabel] = field(default_factory=list)
 
 
 class Layout(Protocol):
     """A module of this package."""
 
     def recognise(self, path: Path) -> str:
-        """What shows that the data set at `path` lies like this; "" when nothing does."""
+        """The evidence that the data set at `path` has this layout; "" if it does not."""
 
     def read(self, path: Path) -> Listing:
         """Raises: ConfigError: a list is missing or cannot be read."""
 
 
 def lines_of(file: Path) -> list[str]:
-    """The lines of a list that hold anything.
+    """The stripped lines of a list, without empty ones.
 
     Raises: ConfigError: it cannot be read.
     """
     try:
-        # names in published lists are not all UTF-8; what matters is that they match
+        # some names in published lists are not UTF-8; they only have to match
         text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise unreadable(file, error) from error
@@ -63,16 +63,16 @@ def lines_of(file: Path) -> list[str]:
 
 
 def table_rows(file: Path, *columns: str) -> list[dict[str, str]]:
-    """The rows of a CSV whose first line names at least these columns.
+    """The rows of a CSV file that has at least these columns.
 
-    Raises: ConfigError: it cannot be read, or lacks a column.
+    Raises: ConfigError: it cannot be read, or a column is missing.
     """
     try:
         with file.open(newline="", encoding="utf-8-sig") as opened:
             reader = csv.DictReader(opened, restval="")
             here = [name.strip() for name in reader.fieldnames or []]
-            if lacking := sorted(set(columns) - set(here)):
-                raise ConfigError(f"{file}: has the columns {', '.join(here)}; expected {', '.join(lacking)} as well")
+            if missing := sorted(set(columns) - set(here)):
+                raise ConfigError(f"{file}: has the columns {', '.join(here)}; expected also {', '.join(missing)}")
             return [{(name or "").strip(): str(value).strip() for name, value in row.items()} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise unreadable(file, error) from error

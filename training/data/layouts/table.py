@@ -1,4 +1,4 @@
-"""A CSV of clips: columns file and label, and, where wanted, start_s, end_s, group and split."""
+"""A CSV of clips with the columns file and label, and optionally start_s, end_s, group and split."""
 
 import csv
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def read(path: Path) -> Listing:
 def rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and fields of each row.
 
-    Raises: ConfigError: unreadable, or without the columns file and label.
+    Raises: ConfigError: it cannot be read, or has no column file or label.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -41,8 +41,8 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             columns = [name.strip() for name in reader.fieldnames or []]
             if not {"file", "label"} <= set(columns):
                 raise ConfigError(
-                    f"{path}: the first line names the columns {', '.join(columns) or 'none'}; expected file and label "
-                    "among them, and start_s, end_s, group, split where wanted"
+                    f"{path}: has the columns {', '.join(columns) or 'none'}; expected file and label, and optionally "
+                    "start_s, end_s, group and split"
                 )
             for row in reader:
                 yield reader.line_num, {(key or "").strip(): str(value).strip() for key, value in row.items()}
@@ -55,7 +55,7 @@ def _entry(folder: Path, row: dict[str, str]) -> Listed:
         raise ValueError("file or label is empty")
     start_s, end_s = _seconds(row, "start_s") or 0.0, _seconds(row, "end_s")
     if end_s is not None and end_s <= start_s:
-        raise ValueError(f"end_s {end_s:g} must lie after start_s {start_s:g}")
+        raise ValueError(f"end_s {end_s:g} must be after start_s {start_s:g}")
     group = row.get("group") or group_of(row["file"])
     example = Example(str(folder / row["file"]), " ".join(row["label"].split()), start_s, end_s, group)
     return Listed(example, (row["split"],) if row.get("split") else ())
@@ -70,5 +70,5 @@ def _seconds(row: dict[str, str], name: str) -> float | None:
     except ValueError:
         raise ValueError(f"{name} is {text!r}; expected seconds") from None
     if not 0 <= value < 1e9:
-        raise ValueError(f"{name} is {text}; expected seconds from 0 on")
+        raise ValueError(f"{name} is {text}; expected seconds, at least 0")
     return value

@@ -1,7 +1,7 @@
 """UCF101 (Soomro et al. 2012): a folder per class, and trainlist01.txt, testlist01.txt, ... of three splits.
 
-Split 1, the one that figures are mostly given for, is "train" and "test"; all three are "train1", "test1" and so on.
-The 25 groups of each class, `v_Archery_g01_c02.avi`, are never divided.
+Split 1, the one of most published figures, is "train" and "test"; all three are "train1", "test1" and so on. The 25
+groups of each class, `v_Archery_g01_c02.avi`, are never divided.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def recognise(path: Path) -> str:
 
 
 def list_folder(path: Path) -> Path | None:
-    """Where the lists are: in the folder itself, in its `ucfTrainTestlist`, or beside it."""
+    """The folder of the lists: `path`, or `ucfTrainTestlist` inside or next to it; None if there is none."""
     places = (path / LISTS, path, path.parent / LISTS) if path.is_dir() else ()
     return next((place for place in places if (place / "testlist01.txt").is_file()), None)
 
@@ -48,11 +48,11 @@ def read(path: Path) -> Listing:
 
 
 def _entries(lists: Path) -> Iterator[tuple[str, str]]:
-    """Split and `Archery/v_Archery_g01_c02.avi`."""
+    """Split and file name (`Archery/v_Archery_g01_c02.avi`) of each entry."""
     for file in sorted(lists.glob("t*list0[1-3].txt")):
         kind, number = file.stem.split("list0")
         for line in lines_of(file):
-            name = line.split()[0]  # training lists give the class number behind
+            name = line.split()[0]  # in training lists, the class number follows
             yield f"{kind}{number}", name
             if number == "1":
                 yield kind, name
@@ -64,4 +64,4 @@ def _without_lists(path: Path) -> Listing:
         Listed(Example(str(file), words_of_camel_case(file.parent.name), group=group_of(file.name).lower()))
         for file in files
     ]
-    return Listing(listed, notes=[f"{LISTS}/ is not here, so there are no splits"])
+    return Listing(listed, notes=[f"{LISTS}/ does not exist, so there are no splits"])

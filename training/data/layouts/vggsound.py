@@ -1,7 +1,7 @@
-"""VGGSound (Chen et al. 2020): `vggsound.csv` with youtube id, start in seconds, label, split, and no heading.
+"""VGGSound (Chen et al. 2020): `vggsound.csv` with YouTube id, start in seconds, label and split, without a heading.
 
-Files are found by `<id>_000030.mp4`, as the authors name them, by `<id>_30.mp4`, `<id>_30_40.mp4`,
-`<id>_30000_40000.mp4` (milliseconds), or by `<id>.mp4`.
+Files are named `<id>_000030.mp4`, as by the authors, `<id>_30.mp4`, `<id>_000030_000040.mp4`, `<id>_30_40.mp4`,
+`<id>_30000_40000.mp4` (milliseconds), or `<id>.mp4`.
 """
 
 import csv
