@@ -114,9 +114,10 @@ def main() -> None:
     before, rest = readme.read_text().split(BEGIN)
     _, after = rest.split(END)
     made = before + BEGIN + text() + END + after
-    if options.check and made != readme.read_text():
+    if not options.check:
+        readme.write_text(made)
+    elif made != readme.read_text():
         raise SystemExit("README.md: its figures differ from benchmarks/results. Run: python -m benchmarks.table")
-    readme.write_text(made)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ def init(arguments: list[str]) -> int:
     Console.of(options)
     wanted = {part: getattr(options, part) for part in PARTS if getattr(options, part)}
     if not wanted:
-        raise ConfigError("percept model init: no tower given; expected --image, --motion or --audio with a model")
+        flags = ", ".join(f"--{part.replace('_', '-')}" for part in PARTS)
+        raise ConfigError(f"percept model init: no tower given; expected a model for at least one of {flags}")
     directory = Path(options.directory).expanduser().resolve()
     refuse_used(directory, options.overwrite)
     spec = assemble(options.name or directory.name, wanted)

@@ -29,7 +29,7 @@ class Hub:
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.bind(address(directory))
         self._poller = zmq.Poller()
-        self._polled: list[int] = []
+        self._polled: list[int] | None = None
 
     def receive(self) -> tuple[int, FromWorker] | None:
         """The next message and the id of its sender, or None."""

@@ -66,20 +66,19 @@ class Decoder:
 
     def _decode(self, order: Open) -> None:
         self._closing = False
-        index = order.start_index
-        self._slots.watch(self._seat, Phase.OPENING, order.source_index, index)
+        self._slots.watch(self._seat, Phase.OPENING, order.source_index, order.start_index)
         reader: Reader | None = None
         try:
             reader = make_reader(self._plan, order.source, order.source_index)
             reader.alive = self._alive
             self._bus.send(Opened(reader.open()))
-            index = self._send_clips(reader.clips(order.start_index), order.source_index, index)
-            self._bus.send(Ended(order.source_index, index))
+            count = self._send_clips(reader.clips(order.start_index), order.source_index, order.start_index)
+            self._bus.send(Ended(order.source_index, count))
         except SourceError as error:
-            self._bus.send(SourceFailed(order.source_index, index, str(error)))
+            self._bus.send(SourceFailed(order.source_index, str(error)))
         except Exception as error:
             traceback.print_exc()
-            self._bus.send(SourceFailed(order.source_index, index, f"{order.source}: {type(error).__name__}: {error}"))
+            self._bus.send(SourceFailed(order.source_index, f"{order.source}: {type(error).__name__}: {error}"))
         finally:
             if reader is not None:
                 reader.close()

@@ -145,7 +145,7 @@ class Feed:
                     self._ledger.ended(source_index, error)
                     return error
                 self._ledger.ended(source_index, cut=self.closing)
-            case SourceFailed(source_index, _, error):
+            case SourceFailed(source_index, error):
                 self._ledger.ended(source_index, error)
                 self._let_go(self._decoders[worker.id])
                 return error

@@ -71,9 +71,9 @@ class Leases:
                 continue
             workers = [worker for worker in self._processes.workers.values() if self._takes(worker, group.index)]
             workers.sort(key=lambda worker: -self._credits[worker.id].left)
-            for worker in workers:
+            for served, worker in enumerate(workers):
                 credit = self._credits[worker.id]
-                fair = credit.left if group.ordered else -(-len(queue) // len(workers))
+                fair = credit.left if group.ordered else -(-len(queue) // (len(workers) - served))
                 entries = self._ledger.lease(group.index, worker.id, min(credit.left, max(1, fair)))
                 if entries:
                     credit.left -= len(entries)

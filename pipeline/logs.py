@@ -11,7 +11,7 @@ from typing import TextIO
 
 LOGGER = logging.getLogger("percept")
 
-_USER = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]*@")
+_USER = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s]*@")
 _SECRET = re.compile(
     r"([?&](?:[\w-]*(?:token|key|secret|password|passwd|signature|sig|auth)[\w-]*)=)[^&\s#]+", re.IGNORECASE
 )
@@ -20,7 +20,7 @@ _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 
 
 def redact(text: str) -> str:
-    """`rtsp://user:word@cam/1?token=abc` -> `rtsp://***@cam/1?token=***`"""
+    """`rtsp://user:word@cam/1?token=abc` -> `rtsp://***@cam/1?token=***`. A password may contain `@`."""
     return _SECRET.sub(r"\1***", _USER.sub(r"\1***@", text))
 
 

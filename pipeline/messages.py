@@ -81,10 +81,9 @@ class Ended(_Message, frozen=True, tag=6):
 
 
 class SourceFailed(_Message, frozen=True, tag=7):
-    """The source cannot be opened, or cannot be read any further from clip `index` on."""
+    """The source cannot be opened, or cannot be read any further."""
 
     source_index: int
-    index: int
     error: str
 
 

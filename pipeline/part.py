@@ -48,8 +48,9 @@ def part_info(name: str, stage: str, part: Part) -> PartInfo:
     try:
         schema = msgspec.json.schema(part.type)
     except (TypeError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())
         raise ConfigError(
-            f"stages.{stage}: the type of part {name!r} cannot be written as JSON ({error}); expected a "
+            f"stages.{stage}: the type of part {name!r} cannot be written as JSON ({reason}); expected a "
             "msgspec.Struct, or lists, dicts, strings and numbers"
         ) from error
     return PartInfo(name, stage, part.doc, part.essential, schema)

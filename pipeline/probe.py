@@ -35,7 +35,7 @@ def probe(plan: Plan, sources: Sequence[str]) -> Iterator[Probed]:
         file = Path(folder, "plan")
         file.write_bytes(msgspec.msgpack.encode(plan))
         while left:
-            for probed in _by_child(file, left, plan.config.deadlines.open_s):
+            for probed in _by_child(file, tuple(left), plan.config.deadlines.open_s):
                 left.pop(0)
                 yield probed
 

@@ -1,6 +1,8 @@
 """The process that writes all outputs, so that a slow disk or reader does not block the supervisor."""
 
 import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -81,10 +83,9 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
     bus = Bus(plan.settings.directory, worker)
     sinks = [make_sink(spec) for spec in sorted(plan.outputs, key=lambda spec: spec.kind != "jsonl")]
     try:
-        for sink in reversed(sinks):
-            sink.open()
-        bus.send(Hello(worker, PROTOCOL_VERSION))
-        complete = _write_all(bus, sinks, RecordMaker(plan.parts), slots, seat)
+        with _opened(reversed(sinks)):
+            bus.send(Hello(worker, PROTOCOL_VERSION))
+            complete = _write_all(bus, sinks, RecordMaker(plan.parts), slots, seat)
         _close_all(sinks, complete)
         _send_notes(bus, sinks)
         bus.send(SinkClosed(next((found for sink in sinks if (found := sink.summaries())), ())))
@@ -94,6 +95,21 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
         traceback.print_exc()
         bus.send(Broken("PerceptError", f"output: {type(error).__name__}: {error}"))
     bus.close()
+
+
+@contextmanager
+def _opened(sinks: Iterable[Sink]) -> Iterator[None]:
+    """Open the sinks. If anything fails, close those that are open as incomplete, so that no partial file remains."""
+    opened: list[Sink] = []
+    try:
+        for sink in sinks:
+            sink.open()
+            opened.append(sink)
+        yield
+    except Exception:
+        with suppress(Exception):
+            _close_all(opened, complete=False)
+        raise
 
 
 def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, seat: int) -> bool:

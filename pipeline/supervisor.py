@@ -75,6 +75,8 @@ class Supervisor:
         self._fatal: _Fatal | None = None
         self._prepared = False
         self._early_deaths: dict[str, int] = {}
+        self._last_to_speak: Worker | None = None
+        """Has exited, and may have sent messages before."""
         self._messages: list[str] = []
         self._warnings: set[str] = set()
         self._began_s = time.monotonic()
@@ -170,9 +172,9 @@ class Supervisor:
         return True
 
     def _worker(self, number: int) -> Worker | None:
-        """The worker of this id, if it lives. The output process is heard even after its exit."""
-        output = self.outlet.worker
-        return self.processes.workers.get(number, output if output is not None and output.id == number else None)
+        """The worker of this id, if it lives or its last messages are awaited."""
+        last = self._last_to_speak
+        return self.processes.workers.get(number, last if last is not None and last.id == number else None)
 
     def _send(self, worker: Worker, message: ToWorker) -> None:
         worker.sent_to()
@@ -225,7 +227,7 @@ class Supervisor:
 
     def _handle_deaths(self, dead: list[tuple[Worker, str]]) -> None:
         for worker, cause in dead:
-            if worker.role == "sink":
+            if worker.role == "sink" or not worker.ready:
                 self._await_last_messages(worker)
             if worker.stopping or self.outlet.is_closed:
                 continue
@@ -243,11 +245,13 @@ class Supervisor:
             self._replace_or_stop(worker, cause)
 
     def _await_last_messages(self, worker: Worker) -> None:
-        """Wait for the last messages of a process, which may arrive after its exit was noticed."""
+        """Wait for the last messages of a process that exited by itself. They may arrive after its exit was noticed."""
+        self._last_to_speak = worker
         until_s = time.monotonic() + LAST_WORDS_S
         while worker.status == 0 and not worker.stopping and time.monotonic() < until_s:
             self._hub.wait((), 10)
             self._receive()
+        self._last_to_speak = None
 
     def _replace_or_stop(self, worker: Worker, cause: str) -> None:
         """Replace a worker, unless it keeps dying before it is ready."""

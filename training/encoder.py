@@ -103,7 +103,8 @@ class Encoder:
             found += 1
             yield _features(clip)
         if not found:
-            raise SourceError(f"{path}: nothing between {start_s:g} s and {end_s} s. Is the file long enough?")
+            end = "the end" if end_s is None else f"{end_s:g} s"
+            raise SourceError(f"{path}: nothing between {start_s:g} s and {end}. Is the file long enough?")
 
 
 def _features(clip: Passed) -> Features:

@@ -46,11 +46,11 @@ class Rewriter:
         self.errors = 0
         """Packets that could not be decoded or copied."""
         self.frames = 0
+        self._output: Any = None
 
     def open(self) -> None:
         """Open the source. Raises: NotAVideo, av.error.FFmpegError, OSError."""
         self._input = av.open(self.source, metadata_errors="ignore")
-        self._output: Any = None
         video = [stream for stream in self._input.streams.video if not _is_cover(stream) and stream.codec_context]
         if not video:
             raise NotAVideo("it has no pictures")

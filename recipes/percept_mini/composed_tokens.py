@@ -65,7 +65,7 @@ def photos(data: Path, spec: ModelSpec, folder: Path, left_out: tuple[str, ...])
     """Every ImageNet photo except those of the classes `left_out`, and Tiny-ImageNet's training photos."""
     assert spec.image is not None
     tower = spec.image
-    path = folder / f"photos-{_fingerprint(tower)}.npz"
+    path = folder / f"photos-{_fingerprint(tower, left_out)}.npz"
     return Photos(*_kept(path, lambda: _make_photos(data, tower, left_out)))
 
 
@@ -90,8 +90,8 @@ def motions(spec: ModelSpec, runs: Path, split: str) -> Motions:
     return Motions(np.concatenate(tokens)[:, None], truth)
 
 
-def _fingerprint(tower: TowerSpec) -> str:
-    facts = {**network(tower.network).fingerprint(Path(tower.directory)), "fit": tower.fit}
+def _fingerprint(tower: TowerSpec, left_out: tuple[str, ...] = ()) -> str:
+    facts = {**network(tower.network).fingerprint(Path(tower.directory)), "fit": tower.fit, "left_out": left_out}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

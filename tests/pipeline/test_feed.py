@@ -162,7 +162,7 @@ def test_a_source_that_fails_frees_its_decoder_and_its_slots() -> None:
     with supply(5, 5, slots=2, workers=1) as desk:
         one = desk.hire()
         assert desk.dispatch() == {"decode-1": [(0, 0), 2]}
-        assert desk.feed.handle(one, SourceFailed(0, 0, "s0: cannot be opened")) == "s0: cannot be opened"
+        assert desk.feed.handle(one, SourceFailed(0, "s0: cannot be opened")) == "s0: cannot be opened"
         assert desk.ledger.sources[0].failure == "s0: cannot be opened"
         assert desk.dispatch() == {"decode-1": [(1, 0), 2]}
 

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,7 +74,6 @@ def test_a_worker_does_not_take_the_clips_that_others_could_do() -> None:
     assert desk.lease() == {"one": [0], "two": [1]}
 
 
-@pytest.mark.xfail(strict=True, reason="each share is taken from what the workers before it left, not from all")
 def test_workers_with_equal_credit_receive_equal_shares() -> None:
     desk = Desk()
     desk.hire("one", credit=8)

@@ -78,7 +78,7 @@ FROM_WORKER = {
     Decoded: st.builds(Decoded, infos, numbers, numbers, shapes, facts),
     GapFound: st.builds(GapFound, st.builds(Gap, texts, numbers, numbers, numbers, numbers, numbers)),
     Ended: st.builds(Ended, numbers, numbers),
-    SourceFailed: st.builds(SourceFailed, numbers, numbers, texts),
+    SourceFailed: st.builds(SourceFailed, numbers, texts),
     Prepared: st.builds(Prepared, texts, st.booleans()),
     Written: st.builds(Written, numbers),
     SinkClosed: st.builds(SinkClosed, st.lists(summaries, max_size=2).map(tuple)),

@@ -39,7 +39,6 @@ def test_a_reader_that_dies_costs_only_its_source(plan: Plan) -> None:
     assert [each.error for each in found] == ["fake:open_die=1: cannot be opened: its reader died", ""]
 
 
-@pytest.mark.xfail(strict=True, reason="the list of sources shrinks while a process works through it")
 @pytest.mark.parametrize(
     ("bad", "error"),
     [

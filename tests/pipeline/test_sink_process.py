@@ -243,7 +243,6 @@ def test_a_sink_that_cannot_open_ends_the_process_with_its_reason(start: Any, tm
     assert not process.thread.is_alive()
 
 
-@pytest.mark.xfail(strict=True, reason="when a record cannot be written, the sinks are not closed")
 def test_when_a_sink_fails_the_partial_files_of_the_others_are_removed(start: Any, tmp_path: Path) -> None:
     process = start("csv", "HasABug")
     process.next()

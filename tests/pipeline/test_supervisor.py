@@ -131,7 +131,6 @@ def test_the_last_message_of_the_output_process_counts_even_after_its_exit(
     assert (ran.account.exit_code, ran.account.messages, ran.clips()) == (0, (), list(range(5)))
 
 
-@pytest.mark.xfail(strict=True, reason="a process that has exited is forgotten before its last message is read")
 @pytest.mark.parametrize(
     ("name", "stage", "messages"),
     [("prepare", "FakeTrack", ()), ("track", "CannotOpen", ("track: model.bin: is missing. Download it.",))],

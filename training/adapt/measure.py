@@ -25,11 +25,6 @@ class Change(msgspec.Struct, frozen=True):
     low: float
     high: float
 
-    @property
-    def sure(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.low > 0 or self.high < 0
-
 
 class Worth(msgspec.Struct, frozen=True):
     adapted: Change | None
