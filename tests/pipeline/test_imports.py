@@ -206,7 +206,6 @@ COVERED_BY = {
     ),
     "tests/commands/test_labels.py": "commands.labels.{embedded, lint, weigh} stages.words.weigh",
     "tests/commands/test_options.py": "commands.{outputs, sources}",
-    "tests/commands/test_run.py": "commands.check",
     "tests/test_contributing.py": "commands.schema",
     "tests/training/train/test_train_command.py": (
         "commands.train training.train.{batch, console, job, plan, result, streams, tower, vectors}"

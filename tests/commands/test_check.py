@@ -1,0 +1,87 @@
+"""What `percept run` and `percept check` find out before anything starts."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from commands.main import main
+from engines.devices.gpus import why_no_gpu_here
+from pipeline import run as pipeline_run
+from tests.media import make_video
+
+without_gpu = pytest.mark.skipif(not why_no_gpu_here("cuda"), reason="there is a GPU here")
+
+
+@pytest.fixture(autouse=True)
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*arguments: object) -> None:
+        raise AssertionError("something was started")
+
+    monkeypatch.setattr(pipeline_run, "Supervisor", start)
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> str:
+    return str(make_video(tmp_path / "talk.mp4", seconds=2))
+
+
+def refused(capfd: pytest.CaptureFixture[str], *arguments: str, code: int) -> list[str]:
+    """Lines of the error."""
+    assert main(list(arguments)) == code
+    return capfd.readouterr().err.removeprefix("percept: error: ").splitlines()
+
+
+@without_gpu
+@pytest.mark.parametrize("verb", ["run", "check"])
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--engine", "tensorrt", "TensorRT needs an NVIDIA GPU, not device 'cpu'. Choose --engine openvino or onnxruntime"),
+        ("--device", "cuda", "Choose --device cpu"),
+        ("--precision", "fp16", "fp16"),
+    ],
+)
+def test_what_this_machine_lacks_is_refused(
+    verb: str, option: str, value: str, expected: str, talk: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = refused(capfd, verb, talk, option, value, code=4)
+    assert value in line
+    assert expected in line
+
+
+@without_gpu
+def test_all_problems_are_reported_at_once(talk: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    output = f"{tmp_path}/nowhere/out.jsonl"
+    options = ["--device", "cuda", "--labels", "@missing.txt", "-o", output, "--modalities", "image,smell"]
+    lines = refused(capfd, "run", talk, *options, "--set", "clips.fps=-3", "--set", "flow.short_side=3", code=2)
+    expected = ["clips.fps is -3.0", "modalities has 'smell'", "nowhere does not exist", "@missing.txt", "'cuda'"]
+    assert [[part for part in (*expected, "short_side_px") if part in line] for line in lines] == [
+        *([part] for part in expected[:4]),
+        ["short_side_px"],
+        ["'cuda'"],
+    ]
+
+
+def test_an_extra_that_is_not_installed_is_named(
+    talk: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from stages.decode import reader_decord
+
+    monkeypatch.setattr(reader_decord, "find_spec", lambda name: None)
+    (line,) = refused(capfd, "run", talk, "--set", "decode.reader=decord", code=2)
+    assert "pip install 'percept-av[decord]'" in line
+
+
+def test_check_gives_up_on_a_source_that_does_not_answer(
+    talk: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    began_s = time.monotonic()
+    assert main(["check", str(pipe), talk, "--engine", "torch", "--set", "deadlines.open_s=1"]) == 3
+    assert time.monotonic() - began_s < 60
+    out, err = capfd.readouterr()
+    assert f"{pipe}: cannot be opened: no answer within 1 s. Is it a pipe, or a server that is silent?" in err
+    assert f"{talk}: 320×240" in out
