@@ -38,7 +38,11 @@ def refused(capfd: pytest.CaptureFixture[str], *arguments: str, code: int) -> li
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("--engine", "tensorrt", "TensorRT needs an NVIDIA GPU, not device 'cpu'. Choose --engine openvino or onnxruntime"),
+        (
+            "--engine",
+            "tensorrt",
+            "TensorRT needs an NVIDIA GPU, not device 'cpu'. Choose --engine openvino or onnxruntime",
+        ),
         ("--device", "cuda", "Choose --device cpu"),
         ("--precision", "fp16", "fp16"),
     ],
