@@ -12,7 +12,6 @@ from pipeline.build import make_plan
 from pipeline.bus import Hub
 from pipeline.config import make_config
 from pipeline.decode_worker import run_decode
-from pipeline.logs import LOGGER
 from pipeline.messages import (
     CloseSource,
     Decoded,
@@ -93,13 +92,10 @@ class Supervised:
 
 @pytest.fixture
 def decoder(tmp_path: Path) -> Iterator[Supervised]:
-    handlers, level = LOGGER.handlers[:], LOGGER.level
     closed.clear()
     made = Supervised(str(tmp_path))
     yield made
     made.end()
-    LOGGER.handlers[:] = handlers
-    LOGGER.setLevel(level)
 
 
 def test_a_clip_is_written_into_a_slot_that_was_granted(decoder: Supervised) -> None:

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import string
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,15 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.logs import LOGGER, before_lines, key_values, log, redact, start_logging
-
-
-@pytest.fixture(autouse=True)
-def logger() -> Iterator[None]:
-    """The logger as it was, after the test."""
-    handlers, level, propagate = LOGGER.handlers[:], LOGGER.level, LOGGER.propagate
-    yield
-    LOGGER.handlers[:], LOGGER.propagate = handlers, propagate
-    LOGGER.setLevel(level)
 
 
 def logged(*, verbosity: int = 0, as_json: bool = False) -> io.StringIO:

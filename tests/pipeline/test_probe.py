@@ -79,6 +79,7 @@ def test_nothing_is_started_for_no_sources(plan: Plan, monkeypatch: pytest.Monke
 def test_the_process_ends_when_nobody_wants_the_rest(plan: Plan) -> None:
     found = probe(plan, ["fake:clips=1", "fake:open_hang=1"])
     next(found)
-    (child,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (child,) = (each for each in children if "pipeline.probe" in Path(f"/proc/{each}/cmdline").read_text())
     found.close()  # type: ignore[attr-defined]
     assert not Path(f"/proc/{child}").exists()
