@@ -155,14 +155,15 @@ def convert(exported: Path) -> Any:
 
 @contextmanager
 def _root_logger_kept() -> Iterator[None]:
-    """Restore the root logger, to which a failed conversion adds a handler and level ERROR: warnings would vanish."""
+    """Restore the root logger, which a failed conversion sets to ERROR and gives a handler and a filter: warnings would vanish."""
     root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
+    level, handlers, filters = root.level, list(root.handlers), list(root.filters)
     try:
         yield
     finally:
         root.setLevel(level)
         root.handlers[:] = handlers
+        root.filters[:] = filters
 
 
 def save(model: Any, into: Path) -> None:

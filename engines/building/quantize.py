@@ -178,7 +178,7 @@ def _import_nncf() -> Any:
         raise ModelError(f"NNCF cannot be imported: {error}. Run: pip install 'percept-av[quantize]'") from error
     finally:
         logging.setLoggerClass(loggers)
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # nncf.set_log_level would also set the level of every handler
     return nncf
 
 

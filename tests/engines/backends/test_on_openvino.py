@@ -193,11 +193,11 @@ def test_names_that_differ_from_the_ports_are_a_model_error(built: Path) -> None
 
 def test_a_failed_conversion_leaves_the_root_logger_as_it_was(tmp_path: Path) -> None:
     root = logging.getLogger()
-    before = root.level, list(root.handlers)
+    before = root.level, list(root.handlers), list(root.filters)
     (tmp_path / "network.onnx").write_text("this is not a network")
     with pytest.raises(ModelError, match="OpenVINO cannot read it"):
         convert(tmp_path / "network.onnx")
-    assert (root.level, list(root.handlers)) == before
+    assert (root.level, list(root.handlers), list(root.filters)) == before
 
 
 def test_it_sends_nothing_and_writes_nothing_to_the_home_directory(exported: Path, tmp_path: Path) -> None:

@@ -156,6 +156,19 @@ def test_a_file_that_is_not_a_network_is_a_model_error(order: Order, tmp_path: P
 
 
 @needs_nncf
+def test_nncf_is_quiet_and_levels_of_handlers_are_kept() -> None:
+    quantising._import_nncf()
+    nncf, handler = logging.getLogger("nncf"), logging.NullHandler()
+    nncf.addHandler(handler)
+    try:
+        quantising._import_nncf()
+    finally:
+        nncf.removeHandler(handler)
+    assert not nncf.isEnabledFor(logging.WARNING)
+    assert handler.level == logging.NOTSET
+
+
+@needs_nncf
 def test_an_error_in_nncf_is_a_model_error(
     order: Order, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
