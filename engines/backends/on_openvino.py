@@ -155,7 +155,7 @@ def convert(exported: Path) -> Any:
 
 @contextmanager
 def _root_logger_kept() -> Iterator[None]:
-    """Restore the root logger, which a failed conversion sets to ERROR and gives a handler and a filter: warnings would vanish."""
+    """Restore the root logger. A failed conversion sets it to ERROR, with a handler and a filter: warnings vanish."""
     root = logging.getLogger()
     level, handlers, filters = root.level, list(root.handlers), list(root.filters)
     try:
