@@ -9,13 +9,13 @@ demo: setup
 	$(BIN)/percept run engines/bundled/sample.mp4 --labels @engines/bundled/sample.labels.txt --events
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 setup: .venv/.done
 

@@ -107,7 +107,7 @@ def test_a_start_after_a_gap_yields_the_same_clips(tmp_path: Path) -> None:
     times = [k / 10 for k in range(31)] + [600 + k / 10 for k in range(50)]
     path = make_video(tmp_path / "jump.mp4", times_s=times, fps=10)
     whole = read(path)
-    for start_index in range(1, len(whole.clips)):
+    for start_index in (*range(1, 8), len(whole.clips) - 1):
         part = read(path, start_index)
         assert all(same(one, other) for one, other in zip(whole.clips[start_index:], part.clips, strict=True))
         assert len(part.gaps) == (start_index <= 2)
