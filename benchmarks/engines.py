@@ -23,7 +23,6 @@ import msgspec
 
 from benchmarks import media, report
 from benchmarks.naive import make_model, quantized
-from commands.columns import table
 from engines.backends.table import Candidate, Settings
 from engines.building.bench import Timing
 from engines.building.choice import Choice, build_all, networks, order_for
@@ -68,8 +67,8 @@ def main() -> None:
             if not options.quick:
                 quantized(str(model), str(video))
             rows += of_model(title, str(model), plan)
-    for line in table([HEADS, *map(cells, rows)]):
-        print(line)
+    for row in (HEADS, *map(cells, rows)):
+        print("  ".join(f"{cell:{width}}" for cell, width in zip(row, WIDTHS, strict=True)))
     figures = {"threads": plan.threads, "rows": rows} | headline(rows)
     if options.quick:
         print({key: value for key, value in figures.items() if key != "rows"})
@@ -142,6 +141,7 @@ def headline(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 HEADS = ("model", "towers", "engine", "batch 1", "batch 8", "batch 16", "load s", "MB", "passed", "centred", "top-1")
+WIDTHS = (12, 12, 16, 8, 8, 8, 6, 5, 6, 7, 5)
 
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:

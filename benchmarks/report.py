@@ -18,6 +18,8 @@ from typing import Any
 
 import psutil
 
+from pipeline.machine import core_count
+
 RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = (
     *("torch", "onnxruntime", "openvino", "nncf", "tensorrt", "tensorrt-rtx"),
@@ -31,7 +33,7 @@ def machine() -> dict[str, Any]:
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     return {
         "processor": model or platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": core_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "python": platform.python_version(),
         "packages": dict(installed()),

@@ -1,6 +1,8 @@
 """`percept adapt`: learn labels from a few examples each. Other labels do not change, and it can be undone."""
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.columns import table
@@ -90,8 +92,12 @@ def adapted(options: "argparse.Namespace", console: Console) -> int:
     from training.adapt.store import write_step
 
     setattr(options, "model.path", options.model)
-    _, run = settings_of(options)
-    spec = read_model(run.model, run.audio_model, "MODEL")
+    run = settings_of(
+        options,
+        [options.clips, options.others],
+        partial(output_directory, options.output, str(Path(options.model).expanduser().resolve())),
+    )
+    spec = read_model(run.model, run.audio_model)
     directory = output_directory(options.output, spec.directory)
     warn_of_head(spec)
     task = Task(

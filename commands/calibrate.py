@@ -1,6 +1,8 @@
 """`percept calibrate`: calibrate probabilities, and detect clips that no label fits."""
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.columns import table
@@ -59,13 +61,18 @@ def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     console = Console.of(options)
     setattr(options, "model.path", options.model)
-    _, run = settings_of(options)
 
     from engines.models.checkpoint import read_model
-    from training.calibrate.calibrate import Task, calibrate
+    from training.calibrate.calibrate import Task, calibrate, check_false_alarms
     from training.calibrate.store import write_calibrated
 
-    spec = read_model(run.model, run.audio_model, "MODEL")
+    run = settings_of(
+        options,
+        [options.data],
+        partial(output_directory, options.output, str(Path(options.model).expanduser().resolve())),
+        partial(check_false_alarms, options.false_alarms),
+    )
+    spec = read_model(run.model, run.audio_model)
     directory = output_directory(options.output, spec.directory)
     warn_of_head(spec)
     task = Task(

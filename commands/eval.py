@@ -2,7 +2,8 @@
 
 import argparse
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,14 +67,13 @@ def main(arguments: list[str]) -> int:
     console = Console.of(options)
     if options.limit < 0:
         raise ConfigError(f"--limit {options.limit}: expected a number of examples, at least 1")
-    words, run = words_and_settings(options)
 
     from training.evaluate.evaluate import Task, evaluate
     from training.evaluate.report_files import check_folder, write_report
 
     folder = Path(options.output).expanduser() if options.output else None
-    if folder is not None:
-        check_folder(folder, options.overwrite)
+    checks = [partial(check_folder, folder, options.overwrite)] if folder is not None else []
+    words, run = words_and_settings(options, *checks)
     task = Task(
         data=options.data,
         layout=options.layout,
@@ -101,7 +101,7 @@ def main(arguments: list[str]) -> int:
     return 1 if found.report.failures else 0
 
 
-def words_and_settings(options: argparse.Namespace) -> tuple[str, RunSettings]:
+def words_and_settings(options: argparse.Namespace, *checks: Callable[[], object]) -> tuple[str, RunSettings]:
     """The labels to choose from ("" for those of the data), and the settings of the model.
 
     Raises:
@@ -117,7 +117,7 @@ def words_and_settings(options: argparse.Namespace) -> tuple[str, RunSettings]:
     later = {key: getattr(options, key) or "" for key in ("labels.words", "labels.descriptions")}
     for key in later:
         setattr(options, key, None)
-    _, run = settings_of(options)
+    run = settings_of(options, [options.data], *checks)
     return later["labels.words"], msgspec.structs.replace(run, descriptions=later["labels.descriptions"])
 
 

@@ -13,6 +13,7 @@ from commands.sources import find_sources
 from pipeline.build import make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
+from pipeline.sinks.kinds import sink_class
 from pipeline.status import Account, OutputSpec
 
 EXAMPLES = """examples:
@@ -77,6 +78,9 @@ def checked(options: argparse.Namespace) -> tuple[Config, list[str], list[Output
         sources = find_sources(options.sources)
     with problems.collected():
         outputs = make_outputs(options, config, sources)
+    for spec in outputs:
+        with problems.collected():
+            sink_class(spec)
     if problems:  # otherwise the run makes the plan
         with problems.collected():
             make_plan(config, max(1, len(sources)))

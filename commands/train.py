@@ -16,6 +16,7 @@ from commands.training_options import add_data_options, add_model_options, featu
 from pipeline.errors import ConfigError
 from pipeline.logs import log
 from pipeline.machine import core_count
+from pipeline.stage import RunSettings
 from training.data.example import counted
 from training.train.plan import USUAL, TrainingPlan, check, steps_of, usual_plan
 
@@ -112,6 +113,8 @@ def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     console = Console.of(options)
     plan = make_plan(options)
+    run = msgspec.structs.replace(settings_of(options, [options.data]), threads=plan.threads)
+
     from training.data.read import read_dataset
     from training.train.job import run_job
     from training.train.split import divide
@@ -122,7 +125,7 @@ def main(arguments: list[str]) -> int:
         console.say(note)
     if options.epochs is not None:
         plan = msgspec.structs.replace(plan, steps=steps_of(options.epochs, len(split.train), plan.batch))
-    job = make_job(options, plan, split, arguments)
+    job = make_job(options, run, plan, split, arguments)
     console.say(parts_line(split))
     record = run_job(job, console)
     console.clear()
@@ -169,7 +172,7 @@ def make_plan(options: argparse.Namespace) -> TrainingPlan:
 
 
 def make_job(
-    options: argparse.Namespace, plan: TrainingPlan, split: "TrainingSplit", arguments: Sequence[str]
+    options: argparse.Namespace, run: RunSettings, plan: TrainingPlan, split: "TrainingSplit", arguments: Sequence[str]
 ) -> "TrainingJob":
     """Raises:
     ConfigError: the device is not available.
@@ -181,7 +184,6 @@ def make_job(
     from training.train.job import TrainingJob
 
     torch.set_num_threads(plan.threads)
-    _, run = settings_of(options, plan.threads)
     return TrainingJob(
         spec=read_model(run.model, run.audio_model),
         run=run,

@@ -2,14 +2,14 @@
 
 import argparse
 import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commands.options import FLAGS, Parser, make_config
-from pipeline.build import make_settings
-from pipeline.config import Config
+from commands.options import FLAGS, Parser
+from commands.preflight import checked_settings
 from pipeline.logs import log
-from pipeline.machine import core_count
 from pipeline.stage import RunSettings
 
 if TYPE_CHECKING:
@@ -46,12 +46,15 @@ def add_data_options(parser: Parser) -> Any:
     return group
 
 
-def settings_of(options: argparse.Namespace, threads: int = 0) -> tuple[Config, RunSettings]:
-    """The config of these options, and the settings of the stages. threads: 0 uses all cores."""
-    import msgspec
+def settings_of(options: argparse.Namespace, data: Sequence[str | None], *checks: Callable[[], object]) -> RunSettings:
+    """The settings of the stages, with all cores. `data` must exist, and `checks` raise what else is wrong.
 
-    config = make_config(options)
-    return config, msgspec.structs.replace(make_settings(config), threads=threads or core_count())
+    Raises: ConfigError, ModelError: all problems at once.
+    """
+    from training.data.read import check_path
+
+    _, settings = checked_settings(options, *checks, *(partial(check_path, path) for path in data if path))
+    return settings
 
 
 def features_folder(options: argparse.Namespace, run: RunSettings) -> Path:

@@ -44,7 +44,7 @@ def with_av(path):
 print("Versions")
 print(f"  av {av.__version__} (libavformat {'.'.join(map(str, av.library_versions['libavformat']))})")
 print(f"  opencv {cv2.__version__}")
-print("Expected: a text file is no video.")
+print("Expected: a text file is not a video.")
 print("Seen:")
 opened, by_cv = {}, {}
 for ending in ENDINGS:

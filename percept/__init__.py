@@ -43,6 +43,9 @@ def _ours(name: str) -> ModuleType:
         assert spec.loader is not None
         module = sys.modules[private] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == private:
+                value.__module__ = __name__  # for tracebacks and pickle, which find it here
     return sys.modules[private]
 
 

@@ -228,7 +228,7 @@ def _out_of_range(config: Config, key: str, low: float, high: float) -> str:
 def load_config(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
     """The config from a TOML file and `--set` overrides ("flow.short_side_px=160", "clips.fps=4").
 
-    A first key that is no section of the config is the name of a stage.
+    A first key that is not a section of the config is the name of a stage.
 
     Raises:
         ConfigError: names the file, the key and what was expected; a line per problem.
@@ -271,7 +271,7 @@ def _config_file(path: str) -> Path:
 
 
 def make_config(tree: dict[str, Any], where: str = "config") -> Config:
-    """Raises: ConfigError: all problems, a line each: ``x.toml: Expected `int`, got `str` - at `$.queue.slots` ``."""
+    """Raises: ConfigError: all problems, one per line: ``x.toml: Expected `int`, got `str` - at `$.queue.slots` ``."""
     problems = Problems()
     config = _usable(tree, where, problems)
     problems.raise_all()

@@ -1,7 +1,7 @@
 """The plain loop: a reader and stages in one process, clip after clip.
 
 It does what the processes of a run do together, without slots, queues or retries. Quantisation, prompt templates,
-training, `percept check` and the benchmarks use it: whoever wants the values that stages make rather than records.
+training, `percept check` and the benchmarks use it: they need the values of stages, not records.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence

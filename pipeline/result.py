@@ -85,7 +85,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_s: Annotated[float, Meta(description="Start of the clip, in seconds as a player's seek bar shows them.")]
     end_s: Annotated[float, Meta(description="End of the clip, exclusive.")]
     width: Annotated[int, Meta(description="Width of the upright source in square pixels.")] = 0
-    height: Annotated[int, Meta(description="Height, likewise.")] = 0
+    height: Annotated[int, Meta(description="Height of the upright source, in square pixels.")] = 0
     parts: Annotated[dict[str, Any], Meta(description="What the stages added, by name.")] = {}
     absent: Annotated[
         dict[str, str],
@@ -114,7 +114,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_result(self) -> bool:
-        """Whether the clip was processed: it is no error, no drop and no gap."""
+        """Whether the clip was processed: it is not an error, a drop or a gap."""
         return self.error is None and self.dropped is None and not self.gap
 
     @property
@@ -169,7 +169,7 @@ def decode_json(line: bytes | str) -> ClipRecord:
     """The record in one line.
 
     Raises:
-        msgspec.DecodeError: it is no record, or one of a newer schema.
+        msgspec.DecodeError: it is not a record, or one of a newer schema.
     """
     record = _record.decode(line)
     if record.schema_version > SCHEMA_VERSION:

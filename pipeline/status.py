@@ -47,7 +47,7 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     sources: tuple[str, ...] = ()
     """All sources of the run in order, so that files per source can be named in advance."""
     fingerprint: str = ""
-    """Of the settings on which results depend. A resume with another fingerprint is refused."""
+    """Hash of the settings that affect results. A resume with another fingerprint is refused."""
     sink: str = ""
     """Class of its kind, "package.module:Class"."""
     per_source: str = ""

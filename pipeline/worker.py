@@ -155,8 +155,8 @@ def _serve(inbox: Inbox, answers: Answers, runner: ClipRunner) -> None:
     answers.flush()
 
 
-_REPORTED = frozenset({*(f"{name}_embedding" for name in MODALITIES), "flow", "boxes"})
-"""Arrays whose absence is reported although they never leave their group."""
+_REPORTED = frozenset(f"{name}_embedding" for name in MODALITIES)
+"""Arrays whose absence is reported although they may never leave their group."""
 
 
 def run_prepare(worker: int, seat: int, plan: Plan, slots: Slots) -> None:

@@ -100,6 +100,14 @@ def test_a_program_keeps_its_own_packages(kind: str, first: str, installed: Path
     assert output_of([sys.executable, "-c", script, expected], project, project, home) == "fine\n"
 
 
+def test_records_and_errors_belong_to_percept(installed: Path, tmp_path: Path) -> None:
+    record = "percept.ClipRecord(source='a', clip=0, epoch=0, start_s=0.0, end_s=2.0, parts={'labels': []})"
+    write = f"import percept, pickle; pickle.dump([{record}, percept.ConfigError('no')], open('both', 'wb'))"
+    read = "import pickle; record, error = pickle.load(open('both', 'rb')); print(record.labels, type(error))"
+    assert output_of([sys.executable, "-c", write], tmp_path, installed) == ""
+    assert output_of([sys.executable, "-c", read], tmp_path, installed) == "[] <class 'percept.ConfigError'>\n"
+
+
 @pytest.mark.slow
 def test_the_command_finds_its_own_packages_in_a_folder_that_has_others(installed: Path, project: Path) -> None:
     command = [sys.executable, "-c", "import percept, sys; sys.exit(percept.main())"]

@@ -26,8 +26,8 @@ def make_parser() -> Parser:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--model", metavar="DIR|HUB_ID", help="entries of this model")
     which.add_argument("--all", action="store_true", help="all entries")
-    parser.add_argument("--bad", action="store_true", help="of these, only damaged ones and those that failed a gate")
-    parser.add_argument("--older-than", metavar="DAYS", type=float, help="of these, only ones older than DAYS")
+    parser.add_argument("--bad", action="store_true", help="only damaged entries and those that failed a gate")
+    parser.add_argument("--older-than", metavar="DAYS", type=float, help="only entries older than DAYS")
     return parser
 
 

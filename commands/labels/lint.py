@@ -2,18 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from commands.columns import table
 from commands.console import Console, add_console_options
 from commands.labels.embedded import clip_embeddings
-from commands.options import Parser, add_config_options, make_config
+from commands.options import Parser, add_config_options
+from commands.preflight import checked_settings
 from commands.sources import find_sources
 from engines.models.checkpoint import read_model
-from pipeline.build import make_settings
 from pipeline.errors import ConfigError
-from pipeline.machine import core_count
 from stages.words.lint import Finding, lint
+from training.data.example import counted
 
 CLIPS = 200
 SHOWN = 20
@@ -54,8 +52,7 @@ def main(arguments: list[str]) -> int:
     if getattr(options, "labels.words") is not None:
         raise ConfigError("--labels: not used here; expected the labels alone: percept labels lint 'dog barking, rain'")
     setattr(options, "labels.words", options.words)
-    config = make_config(options)
-    settings = msgspec.structs.replace(make_settings(config), threads=core_count())
+    config, settings = checked_settings(options)
     spec = read_model(settings.model, settings.audio_model)
     sources = find_sources(options.clips)
     seen = clip_embeddings(config, sources, CLIPS, settings.threads, console.say) if sources else None
@@ -64,7 +61,7 @@ def main(arguments: list[str]) -> int:
         print(line)
     count = len({(one.kind, one.words) for one in found})
     result = f"{count} finding{'' if count == 1 else 's'}" if count else "no findings"
-    print(f"{len(settings.labels)} labels, {spec.id}: {result}")
+    print(f"{counted(len(settings.labels), 'label')}, {spec.id}: {result}")
     return 1 if found and options.strict else 0
 
 

@@ -10,13 +10,12 @@ import msgspec
 from commands.columns import table
 from commands.console import Console, add_console_options
 from commands.labels.embedded import clip_embeddings
-from commands.options import Parser, add_config_options, make_config
+from commands.options import Parser, add_config_options
+from commands.preflight import checked_settings
 from commands.sources import find_sources
 from engines.models.checkpoint import read_model
-from pipeline.build import make_settings
 from pipeline.errors import ConfigError, OutputError
 from pipeline.logs import log
-from pipeline.machine import core_count
 from stages.words.templates import Found, template_file
 from stages.words.weigh import weigh
 
@@ -54,10 +53,10 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(f"-o {options.output}: expected a name that ends in .json")
     if options.most < 1:
         raise ConfigError(f"--clips {options.most}: expected at least 1")
-    config = make_config(options)
+    config, settings = checked_settings(options)
     choice = config.labels.templates.removeprefix("zpe:")
     choice = "pool" if choice in ("model", "zpe") else choice
-    settings = msgspec.structs.replace(make_settings(config), templates=choice, threads=core_count())
+    settings = msgspec.structs.replace(settings, templates=choice)
     if not config.labels.words:
         settings = msgspec.structs.replace(settings, labels=())
     spec = read_model(settings.model, settings.audio_model)

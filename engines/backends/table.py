@@ -6,7 +6,7 @@ from typing import Protocol
 
 from engines.backends.backend import Backend
 from engines.devices.gpus import gpu_here, why_no_gpu_here
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, Problems
 
 BACKENDS = {
     "torch": "engines.backends.on_torch",
@@ -96,11 +96,16 @@ def check_engine(run: EngineSettings) -> None:
     Raises:
         ModelError: the engine, device or precision is not available; the message says what to do.
     """
-    if run.engine != "auto":
-        backend(run.engine)
+    problems = Problems()
+    no_gpu = why_no_gpu_here(run.device) if run.device.startswith("cuda") else ""
+    if no_gpu:
+        problems.add(ModelError(no_gpu))
+    with problems.collected():
+        chosen = backend(run.engine) if run.engine != "auto" else None
+        if no_gpu and chosen and run.engine != "torch" and (why := chosen.missing(run.device)):
+            problems.add(ModelError(f"--engine {run.engine}: {why}"))
+    problems.raise_all()
     if run.device.startswith("cuda"):
-        if why := why_no_gpu_here(run.device):
-            raise ModelError(why)
         return  # the processes that use the GPU check the rest: this process may still fork
     if run.device == "auto" and gpu_here() and run.engine not in CPU_ALONE:
         return
@@ -146,5 +151,5 @@ def candidates(run: EngineSettings) -> tuple[list[Candidate], list[PassedOver]]:
         found += [Candidate(name, precision, device) for precision in dict.fromkeys(able)]
     if not found:
         wanted = f"--engine {run.engine}" + (f" --precision {run.precision}" if run.precision != "auto" else "")
-        raise ModelError(f"{wanted}: {'; '.join(each.detail for each in skipped)}")
+        raise ModelError(f"{wanted}: {'; '.join(each.detail.removeprefix(f'{run.engine}: ') for each in skipped)}")
     return found, skipped

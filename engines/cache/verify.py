@@ -36,7 +36,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_fine(self) -> bool:
-        """Whether the entry is no problem for a run: it is valid, or no run would use it."""
+        """Whether the entry does not affect a run: it is valid, or no run would use it."""
         return self.state not in ("failed", "damaged")
 
 

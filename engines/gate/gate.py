@@ -1,6 +1,6 @@
 """The gate: an engine is used only if it computes what the fp32 reference computes, on a fixed golden batch.
 
-Plain cosine is no gate: embeddings of one network all point in a similar direction, so a broken engine may reach
+Plain cosine is not enough: embeddings of one network all point in a similar direction, so a broken engine may reach
 0.98. The gate therefore uses the *centred* cosine, after subtracting the mean embedding, and which label wins.
 """
 

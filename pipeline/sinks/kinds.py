@@ -1,4 +1,4 @@
-"""The kinds of output, a line each, and the sink for an output."""
+"""The kinds of output, one line each, and the sink for an output."""
 
 import importlib
 from collections.abc import Mapping

@@ -5,7 +5,7 @@
 
 Fitted by the logistic loss of `calibrate_sound` on synthetic clips of photos that are not trained on (split "check").
 The labels are all phrasings of the motion words in `motion_words.txt`, and the default labels. The default labels are
-always wrong: a motion is no evidence of a dog.
+always wrong: a motion is not evidence of a dog.
 """
 
 from __future__ import annotations

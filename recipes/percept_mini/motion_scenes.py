@@ -189,7 +189,7 @@ def _background(speed: float, random: Random) -> Camera:
 
 
 def _resting(random: Random) -> tuple[Thing, ...]:
-    """Sometimes a cut-out that rests in the scene, so that a cut-out alone is no evidence of motion."""
+    """Sometimes a cut-out that rests in the scene, so that a cut-out alone is not evidence of motion."""
     if random.random() < 0.7:
         return ()
     return (Thing(random.uniform(0.2, 0.6), _place(random, 1.0)),)

@@ -94,12 +94,6 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """Most frames in one clip."""
         return ceil(self.clip_ns * self.frame_rate_hz / NS) + 1
 
-    @property
-    def max_audio_samples(self) -> int:
-        """Most samples in one clip; a joined tail makes the last clip longer."""
-        longest_s = max((self.clip_ns + self.tail_ns) / NS, self.audio_context_s)
-        return ceil(longest_s * self.audio_rate_hz) + 1
-
 
 class Reader(ABC):
     """Reads one source from its start, or from any clip, to its end. Call `open` before `clips`."""

@@ -105,7 +105,7 @@ def test_a_calibrated_model_detects_clips_that_no_label_fits(root: Path, capsys:
         (["percept-mini", "clips", "--undo"], "--undo: expected only MODEL"),
         (["percept-mini", "--undo", "--list"], "expected only one of them"),
         (["percept-mini", "--undo"], "was not adapted"),
-        (["nothere", "clips", "-o", "new"], "MODEL nothere: no such directory"),
+        (["nothere", "clips", "-o", "new"], "--model nothere: no such directory"),
     ],
 )
 def test_missing_or_wrong_arguments_are_reported(arguments: list[str], message: str) -> None:

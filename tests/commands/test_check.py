@@ -68,6 +68,47 @@ def test_all_problems_are_reported_at_once(talk: str, tmp_path: Path, capfd: pyt
     ]
 
 
+@without_gpu
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "talk.mp4"],
+        ["check", "talk.mp4"],
+        ["eval", "nowhere"],
+        ["train", "nowhere", "-o", "new"],
+        ["calibrate", "percept-mini", "nowhere", "-o", "new"],
+        ["adapt", "percept-mini", "nowhere", "-o", "new"],
+        ["labels", "lint", "dog"],
+        ["labels", "weigh", "talk.mp4"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_every_verb_reports_device_engine_and_data_at_once(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines = refused(
+        capfd, *arguments, "--engine", "tensorflow", "--device", "cuda", code=2 if "nowhere" in arguments else 4
+    )
+    assert [line for line in lines if line.startswith("--engine tensorflow: unknown engine")]
+    assert [line for line in lines if line.startswith("device 'cuda'")]
+    assert [line for line in lines if line.startswith("nowhere: no such")] == lines[: "nowhere" in arguments]
+
+
+@without_gpu
+@pytest.mark.parametrize(("engine", "lines"), [("tensorrt", 2), ("openvino", 2), ("torch", 1), ("auto", 1)])
+def test_an_engine_and_its_device_are_both_named(
+    engine: str, lines: int, talk: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert len(refused(capfd, "run", talk, "--engine", engine, "--device", "cuda", code=4)) == lines
+
+
+def test_a_wrong_sink_is_reported_with_the_rest(talk: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "counts.toml"
+    config.write_text('[clips]\nfoo = 1\n[sinks.counts]\nclass = "nowhere:Counts"\n')
+    lines = refused(capfd, "run", talk, "-c", str(config), "-o", str(tmp_path / "a.counts"), code=2)
+    assert [["foo" in line, "sinks.counts.class" in line] for line in lines] == [[True, False], [False, True]]
+
+
 def test_an_extra_that_is_not_installed_is_named(
     talk: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

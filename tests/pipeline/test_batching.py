@@ -49,7 +49,7 @@ def test_the_last_clips_wait_no_longer_than_they_may(tmp_path: Path) -> None:
     ran = run_fakes(tmp_path, "fake:clips=6", **batched(batch=4, wait_ms=1500.0))
     assert ran.account.results == 6
     assert Counter(batches(ran)) == {"4 of 1": 4, "2 of 1": 2}
-    assert ran.account.elapsed_s - ran.account.ready_s > 1.5
+    assert ran.account.elapsed_s > 1.5
 
 
 def test_fewer_slots_than_a_batch_make_smaller_batches(tmp_path: Path) -> None:

@@ -70,6 +70,17 @@ def test_imports_go_in_one_direction(package: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_only_the_command_itself_imports_verbs() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for package in {*OURS} - {"commands", "tests"}
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for line, name in imports(path)
+        if under(name, ("commands",)) and not (package == "percept" and under(name, ("commands.main",)))
+    ]
+    assert wrong == []
+
+
 def modules() -> dict[str, Path]:
     """Every module of the product by its full name."""
     return {
@@ -205,6 +216,7 @@ COVERED_BY = {
         "training.evaluate.{charts, evaluate, head, page, report, report_files, surroundings}"
     ),
     "tests/commands/test_labels.py": "commands.labels.{embedded, lint, weigh} stages.words.weigh",
+    "tests/commands/test_check.py": "commands.preflight",
     "tests/commands/test_options.py": "commands.{outputs, sources}",
     "tests/test_contributing.py": "commands.schema",
     "tests/training/train/test_train_command.py": (

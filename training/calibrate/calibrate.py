@@ -58,11 +58,16 @@ class Result:
     failures: dict[str, str]
 
 
+def check_false_alarms(share: float) -> None:
+    """Raises: ConfigError: it is not a share."""
+    if not 0 < share < 1:
+        raise ConfigError(f"--false-alarms {share:g}: expected a share between 0 and 1, such as 0.05")
+
+
 def calibrate(task: Task, run: RunSettings, report: Report, encoded: Tick | None = None) -> Result:
     """Raises: ConfigError, ModelError: the task cannot be done. SourceError: no clip could be read."""
-    if not 0 < task.false_alarms < 1:
-        raise ConfigError(f"--false-alarms {task.false_alarms:g}: expected a share between 0 and 1, such as 0.05")
-    spec = read_model(run.model, run.audio_model, "MODEL")
+    check_false_alarms(task.false_alarms)
+    spec = read_model(run.model, run.audio_model)
     dataset = read_split(task.data, task.layout, task.split)
     for note in dataset.notes:
         report(note)

@@ -29,6 +29,14 @@ NAMES_SHOWN = 3
 """At most this many file names are shown in a note."""
 
 
+def check_path(path: str | Path) -> Path:
+    """The path of labelled examples. Raises: ConfigError: it does not exist."""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file or folder; expected labelled clips: a folder per label, or a CSV")
+    return path
+
+
 def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dataset:
     """The labelled examples at `path`: a CSV, a folder per label, or a published data set, unpacked.
 
@@ -38,9 +46,7 @@ def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dat
     Raises:
         ConfigError: `path`, the layout or the split does not exist, a list cannot be read, or none of the files exists.
     """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise ConfigError(f"{path}: no such file or folder; expected labelled clips: a folder per label, or a CSV")
+    path = check_path(path)
     name, why = _layout(path, layout)
     try:
         listing = _module(name).read(path)

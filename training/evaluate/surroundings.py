@@ -1,12 +1,13 @@
 """The package versions and the machine that figures were measured with."""
 
 import contextlib
-import os
 import platform
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+
+from pipeline.machine import core_count
 
 PACKAGES = (
     *("percept-av", "torch", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"),
@@ -27,7 +28,7 @@ def _installed() -> Iterator[tuple[str, str]]:
 
 def machine() -> str:
     """Processor and cores, and the GPU if torch is loaded and has one."""
-    parts = [f"{_processor()}, {len(os.sched_getaffinity(0))} cores"]
+    parts = [f"{_processor()}, {core_count()} cores"]
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())

@@ -1,4 +1,4 @@
-"""A head trained on toy clips beats the frozen towers alone, and is no worse on classes not seen in training."""
+"""A head trained on toy clips beats the frozen towers alone, and is not worse on classes not seen in training."""
 
 from typing import NamedTuple
 

@@ -68,7 +68,8 @@ def check_clip(clip: DecodedClip, options: ReaderOptions) -> None:
         assert clip.arrays["previous_time_ns"][0] < clip.arrays["frame_times_ns"][0]
     if "audio" in clip.arrays:
         samples, mask = clip.arrays["audio"], clip.arrays["audio_mask"]
-        assert len(samples) == len(mask) <= options.max_audio_samples
+        longest_s = max((options.clip_ns + options.tail_ns) / NS, options.audio_context_s)
+        assert len(samples) == len(mask) <= longest_s * options.audio_rate_hz + 1
         assert np.isfinite(samples).all()
         assert (samples[mask == 0] == 0).all()
         end_ns = clip.arrays["audio_start_ns"][0] + len(samples) * NS / options.audio_rate_hz
