@@ -1,4 +1,4 @@
-"""Opens sources in a process that can be killed, since native decoders and named pipes may never return.
+"""Opens sources in a process that can be killed, since native decoders and silent servers may never return.
 
 python -P -m pipeline.probe PLAN_FILE RESULT_FD SOURCE...
 """

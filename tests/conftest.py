@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
 import logging
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,13 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real media: {path} is missing")
     return path
+
+
+@pytest.fixture
+def silent_url() -> Iterator[str]:
+    """A server on this machine that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/live.mp4"
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and error messages for failed writes."""
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -17,7 +18,11 @@ _REASONS = {
     errno.EACCES: "permission denied",
     errno.ENOENT: "the folder does not exist",
     errno.EIO: "input/output error",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOTDIR: "its folder is a file",
 }
+NAME_BYTES = 255
+"""Longest file name on the usual file systems."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -103,6 +108,10 @@ class WholeFile:
 
 
 def part_name(path: str) -> str:
-    """The temporary name of `path`, in the same folder: `talk.vtt` -> `.talk.vtt.part`."""
+    """The temporary name of `path`, in the same folder: `talk.vtt` -> `.talk.vtt.part`. A long name is shortened."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.part")
+    part = f".{name}.part"
+    if len(os.fsencode(part)) > NAME_BYTES:
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        part = f".{digest}{Path(name).suffix}.part"
+    return os.path.join(folder, part)

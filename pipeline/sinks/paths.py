@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.sinks.file import is_special
+from pipeline.sinks.file import NAME_BYTES, is_special
 from pipeline.status import OutputSpec
 
 
@@ -13,24 +13,30 @@ def source_paths(spec: OutputSpec) -> dict[str, str]:
     """For kinds with one file per source: source name -> path.
 
     `path` is a folder, a pattern in which `*` is replaced by the name of the source, or a file for a single source. Two
-    sources of one name become `talk.vtt` and `talk-2.vtt`.
+    sources of one name become `talk.vtt` and `talk-2.vtt`. A name that would be too long for a file is shortened.
     """
     if "*" not in spec.path and len(spec.sources) == 1 and Path(spec.path).suffix and not os.path.isdir(spec.path):
         return {spec.sources[0]: spec.path}
     paths: dict[str, str] = {}
     taken: set[str] = set()
     numbers: Counter[str] = Counter()
+    pattern = spec.path if "*" in spec.path else os.path.join(spec.path, f"*{spec.per_source}")
+    room = NAME_BYTES - len(os.fsencode(os.path.basename(pattern).replace("*", "")))
     for source in spec.sources:
-        stem = Path(source.rstrip("/")).stem or "source"
+        stem = _shortened(Path(source.rstrip("/")).stem or "source", room)
         name = stem
         while name in taken:
             numbers[stem] += 1
-            name = f"{stem}-{numbers[stem] + 1}"
+            number = f"-{numbers[stem] + 1}"
+            name = _shortened(stem, room - len(number)) + number
         taken.add(name)
-        paths[source] = (
-            spec.path.replace("*", name) if "*" in spec.path else os.path.join(spec.path, name + spec.per_source)
-        )
+        paths[source] = pattern.replace("*", name)
     return paths
+
+
+def _shortened(name: str, limit_bytes: int) -> str:
+    """The name, cut after a whole character if it is longer than the limit."""
+    return os.fsencode(name)[: max(1, limit_bytes)].decode("utf-8", "ignore")
 
 
 def check_outputs(specs: list[OutputSpec]) -> None:
@@ -55,6 +61,16 @@ def _paths(spec: OutputSpec) -> list[str]:
     return list(source_paths(spec).values()) if spec.per_source else [spec.path]
 
 
+def _blocked(folder: str) -> str:
+    """Why files cannot be created in a folder, which may have to be created too; "" if they can."""
+    above = Path(folder)
+    while not os.path.lexists(above) and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        return f"{above} is a file; expected a folder. Choose another one."
+    return "" if os.access(above, os.W_OK | os.X_OK) else f"no permission to write in {above}. Choose another folder."
+
+
 def _problems(spec: OutputSpec) -> list[str]:
     if spec.path == "-":
         return ["--resume needs a file to resume. Give one: -o results.jsonl"] if spec.resume else []
@@ -66,6 +82,10 @@ def _problems(spec: OutputSpec) -> list[str]:
     folder = os.path.dirname(spec.path) or "."
     if not spec.per_source and not os.path.isdir(folder):
         return [f"{spec.path}: the folder {folder} does not exist. Make it first: mkdir -p {folder}"]
+    if too_long := [name for path in _paths(spec) if len(os.fsencode(name := os.path.basename(path))) > NAME_BYTES]:
+        return [f"{too_long[0]}: the name is longer than {NAME_BYTES} bytes. Choose a shorter one."]
+    if spec.per_source and (blocked := _blocked(spec.path if not Path(spec.path).suffix else folder)):
+        return [f"{spec.path}: {blocked}"]
     for path in _paths(spec):
         if os.path.exists(path) and not is_special(path) and not (spec.overwrite or spec.resume):
             also = ", or --resume to continue it" if spec.kind == "jsonl" else ""

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.arrays import Array
 from pipeline.errors import PerceptError
 from pipeline.machine import core_count
+from pipeline.media import create_media, open_media
 from pipeline.sinks.sound import Copied, Encoded
 from pipeline.status import VideoOptions
 
@@ -50,7 +51,7 @@ class Rewriter:
 
     def open(self) -> None:
         """Open the source. Raises: NotAVideo, av.error.FFmpegError, OSError."""
-        self._input = av.open(self.source, metadata_errors="ignore")
+        self._input = open_media(self.source)
         video = [stream for stream in self._input.streams.video if not _is_cover(stream) and stream.codec_context]
         if not video:
             raise NotAVideo("it has no pictures")
@@ -69,7 +70,7 @@ class Rewriter:
     def create(self) -> None:
         """Create the file, after `open`. Raises: av.error.FFmpegError, OSError."""
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-        self._output = av.open(self.path, "w", format=self._format, options={"movflags": "+faststart"})
+        self._output = create_media(self.path, self._format, {"movflags": "+faststart"})
         rate = self._video.average_rate or self._video.guessed_rate or Fraction(25)
         options = {"crf": str(self.options.crf), "preset": self.options.preset}
         self._encoder = self._output.add_stream("libx264", rate=min(rate, Fraction(240)), options=options)

@@ -38,13 +38,14 @@ class DecodedStream:
         self.container = container
         self.stream = stream
         self.timeline = timeline
+        self.packets = 0
         self.errors = 0
         self.first_error = ""
         self.failures = Failures()
         self._origin_ns = origin_ns
         self._frames = self._decoded()
         self._head: Shown | None = None
-        self._ahead: Any | None = None
+        self._ahead: _Decoded | None = None
 
     def peek(self) -> Shown | None:
         """The next frame, which stays the next one; None at the end."""
@@ -81,7 +82,7 @@ class DecodedStream:
         """Ticks of the stream as a time on the repaired clock; valid until the first reset."""
         return nanoseconds(ticks, self.stream.time_base) - self._origin_ns
 
-    def _next_frame(self) -> Any | None:
+    def _next_frame(self) -> "_Decoded | None":
         if self._ahead is not None:
             frame, self._ahead = self._ahead, None
             return frame
@@ -92,12 +93,13 @@ class DecodedStream:
         if not self.timeline.is_out_of_line(raw_ns):
             return False
         self._ahead = self._next_frame()
-        if self._ahead is None or self._ahead.pts is None:
+        if self._ahead is None or self._ahead.ticks is None:
             return False
-        return not self.timeline.is_out_of_line(self._raw_ns(self._ahead.pts, self._ahead.time_base))
+        return not self.timeline.is_out_of_line(self._raw_ns(self._ahead.ticks, self._ahead.frame.time_base))
 
-    def _placed(self, frame: Any) -> Shown:
-        raw_ns = self._raw_ns(frame.pts, frame.time_base)
+    def _placed(self, decoded: "_Decoded") -> Shown:
+        frame = decoded.frame
+        raw_ns = self._raw_ns(decoded.ticks, frame.time_base)
         if self._is_wrong(raw_ns):
             raw_ns = None
         duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0
@@ -111,12 +113,20 @@ class DecodedStream:
             return None
         return nanoseconds(ticks, time_base) - self._origin_ns
 
-    def _decoded(self, from_key: bool = False) -> Iterator[Any]:
-        """All decodable frames. After a seek, those shown before the key frame are dropped: they lack references."""
+    def _decoded(self, from_key: bool = False) -> "Iterator[_Decoded]":
+        """All decodable frames. After a seek, those shown before the key frame are dropped: they lack references.
+
+        An empty packet of a video shows the picture before it once more (part of Theora and of AVI).
+        """
         key_ticks: int | None = None
+        last: Any = None
+        repeats: list[int] = []
         for packet in self._packets():
             if from_key and key_ticks is None:
                 key_ticks = packet.pts
+            if self._is_repeat(packet):
+                repeats.append(packet.pts)
+                continue
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:
@@ -124,7 +134,14 @@ class DecodedStream:
                 continue
             for frame in frames:
                 if key_ticks is None or frame.pts is None or frame.pts >= key_ticks:
-                    yield frame
+                    yield from _repeated(last, repeats, frame.pts)
+                    yield _Decoded(frame, frame.pts)
+                    last = frame
+        yield from _repeated(last, repeats, None)
+
+    def _is_repeat(self, packet: Any) -> bool:
+        """Whether the packet is empty. The packet without a time, at the end, flushes the decoder."""
+        return packet.size == 0 and packet.pts is not None and self.stream.type == "video"
 
     def _packets(self) -> Iterator[Any]:
         """Packets up to the end. A failed read is counted, and reading continues after the bad place."""
@@ -133,6 +150,7 @@ class DecodedStream:
             try:
                 for packet in self.container.demux(self.stream):
                     failures = 0
+                    self.packets += packet.size > 0
                     yield packet
                 return
             except av.error.FFmpegError as error:
@@ -152,3 +170,18 @@ class DecodedStream:
     def _count(self, error: Exception) -> None:
         self.errors += 1
         self.first_error = self.first_error or reason(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    frame: Any
+    ticks: int | None
+    """When it is shown."""
+
+
+def _repeated(frame: Any, repeats: list[int], before: int | None) -> Iterator[_Decoded]:
+    """The frame again at those times that are before the next frame, or at all if there is none; they are used up."""
+    while repeats and (before is None or repeats[0] < before):
+        ticks = repeats.pop(0)
+        if frame is not None:
+            yield _Decoded(frame, ticks)

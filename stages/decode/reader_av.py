@@ -11,6 +11,7 @@ from av.container import InputContainer
 from pipeline.arrays import Array
 from pipeline.clip import SourceInfo
 from pipeline.errors import SourceError
+from pipeline.media import is_url
 from stages.decode.assembly import AssemblingReader, Media
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
@@ -170,7 +171,7 @@ class AvReader(AssemblingReader):
             context.thread_type = "AUTO" if self.options.threads > 1 else "NONE"
             context.thread_count = self.options.threads
             context.options = {"max_pixels": str(self.options.max_pixels)}
-            if "matroska" in container.format.name and "://" not in self.source:
+            if "matroska" in container.format.name and not is_url(self.source):
                 load_index(container)
         return DecodedStream(container, stream, origin_ns(container), Timeline(resets, frame_duration_ns(stream)))
 
@@ -208,7 +209,14 @@ class AvReader(AssemblingReader):
             for kind, stream in streams.items()
             if stream is not None
         ]
-        raise SourceError(f"{shown_name(self.source)}: nothing could be decoded: {', '.join(causes)}. Is it encrypted?")
+        name, found = shown_name(self.source), [stream for stream in streams.values() if stream is not None]
+        is_mp4 = "mp4" in found[0].container.format.name
+        if is_mp4 and not any(stream.packets or stream.errors for stream in found):
+            raise SourceError(f"{name}: ends after its header: the file was cut off. Copy or record it again.")
+        hint = "Is it encrypted?"
+        if is_mp4 and is_url(self.source):
+            hint = "Is its index at its end, on a server that does not send parts of files (ranges)? Download it first."
+        raise SourceError(f"{name}: nothing could be decoded: {', '.join(causes)}. {hint}")
 
     def _media_of(self, chosen: Streams, pictures: Pictures | None, sound: SoundTrack | None) -> Media:
         heads = [stream.peek() for stream in (pictures, sound.stream if sound else None) if stream is not None]

@@ -7,6 +7,7 @@ the PyAV reader.
 from bisect import bisect_right
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import av
@@ -14,6 +15,7 @@ import numpy as np
 
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError, SourceError
+from pipeline.media import is_url
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
 from stages.decode.picture import PictureConverter
@@ -98,10 +100,11 @@ class DecordReader(AvReader):
             return pictures, size
         first = video.peek()
         assert first is not None
-        if "://" in self.source:
+        if is_url(self.source):
             raise SourceError(f"{name}: decord reads local files only. Choose the reader av.")
         try:
-            opened = decord.VideoReader(self.source, ctx=decord.cpu(0), num_threads=self.options.threads)
+            path = str(Path(self.source).absolute())
+            opened = decord.VideoReader(path, ctx=decord.cpu(0), num_threads=self.options.threads)
         except (decord.DECORDError, RuntimeError) as error:
             raise SourceError(
                 f"{name}: decord cannot open it ({str(error).splitlines()[0]}). Choose the reader av."

@@ -11,6 +11,7 @@ import av
 from av.container import InputContainer
 
 from pipeline.errors import SourceError
+from pipeline.media import is_url, open_media
 from stages.decode.reader import NS, ReaderOptions
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ Stream = Any
 
 def shown_name(source: str) -> str:
     """The source as shown in messages: without the user name and password of a URL."""
-    if "://" not in source:
+    if not is_url(source):
         return source
     parts = urlsplit(source)
     host = parts.netloc.rpartition("@")[2]
@@ -37,12 +38,11 @@ def open_container(source: str, options: ReaderOptions) -> InputContainer:
         SourceError: with the probable cause.
     """
     name = shown_name(source)
-    is_url = "://" in source
-    if not is_url:
+    if not is_url(source):
         check_file(source)
-    timeout = (options.open_timeout_s, options.read_timeout_s) if is_url else None
+    timeout_s = (options.open_timeout_s, options.read_timeout_s) if is_url(source) else None
     try:
-        container: InputContainer = av.open(source, "r", metadata_errors="ignore", timeout=timeout)
+        container = open_media(source, timeout_s)
     except av.error.FFmpegError as error:
         raise SourceError(f"{name}: {reason(error)}. Is it a video or sound file, and complete?") from error
     except (ValueError, OSError) as error:
@@ -55,7 +55,7 @@ def open_container(source: str, options: ReaderOptions) -> InputContainer:
 
 
 def check_file(source: str) -> None:
-    """Report a missing or empty file or a directory in plainer words than FFmpeg's.
+    """Report a missing or empty file, a directory or a pipe in plainer words than FFmpeg's.
 
     Raises:
         SourceError: it is one of these.
@@ -63,6 +63,10 @@ def check_file(source: str) -> None:
     path = Path(source)
     if not path.exists():
         raise SourceError(f"{source}: no such file")
+    if path.is_fifo():
+        raise SourceError(
+            f"{source}: is a named pipe; pictures and sound are read separately. Write it to a file first."
+        )
     if path.is_dir():
         raise SourceError(f"{source}: is a directory; expected a file. Give the files in it: {source}/*")
     if path.is_file() and path.stat().st_size == 0:

@@ -1,14 +1,16 @@
 """What `percept run` and `percept check` find out before anything starts."""
 
-import os
 import time
 from pathlib import Path
 
 import pytest
 
+from commands.labels import lint
 from commands.main import main
+from commands.preflight import checked_settings
 from engines.devices.gpus import why_no_gpu_here
 from pipeline import run as pipeline_run
+from pipeline.machine import core_count
 from tests.media import make_video
 
 without_gpu = pytest.mark.skipif(not why_no_gpu_here("cuda"), reason="there is a GPU here")
@@ -94,6 +96,12 @@ def test_every_verb_reports_device_engine_and_data_at_once(
     assert [line for line in lines if line.startswith("nowhere: no such")] == lines[: "nowhere" in arguments]
 
 
+def test_settings_without_problems_are_used() -> None:
+    config, settings = checked_settings(lint.make_parser().parse_args(["dog", "--top-k", "3", "--fps", "4"]))
+    assert config.labels.top_k == 3
+    assert (settings.frame_rate_hz, settings.threads) == (4.0, core_count())
+
+
 @without_gpu
 @pytest.mark.parametrize(("engine", "lines"), [("tensorrt", 2), ("openvino", 2), ("torch", 1), ("auto", 1)])
 def test_an_engine_and_its_device_are_both_named(
@@ -120,13 +128,11 @@ def test_an_extra_that_is_not_installed_is_named(
 
 
 def test_check_gives_up_on_a_source_that_does_not_answer(
-    talk: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    talk: str, silent_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pipe = tmp_path / "pipe.mp4"
-    os.mkfifo(pipe)
     began_s = time.monotonic()
-    assert main(["check", str(pipe), talk, "--engine", "torch", "--set", "deadlines.open_s=1"]) == 3
+    assert main(["check", silent_url, talk, "--engine", "torch", "--set", "deadlines.open_s=1"]) == 3
     assert time.monotonic() - began_s < 60
     out, err = capfd.readouterr()
-    assert f"{pipe}: cannot be opened: no answer within 1 s. Is it a pipe, or a server that is silent?" in err
+    assert f"{silent_url}: cannot be opened: no answer within 1 s. Is it a pipe, or a server that is silent?" in err
     assert f"{talk}: 320×240" in out

@@ -148,13 +148,17 @@ def test_notes_about_a_source_are_reported_once() -> None:
         assert desk.open(two, *notes) is None
 
 
-def test_a_gap_is_reported_once() -> None:
+@pytest.mark.parametrize(
+    ("until_ns", "notice"),
+    [(30_500_000_000, "no media from 12.0 to 30.5 s"), (12_000_000_000, "the clock starts again at 12.0 s")],
+)
+def test_a_gap_is_reported_once(until_ns: int, notice: str) -> None:
     with supply(5) as desk:
         one = desk.hire()
         desk.dispatch()
         desk.open(one)
-        message = GapFound(Gap("s0", 0, 1, 12_000_000_000, 30_500_000_000, 0))
-        assert desk.feed.handle(one, message) == "s0: no media from 12.0 to 30.5 s"
+        message = GapFound(Gap("s0", 0, 1, 12_000_000_000, until_ns, 0))
+        assert desk.feed.handle(one, message) == f"s0: {notice}"
         assert desk.feed.handle(one, message) is None
 
 

@@ -19,7 +19,7 @@ ALLOWED = {
     "stages": (
         "stages",
         "engines",
-        *(f"pipeline.{name}" for name in ("clip", "stage", "part", "result", "arrays", "errors")),
+        *(f"pipeline.{name}" for name in ("clip", "stage", "part", "result", "arrays", "errors", "media")),
     ),
     "pipeline": ("pipeline",),
     "training": ("training", "stages", "engines", "pipeline"),

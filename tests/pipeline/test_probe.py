@@ -56,17 +56,18 @@ def test_a_source_that_fails_between_others_is_the_one_that_is_named(plan: Plan,
     assert [each.source for each in found] == ["fake:clips=1", bad, "fake:clips=2"]
 
 
-def test_a_pipe_that_nobody_writes_to_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_given_up(
+    tmp_path: Path, silent_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the real reader."""
-    pipe, talk = tmp_path / "pipe.mp4", make_sound(tmp_path / "talk.wav", 2.0)
-    os.mkfifo(pipe)
+    talk = make_sound(tmp_path / "talk.wav", 2.0)
     plan = make_plan(make_config({"modalities": ["audio"], "deadlines": DEADLINES}))
-    found = probe(plan, [str(pipe), str(talk)])
+    found = probe(plan, [silent_url, str(talk)])
     monkeypatch.setattr(pipeline.probe, "_START_S", 1.0)  # no need to wait longer for the first process to start
     blocked = next(found)
     monkeypatch.undo()
     (open,) = found
-    assert blocked.error.startswith(f"{pipe}: cannot be opened: no answer within 0.5 s")
+    assert blocked.error.startswith(f"{silent_url}: cannot be opened: no answer within 0.5 s")
     assert open.info is not None
     assert open.info.has_audio
 

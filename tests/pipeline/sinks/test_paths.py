@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
+from pipeline.sinks.file import part_name
 from pipeline.sinks.kinds import KINDS
 from pipeline.sinks.paths import check_outputs, source_paths
 from tests.pipeline.sinks.records import make_spec
@@ -56,6 +57,31 @@ def test_no_two_sources_share_a_file(sources: list[str]) -> None:
 )
 def test_a_path_is_a_file_a_folder_or_a_pattern(path: str, sources: list[str], files: list[str]) -> None:
     assert list(source_paths(make_spec("vtt", path, *sources)).values()) == files
+
+
+@pytest.mark.parametrize("path", ["out", "out/*.vtt", "out/of-*-in-german.vtt"])
+@pytest.mark.parametrize("letter", ["x", "ä", "語"])
+def test_long_names_are_shortened_and_stay_different(path: str, letter: str, tmp_path: Path) -> None:
+    length = 251 // len(letter.encode())
+    sources = [f"{folder}/{letter * (length - cut)}.mp4" for folder in "ab" for cut in (0, 1, 2)]
+    files = [Path(file) for file in source_paths(make_spec("vtt", str(tmp_path / path), *sources)).values()]
+    assert len(set(files)) == len(sources)
+    for file in files:
+        Path(part_name(str(file))).parent.mkdir(exist_ok=True)
+        Path(part_name(str(file))).touch()
+        file.touch()
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    (problem,) = refused(make_spec("jsonl", f"{tmp_path}/{'x' * 250}.jsonl"))
+    assert problem.endswith("the name is longer than 255 bytes. Choose a shorter one.")
+
+
+@pytest.mark.parametrize("path", ["taken", "taken/below", "taken/*.vtt"])
+def test_a_folder_that_cannot_be_made_is_refused(path: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    (problem,) = refused(make_spec("vtt", str(tmp_path / path), "a.mp4"))
+    assert problem.endswith(f"{tmp_path / 'taken'} is a file; expected a folder. Choose another one.")
 
 
 def test_ten_thousand_sources_of_one_name_are_named_at_once() -> None:

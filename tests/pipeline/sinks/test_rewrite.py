@@ -27,6 +27,13 @@ def test_every_picture_keeps_its_time_and_its_content(talk: Path, tmp_path: Path
     assert (rewriter.errors, rewriter.frames) == (0, len(after))
 
 
+def test_names_with_a_colon_are_files(talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "10:30:05.mp4").symlink_to(talk)
+    monkeypatch.chdir(tmp_path)
+    rewriter = rewrite(Path("10:30:05.mp4"), Path("10:30:05-labelled.mp4"))
+    assert rewriter.frames == len(pictures(tmp_path / "10:30:05-labelled.mp4")) > 0
+
+
 def test_pictures_are_drawn_on_with_their_time(talk: Path, tmp_path: Path) -> None:
     def draw(picture: Picture, time_s: float) -> None:
         drawn.append(time_s)

@@ -53,6 +53,17 @@ def test_frames_are_on_the_grid(talk: Path, reader: str) -> None:
     assert cells.tolist() == list(range(16))
 
 
+@pytest.mark.parametrize("name", ["10:30:05.mp4", "file:a.mp4", "cam1:front.mp4"])
+def test_a_name_with_a_colon_is_a_file(
+    talk: Path, reader: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).symlink_to(talk)
+    monkeypatch.chdir(tmp_path)
+    reading = read(Path(name), reader=reader)
+    assert reading.info.source == name
+    assert len(reading.clips) == 4
+
+
 def test_the_last_picture_is_passed_to_the_next_clip(talk: Path, reader: str) -> None:
     clips = read(talk, reader=reader).clips
     assert clips[0].absent["previous_frame"] == "too_short"

@@ -1,9 +1,14 @@
 """Odd and damaged sources, gaps, starting in the middle, limits."""
 
+import os
 import threading
+from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import av
 import numpy as np
 import psutil
 import pytest
@@ -467,3 +472,112 @@ def test_no_torch_is_imported() -> None:
 
     code = "import sys, stages.decode.reader, stages.decode.reader_av; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def write_repeats(path: Path, shown: str) -> Path:
+    """A video of ten pictures a second, in which each "." is an empty packet and each digit a picture as bright."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for ticks, mark in enumerate(shown):
+            if mark == ".":
+                packet = av.Packet(0)
+                packet.stream, packet.time_base, packet.duration = stream, Fraction(1, 10), 1
+                packet.pts = packet.dts = ticks
+                output.mux(packet)
+                continue
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 25 * int(mark), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = ticks, Fraction(1, 10)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    "shown",
+    ["9" + "." * 49, "1........5...........9" + "." * 30, "...1.2.3.4" * 4, "1" * 40],
+    ids=lambda shown: shown[:12],
+)
+def test_an_empty_packet_shows_the_picture_again(shown: str, threads: int, tmp_path: Path) -> None:
+    reading = read(write_repeats(tmp_path / "repeats.nut", shown), frame_rate_hz=10, threads=threads)
+    assert [clip.info.decode_errors for clip in reading.clips] == [0] * len(reading.clips)
+    start = len(shown) - len(shown.lstrip("."))
+    assert reading.spans_s[-1][1] == pytest.approx((len(shown)) / 10, abs=0.11)
+    for clip in reading.clips:
+        for time_ns, picture in zip(clip.arrays["frame_times_ns"], clip.arrays["frames"], strict=True):
+            ticks = round(time_ns / NS * 10)
+            wanted = shown[: ticks + 1].rstrip(".")[-1]
+            assert ticks >= start
+            assert abs(picture.mean() - 25 * int(wanted)) < 8
+    times = [round(time_ns / NS * 10) for clip in reading.clips for time_ns in clip.arrays["frame_times_ns"]]
+    assert times == list(range(start, len(shown)))
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.ts")
+    with pytest.raises(SourceError, match=r"pipe\.ts: is a named pipe.* Write it to a file first\."):
+        read(tmp_path / "pipe.ts")
+
+
+def write_playlist(folder: Path, segment_type: str) -> Path:
+    """A recorded HLS playlist with segments of 2 s."""
+    film = make_video(folder / "film.mp4", 10.0, audio=Sound(), gop=30)
+    path = folder / "recorded.m3u8"
+    options = {"hls_time": "2", "hls_list_size": "0", "hls_segment_type": segment_type}
+    with av.open(str(film)) as source, av.open(str(path), "w", format="hls", options=options) as output:
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("segment_type", ["mpegts", "fmp4"])
+def test_a_recorded_playlist_without_end_mark_is_read_from_start_to_end(segment_type: str, tmp_path: Path) -> None:
+    whole = write_playlist(tmp_path, segment_type)
+    endless = tmp_path / "endless.m3u8"
+    endless.write_text(whole.read_text().replace("#EXT-X-ENDLIST\n", ""))
+    before, reading = read(whole), read(endless)
+    assert reading.spans_s[:-1] == [(0, 2), (2, 4), (4, 6), (6, 8)]
+    assert times_match(reading, tolerance_ms=40)
+    assert all(same_media(one, other) for one, other in zip(before.clips, reading.clips, strict=True))
+    assert reading.info.duration_ns == before.info.duration_ns
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A server of the files in `tmp_path` that, as Python's own, does not send parts of files."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+def cut_after_header(path: Path) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"mdat") + 4])
+    return path
+
+
+def test_an_index_at_the_end_needs_a_server_that_sends_parts_of_files(tmp_path: Path, server: str) -> None:
+    make_video(tmp_path / "end.mp4", 6.0, audio=Sound())  # FFmpeg keeps the last 64 kB
+    make_video(tmp_path / "start.mp4", 2.0, audio=Sound(), container_options={"movflags": "+faststart"})
+    assert len(read(f"{server}/start.mp4").clips) == 1
+    with pytest.raises(SourceError, match=r"end\.mp4: .*index at its end.*ranges.* Download it first\."):
+        read(f"{server}/end.mp4")
+
+
+def test_a_file_that_ends_after_its_header_is_cut_off(tmp_path: Path, server: str) -> None:
+    film = make_video(tmp_path / "film.mp4", 2.0, audio=Sound(), container_options={"movflags": "+faststart"})
+    for source in (str(cut_after_header(film)), f"{server}/film.mp4"):
+        with pytest.raises(SourceError, match=r"film\.mp4: ends after its header: the file was cut off\."):
+            read(source)
