@@ -199,7 +199,7 @@ class AvReader(AssemblingReader):
         if audio.peek() is None:
             notes.append(f"no sound could be decoded ({audio.first_error or 'no packets'})")
             return None
-        return SoundTrack(audio, self.options.audio_rate_hz)
+        return SoundTrack(audio, self.options.audio_rate_hz, shown_name(self.source))
 
     def _raise_nothing(self, video: DecodedStream | None, audio: DecodedStream | None, chosen: Streams) -> None:
         """Raises: SourceError: always."""

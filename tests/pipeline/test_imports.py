@@ -197,9 +197,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 COVERED_BY = {
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
-    "tests/stages/decode/test_contract.py": (
-        "stages.decode.{assembly, frames, grid, reader, reader_decord, sound, source}"
-    ),
+    "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord, source}"),
     "tests/training/data/test_layouts.py": (
         "training.data.layouts.{ave, esc50, folder, hmdb51, kinetics, layout, table, ucf101, vggsound} "
         "training.data.media"
