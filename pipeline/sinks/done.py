@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.errors import ConfigError
 from pipeline.result import ClipRecord, decode_json
-from pipeline.sinks.file import is_special, output_error, part_name, printable
+from pipeline.sinks.file import companion, is_special, output_error, part_name, printable
 
 
 class Done(msgspec.Struct, kw_only=True):
@@ -39,7 +39,7 @@ class Progress:
     """The file next to the output that holds its settings and the complete sources."""
 
     def __init__(self, output: str) -> None:
-        self.path = "" if is_special(output) else output + ".progress"
+        self.path = "" if is_special(output) else companion(output, "", ".progress")
         self._output = output
 
     def start(self, fingerprint: str, complete: list[str] | None = None) -> None:

@@ -108,10 +108,13 @@ class WholeFile:
 
 
 def part_name(path: str) -> str:
-    """The temporary name of `path`, in the same folder: `talk.vtt` -> `.talk.vtt.part`. A long name is shortened."""
+    """The temporary name of `path`, in the same folder: `talk.vtt` -> `.talk.vtt.part`."""
+    return companion(path, ".", ".part")
+
+
+def companion(path: str, prefix: str, suffix: str) -> str:
+    """The name of a file that belongs to `path`, in the same folder. A name that would be too long becomes a hash."""
     folder, name = os.path.split(path)
-    part = f".{name}.part"
-    if len(os.fsencode(part)) > NAME_BYTES:
-        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
-        part = f".{digest}{Path(name).suffix}.part"
-    return os.path.join(folder, part)
+    if len(os.fsencode(f"{prefix}{name}{suffix}")) > NAME_BYTES:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16] + Path(name).suffix
+    return os.path.join(folder, f"{prefix}{name}{suffix}")

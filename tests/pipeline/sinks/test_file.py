@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import OutputError
-from pipeline.sinks.file import WholeFile, is_special, output_error, part_name, printable, without_secrets
+from pipeline.sinks.file import WholeFile, companion, is_special, output_error, part_name, printable, without_secrets
 
 
 def test_a_file_appears_under_its_name_when_it_is_complete(tmp_path: Path) -> None:
@@ -116,3 +116,16 @@ def test_the_temporary_name_is_hidden_and_in_the_same_folder() -> None:
 def test_secrets_are_removed_from_urls_only() -> None:
     assert without_secrets("rtsp://me:hidden@cam/1: it broke") == "rtsp://***@cam/1: it broke"
     assert without_secrets("folder/x?token=1.mp4") == "folder/x?token=1.mp4", "a file keeps its name"
+
+
+def test_companions_of_the_longest_name_can_be_created(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 249 + ".jsonl")
+    names = [
+        part_name(str(path)),
+        companion(str(path), "", ".progress"),
+        part_name(companion(str(path), "", ".progress")),
+    ]
+    for name in names:
+        Path(name).touch()
+    assert len({*names, str(path)}) == 4
+    assert names[1] == companion(str(path), "", ".progress"), "a resumed run finds it again"
