@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.arrays import Array
 from pipeline.clip import ClipInfo, DecodedClip, Gap, SourceInfo
 from pipeline.errors import SourceError
+from stages.decode.frames import Shown
 from stages.decode.grid import PictureGrid, Pictures, TileFrames
 from stages.decode.reader import NS, Reader, ReaderOptions
 from stages.decode.sound import SoundTrack
@@ -42,14 +43,14 @@ class Media:
 
 
 class Epoch:
-    """A stretch of a source without a gap, tiled by clips."""
+    """A stretch of a source without a gap, tiled by clips. `number` is that of its frames."""
 
-    def __init__(self, media: Media, options: ReaderOptions, anchor_ns: int, resets: int, first_tile: int) -> None:
+    def __init__(self, media: Media, options: ReaderOptions, anchor_ns: int, number: int, first_tile: int) -> None:
         self.tiling = Tiling(anchor_ns, options.clip_ns, options.stride_ns, options.frame_rate_hz)
-        self.resets = resets
+        self.number = number
         self.media = media
         self.options = options
-        self.grid = PictureGrid(media.pictures, self.tiling, resets, first_tile) if media.pictures else None
+        self.grid = PictureGrid(media.pictures, self.tiling, number, first_tile) if media.pictures else None
 
     def advance(self, until_ns: int) -> None:
         """Decode everything before `until_ns`."""
@@ -58,13 +59,12 @@ class Epoch:
         if self.grid:
             self.grid.advance(until_ns)
         if self.media.sound:
-            self.media.sound.advance(until_ns + SOUND_AHEAD_NS, self.resets)
+            self.media.sound.advance(until_ns + SOUND_AHEAD_NS, self.number)
 
     def end_ns(self, until_ns: int) -> int | None:
         """End of the epoch, once it was decoded to `until_ns`; None if it continues."""
         covered_ns = self.covered_ns
-        heads = pending_ns(self.media, self.resets)
-        ended = not heads or min(heads) - covered_ns > self.options.gap_ns
+        ended = all(head.epoch > self.number for head in heads(self.media))
         limit_ns = self.options.end_ns
         if limit_ns is not None and limit_ns <= until_ns:
             return min(covered_ns, limit_ns) if ended else limit_ns
@@ -77,11 +77,10 @@ class Epoch:
         return max(pictures_ns, sound_ns, self.tiling.anchor_ns)
 
 
-def pending_ns(media: Media, resets: int) -> list[int]:
-    """Times of the next picture and the next sound, without those that come after a further reset of the clock."""
+def heads(media: Media) -> list[Shown]:
+    """The next picture and the next piece of sound."""
     streams = [media.pictures, media.sound.stream if media.sound else None]
-    heads = [stream.peek() for stream in streams if stream is not None]
-    return [head.time_ns for head in heads if head is not None and head.resets == resets]
+    return [head for stream in streams if stream is not None and (head := stream.peek()) is not None]
 
 
 def lost(failed: bool) -> str:
@@ -124,11 +123,11 @@ class AssemblingReader(Reader):
     def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
         assert self._media is not None, "clips before open"
         media, options = self._media, self.options
-        anchor_ns, index, number, resets = max(media.start_ns, options.start_ns), 0, 0, 0
+        anchor_ns, index, number, epoch_number = max(media.start_ns, options.start_ns), 0, 0, 0
         first_tile = self._skip(media, anchor_ns, start_index)
         self._catch_up(media, anchor_ns + first_tile * options.stride_ns)
         while True:
-            epoch = Epoch(media, options, anchor_ns, resets, first_tile)
+            epoch = Epoch(media, options, anchor_ns, epoch_number, first_tile)
             self._previous = None
             tiles = 0
             for clip in self._tiles(epoch, number, index, first_tile, start_index):
@@ -137,12 +136,12 @@ class AssemblingReader(Reader):
                     yield clip
             end_ns = epoch.covered_ns
             index, number, first_tile = index + tiles, number + 1, 0
-            following = self._next_epoch(media, resets, end_ns)
+            following = self._next_epoch(epoch, end_ns)
             if following is None:
                 self._check_start(index, end_ns)
                 return
-            anchor_ns, resets = following
-            if index >= start_index:
+            anchor_ns, epoch_number = following
+            if anchor_ns > end_ns and index >= start_index:
                 yield Gap(shown_name(self.source), self.source_index, number, end_ns, anchor_ns, index)
 
     def _skip(self, media: Media, anchor_ns: int, start_index: int) -> int:
@@ -164,15 +163,15 @@ class AssemblingReader(Reader):
                 media.sound.advance(until_ns, 0)
                 self.alive()
 
-    def _next_epoch(self, media: Media, resets: int, end_ns: int) -> tuple[int, int] | None:
-        """Start of the next epoch and its count of resets; None at the end of the source."""
+    def _next_epoch(self, epoch: Epoch, end_ns: int) -> tuple[int, int] | None:
+        """Start and number of the next epoch; None at the end of the source."""
+        following = heads(epoch.media)
+        if not following:
+            return None
+        number = min(head.epoch for head in following)
+        start_ns = max(end_ns, min(head.time_ns for head in following if head.epoch == number))
         limit_ns = self.options.end_ns
-        for count in (resets, resets + 1):
-            heads = pending_ns(media, count)
-            if heads:
-                start_ns = max(end_ns, min(heads))
-                return (start_ns, count) if limit_ns is None or start_ns < limit_ns else None
-        return None
+        return (start_ns, number) if limit_ns is None or start_ns < limit_ns else None
 
     def _tiles(self, epoch: Epoch, number: int, index: int, first_tile: int, start_index: int) -> Iterator[DecodedClip]:
         """The clips of one epoch."""
@@ -201,7 +200,7 @@ class AssemblingReader(Reader):
     def _ends_early(self, epoch: Epoch, end_ns: int) -> bool:
         """Whether the source ends well before its declared end: the file was cut off."""
         declared_ns, limit_ns = epoch.media.declared_end_ns, self.options.end_ns
-        if declared_ns is None or self._next_epoch(epoch.media, epoch.resets, end_ns) is not None:
+        if declared_ns is None or self._next_epoch(epoch, end_ns) is not None:
             return False
         return end_ns < min(declared_ns, limit_ns if limit_ns is not None else declared_ns) - CUT_NS
 

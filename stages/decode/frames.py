@@ -8,13 +8,12 @@ from typing import Any
 import av
 from av.container import InputContainer
 
+from stages.decode.clock import Clock
+from stages.decode.packets import Packets
 from stages.decode.source import Stream, nanoseconds, reason
 from stages.decode.timeline import Failures, Timeline
 
 log = logging.getLogger(__name__)
-
-MAX_READ_FAILURES = 50
-"""Reading a container stops after this many failures in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +24,8 @@ class Shown:
     end_ns: int
     picture: Any
     """The decoded `av` frame, or the frame's number."""
-    resets: int = 0
-    """How often the clock was reset before it."""
+    epoch: int = 0
+    """How often the clock started again or left a gap before it."""
     estimated: bool = False
     corrupt: bool = False
 
@@ -34,24 +33,45 @@ class Shown:
 class DecodedStream:
     """Frames of one stream. Nothing else may read from its container."""
 
-    def __init__(self, container: InputContainer, stream: Stream, origin_ns: int, timeline: Timeline) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: Stream,
+        other: Stream | None,
+        clock: Clock,
+        origin_ns: int,
+        duration_ns: int,
+    ) -> None:
         self.container = container
         self.stream = stream
-        self.timeline = timeline
-        self.packets = 0
-        self.errors = 0
-        self.first_error = ""
+        self.clock = clock
+        self.timeline = Timeline(duration_ns)
         self.failures = Failures()
+        self._packets = Packets(container, stream, other, clock, origin_ns)
         self._origin_ns = origin_ns
         self._frames = self._decoded()
         self._head: Shown | None = None
         self._ahead: _Decoded | None = None
 
+    @property
+    def packets(self) -> int:
+        return self._packets.read
+
+    @property
+    def errors(self) -> int:
+        return self._packets.errors
+
+    @property
+    def first_error(self) -> str:
+        return self._packets.first_error
+
     def peek(self) -> Shown | None:
         """The next frame, which stays the next one; None at the end."""
-        if self._head is None:
-            frame = self._next_frame()
-            self._head = None if frame is None else self._placed(frame)
+        while self._head is None:
+            decoded = self._next_frame()
+            if decoded is None:
+                return None
+            self._head = self._placed(decoded)
         return self._head
 
     def pop(self) -> Shown:
@@ -70,6 +90,7 @@ class DecodedStream:
             return False
         self._head = self._ahead = None
         self._frames = self._decoded(from_key=True)
+        self.clock.jump()
         self.timeline.jump_to(time_ns)
         return True
 
@@ -88,30 +109,29 @@ class DecodedStream:
             return frame
         return next(self._frames, None)
 
-    def _is_wrong(self, raw_ns: int | None) -> bool:
-        """Whether a time is out of line but that of the next frame is not: one bad timestamp, not a jump."""
-        if not self.timeline.is_out_of_line(raw_ns):
-            return False
-        self._ahead = self._next_frame()
-        if self._ahead is None or self._ahead.ticks is None:
-            return False
-        return not self.timeline.is_out_of_line(self._raw_ns(self._ahead.ticks, self._ahead.frame.time_base))
+    def _placed(self, decoded: "_Decoded") -> Shown | None:
+        """The frame at its time; None for a picture that was shown before."""
+        frame, raw_ns = decoded.frame, self._raw_ns(decoded)
+        if isinstance(frame, av.AudioFrame):
+            duration_ns = frame.samples * 1_000_000_000 // frame.sample_rate if frame.sample_rate else 0
+            time_ns, estimated = self.timeline.place_sound(raw_ns, duration_ns)
+        else:
+            duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0
+            before_ns = None
+            if raw_ns is not None and self.timeline.is_late(raw_ns):
+                if self.clock.is_repeat(raw_ns):
+                    return None
+                self._ahead = self._next_frame()
+                before_ns = self._raw_ns(self._ahead) if self._ahead is not None else None
+            time_ns, estimated = self.timeline.place(raw_ns, duration_ns, before_ns)
+        epoch = self.clock.epoch_at(time_ns)
+        return Shown(time_ns, self.timeline.end_ns, frame, epoch, estimated, bool(frame.is_corrupt))
 
-    def _placed(self, decoded: "_Decoded") -> Shown:
-        frame = decoded.frame
-        raw_ns = self._raw_ns(decoded.ticks, frame.time_base)
-        if self._is_wrong(raw_ns):
-            raw_ns = None
-        duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0
-        if isinstance(frame, av.AudioFrame) and frame.sample_rate:
-            duration_ns = frame.samples * 1_000_000_000 // frame.sample_rate
-        time_ns, estimated = self.timeline.place(raw_ns, duration_ns)
-        return Shown(time_ns, self.timeline.end_ns, frame, self.timeline.resets, estimated, bool(frame.is_corrupt))
-
-    def _raw_ns(self, ticks: int | None, time_base: Any) -> int | None:
-        if ticks is None or not time_base:
+    def _raw_ns(self, decoded: "_Decoded") -> int | None:
+        base = decoded.frame.time_base
+        if decoded.ticks is None or not base:
             return None
-        return nanoseconds(ticks, time_base) - self._origin_ns
+        return nanoseconds(decoded.ticks, base) - self._origin_ns
 
     def _decoded(self, from_key: bool = False) -> "Iterator[_Decoded]":
         """All decodable frames. After a seek, those shown before the key frame are dropped: they lack references.
@@ -121,7 +141,7 @@ class DecodedStream:
         key_ticks: int | None = None
         last: Any = None
         repeats: list[int] = []
-        for packet in self._packets():
+        for packet in self._packets.restart():
             if from_key and key_ticks is None:
                 key_ticks = packet.pts
             if self._is_repeat(packet):
@@ -143,33 +163,13 @@ class DecodedStream:
         """Whether the packet is empty. The packet without a time, at the end, flushes the decoder."""
         return packet.size == 0 and packet.pts is not None and self.stream.type == "video"
 
-    def _packets(self) -> Iterator[Any]:
-        """Packets up to the end. A failed read is counted, and reading continues after the bad place."""
-        failures = 0
-        while failures < MAX_READ_FAILURES:
-            try:
-                for packet in self.container.demux(self.stream):
-                    failures = 0
-                    self.packets += packet.size > 0
-                    yield packet
-                return
-            except av.error.FFmpegError as error:
-                self._count(error)
-                if isinstance(error, (av.error.ExitError, OSError)):  # a timeout, or a lost connection or disk
-                    return
-                failures += 1
-
     def _lost(self, packet: Any, error: Exception) -> None:
-        self._count(error)
-        raw_ns = self._raw_ns(packet.pts if packet.pts is not None else packet.dts, packet.time_base)
-        if raw_ns is not None:
+        self._packets.count(error)
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        if ticks is not None:
+            start_ns = self.time_ns(ticks)
             duration_ns = nanoseconds(packet.duration, packet.time_base) if packet.duration else 0
-            start_ns = self.timeline.mapped_ns(raw_ns)
             self.failures.add(start_ns, start_ns + (duration_ns or self.timeline.duration_ns))
-
-    def _count(self, error: Exception) -> None:
-        self.errors += 1
-        self.first_error = self.first_error or reason(error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,21 +81,22 @@ class PictureGrid:
     """Sorts the pictures of one epoch into tiles, and converts only those that are chosen.
 
     A picture that is already shown when a clip starts and is not replaced within the first cell counts as the clip's
-    first, at the clip's start: so a slide that stays for a minute is in every clip of that minute.
+    first, at the clip's start: so a slide that stays for a minute is in every clip of that minute, and the last one in
+    every clip to the end of the epoch.
     """
 
-    def __init__(self, pictures: Pictures, tiling: Tiling, resets: int, first_tile: int) -> None:
+    def __init__(self, pictures: Pictures, tiling: Tiling, epoch: int, first_tile: int) -> None:
         self.pictures = pictures
         self.tiling = tiling
         self.covered_ns = 0
         """End of the pictures so far, decodable or not."""
-        self._resets = resets
+        self._epoch = epoch
         self._tile = first_tile
         self._tiles: dict[int, TileFrames] = {}
         self._last: Shown | None = None
 
     def advance(self, until_ns: int) -> None:
-        """Read all pictures before `until_ns`, up to the next reset of the clock."""
+        """Read all pictures before `until_ns` that belong to this epoch."""
         while (head := self.pending()) is not None and head.time_ns < until_ns:
             self._add(self.pictures.pop())
         self.covered_ns = max(self.covered_ns, self.pictures.failures.end_ns)
@@ -103,7 +104,7 @@ class PictureGrid:
     def pending(self) -> Shown | None:
         """The next picture, if it belongs to this epoch."""
         head = self.pictures.peek()
-        return head if head is not None and head.resets == self._resets else None
+        return head if head is not None and head.epoch == self._epoch else None
 
     def close(self, tile: int, is_tail: bool = False) -> TileFrames:
         """The frames of a tile, which gets no more. A tail, which joins the tile before, gets no held picture."""
@@ -139,9 +140,7 @@ class PictureGrid:
         """Add the last picture if it is still shown at `start_ns`."""
         last = self._last
         frames.lost = self._lost_at(start_ns, following)
-        if last is None or last.time_ns >= start_ns or frames.lost:
-            return
-        if following is not None or last.end_ns > start_ns:
+        if last is not None and last.time_ns < start_ns and not frames.lost:
             self._take(frames, start_ns, last)
 
     def _lost_at(self, start_ns: int, following: Shown | None) -> bool:

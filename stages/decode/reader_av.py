@@ -13,6 +13,8 @@ from pipeline.clip import SourceInfo
 from pipeline.errors import SourceError
 from pipeline.media import is_url
 from stages.decode.assembly import AssemblingReader, Media
+from stages.decode.clock import Clock
+from stages.decode.container import beside, declared_end_ns, rules_of
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
 from stages.decode.picture import PictureConverter, fit_size, upright_size
@@ -25,12 +27,10 @@ from stages.decode.source import (
     is_cover,
     is_decodable,
     is_media,
-    nanoseconds,
     open_container,
     origin_ns,
     shown_name,
 )
-from stages.decode.timeline import Resets, Timeline
 
 INDEXED = {"mov", "mp4", "matroska", "webm"}
 """Containers whose index leads to exactly the requested key frame."""
@@ -128,12 +128,11 @@ class AvReader(AssemblingReader):
         container = self._container()
         chosen = choose_streams(container, self.source, self.options)
         self._check_limits(container, chosen.video)
-        resets = Resets()
-        video = self._start(container, chosen.video, resets) if chosen.video else None
+        video = self._start(container, chosen.video, chosen) if chosen.video else None
         audio = None
         if chosen.audio:
             own = self._container() if video else container
-            audio = self._start(own, own.streams[chosen.audio.index], resets)
+            audio = self._start(own, own.streams[chosen.audio.index], chosen)
         notes = notes_on(container, chosen)
         pictures, size = self._pictures(video, notes)
         sound = self._sound(audio, notes)
@@ -161,11 +160,12 @@ class AvReader(AssemblingReader):
                 f"{name}: {container.duration / 1e6:g} s long, more than the limit of {options.max_duration_s:g} s"
             )
 
-    def _start(self, container: InputContainer, stream: Stream, resets: Resets) -> DecodedStream:
-        """Begin to decode one stream; the container skips all others."""
-        for other in container.streams:
-            if other.index != stream.index:
-                other.discard = av.stream.Discard.all
+    def _start(self, container: InputContainer, stream: Stream, chosen: Streams) -> DecodedStream:
+        """Begin to decode one stream; the container skips those that its clock does not need."""
+        other = beside(container, stream, chosen)
+        for each in container.streams:
+            if each.index not in (stream.index, other.index if other else stream.index):
+                each.discard = av.stream.Discard.all
         if stream.type == "video":
             context = stream.codec_context
             context.thread_type = "AUTO" if self.options.threads > 1 else "NONE"
@@ -173,7 +173,8 @@ class AvReader(AssemblingReader):
             context.options = {"max_pixels": str(self.options.max_pixels)}
             if "matroska" in container.format.name and not is_url(self.source):
                 load_index(container)
-        return DecodedStream(container, stream, origin_ns(container), Timeline(resets, frame_duration_ns(stream)))
+        clock = Clock(rules_of(container, chosen, self.options.gap_ns))
+        return DecodedStream(container, stream, other, clock, origin_ns(container), frame_duration_ns(stream))
 
     def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[Pictures | None, tuple[int, int]]:
         """The pictures and their upright size in the source; None if no picture can be decoded."""
@@ -268,16 +269,6 @@ def notes_on(container: InputContainer, chosen: Streams) -> list[str]:
         place = list(container.streams.audio).index(chosen.audio)
         notes.append(f"sound track {place} of {len(container.streams.audio)}")
     return notes
-
-
-def declared_end_ns(chosen: Streams) -> int | None:
-    """The latest declared end of the chosen streams; None for containers that do not count every packet."""
-    streams = [stream for stream in (chosen.video, chosen.audio) if stream is not None]
-    container = streams[0].container
-    if "mp4" not in container.format.name or any(not stream.duration for stream in streams):
-        return None
-    ends = [nanoseconds((stream.start_time or 0) + stream.duration, stream.time_base) for stream in streams]
-    return max(ends) - origin_ns(container)
 
 
 def absence(is_wanted: bool, stream: Stream | None) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError, SourceError
 from pipeline.media import is_url
+from stages.decode.clock import Rules
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
 from stages.decode.picture import PictureConverter
@@ -43,7 +44,7 @@ def import_decord() -> Any:
 class DecordPictures(Pictures):
     """Pictures by number; only those that are converted are decoded."""
 
-    def __init__(self, video: Any, first: Shown, converter: PictureConverter, gap_ns: int) -> None:
+    def __init__(self, video: Any, first: Shown, converter: PictureConverter, rules: Rules) -> None:
         super().__init__(Failures())
         self._video = video
         self._converter = converter
@@ -51,15 +52,18 @@ class DecordPictures(Pictures):
         spans_ns = np.round((spans_s - spans_s[0, 0]) * NS).astype(np.int64) + first.time_ns
         self._starts_ns: list[int] = np.maximum.accumulate(spans_ns[:, 0]).tolist()
         self._ends_ns: list[int] = spans_ns[:, 1].tolist()
-        steps = np.diff(spans_ns[:, 0])
-        gaps = np.flatnonzero(steps > gap_ns)
-        self._whole_until_ns: int = self._starts_ns[gaps[0] if len(gaps) else -1]
+        pauses = np.flatnonzero(np.diff(spans_ns[:, 0]) > rules.gap_ns)
+        self._whole_until_ns: int = self._starts_ns[pauses[0] if len(pauses) else -1]
+        starts = self._starts_ns
+        self._epochs_ns = [starts[place + 1] for place in pauses if rules.is_gap(starts[place + 1] - starts[place])]
         self._next = 0
 
     def peek(self) -> Shown | None:
         if self._next >= len(self._starts_ns):
             return None
-        return Shown(self._starts_ns[self._next], self._ends_ns[self._next], self._next)
+        start_ns = self._starts_ns[self._next]
+        epoch = bisect_right(self._epochs_ns, start_ns)
+        return Shown(start_ns, self._ends_ns[self._next], self._next, epoch)
 
     def pop(self) -> Shown:
         head = self.peek()
@@ -110,4 +114,4 @@ class DecordReader(AvReader):
                 f"{name}: decord cannot open it ({str(error).splitlines()[0]}). Choose the reader av."
             ) from error
         first = replace(first, picture=None)
-        return DecordPictures(opened, first, self._converter(size), self.options.gap_ns), size
+        return DecordPictures(opened, first, self._converter(size), video.clock.rules), size

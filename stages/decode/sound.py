@@ -87,14 +87,14 @@ class SoundTrack:
         self._solo: Solo | None = None
         self._blocks: deque[tuple[int, NDArray[np.float32]]] = deque()
 
-    def advance(self, until_ns: int, resets: int) -> None:
-        """Decode everything that starts before `until_ns`, and its block, up to the next reset of the clock."""
+    def advance(self, until_ns: int, epoch: int) -> None:
+        """Decode everything of an epoch that starts before `until_ns`, and its block."""
         until_ns = -(-until_ns // BLOCK_NS) * BLOCK_NS
         head = self.stream.peek()
-        while head is not None and head.resets == resets and head.time_ns < until_ns:
+        while head is not None and head.epoch == epoch and head.time_ns < until_ns:
             self._push(self.stream.pop())
             head = self.stream.peek()
-        if head is None or head.resets != resets or self._strays(head):
+        if head is None or head.epoch != epoch or self._strays(head):
             self._flush()
         self._settle()
         self.covered_ns = max(self.covered_ns, self.stream.failures.end_ns)

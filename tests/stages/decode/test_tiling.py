@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stages.decode.reader import NS
 from stages.decode.tiling import ROUNDING_NS, Tiling, spread_indices
-from stages.decode.timeline import Resets, Timeline
+from stages.decode.timeline import Timeline
 
 seconds = st.integers(1, 20).map(lambda tenths: tenths * NS // 10)
 
@@ -36,22 +36,11 @@ def test_thinning_keeps_order_and_the_first(count: int, limit: int) -> None:
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 100 * NS)), max_size=50))
 def test_repaired_times_increase(raw: list[int | None]) -> None:
-    timeline = Timeline(Resets(), NS // 25)
+    timeline = Timeline(NS // 25)
     times = [timeline.place(time, 0)[0] for time in raw]
     assert all(one < next_one for one, next_one in itertools.pairwise(times))
 
 
 def test_missing_times_follow_the_frame_duration() -> None:
-    timeline = Timeline(Resets(), NS // 10)
+    timeline = Timeline(NS // 10)
     assert [timeline.place(None, 0) for _ in range(3)] == [(0, True), (NS // 10, True), (NS // 5, True)]
-
-
-def test_after_a_reset_both_streams_continue_at_the_same_time() -> None:
-    resets = Resets()
-    pictures, sound = Timeline(resets, NS // 10), Timeline(resets, NS // 10)
-    for tenth in range(20):
-        pictures.place(tenth * NS // 10, 0)
-        sound.place(tenth * NS // 10 + 7, 0)
-    assert pictures.place(0, 0) == (2 * NS, False)
-    assert sound.place(30 * NS // 1000, 0) == (2 * NS + 30 * NS // 1000, False)
-    assert pictures.resets == sound.resets == 1

@@ -1,0 +1,365 @@
+"""The clock of one source: which times of its packets are right, and where it jumps, starts again or repeats itself.
+
+Every packet of the streams that are read passes here in file order. A time that its stream goes on from is right.
+Any other is judged by what comes before and after it in its own stream, and by where the other stream is at that place
+of the file:
+
+* a few times that lead away and back are damaged; they are replaced by an estimate;
+* a clock of all streams that starts again is continued, and a new epoch begins;
+* a clock of one stream that starts again is continued where the other stream is;
+* a clock that goes back a little and then on was right all the time: what it says twice is left out;
+* a leap of all streams is a gap in the recording, and a new epoch begins after it.
+"""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+NS = 1_000_000_000
+STEP_NS = NS
+"""Two packets of a stream that are no further apart need no judgement."""
+SLACK_NS = 2 * NS
+"""How far apart two streams may be at the same place of a file."""
+LEAP_NS = 10 * NS
+"""A stream alone that leaps further has got another clock."""
+SETBACK_NS = NS // 2
+"""A clock that goes back by less was right before and is right after: something is told twice."""
+OVERLAP_NS = 10 * NS
+"""So is one that goes back by less than this, of all streams, unless it goes back to its start."""
+LONGEST_HOLD_NS = 3600 * NS
+"""Longest pause of the pictures in which the last one stays, if no other stream tells that time goes on."""
+DAMAGED = 4
+"""Most times in a row that are damaged rather than a clock that was set back."""
+AHEAD = 12
+"""Packets of each stream that are looked at before a time is judged."""
+log = logging.getLogger("percept.decode")
+
+
+@dataclass(slots=True)
+class Stamp:
+    """The times of one packet on the container's clock. `stream` is any number that identifies its stream."""
+
+    stream: int
+    decode_ns: int | None
+    show_ns: int | None
+    duration_ns: int = 0
+
+    @property
+    def time_ns(self) -> int | None:
+        return self.show_ns if self.decode_ns is None else self.decode_ns
+
+    @property
+    def first_ns(self) -> int:
+        """When it is shown, or decoded if that is unknown; the packet has a time."""
+        first_ns = self.decode_ns if self.show_ns is None else self.show_ns
+        assert first_ns is not None
+        return first_ns
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the kind of source says about its clock."""
+
+    gap_ns: int
+    """A leap of all streams that is longer is a gap."""
+    holds: bool
+    """A picture is shown until the next one, however long that takes."""
+    declared_end_ns: int | None = None
+
+    def is_gap(self, pause_ns: int, is_shared: bool = False) -> bool:
+        """Whether a pause of one stream is a gap in the recording. `is_shared`: all streams are known to pause."""
+        return pause_ns > (LONGEST_HOLD_NS if self.holds and not is_shared else self.gap_ns)
+
+
+@dataclass
+class Track:
+    """What is known about one stream. Times are repaired ones unless they are called raw."""
+
+    offset_ns: int = 0
+    last_ns: int | None = None
+    """When the last packet is decoded."""
+    end_ns: int = 0
+    """Latest time to which a packet is shown."""
+    step_ns: int = 0
+    """From one packet to the next."""
+    lag_ns: int = 0
+    """How far it is ahead of the other stream at the same place of the file."""
+    resets: int = 0
+    begin_raw_ns: int | None = None
+    """Where its clock started."""
+    told_again_ns: int | None = None
+    """The last packet, while it tells again what was told before `last_ns`."""
+    from_show: bool = False
+    """The last time was that of showing: the next packet may be decoded a little before it."""
+
+    def time_ns(self, stamp: Stamp) -> int | None:
+        raw_ns = stamp.time_ns
+        return None if raw_ns is None else raw_ns + self.offset_ns
+
+
+@dataclass
+class Clock:
+    """Places the packets of one or two streams, in file order."""
+
+    rules: Rules
+    epochs_ns: list[int] = field(default_factory=list)
+    """Where new epochs begin."""
+    repeats: list[tuple[int, int]] = field(default_factory=list)
+    """Stretches that a stream tells twice."""
+    damaged: int = 0
+    _tracks: dict[int, Track] = field(default_factory=dict)
+    _offsets_ns: list[int] = field(default_factory=list)
+    """After each reset of the whole clock."""
+    _delays_ns: dict[int, int] = field(default_factory=dict)
+    """By stream: from decoding the last packet to showing it."""
+
+    def epoch_at(self, time_ns: int) -> int:
+        return bisect_right(self.epochs_ns, time_ns)
+
+    def is_repeat(self, time_ns: int) -> bool:
+        return any(begin_ns <= time_ns <= end_ns for begin_ns, end_ns in self.repeats)
+
+    def jump(self) -> None:
+        """Forget the last packets, after a seek."""
+        for track in self._tracks.values():
+            track.last_ns = None
+
+    def place(self, stamp: Stamp, ahead: Callable[[], Iterable[Stamp]]) -> int | None:
+        """What to add to the packet's times; None if they are wrong. `ahead`: the packets after it."""
+        track = self._tracks.setdefault(stamp.stream, Track())
+        time_ns = track.time_ns(stamp)
+        if time_ns is None:
+            return track.offset_ns
+        last_ns = track.last_ns
+        if last_ns is not None and 0 <= time_ns - last_ns <= STEP_NS:
+            return self._accept(track, stamp)
+        if self._goes_on(track, stamp, time_ns):
+            return self._accept(track, stamp)
+        return self._judge(track, stamp, time_ns, list(ahead()))
+
+    def _goes_on(self, track: Track, stamp: Stamp, time_ns: int) -> bool:
+        """Whether an unusual time is right without a look at what follows."""
+        if track.last_ns is None:
+            return False
+        if track.told_again_ns is not None and track.told_again_ns <= time_ns <= track.last_ns:
+            return True
+        is_loose = track.from_show or stamp.decode_ns is None
+        return is_loose and track.last_ns - STEP_NS <= time_ns < track.last_ns
+
+    def _judge(self, track: Track, stamp: Stamp, time_ns: int, ahead: list[Stamp]) -> int | None:
+        own = [after for after in ahead if after.stream == stamp.stream and after.time_ns is not None]
+        others = [after for after in ahead if after.stream != stamp.stream and after.time_ns is not None]
+        if track.last_ns is None:
+            is_right = self._begin(track, stamp, own)
+        elif time_ns > track.last_ns:
+            is_right = self._leap(track, stamp, time_ns, own, others)
+        else:
+            is_right = self._set_back(track, stamp, time_ns, own, others)
+        if is_right:
+            return self._accept(track, stamp)
+        self.damaged += 1
+        return None
+
+    def _accept(self, track: Track, stamp: Stamp) -> int:
+        raw_ns = stamp.time_ns
+        assert raw_ns is not None
+        time_ns = raw_ns + track.offset_ns
+        if track.last_ns is None or time_ns >= track.last_ns:
+            if track.last_ns is not None and time_ns > track.last_ns:
+                track.step_ns = time_ns - track.last_ns
+            track.last_ns, track.told_again_ns = time_ns, None
+        elif not track.from_show:
+            track.told_again_ns = time_ns
+        track.from_show = stamp.decode_ns is None
+        if track.begin_raw_ns is None:
+            track.begin_raw_ns = raw_ns
+        track.end_ns = max(track.end_ns, stamp.first_ns + track.offset_ns + (stamp.duration_ns or track.step_ns))
+        other = self._other(stamp.stream)
+        if other is not None and other.last_ns is not None:
+            track.lag_ns = time_ns - other.last_ns
+        return track.offset_ns
+
+    def _other(self, stream: int) -> Track | None:
+        return next((track for number, track in self._tracks.items() if number != stream), None)
+
+    # The first packet of a stream
+
+    def _begin(self, track: Track, stamp: Stamp, own: list[Stamp]) -> bool:
+        """False if what follows is long before."""
+        other = self._other(stamp.stream)
+        if other is not None and track.begin_raw_ns is None and other.resets > track.resets:
+            track.offset_ns, track.resets = self._offsets_ns[-1], len(self._offsets_ns)
+        raw_ns = stamp.time_ns
+        times = [after.time_ns for after in own[:2] if after.time_ns is not None]
+        return (
+            raw_ns is None
+            or len(times) < 2
+            or not (0 <= times[1] - times[0] <= STEP_NS and times[1] + LEAP_NS < raw_ns)
+        )
+
+    def is_shown_in_time(self, stamp: Stamp, ahead: Callable[[], Iterable[Stamp]]) -> bool:
+        """Whether a packet is shown about as long after it is decoded as those around it."""
+        delay_ns = _delay_ns(stamp)
+        if -STEP_NS <= delay_ns <= LEAP_NS:
+            self._delays_ns[stamp.stream] = delay_ns
+            return True
+        around = [_delay_ns(after) for after in ahead() if after.stream == stamp.stream]
+        around.append(self._delays_ns.get(stamp.stream, 0))
+        end_ns = self.rules.declared_end_ns if self.rules.holds else None
+        is_after_end = end_ns is None or stamp.show_ns is None or stamp.show_ns > end_ns + NS
+        return delay_ns >= -STEP_NS and not (delay_ns - max(around) > LEAP_NS and is_after_end)
+
+    # A time later than expected
+
+    def _leap(self, track: Track, stamp: Stamp, time_ns: int, own: list[Stamp], others: list[Stamp]) -> bool:
+        assert track.last_ns is not None
+        other = self._other(stamp.stream)
+        for count, after in enumerate(own, 2):
+            after_ns = track.time_ns(after)
+            assert after_ns is not None
+            if after_ns < time_ns and -SETBACK_NS <= after_ns - track.last_ns <= count * STEP_NS:
+                return False
+        if other is not None and other.last_ns is not None and abs(time_ns - other.last_ns) <= SLACK_NS:
+            return True
+        is_long = time_ns - track.last_ns > LEAP_NS
+        if not own and is_long and self._ends_before(time_ns, track, other):
+            return False
+        follows = self._first_unlike(other, others)
+        shown_ns = [each.first_ns + track.offset_ns for each in (stamp, *own)]
+        until_ns = min((each_ns for each_ns in shown_ns if each_ns > track.end_ns), default=track.end_ns)
+        if other is None or other.last_ns is None or not others:
+            self._pause(track, until_ns)
+        elif follows is not None and follows > other.last_ns + STEP_NS:
+            self._pause(track, min(until_ns, follows), is_shared=True)
+        elif time_ns - other.last_ns > LEAP_NS:
+            self._continue(track, stamp, other)
+        return True
+
+    def _ends_before(self, time_ns: int, track: Track, other: Track | None) -> bool:
+        """Whether the source ends long before a time, the last of its stream."""
+        assert track.last_ns is not None
+        if other is not None and other.last_ns is not None:
+            return time_ns > max(other.end_ns, track.last_ns) + LEAP_NS
+        if not self.rules.holds:
+            return True
+        if time_ns - track.last_ns > LONGEST_HOLD_NS:
+            return True
+        return self.rules.declared_end_ns is not None and time_ns > self.rules.declared_end_ns + NS
+
+    def _first_unlike(self, other: Track | None, others: list[Stamp]) -> int | None:
+        """The next time of the other stream that does not go on from its last one."""
+        if other is None or other.last_ns is None:
+            return None
+        last_ns = other.last_ns
+        for after in others:
+            after_ns = other.time_ns(after)
+            assert after_ns is not None
+            if not -STEP_NS <= after_ns - last_ns <= STEP_NS:
+                return after_ns
+            last_ns = after_ns
+        return None
+
+    def _pause(self, track: Track, until_ns: int, is_shared: bool = False) -> None:
+        """Nothing of this stream is shown until a time; nothing of any stream, if that is known to be shared."""
+        is_known = self.epoch_at(until_ns) > self.epoch_at(track.end_ns)
+        if not is_known and self.rules.is_gap(until_ns - track.end_ns, is_shared):
+            self.epochs_ns.append(until_ns)
+
+    # A time earlier than expected
+
+    def _set_back(self, track: Track, stamp: Stamp, time_ns: int, own: list[Stamp], others: list[Stamp]) -> bool:
+        assert track.last_ns is not None
+        back_ns = track.last_ns - time_ns
+        if self._is_damaged(track, own) or (not own and back_ns > SETBACK_NS):
+            return False
+        other = self._other(stamp.stream)
+        if back_ns > SETBACK_NS and track.resets < len(self._offsets_ns):
+            track.offset_ns = self._offsets_ns[track.resets]
+            track.resets += 1
+            self._restart(track, stamp)
+            return True
+        if back_ns <= SETBACK_NS:
+            self._tell_again(time_ns, track.last_ns)
+            return True
+        follows = self._first_unlike(other, others)
+        if other is not None and other.last_ns is not None and others and (follows is None or follows > other.last_ns):
+            self._continue(track, stamp, other)
+        elif back_ns <= OVERLAP_NS and not self._is_at_start(track, stamp):
+            self._tell_again(time_ns, track.last_ns)
+        else:
+            self._reset(track, stamp, own, other, others)
+        return True
+
+    def _is_damaged(self, track: Track, own: list[Stamp]) -> bool:
+        """Whether the stream goes on after a few packets as if they had taken their time."""
+        assert track.last_ns is not None
+        for count, after in enumerate(own[:DAMAGED], 1):
+            after_ns = track.time_ns(after)
+            assert after_ns is not None
+            if after_ns > track.last_ns:
+                return after_ns - track.last_ns > (count + 0.5) * track.step_ns > 0
+        return False
+
+    def _is_at_start(self, track: Track, stamp: Stamp) -> bool:
+        raw_ns, begin_ns = stamp.time_ns, track.begin_raw_ns
+        return raw_ns is not None and begin_ns is not None and abs(raw_ns - begin_ns) <= SETBACK_NS
+
+    def _tell_again(self, from_ns: int, until_ns: int) -> None:
+        if not self.repeats:
+            log.debug("the clock goes back at %.2f s: what it tells twice is left out", until_ns / NS)
+        self.repeats.append((from_ns, until_ns))
+
+    def _reset(self, track: Track, stamp: Stamp, own: list[Stamp], other: Track | None, others: list[Stamp]) -> None:
+        """The whole clock starts again: it is continued after the latest end."""
+        begins = [(track, _first_shown([stamp, *own]))]
+        if other is not None and other.last_ns is not None:
+            back = [after for after in others if other.time_ns(after) is not None and self._is_behind(other, after)]
+            if back:
+                begins.append((other, _first_shown(back)))
+        offsets_ns = [of.end_ns - begin_ns for of, begin_ns in begins]
+        offset_ns = max(offsets_ns) if max(offsets_ns) - min(offsets_ns) > NS // 10 else self._steadier(begins)
+        self._offsets_ns.append(offset_ns)
+        self.epochs_ns.append(max([*self.epochs_ns[-1:], min(begin_ns for _, begin_ns in begins) + offset_ns]))
+        track.offset_ns, track.resets = offset_ns, len(self._offsets_ns)
+        self._restart(track, stamp)
+
+    def _is_behind(self, track: Track, stamp: Stamp) -> bool:
+        time_ns = track.time_ns(stamp)
+        return time_ns is not None and track.last_ns is not None and time_ns < track.last_ns - SETBACK_NS
+
+    def _steadier(self, begins: list[tuple[Track, int]]) -> int:
+        """The offset of the pictures, which have the lower number: sound may begin with a little silence."""
+        numbers = {id(track): number for number, track in self._tracks.items()}
+        track, begin_ns = min(begins, key=lambda each: numbers[id(each[0])])
+        return track.end_ns - begin_ns
+
+    def _continue(self, track: Track, stamp: Stamp, other: Track) -> None:
+        """The clock of one stream starts again: it is continued, or placed where the other stream is."""
+        raw_ns = stamp.time_ns
+        assert raw_ns is not None
+        assert track.last_ns is not None
+        assert other.last_ns is not None
+        next_ns, beside_ns = track.last_ns + track.step_ns, other.last_ns + track.lag_ns
+        place_ns = next_ns if abs(next_ns - beside_ns) <= STEP_NS else max(next_ns, beside_ns)
+        track.offset_ns = place_ns - raw_ns
+        self._restart(track, stamp)
+
+    def _restart(self, track: Track, stamp: Stamp) -> None:
+        track.last_ns = track.told_again_ns = None
+        track.begin_raw_ns = stamp.time_ns
+
+
+def _first_shown(stamps: list[Stamp]) -> int:
+    """The earliest of the times of the first packets, as long as they are in order."""
+    times: list[int] = []
+    for stamp in stamps:
+        if times and abs(stamp.first_ns - times[-1]) > STEP_NS:
+            break
+        times.append(stamp.first_ns)
+    return min(times)
+
+
+def _delay_ns(stamp: Stamp) -> int:
+    """From decoding to showing."""
+    return 0 if stamp.decode_ns is None or stamp.show_ns is None else stamp.show_ns - stamp.decode_ns
