@@ -13,6 +13,7 @@ of the file:
 
 import logging
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -22,13 +23,18 @@ STEP_NS = NS
 SLACK_NS = 2 * NS
 """How far apart two streams may be at the same place of a file."""
 LEAP_NS = 10 * NS
-"""A stream alone that leaps further has got another clock."""
+"""The last time of a source is not that far from the one before."""
 SETBACK_NS = NS // 2
 """A clock that goes back by less was right before and is right after: something is told twice."""
-OVERLAP_NS = 10 * NS
-"""So is one that goes back by less than this, of all streams, unless it goes back to its start."""
+OVERLAP_NS = 2 * NS
+"""So is one of all streams that goes back by less than this, unless it goes back to its start."""
+LONGEST_OVERLAP_NS = 60 * NS
+"""So is one that goes back by less than this to packets of the same sizes as before."""
+SAME_PACKETS = 5
+"""Fewer packets of the same sizes may be chance."""
 LONGEST_HOLD_NS = 3600 * NS
 """Longest pause of the pictures in which the last one stays, if no other stream tells that time goes on."""
+KEPT_SIZES = 4000
 DAMAGED = 4
 """Most times in a row that are damaged rather than a clock that was set back."""
 AHEAD = 12
@@ -38,16 +44,17 @@ log = logging.getLogger("percept.decode")
 
 @dataclass(slots=True)
 class Stamp:
-    """The times of one packet on the container's clock. `stream` is any number that identifies its stream."""
+    """The times of one packet on the container's clock. `stream` is any number that identifies its stream.
+
+    A packet without a time of decoding is not judged.
+    """
 
     stream: int
     decode_ns: int | None
     show_ns: int | None
     duration_ns: int = 0
-
-    @property
-    def time_ns(self) -> int | None:
-        return self.show_ns if self.decode_ns is None else self.decode_ns
+    size: int = 0
+    """Bytes."""
 
     @property
     def first_ns(self) -> int:
@@ -90,11 +97,11 @@ class Track:
     """Where its clock started."""
     told_again_ns: int | None = None
     """The last packet, while it tells again what was told before `last_ns`."""
-    from_show: bool = False
-    """The last time was that of showing: the next packet may be decoded a little before it."""
+    sizes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=KEPT_SIZES))
+    """When the last packets are shown on the raw clock, and their sizes."""
 
     def time_ns(self, stamp: Stamp) -> int | None:
-        raw_ns = stamp.time_ns
+        raw_ns = stamp.decode_ns
         return None if raw_ns is None else raw_ns + self.offset_ns
 
 
@@ -134,44 +141,35 @@ class Clock:
         last_ns = track.last_ns
         if last_ns is not None and 0 <= time_ns - last_ns <= STEP_NS:
             return self._accept(track, stamp)
-        if self._goes_on(track, stamp, time_ns):
+        again_ns = track.told_again_ns
+        if last_ns is not None and again_ns is not None and again_ns <= time_ns <= last_ns:
             return self._accept(track, stamp)
         return self._judge(track, stamp, time_ns, list(ahead()))
 
-    def _goes_on(self, track: Track, stamp: Stamp, time_ns: int) -> bool:
-        """Whether an unusual time is right without a look at what follows."""
-        if track.last_ns is None:
-            return False
-        if track.told_again_ns is not None and track.told_again_ns <= time_ns <= track.last_ns:
-            return True
-        is_loose = track.from_show or stamp.decode_ns is None
-        return is_loose and track.last_ns - STEP_NS <= time_ns < track.last_ns
-
     def _judge(self, track: Track, stamp: Stamp, time_ns: int, ahead: list[Stamp]) -> int | None:
-        own = [after for after in ahead if after.stream == stamp.stream and after.time_ns is not None]
-        others = [after for after in ahead if after.stream != stamp.stream and after.time_ns is not None]
+        own, others = _sorted(stamp.stream, ahead)
         if track.last_ns is None:
             is_right = self._begin(track, stamp, own)
         elif time_ns > track.last_ns:
             is_right = self._leap(track, stamp, time_ns, own, others)
         else:
-            is_right = self._set_back(track, stamp, time_ns, own, others)
+            is_right = self._set_back(track, stamp, time_ns, ahead)
         if is_right:
             return self._accept(track, stamp)
         self.damaged += 1
         return None
 
     def _accept(self, track: Track, stamp: Stamp) -> int:
-        raw_ns = stamp.time_ns
+        raw_ns = stamp.decode_ns
         assert raw_ns is not None
         time_ns = raw_ns + track.offset_ns
         if track.last_ns is None or time_ns >= track.last_ns:
-            if track.last_ns is not None and time_ns > track.last_ns:
+            if track.last_ns is not None and 0 < time_ns - track.last_ns <= STEP_NS:
                 track.step_ns = time_ns - track.last_ns
             track.last_ns, track.told_again_ns = time_ns, None
-        elif not track.from_show:
+        else:
             track.told_again_ns = time_ns
-        track.from_show = stamp.decode_ns is None
+        track.sizes.append((stamp.first_ns, stamp.size))
         if track.begin_raw_ns is None:
             track.begin_raw_ns = raw_ns
         track.end_ns = max(track.end_ns, stamp.first_ns + track.offset_ns + (stamp.duration_ns or track.step_ns))
@@ -190,12 +188,12 @@ class Clock:
         other = self._other(stamp.stream)
         if other is not None and track.begin_raw_ns is None and other.resets > track.resets:
             track.offset_ns, track.resets = self._offsets_ns[-1], len(self._offsets_ns)
-        raw_ns = stamp.time_ns
-        times = [after.time_ns for after in own[:2] if after.time_ns is not None]
+        raw_ns = stamp.decode_ns
+        times = [after.decode_ns for after in own[:2] if after.decode_ns is not None]
         return (
             raw_ns is None
             or len(times) < 2
-            or not (0 <= times[1] - times[0] <= STEP_NS and times[1] + LEAP_NS < raw_ns)
+            or not (0 <= times[1] - times[0] <= STEP_NS and times[1] + SETBACK_NS < raw_ns)
         )
 
     def is_shown_in_time(self, stamp: Stamp, ahead: Callable[[], Iterable[Stamp]]) -> bool:
@@ -220,10 +218,9 @@ class Clock:
             assert after_ns is not None
             if after_ns < time_ns and -SETBACK_NS <= after_ns - track.last_ns <= count * STEP_NS:
                 return False
-        if other is not None and other.last_ns is not None and abs(time_ns - other.last_ns) <= SLACK_NS:
+        if other is not None and other.last_ns is not None and time_ns - other.last_ns <= SLACK_NS:
             return True
-        is_long = time_ns - track.last_ns > LEAP_NS
-        if not own and is_long and self._ends_before(time_ns, track, other):
+        if not own and self._ends_before(time_ns, track, other):
             return False
         follows = self._first_unlike(other, others)
         shown_ns = [each.first_ns + track.offset_ns for each in (stamp, *own)]
@@ -232,20 +229,21 @@ class Clock:
             self._pause(track, until_ns)
         elif follows is not None and follows > other.last_ns + STEP_NS:
             self._pause(track, min(until_ns, follows), is_shared=True)
-        elif time_ns - other.last_ns > LEAP_NS:
+        elif time_ns - other.last_ns - max(0, track.lag_ns) > SLACK_NS:
             self._continue(track, stamp, other)
         return True
 
     def _ends_before(self, time_ns: int, track: Track, other: Track | None) -> bool:
         """Whether the source ends long before a time, the last of its stream."""
         assert track.last_ns is not None
+        leap_ns = time_ns - track.last_ns
         if other is not None and other.last_ns is not None:
-            return time_ns > max(other.end_ns, track.last_ns) + LEAP_NS
+            leap_ns = time_ns - max(other.end_ns, track.last_ns)
+            return leap_ns > (LEAP_NS if self.rules.holds else STEP_NS)
         if not self.rules.holds:
-            return True
-        if time_ns - track.last_ns > LONGEST_HOLD_NS:
-            return True
-        return self.rules.declared_end_ns is not None and time_ns > self.rules.declared_end_ns + NS
+            return leap_ns > LEAP_NS
+        end_ns = self.rules.declared_end_ns
+        return leap_ns > LONGEST_HOLD_NS or (leap_ns > LEAP_NS and end_ns is not None and time_ns > end_ns + NS)
 
     def _first_unlike(self, other: Track | None, others: list[Stamp]) -> int | None:
         """The next time of the other stream that does not go on from its last one."""
@@ -255,7 +253,7 @@ class Clock:
         for after in others:
             after_ns = other.time_ns(after)
             assert after_ns is not None
-            if not -STEP_NS <= after_ns - last_ns <= STEP_NS:
+            if not -SETBACK_NS <= after_ns - last_ns <= STEP_NS:
                 return after_ns
             last_ns = after_ns
         return None
@@ -268,8 +266,9 @@ class Clock:
 
     # A time earlier than expected
 
-    def _set_back(self, track: Track, stamp: Stamp, time_ns: int, own: list[Stamp], others: list[Stamp]) -> bool:
+    def _set_back(self, track: Track, stamp: Stamp, time_ns: int, ahead: list[Stamp]) -> bool:
         assert track.last_ns is not None
+        own, others = _sorted(stamp.stream, ahead)
         back_ns = track.last_ns - time_ns
         if self._is_damaged(track, own) or (not own and back_ns > SETBACK_NS):
             return False
@@ -279,17 +278,48 @@ class Clock:
             track.resets += 1
             self._restart(track, stamp)
             return True
-        if back_ns <= SETBACK_NS:
-            self._tell_again(time_ns, track.last_ns)
-            return True
-        follows = self._first_unlike(other, others)
-        if other is not None and other.last_ns is not None and others and (follows is None or follows > other.last_ns):
+        is_alone = other is not None and self._goes_on(other, others)
+        if other is not None and is_alone and (back_ns > SETBACK_NS or self._stays_behind(track, stamp, other, ahead)):
             self._continue(track, stamp, other)
-        elif back_ns <= OVERLAP_NS and not self._is_at_start(track, stamp):
-            self._tell_again(time_ns, track.last_ns)
+        elif back_ns <= SETBACK_NS or self._is_overlap(track, stamp, own, other, back_ns):
+            self._tell_again(time_ns, max(track.last_ns, track.end_ns))
         else:
             self._reset(track, stamp, own, other, others)
         return True
+
+    def _goes_on(self, other: Track, others: list[Stamp]) -> bool:
+        """Whether the other stream is not set back."""
+        if other.last_ns is None or other.told_again_ns is not None or not others:
+            return False
+        follows_ns = self._first_unlike(other, others)
+        return follows_ns is None or follows_ns > other.last_ns
+
+    def _is_overlap(self, track: Track, stamp: Stamp, own: list[Stamp], other: Track | None, back_ns: int) -> bool:
+        """Whether a clock that goes back was right: what follows is told a second time."""
+        if other is not None and other.told_again_ns is not None:
+            return True
+        raw_ns, begin_ns = stamp.decode_ns, track.begin_raw_ns
+        assert raw_ns is not None
+        is_at_start = begin_ns is not None and abs(raw_ns - begin_ns) <= SETBACK_NS
+        if back_ns <= OVERLAP_NS:
+            return not is_at_start
+        return back_ns <= LONGEST_OVERLAP_NS and _are_same([stamp, *own], dict(track.sizes))
+
+    def _stays_behind(self, track: Track, stamp: Stamp, other: Track, ahead: list[Stamp]) -> bool:
+        """Whether a stream that goes back a little is still behind when it has told again what it told before."""
+        time_ns = track.time_ns(stamp)
+        assert time_ns is not None
+        assert track.last_ns is not None
+        back_ns, beside_ns = track.last_ns - time_ns, other.last_ns
+        for after in ahead:
+            after_ns = (track if after.stream == stamp.stream else other).time_ns(after)
+            if after_ns is None or beside_ns is None:
+                continue
+            if after.stream != stamp.stream:
+                beside_ns = after_ns
+            elif after_ns > track.last_ns:
+                return back_ns > NS // 10 and after_ns - beside_ns < track.lag_ns - back_ns // 2
+        return False
 
     def _is_damaged(self, track: Track, own: list[Stamp]) -> bool:
         """Whether the stream goes on after a few packets as if they had taken their time."""
@@ -300,10 +330,6 @@ class Clock:
             if after_ns > track.last_ns:
                 return after_ns - track.last_ns > (count + 0.5) * track.step_ns > 0
         return False
-
-    def _is_at_start(self, track: Track, stamp: Stamp) -> bool:
-        raw_ns, begin_ns = stamp.time_ns, track.begin_raw_ns
-        return raw_ns is not None and begin_ns is not None and abs(raw_ns - begin_ns) <= SETBACK_NS
 
     def _tell_again(self, from_ns: int, until_ns: int) -> None:
         if not self.repeats:
@@ -336,7 +362,7 @@ class Clock:
 
     def _continue(self, track: Track, stamp: Stamp, other: Track) -> None:
         """The clock of one stream starts again: it is continued, or placed where the other stream is."""
-        raw_ns = stamp.time_ns
+        raw_ns = stamp.decode_ns
         assert raw_ns is not None
         assert track.last_ns is not None
         assert other.last_ns is not None
@@ -347,7 +373,7 @@ class Clock:
 
     def _restart(self, track: Track, stamp: Stamp) -> None:
         track.last_ns = track.told_again_ns = None
-        track.begin_raw_ns = stamp.time_ns
+        track.begin_raw_ns = stamp.decode_ns
 
 
 def _first_shown(stamps: list[Stamp]) -> int:
@@ -363,3 +389,15 @@ def _first_shown(stamps: list[Stamp]) -> int:
 def _delay_ns(stamp: Stamp) -> int:
     """From decoding to showing."""
     return 0 if stamp.decode_ns is None or stamp.show_ns is None else stamp.show_ns - stamp.decode_ns
+
+
+def _sorted(stream: int, stamps: list[Stamp]) -> tuple[list[Stamp], list[Stamp]]:
+    """Those of a stream that have a time, and those of the other."""
+    timed = [stamp for stamp in stamps if stamp.decode_ns is not None]
+    return [each for each in timed if each.stream == stream], [each for each in timed if each.stream != stream]
+
+
+def _are_same(stamps: list[Stamp], sizes: dict[int, int]) -> bool:
+    """Whether packets have the sizes of those that were shown at their times before. Equal sizes prove nothing."""
+    pairs = [(stamp.size, sizes[stamp.first_ns]) for stamp in stamps if stamp.first_ns in sizes]
+    return len({size for size, _ in pairs}) >= SAME_PACKETS and all(one == other for one, other in pairs)

@@ -119,10 +119,12 @@ class DecodedStream:
             duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0
             before_ns = None
             if raw_ns is not None and self.timeline.is_late(raw_ns):
-                if self.clock.is_repeat(raw_ns):
-                    return None
                 self._ahead = self._next_frame()
                 before_ns = self._raw_ns(self._ahead) if self._ahead is not None else None
+                if self.clock.is_repeat(raw_ns) or (
+                    before_ns is not None and self.timeline.catches_up(raw_ns, before_ns)
+                ):
+                    return None
             time_ns, estimated = self.timeline.place(raw_ns, duration_ns, before_ns)
         epoch = self.clock.epoch_at(time_ns)
         return Shown(time_ns, self.timeline.end_ns, frame, epoch, estimated, bool(frame.is_corrupt))

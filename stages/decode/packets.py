@@ -37,6 +37,7 @@ class Packets:
         self._origin_ns = origin_ns
         self._streams = [own] if other is None else [own, other]
         self._bases = {stream.index: stream.time_base for stream in self._streams}
+        self._sounds = {stream.index for stream in self._streams if stream.type == "audio"}
         self._waiting: deque[Any] = deque()
         self._raw: Iterator[Any] = iter(())
 
@@ -85,11 +86,14 @@ class Packets:
         index = packet.stream_index
         base = self._bases[index]
         pts, dts, duration = packet.pts, packet.dts, packet.duration
+        if dts is None and index in self._sounds:
+            dts = pts
         return Stamp(
             index,
             None if dts is None else nanoseconds(dts, base) - self._origin_ns,
             None if pts is None else nanoseconds(pts, base) - self._origin_ns,
             nanoseconds(duration, base) if duration else 0,
+            packet.size,
         )
 
     def _ahead(self) -> Iterable[Stamp]:

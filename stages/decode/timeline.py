@@ -21,6 +21,10 @@ class Timeline:
         """Whether a picture's time is not after that of the one before."""
         return self._last_ns is not None and raw_ns <= self._last_ns
 
+    def catches_up(self, raw_ns: int, before_ns: int) -> bool:
+        """Whether a late picture is left out: the next one is later than it, and late as well."""
+        return raw_ns < before_ns and self.is_late(before_ns)
+
     def place(self, raw_ns: int | None, duration_ns: int, before_ns: int | None = None) -> tuple[int, bool]:
         """The time of the next picture, and whether it is an estimate.
 
