@@ -4,8 +4,8 @@
     joined(path, first, second)                       the bytes of several files, one after the other
 
 The upper half of a picture is `DARK + level * second` bright, the lower half `DARK + 200 * fraction`. The sound's pitch
-rises by 100 Hz per second from 300 Hz. `tests/clock_reading.py` tells the time from both, `tests/clock_ts.py` changes
-transport streams.
+rises by 100 Hz per second from 300 Hz. `tests/clock_reading.py` tells the time from both; `tests/clock_ts.py` and
+`tests/clock_patch.py` change timestamps in files.
 
 The time that a moment tells is its told time. A `Clock` gives the timestamp that it gets in the file.
 """
@@ -20,6 +20,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.clock_patch import FLV_AUDIO, FLV_VIDEO, patch_flash, patch_matroska
 from tests.clock_ts import SUFFIXES, patch_times
 
 Clock = Callable[[float], float | None]
@@ -133,16 +134,17 @@ def write_film(
 ) -> Path:
     """Write the told times [start_s, start_s + seconds) and return the path.
 
-    In transport streams (.ts) a clock may do anything, and all stamps are `TS_START_S` later, as ffmpeg writes them. In
-    other containers the stamps of a clock must not go back. The order in the file is that of told times, whatever the
-    clocks do. `options` are those of the muxer, such as {"mpegts_start_pid": "512"}.
+    A clock may do anything in .ts and .flv, and go back by up to 32 s in .mkv and .webm; elsewhere its stamps must not
+    go back. The order in the file is that of told times, whatever the clocks do. All stamps in .ts are `TS_START_S`
+    later, as ffmpeg writes them. `options` are those of the muxer, such as {"mpegts_start_pid": "512"}.
     """
     settings = {"max_interleave_delta": "1"} | (options or {})
-    is_ts = path.suffix in SUFFIXES
-    if is_ts:
+    if path.suffix in SUFFIXES:
         settings = {"pes_payload_size": "0", "output_ts_offset": str(TS_START_S)} | settings
     end_s = start_s + seconds
     shots, tracks = as_list(pictures), as_list(sounds)
+    clocks = {number: each.clock for number, each in enumerate((*shots, *tracks))}
+    later = {number for number, clock in clocks.items() if path.suffix in SUFFIXES or goes_back(clock, start_s, end_s)}
     with av.open(str(path), "w", format=format_name, options=settings) as container:
         streams = [add_picture(container, shot) for shot in shots] + [add_sound(container, track) for track in tracks]
         packets = [picture_packets(stream, shot, start_s, end_s) for stream, shot in zip(streams, shots, strict=False)]
@@ -150,13 +152,31 @@ def write_film(
             sound_packets(stream, track, start_s, end_s)
             for stream, track in zip(streams[len(shots) :], tracks, strict=True)
         ]
-        write_packets(container, packets, [right if is_ts else each.clock for each in (*shots, *tracks)])
-    if is_ts:
-        first = int(settings.get("mpegts_start_pid", "256"))
-        clocks = {first + number: each.clock for number, each in enumerate((*shots, *tracks))}
-        offset_s = float(settings["output_ts_offset"])
-        patch_times(path, {pid: clock for pid, clock in clocks.items() if clock is not right}, offset_s)
+        write_packets(container, packets, [right if number in later else clocks[number] for number in clocks])
+    patch(path, {number: clocks[number] for number in later if clocks[number] is not right}, len(shots), settings)
     return path
+
+
+def goes_back(clock: Clock, start_s: float, end_s: float) -> bool:
+    """Whether its stamps go back anywhere in the film."""
+    stamps = [stamp for at in np.arange(start_s, end_s, 0.01) if (stamp := clock(float(at))) is not None]
+    return bool((np.diff(stamps) < 0).any())
+
+
+def patch(path: Path, clocks: dict[int, Clock], pictures: int, settings: dict[str, str]) -> None:
+    """Change the stamps of streams, by their numbers, in the file that was written; the pictures come first."""
+    if not clocks:
+        return
+    if path.suffix in SUFFIXES:
+        first = int(settings.get("mpegts_start_pid", "256"))
+        offset_s = float(settings["output_ts_offset"])
+        patch_times(path, {first + number: clock for number, clock in clocks.items()}, offset_s)
+    elif path.suffix in (".mkv", ".webm"):
+        patch_matroska(path, clocks)
+    elif path.suffix == ".flv":
+        patch_flash(path, clocks, {FLV_VIDEO: 0, FLV_AUDIO: pictures})
+    else:
+        raise ValueError(f"{path.name}: a clock goes back, which only .ts, .flv, .mkv and .webm can have")
 
 
 def joined(path: Path, *parts: Path) -> Path:

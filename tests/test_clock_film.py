@@ -1,5 +1,6 @@
 """The clock films themselves: read without oddities they have no shift, and their oddities are those asked for."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -35,12 +36,14 @@ FILMS = {
 
 
 def stamps(path: Path) -> dict[int, list[float]]:
-    """The timestamps of all packets in seconds, by the stream's id, which is its PID in a transport stream."""
+    """The timestamps of all packets in seconds, by PID in a transport stream, else by number."""
     found: dict[int, list[float]] = {}
     with av.open(str(path)) as container:
         for packet in container.demux():
             if packet.pts is not None:
-                found.setdefault(packet.stream.id, []).append(float(packet.pts * packet.time_base))
+                found.setdefault(packet.stream.id or packet.stream.index, []).append(
+                    float(packet.pts * packet.time_base)
+                )
     return found
 
 
@@ -94,13 +97,46 @@ def test_a_clock_that_restarts_is_in_the_file(tmp_path: Path) -> None:
     assert np.delete(np.diff(sound), back) == pytest.approx(0.024, abs=0.001)
 
 
-def test_single_times_can_be_damaged(tmp_path: Path) -> None:
-    clock = added(moved(40_000, 2.99, 3.01), moved(-2, 1.99, 2.01))
-    times_s = stamps(write_film(tmp_path / "damaged.ts", 4.0, Picture(clock=clock, rate=50)))[0x100]
-    expected = 1.4 + np.arange(200) / 50
-    expected[150] += 40_000
-    expected[100] -= 2
-    assert times_s == pytest.approx(expected, abs=1e-4)
+@pytest.mark.parametrize(
+    ("name", "sound", "length_s"),
+    [
+        ("restart.mkv", Sound("flac", rate_hz=46_080), 0.1),
+        ("restart.webm", OPUS, 0.02),
+        ("restart.flv", Sound("libmp3lame", rate_hz=44_100), 1152 / 44_100),
+    ],
+)
+def test_a_clock_can_restart_in_other_containers(tmp_path: Path, name: str, sound: Sound, length_s: float) -> None:
+    codec = "libvpx" if name.endswith("webm") else "libx264"
+    sound = replace(sound, clock=restarted(4.0, to_s=1.0))
+    path = write_film(tmp_path / name, 6.0, Picture(codec), sound)
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.pts is not None]
+    times_s = np.array([float(packet.pts * packet.time_base) for packet in packets])
+    back = int(np.argmin(np.diff(times_s)))
+    assert np.diff(times_s)[back] == pytest.approx(length_s - 3.0, abs=0.003)
+    assert np.delete(np.diff(times_s), back) == pytest.approx(length_s, abs=0.003)
+    assert times_s[back] == pytest.approx(4.0, abs=0.15)
+    with av.open(str(path)) as container:
+        shown_s = [
+            float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.pts is not None
+        ]
+    assert np.diff(shown_s) == pytest.approx(0.04, abs=0.002)
+
+
+def test_a_container_that_cannot_go_back_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"back\.mp4: a clock goes back"):
+        write_film(tmp_path / "back.mp4", 2.0, Picture(clock=restarted(1.0)))
+
+
+@pytest.mark.parametrize(("name", "start_s", "far_s"), [("damaged.ts", 1.4, 40_000), ("damaged.mkv", 0.0, 25)])
+def test_single_times_can_be_damaged(tmp_path: Path, name: str, start_s: float, far_s: float) -> None:
+    clock = added(moved(far_s, 2.99, 3.01), moved(-1.5, 1.99, 2.01))
+    path = write_film(tmp_path / name, 4.0, Picture(clock=clock, rate=50), Sound("mp2"))
+    times_s = min(stamps(path).items())[1]
+    expected = start_s + np.arange(200) / 50
+    expected[150] += far_s
+    expected[100] -= 1.5
+    assert times_s == pytest.approx(expected, abs=6e-4)
 
 
 def test_a_clock_wraps_at_33_bits(tmp_path: Path) -> None:
