@@ -97,6 +97,8 @@ class Track:
     """Where its clock started."""
     told_again_ns: int | None = None
     """The last packet, while it tells again what was told before `last_ns`."""
+    pause: tuple[int, int] | None = None
+    """A stretch in which nothing is shown, until the packets that are decoded have passed it."""
     sizes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=KEPT_SIZES))
     """When the last packets are shown on the raw clock, and their sizes."""
 
@@ -172,11 +174,21 @@ class Clock:
         track.sizes.append((stamp.first_ns, stamp.size))
         if track.begin_raw_ns is None:
             track.begin_raw_ns = raw_ns
-        track.end_ns = max(track.end_ns, stamp.first_ns + track.offset_ns + (stamp.duration_ns or track.step_ns))
+        show_ns = stamp.first_ns + track.offset_ns
+        track.pause = self._pause_before(track, time_ns, show_ns)
+        track.end_ns = max(track.end_ns, show_ns + (stamp.duration_ns or track.step_ns))
         other = self._other(stamp.stream)
         if other is not None and other.last_ns is not None:
             track.lag_ns = time_ns - other.last_ns
         return track.offset_ns
+
+    def _pause_before(self, track: Track, time_ns: int, show_ns: int) -> tuple[int, int] | None:
+        if show_ns > track.end_ns + STEP_NS:
+            return (track.end_ns, show_ns)
+        if track.pause is None or time_ns >= track.pause[1]:
+            return None
+        from_ns, until_ns = track.pause
+        return (from_ns, show_ns if from_ns + STEP_NS < show_ns < until_ns else until_ns)
 
     def _other(self, stream: int) -> Track | None:
         return next((track for number, track in self._tracks.items() if number != stream), None)
@@ -206,7 +218,10 @@ class Clock:
         around.append(self._delays_ns.get(stamp.stream, 0))
         end_ns = self.rules.declared_end_ns if self.rules.holds else None
         is_after_end = end_ns is None or stamp.show_ns is None or stamp.show_ns > end_ns + NS
-        return delay_ns >= -STEP_NS and not (delay_ns - max(around) > LEAP_NS and is_after_end)
+        is_right = delay_ns >= -STEP_NS and not (delay_ns - max(around) > LEAP_NS and is_after_end)
+        if is_right:
+            self._delays_ns[stamp.stream] = delay_ns
+        return is_right
 
     # A time later than expected
 
@@ -220,21 +235,21 @@ class Clock:
                 return False
         if other is not None and other.last_ns is not None and time_ns - other.last_ns <= SLACK_NS:
             return True
-        if not own and self._ends_before(time_ns, track, other):
+        is_last = len(own) < DAMAGED - 1 and len(others) < DAMAGED
+        if is_last and self._ends_before(time_ns, track, other):
             return False
         follows = self._first_unlike(other, others)
-        shown_ns = [each.first_ns + track.offset_ns for each in (stamp, *own)]
-        until_ns = min((each_ns for each_ns in shown_ns if each_ns > track.end_ns), default=track.end_ns)
+        from_ns, until_ns = self._pause_until(track, [stamp, *own])
         if other is None or other.last_ns is None or not others:
-            self._pause(track, until_ns)
+            self._pause(from_ns, until_ns)
         elif follows is not None and follows > other.last_ns + STEP_NS:
-            self._pause(track, min(until_ns, follows), is_shared=True)
+            self._pause(from_ns, min(until_ns, follows), is_shared=True)
         elif time_ns - other.last_ns - max(0, track.lag_ns) > SLACK_NS:
             self._continue(track, stamp, other)
         return True
 
     def _ends_before(self, time_ns: int, track: Track, other: Track | None) -> bool:
-        """Whether the source ends long before a time, the last of its stream."""
+        """Whether the source ends long before a time, which is among the last."""
         assert track.last_ns is not None
         leap_ns = time_ns - track.last_ns
         if other is not None and other.last_ns is not None:
@@ -258,10 +273,17 @@ class Clock:
             last_ns = after_ns
         return None
 
-    def _pause(self, track: Track, until_ns: int, is_shared: bool = False) -> None:
-        """Nothing of this stream is shown until a time; nothing of any stream, if that is known to be shared."""
-        is_known = self.epoch_at(until_ns) > self.epoch_at(track.end_ns)
-        if not is_known and self.rules.is_gap(until_ns - track.end_ns, is_shared):
+    def _pause_until(self, track: Track, stamps: list[Stamp]) -> tuple[int, int]:
+        """The stretch in which nothing is shown before packets that are decoded later than expected."""
+        from_ns, until_ns = track.pause or (track.end_ns, None)
+        shown_ns = [stamp.first_ns + track.offset_ns for stamp in stamps]
+        shown_ns += [until_ns] if until_ns is not None else []
+        return from_ns, min((show_ns for show_ns in shown_ns if show_ns > from_ns), default=from_ns)
+
+    def _pause(self, from_ns: int, until_ns: int, is_shared: bool = False) -> None:
+        """Nothing of one stream is shown in a stretch; nothing of any stream, if that is known to be shared."""
+        is_known = self.epoch_at(until_ns) > self.epoch_at(from_ns)
+        if not is_known and self.rules.is_gap(until_ns - from_ns, is_shared):
             self.epochs_ns.append(until_ns)
 
     # A time earlier than expected
@@ -300,9 +322,10 @@ class Clock:
             return True
         raw_ns, begin_ns = stamp.decode_ns, track.begin_raw_ns
         assert raw_ns is not None
-        is_at_start = begin_ns is not None and abs(raw_ns - begin_ns) <= SETBACK_NS
+        if begin_ns is not None and abs(raw_ns - begin_ns) <= SETBACK_NS:
+            return False
         if back_ns <= OVERLAP_NS:
-            return not is_at_start
+            return True
         return back_ns <= LONGEST_OVERLAP_NS and _are_same([stamp, *own], dict(track.sizes))
 
     def _stays_behind(self, track: Track, stamp: Stamp, other: Track, ahead: list[Stamp]) -> bool:
@@ -372,7 +395,7 @@ class Clock:
         self._restart(track, stamp)
 
     def _restart(self, track: Track, stamp: Stamp) -> None:
-        track.last_ns = track.told_again_ns = None
+        track.last_ns = track.told_again_ns = track.pause = None
         track.begin_raw_ns = stamp.decode_ns
 
 
