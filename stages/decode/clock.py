@@ -120,8 +120,6 @@ class Clock:
     _tracks: dict[int, Track] = field(default_factory=dict)
     _offsets_ns: list[int] = field(default_factory=list)
     """After each reset of the whole clock."""
-    _delays_ns: dict[int, int] = field(default_factory=dict)
-    """By stream: from decoding the last packet to showing it."""
 
     def epoch_at(self, time_ns: int) -> int:
         return bisect_right(self.epochs_ns, time_ns)
@@ -209,19 +207,17 @@ class Clock:
         )
 
     def is_shown_in_time(self, stamp: Stamp, ahead: Callable[[], Iterable[Stamp]]) -> bool:
-        """Whether a packet is shown about as long after it is decoded as those around it."""
-        delay_ns = _delay_ns(stamp)
-        if -STEP_NS <= delay_ns <= LEAP_NS:
-            self._delays_ns[stamp.stream] = delay_ns
+        """Whether a packet is shown soon after it is decoded, or where those after it are."""
+        if stamp.decode_ns is None or stamp.show_ns is None:
             return True
-        around = [_delay_ns(after) for after in ahead() if after.stream == stamp.stream]
-        around.append(self._delays_ns.get(stamp.stream, 0))
+        delay_ns = stamp.show_ns - stamp.decode_ns
+        if -STEP_NS <= delay_ns <= LEAP_NS:
+            return True
         end_ns = self.rules.declared_end_ns if self.rules.holds else None
-        is_after_end = end_ns is None or stamp.show_ns is None or stamp.show_ns > end_ns + NS
-        is_right = delay_ns >= -STEP_NS and not (delay_ns - max(around) > LEAP_NS and is_after_end)
-        if is_right:
-            self._delays_ns[stamp.stream] = delay_ns
-        return is_right
+        if delay_ns > 0 and end_ns is not None and stamp.show_ns <= end_ns + NS:
+            return True
+        own, _ = _sorted(stamp.stream, list(ahead()))
+        return delay_ns > 0 and any(abs(after.first_ns - stamp.show_ns) <= LEAP_NS for after in own)
 
     # A time later than expected
 
@@ -407,11 +403,6 @@ def _first_shown(stamps: list[Stamp]) -> int:
             break
         times.append(stamp.first_ns)
     return min(times)
-
-
-def _delay_ns(stamp: Stamp) -> int:
-    """From decoding to showing."""
-    return 0 if stamp.decode_ns is None or stamp.show_ns is None else stamp.show_ns - stamp.decode_ns
 
 
 def _sorted(stream: int, stamps: list[Stamp]) -> tuple[list[Stamp], list[Stamp]]:
