@@ -17,7 +17,7 @@ from stages.decode.clock import Clock
 from stages.decode.container import beside, declared_end_ns, rules_of
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
-from stages.decode.picture import PictureConverter, fit_size, upright_size
+from stages.decode.picture import PictureConverter, fit_size, notes_on_picture, upright_size
 from stages.decode.reader import NS, ReaderOptions
 from stages.decode.sound import SoundTrack
 from stages.decode.source import (
@@ -188,7 +188,8 @@ class AvReader(AssemblingReader):
             notes.append("times are estimated: the pictures have no timestamps")
         aspect = video.stream.sample_aspect_ratio or video.stream.codec_context.sample_aspect_ratio
         size = upright_size(head.picture, aspect)
-        return AvPictures(video, self._converter(size), self.options), size
+        notes += notes_on_picture(head.picture)
+        return AvPictures(video, self._converter(size).starting_with(head.picture), self.options), size
 
     def _converter(self, size: tuple[int, int]) -> PictureConverter:
         width, height = fit_size(*size, self.options.short_side_px, self.options.long_side_px)

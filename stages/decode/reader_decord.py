@@ -24,6 +24,7 @@ from stages.decode.reader import NS
 from stages.decode.reader_av import AvReader
 from stages.decode.source import shown_name
 from stages.decode.timeline import Failures
+from stages.decode.tone import is_hdr
 
 MISSING = "decord is not installed. Run: pip install 'percept-av[decord]', or choose the reader av."
 
@@ -106,6 +107,8 @@ class DecordReader(AvReader):
         assert first is not None
         if is_url(self.source):
             raise SourceError(f"{name}: decord reads local files only. Choose the reader av.")
+        if is_hdr(first.picture):
+            raise SourceError(f"{name}: decord reads HDR with too few bits. Choose the reader av.")
         try:
             path = str(Path(self.source).absolute())
             opened = decord.VideoReader(path, ctx=decord.cpu(0), num_threads=self.options.threads)
