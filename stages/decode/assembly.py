@@ -63,6 +63,9 @@ class Epoch:
 
     def end_ns(self, until_ns: int) -> int | None:
         """End of the epoch, once it was decoded to `until_ns`; None if it continues."""
+        turn_ns = self.grid.turn_ns if self.grid else None
+        if turn_ns is not None and turn_ns <= until_ns:
+            return turn_ns
         covered_ns = self.covered_ns
         ended = all(head.epoch > self.number for head in heads(self.media))
         limit_ns = self.options.end_ns
@@ -134,7 +137,8 @@ class AssemblingReader(Reader):
                 tiles = clip.info.index + 1 - index
                 if clip.info.index >= start_index:
                     yield clip
-            end_ns = epoch.covered_ns
+            turn_ns = epoch.grid.turn_ns if epoch.grid else None
+            end_ns = turn_ns if turn_ns is not None else epoch.covered_ns
             index, number, first_tile = index + tiles, number + 1, 0
             following = self._next_epoch(epoch, end_ns)
             if following is None:
@@ -146,14 +150,16 @@ class AssemblingReader(Reader):
 
     def _skip(self, media: Media, anchor_ns: int, start_index: int) -> int:
         """Skip to the clip before `start_index` if that changes no clip. Returns the tile to begin with."""
-        pictures, first_tile = media.pictures, max(0, start_index - 1)
-        if pictures is None:
+        pictures, options, first_tile = media.pictures, self.options, max(0, start_index - 1)
+        if pictures is None or first_tile == 0:
             return 0
-        target_ns = anchor_ns + first_tile * self.options.stride_ns
-        if target_ns > 0 and pictures.can_skip_to(target_ns):
-            pictures.skip_to(target_ns)
-            return first_tile
-        return 0
+        margin_ns = options.stride_ns + options.tail_ns  # a stretch may end here, and its tail join the tile before
+        whole_ns = pictures.whole_until_ns(anchor_ns + first_tile * options.stride_ns + margin_ns)
+        first_tile = min(first_tile, (whole_ns - margin_ns - anchor_ns) // options.stride_ns)
+        if first_tile <= 0:
+            return 0
+        pictures.skip_to(anchor_ns + first_tile * options.stride_ns)
+        return first_tile
 
     def _catch_up(self, media: Media, start_ns: int) -> None:
         """Decode the sound before the first clip. Hours of it take minutes, so `alive` is called between steps."""
@@ -192,7 +198,8 @@ class AssemblingReader(Reader):
                 end_ns = epoch_end_ns if last and options.clips_touch else min(end_ns, epoch_end_ns)
             if end_ns <= start_ns or (tile > 0 and end_ns - start_ns < options.tail_ns):
                 return
-            info = self._clip_info(number, index + tile, start_ns, end_ns)
+            size = epoch.grid.size if epoch.grid else (0, 0)
+            info = self._clip_info(number, index + tile, start_ns, end_ns, size)
             self._missing_errors = int(epoch_end_ns is not None and last and self._ends_early(epoch, epoch_end_ns))
             yield self._clip(epoch, tile, info, joined=last and options.clips_touch)
             tile += 1
@@ -204,8 +211,9 @@ class AssemblingReader(Reader):
             return False
         return end_ns < min(declared_ns, limit_ns if limit_ns is not None else declared_ns) - CUT_NS
 
-    def _clip_info(self, epoch: int, index: int, start_ns: int, end_ns: int) -> ClipInfo:
+    def _clip_info(self, epoch: int, index: int, start_ns: int, end_ns: int, size: tuple[int, int]) -> ClipInfo:
         assert self._info is not None
+        width, height = size if all(size) else (self._info.width, self._info.height)
         return ClipInfo(
             source=shown_name(self.source),
             source_index=self.source_index,
@@ -213,8 +221,8 @@ class AssemblingReader(Reader):
             start_ns=start_ns,
             end_ns=end_ns,
             epoch=epoch,
-            width=self._info.width,
-            height=self._info.height,
+            width=width,
+            height=height,
         )
 
     def _clip(self, epoch: Epoch, tile: int, info: ClipInfo, joined: bool) -> DecodedClip:

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -10,6 +11,7 @@ from av.container import InputContainer
 
 from stages.decode.clock import Clock
 from stages.decode.packets import Packets
+from stages.decode.shape import Shapes, Size
 from stages.decode.source import Stream, nanoseconds, reason
 from stages.decode.timeline import Failures, Timeline
 
@@ -28,6 +30,12 @@ class Shown:
     """How often the clock started again or left a gap before it."""
     estimated: bool = False
     corrupt: bool = False
+    size: Size = (0, 0)
+    """Of a picture: upright and with square pixels."""
+    canvas: Size = (0, 0)
+    """The size of the first picture of this shape."""
+    turns: int = 0
+    """How often the shape of the pictures changed before it."""
 
 
 class DecodedStream:
@@ -46,6 +54,7 @@ class DecodedStream:
         self.stream = stream
         self.clock = clock
         self.timeline = Timeline(duration_ns)
+        self.shapes = Shapes(stream)
         self.failures = Failures()
         self._packets = Packets(container, stream, other, clock, origin_ns)
         self._origin_ns = origin_ns
@@ -111,23 +120,46 @@ class DecodedStream:
 
     def _placed(self, decoded: "_Decoded") -> Shown | None:
         """The frame at its time; None for a picture that was shown before."""
-        frame, raw_ns = decoded.frame, self._raw_ns(decoded)
-        if isinstance(frame, av.AudioFrame):
-            duration_ns = frame.samples * 1_000_000_000 // frame.sample_rate if frame.sample_rate else 0
-            time_ns, estimated = self.timeline.place_sound(raw_ns, duration_ns)
-        else:
-            duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0
-            before_ns = None
-            if raw_ns is not None and self.timeline.is_late(raw_ns):
-                self._ahead = self._next_frame()
-                before_ns = self._raw_ns(self._ahead) if self._ahead is not None else None
-                if self.clock.is_repeat(raw_ns) or (
-                    before_ns is not None and self.timeline.catches_up(raw_ns, before_ns)
-                ):
-                    return None
-            time_ns, estimated = self.timeline.place(raw_ns, duration_ns, before_ns)
-        epoch = self.clock.epoch_at(time_ns)
-        return Shown(time_ns, self.timeline.end_ns, frame, epoch, estimated, bool(frame.is_corrupt))
+        if isinstance(decoded.frame, av.AudioFrame):
+            return self._placed_sound(decoded)
+        frame, raw_ns, before_ns = decoded.frame, self._raw_ns(decoded), None
+        if raw_ns is not None and self.timeline.is_late(raw_ns):
+            following = self._following()
+            before_ns = self._raw_ns(following) if following is not None else None
+            if self.clock.is_repeat(raw_ns) or (before_ns is not None and self.timeline.catches_up(raw_ns, before_ns)):
+                return None
+        duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0
+        time_ns, estimated = self.timeline.place(raw_ns, duration_ns, before_ns)
+        size = self._follow_shape(decoded)
+        return Shown(
+            time_ns,
+            self.timeline.end_ns,
+            frame,
+            self.clock.epoch_at(time_ns),
+            estimated,
+            bool(frame.is_corrupt),
+            size,
+            self.shapes.size,
+            self.shapes.turns,
+        )
+
+    def _placed_sound(self, decoded: "_Decoded") -> Shown:
+        frame = decoded.frame
+        duration_ns = frame.samples * 1_000_000_000 // frame.sample_rate if frame.sample_rate else 0
+        time_ns, estimated = self.timeline.place_sound(self._raw_ns(decoded), duration_ns)
+        return Shown(time_ns, self.timeline.end_ns, frame, self.clock.epoch_at(time_ns), estimated)
+
+    def _follow_shape(self, decoded: "_Decoded") -> Size:
+        size = self.shapes.of(decoded.frame, decoded.aspect)
+        following = self._following() if self.shapes.is_other(size) else None
+        self.shapes.follow(size, self.shapes.of(following.frame, following.aspect) if following else None)
+        return size
+
+    def _following(self) -> "_Decoded | None":
+        """The frame after the current one."""
+        if self._ahead is None:
+            self._ahead = self._next_frame()
+        return self._ahead
 
     def _raw_ns(self, decoded: "_Decoded") -> int | None:
         base = decoded.frame.time_base
@@ -141,7 +173,8 @@ class DecodedStream:
         An empty packet of a video shows the picture before it once more (part of Theora and of AVI).
         """
         key_ticks: int | None = None
-        last: Any = None
+        last: _Decoded | None = None
+        aspect: Fraction | None = None
         repeats: list[int] = []
         for packet in self._packets.restart():
             if from_key and key_ticks is None:
@@ -154,11 +187,13 @@ class DecodedStream:
             except av.error.FFmpegError as error:
                 self._lost(packet, error)
                 continue
+            if packet.is_keyframe and self.stream.type == "video":
+                aspect = self.shapes.aspect()
             for frame in frames:
                 if key_ticks is None or frame.pts is None or frame.pts >= key_ticks:
                     yield from _repeated(last, repeats, frame.pts)
-                    yield _Decoded(frame, frame.pts)
-                    last = frame
+                    last = _Decoded(frame, frame.pts, aspect)
+                    yield last
         yield from _repeated(last, repeats, None)
 
     def _is_repeat(self, packet: Any) -> bool:
@@ -179,11 +214,13 @@ class _Decoded:
     frame: Any
     ticks: int | None
     """When it is shown."""
+    aspect: Fraction | None = None
+    """Of its pixels."""
 
 
-def _repeated(frame: Any, repeats: list[int], before: int | None) -> Iterator[_Decoded]:
+def _repeated(last: _Decoded | None, repeats: list[int], before: int | None) -> Iterator[_Decoded]:
     """The frame again at those times that are before the next frame, or at all if there is none; they are used up."""
     while repeats and (before is None or repeats[0] < before):
         ticks = repeats.pop(0)
-        if frame is not None:
-            yield _Decoded(frame, ticks)
+        if last is not None:
+            yield replace(last, ticks=ticks)

@@ -37,8 +37,8 @@ class Pictures(ABC):
         """uint8 "H W 3", the same size for all; None if it fails, which counts as an error."""
 
     @abstractmethod
-    def can_skip_to(self, time_ns: int) -> bool:
-        """Whether the pictures are known to have no gap up to `time_ns`, so that `skip_to` reaches it."""
+    def whole_until_ns(self, time_ns: int) -> int:
+        """How far up to `time_ns` no gap and no turn is known, so that `skip_to` reaches it; -1: unknown."""
 
     @abstractmethod
     def skip_to(self, time_ns: int) -> None:
@@ -91,6 +91,10 @@ class PictureGrid:
         self.covered_ns = 0
         """End of the pictures so far, decodable or not."""
         self._epoch = epoch
+        head = pictures.peek()
+        self._turns = head.turns if head is not None else 0
+        self.size = head.canvas if head is not None else (0, 0)
+        """Upright width and height of its pictures in the source."""
         self._tile = first_tile
         self._tiles: dict[int, TileFrames] = {}
         self._last: Shown | None = None
@@ -104,7 +108,14 @@ class PictureGrid:
     def pending(self) -> Shown | None:
         """The next picture, if it belongs to this epoch."""
         head = self.pictures.peek()
-        return head if head is not None and head.epoch == self._epoch else None
+        return head if head is not None and (head.epoch, head.turns) == (self._epoch, self._turns) else None
+
+    @property
+    def turn_ns(self) -> int | None:
+        """Where the next picture has another shape: there this epoch ends."""
+        head = self.pictures.peek()
+        turns = head is not None and head.epoch == self._epoch and head.turns != self._turns
+        return head.time_ns if turns and head is not None else None
 
     def close(self, tile: int, is_tail: bool = False) -> TileFrames:
         """The frames of a tile, which gets no more. A tail, which joins the tile before, gets no held picture."""

@@ -17,8 +17,9 @@ from stages.decode.clock import Clock
 from stages.decode.container import beside, declared_end_ns, rules_of
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
-from stages.decode.picture import PictureConverter, fit_size, notes_on_picture, upright_size
+from stages.decode.picture import PictureConverter, fit_size, notes_on_picture
 from stages.decode.reader import NS, ReaderOptions
+from stages.decode.shape import Size, fit_within, keeps_shape, with_bars
 from stages.decode.sound import SoundTrack
 from stages.decode.source import (
     Stream,
@@ -41,11 +42,12 @@ ROUND_START_NS = NS // 2
 class AvPictures(Pictures):
     """Pictures of one video stream, converted by swscale."""
 
-    def __init__(self, stream: DecodedStream, converter: PictureConverter, options: ReaderOptions) -> None:
+    def __init__(self, stream: DecodedStream, source: str, options: ReaderOptions) -> None:
         super().__init__(stream.failures)
         self.stream = stream
-        self.converter = converter
+        self._source = source
         self._options = options
+        self._converters: dict[Size, PictureConverter] = {}
         self._conversion_errors = 0
         self._index = Index(stream, options.gap_ns)
 
@@ -60,14 +62,26 @@ class AvPictures(Pictures):
         return self.stream.pop()
 
     def convert(self, shown: Shown) -> Array | None:
+        canvas = frame_size(shown.canvas, self._options)
         try:
-            return self.converter.convert(shown.picture)
+            return with_bars(self._converter(fit_within(shown.size, canvas), shown).convert(shown.picture), canvas)
         except (av.error.FFmpegError, ValueError, MemoryError):
             self._conversion_errors += 1
             return None
 
-    def can_skip_to(self, time_ns: int) -> bool:
-        return time_ns <= self._index.whole_until_ns
+    def _converter(self, size: Size, shown: Shown) -> PictureConverter:
+        if size not in self._converters:
+            converter = PictureConverter(*size, self._options.max_pixels)
+            self._converters[size] = converter.starting_with(shown.picture)
+        return self._converters[size]
+
+    def whole_until_ns(self, time_ns: int) -> int:
+        head, whole_ns = self.stream.peek(), min(time_ns, self._index.whole_until_ns)
+        if head is None or whole_ns <= 0:
+            return -1
+        with open_container(self._source, self._options) as container:
+            stream = container.streams[self.stream.stream.index]
+            return whole_ns if keeps_shape(container, stream, head.size, self.stream.ticks(whole_ns)) else -1
 
     def skip_to(self, time_ns: int) -> None:
         head = self.stream.peek()
@@ -186,14 +200,8 @@ class AvReader(AssemblingReader):
             return None, (0, 0)
         if head.estimated:
             notes.append("times are estimated: the pictures have no timestamps")
-        aspect = video.stream.sample_aspect_ratio or video.stream.codec_context.sample_aspect_ratio
-        size = upright_size(head.picture, aspect)
         notes += notes_on_picture(head.picture)
-        return AvPictures(video, self._converter(size).starting_with(head.picture), self.options), size
-
-    def _converter(self, size: tuple[int, int]) -> PictureConverter:
-        width, height = fit_size(*size, self.options.short_side_px, self.options.long_side_px)
-        return PictureConverter(width, height, self.options.max_pixels)
+        return AvPictures(video, self.source, self.options), head.canvas
 
     def _sound(self, audio: DecodedStream | None, notes: list[str]) -> SoundTrack | None:
         if audio is None:
@@ -277,6 +285,11 @@ def absence(is_wanted: bool, stream: Stream | None) -> str:
     if not is_wanted:
         return "not_asked"
     return "no_stream" if stream is None else "failed"
+
+
+def frame_size(size: Size, options: ReaderOptions) -> Size:
+    """Width and height of the frames that pictures of a size become."""
+    return fit_size(*size, options.short_side_px, options.long_side_px)
 
 
 def frame_duration_ns(stream: Stream) -> int:

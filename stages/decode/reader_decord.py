@@ -21,7 +21,7 @@ from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
 from stages.decode.picture import PictureConverter
 from stages.decode.reader import NS
-from stages.decode.reader_av import AvReader
+from stages.decode.reader_av import AvReader, frame_size
 from stages.decode.source import shown_name
 from stages.decode.timeline import Failures
 from stages.decode.tone import is_hdr
@@ -82,8 +82,8 @@ class DecordPictures(Pictures):
             return None
         return self._converter.convert(av.VideoFrame.from_ndarray(picture))
 
-    def can_skip_to(self, time_ns: int) -> bool:
-        return time_ns <= self._whole_until_ns
+    def whole_until_ns(self, time_ns: int) -> int:
+        return min(time_ns, self._whole_until_ns)
 
     def skip_to(self, time_ns: int) -> None:
         place = bisect_right(self._starts_ns, min(time_ns, self._whole_until_ns)) - 1
@@ -117,4 +117,6 @@ class DecordReader(AvReader):
                 f"{name}: decord cannot open it ({str(error).splitlines()[0]}). Choose the reader av."
             ) from error
         first = replace(first, picture=None)
-        return DecordPictures(opened, first, self._converter(size), video.clock.rules), size
+        return DecordPictures(
+            opened, first, PictureConverter(*frame_size(size, self.options), self.options.max_pixels), video.clock.rules
+        ), size
