@@ -20,13 +20,14 @@ def is_url(source: str) -> bool:
     return "://" in source
 
 
-def open_media(source: str, timeout_s: tuple[float, float] | None = None) -> InputContainer:
-    """Open a file or URL for reading. `timeout_s`: to open, and for one read.
+def open_media(source: str, timeout_s: tuple[float, float] | None = None, position: int = 0) -> InputContainer:
+    """Open a file or URL for reading. `timeout_s`: to open, and for one read. `position`: bytes to leave out.
 
     Raises: av.error.FFmpegError, ValueError, OSError.
     """
+    options = {"skip_initial_bytes": str(position)} if position else {}
     with _name_to_read(source) as name:
-        container: InputContainer = av.open(name, "r", metadata_errors="ignore", timeout=timeout_s)
+        container: InputContainer = av.open(name, "r", options=options, metadata_errors="ignore", timeout=timeout_s)
     return container
 
 

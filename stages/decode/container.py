@@ -3,7 +3,7 @@
 from av.container import InputContainer
 
 from stages.decode.clock import Rules
-from stages.decode.source import Stream, Streams, nanoseconds, origin_ns
+from stages.decode.source import Streams, nanoseconds, origin_ns
 
 RUNNING = {
     *("mpegts", "mpeg", "mpegtsraw", "hls", "rtsp", "rtp", "sdp", "rtp_mpegts"),
@@ -16,14 +16,6 @@ TABLED = {"mov", "mp4", "3gp", "m4a", "avi", "mxf"}
 
 def names_of(container: InputContainer) -> set[str]:
     return set(container.format.name.split(","))
-
-
-def beside(container: InputContainer, stream: Stream, chosen: Streams) -> Stream | None:
-    """The other chosen stream, if the clock needs to see it in the same container."""
-    both = [each for each in (chosen.video, chosen.audio) if each is not None]
-    if TABLED & names_of(container) and all(each.frames for each in both):
-        return None
-    return next((container.streams[each.index] for each in both if each.index != stream.index), None)
 
 
 def rules_of(container: InputContainer, chosen: Streams, gap_ns: int) -> Rules:

@@ -7,12 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 import av
-from av.container import InputContainer
 
-from stages.decode.clock import Clock
 from stages.decode.packets import Packets
 from stages.decode.shape import Shapes, Size
-from stages.decode.source import Stream, nanoseconds, reason
+from stages.decode.source import nanoseconds, reason
 from stages.decode.timeline import Failures, Timeline
 
 log = logging.getLogger(__name__)
@@ -41,26 +39,21 @@ class Shown:
 class DecodedStream:
     """Frames of one stream. Nothing else may read from its container."""
 
-    def __init__(
-        self,
-        container: InputContainer,
-        stream: Stream,
-        other: Stream | None,
-        clock: Clock,
-        origin_ns: int,
-        duration_ns: int,
-    ) -> None:
-        self.container = container
-        self.stream = stream
-        self.clock = clock
+    def __init__(self, packets: Packets, origin_ns: int, duration_ns: int) -> None:
+        self.container = packets.link.container
+        self.stream = packets.link.current[packets.kind]
+        """The first one, if it moves."""
+        self.clock = packets.clock
         self.timeline = Timeline(duration_ns)
-        self.shapes = Shapes(stream)
+        self.shapes = Shapes(self.stream)
         self.failures = Failures()
-        self._packets = Packets(container, stream, other, clock, origin_ns)
+        self._packets = packets
         self._origin_ns = origin_ns
         self._frames = self._decoded()
         self._head: Shown | None = None
         self._ahead: _Decoded | None = None
+        self._first_ticks: int | None = None
+        """Of the first packet since the start or the last seek."""
 
     @property
     def packets(self) -> int:
@@ -172,39 +165,60 @@ class DecodedStream:
 
         An empty packet of a video shows the picture before it once more (part of Theora and of AVI).
         """
-        key_ticks: int | None = None
         last: _Decoded | None = None
-        aspect: Fraction | None = None
         repeats: list[int] = []
-        for packet in self._packets.restart():
-            if from_key and key_ticks is None:
-                key_ticks = packet.pts
-            if self._is_repeat(packet):
+        self._first_ticks = None
+        for packet, frame, aspect in self._raw_frames():
+            first_ticks = self._first_ticks if from_key else None
+            if frame is None:
                 repeats.append(packet.pts)
+            elif first_ticks is None or frame.pts is None or frame.pts >= first_ticks:
+                yield from _repeated(last, repeats, frame.pts)
+                last = _Decoded(frame, frame.pts, aspect)
+                yield last
+        yield from _repeated(last, repeats, None)
+
+    def _raw_frames(self) -> Iterator[tuple[Any, Any, Fraction | None]]:
+        """Packets, each frame that they complete, and its pixel aspect; the frame of an empty packet is None."""
+        context, aspect = self._packets.context, None
+        for packet in self._packets.restart():
+            if self._first_ticks is None:
+                self._first_ticks = packet.pts
+            if self._packets.context is not context:
+                for frame in self._flushed(context):
+                    yield None, frame, aspect
+                context = self._packets.context
+            if self._is_repeat(packet):
+                yield packet, None, aspect
                 continue
             try:
-                frames = packet.decode()
+                frames = context.decode(packet)
             except av.error.FFmpegError as error:
                 self._lost(packet, error)
                 continue
             if packet.is_keyframe and self.stream.type == "video":
-                aspect = self.shapes.aspect()
+                aspect = self.shapes.aspect(context)
             for frame in frames:
-                if key_ticks is None or frame.pts is None or frame.pts >= key_ticks:
-                    yield from _repeated(last, repeats, frame.pts)
-                    last = _Decoded(frame, frame.pts, aspect)
-                    yield last
-        yield from _repeated(last, repeats, None)
+                yield packet, frame, aspect
+        for frame in self._flushed(context):
+            yield None, frame, aspect
+
+    def _flushed(self, context: Any) -> list[Any]:
+        """The frames that a decoder still holds."""
+        try:
+            return list(context.decode(None))
+        except av.error.FFmpegError as error:
+            self._packets.count(error)
+            return []
 
     def _is_repeat(self, packet: Any) -> bool:
-        """Whether the packet is empty. The packet without a time, at the end, flushes the decoder."""
-        return packet.size == 0 and packet.pts is not None and self.stream.type == "video"
+        return bool(packet.size == 0) and self._packets.kind == "video"
 
     def _lost(self, packet: Any, error: Exception) -> None:
         self._packets.count(error)
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None:
-            start_ns = self.time_ns(ticks)
+            start_ns = nanoseconds(ticks, packet.time_base) - self._origin_ns
             duration_ns = nanoseconds(packet.duration, packet.time_base) if packet.duration else 0
             self.failures.add(start_ns, start_ns + (duration_ns or self.timeline.duration_ns))
 

@@ -108,13 +108,14 @@ class PictureGrid:
     def pending(self) -> Shown | None:
         """The next picture, if it belongs to this epoch."""
         head = self.pictures.peek()
-        return head if head is not None and (head.epoch, head.turns) == (self._epoch, self._turns) else None
+        is_here = head is not None and head.epoch <= self._epoch and head.turns == self._turns
+        return head if is_here else None
 
     @property
     def turn_ns(self) -> int | None:
         """Where the next picture has another shape: there this epoch ends."""
         head = self.pictures.peek()
-        turns = head is not None and head.epoch == self._epoch and head.turns != self._turns
+        turns = head is not None and head.epoch <= self._epoch and head.turns != self._turns
         return head.time_ns if turns and head is not None else None
 
     def close(self, tile: int, is_tail: bool = False) -> TileFrames:

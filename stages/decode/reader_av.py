@@ -3,6 +3,7 @@
 from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import av
@@ -14,9 +15,11 @@ from pipeline.errors import SourceError
 from pipeline.media import is_url
 from stages.decode.assembly import AssemblingReader, Media
 from stages.decode.clock import Clock
-from stages.decode.container import beside, declared_end_ns, rules_of
+from stages.decode.container import declared_end_ns, names_of, rules_of
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
+from stages.decode.links import Kind, Link, link_of, next_chain
+from stages.decode.packets import Packets
 from stages.decode.picture import PictureConverter, fit_size, notes_on_picture
 from stages.decode.reader import NS, ReaderOptions
 from stages.decode.shape import Size, fit_within, keeps_shape, with_bars
@@ -142,11 +145,11 @@ class AvReader(AssemblingReader):
         container = self._container()
         chosen = choose_streams(container, self.source, self.options)
         self._check_limits(container, chosen.video)
-        video = self._start(container, chosen.video, chosen) if chosen.video else None
+        video = self._start(container, "video", chosen) if chosen.video else None
         audio = None
         if chosen.audio:
             own = self._container() if video else container
-            audio = self._start(own, own.streams[chosen.audio.index], chosen)
+            audio = self._start(own, "audio", chosen)
         notes = notes_on(container, chosen)
         pictures, size = self._pictures(video, notes)
         sound = self._sound(audio, notes)
@@ -158,8 +161,8 @@ class AvReader(AssemblingReader):
         while self._containers:
             self._containers.pop().close()
 
-    def _container(self) -> InputContainer:
-        container = open_container(self.source, self.options)
+    def _container(self, position: int = 0) -> InputContainer:
+        container = open_container(self.source, self.options, position)
         self._containers.append(container)
         return container
 
@@ -174,21 +177,41 @@ class AvReader(AssemblingReader):
                 f"{name}: {container.duration / 1e6:g} s long, more than the limit of {options.max_duration_s:g} s"
             )
 
-    def _start(self, container: InputContainer, stream: Stream, chosen: Streams) -> DecodedStream:
-        """Begin to decode one stream; the container skips those that its clock does not need."""
-        other = beside(container, stream, chosen)
-        for each in container.streams:
-            if each.index not in (stream.index, other.index if other else stream.index):
-                each.discard = av.stream.Discard.all
-        if stream.type == "video":
-            context = stream.codec_context
-            context.thread_type = "AUTO" if self.options.threads > 1 else "NONE"
-            context.thread_count = self.options.threads
-            context.options = {"max_pixels": str(self.options.max_pixels)}
-            if "matroska" in container.format.name and not is_url(self.source):
-                load_index(container)
+    def _start(self, container: InputContainer, kind: Kind, chosen: Streams) -> DecodedStream:
+        """Begin to decode one kind of stream."""
+        link = self._prepared(link_of(container, chosen, kind))
+        if "matroska" in container.format.name and kind == "video" and not is_url(self.source):
+            load_index(container)
         clock = Clock(rules_of(container, chosen, self.options.gap_ns))
-        return DecodedStream(container, stream, other, clock, origin_ns(container), frame_duration_ns(stream))
+        origin, name = origin_ns(container), shown_name(self.source)
+        packets = Packets(link, kind, clock, origin, lambda position: self._reopen(position, kind), name)
+        return DecodedStream(packets, origin, frame_duration_ns(link.current[kind]))
+
+    def _prepared(self, link: Link) -> Link:
+        """The link, with decoders that keep the limits."""
+        spare = [stream for _, stream in link.spare.values()]
+        for stream in (*link.current.values(), *spare):
+            if stream.type == "video":
+                context = stream.codec_context
+                context.thread_type = "AUTO" if self.options.threads > 1 else "NONE"
+                context.thread_count = self.options.threads
+                context.options = {"max_pixels": str(self.options.max_pixels)}
+        return link
+
+    def _reopen(self, position: int, kind: Kind) -> Link | None:
+        """The streams of a local file after a byte; of an Ogg file, those of the next chain."""
+        if is_url(self.source):
+            return None
+        names = names_of(self._containers[0])
+        after = next_chain(Path(self.source), position) if "ogg" in names else position
+        try:
+            container = self._container(after) if after is not None else None
+            chosen = choose_streams(container, self.source, self.options) if container is not None else None
+        except SourceError:
+            return None
+        if container is None or chosen is None:
+            return None
+        return self._prepared(link_of(container, chosen, kind))
 
     def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[Pictures | None, tuple[int, int]]:
         """The pictures and their upright size in the source; None if no picture can be decoded."""

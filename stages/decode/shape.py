@@ -54,9 +54,9 @@ class Shapes:
         self._first_aspect: Fraction | None = None
         self._known: dict[tuple[int, int, int, Fraction | None], Size] = {}
 
-    def aspect(self) -> Fraction | None:
+    def aspect(self, context: Any) -> Fraction | None:
         """The pixel aspect of what was decoded last: the container's, and what the codec changed since the start."""
-        coded: Fraction | None = self._stream.codec_context.sample_aspect_ratio
+        coded: Fraction | None = context.sample_aspect_ratio
         if self._first_aspect is None:
             self._first_aspect = coded
         told: Fraction | None = self._stream.sample_aspect_ratio
@@ -95,6 +95,6 @@ def keeps_shape(container: Any, stream: Any, first: Size, ticks: int) -> bool:
             frame = next(container.decode(stream))
         except (av.error.FFmpegError, StopIteration):
             return False
-        if not are_alike(shapes.of(frame, shapes.aspect()), first):
+        if not are_alike(shapes.of(frame, shapes.aspect(stream.codec_context)), first):
             return False
     return True

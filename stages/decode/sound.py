@@ -91,10 +91,10 @@ class SoundTrack:
         """Decode everything of an epoch that starts before `until_ns`, and its block."""
         until_ns = -(-until_ns // BLOCK_NS) * BLOCK_NS
         head = self.stream.peek()
-        while head is not None and head.epoch == epoch and head.time_ns < until_ns:
+        while head is not None and head.epoch <= epoch and head.time_ns < until_ns:
             self._push(self.stream.pop())
             head = self.stream.peek()
-        if head is None or head.epoch != epoch or self._strays(head):
+        if head is None or head.epoch > epoch or self._strays(head):
             self._flush()
         self._settle()
         self.covered_ns = max(self.covered_ns, self.stream.failures.end_ns)

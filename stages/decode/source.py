@@ -31,8 +31,8 @@ def shown_name(source: str) -> str:
     return urlunsplit(parts._replace(netloc=f"***@{host}" if "@" in parts.netloc else host))
 
 
-def open_container(source: str, options: ReaderOptions) -> InputContainer:
-    """Open a file or URL.
+def open_container(source: str, options: ReaderOptions, position: int = 0) -> InputContainer:
+    """Open a file or URL, or what a file holds after its first `position` bytes.
 
     Raises:
         SourceError: with the probable cause.
@@ -42,7 +42,7 @@ def open_container(source: str, options: ReaderOptions) -> InputContainer:
         check_file(source)
     timeout_s = (options.open_timeout_s, options.read_timeout_s) if is_url(source) else None
     try:
-        container = open_media(source, timeout_s)
+        container = open_media(source, timeout_s, position)
     except av.error.FFmpegError as error:
         raise SourceError(f"{name}: {reason(error)}. Is it a video or sound file, and complete?") from error
     except (ValueError, OSError) as error:
