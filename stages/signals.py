@@ -5,13 +5,13 @@ import numpy as np
 from pipeline.arrays import RECORD, Array, Spec
 from pipeline.clip import Clip
 from pipeline.stage import Outputs, Stage
+from stages.loudness import gain_of_clip, loudness_dbfs
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 PIXEL_STEP = 4
 """Every fourth pixel in each direction is enough."""
 FLOW_STEP = 8
 """Flow is smoother than pictures."""
-SILENCE_DBFS = -120.0
 
 
 class SignalsStage(Stage):
@@ -27,7 +27,10 @@ class SignalsStage(Stage):
 
 
 def signals_of(clip: Clip) -> dict[str, dict[str, float]]:
-    """The measurements of every stream that is present, by modality."""
+    """The measurements of every stream that is present, by modality.
+
+    `loudness_dbfs` is that of the sound as it is, `normalised_dbfs` that of the same stretch as the tower hears it.
+    """
     signals: dict[str, dict[str, float]] = {}
     frames, flow, audio = clip.get("frames"), clip.get("flow"), clip.get("audio")
     if frames is not None:
@@ -36,7 +39,8 @@ def signals_of(clip: Clip) -> dict[str, dict[str, float]]:
     if flow is not None:
         signals["motion"] = {"energy": motion_energy(flow)}
     if audio is not None:
-        signals["audio"] = {"loudness_dbfs": loudness_dbfs(_own_stretch(clip, audio))}
+        loudness = loudness_dbfs(_own_stretch(clip, audio))
+        signals["audio"] = {"loudness_dbfs": loudness, "normalised_dbfs": loudness + gain_of_clip(clip)}
     return signals
 
 
@@ -60,12 +64,6 @@ def motion_energy(flow: Array) -> float:
     few = flow[:, ::FLOW_STEP, ::FLOW_STEP].astype(np.float32).reshape(len(flow), -1, 2)
     own = few - np.median(few, axis=1, keepdims=True)
     return float(np.hypot(own[..., 0], own[..., 1]).mean())
-
-
-def loudness_dbfs(samples: Array) -> float:
-    """Root mean square of samples "S" in dB relative to full scale; -120 for silence or no samples."""
-    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    return max(SILENCE_DBFS, 10 * float(np.log10(power + 1e-30)))
 
 
 def _own_stretch(clip: Clip, audio: Array) -> Array:

@@ -11,6 +11,7 @@ from engines.models.model import MelSpec, TowerSpec
 from pipeline.arrays import Array, Spec
 from pipeline.clip import Absent, Clip
 from pipeline.stage import Demand, Resources, Stage
+from stages.loudness import amplified, gain_of_clip
 
 REPEATING = ("clap", "clap_fused", "kaldi")
 """Styles of `MelSpec` that repeat a sound that is too short."""
@@ -23,7 +24,9 @@ SHORTEST_S = 0.2
 class Spectrogram(Stage):
     """Log-mel patches of a clip's sound, with the context before it that the model needs.
 
-    Patches with hardly any real sound (before the stream began, in a gap) are dropped.
+    All of it gets the gain of `stages.loudness` first, in every style: the published front ends of CLAP, LanguageBind
+    and AudioSet models take the logarithm, but do not normalise levels. Patches with hardly any real sound (before the
+    stream began, in a gap) are dropped.
     """
 
     preload = ("torch", "torchaudio")
@@ -70,7 +73,7 @@ class Spectrogram(Stage):
             return {"log_mel": Absent("gap")}
         # sound that is too short is repeated, without the silence before the stream began
         begin = int(heard.argmax()) if mel.style in REPEATING else 0
-        patches = self._patches(clip["audio"][begin:])
+        patches = self._patches(amplified(clip["audio"][begin:], gain_of_clip(clip)))
         kept = heard_seconds(heard[begin:], mel, len(patches)) >= SHORTEST_S
         if not kept.any():
             return {"log_mel": Absent("too_short")}
@@ -80,7 +83,7 @@ class Spectrogram(Stage):
         import torch
 
         with torch.inference_mode():
-            patches: Array = self._log_mel(torch.from_numpy(samples.astype(np.float32))).numpy()
+            patches: Array = self._log_mel(torch.from_numpy(samples)).numpy()
         return patches
 
 

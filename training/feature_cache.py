@@ -20,7 +20,7 @@ from training.data.example import Example
 from training.encoder import Encoder
 from training.features import Features, load, save, write_whole
 
-VERSION = 1
+VERSION = 2
 """Increase it when clips are cut or fed to the towers differently."""
 INPUT = ("network", "input", "size_px", "fit", "resample", "mean", "std", "pictures_per_clip", "flow_bound", "mel")
 """The fields of a tower's description that affect its tokens."""

@@ -20,6 +20,7 @@ from engines.networks.log_mel import LogMel
 from engines.networks.sound import ConceptSound, load_sound
 from recipes.percept_mini.sound_data import as_float, read_audio
 from recipes.percept_mini.sound_read_out import BUNDLED, PROMPT, folder_files, text_vectors
+from stages.loudness import normalised
 from stages.words.scoring import competing, log_odds
 
 CLIP = 32_000
@@ -50,7 +51,7 @@ def sample(data: Path, network: ConceptSound, background: list[str]) -> Sample:
     )
     log_mel, embeddings = LogMel(), []
     for _, path in files:
-        samples = loudest(as_float(read_audio(path)))
+        samples = normalised(loudest(as_float(read_audio(path))))
         embeddings.append(F.normalize(network(log_mel(torch.from_numpy(samples))).mean(0), dim=-1))
     tokens = torch.stack(embeddings)
     right = np.array([[label == word for word in labels] for label, _ in files])

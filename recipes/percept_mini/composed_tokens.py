@@ -25,6 +25,7 @@ from engines.networks.sound import ConceptSound, load_sound
 from pipeline.arrays import Array
 from recipes.percept_mini import motion_data
 from recipes.percept_mini.sound_data import as_float, read_audio
+from stages.loudness import TARGET_DBFS, normalised
 from stages.pictures import frame_pictures
 
 SIDE_PX = 224
@@ -73,7 +74,8 @@ def sounds(data: Path, spec: ModelSpec, folder: Path) -> Sounds:
     """Two-second pieces of all recordings that may be trained on."""
     assert spec.audio is not None
     tower = spec.audio
-    return Sounds(*_kept(folder / f"sounds-{_fingerprint(tower)}.npz", lambda: _make_sounds(data, tower)))
+    path = folder / f"sounds{TARGET_DBFS:g}dBFS-{_fingerprint(tower)}.npz"
+    return Sounds(*_kept(path, lambda: _make_sounds(data, tower)))
 
 
 def motions(spec: ModelSpec, runs: Path, split: str) -> Motions:
@@ -179,7 +181,7 @@ def _make_sounds(data: Path, tower: TowerSpec) -> tuple[Array, list[str], list[s
             continue
         samples = as_float(read_audio(path))
         for _ in range(PIECES):
-            scores.append(name_scores(module, log_mel, loud_piece(samples, random)))
+            scores.append(name_scores(module, log_mel, normalised(loud_piece(samples, random))))
             words.append(path.parent.name.replace("_", " "))
             files.append(name)
     return np.stack(scores), words, files

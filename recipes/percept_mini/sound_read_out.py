@@ -12,6 +12,7 @@ from torch import Tensor
 from engines.networks.log_mel import LogMel
 from engines.networks.sound import ConceptSound, load_sound
 from recipes.percept_mini.sound_data import Teacher, as_float, is_held_out, read_audio
+from stages.loudness import normalised
 
 BUNDLED = Path(__file__).parents[2] / "engines" / "bundled" / "percept-mini"
 PROMPT = "the sound of {}"
@@ -92,7 +93,7 @@ def hits(files: list[tuple[str, Path]], network: ConceptSound, teacher: Teacher)
     log_mel = LogMel()
     own = taught = 0
     for label, path in files:
-        samples = as_float(read_audio(path))
+        samples = normalised(as_float(read_audio(path)))
         scores = torch.from_numpy(teacher.hear(samples)[1])
         for tokens, is_own in ((network(log_mel(torch.from_numpy(samples))), True), (network.read_out(scores), False)):
             right = labels[int((queries @ tokens.mean(0)).argmax())] == label

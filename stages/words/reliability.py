@@ -8,6 +8,7 @@ from stages.words.scoring import ramp
 CONTRAST = (0.01, 0.05)
 """Contrast of the picture in [0, 1], as in `stages.signals`: black or flat below, a normal picture above."""
 LOUDNESS_DBFS = (-70.0, -45.0)
+"""Loudness as the tower hears it (`stages.loudness`): nothing below, clear sound above."""
 MOTION_ENERGY = (0.02, 0.10)
 """Mean speed in short sides per second: still below, moving above."""
 BLUR_ENERGY = (1.5, 6.0)
@@ -25,9 +26,9 @@ Signals = Mapping[str, Mapping[str, float]]
 def signal_weight(modality: str, signals: Signals, knows_stillness: bool = False) -> float:
     """In [0, 1], from the clip's signals; 1 for a signal that is missing.
 
-    Picture: 0 without contrast, less with corrupt frames, slightly less with fast motion. Sound: 0 for silence.
-    Motion: 0 for a still scene, even with a moving camera. A tower that was trained on both (`knows_stillness`) is
-    distrusted only if the picture has no contrast.
+    Picture: 0 without contrast, less with corrupt frames, slightly less with fast motion. Sound: 0 for silence, little
+    for a noise floor, 1 for all other sound, however quiet. Motion: 0 for a still scene, even with a moving camera. A
+    tower that was trained on both (`knows_stillness`) is distrusted only if the picture has no contrast.
     """
     of = signals.get(modality, {})
     if modality == "image":
@@ -39,7 +40,8 @@ def signal_weight(modality: str, signals: Signals, knows_stillness: bool = False
     if modality == "motion":
         return _ramp(of, "energy", MOTION_ENERGY)
     if modality == "audio":
-        return _ramp(of, "loudness_dbfs", LOUDNESS_DBFS)
+        # models that were calibrated by earlier versions have only the first
+        return _ramp({"normalised_dbfs": of.get("loudness_dbfs", 0.0), **of}, "normalised_dbfs", LOUDNESS_DBFS)
     return 1.0
 
 

@@ -130,6 +130,9 @@ def test_the_embedding_of_a_fusion_head_scores_too() -> None:
         ("audio", {"audio": {"loudness_dbfs": -80.0}}, 0.0),
         ("audio", {"audio": {"loudness_dbfs": -20.0}}, 1.0),
         ("audio", {"audio": {"loudness_dbfs": float("-inf")}}, 0.0),
+        ("audio", {"audio": {"loudness_dbfs": -58.0, "normalised_dbfs": -30.0}}, 1.0),
+        ("audio", {"audio": {"loudness_dbfs": -20.0, "normalised_dbfs": -75.0}}, 0.0),
+        ("audio", {"audio": {"loudness_dbfs": -65.0, "normalised_dbfs": -65.0}}, 0.2),
         ("audio", {}, 1.0),
     ],
 )

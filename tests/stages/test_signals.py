@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, RunSettings
-from stages.signals import SILENCE_DBFS, SignalsStage, contrast, loudness_dbfs, motion_energy, signals_of
+from stages.signals import SignalsStage, contrast, motion_energy, signals_of
 
 
 def frames(value: int, count: int = 4) -> Any:
@@ -38,12 +38,6 @@ def test_a_moving_camera_is_not_motion_but_a_moving_object_is() -> None:
     assert motion_energy(flow[:0]) == 0
 
 
-def test_loudness_is_in_decibels_relative_to_full_scale() -> None:
-    times = np.arange(16_000) / 16_000
-    assert loudness_dbfs(np.sin(2 * np.pi * 440 * times).astype(np.float32)) == pytest.approx(-3.01, abs=0.01)
-    assert loudness_dbfs(np.zeros(100, np.float32)) == SILENCE_DBFS == loudness_dbfs(np.zeros(0, np.float32))
-
-
 def test_loudness_uses_only_the_real_samples_of_the_clip() -> None:
     audio, mask = np.zeros(3000, np.float32), np.ones(3000, np.uint8)
     audio[:1000] = 1.0
@@ -51,7 +45,24 @@ def test_loudness_uses_only_the_real_samples_of_the_clip() -> None:
     mask[2000:] = 0
     arrays = {"audio": audio, "audio_mask": mask, "audio_start_ns": np.array([7_000_000_000])}
     clip = Clip(ClipInfo("a", 0, 4, 8_000_000_000, 10_000_000_000), arrays)
-    assert signals_of(clip) == {"audio": {"loudness_dbfs": pytest.approx(-20, abs=0.01)}}
+    assert signals_of(clip)["audio"]["loudness_dbfs"] == pytest.approx(-20, abs=0.01)
+
+
+@pytest.mark.parametrize("gain_db", [0.0, -33.0, 15.0])
+def test_normalised_loudness_is_that_of_the_clip_in_the_towers_input(gain_db: float) -> None:
+    """Two seconds of context at -20 dBFS, and a clip at -40 with a second of gap."""
+    made = np.random.default_rng(0).normal(0, 1, 4000) * np.repeat([0.1, 0.01], 2000) * 10 ** (gain_db / 20)
+    mask = np.ones(4000, np.uint8)
+    mask[3000:] = 0
+    arrays = {
+        "audio": (made * mask).astype(np.float32),
+        "audio_mask": mask,
+        "audio_start_ns": np.array([6_000_000_000]),
+    }
+    measured = signals_of(Clip(ClipInfo("a", 0, 4, 8_000_000_000, 10_000_000_000), arrays))["audio"]
+    level_dbfs = 10 * np.log10((2 * 0.1**2 + 0.01**2) / 3)  # of all three seconds
+    assert measured["loudness_dbfs"] == pytest.approx(-40 + gain_db, abs=0.5)
+    assert measured["normalised_dbfs"] == pytest.approx(-40 - 30 - level_dbfs, abs=0.5)
 
 
 def test_corrupt_frames_are_reported_as_a_share() -> None:

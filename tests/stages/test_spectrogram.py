@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engines.models.model import MelSpec
+from engines.networks.log_mel import LogMel
 from pipeline.arrays import check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
@@ -73,9 +75,23 @@ def test_a_clip_that_is_all_gap_is_absent_with_that_reason(stage: Spectrogram) -
 def test_patches_before_the_sound_begins_are_left_out(stage: Spectrogram) -> None:
     heard = np.arange(2 * RATE) >= 1.2 * RATE
     part = stage.process(clip_of(noise(2) * heard, heard))["log_mel"]
-    whole = stage.process(clip_of(noise(2) * heard))["log_mel"]
+    level_dbfs = 20 * np.log10(np.sqrt(np.mean(noise(2)[heard] ** 2)))
+    whole = LogMel()(torch.from_numpy(noise(2) * heard * np.float32(10 ** ((-30 - level_dbfs) / 20)))).numpy()
     assert 0 < len(part) < len(whole)
-    np.testing.assert_array_equal(part, whole[-len(part) :])
+    np.testing.assert_allclose(part, whole[-len(part) :], atol=1e-3)
+
+
+@pytest.mark.parametrize("gain_db", [-38.0, -17.0, 12.0])
+def test_patches_do_not_depend_on_the_gain(stage: Spectrogram, gain_db: float) -> None:
+    plain = stage.process(clip_of(noise(2)))["log_mel"]
+    changed = stage.process(clip_of(noise(2) * 10 ** (gain_db / 20)))["log_mel"]
+    np.testing.assert_allclose(changed, plain, atol=1e-3)
+
+
+@pytest.mark.parametrize("level_dbfs", [-65.1, -72.0, -90.0])
+def test_a_noise_floor_is_not_amplified(stage: Spectrogram, level_dbfs: float) -> None:
+    floor = noise(2) / np.float32(0.1) * np.float32(10 ** (level_dbfs / 20))
+    np.testing.assert_array_equal(stage.process(clip_of(floor))["log_mel"], LogMel()(torch.tensor(floor)).numpy())
 
 
 def test_a_tower_that_needs_ten_seconds_gets_one_patch(tmp_path: Path) -> None:
@@ -132,6 +148,8 @@ def test_chunks_are_front_middle_and_back_of_the_real_sound(seconds: float, tmp_
     assert (chunks[0] == chunks[2]).all() == (seconds < 1.6)
     alone = stage.process(clip_of(noise(4)[heard]))["log_mel"]
     np.testing.assert_array_equal(chunks, alone)
+    quieter = stage.process(clip_of(noise(4) * 0.02, heard))["log_mel"]
+    np.testing.assert_allclose(quieter, chunks, atol=2e-3)
     assert stage.process(clip_of(noise(4), np.arange(4 * RATE) >= 3.9 * RATE))["log_mel"] == Absent("too_short")
 
 
@@ -145,6 +163,7 @@ def test_fused_sound_is_one_patch_within_its_size_limit(seconds: float, tmp_path
     check_array("log_mel", patch, "1 404 64", "float32")
     assert patch.nbytes <= stage.gives()["log_mel"].max_bytes
     assert (patch[0, :101] == patch[0, 101:202]).all() == (seconds < 1)
+    np.testing.assert_allclose(stage.process(clip_of(noise(seconds) * 0.02))["log_mel"], patch, atol=2e-3)
 
 
 def test_every_second_of_a_long_sound_is_counted_as_heard() -> None:
