@@ -69,7 +69,7 @@ def probabilities(paths: Sequence[Path], cache: Path, **options: Any) -> list[An
 def test_a_change_of_gain_moves_no_probability(sound: Any, tmp_path: Path) -> None:
     low, high = gains_db(sound)
     assert low < -30
-    cases = {"plain.wav": 0.0, "high.wav": high, "ten.wav": -10.0, "twenty.wav": -20.0, "low.wav": low}
+    cases = {"plain.wav": 0.0, "high.wav": high, "twenty.wav": -20.0, "low.wav": low}
     paths = [
         write(tmp_path / f"{codec}-{name}", sound, codec, gain) for codec in FORMATS for name, gain in cases.items()
     ]
