@@ -104,7 +104,9 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = 0
     estimated_times: Annotated[bool, Meta(description="The source carries no times; they were estimated.")] = False
     corrupt_frames: Annotated[int, Meta(description="Frames of the clip that were damaged.")] = 0
-    decode_errors: Annotated[int, Meta(description="Packets of the clip that could not be decoded.")] = 0
+    decode_errors: Annotated[
+        int, Meta(description="Packets of the clip that could not be decoded, and stretches of it that are missing.")
+    ] = 0
     tries: Annotated[int, Meta(description="How often the clip was tried, because processes died on it.")] = 1
     error: Annotated[str | None, Meta(description="Why the clip or the source has no result.")] = None
     failed: Annotated[dict[str, str], Meta(description="Optional stages that failed, with their error.")] = {}

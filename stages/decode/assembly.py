@@ -12,6 +12,7 @@ from pipeline.clip import ClipInfo, DecodedClip, Gap, SourceInfo
 from pipeline.errors import SourceError
 from stages.decode.frames import Shown
 from stages.decode.grid import PictureGrid, Pictures, TileFrames
+from stages.decode.hls import Losses
 from stages.decode.reader import NS, Reader, ReaderOptions
 from stages.decode.sound import SoundTrack
 from stages.decode.source import shown_name
@@ -19,6 +20,8 @@ from stages.decode.tiling import Tiling
 
 SOUND_AHEAD_NS = NS // 10
 """Sound is decoded this far beyond a clip, so that the resampler has output all samples of the clip."""
+JOIN_NS = NS // 2
+"""A new epoch that begins less than this after the end of the one before begins there."""
 CATCH_UP_NS = 60 * NS
 CUT_NS = NS
 """A source that ends more than this before its declared end was cut off; that counts as one decode error."""
@@ -36,6 +39,8 @@ class Media:
     """Their end according to the container; None if that is unknown or unreliable."""
     frames_absent: str = ""
     audio_absent: str = ""
+    losses: Losses | None = None
+    """What is missing of the source."""
 
     @property
     def errors(self) -> int:
@@ -175,7 +180,9 @@ class AssemblingReader(Reader):
         if not following:
             return None
         number = min(head.epoch for head in following)
-        start_ns = max(end_ns, min(head.time_ns for head in following if head.epoch == number))
+        start_ns = min(head.time_ns for head in following if head.epoch == number)
+        if start_ns < end_ns + JOIN_NS:
+            start_ns = end_ns
         limit_ns = self.options.end_ns
         return (start_ns, number) if limit_ns is None or start_ns < limit_ns else None
 
@@ -237,6 +244,8 @@ class AssemblingReader(Reader):
         errors = epoch.media.errors - self._errors_reported
         self._errors_reported += errors
         errors += self._missing_errors
+        if epoch.media.losses is not None:
+            errors += epoch.media.losses.count(info.start_ns, info.end_ns)
         self._add_frames(gathered, epoch.media.frames_absent or lost(gathered.lost), tile == 0, arrays, absent)
         self._add_audio(epoch, info, arrays, absent)
         info = msgspec.structs.replace(

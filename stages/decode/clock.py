@@ -127,6 +127,11 @@ class Clock:
     def is_repeat(self, time_ns: int) -> bool:
         return any(begin_ns <= time_ns <= end_ns for begin_ns, end_ns in self.repeats)
 
+    def repaired_ns(self, stream: int, raw_ns: int) -> int:
+        """A time of a stream's container on the repaired clock, as it is now."""
+        track = self._tracks.get(stream)
+        return raw_ns + (track.offset_ns if track is not None else 0)
+
     def jump(self) -> None:
         """Forget the last packets, after a seek."""
         for track in self._tracks.values():

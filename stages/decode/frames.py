@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from stages.decode.packets import Packets
+from stages.decode.packets import NUMBERS, Packets
 from stages.decode.shape import Shapes, Size
 from stages.decode.source import nanoseconds, reason
 from stages.decode.timeline import Failures, Timeline
@@ -39,7 +39,8 @@ class Shown:
 class DecodedStream:
     """Frames of one stream. Nothing else may read from its container."""
 
-    def __init__(self, packets: Packets, origin_ns: int, duration_ns: int) -> None:
+    def __init__(self, packets: Packets, duration_ns: int, has_no_times: bool = False) -> None:
+        """`duration_ns`: of a frame without its own. `has_no_times`: the times of the packets are estimates."""
         self.container = packets.link.container
         self.stream = packets.link.current[packets.kind]
         """The first one, if it moves."""
@@ -48,7 +49,7 @@ class DecodedStream:
         self.shapes = Shapes(self.stream)
         self.failures = Failures()
         self._packets = packets
-        self._origin_ns = origin_ns
+        self._has_no_times = has_no_times
         self._frames = self._decoded()
         self._head: Shown | None = None
         self._ahead: _Decoded | None = None
@@ -99,11 +100,25 @@ class DecodedStream:
     def ticks(self, time_ns: int) -> int:
         """A time on the repaired clock in ticks of the stream."""
         base = self.stream.time_base
-        return int((time_ns + self._origin_ns) * base.denominator // (base.numerator * 1_000_000_000))
+        return int((time_ns + self._packets.origin_ns) * base.denominator // (base.numerator * 1_000_000_000))
 
     def time_ns(self, ticks: int) -> int:
         """Ticks of the stream as a time on the repaired clock; valid until the first reset."""
-        return nanoseconds(ticks, self.stream.time_base) - self._origin_ns
+        return nanoseconds(ticks, self.stream.time_base) - self._packets.origin_ns
+
+    def move_origin(self, by_ns: int) -> None:
+        """Move the container's time that counts as 0, before anything was read."""
+        self._packets.origin_ns += by_ns
+
+    def lose(self, start_ns: int, end_ns: int) -> tuple[int, int]:
+        """Note that nothing came between two times of the container. Returns them on the repaired clock."""
+        start_ns, end_ns = self.shown_ns(start_ns), self.shown_ns(end_ns)
+        self.failures.add(start_ns, end_ns)
+        return start_ns, end_ns
+
+    def shown_ns(self, time_ns: int) -> int:
+        """A time of the container on the repaired clock."""
+        return self.clock.repaired_ns(NUMBERS[self._packets.kind], time_ns - self._packets.origin_ns)
 
     def _next_frame(self) -> "_Decoded | None":
         if self._ahead is not None:
@@ -129,7 +144,7 @@ class DecodedStream:
             self.timeline.end_ns,
             frame,
             self.clock.epoch_at(time_ns),
-            estimated,
+            estimated or self._has_no_times,
             bool(frame.is_corrupt),
             size,
             self.shapes.size,
@@ -158,7 +173,7 @@ class DecodedStream:
         base = decoded.frame.time_base
         if decoded.ticks is None or not base:
             return None
-        return nanoseconds(decoded.ticks, base) - self._origin_ns
+        return nanoseconds(decoded.ticks, base) - self._packets.origin_ns
 
     def _decoded(self, from_key: bool = False) -> "Iterator[_Decoded]":
         """All decodable frames. After a seek, those shown before the key frame are dropped: they lack references.
@@ -218,7 +233,7 @@ class DecodedStream:
         self._packets.count(error)
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None:
-            start_ns = nanoseconds(ticks, packet.time_base) - self._origin_ns
+            start_ns = nanoseconds(ticks, packet.time_base) - self._packets.origin_ns
             duration_ns = nanoseconds(packet.duration, packet.time_base) if packet.duration else 0
             self.failures.add(start_ns, start_ns + (duration_ns or self.timeline.duration_ns))
 

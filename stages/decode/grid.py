@@ -151,7 +151,7 @@ class PictureGrid:
     def _fill(self, frames: TileFrames, start_ns: int, following: Shown | None) -> None:
         """Add the last picture if it is still shown at `start_ns`."""
         last = self._last
-        frames.lost = self._lost_at(start_ns, following)
+        frames.lost |= self._lost_at(start_ns, following)
         if last is not None and last.time_ns < start_ns and not frames.lost:
             self._take(frames, start_ns, last)
 

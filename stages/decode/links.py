@@ -10,10 +10,12 @@ from typing import Any, Literal
 import av
 from av.container import InputContainer
 
-from stages.decode.container import RUNNING, TABLED, names_of
+from stages.decode.container import TABLED, names_of
 from stages.decode.source import Stream, Streams, is_cover, is_decodable
 
 Kind = Literal["video", "audio"]
+PROGRAMMES = {"mpegts", "mpeg"}
+"""Containers whose streams may move to others."""
 PAGE = b"OggS"
 FIRST_PAGE = 2
 """Flag of the first page of a stream in Ogg."""
@@ -128,7 +130,7 @@ def link_of(container: InputContainer, chosen: Streams, kind: Kind) -> Link:
     if TABLED & names_of(container) and all(stream.frames for stream in streams.values()):
         streams = {kind: streams[kind]}
     spare: dict[int, tuple[Kind, Stream]] = {}
-    if RUNNING & names_of(container):
+    if PROGRAMMES & names_of(container):
         taken = {stream.index for stream in streams.values()}
         for stream in container.streams:
             if stream.type in streams and stream.index not in taken and is_decodable(stream) and not is_cover(stream):

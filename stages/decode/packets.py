@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import av
@@ -20,6 +20,8 @@ MOVED = 8
 """Packets of another stream, and none of the current one, after which the current one has moved there."""
 LATE = 2
 """The last packets of a stream may come late: the demuxer and the parser hold one each."""
+Filter = Callable[[Iterable[Any]], Iterator[Any]]
+"""Packets of all streams as they come to packets with better times."""
 NUMBERS: dict[Kind, int] = {"video": 0, "audio": 1}
 """What the clock calls the streams."""
 
@@ -27,7 +29,16 @@ NUMBERS: dict[Kind, int] = {"video": 0, "audio": 1}
 class Packets:
     """Packets of one kind. Those of the other, if it is read from the same container, only tell the clock about it."""
 
-    def __init__(self, link: Link, kind: Kind, clock: Clock, origin_ns: int, reopen: Reopen, name: str) -> None:
+    def __init__(
+        self,
+        link: Link,
+        kind: Kind,
+        clock: Clock,
+        origin_ns: int,
+        reopen: Reopen,
+        name: str,
+        filters: Sequence[Filter] = (),
+    ) -> None:
         self.link = link
         self.kind: Kind = kind
         self.clock = clock
@@ -39,7 +50,9 @@ class Packets:
         self.first_error = ""
         self.read = 0
         """Packets of this kind with content so far."""
-        self._origin_ns = origin_ns
+        self.origin_ns = origin_ns
+        """The container's time that counts as 0."""
+        self._filters = filters
         self._reopen = reopen
         self._bases: dict[int, Any] = {}
         self._parallel: set[int] = set()
@@ -176,8 +189,8 @@ class Packets:
             dts = pts
         return Stamp(
             NUMBERS[kind],
-            None if dts is None else nanoseconds(dts, base) - self._origin_ns,
-            None if pts is None else nanoseconds(pts, base) - self._origin_ns,
+            None if dts is None else nanoseconds(dts, base) - self.origin_ns,
+            None if pts is None else nanoseconds(pts, base) - self.origin_ns,
             nanoseconds(duration, base) if duration else 0,
             packet.size,
         )
@@ -215,7 +228,10 @@ class Packets:
         read: dict[Kind, int] = {}
         while failures < MAX_READ_FAILURES:
             try:
-                for packet in demux(link):
+                packets = demux(link)
+                for each in self._filters:
+                    packets = each(packets)
+                for packet in packets:
                     kind = link.kind_of(packet.stream_index)
                     if kind is None or is_flush(packet) or link.was_read(packet, kind):
                         continue

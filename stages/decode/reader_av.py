@@ -1,7 +1,6 @@
 """The PyAV reader: any container and codec that FFmpeg supports. Each stream has its own container."""
 
 from contextlib import suppress
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from stages.decode.container import declared_end_ns, names_of, rules_of
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
 from stages.decode.links import Kind, Link, link_of, next_chain
-from stages.decode.packets import Packets
 from stages.decode.picture import PictureConverter, fit_size, notes_on_picture
 from stages.decode.reader import NS, ReaderOptions
 from stages.decode.shape import Size, fit_within, keeps_shape, with_bars
@@ -32,9 +30,9 @@ from stages.decode.source import (
     is_decodable,
     is_media,
     open_container,
-    origin_ns,
     shown_name,
 )
+from stages.decode.timing import Timing
 
 INDEXED = {"mov", "mp4", "matroska", "webm"}
 """Containers whose index leads to exactly the requested key frame."""
@@ -140,6 +138,7 @@ class AvReader(AssemblingReader):
     def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
         super().__init__(source, source_index, options)
         self._containers: list[InputContainer] = []
+        self._timing = Timing(source, options)
 
     def _open(self) -> tuple[SourceInfo, Media]:
         container = self._container()
@@ -150,6 +149,7 @@ class AvReader(AssemblingReader):
         if chosen.audio:
             own = self._container() if video else container
             audio = self._start(own, "audio", chosen)
+        self._timing.settle()
         notes = notes_on(container, chosen)
         pictures, size = self._pictures(video, notes)
         sound = self._sound(audio, notes)
@@ -183,9 +183,7 @@ class AvReader(AssemblingReader):
         if "matroska" in container.format.name and kind == "video" and not is_url(self.source):
             load_index(container)
         clock = Clock(rules_of(container, chosen, self.options.gap_ns))
-        origin, name = origin_ns(container), shown_name(self.source)
-        packets = Packets(link, kind, clock, origin, lambda position: self._reopen(position, kind), name)
-        return DecodedStream(packets, origin, frame_duration_ns(link.current[kind]))
+        return self._timing.start(link, kind, clock, lambda position: self._reopen(position, kind))
 
     def _prepared(self, link: Link) -> Link:
         """The link, with decoders that keep the limits."""
@@ -222,7 +220,7 @@ class AvReader(AssemblingReader):
             notes.append(f"no picture could be decoded ({video.first_error or 'no packets'})")
             return None, (0, 0)
         if head.estimated:
-            notes.append("times are estimated: the pictures have no timestamps")
+            notes.append(self._timing.note())
         notes += notes_on_picture(head.picture)
         return AvPictures(video, self.source, self.options), head.canvas
 
@@ -257,8 +255,9 @@ class AvReader(AssemblingReader):
         return Media(
             pictures,
             sound,
-            start_ns=start_ns if start_ns >= ROUND_START_NS else 0,
-            declared_end_ns=declared_end_ns(chosen),
+            start_ns=start_ns if start_ns >= ROUND_START_NS and not self._timing.leading_ns else 0,
+            declared_end_ns=self._timing.declared_end_ns or declared_end_ns(chosen),
+            losses=self._timing.losses,
             frames_absent="" if pictures else absence(self.options.wants_frames, chosen.video),
             audio_absent="" if sound else absence(self.options.wants_audio, chosen.audio),
         )
@@ -313,14 +312,6 @@ def absence(is_wanted: bool, stream: Stream | None) -> str:
 def frame_size(size: Size, options: ReaderOptions) -> Size:
     """Width and height of the frames that pictures of a size become."""
     return fit_size(*size, options.short_side_px, options.long_side_px)
-
-
-def frame_duration_ns(stream: Stream) -> int:
-    """Duration of a frame without its own: from the stream's rate if that is plausible, else 1/25 s."""
-    for rate in (stream.guessed_rate, stream.average_rate) if stream.type == "video" else ():
-        if rate and Fraction(1, 60) <= rate <= 240:
-            return int(NS / rate)
-    return NS // 25
 
 
 def load_index(container: InputContainer) -> None:

@@ -198,6 +198,9 @@ COVERED_BY = {
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord, source}"),
+    "tests/stages/decode/test_clock.py": "stages.decode.container",
+    "tests/stages/decode/test_hls.py": "stages.decode.timing",
+    "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
         "training.data.layouts.{ave, esc50, folder, hmdb51, kinetics, layout, table, ucf101, vggsound} "
         "training.data.media"
