@@ -132,9 +132,7 @@ class Feed:
                 self._decoded(worker, message)
             case GapFound(gap):
                 if self._ledger.gap(gap):
-                    start, end = f"{gap.start_ns / 1e9:.1f}", f"{gap.end_ns / 1e9:.1f}"
-                    what = "the clock starts again at" if start == end else f"no media from {start} to"
-                    return f"{gap.source}: {what} {end} s"
+                    return f"{gap.source}: no media from {gap.start_ns / 1e9:.1f} to {gap.end_ns / 1e9:.1f} s"
             case Ended(source_index, count):
                 self._let_go(self._decoders[worker.id])
                 source = self._ledger.sources[source_index]

@@ -7,6 +7,8 @@ from pipeline.result import ClipRecord
 from pipeline.status import EventOptions, EventRecord, SummaryRecord
 
 _KEPT_EVENTS = 50
+JOIN_S = 0.05
+"""Two clips that are no further apart follow each other."""
 
 
 @dataclass
@@ -21,7 +23,7 @@ class _Running:
 class Merger:
     """The events of one source. An event begins at `enter` and lasts while the label stays at or above `leave`.
 
-    An error, a drop, a gap, a new epoch and a missing clip end every running event. A label outside the top k of a
+    An error, a drop, a gap and a missing clip end every running event. A label outside the top k of a
     record counts as improbable.
     """
 
@@ -42,7 +44,7 @@ class Merger:
             closed = self._close(set(self._running))
             self._last = None
             return closed
-        follows = self._last is not None and record.clip == self._last.clip + 1 and record.epoch == self._last.epoch
+        follows = self._last is not None and _follows(record, self._last)
         found = {label.label: getattr(label, self.options.measure) for label in record.labels or ()}
         held = {
             name
@@ -106,3 +108,9 @@ class Merger:
         self._counts["events"] += len(events)
         self._events = sorted(self._events + events, key=lambda event: event.start_s - event.end_s)[:_KEPT_EVENTS]
         return sorted(events, key=lambda event: (event.start_s, event.event))
+
+
+def _follows(record: ClipRecord, before: ClipRecord) -> bool:
+    """Whether nothing is missing between two results. A new epoch may begin where the one before ends."""
+    is_next = record.clip == before.clip + 1
+    return is_next and (record.epoch == before.epoch or record.start_s <= before.end_s + JOIN_S)

@@ -34,14 +34,17 @@ def test_each_label_has_events_of_its_own() -> None:
     assert spans(records) == [("dog", 0, 2), ("rain", 0, 4), ("dog", 4, 6)]
 
 
-def test_an_error_a_gap_a_missing_clip_and_an_epoch_end_events() -> None:
+def test_an_error_a_gap_and_a_missing_clip_end_events() -> None:
     for broken in (
         [result(0, rain=0.9), failed(1), result(2, rain=0.9)],
         [result(0, rain=0.9), gap(2, 4), result(2, rain=0.9, epoch=1)],
         [result(0, rain=0.9), result(2, rain=0.9)],
-        [result(0, rain=0.9), result(1, rain=0.9, epoch=1)],
     ):
         assert len(spans(broken)) == 2
+
+
+def test_an_event_goes_on_in_an_epoch_that_begins_where_the_one_before_ends() -> None:
+    assert spans([result(0, rain=0.9), result(1, rain=0.9, epoch=1)]) == [("rain", 0, 4)]
 
 
 def test_after_a_break_a_label_must_reach_enter_again() -> None:

@@ -79,21 +79,25 @@ def test_parallel_tracks_are_left_alone(tmp_path: Path) -> None:
     assert is_whole(reading, 12.0)
 
 
-@pytest.mark.parametrize("codec", ["libopus", "vorbis"])
-@pytest.mark.parametrize("layouts", [((0.3, 0.3), (0.3,)), ((0.3,), (0.3, 0.3), (0.3,))], ids=["two", "three"])
-def test_chained_ogg_may_change_its_layout(tmp_path: Path, codec: str, layouts: tuple[tuple[float, ...], ...]) -> None:
+MONO, STEREO = (0.3,), (0.3, 0.3)
+CHAINS = {
+    "opus": [Sound("libopus", gains=STEREO), Sound("libopus", gains=MONO)],
+    "opus of three": [Sound("libopus", gains=gains) for gains in (MONO, STEREO, MONO)],
+    "vorbis": [Sound("vorbis"), Sound("vorbis", rate_hz=44_100)],
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_chained_ogg_may_change_its_layout_and_rate(tmp_path: Path, name: str) -> None:
     parts = [
-        write_film(tmp_path / f"{number}.ogg", 6.0, None, Sound(codec, gains=gains), start_s=6.0 * number)
-        for number, gains in enumerate(layouts)
-        if codec != "vorbis" or len(gains) == 2
+        write_film(tmp_path / f"{number}.ogg", 6.0, None, sound, start_s=6.0 * number)
+        for number, sound in enumerate(CHAINS[name])
     ]
-    if codec == "vorbis":  # FFmpeg's encoder writes stereo only
-        parts += [write_film(tmp_path / "r.ogg", 6.0, None, Sound(codec, rate_hz=44_100), start_s=6.0 * len(parts))]
     reading = read_clock(joined(tmp_path / "chain.ogg", *parts))
     seconds = 6.0 * len(parts)
     assert reading.end_s == pytest.approx(seconds, abs=0.1)
     assert len(reading.sound) * 0.05 == pytest.approx(seconds, abs=0.3)
-    assert abs(reading.shifts.sound_median_s) < 0.06
+    assert reading.shifts.largest_s < 0.06
     assert (reading.errors, reading.gaps) == (0, [])
 
 
