@@ -50,7 +50,7 @@ class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A stretch without media: a timestamp jump of more than 10 s, or a reconnect. A new epoch follows it."""
+    """A stretch without media: all streams leap by more than 10 s. A new epoch follows it."""
 
     source: str
     source_index: int

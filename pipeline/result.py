@@ -78,7 +78,13 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     source: Annotated[str, Meta(description="Name of the source, without secrets.")]
-    epoch: Annotated[int, Meta(description="Counts the stretches of a source between gaps, from 0.")]
+    epoch: Annotated[
+        int,
+        Meta(
+            description="Counts the stretches of a source from 0. A new one begins after a gap, where the clock starts "
+            "again, and where the pictures change their shape."
+        ),
+    ]
     clip: Annotated[
         int, Meta(description="Index within the source; -1 for a gap, or a source that could not be read at all.")
     ]

@@ -29,7 +29,7 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     tail_ns: int = NS // 2
     """A last clip shorter than this joins the one before it, or is left out if clips do not touch."""
     gap_ns: int = 10 * NS
-    """A stretch without media longer than this starts a new epoch."""
+    """A leap of all streams that is longer starts a new epoch; where pictures stay, one of them may (docs/media.md)."""
     frame_rate_hz: float = 8.0
     """Cells per second of the frame grid: each cell yields at most one frame."""
     short_side_px: int = 224
