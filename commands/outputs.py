@@ -25,7 +25,8 @@ def split_events(arguments: list[str]) -> list[str]:
     split = []
     for position, argument in enumerate(arguments):
         following = arguments[position + 1] if position + 1 < len(arguments) else ""
-        is_bare = argument == "--events" and Path(following).suffix.lower() not in EVENT_SUFFIXES
+        is_file = Path(following).suffix.lower() in EVENT_SUFFIXES or following.endswith("/")
+        is_bare = argument == "--events" and not is_file
         split.append("--events=" if is_bare else argument)
     return split
 

@@ -78,6 +78,7 @@ def test_labels_are_not_changed(word: str) -> None:
 def test_a_video_after_events_is_a_source() -> None:
     options = parse("--events", "talk.mp4", "b.mp4")
     assert (options.events, options.sources) == ("", ["talk.mp4", "b.mp4"])
+    assert parse("a.mp4", "--events", "out/").events == "out/"
     options = parse("a.mp4", "--events", "out.csv", "b.mp4")
     assert (options.events, options.sources) == ("out.csv", ["a.mp4", "b.mp4"])
 
