@@ -156,12 +156,13 @@ class AssemblingReader(Reader):
     def _skip(self, media: Media, anchor_ns: int, start_index: int) -> int:
         """Skip to the clip before `start_index` if that changes no clip. Returns the tile to begin with."""
         pictures, options, first_tile = media.pictures, self.options, max(0, start_index - 1)
-        if pictures is None or first_tile == 0:
+        if pictures is None or anchor_ns + first_tile * options.stride_ns <= 0:
             return 0
-        margin_ns = options.stride_ns + options.tail_ns  # a stretch may end here, and its tail join the tile before
+        # a stretch may end after any tile but the first, and its tail join the tile before
+        margin_ns = options.stride_ns + options.tail_ns if first_tile else 0
         whole_ns = pictures.whole_until_ns(anchor_ns + first_tile * options.stride_ns + margin_ns)
         first_tile = min(first_tile, (whole_ns - margin_ns - anchor_ns) // options.stride_ns)
-        if first_tile <= 0:
+        if first_tile < 0:
             return 0
         pictures.skip_to(anchor_ns + first_tile * options.stride_ns)
         return first_tile

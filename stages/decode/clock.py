@@ -11,7 +11,6 @@ of the file:
 * a leap of all streams is a gap in the recording, and a new epoch begins after it.
 """
 
-import logging
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -39,7 +38,6 @@ DAMAGED = 4
 """Most times in a row that are damaged rather than a clock that was set back."""
 AHEAD = 12
 """Packets of each stream that are looked at before a time is judged."""
-log = logging.getLogger("percept.decode")
 
 
 @dataclass(slots=True)
@@ -117,6 +115,9 @@ class Clock:
     repeats: list[tuple[int, int]] = field(default_factory=list)
     """Stretches that a stream tells twice."""
     damaged: int = 0
+    """Times that were wrong."""
+    remark: str = ""
+    """What was done about the last packet that needed anything."""
     _tracks: dict[int, Track] = field(default_factory=dict)
     _offsets_ns: list[int] = field(default_factory=list)
     """After each reset of the whole clock."""
@@ -356,8 +357,7 @@ class Clock:
         return False
 
     def _tell_again(self, from_ns: int, until_ns: int) -> None:
-        if not self.repeats:
-            log.debug("the clock goes back at %.2f s: what it tells twice is left out", until_ns / NS)
+        self.remark = "the clock goes back a little; what it tells twice is left out"
         self.repeats.append((from_ns, until_ns))
 
     def _reset(self, track: Track, stamp: Stamp, own: list[Stamp], other: Track | None, others: list[Stamp]) -> None:
@@ -367,6 +367,7 @@ class Clock:
             back = [after for after in others if other.time_ns(after) is not None and self._is_behind(other, after)]
             if back:
                 begins.append((other, _first_shown(back)))
+        self.remark = "the clock starts again; it is continued"
         offsets_ns = [of.end_ns - begin_ns for of, begin_ns in begins]
         offset_ns = max(offsets_ns) if max(offsets_ns) - min(offsets_ns) > NS // 10 else self._steadier(begins)
         self._offsets_ns.append(offset_ns)
@@ -391,6 +392,7 @@ class Clock:
         assert track.last_ns is not None
         assert other.last_ns is not None
         next_ns, beside_ns = track.last_ns + track.step_ns, other.last_ns + track.lag_ns
+        self.remark = "the clock of one stream starts again; it is continued"
         place_ns = next_ns if abs(next_ns - beside_ns) <= STEP_NS else max(next_ns, beside_ns)
         track.offset_ns = place_ns - raw_ns
         self._restart(track, stamp)

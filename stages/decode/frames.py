@@ -195,14 +195,15 @@ class DecodedStream:
 
     def _raw_frames(self) -> Iterator[tuple[Any, Any, Fraction | None]]:
         """Packets, each frame that they complete, and its pixel aspect; the frame of an empty packet is None."""
-        context, aspect = self._packets.context, None
+        context, aspect, base = self._packets.context, None, self.stream.time_base
         for packet in self._packets.restart():
             if self._first_ticks is None:
                 self._first_ticks = packet.pts
             if self._packets.context is not context:
-                for frame in self._flushed(context):
+                for frame in self._flushed(context, base):
                     yield None, frame, aspect
                 context = self._packets.context
+            base = packet.time_base
             if self._is_repeat(packet):
                 yield packet, None, aspect
                 continue
@@ -215,16 +216,19 @@ class DecodedStream:
                 aspect = self.shapes.aspect(context)
             for frame in frames:
                 yield packet, frame, aspect
-        for frame in self._flushed(context):
+        for frame in self._flushed(context, base):
             yield None, frame, aspect
 
-    def _flushed(self, context: Any) -> list[Any]:
-        """The frames that a decoder still holds."""
+    def _flushed(self, context: Any, base: Fraction) -> list[Any]:
+        """The frames that a decoder still holds. PyAV leaves them without a time base."""
         try:
-            return list(context.decode(None))
+            frames = list(context.decode(None))
         except av.error.FFmpegError as error:
             self._packets.count(error)
             return []
+        for frame in frames:
+            frame.time_base = base
+        return frames
 
     def _is_repeat(self, packet: Any) -> bool:
         return bool(packet.size == 0) and self._packets.kind == "video"

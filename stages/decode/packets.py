@@ -55,6 +55,7 @@ class Packets:
         self._filters = filters
         self._reopen = reopen
         self._bases: dict[int, Any] = {}
+        self._reported: set[str] = set()
         self._parallel: set[int] = set()
         self._taken: dict[Kind, int] = {}
         """Where the last packet is in the file, by kind, in bytes."""
@@ -162,6 +163,8 @@ class Packets:
         """Put the repaired times into a packet."""
         stamp = self._stamp(packet)
         offset_ns = self.clock.place(stamp, self._ahead)
+        if self.clock.remark:
+            self._report(stamp)
         if offset_ns is None:
             packet.pts = packet.dts = None
             return
@@ -174,6 +177,13 @@ class Packets:
             ticks = round(offset_ns * base.denominator / (base.numerator * NS))
             packet.pts = None if packet.pts is None else packet.pts + ticks
             packet.dts = None if packet.dts is None else packet.dts + ticks
+
+    def _report(self, stamp: Stamp) -> None:
+        """Say what the clock did, once; the stream concerned says it."""
+        remark, self.clock.remark = self.clock.remark, ""
+        if stamp.stream == NUMBERS[self.kind] and remark not in self._reported:
+            self._reported.add(remark)
+            log.warning("%s: at %.1f s %s", self.name, self._last_ns / NS, remark)
 
     def _base(self, packet: Any) -> Any:
         index = packet.stream_index

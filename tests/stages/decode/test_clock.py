@@ -236,3 +236,24 @@ def test_after_a_seek_the_clock_goes_on_from_anywhere() -> None:
     clock.jump()
     assert clock.place(stamps([500.0])[0], list) == 0
     assert clock.epochs_ns == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("one", "the clock of one stream starts again; it is continued"),
+        ("both", "the clock starts again; it is continued"),
+        ("overlap", "the clock goes back a little; what it tells twice is left out"),
+    ],
+)
+def test_what_the_clock_does_is_said_once(
+    tmp_path: Path, name: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock: FilmClock = restarted(5, 4.0) if name == "overlap" else TWICE
+    picture = REORDERED if name == "one" else Picture(b_frames=2, clock=clock)
+    path = write_film(tmp_path / f"{name}.ts", 12.0, picture, Sound(clock=clock))
+    with caplog.at_level("WARNING", "percept.decode"):
+        read_clock(path)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == (2 if name == "overlap" else 1)  # each stream tells twice for itself
+    assert all(f"{path}: at " in message and message.endswith(f"s {said}") for message in told)

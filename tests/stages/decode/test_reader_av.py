@@ -572,3 +572,24 @@ def test_a_file_that_ends_after_its_header_is_cut_off(tmp_path: Path, server: st
     for source in (str(cut_after_header(film)), f"{server}/film.mp4"):
         with pytest.raises(SourceError, match=r"film\.mp4: ends after its header: the file was cut off\."):
             read(source)
+
+
+@pytest.mark.parametrize("start_s", [3.0, 10.0, 18.7])
+def test_a_start_in_seconds_skips_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_s: float) -> None:
+    from stages.decode.frames import DecodedStream
+
+    path = make_video(tmp_path / "long.mp4", 20.0, size=(160, 120), gop=30)
+    popped: list[int] = []
+    pop = DecodedStream.pop
+    monkeypatch.setattr(DecodedStream, "pop", lambda self: popped.append(1) or pop(self))  # type: ignore[func-returns-value]
+    reading = read(path, start_ns=round(start_s * NS))
+    assert times_match(reading)
+    assert len(popped) <= (20.0 - start_s) * 30 + 31
+
+
+@pytest.mark.parametrize("name", ["end.ts", "end.mkv"])
+def test_the_last_pictures_keep_their_times(tmp_path: Path, name: str) -> None:
+    times = [k / 25 for k in range(99)] + [4.5]
+    reading = read(make_video(tmp_path / name, times_s=times, fps=25, b_frames=2), frame_rate_hz=25.0)
+    assert not any(clip.info.estimated_times for clip in reading.clips)
+    assert times_match(reading)
