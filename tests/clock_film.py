@@ -110,6 +110,8 @@ class Sound:
     """Of its channels."""
     layout: str = ""
     """Empty: the usual one for that many channels."""
+    muted: Sequence[tuple[float, float]] = ()
+    """Told times between which the samples are zero."""
     phase_rad: float = 0.0
     fixed_hz: float | None = None
     """This pitch throughout: a sound that tells no time, or always the same."""
@@ -263,7 +265,10 @@ def sound_packets(stream: Any, track: Sound, start_s: float, end_s: float) -> It
     rate_hz, context = track.rate_hz, stream.codec_context
     first = round((start_s if track.start_s is None else track.start_s) * rate_hz)
     last = round((end_s if track.end_s is None else track.end_s) * rate_hz)
-    samples = wave(track, np.arange(first, last) / rate_hz)[:, None] * np.asarray(track.gains)
+    times_s = np.arange(first, last) / rate_hz
+    samples = wave(track, times_s)[:, None] * np.asarray(track.gains)
+    for from_s, until_s in track.muted:
+        samples[(times_s >= from_s) & (times_s < until_s)] = 0
     whole = np.round(samples * 32767).astype(np.int16)
     size = context.frame_size or rate_hz // 50
     layout = context.layout.name

@@ -14,6 +14,7 @@ from stages.decode.frames import Shown
 from stages.decode.grid import PictureGrid, Pictures, TileFrames
 from stages.decode.hls import Losses
 from stages.decode.reader import NS, Reader, ReaderOptions
+from stages.decode.relay import Relay
 from stages.decode.sound import SoundTrack
 from stages.decode.source import shown_name
 from stages.decode.tiling import Tiling
@@ -32,7 +33,7 @@ class Media:
     """The open streams of a source, and why one is absent."""
 
     pictures: Pictures | None
-    sound: SoundTrack | None
+    sound: SoundTrack | Relay | None
     start_ns: int
     """Start of the chosen streams."""
     declared_end_ns: int | None = None
@@ -44,7 +45,7 @@ class Media:
 
     @property
     def errors(self) -> int:
-        return (self.pictures.errors if self.pictures else 0) + (self.sound.stream.errors if self.sound else 0)
+        return (self.pictures.errors if self.pictures else 0) + (self.sound.errors if self.sound else 0)
 
 
 class Epoch:
@@ -87,8 +88,7 @@ class Epoch:
 
 def heads(media: Media) -> list[Shown]:
     """The next picture and the next piece of sound."""
-    streams = [media.pictures, media.sound.stream if media.sound else None]
-    return [head for stream in streams if stream is not None and (head := stream.peek()) is not None]
+    return [head for part in (media.pictures, media.sound) if part is not None and (head := part.peek()) is not None]
 
 
 def lost(failed: bool) -> str:
@@ -285,7 +285,7 @@ class AssemblingReader(Reader):
         epoch_start = round(epoch.tiling.anchor_ns * rate_hz / NS) if info.epoch else 0
         samples, mask = sound.window(first, end - first, epoch_start)
         if not mask[-round((info.end_ns - info.start_ns) * rate_hz / NS) :].any():
-            failed = sound.stream.failures.overlap(info.start_ns, info.end_ns)
+            failed = sound.failures.overlap(info.start_ns, info.end_ns)
             absent.update(dict.fromkeys(names, lost(failed)))
             return
         arrays["audio"], arrays["audio_mask"] = samples, mask

@@ -1,6 +1,8 @@
 """The PyAV reader: any container and codec that FFmpeg supports. Each stream has its own container."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from stages.decode.links import Kind, Link, link_of, next_chain
 from stages.decode.picture import PictureConverter, fit_size, notes_on_picture
 from stages.decode.reader import NS, ReaderOptions
 from stages.decode.shape import Size, fit_within, keeps_shape, with_bars
+from stages.decode.relay import Relay
 from stages.decode.sound import SoundTrack
 from stages.decode.source import (
     Stream,
@@ -33,6 +36,7 @@ from stages.decode.source import (
     shown_name,
 )
 from stages.decode.timing import Timing
+from stages.decode.tracks import note_on_tracks, with_fallbacks
 
 INDEXED = {"mov", "mp4", "matroska", "webm"}
 """Containers whose index leads to exactly the requested key frame."""
@@ -143,19 +147,21 @@ class AvReader(AssemblingReader):
     def _open(self) -> tuple[SourceInfo, Media]:
         container = self._container()
         chosen = choose_streams(container, self.source, self.options)
+        chosen = with_fallbacks(container, chosen, self.source, self.options)
         self._check_limits(container, chosen.video)
         video = self._start(container, "video", chosen) if chosen.video else None
-        audio = None
-        if chosen.audio:
-            own = self._container() if video else container
-            audio = self._start(own, "audio", chosen)
+        audio = self._start_sound(container if video is None else self._container(), chosen)
         self._timing.settle()
-        notes = notes_on(container, chosen)
+        notes = notes_on(container, chosen, self.options)
         pictures, size = self._pictures(video, notes)
         sound = self._sound(audio, notes)
         if pictures is None and sound is None:
-            self._raise_nothing(video, audio, chosen)
-        return self._info_of(container, chosen, size, pictures, sound, notes), self._media_of(chosen, pictures, sound)
+            self._raise_nothing(video, audio[0] if audio else None, chosen)
+        media = self._media_of(chosen, pictures, sound)
+        if sound is not None:
+            sound.look()
+            notes += sound.notes
+        return self._info_of(container, chosen, size, pictures, sound, notes), media
 
     def _close(self) -> None:
         while self._containers:
@@ -211,6 +217,15 @@ class AvReader(AssemblingReader):
             return None
         return self._prepared(link_of(container, chosen, kind))
 
+    def _start_sound(self, container: InputContainer, chosen: Streams) -> list[DecodedStream]:
+        """Begin to decode the chosen sound track, and each that may stand in for it in a container of its own."""
+        tracks = [track for track in (chosen.audio, *chosen.fallbacks) if track is not None]
+        containers = [container, *(self._container() for _ in tracks[1:])]
+        return [
+            self._start(own, "audio", replace(chosen, audio=track))
+            for own, track in zip(containers, tracks, strict=False)
+        ]
+
     def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[Pictures | None, tuple[int, int]]:
         """The pictures and their upright size in the source; None if no picture can be decoded."""
         if video is None:
@@ -224,13 +239,14 @@ class AvReader(AssemblingReader):
         notes += notes_on_picture(head.picture)
         return AvPictures(video, self.source, self.options), head.canvas
 
-    def _sound(self, audio: DecodedStream | None, notes: list[str]) -> SoundTrack | None:
-        if audio is None:
+    def _sound(self, audio: Sequence[DecodedStream], notes: list[str]) -> SoundTrack | Relay | None:
+        """The sound of one track, or of several; None if there is none that can be decoded."""
+        name = shown_name(self.source)
+        tracks = [SoundTrack(stream, self.options.audio_rate_hz, name) for stream in audio if stream.peek() is not None]
+        if not tracks:
+            notes += [f"no sound could be decoded ({stream.first_error or 'no packets'})" for stream in audio[:1]]
             return None
-        if audio.peek() is None:
-            notes.append(f"no sound could be decoded ({audio.first_error or 'no packets'})")
-            return None
-        return SoundTrack(audio, self.options.audio_rate_hz, shown_name(self.source))
+        return tracks[0] if len(tracks) == 1 else Relay(tracks)
 
     def _raise_nothing(self, video: DecodedStream | None, audio: DecodedStream | None, chosen: Streams) -> None:
         """Raises: SourceError: always."""
@@ -249,8 +265,8 @@ class AvReader(AssemblingReader):
             hint = "Is its index at its end, on a server that does not send parts of files (ranges)? Download it first."
         raise SourceError(f"{name}: nothing could be decoded: {', '.join(causes)}. {hint}")
 
-    def _media_of(self, chosen: Streams, pictures: Pictures | None, sound: SoundTrack | None) -> Media:
-        heads = [stream.peek() for stream in (pictures, sound.stream if sound else None) if stream is not None]
+    def _media_of(self, chosen: Streams, pictures: Pictures | None, sound: SoundTrack | Relay | None) -> Media:
+        heads = [part.peek() for part in (pictures, sound) if part is not None]
         start_ns = min(head.time_ns for head in heads if head is not None)
         return Media(
             pictures,
@@ -268,7 +284,7 @@ class AvReader(AssemblingReader):
         chosen: Streams,
         size: tuple[int, int],
         pictures: Pictures | None,
-        sound: SoundTrack | None,
+        sound: SoundTrack | Relay | None,
         notes: list[str],
     ) -> SourceInfo:
         rate = chosen.video.average_rate or chosen.video.guessed_rate if chosen.video else None
@@ -286,7 +302,7 @@ class AvReader(AssemblingReader):
         )
 
 
-def notes_on(container: InputContainer, chosen: Streams) -> list[str]:
+def notes_on(container: InputContainer, chosen: Streams, options: ReaderOptions) -> list[str]:
     """Oddities worth reporting."""
     notes = []
     if any(stream.type == "video" and is_cover(stream) for stream in container.streams):
@@ -296,9 +312,8 @@ def notes_on(container: InputContainer, chosen: Streams) -> list[str]:
     ]
     if unknown:
         notes.append(f"no decoder for {', '.join(unknown)}")
-    if len(container.streams.audio) > 1 and chosen.audio is not None:
-        place = list(container.streams.audio).index(chosen.audio)
-        notes.append(f"sound track {place} of {len(container.streams.audio)}")
+    if note := note_on_tracks(container, chosen, options):
+        notes.append(note)
     return notes
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.arrays import Array
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.reader import NS
+from stages.decode.timeline import Failures
 
 DRIFT_NS = 50_000_000
 """Times that deviate less from the sample count are jitter; beyond that, the sound is placed by its time again."""
@@ -28,7 +29,9 @@ LOST_RATIO = 10**-1.8
 STILL_LOST_RATIO = 0.2
 """The same for a block after one whose mix was lost: part of it may be."""
 SILENCE = 10**-7.0
-"""Mean power, at full scale 1, below which nothing can be lost."""
+"""Mean power, at full scale 1, below which nothing can be lost: -70 dBFS."""
+LOOK_NS = NS
+"""What is wrong in this stretch at the start of the sound is known when the source is opened."""
 log = logging.getLogger("percept.decode")
 RESAMPLING = {"rematrix_maxval": "1.0"}
 """The mono mix never exceeds the range, whatever the decoder's sample format."""
@@ -72,6 +75,8 @@ class SoundTrack:
         self.rate_hz = rate_hz
         self.name = name
         """Of the source, for warnings."""
+        self.notes: list[str] = []
+        """What was done to the first `LOOK_NS`; what is done later is warned of."""
         self.covered_ns = 0
         self._resampler: Any = None
         self._format: tuple[Any, ...] = ()
@@ -83,9 +88,28 @@ class SoundTrack:
         self._needed = 0
         self._mix_plainly = False
         self._has_warned = False
+        self._is_new = True
         self._block: Block | None = None
         self._solo: Solo | None = None
         self._blocks: deque[tuple[int, NDArray[np.float32]]] = deque()
+
+    @property
+    def errors(self) -> int:
+        return self.stream.errors
+
+    @property
+    def failures(self) -> Failures:
+        return self.stream.failures
+
+    def peek(self) -> Shown | None:
+        """The next piece of sound that is not decoded by `advance` yet."""
+        return self.stream.peek()
+
+    def look(self) -> None:
+        """Decode the first `LOOK_NS`, for `notes`. It changes nothing in what comes out."""
+        if (head := self.stream.peek()) is not None:
+            self.advance(head.time_ns + LOOK_NS, head.epoch)
+        self._is_new = False
 
     def advance(self, until_ns: int, epoch: int) -> None:
         """Decode everything of an epoch that starts before `until_ns`, and its block."""
@@ -154,6 +178,8 @@ class SoundTrack:
                 # swresample cannot mix a layout without channel names: use the mean of the channels.
                 self._mix_plainly = True
                 self._resampler = self._make_resampler()
+                if self._is_new:
+                    self.notes.append(plain_mix_of(frame))
         if self._mix_plainly:
             pieces = self._resampler.resample(mean_of_channels(frame))
         for piece in pieces:
@@ -196,15 +222,15 @@ class SoundTrack:
                 self._store(solo.place - len(samples), samples)
 
     def _warn(self, place: int, channel: int, count: int) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            log.warning(
-                "%s: the mono mix loses sound channel %d of %d from %.1f s on; that channel is used instead",
-                self.name,
-                channel + 1,
-                count,
-                place / self.rate_hz,
-            )
+        if self._has_warned:
+            return
+        self._has_warned = True
+        lost = f"the mono mix loses sound channel {channel + 1} of {count}"
+        if self._is_new:
+            self.notes.append(f"where {lost}, that channel is used")
+        else:
+            since_s = place / self.rate_hz
+            log.warning("%s: %s from %.1f s on; that channel is used instead", self.name, lost, since_s)
 
     def _keep(self, piece: Any) -> None:
         if piece is None or not piece.samples:
@@ -248,11 +274,22 @@ def mono_frame(samples: NDArray[np.float32], rate_hz: int) -> Any:
     return frame
 
 
+def is_ambisonic(frame: Any) -> bool:
+    return bool(frame.layout.name.startswith("ambisonic"))
+
+
 def mean_of_channels(frame: Any) -> Any:
     """Any audio frame as mono float; of ambisonics, the first channel, which has no direction."""
     channels = channels_of(frame)
-    is_ambisonic = frame.layout.name.startswith("ambisonic")
-    return mono_frame(channels[0] if is_ambisonic else channels.mean(axis=0, dtype=np.float32), frame.sample_rate)
+    mono = channels[0] if is_ambisonic(frame) else channels.mean(axis=0, dtype=np.float32)
+    return mono_frame(mono, frame.sample_rate)
+
+
+def plain_mix_of(frame: Any) -> str:
+    """What `mean_of_channels` does, in plain words."""
+    if is_ambisonic(frame):
+        return "ambisonics: the channel without direction is used"
+    return f"{frame.layout.nb_channels} unnamed sound channels: their mean is used"
 
 
 def channels_of(frame: Any) -> NDArray[np.float32]:

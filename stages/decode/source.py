@@ -12,6 +12,7 @@ from av.container import InputContainer
 
 from pipeline.errors import SourceError
 from pipeline.media import is_url, open_media
+from stages.decode.programme import sounds_beside
 from stages.decode.reader import NS, ReaderOptions
 
 log = logging.getLogger(__name__)
@@ -123,23 +124,30 @@ def video_stream(container: InputContainer) -> Stream | None:
     return max(streams, key=rank, default=None)
 
 
-def audio_stream(container: InputContainer, track: str, name: str) -> Stream | None:
-    """The chosen sound track: by number, by language, or the container's default.
+def audio_stream(container: InputContainer, options: ReaderOptions, name: str) -> Stream | None:
+    """The chosen sound track: by number, by language, or the container's default that goes with the pictures.
 
     Raises:
         SourceError: the requested track does not exist.
     """
     streams: list[Stream] = list(container.streams.audio)
-    if track:
+    if track := options.audio_track:
         number = int(track) if track.isdigit() else -1
         for place, stream in enumerate(streams):
             if place == number or (number < 0 and stream.language == track):
                 return stream if is_decodable(stream) else None
         have = ", ".join(f"{place} ({stream.language or 'und'})" for place, stream in enumerate(streams)) or "none"
         raise SourceError(f"{name}: no sound track {track!r}; expected one of: {have}")
-    decodable = [stream for stream in streams if is_decodable(stream)]
-    best = container.streams.best("audio")
-    return best if best in decodable else next(iter(decodable), None)
+    tracks = audio_tracks(container, options)
+    bests = container.streams.best("audio"), container.streams.best("audio", related=video_stream(container))
+    return next((best for best in bests if best in tracks), next(iter(tracks), None))
+
+
+def audio_tracks(container: InputContainer, options: ReaderOptions) -> list[Stream]:
+    """The sound tracks that can be decoded, without those of other programmes than the picture's."""
+    decodable = [stream for stream in container.streams.audio if is_decodable(stream)]
+    beside = sounds_beside(container, video_stream(container), decodable)
+    return beside if beside or options.wants_frames else decodable
 
 
 def nanoseconds(ticks: int, time_base: Any) -> int:
@@ -166,6 +174,8 @@ class Streams:
 
     video: Stream | None
     audio: Stream | None
+    fallbacks: tuple[Stream, ...] = ()
+    """Sound tracks for where `audio` is silent: the first that is not counts."""
 
 
 def choose_streams(container: InputContainer, source: str, options: ReaderOptions) -> Streams:
@@ -176,7 +186,7 @@ def choose_streams(container: InputContainer, source: str, options: ReaderOption
     """
     name = shown_name(source)
     video = video_stream(container) if options.wants_frames else None
-    audio = audio_stream(container, options.audio_track, name) if options.wants_audio else None
+    audio = audio_stream(container, options, name) if options.wants_audio else None
     if video is None and audio is None:
         raise SourceError(f"{name}: {missing(container, options)}")
     return Streams(video, audio)

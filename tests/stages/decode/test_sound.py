@@ -24,10 +24,16 @@ def noise(seconds: float, seed: int = 1) -> Channels:
     return (0.1 * np.random.default_rng(seed).standard_normal(round(seconds * RATE_HZ))).astype(np.float32)
 
 
-def write(path: Path, *tracks: Channels, layout: str = "stereo", codec: str = "pcm_s16le") -> Path:
+def write(
+    path: Path,
+    *tracks: Channels,
+    layout: str = "stereo",
+    codec: str = "pcm_s16le",
+    options: dict[str, str] | None = None,
+) -> Path:
     """A file with a sound track for each array "C N"."""
     with av.open(str(path), "w") as output:
-        streams = [output.add_stream(codec, rate=RATE_HZ, layout=layout) for _ in tracks]
+        streams = [output.add_stream(codec, rate=RATE_HZ, layout=layout, options=options or {}) for _ in tracks]
         for stream, channels in zip(streams, tracks, strict=True):
             for start in range(0, channels.shape[1], 1024):
                 part = channels[:, start : start + 1024].T.reshape(1, -1)
@@ -116,9 +122,36 @@ def test_a_later_start_yields_the_same_samples(tmp_path: Path) -> None:
             assert np.array_equal(one.arrays["audio"], other.arrays["audio"])
 
 
-def test_the_replacement_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mix_that_is_replaced_from_the_start_is_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sound = tone(6.0)
-    read(write(tmp_path / "a.wav", np.stack([sound, -sound])), modalities=("audio",))
+    reading = read(write(tmp_path / "a.wav", np.stack([sound, -sound])), modalities=("audio",))
+    assert reading.info.notes == ("where the mono mix loses sound channel 1 of 2, that channel is used",)
+    assert caplog.messages == []
+
+
+def test_a_mix_that_is_replaced_later_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    left = tone(6.0)
+    right = left.copy()
+    for second in (2, 4):
+        right[second * RATE_HZ : (second + 1) * RATE_HZ] *= -1
+    reading = read(write(tmp_path / "a.wav", np.stack([left, right])), modalities=("audio",))
+    assert reading.info.notes == ()
     assert [message.partition("a.wav: ")[2] for message in caplog.messages] == [
-        "the mono mix loses sound channel 1 of 2 from 0.0 s on; that channel is used instead"
+        "the mono mix loses sound channel 1 of 2 from 2.0 s on; that channel is used instead"
     ]
+
+
+def test_how_channels_without_names_are_mixed_is_noted(tmp_path: Path) -> None:
+    sound = tone(2.0)
+    ambisonic = write(
+        tmp_path / "a.mka",
+        np.stack([sound, -sound, 0 * sound, 0 * sound]),
+        layout="ambisonic 1",
+        codec="libopus",
+        options={"mapping_family": "2"},
+    )
+    reading = read(ambisonic, modalities=("audio",))
+    assert reading.info.notes == ("ambisonics: the channel without direction is used",)
+    assert level_db(reading.clips[0].arrays["audio"][1600:-1600]) == pytest.approx(level_db(sound), abs=0.3)
+    many = write(tmp_path / "b.wav", np.stack([sound] * 11), layout="11 channels")
+    assert read(many, modalities=("audio",)).info.notes == ("11 unnamed sound channels: their mean is used",)
