@@ -1,5 +1,6 @@
 """Of several sound tracks, one that is not silent is heard, and nothing changes where the chosen one is not."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,16 @@ def test_a_later_start_yields_the_same_clips(suffix: str, tmp_path: Path) -> Non
         assert all(same(one, other) for one, other in zip(whole.clips[start_index:], part.clips, strict=True))
     started = read(path, start_ns=3 * step_ns, **options)
     assert heard_alike(started, replace(whole, clips=whole.clips[3:]))
+
+
+def test_clips_whose_sound_overlaps_agree(tmp_path: Path) -> None:
+    first = replace(CLOCK, muted=[(0.0, 2.0), (2.3, 5.85), (6.0, 8.0)])
+    step_ns = 1_300_000_000
+    options: dict[str, Any] = {"clip_ns": step_ns, "stride_ns": step_ns, "tail_ns": NS // 10}
+    reading = read(film(tmp_path / "film.mov", first, OTHER), audio_context_s=2.7, **options)
+    shared = round((2.7 - 1.3) * 16_000)
+    for before, after in itertools.pairwise(reading.clips[:-1]):
+        assert np.array_equal(before.arrays["audio"][-shared:], after.arrays["audio"][:shared])
 
 
 def test_a_default_track_without_any_samples_is_replaced(tmp_path: Path) -> None:
