@@ -40,7 +40,8 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     audio_context_s: float = 0.0
     """Length of sound before a clip's end; at least the clip itself is covered."""
     audio_track: str = ""
-    """Number among the sound tracks (from 0) or language ("eng"); empty: the container's default."""
+    """Number among the sound tracks (from 0) or language ("eng"); empty: the container's default, and others where that
+    is silent."""
     start_ns: int = 0
     end_ns: int | None = None
     max_pixels: int = 8192 * 8192
