@@ -38,12 +38,9 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
     resume_from = next((path for path, kind in files if kind == "jsonl"), "")
     if options.resume and resume_from in ("", "-"):
         problems.add(ConfigError("--resume: no JSON lines to resume; expected -o results.jsonl"))
-    events, clips = config.events, config.clips
+    events = config.events
     if config.labels.exclusive:
         events = msgspec.structs.replace(events, measure="share")
-    video = msgspec.structs.replace(
-        config.video, start_s=clips.start_s, end_s=clips.end_s, audio_track=config.decode.audio_track
-    )
     specs = []
     for path, kind in files:
         spec = OutputSpec(
@@ -54,7 +51,7 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
             sources=tuple(map(without_secrets, sources)),
             with_events=options.events in ("", "-") and kind == "jsonl",
             events=events,
-            video=video,
+            video=config.video,
             fingerprint=fingerprint(config) if kind == "jsonl" else "",
             resume_from=resume_from if options.resume and kind != "jsonl" else "",
         )

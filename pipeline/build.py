@@ -19,6 +19,7 @@ from pipeline.plan import Plan
 from pipeline.result import CORE
 from pipeline.slots import Layout
 from pipeline.stage import Budget, Demand, RunSettings, Stage
+from pipeline.status import FilmSource
 
 STAGES = {
     "flow": "stages.flow:Flow",
@@ -35,6 +36,9 @@ _PARSE_LABELS = "stages.words.word:parse_labels"
 _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words.word:default_labels"
 _CHECK_READER = "stages.decode.reader:check_reader"
+_OPEN_FILM = "stages.decode.film:open_film"
+FILM_THREADS = 4
+"""Most threads that decode pictures for the labelled video."""
 TAIL_S = 0.5
 """A shorter tail joins the clip before it, so a clip may be this much longer."""
 
@@ -249,6 +253,11 @@ def _reader_options(config: Config, budget: Budget, demand: Demand) -> dict[str,
         "threads": decode.threads,
         "reader": decode.reader,
     }
+
+
+def film_source(reader_options: Mapping[str, Any]) -> FilmSource:
+    """How a sink opens a source that is decoded with these options."""
+    return FilmSource(opener=_OPEN_FILM, options={**reader_options, "threads": min(FILM_THREADS, core_count())})
 
 
 def _parts(stages: Mapping[str, Stage], problems: Problems) -> tuple[PartInfo, ...]:

@@ -46,8 +46,6 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("events.min_duration_s", 0.0, UNBOUNDED),
     ("video.crf", 0, 51),
     ("video.max_labels", 0, UNBOUNDED),
-    ("video.start_s", 0.0, UNBOUNDED),
-    ("video.end_s", 0.0, UNBOUNDED),
 )
 """Key, smallest and largest allowed value."""
 

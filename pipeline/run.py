@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.build import make_plan, make_stages
+from pipeline.build import film_source, make_plan, make_stages
 from pipeline.config import Config
 from pipeline.errors import OutputError, PerceptError, Problems
 from pipeline.plan import Plan
@@ -59,7 +59,8 @@ def prepare(config: Config, on_notice: Callable[[Notice], None] = lambda notice:
 def place(plan: Plan, directory: str, outputs: Sequence[OutputSpec] = ()) -> Plan:
     """The plan with its outputs and the run's private directory, in which every worker finds it."""
     settings = msgspec.structs.replace(plan.settings, directory=directory)
-    resolved_outputs = tuple(resolved(spec, plan.config.sinks) for spec in outputs)
+    film = film_source(plan.reader_options)
+    resolved_outputs = tuple(msgspec.structs.replace(resolved(spec, plan.config.sinks), film=film) for spec in outputs)
     plan = msgspec.structs.replace(plan, settings=settings, outputs=resolved_outputs)
     Path(directory, PLAN_FILE).write_bytes(msgspec.msgpack.encode(plan))
     return plan

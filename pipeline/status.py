@@ -27,10 +27,15 @@ class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Quality of x264: 18 looks lossless, 28 is small."""
     preset: str = "veryfast"
     max_labels: int = 5
-    start_s: float = 0.0
-    """The stretch that is written; on the command line --start and --end."""
-    end_s: float | None = None
-    audio_track: str = ""
+
+
+class FilmSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the labelled video opens a source: with the streams, the times and the stretch of the decoder."""
+
+    opener: str = ""
+    """ "package.module:function", called with the source and the options. `pipeline.sinks.film` has what it returns."""
+    options: dict[str, Any] = {}
+    """Those of the reader."""
 
 
 class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,6 +63,8 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """jsonl only: event and summary lines between the clip lines."""
     events: EventOptions = EventOptions()
     video: VideoOptions = VideoOptions()
+    film: FilmSource = FilmSource()
+    """Set by the run."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):

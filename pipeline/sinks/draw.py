@@ -3,6 +3,7 @@
 import colorsys
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -82,16 +83,35 @@ class Panel:
         height, width = self.picture.shape[:2]
         part = picture[self.y : self.y + height, self.x : self.x + width]
         fits = slice(0, part.shape[0]), slice(0, part.shape[1])
-        part[:] = (part * (1 - self.opacity[fits]) + self.picture[fits] * self.opacity[fits]).astype(np.uint8)
+        shares, drawn = self._weighted
+        part[:] = (part * shares[fits] + drawn[fits]) >> 8
+
+    @cached_property
+    def _weighted(self) -> tuple[Array, Array]:
+        """In 256ths, as uint16: the share of what is below, and the panel's pixels times its own."""
+        own = np.round(self.opacity * 256).astype(np.uint16)
+        return 256 - own, self.picture * own
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a box of a record is in a picture: box · scale + offset, for x and y."""
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    offset: tuple[float, float] = (0.0, 0.0)
+
+    def of(self, box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+        (x, y), (left, top) = self.scale, self.offset
+        x0, y0, x1, y1 = box
+        return round(x0 * x + left), round(y0 * y + top), round(x1 * x + left), round(y1 * y + top)
 
 
 class Artist:
-    """Draws on upright pictures of one size. `scale` is drawn pixels per pixel of the record's boxes."""
+    """Draws on upright pictures of one size."""
 
-    def __init__(self, width: int, height: int, scale: float = 1.0, max_labels: int = 5) -> None:
+    def __init__(self, width: int, height: int, max_labels: int = 5) -> None:
         self.width = width
         self.height = height
-        self.scale = scale
         self.max_labels = max_labels
         short_px = min(width, height * 16 // 9)
         self.text = Text(int(np.clip(short_px / 46, 11, 34)))
@@ -135,14 +155,14 @@ class Artist:
         opacity = np.maximum(opacity, 0.96 * bright)
         return Panel(picture, opacity, margin if self.width > 4 * margin else 0, place_y)
 
-    def tracks(self, picture: Array, paths: list["TrackPath"], time_s: float) -> None:
+    def tracks(self, picture: Array, paths: list["TrackPath"], time_s: float, place: Place = Place()) -> None:
         """Draw boxes with id and label, each track in its own colour, in place."""
         thick = max(1, round(self.text.size_px / 9))
         for path in paths:
             box = path.at(time_s)
             if box is None:
                 continue
-            x0, y0, x1, y1 = (round(value * self.scale) for value in box)
+            x0, y0, x1, y1 = place.of(box)
             colour = track_colour(path.id)
             cv2.rectangle(picture, (x0, y0), (x1, y1), colour, thick, cv2.LINE_AA)
             text = self.small.fit(f"{path.id}  {path.label}" if path.label else str(path.id), self.width // 3, 600)

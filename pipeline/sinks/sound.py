@@ -1,74 +1,116 @@
-"""The sound of a rewritten video: copied, or encoded if the new file cannot hold the codec."""
+"""The sound of a rewritten video: AAC without a hole from the start on, so that every player keeps it in sync."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
 import av
+import numpy as np
+
+from pipeline.arrays import Array
+
+RATES_HZ = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+"""Sound of any other rate is resampled to 48 kHz."""
+FRAME = 1024
+"""Samples per AAC frame."""
+EDGE = 4 * FRAME
+"""Silence that is encoded on either side of silence that is copied: AAC frames overlap."""
+LONGEST_SILENCE_S = 3600
+"""A longer hole stays one, because its silence would fill the memory with the list of its frames."""
 
 
-class Copied:
-    """Copies sound packets, shifted to the clock of the output."""
+class SoundWriter:
+    """Encodes pieces of sound. Holes become silence, and what overlaps is written once.
 
-    def __init__(self, track: Any, output: Any, to_output_s: Callable[[float], float | None]) -> None:
-        self.index = track.index
+    `start` and `end` are the numbers of the samples between which sound is written; `end` may be None.
+    """
+
+    def __init__(self, output: Any, rate_hz: int, channels: int, start: int, end: int | None) -> None:
+        self.rate_hz = rate_hz
+        self.channels = channels
+        self.holes: list[tuple[float, float]] = []
+        """Start and length in seconds of those that are too long for silence."""
         self._output = output
-        self._to_output_s = to_output_s
-        self._stream = output.add_stream_from_template(track)
-        self._last_dts: int | None = None
+        self._start = start
+        self._end = end
+        self._stream = output.add_stream("aac", rate=rate_hz, layout="mono" if channels == 1 else "stereo")
+        self._tick = Fraction(1, rate_hz)
+        self._waiting: list[Array] = []
+        """Samples that do not fill a frame yet."""
+        self._count = 0
+        """Of samples in `_waiting`."""
+        self._encoded = 0
+        """Number of the next sample to encode."""
+        self._muxed: int | None = None
+        """Number of the sample after the last packet."""
+        self._last = b""
 
-    def take(self, packet: Any) -> None:
-        if packet.pts is None or packet.dts is None:
+    def write(self, pieces: Iterable[tuple[int, Array]]) -> None:
+        """Pieces in order: number of the first sample, samples float32 "C N"."""
+        for place, samples in pieces:
+            if self._end is not None:
+                samples = samples[:, : max(0, self._end - place)]
+            place -= self._start
+            written = self._encoded + self._count
+            fresh = samples[:, max(0, written - place) :]
+            if fresh.shape[1]:
+                self._be_silent(place - written)
+                self._append(fresh)
+
+    def close(self) -> None:
+        if self._count:
+            self._encode(np.concatenate(self._waiting, axis=1))
+        for packet in self._stream.encode(None):
+            self._mux(packet)
+
+    def _zeros(self, count: int) -> Array:
+        return np.zeros((self.channels, count), np.float32)
+
+    def _be_silent(self, count: int) -> None:
+        """Encode silence at both ends of a hole. `_mux` copies it into the middle."""
+        if count <= 0:
             return
-        time_s = self._to_output_s(float(packet.pts * packet.time_base))
-        if time_s is None:
+        copied = (count - 2 * EDGE) // FRAME * FRAME
+        if copied > 0:
+            before = -self._count % FRAME + EDGE
+            self._append(self._zeros(before))
+            if copied > LONGEST_SILENCE_S * self.rate_hz:
+                self.holes.append((self._encoded / self.rate_hz, count / self.rate_hz))
+            self._encoded += copied
+            count -= before + copied
+        self._append(self._zeros(count))
+
+    def _append(self, samples: Array) -> None:
+        self._waiting.append(samples)
+        self._count += samples.shape[1]
+        if self._count < FRAME:
             return
-        shift = packet.pts - round(time_s / packet.time_base)
-        packet.pts -= shift
-        packet.dts -= shift
-        if self._last_dts is not None and packet.dts <= self._last_dts:
-            return
-        self._last_dts = packet.dts
-        packet.stream = self._stream
+        whole = np.concatenate(self._waiting, axis=1) if len(self._waiting) > 1 else samples
+        used = self._count // FRAME * FRAME
+        for place in range(0, used, FRAME):
+            self._encode(whole[:, place : place + FRAME])
+        self._waiting, self._count = [whole[:, used:]], self._count - used
+
+    def _encode(self, samples: Array) -> None:
+        layout = "mono" if self.channels == 1 else "stereo"
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = self.rate_hz, self._encoded, self._tick
+        self._encoded += FRAME
+        for packet in self._stream.encode(frame):
+            self._mux(packet)
+
+    def _mux(self, packet: Any) -> None:
+        """Write a packet. A hole before it, with silence at both ends, is filled with copies of the last packet."""
+        place = round(packet.pts * packet.time_base / self._tick)
+        if self._muxed is not None and place - self._muxed <= LONGEST_SILENCE_S * self.rate_hz:
+            for each in range(self._muxed, place, FRAME):
+                self._output.mux(self._copy(each))
+        self._muxed, self._last = place + FRAME, bytes(packet)
         self._output.mux(packet)
 
-    def end(self) -> list[Any]:
-        return []
-
-
-class Encoded:
-    """Decodes sound and encodes it as AAC."""
-
-    def __init__(self, track: Any, output: Any, to_output_s: Callable[[float], float | None]) -> None:
-        self.index = track.index
-        self._output = output
-        self._to_output_s = to_output_s
-        rate = track.codec_context.sample_rate
-        self._rate = rate if rate in (16000, 22050, 24000, 32000, 44100, 48000) else 48_000
-        layout = "mono" if track.codec_context.channels == 1 else "stereo"
-        self._stream = output.add_stream("aac", rate=self._rate, layout=layout)
-        self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=self._rate, frame_size=1024)
-        self._samples = 0
-        self._began = False
-
-    def take(self, packet: Any) -> None:
-        for frame in packet.decode():
-            time_s = None if frame.time is None else self._to_output_s(float(frame.time))
-            if time_s is None:
-                continue
-            if not self._began:
-                self._samples, self._began = round(time_s * self._rate), True
-            frame.pts = None
-            for part in self._resampler.resample(frame):
-                self._encode(part)
-
-    def end(self) -> list[Any]:
-        for part in self._resampler.resample(None) if self._began else ():
-            self._encode(part)
-        return list(self._stream.encode(None))
-
-    def _encode(self, part: Any) -> None:
-        part.pts, part.time_base = self._samples, Fraction(1, self._rate)
-        self._samples += part.samples
-        for packet in self._stream.encode(part):
-            self._output.mux(packet)
+    def _copy(self, place: int) -> Any:
+        packet = av.Packet(self._last)
+        packet.pts = packet.dts = place
+        packet.duration, packet.time_base, packet.stream = FRAME, self._tick, self._stream
+        packet.is_keyframe = True
+        return packet

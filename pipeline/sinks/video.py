@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.clip import SourceInfo
+from pipeline.errors import SourceError
 from pipeline.result import ClipRecord
 from pipeline.sinks.file import output_error, part_name
 from pipeline.sinks.paths import source_paths
@@ -15,8 +16,8 @@ from pipeline.status import OutputSpec
 
 if TYPE_CHECKING:
     from pipeline.arrays import Array
-    from pipeline.sinks.draw import Artist, Panel, TrackPath
-    from pipeline.sinks.rewrite import Rewriter
+    from pipeline.sinks.draw import Artist, Panel, Place, TrackPath
+    from pipeline.sinks.rewrite import Area, Rewriter
 
 _END_S = float("inf")
 
@@ -27,8 +28,8 @@ class LabelledVideo(Sink):
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
         self._paths: dict[str, str] = {}
-        self._films: dict[int, Film] = {}
-        self._by_source: dict[str, Film] = {}
+        self._jobs: dict[int, Job] = {}
+        self._by_source: dict[str, Job] = {}
 
     def open(self) -> None:
         self._paths = source_paths(self.spec)
@@ -37,36 +38,36 @@ class LabelledVideo(Sink):
         path = self._paths.get(info.source)
         if path is None or (self.spec.resume and os.path.exists(path)):
             return
-        film = Film(info.source, path, self.spec)
-        film.open()
-        self._films[info.source_index] = self._by_source[info.source] = film
+        job = Job(info.source, path, self.spec)
+        job.open()
+        self._jobs[info.source_index] = self._by_source[info.source] = job
 
     def write(self, record: ClipRecord) -> None:
-        film = self._by_source.get(record.source)
-        if film is not None:
-            film.add(record)
+        job = self._by_source.get(record.source)
+        if job is not None:
+            job.add(record)
 
     def source_ended(self, source_index: int, clips: int) -> None:
-        film = self._films.pop(source_index, None)
-        if film is not None:
-            self._by_source.pop(film.source, None)
-            film.end()
-            self._note(film)
+        job = self._jobs.pop(source_index, None)
+        if job is not None:
+            self._by_source.pop(job.source, None)
+            job.end()
+            self._note(job)
 
     def close(self, complete: bool) -> None:
-        while self._films:
-            _, film = self._films.popitem()
-            film.discard()
+        while self._jobs:
+            _, job = self._jobs.popitem()
+            job.discard()
         self._by_source.clear()
 
-    def _note(self, film: "Film") -> None:
-        if film.problem:
-            self.notes.append(f"{film.source}: no labelled video was written ({film.problem})")
-        elif film.errors:
-            self.notes.append(f"{film.path}: {film.errors} damaged packets of {film.source} were left out")
+    def _note(self, job: "Job") -> None:
+        if job.problem:
+            self.notes.append(f"{job.source}: no labelled video was written ({job.problem})")
+        elif job.left_out:
+            self.notes.append(f"{job.path}: left out of {job.source}: {', '.join(job.left_out)}")
 
 
-class Film:
+class Job:
     """One source that is rewritten. A clip is drawn once the next one is known, because tracks cross the border."""
 
     def __init__(self, source: str, path: str, spec: OutputSpec) -> None:
@@ -79,22 +80,17 @@ class Film:
         self._before: ClipRecord | None = None
         self._rewriter: Rewriter | None = None
         self._artist: Artist | None = None
-
-    @property
-    def errors(self) -> int:
-        return self._rewriter.errors if self._rewriter else 0
+        self.left_out: list[str] = []
 
     def open(self) -> None:
-        import av
-
         from pipeline.sinks.draw import Artist
-        from pipeline.sinks.rewrite import NotAVideo, Rewriter
+        from pipeline.sinks.film import open_film
+        from pipeline.sinks.rewrite import Rewriter
 
-        rewriter = Rewriter(self.source, self._part, self._spec.video)
         try:
-            rewriter.open()
-        except (NotAVideo, av.error.FFmpegError, OSError, ValueError) as error:
-            self._fail(rewriter, getattr(error, "strerror", None) or str(error))
+            rewriter = Rewriter(open_film(self.source, self._spec.film), self._part, self._spec.video)
+        except SourceError as error:
+            self.problem = str(error).removeprefix(f"{self.source}: ")
             return
         try:
             rewriter.create()
@@ -102,7 +98,7 @@ class Film:
             self._fail(rewriter, str(error))
             raise output_error(self.path, error) from error
         self._rewriter = rewriter
-        self._artist = Artist(rewriter.width, rewriter.height, rewriter.scale, self._spec.video.max_labels)
+        self._artist = Artist(rewriter.width, rewriter.height, self._spec.video.max_labels)
 
     def add(self, record: ClipRecord) -> None:
         if self._last is not None:
@@ -116,8 +112,9 @@ class Film:
             return
         if self._last is not None:
             self._draw(self._last, None, _END_S)
-        self._guard(lambda: rewriter.draw_until(_END_S, lambda picture, time_s: None))
+        self._guard(lambda: rewriter.draw_until(_END_S, lambda picture, time_s, area: None))
         self._guard(rewriter.close)
+        self.left_out = rewriter.left_out
         if self._rewriter is not None:
             try:
                 os.replace(self._part, self.path)
@@ -140,13 +137,15 @@ class Film:
         paths: list[TrackPath] = track_paths([each for each in known if each and each.epoch == record.epoch])
         last_of_source = following is None
 
-        def draw(picture: "Array", time_s: float) -> None:
+        def draw(picture: "Array", time_s: float, area: "Area") -> None:
             if time_s < record.end_s or last_of_source:
-                artist.tracks(picture, paths, time_s)
+                artist.tracks(picture, paths, time_s, place_of(record, area))
                 if panel is not None and time_s >= record.start_s - 1e-3:
                     panel.blend(picture)
 
-        self._guard(lambda: rewriter.draw_until(until_s, draw))
+        changes_s = (record.start_s, record.end_s)
+        self._guard(lambda: rewriter.draw_until(min(until_s, record.end_s), draw, changes_s))
+        self._guard(lambda: rewriter.draw_until(until_s, draw, changes_s))
 
     def _guard(self, step: Callable[[], None]) -> None:
         import av
@@ -156,7 +155,7 @@ class Film:
             return
         try:
             step()
-        except (av.error.FFmpegError, OSError, ValueError) as error:
+        except (SourceError, av.error.FFmpegError, OSError, ValueError) as error:
             self._fail(rewriter, str(error))
             number = getattr(error, "errno", None)
             if isinstance(error, OSError) and number in _FULL:
@@ -168,6 +167,14 @@ class Film:
         with contextlib.suppress(OSError, ValueError):  # the file is removed anyway
             rewriter.discard()
         Path(self._part).unlink(missing_ok=True)
+
+
+def place_of(record: ClipRecord, area: "Area") -> "Place":
+    """Where the boxes of a record are in a picture whose source is in `area`."""
+    from pipeline.sinks.draw import Place
+
+    width, height = record.width or area.source_width, record.height or area.source_height
+    return Place((area.width / width, area.height / height), (area.left, area.top))
 
 
 _FULL = {28, 27, 122, 30, 13, 2, 5}

@@ -123,6 +123,12 @@ class AssemblingReader(Reader):
             raise
         return self._info
 
+    @property
+    def media(self) -> Media:
+        """The open streams. Whoever takes frames from them takes them from the clips."""
+        assert self._media is not None, "not open"
+        return self._media
+
     def close(self) -> None:
         self._media = None
         self._previous = None

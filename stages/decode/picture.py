@@ -18,6 +18,8 @@ AV_COLORSPACE_BT2020_CL = 10
 HD_LINES = 720
 SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """Antialiased bicubic with exact rounding: within about 1/255 of PIL's on the same picture."""
+FAST_SCALING = Interpolation.BICUBIC
+"""For pictures that are only looked at: 20 times faster where the size stays, with errors of a few levels."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,11 @@ class PictureConverter:
     HDR is tone-mapped (`stages/decode/tone.py`), and what is transparent becomes black (`stages/decode/alpha.py`).
     """
 
-    def __init__(self, width: int, height: int, max_pixels: int) -> None:
+    def __init__(self, width: int, height: int, max_pixels: int, scaling: Interpolation = SCALING) -> None:
         self.width = width
         self.height = height
         self.max_pixels = max_pixels
+        self._scaling = scaling
         self._reformatter = VideoReformatter()
         self._fields: dict[tuple[int, int, str], Graph] = {}
         self._turns: dict[tuple[int, int, int], Orientation] = {}
@@ -200,7 +203,7 @@ class PictureConverter:
             height,
             pixel_format,
             src_colorspace=matrix,
-            interpolation=SCALING,
+            interpolation=self._scaling,
             dst_color_range=ColorRange.JPEG,
             threads=1,
         )

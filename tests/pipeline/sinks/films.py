@@ -6,7 +6,9 @@ from typing import Any
 import av
 import numpy as np
 
-from pipeline.sinks.rewrite import Rewriter
+from pipeline.build import film_source
+from pipeline.sinks.film import open_film
+from pipeline.sinks.rewrite import Area, Rewriter
 from pipeline.status import VideoOptions
 
 Picture = np.ndarray[Any, Any]
@@ -37,14 +39,13 @@ def samples_of(path: Path) -> tuple[Picture, int, float]:
     return np.concatenate([frame.to_ndarray().mean(axis=0) for frame in frames]), frames[0].rate, frames[0].time
 
 
-def draw_nothing(picture: Picture, time_s: float) -> None:
+def draw_nothing(picture: Picture, time_s: float, area: Area) -> None:
     pass
 
 
 def rewrite(source: Path, path: Path, draw: Any = draw_nothing, **options: Any) -> Rewriter:
-    """Rewrite a whole video."""
-    rewriter = Rewriter(str(source), str(path), VideoOptions(**options))
-    rewriter.open()
+    """Rewrite a whole video. `options`: those of the reader."""
+    rewriter = Rewriter(open_film(str(source), film_source(options)), str(path), VideoOptions())
     rewriter.create()
     rewriter.draw_until(float("inf"), draw)
     rewriter.close()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.build import film_source
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord, Evidence, Label, Track
 from pipeline.sinks.kinds import KINDS, resolved
@@ -14,7 +15,9 @@ SUFFIX = {name: kind.suffixes[0] if kind.suffixes else kind.per_source or ".json
 def make_spec(kind: str, path: Path | str, *sources: str, **more: object) -> OutputSpec:
     """The spec of an output, resolved. A `Path` is the folder of its file `out`, with the suffix of the kind."""
     file = str(path / f"out{SUFFIX[kind]}") if isinstance(path, Path) else path
-    return resolved(OutputSpec(kind=kind, path=file, sources=sources or ("talk.mp4",), **more), {})  # type: ignore[arg-type]
+    return resolved(
+        OutputSpec(kind=kind, path=file, sources=sources or ("talk.mp4",), film=film_source({}), **more), {}
+    )  # type: ignore[arg-type]
 
 
 def result(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.result import ClipRecord, Evidence, Label, Track
-from pipeline.sinks.draw import COLOURS, Artist, Text, TrackPath, plain, track_colour, track_paths
+from pipeline.sinks.draw import COLOURS, Artist, Place, Text, TrackPath, plain, track_colour, track_paths
 from tests.pipeline.sinks.records import failed, gap, result
 
 
@@ -140,7 +140,8 @@ def test_a_track_without_a_probable_label_keeps_its_earlier_one(label: str | Non
 
 def test_boxes_are_scaled_and_drawn_in_the_colour_of_their_track() -> None:
     picture = np.zeros((480, 640, 3), np.uint8)
-    Artist(640, 480, scale=2.0).tracks(picture, [TrackPath(3, "", [(0.0, 100.0, 100.0, 200.0, 150.0)])], 0.1)
+    place = Place(scale=(4.0, 2.0), offset=(-200.0, 0.0))
+    Artist(640, 480).tracks(picture, [TrackPath(3, "", [(0.0, 100.0, 100.0, 150.0, 150.0)])], 0.1, place)
     red, green, blue = track_colour(3)
     for x, y in ((200, 250), (400, 250), (300, 300)):
         assert np.abs(picture[y, x].astype(int) - (red, green, blue)).max() < 40

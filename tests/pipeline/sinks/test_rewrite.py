@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.sinks.rewrite import NotAVideo, Rewriter, output_size
-from pipeline.status import VideoOptions
-from tests.media import Sound, damage, make_sound, make_video, read_time_ms
+from pipeline.errors import SourceError
+from pipeline.sinks.rewrite import NS, Area, area_of, output_size
+from tests.media import Sound, damage, make_size_change, make_sound, make_video, read_time_ms
 from tests.pipeline.sinks.films import Picture, pictures, rewrite, sound_s, times_s
 
 
@@ -24,7 +24,7 @@ def test_every_picture_keeps_its_time_and_its_content(talk: Path, tmp_path: Path
     assert [time_s for time_s, _ in after] == pytest.approx(times_s(talk), abs=1e-3)
     for time_s, picture in after:
         assert read_time_ms(picture) == pytest.approx(time_s * 1000, abs=1)
-    assert (rewriter.errors, rewriter.frames) == (0, len(after))
+    assert (rewriter.film.errors, rewriter.frames) == (0, len(after))
 
 
 def test_names_with_a_colon_are_files(talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_names_with_a_colon_are_files(talk: Path, tmp_path: Path, monkeypatch: p
 
 
 def test_pictures_are_drawn_on_with_their_time(talk: Path, tmp_path: Path) -> None:
-    def draw(picture: Picture, time_s: float) -> None:
+    def draw(picture: Picture, time_s: float, area: Area) -> None:
         drawn.append(time_s)
         picture[:20, :20] = 255
 
@@ -63,7 +63,7 @@ def test_odd_timing_is_kept(tmp_path: Path, more: dict[str, Any]) -> None:
 
 def test_a_stretch_is_cut_with_its_sound(talk: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
-    rewrite(talk, out, start_s=0.5, end_s=1.5)
+    rewrite(talk, out, start_ns=NS // 2, end_ns=NS * 3 // 2)
     times = times_s(out)
     assert times[0] == pytest.approx(0, abs=0.07)
     assert times[-1] == pytest.approx(1.0, abs=0.1)
@@ -89,16 +89,14 @@ def test_a_rotated_picture_is_written_upright(tmp_path: Path, rotation: int) -> 
 
 def test_pixels_become_square(tmp_path: Path) -> None:
     source = make_video(tmp_path / "wide.mp4", 0.2, size=(320, 240), pixel_aspect=Fraction(2))
-    rewriter = rewrite(source, tmp_path / "out.mp4")
+    rewrite(source, tmp_path / "out.mp4")
     assert pictures(tmp_path / "out.mp4")[0][1].shape == (240, 640, 3)
-    assert rewriter.scale == 1.0
 
 
 def test_a_small_picture_is_enlarged(tmp_path: Path) -> None:
     source = make_video(tmp_path / "small.mp4", 0.2, size=(160, 120))
-    rewriter = rewrite(source, tmp_path / "out.mp4")
+    rewrite(source, tmp_path / "out.mp4")
     assert pictures(tmp_path / "out.mp4")[0][1].shape == (240, 320, 3)
-    assert rewriter.scale == 2.0
 
 
 def test_sizes_are_even_and_readable() -> None:
@@ -118,21 +116,44 @@ def test_the_container_follows_the_name_of_the_file(talk: Path, tmp_path: Path, 
 def test_damage_is_counted_and_the_rest_is_written(talk: Path, tmp_path: Path) -> None:
     bad = damage(talk, tmp_path / "bad.mp4", start=0.3, zeros=3000)
     rewriter = rewrite(bad, tmp_path / "out.mp4")
-    assert rewriter.errors > 0
+    assert rewriter.film.errors > 0
     assert len(pictures(tmp_path / "out.mp4")) == rewriter.frames > 20
 
 
-def test_a_source_without_pictures_is_refused(tmp_path: Path) -> None:
-    rewriter = Rewriter(str(make_sound(tmp_path / "a.mp3", 0.5, cover=True)), str(tmp_path / "out.mp4"), VideoOptions())
-    with pytest.raises(NotAVideo, match="it has no pictures"):
-        rewriter.open()
-    rewriter.discard()
+def test_a_source_without_pictures_is_refused(talk: Path, tmp_path: Path) -> None:
+    cover = make_sound(tmp_path / "a.mp3", 0.5, cover=True)
+    with pytest.raises(SourceError, match=r"it has no pictures$"):
+        rewrite(cover, tmp_path / "out.mp4")
+    with pytest.raises(SourceError, match="it has no pictures in this stretch"):
+        rewrite(make_video(tmp_path / "late.mp4", 1, start_s=1, audio=Sound()), tmp_path / "out.mp4", end_ns=NS // 2)
+    assert not (tmp_path / "out.mp4").exists()
 
 
-def test_discarding_before_anything_is_open_does_nothing(tmp_path: Path) -> None:
-    Rewriter("missing.mp4", str(tmp_path / "out.mp4"), VideoOptions()).discard()
-    assert list(tmp_path.iterdir()) == []
+def test_a_picture_of_another_shape_has_black_bars(tmp_path: Path) -> None:
+    areas: list[Area] = []
+    source = make_size_change(tmp_path / "turned.ts", [(320, 240), (240, 320), (640, 480)], seconds_each=0.4)
+    rewrite(source, tmp_path / "out.mp4", lambda picture, time_s, area: areas.append(area))
+    after = pictures(tmp_path / "out.mp4")
+    assert {picture.shape for _, picture in after} == {(240, 320, 3)}
+    assert areas[0] == Area(0, 0, 320, 240, 320, 240)
+    assert areas[-1] == Area(0, 0, 320, 240, 640, 480)
+    assert areas[15] == Area(70, 0, 180, 240, 240, 320)
+    turned = after[15][1]
+    assert max(turned[:, :64].max(), turned[:, -64:].max()) < 20
+    assert turned[:, 80:240].mean() > 60
 
 
-def test_closing_before_anything_is_open_does_nothing(tmp_path: Path) -> None:
-    Rewriter("missing.mp4", str(tmp_path / "out.mp4"), VideoOptions()).close()
+@pytest.mark.parametrize(
+    ("size", "into", "area"),
+    [
+        ((320, 240), (640, 480), (0, 0, 640, 480)),
+        ((1920, 1088), (1920, 1080), (0, 0, 1920, 1080)),
+        ((1000, 500), (400, 400), (0, 100, 400, 200)),
+        ((500, 1000), (400, 400), (100, 0, 200, 400)),
+        ((4000, 1), (400, 400), (0, 199, 400, 1)),
+    ],
+)
+def test_a_picture_is_in_the_middle(size: tuple[int, int], into: tuple[int, int], area: tuple[int, ...]) -> None:
+    found = area_of(*size, *into)
+    assert (found.left, found.top, found.width, found.height) == area
+    assert (found.source_width, found.source_height) == size

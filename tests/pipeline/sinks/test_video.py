@@ -7,19 +7,20 @@ import msgspec
 import numpy as np
 import pytest
 
+from pipeline.build import film_source
 from pipeline.clip import SourceInfo
 from pipeline.errors import OutputError
 from pipeline.result import ClipRecord, Label, Track
 from pipeline.sinks.draw import track_colour
 from pipeline.sinks.video import LabelledVideo
-from pipeline.status import OutputSpec, VideoOptions
-from tests.media import Sound, make_video
+from pipeline.status import OutputSpec
+from tests.media import Sound, make_size_change, make_video
 from tests.pipeline.sinks.films import pictures, times_s
 from tests.pipeline.sinks.records import failed, result
 
 
 def label_video(source: Path, path: Path, records: list[ClipRecord], **options: Any) -> LabelledVideo:
-    spec = OutputSpec(kind="video", path=str(path), sources=(str(source),), video=VideoOptions(**options))
+    spec = OutputSpec(kind="video", path=str(path), sources=(str(source),), film=film_source(options))
     sink = LabelledVideo(spec)
     sink.open()
     sink.source_started(SourceInfo(source=str(source), source_index=0))
@@ -77,6 +78,49 @@ def test_tracks_are_drawn_across_the_border_of_clips(talk: Path, tmp_path: Path)
         assert (np.abs(edge - (red, green, blue)).max(axis=2) < 110).any(axis=1).all(), time_s
 
 
+def test_a_picture_that_stays_shows_the_labels_of_every_clip_and_none_in_a_gap(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "slides.mkv", times_s=[0.0, 1.0, 17.0], audio=Sound(seconds=20.0))
+    records = [
+        ClipRecord(
+            source=str(source), epoch=0, clip=clip, start_s=start_s, end_s=start_s + 4,
+            parts={"labels": [Label(f"a label {number}", 0.9, 1.0) for number in range(count)]},
+        )
+        for clip, (start_s, count) in enumerate([(0.0, 1), (4.0, 4), (12.0, 1), (16.0, 4)])
+    ]  # fmt: skip
+    pause = ClipRecord(source=str(source), epoch=1, clip=-1, start_s=8.0, end_s=12.0, gap=True)
+    label_video(source, tmp_path / "out.mp4", [*records[:2], pause, *records[2:]])
+    plain = pictures(source)
+    changed = {}
+    for time_s, picture in pictures(tmp_path / "out.mp4"):
+        before = [shown for at_s, shown in plain if at_s < time_s + 0.01][-1]
+        changed[round(time_s)] = int((np.abs(picture.astype(int) - before).max(axis=2) > 40).sum())
+    assert sorted(changed) == [0, 1, 4, 8, 12, 16, 17]
+    assert changed[8] < 20
+    for one, four in ((0, 4), (1, 16), (12, 17)):
+        assert 400 < 2 * changed[one] < changed[four]
+
+
+def test_boxes_follow_a_picture_that_turns(tmp_path: Path) -> None:
+    """A box over the right half of the picture, first upright and then across."""
+    source = make_size_change(tmp_path / "turned.ts", [(320, 240), (240, 320)], seconds_each=1.0)
+
+    def record(clip: int, width: int, height: int) -> ClipRecord:
+        track = Track(id=1, boxes=[(clip + 0.1, width / 2, 60.0, width - 20.0, height - 40.0)])
+        return ClipRecord(
+            source=str(source), epoch=clip, clip=clip, start_s=clip, end_s=clip + 1, parts={"tracks": [track]},
+            width=width, height=height,
+        )  # fmt: skip
+
+    label_video(source, tmp_path / "out.mp4", [record(0, 320, 240), record(1, 240, 320)])
+    colour = np.array(track_colour(1))
+    for at_s, lines, left, right in ((0.2, slice(90, 180), 160, 300), (1.2, slice(70, 200), 160, 235)):
+        picture = min(pictures(tmp_path / "out.mp4"), key=lambda pair: abs(pair[0] - at_s))[1]
+        near = np.abs(picture[lines].astype(int) - colour).max(axis=2) < 110
+        for x in (left, right):
+            assert near[:, x - 2 : x + 3].any(axis=1).mean() > 0.9, (at_s, x)
+        assert near[:, left + 10 : right - 10].mean() < 0.1
+
+
 def test_an_error_and_a_clip_without_labels_are_drawn_too(talk: Path, tmp_path: Path) -> None:
     label_video(talk, tmp_path / "out.mp4", [failed(0, str(talk)), result(1, str(talk))])
     assert len(pictures(tmp_path / "out.mp4")) == len(pictures(talk))
@@ -91,7 +135,9 @@ def test_a_source_without_pictures_is_a_note(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_source_leaves_nothing(talk: Path, tmp_path: Path) -> None:
-    sink = LabelledVideo(OutputSpec(kind="video", path=str(tmp_path / "o.mp4"), sources=(str(talk),)))
+    sink = LabelledVideo(
+        OutputSpec(kind="video", path=str(tmp_path / "o.mp4"), sources=(str(talk),), film=film_source({}))
+    )
     sink.open()
     sink.source_started(SourceInfo(source=str(talk), source_index=0))
     sink.write(result(0, str(talk)))
