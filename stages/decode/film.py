@@ -4,7 +4,7 @@ Pictures come as often as the source has them, and sound with one or two channel
 modalities were asked for. Other readers, such as decord, have no say in it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import av
@@ -12,12 +12,14 @@ import msgspec
 
 from pipeline.arrays import Array
 from pipeline.errors import SourceError
-from stages.decode.assembly import Media
+from stages.decode.film_relay import FilmRelay
 from stages.decode.film_sound import FilmSound
 from stages.decode.frames import DecodedStream, Shown
-from stages.decode.picture import FAST_SCALING, PictureConverter, upright_size
+from stages.decode.picture import FAST_SCALING, PictureConverter
 from stages.decode.reader import ReaderOptions
 from stages.decode.reader_av import AvPictures, AvReader
+from stages.decode.relay import Relay
+from stages.decode.sound import SoundTrack
 from stages.decode.source import is_cover, shown_name
 
 ANY_RATE_HZ = 16_000
@@ -26,10 +28,21 @@ MOST_SIZES = 8
 """Converters that are kept."""
 
 
+class FilmReader(AvReader):
+    """Opens the streams and leaves their sound to the film."""
+
+    def _sound(self, audio: Sequence[DecodedStream], notes: list[str]) -> SoundTrack | Relay | None:
+        self.tracks = [stream for stream in audio if stream.peek() is not None]
+        return super()._sound(audio, notes)
+
+    def _look(self, sound: SoundTrack | Relay | None, notes: list[str]) -> None:
+        pass
+
+
 class AvFilm:
     """The stretch of a source that the options give; `pipeline.sinks.film.Film` describes it."""
 
-    def __init__(self, reader: AvReader) -> None:
+    def __init__(self, reader: FilmReader) -> None:
         info = reader.open()
         self._reader = reader
         self._media = reader.media
@@ -42,10 +55,11 @@ class AvFilm:
         self.frame_rate_hz = info.frame_rate_hz
         self._pictures = self._media.pictures
         self._pictures.skip_to(self.start_ns)
-        self._sound = FilmSound(self._media.sound.stream, self.start_ns) if self._media.sound else None
+        tracks = [FilmSound(stream, self.start_ns) for stream in reader.tracks]
+        self._sound = FilmRelay(tracks) if len(tracks) > 1 else tracks[0] if tracks else None
         self.sound_rate_hz = self._sound.rate_hz if self._sound else 0
         self.channels = self._sound.channels if self._sound else 0
-        self.left_out = left_out(self._pictures.stream, self._media)
+        self.left_out = left_out(self._pictures.stream, len(tracks))
 
     @property
     def errors(self) -> int:
@@ -56,7 +70,7 @@ class AvFilm:
         while head is not None and (self.end_ns is None or head.time_ns < self.end_ns):
             shown, head = self._pictures.pop(), self._pictures.peek()
             if not self._is_over(shown, head):
-                yield FilmPicture(shown, max(shown.time_ns, self.start_ns), *self._size(shown), self._converters)
+                yield FilmPicture(shown, max(shown.time_ns, self.start_ns), *shown.size, self._converters)
 
     def sound(self, until_ns: int, rate_hz: int, channels: int) -> Iterator[tuple[int, Array]]:
         return self._sound.pieces(until_ns, rate_hz, channels) if self._sound else iter(())
@@ -70,9 +84,6 @@ class AvFilm:
             return False
         is_last = shown.end_ns <= self.start_ns and following.epoch != shown.epoch
         return is_last or following.time_ns <= self.start_ns
-
-    def _size(self, shown: Shown) -> tuple[int, int]:
-        return self._converters.size(self._pictures.stream.stream, shown.picture)
 
 
 class FilmPicture:
@@ -91,13 +102,12 @@ class FilmPicture:
 
 
 class Converters:
-    """Converters by size, and the upright sizes of pictures."""
+    """Converters by size."""
 
     def __init__(self, max_pixels: int) -> None:
         self.errors = 0
         self._max_pixels = max_pixels
         self._by_size: dict[tuple[int, int], PictureConverter] = {}
-        self._sizes: dict[tuple[Any, ...], tuple[int, int]] = {}
 
     def rgb(self, frame: Any, width: int, height: int) -> Array | None:
         if (width, height) not in self._by_size:
@@ -110,14 +120,6 @@ class Converters:
             self.errors += 1
             return None
 
-    def size(self, stream: Any, frame: Any) -> tuple[int, int]:
-        """Computed once per shape, because side data ties a frame into a reference cycle."""
-        aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-        key = (frame.width, frame.height, frame.rotation, aspect)
-        if key not in self._sizes:
-            self._sizes[key] = upright_size(frame, aspect)
-        return self._sizes[key]
-
 
 def open_film(source: str, options: Mapping[str, Any]) -> AvFilm:
     """The film of a source. `options` are those of the reader; whatever the modalities, it has pictures and sound.
@@ -129,25 +131,25 @@ def open_film(source: str, options: Mapping[str, Any]) -> AvFilm:
     rate_hz = given.audio_rate_hz or ANY_RATE_HZ
     both = msgspec.structs.replace(given, modalities=("image", "audio"), audio_rate_hz=rate_hz)
     try:
-        return AvFilm(AvReader(source, 0, both))
+        return AvFilm(FilmReader(source, 0, both))
     except SourceError as error:
         if given.wants_audio:
             raise
-        film = AvFilm(AvReader(source, 0, msgspec.structs.replace(both, modalities=("image",))))
+        film = AvFilm(FilmReader(source, 0, msgspec.structs.replace(both, modalities=("image",))))
         film.left_out = [f"its sound ({str(error).removeprefix(f'{shown_name(source)}: ')})"]
         return film
 
 
-def left_out(pictures: DecodedStream, media: Media) -> list[str]:
+def left_out(pictures: DecodedStream, sounds: int) -> list[str]:
     """What of a source is not in its film, in words."""
     streams = pictures.container.streams
     others = {
         "other picture track": sum(not is_cover(stream) for stream in streams.video) - 1,
-        "other sound track": len(streams.audio) - 1 if media.sound else 0,
+        "other sound track": len(streams.audio) - sounds if sounds else 0,
         "subtitle track": len(streams.subtitles),
     }
     texts = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in others.items() if count > 0]
-    return [*texts, "its sound, which cannot be decoded"] if streams.audio and not media.sound else texts
+    return [*texts, "its sound, which cannot be decoded"] if streams.audio and not sounds else texts
 
 
 def pictures_lost(notes: tuple[str, ...]) -> list[str]:

@@ -32,6 +32,12 @@ class FilmSound:
         self._expected_ns = 0
         self._place = 0
 
+    @property
+    def next_ns(self) -> int | None:
+        """When the next frame is heard; None at the end."""
+        head = self._stream.peek()
+        return None if head is None else head.time_ns
+
     def pieces(self, until_ns: int, rate_hz: int, channels: int) -> Iterator[tuple[int, Array]]:
         """See `pipeline.sinks.film.Film.sound`."""
         head = self._stream.peek()

@@ -22,8 +22,8 @@ from stages.decode.grid import Pictures
 from stages.decode.links import Kind, Link, link_of, next_chain
 from stages.decode.picture import PictureConverter, fit_size, notes_on_picture
 from stages.decode.reader import NS, ReaderOptions
-from stages.decode.shape import Size, fit_within, keeps_shape, with_bars
 from stages.decode.relay import Relay
+from stages.decode.shape import Size, fit_within, keeps_shape, with_bars
 from stages.decode.sound import SoundTrack
 from stages.decode.source import (
     Stream,
@@ -158,9 +158,7 @@ class AvReader(AssemblingReader):
         if pictures is None and sound is None:
             self._raise_nothing(video, audio[0] if audio else None, chosen)
         media = self._media_of(chosen, pictures, sound)
-        if sound is not None:
-            sound.look()
-            notes += sound.notes
+        self._look(sound, notes)
         return self._info_of(container, chosen, size, pictures, sound, notes), media
 
     def _close(self) -> None:
@@ -247,6 +245,12 @@ class AvReader(AssemblingReader):
             notes += [f"no sound could be decoded ({stream.first_error or 'no packets'})" for stream in audio[:1]]
             return None
         return tracks[0] if len(tracks) == 1 else Relay(tracks)
+
+    def _look(self, sound: SoundTrack | Relay | None, notes: list[str]) -> None:
+        """Note what is wrong at the start of the sound."""
+        if sound is not None:
+            sound.look()
+            notes += sound.notes
 
     def _raise_nothing(self, video: DecodedStream | None, audio: DecodedStream | None, chosen: Streams) -> None:
         """Raises: SourceError: always."""

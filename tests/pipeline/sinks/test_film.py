@@ -131,6 +131,20 @@ def test_a_missing_track_costs_the_sound_only_if_sound_is_not_labelled(tmp_path:
     assert rewriter.left_out == ["its sound (no sound track 'fra'; expected one of: 0 (und))"]
 
 
+@pytest.mark.parametrize("format_name", [".mkv", ".mov"])
+def test_where_the_chosen_track_is_silent_another_is_heard_as_for_the_labels(tmp_path: Path, format_name: str) -> None:
+    """The first track is silent, the second one ends at 4 s, and the third one begins there."""
+    silent = Sound("pcm_s16le", gains=(0.0,), is_default=True)
+    turns = [
+        Sound("pcm_s16le", gains=(0.3,), end_s=4.0, is_default=False),
+        Sound("pcm_s16le", gains=(0.3,), start_s=4.0, is_default=False),
+    ]
+    source = write_film(tmp_path / f"tracks{format_name}", 8.0, sounds=[silent, *turns])
+    found = rewritten(source)
+    assert max(found.shifts()) < 0.06
+    assert len(found.sound) > 150
+
+
 # -- the times of the decoder -----------------------------------------------------------------------------------------
 
 
