@@ -188,10 +188,10 @@ class AssemblingReader(Reader):
             return None
         number = min(head.epoch for head in following)
         start_ns = min(head.time_ns for head in following if head.epoch == number)
-        if start_ns < end_ns + JOIN_NS:
-            start_ns = end_ns
         limit_ns = self.options.end_ns
-        return (start_ns, number) if limit_ns is None or start_ns < limit_ns else None
+        if limit_ns is not None and start_ns >= limit_ns:
+            return None
+        return (end_ns if start_ns < end_ns + JOIN_NS else start_ns), number
 
     def _tiles(self, epoch: Epoch, number: int, index: int, first_tile: int, start_index: int) -> Iterator[DecodedClip]:
         """The clips of one epoch."""

@@ -150,7 +150,7 @@ class AvReader(AssemblingReader):
         chosen = with_fallbacks(container, chosen, self.source, self.options)
         self._check_limits(container, chosen.video)
         video = self._start(container, "video", chosen) if chosen.video else None
-        audio = self._start_sound(container if video is None else self._container(), chosen)
+        audio = self._start_sound(container if video is None else None, chosen)
         self._timing.settle()
         notes = notes_on(container, chosen, self.options)
         pictures, size = self._pictures(video, notes)
@@ -215,14 +215,17 @@ class AvReader(AssemblingReader):
             return None
         return self._prepared(link_of(container, chosen, kind))
 
-    def _start_sound(self, container: InputContainer, chosen: Streams) -> list[DecodedStream]:
-        """Begin to decode the chosen sound track, and each that may stand in for it in a container of its own."""
-        tracks = [track for track in (chosen.audio, *chosen.fallbacks) if track is not None]
-        containers = [container, *(self._container() for _ in tracks[1:])]
-        return [
-            self._start(own, "audio", replace(chosen, audio=track))
-            for own, track in zip(containers, tracks, strict=False)
-        ]
+    def _start_sound(self, container: InputContainer | None, chosen: Streams) -> list[DecodedStream]:
+        """Begin to decode the chosen sound track, and those that may stand in for it, each in a container of its own.
+
+        `container`: an open one that nothing else reads.
+        """
+        started = []
+        for track in (chosen.audio, *chosen.fallbacks):
+            if track is not None:
+                own, container = container or self._container(), None
+                started.append(self._start(own, "audio", replace(chosen, audio=track)))
+        return started
 
     def _pictures(self, video: DecodedStream | None, notes: list[str]) -> tuple[Pictures | None, tuple[int, int]]:
         """The pictures and their upright size in the source; None if no picture can be decoded."""
