@@ -181,7 +181,7 @@ def test_a_source_that_cannot_be_read_is_reported_and_closed(decoder: Supervised
         answer = decoder.next()
     assert isinstance(answer, SourceFailed)
     assert (answer.source_index, answer.error) == (0, error)
-    assert closed == [source]
+    wait_for(lambda: closed == [source], 10.0, "the reader to be closed")
     assert isinstance(decoder.open("fake:clips=1"), Opened), "the process continues"
 
 
