@@ -63,6 +63,7 @@ class FakeReader:
             if index in wish(self.source, "break"):
                 raise ValueError("the container is broken")
             if index in wish(self.source, "decode_die"):
+                time.sleep(0.05)  # no real decoder dies before its last message has left the process
                 os.kill(os.getpid(), signal.SIGKILL)
             if index in wish(self.source, "decode_hang"):
                 time.sleep(600)
