@@ -18,6 +18,8 @@ MOST_AHEAD = 400
 """Packets of all streams that are read ahead to judge a time."""
 MOVED = 8
 """Packets of another stream, and none of the current one, after which the current one has moved there."""
+MOVED_S = 1.0
+"""How long they last at least, if the current stream comes back soon. Tracks side by side take turns in less."""
 LATE = 2
 """The last packets of a stream may come late: the demuxer and the parser hold one each."""
 Filter = Callable[[Iterable[Any]], Iterator[Any]]
@@ -39,7 +41,7 @@ class Packets:
         name: str,
         filters: Sequence[Filter] = (),
     ) -> None:
-        self.link = link
+        self.link = self._first = link
         self.kind: Kind = kind
         self.clock = clock
         self.name = name
@@ -106,12 +108,12 @@ class Packets:
         if index in self._parallel or not packet.size:
             return False
         ahead = self._look_ahead()
-        counts = Counter(after.stream_index for after in ahead)
-        if self._count_taken[kind] < MOVED or counts[current] > LATE or counts[index] < MOVED:
+        own = list(before_return(ahead, index, current))
+        is_over = sum(after.stream_index == current for after in ahead) <= LATE
+        if self._count_taken[kind] < MOVED or len(own) < MOVED or not (is_over or lasts(own, MOVED_S)):
             self._parallel.add(index)
             return False
-        following = next(after for after in ahead if after.stream_index == index)
-        return follows(packet, following) and self._moves(packet, kind)
+        return follows(packet, own[0]) and self._moves(packet, kind)
 
     def _moves(self, packet: Any, kind: Kind) -> bool:
         """Go on with the stream of a packet. Returns whether the packet itself is the first of it."""
@@ -145,6 +147,7 @@ class Packets:
             else:
                 following.prefer(kind, moved[1] if kind == moved[0] else stream.id)
         if all(goes_on(before, following, kind) for kind in following.current):
+            following.container.close()
             return None
         following.skip_until = {kind: position for kind, position in taken.items() if goes_on(before, following, kind)}
         return following
@@ -156,6 +159,8 @@ class Packets:
         self._bases.clear()
         if self.kind in link.current and not goes_on(before, link, self.kind):
             self.context = link.current[self.kind].codec_context
+        if before is not self._first:  # the reader still asks the streams of the first one
+            before.container.close()
 
     # Times
 
@@ -282,6 +287,23 @@ def follows(packet: Any, following: Any) -> bool:
     if packet.dts is None or following.dts is None:
         return True
     return bool(0 <= (following.dts - packet.dts) * packet.time_base <= 1)
+
+
+def before_return(packets: Iterable[Any], index: int, current: int) -> Iterator[Any]:
+    """Packets of the stream `index` before the stream `current` comes back."""
+    returned = 0
+    for packet in packets:
+        returned += packet.stream_index == current
+        if returned > LATE:
+            return
+        if packet.stream_index == index:
+            yield packet
+
+
+def lasts(packets: Sequence[Any], seconds: float) -> bool:
+    """Whether packets of one stream last so long, without the first, which may be old ones that come late."""
+    times = [packet.dts for packet in packets if packet.dts is not None]
+    return len(times) > LATE and bool((times[-1] - times[LATE]) * packets[0].time_base >= seconds)
 
 
 def is_flush(packet: Any) -> bool:

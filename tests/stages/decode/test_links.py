@@ -1,11 +1,13 @@
 """Streams that change under way: other PIDs in a transport stream, and chained Ogg files."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
 
 from stages.decode.links import next_chain
+from stages.decode.reader import ReaderOptions, make_reader
 from tests.clock_film import Picture, Sound, joined, write_film
 from tests.clock_reading import ClockReading, read_clock
 from tests.stages.decode.reading import read, same
@@ -136,3 +138,17 @@ def test_chains_are_found_across_pieces(tmp_path: Path, monkeypatch: pytest.Monk
         assert next_chain(path, 0) == begin
         assert next_chain(path, begin) == begin + len(first) + len(page)
         assert next_chain(path, begin + len(first) + len(page)) is None
+
+
+def test_many_moves_are_followed_and_keep_few_files_open(tmp_path: Path) -> None:
+    parts = [part(tmp_path, 2.0 * k, 2.0 * k + 2, PIDS[k % 2]) for k in range(8)]
+    path = joined(tmp_path / "moves.ts", *parts)
+    reading, most = read_clock(path), 0
+    assert (reading.errors, reading.gaps, reading.end_s) == (0, [], pytest.approx(16.0, abs=0.1))
+    assert [reading.shown_at(k + 0.5) for k in range(16)] == [pytest.approx(k + 0.5, abs=0.2) for k in range(16)]
+    assert [reading.heard_at(k + 0.5) for k in range(16)] == [pytest.approx(k + 0.5, abs=0.2) for k in range(16)]
+    with make_reader(str(path), 0, ReaderOptions(short_side_px=48)) as reader:
+        reader.open()
+        for _ in reader.clips():
+            most = max(most, sum(os.path.realpath(entry.path) == str(path) for entry in os.scandir("/proc/self/fd")))
+    assert 0 < most <= 4
