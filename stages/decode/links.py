@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -166,4 +167,6 @@ def goes_on(before: Link, after: Link, kind: Kind) -> bool:
 
 def demux(link: Link) -> Iterator[Any]:
     """All packets of the streams of a link."""
-    return link.container.demux(*link.current.values(), *(stream for _, stream in link.spare.values()))
+    streams = (*link.current.values(), *(stream for _, stream in link.spare.values()))
+    with suppress(IndexError):  # at the end, PyAV flushes streams that it does not know: they appeared after open
+        yield from link.container.demux(*streams)

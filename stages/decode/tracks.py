@@ -151,5 +151,5 @@ def powers_here(container: InputContainer, tracks: Sequence[Stream], chosen: int
 
 
 def packets_of(container: InputContainer, tracks: Sequence[Stream]) -> Iterator[av.Packet]:
-    with suppress(av.error.FFmpegError):
+    with suppress(av.error.FFmpegError, IndexError):  # see `demux` in links.py
         yield from container.demux(list(tracks))

@@ -75,6 +75,18 @@ def test_streams_that_were_unknown_at_open_are_followed(tmp_path: Path) -> None:
     assert reading.heard_at((count + 2) * 10 + 5.5) == pytest.approx(5.5, abs=0.5)
 
 
+def test_a_track_that_appears_late_changes_nothing(tmp_path: Path) -> None:
+    coarse = {"codec": "mp2", "options": {"b": "384k"}}
+    usual = part(tmp_path, 0, 10, 256, **coarse)
+    sounds = [Sound("mp2", options={"b": "384k"}), Sound("mp2", fixed_hz=2300.0, options={"b": "64k"})]
+    comment = write_film(tmp_path / "comment.ts", 10.0, REORDERED, sounds, start_s=10.0)
+    count = 6_500_000 // usual.stat().st_size
+    reading = read_clock(joined(tmp_path / "late.ts", *[usual] * count, comment, *[usual] * 3))
+    assert reading.end_s == pytest.approx((count + 4) * 10, abs=0.5)
+    assert (reading.errors, reading.gaps) == (0, [])
+    assert reading.heard_at(count * 10 + 5) == pytest.approx(15, abs=0.3)
+
+
 def test_parallel_tracks_are_left_alone(tmp_path: Path) -> None:
     film, comment = Sound(), Sound("mp2", fixed_hz=2300.0, start_s=4.0, end_s=12.0)
     reading = read_clock(write_film(tmp_path / "comment.ts", 12.0, REORDERED, [film, comment]))
