@@ -79,7 +79,7 @@ class Judge:
         self._resources = Resources()
         self._head = Fuse(Fuse.Options(), run, Budget()) if self.spec.fusion else None
         if self._head:
-            self._head.prepare(lambda message: None)
+            self._head.improve(lambda message: None)
             self._head.open(self._resources)
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.ledger import Entry, Ledger
-from pipeline.messages import Done, Hello, ToWorker, Work, WorkClip
+from pipeline.messages import Done, Hello, Stop, ToWorker, Work, WorkClip
 from pipeline.plan import GroupPlan, Plan
 from pipeline.processes import Processes, Worker
 
@@ -16,6 +16,12 @@ class _Credit:
 
     room: int
     left: int
+    is_retiring: bool = False
+    """It takes no more clips, because another worker takes its place."""
+
+    @property
+    def is_idle(self) -> bool:
+        return self.left == self.room
 
 
 @dataclass
@@ -47,12 +53,26 @@ class Leases:
         self._ledger.introduce(worker.id, worker.group, hello.facts)
 
     def done(self, worker: Worker, done: Done) -> None:
-        self._credits[worker.id].left += len(done.clips)
+        credit = self._credits[worker.id]
+        credit.left += len(done.clips)
         if done.batches:
             self._batches[worker.group].clips += len(done.clips)
             self._batches[worker.group].batches += done.batches
         for clip in done.clips:
             self._ledger.done(worker.id, worker.group, clip)
+        if credit.is_retiring and credit.is_idle:
+            self._dismiss(worker)
+
+    def retire(self, worker: Worker) -> None:
+        """Lease no more clips to this worker, and let it exit when it has done those that it has."""
+        credit = self._credits[worker.id]
+        credit.is_retiring = True
+        if credit.is_idle:
+            self._dismiss(worker)
+
+    def _dismiss(self, worker: Worker) -> None:
+        worker.expect_exit()
+        self._send(worker, Stop())
 
     def died(self, worker: Worker, cause: str) -> list[Entry]:
         """Return the clips of a dead worker to the queue. Returns the clips that are given up."""
@@ -61,7 +81,7 @@ class Leases:
 
     def has_work(self, worker: Worker) -> bool:
         credit = self._credits.get(worker.id)
-        return credit is not None and credit.left < credit.room
+        return credit is not None and not credit.is_idle
 
     def lease(self) -> None:
         """Lease the ready clips in equal shares to the workers that have credit, those with the most credit first."""
@@ -83,7 +103,7 @@ class Leases:
         if worker.group != group or worker.is_hung:
             return False
         credit = self._credits.get(worker.id)
-        return credit is not None and credit.left > 0
+        return credit is not None and credit.left > 0 and not credit.is_retiring
 
     def _work(self, entries: list[Entry], group: GroupPlan) -> Work:
         """A suspect clip does not wait for others. In a run of clips of one source, the first carries the state."""

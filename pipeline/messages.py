@@ -13,7 +13,7 @@ from pipeline.arrays import Array, Spec, read_only
 from pipeline.clip import ClipInfo, Gap, SourceInfo
 from pipeline.status import SummaryRecord
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 Shapes = dict[str, tuple[int, ...]]
 Values = dict[str, bytes]
@@ -88,10 +88,15 @@ class SourceFailed(_Message, frozen=True, tag=7):
 
 
 class Prepared(_Message, frozen=True, tag=8):
-    """A step of preparing has begun (`text`), or all are done (`finished`). A failure is `Broken`."""
+    """A step of preparing has begun (`text`), workers may start (`ready`), or all is done (`finished`).
+
+    A failure before `ready` is `Broken`. `improved`: stages whose workers should be replaced.
+    """
 
     text: str = ""
+    ready: bool = False
     finished: bool = False
+    improved: list[str] = []
 
 
 class Written(_Message, frozen=True, tag=9):

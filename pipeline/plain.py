@@ -93,6 +93,7 @@ class PlainLoop:
             for group in self._groups:
                 for stage in group.stages.values():
                     stage.prepare(self._report)
+                    stage.improve(self._report)
             for group in self._groups:
                 group.open()
         except BaseException:

@@ -145,6 +145,14 @@ class Stage(ABC):
         `report("building image engine")` shows progress. Stages are prepared in the order of the config.
         """
 
+    def improve(self, report: Callable[[str], None]) -> bool:
+        """Once per run, after `prepare`, while clips are already processed: build what would make the stage faster.
+
+        Returns whether a worker that opens the stage now is better than those that opened it before; if so, they are
+        replaced.
+        """
+        return False
+
     def open(self, resources: Resources) -> None:
         """Load what `process` needs."""
 

@@ -5,6 +5,8 @@ from typing import Any, Literal
 import msgspec
 
 Level = Literal["debug", "info", "warning", "error"]
+RunPhase = Literal["prepare", "run", "drain", "build"]
+"""prepare: until the first clip can start. drain: after Ctrl-C. build: all is written, and engines are still built."""
 
 
 class EventOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -93,8 +95,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     x_real_time: float = 0.0
     """Seconds of media per second of run."""
     slowest_group: str = ""
-    phase: str = "run"
-    """"prepare" until the first clip can start, "run", "drain" after Ctrl-C."""
+    phase: RunPhase = "run"
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

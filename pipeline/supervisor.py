@@ -34,7 +34,7 @@ from pipeline.outlet import CLOSING_S, Outlet
 from pipeline.plan import Plan
 from pipeline.processes import Processes, Worker
 from pipeline.slots import Slots
-from pipeline.status import Account, Level, Notice, Status
+from pipeline.status import Account, Level, Notice, RunPhase, Status
 
 POLL_MS = 100
 TIMER_S = 0.2
@@ -42,6 +42,7 @@ STATUS_S = 0.5
 EARLY_DEATHS_LIMIT = 3
 LAST_WORDS_S = 2.0
 FATAL_CLOSING_S = 10.0
+STILL_BUILDING = "all results are written; building the rest of the engines for later runs (Ctrl-C puts it off)"
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Supervisor:
         self._interrupts = 0
         self._fatal: _Fatal | None = None
         self._prepared = False
+        self._improving = False
+        """Faster engines are being built, while clips are already processed."""
+        self._successors: dict[int, Worker] = {}
+        """By id of a worker that is loading: the worker whose place it takes."""
+        self._is_cut_short = False
+        """It was interrupted before its results were complete."""
         self._early_deaths: dict[str, int] = {}
         self._last_to_speak: Worker | None = None
         """Has exited, and may have sent messages before."""
@@ -113,6 +120,7 @@ class Supervisor:
     def interrupt(self) -> None:
         """The first time: close the sources and finish what is in flight. The second time: stop at once."""
         self._interrupts += 1
+        self._is_cut_short = self._is_cut_short or not self.outlet.is_closed
 
     def _start_groups(self) -> None:
         for group in self.plan.groups:
@@ -144,7 +152,7 @@ class Supervisor:
     def _timers(self, now_s: float) -> None:
         for worker, text in self.processes.check_deadlines(self._has_work):
             self._notice(f"{worker.name} (pid {worker.pid}) {text}; killing and replacing it", "warning")
-        if self._interrupts and not self._drain_since_s:
+        if self._interrupts and not self._drain_since_s and not self.outlet.is_closed:
             self._drain_since_s = now_s
             self._notice("interrupted: finishing what is in flight; press Ctrl-C again to stop at once", "warning")
             self.feed.close()
@@ -191,24 +199,46 @@ class Supervisor:
                 self.outlet.handle(message)
                 if self.outlet.is_closed:
                     worker.expect_exit()
+                    if self._improving and self.sources and not self._interrupts and not self._fatal:
+                        self._notice(STILL_BUILDING)
             case Hello():
                 self._hello(worker, message)
-            case Prepared(text, finished):
-                if text:
-                    self._notice(text)
-                if finished:
-                    self._prepared = True
-                    worker.expect_exit()
-                    self._start_groups()
+            case Prepared():
+                self._handle_prepared(worker, message)
             case Broken(kind, error):
                 worker.expect_exit()
-                self._fatal = self._fatal or _Fatal(kind, error)
+                if self._successors.pop(worker.id, None):
+                    self._notice(f"{error}; the worker that it should have replaced goes on", "warning")
+                else:
+                    self._fatal = self._fatal or _Fatal(kind, error)
             case Note(text):
                 self._messages.append(text)
             case Warned(text):
                 if text not in self._warnings:
                     self._warnings.add(text)
                     self._notice(text, "warning")
+
+    def _handle_prepared(self, worker: Worker, prepared: Prepared) -> None:
+        if prepared.text:
+            self._notice(prepared.text)
+        if prepared.ready:
+            worker.loaded()
+            self._improving = True
+            if not self._prepared:
+                self._prepared = True
+                self._start_groups()
+        if prepared.finished:
+            worker.expect_exit()
+            self._improving = False
+            if not self._all_is_out():
+                self._replace_workers(frozenset(prepared.improved))
+
+    def _replace_workers(self, stages: frozenset[str]) -> None:
+        """Start a successor of every worker that runs one of these stages. The worker goes on until it is ready."""
+        for worker in list(self.processes.workers.values()):
+            if worker.role == "group" and stages.intersection(self.plan.groups[worker.group].stages):
+                successor = self.processes.spawn("group", worker.name, worker.group)
+                self._successors[successor.id] = worker
 
     def _hello(self, worker: Worker, hello: Hello) -> None:
         if hello.version != PROTOCOL_VERSION:
@@ -217,6 +247,9 @@ class Supervisor:
         self._early_deaths.pop(worker.name, None)
         if worker.role == "group":
             self.leases.introduce(worker, hello)
+            before = self._successors.pop(worker.id, None)
+            if before is not None and before.ready and before.id in self.processes.workers:
+                self.leases.retire(before)
         elif worker.role == "decode":
             self.feed.introduce(worker)
         expected = (each for each in self.processes.workers.values() if not each.stopping)
@@ -227,7 +260,7 @@ class Supervisor:
 
     def _handle_deaths(self, dead: list[tuple[Worker, str]]) -> None:
         for worker, cause in dead:
-            if worker.role == "sink" or not worker.ready:
+            if worker.role in ("sink", "prepare") or not worker.ready:
                 self._await_last_messages(worker)
             if worker.stopping or self.outlet.is_closed:
                 continue
@@ -254,7 +287,12 @@ class Supervisor:
         self._last_to_speak = None
 
     def _replace_or_stop(self, worker: Worker, cause: str) -> None:
-        """Replace a worker, unless it keeps dying before it is ready."""
+        """Replace a worker, unless it keeps dying before it is ready, or the run goes on as well without it."""
+        if self._successors.pop(worker.id, None):
+            return
+        if worker.role == "prepare" and worker.ready:
+            self._improving = False
+            return
         deaths = 0 if worker.ready else self._early_deaths.get(worker.name, 0) + 1
         self._early_deaths[worker.name] = deaths
         if deaths < EARLY_DEATHS_LIMIT:
@@ -268,20 +306,26 @@ class Supervisor:
 
     def _finished(self) -> bool:
         now_s = time.monotonic()
-        if self._interrupts > 1 or self.outlet.is_closed:
+        if self._interrupts > 1:
             return True
+        if self.outlet.is_closed:
+            return not self._improving or self._interrupts > 0 or self._fatal is not None
         if self._fatal:
             self.outlet.stop(complete=False, now_s=now_s)
             output = self.outlet.worker
             is_gone = output is None or output.id not in self.processes.workers
             return is_gone or self.outlet.stopping_s(now_s) > FATAL_CLOSING_S
-        drained = self.feed.finished and not self.ledger.counts.in_flight and not self.ledger.waiting()
+        drained = self._all_is_out()
         if not self.sources and not self._ready_s and not self._interrupts:
             drained = False  # a run without sources still prepares and loads
         overdue = bool(self._drain_since_s) and now_s - self._drain_since_s > self.plan.config.deadlines.drain_s
         if overdue or (drained and self.outlet.is_empty):
             self.outlet.stop(complete=not self._interrupts, now_s=now_s)
         return self.outlet.stopping_s(now_s) > CLOSING_S
+
+    def _all_is_out(self) -> bool:
+        """Whether every clip of every source has left the ledger."""
+        return self.feed.finished and not self.ledger.counts.in_flight and not self.ledger.waiting()
 
     def _status(self) -> Status:
         counts, elapsed_s = self.ledger.counts, max(time.monotonic() - self._began_s, 1e-9)
@@ -297,8 +341,13 @@ class Supervisor:
             clips_per_s=out / elapsed_s,
             x_real_time=self.outlet.media_ns / 1e9 / elapsed_s,
             slowest_group=self.leases.slowest(),
-            phase="drain" if self._drain_since_s else ("run" if self._prepared else "prepare"),
+            phase=self._phase(),
         )
+
+    def _phase(self) -> RunPhase:
+        if self.outlet.is_closed:
+            return "build"
+        return "drain" if self._drain_since_s else ("run" if self._prepared else "prepare")
 
     def _account(self) -> Account:
         counts = self.ledger.counts
@@ -317,7 +366,7 @@ class Supervisor:
             elapsed_s=time.monotonic() - self._began_s,
             ready_s=self._ready_s,
             media_s=self.outlet.media_ns / 1e9,
-            interrupted=self._interrupts > 0,
+            interrupted=self._is_cut_short,
             exit_code=self._exit_code(),
             messages=tuple(self._messages),
             summaries=self.outlet.summaries,
@@ -327,7 +376,7 @@ class Supervisor:
     def _exit_code(self) -> int:
         if self._fatal:
             return int(getattr(pipeline.errors, self._fatal.kind, PerceptError).exit_code)
-        if self._interrupts:
+        if self._is_cut_short:
             return 130
         counts = self.ledger.counts
         if not counts.errors + counts.drops + counts.sources_failed:

@@ -1,7 +1,9 @@
 """A worker: runs the stages of a group on leased clips and answers with what they settled."""
 
+import os
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.build import make_stages
@@ -18,6 +20,7 @@ from pipeline.messages import (
     Hello,
     Note,
     Prepared,
+    Warned,
     WorkClip,
     pack,
     unpack,
@@ -25,8 +28,12 @@ from pipeline.messages import (
 from pipeline.plan import GroupPlan, Plan
 from pipeline.relay import relay_warnings
 from pipeline.slots import Phase, SlotError, Slots
+from pipeline.stage import Stage
 from pipeline.threads import limit_threads
 
+BEGINNING = "results begin with PyTorch, while faster engines are built, once per model and machine"
+IMPROVING_NICE = 5
+"""Improvements are built at a lower priority than clips are processed."""
 FLUSH_NS = 5_000_000
 """Answers for quick clips are sent together. None waits longer than this."""
 
@@ -160,7 +167,7 @@ _REPORTED = frozenset(f"{name}_embedding" for name in MODALITIES)
 
 
 def run_prepare(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
-    """Once per run, before any worker opens its stages: each stage builds and caches what it needs."""
+    """Once per run: each stage builds and caches what it needs, then, while workers run, what makes it faster."""
     bus = Bus(plan.settings.directory, worker)
     relay_warnings(bus)
     slots.watch(seat, Phase.PREPARING)
@@ -170,7 +177,8 @@ def run_prepare(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
         bus.send(Prepared(text))
 
     try:
-        for stage in make_stages(plan.config, plan.settings, plan.budget).values():
+        stages = make_stages(plan.config, plan.settings, plan.budget)
+        for stage in stages.values():
             stage.prepare(report)
     except PerceptError as error:
         bus.send(Broken(type(error).__name__, str(error)))
@@ -178,5 +186,25 @@ def run_prepare(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
         traceback.print_exc()
         bus.send(Broken("PerceptError", f"preparing: {type(error).__name__}: {error}"))
     else:
-        bus.send(Prepared(finished=True))
+        bus.send(Prepared(ready=True))
+        os.nice(IMPROVING_NICE)
+        first = [BEGINNING]
+
+        def report_improvement(text: str) -> None:
+            while first:
+                report(first.pop())
+            report(text)
+
+        improved = [name for name, stage in stages.items() if _improve(name, stage, report_improvement, bus)]
+        bus.send(Prepared(finished=True, improved=improved))
     bus.close()
+
+
+def _improve(name: str, stage: Stage, report: Callable[[str], None], bus: Bus) -> bool:
+    """The stage works as it is, so a failure is only a warning."""
+    try:
+        return stage.improve(report)
+    except Exception as error:
+        traceback.print_exc()
+        bus.send(Warned(f"{name}: nothing faster could be built: {_text(error)}"))
+        return False

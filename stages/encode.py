@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engines.backends.table import check_engine
+from engines.building.building import begins_at_once
 from engines.devices.device import Uploader, open_uploader
 from engines.engine import Engine
 from engines.models.checkpoint import read_model
 from engines.models.model import MelSpec, ModelSpec, TowerSpec
-from engines.models.tower import open_tower, prepare_tower, tower_key
+from engines.models.tower import improve_tower, open_tower, tower_key
 from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.errors import ConfigError
@@ -90,8 +91,12 @@ class Encode(Stage):
         check_engine(self.run)
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        for modality in self._towers:
-            prepare_tower(self.model, modality, self.run, report)
+        if not begins_at_once(self.run):
+            self.improve(report)
+
+    def improve(self, report: Callable[[str], None]) -> bool:
+        improved = [improve_tower(self.model, modality, self.run, report) for modality in self._towers]
+        return any(improved)
 
     def open(self, resources: Resources) -> None:
         self._engines: dict[str, Engine] = {

@@ -71,6 +71,9 @@ class Flow(Stage):
         if self._raft:
             self._raft.prepare(report)
 
+    def improve(self, report: Callable[[str], None]) -> bool:
+        return self._raft is not None and self._raft.improve(report)
+
     def open(self, resources: Resources) -> None:
         cv2.setNumThreads(self.run.threads)
         if self._raft:

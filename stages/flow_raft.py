@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from engines.backends.table import device_of
-from engines.building.building import open_network, prepare_network
+from engines.building.building import begins_at_once, improve_network, open_network
 from engines.engine import Engine
 from engines.models.network import NETWORKS
 from pipeline.arrays import Array
@@ -24,7 +24,7 @@ HOW = "--set flow.weights=path/to/raft-small.pth (among the models of github.com
 
 
 class RaftFlow:
-    """The network with its engine: `prepare` builds it, `open` loads it."""
+    """The network with its engine: `prepare` or `improve` builds it, `open` loads it."""
 
     def __init__(self, weights: str, run: RunSettings) -> None:
         self.path = weights_file(weights)
@@ -38,7 +38,11 @@ class RaftFlow:
         return msgspec.structs.replace(self.run, precision="fp32") if device_of(self.run) == "cpu" else self.run
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        prepare_network("raft_small", str(self.path), self._settings, report)
+        if not begins_at_once(self._settings):
+            self.improve(report)
+
+    def improve(self, report: Callable[[str], None]) -> bool:
+        return improve_network("raft_small", str(self.path), self._settings, report)
 
     def open(self, resources: Resources) -> None:
         make = partial(open_network, "raft_small", str(self.path), self._settings)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from engines.backends.table import check_engine
+from engines.building.building import begins_at_once
 from engines.engine import Engine
 from engines.models.checkpoint import read_model
-from engines.models.fusion import exchanges, fused_modalities, open_exchange, prepare_exchange
+from engines.models.fusion import exchanges, fused_modalities, improve_exchange, open_exchange
 from engines.models.model import ModelSpec
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS
 from pipeline.arrays import Array, Spec
@@ -51,8 +52,12 @@ class Fuse(Stage):
         check_engine(self.run)
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        for other in self._others:
-            prepare_exchange(self.model, other, self.run, report)
+        if not begins_at_once(self.run):
+            self.improve(report)
+
+    def improve(self, report: Callable[[str], None]) -> bool:
+        improved = [improve_exchange(self.model, other, self.run, report) for other in self._others]
+        return any(improved)
 
     def open(self, resources: Resources) -> None:
         self._engines: dict[str, Engine] = {

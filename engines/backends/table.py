@@ -135,7 +135,8 @@ def candidates(run: EngineSettings) -> tuple[list[Candidate], list[PassedOver]]:
     device = device_of(run)
     found: list[Candidate] = []
     skipped: list[PassedOver] = []
-    for name in AUTO[device.partition(":")[0].rstrip("0123456789")] if run.engine == "auto" else (run.engine,):
+    order = AUTO[device.partition(":")[0].rstrip("0123456789")] if run.engine == "auto" else run.engine.split(",")
+    for name in order:
         chosen = backend(name)
         if why := chosen.missing(device):
             skipped.append(PassedOver(why.partition(". ")[0], f"{chosen.name}: {why}"))

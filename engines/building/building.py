@@ -1,7 +1,7 @@
 """From a network to an accepted engine: export, compile, gate. Each step runs once and is kept in the cache.
 
 `prepare_network` builds, `open_network` opens the result. Both try the same candidates in the same order, so every
-worker opens the engine that the prepare step accepted.
+worker opens the engine that was accepted. A run that may use the reference begins with it, and improves later.
 """
 
 import contextlib
@@ -42,9 +42,13 @@ LabelSet = Callable[[], "Array | None"]
 
 
 class Refused(ModelError):
-    """The engine failed its gate, or only its user can make it: known since `prepare_network`, so not warned again."""
+    """The engine failed its gate, or only its user can make it, or it is not built yet: no reason for a warning."""
 
     short = "failed its gate"
+
+    def __init__(self, text: str, short: str = "") -> None:
+        super().__init__(text)
+        self.short = short or self.short
 
 
 class EngineRecord(msgspec.Struct, frozen=True):
@@ -58,6 +62,29 @@ class EngineRecord(msgspec.Struct, frozen=True):
 
 
 def no_labels() -> None:
+    return None
+
+
+def begins_at_once(run: EngineSettings) -> bool:
+    """Whether a run may begin with the reference, which needs no build, while a better engine is being built."""
+    return REFERENCE in candidates(run)[0]
+
+
+def improve_network(
+    key: str, directory: str, run: EngineSettings, report: Report, labels: LabelSet = no_labels, what: str = ""
+) -> bool:
+    """Do what `prepare_network` does. Returns whether `open_network` now opens another engine than before."""
+    before = usable(key, directory, run)
+    prepare_network(key, directory, run, report, labels, what)
+    return usable(key, directory, run) != before
+
+
+def usable(key: str, directory: str, run: EngineSettings) -> Candidate | None:
+    """The first candidate that is built and accepted; None if there is none."""
+    for candidate in candidates(run)[0]:
+        with contextlib.suppress(*UNUSABLE):
+            _make(order_of(key, directory, candidate, run), backend(candidate.backend))
+            return candidate
     return None
 
 
@@ -132,11 +159,11 @@ def open_network(key: str, directory: str, run: EngineSettings, build: bool = Fa
             engine.open()
         except UNUSABLE as error:
             passed_over.append(_not_usable(candidate, error))
-            known = isinstance(error, Refused)  # reported when it was built; every process would report it again
+            known = isinstance(error, Refused)  # whoever builds it reports it; every process would do so again
             log.log(logging.DEBUG if known else logging.WARNING, "%s: %s", key, passed_over[-1].detail)
             continue
         engine.reason = _reason(run, passed_over)
-        engine.passed_over = tuple(each.short for each in passed_over)
+        engine.passed_over = _clauses(passed_over)
         return engine
     raise ModelError(f"{key}: {'. '.join(each.detail for each in passed_over)}")
 
@@ -270,10 +297,8 @@ def _make(order: Order, chosen: Backend) -> Engine:
         exported = Cache(order.cache_directory, "exports").find(key_of(export_facts(order, graph)))
     if built is None or (chosen.runs_export and exported is None):
         if by_hand := chosen.made_by(order):
-            refused = Refused(f"not made yet. Run: {by_hand}")
-            refused.short = "is not made yet"
-            raise refused
-        raise ModelError(f"not built yet in {cache.directory}. Run `percept engine build` once to build it")
+            raise Refused(f"not made yet. Run: {by_hand}", "is not made yet")
+        raise Refused(f"not built yet in {cache.directory}. Run `percept engine build` to build it", _NOT_BUILT.strip())
     record = record_of(cache.meta(key))
     if not record.gate.passed:
         raise Refused(record.gate.refusal)
@@ -296,6 +321,17 @@ def order_of(key: str, directory: str, candidate: Candidate, run: EngineSettings
         micro_batch=loader.micro_batch,
         cache_directory=run.cache_directory,
     )
+
+
+def _clauses(passed_over: list[PassedOver]) -> tuple[str, ...]:
+    """One clause for each, but a common one for all engines that are not built yet."""
+    missing = [each.short.removesuffix(_NOT_BUILT) for each in passed_over if each.short.endswith(_NOT_BUILT)]
+    rest = [each.short for each in passed_over if not each.short.endswith(_NOT_BUILT)]
+    verb = _NOT_BUILT if len(missing) == 1 else _NOT_BUILT.replace("is", "are")
+    return (*rest, *([", ".join(missing) + verb] if missing else []))
+
+
+_NOT_BUILT = " is not built yet"
 
 
 def _reason(run: EngineSettings, passed_over: list[PassedOver]) -> str:

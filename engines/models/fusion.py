@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engines.backends.backend import Report
 from engines.backends.table import EngineSettings, Settings, device_of
-from engines.building.building import open_network, prepare_network
+from engines.building.building import improve_network, open_network
 from engines.engine import Engine
 from engines.models.model import ModelSpec, TowerSpec
 from engines.networks.fusion_shape import IMAGE, read_gates, read_shape
@@ -68,17 +68,21 @@ def settings_for(tower: TowerSpec, run: EngineSettings) -> EngineSettings:
     """
     if tower.space or run.engine not in ("auto", "openvino") or device_of(run) != "cpu":
         return run
-    return Settings("onnxruntime", "fp32", "cpu", run.threads, run.cache_directory)
+    engine = "onnxruntime,torch" if run.engine == "auto" else "onnxruntime"
+    return Settings(engine, "fp32", "cpu", run.threads, run.cache_directory)
 
 
-def prepare_exchange(spec: ModelSpec, other: str, run: EngineSettings, report: Report) -> None:
-    """Build and check the engine that `open_exchange` loads, once per model and machine.
+def improve_exchange(spec: ModelSpec, other: str, run: EngineSettings, report: Report) -> bool:
+    """Build and check the best engine for an exchange, once per model and machine.
+
+    Returns whether `open_exchange` now opens another engine than before.
 
     Raises:
         ModelError: no engine can run it.
     """
     tower = exchange_tower(spec, other)
-    prepare_network(tower.network, tower.directory, settings_for(tower, run), report)
+    what = f"fusion of image and {other}"
+    return improve_network(tower.network, tower.directory, settings_for(tower, run), report, what=what)
 
 
 def open_exchange(spec: ModelSpec, other: str, run: EngineSettings, build: bool = False) -> Engine:

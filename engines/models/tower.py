@@ -4,7 +4,7 @@ from pathlib import Path
 
 from engines.backends.backend import Report
 from engines.backends.table import EngineSettings, Settings
-from engines.building.building import open_network, prepare_network
+from engines.building.building import improve_network, open_network
 from engines.engine import Engine
 from engines.models.checkpoint import BUNDLED
 from engines.models.model import ModelSpec, TowerSpec
@@ -22,8 +22,10 @@ def tower_key(spec: ModelSpec, modality: str) -> tuple[str, str, str]:
     return "tower", spec.directory, first
 
 
-def prepare_tower(spec: ModelSpec, modality: str, run: EngineSettings, report: Report) -> None:
-    """Build and check the engine that `open_tower` loads, once per model and machine. Takes seconds the first time.
+def improve_tower(spec: ModelSpec, modality: str, run: EngineSettings, report: Report) -> bool:
+    """Build and check the best engine for the tower, once per model and machine. Takes seconds the first time.
+
+    Returns whether `open_tower` now opens another engine than before.
 
     Raises:
         ModelError: no engine can run it.
@@ -31,7 +33,7 @@ def prepare_tower(spec: ModelSpec, modality: str, run: EngineSettings, report: R
     tower = _tower(spec, modality)
     sharing = [name for name, other in spec.towers().items() if _same_network(tower, other)]
     what = f"{' and '.join(sharing)} tower"
-    prepare_network(tower.network, tower.directory, run, report, lambda: label_set(spec, tower), what)
+    return improve_network(tower.network, tower.directory, run, report, lambda: label_set(spec, tower), what)
 
 
 def open_tower(spec: ModelSpec, modality: str, run: EngineSettings, build: bool = False) -> Engine:

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -190,6 +191,46 @@ class NamesItsProcess(FakeModel):
         outputs = super().process(clip)
         time.sleep(0.02)  # long enough for others to get clips
         outputs["labels"][0]["label"] = f"fake-{os.getpid()}"
+        return outputs
+
+
+class Improves(FakeModel):
+    """Builds something better in `improve`; the label and the engine of a clip are what its worker opened."""
+
+    class Options(FakeModel.Options):
+        build_s: float = 0.0
+        fate: str = ""
+        """ "raise" or "die": in `improve`. "closed": the better one cannot be opened. "same": it is no better."""
+
+    def _better(self) -> Path:
+        return Path(self.run.directory, "better")
+
+    def improve(self, report: Callable[[str], None]) -> bool:
+        report("building something better")
+        until_s = time.monotonic() + self.options.build_s  # type: ignore[attr-defined]
+        while time.monotonic() < until_s:
+            time.sleep(0.02)
+        fate = self.options.fate  # type: ignore[attr-defined]
+        if fate == "raise":
+            raise ValueError("asked to fail")
+        if fate == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fate == "same":
+            return False
+        self._better().touch()
+        return True
+
+    def open(self, resources: Resources) -> None:
+        self.grade = "better" if self._better().exists() else "first"
+        if self.grade == "better" and self.options.fate == "closed":  # type: ignore[attr-defined]
+            raise ModelError("better.bin: cannot be opened.")
+
+    def describe(self) -> dict[str, str]:
+        return {"engine": self.grade, "model": "fake@1"}
+
+    def process(self, clip: Clip) -> Outputs:
+        outputs = super().process(clip)
+        outputs["labels"][0]["label"] = self.grade
         return outputs
 
 

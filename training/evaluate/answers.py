@@ -87,7 +87,7 @@ class Judge:
         self._resources = Resources()
         self._head = Fuse(Fuse.Options(), self.run, Budget()) if self.spec.fusion else None
         if self._head is not None:
-            self._head.prepare(report)
+            self._head.improve(report)
             self._head.open(self._resources)
 
     def close(self) -> None:

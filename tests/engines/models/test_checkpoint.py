@@ -15,7 +15,7 @@ import pytest
 from engines.models.checkpoint import center_of, find_model, read_model
 from engines.models.model import ModelSpec
 from engines.models.text_tower import TextTower
-from engines.models.tower import open_tower, prepare_tower, tower_key
+from engines.models.tower import improve_tower, open_tower, tower_key
 from pipeline.errors import ModelError
 from pipeline.stage import RunSettings
 from tests.tiny_models import TEXTS, write_mov_like, write_preprocessor
@@ -242,20 +242,26 @@ def test_an_engine_that_was_not_prepared_is_not_built_on_opening(tiny_clip: Path
         open_tower(read_model(str(tiny_clip)), "image", run)
 
 
-def test_auto_uses_torch_with_a_warning_if_onnxruntime_is_not_built(
+def test_auto_uses_torch_without_a_warning_until_another_engine_is_built(
     tiny_clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = RunSettings(cache_directory=str(tmp_path))
-    engine = open_tower(read_model(str(tiny_clip)), "image", run)
+    spec = read_model(str(tiny_clip))
+    engine = open_tower(spec, "image", run)
     assert engine.name == "torch-fp32"
-    assert "onnxruntime-fp32: not built yet" in caplog.text
+    assert engine.passed_over[-1].endswith("onnxruntime-fp32 are not built yet")
+    assert "onnxruntime-fp32: not built yet" in engine.reason
+    assert not caplog.text
+    assert improve_tower(spec, "image", run, lambda text: None)
+    assert open_tower(spec, "image", run).name != "torch-fp32"
+    assert not improve_tower(spec, "image", run, lambda text: None)
 
 
 def test_preparing_twice_builds_once(tiny_clip: Path, tmp_path: Path) -> None:
     run, reported = RunSettings(engine="onnxruntime", cache_directory=str(tmp_path)), list[str]()
     spec = read_model(str(tiny_clip))
-    prepare_tower(spec, "image", run, reported.append)
-    prepare_tower(spec, "image", run, reported.append)
+    improve_tower(spec, "image", run, reported.append)
+    improve_tower(spec, "image", run, reported.append)
     assert len([text for text in reported if text.startswith("building")]) == 1
     assert open_tower(spec, "image", run).name == "onnxruntime-fp32"
 

@@ -18,7 +18,7 @@ from engines.engine import Port
 from engines.gate.gate import gate
 from engines.gate.golden import golden
 from engines.models.checkpoint import read_model
-from engines.models.fusion import exchanges, fused_modalities, open_exchange, prepare_exchange
+from engines.models.fusion import exchanges, fused_modalities, improve_exchange, open_exchange
 from engines.models.model import FusionSpec
 from engines.models.network import network
 from engines.networks.fusion import save_fusion
@@ -97,7 +97,7 @@ def test_an_exchange_is_built_gated_and_listed(uneven: Path, exported: Path, tmp
     with pytest.raises(ModelError, match="not built yet"):
         open_exchange(spec, "audio", wanted)
     reported: list[str] = []
-    prepare_exchange(spec, "audio", wanted, reported.append)
+    improve_exchange(spec, "audio", wanted, reported.append)
     assert any("building mov_fusion_audio for onnxruntime-fp32" in line for line in reported)
     engine = open_exchange(spec, "audio", wanted)
     assert engine.name == "onnxruntime-fp32"
@@ -144,7 +144,7 @@ def test_an_unknown_kind_of_head_is_named(tmp_path: Path) -> None:
     with (model / "model.toml").open("a") as file:
         file.write('network = "magic"\n')
     with pytest.raises(ModelError, match=r"unknown network 'magic_motion'; known are .*mov_fusion_motion"):
-        prepare_exchange(read_model(str(model)), "motion", RunSettings(), lambda text: None)
+        improve_exchange(read_model(str(model)), "motion", RunSettings(), lambda text: None)
 
 
 def test_a_side_with_a_closed_gate_passes(uneven: Path) -> None:
