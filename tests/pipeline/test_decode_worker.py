@@ -13,6 +13,7 @@ from pipeline.bus import Hub
 from pipeline.config import make_config
 from pipeline.decode_worker import run_decode
 from pipeline.messages import (
+    PROTOCOL_VERSION,
     CloseSource,
     Decoded,
     Ended,
@@ -55,7 +56,7 @@ class Supervised:
         self.hub = Hub(directory)
         self.thread = threading.Thread(target=run_decode, args=(1, SEAT, self.plan, self.slots))
         self.thread.start()
-        assert self.next() == Hello(1, 2)
+        assert self.next() == Hello(1, PROTOCOL_VERSION)
 
     def send(self, message: ToWorker) -> None:
         self.hub.send(1, message)
