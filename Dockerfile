@@ -8,11 +8,12 @@
 # model are part of the image; on a CPU of another kind than the one that built it, the first run builds its own.
 
 FROM python:3.11-slim-bookworm AS build
+RUN python -m venv /opt/percept
+ENV PATH="/opt/percept/bin:$PATH"
 WORKDIR /src
 COPY . .
 # The index of CPU wheels: on PyPI, torch for Linux comes with gigabytes of CUDA libraries.
-RUN python -m venv /opt/percept \
-    && /opt/percept/bin/pip install --no-cache-dir -c constraints.txt \
+RUN pip install --no-cache-dir -c constraints.txt \
         --extra-index-url https://download.pytorch.org/whl/cpu '.[openvino,parquet]'
 
 FROM python:3.11-slim-bookworm
