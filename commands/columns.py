@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 KB = 1 << 10
@@ -23,6 +24,11 @@ def size_text(size_bytes: float) -> str:
         if size_bytes >= bytes_in:
             return f"{size_bytes / bytes_in:.1f} {unit}"
     return f"{size_bytes / KB:.0f} kB"
+
+
+def folder_bytes(folder: Path) -> int:
+    """Size of all files in a folder; 0 without one. Links are not followed, so that nothing counts twice."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def when_text(time_s: float) -> str:

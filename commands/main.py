@@ -10,7 +10,7 @@ from pipeline.logs import LOGGER, log, start_logging
 
 VERBS = {
     "run": "label the clips of video files",
-    "check": "validate settings, model and sources, and print the plan",
+    "check": "say what this installation can do; validate settings, model and sources",
     "eval": "measure accuracy and calibration of a model on labelled clips",
     "labels": "check a list of labels, or weight prompt templates for your clips",
     "model": "assemble a model from published towers, or show one",
@@ -19,6 +19,8 @@ VERBS = {
     "calibrate": "calibrate probabilities, and detect clips that no label fits",
     "schema": "print the JSON schema of results, including fields of your own stages",
     "engine": "list, build, verify, time or quantize the compiled networks of a model",
+    "cache": "show what Percept keeps on this machine, or remove it",
+    "completion": "print a script that completes commands in bash, zsh or fish",
 }
 INTERRUPTED = 130
 INTERNAL = 5

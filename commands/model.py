@@ -28,6 +28,10 @@ ACTIONS = Actions(
 PARTS = ("image", "motion", "audio", "sound_as_picture")
 
 
+def action_parser(action: str) -> Parser:
+    return make_init_parser() if action == "init" else make_show_parser()
+
+
 def main(arguments: list[str]) -> int:
     action = ACTIONS.requested(arguments)
     if not action:
@@ -93,13 +97,17 @@ def refuse_used(directory: Path, overwrite: bool) -> None:
         raise ConfigError(f"{directory}: is not empty. Choose another directory, or use --overwrite")
 
 
-def show(arguments: list[str]) -> int:
+def make_show_parser() -> Parser:
     parser = Parser(
         prog="percept model show", description="Print the parts of a model: towers, text spaces and their files."
     )
     parser.add_argument("model", metavar="MODEL", help="percept-mini, a model directory, or a hub id")
     add_console_options(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def show(arguments: list[str]) -> int:
+    options = make_show_parser().parse_args(arguments)
     Console.of(options)
     for line in lines(read_model(options.model)):
         print(line)

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from commands.actions import Actions
+from commands.options import Parser
 
 ACTIONS = Actions(
     verb="engine",
@@ -17,6 +18,11 @@ ACTIONS = Actions(
         "quantize": "make an int8 network, calibrated on your own clips",
     },
 )
+
+
+def action_parser(action: str) -> Parser:
+    parser: Parser = import_module(f"commands.engine.{action}").make_parser()
+    return parser
 
 
 def main(arguments: list[str]) -> int:

@@ -18,7 +18,7 @@ HOW_MORE = "To remove everything: percept engine clean --all; those of one model
 
 def make_parser() -> Parser:
     parser = make_store_parser(
-        "clean",
+        "engine clean",
         "Remove unusable entries: damaged or unfinished ones, those of other versions, and those whose model\n"
         "no longer exists. With options, remove the entries that they select instead. Entries that are being\n"
         "built are skipped.",

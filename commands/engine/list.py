@@ -21,7 +21,9 @@ BUILDS = "percept engine build makes the engines of percept-mini; --model M thos
 
 
 def make_parser() -> Parser:
-    parser = make_store_parser("list", "List the exported networks and engines in the cache, their quality and size.")
+    parser = make_store_parser(
+        "engine list", "List the exported networks and engines in the cache, their quality and size."
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     return parser
 

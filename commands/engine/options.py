@@ -1,4 +1,4 @@
-"""Options shared by the actions on the cache."""
+"""Options shared by the commands on the cache."""
 
 import argparse
 
@@ -8,8 +8,8 @@ from pipeline.build import make_settings
 from pipeline.config import load_config
 
 
-def make_store_parser(action: str, description: str) -> Parser:
-    parser = Parser(prog=f"percept engine {action}", description=description)
+def make_store_parser(command: str, description: str) -> Parser:
+    parser = Parser(prog=f"percept {command}", description=description)
     parser.add_argument("-c", "--config", metavar="FILE", help="settings from a TOML file, with the cache directory")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help=argparse.SUPPRESS)
     add_console_options(parser)

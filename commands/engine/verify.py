@@ -13,7 +13,7 @@ from pipeline.machine import core_count
 
 def make_parser() -> Parser:
     parser = make_store_parser(
-        "verify",
+        "engine verify",
         "Read every file of the cache and compare every engine with its network. Damaged or wrong entries are\n"
         "set aside, so that the next run rebuilds them; then the exit code is 4.",
     )

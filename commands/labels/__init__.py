@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from commands.actions import Actions
+from commands.options import Parser
 
 ACTIONS = Actions(
     verb="labels",
@@ -12,6 +13,11 @@ ACTIONS = Actions(
         "weigh": "weight prompt templates on unlabelled clips",
     },
 )
+
+
+def action_parser(action: str) -> Parser:
+    parser: Parser = import_module(f"commands.labels.{action}").make_parser()
+    return parser
 
 
 def main(arguments: list[str]) -> int:

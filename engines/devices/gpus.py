@@ -25,14 +25,14 @@ def gpu_here() -> bool:
 
     Does not initialise CUDA, which no process may do before it forks.
     """
-    return (NVIDIA_DRIVER / "version").exists() and _torch_has_cuda()
+    return (NVIDIA_DRIVER / "version").exists() and torch_has_cuda()
 
 
 def why_no_gpu_here(device: str) -> str:
     """Why "cuda" or "cuda:N" cannot be used here, and what to do; "" if it probably can. Does not initialise CUDA."""
     if find_spec("torch") is None:
         return f"device {device!r}: PyTorch is not installed. Run: pip install torch"
-    if not _torch_has_cuda():
+    if not torch_has_cuda():
         return f"device {device!r}: torch {version('torch')} is built without CUDA. Choose --device cpu"
     if not (NVIDIA_DRIVER / "version").exists():
         return f"device {device!r}: no NVIDIA driver is loaded. Choose --device cpu"
@@ -42,7 +42,7 @@ def why_no_gpu_here(device: str) -> str:
     return ""
 
 
-def _torch_has_cuda() -> bool:
+def torch_has_cuda() -> bool:
     torch = find_spec("torch")
     places = torch.submodule_search_locations if torch else None
     return any(any(Path(place, "lib").glob("libtorch_cuda*")) for place in places or ())

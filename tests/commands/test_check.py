@@ -1,16 +1,21 @@
-"""What `percept run` and `percept check` find out before anything starts."""
+"""What `percept run` and `percept check` find out before anything starts, and what `percept check` tells."""
 
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from commands.check.installation import Rows, told
 from commands.labels import lint
 from commands.main import main
 from commands.preflight import checked_settings
 from engines.devices.gpus import why_no_gpu_here
 from pipeline import run as pipeline_run
 from pipeline.machine import core_count
+from tests.conftest import ROOT
 from tests.media import make_video
 
 without_gpu = pytest.mark.skipif(not why_no_gpu_here("cuda"), reason="there is a GPU here")
@@ -135,4 +140,55 @@ def test_check_gives_up_on_a_source_that_does_not_answer(
     assert time.monotonic() - began_s < 60
     out, err = capfd.readouterr()
     assert f"{silent_url}: cannot be opened: no answer within 1 s. Is it a pipe, or a server that is silent?" in err
-    assert f"{talk}: 320×240" in out
+    assert f"{talk}:  320×240" in out
+
+
+WITHOUT = "import sys; sys.modules[{name!r}] = None; from commands.main import main; sys.exit(main({arguments!r}))"
+"""A process in which a package cannot be imported, as if its files were gone."""
+
+
+def check_without(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    code = WITHOUT.format(name=name, arguments=["check", "--engine", "torch", *arguments])
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "expected"),
+    [
+        ("msgspec", 4, ["percept", "machine", "packages", "media"]),
+        ("cv2", 2, ["percept", "machine", "packages", "media"]),
+        ("av", 2, ["percept", "machine", "packages"]),
+    ],
+)
+def test_a_damaged_installation_still_tells_what_it_can(name: str, code: int, expected: list[str]) -> None:
+    done = check_without(name)
+    assert done.returncode == code
+    titles = [line for line in done.stdout.splitlines() if line and not line.startswith(" ")]
+    assert [title for title in titles if title in expected] == expected
+    assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_cannot_be_told_does_not_hide_the_rest() -> None:
+    def rows() -> Rows:
+        yield "cpu", "fast"
+        raise OSError("no such file")
+
+    assert told("machine", rows).rows == (("cpu", "fast"), ("the rest", "unknown (OSError: no such file)"))
+
+
+def test_without_a_source_the_installation_is_told_as_json_too(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--engine", "torch", "--json", "-q"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert next(iter(found)) == "percept"
+    assert {"machine", "packages", "media", "cache", "settings", "engines", "loaded"} <= found.keys()
+    assert "h264" in found["media"]["video"].split()
+    assert {row["tower"] for row in found["engines"]} >= {"image", "motion", "audio"}
+    assert f"{core_count()} " in found["machine"]["cpu"]
+
+
+def test_with_a_source_only_that_and_the_settings_are_told(talk: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", talk, "--engine", "torch", "-q"]) == 0
+    out = capfd.readouterr().out
+    titles = [line for line in out.splitlines() if line and not line.startswith(" ")]
+    assert titles == ["sources", "settings", "engines", "loaded"]

@@ -227,7 +227,7 @@ def test_check_prints_the_engine_of_each_tower_and_why_preferred_ones_were_passe
     done = without({"openvino"}, "check", "--model", model, "--labels", "dog, rain")
     assert done.returncode == 0, done.stderr
     engines = done.stdout.split("\nengines\n")[1].split("\n\n")[0]
-    assert "image  clip_vision  onnxruntime-fp32 on cpu  passed: centred cosine 1.0000" in engines
+    assert "image  onnxruntime-fp32 on cpu  passed: centred cosine 1.0000" in engines
     assert "openvino: OpenVINO is not installed. Run: pip install 'percept-av[openvino]'" in engines
     assert re.search(r"encode engine_reason +image: OpenVINO is not installed\n", done.stdout)
 

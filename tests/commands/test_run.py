@@ -197,12 +197,13 @@ def percept(config: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_check_prints_the_plan_and_the_sources(config: str) -> None:
-    done = percept(config, "check", "-c", config, "fake:clips=3")
+    done = percept(config, "check", "-v", "-c", config, "fake:clips=3")
     assert done.returncode == 0, done.stderr
     assert "fake_model  model   frames" in done.stdout
     assert "track   1          " in done.stdout
     assert "MB of shared memory" in done.stdout
-    assert "fake:clips=3: 64×48" in done.stdout
+    assert "fake:clips=3:  64×48" in done.stdout
+    assert done.stdout.startswith("sources\n"), "they are opened before networks are loaded"
     assert percept(config, "check", "-c", config, "fake:unopenable=1").returncode == 3
 
 

@@ -217,7 +217,7 @@ COVERED_BY = {
         "training.evaluate.{charts, evaluate, head, page, report, report_files, surroundings}"
     ),
     "tests/commands/test_labels.py": "commands.labels.{embedded, lint, weigh} stages.words.weigh",
-    "tests/commands/test_check.py": "commands.preflight",
+    "tests/commands/test_check.py": "commands.preflight commands.check.{checking, installation, plan, sources}",
     "tests/commands/test_options.py": "commands.{outputs, sources}",
     "tests/test_contributing.py": "commands.schema",
     "tests/training/train/test_train_command.py": (

@@ -1,0 +1,108 @@
+"""The packages that Percept needs and may use: versions, sizes, and what is missing with the command for it."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+
+NAME = "percept-av"
+EXTRAS = {
+    "openvino": "the fastest engine on most CPUs",
+    "tensorrt": "the fastest engine on NVIDIA GPUs",
+    "tensorrt-rtx": "the same on GeForce and RTX GPUs",
+    "quantize": "int8 networks: percept engine quantize",
+    "parquet": "results as a table: -o x.parquet",
+    "pandas": "percept.to_pandas",
+    "polars": "percept.to_polars",
+    "decord": "a second reader of local files: --set decode.reader=decord",
+}
+"""What each extra is for; those for developers are not listed."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A package that another one requires, such as numpy, "<2.5,>=2.0". extras: of that package."""
+
+    name: str
+    versions: str
+    extras: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """The installed version; "" if it is not installed."""
+        found = installed(self.name)
+        return found.version if found else ""
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with it here; "" if it can be used."""
+        from packaging.specifiers import SpecifierSet
+
+        if not self.version:
+            return "not installed"
+        allowed = SpecifierSet(self.versions).contains(self.version, prereleases=True)
+        return "" if allowed else f"{self.version}; expected {self.versions}"
+
+    @property
+    def command(self) -> str:
+        return f"pip install '{self.name}{self.versions}'"
+
+
+@cache
+def installed(name: str) -> Distribution | None:
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        return None
+
+
+def required(name: str = NAME, extras: tuple[str, ...] = ()) -> Iterator[Wanted]:
+    """What an installed package with these extras needs here, by its own account; nothing if it is not installed."""
+    from packaging.requirements import Requirement
+
+    found = installed(name)
+    for text in (found.requires if found else None) or ():
+        need = Requirement(text)
+        if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            yield Wanted(need.name, str(need.specifier), tuple(need.extras))
+
+
+def broken() -> list[Wanted]:
+    """The packages that Percept cannot do without, and that are missing or of another version."""
+    return [each for each in required() if each.fault]
+
+
+def missing_extras() -> list[str]:
+    """The extras of which a package is not installed."""
+    always = set(required())
+    return [
+        extra for extra in EXTRAS if any(not each.version for each in required(extras=(extra,)) if each not in always)
+    ]
+
+
+def with_dependencies() -> Iterator[Distribution]:
+    """Percept and all that it needs, each once, as far as they are installed; of its extras none."""
+    waiting, seen = [Wanted(NAME, "")], set[tuple[str, tuple[str, ...]]]()
+    names = set[str]()
+    while waiting:
+        now = waiting.pop()
+        found = installed(now.name)
+        if found is None or (found.name, now.extras) in seen:
+            continue
+        seen.add((found.name, now.extras))
+        if found.name not in names:
+            yield found
+        names.add(found.name)
+        waiting += required(now.name, now.extras)
+
+
+def size_bytes(found: Distribution) -> int:
+    """Bytes of the files that a package has installed, as far as they exist."""
+    size = 0
+    for file in found.files or ():
+        try:
+            size += os.stat(file.locate()).st_size
+        except OSError:
+            continue
+    return size
