@@ -62,6 +62,7 @@ class PlainLoop:
     arrays: only the stages that give one of these run; by default all do.
     threads: of each network and library; 0 takes every core.
     report: shows the steps of preparing.
+    improve: build faster engines first, as a run does while it works.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class PlainLoop:
         arrays: Collection[str] | None = None,
         threads: int = 0,
         report: Callable[[str], None] = lambda text: None,
+        improve: bool = True,
     ) -> None:
         self.plan = plan
+        self._improve = improve
         self._report = report
         self._threads = threads or core_count()
         self._groups = [
@@ -93,7 +96,8 @@ class PlainLoop:
             for group in self._groups:
                 for stage in group.stages.values():
                     stage.prepare(self._report)
-                    stage.improve(self._report)
+                    if self._improve:
+                        stage.improve(self._report)
             for group in self._groups:
                 group.open()
         except BaseException:

@@ -47,11 +47,11 @@ def groups_section(plan: Plan) -> Section:
 
 
 def loaded_section(plan: Plan, report: Callable[[str], None]) -> Section:
-    """Prepare and open every stage once, as a worker would; the facts that each reports, such as its engine.
+    """Prepare and open every stage once, as the first workers would; the facts that each reports, such as its engine.
 
     Raises: PerceptError: something cannot be loaded.
     """
-    with private_directory() as directory, PlainLoop(place(plan, directory), report=report) as loop:
+    with private_directory() as directory, PlainLoop(place(plan, directory), report=report, improve=False) as loop:
         facts = {
             f"{name} {key}": value for name, stage in loop.stages.items() for key, value in stage.describe().items()
         }

@@ -37,6 +37,9 @@ UNUSABLE = (ModelError, ImportError, OSError, ValueError, RuntimeError)
 REFERENCE = Candidate("torch", "fp32", "cpu")
 """The candidate that all others are compared with; it needs neither a build nor a gate."""
 
+_NOT_BUILT = "not built yet"
+_BUILT_BY = "not built yet; a run builds what it needs, or: percept engine build"
+
 LabelSet = Callable[[], "Array | None"]
 """Returns label vectors float32 "L D" for the gate's top-1 comparison; called when something is built."""
 
@@ -298,7 +301,7 @@ def _make(order: Order, chosen: Backend) -> Engine:
     if built is None or (chosen.runs_export and exported is None):
         if by_hand := chosen.made_by(order):
             raise Refused(f"not made yet. Run: {by_hand}", "is not made yet")
-        raise Refused(f"not built yet in {cache.directory}. Run `percept engine build` to build it", _NOT_BUILT.strip())
+        raise Refused(f"not built yet in {cache.directory}. Run `percept engine build` to build it", f"is {_NOT_BUILT}")
     record = record_of(cache.meta(key))
     if not record.gate.passed:
         raise Refused(record.gate.refusal)
@@ -325,16 +328,20 @@ def order_of(key: str, directory: str, candidate: Candidate, run: EngineSettings
 
 def _clauses(passed_over: list[PassedOver]) -> tuple[str, ...]:
     """One clause for each, but a common one for all engines that are not built yet."""
-    missing = [each.short.removesuffix(_NOT_BUILT) for each in passed_over if each.short.endswith(_NOT_BUILT)]
     rest = [each.short for each in passed_over if not each.short.endswith(_NOT_BUILT)]
-    verb = _NOT_BUILT if len(missing) == 1 else _NOT_BUILT.replace("is", "are")
-    return (*rest, *([", ".join(missing) + verb] if missing else []))
+    names = _not_built(passed_over)
+    verb = "is" if len(names) == 1 else "are"
+    return (*rest, *([f"{', '.join(names)} {verb} {_NOT_BUILT}"] if names else []))
 
 
-_NOT_BUILT = " is not built yet"
+def _not_built(passed_over: list[PassedOver]) -> list[str]:
+    """Names of the engines that are not built yet."""
+    return [each.short.partition(" ")[0] for each in passed_over if each.short.endswith(_NOT_BUILT)]
 
 
 def _reason(run: EngineSettings, passed_over: list[PassedOver]) -> str:
     if passed_over:
-        return "; ".join(each.detail for each in passed_over)
+        names = _not_built(passed_over)
+        rest = [each.detail for each in passed_over if not each.short.endswith(_NOT_BUILT)]
+        return "; ".join([*rest, *([f"{', '.join(names)}: {_BUILT_BY}"] if names else [])])
     return "first choice here" if run.engine == "auto" else "requested by name"
