@@ -111,15 +111,19 @@ def found(container: InputContainer) -> str:
 
 
 def video_stream(container: InputContainer) -> Stream | None:
-    """The default video stream, else the largest; no cover pictures, no drawings of text."""
+    """The default video stream, else the largest; no cover pictures, no drawings of text.
+
+    In a HEIF file, a film is preferred to the picture that stands for it.
+    """
     streams: list[Stream] = [
         stream
         for stream in container.streams.video
         if is_decodable(stream) and not is_cover(stream) and not is_drawn_text(stream)
     ]
 
-    def rank(stream: Stream) -> tuple[bool, int]:
-        return bool(stream.disposition & av.stream.Disposition.default), stream.width * stream.height
+    def rank(stream: Stream) -> tuple[bool, int, bool]:
+        is_item = stream.frames == 1 and stream.duration is None
+        return bool(stream.disposition & av.stream.Disposition.default), stream.width * stream.height, not is_item
 
     return max(streams, key=rank, default=None)
 
