@@ -8,7 +8,7 @@ from commands.columns import table
 from commands.console import Console, add_console_options, clock_text
 from commands.engine.build import engine_lines
 from commands.options import Parser, add_config_options, usable_config
-from commands.sources import find_sources
+from commands.sources import add_sources, find_sources
 from pipeline.build import make_plan, make_stages
 from pipeline.clip import SourceInfo
 from pipeline.errors import Problems, SourceError
@@ -27,7 +27,7 @@ def make_parser() -> Parser:
         prog="percept check",
         description="Validate settings, model and sources without running, and print the plan.",
     )
-    parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob to inspect")
+    add_sources(parser, "to inspect")
     add_config_options(parser)
     add_console_options(parser)
     return parser
@@ -56,7 +56,7 @@ def checked(options: argparse.Namespace) -> tuple[Plan, list[str]]:
     config = usable_config(options, problems)
     sources: list[str] = []
     with problems.collected():
-        sources = find_sources(options.sources)
+        sources = find_sources(options.sources, options.recursive)
     with problems.collected():
         plan = make_plan(config, max(1, len(sources)))
     problems.raise_all()
@@ -130,7 +130,8 @@ def print_sources(sources: list[str], plan: Plan) -> int:
 
 def source_text(info: SourceInfo) -> str:
     """`talk.mp4: 1280×720, 25 frames/s, sound 44100 Hz, 1:30`"""
-    picture = f"{info.width}×{info.height}, {info.frame_rate_hz:g} frames/s" if info.has_video else "no picture"
+    rate = f", {info.frame_rate_hz:g} frames/s" if info.frame_rate_hz else ""
+    picture = f"{info.width}×{info.height}{rate}" if info.has_video else "no picture"
     sound = f"sound {info.sample_rate_hz} Hz" if info.has_audio else "no sound"
     length = clock_text(info.duration_ns / 1e9) if info.duration_ns else "length unknown"
     return redact("; ".join([f"{info.source}: {picture}, {sound}, {length}", *info.notes]))
