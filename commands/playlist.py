@@ -10,11 +10,12 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from xml.parsers import expat
 
 from pipeline.errors import ConfigError
-from pipeline.media import LONGEST_PLAYLIST
 
 SUFFIXES = {".m3u", ".m3u8", ".pls", ".xspf", ".txt"}
 HLS_TAGS = re.compile(r"^#EXT-X-(STREAM-INF|TARGETDURATION|MEDIA-SEQUENCE)", re.MULTILINE)
 """One of these makes an HLS playlist, for FFmpeg as well."""
+MOST_BYTES = 16 << 20
+"""A longer file is no playlist."""
 NETWORK = {
     *("http", "https", "ftp", "ftps", "sftp", "rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtmpe", "rtmpts"),
     *("rtp", "srtp", "udp", "tcp", "srt", "rist", "mmsh", "mmst"),
@@ -76,9 +77,9 @@ def read_text(path: str) -> str:
     Raises: OSError; ConfigError: it is too long to be a playlist.
     """
     with open(path, "rb") as file:
-        data = file.read(LONGEST_PLAYLIST + 1)
-    if len(data) > LONGEST_PLAYLIST:
-        raise ConfigError(f"{path}: longer than {LONGEST_PLAYLIST >> 20} MB; expected a playlist")
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ConfigError(f"{path}: longer than {MOST_BYTES >> 20} MB; expected a playlist")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     try:
@@ -100,20 +101,22 @@ def xspf_locations(path: str) -> list[str]:
 
     Raises: ConfigError: it is no such file.
     """
-    tracks: list[str] = []
+    tracks: list[list[str]] = []
     inside: list[str] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
         inside.append(name.rpartition(" ")[2])
         if inside[-1] == "track":
-            tracks.append("")
+            tracks.append([])
+        elif inside[-2:] == ["track", "location"]:
+            tracks[-1].append("")
 
     def end(name: str) -> None:
         inside.pop()
 
     def text(data: str) -> None:
         if inside[-2:] == ["track", "location"]:
-            tracks[-1] += data
+            tracks[-1][-1] += data
 
     def refuse(*declared: object) -> None:
         raise ConfigError(f"{path}: has a document type, which a playlist does not need. Remove it.")
@@ -125,7 +128,7 @@ def xspf_locations(path: str) -> list[str]:
         parser.Parse(Path(path).read_bytes(), True)
     except expat.ExpatError as error:
         raise ConfigError(f"{path}: is no XSPF playlist ({error})") from error
-    return [from_uri(track.strip()) for track in tracks if track.strip()]
+    return [from_uri(locations[0].strip()) for locations in tracks if locations]
 
 
 def from_uri(text: str) -> str:

@@ -43,7 +43,8 @@ def find_sources(given: list[str], recursive: bool = False) -> list[str]:
 class Finder:
     """Collects sources and problems.
 
-    What the user names must be right. What a folder or a playlist names costs only itself.
+    What the user names must be right. What is wrong in a folder, a playlist or among the files of a glob costs only
+    itself.
     """
 
     def __init__(self, recursive: bool) -> None:
@@ -64,15 +65,15 @@ class Finder:
         elif not is_url(text) and not os.path.lexists(text) and glob.has_magic(text):
             matches = [name for name in sorted(glob.glob(text, recursive=True)) if not os.path.isdir(name)]
             self.problems += [] if matches else [f"{text}: matches no file (in {os.getcwd()})"]
-            for name in matches:
-                self.problems += self._add(name)
+            self.problems += filter(None, map(misnamed, matches))
+            tell([problem for name in matches if not misnamed(name) for problem in self._add(name)], text)
         else:
             self.problems += self._add(text)
 
     def _add(self, text: str) -> list[str]:
         """Add a source, or those of a folder or playlist. Returns what is wrong with it."""
-        if printable(text) != text:
-            return [f"{printable(text)}: the name is not UTF-8 and cannot be written in results. Rename the file."]
+        if problem := misnamed(text):
+            return [problem]
         if not is_url(text) and os.path.isdir(text):
             return self._add_folder(text)
         if not is_url(text) and is_playlist(text):
@@ -101,6 +102,12 @@ class Finder:
         log(logging.INFO, f"{path}: a playlist of {counted(len(names))}")
         tell([problem for name in names for problem in self._add(name)], path)
         return []
+
+
+def misnamed(name: str) -> str:
+    """What is wrong with a name; "" if nothing is."""
+    text = f"{printable(name)}: the name is not UTF-8 and cannot be written in results. Rename the file."
+    return text if printable(name) != name else ""
 
 
 def nothing_in(folder: str, listing: Listing) -> str:

@@ -100,11 +100,7 @@ def read_still(container: InputContainer, stream: Stream, source: str, options: 
     Raises:
         SourceError: the picture cannot be decoded.
     """
-    if tiles := sum(bool(each.disposition & av.stream.Disposition.dependent) for each in container.streams):
-        raise SourceError(
-            f"{shown_name(source)}: an image of {tiles} tiles, which cannot be put together here. "
-            "Convert it to JPEG or PNG first."
-        )
+    refuse_tiles(container, stream, shown_name(source))
     is_strict = stream.codec_context.name == "mjpeg"  # a cut JPEG is decoded without an error otherwise
     try:
         frames = pictures_of(container, stream, options, is_strict)
@@ -119,6 +115,19 @@ def read_still(container: InputContainer, stream: Stream, source: str, options: 
     if frame is None:
         raise SourceError(f"{shown_name(source)}: holds no picture. Is the file complete?")
     return Still(frame) if following is None else None
+
+
+def refuse_tiles(container: InputContainer, stream: Stream, name: str) -> None:
+    """Phones write HEIC as tiles. FFmpeg gives each as a stream, and PyAV does not say how they belong together.
+
+    Raises: SourceError: the picture is made of tiles.
+    """
+    flags = av.stream.Disposition
+    tiles = sum(bool(each.disposition & flags.dependent) for each in container.streams)
+    if tiles and not stream.disposition & flags.default:
+        raise SourceError(
+            f"{name}: an image of {tiles} tiles, which cannot be put together here. Convert it to JPEG or PNG first."
+        )
 
 
 def pictures_of(container: InputContainer, stream: Stream, options: ReaderOptions, is_strict: bool) -> Iterator[Any]:
