@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import av
+import numpy as np
 from av.container import InputContainer
 
 from pipeline.arrays import Array
@@ -114,7 +115,8 @@ def read_still(container: InputContainer, stream: Stream, source: str, options: 
         return damaged
     if frame is None:
         raise SourceError(f"{shown_name(source)}: holds no picture. Is the file complete?")
-    return Still(frame) if following is None else None
+    is_lost = stream.codec_context.name == "tiff" and is_empty(frame)
+    return Still(frame, is_lost) if following is None else None
 
 
 def refuse_tiles(container: InputContainer, stream: Stream, name: str) -> None:
@@ -135,6 +137,11 @@ def pictures_of(container: InputContainer, stream: Stream, options: ReaderOption
     context.thread_type = "NONE"
     context.options = {"max_pixels": str(options.max_pixels)} | ({"err_detect": "explode"} if is_strict else {})
     return container.decode(stream)
+
+
+def is_empty(frame: Any) -> bool:
+    """Whether every byte is 0, as FFmpeg leaves a TIFF whose compression it cannot read, without an error."""
+    return not any(np.frombuffer(plane, np.uint8).any() for plane in frame.planes)
 
 
 def read_damaged(source: str, stream: Stream, options: ReaderOptions) -> Still | None:
