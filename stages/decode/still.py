@@ -21,6 +21,7 @@ from pipeline.errors import SourceError
 from pipeline.media import is_url
 from stages.decode.frames import Shown
 from stages.decode.grid import Pictures
+from stages.decode.heif import join, read_grid
 from stages.decode.picture import PictureConverter, fit_size, upright_size
 from stages.decode.reader import ReaderOptions
 from stages.decode.shape import Size
@@ -101,7 +102,8 @@ def read_still(container: InputContainer, stream: Stream, source: str, options: 
     Raises:
         SourceError: the picture cannot be decoded.
     """
-    refuse_tiles(container, stream, shown_name(source))
+    if is_part(container, stream):
+        return read_tiles(container, source, options)
     is_strict = stream.codec_context.name == "mjpeg"  # a cut JPEG is decoded without an error otherwise
     try:
         frames = pictures_of(container, stream, options, is_strict)
@@ -119,17 +121,27 @@ def read_still(container: InputContainer, stream: Stream, source: str, options: 
     return Still(frame, is_lost) if following is None else None
 
 
-def refuse_tiles(container: InputContainer, stream: Stream, name: str) -> None:
-    """Phones write HEIC as tiles. FFmpeg gives each as a stream, and PyAV does not say how they belong together.
+def is_part(container: InputContainer, stream: Stream) -> bool:
+    """Whether a stream is not the main picture of a HEIF file, but a tile of it."""
+    return "mp4" in container.format.name and not stream.disposition & av.stream.Disposition.default
 
-    Raises: SourceError: the picture is made of tiles.
+
+def read_tiles(container: InputContainer, source: str, options: ReaderOptions) -> Still:
+    """The picture of a HEIF file that is made of tiles.
+
+    Raises: SourceError: it cannot be put together, or exceeds the limit.
     """
-    flags = av.stream.Disposition
-    tiles = sum(bool(each.disposition & flags.dependent) for each in container.streams)
-    if tiles and not stream.disposition & flags.default:
-        raise SourceError(
-            f"{name}: an image of {tiles} tiles, which cannot be put together here. Convert it to JPEG or PNG first."
-        )
+    name = shown_name(source)
+    if is_url(source):
+        raise SourceError(f"{name}: an image of tiles, which can be read from a file only. Download it first.")
+    try:
+        grid = read_grid(Path(source))
+        if grid.width * grid.height > options.max_pixels:
+            raise SourceError(f"{name}: {grid.width}x{grid.height} pixels, more than the limit of {options.max_pixels}")
+        return Still(join(container, grid, options.max_pixels))
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        text = f"an image of tiles, which cannot be put together ({reason(error)}). Convert it to JPEG or PNG first."
+        raise SourceError(f"{name}: {text}") from error
 
 
 def pictures_of(container: InputContainer, stream: Stream, options: ReaderOptions, is_strict: bool) -> Iterator[Any]:
