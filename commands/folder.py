@@ -99,9 +99,13 @@ def _kind(entry: os.DirEntry[str], names: set[str]) -> str:
         return "hidden"
     if printable(name) != name:
         return "misnamed"
-    if entry.is_dir():
-        return "folder"
-    if not entry.is_file():
+    try:
+        if entry.is_dir():
+            return "folder"
+        is_file = entry.is_file()
+    except OSError:  # a link to itself
+        is_file = False
+    if not is_file:
         return "dangling" if entry.is_symlink() else "special"
     if suffix in UNFINISHED or f"{name}.part" in names:
         return "unfinished"
