@@ -30,6 +30,7 @@ from stages.decode.sound import SoundTrack
 from stages.decode.source import (
     Stream,
     Streams,
+    check_pixels,
     choose_streams,
     is_cover,
     is_decodable,
@@ -196,10 +197,8 @@ class AvReader(AssemblingReader):
 
     def _check_limits(self, container: InputContainer, video: Stream | None) -> None:
         name, options = shown_name(self.source), self.options
-        if video is not None and video.width * video.height > options.max_pixels:
-            raise SourceError(
-                f"{name}: {video.width}x{video.height} pixels, more than the limit of {options.max_pixels}"
-            )
+        if video is not None:
+            check_pixels(video.width, video.height, options, name)
         if container.duration is not None and container.duration / 1e6 > options.max_duration_s:
             raise SourceError(
                 f"{name}: {container.duration / 1e6:g} s long, more than the limit of {options.max_duration_s:g} s"

@@ -97,6 +97,15 @@ def check_file(source: str) -> None:
         raise SourceError(f"{source}: the file is empty (0 bytes)")
 
 
+def check_pixels(width: int, height: int, options: ReaderOptions, name: str) -> None:
+    """Raises: SourceError: more pixels than the limit."""
+    if width * height > options.max_pixels:
+        raise SourceError(
+            f"{name}: {width}x{height} pixels, more than the limit of {options.max_pixels}. "
+            f"To read it nevertheless: --set decode.max_pixels={width * height}"
+        )
+
+
 def reason(error: Exception) -> str:
     """FFmpeg's error text, without error number and file name."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

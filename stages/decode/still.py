@@ -25,7 +25,7 @@ from stages.decode.heif import join, read_grid
 from stages.decode.picture import PictureConverter, fit_size, upright_size
 from stages.decode.reader import ReaderOptions
 from stages.decode.shape import Size
-from stages.decode.source import Stream, open_container, reason, shown_name
+from stages.decode.source import Stream, check_pixels, open_container, reason, shown_name
 from stages.decode.timeline import Failures
 
 ANIMATED = {"gif", "apng"}
@@ -136,8 +136,7 @@ def read_tiles(container: InputContainer, source: str, options: ReaderOptions) -
         raise SourceError(f"{name}: an image of tiles, which can be read from a file only. Download it first.")
     try:
         grid = read_grid(Path(source))
-        if grid.width * grid.height > options.max_pixels:
-            raise SourceError(f"{name}: {grid.width}x{grid.height} pixels, more than the limit of {options.max_pixels}")
+        check_pixels(grid.width, grid.height, options, name)
         return Still(join(container, grid, options.max_pixels))
     except (av.error.FFmpegError, ValueError, OSError) as error:
         text = f"an image of tiles, which cannot be put together ({reason(error)}). Convert it to JPEG or PNG first."
