@@ -9,7 +9,7 @@ from commands import account as closing
 from commands.console import Console, add_console_options
 from commands.options import Parser, add_config_options, add_output_options, usable_config
 from commands.outputs import make_outputs, split_events
-from commands.sources import find_sources
+from commands.sources import add_sources, find_sources
 from pipeline.build import make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
@@ -19,6 +19,7 @@ from pipeline.status import Account, OutputSpec
 EXAMPLES = """examples:
   percept run talk.mp4 --labels "dog barking, rain, people talking"
   percept run 'videos/*.mp4' --labels @words.txt -o out.jsonl --resume
+  percept run holiday/ -r -o holiday.jsonl
   percept run talk.mp4 --events --video labelled.mp4
 
 exit codes: 0 success, 1 finished but some clips or sources failed, 2 usage or settings, 3 source, 4 engine or model,
@@ -38,7 +39,7 @@ def make_parser() -> Parser:
         description="Label every clip of a video, from picture, motion and sound.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob; several are processed in order")
+    add_sources(parser, "several are processed in order")
     parser.add_argument("--request", choices=["-"], help=argparse.SUPPRESS)
     add_output_options(parser)
     add_config_options(parser)
@@ -56,7 +57,9 @@ def main(arguments: list[str]) -> int:
         if request.labels is not None:
             setattr(options, "labels.words", request.labels)
     if not options.sources:
-        raise ConfigError("percept run: no video given; expected a file, URL or glob, such as: percept run talk.mp4")
+        raise ConfigError(
+            "percept run: no video given; expected a file, folder, URL, playlist or glob, such as: percept run talk.mp4"
+        )
     config, sources, outputs = checked(options)
 
     from pipeline.run import run
@@ -75,7 +78,7 @@ def checked(options: argparse.Namespace) -> tuple[Config, list[str], list[Output
     problems, sources, outputs = Problems(), list[str](), list[OutputSpec]()
     config = usable_config(options, problems)
     with problems.collected():
-        sources = find_sources(options.sources)
+        sources = find_sources(options.sources, options.recursive)
     with problems.collected():
         outputs = make_outputs(options, config, sources)
     for spec in outputs:

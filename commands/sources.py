@@ -1,41 +1,138 @@
-"""The sources of a command line: files, URLs and globs."""
+"""The sources of a command line: files, URLs, globs, folders and playlists."""
 
+import argparse
 import glob
+import logging
 import os
 import re
 
+from commands.folder import MEDIA, Listing, list_folder
+from commands.playlist import entries, is_playlist, local_path
 from pipeline.errors import ConfigError
+from pipeline.logs import log
 from pipeline.sinks.file import printable
 
+HELP = "file, URL, folder, playlist (.m3u, .pls, .xspf, .txt) or glob"
+COMMON = (".mp4", ".mov", ".mkv", ".webm", ".mp3", ".wav", ".jpg", ".png")
+SHOWN = 5
+"""Problems in one folder or playlist that are told one by one."""
 
-def find_sources(given: list[str]) -> list[str]:
-    """The sources in the given order, each once, with globs expanded.
 
-    Raises: ConfigError: a glob that matches nothing, a folder, a name that is not UTF-8: all of them at once.
+def add_sources(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """The sources, and -r."""
+    parser.add_argument("sources", nargs="*", metavar="VIDEO", help=f"{HELP}; {purpose}")
+    parser.add_argument("-r", "--recursive", action="store_true", help="also search the folders in a folder")
+
+
+def find_sources(given: list[str], recursive: bool = False) -> list[str]:
+    """The sources in the given order, each once, with globs, folders and playlists expanded.
+
+    What is passed over in a folder is logged.
+
+    Raises: ConfigError: a glob that matches nothing, a folder without media, a playlist that cannot be read, a name
+        that is not UTF-8: all of them at once.
     """
-    found: list[str] = []
-    problems = []
+    finder = Finder(recursive)
     for text in given:
-        if is_url(text):
-            found.append(text)
-        elif os.path.isdir(text):
-            problems.append(f"{text}: is a folder. Name its files: '{os.path.join(text, '*.mp4')}'")
-        elif not os.path.lexists(text) and glob.has_magic(text):
+        finder.add(text)
+    if finder.problems:
+        raise ConfigError("\n".join(finder.problems))
+    return list(dict.fromkeys(finder.found))
+
+
+class Finder:
+    """Collects sources and problems.
+
+    What the user names must be right. What is wrong in a folder, a playlist or among the files of a glob costs only
+    itself.
+    """
+
+    def __init__(self, recursive: bool) -> None:
+        self.found: list[str] = []
+        self.problems: list[str] = []
+        self._recursive = recursive
+        self._read: set[str] = set()
+        """Playlists, by their real paths: those that name each other end."""
+
+    def add(self, text: str) -> None:
+        """What the user gave."""
+        if text.startswith("file://"):
+            text = local_path(text)
+        if text == "-":
+            self.problems.append("-: video cannot be read from stdin. Write it to a file first.")
+        elif text.startswith("@") and not os.path.lexists(text):
+            self.problems += self._add_playlist(text[1:])
+        elif not is_url(text) and not os.path.lexists(text) and glob.has_magic(text):
             matches = [name for name in sorted(glob.glob(text, recursive=True)) if not os.path.isdir(name)]
-            found += matches
-            problems += [] if matches else [f"{text}: matches no file (in {os.getcwd()})"]
-        elif text == "-":
-            problems.append("-: video cannot be read from stdin. Write it to a file first.")
+            self.problems += [] if matches else [f"{text}: matches no file (in {os.getcwd()})"]
+            self.problems += filter(None, map(misnamed, matches))
+            tell([problem for name in matches if not misnamed(name) for problem in self._add(name)], text)
         else:
-            found.append(text)
-    for name in found:
-        if printable(name) != name:
-            problems.append(
-                f"{printable(name)}: the name is not UTF-8 and cannot be written in results. Rename the file."
-            )
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return list(dict.fromkeys(found))
+            self.problems += self._add(text)
+
+    def _add(self, text: str) -> list[str]:
+        """Add a source, or those of a folder or playlist. Returns what is wrong with it."""
+        if problem := misnamed(text):
+            return [problem]
+        if not is_url(text) and os.path.isdir(text):
+            return self._add_folder(text)
+        if not is_url(text) and is_playlist(text):
+            return self._add_playlist(text)
+        self.found.append(text)
+        return []
+
+    def _add_folder(self, folder: str) -> list[str]:
+        listing = list_folder(folder, self._recursive)
+        tell(listing.problems, folder)
+        if not listing.files:
+            return [nothing_in(folder, listing)]
+        self.found += listing.files
+        if listing.passed:
+            log(logging.INFO, f"{folder}: {counted(len(listing.files))}; passed over: {listing.passed_text}")
+        return []
+
+    def _add_playlist(self, path: str) -> list[str]:
+        if os.path.realpath(path) in self._read:
+            return []
+        self._read.add(os.path.realpath(path))
+        try:
+            names = entries(path)
+        except ConfigError as error:
+            return [str(error)]
+        log(logging.INFO, f"{path}: a playlist of {counted(len(names))}")
+        tell([problem for name in names for problem in self._add(name)], path)
+        return []
+
+
+def misnamed(name: str) -> str:
+    """What is wrong with a name; "" if nothing is."""
+    text = f"{printable(name)}: the name is not UTF-8 and cannot be written in results. Rename the file."
+    return text if printable(name) != name else ""
+
+
+def nothing_in(folder: str, listing: Listing) -> str:
+    """What to say of a folder without media."""
+    passed = f" (it has {listing.passed_text})" if listing.passed else ""
+    some = ", ".join(COMMON)
+    remedy = "Name files of other kinds one by one."
+    if any(list_folder(below, True).files for below in listing.folders):
+        remedy = "There are media in the folders in it: add -r."
+    return (
+        f"{folder}: no video, sound or image in this folder{passed}; looked for {some} and {len(MEDIA) - len(COMMON)} "
+        f"other suffixes. {remedy}"
+    )
+
+
+def counted(count: int) -> str:
+    return f"{count} source{'s' * (count != 1)}"
+
+
+def tell(problems: list[str], where: str) -> None:
+    """Warn of problems with single files and folders, of which there may be many."""
+    for text in problems[:SHOWN]:
+        log(logging.WARNING, text)
+    if len(problems) > SHOWN:
+        log(logging.WARNING, f"{where}: {len(problems) - SHOWN} more like these")
 
 
 def is_url(text: str) -> bool:

@@ -26,6 +26,8 @@ def open_media(source: str, timeout_s: tuple[float, float] | None = None, positi
     Raises: av.error.FFmpegError, ValueError, OSError.
     """
     options = {"skip_initial_bytes": str(position)} if position else {}
+    if "%" in source:
+        options["pattern_type"] = "none"  # FFmpeg would read the images 001.jpg, 002.jpg instead of a file %03d.jpg
     with _name_to_read(source) as name:
         container: InputContainer = av.open(name, "r", options=options, metadata_errors="ignore", timeout=timeout_s)
     return container

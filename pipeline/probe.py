@@ -8,7 +8,9 @@ import select
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,9 @@ from pipeline.errors import SourceError
 from pipeline.plain import make_reader
 from pipeline.plan import Plan
 from pipeline.processes import child_environment
+
+MOST_AT_ONCE = 256
+"""Sources of one process: a command line has a limit."""
 
 
 class Probed(msgspec.Struct, frozen=True):
@@ -30,13 +35,13 @@ class Probed(msgspec.Struct, frozen=True):
 
 def probe(plan: Plan, sources: Sequence[str]) -> Iterator[Probed]:
     """Open each source, in order. A source that is not open within `deadlines.open_s` of the config is given up."""
-    left = list(sources)
+    left = deque(sources)
     with tempfile.TemporaryDirectory(prefix="percept-probe-") as folder:
         file = Path(folder, "plan")
         file.write_bytes(msgspec.msgpack.encode(plan))
         while left:
-            for probed in _by_child(file, tuple(left), plan.config.deadlines.open_s):
-                left.pop(0)
+            for probed in _by_child(file, tuple(islice(left, MOST_AT_ONCE)), plan.config.deadlines.open_s):
+                left.popleft()
                 yield probed
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def make_parser() -> "Parser":
     from commands.console import add_console_options
     from commands.options import Parser, add_config_options
+    from commands.sources import add_sources
 
     parser = Parser(
         prog="percept check",
@@ -23,7 +24,7 @@ def make_parser() -> "Parser":
         "settings and model without running, and show the engines that a run would use. With sources, inspect\n"
         "these instead of the installation. With -v, also show stages and groups of processes.",
     )
-    parser.add_argument("sources", nargs="*", metavar="VIDEO", help="file, URL or glob to inspect")
+    add_sources(parser, "to inspect")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for instance for a bug report")
     add_config_options(parser)
     add_console_options(parser)

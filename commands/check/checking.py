@@ -53,7 +53,7 @@ def checked(options: argparse.Namespace) -> tuple[Plan, list[str]]:
     config = usable_config(options, problems)
     sources: list[str] = []
     with problems.collected():
-        sources = find_sources(options.sources)
+        sources = find_sources(options.sources, options.recursive)
     with problems.collected():
         plan = make_plan(config, max(1, len(sources)))
     problems.raise_all()

@@ -21,7 +21,8 @@ def sources_section(sources: list[str], plan: Plan) -> tuple[Section, list[str]]
 
 def source_text(info: SourceInfo) -> str:
     """`1280×720, 25 frames/s, sound 44100 Hz, 1:30`"""
-    picture = f"{info.width}×{info.height}, {info.frame_rate_hz:g} frames/s" if info.has_video else "no picture"
+    rate = f", {info.frame_rate_hz:g} frames/s" if info.frame_rate_hz else ""
+    picture = f"{info.width}×{info.height}{rate}" if info.has_video else "no picture"
     sound = f"sound {info.sample_rate_hz} Hz" if info.has_audio else "no sound"
     length = clock_text(info.duration_ns / 1e9) if info.duration_ns else "length unknown"
     return "; ".join([f"{picture}, {sound}, {length}", *info.notes])

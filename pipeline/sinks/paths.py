@@ -50,8 +50,10 @@ def check_outputs(specs: list[OutputSpec]) -> None:
     written = [os.path.realpath(path) for spec in specs for path in _paths(spec) if path != "-"]
     for path in sorted(path for path, count in Counter(written).items() if count > 1):
         problems.append(f"{path}: two outputs would write this file. Give each its own.")
-    sources = {os.path.realpath(source) for spec in specs for source in spec.sources if os.path.exists(source)}
-    for path in sorted(set(written) & sources):
+    if there := {path for path in written if os.path.exists(path)}:
+        named = {source for spec in specs for source in spec.sources}
+        there &= {os.path.realpath(source) for source in named if os.path.exists(source)}
+    for path in sorted(there):
         problems.append(f"{path}: is a source of this run and would be overwritten. Choose another output.")
     if problems:
         raise ConfigError("\n".join(problems))

@@ -5,6 +5,7 @@ modalities were asked for. Other readers, such as decord, have no say in it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import av
@@ -16,20 +17,24 @@ from stages.decode.film_relay import FilmRelay
 from stages.decode.film_sound import FilmSound
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.picture import FAST_SCALING, PictureConverter
-from stages.decode.reader import ReaderOptions
+from stages.decode.reader import NS, ReaderOptions
 from stages.decode.reader_av import AvPictures, AvReader
 from stages.decode.relay import Relay
 from stages.decode.sound import SoundTrack
 from stages.decode.source import is_cover, shown_name
+from stages.decode.still import StillPictures
 
 ANY_RATE_HZ = 16_000
 """The reader opens sound only if it has a rate; the film has its own."""
 MOST_SIZES = 8
 """Converters that are kept."""
+STILL_STEP_NS = NS // 25
 
 
 class FilmReader(AvReader):
     """Opens the streams and leaves their sound to the film."""
+
+    tracks: Sequence[DecodedStream] = ()
 
     def _sound(self, audio: Sequence[DecodedStream], notes: list[str]) -> SoundTrack | Relay | None:
         self.tracks = [stream for stream in audio if stream.peek() is not None]
@@ -47,19 +52,20 @@ class AvFilm:
         self._reader = reader
         self._media = reader.media
         self._converters = Converters(reader.options.max_pixels)
-        if not isinstance(self._media.pictures, AvPictures):
+        pictures = reader.media.pictures
+        if not isinstance(pictures, AvPictures | StillPictures):
             reader.close()
             name = shown_name(reader.source)
             raise SourceError(f"{name}: {'; '.join(['it has no pictures', *pictures_lost(info.notes)])}")
         self.start_ns, self.end_ns = reader.options.start_ns, reader.options.end_ns
         self.frame_rate_hz = info.frame_rate_hz
-        self._pictures = self._media.pictures
+        self._pictures = pictures
         self._pictures.skip_to(self.start_ns)
         tracks = [FilmSound(stream, self.start_ns) for stream in reader.tracks]
         self._sound = FilmRelay(tracks) if len(tracks) > 1 else tracks[0] if tracks else None
         self.sound_rate_hz = self._sound.rate_hz if self._sound else 0
         self.channels = self._sound.channels if self._sound else 0
-        self.left_out = left_out(self._pictures.stream, len(tracks))
+        self.left_out = left_out(pictures.stream, len(tracks)) if isinstance(pictures, AvPictures) else []
 
     @property
     def errors(self) -> int:
@@ -70,7 +76,8 @@ class AvFilm:
         while head is not None and (self.end_ns is None or head.time_ns < self.end_ns):
             shown, head = self._pictures.pop(), self._pictures.peek()
             if not self._is_over(shown, head):
-                yield FilmPicture(shown, max(shown.time_ns, self.start_ns), *shown.size, self._converters)
+                for part in [shown] if isinstance(self._pictures, AvPictures) else repeated(shown):
+                    yield FilmPicture(part, max(part.time_ns, self.start_ns), *shown.size, self._converters)
 
     def sound(self, until_ns: int, rate_hz: int, channels: int) -> Iterator[tuple[int, Array]]:
         return self._sound.pieces(until_ns, rate_hz, channels) if self._sound else iter(())
@@ -138,6 +145,12 @@ def open_film(source: str, options: Mapping[str, Any]) -> AvFilm:
         film = AvFilm(FilmReader(source, 0, msgspec.structs.replace(both, modalities=("image",))))
         film.left_out = [f"its sound ({str(error).removeprefix(f'{shown_name(source)}: ')})"]
         return film
+
+
+def repeated(shown: Shown) -> Iterator[Shown]:
+    """A picture that stays, `STILL_STEP_NS` at a time: players do not show a video of one picture well."""
+    for time_ns in range(shown.time_ns, shown.end_ns, STILL_STEP_NS):
+        yield replace(shown, time_ns=time_ns, end_ns=min(time_ns + STILL_STEP_NS, shown.end_ns))
 
 
 def left_out(pictures: DecodedStream, sounds: int) -> list[str]:

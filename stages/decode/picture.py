@@ -11,6 +11,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from pipeline.arrays import Array
 from stages.decode.alpha import has_alpha, on_black
+from stages.decode.side_data import side_data_of
 from stages.decode.tone import BT2020, NAMES, ToneMap, is_hdr, peak_nits
 
 AV_COLORSPACE_UNSPECIFIED = 2
@@ -46,7 +47,7 @@ UPRIGHT = Orientation()
 
 def orientation(frame: Any) -> Orientation:
     """The orientation in the display matrix (x' = a x + c y, y' = b x + d y), to the nearest quarter turn."""
-    side_data = frame.side_data.get("DISPLAYMATRIX")
+    side_data = side_data_of(frame, "DISPLAYMATRIX")
     if side_data is None:
         return UPRIGHT
     matrix = np.frombuffer(side_data, np.int32)

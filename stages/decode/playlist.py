@@ -9,11 +9,10 @@ import av
 
 from pipeline.media import END_MARK, LONGEST_PLAYLIST, is_url
 from stages.decode.reader import NS
+from stages.decode.source import RAW
 
 log = logging.getLogger(__name__)
 
-RAW = {"probesize": "32", "analyzeduration": "0"}
-"""Options with which FFmpeg's demuxer of raw data reads no more than it gives out."""
 MAX_ASKED = 24
 """Segments that are asked for at once."""
 Timeout = tuple[float, float]

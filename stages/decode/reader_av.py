@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 from av.container import InputContainer
 
 from pipeline.arrays import Array
 from pipeline.clip import SourceInfo
 from pipeline.errors import SourceError
 from pipeline.media import is_url
+from stages.decode.arrival import comes_live
 from stages.decode.assembly import AssemblingReader, Media
 from stages.decode.clock import Clock
 from stages.decode.container import declared_end_ns, names_of, rules_of
@@ -28,6 +30,7 @@ from stages.decode.sound import SoundTrack
 from stages.decode.source import (
     Stream,
     Streams,
+    check_pixels,
     choose_streams,
     is_cover,
     is_decodable,
@@ -35,6 +38,7 @@ from stages.decode.source import (
     open_container,
     shown_name,
 )
+from stages.decode.still import Still, StillPictures, may_be_still, read_still
 from stages.decode.timing import Timing
 from stages.decode.tracks import note_on_tracks, with_fallbacks
 
@@ -147,8 +151,14 @@ class AvReader(AssemblingReader):
     def _open(self) -> tuple[SourceInfo, Media]:
         container = self._container()
         chosen = choose_streams(container, self.source, self.options)
-        chosen = with_fallbacks(container, chosen, self.source, self.options)
         self._check_limits(container, chosen.video)
+        if chosen.video and may_be_still(container) and not comes_live(self.source, container):
+            still = read_still(container, chosen.video, self.source, self.options)
+            if still is not None:
+                return self._open_still(still)
+            container = self._container()
+            chosen = choose_streams(container, self.source, self.options)
+        chosen = with_fallbacks(container, chosen, self.source, self.options)
         video = self._start(container, "video", chosen) if chosen.video else None
         audio = self._start_sound(container if video is None else None, chosen)
         self._timing.settle()
@@ -161,6 +171,21 @@ class AvReader(AssemblingReader):
         self._look(sound, notes)
         return self._info_of(container, chosen, size, pictures, sound, notes), media
 
+    def _open_still(self, still: Still) -> tuple[SourceInfo, Media]:
+        self.options = msgspec.structs.replace(self.options, start_ns=0, end_ns=None)
+        pictures = StillPictures(still, self.options)
+        info = SourceInfo(
+            source=shown_name(self.source),
+            source_index=self.source_index,
+            width=still.size[0],
+            height=still.size[1],
+            duration_ns=self.options.clip_ns,
+            has_video=True,
+            notes=tuple(notes_on_picture(still.frame)),
+        )
+        absent = absence(self.options.wants_audio, None)
+        return info, Media(pictures, None, start_ns=0, audio_absent=absent)
+
     def _close(self) -> None:
         while self._containers:
             self._containers.pop().close()
@@ -172,10 +197,8 @@ class AvReader(AssemblingReader):
 
     def _check_limits(self, container: InputContainer, video: Stream | None) -> None:
         name, options = shown_name(self.source), self.options
-        if video is not None and video.width * video.height > options.max_pixels:
-            raise SourceError(
-                f"{name}: {video.width}x{video.height} pixels, more than the limit of {options.max_pixels}"
-            )
+        if video is not None:
+            check_pixels(video.width, video.height, options, name)
         if container.duration is not None and container.duration / 1e6 > options.max_duration_s:
             raise SourceError(
                 f"{name}: {container.duration / 1e6:g} s long, more than the limit of {options.max_duration_s:g} s"

@@ -1,6 +1,8 @@
 """Opens a container, chooses the streams to read, and describes what is wrong with it in plain words."""
 
 import logging
+import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,13 @@ log = logging.getLogger(__name__)
 
 TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
 """Codecs with which FFmpeg draws any text file as a video of a terminal."""
+
+RAW = {"probesize": "32", "analyzeduration": "0"}
+"""Options with which FFmpeg's demuxer of raw data reads no more than it gives out."""
+HTML = re.compile(
+    rb"(\xef\xbb\xbf)?(?>\s|<\?xml[^>]*>|<!--.*?-->)*+<(!doctype\s+html|html|head)\b", re.IGNORECASE | re.DOTALL
+)
+WEB_PAGE = "is a web page, not a video. Download the video first, for instance with:"
 
 Stream = Any
 
@@ -45,6 +54,8 @@ def open_container(source: str, options: ReaderOptions, position: int = 0) -> In
     try:
         container = open_media(source, timeout_s, position)
     except av.error.FFmpegError as error:
+        if isinstance(error, av.error.InvalidDataError) and is_web_page(source, timeout_s):
+            raise SourceError(f"{name}: {WEB_PAGE} yt-dlp {shlex.quote(name)}") from error
         raise SourceError(f"{name}: {reason(error)}. Is it a video or sound file, and complete?") from error
     except (ValueError, OSError) as error:
         raise SourceError(f"{name}: cannot be opened: {error}") from error
@@ -53,6 +64,18 @@ def open_container(source: str, options: ReaderOptions, position: int = 0) -> In
         container.close()
         raise SourceError(f"{name}: {count} streams, more than the limit of {options.max_streams}")
     return container
+
+
+def is_web_page(source: str, timeout_s: tuple[float, float] | None) -> bool:
+    """Whether a web server sends a page. It is asked once more, for the beginning."""
+    if not source.lower().startswith(("http://", "https://")):
+        return False
+    try:
+        with av.open(source, format="data", options=RAW, timeout=timeout_s) as container:
+            packet = next(container.demux(), None)
+            return packet is not None and HTML.match(bytes(packet)) is not None
+    except (av.error.FFmpegError, OSError):
+        return False
 
 
 def check_file(source: str) -> None:
@@ -72,6 +95,15 @@ def check_file(source: str) -> None:
         raise SourceError(f"{source}: is a directory; expected a file. Give the files in it: {source}/*")
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{source}: the file is empty (0 bytes)")
+
+
+def check_pixels(width: int, height: int, options: ReaderOptions, name: str) -> None:
+    """Raises: SourceError: more pixels than the limit."""
+    if width * height > options.max_pixels:
+        raise SourceError(
+            f"{name}: {width}x{height} pixels, more than the limit of {options.max_pixels}. "
+            f"To read it nevertheless: --set decode.max_pixels={width * height}"
+        )
 
 
 def reason(error: Exception) -> str:
@@ -111,15 +143,19 @@ def found(container: InputContainer) -> str:
 
 
 def video_stream(container: InputContainer) -> Stream | None:
-    """The default video stream, else the largest; no cover pictures, no drawings of text."""
+    """The default video stream, else the largest; no cover pictures, no drawings of text.
+
+    In a HEIF file, a film is preferred to the picture that stands for it.
+    """
     streams: list[Stream] = [
         stream
         for stream in container.streams.video
         if is_decodable(stream) and not is_cover(stream) and not is_drawn_text(stream)
     ]
 
-    def rank(stream: Stream) -> tuple[bool, int]:
-        return bool(stream.disposition & av.stream.Disposition.default), stream.width * stream.height
+    def rank(stream: Stream) -> tuple[bool, int, bool]:
+        is_item = stream.frames == 1 and stream.duration is None
+        return bool(stream.disposition & av.stream.Disposition.default), stream.width * stream.height, not is_item
 
     return max(streams, key=rank, default=None)
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.arrays import Array
+from stages.decode.side_data import side_data_of
 
 PQ, HLG = 16, 18
 """Transfer characteristics as in ITU-T H.273."""
@@ -88,7 +89,7 @@ def peak_nits(frame: Any) -> float:
     if frame.color_trc == HLG:
         return HLG_PEAK_NITS
     content, mastering = (
-        np.frombuffer(frame.side_data.get(name, b""), np.int32)
+        np.frombuffer(side_data_of(frame, name) or b"", np.int32)
         for name in ("CONTENT_LIGHT_LEVEL", "MASTERING_DISPLAY_METADATA")
     )
     if content.size >= 2 and 0 < content[0] <= PQ_PEAK_NITS:

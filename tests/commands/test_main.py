@@ -69,7 +69,7 @@ def test_usage_errors_exit_with_2_and_a_remedy(capsys: pytest.CaptureFixture[str
     for arguments, remedy in (
         (["rum"], "did you mean run?"),
         (["talk.mp4"], "did you mean: percept run talk.mp4?"),
-        (["run"], "expected a file, URL or glob, such as: percept run talk.mp4"),
+        (["run"], "expected a file, folder, URL, playlist or glob, such as: percept run talk.mp4"),
         (["run", "a.mp4", "--set", "clips.fsp=3"], "did you mean 'fps'?"),
         (["run", "a.mp4", "--fps", "x"], "argument --fps: invalid float value: 'x'"),
         (["run", "a.mp4", "-c", "no.toml"], "-c no.toml: cannot be read"),

@@ -6,7 +6,6 @@ import pytest
 from commands.options import make_config, seconds
 from commands.outputs import fingerprint, make_outputs, output_kind, split_events
 from commands.run import make_parser
-from commands.sources import find_sources
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.sinks.kinds import KINDS
@@ -86,30 +85,6 @@ def test_a_video_after_events_is_a_source() -> None:
 def test_a_misspelt_option_gets_a_suggestion() -> None:
     with pytest.raises(ConfigError, match=r"--lables.*did you mean --labels"):
         parse("a.mp4", "--lables", "x")
-
-
-def test_globs_are_sorted_and_the_given_order_is_kept(tmp_path: Path) -> None:
-    for name in ("b.mp4", "a.mp4", "c.avi"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder.mp4").mkdir()
-    found = find_sources(
-        [str(tmp_path / "c.avi"), str(tmp_path / "*.mp4"), str(tmp_path / "a.mp4"), "rtsp://u:p@cam/1"]
-    )
-    assert [Path(name).name for name in found] == ["c.avi", "a.mp4", "b.mp4", "1"]
-
-
-def test_a_file_with_brackets_in_its_name_is_a_file(tmp_path: Path) -> None:
-    (tmp_path / "talk [2024].mp4").touch()
-    assert find_sources([str(tmp_path / "talk [2024].mp4")]) == [str(tmp_path / "talk [2024].mp4")]
-
-
-def test_empty_globs_folders_and_stdin_are_refused_together(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as error:
-        find_sources([str(tmp_path / "*.mp4"), str(tmp_path), "-"])
-    text = str(error.value)
-    assert "matches no file" in text
-    assert "is a folder. Name its files" in text
-    assert "stdin" in text
 
 
 def test_the_suffix_determines_the_kind() -> None:

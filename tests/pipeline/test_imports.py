@@ -197,7 +197,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 COVERED_BY = {
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
-    "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord, source}"),
+    "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
@@ -218,7 +218,7 @@ COVERED_BY = {
     ),
     "tests/commands/test_labels.py": "commands.labels.{embedded, lint, weigh} stages.words.weigh",
     "tests/commands/test_check.py": "commands.preflight commands.check.{checking, installation, plan, sources}",
-    "tests/commands/test_options.py": "commands.{outputs, sources}",
+    "tests/commands/test_options.py": "commands.outputs",
     "tests/test_contributing.py": "commands.schema",
     "tests/training/train/test_train_command.py": (
         "commands.train training.train.{batch, console, job, plan, result, streams, tower, vectors}"
@@ -241,6 +241,7 @@ COVERED_BY = {
     "tests/engines/models/test_model_file.py": "engines.models.model",
     "tests/engines/networks/test_fusion.py": "engines.networks.fusion_shape",
     "tests/engines/networks/test_open_clip.py": "engines.networks.{open_clip_format, open_clip_towers}",
+    "tests/stages/decode/test_still.py": "stages.decode.side_data",
     "tests/stages/decode/test_tiling.py": "stages.decode.timeline",
     "tests/pipeline/sinks/test_film.py": "stages.decode.{film, film_relay, film_sound}",
     "tests/stages/detect/test_stage.py": "stages.detect.{change, regions}",

@@ -34,6 +34,13 @@ def test_every_source_is_described_or_has_an_error_in_order(plan: Plan) -> None:
     ]
 
 
+def test_many_sources_are_given_to_several_processes(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline.probe, "MOST_AT_ONCE", 2)
+    sources = [f"fake:clips={count}" for count in (1, 2, 3)]
+    found = list(probe(plan, sources))
+    assert [each.info and each.info.duration_ns for each in found] == [CLIP_NS, 2 * CLIP_NS, 3 * CLIP_NS]
+
+
 def test_a_reader_that_dies_costs_only_its_source(plan: Plan) -> None:
     found = list(probe(plan, ["fake:open_die=1", "fake:clips=2"]))
     assert [each.error for each in found] == ["fake:open_die=1: cannot be opened: its reader died", ""]
