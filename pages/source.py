@@ -1,0 +1,107 @@
+"""One source of a page: what its media are, whether they fit the results, and its data."""
+
+import os
+from typing import Any
+
+from pages.media import Media, link, probe
+from pages.moments import choose
+from pages.recording import Recording
+from pages.thumbnails import poster, thumbnails, within_budget
+from pipeline.media import is_url
+
+ALIKE = 0.03
+"""Widths over heights that differ by less are the same shape."""
+LONGER_S = 1.0
+"""Results may end this much later than the video."""
+
+
+class PageSource:
+    """The recording of a source, and the media that the page plays for it.
+
+    path: the media file; None if it was not found. preview: a copy that a browser plays, made by then.
+    """
+
+    def __init__(self, recording: Recording, path: str | None) -> None:
+        self.recording = recording
+        self.path = path
+        self.media: Media | None = None
+        self.preview = ""
+        self.preview_start_s = 0.0
+        self.warnings: list[str] = []
+        if path is not None:
+            try:
+                self.media = probe(path)
+            except (OSError, ValueError) as error:
+                self.warnings.append(f"{path} cannot be opened ({error}); the page has no pictures of it")
+
+    @property
+    def needs_preview(self) -> bool:
+        return self.media is not None and bool(self.media.obstacle)
+
+    def failed(self, error: Exception) -> None:
+        """No preview could be made."""
+        assert self.media is not None
+        why = str(error).removeprefix(f"{self.path}: ")
+        self.warnings.append(f"a browser may not play {self.media.obstacle}, and no preview could be made ({why})")
+
+    def tree(self, page: str) -> dict[str, Any]:
+        """Everything the page needs, as plain data. `page`: the path it is written to."""
+        self._compare()
+        tree = self.recording.tree()
+        shown = self.preview or self.path or ""
+        tree["media"] = {
+            "kind": self.media.kind if self.media else "none",
+            "url": link(shown, page) if self.media and self.media.kind != "still" else "",
+            "name": os.path.basename(shown),
+            "start": round(self.preview_start_s * 1000) if self.preview else 0,
+            "preview": bool(self.preview),
+        }
+        tree["poster"], tree["thumbnails"] = self._pictures()
+        tree["warnings"] = self.warnings
+        return tree
+
+    def _pictures(self) -> tuple[str, list[list[Any]]]:
+        """The poster of a still picture, and the contact sheet: time, label, probability and picture."""
+        media = self.media
+        if media is None or media.kind == "sound" or not media.width:
+            return "", []
+        path = self.preview or media.path
+        size = media.width, media.height
+        try:
+            if media.kind == "still":
+                return poster(path, size), []
+            moments = choose(self.recording.best_moments())
+            offset_s = self.preview_start_s if self.preview else 0.0
+            found = within_budget(list(thumbnails(path, [each.time_s - offset_s for each in moments], size)))
+        except (OSError, ValueError) as error:
+            self.warnings.append(f"no thumbnails could be made ({error})")
+            return "", []
+        rows = zip(moments, found, strict=True)
+        return "", [
+            [round(each.time_s * 1000), each.label, round(each.probability * 1000), uri] for each, uri in rows if uri
+        ]
+
+    def _compare(self) -> None:
+        recording, media = self.recording, self.media
+        if media is None:
+            if not self.warnings:
+                self.warnings.append(_missing(recording.source))
+            return
+        if media.duration_s and recording.end_s > media.duration_s + LONGER_S:
+            self.warnings.append(
+                f"the results end at {recording.end_s:.1f} s, but {os.path.basename(media.path)} ends at "
+                f"{media.duration_s:.1f} s: is it the right file?"
+            )
+        if all(recording.size) and media.width and media.height:
+            (width, height), known = (media.width, media.height), recording.size
+            if abs(width * known[1] / (height * known[0]) - 1) > ALIKE:
+                self.warnings.append(
+                    f"the results are of {known[0]}×{known[1]} pixels, but {os.path.basename(media.path)} has "
+                    f"{width}×{height}: is it the right file?"
+                )
+
+
+def _missing(source: str) -> str:
+    if is_url(source):
+        return f"{source} is not a file here, so the page shows no video. Give a copy of it: --video talk.mp4"
+    return f"{source} was not found, so the page shows no video. Say where it is: --video talk.mp4"

@@ -1,0 +1,89 @@
+"""Small pictures of moments of a video, as data URIs."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pipeline.arrays import Array
+from pipeline.media import open_media
+
+LONG_SIDE_PX = 256
+POSTER_PX = 960
+QUALITY = 72
+BUDGET_BYTES = 1_500_000
+"""Of all thumbnails of a page together, as data URIs."""
+MOST_DECODED = 400
+"""Pictures that are decoded on the way from a key frame to a moment; then the one at hand is taken."""
+
+
+def thumbnails(path: str, times_s: Sequence[float], size: tuple[int, int]) -> Iterator[str]:
+    """A data URI for each time, in order; "" where there is no picture. `size`: upright width and height."""
+    with open_media(path) as container:
+        stream = next(iter(container.streams.video), None)
+        if stream is None:
+            yield from ("" for _ in times_s)
+            return
+        stream.thread_type = "AUTO"
+        origin_s = (container.start_time or 0) / 1e6
+        for time_s in times_s:
+            frame = _frame_at(container, stream, time_s + origin_s)
+            yield "" if frame is None else data_uri(upright(frame, fitted(size, LONG_SIDE_PX)))
+
+
+def poster(path: str, size: tuple[int, int]) -> str:
+    """The first picture of a file, larger."""
+    with open_media(path) as container:
+        frame = next(container.decode(video=0), None)
+        return "" if frame is None else data_uri(upright(frame, fitted(size, POSTER_PX)))
+
+
+def within_budget(uris: Sequence[str], budget_bytes: int = BUDGET_BYTES) -> list[str]:
+    """The pictures, with every second one left out ("") until they fit."""
+    kept = list(uris)
+    step = 2
+    while sum(map(len, kept)) > budget_bytes:
+        kept = [uri if place % step == 0 else "" for place, uri in enumerate(kept)]
+        step *= 2
+    return kept
+
+
+def fitted(size: tuple[int, int], long_side_px: int) -> tuple[int, int]:
+    scale = min(1.0, long_side_px / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def upright(frame: Any, size: tuple[int, int]) -> Array:
+    """A decoded picture, turned upright and scaled to `size`: uint8 "H W 3" BGR."""
+    import numpy as np
+
+    width, height = size
+    turns = round(frame.rotation / 90) % 4
+    if turns % 2:
+        width, height = height, width
+    picture = frame.reformat(width=width, height=height, format="bgr24").to_ndarray()
+    return np.ascontiguousarray(np.rot90(picture, turns))
+
+
+def data_uri(picture: Array) -> str:
+    import cv2
+
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def _frame_at(container: Any, stream: Any, time_s: float) -> Any:
+    """The picture on show at a time of the container; None if none can be decoded."""
+    import av
+
+    shown = None
+    try:
+        container.seek(max(0, round(time_s / stream.time_base)), stream=stream)
+        for count, frame in enumerate(container.decode(stream)):
+            if frame.time is not None and frame.time > time_s and shown is not None:
+                break
+            shown = frame
+            if count >= MOST_DECODED:
+                break
+    except (av.error.FFmpegError, ValueError):
+        return shown
+    return shown
