@@ -122,5 +122,5 @@ def _make_previews(sources: "list[PageSource]", page: str) -> None:
     for number, source in enumerate(sources):
         if source.needs_preview and source.media is not None:
             path = preview_path(page, number)
-            log(logging.INFO, f"browsers cannot play {source.media.obstacle}; making a preview: {printable(path)}")
+            log(logging.INFO, f"making a preview, because of {source.media.obstacle}: {printable(path)}")
             make_preview(source, path, film_source({}))

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+from av.stream import Disposition
+
 from pipeline.media import is_url, open_media
 
 Kind = Literal["video", "sound", "still"]
@@ -44,8 +46,8 @@ class Media:
 def probe(path: str) -> Media:
     """Raises: av.error.FFmpegError, ValueError, OSError: it cannot be opened, or has neither picture nor sound."""
     with open_media(path) as container:
-        cover = "ATTACHED_PIC"
-        video = next((each for each in container.streams.video if cover not in str(each.disposition).upper()), None)
+        cover = Disposition.attached_pic
+        video = next((each for each in container.streams.video if not each.disposition & cover), None)
         audio = container.streams.audio[0] if container.streams.audio else None
         form = container.format.name
         duration_s = (container.duration or 0) / 1e6

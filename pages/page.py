@@ -9,6 +9,7 @@ import av
 from pages.document import document
 from pages.preview import Preview, is_preview_of, make_sound_preview, mark_of
 from pages.source import PageSource
+from pages.thumbnails import BUDGET_BYTES
 from pipeline.errors import PerceptError
 from pipeline.sinks.file import WholeFile, companion
 from pipeline.sinks.film import open_film
@@ -40,11 +41,14 @@ STYLES = (
     "lists.css",
     "page.css",
 )
+SMALLEST_BUDGET_BYTES = 30_000
+"""For the pictures of one source of many."""
 
 
 def write_page(path: str, sources: Sequence[PageSource]) -> None:
     """Raises: OutputError: it cannot be written."""
-    trees = [source.tree(path) for source in sources]
+    budget_bytes = max(SMALLEST_BUDGET_BYTES, BUDGET_BYTES // max(len(sources), 1))
+    trees = [source.tree(path, budget_bytes) for source in sources]
     title = os.path.basename(sources[0].recording.source) if len(sources) == 1 else f"{len(sources)} sources"
     file = WholeFile(path)
     file.open()
@@ -64,11 +68,11 @@ def preview_path(page: str, number: int) -> str:
     return companion(stem, "", f"-preview{f'-{number + 1}' if number else ''}.mp4")
 
 
-def open_preview(source: PageSource, path: str, film: FilmSource) -> Preview | None:
+def open_preview(source: PageSource, path: str, how: FilmSource) -> Preview | None:
     """A preview to be written; None if the source has no pictures, or cannot be read, which becomes a warning."""
     assert source.path is not None
     try:
-        preview = Preview(open_film(source.path, film), path, mark_of(source.path))
+        preview = Preview(open_film(source.path, how), path, mark_of(source.path, how))
         preview.open()
     except (PerceptError, av.error.FFmpegError, OSError) as error:
         source.failed(error)
@@ -76,20 +80,20 @@ def open_preview(source: PageSource, path: str, film: FilmSource) -> Preview | N
     return preview
 
 
-def make_preview(source: PageSource, path: str, film: FilmSource) -> None:
+def make_preview(source: PageSource, path: str, how: FilmSource) -> None:
     """Make the preview of a source, unless it is there. A failure becomes a warning."""
     assert source.path is not None
-    assert source.media is not None
-    if not is_preview_of(path, mark_of(source.path)):
-        try:
-            if source.media.kind == "sound":
-                make_sound_preview(source.path, path, mark_of(source.path))
-            else:
-                preview = open_preview(source, path, film)
-                if preview is None:
-                    return
+    try:
+        mark = mark_of(source.path, how)
+        if not is_preview_of(path, mark):
+            if source.kind == "sound":
+                make_sound_preview(source.path, path, mark)
+            elif preview := open_preview(source, path, how):
                 preview.close()
-        except (PerceptError, av.error.FFmpegError, OSError) as error:
-            source.failed(error)
-            return
+            else:
+                return
+    except (PerceptError, av.error.FFmpegError, OSError, ValueError) as error:
+        source.failed(error)
+        return
     source.preview = path
+    source.preview_start_s = 0.0 if source.kind == "sound" else (how.options.get("start_ns") or 0) / 1e9

@@ -1,6 +1,7 @@
 """A small copy of a video that every browser plays, with the same times: H.264 baseline and AAC in MP4."""
 
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipeline.media import create_media, open_media
 from pipeline.sinks.file import output_error, part_name
 from pipeline.sinks.film import Film
 from pipeline.sinks.sound import RATES_HZ, SoundWriter
+from pipeline.status import FilmSource
 
 NS = 1_000_000_000
 MAX_SHORT_SIDE_PX = 480
@@ -88,10 +90,12 @@ class Preview:
     def discard(self) -> None:
         """Close everything and remove what is not finished."""
         output, self._output = self._output, None
-        if output is not None:
-            output.close()
+        with suppress(OSError, ValueError):  # the file is removed anyway
+            if output is not None:
+                output.close()
         self._film.close()
-        Path(self._part).unlink(missing_ok=True)
+        with suppress(OSError):
+            Path(self._part).unlink(missing_ok=True)
 
     def _make_sound(self, rate_hz: int) -> SoundWriter:
         start, end = self._film.start_ns, self._film.end_ns
@@ -124,10 +128,11 @@ def preview_size(width: int, height: int) -> tuple[int, int]:
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-def mark_of(source: str) -> str:
-    """Tells a file from others and from its later versions."""
+def mark_of(source: str, how: FilmSource) -> str:
+    """Tells the stretch of a file from others and from its later versions."""
     facts = os.stat(source)
-    return f"preview of {os.path.basename(source)}, {facts.st_size} bytes, {facts.st_mtime_ns}"
+    stretch = f"{how.options.get('start_ns') or 0} to {how.options.get('end_ns') or 'the end'}"
+    return f"preview of {os.path.basename(source)}, {facts.st_size} bytes, {facts.st_mtime_ns}, {stretch}"
 
 
 def is_preview_of(path: str, mark: str) -> bool:

@@ -4,9 +4,9 @@ import os
 from typing import Any
 
 from pages.media import Media, link, probe
-from pages.moments import choose
+from pages.moments import MOST, choose
 from pages.recording import Recording
-from pages.thumbnails import poster, thumbnails, within_budget
+from pages.thumbnails import BUDGET_BYTES, poster, thumbnails, within_budget
 from pipeline.media import is_url
 
 ALIKE = 0.03
@@ -35,6 +35,11 @@ class PageSource:
                 self.warnings.append(f"{path} cannot be opened ({error}); the page has no pictures of it")
 
     @property
+    def kind(self) -> str:
+        """ "video", "sound", "still", or "none" without media."""
+        return self.media.kind if self.media else "none"
+
+    @property
     def needs_preview(self) -> bool:
         return self.media is not None and bool(self.media.obstacle)
 
@@ -42,25 +47,27 @@ class PageSource:
         """No preview could be made."""
         assert self.media is not None
         why = str(error).removeprefix(f"{self.path}: ")
-        self.warnings.append(f"a browser may not play {self.media.obstacle}, and no preview could be made ({why})")
+        self.warnings.append(
+            f"a browser may not play it because of {self.media.obstacle}, and no preview could be made ({why})"
+        )
 
-    def tree(self, page: str) -> dict[str, Any]:
-        """Everything the page needs, as plain data. `page`: the path it is written to."""
+    def tree(self, page: str, budget_bytes: int = BUDGET_BYTES) -> dict[str, Any]:
+        """Everything the page needs, as plain data. `page`: the path it is written to; the budget is for pictures."""
         self._compare()
         tree = self.recording.tree()
         shown = self.preview or self.path or ""
         tree["media"] = {
-            "kind": self.media.kind if self.media else "none",
+            "kind": self.kind,
             "url": link(shown, page) if self.media and self.media.kind != "still" else "",
             "name": os.path.basename(shown),
             "start": round(self.preview_start_s * 1000) if self.preview else 0,
             "preview": bool(self.preview),
         }
-        tree["poster"], tree["thumbnails"] = self._pictures()
+        tree["poster"], tree["thumbnails"] = self._pictures(budget_bytes)
         tree["warnings"] = self.warnings
         return tree
 
-    def _pictures(self) -> tuple[str, list[list[Any]]]:
+    def _pictures(self, budget_bytes: int) -> tuple[str, list[list[Any]]]:
         """The poster of a still picture, and the contact sheet: time, label, probability and picture."""
         media = self.media
         if media is None or media.kind == "sound" or not media.width:
@@ -69,10 +76,11 @@ class PageSource:
         size = media.width, media.height
         try:
             if media.kind == "still":
-                return poster(path, size), []
-            moments = choose(self.recording.best_moments())
+                return poster(path, size, budget_bytes), []
+            moments = choose(self.recording.best_moments(), most=max(4, MOST * budget_bytes // BUDGET_BYTES))
             offset_s = self.preview_start_s if self.preview else 0.0
-            found = within_budget(list(thumbnails(path, [each.time_s - offset_s for each in moments], size)))
+            times_s = [each.time_s - offset_s for each in moments]
+            found = within_budget(list(thumbnails(path, times_s, size)), budget_bytes)
         except (OSError, ValueError) as error:
             self.warnings.append(f"no thumbnails could be made ({error})")
             return "", []
@@ -102,6 +110,5 @@ class PageSource:
 
 
 def _missing(source: str) -> str:
-    if is_url(source):
-        return f"{source} is not a file here, so the page shows no video. Give a copy of it: --video talk.mp4"
-    return f"{source} was not found, so the page shows no video. Say where it is: --video talk.mp4"
+    why = "is not a file on this machine" if is_url(source) else "was not found"
+    return f"{source} {why}, so the page shows no video. Say where it is with: percept view RESULTS --video FILE"

@@ -10,6 +10,8 @@ from pipeline.media import open_media
 LONG_SIDE_PX = 256
 POSTER_PX = 960
 QUALITY = 72
+LARGE_BYTES = 150_000
+"""A poster of `POSTER_PX` may be as large."""
 BUDGET_BYTES = 1_500_000
 """Of all thumbnails of a page together, as data URIs."""
 MOST_DECODED = 400
@@ -30,11 +32,12 @@ def thumbnails(path: str, times_s: Sequence[float], size: tuple[int, int]) -> It
             yield "" if frame is None else data_uri(upright(frame, fitted(size, LONG_SIDE_PX)))
 
 
-def poster(path: str, size: tuple[int, int]) -> str:
-    """The first picture of a file, larger."""
+def poster(path: str, size: tuple[int, int], budget_bytes: int = BUDGET_BYTES) -> str:
+    """The first picture of a file: large, or as small as a thumbnail where the budget is small."""
+    side_px = POSTER_PX if budget_bytes >= LARGE_BYTES else LONG_SIDE_PX
     with open_media(path) as container:
         frame = next(container.decode(video=0), None)
-        return "" if frame is None else data_uri(upright(frame, fitted(size, POSTER_PX)))
+        return "" if frame is None else data_uri(upright(frame, fitted(size, side_px)))
 
 
 def within_budget(uris: Sequence[str], budget_bytes: int = BUDGET_BYTES) -> list[str]:

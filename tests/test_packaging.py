@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.media import Sound, make_video
 
-SHIPPED = ("commands", "configs", "engines", "pipeline", "stages", "training")
+SHIPPED = ("commands", "configs", "engines", "pages", "pipeline", "stages", "training")
 OWN = (*SHIPPED, "recipes", "benchmarks", "tests")
 
 SCRIPT = """

@@ -19,6 +19,8 @@
     constructor(actions) {
       this.actions = actions;
       document.addEventListener("keydown", (event) => this._pressed(event));
+      // After a click, space plays again instead of pressing the same button.
+      document.addEventListener("click", (event) => event.detail && event.target.closest("button")?.blur());
     }
 
     _pressed(event) {
@@ -29,7 +31,7 @@
       if (document.querySelector("dialog[open]") && key !== "?") return;
       const isControl = target.matches("button, summary, a");
       if (isControl && (key === " " || key === "Enter")) return;
-      if (target.matches("input[type=range]") && /^(Arrow|Home|End|Page)/.test(key)) return;
+      if (target.matches("input[type=range]:not(.position)") && /^(Arrow|Home|End|Page)/.test(key)) return;
       const action = this.actions[key];
       if (!action) return;
       event.preventDefault();

@@ -24,6 +24,7 @@
         : new percept.Clock(recording.end);
       const hasStage = media.kind !== "sound" && (this.media || poster || recording.tracks.length);
       if (hasStage) this._stage(poster);
+      else if (this.media) root.append(this.media);
       this._controls(Boolean(hasStage));
       this.clock.addEventListener("time", () => this.draw());
       this.clock.addEventListener("state", () => this._stateChanged());

@@ -247,6 +247,7 @@ COVERED_BY = {
     "tests/engines/networks/test_fusion.py": "engines.networks.fusion_shape",
     "tests/engines/networks/test_open_clip.py": "engines.networks.{open_clip_format, open_clip_towers}",
     "tests/stages/decode/test_tiling.py": "stages.decode.timeline",
+    "tests/pages/test_page.py": "pages.source",
     "tests/pipeline/sinks/test_film.py": "stages.decode.{film, film_relay, film_sound}",
     "tests/stages/detect/test_stage.py": "stages.detect.{change, regions}",
     "tests/stages/test_classify.py": "stages.words.reliability",
