@@ -93,9 +93,9 @@ def _sources(results: str, video: str | None) -> "list[PageSource]":
     recordings: dict[str, Recording] = {}
     for record in read_results(results):
         recordings.setdefault(record.source, Recording(record.source)).add(record)
-    belongs = _source_of(video, list(recordings)) if video else ""
+    belongs = _source_of(video, list(recordings)) if video else None
     return [
-        PageSource(recording, video if video and name == belongs else find(name, results))
+        PageSource(recording, video, is_given=True) if name == belongs else PageSource(recording, find(name, results))
         for name, recording in recordings.items()
     ]
 

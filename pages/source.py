@@ -13,16 +13,20 @@ ALIKE = 0.03
 """Widths over heights that differ by less are the same shape."""
 LONGER_S = 1.0
 """Results may end this much later than the video."""
+SHORTER_S = 10.0
+"""Results may end this much earlier than a video that was named: the last clip may be long."""
 
 
 class PageSource:
     """The recording of a source, and the media that the page plays for it.
 
-    path: the media file; None if it was not found. preview: a copy that a browser plays, made by then.
+    path: the media file; None if it was not found. is_given: the user named the file, so it may be the wrong one.
+    preview: a copy that a browser plays, made by then.
     """
 
-    def __init__(self, recording: Recording, path: str | None) -> None:
+    def __init__(self, recording: Recording, path: str | None, is_given: bool = False) -> None:
         self.recording = recording
+        self._is_given = is_given
         self.path = path
         self.media: Media | None = None
         self.preview = ""
@@ -95,7 +99,8 @@ class PageSource:
             if not self.warnings:
                 self.warnings.append(_missing(recording.source))
             return
-        if media.duration_s and recording.end_s > media.duration_s + LONGER_S:
+        longer_s = recording.end_s - media.duration_s
+        if media.duration_s and (longer_s > LONGER_S or (self._is_given and longer_s < -SHORTER_S)):
             self.warnings.append(
                 f"the results end at {recording.end_s:.1f} s, but {os.path.basename(media.path)} ends at "
                 f"{media.duration_s:.1f} s: is it the right file?"

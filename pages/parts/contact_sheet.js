@@ -10,7 +10,7 @@
       this.grid = element("ol");
       root.append(element("header", {}, element("h2", { text: "Moments" })), this.grid);
       this.items = recording.tree.thumbnails.map(([ms, word, probability, uri]) => {
-        const button = element("button", { type: "button", onclick: () => this.dispatchEvent(new CustomEvent("seek", { detail: ms })) },
+        const button = element("button", { type: "button", onclick: () => percept.askToSeek(this, ms) },
           element("img", { src: uri, alt: "", decoding: "async" }),
           element("span", { class: "word", text: word }),
           element("span", { class: "when", text: `${clockText(ms)} · ${percent(probability)}` }));

@@ -40,8 +40,9 @@ percept.Dense = class {
 
 /* A colour of a style as a number for pixels, without opacity. */
 percept.packed = (colour) => {
-  const [red, green, blue] = colour.startsWith("#")
-    ? (colour.length === 4 ? [...colour.slice(1)].map((digit) => digit + digit) : colour.slice(1).match(/../g)).map((pair) => parseInt(pair, 16))
-    : colour.match(/\d+/g).map(Number);
+  const digits = colour.replace(/^#(.)(.)(.)$/, "#$1$1$2$2$3$3");
+  const [red, green, blue] = digits.startsWith("#")
+    ? digits.slice(1).match(/../g).map((pair) => parseInt(pair, 16))
+    : digits.match(/\d+/g).map(Number);
   return (blue << 16) | (green << 8) | red;
 };

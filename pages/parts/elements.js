@@ -34,6 +34,12 @@ percept.icon = (path) => {
   return svg;
 };
 
+/* A button with a text. */
+percept.textButton = (text, onclick) => percept.element("button", { type: "button", class: "quiet", text, onclick });
+
+/* Tell whoever listens to a part that the user wants to go to a time. */
+percept.askToSeek = (part, ms) => part.dispatchEvent(new CustomEvent("seek", { detail: ms }));
+
 /* A button with an icon, whose name is told to screen readers and shown as a hint. */
 percept.iconButton = (name, path, onclick) => {
   const button = percept.element("button", { type: "button", class: "icon", onclick }, percept.icon(path));

@@ -1,4 +1,4 @@
-/* Events in order of time. Clicking one seeks. Events: "seek" with `detail` in milliseconds, "count" with how many. */
+/* Events in order of time. Clicking one seeks. Events: "seek" with `detail` in milliseconds. */
 {
   const { element, percent, clockText } = percept;
   const PAGE = 100;
@@ -11,9 +11,12 @@
       this.rows = [];
       root.classList.add("event-list");
       this.list = element("ol");
-      this.nothing = element("p", { class: "nothing", text: "No event fits the filter.", hidden: true });
+      this.nothing = element("p", { class: "nothing", hidden: true });
       this.title = element("h2", { text: "Events" });
-      this.moreButton = element("button", { type: "button", class: "quiet more", onclick: () => { this.shown += PAGE; this._fill(); } });
+      this.moreButton = percept.textButton("", () => {
+        this.shown += PAGE;
+        this._fill();
+      });
       root.append(element("header", {}, this.title), this.list, this.nothing, this.moreButton);
       this.applyFilter(null);
     }
@@ -42,7 +45,8 @@
       this.list.replaceChildren(...this.rows.map(({ row }) => element("li", {}, row)));
       this.title.textContent = events.length === 1 ? "1 event" : `${events.length.toLocaleString("en")} events`;
       this.nothing.hidden = events.length > 0;
-      this.nothing.textContent = this.recording.events.length ? "No event fits the filter." : "No label was probable enough for an event.";
+      const isFiltered = this.recording.events.length > 0;
+      this.nothing.textContent = isFiltered ? "No event fits the filter." : "No label was probable enough for an event.";
       this.moreButton.hidden = shown >= events.length;
       this.moreButton.textContent = `Show ${Math.min(PAGE, events.length - shown)} more`;
     }
@@ -50,7 +54,7 @@
     _row(event) {
       const value = element("span", { class: "fill" });
       value.style.width = `${event.mean / 10}%`;
-      const row = element("button", { type: "button", onclick: () => this.dispatchEvent(new CustomEvent("seek", { detail: event.start })) },
+      const row = element("button", { type: "button", onclick: () => percept.askToSeek(this, event.start) },
         element("span", { class: "when", text: `${clockText(event.start)} – ${clockText(event.end)}` }),
         element("span", { class: "word", text: this.recording.words[event.word] }),
         element("span", { class: "scale" }, value),

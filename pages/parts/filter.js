@@ -1,4 +1,6 @@
 /* Which labels are shown: words to look for, separated by commas, and the least probability in thousandths. */
+const LENS = "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13M15.5 15.5 20 20";
+
 percept.Filter = class extends EventTarget {
   constructor(root, { least = 300 } = {}) {
     super();
@@ -25,7 +27,7 @@ percept.Filter = class extends EventTarget {
     this.found = element("span", { class: "found", "aria-live": "polite" });
     root.classList.add("filter");
     root.append(
-      element("div", { class: "search" }, percept.icon("M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13M15.5 15.5 20 20"), this.input),
+      element("div", { class: "search" }, percept.icon(LENS), this.input),
       element("label", { class: "least" }, element("span", { text: "at least" }), this.slider, this.output),
       this.found,
     );

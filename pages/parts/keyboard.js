@@ -4,8 +4,8 @@
   const HELP = [
     ["space", "play or pause"],
     ["← →", "back or forward by one clip"],
-    ["shift + ← →", "back or forward by 5 seconds"],
-    ["home, end", "first or last clip"],
+    ["shift ← →", "back or forward by 5 seconds"],
+    ["home end", "first or last clip"],
     ["+ − 0", "zoom the timeline in, out, whole"],
     ["/", "filter labels"],
     ["esc", "clear the filter, close this"],
@@ -13,6 +13,11 @@
     ["t", "light or dark"],
     ["?", "this help"],
   ];
+
+  const MEANING =
+    "A bar is as long as its label is probable in this clip. Its colours divide it by what speaks for the label: " +
+    "the probability that picture, motion or sound gives it alone, times how far each is trusted in this clip. " +
+    "Labels do not compete: two can both be true, and none need be.";
 
   /* `actions` by key: functions that take the event. */
   percept.Keyboard = class {
@@ -40,12 +45,16 @@
   };
 
   percept.helpDialog = (source) => {
-    const rows = HELP.flatMap(([keys, text]) => [element("dt", {}, ...keys.split(" ").map((each) => (/^[+,]$/.test(each) && keys.includes("shift") ? each : element("kbd", { text: each })))), element("dd", { text })]);
+    const rows = HELP.flatMap(([keys, text]) => [
+      element("dt", {}, ...keys.split(" ").map((each) => element("kbd", { text: each }))),
+      element("dd", { text }),
+    ]);
     const closing = element("button", { type: "button", text: "Close", onclick: () => dialog.close() });
-    const dialog = element("dialog", { class: "help", "aria-label": "Help", onclick: (event) => event.target === dialog && dialog.close() },
+    const closeOutside = (event) => event.target === dialog && dialog.close();
+    const dialog = element("dialog", { class: "help", "aria-label": "Help", onclick: closeOutside },
       element("h2", { text: "Keys" }), element("dl", {}, ...rows),
       element("h2", { text: "What the bars mean" }),
-      element("p", { text: "A bar is as long as its label is probable in this clip. Its colours divide it by what speaks for the label: the probability that picture, motion or sound gives it alone, times how far each is trusted in this clip. Labels do not compete: two can both be true, and none need be." }),
+      element("p", { text: MEANING }),
       element("p", { class: "muted", text: source }), closing);
     return dialog;
   };

@@ -31,8 +31,11 @@
     _render() {
       const { recording, clip } = this;
       const labels = clip === null || clip < 0 ? [] : recording.labelsOf(clip);
-      this.when.textContent = clip >= 0 ? `${clockText(recording.start[clip], true)} – ${clockText(recording.endOf[clip], true)}` : "";
-      labels.forEach((label, place) => this._fill(this.rows.children[place] ?? this._row(), label, recording.first[clip] + place));
+      const [start, end] = [recording.start[clip], recording.endOf[clip]];
+      this.when.textContent = clip >= 0 ? `${clockText(start, true)} – ${clockText(end, true)}` : "";
+      labels.forEach((label, place) => {
+        this._fill(this.rows.children[place] ?? this._row(), label, recording.first[clip] + place);
+      });
       while (this.rows.children.length > labels.length) this.rows.lastChild.remove();
       const notes = clip === null || clip < 0 ? ["no clip here"] : (recording.notes.get(clip) ?? []);
       this.notes.replaceChildren(...notes.map((text) => element("li", { text })));
@@ -46,9 +49,10 @@
           element("span", { text: name }),
           element("span", { class: "value" }),
           element("span", { class: "scale" }, element("span", { class: "fill" }))));
+      const parts = MODALITIES.map(({ key }) => element("span", { class: `fill ${key}` }));
       const row = element("li", {},
         element("span", { class: "word" }), element("span", { class: "value" }),
-        element("span", { class: "scale whole" }, ...MODALITIES.map(({ key }) => element("span", { class: `fill ${key}` }))),
+        element("span", { class: "scale whole" }, ...parts),
         element("span", { class: "meters" }, ...meters));
       this.rows.append(row);
       return row;
@@ -64,14 +68,13 @@
       const shares = this.recording.shares(place, this.clip);
       const known = shares.some((share) => share > 0);
       whole.classList.toggle("plain", !known);
-      MODALITIES.forEach(({ key, name: modality }, index) => {
+      MODALITIES.forEach(({ key }, index) => {
         whole.children[index].style.width = `${((known ? shares[index] : index ? 0 : 1) * label.probability) / 10}%`;
         const meter = meters.children[index];
         const evidence = label.evidence[key];
         meter.hidden = evidence === undefined;
         meter.querySelector(".fill").style.width = `${(evidence ?? 0) / 10}%`;
         meter.querySelector(".value").textContent = evidence === undefined ? "" : percent(evidence);
-        meter.setAttribute("aria-label", `${modality} alone: ${percent(evidence ?? 0)}`);
       });
     }
 

@@ -23,9 +23,8 @@
   percept.paints = () => {
     const style = getComputedStyle(document.documentElement);
     const of = (name) => style.getPropertyValue(`--${name}`).trim();
-    return Object.fromEntries(
-      ["ink", "muted", "line", "faint", "surface", "bar", "error", "drop", "gap", ...MODALITIES.map(({ key }) => key)].map((name) => [name, of(name)]),
-    );
+    const names = ["ink", "muted", "line", "bar", "error", "drop", "gap", ...MODALITIES.map(({ key }) => key)];
+    return Object.fromEntries(names.map((name) => [name, of(name)]));
   };
 
   percept.paintRuler = (context, stretch, height, paints) => {
@@ -71,11 +70,14 @@
     const values = lane.modality ? recording.labels[lane.modality] : recording.labels.probability;
     const { colours, sharesOf } = composition(recording, lane.modality, paints);
     const bottom = lane.top + lane.height;
-    const opacityOf = (value) => (value >= lane.least ? 255 : 72);
     const packed = colours.map(percept.packed);
-    const column = (pixel, index) => {
+    const look = (index) => {
       const value = values[places[index]];
-      if (value > 0) dense.column(pixel, bottom, (value / 1000) * lane.height, packed, sharesOf(places[index], clips[index]), opacityOf(value));
+      return [(value / 1000) * lane.height, sharesOf(places[index], clips[index]), value >= lane.least ? 255 : 72];
+    };
+    const column = (pixel, index) => {
+      const [high, shares, opacity] = look(index);
+      if (high > 0) dense.column(pixel, bottom, high, packed, shares, opacity);
     };
     let [pixel, best] = [-1, -1];
     for (let index = firstSeen(recording, clips, stretch.from); index < clips.length; index++) {
@@ -84,7 +86,7 @@
       const [left, right] = [stretch.x(recording.start[clip]), stretch.x(recording.endBefore(clip))];
       if (right - left >= 2) {
         const wide = right - left - (right - left > 8 ? 1 : 0);
-        paintBar(context, left, wide, values[places[index]], lane, colours, sharesOf(places[index], clip), opacityOf(values[places[index]]));
+        paintBar(context, left, wide, bottom, colours, ...look(index));
       } else if (Math.floor(left) !== pixel) {
         if (best >= 0) column(pixel, best);
         [pixel, best] = [Math.floor(left), index];
@@ -124,16 +126,16 @@
     return { colours, sharesOf };
   }
 
-  function paintBar(context, left, wide, value, lane, colours, shares, opacity) {
-    if (value <= 0) return;
-    const high = Math.max(1, (value / 1000) * lane.height);
-    let y = lane.top + lane.height;
+  function paintBar(context, left, wide, bottom, colours, high, shares, opacity) {
+    if (high <= 0) return;
+    let y = bottom;
     context.globalAlpha = opacity / 255;
     colours.forEach((colour, part) => {
       if (!shares[part]) return;
-      y -= shares[part] * high;
+      const tall = shares[part] * Math.max(1, high);
+      y -= tall;
       context.fillStyle = colour;
-      context.fillRect(left, y, wide, shares[part] * high);
+      context.fillRect(left, y, wide, tall);
     });
     context.globalAlpha = 1;
   }

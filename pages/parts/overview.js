@@ -9,7 +9,8 @@
       this.window = percept.element("div", { class: "window" });
       this.head = percept.element("div", { class: "playhead" });
       this.strip = percept.element("div", { class: "strip" }, this.canvas, this.window, this.head);
-      this.root = percept.element("div", { class: "overview", "aria-hidden": "true" }, percept.element("span", { text: "whole source" }), this.strip);
+      const name = percept.element("span", { text: "whole source" });
+      this.root = percept.element("div", { class: "overview", "aria-hidden": "true" }, name, this.strip);
       this.strip.addEventListener("pointerdown", (event) => {
         this.strip.setPointerCapture(event.pointerId);
         this._move(event);

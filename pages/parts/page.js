@@ -4,7 +4,11 @@
   const block = (id) => JSON.parse(document.getElementById(id).textContent);
   const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
   const MOON = "M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z";
-  const SUN = "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4";
+  const RAYS = "M12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4";
+  const SUN = `M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8${RAYS}`;
+  const QUESTION = "M9 9a3 3 0 1 1 4.2 2.8c-.8.4-1.2 1-1.2 2.2M12 17.5v.5";
+  const OTHERS = [["errors", "error"], ["drops", "dropped clip"], ["gaps", "gap"]];
+  const PARTS = ["player", "bars", "filter", "timeline", "events", "sheet"];
 
   percept.Page = class {
     constructor(sources) {
@@ -12,8 +16,9 @@
       this.main = element("main");
       document.body.prepend(this._header(), this.main);
       this._themed();
-      const given = new URLSearchParams(location.hash.slice(1));
-      this.show(Math.max(0, Math.min(sources.length - 1, Number(given.get("source") ?? 1) - 1 || 0)), Number(given.get("t") ?? 0) * 1000);
+      const given = new URLSearchParams(location.hash.slice(1)); // such as #source=2&t=83.5
+      const number = Math.max(1, Math.min(sources.length, Number(given.get("source")) || 1));
+      this.show(number - 1, (Number(given.get("t")) || 0) * 1000);
       this.keyboard = new percept.Keyboard(this._keys());
     }
 
@@ -24,11 +29,12 @@
       this.recording = recording;
       this.picker.value = String(number);
       this._facts(recording);
-      const slots = Object.fromEntries(["player", "bars", "filter", "timeline", "events", "sheet"].map((name) => [name, element("section", { class: `slot-${name}` })]));
+      const slots = Object.fromEntries(PARTS.map((name) => [name, element("section", { class: `slot-${name}` })]));
       this.first = element("div", { class: "first" }, slots.player, slots.bars);
       const lists = element("div", { class: "lists" }, slots.sheet, slots.events);
       this.main.replaceChildren(this._warnings(recording), this.first, slots.filter, slots.timeline, lists);
-      this.player = new percept.Player(slots.player, recording, { onshape: (shape) => this.first.style.setProperty("--shape", shape) });
+      const onshape = (shape) => this.first.style.setProperty("--shape", shape);
+      this.player = new percept.Player(slots.player, recording, { onshape });
       this.bars = new percept.LabelBars(slots.bars, recording);
       this.filter = new percept.Filter(slots.filter);
       this.timeline = new percept.Timeline(slots.timeline, recording);
@@ -71,12 +77,17 @@
     _header() {
       this.name = element("h1");
       this.facts = element("p", { class: "facts" });
-      this.picker = element("select", { "aria-label": "Source", hidden: this.sources.length < 2, onchange: () => this.show(Number(this.picker.value)) },
-        ...this.sources.map(({ source, end }, number) => element("option", { value: number, text: `${number + 1}  ${source}  (${clockText(end)})` })));
+      const choices = this.sources.map(({ source, end }, number) =>
+        element("option", { value: number, text: `${number + 1}  ${source}  (${clockText(end)})` }));
+      const choose = () => this.show(Number(this.picker.value));
+      const hidden = this.sources.length < 2;
+      this.picker = element("select", { "aria-label": "Source", hidden, onchange: choose }, ...choices);
       this.themeButton = iconButton("Light or dark (t)", MOON, () => this.toggleTheme());
       this.dialog = percept.helpDialog("Made by Percept. This page loads nothing but the video.");
-      const help = iconButton("Help (?)", "M9 9a3 3 0 1 1 4.2 2.8c-.8.4-1.2 1-1.2 2.2M12 17.5v.5", () => this.dialog.showModal());
-      return element("header", { class: "top" }, element("div", { class: "title" }, this.name, this.facts), this.picker, element("div", { class: "tools" }, this.themeButton, help), this.dialog);
+      const help = iconButton("Help (?)", QUESTION, () => this.dialog.showModal());
+      const title = element("div", { class: "title" }, this.name, this.facts);
+      const tools = element("div", { class: "tools" }, this.themeButton, help);
+      return element("header", { class: "top" }, title, this.picker, tools, this.dialog);
     }
 
     _facts(recording) {
@@ -84,7 +95,7 @@
       this.name.textContent = recording.source.split("/").pop() || recording.source;
       this.name.title = recording.source;
       const facts = [clockText(recording.end), counted(counts.results, "clip")];
-      for (const [kind, noun] of [["errors", "error"], ["drops", "dropped clip"], ["gaps", "gap"]]) if (counts[kind]) facts.push(counted(counts[kind], noun));
+      for (const [kind, noun] of OTHERS) if (counts[kind]) facts.push(counted(counts[kind], noun));
       if (model) facts.push(model);
       if (media.preview) facts.push("preview");
       this.facts.textContent = facts.join("  ·  ");
@@ -93,8 +104,12 @@
 
     _warnings(recording) {
       const texts = [...recording.tree.warnings];
-      if (!recording.tree.counts.results) texts.unshift(`There are no results: ${[...new Set([...recording.notes.values()].flat())].slice(0, 3).join("; ") || "no clip was labelled"}`);
-      return element("ul", { class: "warnings", hidden: !texts.length, role: "status" }, ...texts.map((text) => element("li", { text })));
+      if (!recording.tree.counts.results) {
+        const reasons = [...new Set([...recording.notes.values()].flat())].slice(0, 3);
+        texts.unshift(`There are no results: ${reasons.join("; ") || "no clip was labelled"}`);
+      }
+      const rows = texts.map((text) => element("li", { text }));
+      return element("ul", { class: "warnings", hidden: !texts.length, role: "status" }, ...rows);
     }
 
     _keys() {

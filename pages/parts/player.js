@@ -18,7 +18,8 @@
       const { media, poster } = recording.tree;
       root.classList.add("player");
       this.root = root;
-      this.media = media.url ? element(media.kind === "sound" ? "audio" : "video", { preload: "auto", playsinline: true }) : null;
+      const kind = media.kind === "sound" ? "audio" : "video";
+      this.media = media.url ? element(kind, { preload: "auto", playsinline: true }) : null;
       this.clock = this.media
         ? new percept.MediaClock(this.media, recording.end, media.start)
         : new percept.Clock(recording.end);
@@ -73,12 +74,14 @@
       this.message = element("p", { class: "message", hidden: true });
       const picture = this.media ?? element("img", { src: poster || undefined, alt: "", hidden: !poster });
       this.picture = picture;
-      this.stage = element("div", { class: "stage", onclick: () => this.clock.toggle() }, picture, this.canvas, this.message);
+      const toggle = () => this.clock.toggle();
+      this.stage = element("div", { class: "stage", onclick: toggle }, picture, this.canvas, this.message);
       this.root.append(this.stage);
       this._shape(this.recording.sizeAt(0));
       if (!this.media && !poster) {
         this.stage.classList.add("bare");
-        [this.message.textContent, this.message.hidden] = ["The video is not here. These are the boxes of its tracks.", false];
+        this.message.textContent = "The video is not here. These are the boxes of its tracks.";
+        this.message.hidden = false;
       }
       picture.addEventListener("load", () => this.draw());
       this.resized = new ResizeObserver(() => this.draw());
@@ -94,7 +97,8 @@
     _load(media) {
       this.media.addEventListener("error", () => this._fail(media.name));
       this.media.addEventListener("loadedmetadata", () => {
-        if (this.canvas && this.media.videoWidth) this._shape({ width: this.media.videoWidth, height: this.media.videoHeight });
+        const { videoWidth: width, videoHeight: height } = this.media;
+        if (this.canvas && width) this._shape({ width, height });
         this.draw();
       });
       this.media.src = media.url;
@@ -110,23 +114,25 @@
     _controls(hasStage) {
       const { clock, media } = this;
       this.playButton = iconButton("Play (space)", PLAY, () => clock.toggle());
-      this.playButton.classList.add("play");
+      this.playButton.classList.add("play", "paused");
       this.now = element("span", { class: "time now" });
       this.total = element("span", { class: "time" });
       this.position = element("input", {
         type: "range", min: 0, max: 1, step: 1, value: 0, class: "position", "aria-label": "Position",
         oninput: () => clock.seek(Number(this.position.value)),
       });
-      const rate = element("select", { "aria-label": "Speed", class: "rate", onchange: (event) => clock.setRate(Number(event.target.value)) },
-        ...RATES.map((each) => element("option", { value: each, text: `${each}×`, selected: each === 1 })));
+      const setRate = (event) => clock.setRate(Number(event.target.value));
+      const rates = RATES.map((each) => element("option", { value: each, text: `${each}×`, selected: each === 1 }));
+      const rate = element("select", { "aria-label": "Speed", class: "rate", onchange: setRate }, ...rates);
       if (media) this.muteButton = iconButton("Sound off (m)", LOUD, () => this.toggleMuted());
       if (hasStage && this.recording.tracks.length) {
         this.boxButton = iconButton("Boxes (b)", BOXES, () => this.toggleBoxes());
         this.boxButton.setAttribute("aria-pressed", "true");
       }
-      const full = hasStage && document.fullscreenEnabled ? iconButton("Full screen (f)", FULL, () => this.toggleFull()) : null;
-      const row = element("div", { class: "controls" }, this.playButton, this.now, this.position, this.total, rate, this.muteButton, this.boxButton, full);
-      this.root.append(row);
+      const canBeFull = hasStage && document.fullscreenEnabled;
+      const full = canBeFull && iconButton("Full screen (f)", FULL, () => this.toggleFull());
+      const times = [this.playButton, this.now, this.position, this.total, rate];
+      this.root.append(element("div", { class: "controls" }, ...times, this.muteButton, this.boxButton, full));
     }
 
     _stateChanged() {
@@ -141,7 +147,8 @@
       const [width, height] = [stage.clientWidth, stage.clientHeight];
       const context = percept.cleared(canvas, width, height);
       const size = this.recording.sizeAt(ms);
-      if (this.boxes && size) percept.drawTracks(context, this.recording.tracks, ms, this._place(size, width, height), width);
+      if (!this.boxes || !size) return;
+      percept.drawTracks(context, this.recording.tracks, ms, this._place(size, width, height), width);
     }
 
     /* Where the source is on the stage: it fits into the file's picture, and that into the stage. */

@@ -8,6 +8,7 @@
   const SUB_PX = 22;
   const FEW = 12;
   const LEAST_MS = 500;
+  const WHOLE = "M4 12h16M4 12l4-4M4 12l4 4M20 12l-4-4M20 12l-4 4";
 
   percept.Timeline = class extends EventTarget {
     constructor(root, recording, { end = recording.end } = {}) {
@@ -115,30 +116,35 @@
       context.fillStyle = paints.line;
       context.fillRect(0, top + row.height - 1, stretch.width, 1);
       const [gap, high] = row.modality ? [4, SUB_PX - 6] : [6, BAR_PX];
-      const lane = { word: row.word, modality: row.modality, top: top + gap, height: high, least: row.modality ? 0 : this.least };
+      const { word, modality } = row;
+      const lane = { word, modality, top: top + gap, height: high, least: modality ? 0 : this.least };
       percept.paintLane(context, this.dense, this.recording, stretch, lane, paints);
-      if (!row.modality) percept.paintEvents(context, this.eventsOf[row.word] ?? [], stretch, top + gap + high + 2, paints);
+      if (!modality) percept.paintEvents(context, this.eventsOf[word] ?? [], stretch, top + gap + high + 2, paints);
     }
 
     _build() {
       this.eventsOf = grouped(this.recording.events);
       this.canvas = element("canvas");
       this.playhead = element("div", { class: "playhead" });
-      this.box = element("div", {
-        class: "box", role: "slider", tabindex: 0, "aria-label": "Timeline position", "aria-valuemin": 0, "aria-valuemax": Math.round(this.end / 1000),
-      }, this.canvas, this.playhead, this.hover.root);
+      const slider = { role: "slider", tabindex: 0, "aria-label": "Timeline position", "aria-valuemin": 0 };
+      this.box = element("div", { class: "box", ...slider }, this.canvas, this.playhead, this.hover.root);
+      this.box.setAttribute("aria-valuemax", Math.round(this.end / 1000));
       this.names = element("div", { class: "names" });
       this.body = element("div", { class: "body" }, this.names, element("div", { class: "area" }, this.box));
       this.nothing = element("p", { class: "nothing" });
-      this.moreButton = element("button", { type: "button", class: "quiet more", onclick: () => { this.all = !this.all; this._lanes(); } });
+      this.moreButton = percept.textButton("", () => {
+        this.all = !this.all;
+        this._lanes();
+      });
       const zoomIn = iconButton("Zoom in (+)", "M12 6v12M6 12h12", () => this.zoom(0.5));
       this.outButton = iconButton("Zoom out (−)", "M6 12h12", () => this.zoom(2));
-      this.wholeButton = iconButton("Whole source (0)", "M4 12h16M4 12l4-4M4 12l4 4M20 12l-4-4M20 12l-4 4", () => this.zoomTo(0, this.end));
+      this.wholeButton = iconButton("Whole source (0)", WHOLE, () => this.zoomTo(0, this.end));
       this.overview = new percept.Overview(this);
       this.legend = element("p", { class: "legend" });
       this.root.classList.add("timeline");
       this.root.append(
-        element("header", {}, element("h2", { text: "Timeline" }), this.legend, element("div", { class: "zoom" }, this.outButton, zoomIn, this.wholeButton)),
+        element("header", {}, element("h2", { text: "Timeline" }), this.legend,
+          element("div", { class: "zoom" }, this.outButton, zoomIn, this.wholeButton)),
         this.body, this.nothing, this.overview.root, this.moreButton);
       this.outButton.disabled = this.wholeButton.disabled = true;
       this.overview.root.hidden = true;
@@ -149,7 +155,7 @@
       const states = new Set(this.recording.others.map((clip) => this.recording.state[clip]));
       const used = MODALITIES.filter(({ key }) => this.recording.labels[key].some((value) => value >= 0));
       const entries = used.map(({ key, name }) => [key, name]);
-      for (const [state, name] of [[1, "error"], [2, "dropped"], [3, "gap"]]) if (states.has(state)) entries.push([name, name]);
+      ["error", "dropped", "gap"].forEach((name, place) => states.has(place + 1) && entries.push([name, name]));
       if (this.recording.events.length) entries.push(["event", "event"]);
       this.legend.append(...entries.map(([kind, text]) => element("span", { class: kind }, element("i"), text)));
     }
@@ -157,7 +163,7 @@
     _listen() {
       const seek = (event) => {
         const ms = this.stretch().ms(event.clientX - this.box.getBoundingClientRect().left);
-        this.dispatchEvent(new CustomEvent("seek", { detail: Math.max(0, Math.min(ms, this.end)) }));
+        percept.askToSeek(this, Math.max(0, Math.min(ms, this.end)));
       };
       this.box.addEventListener("pointerdown", (event) => {
         if (event.button) return;
@@ -204,7 +210,9 @@
       this.lanesPx = top;
       this.names.style.height = `${top + RULER_PX}px`;
       this.nothing.hidden = shown.length > 0;
-      this.nothing.textContent = this.filter?.terms.length ? "No label fits the filter." : `No label is at least ${percept.percent(this.least)} probable.`;
+      const isNamed = Boolean(this.filter?.terms.length);
+      const tooFew = `No label is at least ${percept.percent(this.least)} probable.`;
+      this.nothing.textContent = isNamed ? "No label fits the filter." : tooFew;
       this.moreButton.hidden = this.ranked.length <= FEW;
       this.moreButton.textContent = this.all ? `Show the ${FEW} longest` : `Show all ${this.ranked.length} labels`;
       this.redraw();
@@ -216,17 +224,18 @@
         const { name } = MODALITIES.find(({ key }) => key === row.modality);
         return element("div", { class: `sub ${row.modality}` }, element("i"), name);
       }
-      const open = this.open.has(row.word);
-      const button = element("button", { type: "button", title: word, "aria-expanded": String(open), onclick: () => this._toggle(row.word) },
+      const isOpen = String(this.open.has(row.word));
+      const onclick = (event) => this._toggle(row.word, event.detail === 0);
+      return element("button", { type: "button", title: word, "aria-expanded": isOpen, onclick },
         percept.icon("M9 6l6 6-6 6"), element("span", { text: word }));
-      return button;
     }
 
-    _toggle(word) {
-      const at = document.activeElement?.title;
+    /* Open or close the lanes of a label; the focus stays if it was a key that did it. */
+    _toggle(word, byKey) {
       if (!this.open.delete(word)) this.open.add(word);
       this._lanes();
-      [...this.names.querySelectorAll("button")].find((button) => button.title === at)?.focus();
+      const place = this.rows.findIndex((row) => row.word === word);
+      if (byKey) this.names.children[place].focus();
     }
 
     _place() {

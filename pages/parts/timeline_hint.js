@@ -18,7 +18,8 @@
       const ms = timeline.stretch().ms(x);
       this._write(ms, timeline.rowAt(y));
       root.hidden = false;
-      root.style.transform = `translate(${Math.min(Math.max(0, x + 14), bounds.width - root.offsetWidth)}px, ${this._top(y, bounds)}px)`;
+      const left = Math.min(Math.max(0, x + 14), bounds.width - root.offsetWidth);
+      root.style.transform = `translate(${left}px, ${this._top(y, bounds)}px)`;
     }
 
     hide() {
@@ -39,8 +40,10 @@
         this.text.textContent = (recording.notes.get(clip) ?? []).join("; ");
       } else if (label) {
         this.text.textContent = `${recording.words[label.word]} ${percent(label.probability)}`;
-        const known = MODALITIES.filter(({ key }) => label.evidence[key] !== undefined);
-        this.evidence.append(...known.map(({ key, name }) => element("span", { class: key }, element("i"), `${name} ${percent(label.evidence[key])}`)));
+        for (const { key, name } of MODALITIES) {
+          if (label.evidence[key] === undefined) continue;
+          this.evidence.append(element("span", { class: key }, element("i"), `${name} ${percent(label.evidence[key])}`));
+        }
       } else this.text.textContent = row && clip >= 0 ? `${recording.words[row.word]}: not among the best` : "";
     }
   };

@@ -51,6 +51,9 @@ def test_a_video_that_does_not_fit_is_a_warning(results: Path, capsys: pytest.Ca
     err = capsys.readouterr().err
     assert "the results end at 4.0 s, but short.mp4 ends at 1.0 s: is it the right file?" in err
     assert "the results are of 64×48 pixels, but short.mp4 has 48×96: is it the right file?" in err
+    make_video("long.mp4", 20, 5, SIZE)
+    assert view("talk.jsonl", "--video", "long.mp4") == 0
+    assert "the results end at 4.0 s, but long.mp4 ends at 20.0 s" in capsys.readouterr().err
     assert view("talk.jsonl", "--video", "gone.mp4") == 2
     assert "--video gone.mp4: no such file" in capsys.readouterr().err
 

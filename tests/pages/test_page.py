@@ -117,7 +117,7 @@ def test_it_plays_and_everything_moves_along(browser: Browser, square: Path) -> 
 
 
 def test_the_timeline_events_thumbnails_and_keys_seek(browser: Browser, square: Path) -> None:
-    def look(page: Any) -> list[float]:
+    def look(page: Any) -> tuple[list[float], bool]:
         times: list[float] = []
         box = page.locator(".timeline .box")
         page.wait_for_timeout(200)
@@ -131,15 +131,18 @@ def test_the_timeline_events_thumbnails_and_keys_seek(browser: Browser, square: 
         times.append(page.evaluate(TIME))
         page.locator(".contact-sheet button").last.click()
         times.append(page.evaluate(TIME))
-        return times
+        page.keyboard.press("Space")
+        until(page, f"{TIME} > 7100")
+        return times, not page.evaluate("percept.page.player.clock.paused")
 
-    times, visit = browser.visit(square, look)
+    (times, plays), visit = browser.visit(square, look)
     assert times[0] == pytest.approx(6000, abs=30)
     assert times[1:] == pytest.approx([times[0] // 2000 * 2000 - (0 if times[0] - 6000 > 300 else 2000), *times[2:]])
     assert times[2] == times[1] - 2000
     assert times[3] == times[2] + 5000
     assert times[4:8] == [0, 2000, 6000, 2000]
     assert times[8] == pytest.approx(7000, abs=1)
+    assert plays, "after a click, space plays and does not press the button again"
     assert visit.complaints == []
 
 
