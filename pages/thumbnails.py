@@ -14,6 +14,8 @@ LARGE_BYTES = 150_000
 """A poster of `POSTER_PX` may be as large."""
 BUDGET_BYTES = 1_500_000
 """Of all thumbnails of a page together, as data URIs."""
+GO_ON_S = 3.0
+"""To a moment that is no further ahead, decoding goes on; to others it seeks."""
 MOST_DECODED = 400
 """Pictures that are decoded on the way from a key frame to a moment; then the one at hand is taken."""
 
@@ -27,8 +29,9 @@ def thumbnails(path: str, times_s: Sequence[float], size: tuple[int, int]) -> It
             return
         stream.thread_type = "AUTO"
         origin_s = (container.start_time or 0) / 1e6
+        frames = _Frames(container, stream)
         for time_s in times_s:
-            frame = _frame_at(container, stream, time_s + origin_s)
+            frame = frames.at(time_s + origin_s)
             yield "" if frame is None else data_uri(upright(frame, fitted(size, LONG_SIDE_PX)))
 
 
@@ -74,19 +77,35 @@ def data_uri(picture: Array) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def _frame_at(container: Any, stream: Any, time_s: float) -> Any:
-    """The picture on show at a time of the container; None if none can be decoded."""
-    import av
+class _Frames:
+    """Finds pictures by time. Times that rise by little are decoded in one go."""
 
-    shown = None
-    try:
-        container.seek(max(0, round(time_s / stream.time_base)), stream=stream)
-        for count, frame in enumerate(container.decode(stream)):
-            if frame.time is not None and frame.time > time_s and shown is not None:
-                break
-            shown = frame
-            if count >= MOST_DECODED:
-                break
-    except (av.error.FFmpegError, ValueError):
-        return shown
-    return shown
+    def __init__(self, container: Any, stream: Any) -> None:
+        self._container = container
+        self._stream = stream
+        self._decoded: Iterator[Any] = iter(())
+        self._shown: Any = None
+        self._next: Any = None
+
+    def at(self, time_s: float) -> Any:
+        """The picture on show at a time of the container; None if none can be decoded."""
+        import av
+
+        try:
+            if self._shown is None or not 0 <= time_s - self._shown.time <= GO_ON_S:
+                self._seek(time_s)
+            for _ in range(MOST_DECODED):
+                if self._next is None or (self._shown is not None and self._next.time > time_s):
+                    break
+                self._shown, self._next = self._next, self._decode()
+        except (av.error.FFmpegError, ValueError):
+            self._next = None
+        return self._shown
+
+    def _seek(self, time_s: float) -> None:
+        self._container.seek(max(0, round(time_s / self._stream.time_base)), stream=self._stream)
+        self._decoded = self._container.decode(self._stream)
+        self._shown, self._next = None, self._decode()
+
+    def _decode(self) -> Any:
+        return next((frame for frame in self._decoded if frame.time is not None), None)

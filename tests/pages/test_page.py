@@ -137,9 +137,7 @@ def test_the_timeline_events_thumbnails_and_keys_seek(browser: Browser, square: 
 
     (times, plays), visit = browser.visit(square, look)
     assert times[0] == pytest.approx(6000, abs=30)
-    assert times[1:] == pytest.approx([times[0] // 2000 * 2000 - (0 if times[0] - 6000 > 300 else 2000), *times[2:]])
-    assert times[2] == times[1] - 2000
-    assert times[3] == times[2] + 5000
+    assert times[1:4] == [4000, 2000, 7000]
     assert times[4:8] == [0, 2000, 6000, 2000]
     assert times[8] == pytest.approx(7000, abs=1)
     assert plays, "after a click, space plays and does not press the button again"
