@@ -10,6 +10,7 @@ from pipeline.logs import LOGGER, log, start_logging
 
 VERBS = {
     "run": "label the clips of video files",
+    "view": "write a page that plays a video with its results",
     "check": "say what this installation can do; validate settings, model and sources",
     "eval": "measure accuracy and calibration of a model on labelled clips",
     "labels": "check a list of labels, or weight prompt templates for your clips",

@@ -144,6 +144,7 @@ def add_output_options(parser: Parser) -> None:
     group.add_argument(
         "--video", metavar="FOLDER|FILE", help="write a copy of the video with labels and tracks drawn on it"
     )
+    group.add_argument("--html", metavar="FILE", help="write a page that plays the video with its results")
     group.add_argument("--resume", action="store_true", help="resume an interrupted -o FILE")
     group.add_argument("--overwrite", action="store_true", help="replace existing files")
 

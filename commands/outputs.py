@@ -79,6 +79,9 @@ def _files(options: argparse.Namespace, config: Config, problems: Problems) -> l
         with problems.collected():
             _check_video(options.video)
             files.append((options.video, "video"))
+    if options.html:
+        with problems.collected():
+            files.append((options.html, _html(options.html)))
     return files
 
 
@@ -100,6 +103,14 @@ def _check_video(path: str) -> None:
     if suffix and suffix not in VIDEO_SUFFIXES and not os.path.isdir(path):
         expected = ", ".join(VIDEO_SUFFIXES)
         raise ConfigError(f"--video {path}: {suffix!r} cannot be written; expected a folder or {expected}")
+
+
+def _html(path: str) -> str:
+    """The kind of output of `--html`. Raises: ConfigError: the name is that of another kind of file."""
+    suffixes = KINDS["html"].suffixes
+    if Path(path).suffix.lower() not in suffixes:
+        raise ConfigError(f"--html {path}: expected the name of a page, such as {Path(path).with_suffix('.html')}")
+    return "html"
 
 
 def _named(spec: OutputSpec) -> OutputSpec:

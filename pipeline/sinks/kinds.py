@@ -33,6 +33,7 @@ KINDS: dict[str, Kind] = {
     "vtt": Kind("pipeline.sinks.tables:Vtt", (".vtt",), per_source=".vtt"),
     "srt": Kind("pipeline.sinks.tables:Srt", (".srt",), per_source=".srt"),
     "video": Kind("pipeline.sinks.video:LabelledVideo", per_source=".mp4"),  # --video
+    "html": Kind("pages.sink:Page", (".html", ".htm")),  # --html
 }
 EVENT_KINDS = ("csv", "vtt", "srt")
 """Kinds that `--events FILE` can name, in addition to JSON lines."""

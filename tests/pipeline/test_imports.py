@@ -22,12 +22,13 @@ ALLOWED = {
         *(f"pipeline.{name}" for name in ("clip", "stage", "part", "result", "arrays", "errors", "media")),
     ),
     "pipeline": ("pipeline",),
+    "pages": ("pages", "pipeline"),
     "training": ("training", "stages", "engines", "pipeline"),
     "recipes": ("recipes", "training", "stages", "engines", "pipeline", "benchmarks"),
-    "commands": ("commands", "training", "stages", "engines", "pipeline"),
+    "commands": ("commands", "pages", "training", "stages", "engines", "pipeline"),
 }
 """The modules of ours that each folder may import. Only `commands` may import `commands`."""
-PACKAGES = ("commands", "pipeline", "stages", "engines", "training")
+PACKAGES = ("commands", "pages", "pipeline", "stages", "engines", "training")
 OURS = (*ALLOWED, "benchmarks", "tests", "configs", "percept")
 HEAVY = ("torch", "torchaudio", "transformers", "cv2", "av", "onnx", "onnxruntime", "kornia", "numpy", "zmq")
 
@@ -107,16 +108,20 @@ def test_only_one_module_names_stages_and_engines_in_strings() -> None:
     """A name in a string is invisible to types, find-usages and dead-code search."""
     naming = {
         str(path.relative_to(ROOT))
-        for package in ("pipeline", "commands", "training")
+        for package in ("pipeline", "commands", "pages", "training")
         for path in sorted((ROOT / package).rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if re.fullmatch(r"(stages|engines|commands|training)(\.\w+)+:\w+", node.value)
+        if re.fullmatch(r"(stages|engines|commands|pages|training)(\.\w+)+:\w+", node.value)
     }
-    assert naming == {"pipeline/build.py", "pipeline/config.py"}  # config.py: the default of decode.factory
+    assert naming == {
+        "pipeline/build.py",
+        "pipeline/config.py",  # the default of decode.factory
+        "pipeline/sinks/kinds.py",  # the page, which is also a command's
+    }
 
 
-@pytest.mark.parametrize("package", ["pipeline", "stages", "engines", "commands"])
+@pytest.mark.parametrize("package", ["pipeline", "stages", "engines", "commands", "pages"])
 def test_a_package_imports_nothing_by_itself(package: str) -> None:
     assert {name for _, name in imports(ROOT / package / "__init__.py")} <= {"os"}
 
@@ -243,6 +248,7 @@ COVERED_BY = {
     "tests/engines/networks/test_open_clip.py": "engines.networks.{open_clip_format, open_clip_towers}",
     "tests/stages/decode/test_still.py": "stages.decode.side_data",
     "tests/stages/decode/test_tiling.py": "stages.decode.timeline",
+    "tests/pages/test_page.py": "pages.source",
     "tests/pipeline/sinks/test_film.py": "stages.decode.{film, film_relay, film_sound}",
     "tests/stages/detect/test_stage.py": "stages.detect.{change, regions}",
     "tests/stages/test_classify.py": "stages.words.reliability",

@@ -1,0 +1,92 @@
+/* The records of one source, as the page holds them: see pages/recording.py for units. */
+percept.Recording = class {
+  static RESULT = 0;
+  static ERROR = 1;
+  static DROPPED = 2;
+  static GAP = 3;
+
+  constructor(tree) {
+    this.tree = tree;
+    this.source = tree.source;
+    this.words = tree.words;
+    this.start = tree.clips.start;
+    this.endOf = tree.clips.end;
+    this.state = tree.clips.state;
+    this.first = [...tree.clips.first, tree.labels.word.length];
+    this.labels = tree.labels;
+    this.weights = tree.weights;
+    this.events = tree.events.map(([word, start, end, mean, peak]) => ({ word, start, end, mean, peak }));
+    this.tracks = tree.tracks.map((track) => new percept.Track(track, this.words));
+    this.notes = new Map(tree.notes.map(([clip, ...texts]) => [clip, texts.map((each) => tree.texts[each])]));
+    this.end = Math.max(tree.end, 1);
+    this.others = [...this.state.keys()].filter((clip) => this.state[clip] !== 0 && this.endOf[clip] > this.start[clip]);
+    this.places = this._placesByWord();
+  }
+
+  /* The clip at a time; -1 if there is none. Of clips that overlap, the last that has begun. */
+  clipAt(ms) {
+    const clip = percept.after(this.start, ms) - 1;
+    if (clip < 0) return -1;
+    return ms < this.endOf[clip] || (clip === this.start.length - 1 && ms <= this.endOf[clip] + 250) ? clip : -1;
+  }
+
+  /* Where a clip ends, or the next one begins before that. */
+  endBefore(clip) {
+    const next = this.start[clip + 1];
+    return next > this.start[clip] ? Math.min(this.endOf[clip], next) : this.endOf[clip];
+  }
+
+  /* The labels of a clip, best first. */
+  labelsOf(clip) {
+    const rows = [];
+    for (let place = this.first[clip]; place < this.first[clip + 1]; place++) rows.push(this.labelAt(place));
+    return rows;
+  }
+
+  labelAt(place) {
+    const evidence = {};
+    for (const { key } of percept.MODALITIES) {
+      if (this.labels[key][place] >= 0) evidence[key] = this.labels[key][place];
+    }
+    return { word: this.labels.word[place], probability: this.labels.probability[place], evidence };
+  }
+
+  /* The share of each modality in what speaks for a label: its probability times its weight; they sum to 1. */
+  shares(place, clip) {
+    const parts = percept.MODALITIES.map(
+      ({ key }) => Math.max(0, this.labels[key][place]) * Math.max(0, this.weights[key][clip]),
+    );
+    const sum = parts[0] + parts[1] + parts[2];
+    return sum ? parts.map((part) => part / sum) : [0, 0, 0];
+  }
+
+  /* Width and height of the upright source at a time, in pixels of its boxes; null if unknown. */
+  sizeAt(ms) {
+    let found = this.tree.sizes[0];
+    for (const size of this.tree.sizes) if (size[0] <= ms) found = size;
+    return found ? { width: found[1], height: found[2] } : null;
+  }
+
+  /* How long each word is at least this probable, in milliseconds. */
+  durations(least) {
+    return this.places.map(({ clips, places }) => {
+      let sum = 0;
+      for (let k = 0; k < clips.length; k++) {
+        if (this.labels.probability[places[k]] >= least) sum += this.endOf[clips[k]] - this.start[clips[k]];
+      }
+      return sum;
+    });
+  }
+
+  _placesByWord() {
+    const found = this.words.map(() => ({ clips: [], places: [] }));
+    for (let clip = 0; clip < this.start.length; clip++) {
+      for (let place = this.first[clip]; place < this.first[clip + 1]; place++) {
+        const of = found[this.labels.word[place]];
+        of.clips.push(clip);
+        of.places.push(place);
+      }
+    }
+    return found;
+  }
+};
