@@ -138,11 +138,10 @@ def _described(name: str, text: str) -> str:
 TEMPLATE = '''"""`percept.run`. Written by `python -m commands.python_api` from the options of the command."""
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from percept._child import records
-from percept._records import ClipRecord
+from percept._child import Run, records
 
 
 def run(
@@ -153,7 +152,7 @@ def run(
     config: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: bool | None = None,
-) -> Generator[ClipRecord, None, None]:
+) -> Run:
     """Label the clips of videos: one record per clip, source by source in the given order, as soon as it is there.
 
         for result in percept.run("talk.mp4", labels=["dog barking", "rain"]):

@@ -44,25 +44,38 @@ A clip or a source that cannot be read is a record with `error`, and the loop go
 them a `PerceptError`. Messages say what to do.
 """
 
-import sys
+from typing import TYPE_CHECKING, Any
 
-from percept._home import HOME
-from percept._reading import read
-from percept._records import (
-    Category,
-    ClipRecord,
-    ConfigError,
-    Evidence,
-    Label,
-    ModelError,
-    OpenSet,
-    OutputError,
-    PerceptError,
-    SourceError,
-    Track,
-)
-from percept._run import run
-from percept._tables import to_pandas, to_polars
+if TYPE_CHECKING:
+    from percept._child import Run
+    from percept._reading import read
+    from percept._records import (
+        Category,
+        ClipRecord,
+        ConfigError,
+        Evidence,
+        Label,
+        ModelError,
+        OpenSet,
+        OutputError,
+        PerceptError,
+        SourceError,
+        Track,
+    )
+    from percept._run import run
+    from percept._tables import to_pandas, to_polars
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Public names are loaded when they are first used, so that the command starts without them."""
+        from importlib import import_module
+
+        for module in ("_records", "_reading", "_tables", "_run", "_child") if name in __all__ else ():
+            found = vars(import_module(f"percept.{module}"))
+            if name in found:
+                return globals().setdefault(name, found[name])
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = "0.1.0"
 
@@ -76,6 +89,7 @@ __all__ = [
     "OpenSet",
     "OutputError",
     "PerceptError",
+    "Run",
     "SourceError",
     "Track",
     "read",
@@ -91,6 +105,10 @@ def __dir__() -> list[str]:
 
 def main() -> int:
     """The command `percept`. In its process, our packages come first on the path."""
+    import sys
+
+    from percept._home import HOME
+
     sys.path.insert(0, str(HOME))
     from commands.main import main as command
 

@@ -27,6 +27,36 @@ _TICK_S = 0.25
 _PROGRESS_EVERY_S = 0.5
 
 
+class Run(Iterator[_records.ClipRecord]):
+    """The records of a run, for one loop. The run starts with the first step, and stops when the loop is left.
+
+    `close()` stops it at once, and so does the end of a `with` block. A run that nobody refers to is closed.
+    """
+
+    __module__ = "percept"
+
+    def __init__(self, names: Sequence[str], steps: Generator[_records.ClipRecord, None, None]) -> None:
+        self._names, self._steps = names, steps
+
+    def __next__(self) -> _records.ClipRecord:
+        return next(self._steps)
+
+    def close(self) -> None:
+        """Stop the run. No process of it is left when this returns."""
+        self._steps.close()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        more = f" and {len(self._names) - 1} more" if len(self._names) > 1 else ""
+        first = _progress.printable(self._names[0]) if self._names else "nothing"
+        return f"<percept.run of {first}{more}: a loop over it gives a record per clip>"
+
+
 def records(
     sources: Name | Sequence[Name],
     labels: Sequence[str] | Mapping[str, Any] | str | None,
@@ -35,13 +65,13 @@ def records(
     config: Name | None,
     settings: Mapping[str, Any] | None,
     progress: bool | None,
-) -> Generator[_records.ClipRecord, None, None]:
+) -> Run:
     """The records of a run. `options` are those of the command by their names in Python; None is not given.
 
     The values of `repeated` may be lists, one option for each item. The process starts with the first step.
     """
-    names = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    request: dict[str, Any] = {"sources": [os.fspath(name) for name in names]}
+    names = [os.fspath(name) for name in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    request: dict[str, Any] = {"sources": names}
     arguments = list(_arguments(options, repeated))
     arguments += [f"--config={os.fspath(config)}"] if config is not None else []
     arguments += [f"--set={key}={json.dumps(value)}" for key, value in (settings or {}).items()]
@@ -49,7 +79,7 @@ def records(
         arguments.append(f"--labels={labels}")
     elif labels is not None:
         request["labels"] = list(_flat(labels))
-    return _run(arguments, json.dumps(request).encode(), progress)
+    return Run(names, _run(arguments, json.dumps(request).encode(), progress))
 
 
 def _flat(labels: Sequence[str] | Mapping[str, Any] | str) -> Iterator[str]:

@@ -30,7 +30,8 @@ STYLE = """
 .percept-clip .body{flex:1 1 300px;min-width:0}
 .percept-clip .head{display:flex;justify-content:space-between;gap:12px;margin-bottom:4px}
 .percept-clip .head b{overflow-wrap:anywhere}
-.percept-clip .row{display:grid;grid-template-columns:minmax(0,11em) 1fr 3.2em;gap:10px;align-items:center;padding:2px 0}
+.percept-clip .row{display:grid;grid-template-columns:minmax(0,11em) 1fr 3.2em;gap:10px;align-items:center;
+ padding:2px 0}
 .percept-clip .row>:first-child{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .percept-clip .dim>:not(.bars){opacity:.62}
 .percept-clip .number{text-align:right;font-variant-numeric:tabular-nums;font-weight:600;white-space:nowrap}
