@@ -1,6 +1,7 @@
 """The process that does the work: `percept run`, with its results on stdout and its log in a temporary file."""
 
 import json
+import math
 import os
 import selectors
 import signal
@@ -79,7 +80,8 @@ def records(
         arguments.append(f"--labels={labels}")
     elif labels is not None:
         request["labels"] = list(_flat(labels))
-    return Run(names, _run(arguments, json.dumps(request).encode(), progress))
+    stretch = _progress.seconds(options.get("start"), 0.0), _progress.seconds(options.get("end"), math.inf)
+    return Run(names, _run(arguments, json.dumps(request).encode(), progress, stretch))
 
 
 def _flat(labels: Sequence[str] | Mapping[str, Any] | str) -> Iterator[str]:
@@ -114,7 +116,9 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
 
 
-def _run(arguments: list[str], request: bytes, progress: bool | None) -> Generator[_records.ClipRecord, None, None]:
+def _run(
+    arguments: list[str], request: bytes, progress: bool | None, stretch: tuple[float, float]
+) -> Generator[_records.ClipRecord, None, None]:
     view = _progress.view(progress)
     talk = ["--log-json", *(["-q"] if view is None else [f"--progress-every={_PROGRESS_EVERY_S}"])]
     with tempfile.TemporaryFile() as log:
@@ -129,7 +133,7 @@ def _run(arguments: list[str], request: bytes, progress: bool | None) -> Generat
         try:
             assert child.stdout is not None
             _send(child, request)
-            shown = _progress.Shown(view, log) if view else None
+            shown = _progress.Shown(view, log, *stretch) if view else None
             with shown or _progress.NOTHING:
                 for line in _lines(child.stdout, shown):
                     record = _records.decode_json(line)

@@ -1,6 +1,7 @@
 """Progress of a run, from the log of its process: a bar in a notebook, or a line on stderr."""
 
 import json
+import math
 import os
 import sys
 import time
@@ -69,6 +70,9 @@ class Log:
 class State:
     """How far the loop has got, and what the process has said. Times are seconds; `now_s` is of `time.monotonic`."""
 
+    start_s: float = 0.0
+    end_s: float = math.inf
+    """The stretch of each source that is asked for."""
     source: str = ""
     sources_seen: int = 0
     sources: int = 1
@@ -112,11 +116,18 @@ class State:
     @property
     def share(self) -> float | None:
         """How much of all sources is done, in [0, 1]; None if it is unknown."""
-        duration_s = self.durations_s.get(self.source)
-        if not duration_s:
+        last_s = self.last_s
+        if last_s is None or last_s <= self.start_s:
             return None
-        done = max(0, self.sources_seen - 1) + min(1.0, self.position_s / duration_s)
+        of_source = (self.position_s - self.start_s) / (last_s - self.start_s)
+        done = max(0, self.sources_seen - 1) + min(1.0, max(0.0, of_source))
         return min(1.0, done / max(1, self.sources, self.sources_seen))
+
+    @property
+    def last_s(self) -> float | None:
+        """Where the current source ends, or the stretch of it; None if that is unknown."""
+        last_s = min(self.durations_s.get(self.source, math.inf), self.end_s)
+        return None if last_s == math.inf else last_s
 
     def left_s(self, now_s: float) -> float | None:
         """Time to the end at the rate so far."""
@@ -128,10 +139,10 @@ class State:
         if not self.sources_seen:
             return f"starting, {now_s - self.began_s:.0f} s{': ' if self.message else ''}{self.message}"
         count = f" {self.sources_seen}/{self.sources}" if self.sources > 1 else ""
-        duration_s, left_s = self.durations_s.get(self.source), self.left_s(now_s)
+        last_s, left_s = self.last_s, self.left_s(now_s)
         parts = [
             PurePath(self.source).name + count,
-            _clock(self.position_s) + (f" of {_clock(duration_s)}" if duration_s else ""),
+            _clock(self.position_s) + (f" of {_clock(last_s)}" if last_s else ""),
             f"{self.x_real_time:.1f}× real time" if self.x_real_time else "",
             f"{_clock(left_s)} left" if left_s is not None else "",
             f"{self.failed} failed" if self.failed else "",
@@ -148,8 +159,8 @@ class State:
 class Shown:
     """Keeps a view in step with a run. A context: at its end, the view says how the run ended."""
 
-    def __init__(self, view: View, log: IO[bytes]) -> None:
-        self._view, self._log, self._state = view, Log(log), State()
+    def __init__(self, view: View, log: IO[bytes], start_s: float = 0.0, end_s: float = math.inf) -> None:
+        self._view, self._log, self._state = view, Log(log), State(start_s, end_s)
 
     def __enter__(self) -> "Shown":
         self.update()
@@ -248,6 +259,15 @@ def _clock(seconds: float) -> str:
     whole = max(0, int(seconds))
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def seconds(time: float | str | None, otherwise: float) -> float:
+    """`90`, `1:30` or `00:01:30.5`; `otherwise` for what is not a time, which the command reports."""
+    try:
+        parts = map(float, reversed(str(time).split(":")))
+        return sum(part * 60.0**power for power, part in enumerate(parts))
+    except ValueError:
+        return otherwise
 
 
 def _is_number(value: object) -> bool:

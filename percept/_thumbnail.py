@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 LONG_SIDE_PX = 240
 MAX_S = 1.0
 """How long reading may take; then the newest picture is used."""
+EARLIER_S = (0.0, 5.0, None)
+"""How far before the time reading begins, in turn, as not every container finds a key picture; None: at the start."""
+CLOSE_S = 0.5
+"""How far after the time a picture may be."""
 MAX_PIXELS = 8192 * 8192
 
 
@@ -28,24 +32,35 @@ def thumbnail(record: "ClipRecord") -> tuple[bytes, int, int] | None:
 
 
 def _frame_at(path: str, time_s: float) -> Any:
-    """The upright-to-be picture at a time of the seek bar; the newest before it if reading takes too long."""
+    """The picture at a time of the seek bar, as it is stored; an earlier one if reading takes too long."""
+    deadline_s = time.monotonic() + MAX_S
+    frame = None
+    for earlier_s in EARLIER_S:
+        frame, is_close = _frame_after_seek(path, time_s, earlier_s, deadline_s)
+        if is_close:
+            break
+    return frame
+
+
+def _frame_after_seek(path: str, time_s: float, earlier_s: float | None, deadline_s: float) -> tuple[Any, bool]:
+    """The last picture before the time, or else the first one; and whether it is not after it."""
     import av
 
-    deadline_s = time.monotonic() + MAX_S
     options = {"protocol_whitelist": "file"}  # a playlist must not make a notebook reach the network
     with av.open(f"file:{path}", container_options=options, timeout=(MAX_S, MAX_S)) as container:
-        stream = next((each for each in container.streams.video if each.codec_context is not None), None)
+        stream = next(iter(container.streams.video), None)
         if stream is None or stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
-            return None
-        wanted_s = time_s + (container.start_time or 0) / 1e6
-        if time_s > 0 and container.duration:
-            container.seek(round(wanted_s * 1e6), backward=True)
+            return None, True
+        wanted_s = (container.start_time or 0) / 1e6 + time_s
+        if earlier_s is not None and container.duration:
+            container.seek(round((wanted_s - earlier_s) * 1e6))
         newest = None
         for frame in container.decode(stream):
-            newest = frame
-            if frame.time is None or frame.time >= wanted_s or time.monotonic() > deadline_s:
+            at_s = wanted_s if frame.time is None else frame.time
+            newest = frame if newest is None or at_s <= wanted_s else newest
+            if at_s >= wanted_s or time.monotonic() > deadline_s:
                 break
-        return newest
+        return newest, newest is not None and (newest.time or 0.0) <= wanted_s + CLOSE_S
 
 
 def _jpeg(frame: Any, record: "ClipRecord") -> tuple[bytes, int, int]:
@@ -53,7 +68,9 @@ def _jpeg(frame: Any, record: "ClipRecord") -> tuple[bytes, int, int]:
     import numpy as np
 
     turns = round(frame.rotation / 90) % 4
-    width, height = (record.width, record.height) if record.width and record.height else (frame.width, frame.height)
+    width, height = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+    if record.width and record.height:  # of the upright picture, in square pixels
+        width, height = record.width, record.height
     scale = min(1.0, LONG_SIDE_PX / max(width, height))
     width, height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
     stored = (height, width) if turns % 2 else (width, height)
