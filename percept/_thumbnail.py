@@ -48,7 +48,7 @@ def _frame_after_seek(path: str, time_s: float, earlier_s: float | None, deadlin
 
     options = {"protocol_whitelist": "file"}  # a playlist must not make a notebook reach the network
     with av.open(f"file:{path}", container_options=options, timeout=(MAX_S, MAX_S)) as container:
-        stream = next(iter(container.streams.video), None)
+        stream = container.streams.best("video")
         if stream is None or stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
             return None, True
         wanted_s = (container.start_time or 0) / 1e6 + time_s

@@ -11,6 +11,7 @@ import pytest
 
 from tests.commands.test_run import CONFIG
 from tests.conftest import ROOT
+from tests.percept.marks import marked
 from tests.pipeline.runs import wait_for
 
 WAYS = {
@@ -32,18 +33,6 @@ def config(tmp_path: Path) -> str:
     path = tmp_path / "fake.toml"
     path.write_text(CONFIG)
     return str(path)
-
-
-def marked(mark: str) -> list[int]:
-    """The processes whose environment has the mark, which children inherit."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
 
 
 def start(code: str, mark: str) -> "subprocess.Popen[str]":
