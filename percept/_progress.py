@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import PurePath
 from types import TracebackType
@@ -68,26 +68,26 @@ class Log:
 
 @dataclass
 class State:
-    """How far the loop has got, and what the process has said. Times are seconds; `now_s` is of `time.monotonic`."""
+    """How far the loop has got, and what the process has said. Times of day are those of `time.monotonic`."""
 
     start_s: float = 0.0
     end_s: float = math.inf
     """The stretch of each source that is asked for."""
+    sources: int = 1
+    durations_s: dict[str, float] = field(default_factory=dict)
     source: str = ""
     sources_seen: int = 0
-    sources: int = 1
     position_s: float = 0.0
-    durations_s: dict[str, float] = field(default_factory=dict)
     clips: int = 0
     failed: int = 0
     media_s: float = 0.0
-    x_real_time: float = 0.0
     message: str = ""
     warning: str = ""
     began_s: float = field(default_factory=time.monotonic)
-    first_s: float = 0.0
-    """When the first record arrived."""
-    first_share: float = 0.0
+    received_s: float = 0.0
+    """When the newest record arrived."""
+    first: "State | None" = None
+    """The state after the first record. Rates are measured from it, since it came after a start-up."""
 
     def heard(self, entry: dict[str, Any]) -> None:
         """Take over one line of the log."""
@@ -95,13 +95,12 @@ class State:
             if _is_number(entry.get("duration_s")):
                 self.durations_s[str(entry.get("source"))] = entry["duration_s"]
             self.sources = entry["sources"] if _is_number(entry.get("sources")) else self.sources
-            self.x_real_time = entry["x_real_time"] if _is_number(entry.get("x_real_time")) else self.x_real_time
         elif entry.get("level") == "warning":
             self.warning = _short(entry["message"])
         elif entry["message"] != "account":
             self.message = _short(entry["message"])
 
-    def received(self, record: _records.ClipRecord) -> None:
+    def received(self, record: _records.ClipRecord, now_s: float) -> None:
         """Count one record."""
         if record.source != self.source:
             self.source, self.position_s = record.source, 0.0
@@ -110,18 +109,8 @@ class State:
         self.clips += record.is_result
         self.failed += record.error is not None
         self.media_s += record.end_s - record.start_s
-        if not self.first_s:
-            self.first_s, self.first_share = time.monotonic(), self.share or 0.0
-
-    @property
-    def share(self) -> float | None:
-        """How much of all sources is done, in [0, 1]; None if it is unknown."""
-        last_s = self.last_s
-        if last_s is None or last_s <= self.start_s:
-            return None
-        of_source = (self.position_s - self.start_s) / (last_s - self.start_s)
-        done = max(0, self.sources_seen - 1) + min(1.0, max(0.0, of_source))
-        return min(1.0, done / max(1, self.sources, self.sources_seen))
+        self.received_s = now_s
+        self.first = self.first or replace(self)
 
     @property
     def last_s(self) -> float | None:
@@ -129,21 +118,41 @@ class State:
         last_s = min(self.durations_s.get(self.source, math.inf), self.end_s)
         return None if last_s == math.inf else last_s
 
+    @property
+    def share(self) -> float | None:
+        """How much of all sources is done, in [0, 1]; None if it is unknown."""
+        last_s = self.last_s
+        known = last_s is not None and last_s > self.start_s
+        if not known and self.sources_seen < 2:
+            return None
+        of_source = (self.position_s - self.start_s) / (last_s - self.start_s) if known and last_s else 0.0
+        done = max(0, self.sources_seen - 1) + min(1.0, max(0.0, of_source))
+        return min(1.0, done / max(1, self.sources, self.sources_seen))
+
+    @property
+    def x_real_time(self) -> float | None:
+        """Seconds of media per second since the first record."""
+        took_s = self.received_s - self.first.received_s if self.first else 0.0
+        return (self.media_s - self.first.media_s) / took_s if self.first and took_s > 0 else None
+
     def left_s(self, now_s: float) -> float | None:
-        """Time to the end at the rate so far."""
-        made = (self.share or 0.0) - self.first_share
-        return None if made <= 0 else (now_s - self.first_s) * (1 - (self.share or 0.0)) / made
+        """Time to the end at the rate since the first record."""
+        share, first = self.share, replace(self.first, sources=self.sources) if self.first else None
+        if share is None or first is None or share <= (first.share or 0.0):
+            return None
+        took_s, made = self.received_s - first.received_s, share - (first.share or 0.0)
+        return max(0.0, took_s / made * (1 - share) - (now_s - self.received_s))
 
     def text(self, now_s: float) -> str:
         """`talk.mp4 2/5 · 0:12 of 1:30 · 6.2× real time · 0:20 left`"""
         if not self.sources_seen:
             return f"starting, {now_s - self.began_s:.0f} s{': ' if self.message else ''}{self.message}"
         count = f" {self.sources_seen}/{self.sources}" if self.sources > 1 else ""
-        last_s, left_s = self.last_s, self.left_s(now_s)
+        last_s, left_s, rate = self.last_s, self.left_s(now_s), self.x_real_time
         parts = [
             PurePath(self.source).name + count,
             _clock(self.position_s) + (f" of {_clock(last_s)}" if last_s else ""),
-            f"{self.x_real_time:.1f}× real time" if self.x_real_time else "",
+            f"{rate:.1f}× real time" if rate else "",
             f"{_clock(left_s)} left" if left_s is not None else "",
             f"{self.failed} failed" if self.failed else "",
         ]
@@ -176,7 +185,7 @@ class Shown:
         self._view.show(text, share, self._state.warning, last=True)
 
     def add(self, record: _records.ClipRecord) -> None:
-        self._state.received(record)
+        self._state.received(record, time.monotonic())
 
     def update(self) -> None:
         """Show the newest state. The view decides how often."""

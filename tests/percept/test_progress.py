@@ -45,23 +45,25 @@ def test_the_state_counts_what_the_loop_has_received() -> None:
     state.heard({"message": "encoding words:  1 of 2\n", "level": "info"})
     assert state.text(103.2) == "starting, 3 s: encoding words: 1 of 2"
     state.heard(progress("a/b.mp4", "unknown"))
-    state.received(record("a/b.mp4", 0))
+    state.received(record("a/b.mp4", 0), 104.0)
     assert state.share is None
     assert state.text(104.0) == "b.mp4 1/2 · 0:02"
-    state.heard(progress("a/b.mp4", 8.0, x_real_time=2.5))
-    state.received(record("a/b.mp4", 1, error="broken"))
+    state.heard(progress("a/b.mp4", 8.0))
+    assert state.share == pytest.approx(0.125)
+    state.received(record("a/b.mp4", 1, error="broken"), 105.0)
     assert state.share == pytest.approx(0.25)
-    state.first_s = 104.0
-    assert state.text(106.0) == "b.mp4 1/2 · 0:04 of 0:08 · 2.5× real time · 0:06 left · 1 failed"
+    assert state.text(105.0) == "b.mp4 1/2 · 0:04 of 0:08 · 2.0× real time · 0:06 left · 1 failed"
+    assert " · 0:04 left · " in state.text(107.0)
+    state.received(record("c.mp4", 0), 108.0)
+    assert state.share == pytest.approx(0.5)
     state.heard(progress("c.mp4", 4.0))
-    state.received(record("c.mp4", 0))
     assert state.share == pytest.approx(0.75)
     assert state.closing_text("finished", 107.0) == "finished: 2 clips, 1 failed, 0:06 of media in 0:07"
 
 
 def test_a_stretch_of_a_source_is_its_whole() -> None:
     state = State(start_s=seconds("1:00", 0.0), end_s=seconds(70, 0.0))
-    state.received(record("a.mp4", 32))
+    state.received(record("a.mp4", 32), 1.0)
     assert state.share == pytest.approx(0.6)
     assert seconds(None, 5.0) == 5.0
     assert seconds("01:00:01.5", 0.0) == 3601.5
