@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from commands.console import add_console_options
 from commands.options import FLAGS, seconds
 from commands.python_stub import records_stub
 from commands.run import make_parser
@@ -32,8 +33,6 @@ ELSEWHERE = {
     "resume": "an iterator cannot be resumed",
 }
 """Options of the command that are no options in Python, and why."""
-MESSAGES = "messages on stderr"
-"""The group of options about the log, which is replaced by the parameter `progress`."""
 PATHS = ("FILE", "FOLDER", "DIR")
 """Words in a metavar that make an option a path."""
 TEXTS = {
@@ -60,22 +59,33 @@ class Parameter:
 
 
 def parameters(parser: argparse.ArgumentParser) -> Iterator[Parameter]:
-    """The options of the command that make sense in Python, in its order, settings first."""
-    groups = [group for group in parser._action_groups if group.title != MESSAGES]
-    groups.sort(key=lambda group: group.title != "settings")
-    for group in groups:
-        for action in group._group_actions:
-            long = [option for option in action.option_strings if option.startswith("--")]
-            name = long[0][2:].replace("-", "_") if long else action.dest
-            if name not in ELSEWHERE:
-                yield parameter(name, action)
+    """The options of the command that make sense in Python, in its order, settings first.
+
+    Options about the log are left out: the parameter `progress` replaces them.
+    """
+    about_log = argparse.ArgumentParser(add_help=False)
+    add_console_options(about_log)
+    elsewhere = {*ELSEWHERE, *map(_name, about_log._actions)}
+    groups = sorted(parser._action_groups, key=lambda group: group.title != "settings")
+    for action in (action for group in groups for action in group._group_actions):
+        if _name(action) not in elsewhere:
+            yield parameter(_name(action), action)
+
+
+def _name(action: argparse.Action) -> str:
+    """The name in Python: that of the long option."""
+    long = [option for option in action.option_strings if option.startswith("--")]
+    return long[0][2:].replace("-", "_") if long else action.dest
 
 
 def parameter(name: str, action: argparse.Action) -> Parameter:
     is_switch = action.nargs == 0
     repeats = isinstance(action, argparse._AppendAction)
     kind = "bool" if is_switch else " | ".join([*_types(action, repeats), "None"])
-    return Parameter(name, kind, TEXTS.get(name) or in_python(action.help or ""), is_switch, repeats)
+    text = TEXTS.get(name) or in_python(action.help or "")
+    if action.type is seconds and "seconds" not in text:
+        text = re.sub(r"(?= \(default: |$)", ", in seconds", text, count=1)
+    return Parameter(name, kind, text, is_switch, repeats)
 
 
 def _types(action: argparse.Action, repeats: bool) -> list[str]:

@@ -19,6 +19,7 @@ A record
 --------
 
     result.source, result.start_s, result.end_s    "talk.mp4", 0.0, 2.0
+    result.width, result.height                    of the upright picture, in pixels; boxes refer to it
     result.labels                                  the best labels, best first; None if the clip has none
     result.labels[0].label                         "people talking"
     result.labels[0].probability                   0.81: of this label alone; two labels can both be true

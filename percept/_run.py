@@ -54,8 +54,8 @@ def run(
         templates: Prompt templates: model, pool, zpe (weighted on your clips during the run), or a file (default:
             model).
         descriptions: Sentences that describe labels: .json, or 'label: sentence'.
-        clip_seconds: Length of a clip (default: 2.0).
-        stride_seconds: From the start of one clip to the next; 0: the length of a clip (default: 0.0).
+        clip_seconds: Length of a clip, in seconds (default: 2.0).
+        stride_seconds: From the start of one clip to the next; 0: the length of a clip, in seconds (default: 0.0).
         fps: Frames per second that are analysed (default: 8.0).
         top_k: Labels per clip in results (default: 5).
         modalities: Which of image, motion, audio to use (default: image,motion,audio).

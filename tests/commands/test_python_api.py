@@ -1,12 +1,12 @@
 """The generated part of the Python API follows the options of the command and the record."""
 
-import argparse
-
 import msgspec
 
 from commands import python_api
+from commands.console import add_console_options
 from commands.options import Parser, add_config_options
 from commands.python_stub import RECORDS, records_stub
+from commands.run import make_parser
 from pipeline import result
 
 
@@ -41,9 +41,15 @@ def test_options_are_parameters_with_their_types() -> None:
 
 
 def test_options_about_the_log_are_not_parameters() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument_group(python_api.MESSAGES).add_argument("--loud")
+    parser = Parser(prog="percept run")
+    add_console_options(parser)
     assert list(python_api.parameters(parser)) == []
+
+
+def test_lengths_say_that_they_are_seconds() -> None:
+    texts = {each.name: each.text for each in python_api.parameters(make_parser())}
+    assert texts["clip_seconds"] == "length of a clip, in seconds (default: 2.0)"
+    assert texts["end"].count("seconds") == 1
 
 
 def test_the_stub_has_every_field_of_the_record_with_its_description() -> None:
