@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: demo test check setup clean
 
 demo: setup
-	$(BIN)/percept run engines/bundled/sample.mp4 --labels @engines/bundled/sample.labels.txt --events
+	$(BIN)/percept run engines/bundled/sample.mp4 --labels @engines/bundled/sample.labels.txt --events --html demo.html --overwrite
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal

@@ -25,6 +25,7 @@ def add_console_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="log errors only")
     group.add_argument("-v", "--verbose", action="store_true", help="log everything")
     group.add_argument("--log-json", action="store_true", help="log JSON lines")
+    group.add_argument("--progress-every", type=float, default=LINE_EVERY_S, help=argparse.SUPPRESS)  # for Python
 
 
 class Console:
@@ -36,10 +37,12 @@ class Console:
         *,
         live: bool,
         as_fields: bool = True,
+        line_every_s: float = LINE_EVERY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.as_fields = as_fields
         self._stream, self._live, self._clock = stream or sys.stderr, live, clock
+        self._line_every_s = line_every_s
         self._shown_s = clock() - (LIVE_EVERY_S if live else 0.0)
         self._is_shown = False
         if live:
@@ -51,7 +54,7 @@ class Console:
         start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
         terminal = is_terminal(sys.stderr)
         live = terminal and not options.quiet and not options.log_json
-        return cls(live=live, as_fields=options.log_json or not terminal)
+        return cls(live=live, as_fields=options.log_json or not terminal, line_every_s=options.progress_every)
 
     def say(self, text: str) -> None:
         log(logging.INFO, text)
@@ -88,7 +91,7 @@ class Console:
             self._is_shown = False
 
     def _is_due(self) -> bool:
-        return self._clock() - self._shown_s >= (LIVE_EVERY_S if self._live else LINE_EVERY_S)
+        return self._clock() - self._shown_s >= (LIVE_EVERY_S if self._live else self._line_every_s)
 
     def _show(self, line: Callable[[int], str], message: str, fields: Mapping[str, object]) -> None:
         self._shown_s = self._clock()

@@ -7,6 +7,8 @@ from msgspec import Meta
 
 SCHEMA_VERSION = 1
 """Rises when a field changes its meaning or disappears; new fields and parts do not raise it."""
+SHOWN, SHOWN_FROM = 3, 0.3
+"""How many labels the short form of a record has, and how probable they are at least."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -120,6 +122,32 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gap: Annotated[bool, Meta(description="A stretch without media.")] = False
     schema_version: Annotated[int, Meta(description="Version of this record's schema.")] = SCHEMA_VERSION
 
+    def __repr__(self) -> str:
+        """`ClipRecord(talk.mp4 0:04–0:06: sheep 79 %, rain 77 %; 2 tracks)`"""
+        name = self.source.rstrip("/").rpartition("/")[2] or self.source
+        text = f"{name} {clock_text(self.start_s)}–{clock_text(self.end_s)}: {self._summary()}"
+        return f"ClipRecord({''.join(each if each.isprintable() else repr(each)[1:-1] for each in text)})"
+
+    def _summary(self) -> str:
+        if self.error is not None:
+            return f"error: {_cut(self.error, 120)}"
+        if self.dropped is not None:
+            return f"dropped: {_cut(self.dropped)}"
+        if self.gap:
+            return "gap"
+        best = ", ".join(f"{_cut(each.label)} {each.probability:.0%}".replace("%", " %") for each in self._shown())
+        tracks = f"; {len(self.tracks)} track{'s' * (len(self.tracks) != 1)}" if self.tracks else ""
+        return f"{best or 'no label'}{tracks}"
+
+    def _shown(self) -> list[Label]:
+        """The labels of the short form: the probable ones, at most three, or else the best."""
+        labels = self.labels or []
+        return [each for each in labels[:SHOWN] if each.probability >= SHOWN_FROM] or labels[:1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain data: what its JSON line contains. Fields that say nothing are left out."""
+        return cast(dict[str, Any], _plain.decode(encode_json(self)))
+
     @property
     def is_result(self) -> bool:
         """Whether the clip was processed: it is not an error, a drop or a gap."""
@@ -132,6 +160,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def tracks(self) -> list[Track] | None:
+        """The moving objects of the clip; None if they were not looked for."""
         return cast(list[Track] | None, self.parts.get("tracks"))
 
     @property
@@ -159,6 +188,18 @@ _record = msgspec.json.Decoder(ClipRecord)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _parts: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}
 _plain: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Any)
+
+
+def clock_text(seconds: float) -> str:
+    """`0:04`, `0:04.5` or `1:02:03`"""
+    tenths = round(max(0.0, seconds) * 10)
+    hours, minutes, rest = tenths // 36_000, tenths // 600 % 60, tenths % 600
+    tail = f"{rest // 10:02}" + (f".{rest % 10}" if rest % 10 else "")
+    return f"{hours}:{minutes:02}:{tail}" if hours else f"{minutes}:{tail}"
+
+
+def _cut(text: str, longest: int = 60) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def encode_json(record: ClipRecord) -> bytes:

@@ -48,8 +48,6 @@ def test_leaving_the_loop_ends_everything(config: Path) -> None:
 
 
 def test_errors_have_the_text_of_the_command_line(config: Path) -> None:
-    with pytest.raises(percept.ConfigError, match=r"--clip-second=3.*did you mean --clip-seconds"):
-        list(percept.run("fake:clips=1", config=config, clip_second=3))
     with pytest.raises(percept.ConfigError, match=r"clips\.fps is 0\.0; expected"):
         list(percept.run("fake:clips=1", config=config, fps=0))
     with pytest.raises(percept.ConfigError, match="matches no file"):
@@ -57,9 +55,11 @@ def test_errors_have_the_text_of_the_command_line(config: Path) -> None:
 
 
 def test_options_without_a_meaning_here_are_refused(config: Path) -> None:
-    for options, text in (({"events": True}, "events='events.csv'"), ({"resume": True}, "--resume")):
-        with pytest.raises(percept.ConfigError, match=text):
-            percept.run("fake:clips=1", config=config, **options)
+    with pytest.raises(percept.ConfigError, match=r"events='events\.csv'"):
+        percept.run("fake:clips=1", config=config, events=True)  # type: ignore[arg-type]
+    for unknown in ("clip_second", "resume"):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{unknown}'"):
+            percept.run("fake:clips=1", config=config, **{unknown: 3})  # type: ignore[arg-type]
     with pytest.raises(percept.ConfigError, match="no label found"):
         list(percept.run("fake:clips=1", labels=[], config=config))
 

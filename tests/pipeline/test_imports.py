@@ -224,6 +224,7 @@ COVERED_BY = {
     "tests/commands/test_labels.py": "commands.labels.{embedded, lint, weigh} stages.words.weigh",
     "tests/commands/test_check.py": "commands.preflight commands.check.{checking, installation, plan, sources}",
     "tests/commands/test_options.py": "commands.outputs",
+    "tests/commands/test_python_api.py": "commands.python_stub",
     "tests/test_contributing.py": "commands.schema",
     "tests/training/train/test_train_command.py": (
         "commands.train training.train.{batch, console, job, plan, result, streams, tower, vectors}"

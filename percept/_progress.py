@@ -1,0 +1,290 @@
+"""Progress of a run, from the log of its process: a bar in a notebook, or a line on stderr."""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from html import escape
+from pathlib import PurePath
+from types import TracebackType
+from typing import IO, Any, Protocol, TextIO
+
+from percept import _records
+
+NOTHING = nullcontext()
+_LINE_EVERY_S = 10.0
+"""How often a line is written where it cannot be rewritten."""
+_LONGEST = 160
+"""Characters of a message that are shown."""
+
+
+class View(Protocol):
+    """Where progress is shown."""
+
+    def show(self, text: str, share: float | None, warning: str = "", last: bool = False) -> None: ...
+
+
+def view(progress: bool | None) -> View | None:
+    """By `progress=`: None means a bar in a notebook and nothing elsewhere."""
+    if progress is not False and _in_notebook():
+        return Notebook()
+    return TextLine(sys.stderr) if progress else None
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
+class Log:
+    """The JSON lines that the process has written to a file so far. Its own place in the file is not touched."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._fd = file.fileno()
+        self._at = 0
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The whole lines since the last call. What is not one of our log lines is passed over."""
+        size = os.fstat(self._fd).st_size
+        *lines, rest = os.pread(self._fd, size - self._at, self._at).split(b"\n")
+        self._at = size - len(rest)
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and isinstance(entry.get("message"), str):
+                yield entry
+
+    def tail(self) -> str:
+        size = os.fstat(self._fd).st_size
+        return os.pread(self._fd, 2000, max(0, size - 2000)).decode(errors="replace").strip()
+
+
+@dataclass
+class State:
+    """How far the loop has got, and what the process has said. Times of day are those of `time.monotonic`."""
+
+    start_s: float = 0.0
+    end_s: float = math.inf
+    """The stretch of each source that is asked for."""
+    sources: int = 1
+    durations_s: dict[str, float] = field(default_factory=dict)
+    source: str = ""
+    sources_seen: int = 0
+    position_s: float = 0.0
+    clips: int = 0
+    failed: int = 0
+    media_s: float = 0.0
+    message: str = ""
+    warning: str = ""
+    began_s: float = field(default_factory=time.monotonic)
+    received_s: float = 0.0
+    """When the newest record arrived."""
+    first: "State | None" = None
+    """The state after the first record. Rates are measured from it, since it came after a start-up."""
+
+    def heard(self, entry: dict[str, Any]) -> None:
+        """Take over one line of the log."""
+        if entry["message"] == "progress":
+            if _is_number(entry.get("duration_s")):
+                self.durations_s[str(entry.get("source"))] = entry["duration_s"]
+            self.sources = entry["sources"] if _is_number(entry.get("sources")) else self.sources
+        elif entry.get("level") == "warning":
+            self.warning = _short(entry["message"])
+        elif entry["message"] != "account":
+            self.message = _short(entry["message"])
+
+    def received(self, record: _records.ClipRecord, now_s: float) -> None:
+        """Count one record."""
+        if record.source != self.source:
+            self.source, self.position_s = record.source, 0.0
+            self.sources_seen += 1
+        self.position_s = max(self.position_s, record.end_s)
+        self.clips += record.is_result
+        self.failed += record.error is not None
+        self.media_s += record.end_s - record.start_s
+        self.received_s = now_s
+        self.first = self.first or replace(self)
+
+    @property
+    def last_s(self) -> float | None:
+        """Where the current source ends, or the stretch of it; None if that is unknown."""
+        last_s = min(self.durations_s.get(self.source, math.inf), self.end_s)
+        return None if last_s == math.inf else last_s
+
+    @property
+    def share(self) -> float | None:
+        """How much of all sources is done, in [0, 1]; None if it is unknown."""
+        last_s = self.last_s
+        known = last_s is not None and last_s > self.start_s
+        if not known and self.sources_seen < 2:
+            return None
+        of_source = (self.position_s - self.start_s) / (last_s - self.start_s) if known and last_s else 0.0
+        done = max(0, self.sources_seen - 1) + min(1.0, max(0.0, of_source))
+        return min(1.0, done / max(1, self.sources, self.sources_seen))
+
+    @property
+    def x_real_time(self) -> float | None:
+        """Seconds of media per second since the first record."""
+        took_s = self.received_s - self.first.received_s if self.first else 0.0
+        return (self.media_s - self.first.media_s) / took_s if self.first and took_s > 0 else None
+
+    def left_s(self, now_s: float) -> float | None:
+        """Time to the end at the rate since the first record."""
+        share, first = self.share, replace(self.first, sources=self.sources) if self.first else None
+        if share is None or first is None or share <= (first.share or 0.0):
+            return None
+        took_s, made = self.received_s - first.received_s, share - (first.share or 0.0)
+        return max(0.0, took_s / made * (1 - share) - (now_s - self.received_s))
+
+    def text(self, now_s: float) -> str:
+        """`talk.mp4 2/5 · 0:12 of 1:30 · 6.2× real time · 0:20 left`"""
+        if not self.sources_seen:
+            return f"starting, {now_s - self.began_s:.0f} s{': ' if self.message else ''}{self.message}"
+        count = f" {self.sources_seen}/{self.sources}" if self.sources > 1 else ""
+        last_s, left_s, rate = self.last_s, self.left_s(now_s), self.x_real_time
+        parts = [
+            PurePath(self.source).name + count,
+            _clock(self.position_s) + (f" of {_clock(last_s)}" if last_s else ""),
+            f"{rate:.1f}× real time" if rate else "",
+            f"{_clock(left_s)} left" if left_s is not None else "",
+            f"{self.failed} failed" if self.failed else "",
+        ]
+        return " · ".join(filter(None, parts))
+
+    def closing_text(self, outcome: str, now_s: float) -> str:
+        """`finished: 45 clips, 1:30 of media in 0:15`"""
+        failed = f", {self.failed} failed" if self.failed else ""
+        clips = f"{self.clips} clip{'s' * (self.clips != 1)}"
+        return f"{outcome}: {clips}{failed}, {_clock(self.media_s)} of media in {_clock(now_s - self.began_s)}"
+
+
+class Shown:
+    """Keeps a view in step with a run. A context: at its end, the view says how the run ended."""
+
+    def __init__(self, view: View, log: IO[bytes], start_s: float = 0.0, end_s: float = math.inf) -> None:
+        self._view, self._log, self._state = view, Log(log), State(start_s, end_s)
+
+    def __enter__(self) -> "Shown":
+        self.update()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        for entry in self._log.read():
+            self._state.heard(entry)
+        stopped = kind is not None and issubclass(kind, GeneratorExit | KeyboardInterrupt)
+        outcome = "finished" if kind is None else "stopped" if stopped else "failed"
+        share = 1.0 if kind is None else self._state.share
+        text = self._state.closing_text(outcome, time.monotonic())
+        self._view.show(text, share, self._state.warning, last=True)
+
+    def add(self, record: _records.ClipRecord) -> None:
+        self._state.received(record, time.monotonic())
+
+    def update(self) -> None:
+        """Show the newest state. The view decides how often."""
+        for entry in self._log.read():
+            self._state.heard(entry)
+        self._view.show(self._state.text(time.monotonic()), self._state.share, self._state.warning)
+
+
+class Notebook:
+    """A bar in the output of a notebook's cell, updated in place."""
+
+    EVERY_S = 0.3
+
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._shown, self._shown_s = "", 0.0
+
+    def show(self, text: str, share: float | None, warning: str = "", last: bool = False) -> None:
+        from IPython.display import display, update_display
+
+        html = progress_html(text, share, warning)
+        if html == self._shown or not (last or time.monotonic() - self._shown_s >= self.EVERY_S):
+            return
+        self._shown, self._shown_s = html, time.monotonic()
+        bundle = {"text/html": html, "text/plain": text}
+        if self._id is None:
+            self._id = f"percept-{os.urandom(8).hex()}"
+            display(bundle, raw=True, display_id=self._id)
+        else:
+            update_display(bundle, raw=True, display_id=self._id)
+
+
+class TextLine:
+    """A line that is rewritten on a terminal; elsewhere a new line every ten seconds."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._rewrites = stream, stream.isatty()
+        self._shown, self._shown_s = "", time.monotonic()
+
+    def show(self, text: str, share: float | None, warning: str = "", last: bool = False) -> None:
+        line = printable(" · ".join(filter(None, [f"{share:4.0%}" if share is not None else "", text, warning])))
+        if self._rewrites:
+            width = _columns(self._stream) - 1
+            line = line if len(line) <= width else line[: max(0, width - 1)] + "…"
+            end = "\n" if last else ""
+            text = f"\r\x1b[K{line}{end}" if last or line != self._shown else ""
+        else:
+            text = f"{line}\n" if last or time.monotonic() - self._shown_s >= _LINE_EVERY_S else ""
+        if text:
+            self._shown, self._shown_s = line, time.monotonic()
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def progress_html(text: str, share: float | None, warning: str = "") -> str:
+    """A bar with a text beneath. Without a share, the bar is empty."""
+    width = 0.0 if share is None else 100 * min(1.0, max(0.0, share))
+    note = f'<div><span style="color:#d97706">▲</span> {escape(warning)}</div>' if warning else ""
+    return (
+        '<div class="percept-progress" style="max-width:40em;font-size:13px;line-height:1.5">'
+        f'<div role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{width:.0f}" '
+        'style="height:6px;border-radius:3px;overflow:hidden;background:rgba(127,127,127,.25)">'
+        f'<div style="height:100%;width:{width:.1f}%;background:#60a5fa"></div></div>'
+        f'<div style="font-variant-numeric:tabular-nums">{escape(text)}</div>{note}</div>'
+    )
+
+
+def printable(text: str) -> str:
+    """The text without characters that control a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _clock(seconds: float) -> str:
+    """`1:02` or `1:02:03`"""
+    whole = max(0, int(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def seconds(time: float | str | None, otherwise: float) -> float:
+    """`90`, `1:30` or `00:01:30.5`; `otherwise` for what is not a time, which the command reports."""
+    try:
+        parts = map(float, reversed(str(time).split(":")))
+        return sum(part * 60.0**power for power, part in enumerate(parts))
+    except ValueError:
+        return otherwise
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -1,0 +1,25 @@
+"""The record of a clip and its parts, the errors, and how a record shows itself in a notebook.
+
+Type checkers read `_records.pyi` instead, since they would look for our package `pipeline` in the user's program.
+"""
+
+from percept._display import clip_html
+from percept._home import ours
+
+_errors, _result = ours("errors"), ours("result")
+
+ClipRecord = _result.ClipRecord
+Label = _result.Label
+Evidence = _result.Evidence
+Track = _result.Track
+Category = _result.Category
+OpenSet = _result.OpenSet
+decode_json = _result.decode_json
+
+PerceptError = _errors.PerceptError
+ConfigError = _errors.ConfigError
+SourceError = _errors.SourceError
+ModelError = _errors.ModelError
+OutputError = _errors.OutputError
+
+ClipRecord._repr_html_ = clip_html

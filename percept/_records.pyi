@@ -1,0 +1,165 @@
+"""Types of `percept._records`. Written by `python -m commands.python_api` from our own types; do not edit."""
+
+from typing import Any
+
+import msgspec
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What one modality alone says about a label."""
+
+    probability: float
+    """The label's probability from this modality alone."""
+    similarity: float
+    """Cosine between the modality's embedding and the label's text vector."""
+    weight: float
+    """How far this modality was trusted in this clip, the same for all labels. Weights sum to 1."""
+
+class Label(msgspec.Struct, frozen=True):
+    """A label with its scores."""
+
+    label: str
+    """The label; of synonyms the first."""
+    probability: float
+    """The label's own probability, against the model's background vocabulary. Labels do not compete: one label alone
+    can be improbable, and two can both be true."""
+    share: float
+    """Softmax over the given labels, for classes that exclude each other."""
+    evidence: dict[str, Evidence] = {}
+    """By modality: image, motion, audio."""
+
+class Category(msgspec.Struct, frozen=True):
+    """The deepest node of the label hierarchy that is certain enough. It always contains the best label."""
+
+    label: str
+    """Name of the node."""
+    share: float
+    """Sum of the shares of the labels below it."""
+    path: list[str]
+    """From the top node down to this one."""
+
+class OpenSet(msgspec.Struct, frozen=True):
+    """Whether none of the labels fits. Only calibrated models give it."""
+
+    score: float
+    """Higher means less like what the labels describe."""
+    threshold: float
+    """Scores above it count as none of these; set by the budget of `percept calibrate`."""
+    none_of_these: bool
+    """Whether the score is above the threshold."""
+
+class Track(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A moving object followed through the source."""
+
+    id: int
+    """Unique within a source and never used again."""
+    boxes: list[tuple[float, float, float, float, float]]
+    """Rows of time_s, x0, y0, x1, y1. Boxes are in pixels of the upright source with square pixels."""
+    label: str | None = None
+    """The label that fits the object's looks best; missing if none is probable."""
+    probability: float | None = None
+    """Probability of that label."""
+
+class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One JSON object per clip: a result, or one of `error`, `dropped` and `gap`.
+
+    In JSON, each of `parts` is a field of the object itself.
+    """
+
+    source: str
+    """Name of the source, without secrets."""
+    epoch: int
+    """Counts the stretches of a source from 0. A new one begins after a gap, where the clock starts again, and where
+    the pictures change their shape."""
+    clip: int
+    """Index within the source; -1 for a gap, or a source that could not be read at all."""
+    start_s: float
+    """Start of the clip, in seconds as a player's seek bar shows them."""
+    end_s: float
+    """End of the clip, exclusive."""
+    width: int = 0
+    """Width of the upright source in square pixels."""
+    height: int = 0
+    """Height of the upright source, in square pixels."""
+    parts: dict[str, Any] = {}
+    """What the stages added, by name."""
+    absent: dict[str, str] = {}
+    """Modalities and parts that are missing, and why: no_stream, gap, too_short, failed, not_asked, no_tower."""
+    model: str = ""
+    """Name and version of the model."""
+    engine: str = ""
+    """Backend and precision that ran the towers."""
+    engine_reason: str = ""
+    """Why a preferred backend was passed over; missing if none was."""
+    labels_version: int = 0
+    """Which set of labels was asked for, counted from 1. Only results have it."""
+    estimated_times: bool = False
+    """The source carries no times; they were estimated."""
+    corrupt_frames: int = 0
+    """Frames of the clip that were damaged."""
+    decode_errors: int = 0
+    """Packets of the clip that could not be decoded, and stretches of it that are missing."""
+    tries: int = 1
+    """How often the clip was tried, because processes died on it."""
+    error: str | None = None
+    """Why the clip or the source has no result."""
+    failed: dict[str, str] = {}
+    """Optional stages that failed, with their error."""
+    dropped: str | None = None
+    """Why the clip was skipped."""
+    gap: bool = False
+    """A stretch without media."""
+    schema_version: int = ...
+    """Version of this record's schema."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain data: what its JSON line contains. Fields that say nothing are left out."""
+
+    @property
+    def is_result(self) -> bool:
+        """Whether the clip was processed: it is not an error, a drop or a gap."""
+
+    @property
+    def labels(self) -> list[Label] | None:
+        """The best labels; None if the clip has none."""
+
+    @property
+    def tracks(self) -> list[Track] | None:
+        """The moving objects of the clip; None if they were not looked for."""
+
+    @property
+    def category(self) -> Category | None:
+        """Present if labels form a hierarchy."""
+
+    @property
+    def open_set(self) -> OpenSet | None:
+        """Present if the model was calibrated for it."""
+
+    def _repr_html_(self) -> str:
+        """The record for a notebook."""
+
+class PerceptError(Exception):
+    """Base class; the command line exits with `exit_code`."""
+
+    exit_code = 5
+
+class ConfigError(PerceptError):
+    """The usage or the configuration is wrong; nothing was started."""
+
+    exit_code = 2
+
+class SourceError(PerceptError):
+    """A source cannot be opened or read."""
+
+    exit_code = 3
+
+class ModelError(PerceptError):
+    """A model, a tower or an engine cannot be found, built or run."""
+
+    exit_code = 4
+
+class OutputError(PerceptError):
+    """A result cannot be written: disk full, pipe closed, directory missing."""
+
+    exit_code = 5
+
+def decode_json(line: bytes | str) -> ClipRecord: ...

@@ -1,0 +1,108 @@
+"""`percept.run`. Written by `python -m commands.python_api` from the options of the command."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from percept._child import Run, records
+
+
+def run(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    labels: Sequence[str] | Mapping[str, Any] | str | None = None,
+    *,
+    templates: str | os.PathLike[str] | None = None,
+    descriptions: str | os.PathLike[str] | None = None,
+    clip_seconds: float | str | None = None,
+    stride_seconds: float | str | None = None,
+    fps: float | None = None,
+    top_k: int | None = None,
+    modalities: Sequence[str] | str | None = None,
+    audio_track: str | None = None,
+    exclusive: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    audio_model: str | os.PathLike[str] | None = None,
+    flow: str | None = None,
+    engine: str | None = None,
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] | None = None,
+    device: str | None = None,
+    start: float | str | None = None,
+    end: float | str | None = None,
+    output: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    events: str | os.PathLike[str] | None = None,
+    video: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    config: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+) -> Run:
+    """Label the clips of videos: one record per clip, source by source in the given order, as soon as it is there.
+
+        for result in percept.run("talk.mp4", labels=["dog barking", "rain"]):
+            print(result.start_s, result.labels)
+
+    The work is done in a process of its own, which starts with the first step of the loop. Leaving the loop, closing
+    the iterator or interrupting it stops the run. Clips and sources that failed are records with `error`.
+
+    An option that is None has the value of `config`, or else the default that is given here.
+
+    Args:
+        sources: Video file, URL or glob, or a list of them.
+        labels: Words to choose from. "car|automobile" are synonyms. A mapping is a hierarchy, of names to lists or to
+            further mappings: {"animal": ["dog", "cat"], "vehicle": ["car|automobile"]}. One string is read as on the
+            command line: "dog barking, rain", or "@words.txt". None means a vocabulary of everyday words.
+        templates: Prompt templates: model, pool, zpe (weighted on your clips during the run), or a file (default:
+            model).
+        descriptions: Sentences that describe labels: .json, or 'label: sentence'.
+        clip_seconds: Length of a clip, in seconds (default: 2.0).
+        stride_seconds: From the start of one clip to the next; 0: the length of a clip, in seconds (default: 0.0).
+        fps: Frames per second that are analysed (default: 8.0).
+        top_k: Labels per clip in results (default: 5).
+        modalities: Which of image, motion, audio to use (default: image,motion,audio).
+        audio_track: Sound track: its number or language; empty: the best.
+        exclusive: Labels exclude each other: events use shares.
+        model: percept-mini, a model directory, or a hub id (default: percept-mini).
+        audio_model: Another model for sound.
+        flow: Optical flow: dis (default), or raft, which needs settings={"flow.weights": "raft-small.pth"}.
+        engine: Backend that runs the networks: auto, torch, onnxruntime, openvino, tensorrt (default: auto).
+        precision: auto, fp32, bf16, fp16, int8 (default: auto).
+        device: auto, cpu, cuda or cuda:N (default: auto).
+        start: Where to start: seconds or hh:mm:ss (default: 0.0).
+        end: Where to end: seconds or hh:mm:ss.
+        output: Also write results to a file, or to several: .jsonl, or events as .csv, .vtt, .srt.
+        events: Write events, which are merged clips, to a file: .csv, .vtt, .srt or .jsonl ('*' is replaced by the
+            source's name).
+        video: Write a copy of the video with labels and tracks drawn on it.
+        overwrite: Replace existing files.
+        config: Settings from a TOML file, or the name of bundled ones: default, gpu, sampled, sound-only, split.
+        settings: Single settings, such as {"flow.short_side_px": 160}.
+        progress: True shows progress, False does not. None shows a bar in a notebook, and nothing elsewhere.
+
+    Raises:
+        ConfigError, SourceError, ModelError, PerceptError: At the first step of the loop or at its end, with the
+            message of the command line.
+    """
+    options = {
+        "templates": templates,
+        "descriptions": descriptions,
+        "clip_seconds": clip_seconds,
+        "stride_seconds": stride_seconds,
+        "fps": fps,
+        "top_k": top_k,
+        "modalities": modalities,
+        "audio_track": audio_track,
+        "exclusive": exclusive,
+        "model": model,
+        "audio_model": audio_model,
+        "flow": flow,
+        "engine": engine,
+        "precision": precision,
+        "device": device,
+        "start": start,
+        "end": end,
+        "output": output,
+        "events": events,
+        "video": video,
+        "overwrite": overwrite,
+    }
+    return records(sources, labels, options, ["output"], config, settings, progress)

@@ -1,0 +1,147 @@
+"""Records as tidy tables of pandas or polars."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from percept import _records
+from percept._reading import read
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+Records = Iterable[_records.ClipRecord] | _records.ClipRecord | str | os.PathLike[str]
+What = Literal["labels", "tracks", "clips"]
+
+_CLIP: dict[str, type] = {"source": str, "epoch": int, "clip": int, "start_s": float, "end_s": float}
+_MODALITIES = ("image", "motion", "audio")
+_SCORES: dict[str, type] = {"label": str, "probability": float, "share": float}
+_EVIDENCE: dict[str, type] = {f"{name}_probability": float for name in _MODALITIES}
+_TROUBLE: dict[str, type] = {"error": str, "dropped": str, "gap": bool}
+_BOX: dict[str, type] = {"time_s": float, "x0": float, "y0": float, "x1": float, "y1": float}
+_ABOUT: dict[str, type] = {"width": int, "height": int, "tracks": int, "category": str, "none_of_these": bool}
+COLUMNS: dict[str, dict[str, type]] = {
+    "labels": _CLIP | _SCORES | _EVIDENCE | _TROUBLE,
+    "tracks": _CLIP | {"track": int, "label": str, "probability": float} | _BOX,
+    "clips": _CLIP | _SCORES | _ABOUT | _TROUBLE | {"model": str, "engine": str},
+}
+"""Names and types of the columns of each table. Only text and floats can be missing, and `none_of_these`."""
+
+
+def to_pandas(results: Records, what: What = "labels") -> "pandas.DataFrame":
+    """Records as a tidy table of pandas.
+
+        table = percept.to_pandas(percept.run("talk.mp4", labels=["dog barking", "rain"]))
+        table.groupby("label")["probability"].max()
+
+    Args:
+        results: What `percept.run` or `percept.read` gives, a list of records, one record, or the name of a file of
+            results.
+        what: Which table.
+            "labels" has a row for each label of each clip: source, epoch, clip, start_s, end_s, label, probability,
+            share, image_probability, motion_probability, audio_probability (of each modality alone, missing where the
+            clip has none), error, dropped, gap. A clip without labels, such as a failed one or a gap, keeps one row.
+            "tracks" has a row for each box of each track: source, epoch, clip, start_s, end_s, track (its id), label,
+            probability, time_s, x0, y0, x1, y1 in pixels. Clips without tracks have no row.
+            "clips" has a row for each clip: its best label with probability and share, width, height, tracks (how
+            many), category, none_of_these, error, dropped, gap, model, engine.
+
+    Raises:
+        ImportError: pandas is not installed; the message has the command.
+    """
+    pandas = _library("pandas")
+    columns = _table(results, what)
+    types = COLUMNS[what]
+    return pandas.DataFrame(
+        {name: pandas.Series(values, dtype=_pandas_type(types[name], values)) for name, values in columns.items()}
+    )
+
+
+def to_polars(results: Records, what: What = "labels") -> "polars.DataFrame":
+    """Records as a tidy table of polars; the same tables as those of `to_pandas`.
+
+        percept.to_polars("talk.jsonl").filter(polars.col("probability") > 0.5)
+
+    Raises:
+        ImportError: polars is not installed; the message has the command.
+    """
+    polars = _library("polars")
+    kinds = {str: polars.String, int: polars.Int64, float: polars.Float64, bool: polars.Boolean}
+    columns = _table(results, what)
+    return polars.DataFrame(columns, schema={name: kinds[kind] for name, kind in COLUMNS[what].items()})
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ImportError(f"{name} is not installed. Run: pip install 'percept-av[{name}]'", name=name) from None
+
+
+def _pandas_type(kind: type, values: list[Any]) -> Any:
+    if kind is bool and None in values:
+        return "boolean"
+    return {int: "int64", float: "float64", bool: "bool", str: "string"}[kind]
+
+
+def _table(results: Records, what: str) -> dict[str, list[Any]]:
+    """The columns of a table."""
+    if what not in COLUMNS:
+        raise ValueError(f"what is {what!r}; expected {', '.join(COLUMNS)}")
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS[what]}
+    for record in _each(results):
+        for row in _ROWS[what](record):
+            for name, values in columns.items():
+                values.append(row.get(name))
+    return columns
+
+
+def _each(results: Records) -> Iterable[_records.ClipRecord]:
+    if isinstance(results, str | os.PathLike):
+        return read(results)
+    return [results] if isinstance(results, _records.ClipRecord) else results
+
+
+def _clip(record: _records.ClipRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in _CLIP}
+
+
+def _label_rows(record: _records.ClipRecord) -> Iterator[dict[str, Any]]:
+    clip = _clip(record) | {name: getattr(record, name) for name in _TROUBLE}
+    for label in record.labels or []:
+        evidence = {f"{name}_probability": each.probability for name, each in label.evidence.items()}
+        yield clip | {"label": label.label, "probability": label.probability, "share": label.share} | evidence
+    if not record.labels:
+        yield clip
+
+
+def _track_rows(record: _records.ClipRecord) -> Iterator[dict[str, Any]]:
+    for track in record.tracks or []:
+        of_track = _clip(record) | {"track": track.id, "label": track.label, "probability": track.probability}
+        for box in track.boxes:
+            yield of_track | dict(zip(_BOX, box, strict=True))
+
+
+def _clip_rows(record: _records.ClipRecord) -> Iterator[dict[str, Any]]:
+    best = next(_label_rows(record))
+    about = {
+        "width": record.width,
+        "height": record.height,
+        "tracks": len(record.tracks or []),
+        "category": record.category.label if record.category else None,
+        "none_of_these": record.open_set.none_of_these if record.open_set else None,
+        "model": record.model or None,
+        "engine": record.engine or None,
+    }
+    yield best | about
+
+
+_ROWS: dict[str, Callable[[_records.ClipRecord], Iterator[dict[str, Any]]]] = {
+    "labels": _label_rows,
+    "tracks": _track_rows,
+    "clips": _clip_rows,
+}
