@@ -28,9 +28,11 @@ def run(
     device: str | None = None,
     start: float | str | None = None,
     end: float | str | None = None,
+    recursive: bool = False,
     output: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     events: str | os.PathLike[str] | None = None,
     video: str | os.PathLike[str] | None = None,
+    html: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     config: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -69,10 +71,12 @@ def run(
         device: auto, cpu, cuda or cuda:N (default: auto).
         start: Where to start: seconds or hh:mm:ss (default: 0.0).
         end: Where to end: seconds or hh:mm:ss.
+        recursive: Also search the folders in a folder.
         output: Also write results to a file, or to several: .jsonl, or events as .csv, .vtt, .srt.
         events: Write events, which are merged clips, to a file: .csv, .vtt, .srt or .jsonl ('*' is replaced by the
             source's name).
         video: Write a copy of the video with labels and tracks drawn on it.
+        html: Write a page that plays the video with its results.
         overwrite: Replace existing files.
         config: Settings from a TOML file, or the name of bundled ones: default, gpu, sampled, sound-only, split.
         settings: Single settings, such as {"flow.short_side_px": 160}.
@@ -100,9 +104,11 @@ def run(
         "device": device,
         "start": start,
         "end": end,
+        "recursive": recursive,
         "output": output,
         "events": events,
         "video": video,
+        "html": html,
         "overwrite": overwrite,
     }
     return records(sources, labels, options, ["output"], config, settings, progress)
