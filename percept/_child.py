@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from percept import _progress, _records
+from percept import _progress, _records, _views
 from percept._home import HOME
 
 Name = str | os.PathLike[str]
@@ -54,7 +54,7 @@ class Run(Iterator[_records.ClipRecord]):
 
     def __repr__(self) -> str:
         more = f" and {len(self._names) - 1} more" if len(self._names) > 1 else ""
-        first = _progress.printable(self._names[0]) if self._names else "nothing"
+        first = _views.printable(self._names[0]) if self._names else "nothing"
         return f"<percept.run of {first}{more}: a loop over it gives a record per clip>"
 
 
@@ -119,7 +119,7 @@ def _text(value: Any) -> str:
 def _run(
     arguments: list[str], request: bytes, progress: bool | None, stretch: tuple[float, float]
 ) -> Generator[_records.ClipRecord, None, None]:
-    view = _progress.view(progress)
+    view = _views.view(progress)
     talk = ["--log-json", *(["-q"] if view is None else [f"--progress-every={_PROGRESS_EVERY_S}"])]
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(

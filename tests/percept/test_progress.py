@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import percept
-from percept._progress import Log, State, progress_html, seconds
+from percept._progress import Log, State, seconds
+from percept._views import progress_html
 from tests.commands.test_run import CONFIG
 from tests.conftest import ROOT
 
