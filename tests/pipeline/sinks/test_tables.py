@@ -3,7 +3,8 @@
 import csv
 from pathlib import Path
 
-from pipeline.sinks.tables import Csv, Srt, Vtt, clock, cues
+from pipeline.sinks.subtitles import Srt, Vtt, clock, cues
+from pipeline.sinks.tables import Csv
 from pipeline.status import EventRecord, OutputSpec
 from tests.pipeline.sinks.records import feed, result
 
