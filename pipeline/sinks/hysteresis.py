@@ -123,7 +123,7 @@ class Merger:
     def _end(self, names: list[str]) -> None:
         for name in sorted(names):
             event = self._open.pop(name)
-            if self.options.merge:
+            if self.options.merge and self._near.get(name):
                 for other in [other for other in self._ended if self._is_same(event, other)]:
                     if self._is_same(event, other):
                         self._ended.remove(other)

@@ -78,5 +78,5 @@ def neutral(text: str) -> str:
 
 def csv_row(values: tuple[object, ...]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(values)  # with another end, Python leaves a lone \r unquoted
+    return text.getvalue().removesuffix("\r\n") + "\n"
