@@ -40,6 +40,15 @@ def seconds(text: str) -> float:
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
 
 
+def probability(text: str) -> float:
+    """`0.5` or `50%`"""
+    match = re.fullmatch(r"(\d*\.?\d+)\s*(%?)", text.strip())
+    value = float(match[1]) / (100 if match[2] else 1) if match else -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a probability; expected from 0 to 1, such as 0.5 or 50%")
+    return value
+
+
 def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -73,7 +82,7 @@ FLAGS = (
     Flag("--modalities", "modalities", "which of image, motion, audio to use", "LIST", words),
     Flag("--audio-track", "decode.audio_track", "sound track: its number or language; empty: the best", "TRACK"),
     Flag("--exclusive", "labels.exclusive", "labels exclude each other: events use shares", switch=True),
-    Flag("--min-probability", "events.enter", "an event begins at this probability", "P", float),
+    Flag("--min-probability", "events.enter", "an event begins at this probability", "P", probability),
     Flag(
         "--min-duration", "events.min_duration_s", "shorter events are left out: seconds or hh:mm:ss", "TIME", seconds
     ),

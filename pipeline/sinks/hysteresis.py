@@ -92,7 +92,7 @@ class Merger:
             return {}
         found = {}
         for label in record.labels or ():
-            score = getattr(label, self.options.measure)
+            score = float(f"{getattr(label, self.options.measure):.6g}")  # as in JSON lines, from which a run resumes
             event = self._open.get(label.label)
             if score >= (self.options.leave_at if event is not None and event.lasts else self.options.enter):
                 found[label.label] = score
@@ -136,9 +136,10 @@ class Merger:
             insort(self._ended, event, key=lambda each: each.order)
 
     def _is_same(self, a: Running, b: Running) -> bool:
-        """Whether all labels of both are near-synonyms of each other, and the events overlap enough."""
-        near = all(x == y or y in self._near.get(x, ()) for x in a.labels for y in b.labels)
-        return near and a.overlaps(b)
+        """Whether the heavier one's label is a near-synonym of every label of both, and the events overlap enough."""
+        main = a.label if a.outweighs(b) else b.label
+        near = self._near.get(main, ())
+        return a.overlaps(b) and all(label == main or label in near for label in a.labels + b.labels)
 
     def _released(self, now_s: float) -> list[EventRecord]:
         events = []

@@ -169,13 +169,15 @@ def test_near_synonyms_that_overlap_little_are_two_events() -> None:
     assert spans(records) == [("dog", 0, 10), ("puppy", 8, 18)]
 
 
-def test_labels_are_merged_only_if_each_is_near_to_each() -> None:
-    records = [
-        result(0, near="hound dog", hound=0.9, dog=0.9),
-        result(1, near="dog pup", dog=0.9, pup=0.7),
-        result(2, near="dog pup", dog=0.9, pup=0.7),
-    ]
-    assert [(event.event, len(event.alternatives)) for event in merge(records)[0]] == [("dog", 1), ("pup", 0)]
+def star(**probabilities: float) -> list[tuple[str, set[str]]]:
+    """Events and alternatives of two clips in which "dog" is near "puppy" and "dog barking", which are not near."""
+    records = [result(0, near="dog puppy", **probabilities), result(1, near="dog barking", **probabilities)]
+    return [(event.event, {each.label for each in event.alternatives}) for event in merge(records)[0]]
+
+
+def test_every_alternative_is_near_the_label_of_the_event() -> None:
+    assert star(dog=0.9, puppy=0.8, barking=0.7) == [("dog", {"puppy", "barking"})]
+    assert star(dog=0.7, puppy=0.9, barking=0.8) == [("barking", {"dog"}), ("puppy", set())]
 
 
 def test_events_have_wall_times_if_the_clips_have() -> None:

@@ -11,11 +11,12 @@ NEAR = [
     ("dog", "puppy"), ("dog", "dog barking"), ("car", "automobile"), ("television", "tv"), ("sofa", "couch"),
     ("rain", "rainfall"), ("crying baby", "baby crying"), ("guitar", "playing guitar"), ("bicycle", "bike"),
     ("child", "kid"), ("phone", "mobile phone"), ("sea", "ocean"), ("cat", "cat meowing"),
+    ("siren", "police siren"),
 ]  # fmt: skip
 OTHER = [
     ("dog", "cat"), ("man", "woman"), ("opening door", "closing door"), ("zooming in", "zooming out"),
     ("moving left", "moving right"), ("left", "right"), ("car", "truck"), ("guitar", "piano"), ("rain", "snow"),
-    ("hot dog", "dog"), ("bat", "baseball bat"), ("helmet", "no helmet"), ("raining", "not raining"),
+    ("hot dog", "dog"), ("goal", "own goal"), ("helmet", "no helmet"), ("raining", "not raining"),
     ("fire", "fire engine"), ("sunrise", "sunset"), ("car horn", "train horn"), ("lock", "unlock"),
 ]  # fmt: skip
 
