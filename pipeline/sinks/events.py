@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord
-from pipeline.sinks.file import WholeFile
+from pipeline.sinks.file import WholeFile, printable
 from pipeline.sinks.hysteresis import Merger
 from pipeline.sinks.sink import Sink
 from pipeline.status import EventRecord, OutputSpec, SummaryRecord
@@ -127,4 +127,5 @@ def event_line(record: EventRecord | SummaryRecord) -> str:
     """One JSON line with its end, numbers rounded for reading."""
     if isinstance(record, SummaryRecord):
         record = msgspec.structs.replace(record, first_events=())
+    record = msgspec.structs.replace(record, source=printable(record.source))
     return msgspec.json.encode(record).decode() + "\n"

@@ -83,6 +83,12 @@ def test_a_line_is_an_event_or_a_summary(tmp_path: Path) -> None:
     assert (summary["source"], summary["summary"], summary["clips"]) == ("a.mp4", {"rain": 2.0}, 1)
 
 
+def test_a_name_that_is_not_utf8_is_written_with_backslashes() -> None:
+    sink = Recording(SPEC)
+    feed(sink, [result(0, "caf\udce9.mp4", rain=0.75)])
+    assert json.loads(event_line(sink.summaries()[-1]))["source"] == "caf\\udce9.mp4"
+
+
 def test_the_longest_events_of_a_summary_are_not_in_its_line() -> None:
     sink = Recording(SPEC)
     feed(sink, [result(0, "a.mp4", rain=0.75)])
