@@ -27,6 +27,8 @@ class Flag:
     metavar: str | None = None
     parse: Callable[[str], Any] = str
     switch: bool = False
+    value: bool = True
+    """What a switch sets."""
 
 
 def seconds(text: str) -> float:
@@ -36,6 +38,15 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time; expected seconds or hh:mm:ss, such as 90 or 1:30")
     hours, minutes, rest = match.groups()
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
+
+
+def probability(text: str) -> float:
+    """`0.5` or `50%`"""
+    match = re.fullmatch(r"(\d*\.?\d+)\s*(%?)", text.strip())
+    value = float(match[1]) / (100 if match[2] else 1) if match else -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a probability; expected from 0 to 1, such as 0.5 or 50%")
+    return value
 
 
 def words(text: str) -> list[str]:
@@ -71,6 +82,24 @@ FLAGS = (
     Flag("--modalities", "modalities", "which of image, motion, audio to use", "LIST", words),
     Flag("--audio-track", "decode.audio_track", "sound track: its number or language; empty: the best", "TRACK"),
     Flag("--exclusive", "labels.exclusive", "labels exclude each other: events use shares", switch=True),
+    Flag("--min-probability", "events.enter", "an event begins at this probability", "P", probability),
+    Flag(
+        "--min-duration", "events.min_duration_s", "shorter events are left out: seconds or hh:mm:ss", "TIME", seconds
+    ),
+    Flag(
+        "--gap",
+        "events.gap_s",
+        "events of a label at most this far apart are one: seconds or hh:mm:ss",
+        "TIME",
+        seconds,
+    ),
+    Flag(
+        "--no-merge",
+        "events.merge",
+        "near-synonyms (car, automobile) have events of their own",
+        switch=True,
+        value=False,
+    ),
     Flag("--model", "model.path", "percept-mini, a model directory, or a hub id", "DIR|HUB_ID"),
     Flag("--audio-model", "model.audio_path", "another model for sound", "DIR|HUB_ID"),
     Flag(
@@ -115,7 +144,7 @@ def add_config_options(parser: Parser) -> None:
     group = parser.add_argument_group("settings")
     for flag in FLAGS:
         if flag.switch:
-            group.add_argument(flag.name, dest=flag.key, action="store_true", default=None, help=flag.help)
+            group.add_argument(flag.name, dest=flag.key, action="store_const", const=flag.value, help=flag.help)
         else:
             text = f"{flag.help}{_default(defaults, flag.key)}"
             group.add_argument(flag.name, dest=flag.key, metavar=flag.metavar, type=flag.parse, help=text)

@@ -14,7 +14,7 @@ class Evidence(msgspec.Struct, frozen=True):
     weight: float
     """How far this modality was trusted in this clip, the same for all labels. Weights sum to 1."""
 
-class Label(msgspec.Struct, frozen=True):
+class Label(msgspec.Struct, frozen=True, omit_defaults=True):
     """A label with its scores."""
 
     label: str
@@ -26,6 +26,8 @@ class Label(msgspec.Struct, frozen=True):
     """Softmax over the given labels, for classes that exclude each other."""
     evidence: dict[str, Evidence] = {}
     """By modality: image, motion, audio."""
+    near: list[str] = ...
+    """Other probable labels of the clip that mean nearly the same. Events merge them."""
 
 class Category(msgspec.Struct, frozen=True):
     """The deepest node of the label hierarchy that is certain enough. It always contains the best label."""
@@ -76,6 +78,8 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Start of the clip, in seconds as a player's seek bar shows them."""
     end_s: float
     """End of the clip, exclusive."""
+    wall_time: str = ""
+    """Date and time of the clip's start, ISO 8601 with offset, if the source tells when it was recorded."""
     width: int = 0
     """Width of the upright source in square pixels."""
     height: int = 0

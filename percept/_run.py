@@ -20,6 +20,10 @@ def run(
     modalities: Sequence[str] | str | None = None,
     audio_track: str | None = None,
     exclusive: bool = False,
+    min_probability: str | None = None,
+    min_duration: float | str | None = None,
+    gap: float | str | None = None,
+    no_merge: bool = False,
     model: str | os.PathLike[str] | None = None,
     audio_model: str | os.PathLike[str] | None = None,
     flow: str | None = None,
@@ -63,6 +67,10 @@ def run(
         modalities: Which of image, motion, audio to use (default: image,motion,audio).
         audio_track: Sound track: its number or language; empty: the best.
         exclusive: Labels exclude each other: events use shares.
+        min_probability: An event begins at this probability (default: 0.5).
+        min_duration: Shorter events are left out: seconds or hh:mm:ss (default: 0.0).
+        gap: Events of a label at most this far apart are one: seconds or hh:mm:ss (default: 0.0).
+        no_merge: near-synonyms (car, automobile) have events of their own.
         model: percept-mini, a model directory, or a hub id (default: percept-mini).
         audio_model: Another model for sound.
         flow: Optical flow: dis (default), or raft, which needs settings={"flow.weights": "raft-small.pth"}.
@@ -96,6 +104,10 @@ def run(
         "modalities": modalities,
         "audio_track": audio_track,
         "exclusive": exclusive,
+        "min_probability": min_probability,
+        "min_duration": min_duration,
+        "gap": gap,
+        "no_merge": no_merge,
         "model": model,
         "audio_model": audio_model,
         "flow": flow,

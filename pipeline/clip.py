@@ -29,6 +29,8 @@ class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """The duration that the container declares; None if it declares none, as for live sources."""
     has_video: bool = False
     has_audio: bool = False
+    start_wall: str = ""
+    """Date and time at media time 0, ISO 8601 with offset, as the container tells it; "" if it does not."""
     notes: tuple[str, ...] = ()
     """Oddities worth reporting: cover picture skipped, timestamps estimated, unknown codec."""
 

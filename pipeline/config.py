@@ -44,6 +44,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("events.enter", 0.0, 1.0),
     ("events.leave", 0.0, 1.0),
     ("events.min_duration_s", 0.0, UNBOUNDED),
+    ("events.gap_s", 0.0, UNBOUNDED),
     ("video.crf", 0, 51),
     ("video.max_labels", 0, UNBOUNDED),
 )
@@ -182,8 +183,11 @@ class Config(_Options, frozen=True):
             )
         if in_range and clips.end_s is not None and clips.end_s <= clips.start_s:
             found.append(f"clips.end_s is {clips.end_s}; expected more than start_s ({clips.start_s})")
-        if self.events.leave > self.events.enter:
-            found.append(f"events.leave is {self.events.leave}; expected at most enter ({self.events.enter})")
+        if self.events.leave_at > self.events.enter:
+            found.append(
+                f"events.leave is {self.events.leave}; expected at most enter ({self.events.enter}). "
+                "Omit it, and it follows enter"
+            )
         if not self.modalities:
             found.append("modalities is empty; expected one or more of image, motion, audio")
         for name in self.modalities:

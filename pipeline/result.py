@@ -24,7 +24,7 @@ class Evidence(msgspec.Struct, frozen=True):
     ]
 
 
-class Label(msgspec.Struct, frozen=True):
+class Label(msgspec.Struct, frozen=True, omit_defaults=True):
     """A label with its scores."""
 
     label: Annotated[str, Meta(description="The label; of synonyms the first.")]
@@ -37,6 +37,9 @@ class Label(msgspec.Struct, frozen=True):
     ]
     share: Annotated[float, Meta(description="Softmax over the given labels, for classes that exclude each other.")]
     evidence: Annotated[dict[str, Evidence], Meta(description="By modality: image, motion, audio.")] = {}
+    near: Annotated[
+        list[str], Meta(description="Other probable labels of the clip that mean nearly the same. Events merge them.")
+    ] = []
 
 
 class Category(msgspec.Struct, frozen=True):
@@ -92,6 +95,13 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ]
     start_s: Annotated[float, Meta(description="Start of the clip, in seconds as a player's seek bar shows them.")]
     end_s: Annotated[float, Meta(description="End of the clip, exclusive.")]
+    wall_time: Annotated[
+        str,
+        Meta(
+            description="Date and time of the clip's start, ISO 8601 with offset, if the source tells when it was "
+            "recorded."
+        ),
+    ] = ""
     width: Annotated[int, Meta(description="Width of the upright source in square pixels.")] = 0
     height: Annotated[int, Meta(description="Height of the upright source, in square pixels.")] = 0
     parts: Annotated[dict[str, Any], Meta(description="What the stages added, by name.")] = {}

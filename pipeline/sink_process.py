@@ -3,12 +3,13 @@
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from pipeline.bus import Bus
-from pipeline.clip import MODALITIES
+from pipeline.clip import MODALITIES, ClipInfo, SourceInfo
 from pipeline.errors import PerceptError
 from pipeline.messages import (
     PROTOCOL_VERSION,
@@ -44,6 +45,12 @@ class RecordMaker:
         """Stages without which a clip is an error. The error says why, so `absent` does not."""
         self._reported = {f"{name}_embedding": str(name) for name in MODALITIES}
         self._reported |= {part.name: part.name for part in parts if part.stage not in decided}
+        self._start_walls: dict[int, datetime] = {}
+
+    def started(self, info: SourceInfo) -> None:
+        """A source is open; its records follow."""
+        if info.start_wall:
+            self._start_walls[info.source_index] = datetime.fromisoformat(info.start_wall)
 
     def record(self, done: Finished, facts: dict[str, str]) -> ClipRecord:
         """The record of a finished clip. Times are rounded to microseconds. A part that is None is left out."""
@@ -56,6 +63,7 @@ class RecordMaker:
             clip=info.index,
             start_s=round(info.start_ns / 1e9, 6),
             end_s=round(info.end_ns / 1e9, 6),
+            wall_time=self._wall_time(info),
             width=info.width,
             height=info.height,
             parts=parts,
@@ -73,6 +81,12 @@ class RecordMaker:
             dropped=done.dropped,
             gap=done.gap,
         )
+
+    def _wall_time(self, info: ClipInfo) -> str:
+        start = self._start_walls.get(info.source_index)
+        if start is None:
+            return ""
+        return (start + timedelta(microseconds=info.start_ns // 1000)).isoformat(timespec="milliseconds")
 
 
 def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
@@ -120,6 +134,7 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
         match message:
             case SourceStarted():
                 info = msgspec.structs.replace(message.info, source=without_secrets(message.info.source))
+                make.started(info)
                 for sink in sinks:
                     sink.source_started(info)
             case Records():

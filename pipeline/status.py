@@ -7,6 +7,7 @@ import msgspec
 Level = Literal["debug", "info", "warning", "error"]
 RunPhase = Literal["prepare", "run", "drain", "build"]
 """prepare: until the first clip can start. drain: after Ctrl-C. build: all is written, and engines are still built."""
+LEAVE_SHARE = 0.6
 
 
 class EventOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -16,10 +17,18 @@ class EventOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """`share` for labels that exclude each other."""
     enter: float = 0.5
     """An event begins with the first clip whose probability is at least this."""
-    leave: float = 0.3
-    """An event ends before the first clip whose probability is lower."""
+    leave: float | None = None
+    """An event ends before the first clip whose probability is lower; none: 0.6 of `enter`."""
     min_duration_s: float = 0.0
     """Shorter events are dropped."""
+    gap_s: float = 0.0
+    """Events of one label that are at most this far apart are one event."""
+    merge: bool = True
+    """Events of near-synonyms that overlap are one event, with the less probable labels as `alternatives`."""
+
+    @property
+    def leave_at(self) -> float:
+        return LEAVE_SHARE * self.enter if self.leave is None else self.leave
 
 
 class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -106,8 +115,16 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str | int | float] = {}
 
 
+class Alternative(msgspec.Struct, frozen=True, kw_only=True):
+    """A label that means nearly the same as that of an event, and was probable at the same time."""
+
+    label: str
+    probability: float
+    """Mean over its own clips."""
+
+
 class EventRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Consecutive clips of one source with the same label."""
+    """Consecutive clips of one source with the same label, or with near-synonyms."""
 
     source: str
     event: str
@@ -115,10 +132,18 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     start_s: float
     end_s: float
     probability: float
-    """Mean over the clips."""
+    """Mean over the clips with this label."""
     peak: float
     clips: int
+    """How many clips have this label."""
+    alternatives: tuple[Alternative, ...] = ()
+    """Near-synonyms that were merged into it, most probable first. The event lasts from the first start to the last
+    end of all of them."""
+    start_wall: str = ""
+    """Date and time of the start, ISO 8601 with offset; empty if the source does not tell when it was recorded."""
+    end_wall: str = ""
     epoch: int = 0
+    """The one that it began in."""
 
     def __str__(self) -> str:
         return f"{self.event} {self.start_s:.1f}–{self.end_s:.1f} s"

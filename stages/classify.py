@@ -14,6 +14,7 @@ from pipeline.result import Category, Label, OpenSet
 from pipeline.stage import Outputs, Resources, Stage
 from stages.words import scoring
 from stages.words.labels import LABELS_FILE, LabelSet, build_label_set
+from stages.words.near_synonyms import LEAST_PROBABILITY, near_synonyms
 from stages.words.reliability import Signals, reliability
 from stages.words.word import default_labels
 
@@ -134,8 +135,11 @@ def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]
     shown = scoring.normalised(scores.weights)
     probability = scoring.sigmoid(scores.pooled)
     alone = {name: scoring.sigmoid(z) for name, z in scores.alone.items()}
+    best = _best(scores.pooled, label_set.labels, top_k)
+    probable = [index for index in best if probability[index] >= LEAST_PROBABILITY]
+    near = near_synonyms([label_set.labels[index] for index in probable], probable, label_set.sides)
     result = []
-    for index in _best(scores.pooled, label_set.labels, top_k):
+    for index in best:
         evidence = {
             name: {
                 "probability": float(alone[name][index]),
@@ -149,7 +153,8 @@ def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]
             "probability": float(probability[index]),
             "share": float(scores.share[index]),
         }
-        result.append(row | {"evidence": evidence})
+        others = near.get(label_set.labels[index])
+        result.append(row | {"evidence": evidence} | ({"near": list(others)} if others else {}))
     return result
 
 

@@ -1,4 +1,4 @@
-"""Events as they close: the base class of sinks that write events, and the sink that writes them as JSON lines."""
+"""Events as they become complete: the base classes of sinks that write events, and the sink for JSON lines."""
 
 from abc import abstractmethod
 
@@ -6,7 +6,7 @@ import msgspec
 
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord
-from pipeline.sinks.file import WholeFile
+from pipeline.sinks.file import WholeFile, printable
 from pipeline.sinks.hysteresis import Merger
 from pipeline.sinks.sink import Sink
 from pipeline.status import EventRecord, OutputSpec, SummaryRecord
@@ -19,13 +19,19 @@ class Events:
         self.spec = spec
         self.summaries: list[SummaryRecord] = []
         self._mergers: dict[str, Merger] = {}
+        self._live: set[str] = set()
         self._names: dict[int, str] = dict(enumerate(spec.sources))
 
     def started(self, info: SourceInfo) -> None:
         self._names[info.source_index] = info.source
+        if info.duration_ns is None and "://" in info.source:
+            self._live.add(info.source)
 
     def add(self, record: ClipRecord) -> list[EventRecord]:
-        merger = self._mergers.setdefault(record.source, Merger(record.source, self.spec.events))
+        merger = self._mergers.get(record.source)
+        if merger is None:
+            live = record.source in self._live
+            merger = self._mergers[record.source] = Merger(record.source, self.spec.events, live)
         return merger.add(record)
 
     def end(self, source_index: int) -> tuple[list[EventRecord], SummaryRecord]:
@@ -34,6 +40,11 @@ class Events:
         events, summary = merger.end()
         self.summaries.append(summary)
         return events, summary
+
+    def left(self) -> list[EventRecord]:
+        """The events so far of sources that did not end, for a run that is cut short. Nothing may be added after."""
+        mergers, self._mergers = self._mergers, {}
+        return [event for merger in mergers.values() for event in merger.end()[0]]
 
     def name(self, source_index: int) -> str:
         return self._names.get(source_index, "")
@@ -70,8 +81,30 @@ class EventSink(Sink):
         """Handle the end of a source."""
 
 
+class SortedEvents(EventSink):
+    """Base class of sinks that write the events of a source when it ends, all in order of start."""
+
+    def __init__(self, spec: OutputSpec) -> None:
+        super().__init__(spec)
+        self._held: dict[str, list[EventRecord]] = {}
+
+    def event(self, event: EventRecord) -> None:
+        self._held.setdefault(event.source, []).append(event)
+
+    def summary(self, summary: SummaryRecord) -> None:
+        held = self._held.pop(summary.source, [])
+        self.events(sorted(held, key=lambda event: (event.epoch, event.start_s, event.event)), summary)
+
+    def close(self, complete: bool) -> None:
+        self._held.clear()
+
+    @abstractmethod
+    def events(self, events: list[EventRecord], summary: SummaryRecord) -> None:
+        """Write all events of a source."""
+
+
 class EventLines(EventSink):
-    """JSON lines: one object with `"event"` per event, one with `"summary"` per source."""
+    """JSON lines: one object with `"event"` per event, one with `"summary"` per source. `Merger` has their order."""
 
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
@@ -94,4 +127,5 @@ def event_line(record: EventRecord | SummaryRecord) -> str:
     """One JSON line with its end, numbers rounded for reading."""
     if isinstance(record, SummaryRecord):
         record = msgspec.structs.replace(record, first_events=())
+    record = msgspec.structs.replace(record, source=printable(record.source))
     return msgspec.json.encode(record).decode() + "\n"

@@ -1,69 +1,74 @@
-"""Consecutive clips of one source, merged per label with hysteresis."""
+"""Consecutive clips of one source, merged per label with hysteresis, and near-synonyms merged into one event."""
 
+import heapq
+from bisect import insort
 from collections import Counter
-from dataclasses import dataclass, field
 
 from pipeline.result import ClipRecord
+from pipeline.sinks.running import Running
 from pipeline.status import EventOptions, EventRecord, SummaryRecord
 
 _KEPT_EVENTS = 50
 JOIN_S = 0.05
 """Two clips that are no further apart follow each other."""
-
-
-@dataclass
-class _Running:
-    """An event that has not ended yet."""
-
-    start_s: float
-    end_s: float
-    probabilities: list[float] = field(default_factory=list)
+HELD_S = 600.0
+LIVE_HELD_S = 10.0
+MAX_HELD = 1000
 
 
 class Merger:
     """The events of one source. An event begins at `enter` and lasts while the label stays at or above `leave`.
 
-    An error, a drop, a gap and a missing clip end every running event. A label outside the top k of a
-    record counts as improbable.
+    An error, a drop and a missing clip end every event, unless the label is back within `gap_s`; a gap in the media
+    always does. A label outside the top k of a record counts as improbable. Events of near-synonyms that overlap are
+    one event.
+
+    Events come out in order of their start: an event is held back until every event that began earlier has ended. So
+    that one long event ("street") does not hold back everything else for hours, none is held for more than `HELD_S`
+    of media after its own end, nor are more than `MAX_HELD`. In a live source, where somebody waits for them, it is
+    `LIVE_HELD_S`. The long event itself then comes when it ends, after events that began later: the only exception to
+    the order. Files that are written at the end of a source sort their events, and have no exception.
     """
 
-    def __init__(self, source: str, options: EventOptions) -> None:
+    def __init__(self, source: str, options: EventOptions, live: bool = False) -> None:
         self.source = source
         self.options = options
-        self._running: dict[str, _Running] = {}
+        self._held_s = LIVE_HELD_S if live else HELD_S
+        self._open: dict[str, Running] = {}
+        """Events that last, and events that may go on within `gap_s`."""
+        self._ended: list[Running] = []
+        """Events that are held back, in order of their start."""
+        self._near: dict[str, set[str]] = {}
         self._last: ClipRecord | None = None
+        self._epoch = 0
         self._counts: Counter[str] = Counter()
         self._label_s: dict[str, float] = {}
         self._seconds = self._seconds_labelled = 0.0
-        self._events: list[EventRecord] = []
+        self._longest: list[EventRecord] = []
 
     def add(self, record: ClipRecord) -> list[EventRecord]:
-        """The events that this record ends, in order of their start."""
-        if not record.is_result:
-            self._counts["gaps" if record.gap else "drops" if record.dropped else "errors"] += 1
-            closed = self._close(set(self._running))
-            self._last = None
-            return closed
-        follows = self._last is not None and _follows(record, self._last)
-        found = {label.label: getattr(label, self.options.measure) for label in record.labels or ()}
-        held = {
-            name
-            for name, probability in found.items()
-            if probability >= (self.options.leave if follows and name in self._running else self.options.enter)
-        }
-        closed = self._close(set(self._running) - held if follows else set(self._running))
-        for name in held:
-            running = self._running.setdefault(name, _Running(record.start_s, record.end_s))
-            running.end_s = record.end_s
-            running.probabilities.append(found[name])
-        self._count(record, held)
-        self._last = record
-        return closed
+        """The events that are complete with this record and need not wait for others, in order of their start."""
+        follows = record.is_result and self._last is not None and _follows(record, self._last)
+        if not follows:
+            self._interrupt()
+        if record.gap or (record.epoch != self._epoch and not follows):
+            self._end(list(self._open))
+        self._epoch = record.epoch
+        self._end_over(record.start_s)
+        probable = self._probable(record)
+        for event in self._open.values():
+            event.lasts = event.label in probable
+        for name in sorted(probable):
+            self._extend(name, probable[name], record)
+        self._end_over(record.end_s)
+        self._count(record, bool(probable))
+        self._last = record if record.is_result else None
+        return self._released(record.end_s)
 
     def end(self) -> tuple[list[EventRecord], SummaryRecord]:
-        """The events still running, and the summary of the source."""
-        closed = self._close(set(self._running))
-        longest = sorted(self._events, key=lambda event: event.start_s - event.end_s)[:_KEPT_EVENTS]
+        """The events that are left, and the summary of the source."""
+        self._end(list(self._open))
+        events = self._released(float("inf"))
         summary = SummaryRecord(
             source=self.source,
             summary={
@@ -77,37 +82,96 @@ class Merger:
             errors=self._counts["errors"],
             drops=self._counts["drops"],
             gaps=self._counts["gaps"],
-            first_events=tuple(sorted(longest, key=lambda event: event.start_s)),
+            first_events=tuple(sorted(self._longest, key=lambda event: (event.epoch, event.start_s))),
         )
-        return closed, summary
+        return events, summary
 
-    def _count(self, record: ClipRecord, held: set[str]) -> None:
+    def _probable(self, record: ClipRecord) -> dict[str, float]:
+        """The labels that begin or continue an event in this record."""
+        if not record.is_result:
+            return {}
+        found = {}
+        for label in record.labels or ():
+            score = float(f"{getattr(label, self.options.measure):.6g}")  # as in JSON lines, from which a run resumes
+            event = self._open.get(label.label)
+            if score >= (self.options.leave_at if event is not None and event.lasts else self.options.enter):
+                found[label.label] = score
+                self._near.setdefault(label.label, set()).update(label.near)
+        return found
+
+    def _interrupt(self) -> None:
+        for event in self._open.values():
+            event.lasts = False
+
+    def _extend(self, name: str, score: float, record: ClipRecord) -> None:
+        event = self._open.get(name)
+        if event is None:
+            event = self._open[name] = Running(name, record.epoch, record.start_s, record.end_s, record.wall_time)
+        event.add(score, record.end_s)
+
+    def _end_over(self, now_s: float) -> None:
+        """End the events whose label has been away for too long."""
+        gap_s = self.options.gap_s
+        self._end(
+            [
+                name
+                for name, event in self._open.items()
+                if not event.lasts and (gap_s == 0 or now_s - event.end_s > gap_s + 1e-6)
+            ]
+        )
+
+    def _end(self, names: list[str]) -> None:
+        for name in sorted(names):
+            event = self._open.pop(name)
+            if self.options.merge and self._near.get(name):
+                for other in [other for other in self._ended if self._is_same(event, other)]:
+                    if self._is_same(event, other):
+                        self._ended.remove(other)
+                        event = event.with_alternative(other)
+                larger = [other for other in self._open.values() if other.outweighs(event)]
+                heir = next((other for other in larger if self._is_same(other, event)), None)
+                if heir is not None:
+                    self._open[heir.label] = heir.with_alternative(event)
+                    continue
+            insort(self._ended, event, key=lambda each: each.order)
+
+    def _is_same(self, a: Running, b: Running) -> bool:
+        """Whether the heavier one's label is a near-synonym of every label of both, and the events overlap enough."""
+        main = a.label if a.outweighs(b) else b.label
+        near = self._near.get(main, ())
+        return a.overlaps(b) and all(label == main or label in near for label in a.labels + b.labels)
+
+    def _released(self, now_s: float) -> list[EventRecord]:
+        events = []
+        while self._ended and (self._is_settled(self._ended[0]) or self._is_late(now_s)):
+            event = self._ended.pop(0)
+            if event.end_s - event.start_s >= self.options.min_duration_s:
+                events.append(event.record(self.source))
+        for each in events:
+            self._label_s[each.event] = self._label_s.get(each.event, 0.0) + each.end_s - each.start_s
+        self._counts["events"] += len(events)
+        self._longest = heapq.nsmallest(_KEPT_EVENTS, self._longest + events, key=lambda e: e.start_s - e.end_s)
+        return events
+
+    def _is_settled(self, event: Running) -> bool:
+        """Whether no event can still come before it or be merged with it."""
+        return not any(
+            other.order < event.order or (self.options.merge and self._is_same(event, other))
+            for other in self._open.values()
+        )
+
+    def _is_late(self, now_s: float) -> bool:
+        """Whether an event has been held back for long enough."""
+        return len(self._ended) > MAX_HELD or any(now_s - event.end_s > self._held_s for event in self._ended)
+
+    def _count(self, record: ClipRecord, labelled: bool) -> None:
+        if not record.is_result:
+            self._counts["gaps" if record.gap else "drops" if record.dropped else "errors"] += 1
+            return
         length_s = record.end_s - record.start_s
         self._counts["clips"] += 1
         self._seconds += length_s
-        self._seconds_labelled += length_s if held else 0.0
-
-    def _close(self, names: set[str]) -> list[EventRecord]:
-        events = []
-        for name in names:
-            running = self._running.pop(name)
-            if running.end_s - running.start_s < self.options.min_duration_s:
-                continue
-            event = EventRecord(
-                source=self.source,
-                event=name,
-                start_s=running.start_s,
-                end_s=running.end_s,
-                probability=round(sum(running.probabilities) / len(running.probabilities), 4),
-                peak=round(max(running.probabilities), 4),
-                clips=len(running.probabilities),
-                epoch=self._last.epoch if self._last else 0,
-            )
-            self._label_s[name] = self._label_s.get(name, 0.0) + running.end_s - running.start_s
-            events.append(event)
-        self._counts["events"] += len(events)
-        self._events = sorted(self._events + events, key=lambda event: event.start_s - event.end_s)[:_KEPT_EVENTS]
-        return sorted(events, key=lambda event: (event.start_s, event.event))
+        self._seconds_labelled += length_s if labelled else 0.0
 
 
 def _follows(record: ClipRecord, before: ClipRecord) -> bool:

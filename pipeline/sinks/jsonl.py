@@ -19,7 +19,10 @@ _READER_TIMEOUT_S = 3600.0
 
 
 class Jsonl(Sink):
-    """Writes JSON lines; `-` is stdout. With `with_events`, event lines follow the clip that closed the event."""
+    """Writes JSON lines; `-` is stdout. With `with_events`, event lines come between them, in order of start.
+
+    See `Merger` for how long an event is held back. When a run is cut short, the events so far are written.
+    """
 
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
@@ -74,11 +77,18 @@ class Jsonl(Sink):
 
     def close(self, complete: bool) -> None:
         if self._out >= 0:
-            out, self._out = self._out, -1
             try:
-                os.close(out)
-            except OSError as error:
-                raise output_error(self.spec.path, error, self._written) from error
+                if self._events:
+                    self._line("".join(map(event_line, self._events.left())).encode())
+            finally:
+                self._close()
+
+    def _close(self) -> None:
+        out, self._out = self._out, -1
+        try:
+            os.close(out)
+        except OSError as error:
+            raise output_error(self.spec.path, error, self._written) from error
 
     def summaries(self) -> tuple[SummaryRecord, ...]:
         return tuple(self._events.summaries) if self._events else ()
@@ -139,6 +149,7 @@ def rounded(record: ClipRecord) -> ClipRecord:
                 name: Evidence(_short(each.probability), _short(each.similarity), _short(each.weight))
                 for name, each in label.evidence.items()
             },
+            near=label.near,
         )
         for label in record.labels or ()
     ]

@@ -30,8 +30,8 @@ KINDS: dict[str, Kind] = {
     "jsonl": Kind("pipeline.sinks.jsonl:Jsonl", (".jsonl", ".json", ".ndjson")),
     "events": Kind("pipeline.sinks.events:EventLines"),  # --events FILE.jsonl
     "csv": Kind("pipeline.sinks.tables:Csv", (".csv",)),
-    "vtt": Kind("pipeline.sinks.tables:Vtt", (".vtt",), per_source=".vtt"),
-    "srt": Kind("pipeline.sinks.tables:Srt", (".srt",), per_source=".srt"),
+    "vtt": Kind("pipeline.sinks.subtitles:Vtt", (".vtt",), per_source=".vtt"),
+    "srt": Kind("pipeline.sinks.subtitles:Srt", (".srt",), per_source=".srt"),
     "video": Kind("pipeline.sinks.video:LabelledVideo", per_source=".mp4"),  # --video
     "html": Kind("pages.sink:Page", (".html", ".htm")),  # --html
 }

@@ -41,6 +41,7 @@ from stages.decode.source import (
 from stages.decode.still import Still, StillPictures, may_be_still, read_still
 from stages.decode.timing import Timing
 from stages.decode.tracks import note_on_tracks, with_fallbacks
+from stages.decode.wall_time import start_wall
 
 INDEXED = {"mov", "mp4", "matroska", "webm"}
 """Containers whose index leads to exactly the requested key frame."""
@@ -328,6 +329,7 @@ class AvReader(AssemblingReader):
             duration_ns=container.duration * 1000 if container.duration is not None else None,
             has_video=pictures is not None,
             has_audio=sound is not None,
+            start_wall=start_wall(container.metadata),
             notes=tuple(notes),
         )
 

@@ -1,4 +1,5 @@
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,29 @@ def test_every_option_reaches_its_key() -> None:
     assert made.decode.audio_track == "ger"
     assert (made.model.path, made.model.audio_path, made.model.engine, made.model.device) == ("m", "s", "torch", "cpu")
     assert (made.clips.start_s, made.clips.end_s) == (10, 3600)
+
+
+def test_options_for_events_reach_their_keys() -> None:
+    events = config("a.mp4", "--min-probability", "60%", "--min-duration", "0:04", "--gap", "1.5", "--no-merge").events
+    assert (events.enter, events.min_duration_s, events.gap_s, events.merge) == (0.6, 4.0, 1.5, False)
+    assert events.leave_at == pytest.approx(0.36)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--min-probability", "50"), "'50' is not a probability; expected from 0 to 1"),
+        (("--set", "events.enter=50"), "events.enter is 50.0; expected from 0 to 1"),
+        (
+            ("--min-probability", "0.2", "--set", "events.leave=0.3"),
+            "events.leave is 0.3; expected at most enter (0.2)",
+        ),
+        (("--gap", "soon"), "'soon' is not a time"),
+    ],
+)
+def test_nonsense_about_events_is_refused(arguments: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        config("a.mp4", *arguments)
 
 
 def test_the_flow_method_is_an_option_of_its_stage() -> None:

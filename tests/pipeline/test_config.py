@@ -96,7 +96,7 @@ def test_every_number_has_a_range() -> None:
         ),
         (
             {"events": {"enter": 0.2, "leave": 0.4}},
-            "live.toml: events.leave is 0.4; expected at most enter (0.2)",
+            "live.toml: events.leave is 0.4; expected at most enter (0.2). Omit it, and it follows enter",
         ),
         ({"groups": []}, "live.toml: groups is empty; expected at least one group of stages"),
         ({"groups": [{"stages": []}]}, "live.toml: groups[0].stages is empty; expected at least one stage"),

@@ -204,6 +204,7 @@ COVERED_BY = {
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
     "tests/stages/decode/test_clock.py": "stages.decode.container",
+    "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (

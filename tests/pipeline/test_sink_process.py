@@ -205,6 +205,20 @@ def test_records_are_written_and_counted(start: Any, tmp_path: Path) -> None:
     assert (tmp_path / "out.csv").exists()
 
 
+def test_records_have_the_wall_time_of_a_source_that_tells_it(start: Any, tmp_path: Path) -> None:
+    process = start("jsonl")
+    process.next()
+    late = Finished(ClipInfo("a.mp4", 0, 0, 2_500_000_000, 4_500_000_000), packed(labels=[]))
+    process.send(
+        SourceStarted(SourceInfo("a.mp4", 0, start_wall="2026-05-06T23:59:58.000+02:00")),
+        SourceStarted(SourceInfo("b.mp4", 1)),
+        Records([late, Finished(ClipInfo("b.mp4", 1, 0, 0, 1), packed(labels=[]))], {0: {}}),
+    )
+    process.next()
+    found = [json.loads(line).get("wall_time") for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert found == ["2026-05-07T00:00:00.500+02:00", None]
+
+
 def test_json_lines_are_opened_last_and_written_first(start: Any) -> None:
     """On resume, other sinks read the file before it changes. A clip is in the file before anything else shows it."""
     process = start("Beside", "jsonl")

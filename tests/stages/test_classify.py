@@ -204,3 +204,12 @@ def test_scoring_needs_no_torch(stage: Classify, tmp_path: Path) -> None:
     )
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, timeout=60, check=False).returncode == 0
+
+
+def test_probable_labels_that_mean_nearly_the_same_name_each_other() -> None:
+    found = label_set("word 3", "word 8", "word 20")
+    same = {name: replace(side, labels=side.labels[[0, 1, 0]]) for name, side in found.sides.items()}
+    labels = replace(found, labels=("car", "rain", "automobile"), sides=same)
+    rows = by_label(score(labels, SEEN_AND_HEARD, LOUD, 9))
+    assert (rows["car"]["near"], rows["automobile"]["near"]) == (["automobile"], ["car"])
+    assert "near" not in rows["rain"]

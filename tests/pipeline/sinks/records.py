@@ -21,15 +21,16 @@ def make_spec(kind: str, path: Path | str, *sources: str, **more: object) -> Out
 
 
 def result(
-    clip: int, source: str = "talk.mp4", seconds: float = 2.0, epoch: int = 0, **probabilities: float
+    clip: int, source: str = "talk.mp4", seconds: float = 2.0, epoch: int = 0, near: str = "", **probabilities: float
 ) -> ClipRecord:
-    """A result with the given labels: `result(3, rain=0.8)`."""
+    """A result with the given labels: `result(3, rain=0.8)`. `near`: these labels mean nearly the same."""
     labels = [
         Label(
             label=name.replace("_", " "),
             probability=p,
             share=p,
             evidence={"image": Evidence(p, 0.2, 0.4), "audio": Evidence(p / 2, 0.1, 0.6)},
+            near=[other for other in near.split() if name in near.split() and other in probabilities and other != name],
         )
         for name, p in sorted(probabilities.items(), key=lambda item: -item[1])
     ]

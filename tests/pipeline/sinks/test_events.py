@@ -28,16 +28,25 @@ class Recording(EventSink):
     def close(self, complete: bool) -> None: ...
 
 
-def test_events_are_given_when_they_end_and_each_source_has_a_summary() -> None:
+def test_events_come_in_order_of_start_and_each_source_has_a_summary() -> None:
     sink = Recording(SPEC)
     sink.source_started(info("a.mp4", 0))
     sink.write(result(0, "a.mp4", rain=0.9, dog=0.9))
     assert sink.calls == []
     sink.write(result(1, "a.mp4", dog=0.9))
-    assert sink.calls == ["a.mp4: rain 0.0–2.0 s"]
+    assert sink.calls == []
     sink.source_ended(0, 2)
-    assert sink.calls[1:] == ["a.mp4: dog 0.0–4.0 s", "a.mp4: 2 clips, 0 errors"]
+    assert sink.calls == ["a.mp4: dog 0.0–4.0 s", "a.mp4: rain 0.0–2.0 s", "a.mp4: 2 clips, 0 errors"]
     assert [summary.source for summary in sink.summaries()] == ["a.mp4"]
+
+
+def test_events_of_a_live_source_wait_for_seconds_only() -> None:
+    camera = "rtsp://camera/1"
+    sink = Recording(OutputSpec(kind="events", sources=(camera,)))
+    sink.source_started(info(camera, 0))
+    for clip in range(9):
+        sink.write(result(clip, camera, street=0.9, **({"dog": 0.8} if clip == 1 else {})))
+    assert sink.calls == [f"{camera}: dog 2.0–4.0 s"]
 
 
 def test_sources_do_not_share_events() -> None:
@@ -72,6 +81,12 @@ def test_a_line_is_an_event_or_a_summary(tmp_path: Path) -> None:
         "source": "a.mp4", "event": "rain", "start_s": 0.0, "end_s": 2.0, "probability": 0.75, "peak": 0.75, "clips": 1,
     }  # fmt: skip
     assert (summary["source"], summary["summary"], summary["clips"]) == ("a.mp4", {"rain": 2.0}, 1)
+
+
+def test_a_name_that_is_not_utf8_is_written_with_backslashes() -> None:
+    sink = Recording(SPEC)
+    feed(sink, [result(0, "caf\udce9.mp4", rain=0.75)])
+    assert json.loads(event_line(sink.summaries()[-1]))["source"] == "caf\\udce9.mp4"
 
 
 def test_the_longest_events_of_a_summary_are_not_in_its_line() -> None:

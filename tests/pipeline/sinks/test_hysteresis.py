@@ -2,11 +2,12 @@
 
 from itertools import pairwise
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.result import ClipRecord
-from pipeline.sinks.hysteresis import Merger
+from pipeline.sinks.hysteresis import HELD_S, MAX_HELD, Merger
 from pipeline.status import EventOptions, EventRecord, SummaryRecord
 from tests.pipeline.sinks.records import failed, gap, result
 
@@ -79,3 +80,122 @@ def test_events_never_overlap_and_cover_every_clip_above_enter(values: list[floa
     for record, p in zip(records, values, strict=True):
         covered = any(start <= record.start_s and record.end_s <= end for _, start, end in found)
         assert not covered if p is None or p < OPTIONS.leave else covered or p < OPTIONS.enter
+
+
+def test_an_event_waits_for_those_that_began_earlier() -> None:
+    merger = Merger("talk.mp4", OPTIONS)
+    records = [
+        result(0, street=0.9),
+        result(1, street=0.9, dog=0.8),
+        result(2, street=0.9),
+        result(3),
+        result(4, dog=0.8),
+    ]
+    given = [[str(event) for event in merger.add(record)] for record in records]
+    assert given == [[], [], [], ["street 0.0–6.0 s", "dog 2.0–4.0 s"], []]
+
+
+def test_a_long_event_does_not_hold_back_others_for_ever() -> None:
+    merger = Merger("talk.mp4", OPTIONS)
+    clips = round(HELD_S / 2) + 10
+    first = [merger.add(result(i, street=0.9, **({"dog": 0.8} if i == 1 else {}))) for i in range(clips)]
+    written = [(i, event.event) for i, events in enumerate(first) for event in events]
+    assert written == [(2 + round(HELD_S / 2), "dog")]
+    assert [event.event for event in merger.end()[0]] == ["street"]
+
+
+def test_the_number_of_events_that_are_held_back_is_bounded() -> None:
+    merger = Merger("talk.mp4", OPTIONS)
+    for i in range(2 * MAX_HELD):
+        merger.add(result(i, seconds=0.01, street=0.9, **{f"label_{i}": 0.9}))
+    assert len(merger.end()[0]) <= MAX_HELD + 2
+
+
+def test_events_of_a_label_that_are_close_are_joined() -> None:
+    records = [
+        result(0, rain=0.9),
+        result(1),
+        result(2, rain=0.7),
+        failed(3),
+        result(4, rain=0.8),
+        *map(result, (5, 6)),
+    ]
+    records += [result(7, rain=0.9)]
+    joined = merge(records, EventOptions(gap_s=2.0))[0]
+    assert [(event.start_s, event.end_s, event.clips, event.probability) for event in joined] == [
+        (0, 10, 3, 0.8),
+        (14, 16, 1, 0.9),
+    ]
+    assert len(spans(records)) == 4
+    assert spans(records, EventOptions(gap_s=2.0, min_duration_s=3.0)) == [("rain", 0, 10)]
+
+
+def test_a_gap_in_the_media_is_never_bridged() -> None:
+    records = [result(0, rain=0.9), gap(2, 3), result(1, rain=0.9, epoch=1)]
+    assert len(spans(records, EventOptions(gap_s=60.0))) == 2
+
+
+def test_leave_follows_enter() -> None:
+    records = [result(0, rain=0.9), result(1, rain=0.55), result(2, rain=0.5)]
+    assert spans(records, EventOptions(enter=0.9)) == [("rain", 0, 4)]
+
+
+def test_near_synonyms_that_overlap_are_one_event() -> None:
+    near = "dog puppy pup"
+    records = [
+        result(0, near=near, dog=0.9),
+        result(1, near=near, dog=0.9, puppy=0.8),
+        result(2, near=near, dog=0.9, puppy=0.6, cat=0.7, pup=0.5),
+    ]
+    (dog, cat), summary = merge(records)
+    assert (dog.event, dog.start_s, dog.end_s, dog.clips, cat.event) == ("dog", 0, 6, 3, "cat")
+    assert [(each.label, each.probability) for each in dog.alternatives] == [("puppy", 0.7), ("pup", 0.5)]
+    assert (summary.events, summary.summary) == (2, {"dog": 6.0, "cat": 2.0})
+    assert len(merge(records, EventOptions(merge=False))[0]) == 4
+
+
+def test_a_merged_event_has_the_name_with_the_most_evidence_and_covers_all() -> None:
+    near = "car automobile"
+    records = [result(0, near=near, car=0.95, automobile=0.6), *(result(i, near=near, automobile=0.6) for i in (1, 2))]
+    (event,) = merge(records)[0]
+    assert (event.event, event.start_s, event.end_s, event.alternatives[0].label) == ("automobile", 0, 6, "car")
+
+
+def test_near_synonyms_that_overlap_little_are_two_events() -> None:
+    near = "dog puppy"
+    records = [
+        result(i, near=near, **{"dog": 0.9} if i < 5 else {}, **{"puppy": 0.9} if i > 3 else {}) for i in range(9)
+    ]
+    assert spans(records) == [("dog", 0, 10), ("puppy", 8, 18)]
+
+
+def star(**probabilities: float) -> list[tuple[str, set[str]]]:
+    """Events and alternatives of two clips in which "dog" is near "puppy" and "dog barking", which are not near."""
+    records = [result(0, near="dog puppy", **probabilities), result(1, near="dog barking", **probabilities)]
+    return [(event.event, {each.label for each in event.alternatives}) for event in merge(records)[0]]
+
+
+def test_every_alternative_is_near_the_label_of_the_event() -> None:
+    assert star(dog=0.9, puppy=0.8, barking=0.7) == [("dog", {"puppy", "barking"})]
+    assert star(dog=0.7, puppy=0.9, barking=0.8) == [("barking", {"dog"}), ("puppy", set())]
+
+
+def test_events_have_wall_times_if_the_clips_have() -> None:
+    first = msgspec.structs.replace(result(0, rain=0.9), wall_time="2026-05-06T23:59:57.500+02:00")
+    (event,) = merge([first, result(1, rain=0.9)])[0]
+    assert event.start_wall == "2026-05-06T23:59:57.500+02:00"
+    assert event.end_wall == "2026-05-07T00:00:01.500+02:00"
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), st.floats(0, 1)), max_size=30),
+    st.sampled_from([0.0, 2.0, 5.0]),
+)
+def test_events_of_a_short_source_are_always_in_order(clips: list[dict[str, float]], gap_s: float) -> None:
+    records = [result(i, near="a b c", **found) for i, found in enumerate(clips)]
+    events, summary = merge(records, EventOptions(gap_s=gap_s))
+    order = [(event.start_s, event.event) for event in events]
+    assert order == sorted(order)
+    assert summary.events == len(events)
+    named = {event.event for event in events} | {each.label for event in events for each in event.alternatives}
+    assert named == {name for found in clips for name, p in found.items() if p >= 0.5}

@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError, OutputError
 from pipeline.result import decode_json, encode_json
 from pipeline.sinks.done import read_done
 from pipeline.sinks.jsonl import Jsonl
-from pipeline.status import OutputSpec
+from pipeline.status import EventOptions, OutputSpec
 from tests.pipeline.sinks.records import failed, feed, gap, result
 
 
@@ -61,6 +61,41 @@ def test_a_killed_run_continues_without_duplicates(tmp_path: Path) -> None:
     assert found[3]["start_s"] == 0
     assert found[3]["end_s"] == 6.0
     assert found[4]["clips"] == 3
+
+
+@pytest.mark.parametrize("cut", range(7))
+def test_a_resumed_run_has_the_events_of_one_that_was_never_interrupted(tmp_path: Path, cut: int) -> None:
+    near = "dog puppy"
+    records = [
+        result(0, near=near, street=0.9, puppy=0.4999999),
+        result(1, near=near, street=0.9, dog=0.7, puppy=0.6),
+        result(2, near=near, street=0.9, dog=0.7),
+        result(3),
+        result(4, near=near, dog=0.8, street=0.5),
+        result(5),
+    ]
+    options = EventOptions(gap_s=2.0)
+    for name, kept in (("once.jsonl", 0), ("twice.jsonl", cut)):
+        path = tmp_path / name
+        feed(jsonl(path, with_events=True, events=options), records[:kept], complete=False, end=False)
+        feed(jsonl(path, with_events=True, events=options, resume=True), records[kept:])
+    once, twice = (
+        [line for line in lines(tmp_path / name) if "clip" not in line] for name in ("once.jsonl", "twice.jsonl")
+    )
+    assert once == twice
+    events = [line for line in twice if "event" in line]
+    assert [(line["event"], line["start_s"], line["end_s"], len(line.get("alternatives", ()))) for line in events] == [
+        ("dog", 0, 10, 1),
+        ("street", 0, 10, 0),
+    ]
+
+
+def test_a_run_that_is_cut_short_keeps_the_events_so_far(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    feed(jsonl(path, with_events=True), [result(0, rain=0.9), result(1, rain=0.9)], complete=False, end=False)
+    (event,) = [line for line in lines(path) if "event" in line]
+    assert (event["event"], event["end_s"]) == ("rain", 4.0)
+    assert not [line for line in lines(path) if "summary" in line]
 
 
 def test_track_ids_of_a_resumed_source_continue(tmp_path: Path) -> None:

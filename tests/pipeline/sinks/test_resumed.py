@@ -1,8 +1,10 @@
 """On resume, a sink that writes whole files first receives the records of the earlier run."""
 
+import csv
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipeline.clip import SourceInfo
@@ -12,7 +14,7 @@ from pipeline.sinks.kinds import make_sink, resolved
 from pipeline.sinks.resumed import Resumed
 from pipeline.sinks.sink import Sink
 from pipeline.status import OutputSpec
-from tests.pipeline.sinks.records import failed, info, result
+from tests.pipeline.sinks.records import failed, feed, info, result
 
 SOURCES = ("a.mp4", "b.mp4", "c.mp4")
 
@@ -97,7 +99,9 @@ def test_a_resumed_run_writes_the_table_of_a_run_that_was_never_interrupted(tmp_
             ),
         ]
 
-    first = [result(0, "a.mp4", rain=0.9), result(1, "a.mp4", rain=0.9)]
+    near = "rain drizzle"
+    first = [result(0, "a.mp4", near=near, rain=0.9, drizzle=0.6), result(1, "a.mp4", rain=0.9)]
+    first[0] = msgspec.structs.replace(first[0], wall_time="2026-05-06T12:00:00.000+02:00")
     second = [result(0, "b.mp4", dog=0.9), result(1, "b.mp4", dog=0.9)]
     for sink in sinks(False):
         sink.open()
@@ -116,9 +120,15 @@ def test_a_resumed_run_writes_the_table_of_a_run_that_was_never_interrupted(tmp_
         sink.write(second[1])
         sink.source_ended(1, 2)
         sink.close(complete=True)
-    assert Path(table).read_text().splitlines()[1:] == [
-        "a.mp4,rain,0.000,4.000,0.9,0.9,2",
-        "b.mp4,dog,0.000,4.000,0.9,0.9,2",
+    once = tmp_path / "once.csv"
+    feed(make_sink(resolved(OutputSpec(kind="csv", path=str(once), sources=sources), {})), first + second)
+    assert Path(table).read_text() == once.read_text()
+    with once.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["label"], row["clips"], row["alternatives"]) for row in rows] == [
+        ("rain", "2", "drizzle (0.60)"),
+        ("dog", "2", ""),
     ]
+    assert rows[0]["end_wall"] == "2026-05-06T12:00:04.000+02:00"
     assert [record.clip for record in map(decode_json, Path(out).read_bytes().splitlines())] == [0, 1, 0, 1]
     assert [summary.source for summary in resumed[1].summaries()] == ["a.mp4", "b.mp4"]

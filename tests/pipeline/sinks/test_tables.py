@@ -1,49 +1,83 @@
-"""Events as a table and as subtitles."""
+"""Events as a table for spreadsheets."""
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-from pipeline.sinks.tables import Csv, Srt, Vtt, clock, cues
-from pipeline.status import EventRecord, OutputSpec
+import msgspec
+import pytest
+
+from pipeline.result import ClipRecord
+from pipeline.sinks.tables import BOM, Csv, neutral
+from pipeline.status import OutputSpec
 from tests.pipeline.sinks.records import feed, result
 
-RECORDS = [result(0, rain=0.9), result(1, rain=0.9, **{"rock_&_roll": 0.8}), result(2, **{"rock_&_roll": 0.8})]
+WALL = "2026-05-06T12:00:00.000+02:00"
+NASTY = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1+1", "\u200b@x", "−1"]
 
 
-def event(label: str, start_s: float, end_s: float, probability: float = 0.5) -> EventRecord:
-    return EventRecord(source="a", event=label, start_s=start_s, end_s=end_s, probability=probability, peak=1, clips=1)
+def written(path: Path, records: list[ClipRecord], source: str = "talk.mp4") -> Path:
+    feed(Csv(OutputSpec(kind="csv", path=str(path), sources=(source,))), records)
+    return path
 
 
-def test_csv_has_one_row_per_event(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    feed(Csv(OutputSpec(kind="csv", path=str(path), sources=("talk.mp4",))), RECORDS)
-    rows = list(csv.DictReader(path.read_text().splitlines()))
-    assert [(row["label"], row["start_s"], row["end_s"]) for row in rows] == [
-        ("rain", "0.000", "4.000"),
-        ("rock & roll", "2.000", "6.000"),
-    ]
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    first = msgspec.structs.replace(result(0, rain=0.9, near="rain drizzle", drizzle=0.6), wall_time=WALL)
+    return written(tmp_path / "out.csv", [first, result(1, rain=0.8, Ärger=0.75), result(2, Ärger=0.75)])
 
 
-def test_webvtt_has_a_cue_per_stretch_with_the_same_labels(tmp_path: Path) -> None:
-    path = tmp_path / "out.vtt"
-    feed(Vtt(OutputSpec(kind="vtt", path=str(path), sources=("talk.mp4",))), RECORDS)
-    assert path.read_text() == (
-        "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nrain\n\n00:00:02.000 --> 00:00:04.000\nrain\nrock &amp; roll\n"
-        "\n00:00:04.000 --> 00:00:06.000\nrock &amp; roll\n"
+def test_csv_has_one_row_per_event_in_order_of_start(table: Path) -> None:
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rain, other = csv.DictReader(file)
+    assert rain == {
+        "source": "talk.mp4", "label": "rain",
+        "start": "00:00:00.000", "end": "00:00:04.000", "duration": "00:00:04.000",
+        "start_s": "0.000", "end_s": "4.000", "duration_s": "4.000",
+        "probability": "0.85", "peak": "0.9", "clips": "2", "alternatives": "drizzle (0.60)",
+        "start_wall": WALL, "end_wall": "2026-05-06T12:00:04.000+02:00",
+    }  # fmt: skip
+    assert (other["label"], other["start"], other["start_wall"], other["alternatives"]) == (
+        "Ärger",
+        "00:00:02.000",
+        "",
+        "",
     )
 
 
-def test_subrip_numbers_its_cues(tmp_path: Path) -> None:
-    path = tmp_path / "out.srt"
-    feed(Srt(OutputSpec(kind="srt", path=str(path), sources=("talk.mp4",))), RECORDS)
-    assert path.read_text().startswith("1\n00:00:00,000 --> 00:00:02,000\nrain\n\n2\n")
+def test_pandas_and_polars_read_numbers_as_numbers(table: Path) -> None:
+    import pandas
+    import polars
+
+    for frame in (pandas.read_csv(table), polars.read_csv(table)):
+        assert list(frame.columns) == list(Csv.COLUMNS)
+        assert list(frame["label"]) == ["rain", "Ärger"]
+        assert sum(frame["duration_s"]) == 8.0
+        assert sum(frame["clips"]) == 4
+        assert max(frame["probability"]) == 0.85
 
 
-def test_cues_never_overlap() -> None:
-    shown = cues([event("a", 0, 10, 0.5), event("b", 2, 4, 0.9), event("c", 20, 21)])
-    assert shown == [(0, 2, ["a"]), (2, 4, ["b", "a"]), (4, 10, ["a"]), (20, 21, ["c"])]
+@pytest.mark.parametrize("text", NASTY)
+def test_no_text_is_taken_for_a_formula(text: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "out.csv", [result(0, text, **{text: 0.9})], text)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["source"], row["label"], row["start_s"]) == (f"'{text}", f"'{text}", "0.000")
 
 
-def test_a_time_has_hours_and_milliseconds() -> None:
-    assert clock(3723.4567) == "01:02:03.457"
-    assert clock(0.9996, ",") == "00:00:01,000"
+@pytest.mark.parametrize("text", ["dog", "a=b", "100 m", "1-2", "'quoted'", "", " dog", "犬"])
+def test_other_texts_are_as_they_were(text: str) -> None:
+    assert neutral(text) == text
+
+
+def test_a_file_tells_spreadsheets_its_encoding_and_a_pipe_has_no_mark(table: Path) -> None:
+    assert table.read_text(encoding="utf-8").startswith(f"{BOM}source,label,start,")
+    code = (
+        "from pipeline.sinks.tables import Csv\nfrom pipeline.status import OutputSpec\n"
+        "sink = Csv(OutputSpec(kind='csv', path='-'))\nsink.open()\nsink.close(True)"
+    )
+    env = os.environ | {"PYTHONPATH": os.getcwd()}
+    piped = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60, env=env)
+    assert piped.stdout.startswith(b"source,label,start,")
