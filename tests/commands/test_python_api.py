@@ -22,7 +22,7 @@ def test_options_are_parameters_with_their_types() -> None:
     group.add_argument("--html", metavar="FILE", help="write a page, see --set page.width=80")
     group.add_argument("-r", "--recursive", action="store_true", help="folders with their folders")
     group.add_argument("--panel", choices=["below", "off"], help="where")
-    group.add_argument("--gap", type=float, help="seconds")
+    group.add_argument("--pause", type=float, help="seconds")
     group.add_argument("--page", nargs="?", const=True, help="with or without a value")
     group.add_argument("--format", help="of the command only")
     found = {each.name: each for each in python_api.parameters(parser)}
@@ -30,7 +30,7 @@ def test_options_are_parameters_with_their_types() -> None:
         "html": "str | os.PathLike[str] | None",
         "recursive": "bool",
         "panel": "Literal['below', 'off'] | None",
-        "gap": "float | None",
+        "pause": "float | None",
         "page": "bool | str | None",
         "start": "float | str | None",
         "modalities": "Sequence[str] | str | None",
