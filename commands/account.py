@@ -1,31 +1,132 @@
-"""The account at the end of a run: clips in and out, speed, and events."""
+"""What a run says at its end: what was found, what was written, how long it took, and where every clip went."""
 
 import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from commands.console import clock_text
-from pipeline.logs import log, redact
-from pipeline.status import Account, SummaryRecord
+from commands.console import Console
+from commands.progress import clock_text
+from pipeline.logs import log, redact, visible
+from pipeline.sinks.paths import output_paths
+from pipeline.sinks.rows import short_name
+from pipeline.status import Account, EventRecord, OutputSpec, SummaryRecord
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 SHOWN_EVENTS = 8
+SHOWN_LABELS = 8
+SHOWN_SPANS = 3
+SHOWN_SOURCES = 10
+"""Of more sources, only what was found in all of them together."""
+_NAME_COLUMNS = 28
 
 
-def report(account: Account, *, as_fields: bool) -> None:
-    """Log the account, as sentences or as one line of fields."""
-    level = logging.ERROR if account.exit_code not in (0, 1, 130) else logging.INFO
+def report(account: Account, console: Console, outputs: Sequence[OutputSpec] = (), began_s: float = 0.0) -> None:
+    """Say how a run ended: lines for a person, or log lines of fields. `began_s`: its start, by `time.time()`."""
+    written = written_files(outputs, began_s)
     for message in account.messages:
         log(logging.ERROR if account.exit_code else logging.WARNING, message)
-    if as_fields:
-        log(min(level, logging.INFO), "account", **fields(account))
+    if console.as_fields:
+        log(logging.INFO, "account", **fields(account))
         for summary in account.summaries:
             log(logging.INFO, "summary", **summary_fields(summary))
-        return
-    for summary in account.summaries:
-        log(logging.INFO, summary_text(summary))
-    log(logging.INFO, text(account))
+        for path in written:
+            log(logging.INFO, "written", path=path, bytes=os.path.getsize(path))
+    elif logging.getLogger("percept").isEnabledFor(logging.INFO):
+        console.print([*found_lines(account.summaries), *written_lines(written), *closing_lines(account)])
 
 
-def text(account: Account) -> str:
-    """`42 clips in = 40 results + 2 errors + 0 drops; 3 sources (1 failed); 1:24 of media in 12.3 s, 6.8× real time`"""
+def found_lines(summaries: Sequence[SummaryRecord]) -> list["Text"]:
+    """A heading for each source, and a line for each label: its total time, and when."""
+    from rich.text import Text
+
+    heard = [each for each in summaries if each.clips]
+    if len(heard) > SHOWN_SOURCES:
+        totals: dict[str, float] = {}
+        for each in heard:
+            for name, label_s in each.summary.items():
+                totals[name] = totals.get(name, 0.0) + label_s
+        return [Text(""), Text(f"Found in {len(heard)} sources", style="bold"), *_label_lines(totals, ())]
+    lines: list[Text] = []
+    for each in heard:
+        lines += [Text(""), Text(f"Found in {short_name(redact(each.source))}", style="bold")]
+        lines += _label_lines(each.summary, each.first_events) or [
+            Text("  no label fits for long", style="bright_black")
+        ]
+    return lines
+
+
+def _label_lines(totals: dict[str, float], events: Sequence[EventRecord]) -> list["Text"]:
+    """`  dog barking   0:04  0:00–0:04`"""
+    from rich.text import Text
+
+    from commands.screen import cut
+
+    begins = {event.event: event.start_s for event in reversed(events)}
+    ordered = sorted(totals, key=lambda name: (-round(totals[name]), begins.get(name, 0.0), name))
+    names = {name: cut(Text(visible(name)), _NAME_COLUMNS) for name in ordered[:SHOWN_LABELS]}
+    columns = max((name.cell_len for name in names.values()), default=0)
+    lines = []
+    for name, shown in names.items():
+        spans = [event for event in events if event.event == name]
+        texts = [f"{clock_text(event.start_s)}–{clock_text(event.end_s)}" for event in spans[:SHOWN_SPANS]]
+        more = f" and {len(spans) - SHOWN_SPANS} more" if len(spans) > SHOWN_SPANS else ""
+        line = Text("  ").append_text(shown).append(" " * (columns - shown.cell_len))
+        line.append(f"  {clock_text(round(totals[name])):>7}", style="green")
+        lines.append(line.append(f"  {', '.join(texts)}{more}", style="bright_black"))
+    left = len(totals) - len(names)
+    return lines + ([Text(f"  and {left} more labels", style="bright_black")] if left > 0 else [])
+
+
+def written_files(outputs: Sequence[OutputSpec], since_s: float) -> list[str]:
+    """The files of a run that were written since a time."""
+    paths = [path for spec in outputs for path in output_paths(spec)]
+    return [path for path in paths if os.path.isfile(path) and os.path.getmtime(path) >= since_s - 1]
+
+
+def written_lines(paths: Sequence[str]) -> list["Text"]:
+    from rich.text import Text
+
+    if not paths:
+        return []
+    lines = [Text(""), Text("Written", style="bold")]
+    return lines + [
+        Text.assemble("  ", visible(path), (f"  {size_text(Path(path).stat().st_size)}", "bright_black"))
+        for path in paths
+    ]
+
+
+def size_text(size: int) -> str:
+    """`830 bytes`, `12 kB`, `3.4 MB`"""
+    if size < 1000:
+        return f"{size} bytes"
+    for unit, factor in (("kB", 1e3), ("MB", 1e6)):
+        if size < 1000 * factor:
+            return f"{size / factor:.1f} {unit}" if size < 10 * factor else f"{size / factor:.0f} {unit}"
+    return f"{size / 1e9:.1f} GB"
+
+
+def closing_lines(account: Account) -> list["Text"]:
+    from rich.text import Text
+
+    return [Text(""), Text(speed_text(account)), Text(account_text(account), style="bright_black")]
+
+
+def speed_text(account: Account) -> str:
+    """`1:24 of media in 12.3 s: 2.1 s to start, then 8.2 times real time`"""
+    text = f"{clock_text(round(account.media_s))} of media in {account.elapsed_s:.1f} s"
+    working_s = account.elapsed_s - account.ready_s
+    if not account.media_s or working_s <= 0:
+        return text
+    start = f"{account.ready_s:.1f} s to start, then " if account.ready_s else ""
+    return f"{text}: {start}{account.media_s / working_s:.1f} times real time"
+
+
+def account_text(account: Account) -> str:
+    """`42 clips in = 40 results + 2 errors + 0 drops; 3 sources (1 failed); 7.3 clips per batch in encode`"""
     flight = f" + {account.in_flight} in flight" if account.in_flight else ""
     parts = [
         f"{account.clips_in} clips in = {account.results} results + {account.errors} errors"
@@ -37,9 +138,6 @@ def text(account: Account) -> str:
         parts.append(f"{account.gaps} gap{'s' * (account.gaps != 1)}")
     if account.clips_before:
         parts.append(f"{account.clips_before} clips kept from an earlier run")
-    parts.append(
-        f"{clock_text(account.media_s)} of media in {account.elapsed_s:.1f} s, {_x_real_time(account):.1f}× real time"
-    )
     parts += [f"{mean:.1f} clips per batch in {name}" for name, mean in account.mean_batch.items()]
     return ("interrupted: " if account.interrupted else "") + "; ".join(parts)
 
@@ -65,17 +163,9 @@ def fields(account: Account) -> dict[str, object]:
     }
 
 
-def summary_text(summary: SummaryRecord) -> str:
-    """`talk.mp4: dog barking 12.0–18.0 s, rain 20.0–31.0 s; 28.0 of 60.0 s labelled`"""
-    longest = sorted(summary.first_events, key=lambda event: event.start_s - event.end_s)[:SHOWN_EVENTS]
-    events = ", ".join(str(event) for event in sorted(longest, key=lambda event: (event.start_s, event.event)))
-    more = f" and {summary.events - len(longest)} more" if summary.events > len(longest) else ""
-    labelled = f"{summary.seconds_labelled:.1f} of {summary.seconds:.1f} s labelled"
-    failed = f", {summary.errors} clips failed" if summary.errors else ""
-    return f"{redact(summary.source)}: {events or 'no event'}{more}; {labelled}{failed}"
-
-
 def summary_fields(summary: SummaryRecord) -> dict[str, object]:
+    """`longest` has the longest events, in order of time."""
+    longest = sorted(summary.first_events, key=lambda event: event.start_s - event.end_s)[:SHOWN_EVENTS]
     return {
         "source": summary.source,
         "clips": summary.clips,
@@ -84,7 +174,7 @@ def summary_fields(summary: SummaryRecord) -> dict[str, object]:
         "seconds_labelled": summary.seconds_labelled,
         "errors": summary.errors,
         "gaps": summary.gaps,
-        "longest": ", ".join(str(event) for event in summary.first_events[:SHOWN_EVENTS]),
+        "longest": ", ".join(map(str, sorted(longest, key=lambda event: (event.start_s, event.event)))),
     }
 
 

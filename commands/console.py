@@ -1,23 +1,26 @@
-"""The console of a command: log lines and progress on stderr.
+"""The console of a command: results, log lines, progress, and what is said at the end.
 
-On a terminal, progress is one line that is rewritten five times a second. Otherwise it is a log line every ten seconds.
+On a terminal, progress is a live area below everything else. Otherwise it is a log line every ten seconds.
 """
 
 import argparse
 import logging
-import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from pathlib import PurePath
-from typing import TextIO
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
 
-from pipeline.logs import before_lines, is_terminal, log, redact, start_logging
-from pipeline.status import Notice, Status
+from commands.progress import Pace, clock_text, run_lines
+from commands.rows import RowLines
+from commands.screen import Screen
+from pipeline.logs import is_terminal, lines_to, log, redact, start_logging
+from pipeline.status import Notice, Row, Status
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 LIVE_EVERY_S = 0.2
 LINE_EVERY_S = 10.0
-_CLEAR = "\r\x1b[K"
 
 
 def add_console_options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +32,11 @@ def add_console_options(parser: argparse.ArgumentParser) -> None:
 
 
 class Console:
-    """Logs messages and shows progress. as_fields: progress and accounts are logged as fields, not as sentences."""
+    """Logs messages and shows results and progress. Use it as a context, which leaves the terminal as it was.
+
+    live: progress is shown below everything else, otherwise logged. as_fields: progress and accounts are logged as
+    fields, not as sentences. rows: where rows of results go; None if they are not shown.
+    """
 
     def __init__(
         self,
@@ -37,24 +44,48 @@ class Console:
         *,
         live: bool,
         as_fields: bool = True,
+        rows: TextIO | None = None,
         line_every_s: float = LINE_EVERY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.as_fields = as_fields
-        self._stream, self._live, self._clock = stream or sys.stderr, live, clock
-        self._line_every_s = line_every_s
+        stream = stream or sys.stderr
+        self.as_fields, self.pace = as_fields, Pace()
+        self._live, self._clock, self._line_every_s = live, clock, line_every_s
+        self._screen = Screen(rows if rows and live else stream)
+        self._rows_screen = self._screen if live or rows is None else Screen(rows)
         self._shown_s = clock() - (LIVE_EVERY_S if live else 0.0)
-        self._is_shown = False
-        if live:
-            before_lines(self.clear)
+        self._row_lines = RowLines(1)
+        self._has_rows = rows is not None and stream.isatty()
 
     @classmethod
-    def of(cls, options: argparse.Namespace) -> "Console":
-        """Start logging and make the console, according to -q, -v and --log-json."""
+    def of(cls, options: argparse.Namespace, *, rows: bool = False, is_shared: bool = False) -> "Console":
+        """Start logging and make the console, according to -q, -v and --log-json.
+
+        rows: the terminal shows rows. is_shared: others write on it too, so nothing is live.
+        """
         start_logging(1 if options.verbose else -1 if options.quiet else 0, options.log_json)
-        terminal = is_terminal(sys.stderr)
-        live = terminal and not options.quiet and not options.log_json
-        return cls(live=live, as_fields=options.log_json or not terminal, line_every_s=options.progress_every)
+        loud = not options.quiet and not options.log_json
+        live = loud and is_terminal(sys.stderr) and not is_shared
+        as_fields = options.log_json or not sys.stderr.isatty()
+        return cls(
+            live=live, as_fields=as_fields, rows=sys.stdout if rows else None, line_every_s=options.progress_every
+        )
+
+    def __enter__(self) -> "Console":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is left, and remove the live lines. Log lines go to stderr again."""
+        lines_to(None)
+        for screen in (self._screen, self._rows_screen):
+            screen.close()
+
+    def expect(self, weights: Sequence[float]) -> None:
+        """The sources of a run, and how much each of them counts."""
+        self.pace, self._row_lines = Pace(weights), RowLines(len(weights))
 
     def say(self, text: str) -> None:
         log(logging.INFO, text)
@@ -62,14 +93,30 @@ class Console:
     def warn(self, text: str) -> None:
         log(logging.WARNING, text)
 
+    def detail(self, text: str) -> None:
+        """Log what only -v shows."""
+        log(logging.DEBUG, text)
+
     def notice(self, notice: Notice) -> None:
-        """Log a notice of a run at its level."""
+        """Log a notice of a run at its level, unless a row on the same terminal says it."""
+        if notice.in_results and self._has_rows:
+            return
         log(logging.getLevelNamesMapping()[notice.level.upper()], notice.text, **notice.fields)
+
+    def rows(self, rows: Sequence[Row]) -> None:
+        """Show results."""
+        self._rows_screen.print(lambda width: self._row_lines.lines(rows, width))
+
+    def print(self, lines: Sequence["Text"]) -> None:
+        """Print closing lines on the terminal."""
+        self._screen.print(lambda width: lines)
 
     def status(self, status: Status) -> None:
         """Show the progress of a run. It may be called at any rate."""
+        self.pace.add(status)
         if self._is_due():
-            self._show(lambda width: live_line(status, width), "progress", status_fields(status))
+            fields = status_fields(status, self.pace.left_s(status))
+            self._show(lambda width: run_lines(status, self.pace, width), "progress", fields)
 
     def steps(self, what: str) -> "Steps":
         """A counter of steps. It measures time from its first step."""
@@ -81,27 +128,28 @@ class Console:
             return
         left = {} if left_s is None else {"left_s": round(left_s)}
         fields: dict[str, object] = {"done": done, "total": total, **left, **facts}
-        self._show(lambda width: fit(step_line(what, done, total, left_s, facts), width), what, fields)
+        self._show(lambda width: [_text(step_line(what, done, total, left_s, facts))], what, fields)
 
     def clear(self) -> None:
-        """Remove the live line."""
-        if self._is_shown:
-            self._stream.write(_CLEAR)
-            self._stream.flush()
-            self._is_shown = False
+        """Remove the live lines, until the next ones."""
+        if self._live:
+            self.close()
 
     def _is_due(self) -> bool:
         return self._clock() - self._shown_s >= (LIVE_EVERY_S if self._live else self._line_every_s)
 
-    def _show(self, line: Callable[[int], str], message: str, fields: Mapping[str, object]) -> None:
+    def _show(self, lines: Callable[[int], Sequence["Text"]], message: str, fields: Mapping[str, object]) -> None:
         self._shown_s = self._clock()
-        if not self._live:
+        if self._live:
+            lines_to(self._print_log)
+            self._screen.show(lines)
+        else:
             log(logging.INFO, message, **fields)
-            return
-        width = _columns(self._stream) - 1
-        self._stream.write(_CLEAR + fit(line(width), width))
-        self._stream.flush()
-        self._is_shown = True
+
+    def _print_log(self, line: str) -> None:
+        from rich.text import Text
+
+        self._screen.print(lambda width: [Text.from_ansi(line)])
 
 
 class Steps:
@@ -129,43 +177,17 @@ def step_line(what: str, done: int, total: int, left_s: float | None, facts: Map
     return f"{what}: {done} of {total}{left}" + "".join(f", {name} {value:.4g}" for name, value in facts.items())
 
 
-def live_line(status: Status, width: int = 200) -> str:
-    """`talk.mp4 2/5  0:12/1:30  3.1 clips/s  6.2× real time  0 failed  0 dropped  slowest: encode`
-
-    On a narrow terminal, some words are omitted first, then the name is cut.
-    """
+def status_fields(status: Status, left_s: float | None = None) -> dict[str, object]:
+    """The fields of a progress line in the log. What is not known yet is left out."""
     at = status.position
-    stopping = "stopping  " if status.phase == "drain" else ""
-    if at.clip < 0:
-        return f"{stopping or 'starting  '}{status.elapsed_s:.0f} s"
-    name = stopping + PurePath(redact(at.source)).name
-    count = f" {at.source_number}/{at.source_count}" if at.source_count > 1 else ""
-    parts = [
-        clock_text(at.position_s) + (f"/{clock_text(at.duration_s)}" if at.duration_s else ""),
-        f"{status.clips_per_s:.1f} clips/s",
-        f"{status.x_real_time:.1f}× real time",
-        f"{status.errors} failed",
-        f"{status.drops} dropped",
-    ]
-    if status.slowest_group:
-        parts.append(f"slowest: {status.slowest_group}")
-    rest = "  ".join([count, *parts])
-    if len(name) + len(rest) > width:
-        rest = rest.replace(" real time", "").replace("slowest: ", "slow: ")
-    return fit(name, max(8, width - len(rest))) + rest
-
-
-def status_fields(status: Status) -> dict[str, object]:
-    """The fields of a progress line in the log."""
-    at = status.position
-    return {
-        "phase": status.phase,
-        "source": redact(at.source),
-        "source_number": at.source_number,
-        "sources": at.source_count,
-        "clip": at.clip,
-        "position_s": round(at.position_s, 2),
-        "duration_s": round(at.duration_s, 2) if at.duration_s else "unknown",
+    known: dict[str, object] = {"phase": status.phase}
+    if at.source_number:
+        known |= {"source": redact(at.source), "source_number": at.source_number, "sources": at.source_count}
+        known |= {"clip": at.clip} if at.clip >= 0 else {}
+        known |= {"position_s": round(at.position_s, 2)}
+        known |= {} if at.duration_s is None else {"duration_s": round(at.duration_s, 2)}
+        known |= {} if at.end_s is None else {"end_s": round(at.end_s, 2)}
+    known |= {
         "clips_in": status.clips_in,
         "results": status.results,
         "failed": status.errors,
@@ -173,27 +195,15 @@ def status_fields(status: Status) -> dict[str, object]:
         "in_flight": status.in_flight,
         "clips_per_s": round(status.clips_per_s, 2),
         "x_real_time": round(status.x_real_time, 2),
-        "slowest": status.slowest_group or "none",
-        "elapsed_s": round(status.elapsed_s, 1),
     }
+    known |= {"slowest": status.slowest_group} if status.slowest_group else {}
+    known |= {} if left_s is None else {"left_s": round(left_s)}
+    for each in status.writing:
+        known |= {"writing": each.path, "written": each.done, "to_write": each.total}
+    return known | {"elapsed_s": round(status.elapsed_s, 1)}
 
 
-def clock_text(seconds: float) -> str:
-    """`1:02` or `1:02:03`"""
-    whole = max(0, int(seconds))
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+def _text(line: str) -> "Text":
+    from rich.text import Text
 
-
-def fit(text: str, width: int) -> str:
-    """Cut a line to `width`, as a wrapped line cannot be rewritten, and replace characters that move the cursor."""
-    text = text.replace("\n", " ").replace("\r", " ").replace("\x1b", "?")
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
-
-
-def _columns(stream: TextIO) -> int:
-    """Width of the terminal behind a stream; 80 if it is unknown."""
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
+    return Text(line)

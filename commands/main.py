@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from pipeline.errors import ConfigError, PerceptError
+from pipeline.errors import ConfigError, PerceptError, ReaderGone
 from pipeline.logs import LOGGER, log, start_logging
 
 VERBS = {
@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     start_logging(-1 if "-q" in given else 0, "--log-json" in given)
     try:
         return _dispatch(given)
+    except ReaderGone:
+        return ReaderGone.exit_code
     except PerceptError as error:
         log(logging.ERROR, str(error))
         return error.exit_code
@@ -45,8 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         sys.stdout = None  # its flush at exit would fail again
-        log(logging.ERROR, "cannot write to stdout: its reader has closed it")
-        return INTERNAL
+        return ReaderGone.exit_code
     except Exception:
         LOGGER.exception("this is a bug in percept; please report it with the traceback below")
         return INTERNAL

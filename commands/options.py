@@ -121,6 +121,9 @@ FLAGS = (
 )
 
 
+FORMATS = ("table", "jsonl", "json", "csv")
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors raise ConfigError, with a remedy."""
 
@@ -163,7 +166,13 @@ def add_output_options(parser: Parser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "-o", "--output", metavar="FILE", action="append", default=[],
-        help="results: .jsonl, or events as .csv, .vtt, .srt; may be repeated (default: JSON lines on stdout)",
+        help="results: .jsonl, .json (an array), .parquet, .txt (the table); or events as .csv, .vtt, .srt; "
+        "may be repeated",
+    )  # fmt: skip
+    group.add_argument(
+        "--format", choices=FORMATS,
+        help="what stdout gets (default: the table on a terminal, JSON lines in a pipe, nothing with -o FILE); "
+        "csv: events",
     )  # fmt: skip
     group.add_argument(
         "--events", metavar="FILE",

@@ -4,7 +4,8 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ from pipeline.errors import ConfigError, Problems
 from pipeline.sinks.file import without_secrets
 from pipeline.sinks.kinds import EVENT_KINDS, KINDS, Kind, kinds_of, resolved
 from pipeline.sinks.paths import check_outputs
-from pipeline.status import OutputSpec
+from pipeline.status import EventOptions, OutputSpec
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 EVENT_SUFFIXES = {suffix for kind in ("jsonl", *EVENT_KINDS) for suffix in KINDS[kind].suffixes}
@@ -35,21 +36,24 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
     """The outputs. Raises: ConfigError: unknown suffix, existing file, missing folder; all problems at once."""
     problems = Problems()
     files = _files(options, config, problems)
+    if options.resume:
+        for problem in _not_resumable(files):
+            problems.add(problem)
     resume_from = next((path for path, kind in files if kind == "jsonl"), "")
-    if options.resume and resume_from in ("", "-"):
+    if options.resume and resume_from in ("", "-") and not problems:
         problems.add(ConfigError("--resume: no JSON lines to resume; expected -o results.jsonl"))
-    events = config.events
-    if config.labels.exclusive:
-        events = msgspec.structs.replace(events, measure="share")
-    specs = []
+    events, specs = event_options(config), list[OutputSpec]()
     for path, kind in files:
+        if kind == "terminal":
+            specs.append(terminal_output(config, sources, rows=True))
+            continue
         spec = OutputSpec(
             kind=kind,
             path=path,
             overwrite=options.overwrite,
             resume=options.resume,
             sources=tuple(map(without_secrets, sources)),
-            with_events=options.events in ("", "-") and kind == "jsonl",
+            with_events=options.events in ("", "-") and kind in ("jsonl", "json"),
             events=events,
             video=config.video,
             fingerprint=fingerprint(config) if kind == "jsonl" else "",
@@ -68,9 +72,12 @@ def _files(options: argparse.Namespace, config: Config, problems: Problems) -> l
     files: list[tuple[str, str]] = []
     with problems.collected():
         kinds = kinds_of(config.sinks)
-        for path in options.output or ["-"]:
+        stdout = [("-", stdout_kind(options.format))] if options.format else []
+        given = [path for path in options.output if path != "-" or not stdout]
+        for path in given or ([] if stdout else ["-"]):
             with problems.collected():
                 files.append((path, output_kind(path, kinds)))
+        files += stdout
     if options.events and options.events != "-":
         with problems.collected():
             kind = output_kind(options.events, KINDS)
@@ -83,6 +90,46 @@ def _files(options: argparse.Namespace, config: Config, problems: Problems) -> l
         with problems.collected():
             files.append((options.html, _html(options.html)))
     return files
+
+
+def stdout_kind(format_name: str) -> str:
+    """On a terminal, the command itself shows the table, above its progress."""
+    return "terminal" if format_name == "table" and sys.stdout.isatty() else format_name
+
+
+def terminal_output(config: Config, sources: Sequence[str], *, rows: bool) -> OutputSpec:
+    """What the terminal shows: rows or not, and at the end what was found."""
+    spec = OutputSpec(
+        kind="terminal",
+        path="-" if rows else "",
+        sources=tuple(map(without_secrets, sources)),
+        events=event_options(config),
+    )
+    return resolved(spec, config.sinks)
+
+
+def event_options(config: Config) -> EventOptions:
+    return msgspec.structs.replace(config.events, measure="share") if config.labels.exclusive else config.events
+
+
+def default_format(options: argparse.Namespace) -> str | None:
+    """The table on a terminal, unless -o says where the results go. None: what -o says, or JSON lines."""
+    given: str | None = options.format
+    return given or ("table" if sys.stdout.isatty() and not options.output else None)
+
+
+def _not_resumable(files: list[tuple[str, str]]) -> list[ConfigError]:
+    """Why there is nothing to resume, if the only results are in a file that is written whole."""
+    if any(kind == "jsonl" and path != "-" for path, kind in files):
+        return []
+    return [
+        ConfigError(
+            f"--resume: {path} is written whole, at the end of a run, so an interrupted one leaves nothing to "
+            f"continue. Use JSON lines: -o {Path(path).with_suffix('.jsonl')}"
+        )
+        for path, kind in files
+        if kind in ("json", "parquet") and path != "-"
+    ]
 
 
 def output_kind(path: str, kinds: Mapping[str, Kind]) -> str:

@@ -34,6 +34,15 @@ class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     notes: tuple[str, ...] = ()
     """Oddities worth reporting: cover picture skipped, timestamps estimated, unknown codec."""
 
+    def in_words(self) -> str:
+        """`talk.mp4: 1280×720 pixels at 30 Hz, sound at 48000 Hz, 90.0 s`"""
+        facts = [
+            f"{self.width}×{self.height} pixels at {self.frame_rate_hz:.4g} Hz" if self.has_video else "no pictures",
+            f"sound at {self.sample_rate_hz} Hz" if self.has_audio else "no sound",
+            f"{self.duration_ns / 1e9:.1f} s" if self.duration_ns is not None else "of unknown length",
+        ]
+        return f"{self.source}: {', '.join(facts)}"
+
 
 class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """The source and the stretch of a clip. Times are those of a player's seek bar, in nanoseconds."""

@@ -37,6 +37,12 @@ class OutputError(PerceptError):
     exit_code = 5
 
 
+class ReaderGone(OutputError):
+    """Whoever reads our stdout has seen enough, as in `percept run ... | head -1`. It ends quietly, as by SIGPIPE."""
+
+    exit_code = 141
+
+
 class Problems:
     """Collects errors, so that everything that is wrong is reported at once.
 

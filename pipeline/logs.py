@@ -11,6 +11,8 @@ from typing import TextIO
 
 LOGGER = logging.getLogger("percept")
 
+_MOVES_CURSOR = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, those that turn the direction of writing, and surrogates, which no terminal shows."""
 _USER = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s]*@")
 _SECRET = re.compile(
     r"([?&](?:[\w-]*(?:token|key|secret|password|passwd|signature|sig|auth)[\w-]*)=)[^&\s#]+", re.IGNORECASE
@@ -24,6 +26,16 @@ def redact(text: str) -> str:
     return _SECRET.sub(r"\1***", _USER.sub(r"\1***@", text))
 
 
+def visible(text: str) -> str:
+    """One line that shows what it holds and moves no cursor: white space is a space, other control characters `?`."""
+    return _MOVES_CURSOR.sub("?", " ".join(text.split()))
+
+
+def visible_lines(text: str) -> str:
+    """The same for each line of a text."""
+    return "\n".join(_MOVES_CURSOR.sub("?", line.expandtabs(4)) for line in text.split("\n"))
+
+
 def key_values(fields: Mapping[str, object]) -> str:
     """`source=talk.mp4 note="two words"`"""
     return " ".join(f"{key}={_value(value)}" for key, value in fields.items())
@@ -31,7 +43,11 @@ def key_values(fields: Mapping[str, object]) -> str:
 
 def _value(value: object) -> str:
     text = f"{value:.2f}" if isinstance(value, float) else str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    return (
+        text
+        if _PLAIN.fullmatch(text) and visible(text) == text
+        else visible_lines(json.dumps(text, ensure_ascii=False))
+    )
 
 
 def log(level: int, text: str, **fields: object) -> None:
@@ -51,9 +67,9 @@ class TextLines(logging.Formatter):
         if colour := self._colours.get(record.levelno):
             level = f"{colour}{level}\x1b[0m"
         fields = key_values(getattr(record, "fields", {}))
-        text = f"percept: {level}{record.getMessage()}{' ' if fields else ''}{fields}"
+        text = f"percept: {level}{visible_lines(record.getMessage())}{' ' if fields else ''}{fields}"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            text += "\n" + visible_lines(self.formatException(record.exc_info))
         return redact(text)
 
 
@@ -73,15 +89,17 @@ class JsonLines(logging.Formatter):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Removes the live progress line before it writes a log line."""
+    """Writes lines to its stream, or passes them to `write`, which shows them above what is live on a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self.before: Callable[[], None] = lambda: None
+        self.write: Callable[[str], None] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.before()
-        super().emit(record)
+        if self.write is None:
+            super().emit(record)
+        else:
+            self.write(self.format(record))
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -99,8 +117,8 @@ def start_logging(verbosity: int = 0, as_json: bool = False, stream: TextIO | No
     LOGGER.setLevel(logging.ERROR if verbosity < 0 else logging.DEBUG if verbosity > 0 else logging.INFO)
 
 
-def before_lines(call: Callable[[], None]) -> None:
-    """Run `call` before each line, so that it can clear the last line of the terminal."""
+def lines_to(write: Callable[[str], None] | None) -> None:
+    """Pass log lines, which may have colours, to `write`; with None to the stream again."""
     for handler in LOGGER.handlers:
         if isinstance(handler, _Handler):
-            handler.before = call
+            handler.write = write

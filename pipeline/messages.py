@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.arrays import Array, Spec, read_only
 from pipeline.clip import ClipInfo, Gap, SourceInfo
-from pipeline.status import SummaryRecord
+from pipeline.status import Row, SummaryRecord, Writing
 
 PROTOCOL_VERSION = 3
 
@@ -123,6 +123,18 @@ class Warned(_Message, frozen=True, tag=13):
     text: str
 
 
+class Shown(_Message, frozen=True, tag=14):
+    """Rows for the terminal, in order."""
+
+    rows: list[Row]
+
+
+class Behind(_Message, frozen=True, tag=15):
+    """How far the slow outputs are; empty once they have caught up."""
+
+    writing: tuple[Writing, ...]
+
+
 class Broken(_Message, frozen=True, tag=11):
     """A worker cannot continue: a stage does not open, or a sink cannot write."""
 
@@ -220,6 +232,8 @@ FromWorker = (
     | Broken
     | Note
     | Warned
+    | Shown
+    | Behind
 )
 ToWorker = Work | Open | Grants | CloseSource | Stop | SourceStarted | Records | SourceDone
 

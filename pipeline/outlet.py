@@ -4,9 +4,19 @@ from collections import deque
 from collections.abc import Callable
 
 from pipeline.ledger import Ledger
-from pipeline.messages import Finished, Records, SinkClosed, SourceDone, SourceStarted, Stop, ToWorker, Written
+from pipeline.messages import (
+    Behind,
+    Finished,
+    Records,
+    SinkClosed,
+    SourceDone,
+    SourceStarted,
+    Stop,
+    ToWorker,
+    Written,
+)
 from pipeline.processes import Worker
-from pipeline.status import Position, SummaryRecord
+from pipeline.status import Position, SummaryRecord, Writing
 
 RECORDS_UNDER_WAY = 512
 """Records that the output process may hold unwritten. More wait in the supervisor."""
@@ -15,18 +25,30 @@ CLOSING_S = 600.0
 
 
 class Outlet:
-    """Takes finished clips from the ledger, and sends them as fast as they are written."""
+    """Takes finished clips from the ledger, and sends them as fast as they are written.
 
-    def __init__(self, ledger: Ledger, source_count: int, send: Callable[[Worker, ToWorker], None]) -> None:
+    start_s, end_s: the stretch of every source that is labelled.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        source_count: int,
+        send: Callable[[Worker, ToWorker], None],
+        start_s: float = 0.0,
+        end_s: float | None = None,
+    ) -> None:
         self.worker: Worker | None = None
         """The output process."""
         self.is_closed = False
         self.summaries: tuple[SummaryRecord, ...] = ()
+        self.writing: tuple[Writing, ...] = ()
         self.position = Position(source_count=source_count)
         self.media_ns = 0
         """Length of all clips that came out."""
         self._ledger = ledger
         self._source_count = source_count
+        self._start_s, self._end_s = start_s, end_s
         self._send = send
         self._waiting: deque[Finished | SourceStarted | SourceDone] = deque()
         self._unwritten = 0
@@ -42,8 +64,10 @@ class Outlet:
         """Whether everything that was finished is written."""
         return not self._waiting and not self._unwritten
 
-    def handle(self, message: Written | SinkClosed) -> None:
+    def handle(self, message: Written | Behind | SinkClosed) -> None:
         match message:
+            case Behind(writing):
+                self.writing = writing
             case Written(count):
                 self._unwritten -= count
             case SinkClosed(summaries):
@@ -79,14 +103,17 @@ class Outlet:
         if info.index >= 0:
             self.media_ns += info.end_ns - info.start_ns
         source = self._ledger.sources[info.source_index].info
-        duration_ns = source.duration_ns if source else None
+        duration_s = source.duration_ns / 1e9 if source and source.duration_ns is not None else None
+        ends_s = [each for each in (duration_s, self._end_s) if each is not None]
         self.position = Position(
             source=info.source,
             source_number=info.source_index + 1,
             source_count=self._source_count,
             clip=info.index,
             position_s=info.end_ns / 1e9,
-            duration_s=None if duration_ns is None else duration_ns / 1e9,
+            duration_s=duration_s,
+            start_s=self._start_s,
+            end_s=min(ends_s, default=None),
         )
 
     def stop(self, complete: bool, now_s: float) -> None:

@@ -16,7 +16,7 @@ from pipeline.plan import Plan
 from pipeline.sinks.done import read_done
 from pipeline.sinks.file import without_secrets
 from pipeline.sinks.kinds import resolved, sink_class
-from pipeline.status import Account, Notice, OutputSpec, Status
+from pipeline.status import Account, Notice, OutputSpec, Row, Status
 from pipeline.supervisor import Supervisor
 from pipeline.zygote import PLAN_FILE
 
@@ -28,6 +28,7 @@ def run(
     *,
     on_status: Callable[[Status], None] = lambda status: None,
     on_notice: Callable[[Notice], None] = lambda notice: None,
+    on_rows: Callable[[list[Row]], None] = lambda rows: None,
 ) -> Account:
     """Label every clip of every source, in the given order, and write the outputs.
 
@@ -44,7 +45,7 @@ def run(
     starts, complete = _resume(list(sources), outputs)
     with private_directory() as directory:
         plan = place(plan, directory, outputs)
-        supervisor = Supervisor(plan, sources, starts, frozenset(complete), on_status=on_status, on_notice=on_notice)
+        supervisor = Supervisor(plan, sources, starts, frozenset(complete), on_status, on_notice, on_rows)
         with _signals(supervisor):
             account = supervisor.run()
         _conclude(plan, outputs)

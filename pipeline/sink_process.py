@@ -18,19 +18,21 @@ from pipeline.messages import (
     Hello,
     Note,
     Records,
+    Shown,
     SinkClosed,
     SourceDone,
     SourceStarted,
     Stop,
-    Written,
 )
 from pipeline.part import PartInfo
 from pipeline.plan import Plan
 from pipeline.result import TYPES, ClipRecord
+from pipeline.sinks.backlog import Backlog
 from pipeline.sinks.file import without_secrets
 from pipeline.sinks.kinds import make_sink
 from pipeline.sinks.sink import Sink
 from pipeline.slots import Phase, Slots
+from pipeline.status import OutputSpec
 
 _parts: dict[str, msgspec.msgpack.Decoder[Any]] = {name: msgspec.msgpack.Decoder(kind) for name, kind in TYPES.items()}
 _plain: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Any)
@@ -95,13 +97,13 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
     JSON lines are written first, but opened last: on resume, other sinks first read the existing file.
     """
     bus = Bus(plan.settings.directory, worker)
-    sinks = [make_sink(spec) for spec in sorted(plan.outputs, key=lambda spec: spec.kind != "jsonl")]
+    sinks = [make_sink(spec) for spec in sorted(plan.outputs, key=_turn)]
     try:
         with _opened(reversed(sinks)):
             bus.send(Hello(worker, PROTOCOL_VERSION))
             complete = _write_all(bus, sinks, RecordMaker(plan.parts), slots, seat)
         _close_all(sinks, complete)
-        _send_notes(bus, sinks)
+        _report(bus, sinks)
         bus.send(SinkClosed(next((found for sink in sinks if (found := sink.summaries())), ())))
     except PerceptError as error:
         bus.send(Broken(type(error).__name__, str(error)))
@@ -109,6 +111,11 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
         traceback.print_exc()
         bus.send(Broken("PerceptError", f"output: {type(error).__name__}: {error}"))
     bus.close()
+
+
+def _turn(spec: OutputSpec) -> int:
+    """JSON lines come first, the terminal last: sinks before it may have the summaries of an earlier run too."""
+    return {"jsonl": 0, "terminal": 2}.get(spec.kind, 1)
 
 
 @contextmanager
@@ -127,28 +134,40 @@ def _opened(sinks: Iterable[Sink]) -> Iterator[None]:
 
 
 def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, seat: int) -> bool:
-    """Write until asked to stop. Returns whether the run reached its end."""
+    """Write until asked to stop. Returns whether the run reached its end.
+
+    Slow sinks do their work while no message waits, so that the others are as fast as the results.
+    """
+    quick = [sink for sink in sinks if not sink.is_slow]
+    slow = Backlog(bus, [sink for sink in sinks if sink.is_slow])
     while True:
         slots.watch(seat, Phase.IDLE)
-        message = bus.receive()
+        message = bus.receive(0 if slow else None)
         match message:
+            case None:
+                slow.step()
             case SourceStarted():
                 info = msgspec.structs.replace(message.info, source=without_secrets(message.info.source))
                 make.started(info)
-                for sink in sinks:
+                for sink in quick:
                     sink.source_started(info)
+                slow.started(info)
             case Records():
                 records = [make.record(done, message.facts[done.facts]) for done in message.records]
-                for sink in sinks:
+                for sink in quick:
                     for record in records:
                         sink.write(record)
-                bus.send(Written(len(records)))
+                    _report(bus, [sink])
+                slow.write(records)
             case SourceDone():
-                for sink in sinks:
+                for sink in quick:
                     sink.source_ended(message.source_index, message.clips)
+                slow.ended(message.source_index, message.clips)
             case Stop():
+                while slow and message.complete:
+                    slow.step()
                 return message.complete
-        _send_notes(bus, sinks)
+        _report(bus, sinks)
 
 
 def _close_all(sinks: list[Sink], complete: bool) -> None:
@@ -163,8 +182,12 @@ def _close_all(sinks: list[Sink], complete: bool) -> None:
         raise failures[0]
 
 
-def _send_notes(bus: Bus, sinks: list[Sink]) -> None:
+def _report(bus: Bus, sinks: list[Sink]) -> None:
+    """Pass on what sinks have for the user."""
     for sink in sinks:
         for text in sink.notes:
             bus.send(Note(text))
+        if sink.rows:
+            bus.send(Shown(list(sink.rows)))
         sink.notes.clear()
+        sink.rows.clear()

@@ -78,6 +78,33 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Set by the run."""
 
 
+class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person reads of one clip, one stretch without media, or one source that could not be read."""
+
+    source: str
+    start_s: float
+    end_s: float
+    labels: tuple[tuple[str, float], ...] = ()
+    """Labels that fit, with the measure that events follow, the best first."""
+    sure: float = 0.5
+    """From this value on, an event begins."""
+    tracks: tuple[tuple[str, int], ...] = ()
+    """How many objects of each name; "" is an object that no label fits."""
+    state: Literal["result", "error", "dropped", "gap"] = "result"
+    text: str = ""
+    """Why it is an error, or was dropped."""
+
+
+class Writing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a slow output is behind the results."""
+
+    path: str
+    done: int
+    """Clips written."""
+    total: int
+    """Clips that have come out."""
+
+
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """The newest clip that came out."""
 
@@ -88,6 +115,10 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     clip: int = -1
     position_s: float = 0.0
     duration_s: float | None = None
+    start_s: float = 0.0
+    """Where the source is begun."""
+    end_s: float | None = None
+    """Where it will end; None if that is unknown."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +134,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     clips_per_s: float = 0.0
     x_real_time: float = 0.0
     """Seconds of media per second of run."""
+    media_s: float = 0.0
+    """Length of all clips that came out."""
+    writing: tuple[Writing, ...] = ()
+    """Outputs that lag behind."""
     slowest_group: str = ""
     phase: RunPhase = "run"
 
@@ -112,6 +147,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str
     level: Level = "info"
+    in_results: bool = False
+    """The results say it too."""
     fields: dict[str, str | int | float] = {}
 
 

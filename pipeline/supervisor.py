@@ -12,8 +12,10 @@ from pipeline.errors import PerceptError
 from pipeline.feed import Feed
 from pipeline.leases import Leases
 from pipeline.ledger import Ledger
+from pipeline.logs import key_values
 from pipeline.messages import (
     PROTOCOL_VERSION,
+    Behind,
     Broken,
     Decoded,
     Done,
@@ -24,6 +26,7 @@ from pipeline.messages import (
     Note,
     Opened,
     Prepared,
+    Shown,
     SinkClosed,
     SourceFailed,
     ToWorker,
@@ -34,7 +37,7 @@ from pipeline.outlet import CLOSING_S, Outlet
 from pipeline.plan import Plan
 from pipeline.processes import Processes, Worker
 from pipeline.slots import Slots
-from pipeline.status import Account, Level, Notice, RunPhase, Status
+from pipeline.status import Account, Level, Notice, Row, RunPhase, Status
 
 POLL_MS = 100
 TIMER_S = 0.2
@@ -67,11 +70,12 @@ class Supervisor:
         complete: frozenset[int] = frozenset(),
         on_status: Callable[[Status], None] = lambda status: None,
         on_notice: Callable[[Notice], None] = lambda notice: None,
+        on_rows: Callable[[list[Row]], None] = lambda rows: None,
     ) -> None:
         self.plan = plan
         self.sources = list(sources)
         self._starts = dict(starts or {})
-        self._on_status, self._on_notice = on_status, on_notice
+        self._on_status, self._on_notice, self._on_rows = on_status, on_notice, on_rows
         self._interrupts = 0
         self._fatal: _Fatal | None = None
         self._prepared = False
@@ -81,6 +85,8 @@ class Supervisor:
         """By id of a worker that is loading: the worker whose place it takes."""
         self._is_cut_short = False
         """It was interrupted before its results were complete."""
+        self._step_text = ""
+        """The last step of preparing; several stages may report the same one."""
         self._early_deaths: dict[str, int] = {}
         self._last_to_speak: Worker | None = None
         """Has exited, and may have sent messages before."""
@@ -98,7 +104,8 @@ class Supervisor:
             self._stack.callback(self.processes.close)
             self.ledger = Ledger(plan.groups, plan.slot_arrays, self._release, plan.config.queue.tries)
             self.leases = Leases(plan, self.ledger, self.processes, self._send)
-            self.outlet = Outlet(self.ledger, len(self.sources), self._send)
+            clips = plan.config.clips
+            self.outlet = Outlet(self.ledger, len(self.sources), self._send, clips.start_s, clips.end_s)
             self.feed = Feed(
                 self.sources, self._starts, complete, plan, self.ledger, self.slots, self.processes, self._send
             )
@@ -193,9 +200,14 @@ class Supervisor:
             case Done():
                 self.leases.done(worker, message)
             case Decoded() | Opened() | GapFound() | Ended() | SourceFailed():
+                if isinstance(message, Opened):
+                    self._notice(message.info.in_words(), "debug")
                 if notice := self.feed.handle(worker, message):
-                    self._notice(notice, "error" if isinstance(message, SourceFailed) else "info")
-            case Written() | SinkClosed():
+                    failed = isinstance(message, SourceFailed | Ended)
+                    self._notice(notice, "error" if failed else "info", in_results=failed)
+            case Shown(rows):
+                self._on_rows(rows)
+            case Written() | Behind() | SinkClosed():
                 self.outlet.handle(message)
                 if self.outlet.is_closed:
                     worker.expect_exit()
@@ -219,7 +231,8 @@ class Supervisor:
                     self._notice(text, "warning")
 
     def _handle_prepared(self, worker: Worker, prepared: Prepared) -> None:
-        if prepared.text:
+        if prepared.text and prepared.text != self._step_text:
+            self._step_text = prepared.text
             self._notice(prepared.text)
         if prepared.ready:
             worker.loaded()
@@ -246,6 +259,7 @@ class Supervisor:
         worker.loaded()
         self._early_deaths.pop(worker.name, None)
         if worker.role == "group":
+            self._notice(f"{worker.name}: {key_values(hello.facts) or 'ready'}", "debug")
             self.leases.introduce(worker, hello)
             before = self._successors.pop(worker.id, None)
             if before is not None and before.ready and before.id in self.processes.workers:
@@ -274,7 +288,9 @@ class Supervisor:
                     self._notice(notice, "error")
             elif worker.role == "group":
                 for entry in self.leases.died(worker, cause):
-                    self._notice(f"{entry.info.source}: clip {entry.info.index}: {entry.error}", "error")
+                    self._notice(
+                        f"{entry.info.source}: clip {entry.info.index}: {entry.error}", "error", in_results=True
+                    )
             self._replace_or_stop(worker, cause)
 
     def _await_last_messages(self, worker: Worker) -> None:
@@ -340,6 +356,8 @@ class Supervisor:
             in_flight=counts.in_flight,
             clips_per_s=out / elapsed_s,
             x_real_time=self.outlet.media_ns / 1e9 / elapsed_s,
+            media_s=self.outlet.media_ns / 1e9,
+            writing=self.outlet.writing,
             slowest_group=self.leases.slowest(),
             phase=self._phase(),
         )
@@ -383,5 +401,6 @@ class Supervisor:
             return 0
         return 1 if counts.results or len(self.sources) > counts.sources_failed else 3
 
-    def _notice(self, text: str, level: Level = "info", detail: str = "") -> None:
-        self._on_notice(Notice(text=text, level=level, fields={"detail": detail} if detail else {}))
+    def _notice(self, text: str, level: Level = "info", detail: str = "", in_results: bool = False) -> None:
+        fields: dict[str, str | int | float] = {"detail": detail} if detail else {}
+        self._on_notice(Notice(text=text, level=level, fields=fields, in_results=in_results))

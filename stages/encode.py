@@ -182,7 +182,9 @@ class Encode(Stage):
         for modality, engine in self._engines.items():
             towers.setdefault(engine.passed_over, []).append(modality)
         why = "; ".join(f"{', '.join(names)}: {', '.join(short)}" for short, names in towers.items() if short)
-        return {"engine": names, "model": self.model.id} | ({"engine_reason": why} if why else {})
+        by_tower = ", ".join(f"{modality} {engine.name}" for modality, engine in self._engines.items())
+        facts = {"engine": names, "model": self.model.id, "towers": by_tower}
+        return facts | ({"engine_reason": why} if why else {})
 
 
 def box_input(tower: TowerSpec, clip: Clip) -> Array:

@@ -1,7 +1,7 @@
 """The streams of the sources of `percept check`."""
 
 from commands.check.report import Section
-from commands.console import clock_text
+from commands.progress import clock_text
 from pipeline.clip import SourceInfo
 from pipeline.logs import redact
 from pipeline.plan import Plan

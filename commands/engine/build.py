@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
     account = prepare(config, on_notice=console.notice)
     if account.exit_code:
-        closing.report(account, as_fields=console.as_fields)
+        closing.report(account, console)
         return account.exit_code
     if not options.quiet:
         for line in engine_lines(make_settings(config)):

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and error messages for failed writes."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -7,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import IO
 
-from pipeline.errors import OutputError
+from pipeline.errors import OutputError, ReaderGone
 from pipeline.logs import redact
 
 _REASONS = {
@@ -29,7 +30,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def output_error(path: str, error: OSError, safe: int | None = None) -> OutputError:
     """The error for a failed write. `safe`: how many results are already on disk."""
     if error.errno == errno.EPIPE:
-        return OutputError(f"cannot write to {shown(path)}: its reader has closed it after {safe or 0} results")
+        kind = ReaderGone if is_stdout(path) else OutputError
+        return kind(f"cannot write to {shown(path)}: its reader has closed it after {safe or 0} results")
     text = f"cannot write {shown(path)}: {_REASONS.get(error.errno or 0, error.strerror or str(error))}"
     if safe is None:
         return OutputError(text)
@@ -38,7 +40,11 @@ def output_error(path: str, error: OSError, safe: int | None = None) -> OutputEr
 
 
 def shown(path: str) -> str:
-    return "stdout" if path == "-" else path
+    return "stdout" if is_stdout(path) else path
+
+
+def is_stdout(path: str) -> bool:
+    return path in ("-", "/dev/stdout")
 
 
 def printable(source: str) -> str:
@@ -53,7 +59,7 @@ def without_secrets(text: str) -> str:
 
 def is_special(path: str) -> bool:
     """Whether the path is stdout, a device or a pipe, which cannot be overwritten, resumed or renamed."""
-    if path == "-":
+    if is_stdout(path):  # which may be a plain file
         return True
     try:
         return not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path)
@@ -64,7 +70,7 @@ def is_special(path: str) -> bool:
 class WholeFile:
     """A text file that is written under a temporary name, in the same folder, and renamed when it is complete.
 
-    A device or pipe (`/dev/stdout`) is written directly.
+    A device or pipe, and stdout (`-`), are written directly.
     """
 
     def __init__(self, path: str) -> None:
@@ -72,11 +78,20 @@ class WholeFile:
         self._part = path if is_special(path) else part_name(path)
         self._file: IO[str] | None = None
 
+    @property
+    def is_open(self) -> bool:
+        return self._file is not None
+
     def open(self) -> None:
         try:
-            Path(self._part).parent.mkdir(parents=True, exist_ok=True)
+            if not is_stdout(self.path):
+                Path(self._part).parent.mkdir(parents=True, exist_ok=True)
             self._file = open(  # noqa: SIM115
-                self._part, "w", encoding="utf-8", errors="backslashreplace", newline=""
+                os.dup(1) if is_stdout(self.path) else self._part,
+                "w",
+                encoding="utf-8",
+                errors="backslashreplace",
+                newline="",
             )
         except OSError as error:
             raise output_error(self.path, error) from error
@@ -87,6 +102,14 @@ class WholeFile:
             self._file.write(text)
         except OSError as error:
             self._fail(error)
+
+    def flush(self) -> None:
+        """Let a reader of a pipe see what is written."""
+        if self._file is not None and self._part == self.path:
+            try:
+                self._file.flush()
+            except OSError as error:
+                self._fail(error)
 
     def close(self, complete: bool) -> None:
         """Rename the file to its final name, or remove it."""
@@ -104,6 +127,13 @@ class WholeFile:
                 Path(self._part).unlink(missing_ok=True)
 
     def _fail(self, error: OSError) -> None:
+        """Give up the file, whose buffer may still hold what cannot be written."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+        if self._part != self.path:
+            Path(self._part).unlink(missing_ok=True)
         raise output_error(self.path, error) from error
 
 

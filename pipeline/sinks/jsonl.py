@@ -11,7 +11,7 @@ from pipeline.errors import OutputError
 from pipeline.result import ClipRecord, Evidence, Label, encode_json
 from pipeline.sinks.done import Progress, after_track, kept_records, read_done
 from pipeline.sinks.events import Events, event_line
-from pipeline.sinks.file import is_special, output_error, part_name, printable, shown
+from pipeline.sinks.file import is_special, is_stdout, output_error, part_name, printable, shown
 from pipeline.sinks.sink import Sink
 from pipeline.status import OutputSpec, SummaryRecord
 
@@ -44,7 +44,7 @@ class Jsonl(Sink):
             flags = 0 if is_special(path) else os.O_TRUNC
         try:
             self._out = (
-                os.dup(1) if path == "-" else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, 0o666)
+                os.dup(1) if is_stdout(path) else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, 0o666)
             )
             if not flags & os.O_APPEND:
                 self._progress.start(self.spec.fingerprint)

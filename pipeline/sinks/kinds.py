@@ -1,6 +1,6 @@
 """The kinds of output, one line each, and the sink for an output."""
 
-import importlib
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,15 +19,21 @@ class Kind(msgspec.Struct, frozen=True):
     sink: its class, "package.module:Class".
     suffixes: `-o` writes files with these suffixes as this kind.
     per_source: the suffix of its files if each source has a file of its own; "" if one file holds all sources.
+    needs: package that it imports. An extra with the name of the kind installs it.
     """
 
     sink: str
     suffixes: tuple[str, ...] = ()
     per_source: str = ""
+    needs: str = ""
 
 
 KINDS: dict[str, Kind] = {
-    "jsonl": Kind("pipeline.sinks.jsonl:Jsonl", (".jsonl", ".json", ".ndjson")),
+    "jsonl": Kind("pipeline.sinks.jsonl:Jsonl", (".jsonl", ".ndjson")),
+    "json": Kind("pipeline.sinks.json_array:JsonArray", (".json",)),
+    "parquet": Kind("pipeline.sinks.parquet:Parquet", (".parquet",), needs="pyarrow"),
+    "table": Kind("pipeline.sinks.table:Table", (".txt",)),
+    "terminal": Kind("pipeline.sinks.terminal:Terminal"),  # rows and a closing summary, shown by the command
     "events": Kind("pipeline.sinks.events:EventLines"),  # --events FILE.jsonl
     "csv": Kind("pipeline.sinks.tables:Csv", (".csv",)),
     "vtt": Kind("pipeline.sinks.subtitles:Vtt", (".vtt",), per_source=".vtt"),
@@ -85,6 +91,12 @@ _KEYS = ("class", "suffixes", "per_source")
 def sink_class(spec: OutputSpec) -> type[Sink]:
     """Raises: ConfigError: the class cannot be imported, is not a sink, or has no such options."""
     where, (module, _, name) = f"sinks.{spec.kind}.class", spec.sink.partition(":")
+    needs = KINDS[spec.kind].needs if spec.kind in KINDS else ""
+    if needs and importlib.util.find_spec(needs) is None:
+        raise ConfigError(
+            f"{spec.path}: {needs} is not installed. Run: pip install 'percept-av[{spec.kind}]', "
+            "or choose another format, such as .jsonl"
+        )
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -45,9 +45,10 @@ def check_outputs(specs: list[OutputSpec]) -> None:
     Raises: ConfigError: every problem, with what to do.
     """
     problems: list[str] = []
+    specs = [spec for spec in specs if spec.kind != "terminal"]
     for spec in specs:
         problems += _problems(spec)
-    written = [os.path.realpath(path) for spec in specs for path in _paths(spec) if path != "-"]
+    written = [os.path.realpath(path) for spec in specs for path in output_paths(spec) if path != "-"]
     for path in sorted(path for path, count in Counter(written).items() if count > 1):
         problems.append(f"{path}: two outputs would write this file. Give each its own.")
     if there := {path for path in written if os.path.exists(path)}:
@@ -59,7 +60,8 @@ def check_outputs(specs: list[OutputSpec]) -> None:
         raise ConfigError("\n".join(problems))
 
 
-def _paths(spec: OutputSpec) -> list[str]:
+def output_paths(spec: OutputSpec) -> list[str]:
+    """All files of an output; `-` is stdout."""
     return list(source_paths(spec).values()) if spec.per_source else [spec.path]
 
 
@@ -77,6 +79,8 @@ def _problems(spec: OutputSpec) -> list[str]:
     if spec.path == "-":
         return ["--resume needs a file to resume. Give one: -o results.jsonl"] if spec.resume else []
     problems = []
+    if spec.kind == "parquet" and is_special(spec.path):
+        return [f"{spec.path}: is a pipe or a device; a Parquet table needs a file, such as results.parquet"]
     if spec.per_source and len(spec.sources) > 1 and os.path.isfile(spec.path):
         return [f"{spec.path}: is a file; expected a folder for {len(spec.sources)} sources."]
     if not spec.per_source and os.path.isdir(spec.path):
@@ -84,11 +88,13 @@ def _problems(spec: OutputSpec) -> list[str]:
     folder = os.path.dirname(spec.path) or "."
     if not spec.per_source and not os.path.isdir(folder):
         return [f"{spec.path}: the folder {folder} does not exist. Make it first: mkdir -p {folder}"]
-    if too_long := [name for path in _paths(spec) if len(os.fsencode(name := os.path.basename(path))) > NAME_BYTES]:
+    if too_long := [
+        name for path in output_paths(spec) if len(os.fsencode(name := os.path.basename(path))) > NAME_BYTES
+    ]:
         return [f"{too_long[0]}: the name is longer than {NAME_BYTES} bytes. Choose a shorter one."]
     if spec.per_source and (blocked := _blocked(spec.path if not Path(spec.path).suffix else folder)):
         return [f"{spec.path}: {blocked}"]
-    for path in _paths(spec):
+    for path in output_paths(spec):
         if os.path.exists(path) and not is_special(path) and not (spec.overwrite or spec.resume):
             also = ", or --resume to continue it" if spec.kind == "jsonl" else ""
             problems.append(f"{path}: exists already. Choose another name, or add --overwrite{also}.")

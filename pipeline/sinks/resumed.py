@@ -17,6 +17,8 @@ class Resumed(Sink):
         super().__init__(sink.spec)
         self._sink = sink
         self.notes = sink.notes
+        self.rows = sink.rows
+        self.is_slow = sink.is_slow
         self._kept: dict[str, list[ClipRecord]] = {}
         self._last_track_ids: dict[str, int] = {}
         self._done_before: set[int] = set()
@@ -56,6 +58,9 @@ class Resumed(Sink):
 
     def close(self, complete: bool) -> None:
         self._sink.close(complete)
+
+    def file_of(self, source: str) -> str:
+        return self._sink.file_of(source)
 
     def summaries(self) -> tuple[SummaryRecord, ...]:
         return self._sink.summaries()

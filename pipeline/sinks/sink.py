@@ -7,7 +7,7 @@ import msgspec
 
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord
-from pipeline.status import OutputSpec, SummaryRecord
+from pipeline.status import OutputSpec, Row, SummaryRecord
 
 
 class SinkOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,12 +23,16 @@ class Sink(ABC):
     """
 
     Options: ClassVar[type[SinkOptions]] = SinkOptions
+    is_slow: bool = False
+    """It takes much longer than the results. Other sinks do not wait for it, and its progress is shown."""
 
     def __init__(self, spec: OutputSpec) -> None:
         self.spec = spec
         self.options: Any = msgspec.convert(spec.options, self.Options)
         self.notes: list[str] = []
         """Sentences for the user. Whoever passes them on empties the list."""
+        self.rows: list[Row] = []
+        """Rows for the terminal. Whoever passes them on empties the list."""
 
     @abstractmethod
     def open(self) -> None: ...
@@ -45,6 +49,10 @@ class Sink(ABC):
     @abstractmethod
     def close(self, complete: bool) -> None:
         """Called once. With complete=False, files that are only valid whole are not left behind."""
+
+    def file_of(self, source: str) -> str:
+        """The file that holds what is written about a source."""
+        return self.spec.path
 
     def summaries(self) -> tuple[SummaryRecord, ...]:
         """One per source that ended, from sinks that make events."""

@@ -29,7 +29,7 @@ class Csv(SortedEvents):
 
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
-        self._file = WholeFile("/dev/stdout" if spec.path == "-" else spec.path)
+        self._file = WholeFile(spec.path)
 
     def open(self) -> None:
         self._file.open()

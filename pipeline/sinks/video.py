@@ -25,6 +25,8 @@ _END_S = float("inf")
 class LabelledVideo(Sink):
     """Writes labelled videos. A source that cannot be rewritten is a note, not a failure: its results are elsewhere."""
 
+    is_slow = True
+
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
         self._paths: dict[str, str] = {}
@@ -33,6 +35,9 @@ class LabelledVideo(Sink):
 
     def open(self) -> None:
         self._paths = source_paths(self.spec)
+
+    def file_of(self, source: str) -> str:
+        return self._paths.get(source, self.spec.path)
 
     def source_started(self, info: SourceInfo) -> None:
         path = self._paths.get(info.source)

@@ -3,10 +3,11 @@ import logging
 
 import pytest
 
-from commands.account import fields, summary_text, text
-from commands.console import LINE_EVERY_S, Console, fit, live_line
+from commands.account import account_text, fields, found_lines, size_text, speed_text, summary_fields
+from commands.console import LINE_EVERY_S, Console, status_fields
 from pipeline.logs import key_values, log, redact, start_logging
 from pipeline.status import Account, EventRecord, Position, Status, SummaryRecord
+from tests.pipeline.runs import wait_for
 
 STATUS = Status(
     position=Position(
@@ -23,29 +24,18 @@ class Clock:
         return self.now_s
 
 
-def test_the_live_line_has_source_position_and_speed() -> None:
-    assert live_line(STATUS) == (
-        "talk.mp4 2/5  0:12/1:02:05  3.1 clips/s  6.3× real time  1 failed  0 dropped  slowest: encode"
-    )
-    assert live_line(Status(elapsed_s=3.2)) == "starting  3 s"
-
-
-def test_on_a_narrow_terminal_words_are_omitted_before_numbers() -> None:
-    line = live_line(STATUS, 80)
-    assert line == "talk.mp4 2/5  0:12/1:02:05  3.1 clips/s  6.3×  1 failed  0 dropped  slow: encode"
-
-
-def test_a_live_line_never_wraps_and_never_moves_the_cursor() -> None:
-    assert fit("a\nb\x1b[2J" + "x" * 100, 10) == "a b?[2Jxx…"
-
-
-def test_a_log_line_removes_the_live_line_first() -> None:
-    stream, clock = io.StringIO(), Clock()
+def test_a_log_line_appears_above_the_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream, clock = Terminal(), Clock()
     start_logging(stream=stream)
-    console = Console(stream, live=True, clock=clock)
-    console.status(STATUS)
-    log(logging.WARNING, "worker replaced")
-    assert stream.getvalue().endswith("\r\x1b[Kpercept: warning: worker replaced\n")
+    with Console(stream, live=True, clock=clock) as console:
+        console.status(STATUS)
+        log(logging.WARNING, "worker replaced")
+    log(logging.WARNING, "and later")
+    text = stream.getvalue()
+    assert text.index("worker replaced") < text.index("and later")
+    assert text.endswith("and later\n")
+    assert "secret" not in text
 
 
 def test_without_a_terminal_there_is_one_line_every_ten_seconds() -> None:
@@ -58,6 +48,7 @@ def test_without_a_terminal_there_is_one_line_every_ten_seconds() -> None:
     lines = stream.getvalue().splitlines()
     assert len(lines) == 25 // LINE_EVERY_S
     assert "source=rtsp://***@cam/talk.mp4" in lines[0]
+    assert "slowest=encode" in lines[0]
     assert "clips_per_s=3.14" in lines[0]
     assert "secret" not in stream.getvalue()
 
@@ -84,16 +75,25 @@ def test_the_last_step_is_always_logged() -> None:
     assert stream.getvalue().splitlines() == ["percept: encoding done=3 total=3 left_s=0 failed=1"]
 
 
-def test_steps_on_a_terminal_are_one_line_that_is_removed_at_the_end() -> None:
-    stream, clock = io.StringIO(), Clock()
+def test_steps_on_a_terminal_are_one_line_that_is_removed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream, clock = Terminal(), Clock()
     steps = Console(stream, live=True, clock=clock).steps("encoding clips")
     for done in (1, 2, 3):
         clock.now_s += 1
         steps(done, 4, 1)
-    assert stream.getvalue().endswith("encoding clips: 3 of 4, 0:01 left, failed 1")
+    wait_for(lambda: "encoding clips: 3 of 4, 0:01 left, failed 1" in stream.getvalue(), what="the live line")
     steps(4, 4, 1)
-    assert stream.getvalue().endswith("\r\x1b[K")
-    assert "\n" not in stream.getvalue()
+    text = stream.getvalue()
+    assert text.rindex("\x1b[2K") > text.rindex("encoding clips"), "it is erased"
+
+
+def test_what_is_not_known_yet_is_not_logged() -> None:
+    assert set(status_fields(Status(elapsed_s=3.0))) == {
+        "phase", "clips_in", "results", "failed", "dropped", "in_flight", "clips_per_s", "x_real_time", "elapsed_s",
+    }  # fmt: skip
+    failed = Status(position=Position(source="a.mp4", source_number=1, source_count=1))
+    assert not {"clip", "end_s", "slowest"} & set(status_fields(failed))
 
 
 class Terminal(io.StringIO):
@@ -127,28 +127,64 @@ def test_the_account_adds_up() -> None:
     account = Account(
         clips_in=42, results=39, errors=2, drops=1, sources=3, sources_failed=1, gaps=1, media_s=84, elapsed_s=12
     )
-    assert text(account).startswith(
-        "42 clips in = 39 results + 2 errors + 1 drops; 3 sources (1 failed); 1 gap; 1:24 of media in 12.0 s"
-    )
+    assert account_text(account) == "42 clips in = 39 results + 2 errors + 1 drops; 3 sources (1 failed); 1 gap"
+    assert speed_text(account) == "1:24 of media in 12.0 s: 7.0 times real time"
+    account = Account(ready_s=2, media_s=84, elapsed_s=12)
+    assert speed_text(account) == "1:24 of media in 12.0 s: 2.0 s to start, then 8.4 times real time"
+    assert speed_text(Account(elapsed_s=3)) == "0:00 of media in 3.0 s"
 
 
 def test_the_account_has_the_mean_batch_size() -> None:
     account = Account(sources=2, elapsed_s=2, mean_batch={"model": 11.26})
-    assert text(account).endswith("; 11.3 clips per batch in model")
+    assert account_text(account).endswith("; 11.3 clips per batch in model")
     assert fields(account)["mean_batch_model"] == 11.26
 
 
-def test_a_summary_names_the_longest_events() -> None:
-    events = tuple(
-        EventRecord(source="a", event=f"e{i}", start_s=i, end_s=i + 1 + i % 3, probability=1, peak=1, clips=1)
-        for i in range(12)
+def summary(*events: tuple[str, float, float], source: str = "a.mp4") -> SummaryRecord:
+    totals: dict[str, float] = {}
+    for name, start_s, end_s in events:
+        totals[name] = totals.get(name, 0.0) + end_s - start_s
+    found = tuple(
+        EventRecord(source=source, event=name, start_s=start_s, end_s=end_s, probability=1, peak=1, clips=1)
+        for name, start_s, end_s in events
     )
-    summary = SummaryRecord(
-        source="a", summary={}, clips=9, seconds=20, seconds_labelled=12, events=12, first_events=events
+    ordered = dict(sorted(totals.items(), key=lambda pair: -pair[1]))
+    return SummaryRecord(
+        source=source, summary=ordered, clips=9, seconds=90, seconds_labelled=12, events=len(found), first_events=found
     )
-    line = summary_text(summary)
-    assert "e2 2.0–5.0 s" in line
-    assert "and 4 more; 12.0 of 20.0 s labelled" in line
+
+
+def test_what_was_found_is_listed_by_label_with_its_total_time() -> None:
+    spans = [("rain", start, start + 2.0) for start in (0.0, 10.0, 20.0, 60.0)]
+    lines = [line.plain for line in found_lines([summary(("雨の音", 3.0, 4.0), *spans)])]
+    assert lines == [
+        "",
+        "Found in a.mp4",
+        "  rain       0:08  0:00–0:02, 0:10–0:12, 0:20–0:22 and 1 more",
+        "  雨の音     0:01  0:03–0:04",
+    ]
+
+
+def test_of_many_labels_and_sources_the_longest_are_listed() -> None:
+    many = summary(*((f"label {number}", 0.0, 20.0 - number) for number in range(12)))
+    lines = [line.plain for line in found_lines([many])]
+    assert (len(lines), lines[-1]) == (11, "  and 4 more labels")
+    lines = [line.plain for line in found_lines([summary(("rain", 0, 2), source=f"{n}.mp4") for n in range(30)])]
+    assert [line.rstrip() for line in lines] == ["", "Found in 30 sources", "  rain     1:00"]
+
+
+def test_the_log_names_the_longest_events() -> None:
+    events = [(f"e{i}", float(i), i + 1.0 + i % 3) for i in range(12)]
+    longest = str(summary_fields(summary(*events))["longest"])
+    assert "e2 2.0–5.0 s" in longest
+    assert len(longest.split(", ")) == 8
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(830, "830 bytes"), (1234, "1.2 kB"), (83_000, "83 kB"), (3_440_000, "3.4 MB"), (2e9, "2.0 GB")]
+)
+def test_sizes_are_written_for_people(size: int, text: str) -> None:
+    assert size_text(size) == text
 
 
 @pytest.mark.parametrize(

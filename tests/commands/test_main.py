@@ -16,7 +16,7 @@ from pipeline.status import Account, EventRecord, Notice, Position, Status, Summ
 
 ROOT = Path(__file__).resolve().parents[2]
 STATUS = Status(
-    position=Position(source="talk.mp4", source_number=1, source_count=2, clip=6, position_s=12, duration_s=90),
+    position=Position(source="talk.mp4", source_number=1, source_count=2, clip=6, position_s=12, end_s=90),
     clips_in=9, results=6, errors=1, in_flight=2, clips_per_s=3.1, x_real_time=6.2, slowest_group="encode",
 )  # fmt: skip
 ACCOUNT = Account(clips_in=9, results=8, errors=1, sources=2, sources_failed=1, elapsed_s=2, media_s=18, exit_code=1)
@@ -29,7 +29,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     def install(account: Account | Exception = ACCOUNT, notices: tuple[Notice, ...] = ()) -> dict[str, Any]:
         given: dict[str, Any] = {}
 
-        def run(config: Any, sources: Any, outputs: Any, *, on_status: Any, on_notice: Any) -> Account:
+        def run(config: Any, sources: Any, outputs: Any, *, on_status: Any, on_notice: Any, on_rows: Any) -> Account:
             given.update(config=config, sources=sources, outputs=outputs)
             for notice in notices:
                 on_notice(notice)

@@ -112,9 +112,9 @@ def test_a_misspelt_option_gets_a_suggestion() -> None:
 
 
 def test_the_suffix_determines_the_kind() -> None:
-    names = ("-", "a.jsonl", "a.CSV", "a.vtt", "a.srt", "/dev/null", "results")
+    names = ("a.json", "a.parquet", "a.txt", "-", "a.jsonl", "a.CSV", "a.vtt", "a.srt", "/dev/null", "results")
     assert [output_kind(path, KINDS) for path in names] == [
-        "jsonl", "jsonl", "csv", "vtt", "srt", "jsonl", "jsonl",
+        "json", "parquet", "table", "jsonl", "jsonl", "csv", "vtt", "srt", "jsonl", "jsonl",
     ]  # fmt: skip
     with pytest.raises(ConfigError, match=r"--video a\.mp4"):
         output_kind("a.mp4", KINDS)
@@ -173,3 +173,21 @@ def test_settings_for_gpus_are_used_if_there_is_a_gpu(
     assert ("model" in [group.name for group in config("a.mp4", *arguments).groups]) == is_for_gpu
     monkeypatch.setattr("commands.options.gpu_here", lambda: False)
     assert "model" not in [group.name for group in config("a.mp4", *arguments).groups]
+
+
+@pytest.mark.parametrize("name", ["table", "jsonl", "json", "csv"])
+def test_a_format_is_that_of_stdout_beside_the_files(name: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "out.jsonl")
+    assert [(spec.kind, spec.path) for spec in outputs("a.mp4", "--format", name)] == [(name, "-")]
+    assert [(spec.kind, spec.path) for spec in outputs("a.mp4", "-o", "-", "--format", name)] == [(name, "-")]
+    both = outputs("a.mp4", "-o", out, "--format", name)
+    assert [(spec.kind, spec.path) for spec in both] == [("jsonl", out), (name, "-")]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".parquet"])
+def test_a_file_that_is_written_whole_is_resumed_only_from_json_lines(suffix: str, tmp_path: Path) -> None:
+    lines, whole = str(tmp_path / "out.jsonl"), str(tmp_path / f"out{suffix}")
+    with pytest.raises(ConfigError, match=r"is written whole, .* Use JSON lines: -o .*out\.jsonl"):
+        outputs("a.mp4", "-o", whole, "--resume")
+    resumed = outputs("a.mp4", "-o", lines, "-o", whole, "--resume")
+    assert [(spec.kind, spec.resume_from) for spec in resumed] == [("jsonl", ""), (suffix[1:], lines)]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -140,14 +139,15 @@ def test_resuming_a_complete_run_changes_nothing(config: str, tmp_path: Path) ->
     assert (tmp_path / "out.jsonl").read_bytes() == before
 
 
-def test_a_closed_stdout_is_reported(config: str) -> None:
-    child = start(config, "fake:clips=500")
+@pytest.mark.parametrize("format_name", ["jsonl", "json", "table", "csv"])
+def test_a_reader_that_has_seen_enough_ends_the_run_quietly(config: str, format_name: str) -> None:
+    child = start(config, "fake:clips=3000", "--format", format_name)
     assert child.stdout is not None
     child.stdout.readline()
     child.stdout.close()
-    _, err = child.communicate(timeout=30)
-    assert child.returncode == 5
-    assert "cannot write to stdout: its reader has closed it" in err
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 141  # as a shell reports SIGPIPE
+    assert err == ""
 
 
 def test_a_full_disk_is_reported(config: str) -> None:
@@ -164,28 +164,6 @@ def test_other_labels_cannot_be_mixed_into_a_resumed_file(config: str, tmp_path:
     code, _, err = percept_run(config, "fake:clips=200", "-o", "out.jsonl", "--resume", "--labels", "other")
     assert code == 2
     assert "was written with other labels" in err
-
-
-def test_a_terminal_has_one_live_line_and_an_account_in_sentences(config: str) -> None:
-    main, terminal = pty.openpty()
-    child = start(config, "fake:clips=100", stdout=subprocess.DEVNULL, stderr=terminal)
-    os.close(terminal)
-    written = b""
-    while True:
-        try:
-            part = os.read(main, 4096)
-        except OSError:
-            break
-        if not part:
-            break
-        written += part
-    os.close(main)
-    assert child.wait(timeout=30) == 0
-    text = written.decode()
-    assert " clips/s  " in text
-    assert "×  0 failed  0 dropped" in text
-    last = text.rstrip().splitlines()[-1].split("\x1b[K")[-1]
-    assert last.startswith("percept: 100 clips in = 100 results + 0 errors + 0 drops; 1 source; 3:20 of media in")
 
 
 def percept(config: str, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -216,6 +216,8 @@ COVERED_BY = {
         "commands.{adapt, calibrate, model_output, training_options} training.adapt.gather training.calibrate.store"
     ),
     "tests/commands/test_console.py": "commands.account",
+    "tests/commands/test_terminal.py": "commands.{rows, screen} pipeline.sinks.terminal",
+    "tests/pipeline/sinks/test_rows.py": "pipeline.sinks.table",
     "tests/commands/test_engine.py": (
         "commands.{actions, columns} commands.engine.{bench, build, clean, list, options, quantize, samples, verify}"
     ),

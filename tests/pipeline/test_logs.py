@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs import LOGGER, before_lines, key_values, log, redact, start_logging
+from pipeline.logs import LOGGER, key_values, lines_to, log, redact, start_logging, visible
 
 
 def logged(*, verbosity: int = 0, as_json: bool = False) -> io.StringIO:
@@ -124,10 +124,26 @@ def test_a_second_start_replaces_the_first() -> None:
     assert (first.getvalue(), second.getvalue()) == ("", "percept: once\n")
 
 
-def test_a_call_runs_before_each_line() -> None:
-    stream = logged()
-    before_lines(lambda: stream.write("[cleared]") and None)
+def test_lines_can_go_elsewhere_and_come_back() -> None:
+    stream, elsewhere = logged(), list[str]()
+    lines_to(elsewhere.append)
     log(logging.INFO, "one")
     log(logging.DEBUG, "not shown")
+    lines_to(None)
     log(logging.INFO, "two")
-    assert stream.getvalue() == "[cleared]percept: one\n[cleared]percept: two\n"
+    assert (elsewhere, stream.getvalue()) == (["percept: one"], "percept: two\n")
+
+
+def test_nothing_that_moves_the_cursor_reaches_a_terminal() -> None:
+    odd = "a\tb\n\x1b[2J\x07\x9b31m\u202ec\u2066\x7f"
+    assert visible(odd) == "a b ?[2J??31m?c??"
+    stream = logged()
+    log(logging.WARNING, odd, name=odd)
+    written = stream.getvalue()
+    assert not set("\x1b\x07\x9b\u202e\u2066\x7f") & set(written)
+    assert written.startswith("percept: warning: a   b\n?[2J")
+
+
+def test_letters_of_all_scripts_and_emoji_are_visible() -> None:
+    for text in ("犬が吠える", "مطر", "👩‍👩‍👧 и дождь", "é"):
+        assert visible(text) == text

@@ -12,6 +12,7 @@ from pipeline import messages
 from pipeline.arrays import RECORD, Spec
 from pipeline.clip import ClipInfo, Gap, SourceInfo
 from pipeline.messages import (
+    Behind,
     Broken,
     CloseSource,
     Decoded,
@@ -27,6 +28,7 @@ from pipeline.messages import (
     Opened,
     Prepared,
     Records,
+    Shown,
     SinkClosed,
     SourceDone,
     SourceFailed,
@@ -42,7 +44,7 @@ from pipeline.messages import (
     pack,
     unpack,
 )
-from pipeline.status import EventRecord, SummaryRecord
+from pipeline.status import EventRecord, Row, SummaryRecord, Writing
 
 numbers = st.integers(0, 2**62)
 texts = st.text(max_size=12)
@@ -71,7 +73,20 @@ summaries = st.builds(
     first_events=st.lists(events, max_size=2).map(tuple),
 )
 
+rows = st.builds(
+    Row,
+    source=texts,
+    start_s=seconds,
+    end_s=seconds,
+    labels=st.lists(st.tuples(texts, seconds), max_size=3).map(tuple),
+    tracks=st.lists(st.tuples(texts, numbers), max_size=3).map(tuple),
+    text=texts,
+)
+writing = st.builds(Writing, path=texts, done=numbers, total=numbers)
+
 FROM_WORKER = {
+    Shown: st.builds(Shown, st.lists(rows, max_size=3)),
+    Behind: st.builds(Behind, st.lists(writing, max_size=3).map(tuple)),
     Hello: st.builds(Hello, numbers, numbers, numbers, facts),
     Done: st.builds(Done, st.lists(done_clips, max_size=3)),
     Opened: st.builds(Opened, source_infos),

@@ -132,7 +132,7 @@ def test_the_position_is_that_of_the_newest_clip() -> None:
     out.finish(0, [0, 1])
     out.outlet.pass_on()
     assert out.outlet.position == Position(
-        source="s0", source_number=1, source_count=2, clip=1, position_s=4.0, duration_s=6.0
+        source="s0", source_number=1, source_count=2, clip=1, position_s=4.0, duration_s=6.0, end_s=6.0
     )
     assert out.outlet.media_ns == 2 * CLIP_NS
 

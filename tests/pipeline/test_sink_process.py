@@ -225,7 +225,7 @@ def test_json_lines_are_opened_last_and_written_first(start: Any) -> None:
     process.next()
     assert steps == ["open: no lines"]
     process.send(Records([finished(0), finished(1)], {0: {}}))
-    assert process.next() == Written(2)
+    assert [process.next() for _ in range(3)] == [Note("wrote 0"), Note("wrote 1"), Written(2)]
     assert steps[1:] == ["write: 2 lines", "write: 2 lines"]
 
 
@@ -235,7 +235,7 @@ def test_a_sink_receives_sources_and_clips_in_order_and_its_notes_are_passed_on(
     process.send(
         SourceStarted(SourceInfo("rtsp://me:hidden@cam", 0)), Records([finished(0)], {0: {}}), SourceDone(0, 1)
     )
-    assert [process.next(), process.next()] == [Written(1), Note("wrote 0")]
+    assert [process.next(), process.next()] == [Note("wrote 0"), Written(1)]
     process.send(Stop(complete=False))
     assert process.next() == SinkClosed()
     assert steps == ["open", "start rtsp://***@cam", "write 0", "end of 1", "close False"]

@@ -66,6 +66,7 @@ def test_every_output_is_settled_within_its_size_limit(directory: Path, streams:
     assert stage.describe() == {
         "engine": "torch-fp32",
         "model": "mov-like@1",
+        "towers": "image torch-fp32, motion torch-fp32, audio torch-fp32",
     }
 
 

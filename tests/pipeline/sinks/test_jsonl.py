@@ -186,7 +186,7 @@ def test_a_closed_pipe_is_reported() -> None:
     error = child.stderr.read().decode()
     child.wait(timeout=20)
     child.stderr.close()
-    assert "OutputError: cannot write to stdout: its reader has closed it after" in error
+    assert "ReaderGone: cannot write to stdout: its reader has closed it after" in error
 
 
 def test_a_name_that_is_not_utf8_does_not_stop_the_run(tmp_path: Path) -> None:

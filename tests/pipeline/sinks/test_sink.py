@@ -8,7 +8,7 @@ from pipeline.errors import OutputError
 from pipeline.sinks.kinds import KINDS, make_sink
 from tests.pipeline.sinks.records import failed, feed, gap, make_spec, result
 
-TEXT = sorted(KINDS.keys() - {"video"})
+TEXT = sorted(KINDS.keys() - {"video", "parquet", "terminal"})
 WHOLE = sorted(KINDS.keys() - {"jsonl"})
 """Kinds whose files are only valid whole."""
 
@@ -50,7 +50,7 @@ def test_an_incomplete_run_leaves_no_final_file(kind: str, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["events", "csv"])
+@pytest.mark.parametrize("kind", ["events", "csv", "json", "table"])
 def test_a_full_disk_is_reported(kind: str) -> None:
     sink = make_sink(make_spec(kind, "/dev/full"))
     with pytest.raises(OutputError, match="cannot write /dev/full: no space left on device"):
