@@ -41,6 +41,9 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
     events = config.events
     if config.labels.exclusive:
         events = msgspec.structs.replace(events, measure="share")
+    video = msgspec.structs.replace(config.video, panel=options.panel) if options.panel else config.video
+    if options.panel and not options.video:
+        problems.add(ConfigError("--panel: there is no labelled video; expected --video FOLDER or FILE with it"))
     specs = []
     for path, kind in files:
         spec = OutputSpec(
@@ -51,7 +54,7 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
             sources=tuple(map(without_secrets, sources)),
             with_events=options.events in ("", "-") and kind == "jsonl",
             events=events,
-            video=config.video,
+            video=video,
             fingerprint=fingerprint(config) if kind == "jsonl" else "",
             resume_from=resume_from if options.resume and kind != "jsonl" else "",
         )
