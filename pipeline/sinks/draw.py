@@ -1,6 +1,7 @@
 """Draws one clip on pictures: boxes with their names, labels with the evidence for them. Sizes follow the picture."""
 
 import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -73,11 +74,15 @@ class Artist:
     def _swept(self, path: "TrackPath", record: ClipRecord, place: Place) -> list[Rect]:
         """Where the box and its tag are during a clip."""
         text, rects = self._tag_text(path), []
-        for box in path.covers(record.start_s, record.end_s):
-            x0, y0, x1, y1 = place.of(box)
-            edge = self._thick_px
-            tags = [self._tag_rect(text, (x, y, x, y)) for x in (x0, x1) for y in (y0, y1)]
-            rects += [(x0 - edge, y0 - edge, x1 + edge, y1 + edge), *tags]
+        for pair in path.moves(record.start_s, record.end_s):
+            boxes = [place.of(box) for box in pair]
+            tags = [self._tag_rect(text, rect) for rect in boxes]
+            x0, y0, x1, y1 = hull(boxes)
+            rects.append((x0 - self._thick_px, y0 - self._thick_px, x1 + self._thick_px, y1 + self._thick_px))
+            x0, y0, x1, y1 = hull(tags)
+            rects.append(
+                (x0, y0, x1, y1 + tags[0][3] - tags[0][1])
+            )  # in between, a tag may move from above the box into it
         return rects
 
     def _tag_text(self, path: "TrackPath") -> str:
@@ -144,14 +149,19 @@ class TrackPath:
             return before[1:]
         return None
 
-    def covers(self, start_s: float, end_s: float) -> list[Box]:
-        """Boxes that contain `at` of every time in [start_s, end_s)."""
-        covers = [box[1:] for box in self.boxes if box[0] < end_s and box[0] + HOLD_S >= start_s]
+    def moves(self, start_s: float, end_s: float) -> list[tuple[Box, Box]]:
+        """What is shown in [start_s, end_s): from which box to which one the track moves, or stays at."""
+        moves = [(box[1:], box[1:]) for box in self.boxes if box[0] < end_s and box[0] + HOLD_S >= start_s]
         for before, after in pairwise(self.boxes):
             if before[0] < end_s and after[0] >= start_s and after[0] - before[0] <= BRIDGE_S:
-                (_, x0, y0, x1, y1), (_, u0, v0, u1, v1) = before, after
-                covers.append((min(x0, u0), min(y0, v0), max(x1, u1), max(y1, v1)))
-        return covers
+                moves.append((before[1:], after[1:]))
+        return moves
+
+
+def hull(rects: Sequence[Rect]) -> Rect:
+    """The smallest rectangle that contains all."""
+    x0, y0, x1, y1 = zip(*rects, strict=True)
+    return min(x0), min(y0), max(x1), max(y1)
 
 
 def track_paths(records: list[ClipRecord]) -> list[TrackPath]:

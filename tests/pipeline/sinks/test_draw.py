@@ -11,6 +11,7 @@ from pipeline.sinks.draw import (
     ClipDrawing,
     Place,
     TrackPath,
+    hull,
     track_colour,
     track_paths,
 )
@@ -119,12 +120,13 @@ def test_a_gap_is_plain() -> None:
 # -- tracks -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_track_covers_the_places_where_it_is_shown_during_a_clip() -> None:
-    boxes = [(0.0, 0.0, 0.0, 10.0, 10.0), (0.9, 90.0, 0.0, 100.0, 10.0), (3.0, 500.0, 0.0, 510.0, 10.0)]
-    path = TrackPath(1, "", boxes)
-    assert path.covers(0.0, 0.5) == [boxes[0][1:], (0.0, 0.0, 100.0, 10.0)]
-    assert path.covers(0.9 + HOLD_S / 2, 2.0) == [boxes[1][1:]]
-    assert path.covers(1.5, 2.5) == []
+def test_a_track_moves_from_box_to_box_during_a_clip() -> None:
+    first, second, third = (0.0, 0.0, 0.0, 10.0, 10.0), (0.9, 90.0, 0.0, 100.0, 10.0), (3.0, 500.0, 0.0, 510.0, 10.0)
+    path = TrackPath(1, "", [first, second, third])
+    assert path.moves(0.0, 0.5) == [(first[1:], first[1:]), (first[1:], second[1:])]
+    assert path.moves(0.9 + HOLD_S / 2, 2.0) == [(second[1:], second[1:])]
+    assert path.moves(1.5, 2.5) == []
+    assert hull([(3, 4, 5, 6), (1, 5, 4, 9)]) == (1, 4, 5, 9)
 
 
 def test_a_track_moves_evenly_between_its_boxes() -> None:
