@@ -182,6 +182,11 @@ def add_output_options(parser: Parser) -> None:
     group.add_argument(
         "--video", metavar="FOLDER|FILE", help="write a copy of the video with labels and tracks drawn on it"
     )
+    group.add_argument(
+        "--panel",
+        choices=("below", "corner", "off"),
+        help="where the labelled video shows labels: below the picture (default), in a corner without boxes, or not",
+    )
     group.add_argument("--html", metavar="FILE", help="write a page that plays the video with its results")
     group.add_argument("--resume", action="store_true", help="resume an interrupted -o FILE")
     group.add_argument("--overwrite", action="store_true", help="replace existing files")

@@ -43,6 +43,9 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
     if options.resume and resume_from in ("", "-") and not problems:
         problems.add(ConfigError("--resume: no JSON lines to resume; expected -o results.jsonl"))
     events, specs = event_options(config), list[OutputSpec]()
+    video = msgspec.structs.replace(config.video, panel=options.panel) if options.panel else config.video
+    if options.panel and not options.video:
+        problems.add(ConfigError("--panel: there is no labelled video; expected --video FOLDER or FILE with it"))
     for path, kind in files:
         if kind == "terminal":
             specs.append(terminal_output(config, sources, rows=True))
@@ -55,7 +58,7 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
             sources=tuple(map(without_secrets, sources)),
             with_events=options.events in ("", "-") and kind in ("jsonl", "json"),
             events=events,
-            video=config.video,
+            video=video,
             fingerprint=fingerprint(config) if kind == "jsonl" else "",
             resume_from=resume_from if options.resume and kind != "jsonl" else "",
         )

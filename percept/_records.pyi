@@ -57,9 +57,10 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     boxes: list[tuple[float, float, float, float, float]]
     """Rows of time_s, x0, y0, x1, y1. Boxes are in pixels of the upright source with square pixels."""
     label: str | None = None
-    """The label that fits the object's looks best; missing if none is probable."""
+    """What the object is, by its looks: a label that names a thing, or an everyday word that fits clearly better. Never
+    an action, a place or a sound; missing if nothing is probable."""
     probability: float | None = None
-    """Probability of that label."""
+    """Probability of that name."""
 
 class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One JSON object per clip: a result, or one of `error`, `dropped` and `gap`.

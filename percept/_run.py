@@ -36,6 +36,7 @@ def run(
     output: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     events: str | os.PathLike[str] | None = None,
     video: str | os.PathLike[str] | None = None,
+    panel: Literal["below", "corner", "off"] | None = None,
     html: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     config: str | os.PathLike[str] | None = None,
@@ -84,6 +85,7 @@ def run(
         events: Write events, which are merged clips, to a file: .csv, .vtt, .srt or .jsonl ('*' is replaced by the
             source's name).
         video: Write a copy of the video with labels and tracks drawn on it.
+        panel: Where the labelled video shows labels: below the picture (default), in a corner without boxes, or not.
         html: Write a page that plays the video with its results.
         overwrite: Replace existing files.
         config: Settings from a TOML file, or the name of bundled ones: default, gpu, sampled, sound-only, split.
@@ -120,6 +122,7 @@ def run(
         "output": output,
         "events": events,
         "video": video,
+        "panel": panel,
         "html": html,
         "overwrite": overwrite,
     }

@@ -47,6 +47,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("events.gap_s", 0.0, UNBOUNDED),
     ("video.crf", 0, 51),
     ("video.max_labels", 0, UNBOUNDED),
+    ("video.least_probability", 0.0, 1.0),
 )
 """Key, smallest and largest allowed value."""
 

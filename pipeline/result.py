@@ -71,9 +71,13 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
         ),
     ]
     label: Annotated[
-        str | None, Meta(description="The label that fits the object's looks best; missing if none is probable.")
+        str | None,
+        Meta(
+            description="What the object is, by its looks: a label that names a thing, or an everyday word that fits "
+            "clearly better. Never an action, a place or a sound; missing if nothing is probable."
+        ),
     ] = None
-    probability: Annotated[float | None, Meta(description="Probability of that label.")] = None
+    probability: Annotated[float | None, Meta(description="Probability of that name.")] = None
 
 
 class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

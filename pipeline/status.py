@@ -37,6 +37,10 @@ class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     crf: int = 23
     """Quality of x264: 18 looks lossless, 28 is small."""
     preset: str = "veryfast"
+    panel: Literal["below", "corner", "off"] = "below"
+    """Where labels are shown: under the picture, in a corner without boxes, or not at all."""
+    least_probability: float = 0.3
+    """Less probable labels are not shown."""
     max_labels: int = 5
 
 

@@ -1,96 +1,26 @@
-"""Draws one clip's labels, evidence and tracks on pictures. Sizes follow the picture: 240 lines stay readable."""
+"""Draws one clip on pictures: boxes with their names, labels with the evidence for them. Sizes follow the picture."""
 
 import colorsys
-import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from itertools import pairwise
 
 import cv2
 import numpy as np
 
 from pipeline.arrays import Array
-from pipeline.clip import MODALITIES
-from pipeline.result import ClipRecord, Label, Track
+from pipeline.result import ClipRecord, Track
+from pipeline.sinks.corner import CornerChooser, Rect
+from pipeline.sinks.lettering import DARK, WHITE, Colour
+from pipeline.sinks.panel import Panel, PanelArtist
+from pipeline.status import VideoOptions
 
-Colour = tuple[int, int, int]
-"""RGB."""
-
-COLOURS: dict[str, Colour] = {"image": (96, 165, 250), "motion": (74, 222, 128), "audio": (251, 146, 60)}
-NAMES = {"image": "picture", "motion": "motion", "audio": "sound"}
-WHITE, GREY, DARK = (255, 255, 255), (170, 175, 185), (16, 18, 24)
-PANEL_OPACITY = 0.7
-PANEL_SHARE = 0.5
-"""The panel's largest share of the picture's height."""
-DIM_UNDER = 0.3
-"""Labels less probable than this are grey, and tracks show no label."""
+LEAST_NAMED = 0.5
+"""Tracks with a less probable label show only their number."""
 HOLD_S = 0.25
 """How long the box of a track stays after its last time: about one step of the frame grid."""
 BRIDGE_S = 1.0
 """Boxes are interpolated over at most this time."""
-
-
-class Text:
-    """One typeface at one size. OpenCV 5 draws Latin, Greek, Cyrillic and Chinese; OpenCV 4 only ASCII."""
-
-    def __init__(self, size_px: int) -> None:
-        self.size_px = size_px
-        self._font: Any = cv2.FontFace("sans") if hasattr(cv2, "FontFace") else None
-
-    def width(self, text: str, weight: int = 400) -> int:
-        if self._font is not None:
-            left, _, width, _ = cv2.getTextSize((1 << 14, 1 << 10), text, (0, 0), self._font, self.size_px, weight)
-            return int(left + width)
-        return int(cv2.getTextSize(plain(text), cv2.FONT_HERSHEY_SIMPLEX, self.size_px / 30, 1)[0][0])
-
-    def draw(self, picture: Array, text: str, x: int, baseline: int, colour: Colour, weight: int = 400) -> None:
-        if self._font is not None:
-            cv2.putText(picture, text, (x, baseline), colour, self._font, self.size_px, weight)
-        else:
-            cv2.putText(
-                picture, plain(text), (x, baseline), cv2.FONT_HERSHEY_SIMPLEX, self.size_px / 30, colour, 1, cv2.LINE_AA
-            )
-
-    def fit(self, text: str, width: int, weight: int = 400) -> str:
-        """The text, shortened with an ellipsis to at most `width` pixels."""
-        text = " ".join(text.split())[:200]
-        if self.width(text, weight) <= width:
-            return text
-        while text and self.width(text + "…", weight) > width:
-            text = text[:-1]
-        return text.rstrip() + "…"
-
-
-def plain(text: str) -> str:
-    """Text for a typeface that has only ASCII: `Ärger` -> `Arger`, `犬` -> `?`."""
-    letters = unicodedata.normalize("NFKD", text.replace("…", "..."))
-    return "".join(letter if letter.isascii() else "?" for letter in letters if not unicodedata.combining(letter))
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Pixels that are blended into every picture of a clip, and their place."""
-
-    picture: Array
-    """uint8 "H W 3" RGB"""
-    opacity: Array
-    """float32 "H W 1" in [0, 1]"""
-    x: int
-    y: int
-
-    def blend(self, picture: Array) -> None:
-        """Blend into `picture`, uint8 "H W 3" RGB, in place."""
-        height, width = self.picture.shape[:2]
-        part = picture[self.y : self.y + height, self.x : self.x + width]
-        fits = slice(0, part.shape[0]), slice(0, part.shape[1])
-        shares, drawn = self._weighted
-        part[:] = (part * shares[fits] + drawn[fits]) >> 8
-
-    @cached_property
-    def _weighted(self) -> tuple[Array, Array]:
-        """In 256ths, as uint16: the share of what is below, and the panel's pixels times its own."""
-        own = np.round(self.opacity * 256).astype(np.uint16)
-        return 256 - own, self.picture * own
 
 
 @dataclass(frozen=True)
@@ -100,97 +30,98 @@ class Place:
     scale: tuple[float, float] = (1.0, 1.0)
     offset: tuple[float, float] = (0.0, 0.0)
 
-    def of(self, box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    def of(self, box: tuple[float, float, float, float]) -> Rect:
         (x, y), (left, top) = self.scale, self.offset
         x0, y0, x1, y1 = box
         return round(x0 * x + left), round(y0 * y + top), round(x1 * x + left), round(y1 * y + top)
 
 
 class Artist:
-    """Draws on upright pictures of one size."""
+    """Draws on upright pictures of one size. A picture may have a strip below, `strip_px` high, for the labels."""
 
-    def __init__(self, width: int, height: int, max_labels: int = 5) -> None:
-        self.width = width
-        self.height = height
-        self.max_labels = max_labels
-        short_px = min(width, height * 16 // 9)
-        self.text = Text(int(np.clip(short_px / 46, 11, 34)))
-        self.small = Text(int(np.clip(short_px / 54, 10, 26)))
+    def __init__(self, width: int, height: int, options: VideoOptions | None = None) -> None:
+        options = options or VideoOptions()
+        self.width, self.height, self.options = width, height, options
+        self.panels = PanelArtist(width, height, options)
+        self._corners = CornerChooser(width, height, margin_px=self.panels.pad_px)
+        self._small = self.panels.small
+        self._thick_px = max(2, round(self.panels.text.size_px / 9))
 
-    def panel(self, record: ClipRecord) -> Panel | None:
-        """Labels with a bar per modality, in the lower left corner; for an error, its text."""
-        rows = list(record.labels or ())[: self.max_labels]
-        message = "" if record.is_result else "no result: " + (record.error or record.dropped or "")
-        if record.gap or not (rows or message):
-            return None
-        unit = self.text.size_px
-        pad, bar_px = unit // 2, max(2, unit // 6)
-        modalities: list[str] = [name for name in MODALITIES if any(name in label.evidence for label in rows)]
-        row_px = round(unit * 1.35) + (len(modalities) * (bar_px + 1) + unit // 3 if modalities else 0)
-        limit = int(self.height * PANEL_SHARE)
-        rows = rows[: max(1, (limit - 2 * pad) // row_px)]
-        wanted = max([self.text.width(row.label) for row in rows] + [self.text.width(message)])
-        legend_px = sum(self.small.width(NAMES[name]) + 2 * unit for name in modalities)
-        inner = min(max(wanted + 4 * unit, legend_px, 9 * unit), int(self.width * (0.6 if self.width < 640 else 0.42)))
-        legend = round(self.small.size_px * 1.5) if modalities else 0
-        height = 2 * pad + (len(rows) * row_px + legend if rows else row_px)
-        picture = np.empty((height, inner + 2 * pad, 3), np.uint8)
-        picture[:] = DARK
-        opacity = np.full((height, inner + 2 * pad, 1), PANEL_OPACITY, np.float32)
-        y = pad
-        if message:
-            self.text.draw(picture, self.text.fit(message, inner), pad, y + unit, GREY)
-        for label in rows:
-            self._row(picture, label, modalities, pad, y, inner, bar_px)
-            y += row_px
-        x = pad
-        for name in modalities:
-            dot, middle = max(2, unit // 5), y + legend // 2
-            picture[middle - dot : middle + dot, x : x + 2 * dot] = COLOURS[name]
-            self.small.draw(picture, NAMES[name], x + unit * 3 // 4, middle + self.small.size_px // 3, GREY)
-            x += self.small.width(NAMES[name]) + 2 * unit
-        bright = (picture.max(axis=2, keepdims=True) > 60).astype(np.float32)
-        margin = max(4, unit // 2)
-        place_y = max(0, self.height - height - margin)
-        opacity = np.maximum(opacity, 0.96 * bright)
-        return Panel(picture, opacity, margin if self.width > 4 * margin else 0, place_y)
+    @property
+    def strip_px(self) -> int:
+        return self.panels.strip_px
 
     def tracks(self, picture: Array, paths: list["TrackPath"], time_s: float, place: Place = Place()) -> None:
         """Draw boxes with id and label, each track in its own colour, in place."""
-        thick = max(1, round(self.text.size_px / 9))
         for path in paths:
             box = path.at(time_s)
             if box is None:
                 continue
-            x0, y0, x1, y1 = place.of(box)
-            colour = track_colour(path.id)
-            cv2.rectangle(picture, (x0, y0), (x1, y1), colour, thick, cv2.LINE_AA)
-            text = self.small.fit(f"{path.id}  {path.label}" if path.label else str(path.id), self.width // 3, 600)
-            self._tag(picture, text, x0, y0, colour)
+            rect, colour = place.of(box), track_colour(path.id)
+            cv2.rectangle(picture, rect[:2], rect[2:], colour, self._thick_px, cv2.LINE_AA)
+            text = self._tag_text(path)
+            x0, y0, x1, y1 = self._tag_rect(text, rect)
+            cv2.rectangle(picture, (x0, y0), (x1, y1), colour, -1)
+            size = self._small.size_px
+            ink = DARK if sum(colour) > 380 else WHITE
+            self._small.draw(picture, text, x0 + size // 2, y0 + round(size * 1.05), ink, 600)
 
-    def _row(self, picture: Array, label: Label, modalities: list[str], x: int, y: int, inner: int, bar: int) -> None:
-        unit = self.text.size_px
-        colour = WHITE if label.probability >= DIM_UNDER else GREY
-        percent = f"{label.probability:.0%}"
-        percent_px = self.text.width(percent, 600)
-        self.text.draw(picture, self.text.fit(label.label, inner - percent_px - unit), x, y + unit, colour)
-        self.text.draw(picture, percent, x + inner - percent_px, y + unit, colour, 600)
-        y += round(unit * 1.35)
-        for name in modalities:
-            picture[y : y + bar, x : x + inner] = tuple(part // 5 + 24 for part in COLOURS[name])
-            if name in label.evidence:
-                length = round(inner * min(1.0, max(0.0, label.evidence[name].probability)))
-                picture[y : y + bar, x : x + length] = COLOURS[name]
-            y += bar + 1
+    def corner(self, record: ClipRecord, paths: list["TrackPath"], place: Place, picture: Array) -> Panel | None:
+        """The panel of a clip in a corner without boxes, given the first of its pictures; None if there is no room."""
+        taken = [rect for path in paths for rect in self._swept(path, record, place)]
+        return self._corners.place(self.panels.corners(record), taken, picture)
 
-    def _tag(self, picture: Array, text: str, x: int, y: int, colour: Colour) -> None:
-        size = self.small.size_px
-        width, height = self.small.width(text, 600) + size, round(size * 1.4)
-        x = int(np.clip(x, 0, max(0, self.width - width)))
-        y = y - height if y >= height else max(0, y)
-        cv2.rectangle(picture, (x, y), (x + width, y + height), colour, -1)
-        ink = DARK if sum(colour) > 380 else WHITE
-        self.small.draw(picture, text, x + size // 2, y + round(size * 1.05), ink, 600)
+    def _swept(self, path: "TrackPath", record: ClipRecord, place: Place) -> list[Rect]:
+        """Where the box and its tag are during a clip."""
+        text, rects = self._tag_text(path), []
+        for pair in path.moves(record.start_s, record.end_s):
+            boxes = [place.of(box) for box in pair]
+            tags = [self._tag_rect(text, rect) for rect in boxes]
+            x0, y0, x1, y1 = hull(boxes)
+            rects.append((x0 - self._thick_px, y0 - self._thick_px, x1 + self._thick_px, y1 + self._thick_px))
+            x0, y0, x1, y1 = hull(tags)
+            rects.append(
+                (x0, y0, x1, y1 + tags[0][3] - tags[0][1])
+            )  # in between, a tag may move from above the box into it
+        return rects
+
+    def _tag_text(self, path: "TrackPath") -> str:
+        return self._small.fit(f"{path.id}  {path.label}" if path.label else str(path.id), self.width // 3, 600)
+
+    def _tag_rect(self, text: str, rect: Rect) -> Rect:
+        """Above the box, or at the top of the picture."""
+        size = self._small.size_px
+        width, height = self._small.width(text, 600) + size, round(size * 1.4)
+        x = int(np.clip(rect[0], 0, max(0, self.width - width)))
+        y = rect[1] - height if rect[1] >= height else max(0, rect[1])
+        return x, y, x + width, y + height
+
+
+class ClipDrawing:
+    """What the pictures of one clip show, from its start to its end. Other pictures stay as they are."""
+
+    def __init__(self, artist: Artist, record: ClipRecord, paths: list["TrackPath"]) -> None:
+        self._artist, self._record, self._paths = artist, record, paths
+        self._strip = artist.panels.strip(record) if artist.strip_px else None
+        self._panel: Panel | None = None
+        self._placed = artist.options.panel != "corner"
+
+    def draw(self, picture: Array, time_s: float, place: Place) -> None:
+        """Draw on a picture and the strip below it, uint8 "H W 3" RGB, in place."""
+        if not self._record.start_s <= time_s < self._record.end_s:
+            return
+        shown, below = picture[: self._artist.height], picture[self._artist.height :]
+        if not self._placed:
+            self._panel = self._artist.corner(self._record, self._paths, place, shown)
+            self._placed = True
+        self._artist.tracks(shown, self._paths, time_s, place)
+        if self._panel is not None:
+            self._panel.blend(shown)
+        if self._strip is not None:
+            below[:] = self._strip
+
+
+Box = tuple[float, float, float, float]
 
 
 @dataclass
@@ -201,7 +132,7 @@ class TrackPath:
     label: str
     boxes: list[tuple[float, float, float, float, float]]
 
-    def at(self, time_s: float) -> tuple[float, float, float, float] | None:
+    def at(self, time_s: float) -> Box | None:
         """The box at a time, interpolated between its neighbours; None if the track is not visible."""
         before = after = None
         for box in self.boxes:
@@ -218,6 +149,20 @@ class TrackPath:
             return before[1:]
         return None
 
+    def moves(self, start_s: float, end_s: float) -> list[tuple[Box, Box]]:
+        """What is shown in [start_s, end_s): from which box to which one the track moves, or stays at."""
+        moves = [(box[1:], box[1:]) for box in self.boxes if box[0] < end_s and box[0] + HOLD_S >= start_s]
+        for before, after in pairwise(self.boxes):
+            if before[0] < end_s and after[0] >= start_s and after[0] - before[0] <= BRIDGE_S:
+                moves.append((before[1:], after[1:]))
+        return moves
+
+
+def hull(rects: Sequence[Rect]) -> Rect:
+    """The smallest rectangle that contains all."""
+    x0, y0, x1, y1 = zip(*rects, strict=True)
+    return min(x0), min(y0), max(x1), max(y1)
+
 
 def track_paths(records: list[ClipRecord]) -> list[TrackPath]:
     """The tracks of neighbouring clips, joined by id. A track has the label of its last clip that has one."""
@@ -231,7 +176,7 @@ def track_paths(records: list[ClipRecord]) -> list[TrackPath]:
 
 
 def track_text(track: Track) -> str:
-    if not track.label or (track.probability or 0.0) < DIM_UNDER:
+    if not track.label or (track.probability or 0.0) < LEAST_NAMED:
         return ""
     return f"{track.label} {track.probability:.0%}"
 

@@ -26,8 +26,8 @@ MAX_LONG_SIDE_PX = 1920
 HD_LINES = 720
 FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
 CLOCK = Fraction(1, 90_000)
-HELD_S = 0.5
-"""A picture that stays longer than this is written again where what is drawn on it changes."""
+HELD_S = 0.1
+"""A picture is written again where what is drawn on it changes, unless the next one comes within this time."""
 SHORTEST_NS = NS // 25
 """The last picture stays at least that long."""
 LONGEST_PICTURE_S = 300.0
@@ -51,7 +51,8 @@ class Area:
 
 
 Draw = Callable[[Array, float, Area], None]
-"""Draws on an upright picture, uint8 "H W 3" RGB, in place, given its time in seconds of the source."""
+"""Draws on an upright picture, uint8 "H W 3" RGB, in place, given its time in seconds of the source. If the file has
+room below its pictures, the array has it too: its last rows, which are black."""
 
 
 class Rewriter:
@@ -80,11 +81,13 @@ class Rewriter:
         self.width, self.height = output_size(self._next.width, self._next.height)
         self._matrix = _BT709 if self.height >= HD_LINES else _BT601
         self._reformatter = VideoReformatter()
+        self._below_px = 0
         self._output: Any = None
         self._sound: SoundWriter | None = None
 
-    def create(self) -> None:
-        """Create the file. Raises: av.error.FFmpegError, OSError."""
+    def create(self, below_px: int = 0) -> None:
+        """Create the file, with `below_px` more lines below its pictures. Raises: av.error.FFmpegError, OSError."""
+        self._below_px = below_px
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         suffix = Path(self.path.removesuffix(".part")).suffix.lower()
         self._output = create_media(self.path, FORMATS[suffix], {"movflags": "+faststart"})
@@ -93,7 +96,8 @@ class Rewriter:
         self._encoder = self._output.add_stream(
             "libx264", rate=min(max(rate, Fraction(1)), Fraction(240)), options=options
         )
-        self._encoder.width, self._encoder.height, self._encoder.pix_fmt = self.width, self.height, "yuv420p"
+        self._encoder.width, self._encoder.height = self.width, self.height + below_px
+        self._encoder.pix_fmt = "yuv420p"
         context = self._encoder.codec_context
         context.time_base = CLOCK
         context.thread_count = min(4, core_count())
@@ -183,11 +187,11 @@ class Rewriter:
             sound.write(self.film.sound(until_ns, sound.rate_hz, sound.channels))
 
     def _framed(self, shown: FilmPicture, area: Area) -> Array | None:
-        """The picture in its area, with bars where it has another shape than the file."""
+        """The picture in its area; black below it, and where it has another shape than the file."""
         picture = shown.rgb(area.width, area.height)
-        if picture is None or (area.width, area.height) == (self.width, self.height):
+        if picture is None or (area.width, area.height) == (self.width, self.height + self._below_px):
             return picture
-        framed = np.zeros((self.height, self.width, 3), np.uint8)
+        framed = np.zeros((self.height + self._below_px, self.width, 3), np.uint8)
         framed[area.top : area.top + area.height, area.left : area.left + area.width] = picture
         return framed
 

@@ -16,7 +16,7 @@ from pipeline.status import OutputSpec
 
 if TYPE_CHECKING:
     from pipeline.arrays import Array
-    from pipeline.sinks.draw import Artist, Panel, Place, TrackPath
+    from pipeline.sinks.draw import Artist, Place
     from pipeline.sinks.rewrite import Area, Rewriter
 
 _END_S = float("inf")
@@ -97,13 +97,13 @@ class Job:
         except SourceError as error:
             self.problem = str(error).removeprefix(f"{self.source}: ")
             return
+        artist = Artist(rewriter.width, rewriter.height, self._spec.video)
         try:
-            rewriter.create()
+            rewriter.create(below_px=artist.strip_px)
         except OSError as error:
             self._fail(rewriter, str(error))
             raise output_error(self.path, error) from error
-        self._rewriter = rewriter
-        self._artist = Artist(rewriter.width, rewriter.height, self._spec.video.max_labels)
+        self._rewriter, self._artist = rewriter, artist
 
     def add(self, record: ClipRecord) -> None:
         if self._last is not None:
@@ -135,18 +135,14 @@ class Job:
         rewriter, artist = self._rewriter, self._artist
         if rewriter is None or artist is None:
             return
-        from pipeline.sinks.draw import track_paths
+        from pipeline.sinks.draw import ClipDrawing, track_paths
 
-        panel: Panel | None = artist.panel(record)
         known = [self._before, record, following]
-        paths: list[TrackPath] = track_paths([each for each in known if each and each.epoch == record.epoch])
-        last_of_source = following is None
+        paths = track_paths([each for each in known if each and each.epoch == record.epoch])
+        drawing = ClipDrawing(artist, record, paths)
 
         def draw(picture: "Array", time_s: float, area: "Area") -> None:
-            if time_s < record.end_s or last_of_source:
-                artist.tracks(picture, paths, time_s, place_of(record, area))
-                if panel is not None and time_s >= record.start_s - 1e-3:
-                    panel.blend(picture)
+            drawing.draw(picture, time_s, place_of(record, area))
 
         changes_s = (record.start_s, record.end_s)
         self._guard(lambda: rewriter.draw_until(min(until_s, record.end_s), draw, changes_s))

@@ -15,13 +15,15 @@ from stages.boxes import Box
 from stages.track.state import TrackMemory, TrackState, decode_state, encode_state
 from stages.track.tracker import Detection, Sighting, TrackerOptions, alive, step
 from stages.words.labels import LABELS_FILE, LabelSet
-from stages.words.scoring import sigmoid
 
 
 class TrackOptions(StageOptions, frozen=True, kw_only=True):
     tracker: TrackerOptions = TrackerOptions()
-    least_probability: float = 0.25
-    """A track whose best label is less probable has no label."""
+    least_probability: float = 0.5
+    """A label of the run names a track if it is a thing and at least so probable."""
+    least_everyday_probability: float = 0.8
+    """Otherwise an everyday word of the model's background vocabulary does, if it is at least so probable. Above 1,
+    tracks have labels of the run only."""
 
 
 class TrackStage(Fold):
@@ -67,14 +69,13 @@ class TrackStage(Fold):
         return [{"id": id, "boxes": boxes[id], **self._named(tracks.get(id))} for id in sorted(boxes)]
 
     def _named(self, track: TrackMemory | None) -> dict[str, object]:
-        """The label that fits the mean of a track's crops best, and its probability."""
+        """What the mean of a track's crops shows, and its probability."""
         vector = track.vector() if track is not None else None
-        if vector is not None and self._labels is not None and "image" in self._labels.sides:
-            odds = self._labels.sides["image"].compare(vector[None])[2][0]
-            best = int(odds.argmax())
-            probability = float(sigmoid(odds[best]))
-            if probability >= self.options.least_probability:
-                return {"label": self._labels.labels[best], "probability": probability}
+        names = self._labels.box_names if self._labels is not None else None
+        if vector is not None and names is not None:
+            named = names.name(vector, self.options.least_probability, self.options.least_everyday_probability)
+            if named is not None:
+                return {"label": named[0], "probability": named[1]}
         return {"label": None, "probability": None}
 
 

@@ -13,6 +13,7 @@ from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
 from stages.words import open_set
+from stages.words.box_names import BOX_NAMES, BoxNames, box_names
 from stages.words.head_share import head_shares
 from stages.words.hierarchy import Hierarchy, hierarchy_of
 from stages.words.label_side import LabelSide
@@ -39,6 +40,8 @@ class LabelSet:
     """Share of the fusion head in each label's score, "C"; None if the model has no head."""
     hierarchy: Hierarchy | None = None
     open_set: OpenSetScore | None = None
+    box_names: BoxNames | None = None
+    """What tracks may be called; None without an image tower."""
 
     def save(self, path: Path) -> None:
         """Write one npz file, complete or not at all."""
@@ -47,12 +50,15 @@ class LabelSet:
             "background": self.background,
             "hierarchy": self.hierarchy.to_json() if self.hierarchy else "",
             "open_set": self.open_set.to_json() if self.open_set else "",
+            "box_names": [self.box_names.names, self.box_names.own] if self.box_names else [],
         }
         arrays: dict[str, Any] = {"text": np.frombuffer(json.dumps(text).encode(), np.uint8)}
         if self.head_share is not None:
             arrays["head_share"] = self.head_share
         for name, side in self.sides.items():
             arrays |= side.arrays(name)
+        if self.box_names is not None:
+            arrays |= self.box_names.arrays()
         half = path.with_name(f"{path.name}.{os.getpid()}.part")
         with half.open("wb") as file:
             np.savez(file, **arrays)
@@ -68,6 +74,7 @@ class LabelSet:
         with np.load(path, allow_pickle=False) as file:
             text = json.loads(file["text"].tobytes())
             names = [name.removesuffix(".scale") for name in file.files if name.endswith(".scale")]
+            names = [name for name in names if name != BOX_NAMES]
             return cls(
                 tuple(text["labels"]),
                 {name: LabelSide.of_arrays(file, name) for name in names},
@@ -75,6 +82,7 @@ class LabelSet:
                 file["head_share"] if "head_share" in file.files else None,
                 Hierarchy.from_json(text["hierarchy"]) if text["hierarchy"] else None,
                 OpenSetScore.from_json(text["open_set"]) if text["open_set"] else None,
+                BoxNames.of_arrays(file, *text["box_names"]) if text["box_names"] else None,
             )
 
 
@@ -96,4 +104,5 @@ def build_label_set(
         head_shares(spec.fusion, tuple(SYNONYM.join(word.names) for word in words)),
         hierarchy_of(words),
         open_set.load(spec, sides),
+        box_names(words, builder.background, sides["image"]) if "image" in sides else None,
     )

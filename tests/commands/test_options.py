@@ -132,6 +132,16 @@ def test_options_determine_the_outputs_of_a_run(tmp_path: Path) -> None:
     assert outputs("a.mp4", "--exclusive", "--events")[0].events.measure == "share"
 
 
+def test_the_panel_of_the_labelled_video_is_an_option(tmp_path: Path) -> None:
+    video = outputs("a.mp4", "--video", str(tmp_path), "--panel", "corner", "--set", "video.max_labels=2")[-1].video
+    assert (video.panel, video.max_labels) == ("corner", 2)
+    assert outputs("a.mp4", "--video", str(tmp_path), "--set", 'video.panel="off"')[-1].video.panel == "off"
+    with pytest.raises(ConfigError, match="--panel: there is no labelled video; expected --video"):
+        outputs("a.mp4", "--panel", "off")
+    with pytest.raises(ConfigError, match="invalid choice: 'left'"):
+        outputs("a.mp4", "--video", str(tmp_path), "--panel", "left")
+
+
 def test_resume_needs_a_file_and_reaches_every_output(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"-o results\.jsonl"):
         outputs("a.mp4", "--resume")

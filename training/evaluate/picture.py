@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.arrays import Array
-from pipeline.sinks.draw import Text
+from pipeline.sinks.lettering import Text
 from training.evaluate.confusion import near_order, used, worst_pairs
 
 NAMED_UP_TO = 100

@@ -43,10 +43,10 @@ def draw_nothing(picture: Picture, time_s: float, area: Area) -> None:
     pass
 
 
-def rewrite(source: Path, path: Path, draw: Any = draw_nothing, **options: Any) -> Rewriter:
+def rewrite(source: Path, path: Path, draw: Any = draw_nothing, below_px: int = 0, **options: Any) -> Rewriter:
     """Rewrite a whole video. `options`: those of the reader."""
     rewriter = Rewriter(open_film(str(source), film_source(options)), str(path), VideoOptions())
-    rewriter.create()
+    rewriter.create(below_px)
     rewriter.draw_until(float("inf"), draw)
     rewriter.close()
     return rewriter

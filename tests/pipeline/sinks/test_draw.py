@@ -1,106 +1,132 @@
-"""Labels, evidence and tracks drawn on pictures."""
+"""One clip drawn on pictures: boxes, names, and labels below the picture or in a corner."""
 
 import numpy as np
 import pytest
 
+from pipeline.arrays import Array
 from pipeline.result import ClipRecord, Evidence, Label, Track
-from pipeline.sinks.draw import COLOURS, Artist, Place, Text, TrackPath, plain, track_colour, track_paths
-from tests.pipeline.sinks.records import failed, gap, result
+from pipeline.sinks.draw import (
+    HOLD_S,
+    Artist,
+    ClipDrawing,
+    Place,
+    TrackPath,
+    hull,
+    track_colour,
+    track_paths,
+)
+from pipeline.sinks.panel import COLOURS
+from pipeline.status import VideoOptions
+from tests.pipeline.sinks.records import gap, result
+
+WIDTH, HEIGHT = 640, 480
+PLACE = Place()
 
 
-def pixels_of(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
-    return int((picture == colour).all(axis=2).sum())
+def clip(boxes: list[tuple[float, float, float, float, float]], **probabilities: float) -> ClipRecord:
+    """A clip from 2 to 4 s with one track, and labels that are seen and heard."""
+    evidence = {"image": Evidence(0.8, 0.2, 0.5), "audio": Evidence(0.4, 0.2, 0.5)}
+    labels = [Label(name, p, p, evidence) for name, p in probabilities.items()]
+    track = Track(id=1, boxes=boxes, label="a long name for a dog", probability=0.9)
+    return ClipRecord(source="a", epoch=0, clip=1, start_s=2.0, end_s=4.0, parts={"labels": labels, "tracks": [track]})
 
 
-def with_evidence(**probabilities: float) -> ClipRecord:
-    """A result with one label, and evidence of these modalities."""
-    evidence = {name: Evidence(p, 0.2, 0.5) for name, p in probabilities.items()}
-    return ClipRecord(
-        source="a", epoch=0, clip=0, start_s=0.0, end_s=2.0,
-        parts={"labels": [Label("rain", 0.9, 1.0, evidence)]},
-    )  # fmt: skip
+def drawn(record: ClipRecord, time_s: float, panel: str, shade: int = 120) -> Array:
+    artist = Artist(WIDTH, HEIGHT, VideoOptions(panel=panel))  # type: ignore[arg-type]
+    drawing = ClipDrawing(artist, record, track_paths([record]))
+    picture = np.zeros((HEIGHT + artist.strip_px, WIDTH, 3), np.uint8)
+    picture[:HEIGHT] = shade
+    drawing.draw(picture, time_s, PLACE)
+    return picture
 
 
-# -- the panel --------------------------------------------------------------------------------------------------------
+def panel_of(picture: Array) -> Array:
+    """Where a picture shows bars of a panel, bool "H W"."""
+    return np.abs(picture.astype(int) - COLOURS["image"]).max(axis=2) < 16
+
+
+# -- a clip -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("width", "height"), [(16, 16), (240, 2), (2, 240), (320, 240), (1920, 1080)])
-def test_pictures_of_any_size_can_be_drawn_on(width: int, height: int) -> None:
-    artist = Artist(width, height)
+@pytest.mark.parametrize("panel", ["below", "corner", "off"])
+def test_pictures_of_any_size_can_be_drawn_on(width: int, height: int, panel: str) -> None:
+    artist = Artist(width, height, VideoOptions(panel=panel))  # type: ignore[arg-type]
     record = result(0, **{"x" * 300: 0.9, "犬": 0.5, "b": 0.0})
-    panel = artist.panel(record)
-    picture = np.zeros((height, width, 3), np.uint8)
-    assert panel is not None
-    panel.blend(picture)
-    artist.tracks(picture, track_paths([record]), 0.1)
-    assert picture.any()
+    picture = np.zeros((height + artist.strip_px, width, 3), np.uint8)
+    ClipDrawing(artist, record, track_paths([record])).draw(picture, 0.1, PLACE)
+    assert picture.any() == ((panel, height) != ("off", 2)), "its box is below the two lines"
 
 
-def test_the_bar_of_a_modality_is_as_long_as_its_probability() -> None:
-    half, full = (Artist(640, 480).panel(with_evidence(audio=p)) for p in (0.5, 1.0))
-    assert half is not None
-    assert full is not None
-    legend = Artist(640, 480).panel(with_evidence(audio=0.0))
-    assert legend is not None
-    dot = pixels_of(legend.picture, COLOURS["audio"])
-    bars = [pixels_of(panel.picture, COLOURS["audio"]) - dot for panel in (half, full)]
-    assert bars[0] > 100
-    assert bars[0] * 2 == pytest.approx(bars[1], rel=0.02)
+@pytest.mark.parametrize("time_s", [1.999999, 4.0, 4.000001])
+@pytest.mark.parametrize("panel", ["below", "corner"])
+def test_pictures_before_and_after_the_clip_stay_plain(panel: str, time_s: float) -> None:
+    picture = drawn(clip([(2.0, 10, 10, 60, 60), (4.0, 10, 10, 60, 60)], rain=0.9), time_s, panel)
+    assert (picture[:HEIGHT] == 120).all()
+    assert not picture[HEIGHT:].any()
 
 
-def test_only_modalities_with_evidence_have_bars() -> None:
-    panel = Artist(640, 480).panel(with_evidence(image=1.0))
-    assert panel is not None
-    assert pixels_of(panel.picture, COLOURS["image"])
-    assert not pixels_of(panel.picture, COLOURS["audio"])
+@pytest.mark.parametrize("time_s", [2.0, 3.0, 3.999999])
+def test_labels_below_the_picture_leave_it_untouched(time_s: float) -> None:
+    picture = drawn(clip([], rain=0.9), time_s, "below")
+    assert (picture[:HEIGHT] == 120).all()
+    assert panel_of(picture[HEIGHT:]).sum() > 100
 
 
-def test_more_labels_make_a_higher_panel_up_to_the_limit() -> None:
-    artist = Artist(640, 480, max_labels=3)
-    heights = []
-    for count in (1, 2, 3, 9):
-        panel = artist.panel(result(0, **{f"label {number}": 0.9 for number in range(count)}))
-        assert panel is not None
-        heights.append(panel.picture.shape[0])
-    assert heights[0] < heights[1] < heights[2] == heights[3]
+def test_a_tag_or_box_at_the_lower_edge_is_cut_and_not_drawn_over_the_labels() -> None:
+    plain, boxed = (drawn(clip(boxes, rain=0.9), 2.0, "below") for boxes in ([], [(2.0, 10, 470, 300, 900)]))
+    assert (plain[HEIGHT:] == boxed[HEIGHT:]).all()
+    assert (plain[:HEIGHT] != boxed[:HEIGHT]).any()
 
 
-def test_an_error_shows_its_text_and_a_gap_nothing() -> None:
-    artist = Artist(640, 480)
-    error = artist.panel(failed(0))
-    assert error is not None
-    assert (error.picture.max(axis=2) > 100).any()
-    assert artist.panel(gap(0, 2)) is None
-    assert artist.panel(result(0)) is None
+def test_no_panel_means_boxes_only() -> None:
+    picture = drawn(clip([(2.0, 100, 100, 200, 200)], rain=0.9), 2.0, "off")
+    assert picture.shape[0] == HEIGHT
+    assert (picture != 120).any()
+    assert (picture[300:] == 120).all()
 
 
-def test_a_panel_covers_only_its_own_place() -> None:
-    panel = Artist(640, 480).panel(result(0, rain=0.9))
-    assert panel is not None
+@pytest.mark.parametrize("seed", range(12))
+def test_a_panel_in_a_corner_is_never_over_a_box_or_its_tag(seed: int) -> None:
+    """A box wanders through the picture; its name is drawn above it, and nothing of both is ever under the panel."""
+    random = np.random.default_rng(seed)
+    places = random.uniform((0, 0), (WIDTH - 150, HEIGHT - 120), (5, 2))
+    boxes = [(2.0 + 0.4 * i, x, y, x + 150, y + 120) for i, (x, y) in enumerate(places.tolist())]
+    record = clip(boxes, **{"rain": 0.9, "dog barking": 0.8, "wind blowing": 0.7})
+    paths = track_paths([record])
+    artist = Artist(WIDTH, HEIGHT, VideoOptions(panel="corner"))
+    panel = artist.corner(record, paths, PLACE, np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    if panel is None:
+        return
+    under = np.zeros((HEIGHT, WIDTH), bool)
     height, width = panel.picture.shape[:2]
-    picture = np.full((480, 640, 3), 200, np.uint8)
-    panel.blend(picture)
-    inside = np.zeros((480, 640), bool)
-    inside[panel.y : panel.y + height, panel.x : panel.x + width] = True
-    assert (picture[~inside] == 200).all()
-    assert (picture[inside] != 200).any(axis=1).mean() > 0.9
+    under[panel.y : panel.y + height, panel.x : panel.x + width] = True
+    for time_s in np.arange(2.0, 4.0, 0.02):
+        picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        artist.tracks(picture, paths, float(time_s), PLACE)
+        assert not picture[under].any(), time_s
 
 
-def test_text_is_shortened_to_its_width() -> None:
-    text = Text(20)
-    long = "a label with many words " * 9
-    for width in (60, 200):
-        fitted = text.fit(long, width)
-        assert fitted.endswith("…")
-        assert text.width(fitted) <= width
-    assert text.fit("rain\n  on a roof", 500) == "rain on a roof"
+def test_a_panel_is_left_out_if_boxes_are_in_every_corner() -> None:
+    whole = [(2.0, 0.0, 0.0, 640.0, 480.0), (3.5, 0.0, 0.0, 640.0, 480.0)]
+    boxes, bare = clip(whole, rain=0.9), clip(whole)
+    assert (drawn(boxes, 2.1, "corner") == drawn(bare, 2.1, "corner")).all()
 
 
-def test_text_without_a_typeface_is_ascii() -> None:
-    assert plain("Ärger 犬…") == "Arger ?..."
+def test_a_gap_is_plain() -> None:
+    assert not drawn(gap(2.0, 4.0), 3.0, "below", shade=0).any()
 
 
 # -- tracks -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_track_moves_from_box_to_box_during_a_clip() -> None:
+    first, second, third = (0.0, 0.0, 0.0, 10.0, 10.0), (0.9, 90.0, 0.0, 100.0, 10.0), (3.0, 500.0, 0.0, 510.0, 10.0)
+    path = TrackPath(1, "", [first, second, third])
+    assert path.moves(0.0, 0.5) == [(first[1:], first[1:]), (first[1:], second[1:])]
+    assert path.moves(0.9 + HOLD_S / 2, 2.0) == [(second[1:], second[1:])]
+    assert path.moves(1.5, 2.5) == []
+    assert hull([(3, 4, 5, 6), (1, 5, 4, 9)]) == (1, 4, 5, 9)
 
 
 def test_a_track_moves_evenly_between_its_boxes() -> None:

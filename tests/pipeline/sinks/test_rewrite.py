@@ -143,6 +143,22 @@ def test_a_picture_of_another_shape_has_black_bars(tmp_path: Path) -> None:
     assert turned[:, 80:240].mean() > 60
 
 
+def test_a_file_may_have_room_below_its_pictures(tmp_path: Path) -> None:
+    def draw(picture: Picture, time_s: float, area: Area) -> None:
+        assert picture.shape == (320, 320, 3)
+        assert not picture[240:].any()
+        picture[250:] = 200
+
+    source = make_size_change(tmp_path / "turned.ts", [(320, 240), (240, 320)], seconds_each=0.4)
+    rewrite(source, tmp_path / "out.mp4", draw, below_px=80)
+    after = [picture for _, picture in pictures(tmp_path / "out.mp4")]
+    before = [picture for _, picture in pictures(source) if picture.shape == (240, 320, 3)]
+    assert {picture.shape for picture in after} == {(320, 320, 3)}
+    assert all((picture[256:].min() > 190) & (picture[242:246].max() < 20) for picture in after)
+    assert np.abs(after[0][:238].astype(int) - before[0][:238]).mean() < 6
+    assert after[-1][:240, 80:240].mean() > 60, "the one that turned is above the room, too"
+
+
 @pytest.mark.parametrize(
     ("size", "into", "area"),
     [

@@ -16,7 +16,9 @@ from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.track.stage import TrackStage, within
 from stages.track.state import TrackState, decode_state
+from stages.words.box_names import box_names
 from stages.words.labels import LABELS_FILE, LabelSet, LabelSide
+from stages.words.word import words_of
 
 SECOND = 1_000_000_000
 STEP = SECOND // 8
@@ -158,7 +160,9 @@ def label_set(folder: Path) -> LabelSet:
         temperature=0.1,
         bias=0.0,
     )
-    made = LabelSet(("dog", "bus"), {"image": side}, ("dog", "bus", "tree"))
+    background = ("dog", "bus", "forest")
+    names = box_names(words_of(("dog", "bus")), background, side)
+    made = LabelSet(("dog", "bus"), {"image": side}, background, box_names=names)
     made.save(folder / LABELS_FILE)
     return made
 
@@ -186,6 +190,14 @@ def test_a_track_is_named_by_its_crops_and_keeps_its_name(tmp_path: Path) -> Non
 def test_a_track_that_fits_no_label_has_none(tmp_path: Path) -> None:
     (track,) = named(tmp_path, np.array([0.0, 0.0, 1.0]))
     assert (track["label"], track["probability"]) == (None, None)
+
+
+def test_a_track_is_never_named_by_a_label_that_is_no_thing(tmp_path: Path) -> None:
+    """The looks fit "forest" only, an everyday word for a place."""
+    named(tmp_path, np.array([0.0, 0.0, 1.0]))
+    names = LabelSet.load(tmp_path / LABELS_FILE).box_names
+    assert names is not None
+    assert names.names == ("dog", "bus")
 
 
 def test_without_labels_or_crops_a_track_has_no_name() -> None:

@@ -118,6 +118,10 @@ def test_a_label_set_survives_saving_and_loading(tmp_path: Path, spec: ModelSpec
         np.testing.assert_array_equal(read.sides[name].labels, side.labels)
         np.testing.assert_array_equal(read.sides[name].background, side.background)
         np.testing.assert_array_equal(read.sides[name].kept, side.kept)
+    assert made.box_names is not None
+    assert read.box_names is not None
+    assert (read.box_names.names, read.box_names.own) == (made.box_names.names, made.box_names.own)
+    np.testing.assert_array_equal(read.box_names.side.labels, made.box_names.side.labels)
 
 
 def test_only_the_modalities_of_the_run_get_a_side(tmp_path: Path, spec: ModelSpec) -> None:
