@@ -1,6 +1,6 @@
-"""Write the README's table of figures from benchmarks/results/*.json.
+"""Write the table of figures in docs/measured.md from benchmarks/results/*.json.
 
-python -m benchmarks.table [--check]     --check fails if README.md is not up to date
+python -m benchmarks.table [--check]     --check fails if the table is not up to date
 """
 
 import argparse
@@ -113,14 +113,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
+    page = ROOT / "docs" / "measured.md"
+    before, rest = page.read_text().split(BEGIN)
     _, after = rest.split(END)
     made = before + BEGIN + text() + END + after
     if not options.check:
-        readme.write_text(made)
-    elif made != readme.read_text():
-        raise SystemExit("README.md: its figures differ from benchmarks/results. Run: python -m benchmarks.table")
+        page.write_text(made)
+    elif made != page.read_text():
+        raise SystemExit(f"{page.name}: its figures differ from benchmarks/results. Run: python -m benchmarks.table")
 
 
 if __name__ == "__main__":
