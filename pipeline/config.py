@@ -25,7 +25,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("clips.start_s", 0.0, UNBOUNDED),
     ("clips.end_s", 0.0, UNBOUNDED),
     ("decode.workers", 0, MAX_GROUP_WORKERS),
-    ("decode.threads", 0, MAX_GROUP_WORKERS),
+    ("decode.threads", 1, MAX_GROUP_WORKERS),
     ("decode.long_side_px", 1, 8192),
     ("decode.short_side_px", 0, 8192),
     ("decode.max_pixels", 1, UNBOUNDED),
@@ -58,12 +58,15 @@ class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 class ClipOptions(_Options, frozen=True):
     seconds: float = 2.0
+    """Length of a clip."""
     stride_seconds: float = 0.0
     """From the start of one clip to the next; 0 means the length of a clip. A longer stride samples the source."""
     fps: float = 8.0
     """Frames per second that are analysed."""
     start_s: float = 0.0
+    """Where to start, as a player's seek bar shows it."""
     end_s: float | None = None
+    """Where to end; none: at the end of the source."""
 
     @property
     def clip_ns(self) -> int:
@@ -82,24 +85,32 @@ class DecodeOptions(_Options, frozen=True):
     workers: int = 0
     """Sources decoded at the same time; 0: automatic."""
     threads: int = 1
+    """Threads that decode the pictures of one source."""
     audio_track: str = ""
     """Index among the audio streams, or a language code; empty: the default track of the container."""
     long_side_px: int = 640
+    """Longest side of analysed pictures."""
     short_side_px: int = 0
-    """0: the largest input that a model needs."""
+    """Short side of analysed pictures; 0: the largest input that a model needs."""
     max_pixels: int = 8192 * 8192
+    """Sources with larger pictures are refused."""
     max_hours: float = 48.0
+    """Longer sources are refused."""
 
 
 class ModelOptions(_Options, frozen=True):
     path: str = "percept-mini"
+    """The bundled "percept-mini", a model directory, or a hub id."""
     audio_path: str = ""
+    """Another model for sound; empty: the sound tower of `path`, if it has one."""
     engine: str = "auto"
     """"auto", a name in `engines.backends.table`, or "package.module:BACKEND" of your own."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    """Of the networks; auto: the first that the engine has on this device and that passes its gate."""
     device: str = "auto"
+    """"auto", "cpu", "cuda" or "cuda:N"; "sm89" builds engines for a GPU of another machine."""
     cache_directory: str = ""
-    """Where built engines and text vectors are kept; empty: see `pipeline.machine.cache_directory`."""
+    """Where built engines and text vectors are kept; empty: $PERCEPT_CACHE, else ~/.cache/percept."""
 
 
 class LabelOptions(_Options, frozen=True):
@@ -112,7 +123,9 @@ class LabelOptions(_Options, frozen=True):
     descriptions: str = ""
     """File with sentences that describe labels: JSON {label: [sentences]}, or lines of "label: sentence"."""
     top_k: int = 5
+    """Labels per clip in results."""
     exclusive: bool = False
+    """Labels exclude each other: events follow shares."""
 
 
 class QueueOptions(_Options, frozen=True):
@@ -121,6 +134,7 @@ class QueueOptions(_Options, frozen=True):
     credit: int = 2
     """Clips that a worker holds: one in progress, the others queued."""
     tries: int = 3
+    """How often a clip is tried whose worker died."""
     results_waiting: int = 2_000
     """Finished clips that may wait for the output or for their turn before decode is paused."""
 
@@ -129,11 +143,15 @@ class DeadlineOptions(_Options, frozen=True):
     """Seconds that a worker may stay in one phase. A worker that stays longer is killed and replaced."""
 
     prepare_s: float = 1_800.0
+    """For everything that is prepared before a run, such as engines and label vectors."""
     load_s: float = 180.0
+    """Until a worker has loaded its networks."""
     clip_s: float = 120.0
     """For one clip, or for one batch of clips."""
     open_s: float = 60.0
+    """Until a source is open."""
     decode_s: float = 60.0
+    """For the decoding of one clip."""
     drain_s: float = 60.0
     """After the first interrupt: how long clips in flight may take to finish."""
 
@@ -142,6 +160,7 @@ class GroupOptions(_Options, frozen=True):
     """Stages that run in one process, on the same clip, one after another."""
 
     stages: tuple[str, ...]
+    """Names of built-in stages, or of your own: see `[stages]`."""
     name: str = ""
     workers: int = 0
     """0: automatic, which is 1 for light or ordered groups and one per core, at most 8, for others."""
@@ -163,6 +182,7 @@ class Config(_Options, frozen=True):
     events: EventOptions = EventOptions()
     video: VideoOptions = VideoOptions()
     modalities: tuple[str, ...] = MODALITIES
+    """Which of image, motion and audio are used."""
     groups: tuple[GroupOptions, ...] = (
         GroupOptions(name="analyse", stages=("flow", "spectrogram", "detect", "signals", "encode", "fuse", "classify")),
         GroupOptions(name="track", stages=("track",)),

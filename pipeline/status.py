@@ -37,6 +37,7 @@ class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     crf: int = 23
     """Quality of x264: 18 looks lossless, 28 is small."""
     preset: str = "veryfast"
+    """Speed of x264: a slower preset makes smaller files."""
     panel: Literal["below", "corner", "off"] = "below"
     """Where labels are shown: under the picture, in a corner without boxes, or not at all."""
     least_probability: float = 0.3
