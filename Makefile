@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check setup clean
+.PHONY: demo test check docs setup clean
 
 demo: setup
 	$(BIN)/percept run engines/bundled/sample.mp4 --labels @engines/bundled/sample.labels.txt --events --html demo.html --overwrite
@@ -17,6 +17,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
+docs: setup
+	$(BIN)/python -m manual
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "wrote site/index.html"
+
 setup: .venv/.done
 
 .venv/.done: pyproject.toml constraints.txt
@@ -27,4 +32,4 @@ setup: .venv/.done
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist site *.egg-info
