@@ -127,7 +127,7 @@ def share() -> str:
 def _measured(work: Worked, name: str) -> str:
     of = work.signals
     texts = {
-        "image": f"contrast {of['image']['contrast']:.3f}, motion {of['motion']['energy']:.3f}",
+        "image": f"contrast {of['image']['contrast']:.3f}, speed {of['motion']['energy']:.3f}",
         "motion": f"contrast {of['image']['contrast']:.3f}",
         "audio": f"{of['audio']['normalised_dbfs']:.1f} dBFS",
     }
