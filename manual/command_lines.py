@@ -8,7 +8,7 @@ from importlib import import_module
 
 from commands.main import VERBS, main
 
-COLUMNS = "100"
+COLUMNS = "82"
 
 
 def commands() -> str:

@@ -162,9 +162,11 @@ class GroupOptions(_Options, frozen=True):
     stages: tuple[str, ...]
     """Names of built-in stages, or of your own: see `[stages]`."""
     name: str = ""
+    """Shown in logs; empty: the first of its stages."""
     workers: int = 0
     """0: automatic, which is 1 for light or ordered groups and one per core, at most 8, for others."""
     threads: int = 0
+    """Of each worker; 0: the cores divided by the number of workers."""
     batch: int = 1
     """Largest number of clips, from any sources, that a worker runs in one batch. More than 1 pays off for networks on
     a GPU; each costs two more slots."""

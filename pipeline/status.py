@@ -43,6 +43,7 @@ class VideoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     least_probability: float = 0.3
     """Less probable labels are not shown."""
     max_labels: int = 5
+    """Most labels that are shown."""
 
 
 class FilmSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 
 from manual.pages import is_same
 from tests.conftest import ROOT
-from tests.media import Sound, make_video
+from tests.media import make_video
 
 SAMPLE = ROOT / "engines" / "bundled" / "sample.mp4"
 PAGE = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
@@ -77,5 +76,5 @@ def test_there_are_ten_recipes() -> None:
 def test_a_recipe_prints_what_the_page_says(name: str, project: Path) -> None:
     blocks = BLOCKS.findall(RECIPES[name])
     for script, printed in blocks:
-        out = shell(script, project)
+        out = "\n".join(line.rstrip() for line in shell(script, project).splitlines())
         assert is_same(out.strip(), printed.strip(), ROUNDING), out

@@ -57,7 +57,8 @@ def test_the_moments_of_a_word_in_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_is_seen_and_what_is_heard() -> None:
-    verdicts = {line.split()[0]: line.rpartition("%")[2].strip() for line in run("seen_or_heard.py", SAMPLE, "sheep", "rain", "thunder")}  # fmt: skip
+    lines = run("seen_or_heard.py", SAMPLE, "sheep", "rain", "thunder")
+    verdicts = {line.split()[0]: line.rpartition("%")[2].strip() for line in lines}
     assert verdicts == {"sheep": "seen", "rain": "heard", "thunder": "neither"}
 
 
