@@ -19,7 +19,7 @@ GENERATED = re.compile(r"<!-- (\w+): begin -->.*?<!-- \1: end -->", re.DOTALL)
 BLOCK = re.compile(r"^```(?:bash|sh)?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`((?:PERCEPT_CACHE=\S+ )?percept \w[^`]*)`")
 HEREDOC = re.compile(r"<<'END'\n.*?^END$", re.DOTALL | re.MULTILINE)
-ELIDED = ("…", "...", "COMMAND", "|", "FOLDER")
+ELIDED = ("…", "...", "COMMAND", "|", ">", "FOLDER", "--help")
 
 
 def commands(text: str) -> list[str]:

@@ -26,7 +26,7 @@ def templates() -> Iterator[str]:
 
 def fixed(text: str) -> str:
     """The text without quotes and end marks next to what differs: '…' and … are the same."""
-    return re.sub(rf"[.'\s]*{ANYTHING}[{ANYTHING}.'\s]*", ANYTHING, text).strip(f"{ANYTHING} ")
+    return re.sub(rf"[.'\s]*{ANYTHING}[{ANYTHING}.'\s]*", ANYTHING, text).strip(f"{ANYTHING} .:")
 
 
 KNOWN = [fixed(text) for text in templates()]
