@@ -10,7 +10,9 @@ from commands import schema
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "findings" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FOLDERS = "benchmarks|commands|configs|engines|examples|findings|manual|pages|percept|pipeline|recipes|stages|tests|training"
+FOLDERS = (
+    "benchmarks|commands|configs|engines|examples|findings|manual|pages|percept|pipeline|recipes|stages|tests|training"
+)
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
