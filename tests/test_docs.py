@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from commands import schema
+from pipeline.sinks.tables import Csv
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "findings" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -30,6 +31,12 @@ def test_the_json_schema_is_what_percept_schema_prints(capsys: pytest.CaptureFix
     text = (ROOT / "docs" / "results.schema.json").read_text()
     assert text == printed(capsys), "run: percept schema > docs/results.schema.json"
     assert json.loads(text)["properties"].keys() >= {"labels", "tracks", "category", "open_set", "schema_version"}
+
+
+def test_the_columns_of_a_table_of_events_are_listed_in_order() -> None:
+    text = (ROOT / "docs" / "results.md").read_text()
+    (listed,) = re.findall(r"and these columns: (.*?)\. The file begins", text, re.DOTALL)
+    assert tuple(re.findall(r"`([a-z_]+)`", listed)) == Csv.COLUMNS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
