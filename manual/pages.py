@@ -6,7 +6,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 Block = Callable[[], str]
-NUMBER = re.compile(r"-?\d+\.\d+")
+NUMBER = re.compile(r"-?\d+\.\d+|\d+(?= %)")
 
 
 def with_blocks(text: str, blocks: Mapping[str, Block]) -> str:
@@ -21,7 +21,7 @@ def with_blocks(text: str, blocks: Mapping[str, Block]) -> str:
 
 
 def is_same(one: str, other: str, tolerance: float) -> bool:
-    """Whether two texts differ at most in their decimal numbers, and those by at most `tolerance`, or that share.
+    """Whether two texts differ at most in decimal numbers and percentages, each by at most `tolerance`, or that share.
 
     Networks round differently on other processors.
     """

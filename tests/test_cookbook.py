@@ -1,4 +1,4 @@
-"""docs/cookbook.md and docs/index.md: their commands are run on small media and print what the pages say."""
+"""docs/cookbook.md and docs/index.md: commands are run on small media and print what the pages say."""
 
 import os
 import re
@@ -78,3 +78,13 @@ def test_a_recipe_prints_what_the_page_says(name: str, project: Path) -> None:
     for script, printed in blocks:
         out = "\n".join(line.rstrip() for line in shell(script, project).splitlines())
         assert is_same(out.strip(), printed.strip(), ROUNDING), out
+
+
+@pytest.mark.slow
+def test_first_steps_show_what_a_terminal_shows(project: Path) -> None:
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"<!-- terminal: begin -->\n\n```text\n(.*?)```", text, re.DOTALL)
+    words = ROOT / "engines" / "bundled" / "sample.labels.txt"
+    assert is_same(
+        shell(f"percept run yard.mp4 --labels @{words} --format table", project).strip(), shown.strip(), 0.03
+    )

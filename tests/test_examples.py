@@ -67,7 +67,7 @@ def test_the_paths_of_objects() -> None:
     """The sheep walks to the right, then the ball bounces to the left: docs/sample.md."""
     sheep, ball = run("paths.py", SAMPLE, "sheep", "baseball")
     assert sheep.split()[1] == "sheep"
-    assert ball.split()[1] == "baseball"
+    assert ball.split()[1] == "ball"
     lefts = [[int(part.split("%")[0]) for part in line.split("(")[1:]] for line in (sheep, ball)]
     assert lefts[0][0] < lefts[0][1]
     assert lefts[1][0] > lefts[1][1]
