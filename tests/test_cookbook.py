@@ -81,9 +81,10 @@ def test_a_recipe_prints_what_the_page_says(name: str, project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_first_steps_show_what_a_terminal_shows(project: Path) -> None:
+def test_the_first_steps_and_the_readme_show_what_a_terminal_shows(project: Path) -> None:
     text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"<!-- terminal: begin -->\n\n```text\n(.*?)```", text, re.DOTALL)
+    assert shown in (ROOT / "README.md").read_text(encoding="utf-8")
     words = ROOT / "engines" / "bundled" / "sample.labels.txt"
     assert is_same(
         shell(f"percept run yard.mp4 --labels @{words} --format table", project).strip(), shown.strip(), 0.03
