@@ -42,7 +42,7 @@ def background() -> str:
     nearest = np.argsort(-near)[:SHOWN]
     rows = [[f"`{words[i]}`", f"{near[i]:.3f}", *(f"{side.kept[label, i]:.2f}" for label in (0, 1))] for i in nearest]
     head = ["background word", "similarity to the picture", *(f"competes with `{label}`" for label in LABELS[:2])]
-    return f"The bundled model has {len(words)} background words.\n\n" + _table(head, rows)
+    return f"The bundled model has {len(words)} of them. These are nearest to this picture:\n\n" + _table(head, rows)
 
 
 def odds() -> str:
