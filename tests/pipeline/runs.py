@@ -46,7 +46,8 @@ def run_fakes(
     notices: list[Notice] = []
 
     def note(notice: Notice) -> None:
-        notices.append(notice)
+        if notice.level != "debug":
+            notices.append(notice)
         if on_notice:
             on_notice(notice)
 

@@ -91,6 +91,7 @@ def test_the_role_of_a_worker_decides_what_it_runs(nursery: Nursery) -> None:
     server, hub = nursery.server(), Hub(str(nursery.directory))
     try:
         nursery.spawn(server, "prepare", worker=1)
+        assert wait_for(hub.receive) == (1, Prepared(ready=True))
         assert wait_for(hub.receive) == (1, Prepared(finished=True))
         assert nursery.event(server) == Exited(1, 0)
         nursery.spawn(server, "group", group=1, worker=2)
