@@ -225,7 +225,7 @@ def in_clean(clean: Path, home: Path, *command: str) -> str:
 
 @pytest.mark.slow
 def test_the_command_works_in_a_clean_environment(clean: Path, home: Path) -> None:
-    folder = in_clean(clean, home, "python", "-c", "import percept; print(percept.HOME)").strip()
+    folder = in_clean(clean, home, "python", "-c", "from percept._home import HOME; print(HOME)").strip()
     assert Path(folder).is_relative_to(clean)
     version = in_clean(clean, home, "percept", "--version").split()
     assert version == ["percept", metadata_version(clean)]
@@ -248,7 +248,7 @@ def test_check_and_the_python_api_work_in_a_clean_environment(clean: Path, home:
     told = json.loads(in_clean(clean, home, "percept", "check", "--json", "-q", "--modalities", "audio"))
     assert Path(told["percept"]["folder"]).is_relative_to(clean)
     assert [row["tower"] for row in told["engines"]] == ["audio"]
-    script = "import percept; s = str(percept.HOME / 'engines/bundled/sample.mp4'); "
+    script = "import percept; from percept._home import HOME; s = str(HOME / 'engines/bundled/sample.mp4'); "
     script += "print([r.clip for r in percept.run(s, labels=['dog', 'rain'], end=2, modalities='audio')])"
     assert in_clean(clean, home, "python", "-c", script) == "[0]\n"
     assert list(home.iterdir()) == []
