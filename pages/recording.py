@@ -13,7 +13,7 @@ from pipeline.status import EventOptions, EventRecord
 
 RESULT, ERROR, DROPPED, GAP = range(4)
 NAMES = {"image": "picture", "motion": "motion", "audio": "sound"}
-DIM_UNDER = 0.3
+LEAST_NAMED = 0.5
 """A track shows a label that is at least this probable, as in the labelled video."""
 REASONS = {
     "no_stream": "the source has none",
@@ -142,7 +142,7 @@ class Recording:
         for time_s, *edges in track.boxes:
             if not boxes or ms(time_s) > boxes[-5]:
                 boxes += [ms(time_s), *map(round, edges)]
-        if track.label and (track.probability or 0.0) >= DIM_UNDER:
+        if track.label and (track.probability or 0.0) >= LEAST_NAMED:
             name = [self._word(track.label), mille(track.probability or 0.0)]
             if not path["names"] or path["names"][-1][1:] != name:
                 path["names"].append([ms(start_s), *name])

@@ -5,7 +5,7 @@ import io
 import unicodedata
 
 from pipeline.sinks.events import SortedEvents
-from pipeline.sinks.file import WholeFile
+from pipeline.sinks.file import WholeFile, is_special
 from pipeline.sinks.subtitles import clock
 from pipeline.status import EventRecord, OutputSpec, SummaryRecord
 
@@ -33,7 +33,7 @@ class Csv(SortedEvents):
 
     def open(self) -> None:
         self._file.open()
-        mark = "" if self._file.path.startswith("/dev/") else BOM
+        mark = "" if is_special(self.spec.path) else BOM
         self._file.write(mark + csv_row(self.COLUMNS))
 
     def events(self, events: list[EventRecord], summary: SummaryRecord) -> None:

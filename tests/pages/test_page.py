@@ -187,7 +187,7 @@ def test_a_lane_opens_into_its_modalities_in_their_colours(browser: Browser, squ
 
     (png, names), _ = browser.visit(square, look)
     assert names == ["picture", "motion", "sound"]
-    from pipeline.sinks.draw import COLOURS
+    from pipeline.sinks.panel import COLOURS
 
     shot = picture(png)[26 + 38 : 26 + 38 + 66, : shot_width(png) // 8].astype(int)  # within the first clip
     heights = [int((np.abs(shot - COLOURS[name]).sum(axis=2) < 12).any(axis=1).sum()) for name in COLOURS]

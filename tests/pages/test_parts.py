@@ -7,8 +7,8 @@ import pytest
 
 from pages.document import PARTS, document
 from pages.page import SCRIPTS, STYLES
-from pages.recording import DIM_UNDER, NAMES, Recording
-from pipeline.sinks import draw
+from pages.recording import LEAST_NAMED, NAMES, Recording
+from pipeline.sinks import draw, panel
 from tests.pages.conftest import Browser
 from tests.pages.records import following
 
@@ -25,13 +25,13 @@ def test_colours_names_and_tracks_are_those_of_the_labelled_video(browser: Brows
         )
 
     found, _ = browser.visit(square, look)
-    assert found["colours"] == {name: "rgb({} {} {})".format(*rgb) for name, rgb in draw.COLOURS.items()}
-    assert found["names"] == NAMES == draw.NAMES
+    assert found["colours"] == {name: "rgb({} {} {})".format(*rgb) for name, rgb in panel.COLOURS.items()}
+    assert found["names"] == NAMES == panel.NAMES
     assert [tuple(rgb) for rgb in found["tracks"]] == [
         pytest.approx(draw.track_colour(number), abs=1) for number in range(40)
     ]
     assert (found["hold"], found["bridge"]) == (draw.HOLD_S * 1000, draw.BRIDGE_S * 1000)
-    assert DIM_UNDER == draw.DIM_UNDER
+    assert LEAST_NAMED == draw.LEAST_NAMED
 
 
 def test_boxes_are_interpolated_as_in_the_labelled_video(browser: Browser, square: Path) -> None:

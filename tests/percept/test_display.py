@@ -16,7 +16,7 @@ import percept
 from percept._display import COLOURS, NAMES
 from percept._thumbnail import thumbnail
 from pipeline.result import clock_text
-from pipeline.sinks import draw
+from pipeline.sinks import panel
 from tests.media import make_video, read_time_ms
 
 EVIL = "<script>alert('1')</script>\"&\x1b[31m"
@@ -112,8 +112,8 @@ def test_everything_from_outside_is_escaped() -> None:
 
 
 def test_colours_and_names_are_those_of_the_labelled_video() -> None:
-    assert {name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in draw.COLOURS.items()} == COLOURS
-    assert draw.NAMES == NAMES
+    assert {name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in panel.COLOURS.items()} == COLOURS
+    assert panel.NAMES == NAMES
 
 
 def decoded(jpeg: bytes) -> Any:
