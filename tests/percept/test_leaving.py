@@ -25,7 +25,11 @@ WAYS = {
     "end of the program": "results = run()\nnext(results)",
     "never started": "results = run()",
 }
-HEAD = "import gc, percept\ndef run(): return percept.run('fake:clips=100000', config={config!r}, progress={shown})\n"
+HEAD = """\
+import gc, percept, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in a job that a shell put in the background
+def run(): return percept.run('fake:clips=100000', config={config!r}, progress={shown})
+"""
 
 
 @pytest.fixture

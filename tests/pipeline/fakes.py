@@ -199,6 +199,8 @@ class Improves(FakeModel):
 
     class Options(FakeModel.Options):
         build_s: float = 0.0
+        load_s: float = 0.0
+        """How long the better one takes to open."""
         fate: str = ""
         """ "raise" or "die": in `improve`. "closed": the better one cannot be opened. "same": it is no better."""
 
@@ -224,6 +226,8 @@ class Improves(FakeModel):
         self.grade = "better" if self._better().exists() else "first"
         if self.grade == "better" and self.options.fate == "closed":  # type: ignore[attr-defined]
             raise ModelError("better.bin: cannot be opened.")
+        if self.grade == "better":
+            time.sleep(self.options.load_s)  # type: ignore[attr-defined]
 
     def describe(self) -> dict[str, str]:
         return {"engine": self.grade, "model": "fake@1"}

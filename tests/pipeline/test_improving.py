@@ -123,8 +123,9 @@ def test_a_successor_that_is_killed_while_it_loads_leaves_the_old_worker_in_plac
                 os.kill(each.pid, signal.SIGKILL)
                 killed.append(each.pid)
 
-    ran, supervisor = harassed_run(tmp_path, kill, LONG, **improving(build_s=0.2))
+    ran, supervisor = harassed_run(tmp_path, kill, LONG, **improving(build_s=0.2, load_s=30.0))
     assert len(killed) == 2
+    assert grades(ran.records) == ["first"]
     assert ran.clips() == list(range(300))
     assert ran.account.exit_code == 0
     assert_nothing_leaked(supervisor)
