@@ -181,6 +181,8 @@ def status_fields(status: Status, left_s: float | None = None) -> dict[str, obje
     """The fields of a progress line in the log. What is not known yet is left out."""
     at = status.position
     known: dict[str, object] = {"phase": status.phase}
+    if status.phase == "build":
+        return known | {"elapsed_s": round(status.elapsed_s, 1)}
     if at.source_number:
         known |= {"source": redact(at.source), "source_number": at.source_number, "sources": at.source_count}
         known |= {"clip": at.clip} if at.clip >= 0 else {}

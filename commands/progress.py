@@ -66,7 +66,7 @@ def run_lines(status: Status, pace: Pace, width: int) -> list["Text"]:
 def _results_line(status: Status, pace: Pace, width: int) -> "Text":
     """`talk.mp4 2/5  ━━━━━━──────  0:12/1:30  6.2×  1 failed  0:14 left`"""
     if status.phase == "build":
-        return _fitted("building engines for later runs", None, [f"{status.elapsed_s:.0f} s"], width)
+        return _fitted("building engines for later runs", None, ["Ctrl-C puts it off"], width)
     at = status.position
     doing = {"prepare": "preparing", "drain": "stopping"}.get(status.phase, "")
     if not at.source_number:

@@ -83,13 +83,22 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from pipeline.run import run
 
     began_s = time.time()
+
+    def report(account: Account) -> None:
+        console.clear()
+        if account.exit_code != ReaderGone.exit_code:
+            closing.report(account, console, outputs, began_s)
+
     account: Account = run(
-        config, sources, outputs, on_status=console.status, on_notice=console.notice, on_rows=console.rows
+        config,
+        sources,
+        outputs,
+        on_status=console.status,
+        on_notice=console.notice,
+        on_rows=console.rows,
+        on_complete=report,
     )
     console.clear()
-    if account.exit_code == ReaderGone.exit_code:
-        return account.exit_code
-    closing.report(account, console, outputs, began_s)
     return account.exit_code
 
 

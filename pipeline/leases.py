@@ -70,6 +70,10 @@ class Leases:
         if credit.is_idle:
             self._dismiss(worker)
 
+    def is_retiring(self, worker: Worker) -> bool:
+        credit = self._credits.get(worker.id)
+        return credit is not None and credit.is_retiring
+
     def _dismiss(self, worker: Worker) -> None:
         worker.expect_exit()
         self._send(worker, Stop())

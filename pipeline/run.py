@@ -29,8 +29,11 @@ def run(
     on_status: Callable[[Status], None] = lambda status: None,
     on_notice: Callable[[Notice], None] = lambda notice: None,
     on_rows: Callable[[list[Row]], None] = lambda rows: None,
+    on_complete: Callable[[Account], None] = lambda account: None,
 ) -> Account:
     """Label every clip of every source, in the given order, and write the outputs.
+
+    `on_complete` is called once, when nothing more will be written. Engines may still be built after that.
 
     Raises:
         ConfigError, ModelError: something is wrong; nothing was started.
@@ -45,11 +48,14 @@ def run(
     starts, complete = _resume(list(sources), outputs)
     with private_directory() as directory:
         plan = place(plan, directory, outputs)
-        supervisor = Supervisor(plan, sources, starts, frozenset(complete), on_status, on_notice, on_rows)
+
+        def conclude(account: Account) -> None:
+            _conclude(plan, outputs)
+            on_complete(account)
+
+        supervisor = Supervisor(plan, sources, starts, frozenset(complete), on_status, on_notice, on_rows, conclude)
         with _signals(supervisor):
-            account = supervisor.run()
-        _conclude(plan, outputs)
-        return account
+            return supervisor.run()
 
 
 def prepare(config: Config, on_notice: Callable[[Notice], None] = lambda notice: None) -> Account:

@@ -71,10 +71,13 @@ class Supervisor:
         on_status: Callable[[Status], None] = lambda status: None,
         on_notice: Callable[[Notice], None] = lambda notice: None,
         on_rows: Callable[[list[Row]], None] = lambda rows: None,
+        on_complete: Callable[[Account], None] = lambda account: None,
     ) -> None:
         self.plan = plan
         self.sources = list(sources)
         self._starts = dict(starts or {})
+        self._on_complete = on_complete
+        self._last_account: Account | None = None
         self._on_status, self._on_notice, self._on_rows = on_status, on_notice, on_rows
         self._interrupts = 0
         self._fatal: _Fatal | None = None
@@ -122,7 +125,7 @@ class Supervisor:
             self.feed.start()
             while not self._finished():
                 self._step()
-        return self._account()
+        return self._complete()
 
     def interrupt(self) -> None:
         """The first time: close the sources and finish what is in flight. The second time: stop at once."""
@@ -212,6 +215,7 @@ class Supervisor:
                 if self.outlet.is_closed:
                     worker.expect_exit()
                     if self._improving and self.sources and not self._interrupts and not self._fatal:
+                        self._complete()
                         self._notice(STILL_BUILDING)
             case Hello():
                 self._hello(worker, message)
@@ -219,7 +223,7 @@ class Supervisor:
                 self._handle_prepared(worker, message)
             case Broken(kind, error):
                 worker.expect_exit()
-                if self._successors.pop(worker.id, None):
+                if self._is_dispensable(worker):
                     self._notice(f"{error}; the worker that it should have replaced goes on", "warning")
                 else:
                     self._fatal = self._fatal or _Fatal(kind, error)
@@ -276,6 +280,11 @@ class Supervisor:
         for worker, cause in dead:
             if worker.role in ("sink", "prepare") or not worker.ready:
                 self._await_last_messages(worker)
+            if worker.role == "prepare" and worker.ready and not worker.stopping:
+                self._improving = False
+                text = f"{worker.name} (pid {worker.pid}) {cause}; faster engines are built in a later run"
+                self._notice(text, "warning", self.processes.log_tail(worker))
+                continue
             if worker.stopping or self.outlet.is_closed:
                 continue
             self._notice(f"{worker.name} (pid {worker.pid}) {cause}", "warning", self.processes.log_tail(worker))
@@ -287,11 +296,23 @@ class Supervisor:
                 if notice := self.feed.died(worker, cause):
                     self._notice(notice, "error")
             elif worker.role == "group":
+                is_replaced = self._is_replaced(worker)
                 for entry in self.leases.died(worker, cause):
                     self._notice(
                         f"{entry.info.source}: clip {entry.info.index}: {entry.error}", "error", in_results=True
                     )
+                if is_replaced:
+                    continue
             self._replace_or_stop(worker, cause)
+
+    def _is_replaced(self, worker: Worker) -> bool:
+        """Whether another worker takes its place, or will once it has loaded."""
+        return self.leases.is_retiring(worker) or any(before is worker for before in self._successors.values())
+
+    def _is_dispensable(self, worker: Worker) -> bool:
+        """Whether it was to succeed a worker that still works. It is a successor no more."""
+        before = self._successors.pop(worker.id, None)
+        return before is not None and before.id in self.processes.workers
 
     def _await_last_messages(self, worker: Worker) -> None:
         """Wait for the last messages of a process that exited by itself. They may arrive after its exit was noticed."""
@@ -304,10 +325,7 @@ class Supervisor:
 
     def _replace_or_stop(self, worker: Worker, cause: str) -> None:
         """Replace a worker, unless it keeps dying before it is ready, or the run goes on as well without it."""
-        if self._successors.pop(worker.id, None):
-            return
-        if worker.role == "prepare" and worker.ready:
-            self._improving = False
+        if self._is_dispensable(worker):
             return
         deaths = 0 if worker.ready else self._early_deaths.get(worker.name, 0) + 1
         self._early_deaths[worker.name] = deaths
@@ -366,6 +384,13 @@ class Supervisor:
         if self.outlet.is_closed:
             return "build"
         return "drain" if self._drain_since_s else ("run" if self._prepared else "prepare")
+
+    def _complete(self) -> Account:
+        """The account, made and reported once: when all results are written, or when the run ends without that."""
+        if self._last_account is None:
+            self._last_account = self._account()
+            self._on_complete(self._last_account)
+        return self._last_account
 
     def _account(self) -> Account:
         counts = self.ledger.counts

@@ -31,7 +31,7 @@ from pipeline.slots import Phase, SlotError, Slots
 from pipeline.stage import Stage
 from pipeline.threads import limit_threads
 
-BEGINNING = "results begin with PyTorch, while faster engines are built, once per model and machine"
+BEGINNING = "faster engines are being built, once per model and machine; until then PyTorch runs the networks"
 IMPROVING_NICE = 5
 """Improvements are built at a lower priority than clips are processed."""
 FLUSH_NS = 5_000_000

@@ -221,7 +221,7 @@ def locked(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
 
 
 def _wait_for_lock(file: Any, path: Path, wait_s: float) -> None:
-    begin = reported = time.monotonic()
+    begin, is_reported = time.monotonic(), False
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -232,7 +232,7 @@ def _wait_for_lock(file: Any, path: Path, wait_s: float) -> None:
             raise ModelError(
                 f"{path}: another process has been building this network for {wait_s:.0f} s. End it, or wait for it"
             )
-        if now - reported > LOCK_REPORT_S:
-            reported = now
-            log.warning("waiting for another process that builds this network (%s, %.0f s)", path, now - begin)
+        if now - begin > LOCK_REPORT_S and not is_reported:
+            is_reported = True
+            log.warning("waiting for another process that builds this network (%s)", path)
         time.sleep(0.05)

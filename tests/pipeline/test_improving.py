@@ -98,6 +98,49 @@ def test_ctrl_c_while_only_engines_are_built_ends_a_complete_run(tmp_path: Path)
     assert not ran.notices_with("interrupted")
 
 
+def test_the_death_of_the_builder_after_the_last_result_ends_the_run(tmp_path: Path) -> None:
+    ran = run_fakes(tmp_path, "fake:clips=3", **improving(fate="die", build_s=3.0))
+    assert ran.account.exit_code == 0
+    assert ran.clips() == [0, 1, 2]
+    assert {notice.level for notice in ran.notices_with("engines are built in a later run")} == {"warning"}
+
+
+def test_the_account_comes_before_the_build_and_does_not_count_it(tmp_path: Path) -> None:
+    path, sources, order = tmp_path / "out.jsonl", ("fake:clips=3",), list[str]()
+    outputs = [OutputSpec(path=str(path), sources=sources)]
+    account = run(
+        make_config(fake_config(**improving(build_s=3.0))),
+        sources,
+        outputs,
+        on_notice=lambda notice: order.append(notice.text),
+        on_complete=lambda account: order.append(f"complete: {account.results}"),
+    )
+    assert order.index("complete: 3") < order.index(STILL_BUILDING)
+    assert sum(text.startswith("complete") for text in order) == 1
+    assert account.elapsed_s < 3.0
+
+
+def test_a_worker_that_dies_while_its_successor_loads_is_replaced_once(tmp_path: Path) -> None:
+    killed: list[int] = []
+    crowd: list[int] = []
+
+    def kill(supervisor: Supervisor) -> None:
+        workers = supervisor.processes.workers.values()
+        crowd.append(sum(each.role == "group" and each.group == 0 for each in workers))
+        for before in supervisor._successors.values():
+            if before.pid not in killed:
+                os.kill(before.pid, signal.SIGKILL)
+                killed.append(before.pid)
+
+    ran, supervisor = harassed_run(tmp_path, kill, LONG, LONG, **improving(build_s=0.2, load_s=1.0))
+    assert len(killed) == 2
+    assert ran.clips() == [*range(300), *range(300)]
+    assert grades(ran.records)[-1] == "better"
+    assert max(crowd) <= 4  # two, and for a while their successors
+    assert crowd[-1] <= 2
+    assert_nothing_leaked(supervisor)
+
+
 @pytest.mark.parametrize(
     ("fate", "warning"),
     [
