@@ -282,8 +282,9 @@ class Supervisor:
                 self._await_last_messages(worker)
             if worker.role == "prepare" and worker.ready and not worker.stopping:
                 self._improving = False
-                text = f"{worker.name} (pid {worker.pid}) {cause}; faster engines are built in a later run"
-                self._notice(text, "warning", self.processes.log_tail(worker))
+                if worker.status != 0:
+                    text = f"{worker.name} (pid {worker.pid}) {cause}; faster engines are built in a later run"
+                    self._notice(text, "warning", self.processes.log_tail(worker))
                 continue
             if worker.stopping or self.outlet.is_closed:
                 continue
