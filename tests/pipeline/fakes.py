@@ -195,7 +195,10 @@ class NamesItsProcess(FakeModel):
 
 
 class Improves(FakeModel):
-    """Builds something better in `improve`; the label and the engine of a clip are what its worker opened."""
+    """Builds something better in `improve`, which takes `build_s` from the first clip on.
+
+    The label and the engine of a clip are what its worker opened.
+    """
 
     class Options(FakeModel.Options):
         build_s: float = 0.0
@@ -207,8 +210,13 @@ class Improves(FakeModel):
     def _better(self) -> Path:
         return Path(self.run.directory, "better")
 
+    def _worked(self) -> Path:
+        return Path(self.run.directory, "worked")
+
     def improve(self, report: Callable[[str], None]) -> bool:
         report("building something better")
+        while not self._worked().exists():
+            time.sleep(0.02)
         until_s = time.monotonic() + self.options.build_s  # type: ignore[attr-defined]
         while time.monotonic() < until_s:
             time.sleep(0.02)
@@ -233,6 +241,7 @@ class Improves(FakeModel):
         return {"engine": self.grade, "model": "fake@1"}
 
     def process(self, clip: Clip) -> Outputs:
+        self._worked().touch()
         outputs = super().process(clip)
         outputs["labels"][0]["label"] = self.grade
         return outputs
