@@ -143,14 +143,15 @@ def test_resuming_a_complete_run_changes_nothing(config: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("format_name", ["jsonl", "json", "table", "csv"])
 def test_a_reader_that_has_seen_enough_ends_the_run_quietly(config: str, format_name: str) -> None:
-    child = start(config, "fake:clips=3000", "--format", format_name)
+    at_the_end = format_name == "csv"  # a table of events is written at the end of a source
+    child = start(config, f"fake:clips={30 if at_the_end else 3000}", "--format", format_name)
     assert child.stdout is not None
-    child.stdout.readline()
+    if not at_the_end:
+        child.stdout.readline()
     child.stdout.close()
     _, err = child.communicate(timeout=60)
     assert child.returncode == 141  # as a shell reports SIGPIPE
-    # A table of events is written at the end of a source, so the run goes on until then.
-    assert [line for line in err.splitlines() if not line.startswith("percept: progress ")] == []
+    assert err == ""
 
 
 def test_a_full_disk_is_reported(config: str) -> None:
