@@ -33,10 +33,10 @@ def run(): return percept.run('fake:clips={clips}', config={config!r}, progress=
 
 
 KILLED = """
-import os
+import os, pathlib
 results = run()
 next(results)
-print(open(f"/proc/self/task/{os.getpid()}/children").read(), flush=True)
+print(pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text(), flush=True)
 try:
     for result in results: pass
 except percept.PerceptError as error: print(error)
