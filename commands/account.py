@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commands.columns import size_text
 from commands.console import Console
 from commands.progress import clock_text
 from pipeline.logs import log, redact, visible
@@ -97,16 +98,6 @@ def written_lines(paths: Sequence[str]) -> list["Text"]:
         Text.assemble("  ", visible(path), (f"  {size_text(Path(path).stat().st_size)}", "bright_black"))
         for path in paths
     ]
-
-
-def size_text(size: int) -> str:
-    """`830 bytes`, `12 kB`, `3.4 MB`"""
-    if size < 1000:
-        return f"{size} bytes"
-    for unit, factor in (("kB", 1e3), ("MB", 1e6)):
-        if size < 1000 * factor:
-            return f"{size / factor:.1f} {unit}" if size < 10 * factor else f"{size / factor:.0f} {unit}"
-    return f"{size / 1e9:.1f} GB"
 
 
 def closing_lines(account: Account) -> list["Text"]:

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-KB = 1 << 10
-
 
 def table(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
     """The rows as lines with aligned columns. The last column is not padded."""
@@ -19,11 +17,13 @@ def table(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
 
 
 def size_text(size_bytes: float) -> str:
-    """`12 kB`, `5.3 MB`, `1.2 GB`"""
-    for unit, bytes_in in (("GB", KB**3), ("MB", KB**2)):
-        if size_bytes >= bytes_in:
-            return f"{size_bytes / bytes_in:.1f} {unit}"
-    return f"{size_bytes / KB:.0f} kB"
+    """`830 bytes`, `1.2 kB`, `83 kB`, `3.4 MB`, `2.0 GB`: a kB has 1000 bytes."""
+    if size_bytes < 1000:
+        return f"{size_bytes:.0f} bytes"
+    for unit, bytes_in in (("kB", 1e3), ("MB", 1e6)):
+        if size_bytes < 1000 * bytes_in:
+            return f"{size_bytes / bytes_in:.{1 if size_bytes < 10 * bytes_in else 0}f} {unit}"
+    return f"{size_bytes / 1e9:.1f} GB"
 
 
 def folder_bytes(folder: Path) -> int:

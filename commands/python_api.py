@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from commands.console import add_console_options
-from commands.options import FLAGS, seconds
+from commands.options import FLAGS, probability, seconds
 from commands.python_stub import records_stub
 from commands.run import make_parser
 from pipeline.config import Config
@@ -36,7 +36,8 @@ ELSEWHERE = {
 PATHS = ("FILE", "FOLDER", "DIR")
 """Words in a metavar that make an option a path."""
 TEXTS = {
-    "output": "also write results to a file, or to several: .jsonl, or events as .csv, .vtt, .srt",
+    "output": "also write to a file, or to several: results as .jsonl, .json, .parquet or .txt; events as .csv, .vtt "
+    "or .srt; a page as .html",
     "events": "write events, which are merged clips, to a file: .csv, .vtt, .srt or .jsonl "
     "('*' is replaced by the source's name)",
 }
@@ -95,7 +96,7 @@ def _types(action: argparse.Action, repeats: bool) -> list[str]:
     metavar = action.metavar if isinstance(action.metavar, str) else ""
     if choices := action.choices or (get_args(setting) if get_origin(setting) is Literal else ()):
         kinds = [f"Literal[{', '.join(map(repr, choices))}]"]
-    elif action.type is seconds:
+    elif action.type in (seconds, probability):  # numbers that may have a unit: "1:30", "50%"
         kinds = ["float", "str"]
     elif isinstance(action.type, type) and action.type is not str:
         kinds = [action.type.__name__]
@@ -174,7 +175,8 @@ def run(
     An option that is None has the value of `config`, or else the default that is given here.
 
     Args:
-        sources: Video file, URL or glob, or a list of them.
+        sources: A video, a sound file or a picture; a folder of them, or a playlist (.m3u, .pls, .xspf, .txt); a URL or
+            a glob. Or a list of these.
         labels: Words to choose from. "car|automobile" are synonyms. A mapping is a hierarchy, of names to lists or to
             further mappings: {"animal": ["dog", "cat"], "vehicle": ["car|automobile"]}. One string is read as on the
             command line: "dog barking, rain", or "@words.txt". None means a vocabulary of everyday words.

@@ -24,7 +24,7 @@ _BY_CODE: dict[int, type[_records.PerceptError]] = {
 _FINISHED = (0, 1)
 _GRACE_S = 5.0
 _TICK_S = 0.25
-"""How often progress is shown while no result arrives."""
+"""How often progress is shown, and the process looked after, while no result arrives."""
 _PROGRESS_EVERY_S = 0.5
 
 
@@ -120,7 +120,7 @@ def _run(
     arguments: list[str], request: bytes, progress: bool | None, stretch: tuple[float, float]
 ) -> Generator[_records.ClipRecord, None, None]:
     view = _views.view(progress)
-    talk = ["--log-json", *(["-q"] if view is None else [f"--progress-every={_PROGRESS_EVERY_S}"])]
+    talk = ["--log-json", f"--progress-every={_PROGRESS_EVERY_S if view else math.inf}"]
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "commands.main", "run", "--request=-", "-o", "-", *talk, *arguments],
@@ -133,12 +133,10 @@ def _run(
         try:
             assert child.stdout is not None
             _send(child, request)
-            shown = _progress.Shown(view, log, *stretch) if view else None
-            with shown or _progress.NOTHING:
-                for line in _lines(child.stdout, shown):
+            with _progress.Shown(view, log, *stretch) if view else _progress.Unshown(log) as shown:
+                for line in _lines(child, child.stdout, shown):
                     record = _records.decode_json(line)
-                    if shown:
-                        shown.add(record)
+                    shown.add(record)
                     yield record
                 code = child.wait(timeout=60)
                 if code not in _FINISHED:
@@ -156,18 +154,20 @@ def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
         pass  # it has ended already; its exit code and its output say why
 
 
-def _lines(out: IO[bytes], shown: "_progress.Shown | None") -> Iterator[bytes]:
-    """Whole lines as they arrive. Progress is shown while none does."""
+def _lines(
+    child: subprocess.Popen[bytes], out: IO[bytes], shown: "_progress.Shown | _progress.Unshown"
+) -> Iterator[bytes]:
+    """Whole lines as they arrive, until the output or the process ends. Progress is shown while none arrives."""
     pending = b""
     with selectors.DefaultSelector() as selector:
         selector.register(out, selectors.EVENT_READ)
         while True:
-            ready = selector.select(_TICK_S if shown else None)
-            if shown:
-                shown.update()
-            if not ready:
+            has_ended = child.poll() is not None  # before the look: what it has written is then there
+            ready = selector.select(0 if has_ended else _TICK_S)
+            shown.update(waits=not ready)
+            if not ready and not has_ended:
                 continue
-            read = os.read(out.fileno(), 1 << 20)
+            read = os.read(out.fileno(), 1 << 20) if ready else b""
             if not read:
                 return
             *lines, pending = (pending + read).split(b"\n")
@@ -195,8 +195,8 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 
 def _error(code: int, log: IO[bytes]) -> _records.PerceptError:
     entries = list(_progress.Log(log).read())
-    lines = [entry for entry in entries if entry.get("level") == "error"] or entries
-    messages = ["\n".join(filter(None, [each.get("message"), each.get("traceback")])) for each in lines]
+    errors = [entry for entry in entries if entry.get("level") == "error"]
+    messages = ["\n".join(filter(None, [each.get("message"), each.get("traceback")])) for each in errors]
     ended = f"percept run ended with code {code}" if code >= 0 else f"percept run was killed by signal {-code}"
     text = "\n".join(filter(None, messages)) or f"{ended}: {_progress.Log(log).tail() or 'without a message'}"
     return _BY_CODE.get(code, _records.PerceptError)(text)

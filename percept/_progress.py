@@ -1,11 +1,11 @@
 """Progress of a run: what its loop has received, and what its process has logged."""
 
 import json
+import logging
 import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from types import TracebackType
@@ -14,7 +14,12 @@ from typing import IO, Any
 from percept import _records
 from percept._views import View
 
-NOTHING = nullcontext()
+STILL_BUILDING = "all results are written; building the rest of the engines for later runs (Ctrl-C puts it off)"
+"""What the process logs when it has written all results and goes on building engines."""
+_BUILDS = (
+    "all results are there. Engines are being built now, once for this model and machine, so that later runs are "
+    "faster; this may take a minute. An interrupt (Ctrl-C) puts it off to the next run"
+)
 _LONGEST = 160
 """Characters of a message that are shown."""
 
@@ -61,6 +66,8 @@ class State:
     media_s: float = 0.0
     message: str = ""
     warning: str = ""
+    building_since_s: float | None = None
+    """Since when the process only builds engines for later runs."""
     began_s: float = field(default_factory=time.monotonic)
     received_s: float = 0.0
     """When the newest record arrived."""
@@ -75,6 +82,8 @@ class State:
             self.sources = entry["sources"] if _is_number(entry.get("sources")) else self.sources
         elif entry.get("level") == "warning":
             self.warning = _short(entry["message"])
+        elif entry["message"] == STILL_BUILDING:
+            self.building_since_s = time.monotonic()
         elif entry["message"] != "account":
             self.message = _short(entry["message"])
 
@@ -123,6 +132,8 @@ class State:
 
     def text(self, now_s: float) -> str:
         """`talk.mp4 2/5 · 0:12 of 1:30 · 6.2× real time · 0:20 left`"""
+        if self.building_since_s is not None:
+            return f"all results are there · building engines for later runs, {now_s - self.building_since_s:.0f} s"
         if not self.sources_seen:
             return f"starting, {now_s - self.began_s:.0f} s{': ' if self.message else ''}{self.message}"
         count = f" {self.sources_seen}/{self.sources}" if self.sources > 1 else ""
@@ -141,6 +152,29 @@ class State:
         failed = f", {self.failed} failed" if self.failed else ""
         clips = f"{self.clips} clip{'s' * (self.clips != 1)}"
         return f"{outcome}: {clips}{failed}, {_clock(self.media_s)} of media in {_clock(now_s - self.began_s)}"
+
+
+class Unshown:
+    """Says nothing of a run, except why its loop does not end yet when all results are there. A context."""
+
+    def __init__(self, log: IO[bytes]) -> None:
+        self._log, self._state, self._has_told = Log(log), State(), False
+
+    def __enter__(self) -> "Unshown":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def add(self, record: _records.ClipRecord) -> None:
+        pass
+
+    def update(self, waits: bool) -> None:
+        for entry in self._log.read() if waits else ():
+            self._state.heard(entry)
+        if self._state.building_since_s is not None and not self._has_told:
+            self._has_told = True
+            logging.getLogger("percept").warning(_BUILDS)
 
 
 class Shown:
@@ -165,8 +199,8 @@ class Shown:
     def add(self, record: _records.ClipRecord) -> None:
         self._state.received(record, time.monotonic())
 
-    def update(self) -> None:
-        """Show the newest state. The view decides how often."""
+    def update(self, waits: bool = False) -> None:
+        """Show the newest state, whether or not the loop waits. The view decides how often."""
         for entry in self._log.read():
             self._state.heard(entry)
         self._view.show(self._state.text(time.monotonic()), self._state.share, self._state.warning)

@@ -20,7 +20,7 @@ def run(
     modalities: Sequence[str] | str | None = None,
     audio_track: str | None = None,
     exclusive: bool = False,
-    min_probability: str | None = None,
+    min_probability: float | str | None = None,
     min_duration: float | str | None = None,
     gap: float | str | None = None,
     no_merge: bool = False,
@@ -54,7 +54,8 @@ def run(
     An option that is None has the value of `config`, or else the default that is given here.
 
     Args:
-        sources: Video file, URL or glob, or a list of them.
+        sources: A video, a sound file or a picture; a folder of them, or a playlist (.m3u, .pls, .xspf, .txt); a URL or
+            a glob. Or a list of these.
         labels: Words to choose from. "car|automobile" are synonyms. A mapping is a hierarchy, of names to lists or to
             further mappings: {"animal": ["dog", "cat"], "vehicle": ["car|automobile"]}. One string is read as on the
             command line: "dog barking, rain", or "@words.txt". None means a vocabulary of everyday words.
@@ -81,7 +82,8 @@ def run(
         start: Where to start: seconds or hh:mm:ss (default: 0.0).
         end: Where to end: seconds or hh:mm:ss.
         recursive: Also search the folders in a folder.
-        output: Also write results to a file, or to several: .jsonl, or events as .csv, .vtt, .srt.
+        output: Also write to a file, or to several: results as .jsonl, .json, .parquet or .txt; events as .csv, .vtt or
+            .srt; a page as .html.
         events: Write events, which are merged clips, to a file: .csv, .vtt, .srt or .jsonl ('*' is replaced by the
             source's name).
         video: Write a copy of the video with labels and tracks drawn on it.

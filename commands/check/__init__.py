@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
             report.add(section)
         raise ModelError(
             f"{error.name or 'a package'} cannot be imported: {error}. Install what is missing, see above, or "
-            "everything again: pip install --force-reinstall percept-av"
+            "everything again, in the folder of the source: pip install --force-reinstall . -c constraints.txt"
         ) from error
     finally:
         report.finish()

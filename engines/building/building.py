@@ -344,4 +344,5 @@ def _reason(run: EngineSettings, passed_over: list[PassedOver]) -> str:
         names = _not_built(passed_over)
         rest = [each.detail for each in passed_over if not each.short.endswith(_NOT_BUILT)]
         return "; ".join([*rest, *([f"{', '.join(names)}: {_BUILT_BY}"] if names else [])])
-    return "first choice here" if run.engine == "auto" else "requested by name"
+    is_by_name = run.engine != "auto" and "," not in run.engine  # a list is a choice of ours, not a request
+    return "requested by name" if is_by_name else "first choice here"

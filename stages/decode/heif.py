@@ -191,7 +191,8 @@ def turns_of(iprp: dict[bytes, bytes], item: int) -> Iterator[Orientation]:
         indices = unpack(f">{count}{'H' if wide else 'B'}", data)
         data = data[count << wide :]
         for index in indices if found == item else ():
-            kind, content = properties[(index & (0x7FFF if wide else 0x7F)) - 1]
+            place = index & (0x7FFF if wide else 0x7F)
+            kind, content = properties[place - 1] if place else (b"", b"")  # 0: no property
             if kind == b"irot":
                 yield QUARTERS[content[0] & 3]
             elif kind == b"imir":

@@ -1,10 +1,14 @@
 """Opens a container, chooses the streams to read, and describes what is wrong with it in plain words."""
 
+import difflib
+import errno
 import logging
+import os
 import re
 import shlex
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -28,6 +32,10 @@ HTML = re.compile(
     rb"(\xef\xbb\xbf)?(?>\s|<\?xml[^>]*>|<!--.*?-->)*+<(!doctype\s+html|html|head)\b", re.IGNORECASE | re.DOTALL
 )
 WEB_PAGE = "is a web page, not a video. Download the video first, for instance with:"
+UNREACHABLE = {errno.EIO, errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT}
+"""Errors of a connection; FFmpeg says EIO of a name that cannot be resolved."""
+MOST_NAMES = 10_000
+"""Names of a folder among which one like a wrong name is looked for."""
 
 Stream = Any
 
@@ -56,6 +64,11 @@ def open_container(source: str, options: ReaderOptions, position: int = 0) -> In
     except av.error.FFmpegError as error:
         if isinstance(error, av.error.InvalidDataError) and is_web_page(source, timeout_s):
             raise SourceError(f"{name}: {WEB_PAGE} yt-dlp {shlex.quote(name)}") from error
+        if is_url(source) and is_unreachable(error):
+            raise SourceError(
+                f"{name}: cannot be reached ({reason(error)}): the server did not answer, or its name could not be "
+                "resolved. Check the address and the network."
+            ) from error
         raise SourceError(f"{name}: {reason(error)}. Is it a video or sound file, and complete?") from error
     except (ValueError, OSError) as error:
         raise SourceError(f"{name}: cannot be opened: {error}") from error
@@ -64,6 +77,11 @@ def open_container(source: str, options: ReaderOptions, position: int = 0) -> In
         container.close()
         raise SourceError(f"{name}: {count} streams, more than the limit of {options.max_streams}")
     return container
+
+
+def is_unreachable(error: Exception) -> bool:
+    """Whether a connection could not be opened; PyAV says of a timeout that FFmpeg was told to exit."""
+    return isinstance(error, av.error.ExitError) or getattr(error, "errno", None) in UNREACHABLE
 
 
 def is_web_page(source: str, timeout_s: tuple[float, float] | None) -> bool:
@@ -86,7 +104,7 @@ def check_file(source: str) -> None:
     """
     path = Path(source)
     if not path.exists():
-        raise SourceError(f"{source}: no such file")
+        raise SourceError(f"{source}: no such file. {where_to_look(path)}")
     if path.is_fifo():
         raise SourceError(
             f"{source}: is a named pipe; pictures and sound are read separately. Write it to a file first."
@@ -95,6 +113,21 @@ def check_file(source: str) -> None:
         raise SourceError(f"{source}: is a directory; expected a file. Give the files in it: {source}/*")
     if path.is_file() and path.stat().st_size == 0:
         raise SourceError(f"{source}: the file is empty (0 bytes)")
+
+
+def where_to_look(path: Path) -> str:
+    """What to do about a name that does not exist."""
+    folder = path.parent.absolute()
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, MOST_NAMES)]
+    except OSError:
+        return f"There is no folder {folder}: check the name."
+    if close := difflib.get_close_matches(path.name, names, n=1):
+        return f"Did you mean {str(path.parent / close[0])!r}?"
+    if path.is_absolute():
+        return "Check the name."
+    return f"Relative names are looked for in this folder: {Path.cwd()}"
 
 
 def check_pixels(width: int, height: int, options: ReaderOptions, name: str) -> None:

@@ -17,6 +17,13 @@ LEAST_SCORE = 0.2
 Above the middle, because a box without a name is better than one with a wrong name."""
 LEAST_KNOWN = 50
 """With fewer known words of each kind than this, unknown words are not judged: they are no things."""
+NOUNS = frozenset(
+    {"awning", "ceiling", "darling", "duckling", "dumpling", "earring", "evening", "gosling", "herring",
+    "lemming", "morning", "pudding", "railing", "sapling", "seedling", "sibling", "starling", "stocking", "wedding"}
+)  # fmt: skip
+"""Nouns in "-ing" that are no verbs."""
+NOUNS_AS_HEAD = frozenset({"building", "carving", "clothing", "drawing", "engraving", "painting"})
+"""Nouns in "-ing" that are also verbs."""
 
 
 def are_things(words: Sequence[str], vectors: Array, reference: Sequence[str], reference_vectors: Array) -> Array:
@@ -41,8 +48,20 @@ def known(word: str) -> bool | None:
 
 
 def is_activity(text: str) -> bool:
-    """Whether a verb in "-ing" is in the text: `dog barking`, not `king` (Porter 1980, step 1b: *v*)."""
-    return any(re.search("[aeiouy]", stem) for stem in re.findall(r"\b(\w+)ing\b", text.casefold()))
+    """Whether a verb in "-ing" is in the text: `dog barking`, not `king` (Porter 1980, step 1b: *v*).
+
+    Nouns in "-ing" are no verbs; those that may be verbs too count as nouns where they are the head, the last word:
+    `tall building`, but `building a house`. A listed thing of two words at the end has
+    none, `swimming pool`.
+    """
+    words = re.findall(r"\w+", text.casefold())
+    words = words[:-2] if " ".join(words[-2:]) in _lists()[0] else words
+    verbs = (word for place, word in enumerate(words, 1) if not _is_noun(word, is_head=place == len(words)))
+    return any(word.endswith("ing") and re.search("[aeiouy]", word[:-3]) for word in verbs)
+
+
+def _is_noun(word: str, is_head: bool) -> bool:
+    return bool({word, word.removesuffix("s")} & NOUNS) or (is_head and word in NOUNS_AS_HEAD)
 
 
 def _scores(vectors: Array, reference: Sequence[str], reference_vectors: Array) -> Array:

@@ -33,13 +33,13 @@ def test_every_place_is_shown_with_its_size(cache: Path, capfd: pytest.CaptureFi
     assert (shown["downloads"], shown["downloads_bytes"]) == (str(cache.parent / "hub"), 5000)
     assert main(["cache"]) == 0
     out = capfd.readouterr().out
-    assert f"5 kB in {cache}\nTo remove it: percept cache --clear" in out
+    assert f"5.0 kB in {cache}\nTo remove it: percept cache --clear" in out
     assert "hf cache rm" in out
 
 
 def test_clear_removes_what_percept_made_and_nothing_else(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "--clear"]) == 0
-    assert capfd.readouterr().out == f"freed 5 kB in {cache}\n"
+    assert capfd.readouterr().out == f"freed 5.0 kB in {cache}\n"
     assert [path.name for path in cache.iterdir()] == ["diary.txt"]
     assert (cache.parent / "hub" / "models--a--b").is_dir()
     (cache / "diary.txt").unlink()

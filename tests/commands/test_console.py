@@ -3,7 +3,8 @@ import logging
 
 import pytest
 
-from commands.account import account_text, fields, found_lines, size_text, speed_text, summary_fields
+from commands.account import account_text, fields, found_lines, speed_text, summary_fields
+from commands.columns import size_text
 from commands.console import LINE_EVERY_S, Console, status_fields
 from pipeline.logs import key_values, log, redact, start_logging
 from pipeline.status import Account, EventRecord, Position, Status, SummaryRecord

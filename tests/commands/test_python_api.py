@@ -8,6 +8,7 @@ from commands.options import Parser, add_config_options
 from commands.python_stub import RECORDS, records_stub
 from commands.run import make_parser
 from pipeline import result
+from pipeline.sinks.kinds import KINDS
 
 
 def test_the_generated_files_are_up_to_date() -> None:
@@ -33,6 +34,7 @@ def test_options_are_parameters_with_their_types() -> None:
         "pause": "float | None",
         "page": "bool | str | None",
         "start": "float | str | None",
+        "min_probability": "float | str | None",
         "modalities": "Sequence[str] | str | None",
     }
     assert {name: found[name].type for name in types} == types
@@ -50,6 +52,11 @@ def test_lengths_say_that_they_are_seconds() -> None:
     texts = {each.name: each.text for each in python_api.parameters(make_parser())}
     assert texts["clip_seconds"] == "length of a clip, in seconds (default: 2.0)"
     assert texts["end"].count("seconds") == 1
+
+
+def test_the_output_names_every_suffix_of_a_file() -> None:
+    suffixes = [kind.suffixes[0] for kind in KINDS.values() if kind.suffixes]
+    assert [suffix for suffix in suffixes if suffix not in python_api.TEXTS["output"]] == []
 
 
 def test_the_stub_has_every_field_of_the_record_with_its_description() -> None:

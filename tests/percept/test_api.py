@@ -26,6 +26,8 @@ def best(path: str) -> float:
             return result.labels[0].probability
     raise percept.SourceError(percept.__version__)
 
+percept.run("talk.mp4", min_probability=0.6, min_duration=1, gap="0:02")
+percept.run(["talks", "list.m3u"], min_probability="60%", output=["a.parquet", "a.html"], recursive=True)
 with percept.run("talk.mp4") as run:
     reveal_type([track.boxes for result in run for track in result.tracks or []])
 reveal_type(next(percept.read("talk.jsonl")).to_dict())

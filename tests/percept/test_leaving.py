@@ -28,8 +28,37 @@ WAYS = {
 HEAD = """\
 import gc, percept, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in a job that a shell put in the background
-def run(): return percept.run('fake:clips=100000', config={config!r}, progress={shown})
+def run(): return percept.run('fake:clips={clips}', config={config!r}, progress={shown})
 """
+
+
+KILLED = """
+import os, pathlib
+results = run()
+next(results)
+print(pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text(), flush=True)
+try:
+    for result in results: pass
+except percept.PerceptError as error: print(error)
+"""
+WAITS = """
+results = run()
+while next(results).clip < 1: pass
+print("done", flush=True)
+next(results)
+"""
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> str:
+    """A config whose model is built for much longer than a test takes."""
+    path = tmp_path / "builds.toml"
+    path.write_text(CONFIG.replace("fakes:FakeModel", "fakes:Improves").replace("busy_ms = 20.0", "build_s = 600.0"))
+    return str(path)
+
+
+def head(config: str, shown: bool | None, clips: int = 100_000) -> str:
+    return HEAD.format(config=config, shown=shown, clips=clips)
 
 
 @pytest.fixture
@@ -49,7 +78,7 @@ def start(code: str, mark: str) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize("way", WAYS)
 def test_no_process_is_left(way: str, config: str) -> None:
     mark = secrets.token_hex(8)
-    with start(HEAD.format(config=config, shown=None) + WAYS[way], mark) as process:
+    with start(head(config, None) + WAYS[way], mark) as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, "", "")
     wait_for(lambda: not marked(mark), timeout_s=20, what="the end of every process")
@@ -58,7 +87,7 @@ def test_no_process_is_left(way: str, config: str) -> None:
 @pytest.mark.parametrize("shown", [None, True])
 def test_an_interrupt_while_it_waits_ends_everything(shown: bool | None, config: str) -> None:
     mark = secrets.token_hex(8)
-    code = HEAD.format(config=config, shown=shown) + "for result in run(): print(result.clip, flush=True)"
+    code = head(config, shown) + "for result in run(): print(result.clip, flush=True)"
     with start(code, mark) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "0\n"
@@ -73,11 +102,50 @@ def test_an_interrupt_while_it_waits_ends_everything(shown: bool | None, config:
 
 def test_two_interrupts_leave_no_process_either(config: str) -> None:
     mark = secrets.token_hex(8)
-    code = HEAD.format(config=config, shown=None) + "for result in run(): print(result.clip, flush=True)"
+    code = head(config, None) + "for result in run(): print(result.clip, flush=True)"
     with start(code, mark) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
+    wait_for(lambda: not marked(mark), timeout_s=20, what="the end of every process")
+
+
+def test_a_loop_that_waits_for_engines_says_so_once_and_an_interrupt_ends_everything(builds: str) -> None:
+    mark = secrets.token_hex(8)
+    with start(head(builds, None, clips=2) + WAITS, mark) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "done\n"
+        said = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert "Engines are being built now, once" in said
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert "being built" not in err
+    wait_for(lambda: not marked(mark), timeout_s=20, what="the end of every process")
+
+
+def test_closing_a_run_that_only_builds_engines_ends_everything(builds: str) -> None:
+    mark = secrets.token_hex(8)
+    code = head(builds, None, clips=2) + (
+        "import time\nresults = run()\nwhile next(results).clip < 1: pass\ntime.sleep(2)\nresults.close()"
+    )
+    with start(code, mark) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, "", "")
+    wait_for(lambda: not marked(mark), timeout_s=20, what="the end of every process")
+
+
+def test_a_loop_ends_with_its_process_whatever_else_holds_its_output(config: str) -> None:
+    """Workers whose parent was killed may still hold the pipe for a while."""
+    mark = secrets.token_hex(8)
+    code = head(config, None) + KILLED
+    with start(code, mark) as process:
+        assert process.stdout is not None
+        os.kill(int(process.stdout.readline()), signal.SIGKILL)
+        out, err = process.communicate(timeout=60)
+    assert "percept run was killed by signal 9" in out
+    assert err == ""
     wait_for(lambda: not marked(mark), timeout_s=20, what="the end of every process")

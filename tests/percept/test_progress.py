@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import percept
-from percept._progress import Log, State, seconds
+from percept._progress import STILL_BUILDING, Log, State, seconds
 from percept._views import progress_html
+from pipeline import supervisor
 from tests.commands.test_run import CONFIG
 from tests.conftest import ROOT
 
@@ -82,6 +83,17 @@ def test_the_log_is_read_line_by_line_without_moving_its_end() -> None:
         assert log.tail().startswith('{"message": "one"}\nnoise')
 
 
+def test_engines_that_are_built_at_the_end_are_shown() -> None:
+    assert STILL_BUILDING == supervisor.STILL_BUILDING
+    state = State(began_s=0.0)
+    state.received(record("a.mp4", 0), 1.0)
+    for entry in ({"message": STILL_BUILDING, "level": "info"}, {"message": "account", "level": "info"}):
+        state.heard(entry)
+    assert state.building_since_s is not None
+    text = state.text(state.building_since_s + 7)
+    assert text == "all results are there · building engines for later runs, 7 s"
+
+
 def test_html_has_the_share_and_escaped_texts() -> None:
     html = progress_html("<b>&.mp4", 0.253, "<script>")
     assert 'aria-valuenow="25"' in html
@@ -113,8 +125,24 @@ def test_a_script_without_a_terminal_gets_a_line_at_the_end(config: str) -> None
 
 
 def test_a_terminal_gets_one_line_that_is_rewritten(config: str) -> None:
+    shown = on_terminal(script(config, True, "fake:clips=60"))
+    assert shown[1].startswith("starting, 0 s")
+    assert any("fake:clips=60 · " in line for line in shown)
+    assert shown[-1].startswith("100% · finished: 60 clips, 2:00 of media in 0:")
+
+
+def test_a_terminal_shows_that_engines_are_built_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "builds.toml"
+    path.write_text(CONFIG.replace("fakes:FakeModel", "fakes:Improves").replace("busy_ms = 20.0", "build_s = 3.0"))
+    shown = on_terminal(script(str(path), True, "fake:clips=2"))
+    assert "100% · all results are there · building engines for later runs, 0 s" in shown
+    assert shown[-1].startswith("100% · finished: 2 clips")
+
+
+def on_terminal(command: list[str]) -> list[str]:
+    """What a program writes into one line of a terminal, one state after the other."""
     main, child = pty.openpty()
-    with subprocess.Popen(script(config, True, "fake:clips=60"), cwd=ROOT, stdout=child, stderr=child) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=child, stderr=child) as process:
         os.close(child)
         text = b""
         while read := _read(main):
@@ -123,10 +151,8 @@ def test_a_terminal_gets_one_line_that_is_rewritten(config: str) -> None:
         assert process.wait(timeout=60) == 0
     shown = text.decode().split("\r\x1b[K")
     assert shown[0] == ""
-    assert shown[1].startswith("starting, 0 s")
-    assert any("fake:clips=60 · " in line for line in shown)
-    assert shown[-1].startswith("100% · finished: 60 clips, 2:00 of media in 0:")
     assert text.count(b"\n") == 1
+    return shown
 
 
 def _read(terminal: int) -> bytes:

@@ -71,6 +71,8 @@ def test_every_engine_is_listed_with_its_gate(tiny_clip: Path, cache_directory: 
     assert choices[0].gate is not None
     (choice,) = taken(str(tiny_clip), "", (), settings(cache_directory, "onnxruntime"))
     assert (choice.engine, choice.gate, choice.reason) == ("onnxruntime-fp32", choices[0].gate, "requested by name")
+    (choice,) = taken(str(tiny_clip), "", (), settings(cache_directory, "onnxruntime,torch"))
+    assert (choice.engine, choice.reason) == ("onnxruntime-fp32", "first choice here")
 
 
 def test_a_network_without_int8_is_reported_with_the_command(tiny_clip: Path, cache_directory: Path) -> None:

@@ -1,5 +1,6 @@
 """Images of tiles are put together, cut to their size, and turned."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import SourceError
-from stages.decode.heif import read_grid
-from tests.stages.decode.heif_grid import write_grid
+from stages.decode.heif import QUARTERS, read_grid, turns_of
+from tests.stages.decode.heif_grid import box, write_grid
 from tests.stages.decode.reading import read
 from tests.stages.decode.test_still import STORED
 
@@ -41,6 +42,14 @@ def test_a_grid_is_upright(tmp_path: Path, orientation: int) -> None:
     frame = frame_of(write_grid(tmp_path / "grid.avif", stored, orientation))
     assert frame.shape == (160, 260, 3)
     assert np.abs(frame.astype(int) - np.asarray(upright)).mean() < 2
+
+
+@pytest.mark.parametrize(("indices", "turns"), [([0], []), ([0x80], []), ([1, 0, 2], [QUARTERS[1]])])
+def test_property_0_is_none(indices: list[int], turns: list[object]) -> None:
+    """The last property turns: an index of 0 must not reach it from behind."""
+    ipco = box(b"ispe", bytes(12)) + box(b"irot", b"\1")
+    ipma = bytes(4) + struct.pack(">IHB", 1, 7, len(indices)) + bytes(indices)
+    assert list(turns_of({b"ipco": ipco, b"ipma": ipma}, 7)) == turns
 
 
 def test_a_grid_beyond_the_limit_is_refused(tmp_path: Path) -> None:

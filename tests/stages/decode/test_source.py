@@ -1,7 +1,9 @@
-"""What a web server sends instead of a video."""
+"""What is said of a source that cannot be opened, such as what a web server sends instead of a video."""
 
+import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -63,3 +65,30 @@ def test_other_answers_are_no_web_pages(server: ThreadingHTTPServer, path: str) 
 def test_looking_for_a_page_takes_no_time_on_hostile_comments() -> None:
     """With backtracking it would take years."""
     assert HTML.match(b"<!--a-->" * 200) is None
+
+
+def test_an_unreachable_server_is_named_as_such() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # bound, so that nobody else listens there
+        addresses = (f"http://127.0.0.1:{held.getsockname()[1]}/talk.mp4", "http://nosuch.invalid/talk.mp4")
+        for address in addresses:
+            with pytest.raises(SourceError, match="the server did not answer, or its name") as error:
+                read(address)
+            assert str(error.value).startswith(f"{address}: cannot be reached (")
+            assert str(error.value).endswith("Check the address and the network.")
+
+
+def test_a_missing_file_has_a_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "interview.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    steps = {
+        "intervew.mp4": "Did you mean 'interview.mp4'?",
+        str(tmp_path / "intervew.mp4"): f"Did you mean '{tmp_path / 'interview.mp4'}'?",
+        "nosuch": f"Relative names are looked for in this folder: {tmp_path}",
+        "films/nosuch": f"There is no folder {tmp_path / 'films'}: check the name.",
+        str(tmp_path / "nosuch"): "Check the name.",
+    }
+    for name, step in steps.items():
+        with pytest.raises(SourceError) as error:
+            read(name)
+        assert str(error.value) == f"{name}: no such file. {step}"

@@ -9,7 +9,10 @@ from stages.words.labels import build_label_set
 from stages.words.things import LEAST_KNOWN, TABLE, are_things, is_activity, known
 from stages.words.word import BUNDLED_MODEL, default_labels, read_lines
 
-THINGS = ("skateboarder", "toddler", "delivery van", "wolf cub", "goat kid", "paper bag", "kettlebell", "wine cooler")
+THINGS = (
+    "skateboarder", "toddler", "delivery van", "wolf cub", "goat kid", "paper bag", "kettlebell", "wine cooler",
+    "old building", "gold earring",
+)  # fmt: skip
 OTHERS = (
     "washing feet", "slacklining", "heavy traffic", "sunrise", "strong wind", "loud applause", "city at night",
     "football match", "dance", "loud music", "thick fog",
@@ -23,6 +26,15 @@ OTHERS = (
         ("Playing Tennis", True),
         ("using a phone", True),
         ("tying a knot", True),
+        ("building a house", True),
+        ("painting walls", True),
+        ("tall building", False),
+        ("oil painting", False),
+        ("wedding dress", False),
+        ("outdoor swimming pool", False),
+        ("cleaning a swimming pool", True),
+        ("gold earring", False),
+        ("wedding guests dancing", True),
         ("king", False),
         ("string", False),
         ("ringtone", False),
@@ -38,6 +50,8 @@ def test_words_of_the_table_are_things_and_the_other_words_of_the_vocabularies_a
     assert [known(word) for word in ("Dog", "washing machine", "police_car", "sheep bleating", "beach", "rain")] == [
         True, True, True, False, False, False,
     ]  # fmt: skip
+    in_ing = "building|swimming pool|wedding dress|king|ring|ceiling|painting|clothing|earring|string|wing"
+    assert all(known(word) for word in in_ing.split("|"))
     assert known("a word that nobody lists") is None
     words = [line for line in read_lines(TABLE, "things") if not line.startswith("#")]
     assert words == sorted(set(words)), "each word once, in order"
