@@ -89,7 +89,7 @@ def _files(options: argparse.Namespace, config: Config, problems: Problems) -> l
         with problems.collected():
             _check_video(options.video)
             files.append((options.video, "video"))
-    if options.html:
+    if options.html is not None:
         with problems.collected():
             files.append((options.html, _html(options.html)))
     return files
@@ -158,8 +158,12 @@ def _check_video(path: str) -> None:
 def _html(path: str) -> str:
     """The kind of output of `--html`. Raises: ConfigError: the name is that of another kind of file."""
     suffixes = KINDS["html"].suffixes
+    if os.path.isdir(path):
+        raise ConfigError(f"--html {path}: is a folder; expected a file, such as {os.path.join(path, 'results.html')}")
     if Path(path).suffix.lower() not in suffixes:
-        raise ConfigError(f"--html {path}: expected the name of a page, such as {Path(path).with_suffix('.html')}")
+        raise ConfigError(
+            f"--html {path or repr(path)}: expected the name of a page, such as {Path(path).stem or 'out'}.html"
+        )
     return "html"
 
 

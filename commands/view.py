@@ -43,6 +43,11 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     console = Console.of(options)
+    if not options.results or os.path.isdir(options.results):
+        raise ConfigError(
+            f"percept view {printable(options.results)!r}: expected a file of results, such as talk.jsonl, which "
+            "percept run writes with -o talk.jsonl"
+        )
     page = options.html or str(Path(options.results).with_suffix(".html"))
     _check(page, options.results, options.video, options.overwrite)
     sources = _sources(options.results, options.video)

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import av
 
 from pages.document import document
-from pages.preview import Preview, is_preview_of, make_sound_preview, mark_of
+from pages.preview import Preview, is_preview, is_preview_of, make_sound_preview, mark_of
 from pages.source import PageSource
 from pages.thumbnails import BUDGET_BYTES
 from pipeline.errors import PerceptError
@@ -63,9 +64,17 @@ def blocks(trees: Sequence[dict[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def preview_path(page: str, number: int) -> str:
-    """Where the preview of a source is: `talk.html` -> `talk-preview.mp4`, `talk-preview-2.mp4`."""
+    """Where the preview of a source is: `talk.html` -> `talk-preview.mp4`, `talk-preview-2.mp4`.
+
+    A file of that name that is no preview of ours is left alone: then it is `talk-preview.2.mp4`, and so on.
+    """
     stem = os.path.splitext(page)[0]
-    return companion(stem, "", f"-preview{f'-{number + 1}' if number else ''}.mp4")
+    for again in count(1):
+        which = (f"-{number + 1}" if number else "") + (f".{again}" if again > 1 else "")
+        path = companion(stem, "", f"-preview{which}.mp4")
+        if not os.path.lexists(path) or is_preview(path):
+            return path
+    raise AssertionError("names do not end")
 
 
 def open_preview(source: PageSource, path: str, how: FilmSource) -> Preview | None:

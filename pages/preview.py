@@ -19,6 +19,8 @@ NS = 1_000_000_000
 MAX_SHORT_SIDE_PX = 480
 MAX_RATE_HZ = 30.0
 CLOCK = Fraction(1, 90_000)
+MARK = "preview of "
+"""The comment of every preview begins with it."""
 SOUND_RATE_HZ = 44_100
 
 
@@ -132,16 +134,26 @@ def mark_of(source: str, how: FilmSource) -> str:
     """Tells the stretch of a file from others and from its later versions."""
     facts = os.stat(source)
     stretch = f"{how.options.get('start_ns') or 0} to {how.options.get('end_ns') or 'the end'}"
-    return f"preview of {os.path.basename(source)}, {facts.st_size} bytes, {facts.st_mtime_ns}, {stretch}"
+    return f"{MARK}{os.path.basename(source)}, {facts.st_size} bytes, {facts.st_mtime_ns}, {stretch}"
 
 
 def is_preview_of(path: str, mark: str) -> bool:
     """Whether a file is the preview with this mark."""
+    return _mark_in(path) == mark
+
+
+def is_preview(path: str) -> bool:
+    """Whether a file is a preview of any source."""
+    return _mark_in(path).startswith(MARK)
+
+
+def _mark_in(path: str) -> str:
+    """The mark in a file; "" if it has none, or is no video."""
     try:
         with open_media(path) as container:
-            return container.metadata.get("comment") == mark
+            return str(container.metadata.get("comment", ""))
     except (OSError, ValueError):
-        return False
+        return ""
 
 
 def make_sound_preview(source: str, path: str, mark: str = "") -> None:

@@ -86,7 +86,14 @@ class Recording:
     def tree(self) -> dict[str, Any]:
         """Everything, as plain data for JSON."""
         events = [
-            [self._word(each.event), ms(each.start_s), ms(each.end_s), mille(each.probability), mille(each.peak)]
+            [
+                self._word(each.event),
+                ms(each.start_s),
+                ms(each.end_s),
+                mille(each.probability),
+                mille(each.peak),
+                [self._word(other.label) for other in each.alternatives],
+            ]
             for each in self.events()
         ]
         return {

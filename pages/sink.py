@@ -19,6 +19,8 @@ from pipeline.status import OutputSpec
 class Page(Sink):
     """Holds what the page shows of every source, and writes it when the run has ended."""
 
+    is_slow = True
+
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
         self._names: dict[int, str] = dict(enumerate(spec.sources))
@@ -55,7 +57,10 @@ class Page(Sink):
         for preview in self._previews.values():
             preview.discard()
         self._previews.clear()
-        if complete and self._sources:
+        if not complete:
+            text = "no page was written, because the run did not end. `percept view` makes one from results in a file"
+            self.notes.append(f"{self.spec.path}: {text}")
+        elif self._sources:
             write_page(self.spec.path, list(self._sources.values()))
             self.notes += [f"{self.spec.path}: {text}" for each in self._sources.values() for text in each.warnings]
 

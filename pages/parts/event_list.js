@@ -51,12 +51,19 @@
       this.moreButton.textContent = `Show ${Math.min(PAGE, events.length - shown)} more`;
     }
 
+    _word(event) {
+      const word = element("span", { class: "word", text: this.recording.words[event.word] });
+      const others = event.others.map((other) => this.recording.words[other]);
+      if (others.length) word.append(element("small", { text: ` also ${others.join(", ")}` }));
+      return word;
+    }
+
     _row(event) {
       const value = element("span", { class: "fill" });
       value.style.width = `${event.mean / 10}%`;
       const row = element("button", { type: "button", onclick: () => percept.askToSeek(this, event.start) },
         element("span", { class: "when", text: `${clockText(event.start)} – ${clockText(event.end)}` }),
-        element("span", { class: "word", text: this.recording.words[event.word] }),
+        this._word(event),
         element("span", { class: "scale" }, value),
         element("span", { class: "value", text: percent(event.mean) }));
       row.title = `mean ${percent(event.mean)}, at most ${percent(event.peak)}`;

@@ -15,7 +15,7 @@ percept.Recording = class {
     this.first = [...tree.clips.first, tree.labels.word.length];
     this.labels = tree.labels;
     this.weights = tree.weights;
-    this.events = tree.events.map(([word, start, end, mean, peak]) => ({ word, start, end, mean, peak }));
+    this.events = tree.events.map(([word, start, end, mean, peak, others]) => ({ word, start, end, mean, peak, others }));
     this.tracks = tree.tracks.map((track) => new percept.Track(track, this.words));
     this.notes = new Map(tree.notes.map(([clip, ...texts]) => [clip, texts.map((each) => tree.texts[each])]));
     this.end = Math.max(tree.end, 1);

@@ -110,3 +110,17 @@ def test_html_of_a_run_is_an_output_like_others(results: Path, capsys: pytest.Ca
     assert kinds("-o", "a.jsonl", "-o", "page.html") == [("a.jsonl", "jsonl"), ("page.html", "html")]
     assert main(["run", "talk.mp4", "--html", "page.png"]) == 2
     assert "--html page.png: expected the name of a page, such as page.html" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", ".."])
+def test_what_has_no_name_of_a_file_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert view(name) == 2
+    assert "expected a file of results, such as talk.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "text"), [("", "expected the name of a page"), (".", "is a folder")])
+def test_a_page_without_a_name_is_refused(
+    name: str, text: str, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "talk.mp4", f"--html={name}"]) == 2
+    assert text in capsys.readouterr().err

@@ -108,3 +108,17 @@ def test_size_and_name() -> None:
         "out/talk-preview.mp4",
         "out/talk-preview-2.mp4",
     ]
+
+
+def test_a_file_that_is_no_preview_is_never_replaced(tmp_path: Path) -> None:
+    """Such as the source itself, or notes of the user."""
+    page = str(tmp_path / "talk.html")
+    for name in ("talk-preview.mp4", "talk-preview.2.mp4"):
+        (tmp_path / name).write_text("notes")
+    assert preview_path(page, 0) == str(tmp_path / "talk-preview.3.mp4")
+    source = make_video(tmp_path / "own.mkv", seconds=1, audio=Sound())
+    page_source = PageSource(Recording(str(source)), str(source))
+    make_preview(page_source, preview_path(page, 0), film_source({}))
+    assert page_source.preview == str(tmp_path / "talk-preview.3.mp4"), page_source.warnings
+    assert preview_path(page, 0) == page_source.preview  # ours may be replaced
+    assert (tmp_path / "talk-preview.mp4").read_text() == "notes"

@@ -2,7 +2,7 @@
 
 from pages.recording import ERROR, GAP, RESULT, Recording
 from pipeline.result import Category, ClipRecord, OpenSet, Track
-from pipeline.status import EventOptions, EventRecord
+from pipeline.status import Alternative, EventOptions, EventRecord
 from tests.pages.records import clip, label
 
 
@@ -46,11 +46,14 @@ def test_tracks_are_joined_across_clips_and_change_their_name() -> None:
 
 def test_events_are_those_of_the_file_else_those_of_the_clips() -> None:
     clips = [clip("talk.mp4", index, [label("dog", 0.6)]) for index in range(3)]
-    assert recording(*clips).tree()["events"] == [[0, 0, 6000, 600, 600]]
+    assert recording(*clips).tree()["events"] == [[0, 0, 6000, 600, 600, []]]
     assert recording(*clips, events=EventOptions(enter=0.7)).tree()["events"] == []
-    given = EventRecord(source="talk.mp4", event="big dog", start_s=1, end_s=3, probability=0.5, peak=0.7, clips=1)
+    other = (Alternative(label="puppy", probability=0.4),)
+    given = EventRecord(
+        source="talk.mp4", event="big dog", start_s=1, end_s=3, probability=0.5, peak=0.7, clips=1, alternatives=other
+    )
     tree = recording(*clips, given).tree()
-    assert (tree["words"], tree["events"]) == (["dog", "big dog"], [[1, 1000, 3000, 500, 700]])
+    assert (tree["words"], tree["events"]) == (["dog", "big dog", "puppy"], [[1, 1000, 3000, 500, 700, [2]]])
 
 
 def test_what_a_reader_should_know_of_a_clip_is_told_in_words() -> None:

@@ -61,6 +61,7 @@ def test_an_interrupted_run_leaves_no_page_and_no_preview(tmp_path: Path) -> Non
     sink.source_started(SourceInfo(source=str(source), source_index=0))
     sink.write(following(str(source), 2, (64, 48))[0])
     sink.close(complete=False)
+    assert "no page was written, because the run did not end" in sink.notes[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["b.mkv"]
 
 
