@@ -29,13 +29,16 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     def install(account: Account | Exception = ACCOUNT, notices: tuple[Notice, ...] = ()) -> dict[str, Any]:
         given: dict[str, Any] = {}
 
-        def run(config: Any, sources: Any, outputs: Any, *, on_status: Any, on_notice: Any, on_rows: Any) -> Account:
+        def run(
+            config: Any, sources: Any, outputs: Any, *, on_status: Any, on_notice: Any, on_rows: Any, on_complete: Any
+        ) -> Account:
             given.update(config=config, sources=sources, outputs=outputs)
             for notice in notices:
                 on_notice(notice)
             on_status(STATUS)
             if isinstance(account, Exception):
                 raise account
+            on_complete(account)
             return account
 
         monkeypatch.setattr(pipeline.run, "run", run)
