@@ -17,7 +17,7 @@ from tests.pipeline.fakes import fake_config
 from tests.pipeline.harassed import assert_nothing_leaked, harassed_run
 from tests.pipeline.runs import read_records, run_fakes
 
-LONG = "fake:clips=300,slow_decode_ms=10"
+LONG = "fake:clips=200,slow_decode_ms=10"
 
 
 def improving(**options: Any) -> dict[str, Any]:
@@ -33,13 +33,13 @@ def grades(records: list[dict[str, Any]]) -> list[str]:
 
 def test_workers_are_replaced_during_a_run_and_no_clip_is_lost(tmp_path: Path) -> None:
     ran, supervisor = harassed_run(tmp_path, lambda supervisor: None, LONG, LONG, **improving(build_s=0.3))
-    assert ran.clips() == [*range(300), *range(300)]
-    assert [record["tracks"][0]["id"] for record in ran.records] == [*range(1, 301), *range(1, 301)]
+    assert ran.clips() == [*range(200), *range(200)]
+    assert [record["tracks"][0]["id"] for record in ran.records] == [*range(1, 201), *range(1, 201)]
     assert ran.account.exit_code == 0
     assert ran.account.errors == 0
     assert grades(ran.records)[0] == "first"
     assert grades(ran.records)[-1] == "better"
-    assert {record["engine"] for record in ran.records[400:]} == {"better"}
+    assert {record["engine"] for record in ran.records[350:]} == {"better"}
     assert supervisor.ledger.counts.deaths == 0
     assert_nothing_leaked(supervisor)
 
@@ -54,8 +54,8 @@ def test_workers_are_replaced_during_a_run_and_no_clip_is_lost(tmp_path: Path) -
 )
 def test_every_kind_of_group_is_replaced(tmp_path: Path, groups: list[dict[str, Any]]) -> None:
     ran = run_fakes(tmp_path, LONG, groups=groups, **improving(build_s=0.3))
-    assert ran.clips() == list(range(300))
-    assert [record["tracks"][0]["id"] for record in ran.records] == list(range(1, 301))
+    assert ran.clips() == list(range(200))
+    assert [record["tracks"][0]["id"] for record in ran.records] == list(range(1, 201))
     assert grades(ran.records)[0] == "first"
     assert ran.records[-1]["engine"] == "better"
 
@@ -134,7 +134,7 @@ def test_a_worker_that_dies_while_its_successor_loads_is_replaced_once(tmp_path:
 
     ran, supervisor = harassed_run(tmp_path, kill, LONG, LONG, **improving(build_s=0.2, load_s=1.0))
     assert len(killed) == 2
-    assert ran.clips() == [*range(300), *range(300)]
+    assert ran.clips() == [*range(200), *range(200)]
     assert grades(ran.records)[-1] == "better"
     assert max(crowd) <= 4  # two, and for a while their successors
     assert crowd[-1] <= 2
@@ -152,7 +152,7 @@ def test_a_worker_that_dies_while_its_successor_loads_is_replaced_once(tmp_path:
 def test_a_failed_improvement_is_a_warning(tmp_path: Path, fate: str, warning: str) -> None:
     ran = run_fakes(tmp_path, LONG, **improving(fate=fate, build_s=0.2))
     assert ran.account.exit_code == 0
-    assert ran.clips() == list(range(300))
+    assert ran.clips() == list(range(200))
     assert grades(ran.records) == ["first"]
     assert {notice.level for notice in ran.notices_with(warning)} == {"warning"}
 
@@ -169,6 +169,6 @@ def test_a_successor_that_is_killed_while_it_loads_leaves_the_old_worker_in_plac
     ran, supervisor = harassed_run(tmp_path, kill, LONG, **improving(build_s=0.2, load_s=30.0))
     assert len(killed) == 2
     assert grades(ran.records) == ["first"]
-    assert ran.clips() == list(range(300))
+    assert ran.clips() == list(range(200))
     assert ran.account.exit_code == 0
     assert_nothing_leaked(supervisor)

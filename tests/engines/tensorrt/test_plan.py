@@ -341,7 +341,10 @@ def test_every_network_is_built_or_has_a_reason() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("key", "precision"), PLANS)
+@pytest.mark.parametrize(
+    ("key", "precision"),
+    [pytest.param(*plan, marks=[pytest.mark.minutes] * (plan[0] == "raft_small")) for plan in PLANS],
+)
 def test_our_networks_become_plans(
     key: str,
     precision: str,
