@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import logging
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,18 @@ def silent_url() -> Iterator[str]:
     """A server on this machine that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/live.mp4"
+
+
+@pytest.fixture(autouse=True)
+def no_signal_to_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has pid 0 until its fork is known, and a signal to process 0 ends the whole test run without a word."""
+    kill = os.kill
+
+    def checked(pid: int, number: int) -> None:
+        assert pid > 0, f"signal {number} to process {pid} would go to all processes of this test run"
+        kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", checked)
 
 
 @pytest.fixture(autouse=True)

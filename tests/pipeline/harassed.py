@@ -60,7 +60,11 @@ class Killer:
 
     def __call__(self, supervisor: Supervisor) -> None:
         processes = supervisor.processes
-        ready = [worker for worker in processes.workers.values() if worker.ready and worker.role in ("group", "decode")]
+        ready = [
+            worker
+            for worker in processes.workers.values()
+            if worker.ready and worker.pid and worker.role in ("group", "decode")
+        ]
         if not self.left or supervisor.ledger.counts.results < self.next_clip or len(ready) < self.least_ready:
             return
         self.left -= 1

@@ -128,7 +128,7 @@ def test_a_worker_that_dies_while_its_successor_loads_is_replaced_once(tmp_path:
         workers = supervisor.processes.workers.values()
         crowd.append(sum(each.role == "group" and each.group == 0 for each in workers))
         for before in supervisor._successors.values():
-            if before.pid not in killed:
+            if before.pid and before.pid not in killed:
                 os.kill(before.pid, signal.SIGKILL)
                 killed.append(before.pid)
 

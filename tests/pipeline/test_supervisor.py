@@ -105,9 +105,10 @@ def test_the_death_of_the_output_process_ends_the_run(tmp_path: Path) -> None:
     killed: list[int] = []
 
     def kill_sink(supervisor: Supervisor) -> None:
-        if supervisor.ledger.counts.results > 5 and not killed:
-            killed.append(next(each.pid for each in supervisor.processes.workers.values() if each.role == "sink"))
-            os.kill(killed[0], signal.SIGKILL)
+        sink = next((each for each in supervisor.processes.workers.values() if each.role == "sink"), None)
+        if supervisor.ledger.counts.results > 5 and not killed and sink is not None and sink.pid:
+            killed.append(sink.pid)
+            os.kill(sink.pid, signal.SIGKILL)
 
     ran, _ = harassed_run(tmp_path, kill_sink, "fake:clips=300,slow_decode_ms=5")
     assert ran.account.exit_code == 5
