@@ -126,6 +126,6 @@ def _make_previews(sources: "list[PageSource]", page: str) -> None:
 
     for number, source in enumerate(sources):
         if source.needs_preview and source.media is not None:
-            path = preview_path(page, number)
+            path = preview_path(page, number, [each.path for each in sources if each.path])
             log(logging.INFO, f"making a preview, because of {source.media.obstacle}: {printable(path)}")
             make_preview(source, path, film_source({}))

@@ -63,16 +63,17 @@ def blocks(trees: Sequence[dict[str, Any]]) -> list[tuple[str, Any]]:
     return [("sources", names), *((f"source-{number}", tree) for number, tree in enumerate(trees))]
 
 
-def preview_path(page: str, number: int) -> str:
+def preview_path(page: str, number: int, sources: Sequence[str] = ()) -> str:
     """Where the preview of a source is: `talk.html` -> `talk-preview.mp4`, `talk-preview-2.mp4`.
 
-    A file of that name that is no preview of ours is left alone: then it is `talk-preview.2.mp4`, and so on.
+    A file of that name that is no preview of ours, or one of the sources, is left alone: then it is
+    `talk-preview.2.mp4`, and so on.
     """
-    stem = os.path.splitext(page)[0]
+    stem, kept = os.path.splitext(page)[0], {os.path.realpath(source) for source in sources}
     for again in count(1):
         which = (f"-{number + 1}" if number else "") + (f".{again}" if again > 1 else "")
         path = companion(stem, "", f"-preview{which}.mp4")
-        if not os.path.lexists(path) or is_preview(path):
+        if not os.path.lexists(path) or (os.path.realpath(path) not in kept and is_preview(path)):
             return path
     raise AssertionError("names do not end")
 

@@ -19,7 +19,7 @@ NS = 1_000_000_000
 MAX_SHORT_SIDE_PX = 480
 MAX_RATE_HZ = 30.0
 CLOCK = Fraction(1, 90_000)
-MARK = "preview of "
+MARK = "made by percept view: preview of "
 """The comment of every preview begins with it."""
 SOUND_RATE_HZ = 44_100
 
@@ -83,7 +83,7 @@ class Preview:
                 self._sound.close()
             output, self._output = self._output, None
             output.close()
-            os.replace(self._part, self.path)
+            publish(self._part, self.path)
         except OSError as error:
             raise output_error(self.path, error) from error
         finally:
@@ -142,6 +142,13 @@ def is_preview_of(path: str, mark: str) -> bool:
     return _mark_in(path) == mark
 
 
+def publish(part: str, path: str) -> None:
+    """Give a finished preview its name. Raises: OutputError: a file that is no preview has it by now."""
+    if os.path.lexists(path) and not is_preview(path):
+        raise OutputError(f"{path}: is no preview of percept and was kept. Remove it, or give the page another name")
+    os.replace(part, path)
+
+
 def is_preview(path: str) -> bool:
     """Whether a file is a preview of any source."""
     return _mark_in(path).startswith(MARK)
@@ -172,7 +179,7 @@ def make_sound_preview(source: str, path: str, mark: str = "") -> None:
                 _resample(resampler, writer, frame, start_s)
             _resample(resampler, writer, None, start_s)
             writer.close()
-        os.replace(part, path)
+        publish(part, path)
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: no preview could be made of {source} ({error})") from error
     finally:

@@ -34,7 +34,7 @@ class Page(Sink):
         self._names[info.source_index] = info.source
         source = self._source(info.source)
         if source.needs_preview and source.kind == "video":
-            path = preview_path(self.spec.path, info.source_index)
+            path = preview_path(self.spec.path, info.source_index, self.spec.sources)
             if preview := open_preview(source, path, self.spec.film):
                 self._previews[info.source] = preview
 
@@ -51,7 +51,7 @@ class Page(Sink):
             if self._previews.pop(name, None) and source is not None:
                 source.preview, source.preview_start_s = preview.path, preview.start_s
         elif source is not None and source.needs_preview and source.kind == "sound":
-            make_preview(source, preview_path(self.spec.path, source_index), self.spec.film)
+            make_preview(source, preview_path(self.spec.path, source_index, self.spec.sources), self.spec.film)
 
     def close(self, complete: bool) -> None:
         for preview in self._previews.values():

@@ -9,10 +9,11 @@ import pytest
 
 from pages.media import probe
 from pages.page import make_preview, preview_path
-from pages.preview import MAX_SHORT_SIDE_PX, is_preview_of, mark_of, preview_size
+from pages.preview import MAX_SHORT_SIDE_PX, is_preview_of, mark_of, preview_size, publish
 from pages.recording import Recording
 from pages.source import PageSource
 from pipeline.build import film_source
+from pipeline.errors import OutputError
 from tests.media import Sound, make_sound, make_video, pitch_hz, read_time_ms, tone_hz
 
 
@@ -122,3 +123,19 @@ def test_a_file_that_is_no_preview_is_never_replaced(tmp_path: Path) -> None:
     assert page_source.preview == str(tmp_path / "talk-preview.3.mp4"), page_source.warnings
     assert preview_path(page, 0) == page_source.preview  # ours may be replaced
     assert (tmp_path / "talk-preview.mp4").read_text() == "notes"
+
+
+def test_a_source_is_kept_even_if_it_is_a_preview_and_so_is_a_file_that_came_meanwhile(tmp_path: Path) -> None:
+    path, _ = preview_of(make_video(tmp_path / "own.mkv", seconds=1, audio=Sound()))
+    page = str(tmp_path / "page.html")
+    assert preview_path(page, 0) == str(path)
+    assert preview_path(page, 0, [str(path)]) == str(tmp_path / "page-preview.2.mp4")
+    part = tmp_path / "part"
+    part.write_text("new")
+    theirs = make_video(tmp_path / "theirs.mp4", seconds=1)
+    before = theirs.read_bytes()
+    with pytest.raises(OutputError, match="was kept"):
+        publish(str(part), str(theirs))
+    assert theirs.read_bytes() == before
+    publish(str(part), str(path))
+    assert path.read_text() == "new"
