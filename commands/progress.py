@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pipeline import result
 from pipeline.sinks.rows import short_name
 from pipeline.status import Position, Status, Writing
 
@@ -119,7 +120,5 @@ def bar(line: "Text", fraction: float, width: int) -> None:
 
 
 def clock_text(seconds: float) -> str:
-    """`1:02` or `1:02:03`"""
-    whole = max(0, int(seconds))
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+    """`1:02` or `1:02:03`, whole seconds."""
+    return result.clock_text(int(seconds))

@@ -48,6 +48,8 @@ def main(arguments: list[str]) -> int:
             f"percept view {printable(options.results)!r}: expected a file of results, such as talk.jsonl, which "
             "percept run writes with -o talk.jsonl"
         )
+    if options.html == "":
+        raise ConfigError("--html: has no name; expected a file, such as --html talk.html")
     page = options.html or str(Path(options.results).with_suffix(".html"))
     _check(page, options.results, options.video, options.overwrite)
     sources = _sources(options.results, options.video)
@@ -99,10 +101,16 @@ def _sources(results: str, video: str | None) -> "list[PageSource]":
     for record in read_results(results):
         recordings.setdefault(record.source, Recording(record.source)).add(record)
     belongs = _source_of(video, list(recordings)) if video else None
-    return [
+    sources = [
         PageSource(recording, video, is_given=True) if name == belongs else PageSource(recording, find(name, results))
         for name, recording in recordings.items()
     ]
+    if video is not None and any(each.path == video and each.media is None for each in sources):
+        raise ConfigError(
+            f"--video {printable(video)}: cannot be read as video or sound; expected the file that the results are of. "
+            f"See: percept check {printable(video)}"
+        )
+    return sources
 
 
 def _source_of(video: str, names: list[str]) -> str:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from percept import _records
+from percept._home import ours
 from percept._views import View
 
 STILL_BUILDING = "all results are written; building the rest of the engines for later runs (Ctrl-C puts it off)"
@@ -212,10 +213,8 @@ def _short(text: str) -> str:
 
 
 def _clock(seconds: float) -> str:
-    """`1:02` or `1:02:03`"""
-    whole = max(0, int(seconds))
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+    """`1:02` or `1:02:03`, whole seconds."""
+    return str(ours("result").clock_text(int(seconds)))
 
 
 def seconds(time: float | str | None, otherwise: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
-from pipeline.result import ClipRecord, Label
+from pipeline.result import ClipRecord, Label, clock_text
 from pipeline.sinks.lettering import DARK, GREY, WHITE, Colour, Text, one_line
 from pipeline.status import VideoOptions
 
@@ -196,13 +196,4 @@ def message(record: ClipRecord) -> str:
 
 def time_range(record: ClipRecord) -> str:
     """`0:04–0:06`"""
-    return f"{clock(record.start_s)}–{clock(record.end_s)}"
-
-
-def clock(time_s: float) -> str:
-    """`1:02:03`, or `0:03.5` if it is no whole second."""
-    tenths = round(time_s * 10)
-    minutes, rest = divmod(tenths, 600)
-    seconds = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
+    return f"{clock_text(record.start_s)}–{clock_text(record.end_s)}"

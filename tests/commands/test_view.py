@@ -56,6 +56,11 @@ def test_a_video_that_does_not_fit_is_a_warning(results: Path, capsys: pytest.Ca
     assert "the results end at 4.0 s, but long.mp4 ends at 20.0 s" in capsys.readouterr().err
     assert view("talk.jsonl", "--video", "gone.mp4") == 2
     assert "--video gone.mp4: no such file" in capsys.readouterr().err
+    Path("broken.mp4").write_text("no video")
+    assert view("talk.jsonl", "--video", "broken.mp4") == 2
+    assert "--video broken.mp4: cannot be read as video or sound" in capsys.readouterr().err
+    assert view("talk.jsonl", "--html=") == 2
+    assert "--html: has no name; expected a file" in capsys.readouterr().err
 
 
 def test_a_source_that_is_gone_is_a_warning(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import Array
-from pipeline.result import ClipRecord, Evidence, Label
+from pipeline.result import ClipRecord, Evidence, Label, clock_text
 from pipeline.sinks.lettering import GREY, WHITE
-from pipeline.sinks.panel import COLOURS, MOST_HEIGHT, PanelArtist, clock
+from pipeline.sinks.panel import COLOURS, MOST_HEIGHT, PanelArtist
 from pipeline.status import VideoOptions
 from tests.pipeline.sinks.records import failed, gap, result
 
@@ -116,7 +116,7 @@ def test_without_a_strip_the_picture_does_not_grow(options: dict[str, Any]) -> N
     [(0, "0:00"), (4.0, "0:04"), (3.5, "0:03.5"), (59.96, "1:00"), (754.25, "12:34.2"), (3723, "1:02:03")],
 )
 def test_times_are_clock_times(time_s: float, text: str) -> None:
-    assert clock(time_s) == text
+    assert clock_text(time_s) == text
 
 
 # -- panels for a corner ----------------------------------------------------------------------------------------------
