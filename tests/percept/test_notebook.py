@@ -90,7 +90,12 @@ def test_a_loop_shows_its_progress_in_one_place_and_the_record_its_picture(kerne
 
 
 def test_progress_tells_the_source_its_position_and_its_rate(kernel: Kernel, config: str) -> None:
-    code = f"import percept\nresults = list(percept.run('fake:clips=60', config={config!r}))\nresults[:2]"
+    code = f"""import time, percept
+results = []
+for result in percept.run('fake:clips=60', config={config!r}):
+    results.append(result)
+    time.sleep(0.03)  # longer in all than the display waits between two updates
+results[:2]"""
     messages = kernel.run(code)
     updates = [each["data"]["text/plain"] for each in of_type(messages, "update_display_data")]
     assert any(text.startswith("fake:clips=60 · 0:") and "× real time" in text for text in updates)
