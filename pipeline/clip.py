@@ -11,7 +11,7 @@ from pipeline.arrays import Array
 Modality = Literal["image", "motion", "audio"]
 MODALITIES: tuple[Modality, ...] = ("image", "motion", "audio")
 
-Reason = Literal["no_stream", "gap", "too_short", "failed", "not_asked", "no_tower"]
+Reason = Literal["no_stream", "gap", "too_short", "failed", "not_asked", "no_tower", "superseded"]
 """Why an array is absent. A reason settles an array just as a value does."""
 
 
@@ -44,8 +44,26 @@ class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.source}: {', '.join(facts)}"
 
 
+class LiveFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a live reader knows of a clip beyond its media."""
+
+    wall_ns: int
+    """When the clip's start was captured: Unix time in nanoseconds, UTC."""
+    clock: Literal["camera", "arrival"] = "arrival"
+    """Who told the time: the camera, in its sender reports, or this machine, when the packets came."""
+    captured_ns: int
+    """When the clip's last picture or sound was captured, on this machine's monotonic clock."""
+    reused: bool = False
+    """Nothing has changed since an earlier clip, and its answers hold: the clip was not decoded in full."""
+    measures: dict[str, float] = {}
+    """Measurements of the clip by name; see `stages.decode.live.measures`."""
+
+
 class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The source and the stretch of a clip. Times are those of a player's seek bar, in nanoseconds."""
+    """The source and the stretch of a clip. Times are those of a player's seek bar, in nanoseconds.
+
+    Those of a live source count from the start of the run, on this machine's monotonic clock.
+    """
 
     source: str
     source_index: int
@@ -58,6 +76,17 @@ class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     estimated_times: bool = False
     corrupt_frames: int = 0
     decode_errors: int = 0
+    live: LiveFacts | None = None
+    """Only of clips from a live reader."""
+    labels_version: int = 1
+    """The set of labels that is asked of the clip."""
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """A clip that a live reader could not give out."""
+
+    info: ClipInfo
+    reason: str
 
 
 class Gap(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,14 +4,14 @@ Pixels and samples stay in the slots, and `shapes` lists the arrays there. `valu
 already packed; the supervisor passes them on without decoding them.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
 from pipeline.arrays import Array, Spec, read_only
 from pipeline.clip import ClipInfo, Gap, SourceInfo
-from pipeline.status import Row, SummaryRecord, Writing
+from pipeline.status import Level, Row, SummaryRecord, Writing
 
 PROTOCOL_VERSION = 3
 
@@ -135,6 +135,55 @@ class Behind(_Message, frozen=True, tag=15):
     writing: tuple[Writing, ...]
 
 
+class MissedClip(_Message, frozen=True, tag=30):
+    """A live clip for which there was no room."""
+
+    info: ClipInfo
+    reason: str
+
+
+class Connection(_Message, frozen=True, tag=31):
+    """How a live source is reached, whenever that changes."""
+
+    source_index: int
+    state: Literal["connecting", "live", "lost", "refused"]
+    """lost: it is tried again soon. refused: a wrong password or path; it is tried again slowly."""
+    text: str = ""
+    """Why, without secrets."""
+    transport: str = ""
+
+
+class FilmAsked(_Message, frozen=True, tag=32):
+    """The output process wants a film of a camera, from and until two instants on the monotonic clock."""
+
+    event: str
+    camera: str
+    path: str
+    from_ns: int
+    until_ns: int
+
+
+class FilmDone(_Message, frozen=True, tag=33):
+    """A film is written, or cannot be. The supervisor passes it on to the output process."""
+
+    event: str
+    error: str = ""
+
+
+class Told(_Message, frozen=True, tag=34):
+    """A sentence for the user, shown at once."""
+
+    text: str
+    level: Level = "info"
+
+
+class Ask(_Message, frozen=True, tag=35):
+    """The page asks the supervisor something: a JSON object."""
+
+    id: int
+    body: bytes
+
+
 class Broken(_Message, frozen=True, tag=11):
     """A worker cannot continue: a stage does not open, or a sink cannot write."""
 
@@ -169,6 +218,8 @@ class Open(_Message, frozen=True, tag=21):
     source: str
     source_index: int
     start_index: int = 0
+    options: dict[str, Any] = {}
+    """Options of the reader that this source has of its own."""
 
 
 class Grants(_Message, frozen=True, tag=22):
@@ -218,6 +269,39 @@ class SourceDone(_Message, frozen=True, tag=27):
     clips: int
 
 
+class Film(_Message, frozen=True, tag=40):
+    """Write a film from the packets that are kept. Answered with `FilmDone`."""
+
+    event: str
+    path: str
+    from_ns: int
+    until_ns: int
+
+
+class Wake(_Message, frozen=True, tag=41):
+    """The next clip must not be reused."""
+
+
+class Answer(_Message, frozen=True, tag=42):
+    """To an `Ask`: a JSON object."""
+
+    id: int
+    body: bytes
+
+
+class StatusUpdate(_Message, frozen=True, tag=43):
+    """The state of a watch, a JSON object, once a second."""
+
+    body: bytes
+
+
+class Configured(_Message, frozen=True, tag=44):
+    """What is watched has changed: the new `live.settings.Settings`, packed."""
+
+    version: int
+    body: bytes
+
+
 FromWorker = (
     Hello
     | Done
@@ -234,8 +318,29 @@ FromWorker = (
     | Warned
     | Shown
     | Behind
+    | MissedClip
+    | Connection
+    | FilmAsked
+    | FilmDone
+    | Told
+    | Ask
 )
-ToWorker = Work | Open | Grants | CloseSource | Stop | SourceStarted | Records | SourceDone
+ToWorker = (
+    Work
+    | Open
+    | Grants
+    | CloseSource
+    | Stop
+    | SourceStarted
+    | Records
+    | SourceDone
+    | Film
+    | FilmDone
+    | Wake
+    | Answer
+    | StatusUpdate
+    | Configured
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _from_worker = msgspec.msgpack.Decoder(FromWorker)

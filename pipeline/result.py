@@ -134,6 +134,21 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed: Annotated[dict[str, str], Meta(description="Optional stages that failed, with their error.")] = {}
     dropped: Annotated[str | None, Meta(description="Why the clip was skipped.")] = None
     gap: Annotated[bool, Meta(description="A stretch without media.")] = False
+    clock: Annotated[
+        str,
+        Meta(
+            description="Live sources: who told `wall_time`: the camera, or this machine when the packets came (arrival)."
+        ),
+    ] = ""
+    age_s: Annotated[
+        float, Meta(description="Live sources: from the capture of the clip's last picture or sound to its record.")
+    ] = 0.0
+    reused: Annotated[
+        bool, Meta(description="Live sources: nothing had changed, and the answers are those of an earlier clip.")
+    ] = False
+    measures: Annotated[
+        dict[str, float], Meta(description="Live sources: brightness, change, loudness and the like, by name.")
+    ] = {}
     schema_version: Annotated[int, Meta(description="Version of this record's schema.")] = SCHEMA_VERSION
 
     def __repr__(self) -> str:

@@ -1,15 +1,16 @@
 """The process that writes all outputs, so that a slow disk or reader does not block the supervisor."""
 
+import time
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from pipeline.bus import Bus
-from pipeline.clip import MODALITIES, ClipInfo, SourceInfo
+from pipeline.clip import MODALITIES, ClipInfo, LiveFacts, SourceInfo
 from pipeline.errors import PerceptError
 from pipeline.messages import (
     PROTOCOL_VERSION,
@@ -73,7 +74,7 @@ class RecordMaker:
             model=facts.get("model", ""),
             engine=facts.get("engine", ""),
             engine_reason=facts.get("engine_reason", ""),
-            labels_version=1 if "labels" in parts else 0,
+            labels_version=info.labels_version if "labels" in parts else 0,
             estimated_times=info.estimated_times,
             corrupt_frames=info.corrupt_frames,
             decode_errors=info.decode_errors,
@@ -82,13 +83,30 @@ class RecordMaker:
             failed=done.failed,
             dropped=done.dropped,
             gap=done.gap,
+            **_live(info.live),
         )
 
     def _wall_time(self, info: ClipInfo) -> str:
+        if info.live is not None:
+            return utc_text(info.live.wall_ns)
         start = self._start_walls.get(info.source_index)
         if start is None:
             return ""
         return (start + timedelta(microseconds=info.start_ns // 1000)).isoformat(timespec="milliseconds")
+
+
+def _live(facts: LiveFacts | None) -> dict[str, Any]:
+    """The fields that only records of live sources have."""
+    if facts is None:
+        return {}
+    age_s = (time.monotonic_ns() - facts.captured_ns) / 1e9
+    return {"clock": facts.clock, "age_s": round(age_s, 3), "reused": facts.reused, "measures": facts.measures}
+
+
+def utc_text(wall_ns: int) -> str:
+    """Unix time in nanoseconds as `2026-03-01T12:00:00.250+00:00`."""
+    time_utc = datetime.fromtimestamp(wall_ns // 1_000_000_000, UTC)
+    return (time_utc + timedelta(microseconds=wall_ns % 1_000_000_000 // 1000)).isoformat(timespec="milliseconds")
 
 
 def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:

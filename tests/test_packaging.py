@@ -21,7 +21,7 @@ from pipeline.machine import cache_directory
 from tests.conftest import ROOT
 from tests.media import Sound, make_video
 
-SHIPPED = ("commands", "configs", "engines", "pages", "pipeline", "stages", "training")
+SHIPPED = ("commands", "configs", "engines", "live", "pages", "pipeline", "stages", "training")
 OWN = (*SHIPPED, "recipes", "benchmarks", "tests")
 
 SCRIPT = """

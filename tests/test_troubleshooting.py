@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 QUOTED = [line for block in re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
-PACKAGES = ("commands", "engines", "pages", "percept", "pipeline", "stages", "training")
+PACKAGES = ("commands", "engines", "live", "pages", "percept", "pipeline", "stages", "training")
 ANYTHING = "…"
 
 

@@ -23,12 +23,13 @@ ALLOWED = {
     ),
     "pipeline": ("pipeline",),
     "pages": ("pages", "pipeline"),
+    "live": ("live", "pipeline"),
     "training": ("training", "stages", "engines", "pipeline"),
     "recipes": ("recipes", "training", "stages", "engines", "pipeline", "benchmarks"),
-    "commands": ("commands", "pages", "training", "stages", "engines", "pipeline"),
+    "commands": ("commands", "live", "pages", "training", "stages", "engines", "pipeline"),
 }
 """The modules of ours that each folder may import. Only `commands` may import `commands`."""
-PACKAGES = ("commands", "pages", "pipeline", "stages", "engines", "training")
+PACKAGES = ("commands", "live", "pages", "pipeline", "stages", "engines", "training")
 OURS = (*ALLOWED, "benchmarks", "tests", "configs", "percept")
 HEAVY = ("torch", "torchaudio", "transformers", "cv2", "av", "onnx", "onnxruntime", "kornia", "numpy", "zmq")
 
@@ -108,11 +109,11 @@ def test_only_one_module_names_stages_and_engines_in_strings() -> None:
     """A name in a string is invisible to types, find-usages and dead-code search."""
     naming = {
         str(path.relative_to(ROOT))
-        for package in ("pipeline", "commands", "pages", "training")
+        for package in ("pipeline", "commands", "live", "pages", "training")
         for path in sorted((ROOT / package).rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if re.fullmatch(r"(stages|engines|commands|pages|training)(\.\w+)+:\w+", node.value)
+        if re.fullmatch(r"(stages|engines|commands|live|pages|training)(\.\w+)+:\w+", node.value)
     }
     assert naming == {
         "pipeline/build.py",
@@ -121,7 +122,7 @@ def test_only_one_module_names_stages_and_engines_in_strings() -> None:
     }
 
 
-@pytest.mark.parametrize("package", ["pipeline", "stages", "engines", "commands", "pages"])
+@pytest.mark.parametrize("package", ["pipeline", "stages", "engines", "commands", "live", "pages"])
 def test_a_package_imports_nothing_by_itself(package: str) -> None:
     assert {name for _, name in imports(ROOT / package / "__init__.py")} <= {"os"}
 
