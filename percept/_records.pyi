@@ -113,6 +113,14 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why the clip was skipped."""
     gap: bool = False
     """A stretch without media."""
+    clock: str = ""
+    """Live sources: who told `wall_time`: the camera, or this machine as packets came (arrival)."""
+    age_s: float = 0.0
+    """Live sources: from the capture of the clip's last picture or sound to its record."""
+    reused: bool = False
+    """Live sources: nothing had changed, and the answers are those of an earlier clip."""
+    measures: dict[str, float] = {}
+    """Live sources: brightness, change, loudness and the like, by name."""
     schema_version: int = ...
     """Version of this record's schema."""
 

@@ -13,7 +13,7 @@ from pipeline.arrays import Array, Spec, read_only
 from pipeline.clip import ClipInfo, Gap, SourceInfo
 from pipeline.status import Level, Row, SummaryRecord, Writing
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 Shapes = dict[str, tuple[int, ...]]
 Values = dict[str, bytes]
@@ -164,7 +164,7 @@ class FilmAsked(_Message, frozen=True, tag=32):
 
 
 class FilmDone(_Message, frozen=True, tag=33):
-    """A film is written, or cannot be. The supervisor passes it on to the output process."""
+    """A film is written, or cannot be."""
 
     event: str
     error: str = ""
@@ -278,6 +278,13 @@ class Film(_Message, frozen=True, tag=40):
     until_ns: int
 
 
+class FilmWritten(_Message, frozen=True, tag=45):
+    """A film that the output process asked for is written, or cannot be."""
+
+    event: str
+    error: str = ""
+
+
 class Wake(_Message, frozen=True, tag=41):
     """The next clip must not be reused."""
 
@@ -335,7 +342,7 @@ ToWorker = (
     | Records
     | SourceDone
     | Film
-    | FilmDone
+    | FilmWritten
     | Wake
     | Answer
     | StatusUpdate

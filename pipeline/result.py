@@ -136,9 +136,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gap: Annotated[bool, Meta(description="A stretch without media.")] = False
     clock: Annotated[
         str,
-        Meta(
-            description="Live sources: who told `wall_time`: the camera, or this machine when the packets came (arrival)."
-        ),
+        Meta(description="Live sources: who told `wall_time`: the camera, or this machine as packets came (arrival)."),
     ] = ""
     age_s: Annotated[
         float, Meta(description="Live sources: from the capture of the clip's last picture or sound to its record.")

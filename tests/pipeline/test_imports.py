@@ -206,6 +206,7 @@ COVERED_BY = {
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
+    "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (

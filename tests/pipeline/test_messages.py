@@ -10,19 +10,28 @@ from hypothesis import strategies as st
 
 from pipeline import messages
 from pipeline.arrays import RECORD, Spec
-from pipeline.clip import ClipInfo, Gap, SourceInfo
+from pipeline.clip import ClipInfo, Gap, LiveFacts, SourceInfo
 from pipeline.messages import (
+    Answer,
+    Ask,
     Behind,
     Broken,
     CloseSource,
+    Configured,
+    Connection,
     Decoded,
     Done,
     DoneClip,
     Ended,
+    Film,
+    FilmAsked,
+    FilmDone,
+    FilmWritten,
     Finished,
     GapFound,
     Grants,
     Hello,
+    MissedClip,
     Note,
     Open,
     Opened,
@@ -33,7 +42,10 @@ from pipeline.messages import (
     SourceDone,
     SourceFailed,
     SourceStarted,
+    StatusUpdate,
     Stop,
+    Told,
+    Wake,
     Warned,
     Work,
     WorkClip,
@@ -51,7 +63,25 @@ texts = st.text(max_size=12)
 shapes = st.dictionaries(texts, st.lists(st.integers(0, 10**6), max_size=4).map(tuple), max_size=3)
 values = st.dictionaries(texts, st.binary(max_size=20), max_size=3)
 facts = st.dictionaries(texts, texts, max_size=3)
-infos = st.builds(ClipInfo, texts, numbers, numbers, numbers, numbers, numbers, estimated_times=st.booleans())
+live_facts = st.builds(
+    LiveFacts,
+    wall_ns=numbers,
+    captured_ns=numbers,
+    reused=st.booleans(),
+    measures=st.dictionaries(texts, st.floats(0, 1), max_size=2),
+)
+infos = st.builds(
+    ClipInfo,
+    texts,
+    numbers,
+    numbers,
+    numbers,
+    numbers,
+    numbers,
+    estimated_times=st.booleans(),
+    live=st.none() | live_facts,
+    labels_version=numbers,
+)
 source_infos = st.builds(
     SourceInfo, texts, numbers, duration_ns=st.none() | numbers, notes=st.lists(texts, max_size=2).map(tuple)
 )
@@ -100,16 +130,28 @@ FROM_WORKER = {
     Broken: st.builds(Broken, texts, texts),
     Note: st.builds(Note, texts),
     Warned: st.builds(Warned, texts),
+    MissedClip: st.builds(MissedClip, infos, texts),
+    Connection: st.builds(Connection, numbers, st.sampled_from(["connecting", "live", "lost", "refused"]), texts),
+    FilmAsked: st.builds(FilmAsked, texts, texts, texts, numbers, numbers),
+    FilmDone: st.builds(FilmDone, texts, texts),
+    Told: st.builds(Told, texts, st.sampled_from(["debug", "info", "warning", "error"])),
+    Ask: st.builds(Ask, numbers, st.binary(max_size=20)),
 }
 TO_WORKER = {
     Work: st.builds(Work, st.lists(work_clips, max_size=3)),
-    Open: st.builds(Open, texts, numbers, numbers),
+    Open: st.builds(Open, texts, numbers, numbers, facts),
     Grants: st.builds(Grants, st.lists(st.tuples(numbers, numbers), max_size=3)),
     CloseSource: st.builds(CloseSource),
     Stop: st.builds(Stop, st.booleans()),
     SourceStarted: st.builds(SourceStarted, source_infos),
     Records: st.builds(Records, st.lists(finished, max_size=3), st.dictionaries(numbers, facts, max_size=3)),
     SourceDone: st.builds(SourceDone, numbers, numbers),
+    Film: st.builds(Film, texts, texts, numbers, numbers),
+    FilmWritten: st.builds(FilmWritten, texts, texts),
+    Wake: st.builds(Wake),
+    Answer: st.builds(Answer, numbers, st.binary(max_size=20)),
+    StatusUpdate: st.builds(StatusUpdate, st.binary(max_size=20)),
+    Configured: st.builds(Configured, numbers, st.binary(max_size=20)),
 }
 
 
