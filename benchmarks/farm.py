@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
+
 from benchmarks.media import SAMPLE
 
 SERVER = Path(__file__).resolve().parent.parent / "deploy" / "camera" / "rtsp_loop.py"
@@ -27,13 +29,18 @@ ADTS = ("-ar", "16000", "-ac", "1", "-c:a", "aac", "-b:a", "48k", "-frames:a", "
 
 
 def clips_in(folder: str) -> list[Path]:
-    """The clips of a folder, in the order of their names; the bundled sample without a folder."""
+    """The clips with sound of a folder, in the order of their names; the bundled sample without a folder."""
     if not folder:
         return [SAMPLE]
-    found = sorted(path for path in Path(folder).iterdir() if path.suffix in SUFFIXES)
+    found = [path for path in sorted(Path(folder).iterdir()) if path.suffix in SUFFIXES and _has_sound(path)]
     if not found:
-        raise SystemExit(f"{folder}: no clip with a suffix of {', '.join(sorted(SUFFIXES))}")
+        raise SystemExit(f"{folder}: no clip with sound and a suffix of {', '.join(sorted(SUFFIXES))}")
     return found
+
+
+def _has_sound(path: Path) -> bool:
+    with av.open(str(path), metadata_errors="ignore") as container:
+        return bool(container.streams.video) and bool(container.streams.audio)
 
 
 def prepare(clip: Path, still: bool, size: str = "1280x720", sound: bool = True) -> Path:
@@ -124,6 +131,10 @@ class Farm:
     def show(self, name: str, folder: Path) -> None:
         """What a camera shows from the next start on."""
         self._cameras[name] = folder
+
+    def login(self, text: str) -> None:
+        """The `user:password` that is asked for from the next start on."""
+        self._login = text
 
     def start(self) -> None:
         """Returns once clients can connect."""

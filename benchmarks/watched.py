@@ -50,7 +50,11 @@ def end_of(record: Line) -> float:
 
 
 class ResultFiles:
-    """New lines of the results files in a state folder, in order."""
+    """New lines of the results files in a state folder, in order.
+
+    An output process that dies takes back what it had not kept, and its successor writes it again. Such lines may be
+    seen twice; for an account, read the files once at the end, with a new object.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -59,16 +63,26 @@ class ResultFiles:
     def new(self) -> list[Line]:
         lines: list[Line] = []
         for path in sorted(self._folder.glob("*.jsonl"), key=_by_number):
-            start = self._read.get(path.name, 0)
-            if path.stat().st_size <= start:
+            size = path.stat().st_size
+            start = self._read[path.name] = min(self._read.get(path.name, 0), size)
+            if size == start:
                 continue
             with path.open("rb") as file:
                 file.seek(start)
                 whole = file.read().rpartition(b"\n")[0]
             if whole:
                 self._read[path.name] = start + len(whole) + 1
-                lines += [json.loads(line) for line in whole.split(b"\n") if line]
+                lines += [line for line in map(_parsed, whole.split(b"\n")) if line]
         return lines
+
+
+def _parsed(text: bytes) -> Line:
+    """A line; empty if reading began in the middle of one that was written again."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return {}
+    return line if isinstance(line, dict) else {}
 
 
 def _by_number(path: Path) -> tuple[str, int]:
@@ -191,7 +205,7 @@ class Watched:
     def status(self) -> dict[str, Any]:
         """The state of the watch; empty while it does not answer."""
         try:
-            return dict(self.ask("GET", "/api/status"))
+            return dict(self.ask("GET", "/api/v1/status"))
         except (OSError, ValueError, http.client.HTTPException):
             return {}
 

@@ -62,11 +62,17 @@ class Loop:
         self._duration_ns = duration_ns
         self._is_sound = is_sound
         self._number = 0
+        self._silent_since_us = 0
+        """Since when a microphone is unplugged. Its time goes on."""
 
     def need(self, source: Gst.Element, _size: int) -> None:
         if self._is_sound and muted[0]:
-            GLib.timeout_add(200, self._later, source)
+            self._silent_since_us = self._silent_since_us or GLib.get_monotonic_time()
+            GLib.timeout_add(100, self._later, source)
             return
+        if self._silent_since_us:
+            self._number += (GLib.get_monotonic_time() - self._silent_since_us) * 1000 // self._duration_ns
+            self._silent_since_us = 0
         buffer = Gst.Buffer.new_wrapped(self._chunks[self._number % len(self._chunks)])
         buffer.pts = buffer.dts = self._number * self._duration_ns
         buffer.duration = self._duration_ns
@@ -74,8 +80,6 @@ class Loop:
         source.emit("push-buffer", buffer)
 
     def _later(self, source: Gst.Element) -> bool:
-        """While the microphone is unplugged, its time goes on without sound."""
-        self._number += 200 * Gst.MSECOND // self._duration_ns
         self.need(source, 0)
         return False
 

@@ -35,3 +35,15 @@ def test_the_end_of_a_clip_is_its_wall_time_and_its_length() -> None:
 def test_errors_drops_and_gaps_are_no_results() -> None:
     lines = [{"clip": 3}, {"clip": 3, "error": "x"}, {"clip": 3, "dropped": "superseded"}, {"clip": -1, "gap": True}]
     assert [is_result(json.loads(json.dumps(line))) for line in lines] == [True, False, False, False]
+
+
+def test_lines_that_are_taken_back_and_written_again_do_not_end_the_reading(tmp_path: Path) -> None:
+    files, path = ResultFiles(tmp_path), tmp_path / "2026-11-28-1.jsonl"
+    path.write_text('{"clip": 0}\n{"clip": 1}\n')
+    assert [line["clip"] for line in files.new()] == [0, 1]
+    path.write_text('{"clip": 0}\n')
+    assert files.new() == []
+    path.write_text('{"clip": 0}\n{"clip": 1}\n{"clip": 2}\n')
+    assert [line["clip"] for line in files.new()] == [1, 2]
+    path.write_text('{"clip": 0}\n{"clip": 1, "longer": true}\n{"clip": 2}\n{"clip": 3}\n')
+    assert [line["clip"] for line in files.new()] == [2, 3]
