@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ class Found:
     """What came of a fault."""
 
     recovery_s: float | None = None
-    """From the end of the fault to the first result after it, unless `text` says otherwise. None: it did not recover."""
+    """From the end of the fault to the first result after it, unless `text` says otherwise. None: never."""
     ok: bool = False
     text: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
@@ -115,4 +116,4 @@ def accounted(lines: Sequence[Line]) -> dict[str, Any]:
 def longest_silence_s(seen: Sequence[tuple[float, Line]], camera: str) -> float:
     """The longest time between two results of a camera."""
     times = [at_s for at_s, line in seen if line["source"] == camera and is_result(line)]
-    return max((b - a for a, b in zip(times, times[1:], strict=False)), default=float("inf"))
+    return max((b - a for a, b in pairwise(times)), default=float("inf"))

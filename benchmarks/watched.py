@@ -107,14 +107,14 @@ class _SocketConnection(http.client.HTTPConnection):
 class Watched:
     """A running `percept watch`. A context manager: it is stopped at the end.
 
-    settings: like `cameras.toml`, without `directory` and `page`.
+    settings: like `cameras.toml`, without `page`; the state is in `folder` unless they have a `directory`.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self.state = folder / "state"
+        self.state = Path(settings.get("directory", folder / "state"))
         self._environment = os.environ | dict(environment or {})
-        self._settings = {"directory": str(self.state), **settings, "page": {"port": -1}}
+        self._settings = {**settings, "directory": str(self.state), "page": {"port": -1}}
         self.results = ResultFiles(self.state / "results")
         self.lines: list[Line] = []
         """All records so far."""
