@@ -172,6 +172,8 @@ class GroupOptions(_Options, frozen=True):
     a GPU; each costs two more slots."""
     wait_ms: float = 10.0
     """How long the first clip of a batch may wait for others; 0: not at all."""
+    latest: bool = False
+    """In `percept watch`: a clip that waits for this group is superseded by a newer one of the same camera."""
 
 
 class Config(_Options, frozen=True):
@@ -191,6 +193,8 @@ class Config(_Options, frozen=True):
     )
     stages: dict[str, dict[str, Any]] = {}
     """Options of each stage; `class = "package.module:Class"` names one of your own."""
+    keep: tuple[str, ...] = ()
+    """In `percept watch`: arrays of the last clips that stay at hand, such as image_embedding."""
     sinks: dict[str, dict[str, Any]] = {}
     """Sinks of your own by kind: `class`, `suffixes` (default: .kind), `per_source`, and options of the class."""
 

@@ -184,6 +184,14 @@ class Ask(_Message, frozen=True, tag=35):
     body: bytes
 
 
+class Reply(_Message, frozen=True, tag=36):
+    """To a `Request`: what the stage answers, packed, or why it cannot."""
+
+    id: int
+    body: bytes = b""
+    error: str = ""
+
+
 class Broken(_Message, frozen=True, tag=11):
     """A worker cannot continue: a stage does not open, or a sink cannot write."""
 
@@ -285,6 +293,22 @@ class FilmWritten(_Message, frozen=True, tag=45):
     error: str = ""
 
 
+class ConnectionChanged(_Message, frozen=True, tag=46):
+    """For the output process: how a camera is reached now."""
+
+    camera: str
+    state: str
+    text: str = ""
+
+
+class Request(_Message, frozen=True, tag=47):
+    """Ask a stage something beside the clips: a mapping, packed. Answered with `Reply`."""
+
+    id: int
+    stage: str
+    body: bytes
+
+
 class Wake(_Message, frozen=True, tag=41):
     """The next clip must not be reused."""
 
@@ -331,6 +355,7 @@ FromWorker = (
     | FilmDone
     | Told
     | Ask
+    | Reply
 )
 ToWorker = (
     Work
@@ -347,6 +372,8 @@ ToWorker = (
     | Answer
     | StatusUpdate
     | Configured
+    | ConnectionChanged
+    | Request
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -170,6 +170,13 @@ class Stage(ABC):
     def close(self) -> None:
         """Undo `open`. Called once."""
 
+    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer a question beside the clips, in a watch, in a process of its own; `open` is not called there.
+
+        Raises: PerceptError: it cannot be answered, with the reason.
+        """
+        raise NotImplementedError(f"{type(self).__name__} answers no questions")
+
     def conclude(self) -> dict[str, bytes]:
         """Files to be written next to the results, by the ending of their name. Called once, after the run."""
         return {}
