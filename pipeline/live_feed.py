@@ -86,14 +86,15 @@ class LiveFeed:
         self._send = send
         self._on_connection = on_connection
         self._free: deque[int] = deque(range(slots.count))
-        self._next_index = 0
+        self.next_index = 0
+        """Of the next camera that is added."""
 
     # -- cameras ----------------------------------------------------------------------------------------------------
 
     def add(self, name: str, options: dict[str, Any], every: bool) -> Watched:
         """Watch one more camera. `options`: of its reader."""
-        camera = Watched(self._next_index, name, options)
-        self._next_index += 1
+        camera = Watched(self.next_index, name, options)
+        self.next_index += 1
         self._ledger.add_camera(camera.index, name, every)
         self.cameras[camera.index] = camera
         return camera

@@ -47,8 +47,8 @@ class Camera:
     reference: int = -1
     """The newest clip that was decoded in full."""
     answer: Answer | None = None
-    reusing: list[Entry] = field(default_factory=list)
-    """Clips that wait for the answer of the reference."""
+    reusing: dict[int, list[Entry]] = field(default_factory=dict)
+    """Clips that wait for an answer, by the clip whose answer it is."""
     recent: deque[Recent] = field(default_factory=lambda: deque(maxlen=RECENT))
     drops: dict[str, int] = field(default_factory=dict)
     results: int = 0
@@ -105,10 +105,10 @@ class LiveLedger(Ledger):
         if info.index != source.received or source.ended:
             return
         entry = self._enter(source, info)
-        if camera.answer is not None and camera.answer.index >= camera.reference:
-            self._reuse(source, camera, entry)
+        if camera.answer is not None and camera.answer.index == camera.reference:
+            self._reuse(source, entry, camera.answer)
         elif camera.reference in source.entries and not source.entries[camera.reference].outcome:
-            camera.reusing.append(entry)
+            camera.reusing.setdefault(camera.reference, []).append(entry)
         else:
             self._drop(source, entry, NOTHING_TO_REUSE)
             self._wake(source.index)
@@ -121,7 +121,8 @@ class LiveLedger(Ledger):
 
     def _enter(self, source: Source, info: ClipInfo) -> Entry:
         """A clip that no group works on."""
-        entry = Entry(info, -1, 0, {}, {}, {}, [], [DONE] * len(self.groups), 0, 0)
+        count = len(self.groups)
+        entry = Entry(info, -1, 0, {}, {}, {}, [1] * count, [DONE] * count, 0, 0)
         source.received += 1
         source.entries[info.index] = entry
         self.counts.clips_in += 1
@@ -197,10 +198,15 @@ class LiveLedger(Ledger):
             super()._finish(source, entry)
         camera = self.cameras[source.index]
         if entry.outcome == "result":
+            answer = self._answer(entry)
             camera.results += 1
-            camera.answer = self._answer(entry)
-            camera.recent.append(Recent(entry.info, camera.answer.kept))
-        self._answer_reusing(source, camera, entry)
+            camera.recent.append(Recent(entry.info, answer.kept))
+            if camera.answer is None or camera.answer.index < answer.index:
+                camera.answer = answer
+            for each in camera.reusing.pop(entry.info.index, ()):
+                self._reuse(source, each, answer)
+        else:
+            self._nothing_to_reuse(source, camera, entry)
 
     def _fail(self, source: Source, entry: Entry, error: str) -> None:
         for group in range(len(self.groups)):
@@ -208,7 +214,7 @@ class LiveLedger(Ledger):
         super()._fail(source, entry, error)
         camera = self.cameras[source.index]
         camera.errors += 1
-        self._answer_reusing(source, camera, entry)
+        self._nothing_to_reuse(source, camera, entry)
 
     def _drop(self, source: Source, entry: Entry, reason: str) -> None:
         entry.outcome, entry.error = "drop", reason
@@ -225,22 +231,16 @@ class LiveLedger(Ledger):
         version = entry.info.labels_version
         return Answer(entry.info.index, version, parts, dict(entry.absent), entry.facts, kept)
 
-    def _answer_reusing(self, source: Source, camera: Camera, entry: Entry) -> None:
-        """Settle the clips that waited for the answer of this one."""
-        if entry.info.index != camera.reference or not camera.reusing:
-            return
-        reusing, camera.reusing = camera.reusing, []
-        for each in reusing:
-            if entry.outcome == "result":
-                self._reuse(source, camera, each)
-            else:
-                self._drop(source, each, NOTHING_TO_REUSE)
-        if entry.outcome != "result":
+    def _nothing_to_reuse(self, source: Source, camera: Camera, entry: Entry) -> None:
+        """Drop the clips that waited for the answer of this one, which has none."""
+        waiting = camera.reusing.pop(entry.info.index, [])
+        for each in waiting:
+            self._drop(source, each, NOTHING_TO_REUSE)
+        if waiting or entry.info.index == camera.reference:
             self._wake(source.index)
 
-    def _reuse(self, source: Source, camera: Camera, entry: Entry) -> None:
-        answer = camera.answer
-        assert answer is not None
+    def _reuse(self, source: Source, entry: Entry, answer: Answer) -> None:
+        camera = self.cameras[source.index]
         entry.info = msgspec.structs.replace(entry.info, labels_version=answer.labels_version)
         entry.values, entry.absent, entry.facts = answer.parts, answer.absent, answer.facts
         entry.outcome = "result"

@@ -65,6 +65,11 @@ class Outlet:
         return len(self._waiting)
 
     @property
+    def under_way(self) -> int:
+        """Records that are sent and not known to be written."""
+        return self._unwritten
+
+    @property
     def is_empty(self) -> bool:
         """Whether everything that was finished is written."""
         return not self._waiting and not self._unwritten
