@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from live.canary import Canary
 from live.control import Change, Control, Refused
 from live.folder import StateFolder
 from live.plan import reader_options
@@ -31,6 +32,8 @@ from pipeline.messages import (
     FromWorker,
     Hello,
     MissedClip,
+    Probe,
+    Probed,
     Reply,
     Request,
     StatusUpdate,
@@ -96,6 +99,7 @@ class WatchSupervisor(Supervisor):
         """Of the page and the clerk: when the next one may start, and how often it died young."""
         self._started_s: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
+        self._canary = Canary()
         super().__init__(
             plan,
             [camera.name for camera in settings.cameras],
@@ -154,6 +158,12 @@ class WatchSupervisor(Supervisor):
                     self._to_output(FilmWritten(message.event, "the camera is not read now"))
             case FilmDone(event, error):
                 self._to_output(FilmWritten(event, error))
+            case Probed(problem):
+                self._canary.answered(worker.id)
+                if problem:
+                    self._canary.fail(f"{worker.name}: {problem}")
+                    self._notice(f"{worker.name}: {problem}; replacing the process", "error")
+                    self.processes.kill(worker)
             case Told(text, level):
                 self._notice(text, level)
             case Ask():
@@ -325,12 +335,21 @@ class WatchSupervisor(Supervisor):
         for name, (start_at_s, _) in list(self._restarts.items()):
             if now_s >= start_at_s and name not in self._started_s:
                 self._spawn(name)
+        self._send_canaries(now_s)
         if now_s - self._status_at_s > STATUS_EVERY_S:
             self._status_at_s = now_s
             status = self.watch_status()
             self._on_watch(status)
             if self.outlet.page is not None and self.outlet.page.ready:
                 self._send(self.outlet.page, StatusUpdate(json.dumps(status).encode()))
+
+    def _send_canaries(self, now_s: float) -> None:
+        """Have every engine checked: when all are loaded, and then every `CANARY_S`."""
+        if self._ready_s and now_s >= self._canary.next_s:
+            workers = [each for each in self.processes.workers.values() if each.role == "group" and each.ready]
+            self._canary.begin(now_s, {worker.id for worker in workers})
+            for worker in workers:
+                self._send(worker, Probe())
 
     def watch_status(self) -> dict[str, Any]:
         status = watch_status(self.plan, self.ledger, self.feed, self.outlet, self.processes, self.plan.slots)
@@ -339,6 +358,7 @@ class WatchSupervisor(Supervisor):
         return status | {
             "uptime_s": round(time.monotonic() - self._began_s, 1),
             "ready": self._ready_s > 0,
+            "canary": self._canary.status(set(self.processes.workers)),
             "version": self.version,
         }
 

@@ -192,6 +192,12 @@ class Reply(_Message, frozen=True, tag=36):
     error: str = ""
 
 
+class Probed(_Message, frozen=True, tag=37):
+    """To a `Probe`: what is wrong with the stages; "" if nothing is."""
+
+    problem: str = ""
+
+
 class Broken(_Message, frozen=True, tag=11):
     """A worker cannot continue: a stage does not open, or a sink cannot write."""
 
@@ -309,6 +315,10 @@ class Request(_Message, frozen=True, tag=47):
     body: bytes
 
 
+class Probe(_Message, frozen=True, tag=48):
+    """Check the stages of the group on inputs whose answers are known. Answered with `Probed`."""
+
+
 class Wake(_Message, frozen=True, tag=41):
     """The next clip must not be reused."""
 
@@ -356,6 +366,7 @@ FromWorker = (
     | Told
     | Ask
     | Reply
+    | Probed
 )
 ToWorker = (
     Work
@@ -374,6 +385,7 @@ ToWorker = (
     | Configured
     | ConnectionChanged
     | Request
+    | Probe
 )
 
 _encoder = msgspec.msgpack.Encoder()

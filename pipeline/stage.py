@@ -170,6 +170,13 @@ class Stage(ABC):
     def close(self) -> None:
         """Undo `open`. Called once."""
 
+    def probe(self) -> str:
+        """What is wrong with the open stage, found by inputs whose answers are known; "" if nothing is.
+
+        Called now and then in a watch, which may go on for weeks.
+        """
+        return ""
+
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Answer a question beside the clips, in a watch, in a process of its own; `open` is not called there.
 

@@ -37,6 +37,8 @@ from pipeline.messages import (
     Open,
     Opened,
     Prepared,
+    Probe,
+    Probed,
     Records,
     Reply,
     Request,
@@ -140,6 +142,7 @@ FROM_WORKER = {
     Told: st.builds(Told, texts, st.sampled_from(["debug", "info", "warning", "error"])),
     Ask: st.builds(Ask, numbers, st.binary(max_size=20)),
     Reply: st.builds(Reply, numbers, st.binary(max_size=20), texts),
+    Probed: st.builds(Probed, texts),
 }
 TO_WORKER = {
     Work: st.builds(Work, st.lists(work_clips, max_size=3)),
@@ -156,6 +159,7 @@ TO_WORKER = {
     Answer: st.builds(Answer, numbers, st.binary(max_size=20)),
     StatusUpdate: st.builds(StatusUpdate, st.binary(max_size=20)),
     Configured: st.builds(Configured, numbers, st.binary(max_size=20)),
+    Probe: st.builds(Probe),
     ConnectionChanged: st.builds(ConnectionChanged, texts, texts, texts),
     Request: st.builds(Request, numbers, texts, st.binary(max_size=20)),
 }
