@@ -3,8 +3,9 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -357,8 +358,14 @@ def _apply(tree: dict[str, Any], text: str) -> None:
     tree[parts[-1]] = parsed
 
 
-def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
+Hint = Callable[[str, list[str]], str]
+"""What to say of an unknown key, from it and the known ones."""
+
+
+def misfits(value: Any, kind: Any, path: str, hint: Hint | None = None) -> Iterator[str]:
     """Every unknown key and every value of a wrong type, with its path. msgspec itself stops at the first."""
+    hint = hint or _hint
+    kind = _struct_of(kind, value)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for name, field in fields.items():
@@ -366,12 +373,12 @@ def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
                 yield f"Object missing required field `{name}` - at `${path}`"
         for key, item in value.items():
             if key in fields:
-                yield from misfits(item, fields[key].type, f"{path}.{key}")
+                yield from misfits(item, fields[key].type, f"{path}.{key}", hint)
             else:
-                yield f"Object contains unknown field `{key}` - at `${path}`{_hint(str(key), list(fields))}"
-    elif get_origin(kind) is tuple and isinstance(value, list):
+                yield f"Object contains unknown field `{key}` - at `${path}`{hint(str(key), list(fields))}"
+    elif get_origin(kind) is tuple and get_args(kind)[1:] == (Ellipsis,) and isinstance(value, list):
         for index, item in enumerate(value):
-            yield from misfits(item, get_args(kind)[0], f"{path}[{index}]")
+            yield from misfits(item, get_args(kind)[0], f"{path}[{index}]", hint)
     else:
         try:
             msgspec.convert(value, kind)
@@ -379,6 +386,12 @@ def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
             text, _, inner = str(error).partition(" - at `$")
             known = f"; expected {', '.join(map(str, get_args(kind)))}" if get_origin(kind) is Literal else ""
             yield f"{text} - at `${path}{inner or '`'} (it is {value!r}{known})"
+
+
+def _struct_of(kind: Any, value: Any) -> Any:
+    """The struct among the alternatives of a type, if the value is an object."""
+    structs = [each for each in get_args(kind) if isinstance(each, type) and issubclass(each, msgspec.Struct)]
+    return structs[0] if isinstance(value, dict) and get_origin(kind) is UnionType and len(structs) == 1 else kind
 
 
 def _hint(wrong: str, known: list[str]) -> str:
