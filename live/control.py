@@ -112,8 +112,8 @@ class Control:
         clips, asked = self._config.clips, self._config.modalities
         if camera.clip_seconds > clips.seconds or camera.fps > clips.fps:
             raise Refused(
-                f"{camera.name}: while this watch runs, clips have at most {clips.seconds:g} s and {clips.fps:g} frames "
-                "a second; restart it for more",
+                f"{camera.name}: while this watch runs, clips have at most {clips.seconds:g} s and {clips.fps:g} "
+                "frames a second; restart it for more",
                 409,
             )
         if more := [name for name in camera.modalities if name not in asked]:

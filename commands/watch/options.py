@@ -1,5 +1,7 @@
 """The options of `percept watch`."""
 
+import argparse
+
 from commands.console import add_console_options
 from commands.options import FLAGS, Parser, add_config_options
 
@@ -26,6 +28,7 @@ def make_parser() -> Parser:
         epilog=EXAMPLES,
     )
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="camera, or cameras.toml")
+    parser.add_argument("--request", choices=["-"], help=argparse.SUPPRESS)
     watch = parser.add_argument_group("watch")
     watch.add_argument("--realtime", action="store_true", help="play files at their own pace, like cameras")
     watch.add_argument("--loop", action="store_true", help="and again from the start when they end")

@@ -33,7 +33,19 @@ def main(arguments: list[str]) -> int:
         return _main(options, console)
 
 
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The input that the Python API sends on stdin: a command line would show the passwords in it to everybody."""
+
+    sources: list[str]
+    labels: list[str] | None = None
+
+
 def _main(options: argparse.Namespace, console: Console) -> int:
+    if options.request:
+        request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+        options.sources = request.sources
+        if request.labels is not None:
+            setattr(options, "labels.words", request.labels)
     if options.clean:
         return _clean(options, console)
     problems = Problems()
@@ -70,7 +82,8 @@ def read_given(options: argparse.Namespace) -> tuple[Settings, Path | None]:
     if original is not None:
         settings = read(original)
     else:
-        settings = from_arguments(others, realtime=options.realtime, loop=options.loop, record=options.record)
+        words = getattr(options, "labels.words") or default_labels()
+        settings = from_arguments(others, words, realtime=options.realtime, loop=options.loop, record=options.record)
     page = settings.page
     if options.port is not None:
         page = msgspec.structs.replace(page, port=options.port)
