@@ -13,6 +13,8 @@ from tests.live.stream import make_sink
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.live.stream", "paho.mqtt.client"])
+AHEAD = 20
+"""Records that are on the way to the process."""
 
 
 def serve(pipe: Connection, directory: Path, of: Settings, more: dict[str, Any]) -> None:
@@ -37,21 +39,22 @@ def write_through_kills(
     """Write the records, killing the process so often at random instants. Returns how many kills there were."""
     chance = random.Random(seed)
     confirmed = killed = 0
-    while confirmed < len(records):
+    while confirmed < len(records) or killed < kills:
         pipe, end = _context.Pipe()
         process = _context.Process(target=serve, args=(end, directory, of, more))
         process.start()
         end.close()
-        until_s = time.monotonic() + chance.uniform(0.0, 0.08) if killed < kills else float("inf")
+        enough = confirmed + chance.randrange(len(records) // kills) if killed < kills else len(records)
         sent = confirmed
-        while confirmed < len(records) and time.monotonic() < until_s:
-            if sent < len(records) and sent - confirmed < 20:
+        while confirmed < enough:
+            if sent < len(records) and sent - confirmed < AHEAD:
                 pipe.send_bytes(encode_json(records[sent]))
                 sent += 1
-            if pipe.poll(0 if sent - confirmed < 20 and sent < len(records) else min(0.01, until_s - time.monotonic())):
+            if pipe.poll(0 if sent - confirmed < AHEAD and sent < len(records) else 10):
                 pipe.recv_bytes()
                 confirmed += 1
-        if confirmed < len(records):
+        if killed < kills:
+            time.sleep(chance.choice((0.0, 0.001, 0.003, 0.06 * chance.random())))  # while it starts, or writes
             process.kill()
             killed += 1
             process.join(10)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from live.history import FILE, History
+from live.history import FILE
 from live.settings import Alerts, Webhook
 from tests.live.sink_process import write_through_kills
-from tests.live.stream import camera, make_sink, picture, record, settings, stream
+from tests.live.stream import camera, settings, stream
 
 NOWHERE = Alerts(webhooks=(Webhook(url="http://127.0.0.1:9/never"),))
 
