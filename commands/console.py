@@ -118,6 +118,11 @@ class Console:
             fields = status_fields(status, self.pace.left_s(status))
             self._show(lambda width: run_lines(status, self.pace, width), "progress", fields)
 
+    def line(self, text: str, message: str, fields: Mapping[str, object]) -> None:
+        """Show a live line; without a terminal, log a message with fields now and then."""
+        if self._is_due():
+            self._show(lambda width: [_text(text[: max(1, width - 1)])], message, fields)
+
     def steps(self, what: str) -> "Steps":
         """A counter of steps. It measures time from its first step."""
         return Steps(self, what, self._clock)

@@ -5,7 +5,7 @@ import difflib
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -142,10 +142,11 @@ class Parser(argparse.ArgumentParser):
         return ""
 
 
-def add_config_options(parser: Parser) -> None:
+def add_config_options(parser: Parser, flags: Sequence[Flag] = FLAGS) -> None:
+    """Options that set keys of the config: these flags, -c and --set."""
     defaults = msgspec.to_builtins(Config())
     group = parser.add_argument_group("settings")
-    for flag in FLAGS:
+    for flag in flags:
         if flag.switch:
             group.add_argument(flag.name, dest=flag.key, action="store_const", const=flag.value, help=flag.help)
         else:
@@ -200,14 +201,17 @@ def make_config(options: argparse.Namespace) -> Config:
     return config
 
 
-def usable_config(options: argparse.Namespace, problems: Problems) -> Config:
-    """The same, with all problems added to `problems`. Wrong values are replaced by defaults, for further checks."""
-    if getattr(options, "labels.words") in ("", []):
+def usable_config(options: argparse.Namespace, problems: Problems, default: str | None = None) -> Config:
+    """The same, with all problems added to `problems`. Wrong values are replaced by defaults, for further checks.
+
+    default: bundled settings that take the place of a config file.
+    """
+    if getattr(options, "labels.words", None) in ("", []):
         text = "--labels: no label found; expected at least one. Omit it to use the default vocabulary."
         problems.add(ConfigError(text))
-    given = [(flag.key, getattr(options, flag.key)) for flag in FLAGS if getattr(options, flag.key) is not None]
+    given = [(flag.key, value) for flag in FLAGS if (value := getattr(options, flag.key, None)) is not None]
     overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given]
-    return read_config(options.config or _bundled_for(options), overrides + options.set, problems)
+    return read_config(options.config or default or _bundled_for(options), overrides + options.set, problems)
 
 
 def _bundled_for(options: argparse.Namespace) -> str | None:

@@ -71,7 +71,7 @@ else:
         """Public names are loaded when they are first used, so that the command starts without them."""
         from importlib import import_module
 
-        for module in ("_records", "_reading", "_tables", "_run", "_child") if name in __all__ else ():
+        for module in ("_records", "_reading", "_tables", "_run", "_watch", "_child") if name in __all__ else ():
             found = vars(import_module(f"percept.{module}"))
             if name in found:
                 return globals().setdefault(name, found[name])

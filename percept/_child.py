@@ -73,15 +73,15 @@ def records(
     """
     names = [os.fspath(name) for name in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     request: dict[str, Any] = {"sources": names}
-    arguments = list(_arguments(options, repeated))
-    arguments += [f"--config={os.fspath(config)}"] if config is not None else []
-    arguments += [f"--set={key}={json.dumps(value)}" for key, value in (settings or {}).items()]
+    given = list(arguments(options, repeated))
+    given += [f"--config={os.fspath(config)}"] if config is not None else []
+    given += [f"--set={key}={json.dumps(value)}" for key, value in (settings or {}).items()]
     if isinstance(labels, str):
-        arguments.append(f"--labels={labels}")
+        given.append(f"--labels={labels}")
     elif labels is not None:
         request["labels"] = list(_flat(labels))
     stretch = _progress.seconds(options.get("start"), 0.0), _progress.seconds(options.get("end"), math.inf)
-    return Run(names, _run(arguments, json.dumps(request).encode(), progress, stretch))
+    return Run(names, _run(given, json.dumps(request).encode(), progress, stretch))
 
 
 def _flat(labels: Sequence[str] | Mapping[str, Any] | str) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _flat(labels: Sequence[str] | Mapping[str, Any] | str) -> Iterator[str]:
             yield from _flat(label)
 
 
-def _arguments(options: Mapping[str, Any], repeated: Collection[str]) -> Iterator[str]:
+def arguments(options: Mapping[str, Any], repeated: Collection[str]) -> Iterator[str]:
     if options.get("events") is True:
         raise _records.ConfigError(
             "events=True: events are written to a file; expected its name, such as events='events.csv', or .vtt, .srt, "
@@ -132,20 +132,20 @@ def _run(
         )
         try:
             assert child.stdout is not None
-            _send(child, request)
+            send(child, request)
             with _progress.Shown(view, log, *stretch) if view else _progress.Unshown(log) as shown:
-                for line in _lines(child, child.stdout, shown):
+                for line in lines(child, child.stdout, shown):
                     record = _records.decode_json(line)
                     shown.add(record)
                     yield record
                 code = child.wait(timeout=60)
                 if code not in _FINISHED:
-                    raise _error(code, log)
+                    raise error(code, log)
         finally:
-            _stop(child)
+            stop(child)
 
 
-def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
+def send(child: subprocess.Popen[bytes], request: bytes) -> None:
     assert child.stdin is not None
     try:
         child.stdin.write(request)
@@ -154,7 +154,7 @@ def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
         pass  # it has ended already; its exit code and its output say why
 
 
-def _lines(
+def lines(
     child: subprocess.Popen[bytes], out: IO[bytes], shown: "_progress.Shown | _progress.Unshown"
 ) -> Iterator[bytes]:
     """Whole lines as they arrive, until the output or the process ends. Progress is shown while none arrives."""
@@ -170,11 +170,11 @@ def _lines(
             read = os.read(out.fileno(), 1 << 20) if ready else b""
             if not read:
                 return
-            *lines, pending = (pending + read).split(b"\n")
-            yield from lines
+            *whole, pending = (pending + read).split(b"\n")
+            yield from whole
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def stop(child: subprocess.Popen[bytes]) -> None:
     """End the child, politely at first. No process is left when this returns or is interrupted."""
     try:
         if child.stdout is not None:
@@ -193,10 +193,11 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
             child.wait(timeout=_GRACE_S)
 
 
-def _error(code: int, log: IO[bytes]) -> _records.PerceptError:
+def error(code: int, log: IO[bytes], verb: str = "run") -> _records.PerceptError:
+    """Why the command failed, by its exit code and its log."""
     entries = list(_progress.Log(log).read())
     errors = [entry for entry in entries if entry.get("level") == "error"]
     messages = ["\n".join(filter(None, [each.get("message"), each.get("traceback")])) for each in errors]
-    ended = f"percept run ended with code {code}" if code >= 0 else f"percept run was killed by signal {-code}"
+    ended = f"percept {verb} ended with code {code}" if code >= 0 else f"percept {verb} was killed by signal {-code}"
     text = "\n".join(filter(None, messages)) or f"{ended}: {_progress.Log(log).tail() or 'without a message'}"
     return _BY_CODE.get(code, _records.PerceptError)(text)

@@ -72,7 +72,7 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
     groups = make_groups(config, stages, owner, parts, cores, problems)
     problems.raise_all()
     shared = frozenset(array for array in specs if owner[array] == "decode") | {part.name for part in parts}
-    shared |= {array for group in groups for array in group.needs}
+    shared |= {array for group in groups for array in group.needs} | (specs.keys() & set(config.keep))
     layout = Layout.of({name: spec for name, spec in specs.items() if name in shared})
     in_work = sum(group.workers * group.batch for group in groups)
     return Plan(

@@ -3,8 +3,9 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -172,6 +173,8 @@ class GroupOptions(_Options, frozen=True):
     a GPU; each costs two more slots."""
     wait_ms: float = 10.0
     """How long the first clip of a batch may wait for others; 0: not at all."""
+    latest: bool = False
+    """In `percept watch`: a clip that waits for this group is superseded by a newer one of the same camera."""
 
 
 class Config(_Options, frozen=True):
@@ -191,6 +194,8 @@ class Config(_Options, frozen=True):
     )
     stages: dict[str, dict[str, Any]] = {}
     """Options of each stage; `class = "package.module:Class"` names one of your own."""
+    keep: tuple[str, ...] = ()
+    """In `percept watch`: arrays of the last clips that stay at hand, such as image_embedding."""
     sinks: dict[str, dict[str, Any]] = {}
     """Sinks of your own by kind: `class`, `suffixes` (default: .kind), `per_source`, and options of the class."""
 
@@ -353,8 +358,14 @@ def _apply(tree: dict[str, Any], text: str) -> None:
     tree[parts[-1]] = parsed
 
 
-def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
+Hint = Callable[[str, list[str]], str]
+"""What to say of an unknown key, from it and the known ones."""
+
+
+def misfits(value: Any, kind: Any, path: str, hint: Hint | None = None) -> Iterator[str]:
     """Every unknown key and every value of a wrong type, with its path. msgspec itself stops at the first."""
+    hint = hint or _hint
+    kind = _struct_of(kind, value)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for name, field in fields.items():
@@ -362,12 +373,12 @@ def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
                 yield f"Object missing required field `{name}` - at `${path}`"
         for key, item in value.items():
             if key in fields:
-                yield from misfits(item, fields[key].type, f"{path}.{key}")
+                yield from misfits(item, fields[key].type, f"{path}.{key}", hint)
             else:
-                yield f"Object contains unknown field `{key}` - at `${path}`{_hint(str(key), list(fields))}"
-    elif get_origin(kind) is tuple and isinstance(value, list):
+                yield f"Object contains unknown field `{key}` - at `${path}`{hint(str(key), list(fields))}"
+    elif get_origin(kind) is tuple and get_args(kind)[1:] == (Ellipsis,) and isinstance(value, list):
         for index, item in enumerate(value):
-            yield from misfits(item, get_args(kind)[0], f"{path}[{index}]")
+            yield from misfits(item, get_args(kind)[0], f"{path}[{index}]", hint)
     else:
         try:
             msgspec.convert(value, kind)
@@ -375,6 +386,12 @@ def misfits(value: Any, kind: Any, path: str) -> Iterator[str]:
             text, _, inner = str(error).partition(" - at `$")
             known = f"; expected {', '.join(map(str, get_args(kind)))}" if get_origin(kind) is Literal else ""
             yield f"{text} - at `${path}{inner or '`'} (it is {value!r}{known})"
+
+
+def _struct_of(kind: Any, value: Any) -> Any:
+    """The struct among the alternatives of a type, if the value is an object."""
+    structs = [each for each in get_args(kind) if isinstance(each, type) and issubclass(each, msgspec.Struct)]
+    return structs[0] if isinstance(value, dict) and get_origin(kind) is UnionType and len(structs) == 1 else kind
 
 
 def _hint(wrong: str, known: list[str]) -> str:

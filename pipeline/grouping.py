@@ -57,6 +57,7 @@ def make_groups(
                 preload=preload,
                 batch=group.batch,
                 wait_ms=group.wait_ms,
+                latest=group.latest,
             )
         )
     _check_cycles(plans, problems)

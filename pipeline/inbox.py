@@ -5,7 +5,7 @@ from collections import deque
 from itertools import repeat
 
 from pipeline.bus import Bus
-from pipeline.messages import Stop, Work, WorkClip
+from pipeline.messages import Probe, Stop, Work, WorkClip
 
 
 class Inbox:
@@ -13,6 +13,8 @@ class Inbox:
 
     def __init__(self, bus: Bus, batch: int) -> None:
         self.stopped = False
+        self.probes = 0
+        """Probes that were asked for and are not answered yet."""
         self._bus = bus
         self._batch = batch
         self._clips: deque[WorkClip] = deque()
@@ -34,6 +36,9 @@ class Inbox:
                 self._until_ns.extend(repeat(message.until_ns, len(message.clips)))
             elif isinstance(message, Stop):
                 self.stopped = True
+            elif isinstance(message, Probe):
+                self.probes += 1
+                return
             elif message is None:
                 return
 

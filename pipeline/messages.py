@@ -184,6 +184,20 @@ class Ask(_Message, frozen=True, tag=35):
     body: bytes
 
 
+class Reply(_Message, frozen=True, tag=36):
+    """To a `Request`: what the stage answers, packed, or why it cannot."""
+
+    id: int
+    body: bytes = b""
+    error: str = ""
+
+
+class Probed(_Message, frozen=True, tag=37):
+    """To a `Probe`: what is wrong with the stages; "" if nothing is."""
+
+    problem: str = ""
+
+
 class Broken(_Message, frozen=True, tag=11):
     """A worker cannot continue: a stage does not open, or a sink cannot write."""
 
@@ -285,6 +299,26 @@ class FilmWritten(_Message, frozen=True, tag=45):
     error: str = ""
 
 
+class ConnectionChanged(_Message, frozen=True, tag=46):
+    """For the output process: how a camera is reached now."""
+
+    camera: str
+    state: str
+    text: str = ""
+
+
+class Request(_Message, frozen=True, tag=47):
+    """Ask a stage something beside the clips: a mapping, packed. Answered with `Reply`."""
+
+    id: int
+    stage: str
+    body: bytes
+
+
+class Probe(_Message, frozen=True, tag=48):
+    """Check the stages of the group on inputs whose answers are known. Answered with `Probed`."""
+
+
 class Wake(_Message, frozen=True, tag=41):
     """The next clip must not be reused."""
 
@@ -331,6 +365,8 @@ FromWorker = (
     | FilmDone
     | Told
     | Ask
+    | Reply
+    | Probed
 )
 ToWorker = (
     Work
@@ -347,6 +383,9 @@ ToWorker = (
     | Answer
     | StatusUpdate
     | Configured
+    | ConnectionChanged
+    | Request
+    | Probe
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -24,6 +24,9 @@ CLOSING_S = 600.0
 """Closing a sink that re-encodes video takes long, and a reader of the output may have stopped."""
 
 
+Item = Finished | SourceStarted | SourceDone
+
+
 class Outlet:
     """Takes finished clips from the ledger, and sends them as fast as they are written.
 
@@ -50,7 +53,9 @@ class Outlet:
         self._source_count = source_count
         self._start_s, self._end_s = start_s, end_s
         self._send = send
-        self._waiting: deque[Finished | SourceStarted | SourceDone] = deque()
+        self._waiting: deque[Item] = deque()
+        self._under_way: deque[Item] = deque()
+        """Sent, and not known to be written."""
         self._unwritten = 0
         self._stopping_since_s = 0.0
         self._is_asked = False
@@ -58,6 +63,11 @@ class Outlet:
     def __len__(self) -> int:
         """Items that wait to be sent."""
         return len(self._waiting)
+
+    @property
+    def under_way(self) -> int:
+        """Records that are sent and not known to be written."""
+        return self._unwritten
 
     @property
     def is_empty(self) -> bool:
@@ -70,6 +80,7 @@ class Outlet:
                 self.writing = writing
             case Written(count):
                 self._unwritten -= count
+                self._note_written(count)
             case SinkClosed(summaries):
                 self.is_closed, self.summaries = True, summaries
 
@@ -84,6 +95,7 @@ class Outlet:
         records: list[Finished] = []
         while self._waiting and self._unwritten < RECORDS_UNDER_WAY:
             item = self._waiting.popleft()
+            self._under_way.append(item)
             if isinstance(item, Finished):
                 records.append(item)
                 self._unwritten += 1
@@ -92,6 +104,22 @@ class Outlet:
             records = []
             self._send(self.worker, item)
         self._send_records(self.worker, records)
+
+    def _note_written(self, count: int) -> None:
+        """Forget what is written: so many records, and what was sent before them."""
+        while count:
+            count -= isinstance(self._under_way.popleft(), Finished)
+
+    def send_again(self, started: list[SourceStarted]) -> None:
+        """Another output process takes the place of one that died. It receives all that may not be written.
+
+        started: the sources that are open.
+        """
+        under_way = [item for item in self._under_way if not isinstance(item, SourceStarted)]
+        waiting = [item for item in self._waiting if not isinstance(item, SourceStarted)]
+        self._under_way.clear()
+        self._waiting = deque([*started, *under_way, *waiting])
+        self._unwritten = 0
 
     def _send_records(self, worker: Worker, records: list[Finished]) -> None:
         if records:

@@ -36,6 +36,8 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Largest number of clips that a worker runs in one batch."""
     wait_ms: float = 0.0
     """How long the first clip of a batch may wait for the others."""
+    latest: bool = False
+    """In a watch, a clip that waits for it is superseded by a newer one of its source."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     reader_options: dict[str, Any]
     decode_workers: int
     outputs: tuple[OutputSpec, ...] = ()
+    roles: dict[str, str] = {}
+    """Processes of other kinds: the function that runs one, "package.module:function", by role."""
 
     @property
     def slot_arrays(self) -> frozenset[str]:

@@ -20,7 +20,8 @@ from pipeline.plan import Plan
 from pipeline.slots import MAX_WORKERS, Phase, Slots
 from pipeline.zygote import Exited, Spawn, Spawned
 
-Role = Literal["group", "decode", "prepare", "sink"]
+Role = Literal["group", "decode", "prepare", "sink", "page", "clerk"]
+"""page: serves a watch to browsers. clerk: answers what stages are asked beside the clips, such as other labels."""
 ServerName = Literal["light", "heavy", "output"]
 """light: decode and groups that preload nothing. heavy: other groups. output: the sinks, whose death ends a run."""
 LIGHT = ("av", "numpy", "zmq", "msgspec", "pipeline.decode_worker", "pipeline.worker")
@@ -206,7 +207,7 @@ class Processes:
         }
         if now == Phase.IDLE and has_work:
             return deadlines.decode_s if worker.role == "decode" else deadlines.clip_s
-        return 0.0 if worker.role == "sink" else limits.get(now, 0.0)
+        return 0.0 if worker.role in ("sink", "page") else limits.get(now, 0.0)
 
     def kill(self, worker: Worker) -> None:
         """Kill a worker. If it was never forked, its server hangs, so kill that."""
@@ -242,7 +243,7 @@ class Processes:
     def _server_for(self, role: Role, group: int) -> ServerName:
         if role == "sink":
             return "output"
-        heavy = role == "prepare" or (role == "group" and self._plan.groups[group].preload)
+        heavy = role in ("prepare", "clerk") or (role == "group" and self._plan.groups[group].preload)
         return "heavy" if self._heavy and heavy else "light"
 
     def _server(self, name: ServerName) -> ForkServer:

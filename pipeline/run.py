@@ -54,7 +54,7 @@ def run(
             on_complete(account)
 
         supervisor = Supervisor(plan, sources, starts, frozenset(complete), on_status, on_notice, on_rows, conclude)
-        with _signals(supervisor):
+        with signals_of(supervisor):
             return supervisor.run()
 
 
@@ -127,7 +127,7 @@ def _resume(sources: list[str], outputs: Sequence[OutputSpec]) -> tuple[dict[int
 
 
 @contextlib.contextmanager
-def _signals(supervisor: Supervisor) -> Iterator[None]:
+def signals_of(supervisor: Supervisor) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM interrupt the run. Only the main thread can install signal handlers."""
     before = {}
     try:
@@ -142,4 +142,4 @@ def _signals(supervisor: Supervisor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-__all__ = ["PerceptError", "place", "prepare", "private_directory", "run"]
+__all__ = ["PerceptError", "place", "prepare", "private_directory", "run", "signals_of"]

@@ -15,6 +15,9 @@ from pipeline.errors import PerceptError
 from pipeline.messages import (
     PROTOCOL_VERSION,
     Broken,
+    Configured,
+    ConnectionChanged,
+    FilmWritten,
     Finished,
     Hello,
     Note,
@@ -37,6 +40,8 @@ from pipeline.status import OutputSpec
 
 _parts: dict[str, msgspec.msgpack.Decoder[Any]] = {name: msgspec.msgpack.Decoder(kind) for name, kind in TYPES.items()}
 _plain: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Any)
+TICK_S = 0.5
+"""Sinks are given a turn at least so often."""
 _NONE = msgspec.msgpack.encode(None)
 
 
@@ -160,10 +165,22 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
     slow = Backlog(bus, [sink for sink in sinks if sink.is_slow])
     while True:
         slots.watch(seat, Phase.IDLE)
-        message = bus.receive(0 if slow else None)
+        message = bus.receive(0 if slow else TICK_S)
+        for sink in sinks:
+            sink.tick()
         match message:
             case None:
-                slow.step()
+                if slow:
+                    slow.step()
+            case FilmWritten():
+                for sink in sinks:
+                    sink.film_written(message)
+            case ConnectionChanged():
+                for sink in sinks:
+                    sink.connection(message)
+            case Configured():
+                for sink in sinks:
+                    sink.configure(message)
             case SourceStarted():
                 info = msgspec.structs.replace(message.info, source=without_secrets(message.info.source))
                 make.started(info)
@@ -205,7 +222,11 @@ def _report(bus: Bus, sinks: list[Sink]) -> None:
     for sink in sinks:
         for text in sink.notes:
             bus.send(Note(text))
+        for sentence in sink.told:
+            bus.send(sentence)
+        for film in sink.asked:
+            bus.send(film)
         if sink.rows:
             bus.send(Shown(list(sink.rows)))
-        sink.notes.clear()
-        sink.rows.clear()
+        for passed_on in (sink.notes, sink.told, sink.asked, sink.rows):
+            passed_on.clear()

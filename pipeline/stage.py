@@ -170,6 +170,20 @@ class Stage(ABC):
     def close(self) -> None:
         """Undo `open`. Called once."""
 
+    def probe(self) -> str:
+        """What is wrong with the open stage, found by inputs whose answers are known; "" if nothing is.
+
+        Called now and then in a watch, which may go on for weeks.
+        """
+        return ""
+
+    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer a question beside the clips, in a watch, in a process of its own; `open` is not called there.
+
+        Raises: PerceptError: it cannot be answered, with the reason.
+        """
+        raise NotImplementedError(f"{type(self).__name__} answers no questions")
+
     def conclude(self) -> dict[str, bytes]:
         """Files to be written next to the results, by the ending of their name. Called once, after the run."""
         return {}

@@ -12,6 +12,7 @@ from pipeline.errors import PerceptError
 from pipeline.feed import Feed
 from pipeline.leases import Leases
 from pipeline.ledger import Ledger
+from pipeline.live_feed import LiveFeed
 from pipeline.logs import key_values
 from pipeline.messages import (
     PROTOCOL_VERSION,
@@ -105,14 +106,23 @@ class Supervisor:
             self._stack.callback(self._hub.close)
             self.processes = Processes(plan, self.slots)
             self._stack.callback(self.processes.close)
-            self.ledger = Ledger(plan.groups, plan.slot_arrays, self._release, plan.config.queue.tries)
+            self.ledger = self._make_ledger()
             self.leases = Leases(plan, self.ledger, self.processes, self._send)
-            clips = plan.config.clips
-            self.outlet = Outlet(self.ledger, len(self.sources), self._send, clips.start_s, clips.end_s)
-            self.feed = Feed(
-                self.sources, self._starts, complete, plan, self.ledger, self.slots, self.processes, self._send
-            )
+            self.outlet = self._make_outlet()
+            self.feed = self._make_feed(complete)
             self._stack = self._stack.pop_all()  # nothing failed: `run` closes them
+
+    def _make_ledger(self) -> Ledger:
+        return Ledger(self.plan.groups, self.plan.slot_arrays, self._release, self.plan.config.queue.tries)
+
+    def _make_outlet(self) -> Outlet:
+        clips = self.plan.config.clips
+        return Outlet(self.ledger, len(self.sources), self._send, clips.start_s, clips.end_s)
+
+    def _make_feed(self, complete: frozenset[int]) -> Feed | LiveFeed:
+        return Feed(
+            self.sources, self._starts, complete, self.plan, self.ledger, self.slots, self.processes, self._send
+        )
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -122,10 +132,14 @@ class Supervisor:
             self.processes.start()
             self.outlet.worker = self.processes.spawn("sink", "output")
             self.processes.spawn("prepare", "prepare")
+            self._start_more()
             self.feed.start()
             while not self._finished():
                 self._step()
         return self._complete()
+
+    def _start_more(self) -> None:
+        """Start what else a run of this kind has."""
 
     def interrupt(self) -> None:
         """The first time: close the sources and finish what is in flight. The second time: stop at once."""
@@ -233,6 +247,12 @@ class Supervisor:
                 if text not in self._warnings:
                     self._warnings.add(text)
                     self._notice(text, "warning")
+            case _:
+                self._handle_more(worker, message)
+
+    def _handle_more(self, worker: Worker, message: FromWorker) -> None:
+        """Handle a message that not every kind of run has."""
+        raise PerceptError(f"{worker.name} sent {type(message).__name__}, which this run has no use for")
 
     def _handle_prepared(self, worker: Worker, prepared: Prepared) -> None:
         if prepared.text and prepared.text != self._step_text:
@@ -290,8 +310,7 @@ class Supervisor:
                 continue
             self._notice(f"{worker.name} (pid {worker.pid}) {cause}", "warning", self.processes.log_tail(worker))
             if worker.role == "sink":
-                text = f"the output process {cause}; use --resume to continue"
-                self._fatal = self._fatal or _Fatal("OutputError", text)
+                self._output_died(worker, cause)
                 continue
             if worker.role == "decode":
                 if notice := self.feed.died(worker, cause):
@@ -305,6 +324,10 @@ class Supervisor:
                 if is_replaced:
                     continue
             self._replace_or_stop(worker, cause)
+
+    def _output_died(self, worker: Worker, cause: str) -> None:
+        text = f"the output process {cause}; use --resume to continue"
+        self._fatal = self._fatal or _Fatal("OutputError", text)
 
     def _is_replaced(self, worker: Worker) -> bool:
         """Whether another worker takes its place, or will once it has loaded."""

@@ -20,6 +20,7 @@ from pipeline.messages import (
     Hello,
     Note,
     Prepared,
+    Probed,
     Warned,
     WorkClip,
     pack,
@@ -86,6 +87,9 @@ class Answers:
             self._bus.send(Done(self._clips, self._batches))
             self._clips, self._batches = [], 0
 
+    def probed(self, problem: str) -> None:
+        self._bus.send(Probed(problem))
+
     def restart(self) -> None:
         self._since = time.monotonic_ns()
 
@@ -103,6 +107,19 @@ class ClipRunner:
 
     def idle(self) -> None:
         self._slots.watch(self._seat, Phase.IDLE)
+
+    def probe(self) -> str:
+        """What is wrong with the stages, by inputs whose answers are known; "" if nothing is."""
+        self._slots.watch(self._seat, Phase.WORKING)
+        problems = []
+        for name, stage in self._members.stages.items():
+            try:
+                problem = stage.probe()
+            except Exception as error:
+                traceback.print_exc()
+                problem = f"{type(error).__name__}: {error}"
+            problems += [f"{name}: {problem}"] if problem else []
+        return "; ".join(problems)
 
     def settle(self, items: list[WorkClip], states: list[bytes]) -> list[DoneClip]:
         """Read the slots of leased clips, run the group, and write what other groups need.
@@ -152,6 +169,9 @@ def _serve(inbox: Inbox, answers: Answers, runner: ClipRunner) -> None:
             runner.idle()
             inbox.fill()
             answers.restart()
+        while inbox.probes:
+            inbox.probes -= 1
+            answers.probed(runner.probe())
         items = inbox.take()
         if not items:
             continue

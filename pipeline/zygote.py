@@ -31,7 +31,7 @@ PLAN_FILE = "plan"
 
 
 class Spawn(msgspec.Struct, frozen=True, tag=True):
-    """Fork a worker: `role` "group", "decode", "prepare" or "sink"; `group` is the group's index."""
+    """Fork a worker of a role: see `pipeline.processes.Role`. `group` is the group's index."""
 
     worker: int
     seat: int
@@ -140,7 +140,11 @@ def _run(order: Spawn, slots_fd: int, plan: Plan) -> None:
 
     slots = Slots(slots_fd, plan.layout, plan.slots)
     common: tuple[int, int, Plan, Slots] = (order.worker, order.seat, plan, slots)
-    if order.role == "group":
+    if order.role in plan.roles:
+        from pipeline.build import load
+
+        load(plan.roles[order.role])(*common)
+    elif order.role == "group":
         from pipeline.worker import run_group
 
         run_group(order.worker, order.seat, plan.groups[order.group], plan, slots)

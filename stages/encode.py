@@ -10,6 +10,7 @@ from engines.backends.table import check_engine
 from engines.building.building import begins_at_once
 from engines.devices.device import Uploader, open_uploader
 from engines.engine import Engine
+from engines.gate.golden import golden
 from engines.models.checkpoint import read_model
 from engines.models.model import MelSpec, ModelSpec, TowerSpec
 from engines.models.tower import improve_tower, open_tower, tower_key
@@ -22,6 +23,9 @@ from stages.pictures import crop_pictures
 from stages.spectrogram import most_patches
 from stages.tower_inputs import INPUTS, stream_of, tower_input, tower_tensor
 
+LEAST_DIFFERENCE = 1e-5
+MOST_CHANGE = 0.05
+"""Of the largest value: kernels may be chosen anew, answers stay."""
 BOX = "box"
 """In addition to the modalities: crops of boxes, which the image tower encodes."""
 
@@ -105,6 +109,7 @@ class Encode(Stage):
             )
             for modality in self._towers
         }
+        self._first_answers: dict[int, Array] = {}
         devices = {engine.device for engine in self._engines.values()} - {"cpu"}
         self._uploaders: dict[str, Uploader] = {
             device: resources.get(("uploader", device), partial(open_uploader, device, resources.memory))
@@ -175,6 +180,21 @@ class Encode(Stage):
 
     def _engine_of(self, part: Part) -> Engine:
         return self._engines[_tower_of(part.name)]
+
+    def probe(self) -> str:
+        """Every engine encodes two inputs of the golden batch: they must differ, and be what they were at first."""
+        problems = []
+        for engine in {id(each): each for each in self._engines.values()}.values():
+            tokens = engine.run(golden(engine.inputs, 2))[engine.outputs[0].name].astype(np.float32)
+            before = self._first_answers.setdefault(id(engine), tokens)
+            towers = ", ".join(name for name, each in self._engines.items() if each is engine)
+            if not np.isfinite(tokens).all():
+                problems.append(f"{towers} ({engine.name}) gives values that are not finite")
+            elif np.abs(tokens[0] - tokens[1]).max() < LEAST_DIFFERENCE:
+                problems.append(f"{towers} ({engine.name}) gives the same answer to different inputs")
+            elif np.abs(tokens - before).max() > MOST_CHANGE * np.abs(before).max():
+                problems.append(f"{towers} ({engine.name}) gives another answer than at first")
+        return "; ".join(problems)
 
     def describe(self) -> dict[str, str]:
         names = "+".join(sorted({engine.name for engine in self._engines.values()}))

@@ -39,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "vtt": Kind("pipeline.sinks.subtitles:Vtt", (".vtt",), per_source=".vtt"),
     "srt": Kind("pipeline.sinks.subtitles:Srt", (".srt",), per_source=".srt"),
     "video": Kind("pipeline.sinks.video:LabelledVideo", per_source=".mp4"),  # --video
+    "watch": Kind("live.sink:WatchSink"),  # percept watch
     "html": Kind("pages.sink:Page", (".html", ".htm")),  # --html
 }
 EVENT_KINDS = ("csv", "vtt", "srt")

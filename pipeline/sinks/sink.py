@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from pipeline.clip import SourceInfo
+from pipeline.messages import Configured, ConnectionChanged, FilmAsked, FilmWritten, Told
 from pipeline.result import ClipRecord
 from pipeline.status import OutputSpec, Row, SummaryRecord
 
@@ -33,6 +34,10 @@ class Sink(ABC):
         """Sentences for the user. Whoever passes them on empties the list."""
         self.rows: list[Row] = []
         """Rows for the terminal. Whoever passes them on empties the list."""
+        self.asked: list[FilmAsked] = []
+        """Films of cameras that it wants. Whoever passes them on empties the list."""
+        self.told: list[Told] = []
+        """Sentences to be shown at once. Whoever passes them on empties the list."""
 
     @abstractmethod
     def open(self) -> None: ...
@@ -49,6 +54,18 @@ class Sink(ABC):
     @abstractmethod
     def close(self, complete: bool) -> None:
         """Called once. With complete=False, files that are only valid whole are not left behind."""
+
+    def tick(self) -> None:
+        """Called at least twice a second, also while nothing comes, in a watch."""
+
+    def film_written(self, film: FilmWritten) -> None:
+        """A film that it asked for is written, or cannot be."""
+
+    def connection(self, change: ConnectionChanged) -> None:
+        """A camera is reached, lost, or refuses us."""
+
+    def configure(self, configured: Configured) -> None:
+        """What is watched has changed. It applies to the records that follow."""
 
     def file_of(self, source: str) -> str:
         """The file that holds what is written about a source."""

@@ -96,16 +96,102 @@ def lost(failed: bool) -> str:
     return "failed" if failed else "gap"
 
 
-class AssemblingReader(Reader):
+class ClipMaker(Reader):
+    """Makes a clip of what an epoch holds for a tile; a subclass opens the streams and says which tile is next."""
+
+    def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
+        super().__init__(source, source_index, options)
+        self._info: SourceInfo | None = None
+        self._previous: tuple[int, Array] | None = None
+        self._errors_reported = 0
+        self._missing_errors = 0
+
+    def _clip_info(self, epoch: int, index: int, start_ns: int, end_ns: int, size: tuple[int, int]) -> ClipInfo:
+        assert self._info is not None
+        width, height = size if all(size) else (self._info.width, self._info.height)
+        return ClipInfo(
+            source=shown_name(self.source),
+            source_index=self.source_index,
+            index=index,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            epoch=epoch,
+            width=width,
+            height=height,
+        )
+
+    def _clip(self, epoch: Epoch, tile: int, info: ClipInfo, joined: bool) -> DecodedClip:
+        """One clip with all its arrays; `joined`: including the frames of the next tile."""
+        arrays: dict[str, Array] = {}
+        absent: dict[str, str] = {}
+        gathered = TileFrames()
+        if epoch.grid:
+            gathered = epoch.grid.close(tile)
+            if joined:
+                gathered = gathered.joined(epoch.grid.close(tile + 1, is_tail=True), self.options.max_frames)
+        errors = epoch.media.errors - self._errors_reported
+        self._errors_reported += errors
+        errors += self._missing_errors
+        if epoch.media.losses is not None:
+            errors += epoch.media.losses.count(info.start_ns, info.end_ns)
+        self._add_frames(gathered, epoch.media.frames_absent or lost(gathered.lost), tile == 0, arrays, absent)
+        self._add_audio(epoch, info, arrays, absent)
+        info = msgspec.structs.replace(
+            info, decode_errors=errors, corrupt_frames=gathered.corrupt, estimated_times=gathered.estimated
+        )
+        return DecodedClip(info, arrays, absent)
+
+    def _add_frames(
+        self,
+        gathered: TileFrames,
+        reason: str,
+        is_first: bool,
+        arrays: dict[str, Array],
+        absent: dict[str, str],
+    ) -> None:
+        previous, self._previous = self._previous, None
+        if not gathered.times_ns:
+            absent.update(dict.fromkeys(("frames", "frame_times_ns", "previous_frame", "previous_time_ns"), reason))
+            return
+        arrays["frames"] = gathered.frames()
+        arrays["frame_times_ns"] = np.array(gathered.times_ns, np.int64)
+        if previous is not None:
+            arrays["previous_time_ns"] = np.array([previous[0]], np.int64)
+            arrays["previous_frame"] = previous[1]
+        else:
+            absent.update(dict.fromkeys(("previous_frame", "previous_time_ns"), "too_short" if is_first else "gap"))
+        if self.options.clips_touch:
+            self._previous = (gathered.times_ns[-1], gathered.pictures[-1])
+
+    def _add_audio(self, epoch: Epoch, info: ClipInfo, arrays: dict[str, Array], absent: dict[str, str]) -> None:
+        names, sound, rate_hz = ("audio", "audio_start_ns", "audio_mask"), epoch.media.sound, self.options.audio_rate_hz
+        if sound is None:
+            absent.update(dict.fromkeys(names, epoch.media.audio_absent))
+            return
+        first, end = self._window(info.start_ns, info.end_ns)
+        epoch_start = round(epoch.tiling.anchor_ns * rate_hz / NS) if info.epoch else 0
+        samples, mask = sound.window(first, end - first, epoch_start)
+        if not mask[-round((info.end_ns - info.start_ns) * rate_hz / NS) :].any():
+            failed = sound.failures.overlap(info.start_ns, info.end_ns)
+            absent.update(dict.fromkeys(names, lost(failed)))
+            return
+        arrays["audio"], arrays["audio_mask"] = samples, mask
+        arrays["audio_start_ns"] = np.array([round(first * NS / rate_hz)], np.int64)
+
+    def _window(self, start_ns: int, end_ns: int) -> tuple[int, int]:
+        """Numbers of the samples in a clip, half-open."""
+        rate_hz = self.options.audio_rate_hz
+        length_ns = max(end_ns - start_ns, int(self.options.audio_context_s * NS))
+        end = round(end_ns * rate_hz / NS)
+        return end - round(length_ns * rate_hz / NS), end
+
+
+class AssemblingReader(ClipMaker):
     """Puts clips together from pictures and sound; a subclass opens the streams."""
 
     def __init__(self, source: str, source_index: int, options: ReaderOptions) -> None:
         super().__init__(source, source_index, options)
         self._media: Media | None = None
-        self._info: SourceInfo | None = None
-        self._previous: tuple[int, Array] | None = None
-        self._errors_reported = 0
-        self._missing_errors = 0
 
     @abstractmethod
     def _open(self) -> tuple[SourceInfo, Media]:
@@ -224,85 +310,6 @@ class AssemblingReader(Reader):
         if declared_ns is None or self._next_epoch(epoch, end_ns) is not None:
             return False
         return end_ns < min(declared_ns, limit_ns if limit_ns is not None else declared_ns) - CUT_NS
-
-    def _clip_info(self, epoch: int, index: int, start_ns: int, end_ns: int, size: tuple[int, int]) -> ClipInfo:
-        assert self._info is not None
-        width, height = size if all(size) else (self._info.width, self._info.height)
-        return ClipInfo(
-            source=shown_name(self.source),
-            source_index=self.source_index,
-            index=index,
-            start_ns=start_ns,
-            end_ns=end_ns,
-            epoch=epoch,
-            width=width,
-            height=height,
-        )
-
-    def _clip(self, epoch: Epoch, tile: int, info: ClipInfo, joined: bool) -> DecodedClip:
-        """One clip with all its arrays; `joined`: including the frames of the next tile."""
-        arrays: dict[str, Array] = {}
-        absent: dict[str, str] = {}
-        gathered = TileFrames()
-        if epoch.grid:
-            gathered = epoch.grid.close(tile)
-            if joined:
-                gathered = gathered.joined(epoch.grid.close(tile + 1, is_tail=True), self.options.max_frames)
-        errors = epoch.media.errors - self._errors_reported
-        self._errors_reported += errors
-        errors += self._missing_errors
-        if epoch.media.losses is not None:
-            errors += epoch.media.losses.count(info.start_ns, info.end_ns)
-        self._add_frames(gathered, epoch.media.frames_absent or lost(gathered.lost), tile == 0, arrays, absent)
-        self._add_audio(epoch, info, arrays, absent)
-        info = msgspec.structs.replace(
-            info, decode_errors=errors, corrupt_frames=gathered.corrupt, estimated_times=gathered.estimated
-        )
-        return DecodedClip(info, arrays, absent)
-
-    def _add_frames(
-        self,
-        gathered: TileFrames,
-        reason: str,
-        is_first: bool,
-        arrays: dict[str, Array],
-        absent: dict[str, str],
-    ) -> None:
-        previous, self._previous = self._previous, None
-        if not gathered.times_ns:
-            absent.update(dict.fromkeys(("frames", "frame_times_ns", "previous_frame", "previous_time_ns"), reason))
-            return
-        arrays["frames"] = gathered.frames()
-        arrays["frame_times_ns"] = np.array(gathered.times_ns, np.int64)
-        if previous is not None:
-            arrays["previous_time_ns"] = np.array([previous[0]], np.int64)
-            arrays["previous_frame"] = previous[1]
-        else:
-            absent.update(dict.fromkeys(("previous_frame", "previous_time_ns"), "too_short" if is_first else "gap"))
-        if self.options.clips_touch:
-            self._previous = (gathered.times_ns[-1], gathered.pictures[-1])
-
-    def _add_audio(self, epoch: Epoch, info: ClipInfo, arrays: dict[str, Array], absent: dict[str, str]) -> None:
-        names, sound, rate_hz = ("audio", "audio_start_ns", "audio_mask"), epoch.media.sound, self.options.audio_rate_hz
-        if sound is None:
-            absent.update(dict.fromkeys(names, epoch.media.audio_absent))
-            return
-        first, end = self._window(info.start_ns, info.end_ns)
-        epoch_start = round(epoch.tiling.anchor_ns * rate_hz / NS) if info.epoch else 0
-        samples, mask = sound.window(first, end - first, epoch_start)
-        if not mask[-round((info.end_ns - info.start_ns) * rate_hz / NS) :].any():
-            failed = sound.failures.overlap(info.start_ns, info.end_ns)
-            absent.update(dict.fromkeys(names, lost(failed)))
-            return
-        arrays["audio"], arrays["audio_mask"] = samples, mask
-        arrays["audio_start_ns"] = np.array([round(first * NS / rate_hz)], np.int64)
-
-    def _window(self, start_ns: int, end_ns: int) -> tuple[int, int]:
-        """Numbers of the samples in a clip, half-open."""
-        rate_hz = self.options.audio_rate_hz
-        length_ns = max(end_ns - start_ns, int(self.options.audio_context_s * NS))
-        end = round(end_ns * rate_hz / NS)
-        return end - round(length_ns * rate_hz / NS), end
 
     def _check_start(self, clips: int, end_ns: int) -> None:
         if not clips and self.options.start_ns and end_ns <= self.options.start_ns:

@@ -39,6 +39,9 @@ class Shown:
 class DecodedStream:
     """Frames of one stream. Nothing else may read from its container."""
 
+    ends = True
+    """Without a next frame, there are no more."""
+
     def __init__(self, packets: Packets, duration_ns: int, has_no_times: bool = False) -> None:
         """`duration_ns`: of a frame without its own. `has_no_times`: the times of the packets are estimates."""
         self.container = packets.link.container

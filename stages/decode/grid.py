@@ -91,10 +91,10 @@ class PictureGrid:
         self.covered_ns = 0
         """End of the pictures so far, decodable or not."""
         self._epoch = epoch
-        head = pictures.peek()
-        self._turns = head.turns if head is not None else 0
-        self.size = head.canvas if head is not None else (0, 0)
-        """Upright width and height of its pictures in the source."""
+        self._turns: int | None = None
+        self.size = (0, 0)
+        """Upright width and height of its pictures in the source, once the first is there."""
+        self._begin(pictures.peek())
         self._tile = first_tile
         self._tiles: dict[int, TileFrames] = {}
         self._last: Shown | None = None
@@ -108,6 +108,7 @@ class PictureGrid:
     def pending(self) -> Shown | None:
         """The next picture, if it belongs to this epoch."""
         head = self.pictures.peek()
+        self._begin(head)
         is_here = head is not None and head.epoch <= self._epoch and head.turns == self._turns
         return head if is_here else None
 
@@ -115,8 +116,14 @@ class PictureGrid:
     def turn_ns(self) -> int | None:
         """Where the next picture has another shape: there this epoch ends."""
         head = self.pictures.peek()
+        self._begin(head)
         turns = head is not None and head.epoch <= self._epoch and head.turns != self._turns
         return head.time_ns if turns and head is not None else None
+
+    def _begin(self, head: Shown | None) -> None:
+        """The first picture gives the shape of all."""
+        if self._turns is None and head is not None:
+            self._turns, self.size = head.turns, head.canvas
 
     def close(self, tile: int, is_tail: bool = False) -> TileFrames:
         """The frames of a tile, which gets no more. A tail, which joins the tile before, gets no held picture."""

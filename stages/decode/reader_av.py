@@ -17,15 +17,16 @@ from pipeline.errors import SourceError
 from pipeline.media import is_url
 from stages.decode.arrival import comes_live
 from stages.decode.assembly import AssemblingReader, Media
+from stages.decode.canvas import Canvas
 from stages.decode.clock import Clock
 from stages.decode.container import declared_end_ns, names_of, rules_of
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
 from stages.decode.links import Kind, Link, link_of, next_chain
-from stages.decode.picture import PictureConverter, fit_size, notes_on_picture
+from stages.decode.picture import notes_on_picture
 from stages.decode.reader import NS, ReaderOptions
 from stages.decode.relay import Relay
-from stages.decode.shape import Size, fit_within, keeps_shape, with_bars
+from stages.decode.shape import keeps_shape
 from stages.decode.sound import SoundTrack
 from stages.decode.source import (
     Stream,
@@ -57,7 +58,7 @@ class AvPictures(Pictures):
         self.stream = stream
         self._source = source
         self._options = options
-        self._converters: dict[Size, PictureConverter] = {}
+        self._canvas = Canvas(options)
         self._conversion_errors = 0
         self._index = Index(stream, options.gap_ns)
 
@@ -72,18 +73,11 @@ class AvPictures(Pictures):
         return self.stream.pop()
 
     def convert(self, shown: Shown) -> Array | None:
-        canvas = frame_size(shown.canvas, self._options)
         try:
-            return with_bars(self._converter(fit_within(shown.size, canvas), shown).convert(shown.picture), canvas)
+            return self._canvas.convert(shown)
         except (av.error.FFmpegError, ValueError, MemoryError):
             self._conversion_errors += 1
             return None
-
-    def _converter(self, size: Size, shown: Shown) -> PictureConverter:
-        if size not in self._converters:
-            converter = PictureConverter(*size, self._options.max_pixels)
-            self._converters[size] = converter.starting_with(shown.picture)
-        return self._converters[size]
 
     def whole_until_ns(self, time_ns: int) -> int:
         head, whole_ns = self.stream.peek(), min(time_ns, self._index.whole_until_ns)
@@ -354,11 +348,6 @@ def absence(is_wanted: bool, stream: Stream | None) -> str:
     if not is_wanted:
         return "not_asked"
     return "no_stream" if stream is None else "failed"
-
-
-def frame_size(size: Size, options: ReaderOptions) -> Size:
-    """Width and height of the frames that pictures of a size become."""
-    return fit_size(*size, options.short_side_px, options.long_side_px)
 
 
 def load_index(container: InputContainer) -> None:

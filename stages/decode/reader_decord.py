@@ -16,12 +16,13 @@ import numpy as np
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError, SourceError
 from pipeline.media import is_url
+from stages.decode.canvas import frame_size
 from stages.decode.clock import Rules
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
 from stages.decode.picture import PictureConverter
 from stages.decode.reader import NS
-from stages.decode.reader_av import AvReader, frame_size
+from stages.decode.reader_av import AvReader
 from stages.decode.source import shown_name
 from stages.decode.timeline import Failures
 from stages.decode.tone import is_hdr

@@ -9,14 +9,14 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.arrays import Array
-from stages.decode.frames import DecodedStream, Shown
+from stages.decode.frames import Shown
 from stages.decode.reader import NS
 from stages.decode.timeline import Failures
 
@@ -67,10 +67,25 @@ class Block:
         return before if before is not None and powers[before] > powers[loudest] / 2 else loudest
 
 
+class SoundFrames(Protocol):
+    """Decoded sound in order."""
+
+    ends: bool
+    """Without a next frame, the stream is at its end; else more may come."""
+    failures: Failures
+
+    @property
+    def errors(self) -> int: ...
+
+    def peek(self) -> Shown | None: ...
+
+    def pop(self) -> Shown: ...
+
+
 class SoundTrack:
     """Samples at `rate_hz`; sample n is at n / rate after the source's start. Samples are kept until `forget`."""
 
-    def __init__(self, stream: DecodedStream, rate_hz: int, name: str = "") -> None:
+    def __init__(self, stream: SoundFrames, rate_hz: int, name: str = "") -> None:
         self.stream = stream
         self.rate_hz = rate_hz
         self.name = name
@@ -118,7 +133,7 @@ class SoundTrack:
         while head is not None and head.epoch <= epoch and head.time_ns < until_ns:
             self._push(self.stream.pop())
             head = self.stream.peek()
-        if head is None or head.epoch > epoch or self._strays(head):
+        if (head is None and self.stream.ends) or (head and (head.epoch > epoch or self._strays(head))):
             self._flush()
         self._settle()
         self.covered_ns = max(self.covered_ns, self.stream.failures.end_ns)

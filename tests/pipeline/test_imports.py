@@ -23,7 +23,7 @@ ALLOWED = {
     ),
     "pipeline": ("pipeline",),
     "pages": ("pages", "pipeline"),
-    "live": ("live", "pipeline"),
+    "live": ("live", "pipeline", "stages.words.tree", "stages.words.word"),
     "training": ("training", "stages", "engines", "pipeline"),
     "recipes": ("recipes", "training", "stages", "engines", "pipeline", "benchmarks"),
     "commands": ("commands", "live", "pages", "training", "stages", "engines", "pipeline"),

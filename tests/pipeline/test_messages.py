@@ -19,6 +19,7 @@ from pipeline.messages import (
     CloseSource,
     Configured,
     Connection,
+    ConnectionChanged,
     Decoded,
     Done,
     DoneClip,
@@ -36,7 +37,11 @@ from pipeline.messages import (
     Open,
     Opened,
     Prepared,
+    Probe,
+    Probed,
     Records,
+    Reply,
+    Request,
     Shown,
     SinkClosed,
     SourceDone,
@@ -136,6 +141,8 @@ FROM_WORKER = {
     FilmDone: st.builds(FilmDone, texts, texts),
     Told: st.builds(Told, texts, st.sampled_from(["debug", "info", "warning", "error"])),
     Ask: st.builds(Ask, numbers, st.binary(max_size=20)),
+    Reply: st.builds(Reply, numbers, st.binary(max_size=20), texts),
+    Probed: st.builds(Probed, texts),
 }
 TO_WORKER = {
     Work: st.builds(Work, st.lists(work_clips, max_size=3)),
@@ -152,6 +159,9 @@ TO_WORKER = {
     Answer: st.builds(Answer, numbers, st.binary(max_size=20)),
     StatusUpdate: st.builds(StatusUpdate, st.binary(max_size=20)),
     Configured: st.builds(Configured, numbers, st.binary(max_size=20)),
+    Probe: st.builds(Probe),
+    ConnectionChanged: st.builds(ConnectionChanged, texts, texts, texts),
+    Request: st.builds(Request, numbers, texts, st.binary(max_size=20)),
 }
 
 

@@ -1,0 +1,199 @@
+"""Watches: settings from the command line, the plan, and the supervisor with everything it needs."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from commands.console import Console
+from commands.options import usable_config
+from commands.watch.options import make_parser
+from commands.watch.screen import watch_fields, watch_line
+from live.folder import StateFolder
+from live.plan import ROLES, label_names, watch_config
+from live.read_settings import check, from_arguments, read
+from live.secrets import Masker, url_of
+from live.settings import Camera, Settings
+from pipeline.build import make_plan
+from pipeline.config import Config
+from pipeline.errors import ConfigError, Problems
+from pipeline.plan import Plan
+from pipeline.status import Account, OutputSpec
+from stages.words.word import default_labels, parse_labels
+
+SETTINGS_SUFFIX = ".toml"
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_args(arguments)
+    with Console.of(options, rows=False, is_shared=options.format == "jsonl" and sys.stdout.isatty()) as console:
+        return _main(options, console)
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The input that the Python API sends on stdin: a command line would show the passwords in it to everybody."""
+
+    sources: list[str]
+    labels: list[str] | None = None
+
+
+def _main(options: argparse.Namespace, console: Console) -> int:
+    if options.request:
+        request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+        options.sources = request.sources
+        if request.labels is not None:
+            setattr(options, "labels.words", request.labels)
+    if options.clean:
+        return _clean(options, console)
+    problems = Problems()
+    settings, original = Settings(), None
+    with problems.collected():
+        settings, original = read_given(options)
+    config = usable_config(options, problems, default="watch")
+    with problems.collected():
+        settings = with_labels(settings, config)
+    problems.raise_all()
+    masker = Masker()
+    masker.add_settings(settings)
+    if options.test_alert:
+        return _test_alert(settings, console)
+    plan = watch_plan(config, settings)
+    return _watch(options, console, plan, settings, original, masker)
+
+
+def read_given(options: argparse.Namespace) -> tuple[Settings, Path | None]:
+    """The settings, and the file that they are from, if they are from one.
+
+    Raises: ConfigError
+    """
+    files = [source for source in options.sources if source.endswith(SETTINGS_SUFFIX)]
+    others = [source for source in options.sources if source not in files]
+    if not options.sources:
+        raise ConfigError(
+            "percept watch: no camera given; expected a URL, a device or a file that describes cameras, such as: "
+            "percept watch rtsp://cam/1 --labels 'dog barking, person'"
+        )
+    if files and (others or len(files) > 1):
+        raise ConfigError(f"{files[0]}: expected one file that describes cameras, and nothing beside it")
+    original = Path(files[0]) if files else None
+    if original is not None:
+        settings = read(original)
+    else:
+        words = getattr(options, "labels.words") or default_labels()
+        settings = from_arguments(others, words, realtime=options.realtime, loop=options.loop, record=options.record)
+    page = settings.page
+    if options.port is not None:
+        page = msgspec.structs.replace(page, port=options.port)
+    if options.host is not None:
+        page = msgspec.structs.replace(page, host=options.host)
+    return msgspec.structs.replace(settings, page=page, directory=options.state or settings.directory), original
+
+
+def with_labels(settings: Settings, config: Config) -> Settings:
+    """Cameras without labels get those of --labels, or the default vocabulary; --clip-seconds and --fps likewise."""
+    words = config.labels.words
+    labels = parse_labels(words) if words else default_labels()
+    default = Camera(name="default")
+
+    def filled(camera: Camera) -> Camera:
+        own = camera.clip_seconds, camera.fps
+        usual = default.clip_seconds, default.fps
+        clip_seconds, fps = (config.clips.seconds, config.clips.fps) if own == usual else own
+        return msgspec.structs.replace(
+            camera, labels=camera.labels or tuple(labels), clip_seconds=clip_seconds, fps=fps
+        )
+
+    return msgspec.structs.replace(settings, cameras=tuple(map(filled, settings.cameras)))
+
+
+def labels_of(camera: Camera) -> tuple[str, ...]:
+    return parse_labels(list(label_names(camera)))
+
+
+def watch_plan(config: Config, settings: Settings) -> Plan:
+    """The plan, without outputs and directory. Raises: ConfigError, ModelError."""
+    plan = make_plan(watch_config(config, settings, labels_of), max(1, len(settings.cameras)))
+    return msgspec.structs.replace(plan, roles=ROLES)
+
+
+def _watch(
+    options: argparse.Namespace,
+    console: Console,
+    plan: Plan,
+    settings: Settings,
+    original: Path | None,
+    masker: Masker,
+) -> int:
+    from live.watch import WatchSupervisor
+    from pipeline.run import place, private_directory, signals_of
+
+    folder = StateFolder(settings.directory)
+    with folder.opened(), private_directory() as directory:
+        settings = msgspec.structs.replace(settings, directory=str(folder.path))
+        plan = place(plan, directory, outputs(options, settings, folder, directory))
+        supervisor = WatchSupervisor(
+            plan,
+            settings,
+            folder,
+            url_of=url_of,
+            check=check,
+            save=saver(original),
+            test_alert=lambda changed: [],
+            on_watch=lambda status: console.line(watch_line(status), "watching", watch_fields(status)),
+            on_notice=console.notice,
+            on_complete=lambda account: _report(console, account, folder),
+        )
+        with signals_of(supervisor):
+            account = supervisor.run()
+    return account.exit_code
+
+
+def outputs(options: argparse.Namespace, settings: Settings, folder: StateFolder, run: str) -> list[OutputSpec]:
+    kept = {"settings": msgspec.to_builtins(settings), "state": str(folder.path), "run": run, "version": 1}
+    specs = [OutputSpec(kind="watch", path=str(folder.path), options=kept)]
+    if options.format == "jsonl":
+        specs.append(OutputSpec(kind="jsonl", path="-"))
+    return specs
+
+
+def saver(original: Path | None) -> Callable[[Settings], str]:
+    def save(settings: Settings) -> str:
+        from live.write_settings import write
+
+        if original is None:
+            raise ConfigError("the cameras are from a command line; expected a file that describes them, to write to")
+        write(original, settings)
+        return str(original)
+
+    return save
+
+
+def _report(console: Console, account: Account, folder: StateFolder) -> None:
+    console.clear()
+    console.say(
+        f"watched {account.sources} camera{'s' * (account.sources != 1)}: {account.clips_in} clips, "
+        f"{account.results} results, {account.errors} errors, {account.drops} dropped; kept in {folder.path}"
+    )
+
+
+def _clean(options: argparse.Namespace, console: Console) -> int:
+    from commands.columns import size_text
+
+    folder = StateFolder(options.state)
+    freed = folder.clean()
+    console.say(f"{folder.path}: {size_text(freed)} removed")
+    return 0
+
+
+def _test_alert(settings: Settings, console: Console) -> int:
+    from live.delivery import test_alert
+
+    sent: list[Any] = list(test_alert(settings))
+    for target, is_sent, text in sent:
+        (console.say if is_sent else console.warn)(f"{target}: {text}")
+    if not sent:
+        raise ConfigError("there is nothing to alert; expected [alerts.mqtt] or [[alerts.webhooks]] in the settings")
+    return 0 if all(is_sent for _, is_sent, _ in sent) else 1

@@ -1,0 +1,78 @@
+"""From cameras to a plan: one config for the networks, and the options of each camera's reader."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from live.settings import Camera, Settings
+from pipeline.config import Config
+
+SLOTS_PER_CAMERA = 3
+"""Two that are granted, and one that waits."""
+SPARE_SLOTS = 16
+"""For clips in work, and for cameras that are added later."""
+KEEP_BYTES = 64 << 20
+ROLES = {
+    "decode": "pipeline.live_decode:run_live_decode",
+    "page": "live.page.process:run_page",
+    "clerk": "pipeline.clerk:run_clerk",
+}
+
+
+def label_names(camera: Camera) -> tuple[str, ...]:
+    """What is looked for, without thresholds."""
+    return tuple(each if isinstance(each, str) else each.label for each in camera.labels)
+
+
+def watch_config(config: Config, settings: Settings, labels_of: Callable[[Camera], tuple[str, ...]]) -> Config:
+    """The config under which all these cameras can be watched: the longest clips, all modalities, all labels."""
+    cameras = settings.cameras
+    labels = [labels_of(camera) for camera in cameras]
+    every = tuple(dict.fromkeys(name for names in labels for name in names))
+    asked = {name for camera in cameras for name in camera.modalities}
+    clips = msgspec.structs.replace(
+        config.clips,
+        seconds=max([camera.clip_seconds for camera in cameras], default=config.clips.seconds),
+        fps=max([camera.fps for camera in cameras], default=config.clips.fps),
+    )
+    classify = config.stages.get("classify", {}) | {"labels": [list(names) for names in labels]}
+    slots = SLOTS_PER_CAMERA * len(cameras) + SPARE_SLOTS
+    return msgspec.structs.replace(
+        config,
+        clips=clips,
+        modalities=tuple(name for name in config.modalities if name in asked) or config.modalities,
+        labels=msgspec.structs.replace(config.labels, words=every or config.labels.words),
+        queue=msgspec.structs.replace(config.queue, slots=config.queue.slots or slots),
+        stages=config.stages | {"classify": classify},
+    )
+
+
+def reader_options(camera: Camera, url: str, zero_ns: int, directory: Path) -> dict[str, Any]:
+    """What the reader of a camera is told beyond the plan's options: plain data, with secrets in its URL.
+
+    zero_ns: the instant on the monotonic clock from which times count. directory: of the camera's pictures.
+    """
+    clip_ns = round(camera.clip_seconds * 1e9)
+    feed = {
+        "url": url,
+        "transport": camera.transport,
+        "realtime": camera.realtime,
+        "loop": camera.loop,
+        "stall_s": camera.stall_s,
+        "zero_ns": zero_ns,
+        "masks": camera.masks,
+        "zones": camera.zones,
+        "reuse": camera.reuse,
+        "keep_s": camera.pre_s + camera.longest_s + camera.post_s + 2 * camera.clip_seconds if camera.record else 0.0,
+        "keep_bytes": KEEP_BYTES,
+        "directory": str(directory),
+    }
+    return {
+        "clip_ns": clip_ns,
+        "stride_ns": clip_ns,
+        "frame_rate_hz": camera.fps,
+        "modalities": camera.modalities,
+        "feed": msgspec.to_builtins(feed),
+    }

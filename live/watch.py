@@ -1,0 +1,405 @@
+"""The supervisor of a watch: cameras instead of files, until it is stopped."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from live.canary import Canary
+from live.control import Change, Control, Refused
+from live.folder import StateFolder
+from live.plan import reader_options
+from live.settings import Camera, Settings
+from live.status import watch_status
+from pipeline.errors import PerceptError
+from pipeline.live_feed import LiveFeed, Watched
+from pipeline.live_ledger import LiveLedger
+from pipeline.live_outlet import LiveOutlet
+from pipeline.messages import (
+    Answer,
+    Ask,
+    Configured,
+    Connection,
+    ConnectionChanged,
+    Film,
+    FilmAsked,
+    FilmDone,
+    FilmWritten,
+    FromWorker,
+    Hello,
+    MissedClip,
+    Probe,
+    Probed,
+    Reply,
+    Request,
+    StatusUpdate,
+    Told,
+    ToWorker,
+    Written,
+)
+from pipeline.plan import Plan
+from pipeline.processes import Worker
+from pipeline.status import Account, Notice, Row, Status
+from pipeline.supervisor import Supervisor
+
+STATUS_EVERY_S = 1.0
+ASK_TIMEOUT_S = 60.0
+"""Label vectors of new labels take a second or two; loading the text tower some more."""
+RESTART_S = 1.0
+LONGEST_RESTART_S = 60.0
+STEADY_S = 60.0
+"""A process that lived so long is started again at once when it dies."""
+
+
+class WatchSupervisor(Supervisor):
+    """Watches cameras; `run` returns when it is stopped.
+
+    url_of: the URL of a camera with its secrets. check: what is wrong with settings. save: writes settings back.
+    zero_ns: the instant on the monotonic clock from which the times of clips count.
+    """
+
+    ledger: LiveLedger
+    feed: LiveFeed
+    outlet: LiveOutlet
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        folder: StateFolder,
+        *,
+        url_of: Callable[[Camera], str],
+        check: Callable[[Settings], list[str]],
+        save: Callable[[Settings], str],
+        test_alert: Callable[[Settings], list[dict[str, Any]]],
+        on_status: Callable[[Status], None] = lambda status: None,
+        on_watch: Callable[[dict[str, Any]], None] = lambda status: None,
+        on_notice: Callable[[Notice], None] = lambda notice: None,
+        on_rows: Callable[[list[Row]], None] = lambda rows: None,
+        on_complete: Callable[[Account], None] = lambda account: None,
+    ) -> None:
+        self.settings = settings
+        self.version = 1
+        self._folder = folder
+        self._url_of, self._save, self._test_alert = url_of, save, test_alert
+        self._on_watch = on_watch
+        self._control = Control(plan.config, check)
+        self._zero_ns = time.monotonic_ns()
+        self._status_at_s = 0.0
+        self._asks: deque[tuple[Worker, Ask, float]] = deque()
+        """Commands, of which the first is being done."""
+        self._request = 0
+        self._on_reply: Callable[[Reply], None] | None = None
+        self._clerk: Worker | None = None
+        self._restarts: dict[str, tuple[float, int]] = {}
+        """Of the page and the clerk: when the next one may start, and how often it died young."""
+        self._started_s: dict[str, float] = {}
+        self._deaths: dict[str, int] = {}
+        self._canary = Canary()
+        super().__init__(
+            plan,
+            [camera.name for camera in settings.cameras],
+            on_status=on_status,
+            on_notice=on_notice,
+            on_rows=on_rows,
+            on_complete=on_complete,
+        )
+
+    def _make_ledger(self) -> LiveLedger:
+        config = self.plan.config
+        return LiveLedger(
+            self.plan.groups, self.plan.slot_arrays, self._release, config.queue.tries, self._wake, config.keep
+        )
+
+    def _make_outlet(self) -> LiveOutlet:
+        return LiveOutlet(self.ledger, self._send)
+
+    def _make_feed(self, complete: frozenset[int]) -> LiveFeed:
+        return LiveFeed(self.ledger, self.slots, self.processes, self._send, self._connection_changed)
+
+    def _wake(self, index: int) -> None:
+        self.feed.wake(index)
+
+    def _start_more(self) -> None:
+        for camera in self.settings.cameras:
+            self._add(camera)
+        for role in ("page", "clerk"):
+            if role in self.plan.roles:
+                self._spawn(role)
+
+    def _add(self, camera: Camera) -> None:
+        self.feed.add(camera.name, self._options(camera), camera.policy == "every")
+
+    def _options(self, camera: Camera) -> dict[str, Any]:
+        directory = Path(self.plan.settings.directory, "cameras", camera.name)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return reader_options(camera, self._url_of(camera), self._zero_ns, directory)
+
+    # -- messages ---------------------------------------------------------------------------------------------------
+
+    def _handle(self, worker: Worker, message: FromWorker) -> None:
+        if worker.role == "page" and isinstance(message, Written):
+            self.outlet.shown(message.count)
+        else:
+            super()._handle(worker, message)
+
+    def _handle_more(self, worker: Worker, message: FromWorker) -> None:
+        match message:
+            case MissedClip() | Connection():
+                if notice := self.feed.handle(worker, message):
+                    self._notice(notice, "info" if "live" in notice else "warning")
+            case FilmAsked():
+                film = Film(message.event, message.path, message.from_ns, message.until_ns)
+                if not self.feed.film(message.camera, film):
+                    self._to_output(FilmWritten(message.event, "the camera is not read now"))
+            case FilmDone(event, error):
+                self._to_output(FilmWritten(event, error))
+            case Probed(problem):
+                self._canary.answered(worker.id)
+                if problem:
+                    self._canary.fail(f"{worker.name}: {problem}")
+                    self._notice(f"{worker.name}: {problem}; replacing the process", "error")
+                    self.processes.kill(worker)
+            case Told(text, level):
+                self._notice(text, level)
+            case Ask():
+                self._asks.append((worker, message, time.monotonic() + ASK_TIMEOUT_S))
+                if len(self._asks) == 1:
+                    self._next_ask()
+            case Reply():
+                if message.id == self._request and self._on_reply is not None:
+                    on_reply, self._on_reply = self._on_reply, None
+                    on_reply(message)
+            case _:
+                super()._handle_more(worker, message)
+
+    def _to_output(self, message: ToWorker) -> None:
+        if self.outlet.worker is not None and self.outlet.worker.ready:
+            self._send(self.outlet.worker, message)
+
+    def _connection_changed(self, camera: Watched) -> None:
+        self._to_output(ConnectionChanged(camera.name, camera.state, camera.text))
+
+    def _hello(self, worker: Worker, hello: Hello) -> None:
+        super()._hello(worker, hello)
+        if worker.role == "sink":
+            self._send(worker, self._configured())
+            for camera in self.feed.cameras.values():
+                self._connection_changed(camera)
+        elif worker.role == "page":
+            self.outlet.begin_page(worker)
+            self._send(worker, self._configured())
+        elif worker.role == "clerk":
+            self._clerk = worker
+
+    def _configured(self) -> Configured:
+        return Configured(self.version, msgspec.msgpack.encode(self.settings))
+
+    # -- commands ---------------------------------------------------------------------------------------------------
+
+    def _next_ask(self) -> None:
+        """Do the first command. It is answered now, or when the clerk has replied."""
+        _, ask, _ = self._asks[0]
+        try:
+            command = json.loads(ask.body)
+            self._do(command)
+        except Refused as refused:
+            self._answer({"ok": False, "error": str(refused), "status": refused.status})
+        except (ValueError, KeyError, TypeError) as error:
+            self._answer({"ok": False, "error": f"not a command: {error}", "status": 400})
+        except PerceptError as error:
+            self._answer({"ok": False, "error": str(error), "status": 400})
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        worker, ask, _ = self._asks.popleft()
+        self._on_reply = None
+        if worker.id in self.processes.workers:
+            self._send(worker, Answer(ask.id, json.dumps(answer).encode()))
+        if self._asks:
+            self._next_ask()
+
+    def _do(self, command: dict[str, Any]) -> None:
+        match command["do"]:
+            case "status":
+                self._answer({"ok": True, "status": self.watch_status()})
+            case "settings":
+                self._answer({"ok": True, "version": self.version, "settings": msgspec.to_builtins(self.settings)})
+            case "change":
+                self._make(self._control.change(self.settings, command.get("camera"), command["change"]))
+            case "add":
+                self._make([self._control.add(self.settings, command["camera"])])
+            case "remove":
+                self._make([self._control.remove(self.settings, command["camera"])])
+            case "preview":
+                self._preview(command["camera"], command["labels"])
+            case "save":
+                self._answer({"ok": True, "path": self._save(self.settings)})
+            case "test_alert":
+                self._answer({"ok": True, "sent": self._test_alert(self.settings)})
+            case "stop":
+                self._answer({"ok": True})
+                self.interrupt()
+            case other:
+                raise Refused(f"there is no command {other!r}")
+
+    def _ask_clerk(self, question: dict[str, Any], then: Callable[[dict[str, Any]], None]) -> None:
+        if self._clerk is None or not self._prepared:
+            raise Refused("the models are still loading; ask again in a moment", 409)
+        self._request += 1
+
+        def on_reply(reply: Reply) -> None:
+            if reply.error:
+                self._answer({"ok": False, "error": reply.error, "status": 400})
+            else:
+                then(msgspec.msgpack.decode(reply.body))
+
+        self._on_reply = on_reply
+        self._send(self._clerk, Request(self._request, "classify", msgspec.msgpack.encode(question)))
+
+    def _make(self, changes: list[Change]) -> None:
+        """Have the vectors of new labels computed, one camera after another; then all changes take effect together."""
+        waiting = deque(change for change in changes if change.labels is not None)
+
+        def step(_: dict[str, Any]) -> None:
+            if not waiting:
+                self._apply(changes)
+                return
+            change = waiting.popleft()
+            assert change.after is not None
+            camera = self.feed.named(change.after.name)
+            index = self.feed.next_index if camera is None else camera.index
+            version = 1 if camera is None else camera.labels_version + 1
+            question = {"labels": change.labels, "camera": index, "version": version}
+            self._ask_clerk(question, step)
+
+        step({})
+
+    def _apply(self, changes: list[Change]) -> None:
+        self.version += 1
+        for change in changes:
+            self.settings = change.settings
+            if change.before is None and change.after is not None:
+                self._add(change.after)
+            elif change.after is None and change.before is not None:
+                if (camera := self.feed.named(change.before.name)) is not None:
+                    self.feed.remove(camera.index)
+            elif change.after is not None and (camera := self.feed.named(change.after.name)) is not None:
+                if change.labels is not None:
+                    camera.labels_version += 1
+                    self.feed.wake(camera.index)
+                if change.needs_reader:
+                    self.feed.reopen(camera.index, self._options(change.after))
+        configured = self._configured()
+        self._to_output(configured)
+        if self.outlet.page is not None:
+            self._send(self.outlet.page, configured)
+        versions = {
+            change.after.name: camera.labels_version
+            for change in changes
+            if change.after is not None and (camera := self.feed.named(change.after.name)) is not None
+        }
+        self._answer({"ok": True, "version": self.version, "labels_versions": versions})
+
+    def _preview(self, name: str, labels: list[str]) -> None:
+        camera = self.feed.named(name)
+        if camera is None:
+            raise Refused(f"there is no camera {name!r}", 404)
+        recent = list(self.ledger.cameras[camera.index].recent)
+        clips = [{key: msgspec.msgpack.decode(data) for key, data in each.kept.items()} for each in recent]
+
+        def answer(reply: dict[str, Any]) -> None:
+            rows = zip(recent, reply["clips"], strict=True)
+            shown = [
+                {
+                    "clip": each.info.index,
+                    "start_s": each.info.start_ns / 1e9,
+                    "wall_ns": each.info.live.wall_ns if each.info.live else 0,
+                    "labels": scored,
+                }
+                for each, scored in rows
+            ]
+            self._answer({"ok": True, "clips": shown})
+
+        self._ask_clerk({"labels": list(labels), "clips": clips}, answer)
+
+    # -- time -------------------------------------------------------------------------------------------------------
+
+    def _timers(self, now_s: float) -> None:
+        super()._timers(now_s)
+        if self._asks and now_s > self._asks[0][2]:
+            self._answer({"ok": False, "error": f"no answer within {ASK_TIMEOUT_S:.0f} s", "status": 409})
+        for name, (start_at_s, _) in list(self._restarts.items()):
+            if now_s >= start_at_s and name not in self._started_s:
+                self._spawn(name)
+        self._send_canaries(now_s)
+        if now_s - self._status_at_s > STATUS_EVERY_S:
+            self._status_at_s = now_s
+            status = self.watch_status()
+            self._on_watch(status)
+            if self.outlet.page is not None and self.outlet.page.ready:
+                self._send(self.outlet.page, StatusUpdate(json.dumps(status).encode()))
+
+    def _send_canaries(self, now_s: float) -> None:
+        """Have every engine checked: when all are loaded, and then every `CANARY_S`."""
+        if self._ready_s and now_s >= self._canary.next_s:
+            workers = [each for each in self.processes.workers.values() if each.role == "group" and each.ready]
+            self._canary.begin(now_s, {worker.id for worker in workers})
+            for worker in workers:
+                self._send(worker, Probe())
+
+    def watch_status(self) -> dict[str, Any]:
+        status = watch_status(self.plan, self.ledger, self.feed, self.outlet, self.processes, self.plan.slots)
+        for process in status["processes"]:
+            process["deaths"] = self._deaths.get(process["name"], 0)
+        return status | {
+            "uptime_s": round(time.monotonic() - self._began_s, 1),
+            "ready": self._ready_s > 0,
+            "canary": self._canary.status(set(self.processes.workers)),
+            "version": self.version,
+        }
+
+    # -- deaths -----------------------------------------------------------------------------------------------------
+
+    def _spawn(self, name: Any) -> None:
+        self._started_s[name] = time.monotonic()
+        self.processes.spawn(name, name)
+
+    def _output_died(self, worker: Worker, cause: str) -> None:
+        """Another one goes on where it was: it receives all records that may not be written."""
+        self._count_death(worker)
+        deaths = 0 if worker.ready else self._early_deaths.get(worker.name, 0) + 1
+        self._early_deaths[worker.name] = deaths
+        if deaths >= 3:
+            super()._output_died(worker, cause)
+        else:
+            self.outlet.begin_again(self.processes.spawn("sink", "output"))
+
+    def _replace_or_stop(self, worker: Worker, cause: str) -> None:
+        self._count_death(worker)
+        if worker.role == "decode":
+            return  # the feed starts another
+        if worker.role not in ("page", "clerk"):
+            super()._replace_or_stop(worker, cause)
+            return
+        if worker.role == "page":
+            self.outlet.page = None
+        else:
+            self._clerk = None
+        lived_s = time.monotonic() - self._started_s.pop(worker.role, 0.0)
+        young = 0 if lived_s > STEADY_S else self._restarts.get(worker.role, (0.0, 0))[1] + 1
+        wait_s = min(LONGEST_RESTART_S, RESTART_S * 2 ** (young - 1)) if young else 0.0
+        self._restarts[worker.role] = time.monotonic() + wait_s, young
+
+    def _count_death(self, worker: Worker) -> None:
+        self._deaths[worker.name] = self._deaths.get(worker.name, 0) + 1
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _exit_code(self) -> int:
+        """To be stopped is the usual end of a watch."""
+        code = super()._exit_code()
+        return 0 if code == 130 else code

@@ -1,0 +1,118 @@
+"""Zones: polygons of the picture, and what is in them. Polygons are in fractions of it, tracks in pixels.
+
+Whatever works on zones asks here: events and conditions today, counting of tracks later.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from live.settings import Polygon
+from pipeline.result import ClipRecord, Track
+
+LEAST_INSIDE = 0.5
+"""A track is in a zone with this share of its box, or with its foot point."""
+LEAST_CHANGE = 0.02
+"""Something moves in a zone if at least this share of it changed."""
+WHOLE: Polygon = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1"""
+
+
+@dataclass(frozen=True)
+class Zone:
+    name: str
+    polygon: Polygon
+
+
+PICTURE = Zone("", WHOLE)
+"""The whole picture, as a zone."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for something in a zone during a clip."""
+
+    active: bool | None
+    """None: unknown, for want of tracks and of the measure."""
+    tracks: tuple[Track, ...] = ()
+    """Those that were in it at some time of the clip."""
+    change: float | None = None
+    """Share of the zone that changed."""
+
+    def has(self, label: str) -> bool:
+        """Whether a track of this label is in it."""
+        return any(track.label == label for track in self.tracks)
+
+
+def active(zone: Zone, record: ClipRecord, least_change: float = LEAST_CHANGE) -> Evidence:
+    """Whether a track or motion was in a zone during a clip.
+
+    least_change: share of the zone that changes without anything there (noise); more counts as motion.
+    """
+    change = record.measures.get(f"zone:{zone.name}" if zone.name else "change")
+    inside = tracks_in(zone, record)
+    if inside:
+        return Evidence(True, inside, change)
+    if change is not None:
+        return Evidence(change > least_change, (), change)
+    return Evidence(False if record.is_result and record.tracks is not None else None)
+
+
+def tracks_in(zone: Zone, record: ClipRecord) -> tuple[Track, ...]:
+    """The tracks of a clip that were in a zone at some time of it."""
+    if not record.tracks or not record.width or not record.height:
+        return ()
+    return tuple(
+        track
+        for track in record.tracks
+        if any(
+            is_inside(zone.polygon, (x0 / record.width, y0 / record.height, x1 / record.width, y1 / record.height))
+            for _, x0, y0, x1, y1 in track.boxes
+        )
+    )
+
+
+def is_inside(polygon: Polygon, box: Box) -> bool:
+    """Whether a box, in fractions, counts as inside: by its foot point, or by enough of it."""
+    x0, _, x1, y1 = box
+    return contains(polygon, (x0 + x1) / 2, y1) or share_inside(polygon, box) >= LEAST_INSIDE
+
+
+def contains(polygon: Polygon, x: float, y: float) -> bool:
+    """Whether a point is in a polygon, by the even-odd rule. A point on a left or upper edge is inside."""
+    inside = False
+    for (x0, y0), (x1, y1) in zip(polygon, (*polygon[1:], polygon[0]), strict=True):
+        if (y0 > y) != (y1 > y) and x < x0 + (y - y0) / (y1 - y0) * (x1 - x0):
+            inside = not inside
+    return inside
+
+
+def share_inside(polygon: Polygon, box: Box) -> float:
+    """Share of a box's area inside a polygon that does not cross itself. A box without area has none: 0."""
+    x0, y0, x1, y1 = box
+    whole = (x1 - x0) * (y1 - y0)
+    if whole <= 0:
+        return 0.0
+    return min(1.0, area(clipped(polygon, box)) / whole)
+
+
+def area(points: Sequence[tuple[float, float]]) -> float:
+    """Area of a polygon (shoelace formula)."""
+    pairs = zip(points, [*points[1:], *points[:1]], strict=True)
+    return abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in pairs)) / 2
+
+
+def clipped(polygon: Sequence[tuple[float, float]], box: Box) -> list[tuple[float, float]]:
+    """The part of a polygon inside a box (Sutherland and Hodgman 1974); edges of no area may remain."""
+    points = list(polygon)
+    for axis, edge, sign in ((0, box[0], 1.0), (0, box[2], -1.0), (1, box[1], 1.0), (1, box[3], -1.0)):
+        kept: list[tuple[float, float]] = []
+        for start, end in zip(points, [*points[1:], *points[:1]], strict=True):
+            before, after = sign * (start[axis] - edge), sign * (end[axis] - edge)
+            if before >= 0:
+                kept.append(start)
+            if before * after < 0:
+                part = before / (before - after)
+                kept.append((start[0] + part * (end[0] - start[0]), start[1] + part * (end[1] - start[1])))
+        points = kept
+    return points

@@ -1,0 +1,35 @@
+"""Converts the pictures of a source to frames of one size."""
+
+from pipeline.arrays import Array
+from stages.decode.frames import Shown
+from stages.decode.picture import PictureConverter, fit_size
+from stages.decode.reader import ReaderOptions
+from stages.decode.shape import Size, fit_within, with_bars
+
+
+class Canvas:
+    """A canvas of the size that the first picture of a shape gives; others get bars."""
+
+    def __init__(self, options: ReaderOptions) -> None:
+        self._options = options
+        self._converters: dict[Size, PictureConverter] = {}
+
+    def convert(self, shown: Shown) -> Array:
+        """uint8 "H W 3".
+
+        Raises:
+            av.error.FFmpegError, ValueError, MemoryError: the picture cannot be converted.
+        """
+        canvas = frame_size(shown.canvas, self._options)
+        return with_bars(self._converter(fit_within(shown.size, canvas), shown).convert(shown.picture), canvas)
+
+    def _converter(self, size: Size, shown: Shown) -> PictureConverter:
+        if size not in self._converters:
+            converter = PictureConverter(*size, self._options.max_pixels)
+            self._converters[size] = converter.starting_with(shown.picture)
+        return self._converters[size]
+
+
+def frame_size(size: Size, options: ReaderOptions) -> Size:
+    """Width and height of the frames that pictures of a size become."""
+    return fit_size(*size, options.short_side_px, options.long_side_px)

@@ -1,0 +1,78 @@
+"""How a camera is addressed: what FFmpeg is told about it, and what of its address may never be shown."""
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pipeline.media import is_url
+from stages.decode.live.options import Feed
+
+Kind = Literal["rtsp", "http", "hls", "network", "device", "file"]
+PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+RTSP = {"allowed_media_types": "video+audio", "analyzeduration": "1000000"}
+HTTP = {"analyzeduration": "1000000"}
+NETWORK = {"analyzeduration": "2000000"}
+HLS = {"live_start_index": "-1"}
+SHORTEST_SECRET = 3
+"""A shorter word is not searched for in messages, of which it would leave nothing."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a camera is."""
+
+    url: str
+    kind: Kind
+    options: dict[str, str]
+    """Of FFmpeg."""
+    format: str | None = None
+    """FFmpeg's name of the format; None: it finds out."""
+    transports: tuple[str, ...] = ("",)
+    """Those of RTSP, in the order in which they are tried."""
+    endpoint: tuple[str, int] | None = None
+    """Host and port that accept a TCP connection while the camera is there."""
+    secrets: tuple[str, ...] = ()
+
+    def without_secrets(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def address_of(feed: Feed) -> Address:
+    """The address of a feed."""
+    if feed.realtime:
+        return Address(feed.url, "file", {})
+    if feed.url.isdecimal() or feed.url.startswith("/dev/"):
+        device = feed.url if feed.url.startswith("/") else f"/dev/video{feed.url}"
+        return Address(device, "device", {}, format="v4l2")
+    if not is_url(feed.url):
+        return Address(feed.url, "file", {})
+    parts = urlsplit(feed.url)
+    secrets = secrets_in(feed.url)
+    if parts.scheme in ("rtsp", "rtsps"):
+        order = ("tcp", "udp") if feed.transport == "auto" else (feed.transport,)
+        return Address(feed.url, "rtsp", RTSP, "rtsp", order, endpoint_of(feed.url), secrets)
+    if parts.scheme in ("http", "https"):
+        is_list = parts.path.lower().endswith((".m3u8", ".m3u"))
+        kind: Kind = "hls" if is_list else "http"
+        return Address(feed.url, kind, HLS if is_list else HTTP, endpoint=endpoint_of(feed.url), secrets=secrets)
+    return Address(feed.url, "network", NETWORK, secrets=secrets)
+
+
+def endpoint_of(url: str) -> tuple[str, int] | None:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:  # no number, or too large a one; FFmpeg will say so
+        return None
+    return (parts.hostname, port or PORTS[parts.scheme]) if parts.hostname else None
+
+
+def secrets_in(url: str) -> tuple[str, ...]:
+    """User, password and the values of a query, as they are written and as they are meant; the longest first."""
+    parts = urlsplit(url)
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    words = [user, password, parts.query, *(value for _, value in parse_qsl(parts.query))]
+    words += [unquote(word) for word in words]
+    return tuple(sorted({word for word in words if len(word) >= SHORTEST_SECRET}, key=lambda word: (-len(word), word)))
