@@ -72,6 +72,7 @@ class WatchSupervisor(Supervisor):
         settings: Settings,
         folder: StateFolder,
         *,
+        zero_ns: int,
         url_of: Callable[[Camera], str],
         check: Callable[[Settings], list[str]],
         save: Callable[[Settings], str],
@@ -88,7 +89,7 @@ class WatchSupervisor(Supervisor):
         self._url_of, self._save, self._test_alert = url_of, save, test_alert
         self._on_watch = on_watch
         self._control = Control(plan.config, check)
-        self._zero_ns = time.monotonic_ns()
+        self._zero_ns = zero_ns
         self._status_at_s = 0.0
         self._asks: deque[tuple[Worker, Ask, float]] = deque()
         """Commands, of which the first is being done."""

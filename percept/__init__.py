@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     )
     from percept._run import run
     from percept._tables import to_pandas, to_polars
+    from percept._watch import Watch, watch
 else:
 
     def __getattr__(name: str) -> Any:
@@ -93,10 +94,12 @@ __all__ = [
     "Run",
     "SourceError",
     "Track",
+    "Watch",
     "read",
     "run",
     "to_pandas",
     "to_polars",
+    "watch",
 ]
 
 

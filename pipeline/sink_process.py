@@ -177,7 +177,7 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
                     sink.film_written(message)
             case ConnectionChanged():
                 for sink in sinks:
-                    sink.connection(message)
+                    sink.connection(message.camera, message.state, message.text)
             case Configured():
                 for sink in sinks:
                     sink.configure(message)

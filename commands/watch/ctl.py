@@ -65,7 +65,7 @@ def ask(options: argparse.Namespace) -> dict[str, Any]:
     """Raises: ConfigError, PerceptError: the arguments are wrong, no watch runs, or it says no."""
     from live.page.ctl import Control
 
-    watch = Control(StateFolder(options.state).path)
+    watch: Any = Control(StateFolder(options.state).path)
     match options.action, options.arguments:
         case "status", []:
             return watch.status()

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 from commands.console import Console
+from commands.main import installed_version
 from commands.options import usable_config
 from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
@@ -133,11 +135,13 @@ def _watch(
     folder = StateFolder(settings.directory)
     with folder.opened(), private_directory() as directory:
         settings = msgspec.structs.replace(settings, directory=str(folder.path))
-        plan = place(plan, directory, outputs(options, settings, folder, directory))
+        zero_ns = time.monotonic_ns()
+        plan = place(plan, directory, outputs(options, settings, folder, directory, zero_ns))
         supervisor = WatchSupervisor(
             plan,
             settings,
             folder,
+            zero_ns=zero_ns,
             url_of=url_of,
             check=check,
             save=saver(original),
@@ -151,8 +155,17 @@ def _watch(
     return account.exit_code
 
 
-def outputs(options: argparse.Namespace, settings: Settings, folder: StateFolder, run: str) -> list[OutputSpec]:
-    kept = {"settings": msgspec.to_builtins(settings), "state": str(folder.path), "run": run, "version": 1}
+def outputs(
+    options: argparse.Namespace, settings: Settings, folder: StateFolder, run: str, zero_ns: int
+) -> list[OutputSpec]:
+    kept = {
+        "settings": msgspec.to_builtins(settings),
+        "directory": str(folder.path),
+        "run_directory": run,
+        "run": Path(run).name,
+        "zero_ns": zero_ns,
+        "percept": installed_version(),
+    }
     specs = [OutputSpec(kind="watch", path=str(folder.path), options=kept)]
     if options.format == "jsonl":
         specs.append(OutputSpec(kind="jsonl", path="-"))

@@ -82,7 +82,7 @@ def resolved(spec: OutputSpec, sinks: Mapping[str, Mapping[str, Any]]) -> Output
             f'Known: {", ".join(kinds)}; or give [sinks.{spec.kind}] class = "package.module:Class"'
         )
     own = {name: value for name, value in sinks.get(spec.kind, {}).items() if name not in _KEYS}
-    return msgspec.structs.replace(spec, sink=kind.sink, per_source=kind.per_source, options=own)
+    return msgspec.structs.replace(spec, sink=kind.sink, per_source=kind.per_source, options=own or spec.options)
 
 
 _KEYS = ("class", "suffixes", "per_source")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from pipeline.clip import SourceInfo
-from pipeline.messages import Configured, ConnectionChanged, FilmAsked, FilmWritten, Told
+from pipeline.messages import Configured, FilmAsked, FilmWritten, Told
 from pipeline.result import ClipRecord
 from pipeline.status import OutputSpec, Row, SummaryRecord
 
@@ -61,8 +61,8 @@ class Sink(ABC):
     def film_written(self, film: FilmWritten) -> None:
         """A film that it asked for is written, or cannot be."""
 
-    def connection(self, change: ConnectionChanged) -> None:
-        """A camera is reached, lost, or refuses us."""
+    def connection(self, camera: str, state: str, text: str) -> None:
+        """A camera is reached, lost, or refuses us: see `pipeline.messages.Connection`."""
 
     def configure(self, configured: Configured) -> None:
         """What is watched has changed. It applies to the records that follow."""

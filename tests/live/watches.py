@@ -83,6 +83,7 @@ class Watching:
                 plan,
                 settings,
                 self.folder,
+                zero_ns=time.monotonic_ns(),
                 url_of=lambda camera: "",
                 check=lambda changed: [],
                 save=lambda changed: self.saved.append(changed) or "cameras.toml",  # type: ignore[func-returns-value]
