@@ -14,7 +14,8 @@ from live.control import Change, Control, Refused
 from live.folder import StateFolder
 from live.plan import reader_options
 from live.settings import Camera, Settings
-from live.status import watch_status
+from live.status import Status as WatchStatus
+from live.status_now import status_now
 from pipeline.errors import PerceptError
 from pipeline.live_feed import LiveFeed, Watched
 from pipeline.live_ledger import LiveLedger
@@ -78,7 +79,7 @@ class WatchSupervisor(Supervisor):
         save: Callable[[Settings], str],
         test_alert: Callable[[Settings], list[dict[str, Any]]],
         on_status: Callable[[Status], None] = lambda status: None,
-        on_watch: Callable[[dict[str, Any]], None] = lambda status: None,
+        on_watch: Callable[[WatchStatus], None] = lambda status: None,
         on_notice: Callable[[Notice], None] = lambda notice: None,
         on_rows: Callable[[list[Row]], None] = lambda rows: None,
         on_complete: Callable[[Account], None] = lambda account: None,
@@ -226,7 +227,7 @@ class WatchSupervisor(Supervisor):
     def _do(self, command: dict[str, Any]) -> None:
         match command["do"]:
             case "status":
-                self._answer({"ok": True, "status": self.watch_status()})
+                self._answer({"ok": True, "status": msgspec.to_builtins(self.watch_status())})
             case "settings":
                 self._answer({"ok": True, "version": self.version, "settings": msgspec.to_builtins(self.settings)})
             case "change":
@@ -342,7 +343,7 @@ class WatchSupervisor(Supervisor):
             status = self.watch_status()
             self._on_watch(status)
             if self.outlet.page is not None and self.outlet.page.ready:
-                self._send(self.outlet.page, StatusUpdate(json.dumps(status).encode()))
+                self._send(self.outlet.page, StatusUpdate(msgspec.json.encode(status)))
 
     def _send_canaries(self, now_s: float) -> None:
         """Have every engine checked: when all are loaded, and then every `CANARY_S`."""
@@ -352,16 +353,20 @@ class WatchSupervisor(Supervisor):
             for worker in workers:
                 self._send(worker, Probe())
 
-    def watch_status(self) -> dict[str, Any]:
-        status = watch_status(self.plan, self.ledger, self.feed, self.outlet, self.processes, self.plan.slots)
-        for process in status["processes"]:
-            process["deaths"] = self._deaths.get(process["name"], 0)
-        return status | {
-            "uptime_s": round(time.monotonic() - self._began_s, 1),
-            "ready": self._ready_s > 0,
-            "canary": self._canary.status(set(self.processes.workers)),
-            "version": self.version,
-        }
+    def watch_status(self) -> WatchStatus:
+        return status_now(
+            self.plan,
+            self.ledger,
+            self.feed,
+            self.outlet,
+            self.processes,
+            deaths=self._deaths,
+            canary=self._canary.status(set(self.processes.workers)),
+            uptime_s=time.monotonic() - self._began_s,
+            ready=self._ready_s > 0,
+            version=self.version,
+            stage_s={name: round(took_ns / 1e9, 3) for name, took_ns in self.leases.took_ns.items()},
+        )
 
     # -- deaths -----------------------------------------------------------------------------------------------------
 

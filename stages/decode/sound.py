@@ -113,6 +113,10 @@ class SoundTrack:
         return self.stream.errors
 
     @property
+    def broken_off(self) -> str:
+        return self.stream.broken_off
+
+    @property
     def failures(self) -> Failures:
         return self.stream.failures
 

@@ -9,6 +9,7 @@ import msgspec
 
 from live.folder import StateFolder
 from live.settings import Camera, Settings
+from live.status import Status
 from live.watch import WatchSupervisor
 from pipeline.build import make_plan
 from pipeline.config import Config, make_config
@@ -61,17 +62,17 @@ class Watching:
         self.config = config or make_config(watch_tree())
         self.folder = StateFolder(str(tmp_path / "state"))
         self.notices: list[Notice] = []
-        self.statuses: list[dict[str, Any]] = []
+        self.statuses: list[Status] = []
         self.saved: list[Settings] = []
         self.supervisor: FakeWatch
         self.account: Account
 
-    def run(self, step: Callable[["Watching", dict[str, Any]], bool]) -> "Watching":
+    def run(self, step: Callable[["Watching", Status], bool]) -> "Watching":
         """`step` is called with every status, once a second; when it returns True, the watch is stopped."""
         settings = Settings(cameras=tuple(Camera(name=name, labels=("anything",)) for name in self.cameras))
         ends_s = time.monotonic() + LONGEST_S
 
-        def on_watch(status: dict[str, Any]) -> None:
+        def on_watch(status: Status) -> None:
             self.statuses.append(status)
             if step(self, status) or time.monotonic() > ends_s:
                 self.supervisor.interrupt()

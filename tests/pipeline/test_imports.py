@@ -207,6 +207,10 @@ COVERED_BY = {
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
+    "tests/live/page/test_app.py": (
+        "live.page.{api, assets, backend, board, calls, ctl, door, events, guard, metrics, openapi, pictures, process} "
+        "live.page.{rates, replies, server, shown, stream, watch} live.status"
+    ),
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
