@@ -19,6 +19,7 @@ from datetime import datetime
 
 import msgspec
 
+from live.budget import Budget, Threshold
 from live.clip_facts import ClipFacts
 from live.condition import Judge, Memory, Truth
 from live.condition_text import parse
@@ -62,8 +63,15 @@ class _State(msgspec.Struct, kw_only=True):
     labels: dict[str, Running] = {}
     rules: dict[str, Running] = {}
     judged: dict[str, _Judged] = {}
+    past: bytes = b""
+    """What the budget has learned."""
 
 
+BASES = {
+    "past": "threshold from the camera's past",
+    "estimate": "threshold estimated from little of the camera's past",
+}
+"""What an event says of its threshold."""
 IsOver = Callable[[Running, float], bool]
 """Of an event and its hold time."""
 _encode = msgspec.msgpack.encode
@@ -75,6 +83,7 @@ class Moments:
 
     def __init__(self, camera: Camera) -> None:
         self._state = _State()
+        self._budget: Budget | None = None
         self._added: frozenset[str] = frozenset()
         """Labels that records up to `_added_after` were not asked for."""
         self._added_after = 0
@@ -83,6 +92,7 @@ class Moments:
     def _set(self, camera: Camera) -> None:
         self._camera = camera
         self._targets = targets(camera)
+        self._budget = self._new_budget(camera)
         self._rules: dict[str, Rule] = {rule.name: rule for rule in camera.rules}
         self._judges: dict[str, Judge] = {}
         judged = {}
@@ -92,6 +102,17 @@ class Moments:
             judge = Judge(parse(rule.when, self._targets, camera.zones), memory)
             self._judges[rule.name], judged[rule.name] = judge, _Judged(rule.when, judge.memory)
         self._state.judged = judged
+
+    def _new_budget(self, camera: Camera) -> Budget | None:
+        """The budget of labels without a threshold of their own, which goes on with what was learned."""
+        past = self._budget.pack() if self._budget else self._state.past
+        hold_s = {name: target.hold_s for name, target in self._targets.items() if target.threshold is None}
+        if camera.false_alarms_per_day is None or not hold_s:
+            return None
+        budget = Budget(camera.false_alarms_per_day, camera.threshold, hold_s)
+        if past:
+            budget.learn(past)
+        return budget
 
     # -- the life of a camera
 
@@ -130,13 +151,24 @@ class Moments:
         """The camera is no longer watched: all its events are over."""
         return self._close_if(lambda event, hold_s: True)
 
+    def thresholds(self) -> dict[str, Threshold]:
+        """The threshold of each label as it is now."""
+        return {name: self._threshold(target) for name, target in self._targets.items()}
+
+    def _threshold(self, target: Target) -> Threshold:
+        if target.threshold is not None:
+            return Threshold(target.threshold, "label")
+        return self._budget.threshold(target.name) if self._budget else Threshold(self._camera.threshold, "camera")
+
     def state(self) -> bytes:
         """Everything that a new `Moments` needs to go on where this one is."""
+        if self._budget:
+            self._state.past = self._budget.pack()
         return _encode(self._state)
 
     def restore(self, state: bytes) -> None:
-        """Go on from there. Raises: msgspec.DecodeError: it is not such a state."""
-        self._state = _decode(state)
+        """Go on from there. Raises: msgspec.DecodeError, ValueError: it is not such a state."""
+        self._state, self._budget = _decode(state), None
         self._set(self._camera)
 
     # -- records
@@ -172,6 +204,8 @@ class Moments:
     def _away(self, seconds: float) -> list[LiveEvent]:
         """A stretch in which nothing is true."""
         self._state.lasting.clear()
+        if self._budget:
+            self._budget.interrupt(seconds)
         for event in self._events():
             event.away_s += seconds
         for rule in self._camera.rules:
@@ -180,13 +214,16 @@ class Moments:
         return self._close_over()
 
     def _forget(self) -> None:
+        """What was true before counts no longer."""
         self._state.lasting.clear()
+        if self._budget:
+            self._budget.interrupt()
         for judge in self._judges.values():
             judge.forget()
 
     def _result(self, record: ClipRecord) -> list[LiveEvent]:
         not_asked = self._added if record.labels_version <= self._added_after else frozenset[str]()
-        thresholds = {name: self._threshold(target) for name, target in self._targets.items()}
+        thresholds = {name: each.value for name, each in self.thresholds().items()}
         facts = ClipFacts(self._camera, record, thresholds, self._state.lasting, not_asked)
         may_begin = is_active(self._camera.schedule, wall_time(record))
         for event in self._state.labels.values():
@@ -195,6 +232,10 @@ class Moments:
         for rule in self._camera.rules:
             told += self._rule_event(rule, record, facts, may_begin)
         self._state.lasting = set(facts.probable_labels)
+        if self._budget:
+            self._budget.add(
+                {name: each.probability for name, each in facts.labels.items()}, record.end_s - record.start_s
+            )
         return told + self._close_over()
 
     # -- labels
@@ -209,7 +250,8 @@ class Moments:
             if event is None:
                 if not may_begin:
                     continue
-                event = begin(record, "label", name, threshold=thresholds[name])
+                basis = BASES.get(self._threshold(self._targets[name]).basis, "")
+                event = begin(record, "label", name, threshold=thresholds[name], text=basis)
                 self._state.labels[name] = event
             if name != event.name:
                 event.also[name] = max(probable[name], event.also.get(name, 0.0))
@@ -236,9 +278,6 @@ class Moments:
 
     def _makes_events(self, name: str) -> bool:
         return name in self._targets and self._targets[name].events
-
-    def _threshold(self, target: Target) -> float:
-        return self._camera.threshold if target.threshold is None else target.threshold
 
     # -- rules
 
