@@ -15,7 +15,6 @@ Times in events are UTC; lengths are of the clips' own clock, which is monotonic
 """
 
 from collections.abc import Callable
-from datetime import datetime
 
 import msgspec
 
@@ -26,6 +25,7 @@ from live.condition_text import parse
 from live.event import LiveEvent
 from live.running import Running, begin, wall_time
 from live.schedule import is_active
+from live.seen import NEARLY_S, Seen
 from live.settings import Camera, Rule
 from live.targets import Target, targets
 from pipeline.result import ClipRecord
@@ -34,10 +34,7 @@ LONGEST_UNKNOWN_S = 60.0
 """After so long without a result, no event goes on."""
 QUIET_S = 10.0
 """Results may be so late without an event being over."""
-ANOTHER_WATCH_S = 10.0
-"""A clip that is later by the wall clock, but earlier by that of clips, comes from a watch that was started anew."""
 JOIN_S = 0.05
-NEARLY_S = 1e-6
 
 
 class _Judged(msgspec.Struct):
@@ -50,11 +47,7 @@ class _Judged(msgspec.Struct):
 class _State(msgspec.Struct, kw_only=True):
     """Everything that a new output process needs to go on."""
 
-    end_s: float = -1.0
-    """Until where records have been seen."""
-    epoch: int = 0
-    wall: str = ""
-    """Wall time of the last record that has one."""
+    seen: Seen = msgspec.field(default_factory=Seen)
     labels_version: int = 0
     unknown_s: float = 0.0
     """For how long there has been no result."""
@@ -119,8 +112,12 @@ class Moments:
     def add(self, record: ClipRecord) -> list[LiveEvent]:
         """The events that begin or are over with this record."""
         state = self._state
-        told = self._close_removed() + self._of_another_watch(record)
-        if record.end_s <= state.end_s + NEARLY_S:
+        told = self._close_removed()
+        if state.seen.is_of_earlier_watch(record):
+            told += self.stop()
+            self._forget()
+            state.seen = Seen()
+        if state.seen.has(record):
             return told
         told += self._between(record)
         if record.gap:
@@ -131,8 +128,7 @@ class Moments:
             state.unknown_s = 0.0
             state.labels_version = max(state.labels_version, record.labels_version)
             told += self._result(record)
-        state.end_s, state.epoch = record.end_s, record.epoch
-        state.wall = record.wall_time or state.wall
+        state.seen.note(record)
         return told
 
     def configure(self, camera: Camera) -> list[LiveEvent]:
@@ -173,26 +169,13 @@ class Moments:
 
     # -- records
 
-    def _of_another_watch(self, record: ClipRecord) -> list[LiveEvent]:
-        """Close everything, and begin the clock anew, if a record comes from a later watch than the state."""
-        state = self._state
-        if not (state.wall and record.wall_time and record.is_result and record.end_s <= state.end_s):
-            return []
-        later_s = (wall_time(record) - datetime.fromisoformat(state.wall)).total_seconds()
-        if later_s <= ANOTHER_WATCH_S:
-            return []
-        told = self.stop()
-        self._forget()
-        state.end_s = record.start_s
-        return told
-
     def _between(self, record: ClipRecord) -> list[LiveEvent]:
         """What is missing between the last record and this one: clips that are not known, or a gap."""
-        missing_s = record.start_s - self._state.end_s
-        if self._state.end_s < 0 or missing_s <= JOIN_S:
+        seen = self._state.seen
+        missing_s = seen.missing_s(record)
+        if missing_s <= JOIN_S:
             return []
-        same = record.epoch == self._state.epoch
-        return self._unknown(missing_s) if same else self._away(missing_s)
+        return self._unknown(missing_s) if record.epoch == seen.epoch else self._away(missing_s)
 
     def _unknown(self, seconds: float) -> list[LiveEvent]:
         self._state.unknown_s += seconds
