@@ -1,6 +1,8 @@
 """The supervisor of a watch: cameras instead of files, until it is stopped."""
 
 import json
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from pipeline.live_outlet import LiveOutlet
 from pipeline.messages import (
     Answer,
     Ask,
+    Broken,
     Configured,
     Connection,
     ConnectionChanged,
@@ -76,7 +79,7 @@ class WatchSupervisor(Supervisor):
         zero_ns: int,
         url_of: Callable[[Camera], str],
         check: Callable[[Settings], list[str]],
-        save: Callable[[Settings], str],
+        save: Callable[[Settings], dict[str, Any]],
         test_alert: Callable[[Settings], list[dict[str, Any]]],
         on_status: Callable[[Status], None] = lambda status: None,
         on_watch: Callable[[WatchStatus], None] = lambda status: None,
@@ -102,6 +105,11 @@ class WatchSupervisor(Supervisor):
         self._started_s: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
         self._canary = Canary()
+        self._sent: list[dict[str, Any]] = []
+        """The answer to a test of alerts."""
+        self._address = ""
+        """Of the page."""
+        self._has_listened = False
         super().__init__(
             plan,
             [camera.name for camera in settings.cameras],
@@ -146,6 +154,8 @@ class WatchSupervisor(Supervisor):
     def _handle(self, worker: Worker, message: FromWorker) -> None:
         if worker.role == "page" and isinstance(message, Written):
             self.outlet.shown(message.count)
+        elif worker.role in ("page", "clerk") and isinstance(message, Broken) and self._has_listened:
+            self._notice(f"{worker.name}: {message.error}; it is started again", "warning")
         else:
             super()._handle(worker, message)
 
@@ -239,14 +249,36 @@ class WatchSupervisor(Supervisor):
             case "preview":
                 self._preview(command["camera"], command["labels"])
             case "save":
-                self._answer({"ok": True, "path": self._save(self.settings)})
+                self._answer({"ok": True} | self._save(self.settings))
             case "test_alert":
-                self._answer({"ok": True, "sent": self._test_alert(self.settings)})
+                self._begin_test_alert()
+            case "listening":
+                self._listening(command["address"])
             case "stop":
                 self._answer({"ok": True})
                 self.interrupt()
             case other:
                 raise Refused(f"there is no command {other!r}")
+
+    def _listening(self, address: str) -> None:
+        """The page says where it is."""
+        self._answer({"ok": True})
+        self._folder.tell({"pid": os.getpid(), "address": address})
+        if address and address != self._address:
+            self._notice(f"the page is at {address}")
+        self._address = address
+        self._has_listened = True
+
+    def _begin_test_alert(self) -> None:
+        """Send alerts in a thread, since their receivers may take long. `_timers` answers."""
+
+        def send() -> None:
+            try:
+                self._sent.append({"ok": True, "sent": self._test_alert(self.settings)})
+            except Exception as error:
+                self._sent.append({"ok": False, "error": str(error), "status": 409})
+
+        threading.Thread(target=send, name="test alert", daemon=True).start()
 
     def _ask_clerk(self, question: dict[str, Any], then: Callable[[dict[str, Any]], None]) -> None:
         if self._clerk is None or not self._prepared:
@@ -332,7 +364,9 @@ class WatchSupervisor(Supervisor):
 
     def _timers(self, now_s: float) -> None:
         super()._timers(now_s)
-        if self._asks and now_s > self._asks[0][2]:
+        if self._sent and self._asks:
+            self._answer(self._sent.pop())
+        elif self._asks and now_s > self._asks[0][2]:
             self._answer({"ok": False, "error": f"no answer within {ASK_TIMEOUT_S:.0f} s", "status": 409})
         for name, (start_at_s, _) in list(self._restarts.items()):
             if now_s >= start_at_s and name not in self._started_s:

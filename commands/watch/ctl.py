@@ -122,9 +122,10 @@ def in_words(action: str, answer: dict[str, Any]) -> list[str]:
     if action == "preview":
         return [_clip_line(clip) for clip in answer["clips"]] or ["no clips yet"]
     if action == "save":
-        return [f"written to {answer['path']}"]
+        return [f"written to {answer['path']}", *answer.get("notes", [])]
     if action == "test-alert":
-        return [f"{each}" for each in answer.get("sent", [])] or ["nothing to alert is set"]
+        sent = [f"{each['target']}: {each['text']}" for each in answer.get("sent", [])]
+        return sent or ["there is nothing to alert; expected [alerts.mqtt] or [[alerts.webhooks]] in the settings"]
     versions = ", ".join(f"{name} {version}" for name, version in answer.get("labels_versions", {}).items())
     return [f"done: version {answer.get('version', '?')}" + (f"; labels of {versions}" if versions else "")]
 

@@ -75,6 +75,9 @@ class SoundFrames(Protocol):
     failures: Failures
 
     @property
+    def broken_off(self) -> str: ...
+
+    @property
     def errors(self) -> int: ...
 
     def peek(self) -> Shown | None: ...

@@ -87,7 +87,7 @@ class Watching:
                 zero_ns=time.monotonic_ns(),
                 url_of=lambda camera: "",
                 check=lambda changed: [],
-                save=lambda changed: self.saved.append(changed) or "cameras.toml",  # type: ignore[func-returns-value]
+                save=self._save,
                 test_alert=lambda changed: [],
                 on_watch=on_watch,
                 on_notice=self.notices.append,
@@ -97,6 +97,10 @@ class Watching:
         account = self.account
         assert account.clips_in == account.results + account.errors + account.drops + account.in_flight
         return self
+
+    def _save(self, settings: Settings) -> dict[str, Any]:
+        self.saved.append(settings)
+        return {"path": "cameras.toml"}
 
     def records(self) -> list[ClipRecord]:
         return [decode_json(line) for line in self.path.read_text().splitlines()]
