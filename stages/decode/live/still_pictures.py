@@ -73,7 +73,7 @@ class StillPictures:
             is_nothing = reference is None and not lumas
             return Look(grids, everything, np.zeros(grids.shape[1:], np.float32), is_nothing, is_nothing)
         rest, is_daylight = residuals(grids, reference)
-        changed: Array = (np.abs(rest) > self._limit(rest)).any(axis=0)
+        changed: Array = np.any(np.abs(rest) > self._limit(rest), axis=0)
         if not is_daylight:
             changed[:] = True
         is_still = not bool((changed & ~self._restless()).any())
