@@ -76,3 +76,9 @@ def test_the_share_of_a_box_in_a_triangle_is_that_of_its_points(
     counted = sum(contains(tuple(corners), *point) for point in points) / len(points)
     assert share_inside(tuple(corners), box) == pytest.approx(counted, abs=0.06)
     assert area(clipped(corners, box)) <= area(corners) + 1e-9
+
+
+def test_a_track_with_its_foot_outside_is_inside_by_half_of_its_box() -> None:
+    upper = Zone("upper", ((0.0, 0.0), (1.0, 0.0), (1.0, 0.6), (0.0, 0.6)))
+    for y0, inside in ((200, True), (300, False)):  # 60 % and 45 % of it are above 432 pixels
+        assert active(upper, clip(0, tracks=[track(100, y0, 300, 590)])).active is inside
