@@ -37,13 +37,15 @@ class HealthOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Brightness of a dark picture."""
     less_structure: float = 0.25
     """A lens is covered if the picture has less than this share of the structure that it had shortly before ..."""
+    least_structure: float = 10.0
+    """... which was at least this much ..."""
     unsharp: float = 3.0
     """... and is uniform, or light and as unsharp as this."""
     most_noise: float = 8.0
     """Standard deviation of the strongest noise of a sensor."""
-    usual_s: float = 600.0
+    usual_s: float = 120.0
     """The picture shortly before: over about so long. Dusk is slower than this, a hand or a cap is not."""
-    known_s: float = 120.0
+    known_s: float = 60.0
     """So long a picture must have been seen before it can be missed."""
     covered_s: float = 20.0
     frozen_s: float = 60.0
@@ -132,8 +134,8 @@ class Cover(msgspec.Struct):
         is_dark = measures["brightness"] < options.dark
         is_uniform = structure < (options.uniform_dark if is_dark else options.uniform)
         is_blurred = not is_dark and measures["sharpness"] < options.unsharp
-        is_sudden = structure < options.less_structure * self.structure
-        if self.seconds >= options.known_s and is_sudden and (is_uniform or is_blurred):
+        was_known = self.seconds >= options.known_s and self.structure >= options.least_structure
+        if was_known and structure < options.less_structure * self.structure and (is_uniform or is_blurred):
             looks = "dark and uniform" if is_dark else "uniform" if is_uniform else "unsharp"
             evidence = {name: measures[name] for name in ("brightness", "spread", "sharpness")}
             return Bad(

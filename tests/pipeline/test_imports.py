@@ -211,6 +211,9 @@ COVERED_BY = {
         "live.page.{api, assets, backend, board, calls, ctl, door, events, guard, metrics, openapi, pictures, process} "
         "live.page.{rates, replies, server, shown, stream, watch} live.status"
     ),
+    "tests/live/test_health.py": "live.health_checks",
+    "tests/live/test_moments.py": "live.{clip_facts, running, seen}",
+    "tests/live/test_read_settings.py": "live.{check_settings, sources, targets}",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
