@@ -72,16 +72,8 @@ class Broker:
     def __init__(self, folder: Path, *lines: str) -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
-        self._config.write_text(
-            "\n".join(
-                [
-                    f"listener {self.port} 127.0.0.1",
-                    *(lines or ("allow_anonymous true",)),
-                    "persistence false",
-                    f"user {getpass.getuser()}",
-                ]
-            )
-        )
+        ours = (f"listener {self.port} 127.0.0.1", "persistence false", f"user {getpass.getuser()}")
+        self._config.write_text("\n".join((*ours, *(lines or ("allow_anonymous true",)))))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

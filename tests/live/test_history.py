@@ -54,7 +54,7 @@ def test_events_are_found_by_camera_kind_and_time_a_page_at_a_time(keeper: Keepe
     assert ids(history.events(camera="door", before=first[0].id, limit=2)) == ["door-0039", "door-0037"]
     assert ids(history.events(camera="door", kind="rule", before=first[-1].id, limit=2)) == ["door-0033", "door-0029"]
     assert ids(history.events(before=event(10).start, limit=2)) == ["door-0009", "yard-0008"]
-    assert history.event("door-0037") == event(37)
+    assert history.event("door-0039") == event(39, kind="label")
     assert history.event("door-9999") is None
     with pytest.raises(ValueError, match="Invalid isoformat"):
         history.events(before="yesterday")
