@@ -132,11 +132,13 @@ class Listener:
         from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
         self.messages: list[tuple[str, bytes]] = []
+        self.lost = threading.Event()
         self._ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = lambda _, __, message: self.messages.append((message.topic, message.payload))
+        self._client.on_disconnect = lambda *_: self.lost.set()
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self._ready.wait(10)
