@@ -11,8 +11,8 @@ from pipeline.result import ClipRecord, Track
 
 LEAST_INSIDE = 0.5
 """A track is in a zone with this share of its box, or with its foot point."""
-LEAST_CHANGE = 0.02
-"""Something moves in a zone if at least this share of it changed."""
+LEAST_CHANGE = 0.005
+"""Something moves if more than this share of a zone changed. The measure leaves out the sensor's noise already."""
 WHOLE: Polygon = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1"""
@@ -45,10 +45,7 @@ class Evidence:
 
 
 def active(zone: Zone, record: ClipRecord, least_change: float = LEAST_CHANGE) -> Evidence:
-    """Whether a track or motion was in a zone during a clip.
-
-    least_change: share of the zone that changes without anything there (noise); more counts as motion.
-    """
+    """Whether a track or motion was in a zone during a clip."""
     change = record.measures.get(f"zone:{zone.name}" if zone.name else "change")
     inside = tracks_in(zone, record)
     if inside:
