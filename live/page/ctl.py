@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from live.page.socket_name import SOCKET, short
 from pipeline.errors import PerceptError
 
-SOCKET = "ctl.sock"
 TIMEOUT_S = 30.0
 API = "/api/v1"
 
@@ -91,7 +91,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         try:
-            self.sock.connect(str(self._path))
+            with short(self._path) as name:
+                self.sock.connect(name)
         except OSError:
             self.sock.close()
             raise

@@ -13,10 +13,10 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from live.page.socket_name import SOCKET, short
 from live.settings import Page
 from pipeline.errors import ConfigError
 
-SOCKET = "ctl.sock"
 MOST_CONNECTIONS = 200
 FIRST_REQUEST_S = 10.0
 """A client that connects asks something within this time."""
@@ -124,16 +124,6 @@ def unix_socket(directory: Path) -> socket.socket:
     finally:
         os.umask(before)
     return listening
-
-
-@contextlib.contextmanager
-def short(path: Path) -> Iterator[str]:
-    """A name of at most 107 bytes for a socket, however deep its folder is."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
 
 
 def address_of(listening: socket.socket) -> tuple[str, int]:

@@ -208,12 +208,14 @@ COVERED_BY = {
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
     "tests/live/page/test_app.py": (
-        "live.page.{api, assets, backend, board, calls, ctl, door, events, guard, metrics, openapi, pictures, process} "
-        "live.page.{rates, replies, server, shown, stream, watch} live.status"
+        "live.page.{api, assets, backend, calls, events, openapi, process, replies, server, watch} live.status"
     ),
     "tests/live/test_health.py": "live.health_checks",
     "tests/live/test_moments.py": "live.{clip_facts, running, seen}",
     "tests/live/test_read_settings.py": "live.{check_settings, sources, targets}",
+    "tests/live/page/test_ctl.py": "live.page.socket_name",
+    "tests/live/page/test_guard.py": "live.page.{door, rates, shown}",
+    "tests/live/page/test_stream.py": "live.page.{board, pictures}",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (

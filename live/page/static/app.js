@@ -34,6 +34,7 @@ document.body.append(help);
 function open() {
   const [, kind, name] = location.hash.split("/");
   view?.close();
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   main.dataset.view = kind || "cameras";
   if (kind === "camera" && name) view = new CameraView(main, feed, decoded(name));
   else if (kind === "events") view = new EventsView(main, feed);

@@ -1,9 +1,11 @@
 /* All cameras: picture, name, connection, what is seen and heard, and how old that is. */
 import { cameraPath, url } from "./api.js";
 import { element, keyed, percent } from "./elements.js";
-import { connectionBadge, wholeBar } from "./parts.js";
+import { EventCard } from "./event.js";
+import { connectionBadge, panel, wholeBar } from "./parts.js";
 
 const SHOWN = 3;
+const LATEST = 8;
 
 export class GridView {
   title = "Cameras";
@@ -16,12 +18,14 @@ export class GridView {
       element("h2", { text: "No camera is watched yet" }),
       element("p", { text: "Add one on the health page, or in the config, and it appears here." }),
       element("a", { class: "primary", href: "#/health", text: "Add a camera" }));
-    root.replaceChildren(this.list, this.nothing);
+    this.events = element("ol", { class: "events" });
+    this.latest = panel("Latest events", { class: "latest", tools: [element("a", { href: "#/events", text: "All events" })] }, this.events);
+    root.replaceChildren(this.list, this.nothing, this.latest);
     this.stop = new AbortController();
     const on = (kind, act) => feed.addEventListener(kind, act, { signal: this.stop.signal });
     on("cameras", () => this._fill());
     on("status", () => this.cards.forEach((card) => card.refresh()));
-    on("events", () => this.cards.forEach((card) => card.refresh()));
+    on("events", () => this._events());
     on("record", ({ detail }) => this.cards.get(detail.camera)?.show(detail));
     this.timer = setInterval(() => this.cards.forEach((card) => card.age()), 500);
     this._fill();
@@ -44,14 +48,22 @@ export class GridView {
 
   _fill() {
     const names = [...this.feed.cameras.keys()];
-    this.nothing.hidden = names.length > 0;
+    this.nothing.hidden = names.length > 0 || this.feed.state === "connecting";
+    this.list.dataset.few = names.length <= 3;
     keyed(this.list, names, (name) => name, (name) => {
       const card = new Card(this.feed, name);
       this.cards.set(name, card);
       return card.root;
     });
     for (const name of this.cards.keys()) if (!this.feed.cameras.has(name)) this.cards.delete(name);
+    this._events();
+  }
+
+  _events() {
     this.cards.forEach((card) => card.refresh());
+    const latest = this.feed.events.slice(0, LATEST);
+    this.latest.hidden = latest.length === 0;
+    keyed(this.events, latest, (event) => event.id, (event) => new EventCard(event).root, (card, event) => card.show(event));
   }
 }
 
@@ -76,7 +88,8 @@ class Card {
   show(noted) {
     const { record } = noted;
     this.noted = { ...noted, at: noted.at ?? performance.now() };
-    if (record.clip >= 0 && !record.dropped && !record.error) this._load(record.clip);
+    const seen = this.feed.cameras.get(this.name)?.status.has_video !== false;
+    if (seen && record.clip >= 0 && !record.dropped && !record.error) this._load(record.clip);
     const labels = record.labels ?? [];
     if (labels.length || !record.dropped) {
       keyed(this.labels, labels.slice(0, SHOWN), (label) => label.label, () => labelRow(), fillRow);

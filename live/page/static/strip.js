@@ -54,7 +54,7 @@ export class Strip {
   _clip(context, { captured_s: captured, record }, x, colours) {
     const [left, right] = [x(captured - (record.end_s - record.start_s)), x(captured)];
     if (right < 0) return;
-    const wide = Math.max(1, right - left - 1);
+    const wide = Math.max(1, right - left - (right - left > 4 ? 1 : 0));
     if (record.gap || record.error || record.dropped) {
       context.fillStyle = record.dropped ? colours.drop : colours.error;
       context.fillRect(left, LANE_PX + 2, wide, GAP_PX - 4);

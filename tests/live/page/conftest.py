@@ -79,6 +79,7 @@ def client(watch: FakeWatch) -> Client:
     return Client(watch.address)
 
 
-def start(folder: Path, **page: Any) -> FakeWatch:
+def start(folder: Path, directory: Path | None = None, **page: Any) -> FakeWatch:
     """A watch with another page."""
-    return FakeWatch(folder, msgspec.structs.replace(SETTINGS, page=Page(**({"port": 0} | page))))
+    settings = msgspec.structs.replace(SETTINGS, page=Page(**({"port": 0} | page)))
+    return FakeWatch(folder, settings, directory=directory)

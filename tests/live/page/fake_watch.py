@@ -41,9 +41,13 @@ class FakeWatch:
     """One page process and what it hears. `answer` is asked for every command of the page."""
 
     def __init__(
-        self, folder: Path, settings: Settings, answer: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None
+        self,
+        folder: Path,
+        settings: Settings,
+        answer: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
+        directory: Path | None = None,
     ) -> None:
-        self.run_directory, self.directory = folder / "run", folder / "state"
+        self.run_directory, self.directory = folder / "run", directory or folder / "state"
         for made in (self.run_directory, self.directory / "media"):
             made.mkdir(parents=True, exist_ok=True)
         self.settings = msgspec.structs.replace(settings, directory=str(self.directory))
