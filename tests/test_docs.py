@@ -12,7 +12,8 @@ from pipeline.sinks.tables import Csv
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "findings" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = (
-    "benchmarks|commands|configs|engines|examples|findings|manual|pages|percept|pipeline|recipes|stages|tests|training"
+    "benchmarks|commands|configs|deploy|engines|examples|findings|live|manual|pages|percept|pipeline|recipes|stages|tests"
+    "|training"
 )
 
 
@@ -47,7 +48,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_a_page_names_exist(page: Path) -> None:
-    names = re.findall(rf"`((?:{FOLDERS})/[\w./-]+?\.(?:py|toml|sh|mp4))\b", page.read_text())
+    names = re.findall(rf"`((?:{FOLDERS})/[\w./-]+?\.(?:py|toml|sh|mp4|service))\b", page.read_text())
     assert [name for name in names if not (ROOT / name).exists()] == []
 
 

@@ -37,6 +37,8 @@ SHOWN = [(name, line) for name, text in PAGES.items() for line in commands(text)
 @pytest.mark.parametrize(("page", "command"), SHOWN, ids=[f"{name}: {line}" for name, line in SHOWN])
 def test_a_command_of_a_page_is_accepted(page: str, command: str) -> None:
     verb, *arguments = shlex.split(command, comments=True)[1:]
+    if arguments[:1] == ["ctl"]:
+        verb = f"{verb}.{arguments.pop(0)}"
     module = import_module(f"commands.{verb}")
     parser = module.action_parser(arguments.pop(0)) if hasattr(module, "ACTIONS") else module.make_parser()
     try:
