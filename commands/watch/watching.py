@@ -15,11 +15,11 @@ from commands.options import usable_config
 from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
 from live.folder import StateFolder
-from live.plan import ROLES, label_names, watch_config
+from live.plan import label_names, watch_config
 from live.read_settings import check, from_arguments, read
 from live.secrets import Masker, url_of
 from live.settings import Camera, Settings
-from pipeline.build import make_plan
+from pipeline.build import WATCH_ROLES, make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
 from pipeline.plan import Plan
@@ -118,7 +118,7 @@ def labels_of(camera: Camera) -> tuple[str, ...]:
 def watch_plan(config: Config, settings: Settings) -> Plan:
     """The plan, without outputs and directory. Raises: ConfigError, ModelError."""
     plan = make_plan(watch_config(config, settings, labels_of), max(1, len(settings.cameras)))
-    return msgspec.structs.replace(plan, roles=ROLES)
+    return msgspec.structs.replace(plan, roles=WATCH_ROLES)
 
 
 def _watch(

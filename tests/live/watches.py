@@ -11,14 +11,14 @@ from live.folder import StateFolder
 from live.settings import Camera, Settings
 from live.status import Status
 from live.watch import WatchSupervisor
-from pipeline.build import make_plan
+from pipeline.build import WATCH_ROLES, make_plan
 from pipeline.config import Config, make_config
 from pipeline.result import ClipRecord, decode_json
 from pipeline.run import place, private_directory
 from pipeline.status import Account, Notice, OutputSpec
 from tests.pipeline.fakes import SIDE
 
-ROLES = {"decode": "pipeline.live_decode:run_live_decode", "clerk": "pipeline.clerk:run_clerk"}
+ROLES = {role: path for role, path in WATCH_ROLES.items() if role != "page"}
 LONGEST_S = 60.0
 
 
