@@ -1,7 +1,10 @@
 """The canary: every engine is checked now and then on inputs whose answers are known."""
 
 import time
-from typing import Any
+from datetime import UTC, datetime
+
+from live.running import utc_text
+from live.status import Canary as CanaryStatus
 
 EVERY_S = 600.0
 """From one check to the next."""
@@ -35,9 +38,12 @@ class Canary:
         self._at = time.time()
         self.next_s = min(self.next_s, time.monotonic() + EVERY_S / 20)
 
-    def status(self, alive: set[int]) -> dict[str, Any]:
-        """`ok` is None until the first round is over; Unix time of the last answer as `at`."""
+    def status(self, alive: set[int]) -> CanaryStatus:
+        """`ok` is None until the first round is over. alive: workers that can still answer."""
         if self._waiting and not self._waiting & alive:
             self._waiting.clear()
-        is_ok = None if self._at is None else not self._problem
-        return {"ok": is_ok, "text": self._problem, "at": self._at}
+        if self._at is None:
+            return CanaryStatus()
+        return CanaryStatus(
+            ok=not self._problem, text=self._problem, at=utc_text(datetime.fromtimestamp(self._at, UTC))
+        )

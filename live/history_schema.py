@@ -56,7 +56,5 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"it was written by a newer percept (version {version}, this one knows {VERSION})")
     if version == VERSION:
         return
-    if version == 0:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     steps = "".join(MIGRATIONS[version:])
     connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")

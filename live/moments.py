@@ -15,16 +15,17 @@ Times in events are UTC; lengths are of the clips' own clock, which is monotonic
 """
 
 from collections.abc import Callable
-from datetime import datetime
 
 import msgspec
 
+from live.budget import Budget, Threshold
 from live.clip_facts import ClipFacts
 from live.condition import Judge, Memory, Truth
 from live.condition_text import parse
 from live.event import LiveEvent
 from live.running import Running, begin, wall_time
 from live.schedule import is_active
+from live.seen import NEARLY_S, Seen
 from live.settings import Camera, Rule
 from live.targets import Target, targets
 from pipeline.result import ClipRecord
@@ -33,10 +34,7 @@ LONGEST_UNKNOWN_S = 60.0
 """After so long without a result, no event goes on."""
 QUIET_S = 10.0
 """Results may be so late without an event being over."""
-ANOTHER_WATCH_S = 10.0
-"""A clip that is later by the wall clock, but earlier by that of clips, comes from a watch that was started anew."""
 JOIN_S = 0.05
-NEARLY_S = 1e-6
 
 
 class _Judged(msgspec.Struct):
@@ -49,11 +47,7 @@ class _Judged(msgspec.Struct):
 class _State(msgspec.Struct, kw_only=True):
     """Everything that a new output process needs to go on."""
 
-    end_s: float = -1.0
-    """Until where records have been seen."""
-    epoch: int = 0
-    wall: str = ""
-    """Wall time of the last record that has one."""
+    seen: Seen = msgspec.field(default_factory=Seen)
     labels_version: int = 0
     unknown_s: float = 0.0
     """For how long there has been no result."""
@@ -62,8 +56,15 @@ class _State(msgspec.Struct, kw_only=True):
     labels: dict[str, Running] = {}
     rules: dict[str, Running] = {}
     judged: dict[str, _Judged] = {}
+    past: bytes = b""
+    """What the budget has learned."""
 
 
+BASES = {
+    "past": "threshold from the camera's past",
+    "estimate": "threshold estimated from little of the camera's past",
+}
+"""What an event says of its threshold."""
 IsOver = Callable[[Running, float], bool]
 """Of an event and its hold time."""
 _encode = msgspec.msgpack.encode
@@ -75,6 +76,7 @@ class Moments:
 
     def __init__(self, camera: Camera) -> None:
         self._state = _State()
+        self._budget: Budget | None = None
         self._added: frozenset[str] = frozenset()
         """Labels that records up to `_added_after` were not asked for."""
         self._added_after = 0
@@ -83,6 +85,7 @@ class Moments:
     def _set(self, camera: Camera) -> None:
         self._camera = camera
         self._targets = targets(camera)
+        self._budget = self._new_budget(camera)
         self._rules: dict[str, Rule] = {rule.name: rule for rule in camera.rules}
         self._judges: dict[str, Judge] = {}
         judged = {}
@@ -93,13 +96,28 @@ class Moments:
             self._judges[rule.name], judged[rule.name] = judge, _Judged(rule.when, judge.memory)
         self._state.judged = judged
 
+    def _new_budget(self, camera: Camera) -> Budget | None:
+        """The budget of labels without a threshold of their own, which goes on with what was learned."""
+        past = self._budget.pack() if self._budget else self._state.past
+        hold_s = {name: target.hold_s for name, target in self._targets.items() if target.threshold is None}
+        if camera.false_alarms_per_day is None or not hold_s:
+            return None
+        budget = Budget(camera.false_alarms_per_day, camera.threshold, hold_s)
+        if past:
+            budget.learn(past)
+        return budget
+
     # -- the life of a camera
 
     def add(self, record: ClipRecord) -> list[LiveEvent]:
         """The events that begin or are over with this record."""
         state = self._state
-        told = self._close_removed() + self._of_another_watch(record)
-        if record.end_s <= state.end_s + NEARLY_S:
+        told = self._close_removed()
+        if state.seen.is_of_earlier_watch(record):
+            told += self.stop()
+            self._forget()
+            state.seen = Seen()
+        if state.seen.has(record):
             return told
         told += self._between(record)
         if record.gap:
@@ -110,8 +128,7 @@ class Moments:
             state.unknown_s = 0.0
             state.labels_version = max(state.labels_version, record.labels_version)
             told += self._result(record)
-        state.end_s, state.epoch = record.end_s, record.epoch
-        state.wall = record.wall_time or state.wall
+        state.seen.note(record)
         return told
 
     def configure(self, camera: Camera) -> list[LiveEvent]:
@@ -130,37 +147,35 @@ class Moments:
         """The camera is no longer watched: all its events are over."""
         return self._close_if(lambda event, hold_s: True)
 
+    def thresholds(self) -> dict[str, Threshold]:
+        """The threshold of each label as it is now."""
+        return {name: self._threshold(target) for name, target in self._targets.items()}
+
+    def _threshold(self, target: Target) -> Threshold:
+        if target.threshold is not None:
+            return Threshold(target.threshold, "label")
+        return self._budget.threshold(target.name) if self._budget else Threshold(self._camera.threshold, "camera")
+
     def state(self) -> bytes:
         """Everything that a new `Moments` needs to go on where this one is."""
+        if self._budget:
+            self._state.past = self._budget.pack()
         return _encode(self._state)
 
     def restore(self, state: bytes) -> None:
-        """Go on from there. Raises: msgspec.DecodeError: it is not such a state."""
-        self._state = _decode(state)
+        """Go on from there. Raises: msgspec.DecodeError, ValueError: it is not such a state."""
+        self._state, self._budget = _decode(state), None
         self._set(self._camera)
 
     # -- records
 
-    def _of_another_watch(self, record: ClipRecord) -> list[LiveEvent]:
-        """Close everything, and begin the clock anew, if a record comes from a later watch than the state."""
-        state = self._state
-        if not (state.wall and record.wall_time and record.is_result and record.end_s <= state.end_s):
-            return []
-        later_s = (wall_time(record) - datetime.fromisoformat(state.wall)).total_seconds()
-        if later_s <= ANOTHER_WATCH_S:
-            return []
-        told = self.stop()
-        self._forget()
-        state.end_s = record.start_s
-        return told
-
     def _between(self, record: ClipRecord) -> list[LiveEvent]:
         """What is missing between the last record and this one: clips that are not known, or a gap."""
-        missing_s = record.start_s - self._state.end_s
-        if self._state.end_s < 0 or missing_s <= JOIN_S:
+        seen = self._state.seen
+        missing_s = seen.missing_s(record)
+        if missing_s <= JOIN_S:
             return []
-        same = record.epoch == self._state.epoch
-        return self._unknown(missing_s) if same else self._away(missing_s)
+        return self._unknown(missing_s) if record.epoch == seen.epoch else self._away(missing_s)
 
     def _unknown(self, seconds: float) -> list[LiveEvent]:
         self._state.unknown_s += seconds
@@ -172,6 +187,8 @@ class Moments:
     def _away(self, seconds: float) -> list[LiveEvent]:
         """A stretch in which nothing is true."""
         self._state.lasting.clear()
+        if self._budget:
+            self._budget.interrupt(seconds)
         for event in self._events():
             event.away_s += seconds
         for rule in self._camera.rules:
@@ -180,13 +197,16 @@ class Moments:
         return self._close_over()
 
     def _forget(self) -> None:
+        """What was true before counts no longer."""
         self._state.lasting.clear()
+        if self._budget:
+            self._budget.interrupt()
         for judge in self._judges.values():
             judge.forget()
 
     def _result(self, record: ClipRecord) -> list[LiveEvent]:
         not_asked = self._added if record.labels_version <= self._added_after else frozenset[str]()
-        thresholds = {name: self._threshold(target) for name, target in self._targets.items()}
+        thresholds = {name: each.value for name, each in self.thresholds().items()}
         facts = ClipFacts(self._camera, record, thresholds, self._state.lasting, not_asked)
         may_begin = is_active(self._camera.schedule, wall_time(record))
         for event in self._state.labels.values():
@@ -195,6 +215,10 @@ class Moments:
         for rule in self._camera.rules:
             told += self._rule_event(rule, record, facts, may_begin)
         self._state.lasting = set(facts.probable_labels)
+        if self._budget:
+            self._budget.add(
+                {name: each.probability for name, each in facts.labels.items()}, record.end_s - record.start_s
+            )
         return told + self._close_over()
 
     # -- labels
@@ -209,7 +233,8 @@ class Moments:
             if event is None:
                 if not may_begin:
                     continue
-                event = begin(record, "label", name, threshold=thresholds[name])
+                basis = BASES.get(self._threshold(self._targets[name]).basis, "")
+                event = begin(record, "label", name, threshold=thresholds[name], text=basis)
                 self._state.labels[name] = event
             if name != event.name:
                 event.also[name] = max(probable[name], event.also.get(name, 0.0))
@@ -236,9 +261,6 @@ class Moments:
 
     def _makes_events(self, name: str) -> bool:
         return name in self._targets and self._targets[name].events
-
-    def _threshold(self, target: Target) -> float:
-        return self._camera.threshold if target.threshold is None else target.threshold
 
     # -- rules
 

@@ -14,11 +14,6 @@ SLOTS_PER_CAMERA = 3
 SPARE_SLOTS = 16
 """For clips in work, and for cameras that are added later."""
 KEEP_BYTES = 64 << 20
-ROLES = {
-    "decode": "pipeline.live_decode:run_live_decode",
-    "page": "live.page.process:run_page",
-    "clerk": "pipeline.clerk:run_clerk",
-}
 
 
 def label_names(camera: Camera) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ behind that place are read again, and a torn one is cut off. So nothing is missi
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ import msgspec
 from pipeline.result import ClipRecord, decode_json
 
 FOLDER = "results"
+NAME = re.compile(r"\d{4}-\d{2}-\d{2}-\d{4,}\.jsonl")
 _BLOCK_BYTES = 1 << 16
 
 
@@ -96,7 +98,7 @@ class Results:
             os.close(out)
 
     def _names(self) -> list[str]:
-        return sorted(path.name for path in self._directory.glob("????-??-??-*.jsonl"))
+        return names_in(self._directory)
 
     def _take_over(self, name: str, begin: int) -> list[ClipRecord]:
         """The records of a file from a place on. What is no record, at its end, is cut off."""
@@ -129,6 +131,11 @@ class Results:
     def _begin(self, name: str, size_bytes: int) -> None:
         self._out = os.open(self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._place = Place(name, size_bytes)
+
+
+def names_in(directory: Path) -> list[str]:
+    """The results files of a folder, in order of time."""
+    return sorted(path.name for path in directory.glob("*.jsonl") if NAME.fullmatch(path.name))
 
 
 def _records(file: BinaryIO) -> Iterator[tuple[bytes, ClipRecord]]:

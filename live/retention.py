@@ -14,12 +14,13 @@ import msgspec
 from live.event import LiveEvent
 from live.history import transaction
 from live.results import FOLDER as RESULTS
+from live.results import NAME, names_in
 from live.settings import Keep
 
 MEDIA = "media"
 SLICE_S = 0.02
 """How long one step may take."""
-EVERY_S = 60.0
+EVERY_S = 300.0
 """Time between two rounds."""
 ROWS_A_STEP = 500
 MOST_CLIP_ROWS = 1_000_000
@@ -27,7 +28,7 @@ MOST_CLIP_ROWS = 1_000_000
 PAGES_A_STEP = 200
 FREE_BYTES = 64 << 20
 """While the disk is full, the oldest files go until so much is free."""
-_DATED = re.compile(r"\d{4}-\d{2}-\d{2}(-\d{4,}\.jsonl)?")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PART_AGE_S = 3600.0
 
 
@@ -117,16 +118,16 @@ class Retention:
         ).fetchall()
         events = [decode(body) for (body,) in rows]
         names = {f"{MEDIA}/{name}" for event in events for name in (event.snapshot, event.recording) if name}
-        results = sorted(path.name for path in (self._directory / RESULTS).glob("*.jsonl"))
+        results = names_in(self._directory / RESULTS)
         return names | ({f"{RESULTS}/{results[-1]}"} if results else set())
 
     def _files(self) -> Iterator[_Kept | None]:
         """Every file of ours; None after each other one. Links and whatever has another name are not ours."""
         for entry in _entries(self._directory / RESULTS):
-            is_ours = entry.is_file(follow_symlinks=False) and bool(_DATED.fullmatch(entry.name))
+            is_ours = entry.is_file(follow_symlinks=False) and bool(NAME.fullmatch(entry.name))
             yield self._kept(entry, f"{RESULTS}/{entry.name}", entry.name[:10]) if is_ours else None
         for day in sorted(_entries(self._directory / MEDIA), key=lambda entry: entry.name):
-            if not (day.is_dir(follow_symlinks=False) and _DATED.fullmatch(day.name)):
+            if not (day.is_dir(follow_symlinks=False) and _DAY.fullmatch(day.name)):
                 continue
             for entry in _entries(Path(day.path)):
                 is_ours = entry.is_file(follow_symlinks=False) and not self._is_part(entry)
@@ -153,7 +154,7 @@ class Retention:
 
     def _empty_folders(self) -> Iterator[None]:
         for day in _entries(self._directory / MEDIA):
-            if day.is_dir(follow_symlinks=False) and _DATED.fullmatch(day.name) and day.name < self._today():
+            if day.is_dir(follow_symlinks=False) and _DAY.fullmatch(day.name) and day.name < self._today():
                 with suppress(OSError):  # it is not empty
                     os.rmdir(day.path)
                 yield

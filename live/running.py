@@ -95,7 +95,7 @@ class Running(msgspec.Struct, kw_only=True):
             epoch=self.epoch,
             labels_version=self.labels_version,
             clock=self.clock or "arrival",
-            text=self.text or (f"also like {', '.join(self.also)}" if self.also else ""),
+            text="; ".join(filter(None, (f"also like {', '.join(self.also)}" if self.also else "", self.text))),
             evidence=self.evidence or {name: _mean(share) for name, share in self.shares.items()},
         )
 

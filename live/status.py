@@ -1,94 +1,108 @@
-"""The state of a watch as plain data: what the page, `/metrics` and `percept watch ctl status` are told."""
+"""The state of a watch as the supervisor tells it once a second: what the page, `/metrics` and `watch ctl` show."""
 
-import time
-from collections.abc import Iterable
-from typing import Any
-
-from pipeline.ledger import LEASED, READY
-from pipeline.live_feed import LiveFeed, Watched
-from pipeline.live_ledger import LiveLedger
-from pipeline.live_outlet import LiveOutlet
-from pipeline.plan import Plan
-from pipeline.processes import Processes
+import msgspec
 
 
-def quantile(values: Iterable[float], share: float) -> float | None:
-    """The value below which this share of the values is, by nearest rank; None if there are none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+class _Part(msgspec.Struct, frozen=True, kw_only=True):
+    pass
 
 
-def camera_status(camera: Watched, ledger: LiveLedger, outlet: LiveOutlet) -> dict[str, Any]:
-    """One camera, without its URL."""
-    source, facts = ledger.sources[camera.index], ledger.cameras[camera.index]
-    ages_s = outlet.ages_s.get(camera.index, ())
-    last = facts.recent[-1].info.live if facts.recent else None
-    info = source.info
-    return {
-        "name": camera.name,
-        "connection": camera.state,
-        "since": round(camera.since_s, 3),
-        "text": camera.text,
-        "transport": camera.transport,
-        "epoch": camera.epoch,
-        "reconnects": max(0, camera.connections - 1),
-        "clips": source.received,
-        "results": facts.results,
-        "reused": facts.reused,
-        "errors": facts.errors,
-        "drops": dict(facts.drops),
-        "age_s": {
-            "p50": _rounded(quantile(ages_s, 0.5)),
-            "p99": _rounded(quantile(ages_s, 0.99)),
-            "last": _rounded(ages_s[-1] if ages_s else None),
-        },
-        "labels_version": camera.labels_version,
-        "width": info.width if info else 0,
-        "height": info.height if info else 0,
-        "has_video": info.has_video if info else False,
-        "has_audio": info.has_audio if info else False,
-        "measures": last.measures if last else {},
-    }
+class Canary(_Part, frozen=True):
+    """A known clip that goes through every engine from time to time."""
+
+    ok: bool | None = None
+    """None: it has not gone through yet."""
+    text: str = ""
+    at: str = ""
+    """When it last went through, UTC; empty: it has not."""
 
 
-def queue_status(plan: Plan, ledger: LiveLedger) -> dict[str, Any]:
-    """How many clips wait and are in work, by group."""
-    entries = [entry for source in ledger.sources.values() for entry in source.entries.values() if entry.status]
-    return {
-        group.name: {
-            "ready": sum(entry.status[group.index] == READY for entry in entries),
-            "leased": sum(entry.status[group.index] == LEASED for entry in entries),
-        }
-        for group in plan.groups
-    }
+class ProcessStatus(_Part, frozen=True):
+    name: str
+    role: str = ""
+    pid: int = 0
+    ready: bool = False
+    deaths: int = 0
 
 
-def watch_status(
-    plan: Plan, ledger: LiveLedger, feed: LiveFeed, outlet: LiveOutlet, processes: Processes, slots: int
-) -> dict[str, Any]:
-    """Everything but what the supervisor itself adds."""
-    counts = ledger.counts
-    return {
-        "time": round(time.time(), 3),
-        "processes": [
-            {"name": worker.name, "role": worker.role, "pid": worker.pid, "ready": worker.ready}
-            for worker in processes.workers.values()
-        ],
-        "queues": queue_status(plan, ledger) | {"output": {"ready": len(outlet), "leased": outlet.under_way}},
-        "slots": {"free": feed.free, "count": slots},
-        "account": {
-            "clips_in": counts.clips_in,
-            "results": counts.results,
-            "errors": counts.errors,
-            "drops": counts.drops,
-            "in_flight": counts.in_flight,
-            "gaps": counts.gaps,
-            "deaths": counts.deaths,
-            "unwritten": outlet.lost,
-        },
-        "cameras": [camera_status(camera, ledger, outlet) for camera in feed.cameras.values()],
-    }
+class QueueStatus(_Part, frozen=True):
+    """Clips that wait for a group of stages, and those that its workers have."""
+
+    ready: int = 0
+    leased: int = 0
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+class SlotStatus(_Part, frozen=True):
+    free: int = 0
+    count: int = 0
+
+
+class Account(_Part, frozen=True):
+    """`clips_in = results + errors + drops + in_flight`, at any moment."""
+
+    clips_in: int = 0
+    results: int = 0
+    errors: int = 0
+    drops: int = 0
+    in_flight: int = 0
+    gaps: int = 0
+    """Stretches without media, which are no clips."""
+    deaths: int = 0
+    """Of workers."""
+    unwritten: int = 0
+    """Records that could not be kept, because no output process was there for them in time."""
+
+
+class Age(_Part, frozen=True):
+    """From the capture of a clip's last picture to its record, in seconds; None before the first."""
+
+    p50: float | None = None
+    p99: float | None = None
+    last: float | None = None
+
+
+class CameraStatus(_Part, frozen=True):
+    name: str
+    connection: str = "connecting"
+    """connecting, live, lost or refused."""
+    since: str = ""
+    """Since when, UTC."""
+    text: str = ""
+    """Why, without secrets."""
+    transport: str = ""
+    epoch: int = 0
+    reconnects: int = 0
+    clips: int = 0
+    results: int = 0
+    reused: int = 0
+    errors: int = 0
+    drops: dict[str, int] = {}
+    """By reason: superseded, no_slot."""
+    age_s: Age = Age()
+    events: int = 0
+    labels_version: int = 1
+    width: int = 0
+    height: int = 0
+    has_video: bool = False
+    has_audio: bool = False
+    measures: dict[str, float] = {}
+
+
+class Status(_Part, frozen=True):
+    time: str = ""
+    """UTC."""
+    uptime_s: float = 0.0
+    ready: bool = False
+    """All models are loaded."""
+    canary: Canary = Canary()
+    processes: tuple[ProcessStatus, ...] = ()
+    queues: dict[str, QueueStatus] = {}
+    slots: SlotStatus = SlotStatus()
+    engines: dict[str, str] = {}
+    """Backend and precision of each tower."""
+    stage_s: dict[str, float] = {}
+    """Seconds that each stage has worked so far."""
+    account: Account = Account()
+    version: int = 0
+    """Rises with every change of what is watched."""
+    cameras: tuple[CameraStatus, ...] = ()

@@ -1,6 +1,8 @@
 """The supervisor of a watch: cameras instead of files, until it is stopped."""
 
 import json
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +16,8 @@ from live.control import Change, Control, Refused
 from live.folder import StateFolder
 from live.plan import reader_options
 from live.settings import Camera, Settings
-from live.status import watch_status
+from live.status import Status as WatchStatus
+from live.status_now import status_now
 from pipeline.errors import PerceptError
 from pipeline.live_feed import LiveFeed, Watched
 from pipeline.live_ledger import LiveLedger
@@ -22,6 +25,7 @@ from pipeline.live_outlet import LiveOutlet
 from pipeline.messages import (
     Answer,
     Ask,
+    Broken,
     Configured,
     Connection,
     ConnectionChanged,
@@ -75,10 +79,10 @@ class WatchSupervisor(Supervisor):
         zero_ns: int,
         url_of: Callable[[Camera], str],
         check: Callable[[Settings], list[str]],
-        save: Callable[[Settings], str],
+        save: Callable[[Settings], dict[str, Any]],
         test_alert: Callable[[Settings], list[dict[str, Any]]],
         on_status: Callable[[Status], None] = lambda status: None,
-        on_watch: Callable[[dict[str, Any]], None] = lambda status: None,
+        on_watch: Callable[[WatchStatus], None] = lambda status: None,
         on_notice: Callable[[Notice], None] = lambda notice: None,
         on_rows: Callable[[list[Row]], None] = lambda rows: None,
         on_complete: Callable[[Account], None] = lambda account: None,
@@ -101,6 +105,11 @@ class WatchSupervisor(Supervisor):
         self._started_s: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
         self._canary = Canary()
+        self._sent: list[dict[str, Any]] = []
+        """The answer to a test of alerts."""
+        self._address = ""
+        """Of the page."""
+        self._has_listened = False
         super().__init__(
             plan,
             [camera.name for camera in settings.cameras],
@@ -145,6 +154,8 @@ class WatchSupervisor(Supervisor):
     def _handle(self, worker: Worker, message: FromWorker) -> None:
         if worker.role == "page" and isinstance(message, Written):
             self.outlet.shown(message.count)
+        elif worker.role in ("page", "clerk") and isinstance(message, Broken) and self._has_listened:
+            self._notice(f"{worker.name}: {message.error}; it is started again", "warning")
         else:
             super()._handle(worker, message)
 
@@ -226,7 +237,7 @@ class WatchSupervisor(Supervisor):
     def _do(self, command: dict[str, Any]) -> None:
         match command["do"]:
             case "status":
-                self._answer({"ok": True, "status": self.watch_status()})
+                self._answer({"ok": True, "status": msgspec.to_builtins(self.watch_status())})
             case "settings":
                 self._answer({"ok": True, "version": self.version, "settings": msgspec.to_builtins(self.settings)})
             case "change":
@@ -238,14 +249,36 @@ class WatchSupervisor(Supervisor):
             case "preview":
                 self._preview(command["camera"], command["labels"])
             case "save":
-                self._answer({"ok": True, "path": self._save(self.settings)})
+                self._answer({"ok": True} | self._save(self.settings))
             case "test_alert":
-                self._answer({"ok": True, "sent": self._test_alert(self.settings)})
+                self._begin_test_alert()
+            case "listening":
+                self._listening(command["address"])
             case "stop":
                 self._answer({"ok": True})
                 self.interrupt()
             case other:
                 raise Refused(f"there is no command {other!r}")
+
+    def _listening(self, address: str) -> None:
+        """The page says where it is."""
+        self._answer({"ok": True})
+        self._folder.tell({"pid": os.getpid(), "address": address})
+        if address and address != self._address:
+            self._notice(f"the page is at {address}")
+        self._address = address
+        self._has_listened = True
+
+    def _begin_test_alert(self) -> None:
+        """Send alerts in a thread, since their receivers may take long. `_timers` answers."""
+
+        def send() -> None:
+            try:
+                self._sent.append({"ok": True, "sent": self._test_alert(self.settings)})
+            except Exception as error:
+                self._sent.append({"ok": False, "error": str(error), "status": 409})
+
+        threading.Thread(target=send, name="test alert", daemon=True).start()
 
     def _ask_clerk(self, question: dict[str, Any], then: Callable[[dict[str, Any]], None]) -> None:
         if self._clerk is None or not self._prepared:
@@ -331,7 +364,9 @@ class WatchSupervisor(Supervisor):
 
     def _timers(self, now_s: float) -> None:
         super()._timers(now_s)
-        if self._asks and now_s > self._asks[0][2]:
+        if self._sent and self._asks:
+            self._answer(self._sent.pop())
+        elif self._asks and now_s > self._asks[0][2]:
             self._answer({"ok": False, "error": f"no answer within {ASK_TIMEOUT_S:.0f} s", "status": 409})
         for name, (start_at_s, _) in list(self._restarts.items()):
             if now_s >= start_at_s and name not in self._started_s:
@@ -342,7 +377,7 @@ class WatchSupervisor(Supervisor):
             status = self.watch_status()
             self._on_watch(status)
             if self.outlet.page is not None and self.outlet.page.ready:
-                self._send(self.outlet.page, StatusUpdate(json.dumps(status).encode()))
+                self._send(self.outlet.page, StatusUpdate(msgspec.json.encode(status)))
 
     def _send_canaries(self, now_s: float) -> None:
         """Have every engine checked: when all are loaded, and then every `CANARY_S`."""
@@ -352,16 +387,20 @@ class WatchSupervisor(Supervisor):
             for worker in workers:
                 self._send(worker, Probe())
 
-    def watch_status(self) -> dict[str, Any]:
-        status = watch_status(self.plan, self.ledger, self.feed, self.outlet, self.processes, self.plan.slots)
-        for process in status["processes"]:
-            process["deaths"] = self._deaths.get(process["name"], 0)
-        return status | {
-            "uptime_s": round(time.monotonic() - self._began_s, 1),
-            "ready": self._ready_s > 0,
-            "canary": self._canary.status(set(self.processes.workers)),
-            "version": self.version,
-        }
+    def watch_status(self) -> WatchStatus:
+        return status_now(
+            self.plan,
+            self.ledger,
+            self.feed,
+            self.outlet,
+            self.processes,
+            deaths=self._deaths,
+            canary=self._canary.status(set(self.processes.workers)),
+            uptime_s=time.monotonic() - self._began_s,
+            ready=self._ready_s > 0,
+            version=self.version,
+            stage_s={name: round(took_ns / 1e9, 3) for name, took_ns in self.leases.took_ns.items()},
+        )
 
     # -- deaths -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import urllib.request
 from email.message import Message
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -60,8 +60,6 @@ class WebhookTarget:
             secret = read_secret(self.shown, "secret", self._webhook.secret_env, self._webhook.secret_file)
         except ConfigError as error:
             raise Later(str(error)) from None
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise Later("its URL must begin with http:// or https://")
         body = self._body(event)
         headers = {
             "Content-Type": "application/json",
@@ -70,7 +68,7 @@ class WebhookTarget:
         }
         if secret:
             headers["X-Percept-Signature"] = signature(secret, int(time.time()), body)
-        self._post(urllib.request.Request(url, body, headers, method="POST"))
+        self._post(request(url, body, headers))
 
     def tend(self) -> None:
         """There is nothing but alerts."""
@@ -100,6 +98,20 @@ class WebhookTarget:
         return _encode(content)
 
 
+def request(url: str, body: bytes, headers: dict[str, str]) -> urllib.request.Request:
+    """Raises: Later: it is no URL of a web server. A user and a password in it become a header."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable():
+            raise ValueError
+        login, _, place = parts.netloc.rpartition("@")
+        if login:
+            headers = headers | {"Authorization": f"Basic {base64.b64encode(unquote(login).encode()).decode()}"}
+        return urllib.request.Request(urlunsplit(parts._replace(netloc=place)), body, headers, method="POST")
+    except ValueError:
+        raise Later("its URL is not valid; expected http://… or https://…") from None
+
+
 def signature(secret: str, unix_s: int, body: bytes) -> str:
     """`t=<unix s>,v1=<hex HMAC-SHA256 of "t.body">`"""
     signed = hmac.new(secret.encode(), f"{unix_s}.".encode() + body, hashlib.sha256)
@@ -110,7 +122,10 @@ def shown_url(webhook: Webhook) -> str:
     """What may be shown of a webhook: its server, or the name of the variable. Paths of webhooks are secrets too."""
     if webhook.url_env:
         return f"${webhook.url_env}"
-    parts = urlsplit(webhook.url)
+    try:
+        parts = urlsplit(webhook.url)
+    except ValueError:
+        return "…"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 

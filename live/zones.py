@@ -11,8 +11,9 @@ from pipeline.result import ClipRecord, Track
 
 LEAST_INSIDE = 0.5
 """A track is in a zone with this share of its box, or with its foot point."""
-LEAST_CHANGE = 0.02
-"""Something moves in a zone if at least this share of it changed."""
+LEAST_CHANGE = 0.005
+"""Something moves if more than this share of a zone changed. The measure leaves out the sensor's noise already."""
+EDGE = 1e-6
 WHOLE: Polygon = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1"""
@@ -45,10 +46,7 @@ class Evidence:
 
 
 def active(zone: Zone, record: ClipRecord, least_change: float = LEAST_CHANGE) -> Evidence:
-    """Whether a track or motion was in a zone during a clip.
-
-    least_change: share of the zone that changes without anything there (noise); more counts as motion.
-    """
+    """Whether a track or motion was in a zone during a clip."""
     change = record.measures.get(f"zone:{zone.name}" if zone.name else "change")
     inside = tracks_in(zone, record)
     if inside:
@@ -62,20 +60,24 @@ def tracks_in(zone: Zone, record: ClipRecord) -> tuple[Track, ...]:
     """The tracks of a clip that were in a zone at some time of it."""
     if not record.tracks or not record.width or not record.height:
         return ()
+    size = float(record.width), float(record.height)
     return tuple(
-        track
-        for track in record.tracks
-        if any(
-            is_inside(zone.polygon, (x0 / record.width, y0 / record.height, x1 / record.width, y1 / record.height))
-            for _, x0, y0, x1, y1 in track.boxes
-        )
+        track for track in record.tracks if any(is_inside(zone.polygon, _box(row, size)) for row in track.boxes)
     )
+
+
+def _box(row: tuple[float, float, float, float, float], size: tuple[float, float]) -> Box:
+    """The box of a row of a track, in fractions: the part of it in the picture."""
+    _, *sides = row
+    x0, y0, x1, y1 = (min(max(side / size[number % 2], 0.0), 1.0) for number, side in enumerate(sides))
+    return x0, y0, x1, y1
 
 
 def is_inside(polygon: Polygon, box: Box) -> bool:
     """Whether a box, in fractions, counts as inside: by its foot point, or by enough of it."""
     x0, _, x1, y1 = box
-    return contains(polygon, (x0 + x1) / 2, y1) or share_inside(polygon, box) >= LEAST_INSIDE
+    foot_y = min(y1, 1.0 - EDGE)  # a foot on the picture's lower edge is in the picture
+    return contains(polygon, (x0 + x1) / 2, foot_y) or share_inside(polygon, box) >= LEAST_INSIDE
 
 
 def contains(polygon: Polygon, x: float, y: float) -> bool:

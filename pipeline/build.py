@@ -37,6 +37,12 @@ _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words.word:default_labels"
 _CHECK_READER = "stages.decode.reader:check_reader"
 _OPEN_FILM = "stages.decode.film:open_film"
+WATCH_ROLES = {
+    "decode": "pipeline.live_decode:run_live_decode",
+    "page": "live.page.process:run_page",
+    "clerk": "pipeline.clerk:run_clerk",
+}
+"""The processes of a watch that a run does not have, or has others for."""
 FILM_THREADS = 4
 """Most threads that decode pictures for the labelled video."""
 TAIL_S = 0.5

@@ -1,5 +1,6 @@
 """A group of stages: runs clips through them, one by one or in batches, and collects what is settled."""
 
+import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
@@ -88,6 +89,8 @@ class StageGroup:
         self._resources = Resources(memory)
         self._note = note
         self._noted: set[str] = set()
+        self.took_ns: dict[str, int] = {}
+        """How long each stage has worked."""
 
     @property
     def has_fold(self) -> bool:
@@ -115,7 +118,9 @@ class StageGroup:
         """The same for several clips, stage by stage. A failure on one clip does not affect the others."""
         passages = list(map(Passage, clips, states))
         for name, stage in self.stages.items():
+            began_ns = time.monotonic_ns()
             self._run_stage(name, stage, passages)
+            self.took_ns[name] = self.took_ns.get(name, 0) + time.monotonic_ns() - began_ns
         return [passage.settled() for passage in passages]
 
     def _run_stage(self, name: str, stage: Stage, passages: list[Passage]) -> None:

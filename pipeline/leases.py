@@ -1,6 +1,7 @@
 """Leases ready clips to the workers of their group that have credit."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,6 +47,8 @@ class Leases:
         """By worker."""
         self._needs = [frozenset(group.needs) for group in plan.groups]
         self._batches = [_Batches() for _ in plan.groups]
+        self.took_ns: Counter[str] = Counter()
+        """How long each stage has worked, in all its workers."""
 
     def introduce(self, worker: Worker, hello: Hello) -> None:
         """A worker of a group is ready."""
@@ -55,6 +58,7 @@ class Leases:
     def done(self, worker: Worker, done: Done) -> None:
         credit = self._credits[worker.id]
         credit.left += len(done.clips)
+        self.took_ns.update(done.took_ns)
         if done.batches:
             self._batches[worker.group].clips += len(done.clips)
             self._batches[worker.group].batches += done.batches

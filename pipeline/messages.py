@@ -53,6 +53,8 @@ class Done(_Message, frozen=True, tag=2):
     clips: list[DoneClip]
     batches: int = 0
     """How many batches they ran in; 0 for a group that does not batch."""
+    took_ns: dict[str, int] = {}
+    """How long each stage worked since the last such message."""
 
 
 class Opened(_Message, frozen=True, tag=3):

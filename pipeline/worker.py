@@ -56,7 +56,7 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
         return
     credit = max(plan.config.queue.credit, 2 * group.batch)  # one batch is processed while the next gathers
     bus.send(Hello(worker, PROTOCOL_VERSION, credit, facts))
-    _serve(Inbox(bus, group.batch), Answers(bus, group.batch), ClipRunner(members, plan, slots, seat))
+    _serve(Inbox(bus, group.batch), Answers(bus, group.batch, members.took_ns), ClipRunner(members, plan, slots, seat))
     members.close()
     bus.close()
 
@@ -66,10 +66,14 @@ def _text(error: Exception) -> str:
 
 
 class Answers:
-    """Answers that are not sent yet. Those for quick clips are sent together."""
+    """Answers that are not sent yet. Those for quick clips are sent together.
 
-    def __init__(self, bus: Bus, batch: int) -> None:
+    took_ns: how long each stage has worked; emptied whenever it is sent.
+    """
+
+    def __init__(self, bus: Bus, batch: int, took_ns: dict[str, int]) -> None:
         self._bus = bus
+        self._took_ns = took_ns
         self._counts = batch > 1
         self._clips: list[DoneClip] = []
         self._batches = 0
@@ -84,8 +88,9 @@ class Answers:
 
     def flush(self) -> None:
         if self._clips:
-            self._bus.send(Done(self._clips, self._batches))
+            self._bus.send(Done(self._clips, self._batches, self._took_ns))
             self._clips, self._batches = [], 0
+            self._took_ns.clear()
 
     def probed(self, problem: str) -> None:
         self._bus.send(Probed(problem))

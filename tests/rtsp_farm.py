@@ -20,6 +20,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import av
 import numpy as np
@@ -34,6 +35,10 @@ PYTHON = "/usr/bin/python3"
 HEAD = struct.Struct("<qqq")
 PACKAGES = "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-{base,good,bad}"
 CODECS = {"libx264": "h264", "libx265": "h265", "mjpeg": "mjpeg"}
+SERVED = {
+    "libx264": {"sc_threshold": "0"},
+    "libx265": {"x265-params": "log-level=none:pools=none:frame-threads=1:bframes=0:scenecut=0:repeat-headers=1"},
+}
 Stream = dict[str, Any]
 
 
@@ -73,7 +78,7 @@ def picture_units(shot: Picture, from_s: float, until_s: float) -> Iterator[tupl
     context.width, context.height = shot.size
     context.pix_fmt = "yuvj420p" if shot.codec == "mjpeg" else "yuv420p"
     context.framerate, context.time_base, context.gop_size = rate, 1 / rate, shot.gop
-    context.options = FAST.get(shot.codec, {}) | {"sc_threshold": "0"} | shot.options
+    context.options = FAST.get(shot.codec, {}) | SERVED.get(shot.codec, {}) | shot.options
     for number in range(round(from_s * rate), round(until_s * rate)):
         frame = draw(number / float(rate), replace(shot, pixel_format="yuv420p"))
         frame.pts, frame.time_base = number, 1 / rate
@@ -137,7 +142,8 @@ class Farm:
 
     def url(self, path: str, login: str | None = None) -> str:
         login = self.login if login is None else login
-        return f"rtsp://{login + '@' if login else ''}127.0.0.1:{self.port}/{path}"
+        user, _, password = (quote(word, safe=":") for word in login.partition(":"))
+        return f"rtsp://{f'{user}:{password}@' if login else ''}127.0.0.1:{self.port}/{path}"
 
     def start(self) -> None:
         self._server = subprocess.Popen(

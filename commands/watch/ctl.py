@@ -8,6 +8,7 @@ from typing import Any
 from commands.console import Console, add_console_options
 from commands.options import Parser
 from live.folder import StateFolder
+from live.page.ctl import Control
 from pipeline.errors import ConfigError
 
 EXAMPLES = """examples:
@@ -63,32 +64,33 @@ def main(arguments: list[str]) -> int:
 
 def ask(options: argparse.Namespace) -> dict[str, Any]:
     """Raises: ConfigError, PerceptError: the arguments are wrong, no watch runs, or it says no."""
-    from live.page.ctl import Control
-
-    watch: Any = Control(StateFolder(options.state).path)
+    watch = Control(StateFolder(options.state).path)
+    answer: dict[str, Any]
     match options.action, options.arguments:
         case "status", []:
-            return watch.status()
+            answer = watch.status()
         case "settings", []:
-            return watch.settings()
+            answer = watch.settings()
         case "labels", [camera, words]:
-            return watch.change(camera, {"labels": _words(words)})
+            answer = watch.change(camera, {"labels": _words(words)})
         case "change", [camera, _, *_]:
-            return watch.change(camera, _pairs(options.arguments[1:]))
+            answer = watch.change(camera, _pairs(options.arguments[1:]))
         case "preview", [camera, words]:
-            return watch.preview(camera, _words(words))
+            answer = watch.preview(camera, _words(words))
         case "add", [camera, url, *pairs]:
-            return watch.add({"name": camera, "url": url, **_pairs(pairs)})
+            answer = watch.add({"name": camera, "url": url, **_pairs(pairs)})
         case "remove", [camera]:
-            return watch.remove(camera)
+            answer = watch.remove(camera)
         case "events", []:
             query = {"limit": options.limit} | ({"camera": options.camera} if options.camera else {})
-            return watch.events(**query)
+            answer = watch.events(**query)
         case "save", []:
-            return watch.save()
+            answer = watch.save()
         case "test-alert", []:
-            return watch.test_alert()
-    raise ConfigError(f"{options.action}: expected {ACTIONS[options.action]}. See: percept watch ctl --help")
+            answer = watch.test_alert()
+        case _:
+            raise ConfigError(f"{options.action}: expected {ACTIONS[options.action]}. See: percept watch ctl --help")
+    return answer
 
 
 def _words(text: str) -> list[str]:
@@ -120,9 +122,10 @@ def in_words(action: str, answer: dict[str, Any]) -> list[str]:
     if action == "preview":
         return [_clip_line(clip) for clip in answer["clips"]] or ["no clips yet"]
     if action == "save":
-        return [f"written to {answer['path']}"]
+        return [f"written to {answer['path']}", *answer.get("notes", [])]
     if action == "test-alert":
-        return [f"{each}" for each in answer.get("sent", [])] or ["nothing to alert is set"]
+        sent = [f"{each['target']}: {each['text']}" for each in answer.get("sent", [])]
+        return sent or ["there is nothing to alert; expected [alerts.mqtt] or [[alerts.webhooks]] in the settings"]
     versions = ", ".join(f"{name} {version}" for name, version in answer.get("labels_versions", {}).items())
     return [f"done: version {answer.get('version', '?')}" + (f"; labels of {versions}" if versions else "")]
 

@@ -15,11 +15,11 @@ from commands.options import usable_config
 from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
 from live.folder import StateFolder
-from live.plan import ROLES, label_names, watch_config
+from live.plan import label_names, watch_config
 from live.read_settings import check, from_arguments, read
 from live.secrets import Masker, url_of
 from live.settings import Camera, Settings
-from pipeline.build import make_plan
+from pipeline.build import WATCH_ROLES, make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
 from pipeline.plan import Plan
@@ -118,7 +118,7 @@ def labels_of(camera: Camera) -> tuple[str, ...]:
 def watch_plan(config: Config, settings: Settings) -> Plan:
     """The plan, without outputs and directory. Raises: ConfigError, ModelError."""
     plan = make_plan(watch_config(config, settings, labels_of), max(1, len(settings.cameras)))
-    return msgspec.structs.replace(plan, roles=ROLES)
+    return msgspec.structs.replace(plan, roles=WATCH_ROLES)
 
 
 def _watch(
@@ -144,8 +144,8 @@ def _watch(
             zero_ns=zero_ns,
             url_of=url_of,
             check=check,
-            save=saver(original),
-            test_alert=lambda changed: [],
+            save=saver(original, settings),
+            test_alert=alerts_sent,
             on_watch=lambda status: console.line(watch_line(status), "watching", watch_fields(status)),
             on_notice=console.notice,
             on_complete=lambda account: _report(console, account, folder),
@@ -172,14 +172,15 @@ def outputs(
     return specs
 
 
-def saver(original: Path | None) -> Callable[[Settings], str]:
-    def save(settings: Settings) -> str:
+def saver(path: Path | None, original: Settings) -> Callable[[Settings], dict[str, Any]]:
+    """Writes changed settings back. original: as they were at the start."""
+
+    def save(settings: Settings) -> dict[str, Any]:
         from live.write_settings import write
 
-        if original is None:
-            raise ConfigError("the cameras are from a command line; expected a file that describes them, to write to")
-        write(original, settings)
-        return str(original)
+        if path is None:
+            raise ConfigError("the cameras are from a command line; there is no file of settings to write to")
+        return {"path": str(path), "notes": write(path, settings, original)}
 
     return save
 
@@ -201,10 +202,18 @@ def _clean(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _test_alert(settings: Settings, console: Console) -> int:
-    from live.delivery import test_alert
+def alerts_sent(settings: Settings) -> list[dict[str, Any]]:
+    """One alert of each kind, sent now."""
+    from live.alerts import send_test_alert
 
-    sent: list[Any] = list(test_alert(settings))
+    sent = send_test_alert(settings, installed_version())
+    return [{"target": target, "ok": is_sent, "text": text} for target, is_sent, text in sent]
+
+
+def _test_alert(settings: Settings, console: Console) -> int:
+    from live.alerts import send_test_alert
+
+    sent = send_test_alert(settings, installed_version())
     for target, is_sent, text in sent:
         (console.say if is_sent else console.warn)(f"{target}: {text}")
     if not sent:

@@ -68,6 +68,11 @@ class DecodedStream:
         return self._packets.errors
 
     @property
+    def broken_off(self) -> str:
+        """Why reading stopped before the end; "" if it did not."""
+        return self._packets.broken_off
+
+    @property
     def first_error(self) -> str:
         return self._packets.first_error
 

@@ -20,6 +20,8 @@ class Pictures(ABC):
 
     errors = 0
     """Decode errors so far."""
+    broken_off = ""
+    """Why reading stopped before the end; "" if it did not."""
 
     def __init__(self, failures: Failures) -> None:
         self.failures = failures

@@ -50,6 +50,8 @@ class Packets:
         """The decoder of the current stream."""
         self.errors = 0
         self.first_error = ""
+        self.broken_off = ""
+        """Why reading stopped before the end, if a connection or a disk was lost."""
         self.read = 0
         """Packets of this kind with content so far."""
         self.origin_ns = origin_ns
@@ -268,6 +270,7 @@ class Packets:
                     return
                 self.count(error)
                 if isinstance(error, (av.error.ExitError, OSError)):  # a timeout, or a lost connection or disk
+                    self.broken_off = reason(error)
                     return
                 failures += 1
         log.warning("%s: reading stops at %.1f s: %s", self.name, self._last_ns / NS, self.first_error)

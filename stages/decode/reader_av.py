@@ -1,6 +1,6 @@
 """The PyAV reader: any container and codec that FFmpeg supports. Each stream has its own container."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +12,7 @@ import msgspec
 from av.container import InputContainer
 
 from pipeline.arrays import Array
-from pipeline.clip import SourceInfo
+from pipeline.clip import DecodedClip, Gap, SourceInfo
 from pipeline.errors import SourceError
 from pipeline.media import is_url
 from stages.decode.arrival import comes_live
@@ -65,6 +65,10 @@ class AvPictures(Pictures):
     @property
     def errors(self) -> int:  # type: ignore[override]
         return self.stream.errors + self._conversion_errors
+
+    @property
+    def broken_off(self) -> str:  # type: ignore[override]
+        return self.stream.broken_off
 
     def peek(self) -> Shown | None:
         return self.stream.peek()
@@ -142,9 +146,23 @@ class AvReader(AssemblingReader):
         super().__init__(source, source_index, options)
         self._containers: list[InputContainer] = []
         self._timing = Timing(source, options)
+        self._is_live = False
+
+    def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
+        yield from super().clips(start_index)
+        if is_url(self.source):
+            self._check_connection()
+
+    def _check_connection(self) -> None:
+        """Raises: SourceError: the source did not end, the connection to it did."""
+        for part in (self.media.pictures, self.media.sound):
+            if part is not None and part.broken_off:
+                hint = " To watch a camera, which is then connected to again: percept watch" if self._is_live else ""
+                raise SourceError(f"{shown_name(self.source)}: the connection was lost ({part.broken_off}).{hint}")
 
     def _open(self) -> tuple[SourceInfo, Media]:
         container = self._container()
+        self._is_live = comes_live(self.source, container)
         chosen = choose_streams(container, self.source, self.options)
         self._check_limits(container, chosen.video)
         if chosen.video and may_be_still(container) and not comes_live(self.source, container):

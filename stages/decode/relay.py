@@ -25,6 +25,10 @@ class Relay:
         """Samples of a section."""
 
     @property
+    def broken_off(self) -> str:
+        return next((track.broken_off for track in self.tracks if track.broken_off), "")
+
+    @property
     def notes(self) -> list[str]:
         return list(dict.fromkeys(note for track in self.tracks for note in track.notes))
 

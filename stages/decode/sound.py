@@ -75,6 +75,9 @@ class SoundFrames(Protocol):
     failures: Failures
 
     @property
+    def broken_off(self) -> str: ...
+
+    @property
     def errors(self) -> int: ...
 
     def peek(self) -> Shown | None: ...
@@ -111,6 +114,10 @@ class SoundTrack:
     @property
     def errors(self) -> int:
         return self.stream.errors
+
+    @property
+    def broken_off(self) -> str:
+        return self.stream.broken_off
 
     @property
     def failures(self) -> Failures:

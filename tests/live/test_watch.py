@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from live.status import Status
 from pipeline.config import make_config
 from pipeline.messages import Answer, Ask
 from tests.live.watches import Watching, watch_tree
 
 
-def clips_of(status: dict[str, Any], name: str) -> int:
-    return next((camera["clips"] for camera in status["cameras"] if camera["name"] == name), 0)
+def clips_of(status: Status, name: str) -> int:
+    return next((camera.clips for camera in status.cameras if camera.name == name), 0)
 
 
 def has_come(count: int, *names: str) -> Any:
@@ -62,7 +63,7 @@ def test_whoever_is_killed_is_replaced_and_every_clip_comes_out_once(tmp_path: P
     """Kill the output process, workers, decoders and the clerk in turn."""
     killed: list[str] = []
 
-    def step(watching: Watching, status: dict[str, Any]) -> bool:
+    def step(watching: Watching, status: Status) -> bool:
         names = ("output", "label", "decode-door", "track", "clerk", "sense", "output", "decode-yard", "label")
         if len(killed) == len(names):
             return clips_of(status, "door") > 60
@@ -108,8 +109,8 @@ class Asking:
 def test_labels_change_at_a_clip_boundary_and_records_say_which_they_answer(tmp_path: Path) -> None:
     asking: list[Asking] = []
 
-    def step(watching: Watching, status: dict[str, Any]) -> bool:
-        if not status["ready"] or clips_of(status, "door") < 3:
+    def step(watching: Watching, status: Status) -> bool:
+        if not status.ready or clips_of(status, "door") < 3:
             return False
         if not asking:
             asking.append(Asking(watching))
@@ -125,7 +126,7 @@ def test_labels_change_at_a_clip_boundary_and_records_say_which_they_answer(tmp_
             return False
         if clips_of(status, "yard") > 5 and len(asking[0].answers) == 9:
             asking[0].ask(do="remove", camera="yard")
-        return len(asking[0].answers) == 10 and len(status["cameras"]) == 1
+        return len(asking[0].answers) == 10 and len(status.cameras) == 1
 
     watching = Watching(tmp_path, {"door": {}})
     watching.cameras = {"door": {}}

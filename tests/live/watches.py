@@ -9,15 +9,16 @@ import msgspec
 
 from live.folder import StateFolder
 from live.settings import Camera, Settings
+from live.status import Status
 from live.watch import WatchSupervisor
-from pipeline.build import make_plan
+from pipeline.build import WATCH_ROLES, make_plan
 from pipeline.config import Config, make_config
 from pipeline.result import ClipRecord, decode_json
 from pipeline.run import place, private_directory
 from pipeline.status import Account, Notice, OutputSpec
 from tests.pipeline.fakes import SIDE
 
-ROLES = {"decode": "pipeline.live_decode:run_live_decode", "clerk": "pipeline.clerk:run_clerk"}
+ROLES = {role: path for role, path in WATCH_ROLES.items() if role != "page"}
 LONGEST_S = 60.0
 
 
@@ -61,17 +62,17 @@ class Watching:
         self.config = config or make_config(watch_tree())
         self.folder = StateFolder(str(tmp_path / "state"))
         self.notices: list[Notice] = []
-        self.statuses: list[dict[str, Any]] = []
+        self.statuses: list[Status] = []
         self.saved: list[Settings] = []
         self.supervisor: FakeWatch
         self.account: Account
 
-    def run(self, step: Callable[["Watching", dict[str, Any]], bool]) -> "Watching":
+    def run(self, step: Callable[["Watching", Status], bool]) -> "Watching":
         """`step` is called with every status, once a second; when it returns True, the watch is stopped."""
         settings = Settings(cameras=tuple(Camera(name=name, labels=("anything",)) for name in self.cameras))
         ends_s = time.monotonic() + LONGEST_S
 
-        def on_watch(status: dict[str, Any]) -> None:
+        def on_watch(status: Status) -> None:
             self.statuses.append(status)
             if step(self, status) or time.monotonic() > ends_s:
                 self.supervisor.interrupt()
@@ -86,7 +87,7 @@ class Watching:
                 zero_ns=time.monotonic_ns(),
                 url_of=lambda camera: "",
                 check=lambda changed: [],
-                save=lambda changed: self.saved.append(changed) or "cameras.toml",  # type: ignore[func-returns-value]
+                save=self._save,
                 test_alert=lambda changed: [],
                 on_watch=on_watch,
                 on_notice=self.notices.append,
@@ -96,6 +97,10 @@ class Watching:
         account = self.account
         assert account.clips_in == account.results + account.errors + account.drops + account.in_flight
         return self
+
+    def _save(self, settings: Settings) -> dict[str, Any]:
+        self.saved.append(settings)
+        return {"path": "cameras.toml"}
 
     def records(self) -> list[ClipRecord]:
         return [decode_json(line) for line in self.path.read_text().splitlines()]

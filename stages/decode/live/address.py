@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from pipeline.media import is_url
 from stages.decode.live.options import Feed
 
 Kind = Literal["rtsp", "http", "hls", "network", "device", "file"]
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-RTSP = {"allowed_media_types": "video+audio", "analyzeduration": "1000000"}
+RTSP = {"allowed_media_types": "video+audio", "analyzeduration": "500000"}
 HTTP = {"analyzeduration": "1000000"}
 NETWORK = {"analyzeduration": "2000000"}
 HLS = {"live_start_index": "-1"}
@@ -73,6 +73,6 @@ def secrets_in(url: str) -> tuple[str, ...]:
     """User, password and the values of a query, as they are written and as they are meant; the longest first."""
     parts = urlsplit(url)
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    words = [user, password, parts.query, *(value for _, value in parse_qsl(parts.query))]
-    words += [unquote(word) for word in words]
+    words = [user, password, parts.query, *(pair.partition("=")[2] for pair in parts.query.split("&"))]
+    words += [form(word) for word in words for form in (unquote, unquote_plus)]
     return tuple(sorted({word for word in words if len(word) >= SHORTEST_SECRET}, key=lambda word: (-len(word), word)))

@@ -23,6 +23,8 @@ from stages.decode.live.wall import WallClock
 from stages.decode.source import check_pixels, choose_streams, is_unreachable
 
 NS = 1_000_000_000
+MOST_CLIPS = 4
+"""Packets of more clips than these are not kept for whoever decodes too slowly."""
 KNOCK_S = 1.0
 """A camera that could not be reached is knocked at so often while a connection waits for its turn."""
 KNOCK_TIMEOUT_S = 2.0
@@ -41,7 +43,7 @@ class Connection:
         self, name: str, address: Address, options: LiveOptions, ring: PacketRing, wait_s: float, knock: bool
     ) -> None:
         """`wait_s`: before it is opened; `knock`: or as soon as its endpoint accepts connections."""
-        self.queue = PacketQueue()
+        self.queue = PacketQueue(MOST_CLIPS * options.clip_ns / NS)
         self.wall = WallClock()
         self._name = name
         self._address = address

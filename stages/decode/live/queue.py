@@ -9,8 +9,6 @@ from typing import Any, Literal
 from stages.decode.links import Kind
 
 MOST_BYTES = 64 << 20
-MOST_S = 6.0
-"""Packets wait for no longer than this."""
 NS = 1_000_000_000
 
 
@@ -80,7 +78,8 @@ class PacketQueue:
     They go group of pictures by group of pictures, so that the rest can be decoded.
     """
 
-    def __init__(self, most_s: float = MOST_S, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_s: float, most_bytes: int = MOST_BYTES) -> None:
+        """Packets wait for at most `most_s`."""
         self._most_ns = int(most_s * NS)
         self._most_bytes = most_bytes
         self._items: deque[Item] = deque()

@@ -67,7 +67,6 @@ class LiveReader(ClipMaker):
         self._live_ns = 0
         self._beat_ns = 0
         self._shed = 0
-        self._is_awake = False
         self._is_closed = False
         self._index = self._number = 0
         self._end_ns: int | None = None
@@ -85,8 +84,8 @@ class LiveReader(ClipMaker):
             connection.join(0.5)
 
     def wake(self) -> None:
-        """The next clip must be decoded in full."""
-        self._is_awake = True
+        """The next clip must be decoded in full, and not be marked as reused."""
+        self._stillness.wake()
 
     def film(self, path: str, from_ns: int, until_ns: int) -> None:
         """Write a film of what the camera sent between two instants of the monotonic clock.
@@ -247,10 +246,11 @@ class LiveReader(ClipMaker):
         """The clip without decoding it, if its key frames and its sound tell that nothing has changed; else None."""
         assert session.epoch is not None
         session.epoch.advance(info.end_ns)
-        if session.is_eager or not is_whole or not self._may_reuse:
+        if session.is_eager or not is_whole or not self.options.feed.reuse:
             return None
-        keys = session.key_pictures(info.end_ns)
-        if not self._is_still(session, info, [picture for _, picture in keys]):
+        keys, packets = session.key_pictures(info.end_ns), session.packets(info.end_ns)
+        sound, rate_hz = session.samples(info.end_ns), self.options.audio_rate_hz
+        if not self._stillness.may_reuse(packets, lumas_of(keys), sound, rate_hz):
             return None
         session.skip(info.end_ns)
         self._previous = None
@@ -262,22 +262,14 @@ class LiveReader(ClipMaker):
         assert session.epoch is not None
         clip = self._clip(session.epoch, session.tile, info, joined=False)
         pictures = list(zip(clip.arrays.get("frame_times_ns", ()), clip.arrays.get("frames", ()), strict=True))
-        seen = [picture for _, picture in pictures]
-        if is_whole and self._may_reuse and self._is_still(session, info, seen):
+        if self.options.feed.reuse and self._has_not_changed(session, info, pictures) and is_whole:
             return self._reused(session, clip.info, pictures)
-        sound, rate_hz = session.samples(info.end_ns), self.options.audio_rate_hz
-        self._stillness.decoded([luma(each) for each in seen], sound, rate_hz, session.packets(info.end_ns))
-        self._is_awake = False
         return replace(clip, info=self._with_facts(session, clip.info, pictures, reused=False))
 
-    @property
-    def _may_reuse(self) -> bool:
-        return self.options.feed.reuse and not self._is_awake
-
-    def _is_still(self, session: Session, info: ClipInfo, pictures: Sequence[Array]) -> bool:
+    def _has_not_changed(self, session: Session, info: ClipInfo, pictures: Pictures) -> bool:
+        """Whether a decoded clip is like those before."""
         sound, rate_hz = session.samples(info.end_ns), self.options.audio_rate_hz
-        lumas = [luma(each) for each in pictures]
-        return self._stillness.may_reuse(session.packets(info.end_ns), lumas, sound, rate_hz)
+        return self._stillness.decoded(lumas_of(pictures), sound, rate_hz, session.packets(info.end_ns))
 
     def _reused(self, session: Session, info: ClipInfo, pictures: Pictures) -> DecodedClip:
         return DecodedClip(
@@ -307,6 +299,10 @@ class LiveReader(ClipMaker):
             measures=measures,
         )
         return msgspec.structs.replace(info, live=live, decode_errors=info.decode_errors + (shed > 0))
+
+
+def lumas_of(pictures: Pictures) -> list[Array]:
+    return [luma(picture) for _, picture in pictures]
 
 
 def make_live_reader(source: str, source_index: int, options: LiveOptions) -> LiveReader:

@@ -54,6 +54,7 @@ class SoundStream(Decoding):
 
     ends = False
     """Without a next frame, more may come."""
+    broken_off = ""
 
     def __init__(self, track: Track) -> None:
         super().__init__(track.context, SOUND_NS)

@@ -1,5 +1,6 @@
 """Reads a whole source, for tests."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from pipeline.arrays import check_array
 from pipeline.clip import DecodedClip, Gap, SourceInfo
+from pipeline.errors import SourceError
 from stages.decode.reader import NS, ReaderOptions, make_reader
 
 SHAPES = {
@@ -32,10 +34,10 @@ class Reading:
         return [(round(clip.info.start_ns / NS, 3), round(clip.info.end_ns / NS, 3)) for clip in self.clips]
 
 
-def read(path: Path | str, start_index: int = 0, **options: Any) -> Reading:
-    """All clips, each checked with `check_clip`."""
+def read(path: Path | str, start_index: int = 0, *, is_cut: bool = False, **options: Any) -> Reading:
+    """All clips, each checked with `check_clip`. `is_cut`: a connection that is lost at the end is no error."""
     settings = ReaderOptions(**options)
-    with make_reader(str(path), 3, settings) as reader:
+    with make_reader(str(path), 3, settings) as reader, suppress(*[SourceError] * is_cut):
         reading = Reading(reader.open())
         for item in reader.clips(start_index):
             if isinstance(item, Gap):

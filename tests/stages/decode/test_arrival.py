@@ -102,14 +102,14 @@ def check_clock(reading: Reading) -> None:
 def test_pictures_of_a_camera_get_their_time_of_arrival(rate_hz: float, has_lengths: bool, chunked: bool) -> None:
     pauses_s = [1 / rate_hz] * round(2.4 * rate_hz)
     with web(partial(camera, pauses_s, has_lengths, chunked)) as url:
-        reading = read(url)
+        reading = read(url, is_cut=not chunked)
     check_clock(reading)
     assert reading.info.notes == (ARRIVED,)
 
 
 def test_a_camera_that_pauses_is_not_hurried() -> None:
     with web(partial(camera, [0.1] * 8 + [1.3] + [0.1] * 5, True, False)) as url:
-        reading = read(url)
+        reading = read(url, is_cut=True)
     check_clock(reading)
     times_ms = [time // 1_000_000 for clip in reading.clips for time in clip.arrays["frame_times_ns"].tolist()]
     assert max(after - before for before, after in pairwise(times_ms)) > 1000

@@ -1,0 +1,68 @@
+/* The labels of the newest clip, each with its probability and what every modality says. */
+import { element, MODALITIES, percent, timeElement } from "./elements.js";
+import { wholeBar } from "./parts.js";
+
+export class LabelBars {
+  constructor() {
+    this.when = element("span", { class: "when" });
+    this.rows = element("ol");
+    this.notes = element("p", { class: "notes", hidden: true });
+    this.trust = element("p", { class: "trust" });
+    this.root = element("section", { class: "label-bars", "aria-label": "Labels now" },
+      element("header", {}, element("h2", { text: "Now" }), this.when), this.rows, this.notes, this.trust);
+    this._note("No clip has been labelled yet.");
+  }
+
+  show({ record }) {
+    if (record.wall_time) this.when.replaceChildren(timeElement(record.wall_time));
+    if (record.gap) return this._note("A gap: the camera sent nothing.");
+    if (record.dropped) return;
+    if (record.error) return this._note(`This clip has no result: ${record.error}`, true);
+    const labels = record.labels ?? [];
+    labels.forEach((label, place) => fill(this.rows.children[place] ?? this._row(), label));
+    while (this.rows.children.length > labels.length) this.rows.lastChild.remove();
+    this._note(record.reused ? "Nothing moves: answers of an earlier clip hold." : labels.length ? "" : "No label.");
+    this._weigh(labels[0]?.evidence ?? {});
+  }
+
+  _note(text, isWrong = false) {
+    this.notes.textContent = text;
+    this.notes.hidden = !text;
+    this.notes.classList.toggle("wrong", isWrong);
+  }
+
+  _row() {
+    const meters = MODALITIES.map(({ key, name }) =>
+      element("span", { class: `meter ${key}`, title: `what ${name} alone says` },
+        element("span", { text: name }), element("span", { class: "value" }),
+        element("span", { class: "scale" }, element("span", { class: "fill" }))));
+    const row = element("li", {},
+      element("span", { class: "word" }), element("span", { class: "value" }), wholeBar(),
+      element("span", { class: "meters" }, ...meters));
+    this.rows.append(row);
+    return row;
+  }
+
+  /* How far each modality is trusted in this clip. */
+  _weigh(evidence) {
+    const known = MODALITIES.filter(({ key }) => evidence[key]);
+    this.trust.replaceChildren(...known.map(({ key, name }) =>
+      element("span", { class: key, title: `how far ${name} is trusted in this clip` },
+        element("i"), `${name} `, element("b", { text: percent(evidence[key].weight) }))));
+    if (known.length) this.trust.prepend(element("span", { text: "weights" }));
+  }
+}
+
+function fill(row, label) {
+  const [name, value, whole, meters] = row.children;
+  if (name.textContent !== label.label) name.textContent = name.title = label.label;
+  value.textContent = percent(label.probability);
+  whole.fill(label);
+  MODALITIES.forEach(({ key }, index) => {
+    const meter = meters.children[index];
+    const evidence = label.evidence?.[key];
+    meter.hidden = !evidence;
+    meter.querySelector(".fill").style.width = `${(evidence?.probability ?? 0) * 100}%`;
+    meter.querySelector(".value").textContent = evidence ? percent(evidence.probability) : "";
+  });
+}

@@ -1,0 +1,135 @@
+/* What the page knows of the watch, kept up to date by one stream of events.
+   Events: "record" (detail: noted), "status", "event" (detail: event), "cameras", "events", "state". */
+import { get, url } from "./api.js";
+
+const KEPT_RECORDS = 150;
+const KEPT_EVENTS = 300;
+const SILENT_MS = 6000;
+const AGAIN_MS = 3000;
+
+export class Feed extends EventTarget {
+  constructor() {
+    super();
+    this.cameras = new Map(); // name -> {camera, status, recent}
+    this.status = null;
+    this.events = []; // newest first
+    this.state = "connecting"; // live, lost
+    this.version = 0;
+    document.addEventListener("visibilitychange", () => (document.hidden ? this._pause() : this._open()));
+    setInterval(() => this._watchdog(), 1000);
+  }
+
+  start() {
+    this._open();
+  }
+
+  /* Ask for everything anew: after a reconnect, records and events may have been missed. */
+  async reload() {
+    const [cameras, events] = await Promise.all([get("/cameras"), get("/events?limit=100").catch(() => null)]);
+    this.cameras = new Map(cameras.map((view) => [view.camera.name, view]));
+    if (events) this.events = events.events;
+    this._tell("cameras");
+    this._tell("events");
+  }
+
+  newest(name) {
+    return this.cameras.get(name)?.recent.at(-1) ?? null;
+  }
+
+  openEvents(name) {
+    return this.events.filter((event) => event.camera === name && event.state === "open");
+  }
+
+  _open() {
+    if (this.source || document.hidden) return;
+    this._heard = performance.now();
+    const source = (this.source = new EventSource(url("/stream")));
+    source.addEventListener("open", () => this._reload(source));
+    source.addEventListener("error", () => this._lose(source.readyState === EventSource.CLOSED));
+    source.addEventListener("lagged", () => this._reload(source));
+    source.addEventListener("settings", () => this._reload(source));
+    this._on(source, "status", (status) => this._status(status));
+    this._on(source, "record", (noted) => this._record(noted));
+    this._on(source, "event", (event) => this._event(event));
+  }
+
+  _on(source, kind, take) {
+    source.addEventListener(kind, (message) => {
+      this._heard = performance.now();
+      this._become("live");
+      take(JSON.parse(message.data));
+    });
+  }
+
+  async _reload(source) {
+    this._heard = performance.now();
+    try {
+      await this.reload();
+      if (this.source === source) this._become("live");
+    } catch {
+      if (this.source === source) this._lose(true);
+    }
+  }
+
+  _lose(isClosed) {
+    this._become("lost");
+    if (!isClosed) return;
+    this._close();
+    clearTimeout(this._again);
+    this._again = setTimeout(() => {
+      get("/status").then(() => this._open(), () => this._lose(true));
+    }, AGAIN_MS);
+  }
+
+  _watchdog() {
+    if (this.source && performance.now() - this._heard > SILENT_MS) this._lose(true);
+  }
+
+  _pause() {
+    clearTimeout(this._again);
+    this._close();
+  }
+
+  _close() {
+    this.source?.close();
+    this.source = null;
+  }
+
+  _status(status) {
+    this.status = status;
+    for (const camera of status.cameras) {
+      const view = this.cameras.get(camera.name);
+      if (view) view.status = camera;
+    }
+    this._tell("status");
+  }
+
+  _record(noted) {
+    const view = this.cameras.get(noted.camera);
+    if (!view) return;
+    noted.at = performance.now();
+    view.recent.push(noted);
+    if (view.recent.length > KEPT_RECORDS) view.recent.splice(0, view.recent.length - KEPT_RECORDS);
+    this._tell("record", noted);
+  }
+
+  _event(event) {
+    const place = this.events.findIndex((known) => known.id === event.id);
+    if (place >= 0) this.events[place] = event;
+    else this.events.unshift(event);
+    this.events.sort((a, b) => Date.parse(b.start) - Date.parse(a.start));
+    this.events.length = Math.min(this.events.length, KEPT_EVENTS);
+    this._tell("event", event);
+    this._tell("events");
+  }
+
+  _become(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this._tell("state");
+  }
+
+  _tell(kind, detail) {
+    this.dispatchEvent(new CustomEvent(kind, { detail }));
+  }
+}

@@ -1,0 +1,140 @@
+"""Whether pictures look like those of the clip that was labelled last.
+
+A picture is a grid of mean brightness. It is fitted to the reference by a gain and an offset, which take the slow
+change of daylight and exposure, but not a light that goes out or a covered lens. What then remains in a cell is
+compared with the noise of that cell, learnt while nothing moves: textures jitter more than walls do. A few cells that
+change in almost every clip (a clock in the picture, a blinking lamp) are left out.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.arrays import Array
+from stages.decode.live.luma import cells
+
+ROWS, COLUMNS = 36, 64
+SIGMAS = 10.0
+"""A cell that deviates by more has changed. Quiet ones of real scenes stay below 6, small movers exceed 20."""
+NOISE_LEAST = 0.3
+"""Levels: what rounding and the codec leave of a noiseless picture."""
+NOISE_RATIO = 3.0
+"""No cell is so much noisier than the middle one: what was learnt in one that had a mover would hide the next."""
+COARSE_LEVELS = 4.0
+"""The least that changes a cell until noise is learnt."""
+LEARNT_CLIPS = 2
+KEPT_CLIPS = 12
+RESTLESS_SHARE, RESTLESS_MOST = 0.7, 0.03
+"""In so many of the last clips a cell has changed that is left out; so much of the picture at most."""
+GAINS = (0.8, 1.25)
+SHIFT = 20.0
+"""Largest change of the mean, in levels, that passes for daylight."""
+KEPT_CELLS = 0.8
+"""Share of the cells to which gain and offset are fitted: those that deviate least."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The pictures of a clip beside the reference."""
+
+    grids: Array
+    """float32 "N rows columns"."""
+    changed: Array
+    """bool "rows columns": cells that differ in any picture."""
+    variance: Array
+    """float32 "rows columns": mean square of what remains."""
+    is_still: bool
+    """Nothing has changed, as far as is known."""
+    agrees: bool
+    """Nothing has changed, and the noise is known."""
+
+
+class StillPictures:
+    """The reference, and the noise of each cell."""
+
+    def __init__(self) -> None:
+        self._reference: Array | None = None
+        self._variances: deque[Array] = deque(maxlen=KEPT_CLIPS)
+        self._changes: deque[Array] = deque(maxlen=KEPT_CLIPS)
+
+    @property
+    def are_known(self) -> bool:
+        """Whether there has been a picture."""
+        return self._reference is not None
+
+    def look(self, lumas: Sequence[Array]) -> Look:
+        """Compare pictures, uint8 "h w", with the reference."""
+        grids = _grids(lumas)
+        reference = self._reference
+        if reference is None or reference.shape != grids.shape[1:]:
+            everything = np.ones(grids.shape[1:], bool)
+            is_nothing = reference is None and not lumas
+            return Look(grids, everything, np.zeros(grids.shape[1:], np.float32), is_nothing, is_nothing)
+        rest, is_daylight = residuals(grids, reference)
+        changed: Array = np.any(np.abs(rest) > self._limit(rest), axis=0)
+        if not is_daylight:
+            changed[:] = True
+        is_still = not bool((changed & ~self._restless()).any())
+        variance: Array = np.square(rest).mean(axis=0)
+        return Look(grids, changed, variance, is_still, is_still and len(self._variances) >= LEARNT_CLIPS)
+
+    def add(self, look: Look) -> None:
+        """Learn from the pictures of a clip that was decoded in full."""
+        if self._reference is None or self._reference.shape != look.changed.shape:
+            self._variances.clear()
+            self._changes.clear()
+        elif len(look.grids):
+            self._changes.append(look.changed)
+            if look.is_still:
+                self._variances.append(look.variance)
+
+    def refer_to(self, look: Look) -> None:
+        """Compare with these pictures from now on: they are labelled."""
+        self._reference = np.median(look.grids, axis=0) if len(look.grids) else None
+
+    def _limit(self, rest: Array) -> Array:
+        """Levels beyond which a cell has changed, for residuals "N rows columns"."""
+        if len(self._variances) < LEARNT_CLIPS:
+            usual = 1.4826 * np.median(np.abs(rest), axis=(1, 2), keepdims=True)
+            coarse: Array = np.maximum(COARSE_LEVELS, SIGMAS * usual)
+            return coarse
+        noise = np.maximum(np.sqrt(np.mean(self._variances, axis=0)), NOISE_LEAST)
+        limit: Array = SIGMAS * np.minimum(noise, NOISE_RATIO * np.median(noise))
+        return limit
+
+    def _restless(self) -> Array:
+        """bool "rows columns": the cells that are left out."""
+        assert self._reference is not None
+        if len(self._changes) < KEPT_CLIPS // 2:
+            return np.zeros(self._reference.shape, bool)
+        restless: Array = np.mean(self._changes, axis=0) >= RESTLESS_SHARE
+        return restless if restless.mean() <= RESTLESS_MOST else np.zeros_like(restless)
+
+
+def residuals(grids: Array, reference: Array) -> tuple[Array, bool]:
+    """What remains of grids "N rows columns" after a gain and an offset each, and whether these may be daylight."""
+    y, x = grids.reshape(len(grids), -1), reference.ravel()[None]
+    kept = np.ones(y.shape, np.float32)
+    rank = int(KEPT_CELLS * (x.size - 1))
+    for _ in range(3):
+        count = kept.sum(axis=1, keepdims=True)
+        mean_x, mean_y = (kept * x).sum(axis=1, keepdims=True) / count, (kept * y).sum(axis=1, keepdims=True) / count
+        moved_x, moved_y = x - mean_x, y - mean_y
+        spread = (kept * moved_x * moved_x).sum(axis=1, keepdims=True)
+        both = (kept * moved_x * moved_y).sum(axis=1, keepdims=True)
+        gain = np.where(spread > count, both / np.maximum(spread, 1.0), 1.0)
+        rest = moved_y - gain * moved_x
+        size = np.abs(rest)
+        kept = (size <= np.partition(size, rank, axis=1)[:, rank : rank + 1]).astype(np.float32)
+    is_daylight = ((gain >= GAINS[0]) & (gain <= GAINS[1]) & (np.abs(mean_y - mean_x) <= SHIFT)).all()
+    return rest.reshape(grids.shape), bool(is_daylight)
+
+
+def _grids(lumas: Sequence[Array]) -> Array:
+    """float32 "N rows columns"."""
+    grids = [cells(each, ROWS, COLUMNS) for each in lumas]
+    if len({grid.shape for grid in grids}) > 1:  # the camera has changed its picture in mid clip
+        grids = grids[-1:]
+    return np.stack(grids) if grids else np.empty((0, 0, 0), np.float32)

@@ -1,0 +1,129 @@
+"""Whether sound is that of the quiet: neither louder, nor of another pitch.
+
+The level of each band (a third of an octave or so), averaged over windows of several lengths, is compared with its
+mean and deviation in the quiet clips before: a tone that starts 10 dB below a whole background stands out in its band.
+A slow rise, which each clip would forgive, is caught against the clip that was labelled last.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.arrays import Array
+
+FRAME_S = 0.064
+BANDS = 31
+LOWEST_HZ = 80.0
+WINDOWS_S = (0.3, 0.8, 2.0)
+LIMITS = (5.2, 4.7, 4.1)
+"""Deviations in any band that count as a change, for each window."""
+DEVIATION_LEAST_DB = 0.4
+DRIFT_SIGMAS, DRIFT_DB = 8.0, 3.0
+LEARNT_CLIPS, KEPT_CLIPS = 4, 20
+NEW_QUIET = 3
+"""After so many clips with other sound in a row, the new sound is the quiet."""
+FLOOR = 3e-8
+"""Power of rounding to 16 bits, in the units of `levels`."""
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """Levels of bands in a clip: float64 "B", and for each window "W B" sums over its places."""
+
+    mean: Array
+    counts: Array
+    sums: Array
+    squares: Array
+    least: Array
+    most: Array
+
+    @classmethod
+    def of(cls, sound: Array, rate_hz: int) -> "_Clip":
+        found = levels(sound, rate_hz)
+        means = [averaged(found, max(1, round(window_s / FRAME_S * 2))) for window_s in WINDOWS_S]
+        return cls(
+            mean=found.mean(axis=0),
+            counts=np.array([[len(each)] for each in means]),
+            sums=np.stack([each.sum(axis=0) for each in means]),
+            squares=np.stack([np.square(each).sum(axis=0) for each in means]),
+            least=np.stack([each.min(axis=0) for each in means]),
+            most=np.stack([each.max(axis=0) for each in means]),
+        )
+
+
+class StillSound:
+    """Levels of quiet clips."""
+
+    def __init__(self) -> None:
+        self._quiet: deque[_Clip] = deque(maxlen=KEPT_CLIPS)
+        self._odd: list[_Clip] = []
+        self._reference: Array | None = None
+        self._has_sound = False
+
+    def agrees(self, sound: Array | None, rate_hz: int) -> bool:
+        """Whether a clip's samples, float32 "S", sound like the quiet. False until that is learnt."""
+        if sound is None or not sound.size:
+            return not self._has_sound
+        if len(self._quiet) < LEARNT_CLIPS:
+            return False
+        clip = _Clip.of(sound, rate_hz)
+        return self._fits(clip) and not self._has_drifted(clip)
+
+    def add(self, sound: Array | None, rate_hz: int) -> None:
+        """Learn from a clip; each is told once."""
+        self._has_sound = sound is not None and sound.size > 0
+        if sound is None or not sound.size:
+            self._quiet.clear()
+            return
+        clip = _Clip.of(sound, rate_hz)
+        if len(self._quiet) < LEARNT_CLIPS or self._fits(clip):
+            self._quiet.append(clip)
+            self._odd.clear()
+            return
+        self._odd.append(clip)
+        if len(self._odd) >= NEW_QUIET:
+            self._quiet.clear()
+            self._quiet.extend(self._odd)
+            self._odd.clear()
+
+    def refer(self) -> None:
+        """What comes is compared with the sound of now: the clip is labelled."""
+        recent = [*self._quiet, *self._odd][-LEARNT_CLIPS:]
+        self._reference = np.mean([each.mean for each in recent], axis=0) if recent else None
+
+    def _fits(self, clip: _Clip) -> bool:
+        if clip.mean.shape != self._quiet[-1].mean.shape:
+            return False
+        count = np.sum([each.counts for each in self._quiet], axis=0)
+        mean = np.sum([each.sums for each in self._quiet], axis=0) / count
+        variance = np.sum([each.squares for each in self._quiet], axis=0) / count - np.square(mean)
+        room = np.sqrt(np.maximum(variance, DEVIATION_LEAST_DB**2)) * np.array(LIMITS)[:, None]
+        return bool((np.maximum(clip.most - mean, mean - clip.least) <= room).all())
+
+    def _has_drifted(self, clip: _Clip) -> bool:
+        if self._reference is None or self._reference.shape != clip.mean.shape:
+            return True
+        deviation = np.std([each.mean for each in self._quiet], axis=0)
+        return bool((np.abs(clip.mean - self._reference) > np.maximum(DRIFT_DB, DRIFT_SIGMAS * deviation)).any())
+
+
+def levels(sound: Array, rate_hz: int) -> Array:
+    """float64 "N B": levels of bands in frames that overlap by half, in decibels."""
+    size = 1 << max(6, round(np.log2(FRAME_S * rate_hz)))
+    if sound.size < size:
+        sound = np.pad(sound, (0, size - sound.size))
+    frames = np.lib.stride_tricks.sliding_window_view(sound, size)[:: size // 2] * np.hanning(size).astype(np.float32)
+    power = np.square(np.abs(np.fft.rfft(frames, axis=1))) / size * 1024
+    edges = np.unique(np.geomspace(max(2, LOWEST_HZ * size / rate_hz), size // 2, BANDS + 1).astype(int))
+    bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1) / np.diff(edges)
+    found: Array = 10 * np.log10(bands + FLOOR)
+    return found
+
+
+def averaged(levels_db: Array, window: int) -> Array:
+    """Means over `window` frames in a row, or over all if there are fewer: "N B" -> "M B"."""
+    window = min(window, len(levels_db))
+    sums = np.cumsum(np.concatenate([np.zeros((1, levels_db.shape[1])), levels_db]), axis=0)
+    means: Array = (sums[window:] - sums[:-window]) / window
+    return means

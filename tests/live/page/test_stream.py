@@ -1,0 +1,195 @@
+"""Streams: newest wins, slow clients hold nobody up, and clients that left are forgotten."""
+
+import asyncio
+import http.client
+import socket
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from live.page.board import KEPT, Board
+from live.page.pictures import MOST_CLIENTS, part, read_picture
+from live.page.stream import MOST_WAITING, Broadcast
+from pipeline.result import ClipRecord, Label
+from tests.live.page.conftest import Client
+from tests.live.page.fake_watch import FakeWatch, event, jpeg
+from tests.live.page.test_app import until
+
+API = "/api/v1"
+
+
+class Stream:
+    """A client of the stream of events."""
+
+    def __init__(self, client: Client) -> None:
+        self.connection = client.connect()
+        self.connection.request("GET", f"{API}/stream")
+        self.response = self.connection.getresponse()
+        assert self.response.getheader("Content-Type") == "text/event-stream; charset=utf-8"
+
+    def next(self, kind: str, timeout_s: float = 15.0) -> Any:
+        """The data of the next message of a kind."""
+        end_s = time.monotonic() + timeout_s
+        found = ""
+        while time.monotonic() < end_s:
+            line = self.response.readline().decode().rstrip("\n")
+            if line.startswith("event: "):
+                found = line.removeprefix("event: ")
+            elif line.startswith("data: ") and found == kind:
+                return msgspec.json.decode(line.removeprefix("data: "))
+        raise AssertionError(f"no {kind} came")
+
+    def close(self) -> None:
+        self.response.close()
+        self.connection.close()
+
+
+def test_records_status_events_and_settings_come_as_they_happen(watch: FakeWatch, client: Client) -> None:
+    stream = Stream(client)
+    assert stream.next("status")["cameras"][0]["name"] == "front-door"
+    index = watch.say("drive", [Label("delivery van", 0.7, 0.5)], age_s=1.5, measures={"level_dbfs": -20.0})
+    noted = stream.next("record")
+    assert (noted["camera"], noted["record"]["clip"]) == ("drive", index)
+    assert noted["record"]["measures"] == {"level_dbfs": -20.0}
+    assert noted["record"]["age_s"] == pytest.approx(1.5, abs=5)
+    assert noted["captured_s"] <= time.monotonic() - 1.5
+    watch.say_events([event("e1", "drive", "delivery van", state="open")])
+    assert stream.next("event")["state"] == "open"
+    watch.say_events([event("e1", "drive", "delivery van")])
+    assert stream.next("event")["state"] == "closed"
+    watch.configure(watch.settings)
+    assert stream.next("settings") == {"version": watch.version}
+    stream.close()
+
+
+def test_a_client_that_reads_nothing_holds_nobody_up(watch: FakeWatch, client: Client) -> None:
+    """Its socket fills up; the others and the watch go on."""
+    connection = client.connect()
+    connection.connect()
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.request("GET", f"{API}/stream")
+    other = Stream(client)
+    long = [Label("x" * 400 + str(number), 0.5, 0.1) for number in range(100)]
+    for _ in range(60):
+        watch.say("drive", long)
+    last = watch.say("drive", [])
+    while other.next("record")["record"]["clip"] < last:
+        pass
+    assert client.get("/healthz").status == 200
+    other.close()
+    connection.close()
+
+
+def test_a_mailbox_keeps_the_newest_of_each_kind_and_says_when_it_lost_something() -> None:
+    async def look() -> tuple[bytes, bytes, bytes]:
+        broadcast = Broadcast()
+        with broadcast.mailbox() as box:
+            for number in range(5):
+                broadcast.send("record", "door", b"%d" % number)
+                broadcast.send("status", "", b"%d" % number)
+            first = await box.take(1)
+            for number in range(MOST_WAITING + 7):
+                broadcast.send("event", str(number), b"%d" % number)
+            second = await box.take(1)
+            assert len(broadcast) == 1
+        assert len(broadcast) == 0
+        return first, second, await box.take(0.01)
+
+    first, second, third = asyncio.run(look())
+    assert first == b"event: record\ndata: 4\n\nevent: status\ndata: 4\n\n"
+    assert second.startswith(b"event: lagged\n")
+    assert second.count(b"event: event\n") == MOST_WAITING
+    assert b"data: 6\n" not in second
+    assert third == b""
+
+
+def test_a_board_keeps_the_newest_records_of_cameras_that_are_watched() -> None:
+    board = Board()
+    for index in range(KEPT + 20):
+        for camera in ("a", "b"):
+            board.add(ClipRecord(source=camera, epoch=0, clip=index, start_s=0, end_s=2, age_s=1.0))
+    assert len(board.recent("a")) == KEPT
+    assert msgspec.json.decode(board.recent("a")[-1].record)["clip"] == KEPT + 19
+    board.keep_only({"b"})
+    assert (board.recent("a"), len(board.recent("b"))) == ([], KEPT)
+
+
+def pictures(connection: http.client.HTTPConnection, number: int) -> list[tuple[float, bytes]]:
+    """So many parts of the live picture: when each was captured, and the JPEG."""
+    response = connection.getresponse()
+    assert response.getheader("Content-Type") == "multipart/x-mixed-replace; boundary=percept-picture"
+    found = []
+    for _ in range(number):
+        assert response.readline() == b"--percept-picture\r\n"
+        head = {}
+        while (line := response.readline()) != b"\r\n":
+            name, _, value = line.decode().partition(": ")
+            head[name] = value.strip()
+        found.append((float(head["X-Captured"]), response.read(int(head["Content-Length"]))))
+        assert response.read(2) == b"\r\n"
+    return found
+
+
+def test_the_live_picture_comes_while_somebody_looks(watch: FakeWatch, client: Client) -> None:
+    watched = watch.run_directory / "cameras" / "front-door" / "watched"
+    assert not watched.exists()
+    watch.picture("front-door", "live.jpg", 0)
+    connection = client.connect()
+    connection.request("GET", f"{API}/cameras/front-door/live.mjpg")
+    [(captured_s, first)] = pictures(connection, 1)
+    assert first == jpeg(0)
+    assert captured_s == pytest.approx(time.monotonic(), abs=10)
+    assert watched.exists()
+    connection.close()
+    until(lambda: time.time() - watched.stat().st_mtime > 2.5)
+
+
+def test_a_slow_client_gets_newer_pictures_not_all(watch: FakeWatch, client: Client) -> None:
+    watch.picture("drive", "live.jpg", 0)
+    connection = client.connect()
+    connection.request("GET", f"{API}/cameras/drive/live.mjpg")
+    for moved in range(20):
+        watch.picture("drive", "live.jpg", 1, moved / 20)
+        time.sleep(0.01)
+    time.sleep(0.3)
+    watch.picture("drive", "live.jpg", 2)
+    found = pictures(connection, 3)
+    assert found[0][0] < found[1][0] < found[2][0]
+    connection.close()
+
+
+def test_half_a_picture_is_not_shown(watch: FakeWatch, client: Client) -> None:
+    path = watch.picture("front-door", "clip-7.jpg")
+    assert client.get(f"{API}/cameras/front-door/clip/7.jpg").body == jpeg()
+    whole = path.read_bytes()
+    for content in (whole[:-2], b"", b"\xff\xd8", b"GIF89a" + whole):
+        path.write_bytes(content)
+        assert read_picture(path) is None
+        assert client.get(f"{API}/cameras/front-door/clip/7.jpg").status == 404
+    assert client.get(f"{API}/cameras/front-door/clip/8.jpg").status == 404
+    assert part(whole, time.time_ns()).endswith(whole + b"\r\n")
+
+
+def test_watchers_of_live_pictures_are_bounded_and_forgotten(watch: FakeWatch, client: Client) -> None:
+    watch.picture("front-door", "live.jpg")
+    connections = []
+    for _ in range(MOST_CLIENTS):
+        connection = client.connect()
+        connection.request("GET", f"{API}/cameras/front-door/live.mjpg")
+        pictures(connection, 1)
+        connections.append(connection)
+    refused = client.get(f"{API}/cameras/front-door/live.mjpg")
+    assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+    for connection in connections:
+        connection.close()
+
+    def comes_again() -> bool:
+        again = client.connect()
+        again.request("GET", f"{API}/cameras/front-door/live.mjpg")
+        status = again.getresponse().status
+        again.close()
+        return status == 200
+
+    assert until(comes_again)

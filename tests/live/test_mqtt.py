@@ -1,0 +1,213 @@
+"""MQTT against a real mosquitto, which is killed and started again."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from live.delivery import Delivery, Later, Refused
+from live.discovery import slug
+from live.event import LiveEvent
+from live.history import FILE, connect, transaction
+from live.history_schema import migrate
+from live.mqtt import MqttTarget
+from live.settings import Camera, Mqtt, Rule, Watched
+from live.spool import add_alerts
+from tests.live.receivers import Broker, Listener, broker, gate, listener, wait_until
+
+EVENT = LiveEvent(
+    id="door-20260131T120000Z-1a2b3c",
+    camera="door",
+    kind="label",
+    name="dog barking",
+    state="open",
+    start="2026-01-31T12:00:00.000+00:00",
+    snapshot="2026-01-31/door.jpg",
+)
+CAMERA = Camera(
+    name="door",
+    labels=("dog barking", Watched(label="rain", events=False)),
+    rules=(Rule(name="Break-in", when="dog barking"),),
+)
+DEVICE = "homeassistant/device/percept_door/config"
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    path = tmp_path / FILE
+    connection = connect(path)
+    migrate(connection)
+    connection.close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with broker(tmp_path_factory.mktemp("mosquitto")) as running:
+        yield running
+
+
+def target(port: int, history: Path, *cameras: Camera, **more: object) -> MqttTarget:
+    of = Mqtt(host="127.0.0.1", port=port, **more)  # type: ignore[arg-type]
+    return MqttTarget(of, {each.name: each for each in cameras or (CAMERA,)}, history, history.parent, "1.2.3")
+
+
+def test_an_event_sets_the_state_of_its_label_and_ends_it(server: Broker, history: Path) -> None:
+    (history.parent / "2026-01-31").mkdir()
+    (history.parent / EVENT.snapshot).write_bytes(b"\xff\xd8picture")
+    with listener(server.port) as heard:
+        sender = target(server.port, history, topic="home/percept")
+        sender.tend()
+        sender.connection("door", "live")
+        sender.tend()
+        sender.send(EVENT)
+        sender.send(msgspec.structs.replace(EVENT, state="closed"))
+        wait_until(lambda: len(heard.of("home/percept/door/event")) == 2, "both events")
+        sender.close()
+        wait_until(lambda: heard.last("home/percept/status") == b"offline", "the end")
+    assert heard.of("home/percept/status") == [b"online", b"offline"]
+    assert heard.of("home/percept/door/dog_barking") == [b"ON", b"OFF"]
+    assert heard.of("home/percept/door/snapshot")[0] == b"\xff\xd8picture"
+    assert heard.of("home/percept/door/connection") == [b"live"]
+    started, ended = (json.loads(each) for each in heard.of("home/percept/door/event"))
+    assert (started.pop("event_type"), ended.pop("event_type")) == ("started", "ended")
+    assert msgspec.convert(started, LiveEvent) == EVENT
+
+
+def test_home_assistant_finds_a_camera_with_all_its_parts(server: Broker, history: Path) -> None:
+    config = "house/device/percept_door/config"
+    with listener(server.port) as heard:
+        sender = target(server.port, history, discovery="house")
+        sender.tend()
+        wait_until(lambda: heard.last(config), "discovery")
+        found = json.loads(heard.last(config) or b"")
+        heard.publish("house/status", b"online")  # Home Assistant has started again
+        wait_until(sender._must_announce.is_set, "the birth message")
+        sender.tend()
+        wait_until(lambda: len(heard.of(config)) == 2, "discovery again")
+        sender.close()
+    assert found["dev"] == {"ids": ["percept_door"], "name": "door", "mf": "Percept"}
+    assert found["o"] == {"name": "percept", "sw": "1.2.3"}
+    assert found["avty_t"] == "percept/status"
+    parts = found["cmps"]
+    assert {key: part["p"] for key, part in parts.items()} == {
+        "event": "event",
+        "snapshot": "image",
+        "connection": "sensor",
+        "label_dog_barking": "binary_sensor",
+        f"rule_{slug('Break-in')}": "binary_sensor",
+    }
+    assert parts["label_dog_barking"]["stat_t"] == "percept/door/dog_barking"
+    assert parts["label_dog_barking"]["name"] == "dog barking"
+    assert parts["event"]["event_types"] == ["started", "ended"]
+    assert len({part["unique_id"] for part in parts.values()}) == len(parts)
+
+
+def test_what_is_gone_is_taken_back_also_in_a_later_run(server: Broker, history: Path) -> None:
+    other = Camera(name="yard", labels=("siren",))
+    gone = "homeassistant/device/percept_yard/config"
+    sender = target(server.port, history, CAMERA, other)
+    sender.tend()
+    sender.close()
+    with listener(server.port) as heard:
+        wait_until(lambda: heard.last(gone), "what was retained")
+        sender = target(server.port, history, msgspec.structs.replace(CAMERA, labels=("siren",)))
+        sender.tend()
+        wait_until(lambda: len(heard.of(DEVICE)) >= 3, "the new devices")
+        sender.close()
+    assert heard.last(gone) == b""
+    marked, clean = (json.loads(each)["cmps"] for each in heard.of(DEVICE)[-2:])
+    assert marked["label_dog_barking"] == {"p": "binary_sensor"}
+    assert "label_dog_barking" not in clean
+    assert "label_siren" in clean
+
+
+def test_a_broker_that_is_killed_for_a_while_gets_every_event_in_order(
+    tmp_path: Path, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has confirmed is not sent again, but for the one that was on its way."""
+    monkeypatch.setattr("live.mqtt.CONNECT_S", 0.2)
+    names = [f"{EVENT.id}-{number}" for number in range(40)]
+    with broker(tmp_path) as server, gate(server.port) as way:
+        delivery = Delivery(history, [target(way.port, history)])
+        delivery.start()
+        with listener(server.port) as client:
+            spool(history, delivery, names[:15])
+            wait_until(lambda: len(events(client)) > 5, "the first events")
+            server.kill()
+            way.shut()
+            assert client.lost.wait(10)
+            got = events(client)
+        spool(history, delivery, names[15:])
+        wait_until(lambda: delivery.told, "the news that the broker is away")
+        server.start()
+        with listener(server.port) as client:
+            way.open()
+            wait_until(lambda: names[-1] in events(client), "the last event")
+            after = events(client)
+        delivery.close()
+    assert got == names[: len(got)]
+    assert list(dict.fromkeys(after)) == names[names.index(after[0]) :]
+    assert len(got) - 1 <= names.index(after[0]) <= len(got) + 1
+    away, back = delivery.told
+    assert re.match(f"MQTT broker 127.0.0.1:{way.port}: (cannot be reached|the connection is lost)", away.text)
+    assert back.text.endswith("takes alerts again")
+
+
+def test_a_message_that_is_not_confirmed_in_time_is_not_handed_over_twice(
+    server: Broker, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live.mqtt.ACK_S", 0.2)
+    with listener(server.port) as heard:
+        sender = target(server.port, history)
+        sender.tend()
+        with server.frozen(), pytest.raises(Later, match="does not confirm messages"):
+            sender.send(EVENT)
+        monkeypatch.undo()
+        sender.send(EVENT)
+        sender.send(msgspec.structs.replace(EVENT, state="closed"))
+        wait_until(lambda: len(events(heard)) >= 2, "both events")
+        sender.close()
+    assert heard.of("percept/door/dog_barking")[-2:] == [b"ON", b"OFF"]
+    assert events(heard) == [EVENT.id] * 2
+
+
+def test_a_wrong_password_is_told_and_shown_nowhere(
+    tmp_path: Path, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MQTT_PASSWORD", "sesame")
+    monkeypatch.setattr("live.mqtt.CONNECT_S", 1.0)
+    with broker(tmp_path, "allow_anonymous false") as server:
+        sender = target(server.port, history, user="me", password_env="MQTT_PASSWORD")
+        with pytest.raises(Later, match="refuses the connection") as caught:
+            sender.tend()
+        sender.close()
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_topic_that_is_not_allowed_sets_the_event_aside(tmp_path: Path, history: Path) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite percept/status\ntopic readwrite homeassistant/#\n")
+    with broker(tmp_path, "allow_anonymous true", f"acl_file {rules}") as server:
+        sender = target(server.port, history)
+        sender.tend()
+        with pytest.raises(Refused, match="refuses the message"):
+            sender.send(EVENT)
+        sender.close()
+
+
+def spool(history: Path, delivery: Delivery, names: list[str]) -> None:
+    writer = connect(history)
+    for name in names:
+        with transaction(writer):
+            add_alerts(writer, delivery.names, msgspec.structs.replace(EVENT, id=name))
+        delivery.wake()
+    writer.close()
+
+
+def events(client: Listener) -> list[str]:
+    """Ids of all events so far."""
+    return [json.loads(each)["id"] for each in client.of("percept/door/event")]

@@ -1,0 +1,44 @@
+"""One config for all cameras, and what each camera's reader is told."""
+
+from pathlib import Path
+
+import msgspec
+
+from live.plan import reader_options, watch_config
+from live.settings import Camera, Settings, Watched
+from pipeline.build import make_plan
+from pipeline.config import Config, load_config
+from stages.decode.live.options import LiveOptions
+
+DOOR = Camera(name="door", labels=("dog", Watched(label="cat", threshold=0.7)), clip_seconds=3.0, modalities=("image",))
+YARD = Camera(name="yard", labels=("cat", "siren"), fps=4.0, modalities=("audio",), record=True)
+
+
+def names(camera: Camera) -> tuple[str, ...]:
+    return tuple(each if isinstance(each, str) else each.label for each in camera.labels)
+
+
+def test_the_config_has_room_for_every_camera() -> None:
+    config = watch_config(Config(), Settings(cameras=(DOOR, YARD)), names)
+    assert (config.clips.seconds, config.clips.fps) == (3.0, 8.0)
+    assert config.modalities == ("image", "audio")
+    assert config.labels.words == ("dog", "cat", "siren")
+    assert config.stages["classify"]["labels"] == [["dog", "cat"], ["cat", "siren"]]
+    assert config.queue.slots >= 6
+
+
+def test_the_bundled_settings_make_a_plan_in_which_labels_are_for_the_newest_clip_alone() -> None:
+    plan = make_plan(watch_config(load_config("watch"), Settings(cameras=(DOOR, YARD)), names), 2)
+    assert {group.name: group.latest for group in plan.groups} == {"sense": False, "label": True, "track": False}
+    assert {"image_embedding", "audio_embedding", "signals"} <= plan.shared
+
+
+def test_a_reader_is_told_what_it_must_know_and_keeps_packets_only_to_record() -> None:
+    plan = make_plan(watch_config(load_config("watch"), Settings(cameras=(DOOR, YARD)), names), 2)
+    for camera in (DOOR, YARD):
+        options = reader_options(camera, "rtsp://me:secret@cam/1", 17, Path("/run/cameras/x"))
+        made = msgspec.convert(plan.reader_options | options, LiveOptions)
+        assert made.clip_ns == round(camera.clip_seconds * 1e9)
+        assert made.modalities == camera.modalities
+        assert (made.feed.url, made.feed.zero_ns) == ("rtsp://me:secret@cam/1", 17)
+        assert (made.feed.keep_s > camera.longest_s) == camera.record

@@ -1,0 +1,112 @@
+"""Reads a camera for a while, as a decode process does, and keeps everything that comes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.clip import DecodedClip, Gap, SourceInfo
+from stages.decode.live.options import Feed
+from stages.decode.live.reader import LiveReader, ReaderOptions, make_live_reader
+from tests.clock_film import Picture
+from tests.clock_reading import Moment, picture_moments, sound_moments
+from tests.rtsp_farm import LENGTH_S
+
+NS = 1_000_000_000
+LEVEL = Picture().level
+
+
+@dataclass
+class Recording:
+    """What a reader gave, and told."""
+
+    items: list[DecodedClip | Gap] = field(default_factory=list)
+    opened: list[SourceInfo] = field(default_factory=list)
+    connections: list[tuple[float, str, str, str]] = field(default_factory=list)
+    """Seconds since the start, state, text, transport."""
+    longest_silence_s: float = 0.0
+    """Between two calls of `alive`."""
+    ages_s: list[float] = field(default_factory=list)
+    """Of the clips: from the capture of their last picture or sound until they came."""
+    notes: dict[str, float] = field(default_factory=dict)
+    zero_ns: int = 0
+
+    @property
+    def clips(self) -> list[DecodedClip]:
+        return [item for item in self.items if isinstance(item, DecodedClip)]
+
+    @property
+    def gaps(self) -> list[Gap]:
+        return [item for item in self.items if isinstance(item, Gap)]
+
+    @property
+    def states(self) -> list[str]:
+        return [state for _, state, _, _ in self.connections]
+
+    def first(self, state: str) -> float:
+        """When a state was first told."""
+        return next(at_s for at_s, each, _, _ in self.connections if each == state)
+
+
+def reader_of(url: str, clip_s: float = 1.0, zero_ns: int | None = None, **options: Any) -> LiveReader:
+    """A reader of small pictures. `options`: of the feed, and `modalities`."""
+    modalities = options.pop("modalities", ("image", "motion", "audio"))
+    feed = Feed(url=url, zero_ns=time.monotonic_ns() if zero_ns is None else zero_ns, **{"stall_s": 1.0, **options})
+    clip_ns = round(clip_s * NS)
+    return make_live_reader(
+        "door",
+        0,
+        ReaderOptions(feed=feed, clip_ns=clip_ns, stride_ns=clip_ns, short_side_px=48, modalities=modalities),
+    )
+
+
+def record(
+    reader: LiveReader,
+    seconds: float = 20.0,
+    clips: int = 1000,
+    react: Callable[[Recording], None] = lambda recording: None,
+) -> Recording:
+    """Read until there are so many clips, for at most `seconds`. `react` is called after each clip."""
+    recording = Recording(zero_ns=reader.options.feed.zero_ns)
+    last_s, until_s = time.monotonic(), time.monotonic() + seconds
+
+    def alive() -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        recording.longest_silence_s = max(recording.longest_silence_s, now_s - last_s)
+        last_s = now_s
+        if now_s > until_s:
+            reader.close()
+
+    def told(state: str, text: str, transport: str) -> None:
+        recording.connections.append(((time.monotonic_ns() - recording.zero_ns) / NS, state, text, transport))
+
+    reader.alive, reader.on_opened, reader.on_connection = alive, recording.opened.append, told
+    with reader:
+        reader.open()
+        for item in reader.clips():
+            recording.items.append(item)
+            if isinstance(item, DecodedClip) and item.info.live:
+                recording.ages_s.append((time.monotonic_ns() - item.info.live.captured_ns) / NS)
+            if len(recording.clips) >= clips:
+                break
+            if isinstance(item, DecodedClip):
+                react(recording)
+            last_s = time.monotonic()
+    return recording
+
+
+def shifts_s(clip: DecodedClip) -> tuple[list[float], list[float]]:
+    """How late each new picture and each piece of sound is reported, modulo the length of the film."""
+    pictures, sounds = list(picture_moments(clip, LEVEL)), list(sound_moments(clip, 16_000))
+    return [shift_s(each) for each in pictures], [shift_s(each) for each in sounds]
+
+
+def shift_s(moment: Moment) -> float:
+    return moment.shift_s % LENGTH_S
+
+
+def apart_s(one: float, other: float) -> float:
+    """How far two shifts are apart."""
+    apart = abs(one - other) % LENGTH_S
+    return min(apart, LENGTH_S - apart)

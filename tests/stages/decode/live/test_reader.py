@@ -1,0 +1,330 @@
+"""The live reader, against real servers: what comes at which time, and what happens when a camera is lost."""
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.clip import DecodedClip, Gap
+from stages.decode.live.film import FilmError
+from stages.decode.live.reader import LiveReader
+from tests.clock_film import Picture, Sound, restarted, write_film
+from tests.rtsp_farm import LENGTH_S, Farm, camera, farm
+from tests.stages.decode.live.recording import NS, Recording, apart_s, reader_of, record, shifts_s
+from tests.stages.decode.live.senders import picture_server, send_ts
+
+SMALL = Picture()
+LOGIN = "viewer:very secret"
+TOGETHER_S = 0.1
+SECONDS = 8.5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cameras")
+
+
+@pytest.fixture(scope="module")
+def cameras(folder: Path) -> Iterator[Farm]:
+    still = Picture(grey=90, gop=12)
+    paths = {
+        "both": camera(folder, "both"),
+        "aac": camera(folder, "aac", Picture("libx265"), sound="aac"),
+        "pictures": camera(folder, "pictures", Picture("mjpeg", rate=10), sound=""),
+        "sound": camera(folder, "sound", None),
+        "hushed": camera(folder, "hushed", sound_until_s=3.5),
+        "turned": camera(folder, "turned", [(SMALL, 3.0), (Picture(size=(48, 64)), LENGTH_S)]),
+        "enlarged": camera(folder, "enlarged", [(SMALL, 3.0), (Picture(size=(128, 96)), LENGTH_S)]),
+        "still": camera(folder, "still", [(still, 6.4), (SMALL, LENGTH_S)], sound=""),
+    }
+    with farm(paths) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
+    """All cameras that need to be read for a while, at the same time."""
+    film = write_film(folder / "film.mp4", 2.5, Picture(), Sound())
+    clock = restarted(3.0)
+    reset = write_film(folder / "reset.ts", 8.0, Picture(clock=clock, b_frames=2), Sound(codec="mp2", clock=clock))
+    with (
+        send_ts(reset) as reset_url,
+        picture_server() as picture_url,
+        farm({"cam": camera(folder, "cam")}) as server,
+        ThreadPoolExecutor(20) as threads,
+    ):
+        waiting = {
+            name: threads.submit(record, reader_of(cameras.url(name)), SECONDS)
+            for name in ("both", "aac", "pictures", "sound", "hushed", "turned", "enlarged")
+        }
+        filmed = reader_of(cameras.url("both"), keep_s=20.0)
+        woken = reader_of(cameras.url("still"), clip_s=0.5)
+        waiting |= {
+            "still": threads.submit(record, reader_of(cameras.url("still"), clip_s=0.5), SECONDS),
+            "woken": threads.submit(record, woken, SECONDS, react=lambda so_far: wake(woken, so_far)),
+            "filmed": threads.submit(record, filmed, SECONDS, react=lambda so_far: cut(filmed, so_far, folder)),
+            "paused": threads.submit(record, reader_of(cameras.url("both")), SECONDS, react=pause),
+            "lost": threads.submit(record, reader_of(server.url("cam")), SECONDS, react=Accidents(server)),
+            "file": threads.submit(record, reader_of(str(film), realtime=True, loop=True), SECONDS),
+            "once": threads.submit(record, reader_of(str(film), realtime=True), SECONDS),
+            "reset": threads.submit(record, reader_of(reset_url), SECONDS),
+            "arriving": threads.submit(record, reader_of(picture_url, reuse=False), SECONDS),
+        }
+        return {name: recording.result(60) for name, recording in waiting.items()}
+
+
+def pause(recording: Recording) -> None:
+    """Take nothing for a while."""
+    if len(recording.clips) == 1:
+        time.sleep(5.0)
+
+
+def wake(reader: LiveReader, recording: Recording) -> None:
+    """Wake the reader after the first clip that was reused."""
+    if is_reused(recording.clips[-1]) and sum(map(is_reused, recording.clips)) == 1:
+        reader.wake()
+
+
+def cut(reader: LiveReader, recording: Recording, folder: Path) -> None:
+    """Write a film of the second clip, and none of a time before the start."""
+    if len(recording.clips) == 3:
+        info, zero_ns = recording.clips[1].info, recording.zero_ns
+        reader.film(str(folder / "cut.mp4"), info.start_ns + zero_ns, info.end_ns + zero_ns)
+        with pytest.raises(FilmError):
+            reader.film(str(folder / "none.mp4"), zero_ns - 100 * NS, zero_ns - 90 * NS)
+
+
+class Accidents:
+    """A server is killed after the second clip and starts again; after the third it hangs for ever."""
+
+    def __init__(self, server: Farm) -> None:
+        self.server = server
+
+    def __call__(self, recording: Recording) -> None:
+        if len(recording.clips) == 2:
+            self.server.kill()
+            time.sleep(0.3)
+            self.server.start()
+            recording.notes["back_s"] = (time.monotonic_ns() - recording.zero_ns) / NS
+        elif len(recording.clips) == 3:
+            self.server.stall()
+
+
+def is_reused(clip: DecodedClip) -> bool:
+    return clip.info.live is not None and clip.info.live.reused
+
+
+def check_tiling(recording: Recording) -> None:
+    """Clips follow each other without overlap, and what lies between two epochs is a gap."""
+    end_ns, epoch, index = None, 0, 0
+    for item in recording.items:
+        if isinstance(item, Gap):
+            assert (item.start_ns, item.epoch, item.next_index) == (end_ns, epoch + 1, index)
+            assert item.end_ns > item.start_ns
+            end_ns = item.end_ns
+            continue
+        info = item.info
+        assert info.index == index
+        assert info.epoch in (epoch, epoch + 1)
+        assert end_ns is None or info.start_ns == end_ns
+        assert info.live is not None
+        assert info.start_ns <= info.live.captured_ns - recording.zero_ns <= info.end_ns
+        index, epoch, end_ns = index + 1, info.epoch, info.end_ns
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "both",
+        "aac",
+        "pictures",
+        "sound",
+        "hushed",
+        "turned",
+        "enlarged",
+        "still",
+        "paused",
+        "file",
+        "reset",
+        "arriving",
+        "lost",
+        "woken",
+    ],
+)
+def test_clips_tile_the_time(recordings: dict[str, Recording], name: str) -> None:
+    assert len(recordings[name].clips) >= 3
+    check_tiling(recordings[name])
+    if name not in ("paused", "lost"):
+        assert recordings[name].longest_silence_s < 1.0
+
+
+@pytest.mark.parametrize("name", ["both", "aac"])
+def test_pictures_and_sound_of_one_moment_are_at_one_time(recordings: dict[str, Recording], name: str) -> None:
+    recording = recordings[name]
+    assert recording.states == ["connecting", "live"]
+    start_s = None
+    for clip in recording.clips:
+        pictures, sounds = shifts_s(clip)
+        assert 7 <= len(pictures) <= 9
+        assert len(sounds) >= 17
+        picture_s, sound_s = float(np.median(pictures)), float(np.median(sounds))
+        assert apart_s(picture_s, sound_s) < TOGETHER_S
+        start_s = picture_s if start_s is None else start_s
+        assert apart_s(picture_s, start_s) < TOGETHER_S
+    assert all("previous_frame" in clip.arrays for clip in recording.clips[1:])
+
+
+def test_a_clip_comes_soon_after_its_end(recordings: dict[str, Recording]) -> None:
+    assert all(0 <= age_s < 1.5 for age_s in recordings["both"].ages_s)
+
+
+def test_the_camera_tells_the_wall_time(recordings: dict[str, Recording]) -> None:
+    """The server is on this machine, and its sender reports hold the same clock."""
+    recording = recordings["both"]
+    here_ns = time.time_ns() - time.monotonic_ns()
+    told = [clip.info.live for clip in recording.clips if clip.info.live]
+    assert told[-1].clock == "camera"
+    for clip in recording.clips:
+        assert clip.info.live is not None
+        assert abs(clip.info.live.wall_ns - here_ns - recording.zero_ns - clip.info.start_ns) < NS // 2
+    assert abs(told[-1].measures["clock_offset_s"]) < 0.5
+
+
+def test_a_camera_has_pictures_or_sound_alone(recordings: dict[str, Recording]) -> None:
+    (pictures,) = recordings["pictures"].opened
+    assert (pictures.has_video, pictures.has_audio, pictures.width, pictures.height) == (True, False, 64, 48)
+    assert all(clip.absent["audio"] == "no_stream" for clip in recordings["pictures"].clips if clip.arrays)
+    (sound,) = recordings["sound"].opened
+    assert (sound.has_video, sound.has_audio, sound.sample_rate_hz) == (False, True, 8000)
+    assert all(clip.absent["frames"] == "no_stream" for clip in recordings["sound"].clips if clip.arrays)
+    assert all(len(clip.arrays["audio"]) == 16_000 for clip in recordings["sound"].clips[:2])
+
+
+def test_pictures_go_on_when_the_sound_is_lost(recordings: dict[str, Recording]) -> None:
+    clips = recordings["hushed"].clips
+    assert "audio" in clips[1].arrays
+    assert len(clips) >= 6
+    assert all(clip.absent.get("audio") == "gap" and len(clip.arrays["frames"]) >= 7 for clip in clips[5:])
+    assert {clip.info.epoch for clip in clips} == {0}
+
+
+def test_another_shape_begins_an_epoch_and_another_size_does_not(recordings: dict[str, Recording]) -> None:
+    turned, enlarged = recordings["turned"].clips, recordings["enlarged"].clips
+    assert {(clip.info.epoch, clip.arrays["frames"].shape[1:3]) for clip in turned} == {(0, (48, 64)), (1, (64, 48))}
+    assert {(clip.info.epoch, clip.arrays["frames"].shape[1:3]) for clip in enlarged} == {(0, (48, 64))}
+    assert all(apart_s(*map(np.median, shifts_s(clip))) < TOGETHER_S for clip in (turned[-1], enlarged[-1]))
+
+
+def test_what_nobody_takes_is_thrown_away(recordings: dict[str, Recording]) -> None:
+    recording = recordings["paused"]
+    (gap,) = recording.gaps
+    assert gap.next_index >= 1
+    after = recording.clips[gap.next_index]
+    assert after.info.live is not None
+    assert after.info.live.measures["shed_packets"] > 25
+    assert after.info.decode_errors >= 1
+    assert apart_s(*map(np.median, shifts_s(recording.clips[-1]))) < TOGETHER_S
+    assert recording.states == ["connecting", "live"], "the connection was kept"
+
+
+def test_a_file_plays_at_its_own_pace_again_and_again(recordings: dict[str, Recording]) -> None:
+    recording = recordings["file"]
+    assert 7 <= len(recording.clips) <= 9
+    assert {clip.info.epoch for clip in recording.clips} == {0}
+    assert all(len(clip.arrays["frames"]) >= 7 for clip in recording.clips)
+
+
+def test_a_file_that_is_not_looped_ends(recordings: dict[str, Recording]) -> None:
+    clips = recordings["once"].clips
+    assert [round((clip.info.end_ns - clip.info.start_ns) / NS, 1) for clip in clips[:2]] == [1.0, 1.0]
+    assert 2.4 < (clips[-1].info.end_ns - clips[0].info.start_ns) / NS < 2.6
+
+
+def test_a_clock_that_is_set_begins_an_epoch(recordings: dict[str, Recording]) -> None:
+    recording = recordings["reset"]
+    assert {clip.info.epoch for clip in recording.clips} == {0, 1}
+    last = recording.clips[-2]
+    pictures, sounds = shifts_s(last)
+    assert apart_s(float(np.median(pictures)), float(np.median(sounds))) < TOGETHER_S
+    spans = [(clip.info.end_ns - clip.info.start_ns) / NS for clip in recording.clips]
+    assert sum(spans) > 6.0
+
+
+def test_pictures_without_times_have_that_of_their_arrival(recordings: dict[str, Recording]) -> None:
+    """Ten a second; FFmpeg numbers them at 25."""
+    clips = recordings["arriving"].clips
+    shifts = [float(np.median(shifts_s(clip)[0])) for clip in clips[1:]]
+    assert max(apart_s(shift, shifts[0]) for shift in shifts) < 2 * TOGETHER_S
+
+
+def test_while_nothing_changes_clips_are_reused_and_a_change_is_not_missed(recordings: dict[str, Recording]) -> None:
+    clips = recordings["still"].clips
+    reused = [clip for clip in clips if is_reused(clip)]
+    assert len(reused) >= 3
+    assert all(not clip.arrays and clip.absent["frames"] == "not_asked" for clip in reused)
+    assert all("change" in clip.info.live.measures for clip in reused if clip.info.live)
+    moving = clips[reused[-1].info.index + 1]
+    lower = moving.arrays["frames"][:, 30:42].astype(int).mean(axis=(1, 2, 3))
+    assert abs(lower[0] - 86) < 3, "grey 90 in the video range"
+    assert np.ptp(lower) > 5, "the change is in the first clip that was decoded"
+
+
+def test_a_wake_up_makes_the_next_clip_whole(recordings: dict[str, Recording]) -> None:
+    clips = recordings["woken"].clips
+    first = next(place for place, clip in enumerate(clips) if is_reused(clip))
+    assert not is_reused(clips[first + 1])
+    assert is_reused(clips[first + 2])
+
+
+def test_a_lost_server_leaves_a_gap(recordings: dict[str, Recording]) -> None:
+    recording = recordings["lost"]
+    assert recording.states[:3] == ["connecting", "live", "lost"]
+    gap, clips = recording.gaps[0], recording.clips
+    assert (gap.epoch, gap.next_index) == (1, 2)
+    assert [clip.info.epoch for clip in clips[:3]] == [0, 0, 1]
+    assert clips[2].info.start_ns / NS - recording.notes["back_s"] < 5.0
+    assert apart_s(*map(np.median, shifts_s(clips[2]))) < TOGETHER_S
+    assert any("no data" in text for _, state, text, _ in recording.connections if state == "lost")
+
+
+def test_a_film_is_cut_from_what_was_sent(recordings: dict[str, Recording], folder: Path) -> None:
+    assert len(recordings["filmed"].clips) >= 3
+    assert (folder / "cut.mp4").stat().st_size > 1000
+
+
+def test_a_wrong_password_is_told_once_without_it(folder: Path) -> None:
+    with farm({"cam": camera(folder, "locked")}, login=LOGIN) as server:
+        wrong = record(reader_of(server.url("cam", login="viewer:quite wrong")), seconds=0.7)
+        assert wrong.states == ["connecting", "refused"]
+        text = wrong.connections[-1][2]
+        assert "password" in text
+        assert not any(word in text for word in ("viewer", "quite", "wrong", "127.0.0.1"))
+        missing = record(reader_of(server.url("nowhere")), seconds=0.4)
+        assert missing.states == ["connecting", "refused"]
+        assert "404" in missing.connections[-1][2]
+        assert record(reader_of(server.url("cam")), clips=1).clips
+
+
+def test_a_camera_without_tcp_is_read_by_udp(folder: Path) -> None:
+    with farm({"cam": camera(folder, "udp")}, transport="udp") as server:
+        recording = record(reader_of(server.url("cam")), clips=2)
+    assert recording.connections[-1][1:] == ("live", "", "udp")
+    assert apart_s(*map(np.median, shifts_s(recording.clips[-1]))) < TOGETHER_S
+
+
+def test_a_camera_that_is_not_there_is_waited_for(unused_tcp_url: str) -> None:
+    recording = record(reader_of(unused_tcp_url), seconds=1.5)
+    assert not recording.items
+    assert recording.states == ["connecting", "lost"]
+    assert recording.longest_silence_s < 0.5
+
+
+@pytest.fixture
+def unused_tcp_url() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    return f"rtsp://user:secret@127.0.0.1:{port}/cam"
