@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.farm import Farm, free_port, joined
-from benchmarks.faults import WORDS, Bench, Found, recovered
-from benchmarks.watched import Watched
+from benchmarks.faults import WORDS, Bench, Found, accounted, recovered
+from benchmarks.watched import ResultFiles, Watched
 
 TOPIC = "percept-bench"
 CONF = """listener {port} 127.0.0.1
@@ -161,14 +161,27 @@ def disk_full(bench: Bench) -> Found:
             filler = disk / "filler"
             _fill(filler)
             watch.follow(30)
-            events = watch.ask("GET", "/api/v1/events?kind=health&limit=50")["events"]
-            told = [each for each in events if each["name"] == "disk_full"]
+            warned = "disk" in watch.messages()
             before = watch.status()["account"]
             filler.unlink()
             recovery_s = recovered(watch, time.time(), names, 60)
+            watch.follow(10)
+            events = watch.ask("GET", "/api/v1/events?kind=health&limit=50")["events"]
+            told = [each["text"] for each in events if each["name"] == "disk_full"]
             survived = before["results"] > 0 and watch.is_alive()
-            text = f"told as an event: {'yes' if told else 'no'}; the watch went on: {'yes' if survived else 'no'}"
-            return Found(recovery_s, recovery_s is not None and bool(told) and survived, text, {"account": before})
+            watch.stop()
+            account = accounted(ResultFiles(watch.state / "results").new())
+            missing = sum(map(len, account["missing"].values()))
+            text = (
+                f"warned: {_yes(warned)}; told as an event: {_yes(bool(told))} {told[:1]}; "
+                f"the watch went on: {_yes(survived)}; {missing} of {account['clips'] + missing} clips are not kept"
+            )
+            right = recovery_s is not None and bool(told) and warned and survived
+            return Found(recovery_s, right, text, account | {"events": told})
+
+
+def _yes(truth: bool) -> str:
+    return "yes" if truth else "no"
 
 
 def _fill(path: Path) -> None:
