@@ -29,6 +29,7 @@ from pipeline.messages import (
     Configured,
     Connection,
     ConnectionChanged,
+    Counted,
     Film,
     FilmAsked,
     FilmDone,
@@ -105,6 +106,7 @@ class WatchSupervisor(Supervisor):
         self._started_s: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
         self._canary = Canary()
+        self._events: dict[str, int] = {}
         self._sent: list[dict[str, Any]] = []
         """The answer to a test of alerts."""
         self._address = ""
@@ -176,6 +178,8 @@ class WatchSupervisor(Supervisor):
                     self._canary.fail(f"{worker.name}: {problem}")
                     self._notice(f"{worker.name}: {problem}; replacing the process", "error")
                     self.processes.kill(worker)
+            case Counted(events):
+                self._events = events
             case Told(text, level):
                 self._notice(text, level)
             case Ask():
@@ -395,6 +399,7 @@ class WatchSupervisor(Supervisor):
             self.outlet,
             self.processes,
             deaths=self._deaths,
+            events=self._events,
             canary=self._canary.status(set(self.processes.workers)),
             uptime_s=time.monotonic() - self._began_s,
             ready=self._ready_s > 0,

@@ -194,6 +194,12 @@ class Reply(_Message, frozen=True, tag=36):
     error: str = ""
 
 
+class Counted(_Message, frozen=True, tag=38):
+    """How many events each camera has had."""
+
+    events: dict[str, int]
+
+
 class Probed(_Message, frozen=True, tag=37):
     """To a `Probe`: what is wrong with the stages; "" if nothing is."""
 
@@ -369,6 +375,7 @@ FromWorker = (
     | Ask
     | Reply
     | Probed
+    | Counted
 )
 ToWorker = (
     Work
