@@ -11,7 +11,7 @@ Kind = Literal["rtsp", "http", "hls", "network", "device", "file"]
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 RTSP = {"allowed_media_types": "video+audio", "analyzeduration": "500000"}
 HTTP = {"analyzeduration": "1000000"}
-NETWORK = {"analyzeduration": "2000000"}
+NETWORK = {"analyzeduration": "2000000", "overrun_nonfatal": "1"}
 HLS = {"live_start_index": "-1"}
 SHORTEST_SECRET = 3
 """A shorter word is not searched for in messages, of which it would leave nothing."""

@@ -62,7 +62,7 @@ class LiveReader(ClipMaker):
         self._connection: Connection | None = None
         self._left: list[Connection] = []
         self._wait_s = 0.0
-        self._knocks = False
+        self._is_away = False
         self._told: tuple[str, str, str] = ("", "", "")
         self._live_ns = 0
         self._beat_ns = 0
@@ -117,7 +117,7 @@ class LiveReader(ClipMaker):
         self._left = [each for each in self._left if each.is_alive]
         if len(self._left) > MOST_LEFT:
             raise Stuck(f"{self.source}: {len(self._left)} connections hang and cannot be ended")
-        made = Connection(self.source, self._address, self.options, self._ring, self._wait_s, self._knocks)
+        made = Connection(self.source, self._address, self.options, self._ring, self._wait_s, self._is_away)
         self._connection = made
         made.start()
         return made
@@ -134,7 +134,7 @@ class LiveReader(ClipMaker):
             if connection.is_stalled():
                 connection.abandon()
                 self._left.append(connection)
-                yield Lost(STALLED.format(self.options.feed.stall_s))
+                yield Lost(STALLED.format(connection.limit_s))
                 return
             yield None
 
@@ -166,7 +166,7 @@ class LiveReader(ClipMaker):
             self._backoff.succeeded()
         self._live_ns = 0
         self._wait_s = self._backoff.next_s(lost.why == "refused")
-        self._knocks = lost.why == "unreachable"
+        self._is_away = lost.why == "unreachable"
         self._tell("refused" if lost.why == "refused" else "lost", lost.text)
         return False
 
@@ -192,7 +192,8 @@ class LiveReader(ClipMaker):
                 yield from self._finish(session)
             if session.epoch is None and session.may_begin_with(item):
                 session.begin(max(item.packet.pts, self._end_ns or 0))
-            session.add(item, self._beat)
+            if session.epoch is not None:
+                session.add(item, self._beat)
         elif item is not None:
             yield from self._finish(session)
             if isinstance(item, Shed):
