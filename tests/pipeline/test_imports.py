@@ -218,6 +218,9 @@ COVERED_BY = {
     "tests/live/page/test_ctl.py": "live.page.socket_name",
     "tests/live/page/test_guard.py": "live.page.{door, rates, shown}",
     "tests/live/page/test_stream.py": "live.page.{board, pictures}",
+    "tests/stages/decode/live/test_measures.py": "stages.decode.live.luma",
+    "tests/stages/decode/live/test_ring.py": "stages.decode.live.{film, film_times, film_tracks, headers}",
+    "tests/stages/decode/live/test_stillness.py": "stages.decode.live.{still_pictures, still_sizes, still_sound}",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
