@@ -207,6 +207,7 @@ COVERED_BY = {
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
+    "tests/live/test_condition.py": "live.condition_parts",
     "tests/live/test_health.py": "live.health_checks",
     "tests/live/test_moments.py": "live.{clip_facts, running, seen}",
     "tests/live/test_read_settings.py": "live.{check_settings, sources, targets}",
