@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -241,3 +242,25 @@ def test_every_event_that_opens_closes_once_and_they_do_not_overlap(values: list
         inside = [p for i, p in enumerate(values) if seconds(closed.start) <= i * 2 < ends and p is not None]
         assert closed.peak == pytest.approx(max(inside), abs=1e-4)
         assert max(inside) >= 0.5
+
+
+def test_a_rule_of_which_nothing_is_known_any_more_is_over() -> None:
+    zones = {"drive": ((0.5, 0.5), (1.0, 0.5), (1.0, 1.0), (0.5, 1.0))}
+    watched = camera("dog", rules={"parked": "anything in drive"}, zones=zones, hold_s=4.0)
+    inside = Track(id=1, boxes=[(0.5, 700.0, 400.0, 900.0, 600.0)])
+    blind = [msgspec.structs.replace(clip(i), parts={"labels": []}) for i in range(1, 50)]
+    (opened, closed) = told([clip(0, tracks=[inside]), *blind], watched, stop=False)
+    assert (opened.state, closed.state, closed.duration_s) == ("open", "closed", 2.0)
+
+
+def test_what_a_budget_learned_survives_a_time_without_it() -> None:
+    watched = camera("dog", false_alarms_per_day=10.0)
+    moments = Moments(watched)
+    for index in range(60 * 26):
+        moments.add(clip(index, seconds=60.0, dog=0.9 if index % 10 == 0 else 0.1))
+    learned = moments.thresholds()["dog"]
+    assert (learned.basis, learned.value > 0.9) == ("past", True)
+    moments.configure(camera("dog"))
+    assert moments.thresholds()["dog"].value == 0.5
+    moments.configure(watched)
+    assert moments.thresholds()["dog"] == learned
