@@ -83,10 +83,6 @@ class Moments:
         """The events that begin or are over with this record."""
         state = self._state
         told = self._close_removed()
-        if state.seen.is_of_earlier_watch(record):
-            told += self.stop()
-            self._forget()
-            state.seen = Seen()
         if state.seen.has(record):
             return told
         told += self._between(record)
@@ -104,7 +100,7 @@ class Moments:
     def configure(self, camera: Camera) -> list[LiveEvent]:
         """Watch for what the new settings say, from the next record on. The events of what was removed are over."""
         before = set(self._targets)
-        self._state.past = self._thresholds.pack()
+        self._state.past = self.past()
         self._set(camera)
         if added := frozenset(self._targets) - before:
             self._added, self._added_after = added, self._state.labels_version
@@ -122,14 +118,25 @@ class Moments:
         """The threshold of each label as it is now."""
         return self._thresholds.all()
 
-    def state(self) -> bytes:
-        """Everything that a new `Moments` needs to go on where this one is."""
-        self._state.past = self._thresholds.pack()
-        return _encode(self._state)
+    def begin_watch(self) -> list[LiveEvent]:
+        """A new watch begins, whose clips count from 0: all events are over, and what the budget has learned stays."""
+        told = self.stop()
+        self._state = _State(past=self.past())
+        self._set(self._camera)
+        return told
 
-    def restore(self, state: bytes) -> None:
+    def state(self, with_past: bool = True) -> bytes:
+        """Everything that a new `Moments` needs to go on where this one is. with_past: also what `past` returns."""
+        return _encode(msgspec.structs.replace(self._state, past=self.past() if with_past else b""))
+
+    def past(self) -> bytes:
+        """What the budget has learned: large, and no harm if it is a minute old."""
+        return self._thresholds.pack()
+
+    def restore(self, state: bytes, past: bytes = b"") -> None:
         """Go on from there. Raises: msgspec.DecodeError, ValueError: it is not such a state."""
         self._state = _decode(state)
+        self._state.past = past or self._state.past
         self._set(self._camera)
 
     # -- records
