@@ -41,11 +41,16 @@ RANGES: tuple[tuple[str, float, float], ...] = (
 """Key, smallest and largest allowed value."""
 
 
-def check(settings: Settings) -> list[str]:
-    """Every problem of the settings, a sentence each that says what to do; empty if there is none."""
+def check(settings: Settings, complete: bool = True) -> list[str]:
+    """Every problem of the settings, a sentence each that says what to do; empty if there is none.
+
+    complete: every camera has labels. If not, those without get theirs elsewhere, and rules over them are not checked.
+    """
     found = list(_names(settings.cameras))
     for camera in settings.cameras:
         found += [f"camera {camera.name}: {problem}" for problem in camera_problems(camera)]
+        if complete and not camera.labels:
+            found.append(f'camera {camera.name}: labels is empty; expected what to watch for, such as ["dog barking"]')
     found += [f"keep.{problem}" for problem in _out_of_range(settings.keep)]
     found += [f"page.{problem}" for problem in _page(settings.page)]
     found += _alerts(settings.alerts)
@@ -118,7 +123,6 @@ def url_problems(camera: Camera) -> Iterator[str]:
 
 def _labels(camera: Camera) -> Iterator[str]:
     if not camera.labels:
-        yield 'labels is empty; expected what to watch for, such as labels = ["dog barking"]'
         return
     try:
         clean_labels(label_texts(camera.labels), "labels")
@@ -152,7 +156,8 @@ def _rule(rule: Rule, camera: Camera) -> Iterator[str]:
     if not rule.name.strip() or len(rule.name) > 100 or not rule.name.isprintable():
         yield "expected a name of at most 100 characters"
     try:
-        parse(rule.when, targets(camera), camera.zones)
+        if camera.labels:
+            parse(rule.when, targets(camera), camera.zones)
     except ConfigError as error:
         yield f"when: {error}"
     yield from _out_of_range(rule)

@@ -39,7 +39,7 @@ Tree = dict[str, Any]
 
 
 def read(path: str | Path) -> Settings:
-    """The settings in a file. Paths in it are relative to its folder.
+    """The settings in a file. Paths in it are relative to its folder. Cameras may have no labels yet: see `check`.
 
     Raises:
         ConfigError: names the file, the key and what was expected; a line per problem.
@@ -48,7 +48,7 @@ def read(path: str | Path) -> Settings:
     settings, found = settings_of(read_toml(path), path)
     if not settings.cameras:
         found.append("no camera is there; add a table [[camera]] with name, url and labels")
-    _raise([*found, *check(settings)], f"{path}: ")
+    _raise([*found, *check(settings, complete=False)], f"{path}: ")
     return settings
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from live.condition import Judge, Memory, Truth, every, labels_of, show, zones_of
+from live.condition import Judge, Memory, Truth, every
+from live.condition_parts import labels_of, show, zones_of
 from live.condition_text import parse
 
 LABELS = ("dog", "person", "rock and roll")

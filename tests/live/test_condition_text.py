@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from live.condition import (
+from live.condition_parts import (
     Anything,
     Compared,
     Either,
@@ -17,9 +17,10 @@ from live.condition import (
     Not,
     Probable,
     Recent,
+    quoted,
     show,
 )
-from live.condition_text import ConditionError, parse, quoted
+from live.condition_text import ConditionError, parse
 
 LABELS = ["glass breaking", "dog", "dog barking", "rock and roll", "person", "cat in a box", "wait for it", 'say "hi"']
 ZONES = ["drive", "hall"]

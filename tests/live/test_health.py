@@ -1,6 +1,7 @@
 """States of a camera, told from measurements of pictures and sounds that are made here."""
 
 from collections.abc import Callable, Iterable
+from itertools import count
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from pipeline.result import ClipRecord
 from tests.live.records import camera, clip, dropped
 
 Picture = np.ndarray
-RNG = np.random.default_rng(1)
+NUMBERS = count()
+NOISE = np.random.default_rng(1).normal(0, 1, (16, 180, 320)).astype(np.float32)
 
 
 def measured(picture: Picture) -> dict[str, float]:
@@ -26,7 +28,9 @@ def measured(picture: Picture) -> dict[str, float]:
 
 
 def noisy(picture: np.ndarray, sigma: float) -> Picture:
-    return np.clip(picture + RNG.normal(0, sigma, picture.shape), 0, 255).astype(np.uint8)
+    """With the noise of a sensor, another one each time."""
+    noise = NOISE[next(NUMBERS) % len(NOISE)]
+    return np.clip(picture + sigma * noise, 0, 255).astype(np.uint8)
 
 
 def scene(light: float = 1.0) -> np.ndarray:
@@ -35,10 +39,10 @@ def scene(light: float = 1.0) -> np.ndarray:
     return light * (60 + 80 * ((x // 40 + y // 30) % 3) + 0.2 * x)
 
 
-def lights(count: int = 4) -> np.ndarray:
+def lights(number_of: int = 4) -> np.ndarray:
     """A yard at night, with some lamps."""
     picture = np.full((180, 320), 8.0)
-    for number in range(count):
+    for number in range(number_of):
         picture[40:46, 60 * number + 30 : 60 * number + 36] = 230
     return picture
 
@@ -212,3 +216,12 @@ def test_stopping_closes_what_is_open() -> None:
     health.connection("lost", "gone")
     assert names(health.stop()) == [("picture_frozen", "closed"), ("camera_lost", "closed")]
     assert health.stop() == []
+
+
+def test_what_is_usual_stays_known_in_the_next_watch() -> None:
+    health = Health(camera("dog"))
+    for record in shown([*DAY, *(np.zeros((180, 320), np.uint8) for _ in range(15))]):
+        health.add(record)
+    assert names(health.begin_watch()) == [("lens_covered", "closed")]
+    again = [of for record in shown([np.zeros((180, 320), np.uint8)] * 15) for of in health.add(record)]
+    assert names(again) == [("lens_covered", "open")]

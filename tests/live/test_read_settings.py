@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from live.read_settings import check, from_arguments, read
@@ -201,7 +202,6 @@ url = "/nowhere/film.mp4"
         "camera yard: url begins with htttp:// (did you mean 'http'?)",
         "camera shed: url is a file; add realtime = true",
         "camera gate: url is neither a URL",
-        "camera gate: labels is empty",
         "page.host is '0.0.0.0', which others can reach; add token_env or token_file",
         "alerts.mqtt.topic is 'a/#'",
         "alerts.mqtt.kinds has 'labels' (did you mean 'label'?)",
@@ -253,6 +253,17 @@ def test_wrong_arguments_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as error:
         from_arguments(["gopher://x", "/nowhere"], "dog", fps=1000.0)
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["camera x"] * 2 + ["camera nowhere"] * 2
+
+
+def test_cameras_of_a_file_may_get_their_labels_elsewhere_but_not_go_without(folder: Path) -> None:
+    (folder / "cameras.toml").write_text(
+        '[[camera]]\nname = "door"\nurl = "0"\n[[camera.rule]]\nname = "r"\nwhen = "dog and cat"\n'
+    )
+    settings = read(folder / "cameras.toml")
+    assert check(settings) == ['camera door: labels is empty; expected what to watch for, such as ["dog barking"]']
+    door = msgspec.structs.replace(settings.cameras[0], labels=("dog",))
+    (problem,) = check(msgspec.structs.replace(settings, cameras=(door,)))
+    assert "'cat' is not a label" in problem
 
 
 def test_good_settings_have_no_problems() -> None:

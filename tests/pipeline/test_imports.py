@@ -212,8 +212,10 @@ COVERED_BY = {
     "tests/live/page/test_app.py": (
         "live.page.{api, assets, backend, calls, events, openapi, process, replies, server, watch} live.status"
     ),
+    "tests/live/test_budget.py": "live.thresholds",
+    "tests/live/test_condition.py": "live.condition_parts",
     "tests/live/test_health.py": "live.health_checks",
-    "tests/live/test_moments.py": "live.{clip_facts, running, seen}",
+    "tests/live/test_moments.py": "live.{clip_facts, rules, running, seen}",
     "tests/live/test_read_settings.py": "live.{check_settings, sources, targets}",
     "tests/live/page/test_ctl.py": "live.page.socket_name",
     "tests/live/page/test_guard.py": "live.page.{door, rates, shown}",
