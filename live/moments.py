@@ -156,15 +156,25 @@ class Moments:
             return Threshold(target.threshold, "label")
         return self._budget.threshold(target.name) if self._budget else Threshold(self._camera.threshold, "camera")
 
-    def state(self) -> bytes:
-        """Everything that a new `Moments` needs to go on where this one is."""
-        if self._budget:
-            self._state.past = self._budget.pack()
-        return _encode(self._state)
+    def begin_watch(self) -> list[LiveEvent]:
+        """A new watch begins, whose clips count from 0: all events are over, and what the budget has learned stays."""
+        told, past = self.stop(), self.past()
+        self._state, self._budget = _State(past=past), None
+        self._set(self._camera)
+        return told
 
-    def restore(self, state: bytes) -> None:
+    def state(self, with_past: bool = True) -> bytes:
+        """Everything that a new `Moments` needs to go on where this one is. with_past: also what `past` returns."""
+        return _encode(msgspec.structs.replace(self._state, past=self.past() if with_past else b""))
+
+    def past(self) -> bytes:
+        """What the budget has learned: large, and no harm if it is a minute old."""
+        return self._budget.pack() if self._budget else self._state.past
+
+    def restore(self, state: bytes, past: bytes = b"") -> None:
         """Go on from there. Raises: msgspec.DecodeError, ValueError: it is not such a state."""
         self._state, self._budget = _decode(state), None
+        self._state.past = past or self._state.past
         self._set(self._camera)
 
     # -- records
