@@ -23,6 +23,11 @@ from tests.live.stream import camera, make_sink, picture, record, settings, stre
 NOWHERE = Alerts(webhooks=(Webhook(url="http://127.0.0.1:9/never"),))
 
 
+@pytest.fixture(autouse=True)
+def _no_long_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("live.delivery.LEAVING_S", 0.3)
+
+
 def lines(directory: Path) -> list[bytes]:
     return [line for path in sorted((directory / "state/results").iterdir()) for line in path.read_bytes().splitlines()]
 
@@ -58,6 +63,26 @@ def test_a_process_that_is_killed_50_times_keeps_what_an_undisturbed_one_keeps(t
     assert kept(killed) == kept(calm)
     assert len(lines(killed)) == len(records)
     assert len(rows(killed, "SELECT * FROM spool")) == 2 * len(rows(killed, "SELECT * FROM events")) > 300
+
+
+@pytest.mark.slow
+def test_every_alert_of_a_process_that_is_killed_20_times_arrives_in_order(tmp_path: Path) -> None:
+    """An alert may arrive twice: again, with the same id, after what came before it was delivered."""
+    with hook() as server:
+        of = settings(camera("door"), alerts=Alerts(webhooks=(Webhook(url=server.url),)))
+        write_through_kills(stream(600), tmp_path, of, 20, seed=2, leaving_s=20.0)
+    got = [headers["X-Percept-Id"] for headers, _ in server.requests]
+    found = sorted(events(tmp_path), key=lambda event: event.start)
+    steps = [(each.start, each.id, "open") for each in found] + [(each.end, each.id, "closed") for each in found]
+    assert set(got) == {f"{id}:{state}" for _, id, state in steps}
+    first = list(dict.fromkeys(got))
+    assert all(first.index(f"{each.id}:open") < first.index(f"{each.id}:closed") for each in found)
+    opened = [each for each in first if each.endswith(":open")]
+    assert opened == [f"{each.id}:open" for each in found]
+    again = [each for index, each in enumerate(got) if each in got[:index]]
+    assert len(again) <= 20
+    assert all(got[index - 1] == each for index, each in enumerate(got) if each in got[:index])
+    assert rows(tmp_path, "SELECT * FROM spool") == []
 
 
 def events(directory: Path, **asked: Any) -> list[LiveEvent]:
@@ -208,7 +233,7 @@ def test_a_film_that_is_late_or_fails_does_not_hold_the_alert_back(
         case.sink.film_written(FilmWritten(late))
         case.sink.film_written(FilmWritten(failed, "the camera was away\x1b"))
         case.sink.close(True)
-    assert [state for state, _ in case.states()] == ["open", "closed"] * 2
+    assert sorted(state for state, _ in case.states()) == ["closed", "closed", "open", "open"]
     assert [each.recording for each in events(tmp_path)] == ["", f"2026-01-31/{late}.mp4"]
     assert "door: no film of dog barking: the camera was away?" in [each.text for each in case.sink.told]
 
