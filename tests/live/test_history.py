@@ -111,22 +111,21 @@ def test_a_clip_has_one_row_and_the_cursor_passes_only_forward(keeper: Keeper) -
 def test_the_cursor_survives_in_its_run_and_begins_anew_in_the_next(keeper: Keeper, tmp_path: Path) -> None:
     with keeper.transaction():
         keeper.add_clip(record(7))
-        keeper.save_state("door", "moments", b"of this run")
-        keeper.save_state("door", "budget", b"of all runs")
+        keeper.save_state("door", "moments", b"all that it needs")
     keeper.close()
     same = Keeper(tmp_path / FILE, "run")
     assert same.open()
     assert not same.is_new(record(7))
     assert same.is_new(record(8))
-    assert same.state("door", "moments") == b"of this run"
+    assert same.state("door", "moments") == b"all that it needs"
     same.close()
     other = Keeper(tmp_path / FILE, "another")
     assert not other.open()
     with other.transaction():
         other.begin_run()
     assert other.is_new(record(0))
-    assert other.state("door", "moments") is None
-    assert other.state("door", "budget") == b"of all runs"
+    assert other.state("door", "moments") == b"all that it needs"
+    assert other.state("yard", "moments") is None
     other.close()
 
 
