@@ -4,8 +4,8 @@ import { get, url } from "./api.js";
 
 const KEPT_RECORDS = 150;
 const KEPT_EVENTS = 300;
-const SILENT_MS = 6000;
-const AGAIN_MS = 3000;
+const SILENT_MS = 4000;
+const AGAIN_MS = 1500;
 
 export class Feed extends EventTarget {
   constructor() {
