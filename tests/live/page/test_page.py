@@ -82,6 +82,7 @@ def test_the_grid_shows_what_each_camera_sees_and_how_old_that_is(page_browser: 
     def look(page: Any) -> dict[str, Any]:
         until(page, "document.querySelector('.camera img')?.naturalWidth === 640")
         until(page, "document.querySelectorAll('.top-labels li').length >= 3")
+        assert page.locator(".latest .event").count() == 3
         page.evaluate("document.querySelector('.camera .word').dataset.mark = 'same'")
         found = {
             "names": page.locator(".camera .name").all_text_contents(),
