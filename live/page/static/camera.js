@@ -16,6 +16,7 @@ export class CameraView {
     on("status", () => this._status());
     on("record", ({ detail }) => detail.camera === name && this._record(detail));
     if (feed.cameras.size) this._cameras();
+    feed.load(name);
   }
 
   keys() {

@@ -113,6 +113,7 @@ def test_a_camera_comes_with_its_newest_records_and_without_its_secrets(filled: 
     assert view["status"]["age_s"] == {"p50": 1.25, "p99": 2.5, "last": 1.0}
     assert [noted["record"]["clip"] for noted in view["recent"]] == [0, 1]
     newest = view["recent"][-1]
+    assert newest["captured_s"] <= view["now_s"] - newest["record"]["age_s"] <= time.monotonic()
     assert newest["record"]["labels"][0]["evidence"]["image"]["probability"] == 0.9
     assert newest["captured_s"] == pytest.approx(time.monotonic() - newest["record"]["age_s"], abs=20)
     assert client.get(f"{API}/cameras/drive").json["camera"]["url"] == "***"
