@@ -94,10 +94,10 @@ def _refusals(watch: Watched, camera: str) -> int:
 
 
 def resolution_changes(bench: Bench) -> Found:
-    """Every 8 s the camera changes between 1280×720 and 640×360, within one session."""
+    """Every 8 s the camera changes between 1280×720 and 640×480, within one session."""
     large = bench.cameras(1)["moving1"]
     clip = bench.clip(0)
-    folder = joined("two-sizes", [large, prepare(clip, False, "640x360")])
+    folder = joined("two-sizes", [large, prepare(clip, False, "640x480")])
     with Farm({"zoom": folder}) as farm, bench.watching(farm, ["zoom"]) as watch:
         seen = watch.follow(50)
         sizes = {(line.get("width"), line.get("height")) for _, line in seen if is_result(line)}
@@ -105,7 +105,8 @@ def resolution_changes(bench: Bench) -> Found:
         silence_s = longest_silence_s(seen, "zoom")
         shown = ", ".join(f"{width}×{height}" for width, height in sorted(sizes, key=str))
         text = f"longest time without a result; sizes {shown}; errors {errors}"
-        return Found(silence_s, silence_s < 6 and errors == 0, text, {"sizes": sorted(map(str, sizes))})
+        right = silence_s < 6 and errors == 0 and len(sizes) == 2
+        return Found(silence_s, right, text, {"sizes": sorted(map(str, sizes))})
 
 
 def sound_lost(bench: Bench) -> Found:
