@@ -242,6 +242,8 @@ class Open(_Message, frozen=True, tag=21):
     start_index: int = 0
     options: dict[str, Any] = {}
     """Options of the reader that this source has of its own."""
+    waits: bool = False
+    """In a watch: a clip waits for a slot; else it is missed without one."""
 
 
 class Grants(_Message, frozen=True, tag=22):

@@ -52,7 +52,7 @@ def test_a_clip_is_asked_the_labels_of_its_camera_in_its_version(stage: Classify
     assert set(answered(stage, 1, 1)) == {"siren"}
     assert stage.ask({"labels": ["dog", "rain"], "camera": 0, "version": 2}) == {}
     assert set(answered(stage, 0, 2)) == {"dog", "rain"}
-    assert answered(stage, 0, 2)["dog"] == pytest.approx(answered(stage, 0, 1)["dog"]), "other labels move no probability"
+    assert answered(stage, 0, 2)["dog"] == pytest.approx(answered(stage, 0, 1)["dog"]), "others do not move it"
     assert set(answered(stage, 0, 1)) == {"dog", "cat"}, "clips that came before keep their version"
 
 
@@ -68,3 +68,12 @@ def test_labels_that_cannot_be_used_are_refused_with_a_reason(stage: ClassifyWat
     with pytest.raises(ConfigError):
         stage.ask({"labels": labels, "camera": 0, "version": 9})
     assert not list(Path(stage.run.directory).glob("labels-of-0-9*"))
+
+
+def test_files_of_labels_do_not_pile_up(stage: ClassifyWatch) -> None:
+    for version in range(2, 12):
+        stage.ask({"labels": ["siren", f"word {version}"], "camera": 1, "version": version})
+    files = {path.name for path in Path(stage.run.directory).glob("labels-of-*")}
+    assert {f"labels-of-1-{version}.npz" for version in range(8, 12)} <= files
+    assert "labels-of-1-7.npz" not in files
+    assert len([name for name in files if name.startswith("labels-of-all-")]) <= 6
