@@ -26,6 +26,8 @@ NS = 1_000_000_000
 MOST_CLIPS = 4
 """Packets of more clips than these are not kept for whoever decodes too slowly."""
 LONGEST_OPEN_S = 10.0
+SLACK = 1.5
+"""FFmpeg's own timeout is longer. When it comes, RTSP gives out half a picture, as if the camera were there."""
 KNOCK_S = 1.5
 """While a connection waits for its turn, it looks so often whether the camera is back."""
 KNOCK_TIMEOUT_S = 2.0
@@ -65,7 +67,7 @@ class Connection:
         self._thread.start()
 
     def abandon(self) -> None:
-        """End it with the next packet, or when FFmpeg's own timeout comes."""
+        """End it with the next packet, or with FFmpeg's own timeout."""
         self._stop.set()
 
     def join(self, timeout_s: float) -> None:
@@ -143,7 +145,7 @@ class Connection:
             yield from paced(container, streams, self._options.feed.loop, self._stop)
             return
         for packet in container.demux(streams):
-            if packet.size:
+            if packet.size or self._stop.is_set():
                 yield packet, time.monotonic_ns()
 
     def _opened(self) -> tuple[InputContainer, str]:
@@ -153,7 +155,7 @@ class Connection:
             return open_media(address.url), ""
         for transport in address.transports:
             options = address.options | ({"rtsp_transport": transport} if transport else {})
-            timeout_s = self._open_s, self._options.feed.stall_s
+            timeout_s = self._open_s, SLACK * self._options.feed.stall_s
             try:
                 return av.open(
                     address.url, format=address.format, options=options, metadata_errors="ignore", timeout=timeout_s

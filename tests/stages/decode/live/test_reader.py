@@ -58,6 +58,7 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
         send_ts(reset) as reset_url,
         picture_server() as picture_url,
         farm({"cam": camera(folder, "cam")}) as server,
+        farm({"cam": camera(folder, "cam")}) as hanging,
         ThreadPoolExecutor(20) as threads,
     ):
         waiting = {
@@ -72,12 +73,20 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
             "filmed": threads.submit(record, filmed, SECONDS, react=lambda so_far: cut(filmed, so_far, folder)),
             "paused": threads.submit(record, reader_of(cameras.url("both")), SECONDS, react=pause),
             "lost": threads.submit(record, reader_of(server.url("cam")), SECONDS, react=Accidents(server)),
+            "stuck": threads.submit(record, stuck_reader(hanging), SECONDS, react=lambda so_far: hanging.stall()),
             "file": threads.submit(record, reader_of(str(film), realtime=True, loop=True), SECONDS),
             "once": threads.submit(record, reader_of(str(film), realtime=True), SECONDS),
             "reset": threads.submit(record, reader_of(reset_url), SECONDS),
             "arriving": threads.submit(record, reader_of(picture_url, reuse=False), SECONDS),
         }
         return {name: recording.result(60) for name, recording in waiting.items()}
+
+
+def stuck_reader(server: Farm) -> LiveReader:
+    """One that may leave no thread behind."""
+    reader = reader_of(server.url("cam"))
+    reader.most_left = 0
+    return reader
 
 
 def pause(recording: Recording) -> None:
@@ -293,7 +302,13 @@ def test_a_lost_server_leaves_a_gap(recordings: dict[str, Recording]) -> None:
     assert [clip.info.epoch for clip in clips[:3]] == [0, 0, 1]
     assert clips[2].info.start_ns / NS - recording.notes["back_s"] < 5.0
     assert apart_s(*map(np.median, shifts_s(clips[2]))) < TOGETHER_S
-    assert any("no data" in text for _, state, text, _ in recording.connections if state == "lost")
+    assert any("no data came for 1 s" in text for _, state, text, _ in recording.connections if state == "lost")
+
+
+def test_too_many_connections_that_hang_end_the_reader(recordings: dict[str, Recording]) -> None:
+    """FFmpeg gives a hanging camera up a little later than the reader."""
+    assert recordings["stuck"].stuck == "door: 1 connections hang and cannot be ended"
+    assert len(recordings["stuck"].clips) == 1
 
 
 def test_a_film_is_cut_from_what_was_sent(recordings: dict[str, Recording], folder: Path) -> None:
