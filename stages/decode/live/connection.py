@@ -1,5 +1,6 @@
 """One connection to a camera, or one try: a thread that opens it, reads it once, and waits for nobody who decodes."""
 
+import errno
 import socket
 import threading
 import time
@@ -31,6 +32,8 @@ SLACK = 1.5
 KNOCK_S = 1.5
 """While a connection waits for its turn, it looks so often whether the camera is back."""
 KNOCK_TIMEOUT_S = 2.0
+AWAY = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT}
+"""Nothing listens; when something does, the camera is back."""
 NO_TRANSPORT = 93
 """FFmpeg's errno of a server that does not offer the transport: EPROTONOSUPPORT."""
 
@@ -213,8 +216,10 @@ def explained(error: Exception) -> tuple[str, Why]:
         return "this kind of address is not supported by FFmpeg as it is installed", "refused"
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
         return "no data came for too long", "unreachable"
-    if is_unreachable(error):
+    if getattr(error, "errno", None) in AWAY:
         return f"cannot be reached ({words(error)})", "unreachable"
+    if is_unreachable(error):
+        return f"cannot be reached ({words(error)}): check its name and the network", "lost"
     return words(error), "lost"
 
 

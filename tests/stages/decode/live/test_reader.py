@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -21,6 +22,8 @@ from tests.stages.decode.live.senders import picture_server, send_ts
 SMALL = Picture()
 LOGIN = "viewer:very secret"
 TOGETHER_S = 0.1
+UPPER = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5))
+LOWER = ((0.0, 0.55), (1.0, 0.55), (1.0, 1.0), (0.0, 1.0))
 CHANGE_S = 6.4
 CELL_S = 0.125
 SECONDS = 8.5
@@ -42,6 +45,7 @@ def cameras(folder: Path) -> Iterator[Farm]:
         "hushed": camera(folder, "hushed", sound_until_s=3.5),
         "turned": camera(folder, "turned", [(SMALL, 3.0), (Picture(size=(48, 64)), LENGTH_S)]),
         "enlarged": camera(folder, "enlarged", [(SMALL, 3.0), (Picture(size=(128, 96)), LENGTH_S)]),
+        "rare": camera(folder, "rare", Picture(grey=90, gop=400), sound=""),
         "still": camera(folder, "still", [(still, CHANGE_S), (SMALL, LENGTH_S)], sound=""),
     }
     with farm(paths) as running:
@@ -67,7 +71,11 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
         }
         filmed = reader_of(cameras.url("both"), keep_s=20.0)
         woken = reader_of(cameras.url("still"), clip_s=0.5)
+        seen = folder / "seen"
+        masked = reader_of(cameras.url("both"), directory=str(seen), masks=(UPPER,), zones={"top": UPPER, "low": LOWER})
         waiting |= {
+            "masked": threads.submit(record, masked, SECONDS, react=lambda so_far: (seen / "watched").touch()),
+            "rare": threads.submit(record, reader_of(cameras.url("rare"), clip_s=0.5), SECONDS),
             "still": threads.submit(record, reader_of(cameras.url("still"), clip_s=0.5), SECONDS),
             "woken": threads.submit(record, woken, SECONDS, react=lambda so_far: wake(woken, so_far)),
             "filmed": threads.submit(record, filmed, SECONDS, react=lambda so_far: cut(filmed, so_far, folder)),
@@ -285,6 +293,30 @@ def test_while_nothing_changes_clips_are_reused_and_a_change_is_not_missed(recor
     is_grey = abs(lower[0] - 86) < 3
     told_s = picture_time_s(moving.arrays["frames"][0])
     assert is_grey or CHANGE_S <= told_s < CHANGE_S + CELL_S, "no more of it than one cell of the grid was missed"
+
+
+def test_without_key_frames_a_still_camera_is_decoded_and_its_clips_are_reused(
+    recordings: dict[str, Recording],
+) -> None:
+    assert sum(map(is_reused, recordings["rare"].clips)) >= 3
+
+
+def test_what_is_masked_is_black_wherever_it_is_seen(recordings: dict[str, Recording], folder: Path) -> None:
+    clips = recordings["masked"].clips
+    for clip in clips:
+        assert clip.info.live is not None
+        assert not clip.arrays["frames"][:, :24].any()
+        assert clip.arrays["frames"][:, 30:].any()
+    assert clips[2].info.live is not None
+    assert clips[2].info.live.measures["zone:low"] > 0.5
+    assert clips[2].info.live.measures["zone:top"] < 0.1
+    stills = {file.name for file in (folder / "seen").glob("*.jpg")}
+    assert stills == {"live.jpg", *(f"clip-{clip.info.index}.jpg" for clip in clips)}
+    for name in stills:
+        with av.open(str(folder / "seen" / name)) as file:
+            picture = next(file.decode(video=0)).to_ndarray(format="rgb24")
+        assert picture[:20].max() < 40
+        assert name == "live.jpg" or picture[30:].mean() > 10
 
 
 def test_a_wake_up_makes_the_next_clip_whole(recordings: dict[str, Recording]) -> None:
