@@ -207,6 +207,9 @@ COVERED_BY = {
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
+    "tests/stages/decode/live/test_measures.py": "stages.decode.live.luma",
+    "tests/stages/decode/live/test_ring.py": "stages.decode.live.{film, film_times, film_tracks, headers}",
+    "tests/stages/decode/live/test_stillness.py": "stages.decode.live.{still_pictures, still_sizes, still_sound}",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
