@@ -64,7 +64,7 @@ class LiveClipMaker(ClipMaker):
             if session.follows_a_hole(item):
                 yield from self._finish(session)
             if session.epoch is None and session.may_begin_with(item):
-                session.begin(max(item.packet.pts, self._end_ns or 0))
+                self._begin_epoch(session, item.packet.pts)
             if session.epoch is not None:
                 session.add(item, self._beat)
         elif item is not None:
@@ -79,7 +79,11 @@ class LiveClipMaker(ClipMaker):
             yield from self._clip_until(session, session.end_ns, is_whole=True)
         if (turn_ns := session.turn_ns) is not None:
             yield from self._finish(session, turn_ns)
-            session.begin(max(turn_ns, self._end_ns or 0))
+            self._begin_epoch(session, turn_ns)
+
+    def _begin_epoch(self, session: Session, at_ns: int) -> None:
+        session.begin(max(at_ns, self._end_ns or 0))
+        self._viewer.middle_ns = (session.start_ns + session.end_ns) // 2
 
     def _finish(self, session: Session, at_ns: int | None = None) -> Iterator[DecodedClip | Gap]:
         """End the epoch, with a last, shorter clip if enough of it has come."""
@@ -108,11 +112,11 @@ class LiveClipMaker(ClipMaker):
         info = self._clip_info(self._number, self._index, start_ns, end_ns, size)
         if session.sound is not None:
             session.sound.forget(self._window(start_ns, end_ns)[0])
-        self._viewer.middle_ns = (start_ns + end_ns) // 2
         clip = self._quiet(session, info, is_whole) or self._made(session, info, is_whole)
         is_reused = clip.info.live is not None and clip.info.live.reused
         session.is_eager = not is_reused or self._viewer.is_watched
         session.next_tile(end_ns)
+        self._viewer.middle_ns = (session.start_ns + session.end_ns) // 2
         self._index, self._end_ns = self._index + 1, end_ns
         yield clip
 
