@@ -1,5 +1,6 @@
 """One connection to a camera, or one try: a thread that opens it, reads it once, and waits for nobody who decodes."""
 
+import errno
 import socket
 import threading
 import time
@@ -26,9 +27,13 @@ NS = 1_000_000_000
 MOST_CLIPS = 4
 """Packets of more clips than these are not kept for whoever decodes too slowly."""
 LONGEST_OPEN_S = 10.0
+SLACK = 1.5
+"""FFmpeg's own timeout is longer. When it comes, RTSP gives out half a picture, as if the camera were there."""
 KNOCK_S = 1.5
 """While a connection waits for its turn, it looks so often whether the camera is back."""
 KNOCK_TIMEOUT_S = 2.0
+AWAY = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT}
+"""Nothing listens; when something does, the camera is back."""
 NO_TRANSPORT = 93
 """FFmpeg's errno of a server that does not offer the transport: EPROTONOSUPPORT."""
 
@@ -65,7 +70,7 @@ class Connection:
         self._thread.start()
 
     def abandon(self) -> None:
-        """End it with the next packet, or when FFmpeg's own timeout comes."""
+        """End it with the next packet, or with FFmpeg's own timeout."""
         self._stop.set()
 
     def join(self, timeout_s: float) -> None:
@@ -143,7 +148,7 @@ class Connection:
             yield from paced(container, streams, self._options.feed.loop, self._stop)
             return
         for packet in container.demux(streams):
-            if packet.size:
+            if packet.size or self._stop.is_set():
                 yield packet, time.monotonic_ns()
 
     def _opened(self) -> tuple[InputContainer, str]:
@@ -153,7 +158,7 @@ class Connection:
             return open_media(address.url), ""
         for transport in address.transports:
             options = address.options | ({"rtsp_transport": transport} if transport else {})
-            timeout_s = self._open_s, self._options.feed.stall_s
+            timeout_s = self._open_s, SLACK * self._options.feed.stall_s
             try:
                 return av.open(
                     address.url, format=address.format, options=options, metadata_errors="ignore", timeout=timeout_s
@@ -211,8 +216,10 @@ def explained(error: Exception) -> tuple[str, Why]:
         return "this kind of address is not supported by FFmpeg as it is installed", "refused"
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
         return "no data came for too long", "unreachable"
-    if is_unreachable(error):
+    if getattr(error, "errno", None) in AWAY:
         return f"cannot be reached ({words(error)})", "unreachable"
+    if is_unreachable(error):
+        return f"cannot be reached ({words(error)}): check its name and the network", "lost"
     return words(error), "lost"
 
 
