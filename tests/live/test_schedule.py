@@ -78,6 +78,16 @@ def test_a_window_over_midnight_goes_through_the_change_of_the_clock() -> None:
     assert active_minutes(window, at("2026-03-28 12:00"), at("2026-03-29 12:00")) == 7 * 60
 
 
+def test_a_window_in_the_hour_that_occurs_twice_changes_four_times() -> None:
+    schedule, now, changes = berlin("daily 01:30-02:30"), at("2026-10-25 01:00").astimezone(UTC), []
+    for _ in range(4):
+        change = next_change(schedule, now)
+        assert change is not None
+        now = change
+        changes.append(f"{now:%H:%M}")
+    assert changes == ["23:30", "00:30", "01:00", "01:30"]
+
+
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"])
 WINDOWS = st.sampled_from(
     ["Mon-Fri 08:00-18:00", "Sat 22:00-06:00", "daily 01:30-02:30", "Sun 00:00-24:00", "Wed 23:59-00:01"]

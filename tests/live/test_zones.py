@@ -22,7 +22,7 @@ def track(*box: float, label: str | None = "car") -> Track:
     [
         ((700, 400, 900, 600), True),  # all of it
         ((600, 100, 760, 700), True),  # its foot point
-        ((500, 400, 800, 720), True),  # its foot point, on the edge of the picture
+        ((420, 100, 900, 720), True),  # its foot point, on the edge of the picture
         ((560, 300, 800, 900), True),  # as much of it as is in the picture
         ((480, 380, 1240, 720), True),  # more than half
         ((700, 100, 1200, 350), False),  # above the zone
