@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 from itertools import count
 
+import msgspec
 import numpy as np
 import pytest
 
 from live.event import LiveEvent
 from live.health import Health
 from live.health_checks import HealthOptions
-from pipeline.result import ClipRecord
+from pipeline.result import ClipRecord, Evidence, Label
 from tests.live.records import camera, clip, dropped
 
 Picture = np.ndarray
@@ -172,6 +173,17 @@ def test_answers_that_stay_the_same_while_clips_change_are_told() -> None:
 @pytest.mark.parametrize("measures", [{}, {"change": 0.0, "level_dbfs": -40.0}], ids=["unknown", "still"])
 def test_the_same_answers_for_clips_that_are_the_same_are_right(measures: dict[str, float]) -> None:
     assert told([clip(i, dog=0.31, measures=measures) for i in range(60)]) == []
+
+
+def test_what_a_camera_hears_does_not_follow_what_it_sees() -> None:
+    only_sound = [
+        Label(label="dog", probability=0.1, share=1.0, evidence={"audio": Evidence(0.1, 0.1, 1.0)}),
+    ]
+    records = [
+        msgspec.structs.replace(clip(i, measures={"change": 0.3, "level_dbfs": -60.0}), parts={"labels": only_sound})
+        for i in range(60)
+    ]
+    assert told(records) == []
 
 
 def test_reused_answers_say_nothing_of_the_engine() -> None:

@@ -12,7 +12,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from live.secrets import Masker, read_secret, redacted, secrets_in, url_of, webhook_url, with_login, without_secrets
+from live.secrets import (
+    Masker,
+    problems,
+    read_secret,
+    redacted,
+    secrets_in,
+    url_of,
+    webhook_url,
+    with_login,
+    without_secrets,
+)
 from live.settings import Alerts, Camera, Mqtt, Page, Settings, Webhook
 from pipeline.errors import ConfigError
 from pipeline.logs import JsonLines, TextLines
@@ -137,6 +147,15 @@ def test_every_secret_of_the_settings_is_masked(tmp_path: Path, monkeypatch: pyt
     masker.add_settings(found)
     assert masker.mask(" ".join(secrets)) == " ".join(["***"] * len(secrets))
     assert masker.mask("camera a is lost") == "camera a is lost"
+
+
+def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _ = settings(tmp_path, monkeypatch)
+    for name in ("HOOK", "SECRET_1", "SECRET_4"):
+        monkeypatch.delenv(name)
+    said = problems(found)
+    for name, text in zip(("NOT_SET", "HOOK", "SECRET_1", "SECRET_4"), said, strict=True):
+        assert f"the environment variable {name} " in text
 
 
 def test_settings_are_shown_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
