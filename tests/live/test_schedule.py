@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live.schedule import is_active, next_change, problems, window_of
@@ -95,6 +95,7 @@ WINDOWS = st.sampled_from(
 INSTANTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 1)).map(lambda time: time.replace(tzinfo=UTC))
 
 
+@settings(deadline=None)
 @given(ZONES, st.lists(WINDOWS, min_size=1, max_size=3, unique=True), INSTANTS)
 def test_the_next_change_is_the_first_at_which_it_changes(zone: str, windows: list[str], now: datetime) -> None:
     schedule = Schedule(zone=zone, active=tuple(windows))

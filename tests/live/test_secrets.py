@@ -10,6 +10,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import msgspec
 import pytest
 from hypothesis import assume, given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from live.secrets import (
@@ -51,6 +52,7 @@ def test_what_is_not_given_stays_as_it_is() -> None:
     assert with_login("/dev/video0", "a", "b") == "/dev/video0"
 
 
+@limits(max_examples=60, deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1), st.text(min_size=1))
 def test_any_login_is_found_again_in_the_url(user: str, password: str) -> None:
     assume(password.isprintable())
@@ -80,6 +82,7 @@ def test_an_error_names_the_variable_or_the_file_and_not_what_it_holds(
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=4, max_size=20)
 
 
+@limits(max_examples=60, deadline=None)
 @given(secret=WORDS, around=st.text(max_size=10), safe=st.sampled_from(["", "/", "@:"]))
 def test_a_secret_is_masked_however_it_is_written(secret: str, around: str, safe: str) -> None:
     assume(secret.strip("*"))
@@ -93,6 +96,7 @@ def test_a_secret_is_masked_however_it_is_written(secret: str, around: str, safe
         assert written.strip("\"'") not in shown.replace(around, "")
 
 
+@limits(max_examples=60, deadline=None)
 @given(user=WORDS, password=WORDS, token=WORDS)
 def test_nothing_of_a_url_comes_out(user: str, password: str, token: str) -> None:
     url = f"{with_login('rtsp://cam/1', user, password)}?stream=1&token={quote(token, safe='')}"

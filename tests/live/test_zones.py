@@ -1,7 +1,7 @@
 """What is in a zone: tracks by foot point or share of the box, and motion."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from live.zones import PICTURE, Zone, active, area, clipped, contains, share_inside, tracks_in
@@ -64,6 +64,7 @@ def test_a_polygon_may_be_concave() -> None:
 UNIT = st.floats(0, 1, allow_subnormal=False)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(UNIT, UNIT), min_size=3, max_size=3), UNIT, UNIT, UNIT, UNIT)
 def test_the_share_of_a_box_in_a_triangle_is_that_of_its_points(
     corners: list[tuple[float, float]], x0: float, y0: float, x1: float, y1: float
