@@ -17,6 +17,8 @@ from stages.words.word import clean_labels
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Safe as a file name, as a level of an MQTT topic and in a URL."""
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "srt", "rtp", "tcp")
+PACED = tuple(scheme for scheme in SCHEMES if not scheme.startswith("http"))
+"""What comes at its own pace."""
 KINDS = ("label", "rule", "health", "connection", "test")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_CORNERS = 200
@@ -114,9 +116,11 @@ def url_problems(camera: Camera) -> Iterator[str]:
                 "or use user with password_env"
             )
     elif is_file(camera.url) and not camera.realtime:
-        yield "url is a file; add realtime = true to play it like a camera, or label it with percept run"
+        yield "url is a file; add realtime = true (--realtime) to play it like a camera, or label it with percept run"
     elif not is_file(camera.url) and not is_device(camera.url):
         yield "url is neither a URL such as rtsp://…, nor a device such as /dev/video0, nor an existing file"
+    if camera.realtime and (scheme in PACED or is_device(camera.url)):
+        yield "realtime is for files; a camera is as fast as it is. Remove it"
     if camera.loop and not camera.realtime:
         yield "loop is for files; add realtime = true, or remove loop"
 
@@ -144,11 +148,13 @@ def targets_of(label: Watched) -> list[str]:
 
 
 def _rules(camera: Camera) -> Iterator[str]:
-    names: set[str] = set()
+    names, labels = set[str](), targets(camera)
     for rule in camera.rules:
         yield from (f"rule {rule.name!r}: {problem}" for problem in _rule(rule, camera))
         if rule.name in names:
             yield f"rule {rule.name!r} is there twice; give each its own name"
+        if rule.name in labels:
+            yield f"rule {rule.name!r} has the name of a label; give it its own"
         names.add(rule.name)
 
 

@@ -102,8 +102,10 @@ class Moments:
         before = set(self._targets)
         self._state.past = self.past()
         self._set(camera)
+        version = max(1, self._state.labels_version)
         if added := frozenset(self._targets) - before:
-            self._added, self._added_after = added, self._state.labels_version
+            self._added = added | (self._added if version == self._added_after else frozenset())
+            self._added_after = version
         return self._close_removed()
 
     def quiet(self, waited_s: float) -> list[LiveEvent]:

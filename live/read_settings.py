@@ -22,7 +22,7 @@ import msgspec
 
 from live.check_settings import check as check
 from live.settings import Camera, Settings
-from live.sources import name_for, scheme_of
+from live.sources import is_file, name_for, scheme_of
 from live.targets import read_labels
 from pipeline.config import did_you_mean, misfits
 from pipeline.errors import ConfigError
@@ -34,6 +34,8 @@ OWN = ("name", "url", "url_env", "url_file")
 """Keys that each camera has for itself."""
 SHARED = tuple(name for name in Camera.__struct_fields__ if name not in OWN)
 FILES = ("url_file", "password_file", "token_file", "secret_file", "directory")
+
+FILES_ONLY = ("realtime", "loop")
 
 Tree = dict[str, Any]
 
@@ -53,16 +55,19 @@ def read(path: str | Path) -> Settings:
 
 
 def from_arguments(sources: Sequence[str], labels: str | Sequence[str], **shared: Any) -> Settings:
-    """Settings of cameras whose names are made of their URLs. shared: keys of `Camera`, for all of them.
+    """Settings of cameras whose names are made of their URLs. shared: keys of `Camera`, for all of them; those that are
+    for files only, for the files among them.
 
     Raises:
         ConfigError: a line per problem.
     """
     words = tuple(read_labels(labels, Path(), "--labels"))
+    live = {key: value for key, value in shared.items() if key not in FILES_ONLY}
     cameras: list[Camera] = []
     for source in sources:
         name = name_for(source, [camera.name for camera in cameras])
-        cameras.append(Camera(name=name, url=source, labels=words, **shared))
+        url, keys = (str(Path(source).absolute()), shared) if is_file(source) else (source, live)
+        cameras.append(Camera(name=name, url=url, labels=words, **keys))
     settings = Settings(cameras=tuple(cameras))
     _raise(check(settings))
     return settings

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 from itertools import count
 
+import msgspec
 import numpy as np
 import pytest
 
 from live.event import LiveEvent
 from live.health import Health
 from live.health_checks import HealthOptions
-from pipeline.result import ClipRecord
+from pipeline.result import ClipRecord, Evidence, Label
 from tests.live.records import camera, clip, dropped
 
 Picture = np.ndarray
@@ -67,7 +68,7 @@ DAY = [noisy(scene(), 2.0) for _ in range(4)] * 25
     ("cover", "looks"),
     [
         (lambda: np.zeros((180, 320), np.uint8), "dark and uniform"),
-        (lambda: noisy(np.full((180, 320), 6.0), 3.0), "dark and uniform"),
+        (lambda: noisy(np.full((180, 320), 14.0), 5.0), "dark and uniform"),
         (lambda: noisy(np.full((180, 320), 120.0), 1.0), "uniform"),
         (lambda: (90 + np.linspace(0, 40, 320) * np.ones((180, 1))).astype(np.uint8), "unsharp"),
     ],
@@ -94,6 +95,11 @@ def test_a_night_without_any_light_that_comes_slowly_is_not_a_covered_lens() -> 
     assert told(shown([*DAY, *dusk])) == []
 
 
+def test_fog_that_comes_in_a_quarter_of_an_hour_is_not_a_covered_lens() -> None:
+    fog = (noisy(150 + clear * (scene() - 150), 1.0) for clear in np.geomspace(1, 0.02, 450))
+    assert told(shown([*DAY, *fog])) == []
+
+
 def test_a_hand_before_the_lens_for_a_moment_is_not_told() -> None:
     cover = [noisy(np.full((180, 320), 120.0), 1.0) for _ in range(9)]
     assert told(shown([*DAY, *cover, *DAY])) == []
@@ -105,6 +111,10 @@ def test_a_picture_without_a_sensors_noise_is_frozen() -> None:
     assert names(events) == [("picture_frozen", "open"), ("picture_frozen", "closed")]
     assert events[0].evidence == {"same_s": 60.0}
     assert told([clip(i, measures={"same_s": 2.0 * (i % 5)}) for i in range(60)]) == []
+
+
+def test_a_picture_that_has_been_frozen_for_long_is_told_at_once() -> None:
+    assert names(told([clip(0, measures={"same_s": 70.0})])) == [("picture_frozen", "open")]
 
 
 def heard(levels: Iterable[float], first: int = 0, seconds: float = 60.0) -> list[ClipRecord]:
@@ -163,6 +173,17 @@ def test_answers_that_stay_the_same_while_clips_change_are_told() -> None:
 @pytest.mark.parametrize("measures", [{}, {"change": 0.0, "level_dbfs": -40.0}], ids=["unknown", "still"])
 def test_the_same_answers_for_clips_that_are_the_same_are_right(measures: dict[str, float]) -> None:
     assert told([clip(i, dog=0.31, measures=measures) for i in range(60)]) == []
+
+
+def test_what_a_camera_hears_does_not_follow_what_it_sees() -> None:
+    only_sound = [
+        Label(label="dog", probability=0.1, share=1.0, evidence={"audio": Evidence(0.1, 0.1, 1.0)}),
+    ]
+    records = [
+        msgspec.structs.replace(clip(i, measures={"change": 0.3, "level_dbfs": -60.0}), parts={"labels": only_sound})
+        for i in range(60)
+    ]
+    assert told(records) == []
 
 
 def test_reused_answers_say_nothing_of_the_engine() -> None:

@@ -161,11 +161,15 @@ modalities = []
 [[camera.rule]]
 name = "bark"
 when = "dgo and cat"
+[[camera.rule]]
+name = "cat"
+when = "cat for 3 s"
 [[camera]]
 name = "Yard"
 labels = "@none.txt"
 url = "rtsp://x"
 url_env = "X"
+realtime = true
 [[camera]]
 name = "yard"
 url = "htttp://x"
@@ -197,7 +201,9 @@ url = "/nowhere/film.mp4"
         "clip_seconds is 0.1; expected from 0.5 to 600",
         "modalities is empty",
         "rule 'bark': when: 'dgo' is not a label of the camera (did you mean 'dog'?)\n    dgo and cat\n    ^~~",
+        "rule 'cat' has the name of a label",
         "camera Yard: labels @none.txt: No such file or directory",
+        "camera Yard: realtime is for files",
         "camera Yard: url and url_env are both given",
         "camera yard: url begins with htttp:// (did you mean 'http'?)",
         "camera shed: url is a file; add realtime = true",
@@ -228,6 +234,7 @@ def test_arguments_make_cameras_with_names_without_secrets(folder: Path) -> None
     assert [camera.name for camera in settings.cameras] == ["cam-live-1", "cam-live-1-2", "video0", "video0-2", "yard"]
     assert settings.cameras[0].labels == ("rain", "animal > dog|hound", "animal > cat")
     assert {camera.threshold for camera in settings.cameras} == {0.7}
+    assert [camera.realtime for camera in settings.cameras] == [False] * 4 + [True]
     assert from_arguments(["rtsp://x"], "dog, cat").cameras[0].labels == ("dog", "cat")
     assert from_arguments(["rtsp://x"], ["dog"]).cameras[0].labels == ("dog",)
 

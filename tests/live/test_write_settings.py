@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live.read_settings import read, read_toml, settings_of
@@ -172,6 +172,7 @@ LABELS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     labels=st.lists(LABELS.filter(bool), min_size=1, max_size=6, unique=True),
     threshold=st.floats(0, 1),
