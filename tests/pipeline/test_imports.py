@@ -208,6 +208,10 @@ COVERED_BY = {
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
+    "tests/live/test_delivery.py": "live.spool",
+    "tests/live/test_history.py": "live.{history_schema, keeper}",
+    "tests/live/test_mqtt.py": "live.{announced, discovery}",
+    "tests/live/test_sink.py": "live.{archive, camera_events, films, sentence, snapshots}",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
         "training.data.layouts.{ave, esc50, folder, hmdb51, kinetics, layout, table, ucf101, vggsound} "
