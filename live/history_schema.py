@@ -14,6 +14,7 @@ MIGRATIONS = (
     CREATE INDEX events_by_camera ON events (camera, start_ms, id);
     CREATE INDEX events_by_kind ON events (kind, start_ms, id);
     CREATE INDEX events_by_both ON events (camera, kind, start_ms, id);
+    CREATE INDEX events_long ON events (camera, start_ms) WHERE end_ms - start_ms > 600000;
     CREATE INDEX events_open ON events (camera) WHERE state = 'open';
     CREATE TABLE clips (
         run INTEGER NOT NULL, camera TEXT NOT NULL, epoch INTEGER NOT NULL, clip INTEGER NOT NULL,

@@ -228,6 +228,10 @@ COVERED_BY = {
     "tests/stages/decode/live/test_ring.py": "stages.decode.live.{film, film_times, film_tracks, headers}",
     "tests/stages/decode/live/test_stillness.py": "stages.decode.live.{still_pictures, still_sizes, still_sound}",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
+    "tests/live/test_delivery.py": "live.spool",
+    "tests/live/test_history.py": "live.{history_schema, keeper}",
+    "tests/live/test_mqtt.py": "live.{announced, discovery}",
+    "tests/live/test_sink.py": "live.{archive, camera_events, films, sentence, snapshots}",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
         "training.data.layouts.{ave, esc50, folder, hmdb51, kinetics, layout, table, ucf101, vggsound} "
