@@ -9,6 +9,7 @@ const HOLD_S = 0.3;
 const BRIDGE_S = 1;
 const AGAIN_MS = 2000;
 const STALE_S = 15;
+const STILL = "picture of the newest clip";
 const BOXES = "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4";
 const STEP = "M5 6v12l7-6zM13 6v12l7-6z";
 
@@ -35,8 +36,16 @@ export class Picture {
   }
 
   /* Take the tracks of a new record, and learn how far records are behind. */
-  record({ record, captured_s: captured }) {
+  record(noted) {
+    const { record } = noted;
     if (record.dropped || record.gap || record.error) return;
+    if (this.ahead === undefined) this._still(record.clip);
+    this.learn(noted);
+  }
+
+  learn({ record, captured_s: captured }) {
+    if (record.dropped || record.gap || record.error || captured <= (this.learned ?? 0)) return;
+    this.learned = captured;
     const length = record.end_s - record.start_s;
     const behind = (record.age_s ?? 0) + length + 0.5;
     this.lags = [...this.lags.slice(1 - LAGS), behind];
@@ -127,7 +136,7 @@ export class Picture {
 
   _tick() {
     this.frame = requestAnimationFrame(this._tick);
-    const due = this.inStep && this.bitmap ? (this.ahead ?? 0) + performance.now() / 1000 - this.delay : Infinity;
+    const due = this.inStep && this.captured !== undefined ? (this.ahead ?? 0) + performance.now() / 1000 - this.delay : Infinity;
     let next = null;
     while (this.waiting.length && this.waiting[0].captured <= due) next = this.waiting.shift();
     if (next && !this.showing) this._show(next);
@@ -149,11 +158,27 @@ export class Picture {
     }
   }
 
+  /* Until there is a live picture, or if there is none: that of the newest clip. */
+  async _still(clip) {
+    const response = await fetch(url(`${cameraPath(this.camera.name)}/clip/${clip}.jpg`), { signal: this.stop.signal }).catch(() => null);
+    if (!response?.ok || this.ahead !== undefined) return;
+    const bitmap = await createImageBitmap(await response.blob()).catch(() => null);
+    if (!bitmap || this.ahead !== undefined) return;
+    this.bitmap?.close();
+    this.bitmap = bitmap;
+    this._say("");
+    this._draw();
+  }
+
   _tellAge() {
     if (!this.bitmap) return;
+    if (this.ahead === undefined) {
+      if (this.told.textContent !== STILL) this.told.textContent = STILL;
+      return;
+    }
     const behind = (this.ahead ?? 0) + performance.now() / 1000 - this.captured;
     const stale = behind > STALE_S;
-    const text = stale ? "no new picture" : this.inStep ? `${behind.toFixed(1)} s behind, in step with its boxes` : "newest picture";
+    const text = Number.isNaN(behind) ? STILL : stale ? "no new picture" : this.inStep ? `${behind.toFixed(1)} s behind, in step with its boxes` : "newest picture";
     if (this.told.textContent !== text) this.told.textContent = text;
     this.stage.classList.toggle("stale", stale);
   }
@@ -178,7 +203,7 @@ export class Picture {
     const context = cleared(this.overlay, width, height);
     if (!this.withBoxes) return;
     drawZones(context, this.camera.zones ?? {}, place);
-    if (this.inStep) this._drawTracks(context, place, width);
+    if (this.inStep && this.captured !== undefined) this._drawTracks(context, place, width);
   }
 
   _drawTracks(context, place, width) {
