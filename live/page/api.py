@@ -57,13 +57,18 @@ class CameraCalls:
         return await self._do({"do": "add", "camera": msgspec.to_builtins(camera)}, 201)
 
     async def change(self, request: Request) -> Response:
-        camera = camera_of(self._backend, request)
+        return await self._change(camera_of(self._backend, request).name, request)
+
+    async def change_all(self, request: Request) -> Response:
+        return await self._change(None, request)
+
+    async def _change(self, camera: str | None, request: Request) -> Response:
         change = await body_of(request, CameraChange)
         _check_labels(change.labels)
         fields = msgspec.to_builtins(change)
         if not fields:
             raise Refused(400, "The change is empty.")
-        return await self._do({"do": "change", "camera": camera.name, "change": fields})
+        return await self._do({"do": "change", "camera": camera, "change": fields})
 
     async def remove(self, request: Request) -> Response:
         return await self._do({"do": "remove", "camera": camera_of(self._backend, request).name})

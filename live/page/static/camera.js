@@ -49,7 +49,9 @@ export class CameraView {
     if (!this.parts.length) this._build(view);
     this.editor.configured(view.camera);
     this.picture.camera = view.camera;
-    for (const noted of view.recent.slice(-20)) this.picture.record(noted);
+    for (const noted of view.recent.slice(-20)) this.picture.learn(noted);
+    const seen = view.recent.findLast(({ record }) => !record.dropped && !record.error && record.clip >= 0);
+    if (seen) this.picture.record(seen);
     const newest = view.recent.findLast(({ record }) => !record.dropped);
     if (newest) this.bars.show(newest);
     this.strip.show(view.recent);

@@ -41,6 +41,13 @@ export class GridView {
     return { ArrowRight: go(() => 1), ArrowLeft: go(() => -1), ArrowDown: go(columns), ArrowUp: go(() => -columns()) };
   }
 
+  /* Back from a camera: its card has the focus. Returns whether there is one. */
+  focusOn(name) {
+    const card = this.cards.get(name);
+    card?.link.focus();
+    return Boolean(card);
+  }
+
   close() {
     this.stop.abort();
     clearInterval(this.timer);

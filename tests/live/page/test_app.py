@@ -152,6 +152,7 @@ def test_changes_reach_the_watch_as_commands(filled: FakeWatch, client: Client) 
     before = len(filled.asked)
     change = {"labels": ["cat", {"label": "dog", "threshold": 0.4}], "hold_s": 6}
     assert client.ask("PATCH", f"{API}/cameras/front-door", change).json == {"ok": True, "version": 2}
+    client.ask("PATCH", f"{API}/cameras", {"threshold": 0.6})
     added = client.ask("POST", f"{API}/cameras", {"name": "barn", "url": "rtsp://u:p@barn/1", "record": True})
     assert added.status == 201
     client.ask("DELETE", f"{API}/cameras/drive")
@@ -159,6 +160,7 @@ def test_changes_reach_the_watch_as_commands(filled: FakeWatch, client: Client) 
     client.ask("POST", f"{API}/test_alert", {})
     assert filled.asked[before:] == [
         {"do": "change", "camera": "front-door", "change": change},
+        {"do": "change", "camera": None, "change": {"threshold": 0.6}},
         {"do": "add", "camera": {"name": "barn", "url": "rtsp://u:p@barn/1", "record": True}},
         {"do": "remove", "camera": "drive"},
         {"do": "save"},
