@@ -8,19 +8,20 @@ from pathlib import Path
 
 from live.delivery import Target, sent_now
 from live.event import LiveEvent
+from live.history import FILE
 from live.mqtt import MqttTarget
 from live.settings import Camera, Settings
 from live.webhook import WebhookTarget
 
 
-def make_targets(settings: Settings, history: Path, media: Path, version: str) -> list[Target]:
-    """The targets that the settings name. Two webhooks of one URL are one."""
+def make_targets(settings: Settings, history: Path, media: Path, version: str, announces: bool = True) -> list[Target]:
+    """The targets that the settings name. Two webhooks of one URL are one. announces: see `MqttTarget`."""
     targets: dict[str, Target] = {}
     for webhook in settings.alerts.webhooks:
         target = WebhookTarget(webhook, media, version)
         targets.setdefault(target.name, target)
     if settings.alerts.mqtt:
-        targets["mqtt"] = MqttTarget(settings.alerts.mqtt, by_name(settings), history, media, version)
+        targets["mqtt"] = MqttTarget(settings.alerts.mqtt, by_name(settings), history, media, version, announces)
     return list(targets.values())
 
 
@@ -42,5 +43,5 @@ def send_test_alert(settings: Settings, version: str = "") -> list[tuple[str, bo
         text="This is a test. Nothing has happened.",
     )
     with tempfile.TemporaryDirectory(prefix="percept-test-alert-") as folder:
-        targets = make_targets(settings, Path(folder) / "history.sqlite", Path(folder), version)
+        targets = make_targets(settings, Path(folder) / FILE, Path(folder), version, announces=False)
         return sent_now(targets, event)

@@ -51,6 +51,7 @@ class Archive:
         self._results = Results(directory / FOLDER, limit_bytes(keep), today)
         self._pending: OrderedDict[str, LiveEvent] = OrderedDict()
         self._is_open = False
+        self._has_begun = False
         self.goes_on = False
         """Whether an earlier process has begun this run."""
 
@@ -65,15 +66,8 @@ class Archive:
 
         Raises: OutputError, OSError, sqlite3.OperationalError: it cannot be opened.
         """
-        self.goes_on = self.keeper.open()
+        self.goes_on = self._has_begun = self.keeper.open()
         left = self._results.open(self.keeper.place())
-        if not self.goes_on:
-            with self.keeper.transaction():
-                for record in left:
-                    self.keeper.add_clip(record)
-                self.keeper.begin_run()
-                self.keeper.save_place(self._results.place)
-            self._results.keep()
         self._is_open = True
         return left if self.goes_on else []
 
@@ -141,6 +135,7 @@ class Archive:
             self._failed(change, error)
             return
         self._results.keep()
+        self._has_begun = True
         self._pending.clear()
         self.delivery.given_up(given_up)
         if change.alerts:
@@ -151,6 +146,8 @@ class Archive:
     def _save(self, change: Change) -> dict[str, int]:
         """Within a transaction. Returns how many alerts were given up, by target."""
         keeper, given_up = self.keeper, Counter[str]()
+        if not self._has_begun:
+            keeper.begin_run()
         for event in self._pending.values():
             keeper.put_event(event)
         if change.record is not None:

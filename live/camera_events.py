@@ -1,25 +1,34 @@
 """All events of one camera, and everything that is needed to go on with them in another process."""
 
+import time
 from collections.abc import Callable
 
 from live.event import LiveEvent
+from live.health import Health
 from live.moments import Moments
 from live.settings import Camera
 from pipeline.result import ClipRecord
+
+PAST_EVERY_S = 60.0
+"""What a camera has learned is kept so often. It is large, and may be a little old."""
+Load = Callable[[str], bytes | None]
+"""What was kept of a part."""
 
 
 class CameraEvents:
     """Passes each record to those who make events of it."""
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: Camera, clock: Callable[[], float] = time.monotonic) -> None:
         self.camera = camera
-        self._moments = Moments(camera)
+        self._clock = clock
+        self._moments, self._health = Moments(camera), Health(camera)
+        self._kept_s = clock()
 
     def add(self, record: ClipRecord) -> list[LiveEvent]:
-        return self._moments.add(record)
+        return [*self._moments.add(record), *self._health.add(record)]
 
     def connection(self, state: str, text: str) -> list[LiveEvent]:
-        return []
+        return self._health.connection(state, text)
 
     def quiet(self, waited_s: float) -> list[LiveEvent]:
         """Events that are over although no record has come for so long."""
@@ -30,13 +39,27 @@ class CameraEvents:
         return self._moments.configure(camera)
 
     def stop(self) -> list[LiveEvent]:
-        return self._moments.stop()
+        """The camera is not watched any more: all its events are over."""
+        return [*self._moments.stop(), *self._health.stop()]
 
-    def states(self) -> dict[str, bytes]:
-        """What must be kept, by part."""
-        return {"moments": self._moments.state()}
+    def states(self, with_past: bool = False) -> dict[str, bytes]:
+        """What is to be kept now, by part."""
+        found = {"moments": self._moments.state(with_past=False), "health": self._health.state()}
+        if with_past or self._clock() - self._kept_s >= PAST_EVERY_S:
+            self._kept_s = self._clock()
+            found["past"] = self._moments.past()
+        return found
 
-    def restore(self, state: Callable[[str], bytes | None]) -> None:
-        """Go on from what was kept of each part."""
-        if (body := state("moments")) is not None:
-            self._moments.restore(body)
+    def restore(self, load: Load) -> None:
+        """Go on where another process of this run was."""
+        if moments := load("moments"):
+            self._moments.restore(moments, load("past") or b"")
+        if health := load("health"):
+            self._health.restore(health)
+
+    def begin_watch(self, load: Load) -> list[LiveEvent]:
+        """Go on from an earlier run, whose events are over; only what was learned counts on."""
+        self.restore(load)
+        over = [*self._moments.begin_watch(), *self._health.stop()]
+        self._health = Health(self.camera)
+        return over

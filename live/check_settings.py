@@ -17,6 +17,8 @@ from stages.words.word import clean_labels
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Safe as a file name, as a level of an MQTT topic and in a URL."""
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "srt", "rtp", "tcp")
+PACED = tuple(scheme for scheme in SCHEMES if not scheme.startswith("http"))
+"""What comes at its own pace."""
 KINDS = ("label", "rule", "health", "connection", "test")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_CORNERS = 200
@@ -41,11 +43,16 @@ RANGES: tuple[tuple[str, float, float], ...] = (
 """Key, smallest and largest allowed value."""
 
 
-def check(settings: Settings) -> list[str]:
-    """Every problem of the settings, a sentence each that says what to do; empty if there is none."""
+def check(settings: Settings, complete: bool = True) -> list[str]:
+    """Every problem of the settings, a sentence each that says what to do; empty if there is none.
+
+    complete: every camera has labels. If not, those without get theirs elsewhere, and rules over them are not checked.
+    """
     found = list(_names(settings.cameras))
     for camera in settings.cameras:
         found += [f"camera {camera.name}: {problem}" for problem in camera_problems(camera)]
+        if complete and not camera.labels:
+            found.append(f'camera {camera.name}: labels is empty; expected what to watch for, such as ["dog barking"]')
     found += [f"keep.{problem}" for problem in _out_of_range(settings.keep)]
     found += [f"page.{problem}" for problem in _page(settings.page)]
     found += _alerts(settings.alerts)
@@ -109,16 +116,17 @@ def url_problems(camera: Camera) -> Iterator[str]:
                 "or use user with password_env"
             )
     elif is_file(camera.url) and not camera.realtime:
-        yield "url is a file; add realtime = true to play it like a camera, or label it with percept run"
+        yield "url is a file; add realtime = true (--realtime) to play it like a camera, or label it with percept run"
     elif not is_file(camera.url) and not is_device(camera.url):
         yield "url is neither a URL such as rtsp://…, nor a device such as /dev/video0, nor an existing file"
+    if camera.realtime and (scheme in PACED or is_device(camera.url)):
+        yield "realtime is for files; a camera is as fast as it is. Remove it"
     if camera.loop and not camera.realtime:
         yield "loop is for files; add realtime = true, or remove loop"
 
 
 def _labels(camera: Camera) -> Iterator[str]:
     if not camera.labels:
-        yield 'labels is empty; expected what to watch for, such as labels = ["dog barking"]'
         return
     try:
         clean_labels(label_texts(camera.labels), "labels")
@@ -140,11 +148,13 @@ def targets_of(label: Watched) -> list[str]:
 
 
 def _rules(camera: Camera) -> Iterator[str]:
-    names: set[str] = set()
+    names, labels = set[str](), targets(camera)
     for rule in camera.rules:
         yield from (f"rule {rule.name!r}: {problem}" for problem in _rule(rule, camera))
         if rule.name in names:
             yield f"rule {rule.name!r} is there twice; give each its own name"
+        if rule.name in labels:
+            yield f"rule {rule.name!r} has the name of a label; give it its own"
         names.add(rule.name)
 
 
@@ -152,7 +162,8 @@ def _rule(rule: Rule, camera: Camera) -> Iterator[str]:
     if not rule.name.strip() or len(rule.name) > 100 or not rule.name.isprintable():
         yield "expected a name of at most 100 characters"
     try:
-        parse(rule.when, targets(camera), camera.zones)
+        if camera.labels:
+            parse(rule.when, targets(camera), camera.zones)
     except ConfigError as error:
         yield f"when: {error}"
     yield from _out_of_range(rule)

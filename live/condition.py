@@ -20,11 +20,25 @@ Of a clip without a result nothing is known, and truth has three values (Kleene'
 them is, even if the other is unknown. A clip that was dropped or failed does not break a `for`: its time goes on.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+
+from live.condition_parts import (
+    Anything,
+    Compared,
+    Either,
+    Every,
+    Held,
+    Leaf,
+    Motion,
+    Node,
+    Not,
+    Probable,
+    Recent,
+    show,
+    walk,
+)
 
 Truth = bool | None
 """None: unknown."""
@@ -50,65 +64,6 @@ class Facts(Protocol):
 
     def tracked(self, label: str, zone: str) -> Truth:
         """Whether a track with this label ("": with any or none) is in a zone ("": anywhere)."""
-
-
-@dataclass(frozen=True)
-class Probable:
-    label: str
-    zone: str = ""
-
-
-@dataclass(frozen=True)
-class Compared:
-    label: str
-    sign: str
-    """>, >=, < or <="""
-    value: float
-
-
-@dataclass(frozen=True)
-class Motion:
-    zone: str = ""
-
-
-@dataclass(frozen=True)
-class Anything:
-    zone: str = ""
-
-
-@dataclass(frozen=True)
-class Not:
-    part: "Node"
-
-
-@dataclass(frozen=True)
-class Every:
-    parts: tuple["Node", ...]
-
-
-@dataclass(frozen=True)
-class Either:
-    parts: tuple["Node", ...]
-
-
-@dataclass(frozen=True)
-class Held:
-    """True without a break for so long."""
-
-    part: "Node"
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Recent:
-    """True now, or at some time in the last seconds."""
-
-    part: "Node"
-    seconds: float
-
-
-Leaf = Probable | Compared | Motion | Anything
-Node = Leaf | Not | Every | Either | Held | Recent
 
 
 class Memory(msgspec.Struct):
@@ -211,51 +166,3 @@ def compare(probability: float, sign: str, value: float) -> bool:
     if sign.startswith(">"):
         return probability > value or (sign == ">=" and probability == value)
     return probability < value or (sign == "<=" and probability == value)
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """The node and all below it."""
-    yield node
-    if isinstance(node, Not | Held | Recent):
-        yield from walk(node.part)
-    elif isinstance(node, Every | Either):
-        for part in node.parts:
-            yield from walk(part)
-
-
-def labels_of(node: Node) -> set[str]:
-    """The labels that a condition asks for."""
-    return {each.label for each in walk(node) if isinstance(each, Probable | Compared)}
-
-
-def zones_of(node: Node) -> set[str]:
-    """The zones that it asks for."""
-    return {each.zone for each in walk(node) if isinstance(each, Probable | Motion | Anything) and each.zone}
-
-
-def show(node: Node) -> str:
-    """The condition as text, which reads back as the same condition."""
-    from live.condition_text import quoted
-
-    match node:
-        case Probable(label, zone):
-            return quoted(label) + (f" in {quoted(zone)}" if zone else "")
-        case Compared(label, sign, value):
-            return f"{quoted(label)} {sign} {value:.15g}"
-        case Motion(zone) | Anything(zone):
-            word = "motion" if isinstance(node, Motion) else "anything"
-            return word + (f" in {quoted(zone)}" if zone else "")
-        case Not(part):
-            return f"not {_inside(part, Every | Either | Held | Recent)}"
-        case Held(part, seconds) | Recent(part, seconds):
-            word = "for" if isinstance(node, Held) else "within"
-            return f"{_inside(part, Every | Either)} {word} {seconds:.15g} s"
-        case Every(parts):
-            return " and ".join(_inside(each, Every | Either) for each in parts)
-        case Either(parts):
-            return " or ".join(_inside(each, Either) for each in parts)
-
-
-def _inside(node: Node, bracketed: object) -> str:
-    text = show(node)
-    return f"({text})" if isinstance(node, bracketed) else text  # type: ignore[arg-type]

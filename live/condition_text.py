@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NoReturn
 
-from live.condition import Anything, Compared, Either, Every, Held, Motion, Node, Not, Probable, Recent
+from live.condition_parts import Anything, Compared, Either, Every, Held, Motion, Node, Not, Probable, Recent, quoted
 from pipeline.config import did_you_mean
 from pipeline.errors import ConfigError
 
@@ -19,7 +19,6 @@ _SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "min": 60.0, "m
 _SECONDS |= {"h": 3600.0, "hour": 3600.0, "hours": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([a-z]*)", re.IGNORECASE)
 _JOINTS = ("and", "or", "not")
-_RESERVED = (*_JOINTS, "motion", "anything", "for", "within", "in")
 
 
 class ConditionError(ConfigError):
@@ -47,15 +46,6 @@ def parse(text: str, labels: Collection[str], zones: Collection[str] = ()) -> No
         ConditionError: shows the place with a caret, and says what was expected there.
     """
     return _Parser(text, labels, zones).parse()
-
-
-def quoted(name: str) -> str:
-    """A label or zone as it stands in a condition: in quotes where it must."""
-    words = name.lower().split(" ")
-    plain = all(re.fullmatch(r'[^\s()<>"]+', word) for word in words)
-    if plain and not {*words} & {*_RESERVED}:
-        return name
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 class _Parser:

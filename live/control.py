@@ -51,7 +51,10 @@ class Change:
 
 
 class Control:
-    """Turns commands into changes. `check` returns everything that is wrong with settings."""
+    """Turns commands into changes. `check` returns everything that is wrong with settings.
+
+    A camera that is added without labels gets those of the config.
+    """
 
     def __init__(self, config: Config, check: Callable[[Settings], list[str]]) -> None:
         self._config = config
@@ -80,7 +83,9 @@ class Control:
 
     def add(self, settings: Settings, part: Mapping[str, Any]) -> Change:
         """Raises: Refused"""
-        camera = self._camera(part, str(part.get("name", "")))
+        words = self._config.labels.words
+        labels = (words,) if isinstance(words, str) else words
+        camera = self._camera({"labels": labels} | dict(part), str(part.get("name", "")))
         if any(each.name == camera.name for each in settings.cameras):
             raise Refused(f"{camera.name}: there is such a camera already", 409)
         self._fits(camera)

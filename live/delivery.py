@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from pipeline.messages import Told
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 """After a failure a target is tried again in about 1, 2, 4 ... 60 s, each shortened by up to a half at random."""
+LEAVING_RETRY_S = 0.2
 LEAVING_S = 3.0
 """At the end, alerts that wait are tried for so long; the rest stay in the spool for the next run."""
 
@@ -92,9 +92,8 @@ class Deliverer:
 
     def _run(self) -> None:
         try:
-            while not self._is_leaving or time.monotonic() < self._leave_at_s:
-                if not self._step() and self._is_leaving:
-                    break
+            while self._step() and (not self._is_leaving or time.monotonic() < self._leave_at_s):
+                pass
         finally:
             self.spool.close()
             self.target.close()
@@ -104,15 +103,16 @@ class Deliverer:
         return self._leave_at_s > 0.0
 
     def _step(self) -> bool:
-        """Deliver one alert, or wait. Returns whether there may be more to do at once."""
+        """Deliver one alert, or wait. Returns False if there is nothing more to deliver before the end."""
+        is_leaving = self._is_leaving
         self._wake.clear()
+        self.target.is_back.clear()
         try:
             self.target.tend()
             alert = self.spool.next()
             if alert is None:
-                if not self._is_leaving:
-                    self._wake.wait(1.0)
-                return False
+                self._wake.wait(0.0 if is_leaving else 1.0)
+                return not is_leaving
             self._send(alert.event)
             self.spool.finish(alert)
             self.delivered += 1
@@ -121,8 +121,7 @@ class Deliverer:
             self.spool.finish(alert, refused=str(error))
             self._tell_refused(alert.event, str(error))
         except (Later, sqlite3.Error) as error:
-            self._failed(error)
-            return not self._is_leaving
+            return self._failed(error)
         return True
 
     def _send(self, event: LiveEvent) -> None:
@@ -131,15 +130,21 @@ class Deliverer:
             self._tell(f"{self.target.shown} takes alerts again", "info")
         self._failures = 0
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception) -> bool:
+        """Wait. Returns False if the end has come and nothing is left to deliver."""
         self._failures += 1
+        try:
+            waiting = self.spool.waiting()
+        except sqlite3.Error:
+            waiting = 1
         if self._failures == 1:
-            with suppress(sqlite3.Error):
-                self._tell(f"{self.target.shown}: {error}; alerts wait ({self.spool.waiting()})", "warning")
-        self.target.is_back.clear()
-        if not self._is_leaving:
-            asked_s = min(error.wait_s, LONGEST_WAIT_S) if isinstance(error, Later) else 0.0
-            self.target.is_back.wait(max(asked_s, wait_s(self._failures, random.random())))
+            self._tell(f"{self.target.shown}: {error}; alerts wait ({waiting})", "warning")
+        if self._is_leaving:
+            self.target.is_back.wait(LEAVING_RETRY_S)
+            return waiting > 0
+        asked_s = min(error.wait_s, LONGEST_WAIT_S) if isinstance(error, Later) else 0.0
+        self.target.is_back.wait(max(asked_s, wait_s(self._failures, random.random())))
+        return True
 
     def _tell_refused(self, event: LiveEvent, text: str) -> None:
         """Once per reason."""

@@ -50,12 +50,9 @@ class Health:
 
     def add(self, record: ClipRecord) -> list[LiveEvent]:
         """The events that begin or are over with this record."""
-        memory = self._memory
-        told = []
-        if memory.seen.is_of_earlier_watch(record):
-            told, memory.seen = self.stop(), Seen()
+        memory, told = self._memory, []
         if not record.is_result or memory.seen.has(record):
-            return told
+            return []
         memory.seen.note(record)
         for name in CHECKS:
             verdict: Verdict = getattr(memory, name).look(record, self.options)
@@ -81,6 +78,12 @@ class Health:
         if lost is not None:
             lost.end_s = self._clock()
             told.append(lost.event("closed"))
+        return told
+
+    def begin_watch(self) -> list[LiveEvent]:
+        """A new watch begins, whose clips count from 0: all states are over, and what is usual stays known."""
+        told = self.stop()
+        self._memory.seen = Seen()
         return told
 
     def state(self) -> bytes:

@@ -189,8 +189,9 @@ class Constant(msgspec.Struct):
             return Bad("answers are not numbers", {}, after_s=options.constant_s)
         if answers != was:
             return True
-        change = record.measures.get("change", 0.0)
-        step_db = abs(level - before) if level is not None and before is not None else 0.0
+        asked = {modality for label in record.labels for modality in label.evidence}
+        change = record.measures.get("change", 0.0) if asked & {"image", "motion"} else 0.0
+        step_db = abs(level - before) if "audio" in asked and level is not None and before is not None else 0.0
         if change <= options.changed and step_db <= options.changed_db:
             return None
         evidence = {"change": change, "level_step_db": round(step_db, 2), "labels": len(answers)}

@@ -14,6 +14,8 @@ from live.event import LiveEvent
 FILE = "history.sqlite"
 BUSY_S = 5.0
 """How long one connection waits for another to finish writing."""
+LONG_MS = 600_000
+"""Longer events have an index of their own, in which a timeline finds those that began long before it."""
 LONGEST_EVENT_MS = 86_400_000
 """A timeline finds closed events that began at most so long before it."""
 _event: msgspec.json.Decoder[LiveEvent] = msgspec.json.Decoder(LiveEvent)
@@ -88,16 +90,31 @@ class History:
     def timeline(self, camera: str, since: str, until: str, limit: int = 2000) -> Timeline:
         """Events that touch, and clips that begin in, the stretch [since, until); ISO 8601 with offset."""
         since_ms, until_ms = milliseconds(since), milliseconds(until)
-        events = self._events(
-            "WHERE camera = ? AND start_ms >= ? AND start_ms < ? AND (state = 'open' OR end_ms > ?) "
-            "ORDER BY start_ms, id LIMIT ?",
-            *(camera, since_ms - LONGEST_EVENT_MS, until_ms, since_ms, limit + 1),
-        )
+        events = self._events_of(camera, since_ms, until_ms, limit + 1)
         clips = self._clips(
             "camera = ? AND start_ms >= ? AND start_ms < ? ORDER BY start_ms LIMIT ?",
             *(camera, since_ms, until_ms, limit + 1),
         )
         return Timeline(events[:limit], clips[:limit], max(len(events), len(clips)) > limit)
+
+    def _events_of(self, camera: str, since_ms: int, until_ms: int, limit: int) -> list[LiveEvent]:
+        """Those that begin in the stretch or shortly before it, and of earlier ones the long and the open ones."""
+        early_ms = since_ms - LONG_MS
+        query = f"""
+            SELECT body FROM (
+                SELECT body, start_ms, id FROM events INDEXED BY events_by_camera
+                WHERE camera = ?1 AND start_ms >= ?4 AND start_ms < ?3
+                    AND (end_ms > ?2 OR start_ms >= ?2 OR state = 'open')
+                UNION ALL
+                SELECT body, start_ms, id FROM events INDEXED BY events_long
+                WHERE camera = ?1 AND start_ms >= ?5 AND start_ms < ?4 AND end_ms - start_ms > {LONG_MS} AND end_ms > ?2
+                UNION ALL
+                SELECT body, start_ms, id FROM events INDEXED BY events_open
+                WHERE camera = ?1 AND state = 'open' AND start_ms < ?4
+            ) ORDER BY start_ms, id LIMIT ?6
+        """
+        values = (camera, since_ms, until_ms, early_ms, since_ms - LONGEST_EVENT_MS, limit)
+        return [_event.decode(body) for (body,) in self._connection.execute(query, values)]
 
     def latest_clips(self, camera: str, limit: int = 30) -> list[ClipRow]:
         """The newest clips, in order of time."""

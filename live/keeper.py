@@ -15,8 +15,7 @@ from live.results import Place
 from pipeline.errors import OutputError
 from pipeline.result import ClipRecord
 
-LASTING = "budget"
-"""The part of a camera's state that goes on in the next run: what its past is like."""
+_BEGIN = (-1, -1, -1.0)
 LABELS_KEPT = 5
 """Labels of a clip that its row has."""
 _encode = msgspec.json.Encoder().encode
@@ -47,7 +46,8 @@ class Keeper:
     def __init__(self, path: Path, run: str) -> None:
         self._path, self._run_name = path, run
         self._run = 0
-        self._cursors: dict[str, tuple[int, int]] = {}
+        self._cursors: dict[str, tuple[int, int, float]] = {}
+        """Of each camera: epoch and clip of the last record, and the latest end of all."""
         self.told: list[str] = []
         """Sentences for the user."""
 
@@ -70,8 +70,8 @@ class Keeper:
         row = self.connection.execute("SELECT number FROM runs WHERE name = ?", (self._run_name,)).fetchone()
         if row:
             self._run = row[0]
-            cursors = "SELECT camera, epoch, clip FROM cursors WHERE run = ?"
-            self._cursors = {camera: (epoch, clip) for camera, epoch, clip in self.connection.execute(cursors, row)}
+            cursors = "SELECT camera, epoch, clip, end_s FROM cursors WHERE run = ?"
+            self._cursors = {camera: tuple(place) for camera, *place in self.connection.execute(cursors, row)}
         return row is not None
 
     def _connect(self) -> sqlite3.Connection:
@@ -99,24 +99,30 @@ class Keeper:
             yield
 
     def begin_run(self) -> None:
-        """Begin the run. Nothing of an earlier one is continued."""
+        """Begin the run. States of cameras stay: what an earlier run has learned goes on."""
         self.connection.execute(
             "INSERT INTO runs (name, since_ms) VALUES (?, ?)", (self._run_name, round(time.time() * 1000))
         )
         self._run = self.connection.execute("SELECT number FROM runs WHERE name = ?", (self._run_name,)).fetchone()[0]
-        self.connection.execute("DELETE FROM states WHERE part != ?", (LASTING,))
         self.connection.execute("DELETE FROM cursors")
         self.connection.execute("DELETE FROM films")
 
     # -- records -----------------------------------------------------------------------------------------------------
 
     def is_new(self, record: ClipRecord) -> bool:
-        """Whether the record was not written yet. Those of a camera come in order."""
-        return (record.epoch, record.clip) > self._cursors.get(record.source, (-1, -1))
+        """Whether the record was not written yet. Those of a camera come in order.
+
+        A camera that was taken away and added again counts its clips anew, but time goes on.
+        """
+        epoch, clip, end_s = self._cursors.get(record.source, _BEGIN)
+        return (record.epoch, record.clip) > (epoch, clip) or record.end_s > end_s
 
     def passed(self, record: ClipRecord) -> None:
         """The record is dealt with; it is not new any more."""
-        self._cursors[record.source] = (record.epoch, record.clip)
+        self._cursors[record.source] = record.epoch, record.clip, self._reached_s(record)
+
+    def _reached_s(self, record: ClipRecord) -> float:
+        return max(record.end_s, self._cursors.get(record.source, _BEGIN)[2])
 
     def add_clip(self, record: ClipRecord) -> None:
         """A row of a clip, and how far its camera is. A row that is there already stays as it is."""
@@ -131,17 +137,17 @@ class Keeper:
             ),
         )
         self.connection.execute(
-            "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?)",
-            (record.source, self._run, *place),
+            "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)",
+            (record.source, self._run, *place, self._reached_s(record)),
         )
 
-    def start_s(self, camera: str, clip: int) -> float | None:
+    def start_s(self, camera: str, epoch: int, clip: int) -> float | None:
         """When a clip of this run began, on the monotonic clock of the run; None if its row is not there."""
         row = self.connection.execute(
-            "SELECT start_s FROM clips WHERE camera = ? AND run = ? AND clip = ? ORDER BY epoch DESC LIMIT 1",
-            (camera, self._run, clip),
+            "SELECT max(start_s) FROM clips WHERE run = ? AND camera = ? AND epoch = ? AND clip = ?",
+            (self._run, camera, epoch, clip),
         ).fetchone()
-        return row and float(row[0])
+        return None if row[0] is None else float(row[0])
 
     def save_place(self, place: Place) -> None:
         self.save("results", msgspec.msgpack.encode(place))
@@ -202,10 +208,6 @@ class Keeper:
             "SELECT body FROM states WHERE camera = ? AND part = ?", (camera, part)
         ).fetchone()
         return row and bytes(row[0])
-
-    def forget(self, camera: str) -> None:
-        """The camera is gone. Its events and clips stay."""
-        self.connection.execute("DELETE FROM states WHERE camera = ?", (camera,))
 
     def save(self, key: str, value: bytes) -> None:
         self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

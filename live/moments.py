@@ -14,20 +14,22 @@ Events begin in the active time of the schedule alone; they may end outside it.
 Times in events are UTC; lengths are of the clips' own clock, which is monotonic.
 """
 
+import math
 from collections.abc import Callable
 
 import msgspec
 
-from live.budget import Budget, Threshold
+from live.budget import Threshold
 from live.clip_facts import ClipFacts
-from live.condition import Judge, Memory, Truth
-from live.condition_text import parse
+from live.condition import Truth
 from live.event import LiveEvent
+from live.rules import Judged, Rules
 from live.running import Running, begin, wall_time
 from live.schedule import is_active
 from live.seen import NEARLY_S, Seen
 from live.settings import Camera, Rule
-from live.targets import Target, targets
+from live.targets import targets
+from live.thresholds import Thresholds
 from pipeline.result import ClipRecord
 
 LONGEST_UNKNOWN_S = 60.0
@@ -35,13 +37,6 @@ LONGEST_UNKNOWN_S = 60.0
 QUIET_S = 10.0
 """Results may be so late without an event being over."""
 JOIN_S = 0.05
-
-
-class _Judged(msgspec.Struct):
-    """What a rule remembers."""
-
-    when: str
-    memory: Memory
 
 
 class _State(msgspec.Struct, kw_only=True):
@@ -55,16 +50,11 @@ class _State(msgspec.Struct, kw_only=True):
     """The labels that were probable in the last result."""
     labels: dict[str, Running] = {}
     rules: dict[str, Running] = {}
-    judged: dict[str, _Judged] = {}
+    judged: dict[str, Judged] = {}
     past: bytes = b""
     """What the budget has learned."""
 
 
-BASES = {
-    "past": "threshold from the camera's past",
-    "estimate": "threshold estimated from little of the camera's past",
-}
-"""What an event says of its threshold."""
 IsOver = Callable[[Running, float], bool]
 """Of an event and its hold time."""
 _encode = msgspec.msgpack.encode
@@ -76,7 +66,6 @@ class Moments:
 
     def __init__(self, camera: Camera) -> None:
         self._state = _State()
-        self._budget: Budget | None = None
         self._added: frozenset[str] = frozenset()
         """Labels that records up to `_added_after` were not asked for."""
         self._added_after = 0
@@ -85,27 +74,8 @@ class Moments:
     def _set(self, camera: Camera) -> None:
         self._camera = camera
         self._targets = targets(camera)
-        self._budget = self._new_budget(camera)
-        self._rules: dict[str, Rule] = {rule.name: rule for rule in camera.rules}
-        self._judges: dict[str, Judge] = {}
-        judged = {}
-        for rule in camera.rules:
-            before = self._state.judged.get(rule.name)
-            memory = before.memory if before and before.when == rule.when else Memory()
-            judge = Judge(parse(rule.when, self._targets, camera.zones), memory)
-            self._judges[rule.name], judged[rule.name] = judge, _Judged(rule.when, judge.memory)
-        self._state.judged = judged
-
-    def _new_budget(self, camera: Camera) -> Budget | None:
-        """The budget of labels without a threshold of their own, which goes on with what was learned."""
-        past = self._budget.pack() if self._budget else self._state.past
-        hold_s = {name: target.hold_s for name, target in self._targets.items() if target.threshold is None}
-        if camera.false_alarms_per_day is None or not hold_s:
-            return None
-        budget = Budget(camera.false_alarms_per_day, camera.threshold, hold_s)
-        if past:
-            budget.learn(past)
-        return budget
+        self._thresholds = Thresholds(camera, self._targets, self._state.past)
+        self._rules = Rules(camera, self._targets, self._state.judged)
 
     # -- the life of a camera
 
@@ -113,10 +83,6 @@ class Moments:
         """The events that begin or are over with this record."""
         state = self._state
         told = self._close_removed()
-        if state.seen.is_of_earlier_watch(record):
-            told += self.stop()
-            self._forget()
-            state.seen = Seen()
         if state.seen.has(record):
             return told
         told += self._between(record)
@@ -134,9 +100,12 @@ class Moments:
     def configure(self, camera: Camera) -> list[LiveEvent]:
         """Watch for what the new settings say, from the next record on. The events of what was removed are over."""
         before = set(self._targets)
+        self._state.past = self.past()
         self._set(camera)
+        version = max(1, self._state.labels_version)
         if added := frozenset(self._targets) - before:
-            self._added, self._added_after = added, self._state.labels_version
+            self._added = added | (self._added if version == self._added_after else frozenset())
+            self._added_after = version
         return self._close_removed()
 
     def quiet(self, waited_s: float) -> list[LiveEvent]:
@@ -149,22 +118,27 @@ class Moments:
 
     def thresholds(self) -> dict[str, Threshold]:
         """The threshold of each label as it is now."""
-        return {name: self._threshold(target) for name, target in self._targets.items()}
+        return self._thresholds.all()
 
-    def _threshold(self, target: Target) -> Threshold:
-        if target.threshold is not None:
-            return Threshold(target.threshold, "label")
-        return self._budget.threshold(target.name) if self._budget else Threshold(self._camera.threshold, "camera")
+    def begin_watch(self) -> list[LiveEvent]:
+        """A new watch begins, whose clips count from 0: all events are over, and what the budget has learned stays."""
+        told = self.stop()
+        self._state = _State(past=self.past())
+        self._set(self._camera)
+        return told
 
-    def state(self) -> bytes:
-        """Everything that a new `Moments` needs to go on where this one is."""
-        if self._budget:
-            self._state.past = self._budget.pack()
-        return _encode(self._state)
+    def state(self, with_past: bool = True) -> bytes:
+        """Everything that a new `Moments` needs to go on where this one is. with_past: also what `past` returns."""
+        return _encode(msgspec.structs.replace(self._state, past=self.past() if with_past else b""))
 
-    def restore(self, state: bytes) -> None:
+    def past(self) -> bytes:
+        """What the budget has learned: large, and no harm if it is a minute old."""
+        return self._thresholds.pack()
+
+    def restore(self, state: bytes, past: bytes = b"") -> None:
         """Go on from there. Raises: msgspec.DecodeError, ValueError: it is not such a state."""
-        self._state, self._budget = _decode(state), None
+        self._state = _decode(state)
+        self._state.past = past or self._state.past
         self._set(self._camera)
 
     # -- records
@@ -186,27 +160,20 @@ class Moments:
 
     def _away(self, seconds: float) -> list[LiveEvent]:
         """A stretch in which nothing is true."""
-        self._state.lasting.clear()
-        if self._budget:
-            self._budget.interrupt(seconds)
-        for event in self._events():
+        self._forget(seconds)
+        for event in [*self._state.labels.values(), *self._state.rules.values()]:
             event.away_s += seconds
-        for rule in self._camera.rules:
-            if seconds > self._rule_hold_s(rule):
-                self._judges[rule.name].forget()
         return self._close_over()
 
-    def _forget(self) -> None:
-        """What was true before counts no longer."""
+    def _forget(self, seconds: float = math.inf) -> None:
+        """What was true before so long a break counts no longer."""
         self._state.lasting.clear()
-        if self._budget:
-            self._budget.interrupt()
-        for judge in self._judges.values():
-            judge.forget()
+        self._thresholds.interrupt(seconds)
+        self._rules.forget(seconds)
 
     def _result(self, record: ClipRecord) -> list[LiveEvent]:
         not_asked = self._added if record.labels_version <= self._added_after else frozenset[str]()
-        thresholds = {name: each.value for name, each in self.thresholds().items()}
+        thresholds = {name: each.value for name, each in self._thresholds.all().items()}
         facts = ClipFacts(self._camera, record, thresholds, self._state.lasting, not_asked)
         may_begin = is_active(self._camera.schedule, wall_time(record))
         for event in self._state.labels.values():
@@ -215,10 +182,7 @@ class Moments:
         for rule in self._camera.rules:
             told += self._rule_event(rule, record, facts, may_begin)
         self._state.lasting = set(facts.probable_labels)
-        if self._budget:
-            self._budget.add(
-                {name: each.probability for name, each in facts.labels.items()}, record.end_s - record.start_s
-            )
+        self._thresholds.add(facts.labels, record.end_s - record.start_s)
         return told + self._close_over()
 
     # -- labels
@@ -233,8 +197,8 @@ class Moments:
             if event is None:
                 if not may_begin:
                     continue
-                basis = BASES.get(self._threshold(self._targets[name]).basis, "")
-                event = begin(record, "label", name, threshold=thresholds[name], text=basis)
+                text = self._thresholds.text(name)
+                event = begin(record, "label", name, threshold=thresholds[name], text=text)
                 self._state.labels[name] = event
             if name != event.name:
                 event.also[name] = max(probable[name], event.also.get(name, 0.0))
@@ -265,10 +229,12 @@ class Moments:
     # -- rules
 
     def _rule_event(self, rule: Rule, record: ClipRecord, facts: ClipFacts, may_begin: bool) -> list[LiveEvent]:
-        truth, parts = self._judges[rule.name].judge(facts)
+        truth, parts = self._rules.judge(rule, facts)
         event = self._state.rules.get(rule.name)
-        if truth is False and event is not None:
-            event.away_s += record.end_s - record.start_s
+        if event is not None and not truth:
+            length_s = record.end_s - record.start_s
+            event.away_s += length_s if truth is False else 0.0
+            event.unknown_s += length_s if truth is None else 0.0
         if not truth or (event is None and not may_begin):
             return []
         if event is None:
@@ -277,23 +243,15 @@ class Moments:
         event.evidence = dict(parts)
         return self._told(event) if event.duration_s >= rule.min_s - NEARLY_S else []
 
-    def _rule_hold_s(self, rule: Rule) -> float:
-        return self._camera.hold_s if rule.hold_s is None else rule.hold_s
-
     # -- telling and closing
-
-    def _events(self) -> list[Running]:
-        return [*self._state.labels.values(), *self._state.rules.values()]
 
     def _close_removed(self) -> list[LiveEvent]:
         """Close the events of labels and rules that are no longer watched for, or are others now."""
         state = self._state
         state.lasting &= set(self._targets)
         gone = [state.labels.pop(name) for name in list(state.labels) if not self._makes_events(name)]
-        kept = {
-            name for name, event in state.rules.items() if name in self._rules and self._rules[name].when == event.text
-        }
-        gone += [state.rules.pop(name) for name in list(state.rules) if name not in kept]
+        others = [name for name, event in state.rules.items() if not self._rules.has(name, event.text)]
+        gone += [state.rules.pop(name) for name in others]
         return [told for event in gone for told in _closed(event)]
 
     @staticmethod
@@ -304,7 +262,11 @@ class Moments:
         return [event.event("open")]
 
     def _close_over(self) -> list[LiveEvent]:
-        return self._close_if(lambda event, hold_s: event.away_s > (hold_s + NEARLY_S if hold_s else 0.0))
+        return self._close_if(
+            lambda event, hold_s: (
+                event.away_s > (hold_s + NEARLY_S if hold_s else 0.0) or event.unknown_s > LONGEST_UNKNOWN_S
+            )
+        )
 
     def _close_if(self, is_over: IsOver) -> list[LiveEvent]:
         closed = []
@@ -316,7 +278,7 @@ class Moments:
 
     def _hold_s(self, event: Running) -> float:
         if event.kind == "rule":
-            return self._rule_hold_s(self._rules[event.name])
+            return self._rules.hold_s(event.name)
         return self._targets[event.name].hold_s
 
 

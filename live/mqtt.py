@@ -39,17 +39,27 @@ class MqttTarget:
     """Publishes with QoS 1. Reconnects for ever; what the broker has not confirmed is sent again.
 
     path: the history, which remembers what was announced, so that it can be taken back in a later run.
+    announces: tells whether the watch runs, and what it has. Not so for a trial beside a watch that runs.
     """
 
     name = "mqtt"
 
-    def __init__(self, settings: Mqtt, cameras: Mapping[str, Camera], path: Path, media: Path, version: str) -> None:
+    def __init__(
+        self,
+        settings: Mqtt,
+        cameras: Mapping[str, Camera],
+        path: Path,
+        media: Path,
+        version: str,
+        announces: bool = True,
+    ) -> None:
         self.shown = f"MQTT broker {settings.host}:{settings.port}"
         self.kinds = settings.kinds
         self.is_back = threading.Event()
         self._settings, self._media, self._version = settings, media, version
         self._topics = Topics(settings.topic)
         self._announced = Announced(path)
+        self._announces = announces
         self._cameras = dict(cameras)
         self._connections: dict[str, str] = {}
         self._sent_connections: dict[str, str] = {}
@@ -103,7 +113,7 @@ class MqttTarget:
     def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            if self._connected.is_set():
+            if self._announces and self._connected.is_set():
                 client.publish(self._topics.status, b"offline", qos=1, retain=True)
             client.disconnect()
             client.loop_stop()
@@ -190,7 +200,8 @@ class MqttTarget:
             client.username_pw_set(settings.user, password or None)
         if settings.tls:
             client.tls_set()
-        client.will_set(self._topics.status, b"offline", qos=1, retain=True)
+        if self._announces:
+            client.will_set(self._topics.status, b"offline", qos=1, retain=True)
         client.reconnect_delay_set(*RECONNECT_S)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_connect_fail, client.on_publish = self._on_connect_fail, self._on_publish
@@ -208,10 +219,11 @@ class MqttTarget:
             self._trouble = f"the broker refuses the connection ({visible(str(reason))})"
             return
         self._trouble = ""
-        client.publish(self._topics.status, b"online", qos=1, retain=True)
-        if self._settings.discovery:
-            client.subscribe(f"{self._settings.discovery}/status", qos=1)
-        self._must_announce.set()
+        if self._announces:
+            client.publish(self._topics.status, b"online", qos=1, retain=True)
+            if self._settings.discovery:
+                client.subscribe(f"{self._settings.discovery}/status", qos=1)
+            self._must_announce.set()
         self._connected.set()
         self.is_back.set()
 

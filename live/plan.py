@@ -13,6 +13,8 @@ SLOTS_PER_CAMERA = 3
 """Two that are granted, and one that waits."""
 SPARE_SLOTS = 16
 """For clips in work, and for cameras that are added later."""
+MOST_LABELS = 32
+"""A camera with so many labels has all of them in its records, since conditions and budgets need them."""
 KEEP_BYTES = 64 << 20
 
 
@@ -33,12 +35,13 @@ def watch_config(config: Config, settings: Settings, labels_of: Callable[[Camera
         fps=max([camera.fps for camera in cameras], default=config.clips.fps),
     )
     classify = config.stages.get("classify", {}) | {"labels": [list(names) for names in labels]}
+    top_k = max(config.labels.top_k, min(MOST_LABELS, max(map(len, labels), default=0)))
     slots = SLOTS_PER_CAMERA * len(cameras) + SPARE_SLOTS
     return msgspec.structs.replace(
         config,
         clips=clips,
         modalities=tuple(name for name in config.modalities if name in asked) or config.modalities,
-        labels=msgspec.structs.replace(config.labels, words=every or config.labels.words),
+        labels=msgspec.structs.replace(config.labels, words=every or config.labels.words, top_k=top_k),
         queue=msgspec.structs.replace(config.queue, slots=config.queue.slots or slots),
         stages=config.stages | {"classify": classify},
     )

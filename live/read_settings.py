@@ -22,7 +22,7 @@ import msgspec
 
 from live.check_settings import check as check
 from live.settings import Camera, Settings
-from live.sources import name_for, scheme_of
+from live.sources import is_file, name_for, scheme_of
 from live.targets import read_labels
 from pipeline.config import did_you_mean, misfits
 from pipeline.errors import ConfigError
@@ -35,11 +35,13 @@ OWN = ("name", "url", "url_env", "url_file")
 SHARED = tuple(name for name in Camera.__struct_fields__ if name not in OWN)
 FILES = ("url_file", "password_file", "token_file", "secret_file", "directory")
 
+FILES_ONLY = ("realtime", "loop")
+
 Tree = dict[str, Any]
 
 
 def read(path: str | Path) -> Settings:
-    """The settings in a file. Paths in it are relative to its folder.
+    """The settings in a file. Paths in it are relative to its folder. Cameras may have no labels yet: see `check`.
 
     Raises:
         ConfigError: names the file, the key and what was expected; a line per problem.
@@ -48,21 +50,24 @@ def read(path: str | Path) -> Settings:
     settings, found = settings_of(read_toml(path), path)
     if not settings.cameras:
         found.append("no camera is there; add a table [[camera]] with name, url and labels")
-    _raise([*found, *check(settings)], f"{path}: ")
+    _raise([*found, *check(settings, complete=False)], f"{path}: ")
     return settings
 
 
 def from_arguments(sources: Sequence[str], labels: str | Sequence[str], **shared: Any) -> Settings:
-    """Settings of cameras whose names are made of their URLs. shared: keys of `Camera`, for all of them.
+    """Settings of cameras whose names are made of their URLs. shared: keys of `Camera`, for all of them; those that are
+    for files only, for the files among them.
 
     Raises:
         ConfigError: a line per problem.
     """
     words = tuple(read_labels(labels, Path(), "--labels"))
+    live = {key: value for key, value in shared.items() if key not in FILES_ONLY}
     cameras: list[Camera] = []
     for source in sources:
         name = name_for(source, [camera.name for camera in cameras])
-        cameras.append(Camera(name=name, url=source, labels=words, **shared))
+        url, keys = (str(Path(source).absolute()), shared) if is_file(source) else (source, live)
+        cameras.append(Camera(name=name, url=url, labels=words, **keys))
     settings = Settings(cameras=tuple(cameras))
     _raise(check(settings))
     return settings

@@ -5,8 +5,9 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -38,6 +39,29 @@ def url_of(camera: Camera) -> str:
 def webhook_url(webhook: Webhook) -> str:
     """Raises: ConfigError: the variable that holds it is not set."""
     return webhook.url or read_secret("alerts.webhooks", "url", webhook.url_env, "")
+
+
+def problems(settings: Settings) -> list[str]:
+    """Every variable and file of the settings that is missing now, a sentence each."""
+    found = []
+    reads: list[Callable[[], object]] = [partial(url_of, camera) for camera in settings.cameras]
+    reads += [partial(webhook_url, webhook) for webhook in settings.alerts.webhooks]
+    reads += [partial(read_secret, *place) for place in _places(settings)]
+    for read in reads:
+        try:
+            read()
+        except ConfigError as error:
+            found.append(str(error))
+    return found
+
+
+def _places(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
+    """Where the secrets are that belong to no camera: arguments for `read_secret`."""
+    for index, webhook in enumerate(settings.alerts.webhooks):
+        yield f"alerts.webhooks[{index}]", "secret", webhook.secret_env, webhook.secret_file
+    if mqtt := settings.alerts.mqtt:
+        yield "alerts.mqtt", "password", mqtt.password_env, mqtt.password_file
+    yield "page", "token", settings.page.token_env, settings.page.token_file
 
 
 def with_login(url: str, user: str, password: str) -> str:
@@ -182,13 +206,12 @@ class Masker(logging.Filter):
             with suppress(ConfigError):
                 self.add_url(url_of(camera))
         for webhook in settings.alerts.webhooks:
-            self._add_read("secret", webhook.secret_env, webhook.secret_file)
             with suppress(ConfigError):
                 self.add_url(webhook_url(webhook))
         if mqtt := settings.alerts.mqtt:
             self.add(mqtt.user, whole_words=True)
-            self._add_read("password", mqtt.password_env, mqtt.password_file)
-        self._add_read("token", settings.page.token_env, settings.page.token_file)
+        for _, what, variable, file in _places(settings):
+            self._add_read(what, variable, file)
 
     def _add_read(self, what: str, variable: str, file: str) -> None:
         with suppress(ConfigError):

@@ -110,7 +110,9 @@ class WatchSink(Sink):
 
     def close(self, complete: bool) -> None:
         """All events are over. Alerts that cannot be delivered now stay for the next run."""
-        self._keep([event for camera in self._cameras.values() for event in camera.stop()])
+        over = [event for camera in self._cameras.values() for event in camera.stop()]
+        change = self._change(over)
+        self._store(msgspec.structs.replace(change, states=self._states(self._cameras, with_past=True)))
         self._give_up([*self._held])
         self._delivery.close()
         self._pass_on()
@@ -124,7 +126,10 @@ class WatchSink(Sink):
             return
         before, self._settings = self._settings, msgspec.msgpack.decode(message.body, type=Settings)
         self._version = message.version
-        self._keep(self._configure_cameras(), meta={"settings": msgspec.msgpack.encode(message)})
+        change = self._change(self._configure_cameras())
+        states = [*change.states, *self._states(self._cameras)]
+        kept = {"settings": msgspec.msgpack.encode(message)}
+        self._store(msgspec.structs.replace(change, states=states, meta=kept))
         self._archive.configure(self._settings.keep)
         self._retention.configure(self._settings.keep)
         if before.alerts != self._settings.alerts:
@@ -183,15 +188,15 @@ class WatchSink(Sink):
         camera = self._cameras.get(record.source)
         events = camera.add(record) if camera else []
         self._snapshots.look(record)
-        self._store(self._change(events, record.source, record), store)
+        states = self._states([record.source] if camera else [])
+        self._store(msgspec.structs.replace(self._change(events, record), states=states), store)
         self._archive.keeper.passed(record)
         self._heard_ns[record.source] = time.monotonic_ns()
 
-    def _keep(self, events: list[LiveEvent], camera: str = "", meta: dict[str, bytes] | None = None) -> None:
-        """Keep events that no record has caused."""
-        if events or meta:
-            change = self._change(events, camera)
-            self._store(msgspec.structs.replace(change, meta=meta or {}))
+    def _keep(self, events: list[LiveEvent], camera: str) -> None:
+        """Keep events of a camera that no record has caused."""
+        if events:
+            self._store(msgspec.structs.replace(self._change(events), states=self._states([camera])))
 
     def _store(self, change: Change, store: Callable[[Change], None] | None = None) -> None:
         try:
@@ -199,9 +204,14 @@ class WatchSink(Sink):
         except (OSError, sqlite3.Error) as error:
             raise OutputError(f"cannot write to {self.options.directory}: {error}") from error
 
-    def _change(self, events: list[LiveEvent], camera: str, record: ClipRecord | None = None) -> Change:
+    def _states(self, cameras: Iterable[str], with_past: bool = False) -> list[tuple[str, str, bytes]]:
+        return [
+            (camera, part, body) for camera in cameras for part, body in self._cameras[camera].states(with_past).items()
+        ]
+
+    def _change(self, events: Iterable[LiveEvent], record: ClipRecord | None = None) -> Change:
         """What these events mean for what is kept."""
-        change = Change(record=record, events=[], alerts=[], films=[], states=[])
+        change = Change(record=record, events=[], alerts=[], films=[])
         for event in events:
             event = self._dressed(event, record)
             film = self._film(event, record)
@@ -215,8 +225,6 @@ class WatchSink(Sink):
             else:
                 change.alerts.append(event)
             self.told.append(Told(sentence(event), "info"))
-        if camera in self._cameras:
-            change.states.extend((camera, part, body) for part, body in self._cameras[camera].states().items())
         return change
 
     def _dressed(self, event: LiveEvent, record: ClipRecord | None) -> LiveEvent:
@@ -237,7 +245,9 @@ class WatchSink(Sink):
             return self._films.end(event)
         if camera is None:
             return None
-        start_s = self._archive.keeper.start_s(event.camera, event.first_clip) if self._archive.is_open else None
+        start_s = record.start_s if record and record.clip == event.first_clip else None
+        if start_s is None:
+            start_s = self._archive.keeper.start_s(event.camera, event.epoch, event.first_clip)
         if start_s is None:
             start_s = record.start_s if record else time.monotonic() - self.options.zero_ns / 1e9
         return self._films.begin(event, camera.camera, self.options.zero_ns + round(start_s * 1e9))
@@ -252,13 +262,12 @@ class WatchSink(Sink):
     # -- settings and what an earlier process has left ---------------------------------------------------------------
 
     def _take_settings(self) -> None:
-        """Take the settings of the last change, if an earlier process of this run has had them; and the cameras'."""
+        """Take the settings of the last change, if an earlier process of this run has had them."""
         body = self._archive.keeper.load("settings")
         if body is not None and self._archive.goes_on:
             message = msgspec.msgpack.decode(body, type=Configured)
             if message.version > self._version:
                 self._settings, self._version = msgspec.msgpack.decode(message.body, type=Settings), message.version
-        self._configure_cameras()
 
     def _configure_cameras(self) -> list[LiveEvent]:
         """Begin, change and end cameras. Returns the events that are over."""
@@ -267,13 +276,13 @@ class WatchSink(Sink):
         for name in [name for name in self._cameras if name not in wanted]:
             over += self._cameras.pop(name).stop()
         for name, camera in wanted.items():
-            known = self._cameras.get(name)
-            if known is None:
+            if name not in self._cameras:
                 self._cameras[name] = CameraEvents(camera)
-                self._cameras[name].restore(partial(self._archive.keeper.state, name))
                 self._heard_ns[name] = time.monotonic_ns()
-            elif known.camera != camera:
-                over += known.configure(camera)
+                left = self._cameras[name].begin_watch(partial(self._archive.keeper.state, name))
+                over += [event for event in left if event.id in self._open]
+            elif self._cameras[name].camera != camera:
+                over += self._cameras[name].configure(camera)
         return over
 
     def _begin_delivery(self) -> None:
@@ -291,21 +300,31 @@ class WatchSink(Sink):
                 target.connection(camera, state)
 
     def _take_up(self) -> None:
-        """Go on with open events and films of this run; close the events of an earlier one."""
+        """Go on with the events and films of this run; close the events of an earlier one."""
         keeper = self._archive.keeper
+        self._open = {event.id: event for event in keeper.open_events()}
+        if self._archive.goes_on:
+            self._resume()
+            return
+        over = self._configure_cameras()
+        ended = {event.id for event in over}
+        over += [keeper.ended(event, "the watch ended") for event in self._open.values() if event.id not in ended]
+        self._store(msgspec.structs.replace(self._change(over), states=self._states(self._cameras, with_past=True)))
+
+    def _resume(self) -> None:
+        keeper = self._archive.keeper
+        for camera in self._settings.cameras:
+            self._cameras[camera.name] = CameraEvents(camera)
+            self._cameras[camera.name].restore(partial(keeper.state, camera.name))
+            self._heard_ns[camera.name] = time.monotonic_ns()
         self.counts.update(keeper.counts())
+        for event in self._open.values():
+            self._snapshots.resume(event)
         for film in keeper.films():
             self._films.resume(film)
-            event = keeper.event(film.event)
-            if event and event.state == "closed":
-                self._held[event.id] = event
-        for event in keeper.open_events():
-            if self._archive.goes_on:
-                self._open[event.id] = event
-                self._snapshots.resume(event)
-            else:
-                closed = keeper.ended(event, "the watch ended")
-                self._store(Change(events=[closed], alerts=[closed]))
+            kept = keeper.event(film.event)
+            if kept and kept.state == "closed":
+                self._held[kept.id] = kept
 
     def _brokers(self) -> list[MqttTarget]:
         return [target for target in self._delivery.targets if isinstance(target, MqttTarget)]

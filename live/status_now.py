@@ -19,7 +19,7 @@ def quantile(values: Iterable[float], share: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
 
 
-def camera_status(camera: Watched, ledger: LiveLedger, outlet: LiveOutlet) -> CameraStatus:
+def camera_status(camera: Watched, ledger: LiveLedger, outlet: LiveOutlet, events: int) -> CameraStatus:
     """One camera, without its URL."""
     source, facts = ledger.sources[camera.index], ledger.cameras[camera.index]
     ages_s = outlet.ages_s.get(camera.index, ())
@@ -43,6 +43,7 @@ def camera_status(camera: Watched, ledger: LiveLedger, outlet: LiveOutlet) -> Ca
             p99=_rounded(quantile(ages_s, 0.99)),
             last=_rounded(ages_s[-1] if ages_s else None),
         ),
+        events=events,
         labels_version=camera.labels_version,
         width=info.width if info else 0,
         height=info.height if info else 0,
@@ -80,13 +81,14 @@ def status_now(
     processes: Processes,
     *,
     deaths: Mapping[str, int],
+    events: Mapping[str, int],
     canary: Canary,
     uptime_s: float,
     ready: bool,
     version: int,
     stage_s: dict[str, float],
 ) -> Status:
-    """deaths: by name of a process. stage_s: seconds that each stage has worked."""
+    """deaths: by name of a process. events: by camera. stage_s: seconds that each stage has worked."""
     counts = ledger.counts
     return Status(
         time=utc_text(datetime.now(UTC)),
@@ -118,7 +120,9 @@ def status_now(
             unwritten=outlet.lost,
         ),
         version=version,
-        cameras=tuple(camera_status(camera, ledger, outlet) for camera in feed.cameras.values()),
+        cameras=tuple(
+            camera_status(camera, ledger, outlet, events.get(camera.name, 0)) for camera in feed.cameras.values()
+        ),
     )
 
 

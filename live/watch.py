@@ -14,6 +14,7 @@ import msgspec
 from live.canary import Canary
 from live.control import Change, Control, Refused
 from live.folder import StateFolder
+from live.logs import tidy_logs
 from live.plan import reader_options
 from live.settings import Camera, Settings
 from live.status import Status as WatchStatus
@@ -29,6 +30,7 @@ from pipeline.messages import (
     Configured,
     Connection,
     ConnectionChanged,
+    Counted,
     Film,
     FilmAsked,
     FilmDone,
@@ -55,6 +57,7 @@ ASK_TIMEOUT_S = 60.0
 """Label vectors of new labels take a second or two; loading the text tower some more."""
 RESTART_S = 1.0
 LONGEST_RESTART_S = 60.0
+TIDY_S = 60.0
 STEADY_S = 60.0
 """A process that lived so long is started again at once when it dies."""
 
@@ -105,6 +108,8 @@ class WatchSupervisor(Supervisor):
         self._started_s: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
         self._canary = Canary()
+        self._tidied_s = 0.0
+        self._events: dict[str, int] = {}
         self._sent: list[dict[str, Any]] = []
         """The answer to a test of alerts."""
         self._address = ""
@@ -176,6 +181,8 @@ class WatchSupervisor(Supervisor):
                     self._canary.fail(f"{worker.name}: {problem}")
                     self._notice(f"{worker.name}: {problem}; replacing the process", "error")
                     self.processes.kill(worker)
+            case Counted(events):
+                self._events = events
             case Told(text, level):
                 self._notice(text, level)
             case Ask():
@@ -321,6 +328,7 @@ class WatchSupervisor(Supervisor):
             elif change.after is None and change.before is not None:
                 if (camera := self.feed.named(change.before.name)) is not None:
                     self.feed.remove(camera.index)
+                    self.outlet.forget(camera.index)
             elif change.after is not None and (camera := self.feed.named(change.after.name)) is not None:
                 if change.labels is not None:
                     camera.labels_version += 1
@@ -372,6 +380,9 @@ class WatchSupervisor(Supervisor):
             if now_s >= start_at_s and name not in self._started_s:
                 self._spawn(name)
         self._send_canaries(now_s)
+        if now_s - self._tidied_s > TIDY_S:
+            self._tidied_s = now_s
+            tidy_logs(Path(self.plan.settings.directory), set(self.processes.workers))
         if now_s - self._status_at_s > STATUS_EVERY_S:
             self._status_at_s = now_s
             status = self.watch_status()
@@ -395,6 +406,7 @@ class WatchSupervisor(Supervisor):
             self.outlet,
             self.processes,
             deaths=self._deaths,
+            events=self._events,
             canary=self._canary.status(set(self.processes.workers)),
             uptime_s=time.monotonic() - self._began_s,
             ready=self._ready_s > 0,

@@ -19,38 +19,65 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
     from tomlkit.items import Item, Table
 
+SECTIONS = ("directory", "keep", "page", "alerts")
 WIDE = 4
 """A list with more values has a line for each."""
 Named = TypeVar("Named", Camera, Rule)
 
 
 def write(path: str | Path, settings: Settings, original: Settings) -> list[str]:
-    """Write what differs from `original` into the file, which is made if it is not there; a backup is kept beside it.
+    """Write what differs between `settings` and `original`, which the watch began with, into the file.
 
-    A URL with a password or token that is not in the file already is not written: the file then names an environment
-    variable. Returns a sentence for each of these.
+    What others have changed in the file since stays. A file that is not there is made; of one that is, a backup is kept
+    beside it. A URL with a password or token that is not in the file already is not written: the file then names an
+    environment variable. Returns a sentence for each of these.
 
     Raises:
-        ConfigError: the file was changed by others so that it would not say the same as the settings.
+        ConfigError: the file cannot be read, or there is no way to write this into it.
         OutputError: it cannot be written; the old one is as it was.
     """
     import tomlkit
-    from tomlkit.exceptions import TOMLKitError
 
     path = Path(path).expanduser().resolve()
-    try:
-        old = path.read_text(encoding="utf-8-sig") if path.exists() else ""
-        document = tomlkit.parse(old)
-    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); nothing was saved") from None
-    settings, notes = _without_new_secrets(settings, old)
-    _write_cameras(document, settings, original, path)
-    for name in ("directory", "keep", "page", "alerts"):
-        _update(document, name, getattr(settings, name), getattr(original, name))
+    there = settings_of(read_toml(path), path)[0] if path.exists() else Settings()
+    old = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    wanted, notes = _without_new_secrets(_merged(there, settings, original), old)
+    document = tomlkit.parse(old)
+    _write_cameras(document, wanted, there, path)
+    for name in SECTIONS:
+        _update(document, name, getattr(wanted, name), getattr(there, name))
     text = tomlkit.dumps(document)
-    _check(text, settings, path)
+    _check(text, wanted, path)
     _replace(path, text)
     return notes
+
+
+def _merged(there: Settings, settings: Settings, original: Settings) -> Settings:
+    """What the file should say: what it says, with the changes from `original` to `settings`."""
+    before = {camera.name: camera for camera in original.cameras}
+    now = {camera.name: camera for camera in there.cameras}
+    cameras = [
+        _with_changes(now[camera.name], camera, before[camera.name])
+        if camera.name in now and camera.name in before
+        else camera
+        for camera in settings.cameras
+    ]
+    theirs = [camera for camera in there.cameras if camera.name not in before]
+    cameras += [camera for camera in theirs if all(camera.name != ours.name for ours in settings.cameras)]
+    changed: Settings = _with_changes(there, settings, original)
+    return msgspec.structs.replace(changed, cameras=tuple(cameras))
+
+
+def _with_changes(there: Any, new: Any, old: Any) -> Any:
+    """A struct with the fields in which `new` and `old` differ; structs in it likewise."""
+    changes = {}
+    for name in there.__struct_fields__:
+        mine, before, theirs = getattr(new, name), getattr(old, name), getattr(there, name)
+        if mine == before:
+            continue
+        deep = all(isinstance(each, msgspec.Struct) for each in (mine, before, theirs))
+        changes[name] = _with_changes(theirs, mine, before) if deep else mine
+    return msgspec.structs.replace(there, **changes)
 
 
 def _without_new_secrets(settings: Settings, old: str) -> tuple[Settings, list[str]]:
@@ -176,8 +203,7 @@ def _check(text: str, settings: Settings, path: Path) -> None:
     if says != settings:
         parts = [name for name in says.__struct_fields__ if getattr(says, name) != getattr(settings, name)]
         raise ConfigError(
-            f"{path}: was changed since it was read ({', '.join(parts)}); nothing was saved. "
-            "Restart the watch, or make the change in the file."
+            f"{path}: {', '.join(parts)} cannot be written as the file is; nothing was saved. Make the change by hand."
         )
 
 

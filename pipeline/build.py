@@ -43,6 +43,7 @@ WATCH_ROLES = {
     "clerk": "pipeline.clerk:run_clerk",
 }
 """The processes of a watch that a run does not have, or has others for."""
+WATCH_SINK = "live.sink:WatchSink"
 FILM_THREADS = 4
 """Most threads that decode pictures for the labelled video."""
 TAIL_S = 0.5

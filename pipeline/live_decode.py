@@ -31,6 +31,7 @@ from pipeline.slots import Phase, Slots
 NO_SLOT = "no_slot"
 FILM_DELAY_NS = 500_000_000
 """A film is cut so long after its end, when its last packets have come."""
+WAIT_S = 0.02
 MOST_FILMS = 16
 """Films that may wait to be written; one more is refused."""
 
@@ -100,6 +101,7 @@ class LiveDecoder(Decoder):
 
     _reader: LiveReader | None = None
     _films: Films | None = None
+    _waits = False
 
     def _note(self, message: Any) -> None:
         if isinstance(message, Wake) and self._reader is not None:
@@ -116,6 +118,7 @@ class LiveDecoder(Decoder):
         self._closing = False
         self._slots.watch(self._seat, Phase.OPENING, order.source_index, order.start_index)
         self._place = order.source_index, order.start_index
+        self._waits = order.waits
         try:
             reader = cast(LiveReader, make_reader(self._plan, order.source, order.source_index, **order.options))
             self._reader = reader
@@ -143,14 +146,14 @@ class LiveDecoder(Decoder):
         while not self._closing:
             try:
                 item = next(items, None)
+                if item is None:
+                    break
+                if isinstance(item, Gap):
+                    self._bus.send(GapFound(item))
+                    continue
+                self._send_clip(item)
             except _Closed:
                 break
-            if item is None:
-                break
-            if isinstance(item, Gap):
-                self._bus.send(GapFound(item))
-                continue
-            self._send_clip(item)
             index = item.info.index + 1
             self._place = source_index, index
         return index
@@ -161,6 +164,10 @@ class LiveDecoder(Decoder):
             self._bus.send(Decoded(info, -1, 0, {}, {}))
             return
         grant = self._next_grant()
+        while grant is None and self._waits:
+            time.sleep(WAIT_S)
+            self._alive()
+            grant = self._next_grant()
         if grant is None:
             self._bus.send(MissedClip(info, NO_SLOT))
             return

@@ -30,6 +30,8 @@ from pipeline.slots import Slots
 
 GRANTS = 2
 """Slots that a camera holds for its next clips."""
+MOST_WAITING = 8
+"""Clips in work or waiting of a camera whose clips wait for their turn, so that others have slots too."""
 RESTART_S = 1.0
 """A decode process that has died is replaced at once, and after that no sooner than this after its last start."""
 LONGEST_RESTART_S = 60.0
@@ -42,6 +44,8 @@ class Watched:
     index: int
     name: str
     options: dict[str, Any]
+    every: bool = False
+    """Its clips wait for their turn."""
     labels_version: int = 1
     worker: Worker | None = None
     grants: dict[int, int] = field(default_factory=dict)
@@ -93,7 +97,7 @@ class LiveFeed:
 
     def add(self, name: str, options: dict[str, Any], every: bool) -> Watched:
         """Watch one more camera. `options`: of its reader."""
-        camera = Watched(self.next_index, name, options)
+        camera = Watched(self.next_index, name, options, every)
         self.next_index += 1
         self._ledger.add_camera(camera.index, name, every)
         self.cameras[camera.index] = camera
@@ -160,7 +164,7 @@ class LiveFeed:
         if camera is not None and not camera.is_leaving and not self.closing:
             source = self._ledger.sources[camera.index]
             camera.is_open = True
-            self._send(worker, Open(camera.name, camera.index, source.received, camera.options))
+            self._send(worker, Open(camera.name, camera.index, source.received, camera.options, camera.every))
 
     def has_work(self, worker: Worker) -> bool:
         camera = self.of_worker(worker)
@@ -172,8 +176,13 @@ class LiveFeed:
         for camera in list(self.cameras.values()):
             if camera.worker is None and not self.closing and not camera.is_leaving and now_s >= camera.start_at_s:
                 camera.worker = self._processes.spawn("decode", f"decode-{camera.name}")
-            if camera.worker is not None and camera.is_open and len(camera.grants) < GRANTS:
+            if camera.worker is not None and camera.is_open and self._may_have_more(camera):
                 self._grant(camera, camera.worker)
+
+    def _may_have_more(self, camera: Watched) -> bool:
+        if camera.every and len(self._ledger.sources[camera.index].entries) >= MOST_WAITING:
+            return False
+        return len(camera.grants) < GRANTS
 
     def _grant(self, camera: Watched, worker: Worker) -> None:
         slots = [self._free.popleft() for _ in range(min(GRANTS - len(camera.grants), len(self._free)))]

@@ -264,4 +264,6 @@ class LiveLedger(Ledger):
             if source.ended and not source.entries and not source.gaps:
                 self._over.add(index)
                 source.state.clear()
+                self.cameras[index].recent.clear()
+                self.cameras[index].answer = None
                 yield SourceDone(index, source.given)

@@ -34,6 +34,10 @@ class LiveOutlet(Outlet):
         while len(self._waiting) > MOST_WAITING:
             self.lost += isinstance(self._waiting.popleft(), Finished)
 
+    def forget(self, source_index: int) -> None:
+        """A camera was removed."""
+        self.ages_s.pop(source_index, None)
+
     def begin_again(self, worker: Worker) -> None:
         """Another output process takes the place of one that died."""
         self.worker = worker

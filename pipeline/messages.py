@@ -194,6 +194,12 @@ class Reply(_Message, frozen=True, tag=36):
     error: str = ""
 
 
+class Counted(_Message, frozen=True, tag=38):
+    """How many events each camera has had."""
+
+    events: dict[str, int]
+
+
 class Probed(_Message, frozen=True, tag=37):
     """To a `Probe`: what is wrong with the stages; "" if nothing is."""
 
@@ -236,6 +242,8 @@ class Open(_Message, frozen=True, tag=21):
     start_index: int = 0
     options: dict[str, Any] = {}
     """Options of the reader that this source has of its own."""
+    waits: bool = False
+    """In a watch: a clip waits for a slot; else it is missed without one."""
 
 
 class Grants(_Message, frozen=True, tag=22):
@@ -369,6 +377,7 @@ FromWorker = (
     | Ask
     | Reply
     | Probed
+    | Counted
 )
 ToWorker = (
     Work

@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from pipeline.messages import (
     Broken,
     Configured,
     ConnectionChanged,
+    Counted,
     FilmWritten,
     Finished,
     Hello,
@@ -163,11 +165,15 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
     """
     quick = [sink for sink in sinks if not sink.is_slow]
     slow = Backlog(bus, [sink for sink in sinks if sink.is_slow])
+    counted: dict[Sink, Counter[str]] = {sink: Counter() for sink in sinks}
     while True:
         slots.watch(seat, Phase.IDLE)
         message = bus.receive(0 if slow else TICK_S)
         for sink in sinks:
             sink.tick()
+            if sink.counts != counted.get(sink):
+                counted[sink] = sink.counts.copy()
+                bus.send(Counted(dict(sink.counts)))
         match message:
             case None:
                 if slow:

@@ -46,6 +46,8 @@ STATUS_S = 0.5
 EARLY_DEATHS_LIMIT = 3
 LAST_WORDS_S = 2.0
 FATAL_CLOSING_S = 10.0
+MOST_WARNINGS = 10_000
+"""Different warnings that are remembered; after more, one may be shown again."""
 STILL_BUILDING = "all results are written; building the rest of the engines for later runs (Ctrl-C puts it off)"
 
 
@@ -245,6 +247,8 @@ class Supervisor:
                 self._messages.append(text)
             case Warned(text):
                 if text not in self._warnings:
+                    if len(self._warnings) >= MOST_WARNINGS:
+                        self._warnings.clear()
                     self._warnings.add(text)
                     self._notice(text, "warning")
             case _:

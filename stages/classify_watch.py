@@ -16,6 +16,8 @@ from stages.classify import EMBEDDING_OF, FUSED_OF, Classify, rows, score_all
 from stages.words.labels import LabelSet, build_label_set
 from stages.words.word import parse_labels
 
+KEPT_VERSIONS = 4
+"""Versions of a camera's labels that clips under way may ask for."""
 KEPT = 64
 """Label sets that a process holds ready."""
 
@@ -78,12 +80,16 @@ class ClassifyWatch(Classify):
     def _write(self, camera: int, version: int, labels: Sequence[str], report: Callable[[str], None]) -> None:
         """Write a label set under the name that workers read, whole or not at all."""
         key = sha256("\n".join(labels).encode()).hexdigest()[:16]
-        path = Path(self.run.directory) / f"labels-{key}.npz"
+        path = Path(self.run.directory) / f"labels-of-all-{key}.npz"
         if not path.exists():
             self._built(labels, report).save(path)
         link = Path(self.run.directory) / _file_of(camera, version)
         link.unlink(missing_ok=True)
         link.hardlink_to(path)
+        Path(self.run.directory, _file_of(camera, version - KEPT_VERSIONS)).unlink(missing_ok=True)
+        for other in Path(self.run.directory).glob("labels-of-all-*.npz"):
+            if other.stat().st_nlink == 1:  # no camera has these labels any more
+                other.unlink()
 
     def _built(self, labels: Sequence[str], report: Callable[[str], None]) -> LabelSet:
         from engines.models.checkpoint import read_model

@@ -14,9 +14,9 @@ def make_parser() -> "Parser":
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["ctl"]:
-        from commands.watch import ctl
+        from commands.watch.ctl import main as control
 
-        return ctl.main(arguments[1:])
-    from commands.watch import watching
+        return control(arguments[1:])
+    from commands.watch.watching import main as watch
 
-    return watching.main(arguments)
+    return watch(arguments)

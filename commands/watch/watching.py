@@ -19,7 +19,7 @@ from live.plan import label_names, watch_config
 from live.read_settings import check, from_arguments, read
 from live.secrets import Masker, url_of
 from live.settings import Camera, Settings
-from pipeline.build import WATCH_ROLES, make_plan
+from pipeline.build import WATCH_ROLES, WATCH_SINK, make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
 from pipeline.plan import Plan
@@ -166,7 +166,7 @@ def outputs(
         "zero_ns": zero_ns,
         "percept": installed_version(),
     }
-    specs = [OutputSpec(kind="watch", path=str(folder.path), options=kept)]
+    specs = [OutputSpec(kind="watch", sink=WATCH_SINK, path=str(folder.path), options=kept)]
     if options.format == "jsonl":
         specs.append(OutputSpec(kind="jsonl", path="-"))
     return specs

@@ -1,6 +1,7 @@
 """Answers to questions about cameras and settings, and changes of them."""
 
 import re
+import time
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from live.page.backend import Backend
+from live.page.board import KEPT
 from live.page.calls import CameraView, PreviewAsked, SettingsView
 from live.page.replies import Refused, body_of, json_reply
 from live.page.shown import (
@@ -22,6 +24,8 @@ from live.page.shown import (
 from live.settings import Camera
 from live.status import CameraStatus, Status
 
+FEW = 4
+"""Records of each camera in the list of all."""
 MOST_LABELS, LONGEST_LABEL = 5000, 500
 
 
@@ -38,7 +42,7 @@ class CameraCalls:
         return json_reply(SettingsView(self._backend.status.version, shown_settings(self._backend.settings)))
 
     async def cameras(self, request: Request) -> Response:
-        return json_reply([self._view(camera) for camera in self._backend.settings.cameras])
+        return json_reply([self._view(camera, FEW) for camera in self._backend.settings.cameras])
 
     async def camera(self, request: Request) -> Response:
         return json_reply(self._view(camera_of(self._backend, request)))
@@ -53,13 +57,18 @@ class CameraCalls:
         return await self._do({"do": "add", "camera": msgspec.to_builtins(camera)}, 201)
 
     async def change(self, request: Request) -> Response:
-        camera = camera_of(self._backend, request)
+        return await self._change(camera_of(self._backend, request).name, request)
+
+    async def change_all(self, request: Request) -> Response:
+        return await self._change(None, request)
+
+    async def _change(self, camera: str | None, request: Request) -> Response:
         change = await body_of(request, CameraChange)
         _check_labels(change.labels)
         fields = msgspec.to_builtins(change)
         if not fields:
             raise Refused(400, "The change is empty.")
-        return await self._do({"do": "change", "camera": camera.name, "change": fields})
+        return await self._do({"do": "change", "camera": camera, "change": fields})
 
     async def remove(self, request: Request) -> Response:
         return await self._do({"do": "remove", "camera": camera_of(self._backend, request).name})
@@ -94,9 +103,10 @@ class CameraCalls:
                 text = text.replace(camera.url, masked_url(camera.url))
         return re.sub(r"\b[a-z]+://\S+", lambda found: masked_url(found.group()), text)
 
-    def _view(self, camera: Camera) -> CameraView:
+    def _view(self, camera: Camera, most: int = KEPT) -> CameraView:
+        recent = self._backend.board.recent(camera.name)[-most:]
         status = status_of(self._backend.status, camera.name)
-        return CameraView(shown_camera(camera), status, tuple(self._backend.board.recent(camera.name)))
+        return CameraView(shown_camera(camera), status, tuple(recent), time.monotonic())
 
 
 def camera_of(backend: Backend, request: Request) -> Camera:

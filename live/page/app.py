@@ -62,6 +62,7 @@ def call_table(backend: Backend, door: Door, version: str) -> list[Call]:
         Call("GET", f"{API}/settings", cameras.settings, "What is watched", calls.SettingsView),
         Call("GET", f"{API}/cameras", cameras.cameras, "All cameras", tuple[calls.CameraView, ...]),
         Call("POST", f"{API}/cameras", cameras.add, "Add a camera", calls.Done, NewCamera, status=201),
+        Call("PATCH", f"{API}/cameras", cameras.change_all, "Change all cameras", calls.Done, CameraChange),
         Call("GET", camera, cameras.camera, "One camera", calls.CameraView),
         Call("PATCH", camera, cameras.change, "Change a camera", calls.Done, CameraChange),
         Call("DELETE", camera, cameras.remove, "Watch a camera no longer", calls.Done),

@@ -52,6 +52,9 @@ class CameraView(msgspec.Struct, frozen=True):
     camera: Camera
     status: CameraStatus
     recent: tuple[Noted, ...]
+    """In order of time; in the list of all cameras only a few."""
+    now_s: float
+    """This machine's monotonic clock, by which `captured_s` counts."""
 
 
 class EventPage(msgspec.Struct, frozen=True):

@@ -46,9 +46,9 @@ class Control:
     def remove(self, name: str) -> dict[str, Any]:
         return self._ask("DELETE", f"/cameras/{quote(name, safe='')}")
 
-    def change(self, name: str, change: dict[str, Any]) -> dict[str, Any]:
-        """`change`: fields of the camera."""
-        return self._ask("PATCH", f"/cameras/{quote(name, safe='')}", change)
+    def change(self, name: str | None, change: dict[str, Any]) -> dict[str, Any]:
+        """`change`: fields of the camera; of all cameras if there is no name."""
+        return self._ask("PATCH", "/cameras" if name is None else f"/cameras/{quote(name, safe='')}", change)
 
     def preview(self, name: str, labels: list[str]) -> dict[str, Any]:
         return self._ask("POST", f"/cameras/{quote(name, safe='')}/preview", {"labels": labels})

@@ -50,15 +50,14 @@ class Door:
         return hmac.compare_digest(cookie.encode(), self._signed(int(ends)).encode()) and int(ends) > time.time()
 
     def knows(self, host_header: str) -> bool:
-        """Whether the page may be asked for by this name. Else a page elsewhere could have its own name lead here."""
-        name, port = split_host(host_header)
-        if any(name == split_host(known)[0] and split_host(known)[1] in ("", port) for known in self.hosts):
+        """Whether the page may be asked for by this name. Else a page elsewhere could have its own name lead here.
+
+        The port may be that of a tunnel or a container. An address is no name that somebody could make lead here.
+        """
+        name, _ = split_host(host_header)
+        if name in (*_LOOPBACK, self.host.lower(), *(split_host(known)[0] for known in self.hosts)):
             return True
-        if self.port and port != str(self.port) and not (port == "" and self.port == 80):
-            return False
-        if is_loopback(self.host):
-            return name in (*_LOOPBACK, self.host.lower())
-        return name in (*_LOOPBACK, self.host.lower(), socket.gethostname().lower()) or _is_address(name)
+        return not is_loopback(self.host) and (name == socket.gethostname().lower() or _is_address(name))
 
     def _signed(self, ends: int) -> str:
         signature = hmac.new(self.token.encode(), f"percept page session {ends}".encode(), hashlib.sha256)

@@ -100,7 +100,7 @@ class Service:
         self._bus.send(Ask(0, msgspec.json.encode({"do": "listening", "address": address})))
 
     def deliver(self, message: ToWorker) -> None:
-        self._loop.call_soon_threadsafe(self._watch.deliver, message)
+        self._loop.call_soon_threadsafe(self._deliver, message)
 
     def is_alive(self) -> bool:
         """Raises: PerceptError: the serving thread has failed."""
@@ -111,6 +111,13 @@ class Service:
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(STOP_S)
+
+    def _deliver(self, message: ToWorker) -> None:
+        try:
+            self._watch.deliver(message)
+        except Exception as error:  # the supervisor said what nobody understands: stop, loudly
+            traceback.print_exc()
+            self._error = error
 
     def _run(self) -> None:
         try:

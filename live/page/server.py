@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import stat
@@ -13,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from live.page.rates import Rate
 from live.page.socket_name import SOCKET, short
 from live.settings import Page
 from pipeline.errors import ConfigError
@@ -25,6 +27,17 @@ STOP_S = 2
 GONE_S = 30
 """A client that acknowledges nothing for so long has vanished."""
 BACKLOG = 128
+
+
+class Few(logging.Filter):
+    """Lets some lines through and drops floods: whoever sends nonsense must not fill a disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rate = Rate(per_s=0.1, burst=50)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._rate.wait_s("") == 0
 
 
 class PromptProtocol(H11Protocol):
@@ -64,6 +77,9 @@ class Server(uvicorn.Server):
             )
         )
         self._listening = listening
+        logger = logging.getLogger("uvicorn.error")
+        if not any(isinstance(known, Few) for known in logger.filters):
+            logger.addFilter(Few())
 
     async def run_until(self, stopped: asyncio.Event) -> None:
         async def stop() -> None:

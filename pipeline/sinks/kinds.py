@@ -39,7 +39,6 @@ KINDS: dict[str, Kind] = {
     "vtt": Kind("pipeline.sinks.subtitles:Vtt", (".vtt",), per_source=".vtt"),
     "srt": Kind("pipeline.sinks.subtitles:Srt", (".srt",), per_source=".srt"),
     "video": Kind("pipeline.sinks.video:LabelledVideo", per_source=".mp4"),  # --video
-    "watch": Kind("live.sink:WatchSink"),  # percept watch
     "html": Kind("pages.sink:Page", (".html", ".htm")),  # --html
 }
 EVENT_KINDS = ("csv", "vtt", "srt")
@@ -70,10 +69,12 @@ def kinds_of(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Kind]:
 
 
 def resolved(spec: OutputSpec, sinks: Mapping[str, Mapping[str, Any]]) -> OutputSpec:
-    """The spec with the class and the options of its kind.
+    """The spec with the class and the options of its kind; as it is, if it has a class already.
 
     Raises: ConfigError: there is no such kind.
     """
+    if spec.sink:
+        return spec
     kinds = kinds_of(sinks)
     kind = kinds.get(spec.kind)
     if kind is None:
@@ -82,7 +83,7 @@ def resolved(spec: OutputSpec, sinks: Mapping[str, Mapping[str, Any]]) -> Output
             f'Known: {", ".join(kinds)}; or give [sinks.{spec.kind}] class = "package.module:Class"'
         )
     own = {name: value for name, value in sinks.get(spec.kind, {}).items() if name not in _KEYS}
-    return msgspec.structs.replace(spec, sink=kind.sink, per_source=kind.per_source, options=own or spec.options)
+    return msgspec.structs.replace(spec, sink=kind.sink, per_source=kind.per_source, options=own)
 
 
 _KEYS = ("class", "suffixes", "per_source")

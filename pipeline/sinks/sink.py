@@ -1,6 +1,7 @@
 """A sink takes the records of a run in order and writes them somewhere. No torch, no numpy in this file."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from typing import Any, ClassVar
 
 import msgspec
@@ -38,6 +39,9 @@ class Sink(ABC):
         """Films of cameras that it wants. Whoever passes them on empties the list."""
         self.told: list[Told] = []
         """Sentences to be shown at once. Whoever passes them on empties the list."""
+
+        self.counts: Counter[str] = Counter()
+        """Events so far, by source, of a sink that makes them in a watch."""
 
     @abstractmethod
     def open(self) -> None: ...

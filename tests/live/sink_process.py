@@ -5,8 +5,8 @@ import random
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
+import live.delivery
 from live.settings import Settings
 from pipeline.result import ClipRecord, decode_json, encode_json
 from tests.live.stream import make_sink
@@ -17,9 +17,10 @@ AHEAD = 20
 """Records that are on the way to the process."""
 
 
-def serve(pipe: Connection, directory: Path, of: Settings, more: dict[str, Any]) -> None:
+def serve(pipe: Connection, directory: Path, of: Settings, leaving_s: float) -> None:
     """Write each record that comes, and confirm it; None: close, and confirm that."""
-    sink = make_sink(directory, of, **more)
+    live.delivery.LEAVING_S = leaving_s
+    sink = make_sink(directory, of)
     sink.open()
     while True:
         line = pipe.recv_bytes()
@@ -34,14 +35,14 @@ def serve(pipe: Connection, directory: Path, of: Settings, more: dict[str, Any])
 
 
 def write_through_kills(
-    records: list[ClipRecord], directory: Path, of: Settings, kills: int, seed: int, **more: Any
+    records: list[ClipRecord], directory: Path, of: Settings, kills: int, seed: int, leaving_s: float = 0.0
 ) -> int:
     """Write the records, killing the process so often at random instants. Returns how many kills there were."""
     chance = random.Random(seed)
     confirmed = killed = 0
     while confirmed < len(records) or killed < kills:
         pipe, end = _context.Pipe()
-        process = _context.Process(target=serve, args=(end, directory, of, more))
+        process = _context.Process(target=serve, args=(end, directory, of, leaving_s))
         process.start()
         end.close()
         enough = confirmed + chance.randrange(len(records) // kills) if killed < kills else len(records)

@@ -46,9 +46,9 @@ def record(clip: int, name: str = "door", epoch: int = 0, **probabilities: float
 
 
 def stream(clips: int, *names: str) -> list[ClipRecord]:
-    """Every 20 clips of a camera, a dog barks in clips 5 to 7; a siren sounds in each 50th and the one after it."""
+    """Every 20 clips of a camera, a dog barks in clips 5 to 7; of 50, a siren sounds in clips 30 and 31."""
     return [
-        record(clip, name, dog=0.9 if clip % 20 in (5, 6, 7) else 0.01, siren=0.8 if clip % 50 in (10, 11) else 0.01)
+        record(clip, name, dog=0.9 if clip % 20 in (5, 6, 7) else 0.01, siren=0.8 if clip % 50 in (30, 31) else 0.01)
         for clip in range(clips)
         for name in names or ("door",)
     ]

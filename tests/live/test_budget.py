@@ -67,6 +67,30 @@ def test_a_threshold_rests_on_the_cameras_own_until_there_is_some_past_and_says_
     assert bases.index("past") * CLIP_S == pytest.approx(DAY_S, rel=0.06)
 
 
+def test_an_estimate_from_a_few_hours_keeps_the_budget_too() -> None:
+    names = [f"label {i}" for i in range(30)]
+    budget = Budget(4.0, 0.2, dict.fromkeys(names, 45.0))
+    events = {name: Plain(45.0) for name in names}
+    for index, found in enumerate(noise(len(names), int(2.25 * A_DAY), seed=5)):
+        if index == A_DAY // 4:
+            thresholds = [budget.threshold(name) for name in names]
+            assert {each.basis for each in thresholds} == {"estimate"}
+        if index < A_DAY // 4:
+            budget.add(dict(zip(names, found, strict=True)), CLIP_S)
+            continue
+        for name, probability, threshold in zip(names, found, thresholds, strict=True):
+            events[name].add(probability, threshold.value)
+    rate = sum(each.events for each in events.values()) / len(names) / 2
+    assert 0.2 < rate <= 4.0
+
+
+def test_events_are_counted_with_their_hysteresis() -> None:
+    budget = Budget(10.0, 0.5, {"dog": 0.0})
+    for index in range(int(1.1 * A_DAY)):
+        budget.add({"dog": (0.9, 0.6)[index % 2]}, CLIP_S)  # one long event at 0.9, since 0.6 is above 0.54
+    assert budget.threshold("dog").value == pytest.approx(0.2)
+
+
 def test_a_label_that_is_always_sure_has_no_threshold_that_keeps_the_budget() -> None:
     budget = Budget(1.0, 0.5, {"dog": 0.0})
     for index in range(int(1.1 * A_DAY)):

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from live.condition import Judge, Memory, Truth, every, labels_of, show, zones_of
+from live.condition import Judge, Memory, Truth, every
+from live.condition_parts import labels_of, show, zones_of
 from live.condition_text import parse
 
 LABELS = ("dog", "person", "rock and roll")
@@ -130,6 +131,7 @@ def test_labels_and_zones_of_a_condition() -> None:
     assert (labels_of(node), zones_of(node)) == ({"dog", "person"}, {"drive", "hall"})
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([T, F]), max_size=30), st.sampled_from([2.0, 4.0, 5.0, 10.0]))
 def test_for_agrees_with_counting(dogs: list[bool], seconds: float) -> None:
     expected = []

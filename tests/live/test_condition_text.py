@@ -3,10 +3,10 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from live.condition import (
+from live.condition_parts import (
     Anything,
     Compared,
     Either,
@@ -17,9 +17,10 @@ from live.condition import (
     Not,
     Probable,
     Recent,
+    quoted,
     show,
 )
-from live.condition_text import ConditionError, parse, quoted
+from live.condition_text import ConditionError, parse
 
 LABELS = ["glass breaking", "dog", "dog barking", "rock and roll", "person", "cat in a box", "wait for it", 'say "hi"']
 ZONES = ["drive", "hall"]
@@ -130,12 +131,14 @@ def nodes(labels: list[str], zones: list[str]) -> st.SearchStrategy[Node]:
     return st.recursive(leaves, deeper, max_leaves=6)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.data(), st.lists(NAMES, min_size=1, max_size=3, unique_by=str.casefold))
 def test_any_condition_reads_back_as_it_is_shown(data: st.DataObject, labels: list[str]) -> None:
     node = data.draw(nodes(labels, ZONES))
     assert parse(show(node), labels, ZONES) == node
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_a_condition_or_an_error(text: str) -> None:
     with contextlib.suppress(ConditionError):

@@ -35,6 +35,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("live.delivery.FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr("live.delivery.LEAVING_S", 0.3)
 
 
 @pytest.fixture

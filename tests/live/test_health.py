@@ -1,18 +1,21 @@
 """States of a camera, told from measurements of pictures and sounds that are made here."""
 
 from collections.abc import Callable, Iterable
+from itertools import count
 
+import msgspec
 import numpy as np
 import pytest
 
 from live.event import LiveEvent
 from live.health import Health
 from live.health_checks import HealthOptions
-from pipeline.result import ClipRecord
+from pipeline.result import ClipRecord, Evidence, Label
 from tests.live.records import camera, clip, dropped
 
 Picture = np.ndarray
-RNG = np.random.default_rng(1)
+NUMBERS = count()
+NOISE = np.random.default_rng(1).normal(0, 1, (16, 180, 320)).astype(np.float32)
 
 
 def measured(picture: Picture) -> dict[str, float]:
@@ -26,7 +29,9 @@ def measured(picture: Picture) -> dict[str, float]:
 
 
 def noisy(picture: np.ndarray, sigma: float) -> Picture:
-    return np.clip(picture + RNG.normal(0, sigma, picture.shape), 0, 255).astype(np.uint8)
+    """With the noise of a sensor, another one each time."""
+    noise = NOISE[next(NUMBERS) % len(NOISE)]
+    return np.clip(picture + sigma * noise, 0, 255).astype(np.uint8)
 
 
 def scene(light: float = 1.0) -> np.ndarray:
@@ -35,10 +40,10 @@ def scene(light: float = 1.0) -> np.ndarray:
     return light * (60 + 80 * ((x // 40 + y // 30) % 3) + 0.2 * x)
 
 
-def lights(count: int = 4) -> np.ndarray:
+def lights(number_of: int = 4) -> np.ndarray:
     """A yard at night, with some lamps."""
     picture = np.full((180, 320), 8.0)
-    for number in range(count):
+    for number in range(number_of):
         picture[40:46, 60 * number + 30 : 60 * number + 36] = 230
     return picture
 
@@ -63,7 +68,7 @@ DAY = [noisy(scene(), 2.0) for _ in range(4)] * 25
     ("cover", "looks"),
     [
         (lambda: np.zeros((180, 320), np.uint8), "dark and uniform"),
-        (lambda: noisy(np.full((180, 320), 6.0), 3.0), "dark and uniform"),
+        (lambda: noisy(np.full((180, 320), 14.0), 5.0), "dark and uniform"),
         (lambda: noisy(np.full((180, 320), 120.0), 1.0), "uniform"),
         (lambda: (90 + np.linspace(0, 40, 320) * np.ones((180, 1))).astype(np.uint8), "unsharp"),
     ],
@@ -90,6 +95,11 @@ def test_a_night_without_any_light_that_comes_slowly_is_not_a_covered_lens() -> 
     assert told(shown([*DAY, *dusk])) == []
 
 
+def test_fog_that_comes_in_a_quarter_of_an_hour_is_not_a_covered_lens() -> None:
+    fog = (noisy(150 + clear * (scene() - 150), 1.0) for clear in np.geomspace(1, 0.02, 450))
+    assert told(shown([*DAY, *fog])) == []
+
+
 def test_a_hand_before_the_lens_for_a_moment_is_not_told() -> None:
     cover = [noisy(np.full((180, 320), 120.0), 1.0) for _ in range(9)]
     assert told(shown([*DAY, *cover, *DAY])) == []
@@ -101,6 +111,10 @@ def test_a_picture_without_a_sensors_noise_is_frozen() -> None:
     assert names(events) == [("picture_frozen", "open"), ("picture_frozen", "closed")]
     assert events[0].evidence == {"same_s": 60.0}
     assert told([clip(i, measures={"same_s": 2.0 * (i % 5)}) for i in range(60)]) == []
+
+
+def test_a_picture_that_has_been_frozen_for_long_is_told_at_once() -> None:
+    assert names(told([clip(0, measures={"same_s": 70.0})])) == [("picture_frozen", "open")]
 
 
 def heard(levels: Iterable[float], first: int = 0, seconds: float = 60.0) -> list[ClipRecord]:
@@ -161,6 +175,17 @@ def test_the_same_answers_for_clips_that_are_the_same_are_right(measures: dict[s
     assert told([clip(i, dog=0.31, measures=measures) for i in range(60)]) == []
 
 
+def test_what_a_camera_hears_does_not_follow_what_it_sees() -> None:
+    only_sound = [
+        Label(label="dog", probability=0.1, share=1.0, evidence={"audio": Evidence(0.1, 0.1, 1.0)}),
+    ]
+    records = [
+        msgspec.structs.replace(clip(i, measures={"change": 0.3, "level_dbfs": -60.0}), parts={"labels": only_sound})
+        for i in range(60)
+    ]
+    assert told(records) == []
+
+
 def test_reused_answers_say_nothing_of_the_engine() -> None:
     assert told([clip(i, dog=0.31, measures={"change": 0.1}, reused=True) for i in range(60)]) == []
 
@@ -212,3 +237,12 @@ def test_stopping_closes_what_is_open() -> None:
     health.connection("lost", "gone")
     assert names(health.stop()) == [("picture_frozen", "closed"), ("camera_lost", "closed")]
     assert health.stop() == []
+
+
+def test_what_is_usual_stays_known_in_the_next_watch() -> None:
+    health = Health(camera("dog"))
+    for record in shown([*DAY, *(np.zeros((180, 320), np.uint8) for _ in range(15))]):
+        health.add(record)
+    assert names(health.begin_watch()) == [("lens_covered", "closed")]
+    again = [of for record in shown([np.zeros((180, 320), np.uint8)] * 15) for of in health.add(record)]
+    assert names(again) == [("lens_covered", "open")]

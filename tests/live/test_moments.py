@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live.event import LiveEvent
@@ -166,7 +167,8 @@ def test_a_label_that_was_just_added_is_unknown_in_clips_that_were_not_asked_for
     watched = camera("dog", hold_s=0.0)
     moments = Moments(watched)
     moments.add(clip(0, dog=0.9))
-    assert moments.configure(camera("dog", "person", rules={"alone": "dog and not person"}, hold_s=0.0)) == []
+    assert moments.configure(camera("dog", "person", hold_s=0.0)) == []
+    assert moments.configure(camera("dog", "person", "cat", rules={"alone": "dog and not person"}, hold_s=0.0)) == []
     assert not [event for event in moments.add(clip(1, dog=0.9)) if event.kind == "rule"]
     opened = moments.add(clip(2, dog=0.9, labels_version=2))
     assert [event.name for event in opened] == ["alone"]
@@ -222,12 +224,26 @@ def test_a_later_watch_closes_the_events_of_the_one_before_and_begins_anew() -> 
     for i in range(50):
         first.add(clip(i, dog=0.9))
     second.restore(first.state())
-    later = ZERO + timedelta(hours=1)
-    events = second.add(clip(0, dog=0.9, zero=later))
-    assert [(event.state, event.duration_s) for event in events] == [("closed", 100.0), ("open", 2.0)]
-    assert events[0].id != events[1].id
+    (closed,) = second.begin_watch()
+    (opened,) = second.add(clip(0, dog=0.9, zero=ZERO + timedelta(hours=1)))
+    assert (closed.state, closed.duration_s, opened.state, opened.duration_s) == ("closed", 100.0, "open", 2.0)
+    assert closed.id != opened.id
 
 
+def test_what_a_budget_learned_may_be_kept_apart_and_goes_on_in_the_next_watch() -> None:
+    watched = camera("dog", false_alarms_per_day=10.0)
+    first, second, third = Moments(watched), Moments(watched), Moments(watched)
+    for index in range(60 * 26):
+        first.add(clip(index, seconds=60.0, dog=0.9 if index % 10 == 0 else 0.1))
+    assert len(first.state(with_past=False)) < 200 < len(first.past())
+    second.restore(first.state(with_past=False), first.past())
+    assert second.thresholds() == first.thresholds()
+    third.restore(second.state())
+    third.begin_watch()
+    assert third.thresholds() == first.thresholds()
+
+
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.floats(0, 1), st.none()), max_size=60), st.sampled_from([0.0, 2.0, 4.0, 7.0]))
 def test_every_event_that_opens_closes_once_and_they_do_not_overlap(values: list[float | None], hold_s: float) -> None:
     records = [dropped(i) if p is None else clip(i, dog=p) for i, p in enumerate(values)]
@@ -241,3 +257,71 @@ def test_every_event_that_opens_closes_once_and_they_do_not_overlap(values: list
         inside = [p for i, p in enumerate(values) if seconds(closed.start) <= i * 2 < ends and p is not None]
         assert closed.peak == pytest.approx(max(inside), abs=1e-4)
         assert max(inside) >= 0.5
+
+
+def test_a_rule_of_which_nothing_is_known_any_more_is_over() -> None:
+    zones = {"drive": ((0.5, 0.5), (1.0, 0.5), (1.0, 1.0), (0.5, 1.0))}
+    watched = camera("dog", rules={"parked": "anything in drive"}, zones=zones, hold_s=4.0)
+    inside = Track(id=1, boxes=[(0.5, 700.0, 400.0, 900.0, 600.0)])
+    blind = [msgspec.structs.replace(clip(i), parts={"labels": []}) for i in range(1, 50)]
+    (opened, closed) = told([clip(0, tracks=[inside]), *blind], watched, stop=False)
+    assert (opened.state, closed.state, closed.duration_s) == ("open", "closed", 2.0)
+
+
+def test_what_a_budget_learned_survives_a_time_without_it() -> None:
+    watched = camera("dog", false_alarms_per_day=10.0)
+    moments = Moments(watched)
+    for index in range(60 * 26):
+        moments.add(clip(index, seconds=60.0, dog=0.9 if index % 10 == 0 else 0.1))
+    learned = moments.thresholds()["dog"]
+    assert (learned.basis, learned.value > 0.9) == ("past", True)
+    moments.configure(camera("dog"))
+    assert moments.thresholds()["dog"].value == 0.5
+    moments.configure(watched)
+    assert moments.thresholds()["dog"] == learned
+
+
+RECORDS = st.lists(
+    st.one_of(
+        st.tuples(st.just("clip"), st.floats(0, 1), st.floats(0, 1)),
+        st.tuples(st.sampled_from(["dropped", "failed", "lost", "gap"]), st.just(0.0), st.just(0.0)),
+    ),
+    max_size=40,
+)
+
+
+def series(kinds: list[tuple[str, float, float]]) -> list[ClipRecord]:
+    """Records of these kinds, one after another; "lost": there is none."""
+    records, epoch = [], 0
+    for index, (kind, dog, person) in enumerate(kinds):
+        start_s = index * 2.0
+        if kind == "clip":
+            records.append(clip(index, dog=dog, person=person, epoch=epoch))
+        elif kind == "gap":
+            epoch += 1
+            records.append(gap(start_s, start_s + 2, epoch))
+        elif kind == "dropped":
+            records.append(dropped(index, epoch=epoch))
+        elif kind == "failed":
+            records.append(msgspec.structs.replace(failed(index), epoch=epoch))
+    return records
+
+
+@settings(deadline=None)
+@given(RECORDS, st.integers(0, 40), st.integers(0, 5))
+def test_however_often_it_is_killed_the_same_events_are_told(
+    kinds: list[tuple[str, float, float]], killed: int, again: int
+) -> None:
+    watched = camera(
+        "dog", "person", rules={"long": "dog for 4 s and not person", "lately": "dog within 6 s"}, hold_s=3.0
+    )
+    records = series(kinds)
+    first, second = Moments(watched), Moments(watched)
+    killed = min(killed, len(records))
+    events = [event for record in records[:killed] for event in first.add(record)]
+    second.restore(first.state())
+    events += [event for record in records[max(0, killed - again) :] for event in second.add(record)] + second.stop()
+    assert events == told(records, watched)
+    open_ids = [event.id for event in events if event.state == "open"]
+    assert len(open_ids) == len(set(open_ids))
+    assert sorted(open_ids) == sorted(event.id for event in events if event.state == "closed")

@@ -25,6 +25,8 @@ def test_the_config_has_room_for_every_camera() -> None:
     assert config.labels.words == ("dog", "cat", "siren")
     assert config.stages["classify"]["labels"] == [["dog", "cat"], ["cat", "siren"]]
     assert config.queue.slots >= 6
+    many = Camera(name="many", labels=tuple(f"word {number}" for number in range(20)))
+    assert watch_config(Config(), Settings(cameras=(DOOR, many)), names).labels.top_k == 20
 
 
 def test_the_bundled_settings_make_a_plan_in_which_labels_are_for_the_newest_clip_alone() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from live.read_settings import check, from_arguments, read
@@ -160,11 +161,15 @@ modalities = []
 [[camera.rule]]
 name = "bark"
 when = "dgo and cat"
+[[camera.rule]]
+name = "cat"
+when = "cat for 3 s"
 [[camera]]
 name = "Yard"
 labels = "@none.txt"
 url = "rtsp://x"
 url_env = "X"
+realtime = true
 [[camera]]
 name = "yard"
 url = "htttp://x"
@@ -196,12 +201,13 @@ url = "/nowhere/film.mp4"
         "clip_seconds is 0.1; expected from 0.5 to 600",
         "modalities is empty",
         "rule 'bark': when: 'dgo' is not a label of the camera (did you mean 'dog'?)\n    dgo and cat\n    ^~~",
+        "rule 'cat' has the name of a label",
         "camera Yard: labels @none.txt: No such file or directory",
+        "camera Yard: realtime is for files",
         "camera Yard: url and url_env are both given",
         "camera yard: url begins with htttp:// (did you mean 'http'?)",
         "camera shed: url is a file; add realtime = true",
         "camera gate: url is neither a URL",
-        "camera gate: labels is empty",
         "page.host is '0.0.0.0', which others can reach; add token_env or token_file",
         "alerts.mqtt.topic is 'a/#'",
         "alerts.mqtt.kinds has 'labels' (did you mean 'label'?)",
@@ -228,6 +234,7 @@ def test_arguments_make_cameras_with_names_without_secrets(folder: Path) -> None
     assert [camera.name for camera in settings.cameras] == ["cam-live-1", "cam-live-1-2", "video0", "video0-2", "yard"]
     assert settings.cameras[0].labels == ("rain", "animal > dog|hound", "animal > cat")
     assert {camera.threshold for camera in settings.cameras} == {0.7}
+    assert [camera.realtime for camera in settings.cameras] == [False] * 4 + [True]
     assert from_arguments(["rtsp://x"], "dog, cat").cameras[0].labels == ("dog", "cat")
     assert from_arguments(["rtsp://x"], ["dog"]).cameras[0].labels == ("dog",)
 
@@ -253,6 +260,17 @@ def test_wrong_arguments_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as error:
         from_arguments(["gopher://x", "/nowhere"], "dog", fps=1000.0)
     assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["camera x"] * 2 + ["camera nowhere"] * 2
+
+
+def test_cameras_of_a_file_may_get_their_labels_elsewhere_but_not_go_without(folder: Path) -> None:
+    (folder / "cameras.toml").write_text(
+        '[[camera]]\nname = "door"\nurl = "0"\n[[camera.rule]]\nname = "r"\nwhen = "dog and cat"\n'
+    )
+    settings = read(folder / "cameras.toml")
+    assert check(settings) == ['camera door: labels is empty; expected what to watch for, such as ["dog barking"]']
+    door = msgspec.structs.replace(settings.cameras[0], labels=("dog",))
+    (problem,) = check(msgspec.structs.replace(settings, cameras=(door,)))
+    assert "'cat' is not a label" in problem
 
 
 def test_good_settings_have_no_problems() -> None:

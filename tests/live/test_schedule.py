@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live.schedule import is_active, next_change, problems, window_of
@@ -78,6 +78,16 @@ def test_a_window_over_midnight_goes_through_the_change_of_the_clock() -> None:
     assert active_minutes(window, at("2026-03-28 12:00"), at("2026-03-29 12:00")) == 7 * 60
 
 
+def test_a_window_in_the_hour_that_occurs_twice_changes_four_times() -> None:
+    schedule, now, changes = berlin("daily 01:30-02:30"), at("2026-10-25 01:00").astimezone(UTC), []
+    for _ in range(4):
+        change = next_change(schedule, now)
+        assert change is not None
+        now = change
+        changes.append(f"{now:%H:%M}")
+    assert changes == ["23:30", "00:30", "01:00", "01:30"]
+
+
 ZONES = st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"])
 WINDOWS = st.sampled_from(
     ["Mon-Fri 08:00-18:00", "Sat 22:00-06:00", "daily 01:30-02:30", "Sun 00:00-24:00", "Wed 23:59-00:01"]
@@ -85,6 +95,7 @@ WINDOWS = st.sampled_from(
 INSTANTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 1)).map(lambda time: time.replace(tzinfo=UTC))
 
 
+@settings(deadline=None)
 @given(ZONES, st.lists(WINDOWS, min_size=1, max_size=3, unique=True), INSTANTS)
 def test_the_next_change_is_the_first_at_which_it_changes(zone: str, windows: list[str], now: datetime) -> None:
     schedule = Schedule(zone=zone, active=tuple(windows))

@@ -10,9 +10,20 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import msgspec
 import pytest
 from hypothesis import assume, given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from live.secrets import Masker, read_secret, redacted, secrets_in, url_of, webhook_url, with_login, without_secrets
+from live.secrets import (
+    Masker,
+    problems,
+    read_secret,
+    redacted,
+    secrets_in,
+    url_of,
+    webhook_url,
+    with_login,
+    without_secrets,
+)
 from live.settings import Alerts, Camera, Mqtt, Page, Settings, Webhook
 from pipeline.errors import ConfigError
 from pipeline.logs import JsonLines, TextLines
@@ -41,6 +52,7 @@ def test_what_is_not_given_stays_as_it_is() -> None:
     assert with_login("/dev/video0", "a", "b") == "/dev/video0"
 
 
+@limits(max_examples=60, deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1), st.text(min_size=1))
 def test_any_login_is_found_again_in_the_url(user: str, password: str) -> None:
     assume(password.isprintable())
@@ -70,6 +82,7 @@ def test_an_error_names_the_variable_or_the_file_and_not_what_it_holds(
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=4, max_size=20)
 
 
+@limits(max_examples=60, deadline=None)
 @given(secret=WORDS, around=st.text(max_size=10), safe=st.sampled_from(["", "/", "@:"]))
 def test_a_secret_is_masked_however_it_is_written(secret: str, around: str, safe: str) -> None:
     assume(secret.strip("*"))
@@ -83,6 +96,7 @@ def test_a_secret_is_masked_however_it_is_written(secret: str, around: str, safe
         assert written.strip("\"'") not in shown.replace(around, "")
 
 
+@limits(max_examples=60, deadline=None)
 @given(user=WORDS, password=WORDS, token=WORDS)
 def test_nothing_of_a_url_comes_out(user: str, password: str, token: str) -> None:
     url = f"{with_login('rtsp://cam/1', user, password)}?stream=1&token={quote(token, safe='')}"
@@ -137,6 +151,15 @@ def test_every_secret_of_the_settings_is_masked(tmp_path: Path, monkeypatch: pyt
     masker.add_settings(found)
     assert masker.mask(" ".join(secrets)) == " ".join(["***"] * len(secrets))
     assert masker.mask("camera a is lost") == "camera a is lost"
+
+
+def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _ = settings(tmp_path, monkeypatch)
+    for name in ("HOOK", "SECRET_1", "SECRET_4"):
+        monkeypatch.delenv(name)
+    said = problems(found)
+    for name, text in zip(("NOT_SET", "HOOK", "SECRET_1", "SECRET_4"), said, strict=True):
+        assert f"the environment variable {name} " in text
 
 
 def test_settings_are_shown_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,16 @@ def test_too_slow_a_model_drops_waiting_clips_and_never_makes_a_camera_wait(tmp_
     assert watching.account.drops == sum(record.dropped is not None for record in watching.records())
 
 
+def test_a_camera_that_lets_its_clips_wait_loses_none_and_leaves_room_for_others(tmp_path: Path) -> None:
+    tree = watch_tree()
+    tree["stages"]["classify"]["busy_ms"] = 100.0
+    watching = Watching(tmp_path, {"door": {}, "yard": {}}, make_config(tree), every=("door",))
+    watching.run(has_come(20, "door", "yard"))
+    assert watching.clips("door") == list(range(len(watching.clips("door"))))
+    assert {record.dropped for record in watching.of("door")} == {None}
+    assert {record.dropped for record in watching.of("yard")} <= {None, "superseded"}
+
+
 @pytest.mark.slow
 def test_whoever_is_killed_is_replaced_and_every_clip_comes_out_once(tmp_path: Path) -> None:
     """Kill the output process, workers, decoders and the clerk in turn."""

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live.read_settings import read, read_toml, settings_of
 from live.settings import Camera, Rule, Settings, Watched
 from live.write_settings import write
-from pipeline.errors import ConfigError, OutputError
+from pipeline.errors import OutputError
 
 TEXT = """\
 # my cameras
@@ -141,13 +141,22 @@ def test_a_secret_that_was_not_in_the_file_is_not_written(path: Path) -> None:
     assert read(path).cameras[2].url_env == "PERCEPT_GATE_1_URL"
 
 
-def test_a_file_that_others_changed_is_not_overwritten(path: Path) -> None:
+def test_what_others_changed_in_the_file_stays(path: Path) -> None:
     settings = read(path)
-    path.write_text(TEXT.replace("days = 3", "days = 4"))
-    with pytest.raises(ConfigError, match=r"was changed since it was read \(keep\)"):
-        write(path, changed(settings, 0, hold_s=8.0), settings)
-    assert "days = 4" in path.read_text()
-    assert "hold_s = 5" in path.read_text()
+    added = '[[camera]]\nname = "shed"\nurl = "rtsp://shed/1"\n'
+    path.write_text(TEXT.replace("days = 3", "days = 4").replace('"dog", {', '"dog", "cat", {') + added)
+    write(path, changed(settings, 0, hold_s=8.0), settings)
+    found = read(path)
+    assert (found.keep.days, found.cameras[0].hold_s, found.cameras[0].labels[1]) == (4.0, 8.0, "cat")
+    assert [camera.name for camera in found.cameras] == ["door", "yard", "shed"]
+
+
+def test_what_the_command_line_set_is_not_written(path: Path) -> None:
+    """A watch begins with settings that are not all from the file: its port, its folder, its labels."""
+    page = msgspec.structs.replace(read(path).page, port=9000)
+    begun = msgspec.structs.replace(changed(read(path), 1, labels=("dog",)), directory="/var/watch", page=page)
+    write(path, changed(begun, 0, hold_s=8.0), begun)
+    assert path.read_text() == TEXT.replace("hold_s = 5", "hold_s = 8.0")
 
 
 def test_a_file_that_cannot_be_written_is_an_error_and_stays_as_it_was(path: Path) -> None:
@@ -163,6 +172,7 @@ LABELS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     labels=st.lists(LABELS.filter(bool), min_size=1, max_size=6, unique=True),
     threshold=st.floats(0, 1),

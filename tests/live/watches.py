@@ -56,9 +56,16 @@ class FakeWatch(WatchSupervisor):
 class Watching:
     """A watch that is set up and then run in this thread; `until` is asked with every status and ends it."""
 
-    def __init__(self, tmp_path: Path, cameras: dict[str, dict[str, Any]], config: Config | None = None) -> None:
+    def __init__(
+        self,
+        tmp_path: Path,
+        cameras: dict[str, dict[str, Any]],
+        config: Config | None = None,
+        every: tuple[str, ...] = (),
+    ) -> None:
         self.path = tmp_path / "out.jsonl"
         self.cameras = cameras
+        self.every = every
         self.config = config or make_config(watch_tree())
         self.folder = StateFolder(str(tmp_path / "state"))
         self.notices: list[Notice] = []
@@ -69,7 +76,7 @@ class Watching:
 
     def run(self, step: Callable[["Watching", Status], bool]) -> "Watching":
         """`step` is called with every status, once a second; when it returns True, the watch is stopped."""
-        settings = Settings(cameras=tuple(Camera(name=name, labels=("anything",)) for name in self.cameras))
+        settings = Settings(cameras=tuple(map(self._camera, self.cameras)))
         ends_s = time.monotonic() + LONGEST_S
 
         def on_watch(status: Status) -> None:
@@ -97,6 +104,9 @@ class Watching:
         account = self.account
         assert account.clips_in == account.results + account.errors + account.drops + account.in_flight
         return self
+
+    def _camera(self, name: str) -> Camera:
+        return Camera(name=name, labels=("anything",), policy="every" if name in self.every else "latest")
 
     def _save(self, settings: Settings) -> dict[str, Any]:
         self.saved.append(settings)

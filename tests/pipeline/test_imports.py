@@ -207,18 +207,31 @@ COVERED_BY = {
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
+    "tests/live/test_sink.py": (
+        "live.{alerts, announced, archive, camera_events, discovery, films, history_schema, keeper, sentence} "
+        "live.{snapshots, spool}"
+    ),
     "tests/live/test_watch.py": "live.status_now pipeline.{clerk, live_decode, live_feed, live_outlet}",
     "tests/commands/test_watch.py": "commands.watch.{ctl, options, screen, watching}",
     "tests/live/page/test_app.py": (
         "live.page.{api, assets, backend, calls, events, openapi, process, replies, server, watch} live.status"
     ),
+    "tests/live/test_budget.py": "live.thresholds",
+    "tests/live/test_condition.py": "live.condition_parts",
     "tests/live/test_health.py": "live.health_checks",
-    "tests/live/test_moments.py": "live.{clip_facts, running, seen}",
+    "tests/live/test_moments.py": "live.{clip_facts, rules, running, seen}",
     "tests/live/test_read_settings.py": "live.{check_settings, sources, targets}",
     "tests/live/page/test_ctl.py": "live.page.socket_name",
     "tests/live/page/test_guard.py": "live.page.{door, rates, shown}",
     "tests/live/page/test_stream.py": "live.page.{board, pictures}",
+    "tests/stages/decode/live/test_measures.py": "stages.decode.live.luma",
+    "tests/stages/decode/live/test_ring.py": "stages.decode.live.{film, film_times, film_tracks, headers}",
+    "tests/stages/decode/live/test_stillness.py": "stages.decode.live.{still_pictures, still_sizes, still_sound}",
     "tests/stages/decode/test_hls.py": "stages.decode.timing",
+    "tests/live/test_delivery.py": "live.spool",
+    "tests/live/test_history.py": "live.{history_schema, keeper}",
+    "tests/live/test_mqtt.py": "live.{announced, discovery}",
+    "tests/live/test_sink.py": "live.{archive, camera_events, films, sentence, snapshots}",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
         "training.data.layouts.{ave, esc50, folder, hmdb51, kinetics, layout, table, ucf101, vggsound} "
@@ -264,7 +277,7 @@ COVERED_BY = {
     "tests/engines/networks/test_fusion.py": "engines.networks.fusion_shape",
     "tests/engines/networks/test_open_clip.py": "engines.networks.{open_clip_format, open_clip_towers}",
     "tests/stages/decode/live/test_reader.py": (
-        "stages.decode.live.{connection, pace, session, stamps, streams, viewer}"
+        "stages.decode.live.{clips, connection, pace, session, stamps, streams, viewer}"
     ),
     "tests/stages/decode/test_reader_av.py": "stages.decode.canvas",
     "tests/stages/decode/test_still.py": "stages.decode.side_data",

@@ -20,6 +20,7 @@ from pipeline.messages import (
     Configured,
     Connection,
     ConnectionChanged,
+    Counted,
     Decoded,
     Done,
     DoneClip,
@@ -143,6 +144,7 @@ FROM_WORKER = {
     Ask: st.builds(Ask, numbers, st.binary(max_size=20)),
     Reply: st.builds(Reply, numbers, st.binary(max_size=20), texts),
     Probed: st.builds(Probed, texts),
+    Counted: st.builds(Counted, st.dictionaries(texts, numbers, max_size=2)),
 }
 TO_WORKER = {
     Work: st.builds(Work, st.lists(work_clips, max_size=3)),

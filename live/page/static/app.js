@@ -31,8 +31,14 @@ document.getElementById("top").append(
   iconButton("Keys (?)", QUESTION, () => help.showModal()));
 document.body.append(help);
 
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+
 function open() {
   const [, kind, name] = location.hash.split("/");
+  const from = view instanceof CameraView ? view.name : "";
   view?.close();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   main.dataset.view = kind || "cameras";
@@ -47,6 +53,7 @@ function open() {
     else link.removeAttribute("aria-current");
   }
   window.scrollTo(0, 0);
+  if (!(from && view.focusOn?.(from))) main.focus({ preventScroll: true });
 }
 
 function decoded(text) {

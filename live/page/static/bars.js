@@ -22,7 +22,7 @@ export class LabelBars {
     labels.forEach((label, place) => fill(this.rows.children[place] ?? this._row(), label));
     while (this.rows.children.length > labels.length) this.rows.lastChild.remove();
     this._note(record.reused ? "Nothing moves: answers of an earlier clip hold." : labels.length ? "" : "No label.");
-    this._weigh(labels[0]?.evidence ?? {});
+    this._weigh(Object.assign({}, ...labels.map((label) => label.evidence)));
   }
 
   _note(text, isWrong = false) {

@@ -16,6 +16,7 @@ export class CameraView {
     on("status", () => this._status());
     on("record", ({ detail }) => detail.camera === name && this._record(detail));
     if (feed.cameras.size) this._cameras();
+    feed.load(name);
   }
 
   keys() {
@@ -48,7 +49,9 @@ export class CameraView {
     if (!this.parts.length) this._build(view);
     this.editor.configured(view.camera);
     this.picture.camera = view.camera;
-    for (const noted of view.recent.slice(-20)) this.picture.record(noted);
+    for (const noted of view.recent.slice(-20)) this.picture.learn(noted);
+    const seen = view.recent.findLast(({ record }) => !record.dropped && !record.error && record.clip >= 0);
+    if (seen) this.picture.record(seen);
     const newest = view.recent.findLast(({ record }) => !record.dropped);
     if (newest) this.bars.show(newest);
     this.strip.show(view.recent);

@@ -1,11 +1,11 @@
 /* What the page knows of the watch, kept up to date by one stream of events.
    Events: "record" (detail: noted), "status", "event" (detail: event), "cameras", "events", "state". */
-import { get, url } from "./api.js";
+import { cameraPath, get, url } from "./api.js";
 
 const KEPT_RECORDS = 150;
 const KEPT_EVENTS = 300;
-const SILENT_MS = 6000;
-const AGAIN_MS = 3000;
+const SILENT_MS = 4000;
+const AGAIN_MS = 1500;
 
 export class Feed extends EventTarget {
   constructor() {
@@ -26,10 +26,18 @@ export class Feed extends EventTarget {
   /* Ask for everything anew: after a reconnect, records and events may have been missed. */
   async reload() {
     const [cameras, events] = await Promise.all([get("/cameras"), get("/events?limit=100").catch(() => null)]);
-    this.cameras = new Map(cameras.map((view) => [view.camera.name, view]));
+    this.cameras = new Map(cameras.map((view) => [view.camera.name, this._joined(view)]));
     if (events) this.events = events.events;
     this._tell("cameras");
     this._tell("events");
+  }
+
+  /* Ask for all records of a camera that are kept. */
+  async load(name) {
+    const view = await get(cameraPath(name)).catch(() => null);
+    if (!view || !this.cameras.has(name)) return;
+    this.cameras.set(name, this._joined(view));
+    this._tell("cameras");
   }
 
   newest(name) {
@@ -38,6 +46,17 @@ export class Feed extends EventTarget {
 
   openEvents(name) {
     return this.events.filter((event) => event.camera === name && event.state === "open");
+  }
+
+  /* A view with the older records that are known here. */
+  _joined(view) {
+    const from = view.recent[0]?.captured_s ?? Infinity;
+    const older = (this.cameras.get(view.camera.name)?.recent ?? []).filter((noted) => noted.captured_s < from);
+    for (const noted of view.recent) {
+      noted.at = performance.now() - (view.now_s - noted.captured_s - (noted.record.age_s ?? 0)) * 1000;
+    }
+    view.recent = [...older, ...view.recent].slice(-KEPT_RECORDS);
+    return view;
   }
 
   _open() {

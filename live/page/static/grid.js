@@ -1,6 +1,6 @@
 /* All cameras: picture, name, connection, what is seen and heard, and how old that is. */
 import { cameraPath, url } from "./api.js";
-import { element, keyed, percent } from "./elements.js";
+import { durationText, element, keyed, percent } from "./elements.js";
 import { EventCard } from "./event.js";
 import { connectionBadge, panel, wholeBar } from "./parts.js";
 
@@ -39,6 +39,13 @@ export class GridView {
       links[Math.max(0, Math.min(links.length - 1, place < 0 ? 0 : place + by()))]?.focus();
     };
     return { ArrowRight: go(() => 1), ArrowLeft: go(() => -1), ArrowDown: go(columns), ArrowUp: go(() => -columns()) };
+  }
+
+  /* Back from a camera: its card has the focus. Returns whether there is one. */
+  focusOn(name) {
+    const card = this.cards.get(name);
+    card?.link.focus();
+    return Boolean(card);
   }
 
   close() {
@@ -87,7 +94,7 @@ class Card {
 
   show(noted) {
     const { record } = noted;
-    this.noted = { ...noted, at: noted.at ?? performance.now() };
+    this.noted = noted;
     const seen = this.feed.cameras.get(this.name)?.status.has_video !== false;
     if (seen && record.clip >= 0 && !record.dropped && !record.error) this._load(record.clip);
     const labels = record.labels ?? [];
@@ -116,7 +123,7 @@ class Card {
     const record = this.noted?.record;
     const known = record?.age_s !== undefined;
     const seconds = known ? record.age_s + (performance.now() - this.noted.at) / 1000 : 0;
-    this.aged.textContent = known ? (seconds < 60 ? `${seconds.toFixed(1)} s ago` : "long ago") : "";
+    this.aged.textContent = known ? (seconds < 60 ? `${seconds.toFixed(1)} s ago` : `${durationText(seconds)} ago`) : "";
     this.aged.title = "since the newest labelled picture was captured";
     this.aged.classList.toggle("old", seconds > 10);
   }

@@ -1,14 +1,14 @@
 /* The live picture with zones and tracks. Pictures and boxes carry the same clock, so each box is drawn on the picture
    it belongs to: "in step", the picture waits for its boxes; otherwise it is the newest one, without tracks. */
 import { cameraPath, url } from "./api.js";
+import { boxAt, drawBox, drawTag, drawZones } from "./boxes.js";
 import { cleared, element, iconButton, percent, trackColour } from "./elements.js";
 
 const LONGEST_DELAY_S = 12;
 const LAGS = 5;
-const HOLD_S = 0.3;
-const BRIDGE_S = 1;
 const AGAIN_MS = 2000;
 const STALE_S = 15;
+const STILL = "picture of the newest clip";
 const BOXES = "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4";
 const STEP = "M5 6v12l7-6zM13 6v12l7-6z";
 
@@ -35,8 +35,16 @@ export class Picture {
   }
 
   /* Take the tracks of a new record, and learn how far records are behind. */
-  record({ record, captured_s: captured }) {
+  record(noted) {
+    const { record } = noted;
     if (record.dropped || record.gap || record.error) return;
+    if (this.ahead === undefined) this._still(record.clip);
+    this.learn(noted);
+  }
+
+  learn({ record, captured_s: captured }) {
+    if (record.dropped || record.gap || record.error || captured <= (this.learned ?? 0)) return;
+    this.learned = captured;
     const length = record.end_s - record.start_s;
     const behind = (record.age_s ?? 0) + length + 0.5;
     this.lags = [...this.lags.slice(1 - LAGS), behind];
@@ -127,7 +135,7 @@ export class Picture {
 
   _tick() {
     this.frame = requestAnimationFrame(this._tick);
-    const due = this.inStep && this.bitmap ? (this.ahead ?? 0) + performance.now() / 1000 - this.delay : Infinity;
+    const due = this.inStep && this.captured !== undefined ? (this.ahead ?? 0) + performance.now() / 1000 - this.delay : Infinity;
     let next = null;
     while (this.waiting.length && this.waiting[0].captured <= due) next = this.waiting.shift();
     if (next && !this.showing) this._show(next);
@@ -149,11 +157,27 @@ export class Picture {
     }
   }
 
+  /* Until there is a live picture, or if there is none: that of the newest clip. */
+  async _still(clip) {
+    const response = await fetch(url(`${cameraPath(this.camera.name)}/clip/${clip}.jpg`), { signal: this.stop.signal }).catch(() => null);
+    if (!response?.ok || this.ahead !== undefined) return;
+    const bitmap = await createImageBitmap(await response.blob()).catch(() => null);
+    if (!bitmap || this.ahead !== undefined) return;
+    this.bitmap?.close();
+    this.bitmap = bitmap;
+    this._say("");
+    this._draw();
+  }
+
   _tellAge() {
     if (!this.bitmap) return;
+    if (this.ahead === undefined) {
+      if (this.told.textContent !== STILL) this.told.textContent = STILL;
+      return;
+    }
     const behind = (this.ahead ?? 0) + performance.now() / 1000 - this.captured;
     const stale = behind > STALE_S;
-    const text = stale ? "no new picture" : this.inStep ? `${behind.toFixed(1)} s behind, in step with its boxes` : "newest picture";
+    const text = Number.isNaN(behind) ? STILL : stale ? "no new picture" : this.inStep ? `${behind.toFixed(1)} s behind, in step with its boxes` : "newest picture";
     if (this.told.textContent !== text) this.told.textContent = text;
     this.stage.classList.toggle("stale", stale);
   }
@@ -178,7 +202,7 @@ export class Picture {
     const context = cleared(this.overlay, width, height);
     if (!this.withBoxes) return;
     drawZones(context, this.camera.zones ?? {}, place);
-    if (this.inStep) this._drawTracks(context, place, width);
+    if (this.inStep && this.captured !== undefined) this._drawTracks(context, place, width);
   }
 
   _drawTracks(context, place, width) {
@@ -203,72 +227,4 @@ function headEnd(bytes) {
     if (bytes[at] === 13 && bytes[at + 1] === 10 && bytes[at + 2] === 13 && bytes[at + 3] === 10) return at + 4;
   }
   return -1;
-}
-
-/* The box at a time, interpolated between its neighbours; null if the track is not there. */
-export function boxAt(boxes, time) {
-  let [low, high] = [0, boxes.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (boxes[middle][0] <= time) low = middle + 1;
-    else high = middle;
-  }
-  const [before, after] = [boxes[low - 1], boxes[low]];
-  if (!before) return null;
-  if (after && after[0] - before[0] <= BRIDGE_S) {
-    const share = (time - before[0]) / (after[0] - before[0]);
-    return before.slice(1).map((edge, side) => edge + (after[side + 1] - edge) * share);
-  }
-  return time - before[0] <= HOLD_S ? before.slice(1) : null;
-}
-
-function drawZones(context, zones, place) {
-  context.font = "500 12px system-ui, sans-serif";
-  for (const [name, corners] of Object.entries(zones)) {
-    const points = corners.map(([x, y]) => [place.left + x * place.wide, place.top + y * place.high]);
-    context.beginPath();
-    points.forEach(([x, y], number) => (number ? context.lineTo(x, y) : context.moveTo(x, y)));
-    context.closePath();
-    context.setLineDash([6, 5]);
-    context.lineWidth = 3;
-    context.strokeStyle = "rgb(0 0 0 / 0.4)";
-    context.stroke();
-    context.lineWidth = 1.5;
-    context.strokeStyle = "#fff";
-    context.stroke();
-    context.setLineDash([]);
-    const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
-    const wide = context.measureText(name).width + 10;
-    const left = Math.max(place.left, Math.min(x, place.left + place.wide - wide));
-    context.fillStyle = "rgb(16 18 24 / 0.7)";
-    context.fillRect(left, Math.max(place.top, y), wide, 18);
-    context.fillStyle = "#fff";
-    context.textBaseline = "middle";
-    context.fillText(name, left + 5, Math.max(place.top, y) + 9.5);
-  }
-}
-
-function drawBox(context, [x0, y0, x1, y1], rgb) {
-  context.beginPath();
-  context.roundRect(x0, y0, x1 - x0, y1 - y0, 3);
-  context.lineWidth = 4;
-  context.strokeStyle = "rgb(0 0 0 / 0.35)";
-  context.stroke();
-  context.lineWidth = 2;
-  context.strokeStyle = `rgb(${rgb})`;
-  context.stroke();
-}
-
-function drawTag(context, text, x, y, rgb, size, width) {
-  while (text.length > 4 && context.measureText(text).width > width / 2) text = `${text.slice(0, -2).trimEnd()}…`;
-  const [wide, high] = [context.measureText(text).width + size, Math.round(size * 1.5)];
-  const left = Math.max(0, Math.min(x - 1, width - wide));
-  const top = y >= high ? y - high - 1 : Math.max(0, y);
-  context.fillStyle = `rgb(${rgb})`;
-  context.beginPath();
-  context.roundRect(left, top, wide, high, 3);
-  context.fill();
-  context.fillStyle = rgb[0] + rgb[1] + rgb[2] > 380 ? "#101218" : "#fff";
-  context.textBaseline = "middle";
-  context.fillText(text, left + size / 2, top + high / 2 + 0.5);
 }

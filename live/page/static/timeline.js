@@ -9,6 +9,7 @@ const LANE_PX = 26;
 const RULER_PX = 22;
 const MOST_LANES = 12;
 const CARDS = 12;
+const MOST_EVENTS = 2000;
 
 export class Timeline {
   constructor(feed, camera) {
@@ -91,6 +92,14 @@ export class Timeline {
     this.hours = hours;
     for (const button of this.spans.children) button.setAttribute("aria-pressed", button.dataset.hours === String(hours));
     this.redraw();
+    this._reach();
+  }
+
+  /* Ask for older events until the timeline is full. */
+  _reach() {
+    const from = Date.now() - this.hours * 3.6e6;
+    const oldest = Date.parse(this.events.at(-1)?.start ?? "");
+    if (this.next && oldest > from && this.events.length < MOST_EVENTS) this._ask(this.next);
   }
 
   async _ask(before = "") {
@@ -103,7 +112,9 @@ export class Timeline {
     } catch (error) {
       this.wrong = error.message;
     }
-    if (!this.stop.signal.aborted) this._fill();
+    if (this.stop.signal.aborted) return;
+    this._fill();
+    if (!this.wrong) this._reach();
   }
 
   _more() {

@@ -11,7 +11,7 @@ Kind = Literal["rtsp", "http", "hls", "network", "device", "file"]
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 RTSP = {"allowed_media_types": "video+audio", "analyzeduration": "500000"}
 HTTP = {"analyzeduration": "1000000"}
-NETWORK = {"analyzeduration": "2000000"}
+NETWORK = {"analyzeduration": "2000000", "overrun_nonfatal": "1"}
 HLS = {"live_start_index": "-1"}
 SHORTEST_SECRET = 3
 """A shorter word is not searched for in messages, of which it would leave nothing."""
@@ -32,6 +32,8 @@ class Address:
     endpoint: tuple[str, int] | None = None
     """Host and port that accept a TCP connection while the camera is there."""
     secrets: tuple[str, ...] = ()
+    longest_wait_s: float = 60.0
+    """Between two tries."""
 
     def without_secrets(self, text: str) -> str:
         for secret in self.secrets:
@@ -57,7 +59,8 @@ def address_of(feed: Feed) -> Address:
         is_list = parts.path.lower().endswith((".m3u8", ".m3u"))
         kind: Kind = "hls" if is_list else "http"
         return Address(feed.url, kind, HLS if is_list else HTTP, endpoint=endpoint_of(feed.url), secrets=secrets)
-    return Address(feed.url, "network", NETWORK, secrets=secrets)
+    waits = parts.scheme not in ("udp", "rtp")  # whoever only listens disturbs nobody
+    return Address(feed.url, "network", NETWORK, secrets=secrets, longest_wait_s=60.0 if waits else 0.5)
 
 
 def endpoint_of(url: str) -> tuple[str, int] | None:

@@ -1,5 +1,6 @@
 """One connection to a camera, or one try: a thread that opens it, reads it once, and waits for nobody who decodes."""
 
+import errno
 import socket
 import threading
 import time
@@ -25,9 +26,14 @@ from stages.decode.source import check_pixels, choose_streams, is_unreachable
 NS = 1_000_000_000
 MOST_CLIPS = 4
 """Packets of more clips than these are not kept for whoever decodes too slowly."""
-KNOCK_S = 1.0
-"""A camera that could not be reached is knocked at so often while a connection waits for its turn."""
+LONGEST_OPEN_S = 10.0
+SLACK = 1.5
+"""FFmpeg's own timeout is longer. When it comes, RTSP gives out half a picture, as if the camera were there."""
+KNOCK_S = 1.5
+"""While a connection waits for its turn, it looks so often whether the camera is back."""
 KNOCK_TIMEOUT_S = 2.0
+AWAY = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT}
+"""Nothing listens; when something does, the camera is back."""
 NO_TRANSPORT = 93
 """FFmpeg's errno of a server that does not offer the transport: EPROTONOSUPPORT."""
 
@@ -40,9 +46,9 @@ class Connection:
     """
 
     def __init__(
-        self, name: str, address: Address, options: LiveOptions, ring: PacketRing, wait_s: float, knock: bool
+        self, name: str, address: Address, options: LiveOptions, ring: PacketRing, wait_s: float, is_away: bool
     ) -> None:
-        """`wait_s`: before it is opened; `knock`: or as soon as its endpoint accepts connections."""
+        """`wait_s`: before it is opened, if the camera does not come back earlier. `is_away`: nothing listens there."""
         self.queue = PacketQueue(MOST_CLIPS * options.clip_ns / NS)
         self.wall = WallClock()
         self._name = name
@@ -50,19 +56,21 @@ class Connection:
         self._options = options
         self._ring = ring
         self._wait_s = wait_s
-        self._knock = knock
+        self._is_away = is_away
         self._stop = threading.Event()
         self._container: InputContainer | None = None
         self._stamps: Stamps | None = None
         self._since_ns = time.monotonic_ns() + int(wait_s * NS)
-        self._limit_s = options.open_timeout_s * len(address.transports)
+        self._open_s = min(options.open_timeout_s, LONGEST_OPEN_S)
+        self.limit_s = self._open_s * len(address.transports) + 1.0
+        """Without anything for so long, it is stalled."""
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def abandon(self) -> None:
-        """End it with the next packet, or when FFmpeg's own timeout comes."""
+        """End it with the next packet, or with FFmpeg's own timeout."""
         self._stop.set()
 
     def join(self, timeout_s: float) -> None:
@@ -79,7 +87,7 @@ class Connection:
 
     def is_stalled(self) -> bool:
         """Whether nothing has come for too long."""
-        return time.monotonic_ns() - self._since_ns > self._limit_s * NS
+        return time.monotonic_ns() - self._since_ns > self.limit_s * NS
 
     # The thread
 
@@ -97,13 +105,17 @@ class Connection:
         self.queue.put(Lost(self._address.without_secrets(lost.text), lost.why))
 
     def _waited(self) -> Lost | None:
-        """Wait until it is time to open the camera."""
+        """Wait until it is time to open the camera, or until it listens again."""
         until_s = time.monotonic() + self._wait_s
         while (left_s := until_s - time.monotonic()) > 0:
             if self._stop.wait(min(left_s, KNOCK_S)):
                 return Lost("closed", "ended")
-            if self._knock and self._address.endpoint and accepts(self._address.endpoint):
+            if self._address.endpoint is None:
+                continue
+            is_there = accepts(self._address.endpoint)
+            if is_there and self._is_away:
                 break
+            self._is_away = not is_there
         self._since_ns = time.monotonic_ns()
         return None
 
@@ -116,7 +128,7 @@ class Connection:
         self._ring.open(list(streams.values()))
         self.queue.put(Connected(tuple(track_of(kind, stream) for kind, stream in streams.items()), transport))
         kinds: dict[int, Kind] = {stream.index: kind for kind, stream in streams.items()}
-        self._since_ns, self._limit_s = time.monotonic_ns(), self._options.feed.stall_s
+        self._since_ns, self.limit_s = time.monotonic_ns(), self._options.feed.stall_s
         try:
             for packet, arrival_ns in self._packets(container, list(streams.values())):
                 if self._stop.is_set():
@@ -136,7 +148,7 @@ class Connection:
             yield from paced(container, streams, self._options.feed.loop, self._stop)
             return
         for packet in container.demux(streams):
-            if packet.size:
+            if packet.size or self._stop.is_set():
                 yield packet, time.monotonic_ns()
 
     def _opened(self) -> tuple[InputContainer, str]:
@@ -146,7 +158,7 @@ class Connection:
             return open_media(address.url), ""
         for transport in address.transports:
             options = address.options | ({"rtsp_transport": transport} if transport else {})
-            timeout_s = self._options.open_timeout_s, self._options.feed.stall_s
+            timeout_s = self._open_s, SLACK * self._options.feed.stall_s
             try:
                 return av.open(
                     address.url, format=address.format, options=options, metadata_errors="ignore", timeout=timeout_s
@@ -203,9 +215,11 @@ def explained(error: Exception) -> tuple[str, Why]:
     if isinstance(error, av.error.ProtocolNotFoundError):
         return "this kind of address is not supported by FFmpeg as it is installed", "refused"
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
-        return "no data came for too long", "lost"
-    if is_unreachable(error):
+        return "no data came for too long", "unreachable"
+    if getattr(error, "errno", None) in AWAY:
         return f"cannot be reached ({words(error)})", "unreachable"
+    if is_unreachable(error):
+        return f"cannot be reached ({words(error)}): check its name and the network", "lost"
     return words(error), "lost"
 
 

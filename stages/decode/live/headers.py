@@ -89,6 +89,7 @@ def _turned(stream: Any, key: bytes) -> tuple[Orientation, tuple[int, ...]]:
             packet.pts, packet.dts, packet.duration, packet.time_base = 0, 0, 3600, Fraction(1, 90_000)
             packet.is_keyframe, packet.stream = True, made
             film.mux(packet)
+        memory.seek(0)
         with av.open(memory, "r") as film:
             frame = next(film.decode(video=0))
     except (OSError, ValueError, StopIteration):

@@ -71,6 +71,7 @@ class _Pictures:
         self._zones = zones
         self._reference: Array | None = None
         """Cells of the last picture of the clip before."""
+        self._shape: tuple[int, ...] = ()
         self._last: Array | None = None
         self._first_same: Array | None = None
         """The pixels with which a stretch of same pictures began."""
@@ -85,8 +86,8 @@ class _Pictures:
         self._note("spread", float(plane.std(dtype=np.float32)))
         self._note("sharpness", sharpness(picture))
         self._measure_same(plane, time_ns)
-        if self._reference is None or self._reference.shape != grid.shape:
-            self._reference = grid
+        if self._reference is None or self._shape != plane.shape:
+            self._reference, self._shape = grid, plane.shape
         self._measure_change(grid - self._reference)
         self._last = grid
 

@@ -61,6 +61,12 @@ class PacketRing:
     def size_bytes(self) -> int:
         return self._bytes
 
+    @property
+    def newest_ns(self) -> int:
+        """When the newest packet was captured; 0 if there is none."""
+        with self._lock:
+            return self._kept[-1].time_ns if self._kept else 0
+
     def open(self, streams: Sequence[Any]) -> None:
         """Begin a connection: its packets are of these `av` streams, and its container is open while they are added."""
         wanted = [stream for stream in streams if stream.type in ("video", "audio") and stream.codec_context]

@@ -21,6 +21,8 @@ LATE_NS = NS
 SOUND_TAIL_NS = NS // 50
 """What the resampler holds back."""
 FAR_NS = 1 << 62
+MOST_SKIPPED = 1000
+"""Some cameras send no key frames: their pictures become whole bit by bit."""
 USUAL_STEPS = 4
 """A stretch without packets that is so many times as long as usual is a gap."""
 
@@ -46,6 +48,8 @@ class Session:
         self.is_eager = True
         """Pictures are decoded as they come."""
         self._options = options
+        self._needs_start = True
+        self._skipped = 0
         self._passed: dict[Kind, int] = {}
         """Until when packets have come, by kind."""
         self._latest_ns = 0
@@ -56,13 +60,18 @@ class Session:
     def begin(self, anchor_ns: int) -> None:
         """Begin an epoch."""
         self.epoch = Epoch(self.media, self._options, anchor_ns, 0, 0)
-        self.tile = 0
+        self.tile = self._skipped = 0
+        self._needs_start = False
         kinds: dict[Kind, object] = {"video": self.video, "audio": self.audio}
         self._passed = {kind: anchor_ns for kind, stream in kinds.items() if stream is not None}
         self._latest_ns = anchor_ns
 
     def may_begin_with(self, item: Arrived) -> bool:
-        return item.starts or (self.video is not None and self.video.peek() is not None)
+        """Whether a packet can begin an epoch: without what came before it, at first. Others are left out."""
+        if item.starts or not self._needs_start or self._skipped >= MOST_SKIPPED:
+            return True
+        self._skipped += 1
+        return False
 
     def follows_a_hole(self, item: Arrived) -> bool:
         """Whether nothing at all has come for long before a packet."""
@@ -70,11 +79,11 @@ class Session:
         return self.epoch is not None and item.decode_ns - self._latest_ns > longest_ns
 
     def add(self, item: Arrived, beat: Callable[[], None]) -> None:
+        """Take a packet of the epoch."""
         packet = item.packet
-        if self.epoch is not None:
-            step_ns = max(0, item.decode_ns - self._latest_ns)
-            self._usual_step_ns += (step_ns - self._usual_step_ns) / 8
-            self._latest_ns = max(self._latest_ns, item.decode_ns)
+        step_ns = max(0, item.decode_ns - self._latest_ns)
+        self._usual_step_ns += (step_ns - self._usual_step_ns) / 8
+        self._latest_ns = max(self._latest_ns, item.decode_ns)
         if item.kind == "audio" and self.audio is not None:
             self._passed["audio"] = item.packet.pts + (packet.duration or 0) - SOUND_TAIL_NS
             self.audio.add(item)
@@ -87,9 +96,15 @@ class Session:
 
     def decode(self, beat: Callable[[], None]) -> None:
         """Decode all pictures that have come."""
-        if self.video is not None and self.epoch is not None and self.epoch.grid is not None:
-            self.video.decode(beat)
-            self.epoch.grid.advance(FAR_NS)
+        grid = self.epoch.grid if self.epoch is not None else None
+        if self.video is None or grid is None:
+            return
+
+        def take() -> None:
+            grid.advance(FAR_NS)
+            beat()
+
+        self.video.decode(take)
 
     # The clip that is next
 
@@ -117,7 +132,7 @@ class Session:
         """Whether nothing more is expected of the clip."""
         if self.epoch is None or self.covered_ns < self.end_ns:
             return False
-        awaited = [passed for passed in self._passed.values() if passed > self.start_ns - LATE_NS]
+        awaited = [passed for passed in self._passed.values() if passed > self.start_ns - LATE_NS - delay_ns]
         return min(awaited) >= self.end_ns or now_ns > self.end_ns + LATE_NS + delay_ns
 
     def packets(self, end_ns: int) -> list[PacketFacts]:
@@ -145,7 +160,7 @@ class Session:
         pictures = self.media.pictures
         if self.video is None or pictures is None:
             return []
-        keys = self.video.key_pictures(self.start_ns, end_ns)
+        keys = self.video.key_pictures(self.start_ns, end_ns, self._options.max_frames)
         return [(key.time_ns, picture) for key in keys if (picture := pictures.convert(key)) is not None]
 
     def skip(self, end_ns: int) -> None:
@@ -157,6 +172,7 @@ class Session:
 
     def drop(self) -> None:
         """Packets were thrown away before they came here."""
+        self._needs_start = True
         if self.video is not None:
             self.video.restart()
 

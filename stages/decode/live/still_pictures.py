@@ -26,8 +26,8 @@ COARSE_LEVELS = 4.0
 """The least that changes a cell until noise is learnt."""
 LEARNT_CLIPS = 2
 KEPT_CLIPS = 12
-RESTLESS_SHARE, RESTLESS_MOST = 0.7, 0.03
-"""In so many of the last clips a cell has changed that is left out; so much of the picture at most."""
+RESTLESS_SHARE, RESTLESS_MOST = 0.5, 0.05
+"""In so many of the last clips a cell has changed that is left out with its neighbours; at most so much of a picture."""
 GAINS = (0.8, 1.25)
 SHIFT = 20.0
 """Largest change of the mean, in levels, that passes for daylight."""
@@ -109,7 +109,7 @@ class StillPictures:
         assert self._reference is not None
         if len(self._changes) < KEPT_CLIPS // 2:
             return np.zeros(self._reference.shape, bool)
-        restless: Array = np.mean(self._changes, axis=0) >= RESTLESS_SHARE
+        restless = with_neighbours(np.mean(self._changes, axis=0) >= RESTLESS_SHARE)
         return restless if restless.mean() <= RESTLESS_MOST else np.zeros_like(restless)
 
 
@@ -130,6 +130,14 @@ def residuals(grids: Array, reference: Array) -> tuple[Array, bool]:
         kept = (size <= np.partition(size, rank, axis=1)[:, rank : rank + 1]).astype(np.float32)
     is_daylight = ((gain >= GAINS[0]) & (gain <= GAINS[1]) & (np.abs(mean_y - mean_x) <= SHIFT)).all()
     return rest.reshape(grids.shape), bool(is_daylight)
+
+
+def with_neighbours(marked: Array) -> Array:
+    """bool "rows columns": marked cells, and those that touch them."""
+    framed = np.pad(marked, 1)
+    rows = framed[:-2] | framed[1:-1] | framed[2:]
+    near: Array = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return near
 
 
 def _grids(lumas: Sequence[Array]) -> Array:

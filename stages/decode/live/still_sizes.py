@@ -22,7 +22,8 @@ LEARNT_CLIPS, KEPT_CLIPS = 4, 12
 WINDOWS = (1, 2, 4, 8, 16)
 SHORT = 5
 """A mover may be there for a fifth of a clip."""
-ENOUGH_PICTURES = 8
+ENOUGH_PICTURES = 6
+"""Who decodes so many pictures of a clip, or all, need not look at sizes."""
 FEWEST = 0.8
 """Share of the usual number of pictures; a clip with fewer has lost some."""
 
@@ -52,11 +53,13 @@ class StillSizes:
         self._counts: deque[int] = deque(maxlen=KEPT_CLIPS)
         self._since_key = 0
 
-    def agree(self, packets: Sequence[PacketFacts], decoded_keys: int) -> bool:
-        """Whether nothing has moved between the key frames, of which so many were decoded."""
+    def agree(self, packets: Sequence[PacketFacts], decoded: int) -> bool:
+        """Whether nothing has moved between those pictures that were decoded, which are so many."""
+        if is_enough(packets, decoded):
+            return True
         clip = self._of(packets)
         if not clip.bytes.size:
-            return decoded_keys >= min(len(packets), ENOUGH_PICTURES)
+            return False
         if len(self._quiet) < LEARNT_CLIPS or len(packets) < FEWEST * float(np.median(self._counts)):
             return False
         norm = self._norm()
@@ -100,6 +103,11 @@ class StillSizes:
         for octave in np.unique(octaves):
             usual[octave] = np.median(sizes[octaves == octave])
         return usual
+
+
+def is_enough(packets: Sequence[PacketFacts], decoded: int) -> bool:
+    """Whether so many pictures of a clip tell all about it."""
+    return decoded >= min(len(packets), ENOUGH_PICTURES)
 
 
 def _sums(clip: _Sizes, norm: Array, windows: Sequence[int]) -> Array:

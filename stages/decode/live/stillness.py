@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.arrays import Array
 from stages.decode.live.still_pictures import StillPictures
-from stages.decode.live.still_sizes import PacketFacts, StillSizes
+from stages.decode.live.still_sizes import PacketFacts, StillSizes, is_enough
 from stages.decode.live.still_sound import StillSound
 
 FRESH_S = 60.0
@@ -43,14 +43,19 @@ class Stillness:
         """Whether the answers hold, as far as can be said before decoding. False: decode the clip, tell `decoded`.
 
         `packets`: all of the clip's pictures. `keys`: its key frames, luma uint8 "h w" made as those that `decoded` is
-        given. `sound`: the clip's own samples, float32 "S". A clip with pictures but without a key frame is decoded.
+        given; or, if the clip is decoded already, all of them. `sound`: the clip's own samples, float32 "S". A clip
+        with pictures but without a key frame is decoded.
         """
         if self._is_due or bool(packets) != self._pictures.are_known or (packets and not keys):
             return False
         if not self._sound.agrees(sound, rate_hz):
             return False
-        if packets and not (self._pictures.look(keys).agrees and self._sizes.agree(packets, len(keys))):
-            return False
+        if packets:
+            look = self._pictures.look(keys)
+            if not (look.agrees and self._sizes.agree(packets, len(keys))):
+                return False
+            if is_enough(packets, len(keys)):
+                self._pictures.add(look)
         self._sizes.add(packets, is_still=True)
         self._sound.add(sound, rate_hz)
         return True

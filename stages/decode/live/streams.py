@@ -14,6 +14,7 @@ from stages.decode.live.queue import Arrived, Track
 from stages.decode.reader import NS
 from stages.decode.shape import Shapes
 from stages.decode.source import nanoseconds
+from stages.decode.tiling import spread_indices
 from stages.decode.timeline import Failures, Timeline
 
 USUAL_RATE_HZ = 25.0
@@ -80,30 +81,30 @@ class VideoStream(Decoding):
     def add(self, item: Arrived) -> None:
         self._held.append(item)
 
-    def decode(self, beat: Callable[[], None]) -> None:
-        """Decode what is held. `beat` is called between packets."""
+    def decode(self, after: Callable[[], None]) -> None:
+        """Decode what is held. `after` is called after each packet, and should take the frames: they are large."""
         held, self._held = self._held, []
         if held and self._must_restart:
             self.context.flush_buffers()
             self._must_restart = False
         for item in held:
-            beat()
             for frame in self.decoded(item):
                 if item.packet.is_keyframe:
                     self._aspect = self.shapes.aspect(self.context)
                 self._frames.append(self._placed(frame))
+            after()
 
     def restart(self) -> None:
         """Go on with the next key frame, after packets were lost."""
         self._must_restart = True
 
-    def key_pictures(self, from_ns: int, until_ns: int) -> Iterator[Shown]:
-        """The key frames among what is held, of a stretch of time. They stay held."""
-        for item in self._held:
-            if item.packet.is_keyframe and from_ns <= item.packet.pts < until_ns:
-                for frame in self._keys.decoded(item.packet):
-                    size = self.shapes.of(frame, self._aspect)
-                    yield Shown(item.packet.pts, item.packet.pts, frame, size=size, canvas=self.shapes.size)
+    def key_pictures(self, from_ns: int, until_ns: int, most: int) -> Iterator[Shown]:
+        """The key frames among what is held, of a stretch of time; at most so many, evenly spread. They stay held."""
+        keys = [item.packet for item in self._held if item.packet.is_keyframe and from_ns <= item.packet.pts < until_ns]
+        for place in spread_indices(len(keys), most):
+            for frame in self._keys.decoded(keys[place]):
+                size, time_ns = self.shapes.of(frame, self._aspect), keys[place].pts
+                yield Shown(time_ns, time_ns, frame, size=size, canvas=self.shapes.size)
 
     def skip(self, until_ns: int) -> None:
         """Throw away what is held before the last key frame that is decoded before a time."""

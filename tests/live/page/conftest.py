@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ import msgspec
 import pytest
 
 from live.settings import Camera, Page, Rule, Settings, Watched
+from tests.live.page.browser import PageBrowser
 from tests.live.page.fake_watch import FakeWatch
+from tests.pages.conftest import CHROMIUM
 
 CAMERAS = (
     Camera(
@@ -83,3 +87,13 @@ def start(folder: Path, directory: Path | None = None, **page: Any) -> FakeWatch
     """A watch with another page."""
     settings = msgspec.structs.replace(SETTINGS, page=Page(**({"port": 0} | page)))
     return FakeWatch(folder, settings, directory=directory)
+
+
+@pytest.fixture(scope="session")
+def page_browser() -> Iterator[PageBrowser]:
+    if not shutil.which(CHROMIUM):
+        text = f"{CHROMIUM} is missing; install it with: apt install chromium"
+        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
+    browser = PageBrowser()
+    yield browser
+    browser.close()

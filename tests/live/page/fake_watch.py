@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,21 +111,26 @@ class FakeWatch:
         self,
         camera: str,
         labels: list[Label],
-        tracks: list[Track] | None = None,
+        tracks: Sequence[Track] | Callable[[float], Sequence[Track]] = (),
         age_s: float = 1.0,
         measures: dict[str, float] | None = None,
+        seconds: float = 2.0,
         **more: Any,
     ) -> int:
-        """A clip of two seconds is labelled. Boxes of tracks count from its start. Returns its index."""
+        """A clip is labelled. Returns its index.
+
+        tracks: with times of boxes from the clip's start; or what makes them from its start on the monotonic clock.
+        """
         index = self._counts.get(camera, -1) + 1
         self._counts[camera] = index
         now_ns = time.monotonic_ns()
         end_ns = now_ns - int(age_s * 1e9) - self._zero_ns
-        start_ns = end_ns - 2_000_000_000
-        wall_ns = time.time_ns() - int((age_s + 2) * 1e9)
+        start_ns = end_ns - int(seconds * 1e9)
+        wall_ns = time.time_ns() - int((age_s + seconds) * 1e9)
         facts = LiveFacts(wall_ns=wall_ns, captured_ns=now_ns - int(age_s * 1e9), measures=measures or {})
         info = ClipInfo(camera, 0, index, start_ns, end_ns, width=640, height=360, live=facts, labels_version=1)
-        moved = [_moved(track, start_ns / 1e9) for track in tracks or []]
+        found = tracks((self._zero_ns + start_ns) / 1e9) if callable(tracks) else tracks
+        moved = [_moved(track, start_ns / 1e9) for track in found]
         parts = {"labels": msgspec.msgpack.encode(labels), "tracks": msgspec.msgpack.encode(moved)}
         self._outbox.put(Records([Finished(info, parts, **more)], {0: {"model": "fake@1", "engine": "none"}}))
         return index

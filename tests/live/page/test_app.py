@@ -113,6 +113,7 @@ def test_a_camera_comes_with_its_newest_records_and_without_its_secrets(filled: 
     assert view["status"]["age_s"] == {"p50": 1.25, "p99": 2.5, "last": 1.0}
     assert [noted["record"]["clip"] for noted in view["recent"]] == [0, 1]
     newest = view["recent"][-1]
+    assert newest["captured_s"] <= view["now_s"] - newest["record"]["age_s"] <= time.monotonic()
     assert newest["record"]["labels"][0]["evidence"]["image"]["probability"] == 0.9
     assert newest["captured_s"] == pytest.approx(time.monotonic() - newest["record"]["age_s"], abs=20)
     assert client.get(f"{API}/cameras/drive").json["camera"]["url"] == "***"
@@ -151,6 +152,7 @@ def test_changes_reach_the_watch_as_commands(filled: FakeWatch, client: Client) 
     before = len(filled.asked)
     change = {"labels": ["cat", {"label": "dog", "threshold": 0.4}], "hold_s": 6}
     assert client.ask("PATCH", f"{API}/cameras/front-door", change).json == {"ok": True, "version": 2}
+    client.ask("PATCH", f"{API}/cameras", {"threshold": 0.6})
     added = client.ask("POST", f"{API}/cameras", {"name": "barn", "url": "rtsp://u:p@barn/1", "record": True})
     assert added.status == 201
     client.ask("DELETE", f"{API}/cameras/drive")
@@ -158,6 +160,7 @@ def test_changes_reach_the_watch_as_commands(filled: FakeWatch, client: Client) 
     client.ask("POST", f"{API}/test_alert", {})
     assert filled.asked[before:] == [
         {"do": "change", "camera": "front-door", "change": change},
+        {"do": "change", "camera": None, "change": {"threshold": 0.6}},
         {"do": "add", "camera": {"name": "barn", "url": "rtsp://u:p@barn/1", "record": True}},
         {"do": "remove", "camera": "drive"},
         {"do": "save"},

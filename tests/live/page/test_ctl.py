@@ -46,9 +46,9 @@ def test_without_a_page_the_socket_is_there(tmp_path: Path) -> None:
     watch = start(tmp_path, tmp_path / ("x" * 120), port=-1)
     try:
         assert watch.wait().address == ""
-        assert Control(watch.directory).status()["version"] == 1
+        assert until(lambda: Control(watch.directory).status()["version"]) == 1
         watch.restart()
-        assert Control(watch.directory).status()["version"] == 1
+        assert until(lambda: Control(watch.directory).status()["version"]) == 1
     finally:
         watch.close()
     with pytest.raises(PerceptError, match="no watch is running there"):

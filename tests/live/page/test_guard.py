@@ -100,7 +100,7 @@ def test_a_session_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "", "127.0.0.1:1"]
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "", "192.168.1.7:{port}"]
 )
 def test_a_name_that_is_not_ours_is_refused(watch: FakeWatch, client: Client, host: str) -> None:
     for path in (f"{API}/status", "/", "/healthz", "/metrics"):
@@ -110,6 +110,7 @@ def test_a_name_that_is_not_ours_is_refused(watch: FakeWatch, client: Client, ho
 def test_names_that_are_ours(watch: FakeWatch, guarded: FakeWatch, client: Client) -> None:
     for host in ("localhost", "LOCALHOST", "127.0.0.1", "[::1]"):
         assert client.get(f"{API}/status", Host=f"{host}:{port(watch)}").status == 200
+        assert client.get(f"{API}/status", Host=f"{host}:9000").status == 200
     other = Client(guarded.address, Authorization=f"Bearer {TOKEN}")
     for host in ("watch.example", "watch.example:443", f"192.168.1.7:{port(guarded)}", f"localhost:{port(guarded)}"):
         assert other.get(f"{API}/status", Host=host).status == 200

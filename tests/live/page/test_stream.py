@@ -143,7 +143,7 @@ def test_the_live_picture_comes_while_somebody_looks(watch: FakeWatch, client: C
     assert captured_s == pytest.approx(time.monotonic(), abs=10)
     assert watched.exists()
     connection.close()
-    until(lambda: time.time() - watched.stat().st_mtime > 2.5)
+    until(lambda: time.time() - watched.stat().st_mtime > 1.5)
 
 
 def test_a_slow_client_gets_newer_pictures_not_all(watch: FakeWatch, client: Client) -> None:

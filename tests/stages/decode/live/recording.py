@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.clip import DecodedClip, Gap, SourceInfo
 from stages.decode.live.options import Feed
-from stages.decode.live.reader import LiveReader, ReaderOptions, make_live_reader
+from stages.decode.live.reader import LiveReader, ReaderOptions, Stuck, make_live_reader
 from tests.clock_film import Picture
 from tests.clock_reading import Moment, picture_moments, sound_moments
 from tests.rtsp_farm import LENGTH_S
@@ -28,8 +28,13 @@ class Recording:
     """Between two calls of `alive`."""
     ages_s: list[float] = field(default_factory=list)
     """Of the clips: from the capture of their last picture or sound until they came."""
+    stuck: str = ""
     notes: dict[str, float] = field(default_factory=dict)
     zero_ns: int = 0
+
+    def note_age(self, clip: DecodedClip) -> None:
+        assert clip.info.live is not None
+        self.ages_s.append((time.monotonic_ns() - clip.info.live.captured_ns) / NS)
 
     @property
     def clips(self) -> list[DecodedClip]:
@@ -84,15 +89,17 @@ def record(
     reader.alive, reader.on_opened, reader.on_connection = alive, recording.opened.append, told
     with reader:
         reader.open()
-        for item in reader.clips():
-            recording.items.append(item)
-            if isinstance(item, DecodedClip) and item.info.live:
-                recording.ages_s.append((time.monotonic_ns() - item.info.live.captured_ns) / NS)
-            if len(recording.clips) >= clips:
-                break
-            if isinstance(item, DecodedClip):
-                react(recording)
-            last_s = time.monotonic()
+        try:
+            for item in reader.clips():
+                recording.items.append(item)
+                if isinstance(item, DecodedClip):
+                    recording.note_age(item)
+                    react(recording)
+                if len(recording.clips) >= clips:
+                    break
+                last_s = time.monotonic()
+        except Stuck as error:
+            recording.stuck = str(error)
     return recording
 
 

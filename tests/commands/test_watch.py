@@ -1,0 +1,189 @@
+"""`percept watch` as a user runs it: a file played like a camera, its socket, its page, and what it says when wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from commands.watch.ctl import in_words
+from commands.watch.screen import watch_fields, watch_line
+from live.status import Account, Age, CameraStatus, Status
+from pipeline.result import ClipRecord, decode_json
+from tests.conftest import ROOT
+
+SAMPLE = ROOT / "engines" / "bundled" / "sample.mp4"
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "commands.main", "watch", *arguments]
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=60, env=ENVIRONMENT, cwd=cwd or ROOT
+    )
+
+
+def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 60.0) -> None:
+    until_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < until_s, what
+        time.sleep(0.1)
+
+
+class Watched:
+    """A watch of the bundled sample, played like a camera."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.state = folder / "state"
+        self.log = folder / "log"
+        self.out = folder / "out.jsonl"
+        with self.log.open("wb") as log, self.out.open("wb") as out:
+            self.process = subprocess.Popen(
+                command(str(SAMPLE), "--realtime", "--loop", f"--state={self.state}", "--port=0", *arguments),
+                stdout=out,
+                stderr=log,
+                env=ENVIRONMENT,
+            )
+
+    def records(self) -> list[ClipRecord]:
+        return [decode_json(line) for line in self.out.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+
+    def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run("ctl", *arguments, f"--state={self.state}")
+
+    def address(self) -> str:
+        facts = json.loads((self.state / "watch.json").read_text())
+        return str(facts["address"])
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watch")
+    watch = Watched(folder, "--labels=dog, sheep, rain", "--format=jsonl")
+    try:
+        wait_for(lambda: any(record.labels for record in watch.records()), watch.log.read_text())
+        yield watch
+    finally:
+        watch.process.kill()
+        watch.process.wait()
+
+
+@pytest.mark.slow
+def test_records_come_as_the_clips_are_over(watched: Watched) -> None:
+    wait_for(lambda: len([record for record in watched.records() if record.is_result]) >= 3, "three results")
+    records = [record for record in watched.records() if record.is_result]
+    assert {record.source for record in records} == {"sample"}
+    assert all(record.labels and record.labels_version == 1 for record in records)
+    assert all(record.clock == "arrival" and record.wall_time.endswith("+00:00") for record in records)
+    assert all(0 < record.age_s < 60 for record in records)
+
+
+@pytest.mark.slow
+def test_ctl_and_the_page_tell_the_same_and_change_the_labels(watched: Watched) -> None:
+    wait_for(lambda: (watched.state / "watch.json").exists(), "the page")
+    assert watched.ctl("status").stdout.startswith("sample: live · ")
+    with urllib.request.urlopen(f"{watched.address()}healthz", timeout=10) as answer:
+        assert answer.status == 200
+    shown = watched.ctl("preview", "sample", "sheep, siren")
+    assert "sheep" in shown.stdout, shown.stderr
+    done = watched.ctl("labels", "sample", "sheep, siren")
+    assert done.stdout == "done: version 2; labels of sample 2\n", done.stderr
+    wait_for(lambda: any(record.labels_version == 2 for record in watched.records()), "records of the new labels")
+    newest = [record for record in watched.records() if record.labels_version == 2]
+    assert {label.label for label in newest[0].labels or ()} <= {"sheep", "siren"}
+    wrong = watched.ctl("change", "nowhere", "threshold=0.6")
+    assert wrong.returncode == 2
+    assert "no camera of this name" in wrong.stderr
+    added = watched.ctl("add", "again", str(SAMPLE), "realtime=true")
+    assert added.returncode == 2, "the API adds no local files"
+
+
+@pytest.mark.slow
+def test_another_watch_on_the_same_folder_is_refused(watched: Watched) -> None:
+    second = run(str(SAMPLE), "--realtime", f"--state={watched.state}")
+    assert second.returncode == 2
+    assert "another watch uses this folder" in second.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_with_everything_written(tmp_path: Path) -> None:
+    watch = Watched(tmp_path, "--labels=dog, sheep, rain")
+    try:
+        results = watch.state / "results"
+        wait_for(lambda: any(path.stat().st_size for path in results.glob("*.jsonl")), watch.log.read_text())
+        assert watch.stop() == 0, watch.log.read_text()
+    finally:
+        watch.process.kill()
+    lines = [line for path in sorted(results.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+    clips = [record.clip for record in map(decode_json, lines) if not record.gap]
+    assert clips == list(range(len(clips)))
+    said = watch.log.read_text()
+    assert "watched 1 camera" in said
+    assert "Traceback" not in said
+    assert not (watch.state / "ctl.sock").exists()
+    cleaned = run("--clean", f"--state={watch.state}")
+    assert (cleaned.returncode, watch.state.exists()) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "no camera given"),
+        (["cameras.toml"], "cannot be read"),
+        (["gopher://cam/1"], "gopher"),
+        (["rtsp://cam/1", "--labels=", "-q"], "no label found"),
+        (["rtsp://cam/1", "--start", "10"], "--start"),
+        (["rtsp://cam/1", "--fps", "0"], "fps"),
+        (["ctl", "status"], "no watch is running there"),
+        (["ctl", "labels", "door"], "expected CAMERA WORDS"),
+        (["ctl", "change", "door", "threshold"], "expected KEY=VALUE"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_starts(arguments: list[str], text: str, tmp_path: Path) -> None:
+    done = run(*arguments, f"--state={tmp_path / 'state'}", cwd=tmp_path)
+    assert done.returncode in (2, 5)
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_password_on_the_command_line_is_not_repeated(tmp_path: Path) -> None:
+    done = run("rtsp://me:hush@cam/1", "--fps=0", "-v", f"--state={tmp_path}")
+    assert "hush" not in done.stderr + done.stdout
+
+
+DOOR = CameraStatus(name="door", connection="live", results=4, reused=2, drops={"superseded": 1}, age_s=Age(p50=0.81))
+YARD = CameraStatus(name="yard", connection="lost", text="no data came for 10 s")
+
+
+def test_the_line_tells_what_a_person_wants_to_know() -> None:
+    status = Status(cameras=(DOOR, YARD), account=Account(clips_in=6, results=4, drops=1, in_flight=1), ready=True)
+    line = watch_line(status)
+    assert line == "1 of 2 cameras live · 4 clips · 2 reused · 1 dropped · 0.8 s old · yard: no data came for 10 s"
+    assert watch_line(Status()) == "0 of 0 cameras live · models are loading · 0 clips"
+    assert watch_fields(status)["live"] == 1
+
+
+def test_answers_of_ctl_are_words() -> None:
+    import msgspec
+
+    status = msgspec.to_builtins(Status(cameras=(DOOR, YARD)))
+    lines = in_words("status", status)
+    assert lines[0] == "door: live · 0 clips · 2 reused · 1 dropped · 0.8 s old"
+    assert lines[1].startswith("yard: lost (no data came for 10 s)")
+    event = {"start": "2026-03-01T12:00:00.000+00:00", "camera": "door", "name": "dog", "state": "open", "peak": 0.87}
+    assert in_words("events", {"events": [event]}) == [
+        "2026-03-01T12:00:00.000+00:00  door: dog 87% (goes on)"
+    ]  # fmt: skip
