@@ -102,7 +102,7 @@ def _broker_away(watch: Watched, broker: Broker, listener: Listener) -> Found:
     before = len(listener.events)
     broker.stop()
     watch.follow(60)
-    made = _events(watch)
+    made = watch.events("rule")
     broker.start()
     began_s, recovery_s = time.time(), None
     while recovery_s is None and time.time() < began_s + 60:
@@ -115,11 +115,6 @@ def _broker_away(watch: Watched, broker: Broker, listener: Listener) -> Found:
     text = f"{during} messages came after it was back, {len(lost)} events lost, order {'kept' if ordered else 'broken'}"
     text += "; recovery: everything is delivered"
     return Found(recovery_s, recovery_s is not None and ordered and not lost and during > 3, text, {"messages": during})
-
-
-def _events(watch: Watched) -> list[dict[str, Any]]:
-    """All rule events so far, each state as it is now."""
-    return [dict(each) for each in watch.ask("GET", "/api/v1/events?kind=rule&limit=200")["events"]]
 
 
 def in_order(events: list[dict[str, Any]]) -> bool:
@@ -166,8 +161,7 @@ def disk_full(bench: Bench) -> Found:
             filler.unlink()
             recovery_s = recovered(watch, time.time(), names, 60)
             watch.follow(10)
-            events = watch.ask("GET", "/api/v1/events?kind=health&limit=50")["events"]
-            told = [each["text"] for each in events if each["name"] == "disk_full"]
+            told = [each["text"] for each in watch.events("health") if each["name"] == "disk_full"]
             survived = before["results"] > 0 and watch.is_alive()
             watch.stop()
             account = accounted(ResultFiles(watch.state / "results").new())
