@@ -8,9 +8,10 @@ prediction, Papadopoulos et al. 2002.) Nothing is known of what the past shows: 
 
 * There is enough past after a day with results, or after the time in which the budget allows one event, if that is
   longer.
-* Before, but after an hour, and with `FEW` events: the peaks of events above a level are taken to have an exponential
-  tail in log-odds (the peaks over threshold of Pickands 1975, with shape 0). Its mean is set two standard errors
-  higher, and twice the rate is assumed. The result is never below the camera's threshold.
+* Before, but after ten minutes, and with `FEW` events: the peaks of events above a level are taken to have an
+  exponential tail in log-odds (the peaks over threshold of Pickands 1975, with shape 0). Its mean is set two standard
+  errors higher, and twice the rate is assumed. The result is never below the camera's threshold. On the first day, what
+  is rare and loud is not known yet, and there may be more events than the budget allows.
 * Until then: the camera's threshold.
 
 The past fades, by half in seven days or in the time of ten events. So thresholds follow slow changes, late.
@@ -26,7 +27,7 @@ import numpy as np
 from pipeline.arrays import Array
 from pipeline.status import LEAVE_SHARE
 
-DAY_S, HOUR_S = 86_400.0, 3_600.0
+DAY_S, LEAST_S = 86_400.0, 600.0
 LOWEST, HIGHEST = 0.2, 0.9999
 LEVELS = 64
 NEVER = 2.0
@@ -118,7 +119,7 @@ class Budget:
         if days >= 0.999 * self.days_needed:
             kept = np.flatnonzero((counts + 1) / days <= self.per_day * 1.001)
             return Threshold(float(THRESHOLDS[kept[0]]) if len(kept) else NEVER, "past")
-        if days * DAY_S < HOUR_S or counts[0] < FEW:
+        if days * DAY_S < LEAST_S * 0.99 or counts[0] < FEW:
             return Threshold(self.fixed, "camera")
         return Threshold(max(self.fixed, self._estimated(counts, days)), "estimate")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from live.budget import DAY_S, HOUR_S, NEVER, Budget
+from live.budget import DAY_S, LEAST_S, NEVER, Budget
 from live.moments import Moments
 from live.settings import Camera, Watched
 from tests.live.records import camera, clip
@@ -58,7 +58,7 @@ def test_a_threshold_rests_on_the_cameras_own_until_there_is_some_past_and_says_
     budget, bases = Budget(1.0, 0.5, {"dog": 4.0}), []
     for index, found in enumerate(noise(1, int(1.1 * A_DAY))):
         now = budget.threshold("dog")
-        if index * CLIP_S < HOUR_S:
+        if index * CLIP_S < LEAST_S:
             assert (now.value, now.basis) == (0.5, "camera")
         assert now.basis == "past" or now.value >= 0.5
         bases.append(now.basis)

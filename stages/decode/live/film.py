@@ -33,7 +33,9 @@ class FilmError(OutputError):
     """A film cannot be written: nothing is kept of its time, its media are damaged, or the disk is full."""
 
 
-def write_film(path: Path, header: Header, pieces: Sequence[Piece], mask: Mask | None = None) -> None:
+def write_film(
+    path: Path, header: Header, pieces: Sequence[Piece], mask: Mask | None = None, comment: str = ""
+) -> None:
     """Write packets of one part, the first of which begins it, to an MP4.
 
     Raises: FilmError.
@@ -41,7 +43,7 @@ def write_film(path: Path, header: Header, pieces: Sequence[Piece], mask: Mask |
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(part, header, pieces, mask)
+        _write(part, header, pieces, mask, comment)
         os.replace(part, path)
     except (OSError, ValueError) as error:  # FFmpeg's errors are one or the other
         raise FilmError(_in_words(error)) from None
@@ -60,11 +62,12 @@ def _in_words(error: OSError | ValueError) -> str:
     return "no film: the packets of that time are damaged"
 
 
-def _write(part: Path, header: Header, pieces: Sequence[Piece], mask: Mask | None) -> None:
+def _write(part: Path, header: Header, pieces: Sequence[Piece], mask: Mask | None, comment: str) -> None:
     with (
         av.open(io.BytesIO(header.template), "r") as template,
         av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as film,
     ):
+        film.metadata.update({"comment": comment} if comment else {})
         tracks = [_track(film, stream, header, mask) for stream in template.streams]
         videos = [number for number, stream in enumerate(template.streams) if stream.type == "video"]
         for piece, (shown_ns, decoded_ns) in zip(pieces, film_times(pieces, videos), strict=True):

@@ -1,5 +1,7 @@
 """Small grids of brightness, which are cheap to compare."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from pipeline.arrays import Array
@@ -16,10 +18,16 @@ def luma(picture: Array, step: int = 2) -> Array:
 def cells(plane: Array, rows: int = ROWS, columns: int = COLUMNS) -> Array:
     """float32 "rows columns": means over the cells of a grid. Planes with fewer lines have fewer cells."""
     rows, columns = min(rows, plane.shape[0]), min(columns, plane.shape[1])
-    edges_y, edges_x = (
-        np.arange(count) * size // count for count, size in zip((rows, columns), plane.shape, strict=True)
-    )
-    sums = np.add.reduceat(np.add.reduceat(plane, edges_y, axis=0, dtype=np.uint32), edges_x, axis=1)
-    heights, widths = (np.diff(edges, append=size) for edges, size in zip((edges_y, edges_x), plane.shape, strict=True))
-    means: Array = (sums / np.outer(heights, widths)).astype(np.float32)
+    means: Array = _means(rows, plane.shape[0]) @ plane.astype(np.float32) @ _means(columns, plane.shape[1]).T
+    return means
+
+
+@lru_cache(maxsize=32)
+def _means(cells: int, lines: int) -> Array:
+    """float32 "cells lines", read-only: takes the mean of the lines of each cell."""
+    edges = np.arange(cells + 1) * lines // cells
+    places = np.arange(lines)
+    inside = (places >= edges[:-1, None]) & (places < edges[1:, None])
+    means: Array = (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)
+    means.flags.writeable = False
     return means

@@ -56,6 +56,8 @@ class PacketRing:
         self._bytes = 0
         self._streams: Sequence[Any] = ()
         self._header: Header | None = None
+        self._sets = b""
+        """Parameter sets of the connection's last key frame that had any."""
 
     @property
     def size_bytes(self) -> int:
@@ -70,13 +72,13 @@ class PacketRing:
     def open(self, streams: Sequence[Any]) -> None:
         """Begin a connection: its packets are of these `av` streams, and its container is open while they are added."""
         wanted = [stream for stream in streams if stream.type in ("video", "audio") and stream.codec_context]
-        self._streams, self._header = wanted if self._keep_ns > 0 else (), None
+        self._streams, self._header, self._sets = wanted if self._keep_ns > 0 else (), None, b""
 
     def add(self, packet: Any, captured_ns: int) -> None:
         """Keep an `av.Packet` that was captured at this instant of the monotonic clock."""
-        stream = next((each for each in self._streams if each.index == packet.stream_index), None)
-        if stream is None or not packet.size:
-            return
+        stream = packet.stream
+        if not packet.size or not any(each is stream for each in self._streams):
+            return  # also what comes late, of a connection that was given up
         is_video = stream.type == "video"
         is_start = bool(packet.is_keyframe) if is_video else all(each.type != "video" for each in self._streams)
         if is_start:
@@ -84,7 +86,7 @@ class PacketRing:
         if self._header is None:
             return
         time_ns = None if packet.pts is None else int(packet.pts * packet.time_base * NS)
-        number = self._header.tracks[packet.stream_index].number
+        number = self._header.numbers[packet.stream_index]
         piece = Piece(number, bytes(packet), time_ns, captured_ns, bool(packet.is_keyframe))
         with self._lock:
             self._append(_Kept(self._header, piece, is_start))
@@ -93,7 +95,8 @@ class PacketRing:
         """Write a film that begins with the last key frame at or before `from_ns`, and ends at `until_ns`.
 
         A film has one part: that of which the stretch holds the most, and the newest of equals. With a mask, pictures
-        are encoded again; else they are written as they came, if a film can hold them.
+        are encoded again; else they are written as they came, if a film can hold them. What a film lacks is said in its
+        comment.
 
         Raises: FilmError.
         """
@@ -106,20 +109,20 @@ class PacketRing:
         if not stretches:
             raise FilmError("no film: of that time nothing is kept that begins with a whole picture")
         chosen = max(reversed(stretches), key=lambda found: found[-1].time_ns - max(from_ns, found[0].time_ns))
-        write_film(Path(path), chosen[0].part, [each.piece for each in chosen], mask or None)
-        return Cut(chosen[0].time_ns, chosen[-1].time_ns, _note(len(stretches), chosen[0].time_ns - from_ns))
+        note = _note(len(stretches), chosen[0].time_ns - from_ns)
+        write_film(Path(path), chosen[0].part, [each.piece for each in chosen], mask or None, note)
+        return Cut(chosen[0].time_ns, chosen[-1].time_ns, note)
 
     def _begin_part(self, packet: Any, is_video: bool) -> None:
         """Make a header for the first start of a connection, and for a key frame that comes with other parameters."""
-        before = self._header
-        if before is not None:
-            codec = before.tracks[packet.stream_index].codec
-            sets = parameter_sets(codec, bytes(packet)) if is_video else b""
-            if not sets or sets == before.sets:
-                return
-        is_changed = before is not None and bool(before.sets)
+        codec = packet.stream.codec_context.codec.canonical_name
+        sets = parameter_sets(codec, bytes(packet)) if is_video else b""
+        is_changed = bool(sets and self._sets and sets != self._sets)
+        self._sets = sets or self._sets
+        if self._header is not None and not is_changed:
+            return
         try:
-            self._header = make_header(self._streams, packet, is_changed)
+            self._header = make_header(self._streams, packet)
         except (OSError, ValueError) as error:  # FFmpeg's errors are one or the other
             self._header, self._streams = None, ()
             logger.warning("nothing is kept for films: %s", getattr(error, "strerror", None) or type(error).__name__)

@@ -26,8 +26,9 @@ COARSE_LEVELS = 4.0
 """The least that changes a cell until noise is learnt."""
 LEARNT_CLIPS = 2
 KEPT_CLIPS = 12
-RESTLESS_SHARE, RESTLESS_MOST = 0.5, 0.05
-"""In so many of the last clips a cell has changed that is left out with its neighbours; at most so much of a picture."""
+RESTLESS_SHARE, RESTLESS_MOST = 0.8, 0.05
+"""A cell that changed in so many of the last clips is left out with its neighbours; at most so much of a picture is."""
+RESTLESS_CLIPS = 8
 GAINS = (0.8, 1.25)
 SHIFT = 20.0
 """Largest change of the mean, in levels, that passes for daylight."""
@@ -90,6 +91,11 @@ class StillPictures:
             if look.is_still:
                 self._variances.append(look.variance)
 
+    def add_unchanged(self) -> None:
+        """Count a clip that was not decoded in full, as nothing had changed."""
+        if self._reference is not None:
+            self._changes.append(np.zeros(self._reference.shape, bool))
+
     def refer_to(self, look: Look) -> None:
         """Compare with these pictures from now on: they are labelled."""
         self._reference = np.median(look.grids, axis=0) if len(look.grids) else None
@@ -107,7 +113,7 @@ class StillPictures:
     def _restless(self) -> Array:
         """bool "rows columns": the cells that are left out."""
         assert self._reference is not None
-        if len(self._changes) < KEPT_CLIPS // 2:
+        if len(self._changes) < RESTLESS_CLIPS:
             return np.zeros(self._reference.shape, bool)
         restless = with_neighbours(np.mean(self._changes, axis=0) >= RESTLESS_SHARE)
         return restless if restless.mean() <= RESTLESS_MOST else np.zeros_like(restless)

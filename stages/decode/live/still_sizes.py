@@ -63,11 +63,17 @@ class StillSizes:
         if len(self._quiet) < LEARNT_CLIPS or len(packets) < FEWEST * float(np.median(self._counts)):
             return False
         norm = self._norm()
-        windows = [window for window in WINDOWS if window <= clip.bytes.size]
-        quiet = np.max([_sums(each, norm, windows) for each in self._quiet], axis=0) * MARGIN + 1
-        if not self._would_show(quiet, windows, len(packets)):
+        quiet = self._quiet_sums(norm)
+        return self._would_show(quiet, len(packets)) and bool((_sums(clip, norm) <= quiet).all())
+
+    @property
+    def tell(self) -> bool:
+        """Whether sizes can show a mover at all, so that key frames are worth decoding."""
+        if len(self._quiet) < LEARNT_CLIPS:
             return False
-        return bool((_sums(clip, norm, windows) <= quiet).all())
+        if not any(each.bytes.size for each in self._quiet):
+            return True
+        return self._would_show(self._quiet_sums(self._norm()), int(np.median(self._counts)))
 
     def add(self, packets: Sequence[PacketFacts], is_still: bool) -> None:
         """Learn from a clip; each is told once."""
@@ -78,11 +84,16 @@ class StillSizes:
         for each in packets:
             self._since_key = 0 if each.is_key else self._since_key + 1
 
-    def _would_show(self, quiet: Array, windows: Sequence[int], count: int) -> bool:
+    def _quiet_sums(self, norm: Array) -> Array:
+        """float64 "W": beyond these, a sum over a window shows a change."""
+        quiet: Array = np.max([_sums(each, norm) for each in self._quiet], axis=0) * MARGIN + 1
+        return quiet
+
+    def _would_show(self, quiet: Array, count: int) -> bool:
         mover = LEAST_MOVER * float(np.median(self._keys)) if self._keys else 0.0
         return any(
             mover * window**0.5 > limit
-            for window, limit in zip(windows, quiet, strict=True)
+            for window, limit in zip(WINDOWS, quiet, strict=True)
             if window <= max(1, count // SHORT)
         )
 
@@ -110,12 +121,12 @@ def is_enough(packets: Sequence[PacketFacts], decoded: int) -> bool:
     return decoded >= min(len(packets), ENOUGH_PICTURES)
 
 
-def _sums(clip: _Sizes, norm: Array, windows: Sequence[int]) -> Array:
+def _sums(clip: _Sizes, norm: Array) -> Array:
     """float64 "W": the largest deviation of a sum over each window, for noise that is independent: over its root."""
     steps = np.concatenate([[0.0], np.cumsum(clip.bytes - norm[clip.octaves])])
     return np.array(
         [
             np.abs(steps[window:] - steps[:-window]).max() / window**0.5 if steps.size > window else 0.0
-            for window in windows
+            for window in WINDOWS
         ]
     )

@@ -28,7 +28,7 @@ FLOOR = 3e-8
 
 
 @dataclass(frozen=True)
-class _Clip:
+class Heard:
     """Levels of bands in a clip: float64 "B", and for each window "W B" sums over its places."""
 
     mean: Array
@@ -39,7 +39,10 @@ class _Clip:
     most: Array
 
     @classmethod
-    def of(cls, sound: Array, rate_hz: int) -> "_Clip":
+    def of(cls, sound: Array | None, rate_hz: int) -> "Heard | None":
+        """From a clip's samples, float32 "S"; None without sound."""
+        if sound is None or not sound.size:
+            return None
         found = levels(sound, rate_hz)
         means = [averaged(found, max(1, round(window_s / FRAME_S * 2))) for window_s in WINDOWS_S]
         return cls(
@@ -56,27 +59,23 @@ class StillSound:
     """Levels of quiet clips."""
 
     def __init__(self) -> None:
-        self._quiet: deque[_Clip] = deque(maxlen=KEPT_CLIPS)
-        self._odd: list[_Clip] = []
+        self._quiet: deque[Heard] = deque(maxlen=KEPT_CLIPS)
+        self._odd: list[Heard] = []
         self._reference: Array | None = None
         self._has_sound = False
 
-    def agrees(self, sound: Array | None, rate_hz: int) -> bool:
-        """Whether a clip's samples, float32 "S", sound like the quiet. False until that is learnt."""
-        if sound is None or not sound.size:
+    def agrees(self, clip: Heard | None) -> bool:
+        """Whether a clip sounds like the quiet. False until that is learnt."""
+        if clip is None:
             return not self._has_sound
-        if len(self._quiet) < LEARNT_CLIPS:
-            return False
-        clip = _Clip.of(sound, rate_hz)
-        return self._fits(clip) and not self._has_drifted(clip)
+        return len(self._quiet) >= LEARNT_CLIPS and self._fits(clip) and not self._has_drifted(clip)
 
-    def add(self, sound: Array | None, rate_hz: int) -> None:
+    def add(self, clip: Heard | None) -> None:
         """Learn from a clip; each is told once."""
-        self._has_sound = sound is not None and sound.size > 0
-        if sound is None or not sound.size:
+        self._has_sound = clip is not None
+        if clip is None:
             self._quiet.clear()
             return
-        clip = _Clip.of(sound, rate_hz)
         if len(self._quiet) < LEARNT_CLIPS or self._fits(clip):
             self._quiet.append(clip)
             self._odd.clear()
@@ -92,7 +91,7 @@ class StillSound:
         recent = [*self._quiet, *self._odd][-LEARNT_CLIPS:]
         self._reference = np.mean([each.mean for each in recent], axis=0) if recent else None
 
-    def _fits(self, clip: _Clip) -> bool:
+    def _fits(self, clip: Heard) -> bool:
         if clip.mean.shape != self._quiet[-1].mean.shape:
             return False
         count = np.sum([each.counts for each in self._quiet], axis=0)
@@ -101,7 +100,7 @@ class StillSound:
         room = np.sqrt(np.maximum(variance, DEVIATION_LEAST_DB**2)) * np.array(LIMITS)[:, None]
         return bool((np.maximum(clip.most - mean, mean - clip.least) <= room).all())
 
-    def _has_drifted(self, clip: _Clip) -> bool:
+    def _has_drifted(self, clip: Heard) -> bool:
         if self._reference is None or self._reference.shape != clip.mean.shape:
             return True
         deviation = np.std([each.mean for each in self._quiet], axis=0)

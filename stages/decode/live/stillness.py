@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pipeline.arrays import Array
 from stages.decode.live.still_pictures import StillPictures
 from stages.decode.live.still_sizes import PacketFacts, StillSizes, is_enough
-from stages.decode.live.still_sound import StillSound
+from stages.decode.live.still_sound import Heard, StillSound
 
 FRESH_S = 60.0
 
@@ -37,6 +37,11 @@ class Stillness:
         """Have the next clip decoded in full and labelled, as when labels change. What was learnt stays."""
         self._answered_s = -float("inf")
 
+    @property
+    def keys_may_tell(self) -> bool:
+        """Whether `may_reuse` can agree to key frames alone; else they need not be decoded before the rest."""
+        return self._sizes.tell and not self._is_due
+
     def may_reuse(
         self, packets: Sequence[PacketFacts], keys: Sequence[Array], sound: Array | None, rate_hz: int
     ) -> bool:
@@ -48,7 +53,8 @@ class Stillness:
         """
         if self._is_due or bool(packets) != self._pictures.are_known or (packets and not keys):
             return False
-        if not self._sound.agrees(sound, rate_hz):
+        heard = Heard.of(sound, rate_hz)
+        if not self._sound.agrees(heard):
             return False
         if packets:
             look = self._pictures.look(keys)
@@ -56,8 +62,10 @@ class Stillness:
                 return False
             if is_enough(packets, len(keys)):
                 self._pictures.add(look)
+            else:
+                self._pictures.add_unchanged()
         self._sizes.add(packets, is_still=True)
-        self._sound.add(sound, rate_hz)
+        self._sound.add(heard)
         return True
 
     def decoded(
@@ -67,11 +75,11 @@ class Stillness:
 
         `lumas`: its pictures, luma uint8 "h w".
         """
-        look = self._pictures.look(lumas)
-        holds = look.agrees and self._sound.agrees(sound, rate_hz) and not self._is_due
+        look, heard = self._pictures.look(lumas), Heard.of(sound, rate_hz)
+        holds = look.agrees and self._sound.agrees(heard) and not self._is_due
         self._pictures.add(look)
         self._sizes.add(packets, look.is_still)
-        self._sound.add(sound, rate_hz)
+        self._sound.add(heard)
         if not holds:
             self._pictures.refer_to(look)
             self._sound.refer()

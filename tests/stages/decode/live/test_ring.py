@@ -178,14 +178,26 @@ def test_a_camera_that_changes_its_size_begins_a_new_part(tmp_path: Path) -> Non
         for source, shift_s in ((container, 0.0), (other, 4.0)):
             for packet in source.demux(video=0):
                 if packet.size:
+                    packet.stream = container.streams.video[0]
                     ring.add(packet, at(float(packet.pts * packet.time_base) - TS_START_S + shift_s))
         found = ring.cut(tmp_path / "out.mp4", at(2.0), at(9.0))
     assert "changed its picture" in found.note
     with av.open(str(tmp_path / "out.mp4")) as film:
+        assert film.metadata["comment"] == found.note
         assert (film.streams.video[0].width, film.streams.video[0].height) == (128, 96)
         pictures = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
     assert len(pictures) == 125
     assert picture_time_s(pictures[0]) == pytest.approx(0, abs=0.03)
+
+
+def test_packets_of_a_connection_that_was_given_up_are_not_kept(film: Path) -> None:
+    ring = PacketRing(60, 64 << 20)
+    with av.open(str(film)) as given_up, av.open(str(film)) as current:
+        ring.open(list(current.streams))
+        ring.add(next(given_up.demux(video=0)), at(0))
+        assert ring.size_bytes == 0
+        ring.add(next(current.demux(video=0)), at(0))
+        assert ring.size_bytes > 0
 
 
 def test_the_ring_is_bounded_by_age_and_keeps_whole_groups(film: Path, tmp_path: Path) -> None:
@@ -277,7 +289,9 @@ def test_parameter_sets_are_found_in_key_frames() -> None:
     assert parameter_sets("h264", key) == b"\x67abc\0\0\1\x68d"
     assert parameter_sets("h264", b"\0\0\1\x65slice") == b""
     assert parameter_sets("h264", b"\0\0\0\5\x67abcd") == b""
-    assert parameter_sets("hevc", b"\0\0\1\x42\1s\0\0\1\x26\1") == b"\x42\1s"
+    assert parameter_sets("h264", b"\0\0\1\x67abc\0\0\1\x65slice") == b""
+    three = b"\x40\1v\0\0\1\x42\1s\0\0\1\x44\1p"
+    assert parameter_sets("hevc", b"\0\0\1" + three + b"\0\0\1\x26\1") == three
     assert parameter_sets("mjpeg", key) == b""
 
 
