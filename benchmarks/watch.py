@@ -1,13 +1,16 @@
 """How old are the answers of `percept watch`, and how many cameras does it keep up with, against a plain script?
 
-    python -m benchmarks.watch [--cameras 8] [--minutes 10] [--clips FOLDER] [--only percept|plain] [--search]
+    python -m benchmarks.watch [--cameras 8] [--minutes 10] [--clips FOLDER] [--only percept|plain]
+                               [--search] [--labels-only]
 
 Both sides watch the same farm, one after the other: paced 720p cameras with 25 pictures a second and sound over RTSP,
 every other one still. `--search` looks for the most cameras that each side keeps up with: p99 of the age below 3 s, and
 an answer for 99 % of all clips (95 % of each camera's). `--minutes 1` is a trial.
 
 What is known is written after each part to `benchmarks/results/watch.json`; the other parts stay as they are there.
-The plain script is described in `benchmarks/plain_watch.py`. Here the networks' engines are built beforehand.
+Both do the same work per clip: labels by picture, motion and sound, and tracks; with `--labels-only` neither detects
+nor tracks. Beyond that, `percept watch` measures, makes events, and writes results, history and snapshots; what the
+plain script does is said in `benchmarks/plain_watch.py`. The networks' engines are built beforehand.
 """
 
 import argparse
@@ -75,14 +78,16 @@ class Sides:
 
     def __init__(self, clips: str, with_tracks: bool) -> None:
         self._clips = clips
-        self._with_tracks = with_tracks
+        self.with_tracks = with_tracks
 
     def run(self, side: str, count: int, seconds: float) -> Outcome:
         named = prepared(count, self._clips)
         with Farm(named) as farm, tempfile.TemporaryDirectory() as folder:
             if side == "percept":
-                return percept_side(farm, list(named), WORDS, seconds, WARM_UP_S, Path(folder))
-            return plain_side(farm, list(named), WORDS, seconds, WARM_UP_S, self._with_tracks)
+                return percept_side(
+                    farm, list(named), WORDS, seconds, WARM_UP_S, Path(folder), with_tracks=self.with_tracks
+                )
+            return plain_side(farm, list(named), WORDS, seconds, WARM_UP_S, self.with_tracks)
 
     def most(self, side: str, first: int, seconds: float) -> tuple[int, list[Outcome]]:
         """The most cameras that a side keeps up with, in steps of two, and all trials."""
@@ -119,14 +124,16 @@ def largest(keeps: Callable[[int], bool], first: int, most: int = 128) -> int:
 
 def search(sides: Sides, names: list[str], first: int, seconds: float) -> None:
     found: dict[str, int] = {}
+    suffix = "" if sides.with_tracks else "_labels_only"
     for name in names:
         found[name], trials = sides.most(name, first, seconds)
         print(f"{name}: keeps up with {found[name]} cameras")
-        keep({f"{name}_most_cameras": found[name], f"{name}_trials": [each.plain() for each in trials]})
+        figures = {"most_cameras": found[name], "trials": [each.plain() for each in trials]}
+        keep({f"{name}_{key}{suffix}": value for key, value in figures.items()})
     if len(found) == 2 and found["plain"]:
         ratio = found["percept"] / found["plain"]
         print(f"{ratio:.1f} times as many as the plain script")
-        keep({"cameras_ratio": ratio})
+        keep({f"cameras_ratio{suffix}": ratio})
 
 
 def main() -> None:
@@ -135,12 +142,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clips", default="", metavar="FOLDER", help="real clips; without it: the bundled sample")
     parser.add_argument("--only", choices=["percept", "plain"])
-    parser.add_argument("--tracks", action="store_true", help="the plain script detects and tracks, too")
+    parser.add_argument("--labels-only", action="store_true", help="neither side detects and tracks")
     parser.add_argument("--search", action="store_true")
     parser.add_argument("--trial-seconds", type=float, default=60.0)
     options = parser.parse_args()
     subprocess.run([sys.executable, "-m", "commands.main", "engine", "build", "--quiet"], check=True, timeout=1800)
-    sides = Sides(options.clips, options.tracks)
+    sides = Sides(options.clips, with_tracks=not options.labels_only)
     names = [options.only] if options.only else ["percept", "plain"]
     if options.search:
         search(sides, names, options.cameras, options.trial_seconds)
@@ -150,7 +157,7 @@ def main() -> None:
         outcome = sides.run(name, options.cameras, options.minutes * 60)
         outcomes.append(outcome)
         figures = {f"{name}_{key}": value for key, value in outcome.plain().items()}
-        keep({f"{name}_with_tracks": options.tracks or name == "percept"} | figures)
+        keep({f"{name}_with_tracks": not options.labels_only} | figures)
     show(outcomes)
 
 

@@ -7,6 +7,7 @@ import selectors
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,8 @@ from typing import Any
 from benchmarks.farm import Farm
 from benchmarks.process_tree import Sample, TreeSampler, cores_used, growth
 from benchmarks.slope import percentile, slope
-from benchmarks.watched import Watched, end_of, is_result
+from benchmarks.watched import Watched, end_of, is_result, toml
+from pipeline.config import BUNDLED
 
 CLIP_S = 2.0
 
@@ -89,12 +91,26 @@ def add_use(outcome: Outcome, ours: list[Sample], farm: list[Sample], from_s: fl
     outcome.memory_slope_mb_per_minute = growth(ours, "memory_mb", from_s)
 
 
-def percept_side(farm: Farm, cameras: list[str], words: str, seconds: float, warm_up_s: float, folder: Path) -> Outcome:
+def labels_only(folder: Path) -> list[str]:
+    """Options of a watch that neither detects nor tracks."""
+    config = tomllib.loads((BUNDLED / "watch.toml").read_text())
+    for group in config["groups"]:
+        group["stages"] = [name for name in group["stages"] if name not in ("detect", "track")]
+    config["groups"] = [group for group in config["groups"] if group["stages"]]
+    path = folder / "labels-only.toml"
+    path.write_text(toml(config))
+    return ["-c", str(path)]
+
+
+def percept_side(
+    farm: Farm, cameras: list[str], words: str, seconds: float, warm_up_s: float, folder: Path, with_tracks: bool
+) -> Outcome:
     """`percept watch` with default settings."""
+    options = [] if with_tracks else labels_only(folder)
     entries = [{"name": name, "url": farm.url(name)} for name in cameras]
     settings = {"labels": words.split(", "), "cameras": entries}
     with (
-        Watched(folder, settings) as watch,
+        Watched(folder, settings, options) as watch,
         TreeSampler(watch.pid) as ours,
         TreeSampler(farm.pid) as theirs,
     ):

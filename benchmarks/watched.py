@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -97,12 +96,13 @@ class Watched:
     """A running `percept watch`. A context manager: it is stopped at the end.
 
     settings: like `cameras.toml`, without `page`; the state is in `folder` unless they have a `directory`.
+    options: more options of the command.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], options: Sequence[str] = ()) -> None:
         self.folder = folder
         self.state = Path(settings.get("directory", folder / "state"))
-        self._environment = os.environ | dict(environment or {})
+        self._options = list(options)
         self._settings = {**settings, "directory": str(self.state), "page": {"port": -1}}
         self.results = ResultFiles(self.state / "results")
         self.lines: list[Line] = []
@@ -125,11 +125,9 @@ class Watched:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "cameras.toml"
         config.write_text(toml(self._settings), encoding="utf-8")
-        command = [sys.executable, "-m", "commands.main", "watch", str(config)]
+        command = [sys.executable, "-m", "commands.main", "watch", str(config), *self._options]
         with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as errors:
-            self.process = subprocess.Popen(
-                command, stdout=out, stderr=errors, stdin=subprocess.DEVNULL, env=self._environment
-            )
+            self.process = subprocess.Popen(command, stdout=out, stderr=errors, stdin=subprocess.DEVNULL)
 
     def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
