@@ -62,6 +62,7 @@ class Connection:
         self._stamps: Stamps | None = None
         self._since_ns = time.monotonic_ns() + int(wait_s * NS)
         self._open_s = min(options.open_timeout_s, LONGEST_OPEN_S)
+        self._stall_s = options.feed.stall_s * address.patience
         self.limit_s = self._open_s * len(address.transports) + 1.0
         """Without anything for so long, it is stalled."""
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
@@ -128,7 +129,7 @@ class Connection:
         self._ring.open(list(streams.values()))
         self.queue.put(Connected(tuple(track_of(kind, stream) for kind, stream in streams.items()), transport))
         kinds: dict[int, Kind] = {stream.index: kind for kind, stream in streams.items()}
-        self._since_ns, self.limit_s = time.monotonic_ns(), self._options.feed.stall_s
+        self._since_ns, self.limit_s = time.monotonic_ns(), self._stall_s
         try:
             for packet, arrival_ns in self._packets(container, list(streams.values())):
                 if self._stop.is_set():
@@ -158,7 +159,7 @@ class Connection:
             return open_media(address.url), ""
         for transport in address.transports:
             options = address.options | ({"rtsp_transport": transport} if transport else {})
-            timeout_s = self._open_s, SLACK * self._options.feed.stall_s
+            timeout_s = self._open_s, SLACK * self._stall_s
             try:
                 return av.open(
                     address.url, format=address.format, options=options, metadata_errors="ignore", timeout=timeout_s

@@ -69,7 +69,7 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
             name: threads.submit(record, reader_of(cameras.url(name)), SECONDS)
             for name in ("both", "aac", "pictures", "sound", "hushed", "turned", "enlarged")
         }
-        filmed = reader_of(cameras.url("both"), keep_s=20.0)
+        filmed = reader_of(cameras.url("both"), keep_s=20.0, audio_context_s=2.5)
         woken = reader_of(cameras.url("still"), clip_s=0.5)
         seen = folder / "seen"
         masked = reader_of(cameras.url("both"), directory=str(seen), masks=(UPPER,), zones={"top": UPPER, "low": LOWER})
@@ -196,6 +196,15 @@ def test_pictures_and_sound_of_one_moment_are_at_one_time(recordings: dict[str, 
         start_s = picture_s if start_s is None else start_s
         assert apart_s(picture_s, start_s) < TOGETHER_S
     assert all("previous_frame" in clip.arrays for clip in recording.clips[1:])
+
+
+def test_sound_before_the_clip_goes_with_it(recordings: dict[str, Recording]) -> None:
+    clips = recordings["filmed"].clips
+    masks = [clip.arrays["audio_mask"] for clip in clips]
+    assert {len(mask) for mask in masks} == {40_000}
+    assert masks[0].sum() < 17_000 < masks[3].sum()
+    assert masks[3].all()
+    assert clips[3].arrays["audio_start_ns"][0] == pytest.approx(clips[3].info.end_ns - 2.5 * NS, abs=100_000)
 
 
 def test_a_clip_comes_soon_after_its_end(recordings: dict[str, Recording]) -> None:
