@@ -58,7 +58,6 @@ class Connection:
         self._wait_s = wait_s
         self._is_away = is_away
         self._stop = threading.Event()
-        self._container: InputContainer | None = None
         self._stamps: Stamps | None = None
         self._since_ns = time.monotonic_ns() + int(wait_s * NS)
         self._open_s = min(options.open_timeout_s, LONGEST_OPEN_S)
@@ -99,10 +98,6 @@ class Connection:
             lost = Lost(str(error), "refused")
         except Exception as error:  # whatever it is, it must not end without a word
             lost = Lost(*explained(error))
-        finally:
-            container, self._container = self._container, None
-            if container is not None:
-                container.close()
         self.queue.put(Lost(self._address.without_secrets(lost.text), lost.why))
 
     def _waited(self) -> Lost | None:
@@ -122,7 +117,11 @@ class Connection:
 
     def _read(self) -> Lost:
         container, transport = self._opened()
-        self._container = container
+        with container:
+            return Lost("closed", "ended") if self._stop.is_set() else self._followed(container, transport)
+
+    def _followed(self, container: InputContainer, transport: str) -> Lost:
+        """Read the streams to their end."""
         streams = self._streams(container)
         wall, zero_ns = self.wall, self._options.feed.zero_ns
         stamps = self._stamps = Stamps(zero_ns, has_no_times(container), wall, self._ring.add)
@@ -215,6 +214,8 @@ def explained(error: Exception) -> tuple[str, Why]:
         return "the camera has no stream under this path (404)", "refused"
     if isinstance(error, av.error.ProtocolNotFoundError):
         return "this kind of address is not supported by FFmpeg as it is installed", "refused"
+    if isinstance(error, av.error.InvalidDataError):
+        return "what came is no picture and no sound, or nothing came in time", "lost"
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
         return "no data came for too long", "unreachable"
     if getattr(error, "errno", None) in AWAY:
