@@ -37,8 +37,6 @@ class LiveReader(LiveClipMaker):
     def __init__(self, source: str, source_index: int, options: LiveOptions) -> None:
         super().__init__(source, source_index, options)
         feed = options.feed
-        self.on_opened: Callable[[SourceInfo], None] = lambda info: None
-        """Called when the camera answers, with what it offers."""
         self.on_connection: Callable[[str, str, str], None] = lambda state, text, transport: None
         """Called with state, text and transport, as in `pipeline.messages.Connection`, when one of them changes."""
         self._address = address_of(feed)
