@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.clip import ClipInfo, Missed
+from pipeline.clip import ClipInfo, Gap, Missed
 from pipeline.live_ledger import LiveLedger
 from pipeline.messages import (
     CloseSource,
@@ -63,6 +63,10 @@ class Watched:
     transport: str = ""
     connections: int = 0
     epoch: int = 0
+    end_ns: int = 0
+    """End of its newest clip."""
+    is_new: bool = False
+    """Its process was started again, and has given no clip yet."""
     is_told: bool = False
     """That the connection is lost was said."""
 
@@ -208,7 +212,7 @@ class LiveFeed:
             case Decoded():
                 self._decoded(camera, message)
             case MissedClip(info, reason):
-                self._ledger.missed(Missed(self._stamped(camera, info), reason))
+                self._ledger.missed(Missed(self._arrived(camera, info), reason))
             case GapFound(gap):
                 self._ledger.gap(gap)
             case Connection():
@@ -223,10 +227,17 @@ class LiveFeed:
                     return f"{camera.name}: {error}; its decode process is started again"
         return None
 
-    def _decoded(self, camera: Watched, message: Decoded) -> None:
-        info = self._stamped(camera, message.info)
-        camera.epoch = info.epoch
+    def _arrived(self, camera: Watched, info: ClipInfo) -> ClipInfo:
+        """Note a clip. One that a new process gives comes after a gap, of which only the feed knows the start."""
+        if camera.is_new and info.start_ns > camera.end_ns:
+            source = self._ledger.sources[camera.index]
+            self._ledger.gap(Gap(camera.name, camera.index, info.epoch, camera.end_ns, info.start_ns, source.received))
+        camera.is_new, camera.end_ns, camera.epoch = False, info.end_ns, info.epoch
         camera.lived_clips += 1
+        return self._stamped(camera, info)
+
+    def _decoded(self, camera: Watched, message: Decoded) -> None:
+        info = self._arrived(camera, message.info)
         if message.slot < 0:
             self._ledger.reused(info)
             return
@@ -289,6 +300,7 @@ class LiveFeed:
             return None
         camera.deaths = 0 if camera.lived_clips else camera.deaths + 1
         camera.lived_clips = 0
+        camera.is_new = camera.end_ns > 0
         wait_s = min(LONGEST_RESTART_S, RESTART_S * 2 ** (camera.deaths - 1)) if camera.deaths else 0.0
         camera.start_at_s = time.monotonic() + wait_s
         if camera.state == "live":
