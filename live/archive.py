@@ -16,6 +16,7 @@ from live.keeper import Film, Keeper
 from live.results import FOLDER, Results, utc_date
 from live.settings import Keep
 from live.spool import add_alerts, drop_targets
+from pipeline.messages import Told
 from pipeline.result import ClipRecord
 from pipeline.sinks.jsonl import encode_record
 
@@ -47,6 +48,8 @@ class Archive:
         self.keeper = Keeper(directory / FILE, run)
         self.disk = disk
         self.delivery = Delivery(directory / FILE, [])
+        self.told: list[Told] = []
+        """Sentences for the user. Whoever passes them on empties the list."""
         self._directory = directory
         self._results = Results(directory / FOLDER, limit_bytes(keep), today)
         self._pending: OrderedDict[str, LiveEvent] = OrderedDict()
@@ -141,6 +144,7 @@ class Archive:
         if change.alerts:
             self.delivery.wake()
         if over := self.disk.works_again():
+            self.told.append(Told(f"the disk can be written again; {over.text}", "warning"))
             self.write(Change(events=[over], alerts=[over]))
 
     def _save(self, change: Change) -> dict[str, int]:
@@ -175,6 +179,7 @@ class Archive:
         begun = self.disk.failed(reason)
         self._keep_out(change)
         if begun:
+            self.told.append(Told(f"{begun.text}; watching and alerts go on, and writing is tried again", "error"))
             self._keep_out(Change(events=[begun], alerts=[begun]))
 
     def _keep_out(self, change: Change) -> None:

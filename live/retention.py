@@ -24,7 +24,9 @@ EVERY_S = 300.0
 """Time between two rounds."""
 ROWS_A_STEP = 500
 MOST_CLIP_ROWS = 1_000_000
-"""Rows of clips in the history, about 250 MB; results keep all. The oldest go first."""
+"""Rows of clips in the history, about 250 MB; the results files keep all. The oldest go first."""
+MOST_EVENT_ROWS = 500_000
+"""Rows of events, about 250 MB."""
 PAGES_A_STEP = 200
 FREE_BYTES = 64 << 20
 """While the disk is full, the oldest files go until so much is free."""
@@ -62,8 +64,10 @@ class Retention:
     def configure(self, keep: Keep) -> None:
         self._keep, self._next_s = keep, 0.0
 
-    def step(self, connection: sqlite3.Connection, is_full: bool = False) -> None:
+    def step(self, connection: sqlite3.Connection, is_full: bool = False) -> int:
         """Do a little. is_full: the disk has no room, so more goes than the limits ask for.
+
+        Returns how many files were removed.
 
         Raises: OSError, sqlite3.Error
         """
@@ -72,18 +76,19 @@ class Retention:
         self._is_full = is_full
         if self._round is None:
             if self._clock() < self._next_s:
-                return
+                return 0
             self._next_s = self._clock() + (5.0 if is_full else EVERY_S)
             self._round = self._clean(connection, is_full)
-        until_s = time.monotonic() + SLICE_S
+        until_s, before = time.monotonic() + SLICE_S, self.removed_files
         try:
             while time.monotonic() < until_s:
                 if next(self._round, self) is self:
                     self._round = None
-                    return
+                    break
         except BaseException:
             self._round = None
             raise
+        return self.removed_files - before
 
     def _clean(self, connection: sqlite3.Connection, is_full: bool) -> Iterator[None]:
         protected = self._protected(connection)
@@ -165,6 +170,8 @@ class Retention:
         for query in (
             f"DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE start_ms < {oldest_ms} "
             f"AND state != 'open' ORDER BY start_ms LIMIT {ROWS_A_STEP})",
+            "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE state != 'open' AND "
+            f"(SELECT max(rowid) FROM events) - rowid >= {MOST_EVENT_ROWS} ORDER BY rowid LIMIT {ROWS_A_STEP})",
             "DELETE FROM clips WHERE rowid IN (SELECT rowid FROM clips WHERE "
             f"(SELECT max(rowid) FROM clips) - rowid >= {MOST_CLIP_ROWS} ORDER BY rowid LIMIT {ROWS_A_STEP})",
             f"DELETE FROM clips WHERE rowid IN (SELECT rowid FROM clips WHERE start_ms < {oldest_ms} "

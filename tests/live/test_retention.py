@@ -166,6 +166,17 @@ def test_rows_of_clips_are_bounded(tmp_path: Path, keeper: Keeper, monkeypatch: 
     assert rows == (500, 999, 500)
 
 
+def test_rows_of_events_are_bounded_and_open_ones_stay(
+    tmp_path: Path, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live.retention.MOST_EVENT_ROWS", 10)
+    for number in range(30):
+        put_event(keeper, 1, number, "closed" if number else "open")
+    clean(tmp_path, keeper, Keep())
+    found = keeper.connection.execute("SELECT id FROM events ORDER BY rowid").fetchall()
+    assert found == [(f"door-001-{number}",) for number in (0, *range(20, 30))]
+
+
 def test_the_history_gives_its_room_back(tmp_path: Path, keeper: Keeper) -> None:
     with keeper.transaction():
         for number in range(16_000):

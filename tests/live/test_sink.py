@@ -149,6 +149,20 @@ def test_a_new_watch_in_the_same_folder_counts_anew_and_closes_what_the_last_one
     assert states == ["open", "open", "closed", "closed", "open", "closed"]
 
 
+def test_what_a_budget_has_learned_goes_on_in_the_next_watch(tmp_path: Path) -> None:
+    of = settings(camera("door", false_alarms_per_day=5.0))
+    for run in ("first", "second"):
+        sink = make_sink(tmp_path, of, run=run)
+        sink.open()
+        days = sink._cameras["door"]._moments._budget.days.copy()
+        for each in stream(60):
+            sink.write(each)
+        sink.close(True)
+        learned = sink._cameras["door"]._moments._budget.days
+        assert (learned > days).all()
+        assert (days > 0).all() == (run == "second")
+
+
 def test_a_snapshot_shows_the_most_probable_clip(tmp_path: Path) -> None:
     sink = make_sink(tmp_path)
     sink.open()
