@@ -249,7 +249,7 @@ class WatchSink(Sink):
             return None
         start_s = record.start_s if record and record.clip == event.first_clip else None
         if start_s is None:
-            start_s = self._archive.keeper.start_s(event.camera, event.epoch, event.first_clip)
+            start_s = self._archive.keeper.start_s(event)
         if start_s is None:
             start_s = record.start_s if record else time.monotonic() - self.options.zero_ns / 1e9
         return self._films.begin(event, camera.camera, self.options.zero_ns + round(start_s * 1e9))

@@ -47,7 +47,6 @@ def kept(directory: Path) -> dict[str, object]:
         "events": rows(directory, "SELECT id, camera, state, body FROM events ORDER BY id"),
         "clips": rows(directory, "SELECT camera, epoch, clip, state, labels FROM clips ORDER BY camera, epoch, clip"),
         "spool": [json.loads(str(body, "utf-8")) for (body,) in rows(directory, "SELECT body FROM spool ORDER BY id")],
-        "cursors": rows(directory, "SELECT * FROM cursors ORDER BY camera"),
         "states": rows(directory, "SELECT * FROM states ORDER BY camera, part"),
     }
 
