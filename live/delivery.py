@@ -122,6 +122,8 @@ class Deliverer:
             self._tell_refused(alert.event, str(error))
         except (Later, sqlite3.Error) as error:
             return self._failed(error)
+        except Exception as error:  # a fault in one target must end neither it nor the others
+            return self._failed(Later(f"unexpected {type(error).__name__}"))
         return True
 
     def _send(self, event: LiveEvent) -> None:
