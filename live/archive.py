@@ -53,14 +53,9 @@ class Archive:
         self._directory = directory
         self._results = Results(directory / FOLDER, limit_bytes(keep), today)
         self._pending: OrderedDict[str, LiveEvent] = OrderedDict()
-        self._is_open = False
         self._has_begun = False
         self.goes_on = False
         """Whether an earlier process has begun this run."""
-
-    @property
-    def is_open(self) -> bool:
-        return self._is_open
 
     def open(self) -> list[ClipRecord]:
         """Go on where the last process of this run was killed.
@@ -71,7 +66,6 @@ class Archive:
         """
         self.goes_on = self._has_begun = self.keeper.open()
         left = self._results.open(self.keeper.place())
-        self._is_open = True
         return left if self.goes_on else []
 
     def configure(self, keep: Keep) -> None:
@@ -108,9 +102,7 @@ class Archive:
 
     def close(self) -> None:
         self._results.close()
-        if self._is_open:
-            self.keeper.close()
-            self._is_open = False
+        self.keeper.close()
 
     def _may_write(self, change: Change) -> bool:
         if not self.disk.is_full:
@@ -120,8 +112,6 @@ class Archive:
             return False
         try:
             self._probe()
-            if not self._is_open:
-                self.open()
         except (OSError, sqlite3.OperationalError) as error:
             self._failed(change, error)
             return False

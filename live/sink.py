@@ -173,10 +173,9 @@ class WatchSink(Sink):
                     self._keep(over, name)
         try:
             self._archive.retry()
-            if self._archive.is_open:
-                removed = self._retention.step(self._archive.keeper.connection, self._archive.disk.is_full)
-                if removed and self._archive.disk.is_full:
-                    self.told.append(Told(f"the disk is full: {removed} of the oldest files were removed", "warning"))
+            removed = self._retention.step(self._archive.keeper.connection, self._archive.disk.is_full)
+            if removed and self._archive.disk.is_full:
+                self.told.append(Told(f"the disk is full: {removed} of the oldest files were removed", "warning"))
         except (OSError, sqlite3.Error) as error:
             if not disk_reason(error):
                 raise OutputError(f"cannot clean {self.options.directory}: {error}") from error

@@ -312,6 +312,24 @@ def test_changed_settings_hold_from_the_next_record_on_and_in_the_next_process(t
     ]
 
 
+def test_alerts_go_where_the_changed_settings_say(tmp_path: Path) -> None:
+    with hook() as old, hook() as new:
+        old.answers = [503] * 1000
+        sink = make_sink(tmp_path, settings(alerts=Alerts(webhooks=(Webhook(url=old.url),))))
+        sink.open()
+        for each in stream(20):
+            sink.write(each)
+        wait_until(lambda: old.requests, "a try")
+        sink.configure(changed(2, settings(alerts=Alerts(webhooks=(Webhook(url=new.url),)))))
+        tries = len(old.requests)
+        for each in stream(31)[20:]:
+            sink.write(each)
+        wait_until(lambda: len(new.requests) == 3, "the alerts of the second dog and of the siren")
+        sink.close(True)
+    assert len(old.requests) == tries
+    assert "2 alerts were given up, because where they go is not in the settings" in [each.text for each in sink.told]
+
+
 def test_a_camera_that_is_taken_away_and_added_again_goes_on(tmp_path: Path) -> None:
     sink = make_sink(tmp_path)
     sink.open()
