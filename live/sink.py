@@ -173,8 +173,9 @@ class WatchSink(Sink):
                     self._keep(over, name)
         try:
             self._archive.retry()
-            if self._archive.is_open:
-                self._retention.step(self._archive.keeper.connection, self._archive.disk.is_full)
+            removed = self._retention.step(self._archive.keeper.connection, self._archive.disk.is_full)
+            if removed and self._archive.disk.is_full:
+                self.told.append(Told(f"the disk is full: {removed} of the oldest files were removed", "warning"))
         except (OSError, sqlite3.Error) as error:
             if not disk_reason(error):
                 raise OutputError(f"cannot clean {self.options.directory}: {error}") from error
@@ -247,7 +248,7 @@ class WatchSink(Sink):
             return None
         start_s = record.start_s if record and record.clip == event.first_clip else None
         if start_s is None:
-            start_s = self._archive.keeper.start_s(event.camera, event.epoch, event.first_clip)
+            start_s = self._archive.keeper.start_s(event)
         if start_s is None:
             start_s = record.start_s if record else time.monotonic() - self.options.zero_ns / 1e9
         return self._films.begin(event, camera.camera, self.options.zero_ns + round(start_s * 1e9))
@@ -286,7 +287,8 @@ class WatchSink(Sink):
         return over
 
     def _begin_delivery(self) -> None:
-        self._delivery.close()
+        """Deliver to the targets of the settings; what waits in the spool for them goes on waiting."""
+        self._delivery.close(within_s=0.0)
         self._pass_on()
         targets = make_targets(self._settings, self._history, self._media, self.options.percept)
         self._delivery = self._archive.delivery = Delivery(self._history, targets)
@@ -330,6 +332,8 @@ class WatchSink(Sink):
         return [target for target in self._delivery.targets if isinstance(target, MqttTarget)]
 
     def _pass_on(self) -> None:
-        """Tell what the threads that deliver have to say."""
+        """Tell what others have to say."""
+        self.told += self._archive.told
+        self._archive.told.clear()
         while self._delivery.told:
             self.told.append(self._delivery.told.popleft())
