@@ -64,6 +64,12 @@ def test_records_status_events_and_settings_come_as_they_happen(watch: FakeWatch
     stream.close()
 
 
+def test_the_head_of_a_stream_ends(client: Client) -> None:
+    for path in ("stream", "cameras/front-door/live.mjpg"):
+        reply = client.ask("HEAD", f"{API}/{path}")
+        assert (reply.status, reply.body) == (200, b"")
+
+
 def test_a_client_that_reads_nothing_holds_nobody_up(watch: FakeWatch, client: Client) -> None:
     """Its socket fills up; the others and the watch go on."""
     connection = client.connect()
@@ -89,6 +95,7 @@ def test_a_mailbox_keeps_the_newest_of_each_kind_and_says_when_it_lost_something
             for number in range(5):
                 broadcast.send("record", "door", b"%d" % number)
                 broadcast.send("status", "", b"%d" % number)
+            broadcast.send("record", "door", b"5")
             first = await box.take(1)
             for number in range(MOST_WAITING + 7):
                 broadcast.send("event", str(number), b"%d" % number)
@@ -98,7 +105,7 @@ def test_a_mailbox_keeps_the_newest_of_each_kind_and_says_when_it_lost_something
         return first, second, await box.take(0.01)
 
     first, second, third = asyncio.run(look())
-    assert first == b"event: record\ndata: 4\n\nevent: status\ndata: 4\n\n"
+    assert first == b"event: status\ndata: 4\n\nevent: record\ndata: 5\n\n"
     assert second.startswith(b"event: lagged\n")
     assert second.count(b"event: event\n") == MOST_WAITING
     assert b"data: 6\n" not in second
