@@ -444,6 +444,11 @@ def test_a_login_by_form(page_browser: PageBrowser, tmp_path: Path) -> None:
         page.locator(".camera").first.wait_for()
         texts.append(page.locator(".camera .name").first.inner_text())
         texts.append(page.evaluate("document.cookie"))
+        page.goto(page.url.partition("#")[0] + "login", wait_until="domcontentloaded")
+        page.locator(".camera").first.wait_for()
+        page.keyboard.press("h")
+        page.get_by_role("button", name="Log out").click()
+        page.locator("#token").wait_for()
         return texts
 
     try:
