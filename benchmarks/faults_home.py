@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.farm import Farm, free_port, joined
-from benchmarks.faults import WORDS, Bench, Found, recovered
-from benchmarks.watched import Watched
+from benchmarks.faults import WORDS, Bench, Found, accounted, recovered
+from benchmarks.watched import ResultFiles, Watched
 
 TOPIC = "percept-bench"
 CONF = """listener {port} 127.0.0.1
@@ -102,7 +102,7 @@ def _broker_away(watch: Watched, broker: Broker, listener: Listener) -> Found:
     before = len(listener.events)
     broker.stop()
     watch.follow(60)
-    made = _events(watch)
+    made = watch.events("rule")
     broker.start()
     began_s, recovery_s = time.time(), None
     while recovery_s is None and time.time() < began_s + 60:
@@ -115,11 +115,6 @@ def _broker_away(watch: Watched, broker: Broker, listener: Listener) -> Found:
     text = f"{during} messages came after it was back, {len(lost)} events lost, order {'kept' if ordered else 'broken'}"
     text += "; recovery: everything is delivered"
     return Found(recovery_s, recovery_s is not None and ordered and not lost and during > 3, text, {"messages": during})
-
-
-def _events(watch: Watched) -> list[dict[str, Any]]:
-    """All rule events so far, each state as it is now."""
-    return [dict(each) for each in watch.ask("GET", "/api/v1/events?kind=rule&limit=200")["events"]]
 
 
 def in_order(events: list[dict[str, Any]]) -> bool:
@@ -161,14 +156,26 @@ def disk_full(bench: Bench) -> Found:
             filler = disk / "filler"
             _fill(filler)
             watch.follow(30)
-            events = watch.ask("GET", "/api/v1/events?kind=health&limit=50")["events"]
-            told = [each for each in events if each["name"] == "disk_full"]
+            warned = "disk" in watch.messages()
             before = watch.status()["account"]
             filler.unlink()
             recovery_s = recovered(watch, time.time(), names, 60)
+            watch.follow(10)
+            told = [each["text"] for each in watch.events("health") if each["name"] == "disk_full"]
             survived = before["results"] > 0 and watch.is_alive()
-            text = f"told as an event: {'yes' if told else 'no'}; the watch went on: {'yes' if survived else 'no'}"
-            return Found(recovery_s, recovery_s is not None and bool(told) and survived, text, {"account": before})
+            watch.stop()
+            account = accounted(ResultFiles(watch.state / "results").new())
+            missing = sum(map(len, account["missing"].values()))
+            text = (
+                f"warned: {_yes(warned)}; told as an event: {_yes(bool(told))} {told[:1]}; "
+                f"the watch went on: {_yes(survived)}; {missing} of {account['clips'] + missing} clips are not kept"
+            )
+            right = recovery_s is not None and bool(told) and warned and survived
+            return Found(recovery_s, right, text, account | {"events": told})
+
+
+def _yes(truth: bool) -> str:
+    return "yes" if truth else "no"
 
 
 def _fill(path: Path) -> None:

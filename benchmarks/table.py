@@ -35,6 +35,7 @@ def rows() -> list[tuple[str, str, str]]:
     return found
 
 
+S = "{:.2f} s"
 LINES: dict[str, list[tuple[str, str, str]]] = {
     "engines": [
         ("CLIP ViT-B/32 at batch 8, onnxruntime fp32: pictures/s", "onnxruntime_fp32", "{:.1f}"),
@@ -91,6 +92,18 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… with an empty cache, as after an installation", "first_ever_result_s", "{:.1f} s"),
         ("… all eight results", "first_ever_last_result_s", "{:.1f} s"),
         ("… until all engines are built", "first_ever_end_s", "{:.0f} s"),
+    ],
+    "watch": [
+        ("eight 720p25 cameras with sound over RTSP, half of them still: age of answers, p50", "percept_age_p50_s", S),
+        ("… p99", "percept_age_p99_s", S),
+        ("… p99 of a plain script", "plain_age_p99_s", S),
+        ("… slope of age per minute, seconds", "percept_age_slope_s_per_minute", ""),
+        ("… clips with an answer", "percept_share_kept", "{:.1%}"),
+        ("… cores in use", "percept_cores", "{:.2f}"),
+        ("… cores in use by a plain script", "plain_cores", "{:.2f}"),
+        ("… slope of memory per minute, MB", "percept_memory_slope_mb_per_minute", ""),
+        ("most such cameras with p99 below 3 s and an answer for 99 % of the clips", "percept_most_cameras", "{:.0f}"),
+        ("… by a plain script", "plain_most_cameras", "{:.0f}"),
     ],
 }
 

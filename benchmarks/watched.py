@@ -1,11 +1,10 @@
 """`percept watch` as a benchmark runs it: in a folder of its own, its results and its state read from outside."""
 
+import contextlib
 import datetime
-import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
+
+from live.page.ctl import Control
+from pipeline.errors import PerceptError
 
 Line = dict[str, Any]
 
@@ -89,19 +91,6 @@ def _by_number(path: Path) -> tuple[str, int]:
     """`2026-11-28-10.jsonl` comes after `2026-11-28-9.jsonl`."""
     day, _, number = path.stem.rpartition("-")
     return day, int(number) if number.isdigit() else 0
-
-
-class _SocketConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 class Watched:
@@ -188,26 +177,20 @@ class Watched:
             time.sleep(0.05)
         return seen
 
-    def ask(self, method: str, path: str, body: Any = None, timeout_s: float = 10.0) -> Any:
-        """The answer of the HTTP API, through the socket in the state folder."""
-        connection = _SocketConnection(str(self.state / "ctl.sock"), timeout_s)
-        try:
-            data = None if body is None else json.dumps(body)
-            connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
-            answer = connection.getresponse()
-            text = answer.read()
-            if answer.status >= 400:
-                raise OSError(f"{method} {path}: {answer.status} {text[:300]!r}")
-            return json.loads(text)
-        finally:
-            connection.close()
+    @property
+    def control(self) -> Control:
+        """What `percept watch ctl` asks."""
+        return Control(self.state)
 
     def status(self) -> dict[str, Any]:
         """The state of the watch; empty while it does not answer."""
-        try:
-            return dict(self.ask("GET", "/api/v1/status"))
-        except (OSError, ValueError, http.client.HTTPException):
-            return {}
+        with contextlib.suppress(PerceptError):
+            return self.control.status()
+        return {}
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The newest events of a kind, each as it is now, newest first."""
+        return list(self.control.events(kind=kind, limit=200)["events"])
 
     def stop(self, timeout_s: float = 60.0) -> int:
         """Stop it as Ctrl-C does. Returns the exit code; -9 if it had to be killed."""

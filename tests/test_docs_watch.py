@@ -10,8 +10,12 @@ import pytest
 from live.check_settings import check
 from live.condition_text import parse
 from live.folder import README, StateFolder
+from live.page.app import call_table
+from live.page.door import Door
+from live.page.metrics import metrics
 from live.read_settings import read
 from live.settings import Alerts, Camera, Keep, Mqtt, Page, Rule, Schedule, Watched, Webhook
+from live.status import Age, CameraStatus, ProcessStatus, QueueStatus, Status
 from live.webhook import signature
 from tests.conftest import ROOT
 
@@ -96,3 +100,37 @@ def test_what_is_kept_is_what_the_folder_says_itself(tmp_path: Path) -> None:
 def test_settings_of_deploy_are_right(tmp_path: Path) -> None:
     for path in (ROOT / "deploy" / "cameras.toml", ROOT / "deploy" / "compose" / "cameras.toml"):
         assert len(read(path).cameras) == 1
+
+
+def test_the_metrics_of_the_page_are_those_that_there_are() -> None:
+    camera = CameraStatus(name="door", age_s=Age(p50=1.0, p99=2.0), drops={"superseded": 1}, measures={"change": 0.1})
+    status = Status(
+        cameras=(camera,),
+        processes=(ProcessStatus(name="output"),),
+        queues={"label": QueueStatus()},
+        engines={"image": "onnxruntime-fp32"},
+        stage_s={"flow": 1.0},
+    )
+    given = set(re.findall(r"(?m)^(percept_\w+?)(?:\{.*)? ", metrics(status).decode()))
+    (table,) = re.findall(r"\| metric \| labels \| what \|\n\|---\|---\|---\|\n(.*?)\n\n", PAGE, re.DOTALL)
+    told = set(re.findall(r"`(percept_\w+)`", table))
+    told |= {f"percept_camera_{end}" for end in re.findall(r"`…_(\w+)`", table)}
+    assert told == given
+
+
+def test_calls_of_the_page_exist() -> None:
+    paths = openapi_paths()
+    for method, path in re.findall(
+        r"curl (?:-N |-X (\w+) )?[^\n]*?(?:\\\n[^\n]*?)?http://127\.0\.0\.1:8710(/[\w/]+)", PAGE
+    ):
+        assert (method or "GET", path.replace("/cameras/door", "/cameras/{name}")) in paths
+    assert ("GET", "/api/v1/openapi.json") in paths
+
+
+def openapi_paths() -> set[tuple[str, str]]:
+    """Method and path of every call."""
+    return {(call.method, call.path) for call in call_table(Nobody(), Door(), "1")}  # type: ignore[arg-type]
+
+
+class Nobody:
+    """A backend that nobody asks: the table of calls only names its handlers."""
