@@ -52,6 +52,8 @@ class Watched:
     """Slots and their generations."""
     is_open: bool = False
     is_leaving: bool = False
+    is_over: bool = False
+    """It has come to its end, as a file does."""
     deaths: int = 0
     lived_clips: int = 0
     """Clips since the last death."""
@@ -149,7 +151,8 @@ class LiveFeed:
 
     @property
     def finished(self) -> bool:
-        return self.closing and not self._ledger.open_sources
+        is_over = self.closing or (bool(self.cameras) and all(camera.is_over for camera in self.cameras.values()))
+        return is_over and not self._ledger.open_sources
 
     # -- slots ------------------------------------------------------------------------------------------------------
 
@@ -178,7 +181,8 @@ class LiveFeed:
         """Start processes that are missing, and grant slots. `hold_back` is not heeded: cameras do not wait."""
         now_s = time.monotonic()
         for camera in list(self.cameras.values()):
-            if camera.worker is None and not self.closing and not camera.is_leaving and now_s >= camera.start_at_s:
+            is_wanted = not (self.closing or camera.is_leaving or camera.is_over)
+            if camera.worker is None and is_wanted and now_s >= camera.start_at_s:
                 camera.worker = self._processes.spawn("decode", f"decode-{camera.name}")
             if camera.worker is not None and camera.is_open and self._may_have_more(camera):
                 self._grant(camera, camera.worker)
@@ -218,10 +222,10 @@ class LiveFeed:
             case Connection():
                 return self._connection(camera, message)
             case Ended():
-                self._ended(camera, "")
+                return self._ended(camera)
             case SourceFailed(_, error):
                 if camera.is_leaving or self.closing:
-                    self._ended(camera, "")
+                    self._ended(camera)
                 else:
                     self._processes.kill(worker)
                     return f"{camera.name}: {error}; its decode process is started again"
@@ -264,19 +268,28 @@ class LiveFeed:
             return f"{camera.name}: {message.text or message.state}; trying again"
         return None
 
-    def _ended(self, camera: Watched, failure: str) -> None:
+    def _ended(self, camera: Watched) -> str | None:
+        """No more clips come: it was closed, or was a file."""
         self._let_go(camera)
-        if camera.is_leaving or self.closing:
-            self._ledger.ended(camera.index, failure or None, cut=True)
-            if camera.is_leaving:
-                self._gone(camera)
+        self._ledger.ended(camera.index, cut=self.closing or camera.is_leaving)
+        if camera.is_leaving:
+            self._gone(camera)
+        elif not self.closing:
+            camera.is_over, camera.state, camera.text = True, "ended", "it is over"
+            self._dismiss(camera)
+            self._on_connection(camera)
+            return f"{camera.name}: is over"
+        return None
 
-    def _gone(self, camera: Watched) -> None:
-        self._ledger.ended(camera.index, cut=True)
+    def _dismiss(self, camera: Watched) -> None:
         if camera.worker is not None:
             camera.worker.expect_exit()
             self._processes.kill(camera.worker)
             camera.worker = None
+
+    def _gone(self, camera: Watched) -> None:
+        self._ledger.ended(camera.index, cut=True)
+        self._dismiss(camera)
         self._let_go(camera)
         self.cameras.pop(camera.index, None)
 
