@@ -33,6 +33,7 @@ MIGRATIONS = (
         refused TEXT NOT NULL DEFAULT ''
     );
     CREATE INDEX spool_waiting ON spool (target, id) WHERE refused = '';
+    CREATE INDEX spool_refused ON spool (target, id) WHERE refused != '';
     CREATE TABLE discovered (
         device TEXT NOT NULL, component TEXT NOT NULL, platform TEXT NOT NULL, PRIMARY KEY (device, component)
     ) WITHOUT ROWID;

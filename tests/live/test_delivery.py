@@ -126,6 +126,19 @@ def test_a_target_that_is_back_is_tried_at_once_and_only_once(
     delivery.close(within_s=0.0)
 
 
+def test_alerts_that_are_set_aside_are_bounded(path: Path, server: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("live.spool.MOST_REFUSED", 3)
+    server.answers = [404] * 8
+    delivery = started(path, server.url)
+    add(path, delivery, *range(10))
+    wait_until(lambda: len(server.requests) == 10, "all alerts")
+    delivery.close()
+    connection = connect(path)
+    left = [json.loads(body)["id"] for (body,) in connection.execute("SELECT body FROM spool ORDER BY id")]
+    connection.close()
+    assert left == ["5", "6", "7"]
+
+
 def test_one_target_does_not_wait_for_another(path: Path, server: Hook) -> None:
     with hook() as slow:
         slow.answers = [503] * 1000
