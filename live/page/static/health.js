@@ -97,7 +97,7 @@ async function act(promise, text) {
 }
 
 function engineCells({ engines, stage_s: stages }) {
-  const rows = [...Object.entries(engines), ...Object.entries(stages).map(([name, s]) => [`${name} worked`, durationText(s)])];
+  const rows = [...Object.entries(engines), ...Object.entries(stages).map(([name, s]) => [`${name} worked`, s < 60 ? `${s.toFixed(1)} s` : durationText(s)])];
   return rows.flatMap(([name, value]) => [{ key: `${name}:name`, tag: "dt", text: name }, { key: `${name}:value`, tag: "dd", text: value }]);
 }
 
