@@ -89,7 +89,10 @@ class Sides:
         trials: list[Outcome] = []
 
         def keeps(count: int) -> bool:
-            outcome = self.run(side, count, seconds)
+            try:
+                outcome = self.run(side, count, seconds)
+            except SystemExit as error:  # some camera never gave a result
+                outcome = Outcome(side, count, seconds, note=str(error)[:300])
             trials.append(outcome)
             kept = outcome.keeps(MOST_AGE_S)
             facts = f"p99 {outcome.age_p99_s:.2f} s, answers {outcome.share_kept:.1%} ({outcome.least_kept:.1%})"
