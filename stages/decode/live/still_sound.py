@@ -20,7 +20,7 @@ LIMITS = (5.2, 4.7, 4.1)
 """Deviations in any band that count as a change, for each window."""
 DEVIATION_LEAST_DB = 0.4
 LEARNT_CLIPS, KEPT_CLIPS = 4, 20
-NEW_QUIET = 3
+NEW_QUIET = 5
 """After so many clips with other sound in a row, the new sound is the quiet."""
 FLOOR = 3e-8
 """Power of rounding to 16 bits, in the units of `levels`."""

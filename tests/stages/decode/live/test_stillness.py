@@ -203,8 +203,10 @@ def test_all_pictures_of_a_clip_that_is_decoded_already_need_no_sizes() -> None:
     clips = filmed(NOISY_SENSOR, "constant")
     camera = Camera().learn(clips[:LEARNT])
     clip = clips[LEARNT]
+    assert not camera.stillness.keys_may_tell
     assert not camera.stillness.may_reuse(clip.packets, clip.keys, None, RATE_HZ)
     assert camera.stillness.may_reuse(clip.packets, clip.lumas, None, RATE_HZ)
+    assert Camera().learn(filmed(0.0, "kept")[:LEARNT]).stillness.keys_may_tell
 
 
 def test_a_changed_size_of_the_picture_is_a_change() -> None:
