@@ -176,6 +176,13 @@ def lasting(sound: Array, count: int, random: np.random.Generator) -> Array:
     return out[grain // 2 : grain // 2 + count]
 
 
+def from_loudest(sound: Array) -> Array:
+    """A recording, turned so that it begins with its loudest second."""
+    energy = np.cumsum(np.square(sound))
+    place = int((energy[RATE_HZ:] - energy[:-RATE_HZ]).argmax()) if len(sound) > RATE_HZ else 0
+    return np.roll(sound, -place)
+
+
 def with_siren(clips: Sequence[Array], siren: Array, below_db: float, start_s: float) -> list[Array]:
     """Clips in which a siren begins at a time, so far below the level of the background, and rises a little."""
     background = np.concatenate(clips)

@@ -16,6 +16,7 @@ from live.keeper import Film, Keeper
 from live.results import FOLDER, Results, utc_date
 from live.settings import Keep
 from live.spool import add_alerts, drop_targets
+from pipeline.messages import Told
 from pipeline.result import ClipRecord
 from pipeline.sinks.jsonl import encode_record
 
@@ -47,17 +48,14 @@ class Archive:
         self.keeper = Keeper(directory / FILE, run)
         self.disk = disk
         self.delivery = Delivery(directory / FILE, [])
+        self.told: list[Told] = []
+        """Sentences for the user. Whoever passes them on empties the list."""
         self._directory = directory
         self._results = Results(directory / FOLDER, limit_bytes(keep), today)
         self._pending: OrderedDict[str, LiveEvent] = OrderedDict()
-        self._is_open = False
         self._has_begun = False
         self.goes_on = False
         """Whether an earlier process has begun this run."""
-
-    @property
-    def is_open(self) -> bool:
-        return self._is_open
 
     def open(self) -> list[ClipRecord]:
         """Go on where the last process of this run was killed.
@@ -68,7 +66,6 @@ class Archive:
         """
         self.goes_on = self._has_begun = self.keeper.open()
         left = self._results.open(self.keeper.place())
-        self._is_open = True
         return left if self.goes_on else []
 
     def configure(self, keep: Keep) -> None:
@@ -105,9 +102,7 @@ class Archive:
 
     def close(self) -> None:
         self._results.close()
-        if self._is_open:
-            self.keeper.close()
-            self._is_open = False
+        self.keeper.close()
 
     def _may_write(self, change: Change) -> bool:
         if not self.disk.is_full:
@@ -117,8 +112,6 @@ class Archive:
             return False
         try:
             self._probe()
-            if not self._is_open:
-                self.open()
         except (OSError, sqlite3.OperationalError) as error:
             self._failed(change, error)
             return False
@@ -141,6 +134,7 @@ class Archive:
         if change.alerts:
             self.delivery.wake()
         if over := self.disk.works_again():
+            self.told.append(Told(f"the disk can be written again; {over.text}", "warning"))
             self.write(Change(events=[over], alerts=[over]))
 
     def _save(self, change: Change) -> dict[str, int]:
@@ -175,6 +169,7 @@ class Archive:
         begun = self.disk.failed(reason)
         self._keep_out(change)
         if begun:
+            self.told.append(Told(f"{begun.text}; watching and alerts go on, and writing is tried again", "error"))
             self._keep_out(Change(events=[begun], alerts=[begun]))
 
     def _keep_out(self, change: Change) -> None:

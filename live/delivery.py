@@ -81,14 +81,14 @@ class Deliverer:
         """There are new alerts."""
         self._wake.set()
 
-    def leave(self) -> None:
-        """Deliver what waits within a few seconds, and end."""
-        self._leave_at_s = time.monotonic() + LEAVING_S
+    def leave(self, within_s: float) -> None:
+        """Deliver what waits, for no longer than this, and end."""
+        self._leave_at_s = time.monotonic() + within_s
         self._wake.set()
         self.target.is_back.set()
 
-    def join(self) -> None:
-        self._thread.join(LEAVING_S + 2.0)
+    def join(self, within_s: float) -> None:
+        self._thread.join(within_s + 2.0)
 
     def _run(self) -> None:
         try:
@@ -122,6 +122,8 @@ class Deliverer:
             self._tell_refused(alert.event, str(error))
         except (Later, sqlite3.Error) as error:
             return self._failed(error)
+        except Exception as error:  # a fault in one target must end neither it nor the others
+            return self._failed(Later(f"unexpected {type(error).__name__}"))
         return True
 
     def _send(self, event: LiveEvent) -> None:
@@ -202,11 +204,13 @@ class Delivery:
                 Told(f"{shown}: {count} alerts were given up, because too many wait or for too long", "error")
             )
 
-    def close(self) -> None:
+    def close(self, within_s: float | None = None) -> None:
+        """End. within_s: for so long, what waits is still delivered; none: for `LEAVING_S`."""
+        within_s = LEAVING_S if within_s is None else within_s
         for each in self._deliverers.values():
-            each.leave()
+            each.leave(within_s)
         for each in self._deliverers.values():
-            each.join()
+            each.join(within_s)
 
 
 def sent_now(targets: Iterable[Target], event: LiveEvent) -> list[tuple[str, bool, str]]:

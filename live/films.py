@@ -1,5 +1,6 @@
 """Films of events: when each is cut, and how long the closing message waits for it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -55,7 +56,8 @@ class Films:
         for film in self._films.values():
             if film.event not in self._asked and now_ns >= film.until_ns + SETTLE_NS:
                 self._asked.add(film.event)
-                Path(film.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with suppress(OSError):  # a full disk: there will be no film, and whoever writes it says so
+                    Path(film.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 found.append(FilmAsked(film.event, film.camera, film.path, film.from_ns, film.until_ns))
         return found
 

@@ -50,7 +50,7 @@ class Timeline(msgspec.Struct, frozen=True):
 
 
 class History:
-    """Questions to the history. Each thread needs an object of its own; a writer never waits for a reader."""
+    """Questions to the history, from one thread at a time. A writer never waits for a reader."""
 
     def __init__(self, path: Path) -> None:
         """Raises: sqlite3.Error: there is none, or it cannot be read."""
@@ -141,7 +141,11 @@ def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     """A connection without implicit transactions. Writing is safe against the death of the process at any instant."""
     mode = "ro" if read_only else "rwc"
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_S,
+        isolation_level=None,
+        check_same_thread=not read_only,
     )
     if not read_only:
         if connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # later it would have to lock the file

@@ -17,15 +17,9 @@ MIGRATIONS = (
     CREATE INDEX events_long ON events (camera, start_ms) WHERE end_ms - start_ms > 600000;
     CREATE INDEX events_open ON events (camera) WHERE state = 'open';
     CREATE TABLE clips (
-        run INTEGER NOT NULL, camera TEXT NOT NULL, epoch INTEGER NOT NULL, clip INTEGER NOT NULL,
-        start_ms INTEGER NOT NULL, start_s REAL NOT NULL, end_s REAL NOT NULL, age_s REAL NOT NULL,
-        state TEXT NOT NULL, labels TEXT NOT NULL
-    );
-    CREATE UNIQUE INDEX clips_once ON clips (run, camera, epoch, clip, start_s);
-    CREATE INDEX clips_by_time ON clips (camera, start_ms);
-    CREATE TABLE cursors (
-        camera TEXT PRIMARY KEY, run INTEGER NOT NULL, epoch INTEGER NOT NULL, clip INTEGER NOT NULL,
-        end_s REAL NOT NULL
+        camera TEXT NOT NULL, start_ms INTEGER NOT NULL, epoch INTEGER NOT NULL, clip INTEGER NOT NULL,
+        start_s REAL NOT NULL, end_s REAL NOT NULL, age_s REAL NOT NULL, state TEXT NOT NULL, labels TEXT NOT NULL,
+        PRIMARY KEY (camera, start_ms, epoch, clip)
     ) WITHOUT ROWID;
     CREATE TABLE states (
         camera TEXT NOT NULL, part TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (camera, part)
@@ -39,6 +33,7 @@ MIGRATIONS = (
         refused TEXT NOT NULL DEFAULT ''
     );
     CREATE INDEX spool_waiting ON spool (target, id) WHERE refused = '';
+    CREATE INDEX spool_refused ON spool (target, id) WHERE refused != '';
     CREATE TABLE discovered (
         device TEXT NOT NULL, component TEXT NOT NULL, platform TEXT NOT NULL, PRIMARY KEY (device, component)
     ) WITHOUT ROWID;

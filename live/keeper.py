@@ -20,6 +20,7 @@ LABELS_KEPT = 5
 """Labels of a clip that its row has."""
 _encode = msgspec.json.Encoder().encode
 _event = msgspec.json.Decoder(LiveEvent)
+_cursor = msgspec.msgpack.Decoder(tuple[int, int, float]).decode
 
 
 class Film(msgspec.Struct, frozen=True):
@@ -70,8 +71,8 @@ class Keeper:
         row = self.connection.execute("SELECT number FROM runs WHERE name = ?", (self._run_name,)).fetchone()
         if row:
             self._run = row[0]
-            cursors = "SELECT camera, epoch, clip, end_s FROM cursors WHERE run = ?"
-            self._cursors = {camera: tuple(place) for camera, *place in self.connection.execute(cursors, row)}
+            cursors = self.connection.execute("SELECT camera, body FROM states WHERE part = 'cursor'")
+            self._cursors = {camera: _cursor(body) for camera, body in cursors}
         return row is not None
 
     def _connect(self) -> sqlite3.Connection:
@@ -104,7 +105,7 @@ class Keeper:
             "INSERT INTO runs (name, since_ms) VALUES (?, ?)", (self._run_name, round(time.time() * 1000))
         )
         self._run = self.connection.execute("SELECT number FROM runs WHERE name = ?", (self._run_name,)).fetchone()[0]
-        self.connection.execute("DELETE FROM cursors")
+        self.connection.execute("DELETE FROM states WHERE part = 'cursor'")
         self.connection.execute("DELETE FROM films")
 
     # -- records -----------------------------------------------------------------------------------------------------
@@ -128,32 +129,29 @@ class Keeper:
         """A row of a clip, and how far its camera is. A row that is there already stays as it is."""
         labels = {each.label: round(each.probability, 4) for each in (record.labels or ())[:LABELS_KEPT]}
         start_ms = milliseconds(record.wall_time) if record.wall_time else round(time.time() * 1000)
-        place = (record.epoch, record.clip)
         self.connection.execute(
-            "INSERT OR IGNORE INTO clips VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO clips VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *(self._run, record.source, *place, start_ms, record.start_s, record.end_s, record.age_s),
+                *(record.source, start_ms, record.epoch, record.clip, record.start_s, record.end_s, record.age_s),
                 *(_state(record), _encode(labels).decode()),
             ),
         )
-        self.connection.execute(
-            "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)",
-            (record.source, self._run, *place, self._reached_s(record)),
-        )
+        cursor = record.epoch, record.clip, self._reached_s(record)
+        self.save_state(record.source, "cursor", msgspec.msgpack.encode(cursor))
 
-    def start_s(self, camera: str, epoch: int, clip: int) -> float | None:
-        """When a clip of this run began, on the monotonic clock of the run; None if its row is not there."""
+    def start_s(self, event: LiveEvent) -> float | None:
+        """When the first clip of an event began, on the monotonic clock of the run; None if its row is not there."""
         row = self.connection.execute(
-            "SELECT max(start_s) FROM clips WHERE run = ? AND camera = ? AND epoch = ? AND clip = ?",
-            (self._run, camera, epoch, clip),
+            "SELECT start_s FROM clips WHERE camera = ? AND start_ms = ? AND epoch = ? AND clip = ?",
+            (event.camera, milliseconds(event.start), event.epoch, event.first_clip),
         ).fetchone()
-        return None if row[0] is None else float(row[0])
+        return row and float(row[0])
 
     def save_place(self, place: Place) -> None:
-        self.save("results", msgspec.msgpack.encode(place))
+        self.save_state("", "results", msgspec.msgpack.encode(place))
 
     def place(self) -> Place | None:
-        body = self.load("results")
+        body = self.state("", "results")
         return None if body is None else msgspec.msgpack.decode(body, type=Place)
 
     # -- events ------------------------------------------------------------------------------------------------------
@@ -181,9 +179,8 @@ class Keeper:
     def ended(self, event: LiveEvent, text: str) -> LiveEvent:
         """An open event of an earlier run, closed at the end of its camera's last clip."""
         row = self.connection.execute(
-            "SELECT start_ms, end_s - start_s FROM clips WHERE camera = ? "
-            "AND run = (SELECT run FROM events WHERE id = ?) ORDER BY epoch DESC, clip DESC LIMIT 1",
-            (event.camera, event.id),
+            "SELECT start_ms, end_s - start_s FROM clips WHERE camera = ? ORDER BY start_ms DESC LIMIT 1",
+            (event.camera,),
         ).fetchone()
         start_ms = milliseconds(event.start)
         end_ms = max(start_ms, round(row[0] + 1000 * row[1])) if row else milliseconds(event.end or event.start)

@@ -23,8 +23,8 @@ SLICE_S = 0.02
 EVERY_S = 300.0
 """Time between two rounds."""
 ROWS_A_STEP = 500
-MOST_CLIP_ROWS = 1_000_000
-"""Rows of clips in the history, about 250 MB; results keep all. The oldest go first."""
+MOST_HISTORY_BYTES = 512 << 20
+"""Of the history. Beyond it, the oldest rows of clips go, which the results files keep, and then the oldest events."""
 PAGES_A_STEP = 200
 FREE_BYTES = 64 << 20
 """While the disk is full, the oldest files go until so much is free."""
@@ -62,8 +62,10 @@ class Retention:
     def configure(self, keep: Keep) -> None:
         self._keep, self._next_s = keep, 0.0
 
-    def step(self, connection: sqlite3.Connection, is_full: bool = False) -> None:
+    def step(self, connection: sqlite3.Connection, is_full: bool = False) -> int:
         """Do a little. is_full: the disk has no room, so more goes than the limits ask for.
+
+        Returns how many files were removed.
 
         Raises: OSError, sqlite3.Error
         """
@@ -72,18 +74,19 @@ class Retention:
         self._is_full = is_full
         if self._round is None:
             if self._clock() < self._next_s:
-                return
+                return 0
             self._next_s = self._clock() + (5.0 if is_full else EVERY_S)
             self._round = self._clean(connection, is_full)
-        until_s = time.monotonic() + SLICE_S
+        until_s, before = time.monotonic() + SLICE_S, self.removed_files
         try:
             while time.monotonic() < until_s:
                 if next(self._round, self) is self:
                     self._round = None
-                    return
+                    break
         except BaseException:
             self._round = None
             raise
+        return self.removed_files - before
 
     def _clean(self, connection: sqlite3.Connection, is_full: bool) -> Iterator[None]:
         protected = self._protected(connection)
@@ -162,20 +165,62 @@ class Retention:
     def _rows(self, connection: sqlite3.Connection) -> Iterator[None]:
         """Remove old rows in small transactions, so that writing never waits for long."""
         oldest_ms = round((self._clock() - self._keep.days * 86400) * 1000)
-        for query in (
-            f"DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE start_ms < {oldest_ms} "
-            f"AND state != 'open' ORDER BY start_ms LIMIT {ROWS_A_STEP})",
-            "DELETE FROM clips WHERE rowid IN (SELECT rowid FROM clips WHERE "
-            f"(SELECT max(rowid) FROM clips) - rowid >= {MOST_CLIP_ROWS} ORDER BY rowid LIMIT {ROWS_A_STEP})",
-            f"DELETE FROM clips WHERE rowid IN (SELECT rowid FROM clips WHERE start_ms < {oldest_ms} "
-            f"ORDER BY rowid LIMIT {ROWS_A_STEP})",
-        ):
-            while removed := connection.execute(query).rowcount:
-                self.removed_rows += removed
+        cameras = _cameras(connection)
+        yield
+        while self._delete(connection, _OLD_EVENTS, oldest_ms):
+            yield
+        for camera in cameras:
+            while self._delete(connection, _OLD_CLIPS, camera, camera, oldest_ms):
                 yield
+        while _size_bytes(connection) > MOST_HISTORY_BYTES and self._shrink(connection, cameras):
+            yield
         while connection.execute("PRAGMA freelist_count").fetchone()[0] > 10 * PAGES_A_STEP:
             connection.execute(f"PRAGMA incremental_vacuum({PAGES_A_STEP})").fetchall()
             yield
+
+    def _shrink(self, connection: sqlite3.Connection, cameras: list[str]) -> int:
+        """Remove the oldest clips; without any, the oldest events. Returns how many."""
+        query = "SELECT min(start_ms) FROM clips WHERE camera = ?"
+        oldest = [(connection.execute(query, (camera,)).fetchone()[0], camera) for camera in cameras]
+        found = min(((start_ms, camera) for start_ms, camera in oldest if start_ms is not None), default=None)
+        if found is None:
+            return self._delete(connection, _OLD_EVENTS, _LATEST_MS)
+        return self._delete(connection, _OLD_CLIPS, found[1], found[1], _LATEST_MS)
+
+    def _delete(self, connection: sqlite3.Connection, query: str, *values: str | int) -> int:
+        removed = connection.execute(query, (*values, ROWS_A_STEP)).rowcount
+        self.removed_rows += removed
+        return removed
+
+
+_LATEST_MS = 1 << 62
+_OLD_EVENTS = """
+    DELETE FROM events WHERE rowid IN (
+        SELECT rowid FROM events WHERE start_ms < ? AND state != 'open' ORDER BY start_ms LIMIT ?
+    )
+"""
+_OLD_CLIPS = """
+    DELETE FROM clips WHERE camera = ? AND (start_ms, epoch, clip) IN (
+        SELECT start_ms, epoch, clip FROM clips WHERE camera = ? AND start_ms < ? ORDER BY start_ms LIMIT ?
+    )
+"""
+
+
+def _cameras(connection: sqlite3.Connection) -> list[str]:
+    """All cameras that have clips, without a look at every row."""
+    found: list[str] = []
+    query = "SELECT min(camera) FROM clips WHERE camera > ?"
+    while (camera := connection.execute(query, (found[-1] if found else "",)).fetchone()[0]) is not None:
+        found.append(camera)
+    return found
+
+
+def _size_bytes(connection: sqlite3.Connection) -> int:
+    """Of the rows: without what is free in the file."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
 
 
 def _forget_file(connection: sqlite3.Connection, name: str) -> None:

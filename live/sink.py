@@ -2,7 +2,6 @@
 
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -13,26 +12,21 @@ import msgspec
 from live.alerts import by_name, make_targets
 from live.archive import Archive, Change
 from live.camera_events import CameraEvents
+from live.cases import Cases
 from live.delivery import Delivery
 from live.disk import Disk, disk_reason
 from live.event import LiveEvent
-from live.films import Films
 from live.history import FILE
-from live.keeper import Film
 from live.mqtt import MqttTarget
-from live.retention import Retention
-from live.sentence import sentence
+from live.retention import MEDIA, Retention
 from live.settings import Settings
-from live.snapshots import Snapshots, media_name
 from pipeline.errors import OutputError
-from pipeline.logs import visible
 from pipeline.messages import Configured, FilmAsked, FilmWritten, Told
 from pipeline.result import ClipRecord
 from pipeline.sinks.jsonl import rounded
 from pipeline.sinks.sink import Sink, SinkOptions
 from pipeline.status import OutputSpec
 
-MEDIA = "media"
 TEND_NS = 1_000_000_000
 """Time between two looks for cameras that have become quiet."""
 
@@ -69,23 +63,19 @@ class WatchSink(Sink):
         """Films that are wanted. Whoever passes them on empties the list."""
         self.told: list[Told] = []
         """Sentences for the user, shown at once. Whoever passes them on empties the list."""
-        self.counts: Counter[str] = Counter()
-        """Events of this run by camera."""
         directory = Path(self.options.directory)
         self._media = directory / MEDIA
         self._history = directory / FILE
         self._settings = msgspec.convert(self.options.settings, Settings)
         self._version = self.options.version
         self._archive = Archive(directory, self.options.run, self._settings.keep, Disk())
-        self._snapshots = Snapshots(Path(self.options.run_directory) / "cameras", self._media)
-        self._films = Films(self._media)
+        pictures = Path(self.options.run_directory) / "cameras"
+        self._cases = Cases(self._archive.keeper, pictures, self._media, self.options.zero_ns)
+        self.counts = self._cases.counts
         self._retention = Retention(directory, self._settings.keep)
         self._delivery = Delivery(self._history, [])
         self._cameras: dict[str, CameraEvents] = {}
         self._connections: dict[str, str] = {}
-        self._open: dict[str, LiveEvent] = {}
-        self._held: dict[str, LiveEvent] = {}
-        """Events that are over and whose alert waits for their film."""
         self._heard_ns: dict[str, int] = {}
         self._tended_ns = 0
 
@@ -111,9 +101,9 @@ class WatchSink(Sink):
     def close(self, complete: bool) -> None:
         """All events are over. Alerts that cannot be delivered now stay for the next run."""
         over = [event for camera in self._cameras.values() for event in camera.stop()]
-        change = self._change(over)
-        self._store(msgspec.structs.replace(change, states=self._states(self._cameras, with_past=True)))
-        self._give_up([*self._held])
+        self._store(self._change(over, states=self._states(self._cameras, with_past=True)))
+        if change := self._cases.give_up():
+            self._store(change)
         self._delivery.close()
         self._pass_on()
         self._archive.close()
@@ -126,10 +116,9 @@ class WatchSink(Sink):
             return
         before, self._settings = self._settings, msgspec.msgpack.decode(message.body, type=Settings)
         self._version = message.version
-        change = self._change(self._configure_cameras())
-        states = [*change.states, *self._states(self._cameras)]
+        over = self._configure_cameras()
         kept = {"settings": msgspec.msgpack.encode(message)}
-        self._store(msgspec.structs.replace(change, states=states, meta=kept))
+        self._store(self._change(over, states=self._states(self._cameras), meta=kept))
         self._archive.configure(self._settings.keep)
         self._retention.configure(self._settings.keep)
         if before.alerts != self._settings.alerts:
@@ -147,25 +136,14 @@ class WatchSink(Sink):
 
     def film_written(self, message: FilmWritten) -> None:
         """A film that was asked for is there, or cannot be."""
-        self._films.over(message.event)
-        is_held = message.event in self._held
-        event = self._held.pop(message.event, None) or self._open.get(message.event)
-        event = event or self._archive.keeper.event(message.event)
-        if event is None:
-            return
-        if message.error:
-            self.told.append(Told(visible(f"{event.camera}: no film of {event.name}: {message.error}"), "warning"))
-        else:
-            event = msgspec.structs.replace(event, recording=media_name(event, ".mp4"))
-        if event.id in self._open:
-            self._open[event.id] = event
-        self._store(Change(events=[event], alerts=[event] if is_held else [], films_over=[event.id]))
+        self._store(self._cases.film_written(message))
 
     def tick(self) -> None:
         """What is due by the clock. Called at least twice a second."""
         now_ns = time.monotonic_ns()
-        self.asked += self._films.due(now_ns)
-        self._give_up(self._films.late(now_ns))
+        self.asked += self._cases.films_due(now_ns)
+        if change := self._cases.give_up(now_ns):
+            self._store(change)
         if now_ns - self._tended_ns >= TEND_NS:
             self._tended_ns = now_ns
             for name, camera in self._cameras.items():
@@ -173,8 +151,9 @@ class WatchSink(Sink):
                     self._keep(over, name)
         try:
             self._archive.retry()
-            if self._archive.is_open:
-                self._retention.step(self._archive.keeper.connection, self._archive.disk.is_full)
+            removed = self._retention.step(self._archive.keeper.connection, self._archive.disk.is_full)
+            if removed and self._archive.disk.is_full:
+                self.told.append(Told(f"the disk is full: {removed} of the oldest files were removed", "warning"))
         except (OSError, sqlite3.Error) as error:
             if not disk_reason(error):
                 raise OutputError(f"cannot clean {self.options.directory}: {error}") from error
@@ -187,16 +166,15 @@ class WatchSink(Sink):
             return
         camera = self._cameras.get(record.source)
         events = camera.add(record) if camera else []
-        self._snapshots.look(record)
         states = self._states([record.source] if camera else [])
-        self._store(msgspec.structs.replace(self._change(events, record), states=states), store)
+        self._store(self._change(events, record, states=states), store)
         self._archive.keeper.passed(record)
         self._heard_ns[record.source] = time.monotonic_ns()
 
     def _keep(self, events: list[LiveEvent], camera: str) -> None:
         """Keep events of a camera that no record has caused."""
         if events:
-            self._store(msgspec.structs.replace(self._change(events), states=self._states([camera])))
+            self._store(self._change(events, states=self._states([camera])))
 
     def _store(self, change: Change, store: Callable[[Change], None] | None = None) -> None:
         try:
@@ -209,55 +187,10 @@ class WatchSink(Sink):
             (camera, part, body) for camera in cameras for part, body in self._cameras[camera].states(with_past).items()
         ]
 
-    def _change(self, events: Iterable[LiveEvent], record: ClipRecord | None = None) -> Change:
+    def _change(self, events: Iterable[LiveEvent], record: ClipRecord | None = None, **more: Any) -> Change:
         """What these events mean for what is kept."""
-        change = Change(record=record, events=[], alerts=[], films=[])
-        for event in events:
-            event = self._dressed(event, record)
-            film = self._film(event, record)
-            change.events.append(event)
-            if film:
-                change.films.append(film)
-            if event.state == "closed":
-                self._snapshots.over(event.id)
-            if event.state == "closed" and film:
-                self._held[event.id] = event
-            else:
-                change.alerts.append(event)
-            self.told.append(Told(sentence(event), "info"))
-        return change
-
-    def _dressed(self, event: LiveEvent, record: ClipRecord | None) -> LiveEvent:
-        """The event with its files."""
-        known = self._open.pop(event.id, None)
-        if known:
-            event = msgspec.structs.replace(event, snapshot=known.snapshot, recording=known.recording)
-        else:
-            self.counts[event.camera] += 1
-            event = msgspec.structs.replace(event, snapshot=self._snapshots.take(event, record))
-        if event.state == "open":
-            self._open[event.id] = event
-        return event
-
-    def _film(self, event: LiveEvent, record: ClipRecord | None) -> Film | None:
-        camera = self._cameras.get(event.camera)
-        if event.state == "closed":
-            return self._films.end(event)
-        if camera is None:
-            return None
-        start_s = record.start_s if record and record.clip == event.first_clip else None
-        if start_s is None:
-            start_s = self._archive.keeper.start_s(event.camera, event.epoch, event.first_clip)
-        if start_s is None:
-            start_s = record.start_s if record else time.monotonic() - self.options.zero_ns / 1e9
-        return self._films.begin(event, camera.camera, self.options.zero_ns + round(start_s * 1e9))
-
-    def _give_up(self, films: Iterable[str]) -> None:
-        """Do not wait for these films any longer."""
-        for id in films:
-            self._films.over(id)
-            held = self._held.pop(id, None)
-            self._store(Change(alerts=[held] if held else [], films_over=[id]))
+        change = self._cases.change(events, by_name(self._settings).get, record)
+        return msgspec.structs.replace(change, **more)
 
     # -- settings and what an earlier process has left ---------------------------------------------------------------
 
@@ -280,13 +213,14 @@ class WatchSink(Sink):
                 self._cameras[name] = CameraEvents(camera)
                 self._heard_ns[name] = time.monotonic_ns()
                 left = self._cameras[name].begin_watch(partial(self._archive.keeper.state, name))
-                over += [event for event in left if event.id in self._open]
+                over += [event for event in left if event.id in self._cases.open]
             elif self._cameras[name].camera != camera:
                 over += self._cameras[name].configure(camera)
         return over
 
     def _begin_delivery(self) -> None:
-        self._delivery.close()
+        """Deliver to the targets of the settings; what waits in the spool for them goes on waiting."""
+        self._delivery.close(within_s=0.0)
         self._pass_on()
         targets = make_targets(self._settings, self._history, self._media, self.options.percept)
         self._delivery = self._archive.delivery = Delivery(self._history, targets)
@@ -301,35 +235,29 @@ class WatchSink(Sink):
 
     def _take_up(self) -> None:
         """Go on with the events and films of this run; close the events of an earlier one."""
-        keeper = self._archive.keeper
-        self._open = {event.id: event for event in keeper.open_events()}
+        self._cases.take_over()
         if self._archive.goes_on:
             self._resume()
             return
         over = self._configure_cameras()
-        ended = {event.id for event in over}
-        over += [keeper.ended(event, "the watch ended") for event in self._open.values() if event.id not in ended]
-        self._store(msgspec.structs.replace(self._change(over), states=self._states(self._cameras, with_past=True)))
+        left = [event for id, event in self._cases.open.items() if id not in {each.id for each in over}]
+        over += [self._archive.keeper.ended(event, "the watch ended") for event in left]
+        self._store(self._change(over, states=self._states(self._cameras, with_past=True)))
 
     def _resume(self) -> None:
-        keeper = self._archive.keeper
         for camera in self._settings.cameras:
             self._cameras[camera.name] = CameraEvents(camera)
-            self._cameras[camera.name].restore(partial(keeper.state, camera.name))
+            self._cameras[camera.name].restore(partial(self._archive.keeper.state, camera.name))
             self._heard_ns[camera.name] = time.monotonic_ns()
-        self.counts.update(keeper.counts())
-        for event in self._open.values():
-            self._snapshots.resume(event)
-        for film in keeper.films():
-            self._films.resume(film)
-            kept = keeper.event(film.event)
-            if kept and kept.state == "closed":
-                self._held[kept.id] = kept
+        self._cases.resume()
 
     def _brokers(self) -> list[MqttTarget]:
         return [target for target in self._delivery.targets if isinstance(target, MqttTarget)]
 
     def _pass_on(self) -> None:
-        """Tell what the threads that deliver have to say."""
+        """Tell what others have to say."""
+        for told in (self._cases.told, self._archive.told):
+            self.told += told
+            told.clear()
         while self._delivery.told:
             self.told.append(self._delivery.told.popleft())

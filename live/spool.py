@@ -17,7 +17,10 @@ MOST_ALERTS = 10_000
 """Alerts that wait for one target. The oldest beyond are given up."""
 OLDEST_S = 7 * 86400.0
 """An alert that waits for longer is given up."""
+MOST_REFUSED = 1000
+"""Alerts of a target that are set aside."""
 MOST_UNSAVED = 1000
+"""Alerts of a target that a full disk keeps out of the spool."""
 _encode = msgspec.json.Encoder().encode
 _event = msgspec.json.Decoder(LiveEvent)
 
@@ -42,23 +45,30 @@ def add_alerts(connection: sqlite3.Connection, targets: Iterable[str], event: Li
 
 
 def _give_up(connection: sqlite3.Connection, target: str) -> int:
-    """Remove what is too old or too much of the alerts for a target; refused ones are not counted."""
-    (waiting,) = connection.execute(
-        "SELECT count(*) FROM spool WHERE target = ? AND refused = ''", (target,)
-    ).fetchone()
-    oldest = "SELECT id FROM spool WHERE target = ? AND refused = '' ORDER BY id LIMIT ?"
-    lost = connection.execute(
-        f"DELETE FROM spool WHERE id IN ({oldest})", (target, max(0, waiting - MOST_ALERTS))
-    ).rowcount
-    lost += connection.execute(
-        "DELETE FROM spool WHERE target = ? AND refused = '' AND at_s < ?", (target, time.time() - OLDEST_S)
-    ).rowcount
-    connection.execute(
-        "DELETE FROM spool WHERE target = ? AND refused != '' AND id NOT IN "
-        "(SELECT id FROM spool WHERE target = ? AND refused != '' ORDER BY id DESC LIMIT ?)",
-        (target, target, MOST_UNSAVED),
-    )
+    """Remove what is too old or too much of the alerts for a target. Looks at few rows where nothing is to be done."""
+    waiting = "FROM spool WHERE target = ? AND refused = ''"
+    first, last = connection.execute(f"SELECT min(id), max(id) {waiting}", (target,)).fetchone()
+    lost = 0
+    if last - first >= MOST_ALERTS:
+        (count,) = connection.execute(f"SELECT count(*) {waiting}", (target,)).fetchone()
+        oldest = f"SELECT id {waiting} ORDER BY id LIMIT ?"
+        beyond = max(0, count - MOST_ALERTS)
+        lost += connection.execute(f"DELETE FROM spool WHERE id IN ({oldest})", (target, beyond)).rowcount
+    oldest_s = time.time() - OLDEST_S
+    while lost_now := connection.execute(
+        f"DELETE FROM spool WHERE at_s < ? AND id = (SELECT min(id) {waiting})", (oldest_s, target)
+    ).rowcount:
+        lost += lost_now
     return lost
+
+
+def forget_refused(connection: sqlite3.Connection, target: str) -> None:
+    """Of the alerts that were set aside, keep the newest."""
+    connection.execute(
+        "DELETE FROM spool WHERE target = ?1 AND refused != '' AND id <= "
+        "(SELECT id FROM spool WHERE target = ?1 AND refused != '' ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        (target, MOST_REFUSED),
+    )
 
 
 def drop_targets(connection: sqlite3.Connection, targets: Iterable[str]) -> int:
@@ -114,6 +124,7 @@ class Spool:
             for id, reason in list(self._finished.items()):
                 if reason:
                     self._execute("UPDATE spool SET refused = ? WHERE id = ?", (reason, id))
+                    forget_refused(self._open(), self.target)
                 else:
                     self._execute("DELETE FROM spool WHERE id = ?", (id,))
                 del self._finished[id]
@@ -134,7 +145,10 @@ class Spool:
             self._connection = None
 
     def _execute(self, query: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
-        """On a connection of the thread that takes alerts."""
+        return self._open().execute(query, values)
+
+    def _open(self) -> sqlite3.Connection:
+        """A connection of the thread that takes alerts."""
         if self._connection is None:
             self._connection = connect(self._path)
-        return self._connection.execute(query, values)
+        return self._connection

@@ -31,6 +31,7 @@ from pipeline.messages import (
     Connection,
     ConnectionChanged,
     Counted,
+    Ended,
     Film,
     FilmAsked,
     FilmDone,
@@ -159,6 +160,9 @@ class WatchSupervisor(Supervisor):
     def _handle(self, worker: Worker, message: FromWorker) -> None:
         if worker.role == "page" and isinstance(message, Written):
             self.outlet.shown(message.count)
+        elif isinstance(message, Ended):
+            if notice := self.feed.handle(worker, message):
+                self._notice(notice)
         elif worker.role in ("page", "clerk") and isinstance(message, Broken) and self._has_listened:
             self._notice(f"{worker.name}: {message.error}; it is started again", "warning")
         else:
@@ -452,6 +456,5 @@ class WatchSupervisor(Supervisor):
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _exit_code(self) -> int:
-        """To be stopped is the usual end of a watch."""
-        code = super()._exit_code()
-        return 0 if code == 130 else code
+        """To be stopped is the usual end of a watch, and clips that were dropped or failed are told elsewhere."""
+        return super()._exit_code() if self._fatal else 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.clip import ClipInfo, Missed
+from pipeline.clip import ClipInfo, Gap, Missed
 from pipeline.live_ledger import LiveLedger
 from pipeline.messages import (
     CloseSource,
@@ -52,6 +52,8 @@ class Watched:
     """Slots and their generations."""
     is_open: bool = False
     is_leaving: bool = False
+    is_over: bool = False
+    """It has come to its end, as a file does."""
     deaths: int = 0
     lived_clips: int = 0
     """Clips since the last death."""
@@ -63,6 +65,10 @@ class Watched:
     transport: str = ""
     connections: int = 0
     epoch: int = 0
+    end_ns: int = 0
+    """End of its newest clip."""
+    is_new: bool = False
+    """Its process was started again, and has given no clip yet."""
     is_told: bool = False
     """That the connection is lost was said."""
 
@@ -145,7 +151,8 @@ class LiveFeed:
 
     @property
     def finished(self) -> bool:
-        return self.closing and not self._ledger.open_sources
+        is_over = self.closing or (bool(self.cameras) and all(camera.is_over for camera in self.cameras.values()))
+        return is_over and not self._ledger.open_sources
 
     # -- slots ------------------------------------------------------------------------------------------------------
 
@@ -174,7 +181,8 @@ class LiveFeed:
         """Start processes that are missing, and grant slots. `hold_back` is not heeded: cameras do not wait."""
         now_s = time.monotonic()
         for camera in list(self.cameras.values()):
-            if camera.worker is None and not self.closing and not camera.is_leaving and now_s >= camera.start_at_s:
+            is_wanted = not (self.closing or camera.is_leaving or camera.is_over)
+            if camera.worker is None and is_wanted and now_s >= camera.start_at_s:
                 camera.worker = self._processes.spawn("decode", f"decode-{camera.name}")
             if camera.worker is not None and camera.is_open and self._may_have_more(camera):
                 self._grant(camera, camera.worker)
@@ -208,25 +216,32 @@ class LiveFeed:
             case Decoded():
                 self._decoded(camera, message)
             case MissedClip(info, reason):
-                self._ledger.missed(Missed(self._stamped(camera, info), reason))
+                self._ledger.missed(Missed(self._arrived(camera, info), reason))
             case GapFound(gap):
                 self._ledger.gap(gap)
             case Connection():
                 return self._connection(camera, message)
             case Ended():
-                self._ended(camera, "")
+                return self._ended(camera)
             case SourceFailed(_, error):
                 if camera.is_leaving or self.closing:
-                    self._ended(camera, "")
+                    self._ended(camera)
                 else:
                     self._processes.kill(worker)
                     return f"{camera.name}: {error}; its decode process is started again"
         return None
 
-    def _decoded(self, camera: Watched, message: Decoded) -> None:
-        info = self._stamped(camera, message.info)
-        camera.epoch = info.epoch
+    def _arrived(self, camera: Watched, info: ClipInfo) -> ClipInfo:
+        """Note a clip. One that a new process gives comes after a gap, of which only the feed knows the start."""
+        if camera.is_new and info.start_ns > camera.end_ns:
+            source = self._ledger.sources[camera.index]
+            self._ledger.gap(Gap(camera.name, camera.index, info.epoch, camera.end_ns, info.start_ns, source.received))
+        camera.is_new, camera.end_ns, camera.epoch = False, info.end_ns, info.epoch
         camera.lived_clips += 1
+        return self._stamped(camera, info)
+
+    def _decoded(self, camera: Watched, message: Decoded) -> None:
+        info = self._arrived(camera, message.info)
         if message.slot < 0:
             self._ledger.reused(info)
             return
@@ -253,19 +268,28 @@ class LiveFeed:
             return f"{camera.name}: {message.text or message.state}; trying again"
         return None
 
-    def _ended(self, camera: Watched, failure: str) -> None:
+    def _ended(self, camera: Watched) -> str | None:
+        """No more clips come: it was closed, or was a file."""
         self._let_go(camera)
-        if camera.is_leaving or self.closing:
-            self._ledger.ended(camera.index, failure or None, cut=True)
-            if camera.is_leaving:
-                self._gone(camera)
+        self._ledger.ended(camera.index, cut=self.closing or camera.is_leaving)
+        if camera.is_leaving:
+            self._gone(camera)
+        elif not self.closing:
+            camera.is_over, camera.state, camera.text = True, "ended", "it is over"
+            self._dismiss(camera)
+            self._on_connection(camera)
+            return f"{camera.name}: is over"
+        return None
 
-    def _gone(self, camera: Watched) -> None:
-        self._ledger.ended(camera.index, cut=True)
+    def _dismiss(self, camera: Watched) -> None:
         if camera.worker is not None:
             camera.worker.expect_exit()
             self._processes.kill(camera.worker)
             camera.worker = None
+
+    def _gone(self, camera: Watched) -> None:
+        self._ledger.ended(camera.index, cut=True)
+        self._dismiss(camera)
         self._let_go(camera)
         self.cameras.pop(camera.index, None)
 
@@ -289,6 +313,7 @@ class LiveFeed:
             return None
         camera.deaths = 0 if camera.lived_clips else camera.deaths + 1
         camera.lived_clips = 0
+        camera.is_new = camera.end_ns > 0
         wait_s = min(LONGEST_RESTART_S, RESTART_S * 2 ** (camera.deaths - 1)) if camera.deaths else 0.0
         camera.start_at_s = time.monotonic() + wait_s
         if camera.state == "live":

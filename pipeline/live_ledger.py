@@ -118,6 +118,8 @@ class LiveLedger(Ledger):
         source = self.sources[missed.info.source_index]
         if missed.info.index == source.received and not source.ended:
             self._drop(source, self._enter(source, missed.info), missed.reason)
+            self.cameras[source.index].reference = missed.info.index  # its decoder takes it for answered
+            self._wake(source.index)
 
     def _enter(self, source: Source, info: ClipInfo) -> Entry:
         """A clip that no group works on."""

@@ -53,4 +53,4 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
 
 
 def test_the_architecture_is_one_page() -> None:
-    assert len((ROOT / "docs" / "architecture.md").read_text().splitlines()) <= 110
+    assert len((ROOT / "docs" / "architecture.md").read_text().splitlines()) <= 125

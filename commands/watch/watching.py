@@ -18,6 +18,7 @@ from live.folder import StateFolder
 from live.plan import label_names, watch_config
 from live.read_settings import check, from_arguments, read
 from live.secrets import Masker, url_of
+from live.secrets import problems as secrets_missing
 from live.settings import Camera, Settings
 from pipeline.build import WATCH_ROLES, WATCH_SINK, make_plan
 from pipeline.config import Config
@@ -57,6 +58,8 @@ def _main(options: argparse.Namespace, console: Console) -> int:
     config = usable_config(options, problems, default="watch")
     with problems.collected():
         settings = with_labels(settings, config)
+        for problem in [*check(settings), *secrets_missing(settings)]:
+            problems.add(ConfigError(problem))
     problems.raise_all()
     masker = Masker()
     masker.add_settings(settings)
@@ -175,12 +178,16 @@ def outputs(
 def saver(path: Path | None, original: Settings) -> Callable[[Settings], dict[str, Any]]:
     """Writes changed settings back. original: as they were at the start."""
 
+    written = [original]
+
     def save(settings: Settings) -> dict[str, Any]:
         from live.write_settings import write
 
         if path is None:
             raise ConfigError("the cameras are from a command line; there is no file of settings to write to")
-        return {"path": str(path), "notes": write(path, settings, original)}
+        notes = write(path, settings, written[-1])
+        written[-1] = settings
+        return {"path": str(path), "notes": notes}
 
     return save
 

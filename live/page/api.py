@@ -32,14 +32,16 @@ MOST_LABELS, LONGEST_LABEL = 5000, 500
 class CameraCalls:
     """What the API does with cameras."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, has_login: bool) -> None:
         self._backend = backend
+        self._has_login = has_login
 
     async def status(self, request: Request) -> Response:
         return json_reply(self._backend.status)
 
     async def settings(self, request: Request) -> Response:
-        return json_reply(SettingsView(self._backend.status.version, shown_settings(self._backend.settings)))
+        shown = shown_settings(self._backend.settings)
+        return json_reply(SettingsView(self._backend.status.version, shown, self._has_login))
 
     async def cameras(self, request: Request) -> Response:
         return json_reply([self._view(camera, FEW) for camera in self._backend.settings.cameras])

@@ -54,7 +54,7 @@ def create_app(backend: Backend, door: Door | None = None, version: str = "1") -
 
 def call_table(backend: Backend, door: Door, version: str) -> list[Call]:
     """Every call that the OpenAPI document lists."""
-    cameras, events, pictures = CameraCalls(backend), EventCalls(backend), PictureCalls(backend)
+    cameras, events, pictures = CameraCalls(backend, bool(door.token)), EventCalls(backend), PictureCalls(backend)
     watch = WatchCalls(backend, door)
     camera = f"{API}/cameras/{{name}}"
     table = [

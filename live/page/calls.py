@@ -100,3 +100,5 @@ class SettingsView(msgspec.Struct, frozen=True):
 
     version: int
     settings: Settings
+    has_login: bool
+    """The page needs a token, so that there is a session to end."""

@@ -16,7 +16,7 @@ from live.page.board import Board
 from live.page.stream import Broadcast
 from live.settings import Settings
 from live.status import Status
-from pipeline.logs import log
+from pipeline.logs import log, redact
 from pipeline.messages import Answer, Ask, Configured, Records, SourceStarted, StatusUpdate, ToWorker
 from pipeline.sink_process import RecordMaker
 
@@ -88,8 +88,8 @@ class Watch:
                     answer.set_result(_answer.decode(message.body))
             case StatusUpdate():
                 self._heard_s = time.monotonic()
-                self.status = _status.decode(message.body)
-                self.broadcast.send("status", "", message.body)
+                self.status = without_secrets(_status.decode(message.body))
+                self.broadcast.send("status", "", msgspec.json.encode(self.status))
             case SourceStarted():
                 self._make.started(message.info)
             case Records():
@@ -135,3 +135,9 @@ class Watch:
             self._past = None
             log(10, f"page: the history cannot be read: {type(error).__name__}")
             raise LookupError("the history cannot be read") from None
+
+
+def without_secrets(status: Status) -> Status:
+    """Nobody should put a URL into a text; if somebody did, what it hides stays hidden."""
+    cameras = tuple(msgspec.structs.replace(camera, text=redact(camera.text)) for camera in status.cameras)
+    return msgspec.structs.replace(status, cameras=cameras)

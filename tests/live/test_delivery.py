@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,35 @@ def test_an_alert_that_is_refused_is_set_aside_and_told_once(path: Path, server:
     texts = ["answered 422 Unprocessable Entity", "answered 422 Unprocessable Entity", "answered 410 Gone"]
     assert [refused for _, refused in spooled(path)] == texts
     assert [each.text.partition(": ")[2][:12] for each in delivery.told] == ["answered 422", "answered 410"]
+
+
+def test_a_target_that_is_back_is_tried_at_once_and_only_once(
+    path: Path, server: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live.delivery.FIRST_WAIT_S", 100.0)
+    server.answers = [503] * 1000
+    delivery = started(path, server.url)
+    add(path, delivery, 0)
+    wait_until(lambda: server.requests, "the first try")
+    wait_until(lambda: delivery.told, "its failure")
+    delivery.targets[0].is_back.set()
+    wait_until(lambda: len(server.requests) == 2, "the second try")
+    time.sleep(0.2)
+    assert len(server.requests) == 2
+    delivery.close(within_s=0.0)
+
+
+def test_alerts_that_are_set_aside_are_bounded(path: Path, server: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("live.spool.MOST_REFUSED", 3)
+    server.answers = [404] * 8
+    delivery = started(path, server.url)
+    add(path, delivery, *range(10))
+    wait_until(lambda: len(server.requests) == 10, "all alerts")
+    delivery.close()
+    connection = connect(path)
+    left = [json.loads(body)["id"] for (body,) in connection.execute("SELECT body FROM spool ORDER BY id")]
+    connection.close()
+    assert left == ["5", "6", "7"]
 
 
 def test_one_target_does_not_wait_for_another(path: Path, server: Hook) -> None:

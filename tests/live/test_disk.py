@@ -123,7 +123,7 @@ missed = last_missed - first_missed + 1
 assert disk[0].evidence["clips_not_written"] == missed, (disk, missed)
 assert f"{{missed}} clips were not written from" in disk[0].text
 dogs = [each for each in events if each.name == "dog barking"]
-assert len(dogs) == len([clip for clip in range(record.clip) if clip % 20 == 5]), len(dogs)
+assert len(dogs) == len([clip for clip in range(record.clip + 1) if clip % 20 == 5]), len(dogs)
 assert all(each.state == "closed" for each in events)
 print("missed", missed, "of", record.clip + 1, "events", len(events), "alerts", len(server.requests))
 """

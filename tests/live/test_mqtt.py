@@ -5,11 +5,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from live.delivery import Delivery, Later, Refused
-from live.discovery import slug
+from live.discovery import Topics, slug
 from live.event import LiveEvent
 from live.history import FILE, connect, transaction
 from live.history_schema import migrate
@@ -186,6 +189,31 @@ def test_a_wrong_password_is_told_and_shown_nowhere(
             sender.tend()
         sender.close()
     assert "sesame" not in str(caught.value)
+
+
+def test_a_setting_that_the_client_does_not_take_is_told_and_ends_nothing(history: Path) -> None:
+    delivery = Delivery(history, [target(0, history)])
+    delivery.start()
+    wait_until(lambda: delivery.told, "the news")
+    delivery.close(within_s=0.0)
+    assert delivery.told[0].text == "MQTT broker 127.0.0.1:0: unexpected ValueError; alerts wait (0)"
+
+
+@hypothesis.settings(max_examples=30)
+@given(st.lists(st.text(max_size=80), unique=True, min_size=2, max_size=5))
+def test_names_are_safe_in_topics_and_stay_different(names: list[str]) -> None:
+    slugs = [slug(name) for name in names]
+    assert len(set(slugs)) == len(names)
+    assert all(re.fullmatch("[a-z0-9_-]{1,70}", each) for each in slugs)
+    topics = Topics("percept")
+    ours = {topics.event("door"), topics.snapshot("door"), topics.connection("door")}
+    assert not ours & {topics.label("door", name) for name in names}
+
+
+def test_plain_names_stay_readable() -> None:
+    assert slug("dog barking") == "dog_barking"
+    assert slug("dog-cart 2") == "dog-cart_2"
+    assert re.fullmatch("event_[0-9a-f]{6}", slug("event"))  # which is the topic of all events
 
 
 def test_a_topic_that_is_not_allowed_sets_the_event_aside(tmp_path: Path, history: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from live.event import LiveEvent
 from live.history import FILE, iso
 from live.keeper import Keeper
-from live.retention import SLICE_S, Retention
+from live.retention import SLICE_S, Retention, _size_bytes
 from live.settings import Keep
 from tests.live.stream import BEGIN, record
 
@@ -153,17 +153,37 @@ def test_a_full_disk_costs_old_files_but_none_of_today(tmp_path: Path, keeper: K
     assert files(tmp_path) == {f"media/{day(0)}/a.jpg", f"results/{day(0)}-0001.jsonl"}
 
 
-def test_rows_of_clips_are_bounded(tmp_path: Path, keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("live.retention.MOST_CLIP_ROWS", 700)
+def test_the_history_is_bounded_by_age_and_by_size(
+    tmp_path: Path, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clips go before events, the oldest of all cameras first, and open events stay."""
     monkeypatch.setattr("live.retention.ROWS_A_STEP", 50)
-    for clip in range(1000):
-        keeper.add_clip(record(clip))
-    clean(tmp_path, keeper, Keep(days=(NOW - BEGIN.timestamp()) / DAY_S + 1))
-    rows = keeper.connection.execute("SELECT min(clip), max(clip), count(*) FROM clips").fetchone()
-    assert rows == (300, 999, 700)
-    clean(tmp_path, keeper, Keep(days=(NOW - BEGIN.timestamp() - 1000) / DAY_S))  # the first 500 clips are older
-    rows = keeper.connection.execute("SELECT min(clip), max(clip), count(*) FROM clips").fetchone()
-    assert rows == (500, 999, 500)
+    with keeper.transaction():
+        for number in range(30):
+            put_event(keeper, 1, number, "closed" if number else "open")
+        for clip in range(1000):
+            keeper.add_clip(record(clip))
+            if clip >= 600:
+                keeper.add_clip(record(clip, "yard"))
+    days = (NOW - BEGIN.timestamp()) / DAY_S
+    clean(tmp_path, keeper, Keep(days=days - 1000 / DAY_S))  # the first 500 clips are older
+    assert clips(keeper) == [("door", 500, 999, 500), ("yard", 600, 999, 400)]
+    before = _size_bytes(keeper.connection)
+    monkeypatch.setattr("live.retention.MOST_HISTORY_BYTES", before - 20_000)
+    clean(tmp_path, keeper, Keep(days=days))
+    (_, door, _, _), (_, yard, _, _) = clips(keeper)
+    assert 600 <= door <= yard + 50 <= 1000
+    assert len(keeper.connection.execute("SELECT id FROM events").fetchall()) == 30
+    monkeypatch.setattr("live.retention.MOST_HISTORY_BYTES", 0)
+    clean(tmp_path, keeper, Keep(days=days))
+    assert clips(keeper) == []
+    assert keeper.connection.execute("SELECT id FROM events").fetchall() == [("door-001-0",)]
+
+
+def clips(keeper: Keeper) -> list[tuple[str, int, int, int]]:
+    """First, last and number of the clips of each camera."""
+    query = "SELECT camera, min(clip), max(clip), count(*) FROM clips GROUP BY camera ORDER BY camera"
+    return keeper.connection.execute(query).fetchall()
 
 
 def test_the_history_gives_its_room_back(tmp_path: Path, keeper: Keeper) -> None:

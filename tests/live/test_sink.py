@@ -47,7 +47,6 @@ def kept(directory: Path) -> dict[str, object]:
         "events": rows(directory, "SELECT id, camera, state, body FROM events ORDER BY id"),
         "clips": rows(directory, "SELECT camera, epoch, clip, state, labels FROM clips ORDER BY camera, epoch, clip"),
         "spool": [json.loads(str(body, "utf-8")) for (body,) in rows(directory, "SELECT body FROM spool ORDER BY id")],
-        "cursors": rows(directory, "SELECT * FROM cursors ORDER BY camera"),
         "states": rows(directory, "SELECT * FROM states ORDER BY camera, part"),
     }
 
@@ -147,6 +146,20 @@ def test_a_new_watch_in_the_same_folder_counts_anew_and_closes_what_the_last_one
     alerts = rows(tmp_path, "SELECT body FROM spool ORDER BY id")
     states = [json.loads(str(body, "utf-8"))["state"] for (body,) in alerts]
     assert states == ["open", "open", "closed", "closed", "open", "closed"]
+
+
+def test_what_a_budget_has_learned_goes_on_in_the_next_watch(tmp_path: Path) -> None:
+    of = settings(camera("door", false_alarms_per_day=5.0))
+    for run in ("first", "second"):
+        sink = make_sink(tmp_path, of, run=run)
+        sink.open()
+        days = sink._cameras["door"]._moments._budget.days.copy()
+        for each in stream(60):
+            sink.write(each)
+        sink.close(True)
+        learned = sink._cameras["door"]._moments._budget.days
+        assert (learned > days).all()
+        assert (days > 0).all() == (run == "second")
 
 
 def test_a_snapshot_shows_the_most_probable_clip(tmp_path: Path) -> None:
@@ -297,6 +310,24 @@ def test_changed_settings_hold_from_the_next_record_on_and_in_the_next_process(t
         "dog barking",
         "dog barking",
     ]
+
+
+def test_alerts_go_where_the_changed_settings_say(tmp_path: Path) -> None:
+    with hook() as old, hook() as new:
+        old.answers = [503] * 1000
+        sink = make_sink(tmp_path, settings(alerts=Alerts(webhooks=(Webhook(url=old.url),))))
+        sink.open()
+        for each in stream(20):
+            sink.write(each)
+        wait_until(lambda: old.requests, "a try")
+        sink.configure(changed(2, settings(alerts=Alerts(webhooks=(Webhook(url=new.url),)))))
+        tries = len(old.requests)
+        for each in stream(31)[20:]:
+            sink.write(each)
+        wait_until(lambda: len(new.requests) == 3, "the alerts of the second dog and of the siren")
+        sink.close(True)
+    assert len(old.requests) == tries
+    assert "2 alerts were given up, because where they go is not in the settings" in [each.text for each in sink.told]
 
 
 def test_a_camera_that_is_taken_away_and_added_again_goes_on(tmp_path: Path) -> None:

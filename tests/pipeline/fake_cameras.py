@@ -53,8 +53,6 @@ class FakeCamera:
     def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
         self.on_opened(SourceInfo(self.source, self.source_index, 64, 48, has_video=True))
         self.on_connection("live", "", "tcp")
-        if start_index:
-            yield Gap(self.source, self.source_index, 1, start_index, start_index, start_index)
         index = start_index
         while True:
             until_s = time.monotonic() + self.options.period_s
@@ -63,7 +61,7 @@ class FakeCamera:
                 time.sleep(min(0.02, left_s))
             if index in self.options.die_at and start_index < index:
                 os.kill(os.getpid(), signal.SIGKILL)
-            yield self._clip(index, epoch=int(start_index > 0))
+            yield self._clip(index, epoch=start_index)
             index += 1
 
     def _clip(self, index: int, epoch: int) -> DecodedClip:
@@ -71,9 +69,8 @@ class FakeCamera:
         self._is_woken = False
         now_ns = time.monotonic_ns()
         facts = LiveFacts(wall_ns=time.time_ns(), captured_ns=now_ns, reused=reused, measures={"brightness": 0.5})
-        info = ClipInfo(
-            self.source, self.source_index, index, index * CLIP_NS, (index + 1) * CLIP_NS, epoch, 64, 48, live=facts
-        )
+        start_ns = index * CLIP_NS + epoch  # a moment is lost with a process
+        info = ClipInfo(self.source, self.source_index, index, start_ns, start_ns + CLIP_NS, epoch, 64, 48, live=facts)
         arrays: dict[str, Any] = {} if reused else {"frames": np.full((2, SIDE, SIDE, 3), index % 251, np.uint8)}
         return DecodedClip(info, arrays, {"audio": "no_stream"})
 

@@ -207,10 +207,6 @@ COVERED_BY = {
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
-    "tests/live/test_sink.py": (
-        "live.{alerts, announced, archive, camera_events, discovery, films, history_schema, keeper, sentence} "
-        "live.{snapshots, spool}"
-    ),
     "tests/live/test_watch.py": "live.status_now pipeline.{clerk, live_decode, live_feed, live_outlet}",
     "tests/commands/test_watch.py": "commands.watch.{ctl, options, screen, watching}",
     "tests/live/page/test_app.py": (
@@ -231,7 +227,7 @@ COVERED_BY = {
     "tests/live/test_delivery.py": "live.spool",
     "tests/live/test_history.py": "live.{history_schema, keeper}",
     "tests/live/test_mqtt.py": "live.{announced, discovery}",
-    "tests/live/test_sink.py": "live.{archive, camera_events, films, sentence, snapshots}",
+    "tests/live/test_sink.py": "live.{archive, camera_events, cases, films, snapshots}",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
         "training.data.layouts.{ave, esc50, folder, hmdb51, kinetics, layout, table, ucf101, vggsound} "
@@ -276,9 +272,7 @@ COVERED_BY = {
     "tests/engines/models/test_model_file.py": "engines.models.model",
     "tests/engines/networks/test_fusion.py": "engines.networks.fusion_shape",
     "tests/engines/networks/test_open_clip.py": "engines.networks.{open_clip_format, open_clip_towers}",
-    "tests/stages/decode/live/test_reader.py": (
-        "stages.decode.live.{clips, connection, pace, session, stamps, streams, viewer}"
-    ),
+    "tests/stages/decode/live/test_reader.py": ("stages.decode.live.{clips, pace, session, streams, viewer}"),
     "tests/stages/decode/test_reader_av.py": "stages.decode.canvas",
     "tests/stages/decode/test_still.py": "stages.decode.side_data",
     "tests/stages/decode/test_tiling.py": "stages.decode.timeline",

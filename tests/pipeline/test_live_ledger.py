@@ -80,6 +80,7 @@ class Watch:
             self.reference[camera] = self.next[camera]
             assert self.ledger.decoded(self.info(camera), self.free.popleft(), 0, {"frames": (1,)}, {})
         else:
+            self.reference[camera] = self.next[camera]
             self.ledger.missed(Missed(self.info(camera), "no_slot"))
 
     def reuse(self, camera: int) -> None:
@@ -198,6 +199,17 @@ def test_without_an_answer_there_is_nothing_to_reuse_and_the_camera_is_woken() -
     watch.collect()
     assert [item.dropped for item in watch.out] == [NOTHING_TO_REUSE]
     assert watch.woken == [0]
+
+
+def test_after_a_missed_clip_no_older_answer_is_reused() -> None:
+    watch = Watch()
+    watch.arrive(0)
+    watch.run_dry()
+    watch.ledger.missed(Missed(watch.info(0), "no_slot"))
+    assert watch.woken == [0]
+    watch.reuse(0)
+    watch.collect()
+    assert [item.dropped for item in watch.out] == [None, "no_slot", NOTHING_TO_REUSE]
 
 
 @pytest.mark.parametrize("fails", ["superseded", "given up"])

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.arrays import check_array
 from pipeline.clip import Absent, Clip, ClipInfo
+from pipeline.machine import cache_directory
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.encode import Encode, box_input, pool
 from stages.tower_inputs import tower_input
@@ -214,12 +215,11 @@ def test_it_demands_the_largest_picture_size_of_its_towers(directory: Path) -> N
     assert Encode(Encode.Options(), sound_only, Budget()).demand().short_side_px == 0
 
 
-def test_the_bundled_model_runs_without_transformers(pytestconfig: pytest.Config) -> None:
+def test_the_bundled_model_runs_without_transformers() -> None:
     import subprocess
     import sys
 
-    assert pytestconfig.cache is not None
-    cache = str(pytestconfig.cache.mkdir("percept"))  # kept between test runs: building takes seconds
+    cache = str(cache_directory())  # whose exports are there already
     code = """
 import sys, numpy as np
 from pipeline.clip import Clip, ClipInfo

@@ -16,7 +16,7 @@ export class CameraView {
     on("status", () => this._status());
     on("record", ({ detail }) => detail.camera === name && this._record(detail));
     if (feed.cameras.size) this._cameras();
-    feed.load(name);
+    feed.focusOn(name);
   }
 
   keys() {
@@ -39,6 +39,7 @@ export class CameraView {
   }
 
   close() {
+    this.feed.focusOn(null);
     this.stop.abort();
     for (const part of this.parts) part.close?.();
   }
@@ -60,6 +61,7 @@ export class CameraView {
 
   _missing() {
     this.close();
+    this.feed.focusOn(this.name);
     this.stop = new AbortController();
     this.parts = [];
     this.root.replaceChildren(element("div", { class: "empty" },

@@ -27,6 +27,7 @@ export class Editor {
 
   /* The settings changed elsewhere. What is being edited stays. */
   configured(camera) {
+    if (JSON.stringify(camera) === JSON.stringify(this.camera)) return;
     const wasChanged = this.isChanged();
     this.camera = camera;
     if (!wasChanged) this.revert();

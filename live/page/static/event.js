@@ -56,6 +56,7 @@ export function openEvent(event) {
   dialog.append(
     element("header", {}, element("h2", { text: nameOf(event) }), textButton("Close", () => dialog.close())),
     media(event),
+    download(event),
     element("dl", { class: "facts" }, ...facts(event)),
     evidence(event) ?? "");
   document.body.append(dialog);
@@ -67,10 +68,18 @@ function media(event) {
     const film = element("video", { src: path(event, "recording.mp4"), controls: true, autoplay: true, muted: true,
       playsinline: true, preload: "metadata", poster: event.snapshot ? path(event, "snapshot.jpg") : null });
     film.muted = true;
-    film.addEventListener("error", () => film.replaceWith(snapshot(event)));
+    film.addEventListener("error", () =>
+      film.replaceWith(snapshot(event), element("p", { class: "nothing", text: "This browser cannot play the film, or it is no longer kept." })));
     return film;
   }
   return snapshot(event);
+}
+
+function download(event) {
+  const files = [["Film", event.recording, "recording.mp4"], ["Picture", event.snapshot, "snapshot.jpg"]];
+  const links = files.filter(([, there]) => there).map(([text, , file]) =>
+    element("a", { href: path(event, file), download: `${event.id}.${file.split(".")[1]}`, text: `Download the ${text.toLowerCase()}` }));
+  return links.length ? element("p", { class: "downloads" }, ...links) : "";
 }
 
 function snapshot(event) {
@@ -98,13 +107,25 @@ function evidence(event) {
   const found = Object.entries(event.evidence ?? {});
   if (!found.length) return null;
   const rows = found.map(([name, value]) =>
-    element("li", {}, element("span", { text: MODALITIES.find(({ key }) => key === name)?.name ?? name }),
-      element("span", { class: "value", text: plain(value) })));
+    element("li", {}, element("span", { text: called(name) }),
+      element("span", { class: "value", text: plain(name, value, WARNING.has(event.kind)) })));
   return element("section", { class: "evidence", "aria-label": "Evidence" }, element("h3", { text: "Evidence" }), element("ul", {}, ...rows));
 }
 
-function plain(value) {
-  if (typeof value === "number") return value >= 0 && value <= 1 ? percent(value) : String(Math.round(value * 100) / 100);
+const UNITS = { dbfs: "dBFS", db: "dB", s: "s" };
+const unitOf = (name) => UNITS[/_([a-z]+)$/.exec(name)?.[1]] ?? "";
+
+/* `level_dbfs` -> "level", "image" -> "picture" */
+function called(name) {
+  const modality = MODALITIES.find(({ key }) => key === name);
+  if (modality) return modality.name;
+  return unitOf(name) ? name.replace(/_[a-z]+$/, "").replaceAll("_", " ") : name;
+}
+
+/* Probabilities are per cent; measurements are numbers with their unit. */
+function plain(name, value, isMeasured) {
+  if (typeof value === "number" && !isMeasured && value >= 0 && value <= 1) return percent(value);
+  if (typeof value === "number") return `${Math.round(value * 100) / 100} ${unitOf(name)}`.trim();
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (value && typeof value === "object" && typeof value.probability === "number") return percent(value.probability);
   return typeof value === "string" ? value : JSON.stringify(value);

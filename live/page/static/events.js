@@ -3,6 +3,7 @@ import { get } from "./api.js";
 import { dayOf, dayText, element, keyed, textButton } from "./elements.js";
 import { EventCard } from "./event.js";
 
+const MOST = 1000;
 const KINDS = [["", "all kinds"], ["label", "labels"], ["rule", "rules"], ["health", "health"], ["connection", "connection"], ["test", "tests"]];
 
 export class EventsView {
@@ -73,6 +74,7 @@ export class EventsView {
     const place = this.older.findIndex((known) => known.id === event.id);
     if (place >= 0) this.older[place] = event;
     else this.older.unshift(event);
+    this.older.length = Math.min(this.older.length, MOST);
     this._fill();
   }
 

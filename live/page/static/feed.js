@@ -14,7 +14,7 @@ export class Feed extends EventTarget {
     this.status = null;
     this.events = []; // newest first
     this.state = "connecting"; // live, lost
-    this.version = 0;
+    this.focus = null;
     document.addEventListener("visibilitychange", () => (document.hidden ? this._pause() : this._open()));
     setInterval(() => this._watchdog(), 1000);
   }
@@ -25,18 +25,21 @@ export class Feed extends EventTarget {
 
   /* Ask for everything anew: after a reconnect, records and events may have been missed. */
   async reload() {
-    const [cameras, events] = await Promise.all([get("/cameras"), get("/events?limit=100").catch(() => null)]);
+    const [cameras, events, whole] = await Promise.all([
+      get("/cameras"), get("/events?limit=100").catch(() => null), this._whole(this.focus)]);
     this.cameras = new Map(cameras.map((view) => [view.camera.name, this._joined(view)]));
+    if (whole && this.cameras.has(whole.camera.name)) this.cameras.set(whole.camera.name, this._joined(whole));
     if (events) this.events = events.events;
     this._tell("cameras");
     this._tell("events");
   }
 
-  /* Ask for all records of a camera that are kept. */
-  async load(name) {
-    const view = await get(cameraPath(name)).catch(() => null);
-    if (!view || !this.cameras.has(name)) return;
-    this.cameras.set(name, this._joined(view));
+  /* One camera is looked at: all its records are wanted, not only the newest few; null: none is. */
+  async focusOn(name) {
+    this.focus = name;
+    const whole = await this._whole(name);
+    if (!whole || !this.cameras.has(name)) return;
+    this.cameras.set(name, this._joined(whole));
     this._tell("cameras");
   }
 
@@ -46,6 +49,10 @@ export class Feed extends EventTarget {
 
   openEvents(name) {
     return this.events.filter((event) => event.camera === name && event.state === "open");
+  }
+
+  _whole(name) {
+    return name ? get(cameraPath(name)).catch(() => null) : null;
   }
 
   /* A view with the older records that are known here. */

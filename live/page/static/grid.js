@@ -1,7 +1,7 @@
 /* All cameras: picture, name, connection, what is seen and heard, and how old that is. */
 import { cameraPath, url } from "./api.js";
 import { durationText, element, keyed, percent } from "./elements.js";
-import { EventCard } from "./event.js";
+import { EventCard, nameOf } from "./event.js";
 import { connectionBadge, panel, wholeBar } from "./parts.js";
 
 const SHOWN = 3;
@@ -113,7 +113,7 @@ class Card {
     this.link.classList.toggle("off", status.connection !== "live");
     const open = this.feed.openEvents(this.name);
     this.event.hidden = open.length === 0;
-    const text = open.map((event) => event.name).join(", ");
+    const text = open.map(nameOf).join(", ");
     if (this.event.textContent !== text) this.event.textContent = this.event.title = text;
     if (!status.has_video && status.has_audio) this.placeholder.textContent = "sound only";
   }

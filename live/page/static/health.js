@@ -1,5 +1,5 @@
 /* How the watch is: account, queues, processes, engines, cameras; and cameras added and removed. */
-import { cameraPath, send } from "./api.js";
+import { cameraPath, get, send } from "./api.js";
 import { durationText, element, keyed, percent, tell, textButton } from "./elements.js";
 import { connectionBadge, panel } from "./parts.js";
 
@@ -13,8 +13,12 @@ export class HealthView {
     this.engines = element("dl", { class: "facts" });
     this.processes = table(["Process", "State", "Deaths"]);
     this.cameras = table(["Camera", "Connection", "Age p50", "p99", "Results", "Reused", "Dropped", "Errors", "Reconnects", ""]);
+    const alerting = textButton("Send a test alert", () => act(send("POST", "/test_alert"), "A test alert is sent."));
+    const leaving = textButton("Log out", async () => (await act(send("POST", "/logout"), "")) && location.assign("/login"));
+    leaving.hidden = true;
+    get("/settings").then(({ has_login: hasLogin }) => (leaving.hidden = !hasLogin), () => {});
     root.replaceChildren(
-      panel("Watch", { class: "tiles-panel", tools: [textButton("Send a test alert", () => act(send("POST", "/test_alert"), "A test alert is sent."))] }, this.tiles),
+      panel("Watch", { class: "tiles-panel", tools: [alerting, leaving] }, this.tiles),
       panel("Cameras", { class: "wide" }, element("div", { class: "scroll", tabindex: 0 }, this.cameras.root), this._adding()),
       element("div", { class: "pair" },
         panel("Queues", {}, this.queues),
@@ -93,7 +97,7 @@ async function act(promise, text) {
 }
 
 function engineCells({ engines, stage_s: stages }) {
-  const rows = [...Object.entries(engines), ...Object.entries(stages).map(([name, s]) => [`${name} worked`, durationText(s)])];
+  const rows = [...Object.entries(engines), ...Object.entries(stages).map(([name, s]) => [`${name} worked`, s < 60 ? `${s.toFixed(1)} s` : durationText(s)])];
   return rows.flatMap(([name, value]) => [{ key: `${name}:name`, tag: "dt", text: name }, { key: `${name}:value`, tag: "dd", text: value }]);
 }
 

@@ -4,6 +4,9 @@ import { send } from "./api.js";
 const form = document.getElementById("login");
 const wrong = document.getElementById("wrong");
 
+/* Whoever comes by a link from elsewhere has a session that the browser did not tell of. */
+fetch("/api/v1/status").then((response) => response.ok && location.replace("/"));
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = form.querySelector("button");

@@ -28,6 +28,7 @@ export class Picture {
     this.stop = new AbortController();
     this.resized = new ResizeObserver(() => this._draw());
     this.resized.observe(this.stage);
+    document.addEventListener("visibilitychange", () => document.hidden && this.reading?.abort(), { signal: this.stop.signal });
     this._press();
     this._read();
     this._tick = this._tick.bind(this);
@@ -94,13 +95,16 @@ export class Picture {
   async _read() {
     while (!this.stop.signal.aborted) {
       try {
-        const response = await fetch(url(`${cameraPath(this.camera.name)}/live.mjpg`), { signal: this.stop.signal });
+        this.reading = new AbortController();
+        const signal = AbortSignal.any([this.stop.signal, this.reading.signal]);
+        const response = await fetch(url(`${cameraPath(this.camera.name)}/live.mjpg`), { signal });
         if (response.ok) await this._parts(response.body.getReader());
         else this._say((await response.json().catch(() => ({}))).error ?? "There is no live picture.");
       } catch {
         if (this.stop.signal.aborted) return;
       }
-      await new Promise((done) => setTimeout(done, AGAIN_MS));
+      do await new Promise((done) => setTimeout(done, AGAIN_MS));
+      while (document.hidden && !this.stop.signal.aborted);
     }
   }
 

@@ -128,6 +128,7 @@ export class Timeline {
     const place = this.events.findIndex((known) => known.id === event.id);
     if (place >= 0) this.events[place] = event;
     else this.events.unshift(event);
+    this.events.length = Math.min(this.events.length, MOST_EVENTS);
     this._fill();
   }
 

@@ -34,6 +34,8 @@ class Address:
     secrets: tuple[str, ...] = ()
     longest_wait_s: float = 60.0
     """Between two tries."""
+    patience: int = 1
+    """So many times as long as usual, nothing may come: a list of segments brings seconds of media at once."""
 
     def without_secrets(self, text: str) -> str:
         for secret in self.secrets:
@@ -57,8 +59,10 @@ def address_of(feed: Feed) -> Address:
         return Address(feed.url, "rtsp", RTSP, "rtsp", order, endpoint_of(feed.url), secrets)
     if parts.scheme in ("http", "https"):
         is_list = parts.path.lower().endswith((".m3u8", ".m3u"))
-        kind: Kind = "hls" if is_list else "http"
-        return Address(feed.url, kind, HLS if is_list else HTTP, endpoint=endpoint_of(feed.url), secrets=secrets)
+        endpoint = endpoint_of(feed.url)
+        if is_list:
+            return Address(feed.url, "hls", HLS, endpoint=endpoint, secrets=secrets, patience=3)
+        return Address(feed.url, "http", HTTP, endpoint=endpoint, secrets=secrets)
     waits = parts.scheme not in ("udp", "rtp")  # whoever only listens disturbs nobody
     return Address(feed.url, "network", NETWORK, secrets=secrets, longest_wait_s=60.0 if waits else 0.5)
 

@@ -1,13 +1,13 @@
 """Makes the clips of a camera out of what its connections bring."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
 
 from pipeline.arrays import Array
-from pipeline.clip import ClipInfo, DecodedClip, Gap, LiveFacts
+from pipeline.clip import ClipInfo, DecodedClip, Gap, LiveFacts, SourceInfo
 from stages.decode.assembly import ClipMaker
 from stages.decode.live.luma import luma
 from stages.decode.live.measures import Meter
@@ -32,6 +32,8 @@ class LiveClipMaker(ClipMaker):
 
     def __init__(self, source: str, source_index: int, options: LiveOptions) -> None:
         super().__init__(source, source_index, options)
+        self.on_opened: Callable[[SourceInfo], None] = lambda info: None
+        """Called when the camera answers, with what it offers, and when its pictures turn out to have another size."""
         self._viewer = Viewer(options)
         self._meter = Meter(options.feed.zones)
         self._stillness = Stillness()
@@ -113,6 +115,7 @@ class LiveClipMaker(ClipMaker):
         if session.sound is not None:
             session.sound.forget(self._window(start_ns, end_ns)[0])
         clip = self._quiet(session, info, is_whole) or self._made(session, info, is_whole)
+        self._learn_size(epoch.grid.size if epoch.grid else (0, 0))
         is_reused = clip.info.live is not None and clip.info.live.reused
         session.is_eager = not is_reused or self._viewer.is_watched
         session.next_tile(end_ns)
@@ -120,13 +123,19 @@ class LiveClipMaker(ClipMaker):
         self._index, self._end_ns = self._index + 1, end_ns
         yield clip
 
+    def _learn_size(self, size: tuple[int, int]) -> None:
+        """The camera may have answered before its first picture came, or change its pictures."""
+        if self._info is not None and all(size) and size != (self._info.width, self._info.height):
+            self._info = msgspec.structs.replace(self._info, width=size[0], height=size[1])
+            self.on_opened(self._info)
+
     def _quiet(self, session: Session, info: ClipInfo, is_whole: bool) -> DecodedClip | None:
         """The clip without decoding it, if its key frames and its sound tell that nothing has changed; else None."""
         assert session.epoch is not None
         session.epoch.advance(info.end_ns)
         if session.is_eager or not is_whole or not self.options.feed.reuse:
             return None
-        keys, packets = session.key_pictures(info.end_ns), session.packets(info.end_ns)
+        keys, packets = session.key_pictures(info.end_ns, self._beat), session.packets(info.end_ns)
         sound, rate_hz = session.samples(info.end_ns), self.options.audio_rate_hz
         if not self._stillness.may_reuse(packets, lumas_of(keys), sound, rate_hz):
             return None

@@ -58,10 +58,10 @@ class Connection:
         self._wait_s = wait_s
         self._is_away = is_away
         self._stop = threading.Event()
-        self._container: InputContainer | None = None
         self._stamps: Stamps | None = None
         self._since_ns = time.monotonic_ns() + int(wait_s * NS)
         self._open_s = min(options.open_timeout_s, LONGEST_OPEN_S)
+        self._stall_s = options.feed.stall_s * address.patience
         self.limit_s = self._open_s * len(address.transports) + 1.0
         """Without anything for so long, it is stalled."""
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
@@ -98,10 +98,6 @@ class Connection:
             lost = Lost(str(error), "refused")
         except Exception as error:  # whatever it is, it must not end without a word
             lost = Lost(*explained(error))
-        finally:
-            container, self._container = self._container, None
-            if container is not None:
-                container.close()
         self.queue.put(Lost(self._address.without_secrets(lost.text), lost.why))
 
     def _waited(self) -> Lost | None:
@@ -121,14 +117,18 @@ class Connection:
 
     def _read(self) -> Lost:
         container, transport = self._opened()
-        self._container = container
+        with container:
+            return Lost("closed", "ended") if self._stop.is_set() else self._followed(container, transport)
+
+    def _followed(self, container: InputContainer, transport: str) -> Lost:
+        """Read the streams to their end."""
         streams = self._streams(container)
         wall, zero_ns = self.wall, self._options.feed.zero_ns
         stamps = self._stamps = Stamps(zero_ns, has_no_times(container), wall, self._ring.add)
         self._ring.open(list(streams.values()))
         self.queue.put(Connected(tuple(track_of(kind, stream) for kind, stream in streams.items()), transport))
         kinds: dict[int, Kind] = {stream.index: kind for kind, stream in streams.items()}
-        self._since_ns, self.limit_s = time.monotonic_ns(), self._options.feed.stall_s
+        self._since_ns, self.limit_s = time.monotonic_ns(), self._stall_s
         try:
             for packet, arrival_ns in self._packets(container, list(streams.values())):
                 if self._stop.is_set():
@@ -158,7 +158,7 @@ class Connection:
             return open_media(address.url), ""
         for transport in address.transports:
             options = address.options | ({"rtsp_transport": transport} if transport else {})
-            timeout_s = self._open_s, SLACK * self._options.feed.stall_s
+            timeout_s = self._open_s, SLACK * self._stall_s
             try:
                 return av.open(
                     address.url, format=address.format, options=options, metadata_errors="ignore", timeout=timeout_s
@@ -214,6 +214,8 @@ def explained(error: Exception) -> tuple[str, Why]:
         return "the camera has no stream under this path (404)", "refused"
     if isinstance(error, av.error.ProtocolNotFoundError):
         return "this kind of address is not supported by FFmpeg as it is installed", "refused"
+    if isinstance(error, av.error.InvalidDataError):
+        return "what came is no picture and no sound, or nothing came in time", "lost"
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
         return "no data came for too long", "unreachable"
     if getattr(error, "errno", None) in AWAY:

@@ -19,6 +19,8 @@ ReaderOptions = LiveOptions
 BEAT_S = 0.1
 SETTLED_S = 5.0
 """A connection that lasted so long was a good one."""
+SOON_S = 2.0
+"""The next try after one that took long: the camera was not troubled by many."""
 STALLED = "no data came for {:g} s"
 
 
@@ -35,8 +37,6 @@ class LiveReader(LiveClipMaker):
     def __init__(self, source: str, source_index: int, options: LiveOptions) -> None:
         super().__init__(source, source_index, options)
         feed = options.feed
-        self.on_opened: Callable[[SourceInfo], None] = lambda info: None
-        """Called when the camera answers, with what it offers."""
         self.on_connection: Callable[[str, str, str], None] = lambda state, text, transport: None
         """Called with state, text and transport, as in `pipeline.messages.Connection`, when one of them changes."""
         self._address = address_of(feed)
@@ -45,6 +45,7 @@ class LiveReader(LiveClipMaker):
         self._connection: Connection | None = None
         self._left: list[Connection] = []
         self._wait_s = 0.0
+        self._tried_ns = 0
         self._is_away = False
         self._told: tuple[str, str, str] = ("", "", "")
         self._live_ns = 0
@@ -95,6 +96,7 @@ class LiveReader(LiveClipMaker):
             raise Stuck(f"{self.source}: {len(self._left)} connections hang and cannot be ended")
         made = Connection(self.source, self._address, self.options, self._ring, self._wait_s, self._is_away)
         self._connection, self._wall = made, made.wall
+        self._tried_ns = time.monotonic_ns() + int(self._wait_s * NS)
         made.start()
         return made
 
@@ -129,10 +131,11 @@ class LiveReader(LiveClipMaker):
             return True
         if self._live_ns and time.monotonic_ns() - self._live_ns > SETTLED_S * NS:
             self._backoff.succeeded()
+        took_s = (time.monotonic_ns() - self._tried_ns) / NS
         self._live_ns = 0
         is_refused = lost.why == "refused"
         usual_s = self._backoff.next_s(is_refused and not self._was_live)  # a camera that starts may refuse for a while
-        self._wait_s = min(usual_s, self._address.longest_wait_s)
+        self._wait_s = min(usual_s, self._address.longest_wait_s, SOON_S if took_s > SETTLED_S else usual_s)
         self._is_away = lost.why == "unreachable"
         self._tell("refused" if is_refused else "lost", lost.text)
         return False

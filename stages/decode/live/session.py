@@ -11,7 +11,7 @@ from stages.decode.links import Kind
 from stages.decode.live.options import LiveOptions
 from stages.decode.live.queue import Arrived, Connected
 from stages.decode.live.stillness import PacketFacts
-from stages.decode.live.streams import LivePictures, SoundStream, VideoStream
+from stages.decode.live.streams import MOST_SKIPPED, LivePictures, SoundStream, VideoStream
 from stages.decode.reader import NS
 from stages.decode.reader_av import absence
 from stages.decode.sound import SoundTrack
@@ -21,8 +21,6 @@ LATE_NS = NS
 SOUND_TAIL_NS = NS // 50
 """What the resampler holds back."""
 FAR_NS = 1 << 62
-MOST_SKIPPED = 1000
-"""Some cameras send no key frames: their pictures become whole bit by bit."""
 USUAL_STEPS = 4
 """A stretch without packets that is so many times as long as usual is a gap."""
 
@@ -155,13 +153,17 @@ class Session:
         samples, mask = self.sound.window(first, end - first, 0)
         return samples if mask.any() else None
 
-    def key_pictures(self, end_ns: int) -> list[tuple[int, Array]]:
+    def key_pictures(self, end_ns: int, beat: Callable[[], None]) -> list[tuple[int, Array]]:
         """Times and pictures of the clip's key frames, while its pictures are held."""
         pictures = self.media.pictures
         if self.video is None or pictures is None:
             return []
-        keys = self.video.key_pictures(self.start_ns, end_ns, self._options.max_frames)
-        return [(key.time_ns, picture) for key in keys if (picture := pictures.convert(key)) is not None]
+        found = []
+        for key in self.video.key_pictures(self.start_ns, end_ns, self._options.max_frames):
+            if (picture := pictures.convert(key)) is not None:
+                found.append((key.time_ns, picture))
+            beat()
+        return found
 
     def skip(self, end_ns: int) -> None:
         """Do without the clip."""

@@ -24,6 +24,8 @@ NOISE_RATIO = 3.0
 """No cell is so much noisier than the middle one: what was learnt in one that had a mover would hide the next."""
 COARSE_LEVELS = 4.0
 """The least that changes a cell until noise is learnt."""
+MOST_LEVELS = 12.0
+"""What deviates by more has changed, whatever was taken for noise: another picture is no noise."""
 LEARNT_CLIPS = 2
 KEPT_CLIPS = 12
 RESTLESS_SHARE, RESTLESS_MOST = 0.8, 0.05
@@ -57,6 +59,8 @@ class StillPictures:
 
     def __init__(self) -> None:
         self._reference: Array | None = None
+        self._is_steady = False
+        """The pictures of the reference are all alike: what was said of them can be said of one that looks so."""
         self._variances: deque[Array] = deque(maxlen=KEPT_CLIPS)
         self._changes: deque[Array] = deque(maxlen=KEPT_CLIPS)
 
@@ -79,7 +83,7 @@ class StillPictures:
             changed[:] = True
         is_still = not bool((changed & ~self._restless()).any())
         variance: Array = np.square(rest).mean(axis=0)
-        return Look(grids, changed, variance, is_still, is_still and len(self._variances) >= LEARNT_CLIPS)
+        return Look(grids, changed, variance, is_still, is_still and self._is_steady and self._is_learnt)
 
     def add(self, look: Look) -> None:
         """Learn from the pictures of a clip that was decoded in full."""
@@ -99,21 +103,33 @@ class StillPictures:
     def refer_to(self, look: Look) -> None:
         """Compare with these pictures from now on: they are labelled."""
         self._reference = np.median(look.grids, axis=0) if len(look.grids) else None
+        self._is_steady = self._reference is None or self._is_alike(look.grids)
+
+    @property
+    def _is_learnt(self) -> bool:
+        return len(self._variances) >= LEARNT_CLIPS
+
+    def _is_alike(self, grids: Array) -> bool:
+        """Whether no picture of the reference differs from it."""
+        assert self._reference is not None
+        rest, is_daylight = residuals(grids, self._reference)
+        changed: Array = np.any(np.abs(rest) > self._limit(rest), axis=0)
+        return is_daylight and not bool((changed & ~self._restless()).any())
 
     def _limit(self, rest: Array) -> Array:
         """Levels beyond which a cell has changed, for residuals "N rows columns"."""
-        if len(self._variances) < LEARNT_CLIPS:
+        if not self._is_learnt:
             usual = 1.4826 * np.median(np.abs(rest), axis=(1, 2), keepdims=True)
-            coarse: Array = np.maximum(COARSE_LEVELS, SIGMAS * usual)
+            coarse: Array = np.clip(SIGMAS * usual, COARSE_LEVELS, MOST_LEVELS)
             return coarse
         noise = np.maximum(np.sqrt(np.mean(self._variances, axis=0)), NOISE_LEAST)
-        limit: Array = SIGMAS * np.minimum(noise, NOISE_RATIO * np.median(noise))
+        limit: Array = np.minimum(SIGMAS * np.minimum(noise, NOISE_RATIO * np.median(noise)), MOST_LEVELS)
         return limit
 
     def _restless(self) -> Array:
         """bool "rows columns": the cells that are left out."""
         assert self._reference is not None
-        if len(self._changes) < RESTLESS_CLIPS:
+        if len(self._changes) < RESTLESS_CLIPS or self._changes[-1].shape != self._reference.shape:
             return np.zeros(self._reference.shape, bool)
         restless = with_neighbours(np.mean(self._changes, axis=0) >= RESTLESS_SHARE)
         return restless if restless.mean() <= RESTLESS_MOST else np.zeros_like(restless)

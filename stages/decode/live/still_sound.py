@@ -2,7 +2,7 @@
 
 The level of each band (a third of an octave or so), averaged over windows of several lengths, is compared with its
 mean and deviation in the quiet clips before: a tone that starts 10 dB below a whole background stands out in its band.
-A slow rise, which each clip would forgive, is caught against the clip that was labelled last.
+What is too slow to differ from the clips before is heard when answers are renewed.
 """
 
 from collections import deque
@@ -19,9 +19,8 @@ WINDOWS_S = (0.3, 0.8, 2.0)
 LIMITS = (5.2, 4.7, 4.1)
 """Deviations in any band that count as a change, for each window."""
 DEVIATION_LEAST_DB = 0.4
-DRIFT_SIGMAS, DRIFT_DB = 8.0, 3.0
 LEARNT_CLIPS, KEPT_CLIPS = 4, 20
-NEW_QUIET = 3
+NEW_QUIET = 5
 """After so many clips with other sound in a row, the new sound is the quiet."""
 FLOOR = 3e-8
 """Power of rounding to 16 bits, in the units of `levels`."""
@@ -29,9 +28,8 @@ FLOOR = 3e-8
 
 @dataclass(frozen=True)
 class Heard:
-    """Levels of bands in a clip: float64 "B", and for each window "W B" sums over its places."""
+    """Levels of bands in a clip, averaged over windows: for each window "W B" over all its places."""
 
-    mean: Array
     counts: Array
     sums: Array
     squares: Array
@@ -46,7 +44,6 @@ class Heard:
         found = levels(sound, rate_hz)
         means = [averaged(found, max(1, round(window_s / FRAME_S * 2))) for window_s in WINDOWS_S]
         return cls(
-            mean=found.mean(axis=0),
             counts=np.array([[len(each)] for each in means]),
             sums=np.stack([each.sum(axis=0) for each in means]),
             squares=np.stack([np.square(each).sum(axis=0) for each in means]),
@@ -61,14 +58,13 @@ class StillSound:
     def __init__(self) -> None:
         self._quiet: deque[Heard] = deque(maxlen=KEPT_CLIPS)
         self._odd: list[Heard] = []
-        self._reference: Array | None = None
         self._has_sound = False
 
     def agrees(self, clip: Heard | None) -> bool:
         """Whether a clip sounds like the quiet. False until that is learnt."""
         if clip is None:
             return not self._has_sound
-        return len(self._quiet) >= LEARNT_CLIPS and self._fits(clip) and not self._has_drifted(clip)
+        return len(self._quiet) >= LEARNT_CLIPS and self._fits(clip)
 
     def add(self, clip: Heard | None) -> None:
         """Learn from a clip; each is told once."""
@@ -86,25 +82,14 @@ class StillSound:
             self._quiet.extend(self._odd)
             self._odd.clear()
 
-    def refer(self) -> None:
-        """What comes is compared with the sound of now: the clip is labelled."""
-        recent = [*self._quiet, *self._odd][-LEARNT_CLIPS:]
-        self._reference = np.mean([each.mean for each in recent], axis=0) if recent else None
-
     def _fits(self, clip: Heard) -> bool:
-        if clip.mean.shape != self._quiet[-1].mean.shape:
+        if clip.sums.shape != self._quiet[-1].sums.shape:
             return False
         count = np.sum([each.counts for each in self._quiet], axis=0)
         mean = np.sum([each.sums for each in self._quiet], axis=0) / count
         variance = np.sum([each.squares for each in self._quiet], axis=0) / count - np.square(mean)
         room = np.sqrt(np.maximum(variance, DEVIATION_LEAST_DB**2)) * np.array(LIMITS)[:, None]
         return bool((np.maximum(clip.most - mean, mean - clip.least) <= room).all())
-
-    def _has_drifted(self, clip: Heard) -> bool:
-        if self._reference is None or self._reference.shape != clip.mean.shape:
-            return True
-        deviation = np.std([each.mean for each in self._quiet], axis=0)
-        return bool((np.abs(clip.mean - self._reference) > np.maximum(DRIFT_DB, DRIFT_SIGMAS * deviation)).any())
 
 
 def levels(sound: Array, rate_hz: int) -> Array:

@@ -82,7 +82,6 @@ class Stillness:
         self._sound.add(heard)
         if not holds:
             self._pictures.refer_to(look)
-            self._sound.refer()
             self._answered_s = self._clock()
         return holds
 

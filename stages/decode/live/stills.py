@@ -120,9 +120,7 @@ class Jpeg:
         if self._context is None or (self._context.width, self._context.height) != (width, height):
             self._context = self._opened(width, height)
         rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-        frame = rgb.reformat(
-            format="yuvj420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.JPEG, threads=1
-        )
+        frame = rgb.reformat(format="yuvj420p", dst_colorspace=Colorspace.ITU601, threads=1)
         frame.pts = None
         return b"".join(bytes(packet) for packet in self._context.encode(frame))
 

@@ -18,6 +18,8 @@ from stages.decode.tiling import spread_indices
 from stages.decode.timeline import Failures, Timeline
 
 USUAL_RATE_HZ = 25.0
+MOST_SKIPPED = 1000
+"""Some cameras send no key frames: their pictures become whole bit by bit."""
 SOUND_NS = NS // 50
 """Length of a piece of sound that does not tell its own."""
 
@@ -77,8 +79,16 @@ class VideoStream(Decoding):
         self._keys = Keys(track.context)
         self._aspect: Any = None
         self._must_restart = False
+        self._skipped: int | None = 0
+        """Packets before the first key frame; None: it has come."""
 
     def add(self, item: Arrived) -> None:
+        """Take a packet. Those before the first key frame cannot be decoded."""
+        if self._skipped is not None:
+            if not item.starts and self._skipped < MOST_SKIPPED:
+                self._skipped += 1
+                return
+            self._skipped = None
         self._held.append(item)
 
     def decode(self, after: Callable[[], None]) -> None:
@@ -96,7 +106,7 @@ class VideoStream(Decoding):
 
     def restart(self) -> None:
         """Go on with the next key frame, after packets were lost."""
-        self._must_restart = True
+        self._must_restart, self._skipped = True, 0
 
     def key_pictures(self, from_ns: int, until_ns: int, most: int) -> Iterator[Shown]:
         """The key frames among what is held, of a stretch of time; at most so many, evenly spread. They stay held."""
@@ -112,7 +122,7 @@ class VideoStream(Decoding):
         if keys:
             del self._held[: keys[-1]]
             self._frames.clear()
-            self.restart()
+            self._must_restart = True
 
     def _placed(self, frame: Any) -> Shown:
         duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0

@@ -176,6 +176,7 @@ def test_half_precision_is_close(precision: torch.dtype, tmp_path: Path) -> None
     assert torch.cosine_similarity(flow.flatten(), wanted.flatten(), 0) > 0.999
 
 
+@pytest.mark.minutes
 def test_it_exports_with_any_batch_and_any_sides(tmp_path: Path) -> None:
     network, described = RaftSmall(iterations=1).eval(), NETWORKS["raft_small"]
     network.load_state_dict({name.removeprefix("module."): tensor for name, tensor in weights().items()})

@@ -312,9 +312,20 @@ def test_the_log_of_the_child_process_is_in_the_error(tmp_path: Path) -> None:
 
 
 PLANS = [
-    *((key, precision) for key in ("concept_sound", "clip_vision") for precision in ("fp32", "bf16", "fp16")),
-    *((key, precision) for key in ("concept_picture", "mini_text") for precision in ("fp32", "bf16")),
-    *((key, "bf16") for key in ("clip_text", "siglip_vision", "siglip_text", "clap_audio", "clap_text")),
+    *(("concept_sound", precision) for precision in ("fp32", "bf16", "fp16")),
+    *(
+        (key, "bf16")
+        for key in (
+            "concept_picture",
+            "mini_text",
+            "clip_vision",
+            "clip_text",
+            "siglip_vision",
+            "siglip_text",
+            "clap_audio",
+            "clap_text",
+        )
+    ),
     *((key, "bf16") for key in ("clap_fused_audio", "align_vision", "concept_motion")),
     ("raft_small", "fp16"),
     ("mov_fusion_motion", "fp32"),

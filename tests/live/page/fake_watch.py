@@ -60,6 +60,7 @@ class FakeWatch:
         self.connections: dict[str, str] = {}
         self.is_speaking = True
         self.ready = True
+        self.why = "no packet for 10 s"
         self._zero_ns = time.monotonic_ns()
         self._counts: dict[str, int] = {}
         self._outbox: queue.Queue[ToWorker] = queue.Queue()
@@ -134,6 +135,9 @@ class FakeWatch:
         parts = {"labels": msgspec.msgpack.encode(labels), "tracks": msgspec.msgpack.encode(moved)}
         self._outbox.put(Records([Finished(info, parts, **more)], {0: {"model": "fake@1", "engine": "none"}}))
         return index
+
+    def send(self, message: ToWorker) -> None:
+        self._outbox.put(message)
 
     def say_events(self, events: list[LiveEvent]) -> None:
         """What the history holds from now on."""
@@ -213,7 +217,7 @@ class FakeWatch:
             "name": camera.name,
             "connection": connection,
             "since": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "text": "" if connection == "live" else "no packet for 10 s",
+            "text": "" if connection == "live" else self.why,
             "transport": "tcp",
             "epoch": 0,
             "reconnects": 2,

@@ -11,6 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from pipeline.messages import StatusUpdate
 from pipeline.result import Evidence, Label, Track
 from tests.live.page.conftest import SETTINGS, Client
 from tests.live.page.fake_watch import FakeWatch, event, jpeg
@@ -258,6 +259,27 @@ def test_the_page_starts_again_after_its_process_was_killed(tmp_path: Path) -> N
     finally:
         watch.close()
     assert watch.process.returncode == 0
+
+
+def test_secrets_in_a_text_of_the_supervisor_stay_hidden(filled: FakeWatch, client: Client) -> None:
+    filled.why = "rtsp://u:hunter3@cam-1 is gone"
+    filled.connections["drive"] = "lost"
+    try:
+        found = until(lambda: [c for c in client.get(f"{API}/status").json["cameras"] if c["text"]])
+        assert found[0]["text"] == "rtsp://***@cam-1 is gone"
+    finally:
+        del filled.connections["drive"]
+
+
+def test_what_nobody_understands_ends_the_process_loudly(tmp_path: Path) -> None:
+    watch = FakeWatch(tmp_path, SETTINGS)
+    try:
+        watch.wait().send(StatusUpdate(b'{"cameras": 3}'))
+        watch.process.wait(20)
+        broken = until(lambda: watch.broken)
+        assert "page: ValidationError: Expected `array`" in broken.error
+    finally:
+        watch.close()
 
 
 def test_changed_settings_appear_at_once(tmp_path: Path) -> None:

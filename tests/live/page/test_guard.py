@@ -183,7 +183,9 @@ def test_bodies_have_a_limit(watch: FakeWatch, client: Client) -> None:
         client.headers,
         encode_chunked=True,
     )
-    assert connection.getresponse().status == 413
+    response = connection.getresponse()
+    assert response.status == 413
+    response.close()
     connection.close()
     assert client.get(f"{API}/status").status == 200
 

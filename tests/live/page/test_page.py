@@ -183,7 +183,33 @@ def test_boxes_are_drawn_on_the_picture_that_they_belong_to(page_browser: PageBr
         found, visit = page_browser.look(f"{busy.address}#/camera/front-door", look)
     for square, box in found:
         assert box == pytest.approx(square, abs=0.012)
-    assert max(square[0] for square, _ in found) - min(square[0] for square, _ in found) > 0.05
+    assert max(square[0] for square, _ in found) - min(square[0] for square, _ in found) > 0.03
+    assert visit.complaints == []
+
+
+def test_the_strip_shows_how_loud_it_was(page_browser: PageBrowser, busy: FakeWatch) -> None:
+    """Twelve clips of 2 s are 24 of 300 s, with a pixel between two; half as loud as can be is half the height."""
+    lengths = """() => {
+      const canvas = document.querySelector(".strip canvas");
+      if (!canvas?.width) return null;
+      const lane = (46 / canvas.clientHeight) * canvas.height;
+      const loud = (share) => {
+        const { data } = canvas.getContext("2d").getImageData(0, lane * (1 - share), canvas.width, 1);
+        let count = 0;
+        for (let x = 0; x < canvas.width; x++) count += data[x * 4] > 240 && data[x * 4 + 2] < 90;
+        return count / canvas.width;
+      };
+      return [loud(0.45), loud(0.55)];
+    }"""
+    for clip in range(12):
+        busy.say("drive", [], age_s=1.0 + 2 * (11 - clip), measures={"level_dbfs": -35.0, "peak_dbfs": -35.0})
+
+    def look(page: Any) -> list[float]:
+        until(page, f"(({lengths})() ?? [0])[0] > 0.065")
+        return page.evaluate(lengths)
+
+    found, visit = page_browser.look(f"{busy.address}#/camera/drive", look)
+    assert found == pytest.approx([0.074, 0], abs=0.01)
     assert visit.complaints == []
 
 
@@ -444,6 +470,11 @@ def test_a_login_by_form(page_browser: PageBrowser, tmp_path: Path) -> None:
         page.locator(".camera").first.wait_for()
         texts.append(page.locator(".camera .name").first.inner_text())
         texts.append(page.evaluate("document.cookie"))
+        page.goto(page.url.partition("#")[0] + "login", wait_until="domcontentloaded")
+        page.locator(".camera").first.wait_for()
+        page.keyboard.press("h")
+        page.get_by_role("button", name="Log out").click()
+        page.locator("#token").wait_for()
         return texts
 
     try:

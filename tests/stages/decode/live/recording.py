@@ -54,14 +54,14 @@ class Recording:
 
 
 def reader_of(url: str, clip_s: float = 1.0, zero_ns: int | None = None, **options: Any) -> LiveReader:
-    """A reader of small pictures. `options`: of the feed, and `modalities`."""
-    modalities = options.pop("modalities", ("image", "motion", "audio"))
+    """A reader of small pictures. `options`: of the feed, and `audio_context_s`."""
+    context_s = options.pop("audio_context_s", 0.0)
     feed = Feed(url=url, zero_ns=time.monotonic_ns() if zero_ns is None else zero_ns, **{"stall_s": 1.0, **options})
     clip_ns = round(clip_s * NS)
     return make_live_reader(
         "door",
         0,
-        ReaderOptions(feed=feed, clip_ns=clip_ns, stride_ns=clip_ns, short_side_px=48, modalities=modalities),
+        ReaderOptions(feed=feed, clip_ns=clip_ns, stride_ns=clip_ns, short_side_px=48, audio_context_s=context_s),
     )
 
 

@@ -18,16 +18,23 @@ from tests.rtsp_farm import LENGTH_S
 
 VIDEO_PID = 0x100
 PER_DATAGRAM = 7
+TABLES = 3 * 188
+"""The packets with which a stream tells what is in it."""
 
 
 @contextmanager
-def send_ts(path: Path, rate_hz: float = 25.0) -> Iterator[str]:
-    """Sends a film by UDP in real time, whatever its timestamps say: one picture after the other at `rate_hz`."""
+def send_ts(path: Path, rate_hz: float = 25.0, skip: int = 0) -> Iterator[str]:
+    """Sends a film by UDP in real time, whatever its timestamps say: one picture after the other at `rate_hz`.
+
+    `skip`: bytes after the tables that are left out, so that it begins anywhere.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    stop = threading.Event()
-    sender = threading.Thread(target=send, args=(path.read_bytes(), port, rate_hz, stop), daemon=True)
+    data, stop = path.read_bytes(), threading.Event()
+    sender = threading.Thread(
+        target=send, args=(data[:TABLES] + data[TABLES + skip // 188 * 188 :], port, rate_hz, stop), daemon=True
+    )
     sender.start()
     try:
         yield f"udp://127.0.0.1:{port}"

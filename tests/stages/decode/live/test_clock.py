@@ -50,6 +50,16 @@ def test_a_delay_for_a_while_moves_nothing() -> None:
     assert all(abs(told - true) < MS for true, told in place_all(delays_ns))
 
 
+@given(some.lists(some.integers(-800, 800), min_size=1, max_size=100))
+def test_no_time_runs_backwards_whatever_the_camera_says(jumps_ms: list[int]) -> None:
+    clock, media_ns, last_ns = CaptureClock([(100 * NS, 1000 * NS)]), 100 * NS, 0
+    for number, jump_ms in enumerate(jumps_ms):
+        media_ns += STEP_NS + jump_ms * MS
+        captured_ns, _ = clock.place("video", media_ns, 1000 * NS + number * STEP_NS)
+        assert captured_ns >= last_ns
+        last_ns = captured_ns
+
+
 @pytest.mark.parametrize("to_s", [0, 5000])
 def test_a_clock_that_is_set_is_told_once_for_both_streams(to_s: int) -> None:
     clock = CaptureClock([(100 * NS, 1000 * NS)])

@@ -59,6 +59,13 @@ def test_noise_of_the_sensor_and_slow_daylight_are_no_motion() -> None:
         assert 0.1 < found["noise"] < 1
 
 
+def test_automatic_exposure_is_no_motion() -> None:
+    meter = Meter()
+    measured(meter, scene(1), scene(2))
+    found = measured(meter, scene(3) + np.uint8(12), scene(4) + np.uint8(20))
+    assert found["change"] == 0
+
+
 def test_what_enters_changes_its_share_of_the_cells() -> None:
     meter = Meter(LEFT)
     measured(meter, scene(1), scene(2))

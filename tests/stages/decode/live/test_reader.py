@@ -58,8 +58,10 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
     film = write_film(folder / "film.mp4", 2.5, Picture(), Sound())
     clock = restarted(3.0)
     reset = write_film(folder / "reset.ts", 8.0, Picture(clock=clock, b_frames=2), Sound(codec="mp2", clock=clock))
+    long = write_film(folder / "long.ts", 9.0, Picture(gop=100), Sound(codec="mp2"))
     with (
         send_ts(reset) as reset_url,
+        send_ts(long, skip=long.stat().st_size // 20) as long_url,
         picture_server() as picture_url,
         farm({"cam": camera(folder, "cam")}) as server,
         farm({"cam": camera(folder, "cam")}) as hanging,
@@ -69,7 +71,7 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
             name: threads.submit(record, reader_of(cameras.url(name)), SECONDS)
             for name in ("both", "aac", "pictures", "sound", "hushed", "turned", "enlarged")
         }
-        filmed = reader_of(cameras.url("both"), keep_s=20.0)
+        filmed = reader_of(cameras.url("both"), keep_s=20.0, audio_context_s=2.5)
         woken = reader_of(cameras.url("still"), clip_s=0.5)
         seen = folder / "seen"
         masked = reader_of(cameras.url("both"), directory=str(seen), masks=(UPPER,), zones={"top": UPPER, "low": LOWER})
@@ -85,6 +87,7 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
             "file": threads.submit(record, reader_of(str(film), realtime=True, loop=True), SECONDS),
             "once": threads.submit(record, reader_of(str(film), realtime=True), SECONDS),
             "reset": threads.submit(record, reader_of(reset_url), SECONDS),
+            "midway": threads.submit(record, reader_of(long_url), SECONDS),
             "arriving": threads.submit(record, reader_of(picture_url, reuse=False), SECONDS),
         }
         return {name: recording.result(60) for name, recording in waiting.items()}
@@ -198,6 +201,15 @@ def test_pictures_and_sound_of_one_moment_are_at_one_time(recordings: dict[str, 
     assert all("previous_frame" in clip.arrays for clip in recording.clips[1:])
 
 
+def test_sound_before_the_clip_goes_with_it(recordings: dict[str, Recording]) -> None:
+    clips = recordings["filmed"].clips
+    masks = [clip.arrays["audio_mask"] for clip in clips]
+    assert {len(mask) for mask in masks} == {40_000}
+    assert masks[0].sum() < 17_000 < masks[3].sum()
+    assert masks[3].all()
+    assert clips[3].arrays["audio_start_ns"][0] == pytest.approx(clips[3].info.end_ns - 2.5 * NS, abs=100_000)
+
+
 def test_a_clip_comes_soon_after_its_end(recordings: dict[str, Recording]) -> None:
     assert all(0 <= age_s < 1.5 for age_s in recordings["both"].ages_s)
 
@@ -230,6 +242,7 @@ def test_pictures_go_on_when_the_sound_is_lost(recordings: dict[str, Recording])
     assert len(clips) >= 6
     assert all(clip.absent.get("audio") == "gap" and len(clip.arrays["frames"]) >= 7 for clip in clips[5:])
     assert {clip.info.epoch for clip in clips} == {0}
+    assert min(recordings["hushed"].ages_s[5:]) < 1.0, "the later ones do not wait for the sound"
 
 
 def test_another_shape_begins_an_epoch_and_another_size_does_not(recordings: dict[str, Recording]) -> None:
@@ -272,6 +285,16 @@ def test_a_clock_that_is_set_begins_an_epoch(recordings: dict[str, Recording]) -
     assert apart_s(float(np.median(pictures)), float(np.median(sounds))) < TOGETHER_S
     spans = [(clip.info.end_ns - clip.info.start_ns) / NS for clip in recording.clips]
     assert sum(spans) > 6.0
+
+
+def test_before_the_first_key_frame_there_are_no_pictures_and_no_errors(recordings: dict[str, Recording]) -> None:
+    """The camera is read from the middle of a long group of pictures; their size is told when it is known."""
+    recording = recordings["midway"]
+    assert [(info.width, info.height) for info in recording.opened] == [(0, 0), (64, 48)]
+    assert recording.clips[0].absent["frames"] == "gap"
+    assert len(recording.clips[-1].arrays["frames"]) >= 7
+    assert not any(clip.info.decode_errors for clip in recording.clips)
+    assert apart_s(*map(np.median, shifts_s(recording.clips[-1]))) < TOGETHER_S
 
 
 def test_pictures_without_times_have_that_of_their_arrival(recordings: dict[str, Recording]) -> None:

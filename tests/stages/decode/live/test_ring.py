@@ -184,6 +184,10 @@ def test_a_camera_that_changes_its_size_begins_a_new_part(tmp_path: Path) -> Non
     assert "changed its picture" in found.note
     with av.open(str(tmp_path / "out.mp4")) as film:
         assert film.metadata["comment"] == found.note
+        sets = film.streams.video[0].codec_context.extradata
+        with av.open(str(large)) as plain:
+            parameters = plain.streams.video[0].codec_context.extradata.split(b"\0\0\1")[1].rstrip(b"\0")
+        assert parameters in sets
         assert (film.streams.video[0].width, film.streams.video[0].height) == (128, 96)
         pictures = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
     assert len(pictures) == 125

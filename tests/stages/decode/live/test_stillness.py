@@ -106,6 +106,25 @@ def test_answers_of_a_still_camera_are_reused(noise: float, rate: str) -> None:
     assert "labelled" not in [camera.see(clip) for clip in clips[LEARNT:]]
 
 
+@pytest.mark.parametrize("noise", [QUIET_SENSOR, NOISY_SENSOR])
+def test_what_was_said_of_somebody_who_left_is_not_said_of_the_empty_scene(noise: float) -> None:
+    """The walker is in a quarter of a clip, whose middle picture is that of the empty scene."""
+    first = 10 * PER_CLIP + 3
+    clips = filmed(noise, "kept", walks=(first, first + PER_CLIP // 4))
+    camera = Camera().learn(clips[:10])
+    assert [camera.see(clip) for clip in clips[10:12]] == ["labelled", "labelled"]
+    assert "labelled" not in [camera.see(clip) for clip in clips[12:]]
+
+
+def test_another_scene_is_not_taken_for_noise() -> None:
+    """A film with cuts, as of a channel, whose pictures differ everywhere."""
+    random = np.random.default_rng(1)
+    shots = [np.kron(random.uniform(50, 190, (HEIGHT // 4, WIDTH // 4)), np.ones((4, 4))) for _ in range(4)]
+    pictures = [shots[n // PER_CLIP % 4].astype(np.uint8) for n in range(16 * PER_CLIP)]
+    camera = Camera()
+    assert {camera.see(clip) for clip in encoded(pictures, PER_CLIP, KEPT)} == {"labelled"}
+
+
 def test_a_camera_without_noise_is_watched_by_its_key_frames_alone_and_nobody_is_missed() -> None:
     clips = filmed(0.0, "kept")
     camera = Camera().learn(clips[:LEARNT])
@@ -184,8 +203,10 @@ def test_all_pictures_of_a_clip_that_is_decoded_already_need_no_sizes() -> None:
     clips = filmed(NOISY_SENSOR, "constant")
     camera = Camera().learn(clips[:LEARNT])
     clip = clips[LEARNT]
+    assert not camera.stillness.keys_may_tell
     assert not camera.stillness.may_reuse(clip.packets, clip.keys, None, RATE_HZ)
     assert camera.stillness.may_reuse(clip.packets, clip.lumas, None, RATE_HZ)
+    assert Camera().learn(filmed(0.0, "kept")[:LEARNT]).stillness.keys_may_tell
 
 
 def test_a_changed_size_of_the_picture_is_a_change() -> None:
