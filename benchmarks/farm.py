@@ -21,6 +21,8 @@ from benchmarks.media import SAMPLE
 SERVER = Path(__file__).resolve().parent.parent / "deploy" / "camera" / "rtsp_loop.py"
 SYSTEM_PYTHON = "/usr/bin/python3"
 SECONDS, RATE_HZ = 8, 25
+DELIMITER = b"\0\0\0\1\x09"
+"""Begins each access unit."""
 SUFFIXES = {".mp4", ".mkv", ".mov", ".avi", ".webm"}
 CACHE = Path(tempfile.gettempdir()) / f"percept-farm-{os.getuid()}"
 ENCODE = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", str(2 * RATE_HZ), "-sc_threshold", "0",
@@ -45,7 +47,7 @@ def _has_sound(path: Path) -> bool:
 
 def prepare(clip: Path, still: bool, size: str = "1280x720", sound: bool = True) -> Path:
     """The folder of a camera that shows `clip`: exactly 8 s of H.264, and of AAC."""
-    facts = f"{clip.resolve()} {clip.stat().st_size} {still} {size} {sound}"
+    facts = f"2 {clip.resolve()} {clip.stat().st_size} {still} {size} {sound}"
     folder = CACHE / hashlib.sha256(facts.encode()).hexdigest()[:16]
     if folder.exists():
         return folder
@@ -77,13 +79,20 @@ def _ffmpeg(*arguments: str) -> None:
 def _encode_pictures(clip: Path, still: bool, size: str, path: Path) -> None:
     width, height = size.split("x")
     fit = f"scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height},fps={RATE_HZ}"
-    frames = ("-frames:v", str(SECONDS * RATE_HZ))
+    frames = ("-frames:v", str(2 * SECONDS * RATE_HZ))
     if still:
         fit = f"select=eq(n\\,0),loop=-1:1,setpts=N/{RATE_HZ}/TB,{fit},noise=alls=5:allf=t"
         _ffmpeg("-i", str(clip), "-an", "-vf", f"{fit},format=yuv420p", *frames, *ENCODE, str(path))
     else:
         given = ("-stream_loop", "-1", "-i", str(clip))
         _ffmpeg(*given, "-an", "-vf", f"{fit},format=yuv420p", *frames, *ENCODE, str(path))
+    _keep_second_half(path)
+
+
+def _keep_second_half(path: Path) -> None:
+    """Take away the first seconds, in which an encoder still learns how many bits the scene needs."""
+    units = path.read_bytes().split(DELIMITER)[1:]
+    path.write_bytes(b"".join(DELIMITER + unit for unit in units[SECONDS * RATE_HZ :]))
 
 
 def _encode_sound(clip: Path, still: bool, path: Path) -> None:
