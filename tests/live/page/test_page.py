@@ -145,6 +145,7 @@ def moving(watch: FakeWatch, camera: str) -> Iterator[None]:
         thread.join(10)
 
 
+@pytest.mark.slow
 def test_boxes_are_drawn_on_the_picture_that_they_belong_to(page_browser: PageBrowser, busy: FakeWatch) -> None:
     """Records come later than pictures; the picture waits for them."""
     edges = """() => {
@@ -313,6 +314,7 @@ def test_keys_lead_everywhere(page_browser: PageBrowser, busy: FakeWatch) -> Non
     assert visit.complaints == []
 
 
+@pytest.mark.slow
 def test_a_lost_connection_is_said_and_comes_back(page_browser: PageBrowser, tmp_path: Path) -> None:
     import socket
 
