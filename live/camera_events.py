@@ -60,6 +60,4 @@ class CameraEvents:
     def begin_watch(self, load: Load) -> list[LiveEvent]:
         """Go on from an earlier run, whose events are over; only what was learned counts on."""
         self.restore(load)
-        over = [*self._moments.begin_watch(), *self._health.stop()]
-        self._health = Health(self.camera)
-        return over
+        return [*self._moments.begin_watch(), *self._health.begin_watch()]

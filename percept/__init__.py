@@ -15,6 +15,14 @@ any, a vocabulary of everyday words is used. `help(percept.run)` describes every
 of its own, so that this module is light and a script needs no `if __name__ == "__main__"`. In a notebook, the loop
 shows a bar, and a record shows itself with a picture.
 
+Live cameras
+------------
+
+    for result in percept.watch("rtsp://cam/1", labels=["dog barking", "person"]):
+        print(result.wall_time, result)
+
+The loop goes on until it is left; `async for` works too. A camera that is lost is tried again.
+
 A record
 --------
 

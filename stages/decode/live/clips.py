@@ -117,7 +117,7 @@ class LiveClipMaker(ClipMaker):
         clip = self._quiet(session, info, is_whole) or self._made(session, info, is_whole)
         self._learn_size(epoch.grid.size if epoch.grid else (0, 0))
         is_reused = clip.info.live is not None and clip.info.live.reused
-        session.is_eager = not is_reused or self._viewer.is_watched
+        session.is_eager = not (is_reused and self._stillness.keys_may_tell) or self._viewer.is_watched
         session.next_tile(end_ns)
         self._viewer.middle_ns = (session.start_ns + session.end_ns) // 2
         self._index, self._end_ns = self._index + 1, end_ns

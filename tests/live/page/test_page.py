@@ -145,6 +145,7 @@ def moving(watch: FakeWatch, camera: str) -> Iterator[None]:
         thread.join(10)
 
 
+@pytest.mark.slow
 def test_boxes_are_drawn_on_the_picture_that_they_belong_to(page_browser: PageBrowser, busy: FakeWatch) -> None:
     """Records come later than pictures; the picture waits for them."""
     edges = """() => {
@@ -196,7 +197,7 @@ def test_the_strip_shows_how_loud_it_was(page_browser: PageBrowser, busy: FakeWa
       const loud = (share) => {
         const { data } = canvas.getContext("2d").getImageData(0, lane * (1 - share), canvas.width, 1);
         let count = 0;
-        for (let x = 0; x < canvas.width; x++) count += data[x * 4] > 240 && data[x * 4 + 2] < 90;
+        for (let x = 0; x < canvas.width; x++) count += data[x * 4 + 2] < data[x * 4] - 40;
         return count / canvas.width;
       };
       return [loud(0.45), loud(0.55)];
@@ -205,11 +206,11 @@ def test_the_strip_shows_how_loud_it_was(page_browser: PageBrowser, busy: FakeWa
         busy.say("drive", [], age_s=1.0 + 2 * (11 - clip), measures={"level_dbfs": -35.0, "peak_dbfs": -35.0})
 
     def look(page: Any) -> list[float]:
-        until(page, f"(({lengths})() ?? [0])[0] > 0.065")
+        until(page, f"(({lengths})() ?? [0])[0] > 0.067")
         return page.evaluate(lengths)
 
     found, visit = page_browser.look(f"{busy.address}#/camera/drive", look)
-    assert found == pytest.approx([0.074, 0], abs=0.01)
+    assert found == pytest.approx([0.075, 0], abs=0.008)
     assert visit.complaints == []
 
 
@@ -313,6 +314,7 @@ def test_keys_lead_everywhere(page_browser: PageBrowser, busy: FakeWatch) -> Non
     assert visit.complaints == []
 
 
+@pytest.mark.slow
 def test_a_lost_connection_is_said_and_comes_back(page_browser: PageBrowser, tmp_path: Path) -> None:
     import socket
 
