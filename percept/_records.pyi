@@ -88,7 +88,8 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: dict[str, Any] = {}
     """What the stages added, by name."""
     absent: dict[str, str] = {}
-    """Modalities and parts that are missing, and why: no_stream, gap, too_short, failed, not_asked, no_tower."""
+    """Modalities and parts that are missing, and why: no_stream, gap, too_short, failed, not_asked, no_tower,
+    superseded."""
     model: str = ""
     """Name and version of the model."""
     engine: str = ""

@@ -133,6 +133,9 @@ class LiveLedger(Ledger):
     # -- newest wins ------------------------------------------------------------------------------------------------
 
     def _make_ready(self, source: Source, entry: Entry, group: int) -> None:
+        if entry.error == SUPERSEDED and group in self._latest:
+            self._pass_over(source, entry, group)
+            return
         super()._make_ready(source, entry, group)
         if self._is_chosen(source, group):
             superseded = self._admission.arrive((source.index, group), entry.info.index)
@@ -179,6 +182,10 @@ class LiveLedger(Ledger):
             queue[queue.index(entry)] = newer
         else:
             self.ready[group].remove(entry)
+        self._pass_over(source, entry, group)
+
+    def _pass_over(self, source: Source, entry: Entry, group: int) -> None:
+        """Settle what a group gives as absent. Later groups of which the newest clip wins do without the clip too."""
         entry.absent.update(dict.fromkeys(self.groups[group].gives, SUPERSEDED))
         entry.error = SUPERSEDED
         entry.slot_users += self._uses_slot[group]  # as if it had been leased

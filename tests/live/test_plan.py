@@ -29,9 +29,9 @@ def test_the_config_has_room_for_every_camera() -> None:
     assert watch_config(Config(), Settings(cameras=(DOOR, many)), names).labels.top_k == 20
 
 
-def test_the_bundled_settings_make_a_plan_in_which_labels_are_for_the_newest_clip_alone() -> None:
+def test_the_bundled_settings_make_a_plan_in_which_the_newest_clip_wins() -> None:
     plan = make_plan(watch_config(load_config("watch"), Settings(cameras=(DOOR, YARD)), names), 2)
-    assert {group.name: group.latest for group in plan.groups} == {"sense": False, "label": True, "track": False}
+    assert {group.name: group.latest for group in plan.groups} == {"sense": True, "label": True, "track": False}
     assert {"image_embedding", "audio_embedding", "signals"} <= plan.shared
 
 

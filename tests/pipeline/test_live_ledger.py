@@ -46,11 +46,11 @@ GROUPS = (
 class Watch:
     """A ledger with two cameras, of which the second lets its clips wait, and one worker per group."""
 
-    def __init__(self, slots: int = 40) -> None:
+    def __init__(self, slots: int = 40, groups: tuple[GroupPlan, ...] = GROUPS) -> None:
         self.free = deque(range(slots))
         self.woken: list[int] = []
         self.ledger = LiveLedger(
-            GROUPS, frozenset({"frames"}), self.free.append, 3, self.woken.append, keep=("vector",)
+            groups, frozenset({"frames"}), self.free.append, 3, self.woken.append, keep=("vector",)
         )
         self.slots = slots
         self.next = [0, 0]
@@ -143,6 +143,23 @@ def test_a_newer_clip_supersedes_the_waiting_one_and_never_the_one_in_work() -> 
     assert watch.ledger.cameras[0].drops == {SUPERSEDED: 2}
     assert [item.parts.get("tracks") for item in watch.out] == [f"tracks of {index}".encode() for index in range(4)]
     assert watch.out[1].absent["labels"] == SUPERSEDED
+
+
+def test_a_clip_that_is_superseded_early_costs_no_later_group_anything() -> None:
+    groups = (msgspec.structs.replace(GROUPS[SENSE], latest=True), *GROUPS[1:])
+    watch = Watch(groups=groups)
+    for _ in range(3):
+        watch.arrive(0)
+        watch.lease(SENSE)
+    assert [entry.info.index for _, _, entry in watch.held] == [0]
+    watch.answer()
+    watch.lease(LABEL)
+    watch.run_dry()
+    assert [(item.info.index, item.dropped) for item in watch.out] == [(0, None), (1, SUPERSEDED), (2, None)]
+    assert {name: watch.out[1].absent[name] for name in ("boxes", "labels")} == dict.fromkeys(
+        ("boxes", "labels"), SUPERSEDED
+    )
+    assert sorted(watch.free) == list(range(watch.slots))
 
 
 def test_the_clips_of_a_camera_that_lets_them_wait_are_all_answered() -> None:
