@@ -227,7 +227,7 @@ COVERED_BY = {
     "tests/live/test_delivery.py": "live.spool",
     "tests/live/test_history.py": "live.{history_schema, keeper}",
     "tests/live/test_mqtt.py": "live.{announced, discovery}",
-    "tests/live/test_sink.py": "live.{archive, camera_events, cases, films, snapshots}",
+    "tests/live/test_sink.py": "live.{archive, cases, films, snapshots}",
     "tests/stages/decode/test_links.py": "stages.decode.packets",
     "tests/training/data/test_layouts.py": (
         "training.data.layouts.{ave, esc50, folder, hmdb51, kinetics, layout, table, ucf101, vggsound} "
