@@ -153,11 +153,11 @@ def test_what_a_budget_has_learned_goes_on_in_the_next_watch(tmp_path: Path) -> 
     for run in ("first", "second"):
         sink = make_sink(tmp_path, of, run=run)
         sink.open()
-        days = sink._cameras["door"]._moments._budget.days.copy()
+        days = sink._cameras["door"]._moments._thresholds._budget.days.copy()
         for each in stream(60):
             sink.write(each)
         sink.close(True)
-        learned = sink._cameras["door"]._moments._budget.days
+        learned = sink._cameras["door"]._moments._thresholds._budget.days
         assert (learned > days).all()
         assert (days > 0).all() == (run == "second")
 

@@ -93,6 +93,7 @@ def test_a_login_in_the_url_becomes_a_header(tmp_path: Path) -> None:
 
 def test_no_text_shows_what_the_url_hides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths of webhooks are passwords."""
+    before = threading.active_count()
     monkeypatch.setenv("HOOK_URL", "http://user:word@127.0.0.1:1/T0/SECRET\x7f\n?key=SECRET")
     texts = []
     for webhook in (
@@ -108,4 +109,4 @@ def test_no_text_shows_what_the_url_hides(tmp_path: Path, monkeypatch: pytest.Mo
         texts += [str(caught.value), sender.name, sender.shown]
     assert not [text for text in texts if "SECRET" in text or "word" in text]
     assert "NOT_SET" in texts[-3]
-    assert threading.active_count() == 1
+    assert threading.active_count() <= before
