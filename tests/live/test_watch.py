@@ -53,7 +53,9 @@ def test_too_slow_a_model_drops_waiting_clips_and_never_makes_a_camera_wait(tmp_
     assert len(dropped) > 20
     results = [record for record in records if record.is_result]
     counted = [record.tracks[0].id for record in results if record.tracks]
-    assert counted == [record.clip + 1 for record in results], "the fold saw the dropped clips too"
+    missed = [record.clip for record in records if record.dropped == "no_slot"]
+    seen = [record.clip + 1 - sum(clip < record.clip for clip in missed) for record in results]
+    assert counted == seen, "the fold saw the dropped clips too"
     assert max(record.age_s for record in results[2:]) < 2.5, "one in work and one waiting per camera"
     assert watching.account.drops == sum(record.dropped is not None for record in watching.records())
 
