@@ -58,6 +58,7 @@ def reader_options(camera: Camera, url: str, zero_ns: int, directory: Path) -> d
         "transport": camera.transport,
         "realtime": camera.realtime,
         "loop": camera.loop,
+        "every": camera.policy == "every",
         "stall_s": camera.stall_s,
         "zero_ns": zero_ns,
         "masks": camera.masks,

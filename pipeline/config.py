@@ -173,6 +173,8 @@ class GroupOptions(_Options, frozen=True):
     a GPU; each costs two more slots."""
     wait_ms: float = 10.0
     """How long the first clip of a batch may wait for others; 0: not at all."""
+    nice: int = 0
+    """From 0 to 19: how far its processes stand back where the processors are busy, for instance for decoders."""
     latest: bool = False
     """In `percept watch`: a clip that waits for this group is superseded by a newer one of the same camera."""
 
@@ -239,6 +241,8 @@ class Config(_Options, frozen=True):
                 found.append(f"groups[{index}].workers is {group.workers}; expected from 0 to {MAX_GROUP_WORKERS}")
             if not 0 <= group.threads <= MAX_GROUP_WORKERS:
                 found.append(f"groups[{index}].threads is {group.threads}; expected from 0 to {MAX_GROUP_WORKERS}")
+            if not 0 <= group.nice <= 19:
+                found.append(f"groups[{index}].nice is {group.nice}; expected from 0 to 19")
             if not 1 <= group.batch <= MAX_BATCH:
                 found.append(f"groups[{index}].batch is {group.batch}; expected from 1 to {MAX_BATCH}")
             longest_ms = min(MAX_WAIT_MS, 500 * self.deadlines.clip_s)  # a waiting worker must not look hung

@@ -57,6 +57,7 @@ def make_groups(
                 preload=preload,
                 batch=group.batch,
                 wait_ms=group.wait_ms,
+                nice=group.nice,
                 latest=group.latest,
             )
         )

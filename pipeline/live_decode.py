@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 from pipeline.bus import Bus
-from pipeline.clip import DecodedClip, Gap, SourceInfo
+from pipeline.clip import DecodedClip, Gap, Missed, SourceInfo
 from pipeline.decode_worker import Decoder
 from pipeline.errors import PerceptError, SourceError
 from pipeline.messages import (
@@ -46,6 +46,8 @@ class LiveReader(Reader, Protocol):
     on_opened: Callable[[SourceInfo], None]
     on_connection: Callable[[str, str, str], None]
     """Called with state, text and transport."""
+
+    def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap | Missed]: ...  # type: ignore[override]
 
     def wake(self) -> None: ...
 
@@ -142,7 +144,7 @@ class LiveDecoder(Decoder):
             if reader_open is not None:
                 reader_open.close()
 
-    def _send_clips(self, items: Iterator[DecodedClip | Gap], source_index: int, index: int) -> int:
+    def _send_clips(self, items: Iterator[DecodedClip | Gap | Missed], source_index: int, index: int) -> int:
         while not self._closing:
             try:
                 item = next(items, None)
@@ -151,7 +153,10 @@ class LiveDecoder(Decoder):
                 if isinstance(item, Gap):
                     self._bus.send(GapFound(item))
                     continue
-                self._send_clip(item)
+                if isinstance(item, Missed):
+                    self._bus.send(MissedClip(item.info, item.reason))
+                else:
+                    self._send_clip(item)
             except _Closed:
                 break
             index = item.info.index + 1

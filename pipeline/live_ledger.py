@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pipeline.admission import Admission
+from pipeline.admission import Admission, Place
 from pipeline.clip import ClipInfo, Missed
 from pipeline.ledger import DONE, READY, Entry, Ledger, Source
 from pipeline.messages import Finished, SourceDone, SourceStarted, Values
 from pipeline.plan import GroupPlan
 
 SUPERSEDED = "superseded"
+LATE = "late"
 NOTHING_TO_REUSE = "nothing_to_reuse"
 RECENT = 30
 """Clips per source whose kept arrays stay at hand."""
@@ -82,6 +83,9 @@ class LiveLedger(Ledger):
         self._wake = wake
         self._keep = keep
         self._folded = {part for group in groups if group.ordered for part in group.parts}
+        self._turn = 0
+        self._turns: dict[Place, int] = {}
+        """When a clip of a source was last leased to a group. Whose turn was longest ago comes first."""
         self._over: set[int] = set()
         """Sources that have come to their end."""
 
@@ -133,8 +137,8 @@ class LiveLedger(Ledger):
     # -- newest wins ------------------------------------------------------------------------------------------------
 
     def _make_ready(self, source: Source, entry: Entry, group: int) -> None:
-        if entry.error == SUPERSEDED and group in self._latest:
-            self._pass_over(source, entry, group)
+        if entry.error is not None and group in self._latest:
+            self._pass_over(source, entry, group, entry.error)
             return
         super()._make_ready(source, entry, group)
         if self._is_chosen(source, group):
@@ -144,18 +148,18 @@ class LiveLedger(Ledger):
     def lease(self, group: int, worker: int, room: int) -> list[Entry]:
         if group not in self._latest:
             return super().lease(group, worker, room)
-        waiting = self.ready[group]
-        may_begin = [self._may_begin(entry, group) for entry in waiting]
-        self.ready[group] = deque(entry for entry, may in zip(waiting, may_begin, strict=True) if may)
+        waiting = sorted(self.ready[group], key=lambda entry: self._turns.get((entry.info.source_index, group), -1))
+        held_back = [entry for entry in waiting if not self._admission.may_begin((entry.info.source_index, group))]
+        self.ready[group] = deque(entry for entry in waiting if entry not in held_back)
         leased = super().lease(group, worker, room)
-        self.ready[group].extend(entry for entry, may in zip(waiting, may_begin, strict=True) if not may)
+        self.ready[group].extend(held_back)
         for entry in leased:
+            place = entry.info.source_index, group
+            self._turn += 1
+            self._turns[place] = self._turn
             if self._is_chosen(self.sources[entry.info.source_index], group):
-                self._admission.begin((entry.info.source_index, group), entry.info.index)
+                self._admission.begin(place, entry.info.index)
         return leased
-
-    def _may_begin(self, entry: Entry, group: int) -> bool:
-        return self._admission.may_begin((entry.info.source_index, group))
 
     def died(self, worker: int, cause: str) -> list[Entry]:
         held = dict(self.leases.get(worker, {}))
@@ -171,28 +175,27 @@ class LiveLedger(Ledger):
         """Whether the newest clip of the source wins in this group."""
         return group in self._latest and not self.cameras[source.index].every
 
-    def _supersede(self, source: Source, index: int | None, group: int) -> None:
-        if index is None:
-            return
-        entry = source.entries[index]
-        newer = next((each for each in self.ready[group] if self._is_newer(each, entry)), None)
-        if newer is not None:  # it takes the place of the older one, so that no source loses its turn
-            queue = self.ready[group]
-            queue.remove(newer)
-            queue[queue.index(entry)] = newer
-        else:
-            self.ready[group].remove(entry)
-        self._pass_over(source, entry, group)
+    def leave_out(self, before_ns: int) -> None:
+        """Leave out clips that wait where the newest wins, and were captured before an instant: they are too old."""
+        for group in self._latest:
+            for entry in list(self.ready[group]):
+                source, live = self.sources[entry.info.source_index], entry.info.live
+                if live is not None and live.captured_ns < before_ns and self._is_chosen(source, group):
+                    self.ready[group].remove(entry)
+                    self._pass_over(source, entry, group, LATE)
 
-    def _pass_over(self, source: Source, entry: Entry, group: int) -> None:
+    def _supersede(self, source: Source, index: int | None, group: int) -> None:
+        if index is not None:
+            entry = source.entries[index]
+            self.ready[group].remove(entry)
+            self._pass_over(source, entry, group, SUPERSEDED)
+
+    def _pass_over(self, source: Source, entry: Entry, group: int, reason: str) -> None:
         """Settle what a group gives as absent. Later groups of which the newest clip wins do without the clip too."""
         entry.absent.update(dict.fromkeys(self.groups[group].gives, SUPERSEDED))
-        entry.error = SUPERSEDED
+        entry.error = reason
         entry.slot_users += self._uses_slot[group]  # as if it had been leased
         self._settle(source, entry, group)
-
-    def _is_newer(self, entry: Entry, than: Entry) -> bool:
-        return entry.info.source_index == than.info.source_index and entry.info.index > than.info.index
 
     # -- outcomes ---------------------------------------------------------------------------------------------------
 
@@ -201,8 +204,8 @@ class LiveLedger(Ledger):
         super()._settle(source, entry, group)
 
     def _finish(self, source: Source, entry: Entry) -> None:
-        if entry.error == SUPERSEDED:
-            self._drop(source, entry, SUPERSEDED)
+        if entry.error is not None:
+            self._drop(source, entry, entry.error)
         else:
             super()._finish(source, entry)
         camera = self.cameras[source.index]

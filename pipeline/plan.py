@@ -36,6 +36,7 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Largest number of clips that a worker runs in one batch."""
     wait_ms: float = 0.0
     """How long the first clip of a batch may wait for the others."""
+    nice: int = 0
     latest: bool = False
     """In a watch, a clip that waits for it is superseded by a newer one of its source."""
 

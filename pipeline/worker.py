@@ -43,6 +43,7 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
     """The life of a worker: load, say hello, then process batches until asked to stop."""
     bus = Bus(plan.settings.directory, worker)
     relay_warnings(bus)
+    os.nice(group.nice)
     slots.watch(seat, Phase.LOADING)
     limit_threads(group.threads)
     members = StageGroup(plan, group, lambda text: bus.send(Note(text)), slots.memory)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.clip import ClipInfo, LiveFacts, Missed, SourceInfo
 from pipeline.ledger import Entry
-from pipeline.live_ledger import NOTHING_TO_REUSE, SUPERSEDED, LiveLedger
+from pipeline.live_ledger import LATE, NOTHING_TO_REUSE, SUPERSEDED, LiveLedger
 from pipeline.messages import DoneClip, Finished
 from pipeline.plan import GroupPlan
 
@@ -162,6 +162,38 @@ def test_a_clip_that_is_superseded_early_costs_no_later_group_anything() -> None
     assert sorted(watch.free) == list(range(watch.slots))
 
 
+def test_a_clip_that_has_waited_too_long_is_left_out_unless_its_camera_lets_clips_wait() -> None:
+    watch = Watch()
+    for camera in (0, 1):
+        for _ in range(2):
+            watch.arrive(camera)
+    watch.lease(SENSE, room=4)
+    for _ in range(4):
+        watch.answer()
+    watch.lease(LABEL, room=1)
+    watch.ledger.leave_out(before_ns=100)
+    watch.run_dry()
+    assert {(item.info.source_index, item.info.index, item.dropped) for item in watch.out} == {
+        (0, 0, SUPERSEDED),
+        (0, 1, None if watch.out[1].dropped is None else LATE),
+        (1, 0, None),
+        (1, 1, None),
+    }
+    watch.arrive(0)
+    watch.lease(SENSE)
+    watch.answer()
+    watch.ledger.leave_out(before_ns=2)
+    assert watch.lease(LABEL), "the third was captured at 2"
+    watch.run_dry()
+    assert watch.out[-1].dropped is None
+    watch.arrive(0)
+    watch.lease(SENSE)
+    watch.answer()
+    watch.ledger.leave_out(before_ns=4)
+    watch.run_dry()
+    assert (watch.out[-1].dropped, watch.woken) == (LATE, [0] * len(watch.woken))
+
+
 def test_the_clips_of_a_camera_that_lets_them_wait_are_all_answered() -> None:
     watch = Watch()
     for _ in range(5):
@@ -184,14 +216,20 @@ def test_no_camera_waits_for_another() -> None:
     assert [item.info.source for item in watch.out] == ["cam1"]
 
 
-def test_a_camera_whose_clips_are_superseded_keeps_its_turn() -> None:
+def test_the_camera_whose_turn_was_longest_ago_comes_first() -> None:
+    """Also if its clip waits for longest, or has just superseded another: so no camera is left out."""
     watch = Watch()
-    for camera in (0, 1, 0):
-        watch.arrive(camera)
-        watch.lease(SENSE)
+    turns = []
+    for _ in range(4):
+        for camera in (0, 1):
+            watch.arrive(camera)
+        watch.lease(SENSE, room=2)
         watch.answer()
-    (first,) = watch.lease(LABEL, room=1)
-    assert (first.info.source_index, first.info.index) == (0, 1)
+        watch.answer()
+        (entry,) = watch.lease(LABEL, room=1)
+        turns.append(entry.info.source_index)
+        watch.answer(-1)
+    assert turns == [0, 1, 0, 1]
 
 
 def test_a_reused_clip_has_the_answers_of_the_clip_that_it_resembles() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from pipeline.arrays import Array
-from pipeline.clip import ClipInfo, DecodedClip, Gap, LiveFacts, SourceInfo
+from pipeline.clip import ClipInfo, DecodedClip, Gap, LiveFacts, Missed, SourceInfo
 from stages.decode.assembly import ClipMaker
 from stages.decode.live.luma import luma
 from stages.decode.live.measures import Meter
@@ -20,6 +20,9 @@ from stages.decode.live.wall import WallClock
 from stages.decode.reader import NS
 
 BEAT_NS = NS // 20
+LATE_NS = NS
+"""A clip whose packets waited longer here is not decoded: the machine is overloaded, and newer ones wait behind it."""
+LATE = "late"
 Pictures = Sequence[tuple[int, Array]]
 """Times and masked pictures uint8 "H W 3"."""
 NAMES = ("frames", "frame_times_ns", "previous_frame", "previous_time_ns", "audio", "audio_start_ns", "audio_mask")
@@ -40,6 +43,8 @@ class LiveClipMaker(ClipMaker):
         self._wall = WallClock()
         """Of the connection."""
         self._beat_ns = 0
+        self._lag_ns = 0
+        """How long the newest packet has waited here."""
         self._shed = 0
         """Packets that were thrown away since the last clip."""
         self._index = self._number = 0
@@ -60,9 +65,12 @@ class LiveClipMaker(ClipMaker):
 
     def _follow(
         self, session: Session, item: Arrived | ClockSet | Shed | None, delay_ns: int
-    ) -> Iterator[DecodedClip | Gap]:
+    ) -> Iterator[DecodedClip | Gap | Missed]:
         """Take an item; give out the clips that are complete."""
         if isinstance(item, Arrived):
+            self._lag_ns = time.monotonic_ns() - item.arrival_ns
+            if self._is_late:
+                session.is_eager = False
             if session.follows_a_hole(item):
                 yield from self._finish(session)
             if session.epoch is None and session.may_begin_with(item):
@@ -83,11 +91,15 @@ class LiveClipMaker(ClipMaker):
             yield from self._finish(session, turn_ns)
             self._begin_epoch(session, turn_ns)
 
+    @property
+    def _is_late(self) -> bool:
+        return self._lag_ns > LATE_NS and not self.options.feed.every
+
     def _begin_epoch(self, session: Session, at_ns: int) -> None:
         session.begin(max(at_ns, self._end_ns or 0))
         self._viewer.middle_ns = (session.start_ns + session.end_ns) // 2
 
-    def _finish(self, session: Session, at_ns: int | None = None) -> Iterator[DecodedClip | Gap]:
+    def _finish(self, session: Session, at_ns: int | None = None) -> Iterator[DecodedClip | Gap | Missed]:
         """End the epoch, with a last, shorter clip if enough of it has come."""
         if session.epoch is not None:
             session.decode(self._beat)
@@ -102,7 +114,7 @@ class LiveClipMaker(ClipMaker):
         self._stillness.reset()
         self._meter.reset()
 
-    def _clip_until(self, session: Session, end_ns: int, is_whole: bool) -> Iterator[DecodedClip | Gap]:
+    def _clip_until(self, session: Session, end_ns: int, is_whole: bool) -> Iterator[DecodedClip | Gap | Missed]:
         """The next clip, and before it the gap if it is the first of an epoch after one."""
         epoch, start_ns = session.epoch, session.start_ns
         assert epoch is not None
@@ -114,7 +126,11 @@ class LiveClipMaker(ClipMaker):
         info = self._clip_info(self._number, self._index, start_ns, end_ns, size)
         if session.sound is not None:
             session.sound.forget(self._window(start_ns, end_ns)[0])
-        clip = self._quiet(session, info, is_whole) or self._made(session, info, is_whole)
+        clip: DecodedClip | Missed
+        if self._is_late and is_whole:
+            clip = self._left_out(session, info)
+        else:
+            clip = self._quiet(session, info, is_whole) or self._made(session, info, is_whole)
         self._learn_size(epoch.grid.size if epoch.grid else (0, 0))
         is_reused = clip.info.live is not None and clip.info.live.reused
         session.is_eager = not (is_reused and self._stillness.keys_may_tell) or self._viewer.is_watched
@@ -142,6 +158,15 @@ class LiveClipMaker(ClipMaker):
         session.skip(info.end_ns)
         self._previous = None
         return self._reused(session, info, keys)
+
+    def _left_out(self, session: Session, info: ClipInfo) -> Missed:
+        """The clip without its media, and without the work of decoding them."""
+        assert session.epoch is not None
+        session.epoch.advance(info.end_ns)
+        session.skip(info.end_ns)
+        self._previous = None
+        self._stillness.wake()
+        return Missed(self._with_facts(session, info, (), reused=False), LATE)
 
     def _made(self, session: Session, info: ClipInfo, is_whole: bool) -> DecodedClip:
         """The clip, decoded in full. If it turns out that nothing has changed, it comes without its arrays as well."""

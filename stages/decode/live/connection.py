@@ -26,6 +26,8 @@ from stages.decode.source import check_pixels, choose_streams, is_unreachable
 NS = 1_000_000_000
 MOST_CLIPS = 4
 """Packets of more clips than these are not kept for whoever decodes too slowly."""
+MOST_CLIPS_OF_ALL = 60
+"""The same for a camera of which no clip may be left out."""
 LONGEST_OPEN_S = 10.0
 SLACK = 1.5
 """FFmpeg's own timeout is longer. When it comes, RTSP gives out half a picture, as if the camera were there."""
@@ -49,7 +51,8 @@ class Connection:
         self, name: str, address: Address, options: LiveOptions, ring: PacketRing, wait_s: float, is_away: bool
     ) -> None:
         """`wait_s`: before it is opened, if the camera does not come back earlier. `is_away`: nothing listens there."""
-        self.queue = PacketQueue(MOST_CLIPS * options.clip_ns / NS)
+        most_clips = MOST_CLIPS_OF_ALL if options.feed.every else MOST_CLIPS
+        self.queue = PacketQueue(most_clips * options.clip_ns / NS)
         self.wall = WallClock()
         self._name = name
         self._address = address

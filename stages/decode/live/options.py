@@ -20,6 +20,8 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     realtime: bool = False
     """`url` is a file; it is played at its own pace, and again from its start when it ends if `loop`."""
     loop: bool = False
+    every: bool = False
+    """Every clip is given out, however late; else a clip that this machine comes to too late is left out."""
     stall_s: float = 10.0
     """Without a packet for so long, the camera is lost."""
     zero_ns: int = 0

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
-from pipeline.clip import DecodedClip, Gap, SourceInfo
+from pipeline.clip import DecodedClip, Gap, Missed, SourceInfo
 from stages.decode.live.address import address_of
 from stages.decode.live.backoff import Backoff
 from stages.decode.live.clips import LiveClipMaker
@@ -72,7 +72,7 @@ class LiveReader(LiveClipMaker):
         """
         self._ring.cut(path, from_ns, until_ns, Mask(self.options.feed.masks))
 
-    def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
+    def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap | Missed]:  # type: ignore[override]
         self._index = self._number = start_index
         self._tell("connecting")
         has_ended = False
