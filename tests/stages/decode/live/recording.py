@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.clip import DecodedClip, Gap, SourceInfo
+from pipeline.clip import DecodedClip, Gap, Missed, SourceInfo
 from stages.decode.live.options import Feed
 from stages.decode.live.reader import LiveReader, ReaderOptions, Stuck, make_live_reader
 from tests.clock_film import Picture
@@ -20,7 +20,7 @@ LEVEL = Picture().level
 class Recording:
     """What a reader gave, and told."""
 
-    items: list[DecodedClip | Gap] = field(default_factory=list)
+    items: list[DecodedClip | Gap | Missed] = field(default_factory=list)
     opened: list[SourceInfo] = field(default_factory=list)
     connections: list[tuple[float, str, str, str]] = field(default_factory=list)
     """Seconds since the start, state, text, transport."""
@@ -45,6 +45,10 @@ class Recording:
         return [item for item in self.items if isinstance(item, Gap)]
 
     @property
+    def missed(self) -> list[Missed]:
+        return [item for item in self.items if isinstance(item, Missed)]
+
+    @property
     def states(self) -> list[str]:
         return [state for _, state, _, _ in self.connections]
 
@@ -54,9 +58,13 @@ class Recording:
 
 
 def reader_of(url: str, clip_s: float = 1.0, zero_ns: int | None = None, **options: Any) -> LiveReader:
-    """A reader of small pictures. `options`: of the feed, and `audio_context_s`."""
+    """A reader of small pictures, which leaves no clip out. `options`: of the feed, and `audio_context_s`."""
     context_s = options.pop("audio_context_s", 0.0)
-    feed = Feed(url=url, zero_ns=time.monotonic_ns() if zero_ns is None else zero_ns, **{"stall_s": 1.0, **options})
+    feed = Feed(
+        url=url,
+        zero_ns=time.monotonic_ns() if zero_ns is None else zero_ns,
+        **{"stall_s": 1.0, "every": True, **options},
+    )
     clip_ns = round(clip_s * NS)
     return make_live_reader(
         "door",

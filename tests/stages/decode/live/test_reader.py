@@ -81,7 +81,7 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
             "still": threads.submit(record, reader_of(cameras.url("still"), clip_s=0.5), SECONDS),
             "woken": threads.submit(record, woken, SECONDS, react=lambda so_far: wake(woken, so_far)),
             "filmed": threads.submit(record, filmed, SECONDS, react=lambda so_far: cut(filmed, so_far, folder)),
-            "paused": threads.submit(record, reader_of(cameras.url("both")), SECONDS, react=pause),
+            "paused": threads.submit(record, reader_of(cameras.url("both"), every=False), SECONDS, react=pause),
             "lost": threads.submit(record, reader_of(server.url("cam")), SECONDS, react=Accidents(server)),
             "stuck": threads.submit(record, stuck_reader(hanging), SECONDS, react=lambda so_far: hanging.stall()),
             "file": threads.submit(record, reader_of(str(film), realtime=True, loop=True), SECONDS),
@@ -253,13 +253,17 @@ def test_another_shape_begins_an_epoch_and_another_size_does_not(recordings: dic
 
 
 def test_what_nobody_takes_is_thrown_away(recordings: dict[str, Recording]) -> None:
+    """Packets that waited too long are gone; clips that were come to late are told, and not decoded."""
     recording = recordings["paused"]
     (gap,) = recording.gaps
     assert gap.next_index >= 1
-    after = recording.clips[gap.next_index]
-    assert after.info.live is not None
-    assert after.info.live.measures["shed_packets"] > 25
-    assert after.info.decode_errors >= 1
+    assert {missed.reason for missed in recording.missed} == {"late"}
+    after = {item.info.index: item.info for item in (*recording.clips, *recording.missed)}
+    assert sorted(after) == list(range(len(after)))
+    live = after[gap.next_index].live
+    assert live is not None
+    assert live.measures["shed_packets"] > 25
+    assert after[gap.next_index].decode_errors >= 1
     assert apart_s(*map(np.median, shifts_s(recording.clips[-1]))) < TOGETHER_S
     assert recording.states == ["connecting", "live"], "the connection was kept"
 
