@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from live.settings import Camera, Settings
-from pipeline.config import Config
+from pipeline.config import Config, GroupOptions
+from pipeline.machine import core_count
 
 SLOTS_PER_CAMERA = 3
 """Two that are granted, and one that waits."""
@@ -15,6 +16,7 @@ SPARE_SLOTS = 16
 """For clips in work, and for cameras that are added later."""
 MOST_LABELS = 32
 """A camera with so many labels has all of them in its records, since conditions and budgets need them."""
+MOST_WORKERS = 8
 KEEP_BYTES = 64 << 20
 
 
@@ -44,7 +46,17 @@ def watch_config(config: Config, settings: Settings, labels_of: Callable[[Camera
         labels=msgspec.structs.replace(config.labels, words=every or config.labels.words, top_k=top_k),
         queue=msgspec.structs.replace(config.queue, slots=config.queue.slots or slots),
         stages=config.stages | {"classify": classify},
+        groups=tuple(map(with_workers, config.groups)),
     )
+
+
+def with_workers(group: GroupOptions) -> GroupOptions:
+    """A group of which the newest clip wins has half as many processes as there are cores, unless it says otherwise.
+
+    Decoders come first. More processes would share what these leave, and each clip would take longer.
+    """
+    workers = group.workers or (max(1, min(MOST_WORKERS, core_count() // 2)) if group.latest else 0)
+    return msgspec.structs.replace(group, workers=workers)
 
 
 def reader_options(camera: Camera, url: str, zero_ns: int, directory: Path) -> dict[str, Any]:

@@ -54,7 +54,7 @@ from pipeline.status import Account, Notice, Row, Status
 from pipeline.supervisor import Supervisor
 
 STATUS_EVERY_S = 1.0
-MOST_AGE_NS = 2_500_000_000
+MOST_AGE_NS = 2_000_000_000
 """A clip that has waited so long since it was captured is left out, so that answers are never much older."""
 ASK_TIMEOUT_S = 60.0
 """Label vectors of new labels take a second or two; loading the text tower some more."""

@@ -8,6 +8,7 @@ from live.plan import reader_options, watch_config
 from live.settings import Camera, Settings, Watched
 from pipeline.build import make_plan
 from pipeline.config import Config, load_config
+from pipeline.machine import core_count
 from stages.decode.live.options import LiveOptions
 
 DOOR = Camera(name="door", labels=("dog", Watched(label="cat", threshold=0.7)), clip_seconds=3.0, modalities=("image",))
@@ -32,6 +33,7 @@ def test_the_config_has_room_for_every_camera() -> None:
 def test_the_bundled_settings_make_a_plan_in_which_the_newest_clip_wins() -> None:
     plan = make_plan(watch_config(load_config("watch"), Settings(cameras=(DOOR, YARD)), names), 2)
     assert {group.name: group.latest for group in plan.groups} == {"sense": True, "label": True, "track": False}
+    assert {group.workers for group in plan.groups if group.latest} == {max(1, min(8, core_count() // 2))}
     assert {"image_embedding", "audio_embedding", "signals"} <= plan.shared
 
 

@@ -114,7 +114,13 @@ def record(
 def shifts_s(clip: DecodedClip) -> tuple[list[float], list[float]]:
     """How late each new picture and each piece of sound is reported, modulo the length of the film."""
     pictures, sounds = list(picture_moments(clip, LEVEL)), list(sound_moments(clip, 16_000))
-    return [shift_s(each) for each in pictures], [shift_s(each) for each in sounds]
+    return beside_the_first([shift_s(each) for each in pictures]), beside_the_first([shift_s(each) for each in sounds])
+
+
+def beside_the_first(shifts: list[float]) -> list[float]:
+    """Shifts are known modulo the length of the film; those next to each other shall be numbers next to each other."""
+    half_s = LENGTH_S / 2
+    return [shifts[0] + (each - shifts[0] + half_s) % LENGTH_S - half_s for each in shifts]
 
 
 def shift_s(moment: Moment) -> float:
