@@ -16,6 +16,7 @@ from live.control import Change, Control, Refused
 from live.folder import StateFolder
 from live.logs import tidy_logs
 from live.plan import reader_options
+from live.secrets import without_secrets
 from live.settings import Camera, Settings
 from live.status import Status as WatchStatus
 from live.status_now import status_now
@@ -174,7 +175,8 @@ class WatchSupervisor(Supervisor):
         match message:
             case MissedClip() | Connection():
                 if notice := self.feed.handle(worker, message):
-                    self._notice(notice, "info" if "live" in notice else "warning")
+                    is_good = isinstance(message, Connection) and message.state == "live"
+                    self._notice(notice, "info" if is_good else "warning")
             case FilmAsked():
                 film = Film(message.event, message.path, message.from_ns, message.until_ns)
                 if not self.feed.film(message.camera, film):
@@ -252,7 +254,13 @@ class WatchSupervisor(Supervisor):
             case "status":
                 self._answer({"ok": True, "status": msgspec.to_builtins(self.watch_status())})
             case "settings":
-                self._answer({"ok": True, "version": self.version, "settings": msgspec.to_builtins(self.settings)})
+                self._answer(
+                    {
+                        "ok": True,
+                        "version": self.version,
+                        "settings": msgspec.to_builtins(without_secrets(self.settings)),
+                    }
+                )
             case "change":
                 self._make(self._control.change(self.settings, command.get("camera"), command["change"]))
             case "add":

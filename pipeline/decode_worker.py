@@ -69,10 +69,11 @@ class Decoder:
         self._slots.watch(self._seat, Phase.OPENING, order.source_index, order.start_index)
         reader: Reader | None = None
         try:
-            reader = make_reader(self._plan, order.source, order.source_index)
+            reader = self._reader_for(order)
             reader.alive = self._alive
             self._bus.send(Opened(reader.open()))
             count = self._send_clips(reader.clips(order.start_index), order.source_index, order.start_index)
+            self._finish()
             self._bus.send(Ended(order.source_index, count))
         except SourceError as error:
             self._bus.send(SourceFailed(order.source_index, str(error)))
@@ -82,6 +83,12 @@ class Decoder:
         finally:
             if reader is not None:
                 reader.close()
+
+    def _reader_for(self, order: Open) -> Reader:
+        return make_reader(self._plan, order.source, order.source_index, **order.options)
+
+    def _finish(self) -> None:
+        """End what goes on beside the clips."""
 
     def _send_clips(self, items: Iterator[DecodedClip | Gap], source_index: int, index: int) -> int:
         """Send every clip in a granted slot. Returns how many clips the source has so far."""

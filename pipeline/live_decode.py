@@ -10,23 +10,21 @@ from typing import Any, Protocol, cast
 from pipeline.bus import Bus
 from pipeline.clip import DecodedClip, Gap, Missed, SourceInfo
 from pipeline.decode_worker import Decoder
-from pipeline.errors import PerceptError, SourceError
+from pipeline.errors import PerceptError
 from pipeline.messages import (
     Connection,
     Decoded,
-    Ended,
     Film,
     FilmDone,
     GapFound,
     MissedClip,
     Open,
     Opened,
-    SourceFailed,
     Wake,
 )
-from pipeline.plain import Reader, make_reader
+from pipeline.plain import Reader
 from pipeline.plan import Plan
-from pipeline.slots import Phase, Slots
+from pipeline.slots import Slots
 
 NO_SLOT = "no_slot"
 FILM_DELAY_NS = 500_000_000
@@ -117,32 +115,24 @@ class LiveDecoder(Decoder):
             super()._note(message)
 
     def _decode(self, order: Open) -> None:
-        self._closing = False
-        self._slots.watch(self._seat, Phase.OPENING, order.source_index, order.start_index)
-        self._place = order.source_index, order.start_index
-        self._waits = order.waits
+        self._place, self._waits = (order.source_index, order.start_index), order.waits
         try:
-            reader = cast(LiveReader, make_reader(self._plan, order.source, order.source_index, **order.options))
-            self._reader = reader
-            self._films = Films(reader, self._bus)
-            reader.alive = self._alive
-            reader.on_opened = lambda info: self._bus.send(Opened(info))
-            reader.on_connection = lambda state, text, transport: self._bus.send(
-                Connection(order.source_index, cast(Any, state), text, transport)
-            )
-            self._bus.send(Opened(reader.open()))
-            count = self._send_clips(reader.clips(order.start_index), order.source_index, order.start_index)
-            self._films.close()
-            self._bus.send(Ended(order.source_index, count))
-        except SourceError as error:
-            self._bus.send(SourceFailed(order.source_index, str(error)))
-        except Exception as error:
-            traceback.print_exc()
-            self._bus.send(SourceFailed(order.source_index, f"{type(error).__name__}: {error}"))
+            super()._decode(order)
         finally:
-            reader_open, self._reader, self._films = self._reader, None, None
-            if reader_open is not None:
-                reader_open.close()
+            self._reader = self._films = None
+
+    def _reader_for(self, order: Open) -> LiveReader:
+        reader = self._reader = cast(LiveReader, super()._reader_for(order))
+        self._films = Films(reader, self._bus)
+        reader.on_opened = lambda info: self._bus.send(Opened(info))
+        reader.on_connection = lambda state, text, transport: self._bus.send(
+            Connection(order.source_index, cast(Any, state), text, transport)
+        )
+        return reader
+
+    def _finish(self) -> None:
+        assert self._films is not None
+        self._films.close()
 
     def _send_clips(self, items: Iterator[DecodedClip | Gap | Missed], source_index: int, index: int) -> int:
         while not self._closing:

@@ -228,7 +228,7 @@ class LiveFeed:
                     self._ended(camera)
                 else:
                     self._processes.kill(worker)
-                    return f"{camera.name}: {error}; its decode process is started again"
+                    return f"{error}; the camera's decode process is started again"
         return None
 
     def _arrived(self, camera: Watched, info: ClipInfo) -> ClipInfo:

@@ -23,6 +23,7 @@ from live.settings import Camera, Settings
 from pipeline.build import WATCH_ROLES, WATCH_SINK, make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
+from pipeline.logs import LOGGER
 from pipeline.plan import Plan
 from pipeline.status import Account, OutputSpec
 from stages.words.word import default_labels, parse_labels
@@ -61,12 +62,20 @@ def _main(options: argparse.Namespace, console: Console) -> int:
         for problem in [*check(settings), *secrets_missing(settings)]:
             problems.add(ConfigError(problem))
     problems.raise_all()
-    masker = Masker()
-    masker.add_settings(settings)
+    masker = hide_secrets(settings)
     if options.test_alert:
         return _test_alert(settings, console)
     plan = watch_plan(config, settings)
     return _watch(options, console, plan, settings, original, masker)
+
+
+def hide_secrets(settings: Settings) -> Masker:
+    """Mask the secrets of the settings in every line that is logged from now on, also those of dead processes."""
+    masker = Masker()
+    masker.add_settings(settings)
+    for handler in LOGGER.handlers:
+        handler.addFilter(masker)
+    return masker
 
 
 def read_given(options: argparse.Namespace) -> tuple[Settings, Path | None]:
@@ -145,7 +154,7 @@ def _watch(
             settings,
             folder,
             zero_ns=zero_ns,
-            url_of=url_of,
+            url_of=url_told(masker),
             check=check,
             save=saver(original, settings),
             test_alert=alerts_sent,
@@ -156,6 +165,17 @@ def _watch(
         with signals_of(supervisor):
             account = supervisor.run()
     return account.exit_code
+
+
+def url_told(masker: Masker) -> Callable[[Camera], str]:
+    """The URL of a camera with its secrets, which are masked from then on: cameras may be added while a watch runs."""
+
+    def url(camera: Camera) -> str:
+        found = url_of(camera)
+        masker.add_url(found)
+        return found
+
+    return url
 
 
 def outputs(

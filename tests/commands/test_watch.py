@@ -1,6 +1,7 @@
 """`percept watch` as a user runs it: a file played like a camera, its socket, its page, and what it says when wrong."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -14,7 +15,10 @@ import pytest
 
 from commands.watch.ctl import in_words
 from commands.watch.screen import watch_fields, watch_line
+from commands.watch.watching import hide_secrets, url_told
+from live.settings import Camera, Settings
 from live.status import Account, Age, CameraStatus, Status
+from pipeline.logs import log, start_logging
 from pipeline.result import ClipRecord, decode_json
 from tests.conftest import ROOT
 
@@ -162,6 +166,25 @@ def test_what_is_wrong_is_said_before_anything_starts(arguments: list[str], text
 def test_a_password_on_the_command_line_is_not_repeated(tmp_path: Path) -> None:
     done = run("rtsp://me:hush@cam/1", "--fps=0", "-v", f"--state={tmp_path}")
     assert "hush" not in done.stderr + done.stdout
+
+
+def test_no_line_of_the_log_has_a_secret_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even what a dead process wrote last, or that of a camera that is added later."""
+    monkeypatch.setenv("CAMERA_PASSWORD", "hush hush/1")
+    door = Camera(name="door", url="rtsp://cam/1", user="viewer", password_env="CAMERA_PASSWORD", labels=("dog",))
+    start_logging(0, as_json=False)
+    try:
+        masker = hide_secrets(Settings(cameras=(door,)))
+        assert url_told(masker)(Camera(name="yard", url="rtsp://me:whisper@cam/2")) == "rtsp://me:whisper@cam/2"
+        log(logging.WARNING, "decode-door exited", detail="open('hush%20hush%2F1') hush hush/1 whisper")
+    finally:
+        start_logging(0, as_json=False)
+    said = capsys.readouterr().err
+    assert "decode-door exited" in said
+    assert "hush" not in said
+    assert "whisper" not in said
 
 
 DOOR = CameraStatus(name="door", connection="live", results=4, reused=2, drops={"superseded": 1}, age_s=Age(p50=0.81))
