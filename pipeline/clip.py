@@ -100,6 +100,8 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
     end_ns: int
     next_index: int
     """Index of the first clip after the gap; clip indices count on across epochs."""
+    wall_ns: int = 0
+    """When the gap of a live source began: Unix time in nanoseconds, UTC. 0 for other sources."""
 
 
 @dataclass(frozen=True)

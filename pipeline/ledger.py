@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.clip import MODALITIES, ClipInfo, Gap, SourceInfo
+from pipeline.clip import MODALITIES, ClipInfo, Gap, LiveFacts, SourceInfo
 from pipeline.facts import FactBook, Facts
 from pipeline.messages import DoneClip, Finished, Shapes, SourceDone, SourceStarted, Values
 from pipeline.plan import GroupPlan
@@ -421,7 +421,8 @@ class Ledger:
         while True:
             while source.gaps and source.gaps[0].next_index <= source.given:
                 gap = source.gaps.popleft()
-                info = ClipInfo(source.name, source.index, -1, gap.start_ns, gap.end_ns, gap.epoch)
+                live = LiveFacts(wall_ns=gap.wall_ns, captured_ns=gap.end_ns) if gap.wall_ns else None
+                info = ClipInfo(source.name, source.index, -1, gap.start_ns, gap.end_ns, gap.epoch, live=live)
                 yield Finished(info, gap=True)
             entry = source.entries.get(source.given)
             if entry is None or not entry.outcome or (entry.outcome == "error" and self._in_order_somewhere(entry)):

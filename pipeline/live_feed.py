@@ -235,7 +235,9 @@ class LiveFeed:
         """Note a clip. One that a new process gives comes after a gap, of which only the feed knows the start."""
         if camera.is_new and info.start_ns > camera.end_ns:
             source = self._ledger.sources[camera.index]
-            self._ledger.gap(Gap(camera.name, camera.index, info.epoch, camera.end_ns, info.start_ns, source.received))
+            wall_ns = info.live.wall_ns - (info.start_ns - camera.end_ns) if info.live is not None else 0
+            place = camera.end_ns, info.start_ns, source.received
+            self._ledger.gap(Gap(camera.name, camera.index, info.epoch, *place, wall_ns))
         camera.is_new, camera.end_ns, camera.epoch = False, info.end_ns, info.epoch
         camera.lived_clips += 1
         return self._stamped(camera, info)

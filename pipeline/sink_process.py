@@ -90,7 +90,7 @@ class RecordMaker:
             failed=done.failed,
             dropped=done.dropped,
             gap=done.gap,
-            **_live(info.live),
+            **_live(None if done.gap else info.live),
         )
 
     def _wall_time(self, info: ClipInfo) -> str:

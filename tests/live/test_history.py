@@ -105,7 +105,7 @@ def test_a_timeline_has_what_touches_its_stretch(keeper: Keeper, tmp_path: Path)
 
 
 def test_a_clip_has_one_row_and_the_cursor_passes_only_forward(keeper: Keeper) -> None:
-    gap = ClipRecord(source="door", epoch=1, clip=-1, start_s=4.0, end_s=9.0, gap=True)
+    gap = ClipRecord(source="door", epoch=1, clip=-1, start_s=4.0, end_s=9.0, gap=True, wall_time=iso(4000))
     order = [record(0), record(1), gap, record(2, epoch=1)]
     for each in order:
         assert keeper.is_new(each)

@@ -121,7 +121,9 @@ class LiveClipMaker(ClipMaker):
         if session.tile == 0 and self._end_ns is not None:
             self._number += 1
             if start_ns > self._end_ns:
-                yield Gap(self.source, self.source_index, self._number, self._end_ns, start_ns, self._index)
+                wall = self._wall.at(self._end_ns + self.options.feed.zero_ns)
+                place = self._end_ns, start_ns, self._index
+                yield Gap(self.source, self.source_index, self._number, *place, wall.time_ns)
         size = epoch.grid.size if epoch.grid else (0, 0)
         info = self._clip_info(self._number, self._index, start_ns, end_ns, size)
         if session.sound is not None:

@@ -257,6 +257,9 @@ def test_what_nobody_takes_is_thrown_away(recordings: dict[str, Recording]) -> N
     recording = recordings["paused"]
     (gap,) = recording.gaps
     assert gap.next_index >= 1
+    assert gap.wall_ns == pytest.approx(
+        time.time_ns() - (time.monotonic_ns() - recording.zero_ns - gap.start_ns), abs=1e9
+    )
     assert {missed.reason for missed in recording.missed} == {"late"}
     after = {item.info.index: item.info for item in (*recording.clips, *recording.missed)}
     assert sorted(after) == list(range(len(after)))
@@ -305,7 +308,7 @@ def test_pictures_without_times_have_that_of_their_arrival(recordings: dict[str,
     """Ten a second; FFmpeg numbers them at 25."""
     clips = recordings["arriving"].clips
     shifts = [float(np.median(shifts_s(clip)[0])) for clip in clips[1:]]
-    assert max(apart_s(shift, shifts[0]) for shift in shifts) < 2 * TOGETHER_S
+    assert max(apart_s(shift, shifts[0]) for shift in shifts) < 0.5, "numbers alone would be 0.6 s off after 1 s"
 
 
 def test_while_nothing_changes_clips_are_reused_and_a_change_is_not_missed(recordings: dict[str, Recording]) -> None:
