@@ -55,8 +55,6 @@ from pipeline.status import Account, Notice, Row, Status
 from pipeline.supervisor import Supervisor
 
 STATUS_EVERY_S = 1.0
-MOST_AGE_NS = 2_000_000_000
-"""A clip that has waited so long since it was captured is left out, so that answers are never much older."""
 ASK_TIMEOUT_S = 60.0
 """Label vectors of new labels take a second or two; loading the text tower some more."""
 RESTART_S = 1.0
@@ -393,7 +391,7 @@ class WatchSupervisor(Supervisor):
         for name, (start_at_s, _) in list(self._restarts.items()):
             if now_s >= start_at_s and name not in self._started_s:
                 self._spawn(name)
-        self.ledger.leave_out(time.monotonic_ns() - MOST_AGE_NS)
+        self.ledger.leave_out()
         self._send_canaries(now_s)
         if now_s - self._tidied_s > TIDY_S:
             self._tidied_s = now_s

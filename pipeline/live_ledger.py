@@ -1,5 +1,6 @@
 """The ledger of a watch: each source for itself, the newest clip wins, and answers are reused while nothing changes."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ import msgspec
 
 from pipeline.admission import Admission, Place
 from pipeline.clip import ClipInfo, Missed
+from pipeline.lateness import Lateness
 from pipeline.ledger import DONE, READY, Entry, Ledger, Source
 from pipeline.messages import Finished, SourceDone, SourceStarted, Values
 from pipeline.plan import GroupPlan
@@ -15,6 +17,9 @@ from pipeline.plan import GroupPlan
 SUPERSEDED = "superseded"
 LATE = "late"
 NOTHING_TO_REUSE = "nothing_to_reuse"
+MOST_AGE_NS = 2_700_000_000
+"""Where the newest clip wins, results should be no older; see `lateness`. To read and write them takes more."""
+LEAST_WAIT_NS = 1_000_000_000
 RECENT = 30
 """Clips per source whose kept arrays stay at hand."""
 
@@ -65,6 +70,7 @@ class LiveLedger(Ledger):
 
     wake: called with a source whose next clip must be decoded in full, because there is nothing to reuse.
     keep: arrays that stay at hand for the last clips.
+    clock_ns: the monotonic clock by which clips were captured.
     """
 
     def __init__(
@@ -75,8 +81,11 @@ class LiveLedger(Ledger):
         tries: int,
         wake: Callable[[int], None],
         keep: tuple[str, ...] = (),
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         super().__init__(groups, slot_arrays, release, tries)
+        self._clock_ns = clock_ns
+        self.lateness = Lateness(MOST_AGE_NS, LEAST_WAIT_NS)
         self.cameras: dict[int, Camera] = {}
         self._admission = Admission()
         self._latest = {group.index for group in groups if group.latest}
@@ -157,6 +166,7 @@ class LiveLedger(Ledger):
             place = entry.info.source_index, group
             self._turn += 1
             self._turns[place] = self._turn
+            self.lateness.begin((*entry.key, group), self._clock_ns())
             if self._is_chosen(self.sources[entry.info.source_index], group):
                 self._admission.begin(place, entry.info.index)
         return leased
@@ -175,12 +185,13 @@ class LiveLedger(Ledger):
         """Whether the newest clip of the source wins in this group."""
         return group in self._latest and not self.cameras[source.index].every
 
-    def leave_out(self, before_ns: int) -> None:
-        """Leave out clips that wait where the newest wins, and were captured before an instant: they are too old."""
+    def leave_out(self) -> None:
+        """Leave out clips that wait where the newest wins and would come out too late."""
         for group in self._latest:
+            captured_ns = self._clock_ns() - self.lateness.longest_wait_ns(group)
             for entry in list(self.ready[group]):
                 source, live = self.sources[entry.info.source_index], entry.info.live
-                if live is not None and live.captured_ns < before_ns and self._is_chosen(source, group):
+                if live is not None and live.captured_ns < captured_ns and self._is_chosen(source, group):
                     self.ready[group].remove(entry)
                     self._pass_over(source, entry, group, LATE)
 
@@ -209,7 +220,9 @@ class LiveLedger(Ledger):
         else:
             super()._finish(source, entry)
         camera = self.cameras[source.index]
-        if entry.outcome == "result":
+        is_result = entry.outcome == "result"
+        self.lateness.end(*entry.key, range(len(self.groups)), self._clock_ns() if is_result else None)
+        if is_result:
             answer = self._answer(entry)
             camera.results += 1
             camera.recent.append(Recent(entry.info, answer.kept))
@@ -223,6 +236,7 @@ class LiveLedger(Ledger):
     def _fail(self, source: Source, entry: Entry, error: str) -> None:
         for group in range(len(self.groups)):
             self._admission.leave((source.index, group), entry.info.index)
+        self.lateness.end(*entry.key, range(len(self.groups)), None)
         super()._fail(source, entry, error)
         camera = self.cameras[source.index]
         camera.errors += 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.clip import ClipInfo, LiveFacts, Missed, SourceInfo
 from pipeline.ledger import Entry
-from pipeline.live_ledger import LATE, NOTHING_TO_REUSE, SUPERSEDED, LiveLedger
+from pipeline.live_ledger import LATE, MOST_AGE_NS, NOTHING_TO_REUSE, SUPERSEDED, LiveLedger
 from pipeline.messages import DoneClip, Finished
 from pipeline.plan import GroupPlan
 
@@ -50,9 +50,10 @@ class Watch:
         self.free = deque(range(slots))
         self.woken: list[int] = []
         self.ledger = LiveLedger(
-            groups, frozenset({"frames"}), self.free.append, 3, self.woken.append, keep=("vector",)
+            groups, frozenset({"frames"}), self.free.append, 3, self.woken.append, ("vector",), lambda: self.now_ns
         )
         self.slots = slots
+        self.now_ns = 0
         self.next = [0, 0]
         self.resembles: dict[tuple[int, int], int] = {}
         """By camera and clip: the clip decoded in full whose answers it must have."""
@@ -65,6 +66,12 @@ class Watch:
             self.ledger.opened(SourceInfo(f"cam{camera}", camera, has_video=True))
         for index, worker in self.workers.items():
             self.ledger.introduce(worker, index, {"engine": "none"})
+
+    def leave_out(self, before_ns: int) -> None:
+        """Leave out what was captured before an instant. All work of this watch takes no time."""
+        self.now_ns = before_ns + MOST_AGE_NS
+        self.ledger.leave_out()
+        self.now_ns = 0
 
     def info(self, camera: int, reused: bool = False) -> ClipInfo:
         index = self.next[camera]
@@ -171,7 +178,7 @@ def test_a_clip_that_has_waited_too_long_is_left_out_unless_its_camera_lets_clip
     for _ in range(4):
         watch.answer()
     watch.lease(LABEL, room=1)
-    watch.ledger.leave_out(before_ns=100)
+    watch.leave_out(before_ns=100)
     watch.run_dry()
     assert {(item.info.source_index, item.info.index, item.dropped) for item in watch.out} == {
         (0, 0, SUPERSEDED),
@@ -182,14 +189,14 @@ def test_a_clip_that_has_waited_too_long_is_left_out_unless_its_camera_lets_clip
     watch.arrive(0)
     watch.lease(SENSE)
     watch.answer()
-    watch.ledger.leave_out(before_ns=2)
+    watch.leave_out(before_ns=2)
     assert watch.lease(LABEL), "the third was captured at 2"
     watch.run_dry()
     assert watch.out[-1].dropped is None
     watch.arrive(0)
     watch.lease(SENSE)
     watch.answer()
-    watch.ledger.leave_out(before_ns=4)
+    watch.leave_out(before_ns=4)
     watch.run_dry()
     assert (watch.out[-1].dropped, watch.woken) == (LATE, [0] * len(watch.woken))
 
