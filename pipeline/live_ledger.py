@@ -94,7 +94,8 @@ class LiveLedger(Ledger):
         self._folded = {part for group in groups if group.ordered for part in group.parts}
         self._turn = 0
         self._turns: dict[Place, int] = {}
-        """When a clip of a source was last leased to a group. Whose turn was longest ago comes first."""
+        """When a clip of a source was last leased to a group. Whose turn was longest ago comes first, and before all
+        others whoever has reused an answer since: it asks for little, and what it asks about is a change."""
         self._over: set[int] = set()
         """Sources that have come to their end."""
 
@@ -118,6 +119,8 @@ class LiveLedger(Ledger):
         if info.index != source.received or source.ended:
             return
         entry = self._enter(source, info)
+        for group in self._latest:
+            self._turns.pop((info.source_index, group), None)
         if camera.answer is not None and camera.answer.index == camera.reference:
             self._reuse(source, entry, camera.answer)
         elif camera.reference in source.entries and not source.entries[camera.reference].outcome:
@@ -131,8 +134,9 @@ class LiveLedger(Ledger):
         source = self.sources[missed.info.source_index]
         if missed.info.index == source.received and not source.ended:
             self._drop(source, self._enter(source, missed.info), missed.reason)
-            self.cameras[source.index].reference = missed.info.index  # its decoder takes it for answered
-            self._wake(source.index)
+            if missed.reason != LATE:  # one that was not decoded is nobody's reference
+                self.cameras[source.index].reference = missed.info.index  # its decoder takes it for answered
+                self._wake(source.index)
 
     def _enter(self, source: Source, info: ClipInfo) -> Entry:
         """A clip that no group works on."""

@@ -1,8 +1,10 @@
 """Converts the pictures of a source to frames of one size."""
 
+from av.video.reformatter import Interpolation
+
 from pipeline.arrays import Array
 from stages.decode.frames import Shown
-from stages.decode.picture import PictureConverter, fit_size
+from stages.decode.picture import SCALING, PictureConverter, fit_size
 from stages.decode.reader import ReaderOptions
 from stages.decode.shape import Size, fit_within, with_bars
 
@@ -10,8 +12,9 @@ from stages.decode.shape import Size, fit_within, with_bars
 class Canvas:
     """A canvas of the size that the first picture of a shape gives; others get bars."""
 
-    def __init__(self, options: ReaderOptions) -> None:
+    def __init__(self, options: ReaderOptions, scaling: Interpolation = SCALING) -> None:
         self._options = options
+        self._scaling = scaling
         self._converters: dict[Size, PictureConverter] = {}
 
     def convert(self, shown: Shown) -> Array:
@@ -25,7 +28,7 @@ class Canvas:
 
     def _converter(self, size: Size, shown: Shown) -> PictureConverter:
         if size not in self._converters:
-            converter = PictureConverter(*size, self._options.max_pixels)
+            converter = PictureConverter(*size, self._options.max_pixels, self._scaling)
             self._converters[size] = converter.starting_with(shown.picture)
         return self._converters[size]
 

@@ -22,6 +22,9 @@ SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FUL
 FAST_SCALING = Interpolation.BICUBIC
 """For pictures that are only looked at: 20 times faster where the size stays, with errors of a few levels."""
 
+LIVE_SCALING = Interpolation.AREA
+"""For cameras: antialiased, in 0.4 of the time, with errors of 1 to 2 levels, less than a sensor's noise."""
+
 
 @dataclass(frozen=True)
 class Orientation:

@@ -274,6 +274,31 @@ def test_after_a_missed_clip_no_older_answer_is_reused() -> None:
     assert [item.dropped for item in watch.out] == [None, "no_slot", NOTHING_TO_REUSE]
 
 
+def test_a_clip_that_was_not_decoded_changes_nothing_for_those_that_reuse_an_answer() -> None:
+    watch = Watch()
+    watch.arrive(0)
+    watch.run_dry()
+    watch.ledger.missed(Missed(watch.info(0), LATE))
+    watch.reuse(0)
+    watch.collect()
+    assert [item.dropped for item in watch.out] == [None, LATE, None]
+    assert watch.woken == []
+
+
+def test_a_camera_that_has_reused_answers_comes_before_one_that_always_asks() -> None:
+    watch = Watch()
+    for camera in (1, 0):
+        watch.arrive(camera)
+        watch.run_dry()
+    watch.reuse(0)
+    for camera in (1, 0):
+        watch.arrive(camera)
+    assert [entry.info.source_index for entry in watch.lease(SENSE, room=2)] == [1, 0], "in the order in which they came"
+    for _ in range(2):
+        watch.answer()
+    assert [entry.info.source_index for entry in watch.lease(LABEL, room=2)] == [0, 1]
+
+
 @pytest.mark.parametrize("fails", ["superseded", "given up"])
 def test_a_reused_clip_is_dropped_if_the_one_it_resembles_has_no_answer(fails: str) -> None:
     watch = Watch()

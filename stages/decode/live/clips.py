@@ -167,7 +167,6 @@ class LiveClipMaker(ClipMaker):
         session.epoch.advance(info.end_ns)
         session.skip(info.end_ns)
         self._previous = None
-        self._stillness.wake()
         return Missed(self._with_facts(session, info, (), reused=False), LATE)
 
     def _made(self, session: Session, info: ClipInfo, is_whole: bool) -> DecodedClip:

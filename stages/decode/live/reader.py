@@ -17,6 +17,8 @@ from stages.decode.reader import NS
 
 ReaderOptions = LiveOptions
 BEAT_S = 0.1
+REST_S = 0.1
+"""Packets are taken together, so often. To wake for each one costs a quarter of all work on a camera."""
 SETTLED_S = 5.0
 """A connection that lasted so long was a good one."""
 SOON_S = 2.0
@@ -103,6 +105,7 @@ class LiveReader(LiveClipMaker):
     def _items(self, connection: Connection) -> Iterator[Arrived | Connected | ClockSet | Shed | Lost | None]:
         """What comes from a connection, up to the loss of it; None if nothing came for a moment."""
         while not self._is_closed:
+            time.sleep(REST_S)
             for item in connection.queue.take(BEAT_S):
                 self._beat()
                 yield item

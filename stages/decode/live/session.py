@@ -12,6 +12,7 @@ from stages.decode.live.options import LiveOptions
 from stages.decode.live.queue import Arrived, Connected
 from stages.decode.live.stillness import PacketFacts
 from stages.decode.live.streams import MOST_SKIPPED, LivePictures, SoundStream, VideoStream
+from stages.decode.picture import LIVE_SCALING
 from stages.decode.reader import NS
 from stages.decode.reader_av import absence
 from stages.decode.sound import SoundTrack
@@ -35,7 +36,7 @@ class Session:
         self.audio = SoundStream(audio) if audio else None
         self.sound = SoundTrack(self.audio, options.audio_rate_hz, name) if self.audio else None
         self.media = Media(
-            LivePictures(self.video, Canvas(options), look) if self.video else None,
+            LivePictures(self.video, Canvas(options, LIVE_SCALING), look) if self.video else None,
             self.sound,
             start_ns=0,
             frames_absent="" if video else absence(options.wants_frames, None),
