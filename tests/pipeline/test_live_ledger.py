@@ -293,7 +293,9 @@ def test_a_camera_that_has_reused_answers_comes_before_one_that_always_asks() ->
     watch.reuse(0)
     for camera in (1, 0):
         watch.arrive(camera)
-    assert [entry.info.source_index for entry in watch.lease(SENSE, room=2)] == [1, 0], "in the order in which they came"
+    assert [entry.info.source_index for entry in watch.lease(SENSE, room=2)] == [1, 0], (
+        "in the order in which they came"
+    )
     for _ in range(2):
         watch.answer()
     assert [entry.info.source_index for entry in watch.lease(LABEL, room=2)] == [0, 1]

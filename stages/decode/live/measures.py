@@ -38,6 +38,8 @@ SAME_SHARE = 0.3
 LEVELS = 4.0
 SIGMAS = 10.0
 """A cell changes by at least so many levels, and so many deviations of the noise."""
+CHANGE_NS, LOOK_NS = 240_000_000, 960_000_000
+"""Pictures so far apart, or the first of a clip, are compared with the clip before, and looked at in all other ways."""
 NOISE_MOST = 1.0
 """More than this is no noise: all of the picture moves."""
 
@@ -50,7 +52,7 @@ class Meter:
         self.reset()
 
     def picture(self, picture: Array, time_ns: int | None = None) -> None:
-        """Measure the next picture, uint8 "H W 3". `time_ns`: when it was captured; none: now."""
+        """Measure the next picture, uint8 "H W 3", unless the last one was just before. `time_ns`: of its capture."""
         self._pictures.add(picture, time.monotonic_ns() if time_ns is None else time_ns)
 
     def sound(self, samples: Array, rate_hz: int) -> None:
@@ -75,17 +77,24 @@ class _Pictures:
         self._last: Array | None = None
         self._first_same: Array | None = None
         """The pixels with which a stretch of same pictures began."""
+        self._compared_ns = self._looked_ns = 0
         self._since_ns = 0
         self._same_ns = 0
         self._found: dict[str, list[float]] = {}
 
     def add(self, picture: Array, time_ns: int) -> None:
+        is_first = not self._found
+        if not is_first and time_ns - self._compared_ns < CHANGE_NS:
+            return
+        self._compared_ns = time_ns
         plane = np.ascontiguousarray(luma(picture))
         grid = cells(plane)
-        self._note("brightness", float(grid.mean()))
-        self._note("spread", float(plane.std(dtype=np.float32)))
-        self._note("sharpness", sharpness(picture))
-        self._measure_same(plane, time_ns)
+        if is_first or time_ns - self._looked_ns >= LOOK_NS:
+            self._looked_ns = time_ns
+            self._note("brightness", float(grid.mean()))
+            self._note("spread", float(plane.std(dtype=np.float32)))
+            self._note("sharpness", sharpness(picture))
+            self._measure_same(plane, time_ns)
         if self._reference is None or self._shape != plane.shape:
             self._reference, self._shape = grid, plane.shape
         self._measure_change(grid - self._reference)

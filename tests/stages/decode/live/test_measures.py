@@ -24,9 +24,9 @@ def scene(seed: int = 0, noise: float = 2.0, gain: float = 1.0) -> Array:
     return np.repeat(noisy.clip(0, 255), 3, axis=2).astype(np.uint8)
 
 
-def measured(meter: Meter, *pictures: Array, start_s: float = 0.0) -> dict[str, float]:
+def measured(meter: Meter, *pictures: Array, start_s: float = 0.0, rate_hz: float = 8.0) -> dict[str, float]:
     for number, picture in enumerate(pictures):
-        meter.picture(picture, round((start_s + number / 8) * NS))
+        meter.picture(picture, round((start_s + number / rate_hz) * NS))
     return meter.close()
 
 
@@ -71,7 +71,7 @@ def test_what_enters_changes_its_share_of_the_cells() -> None:
     measured(meter, scene(1), scene(2))
     entered = scene(3)
     entered[40:80, 20:60] = 250  # 4 × 4 of the cells, which are 10 pixels wide and high, all of them on the left
-    found = measured(meter, scene(4), entered, scene(5))
+    found = measured(meter, scene(4), entered, scene(5), rate_hz=4)
     assert found["change"] == pytest.approx(16 / (18 * 32), abs=1e-4)
     # The zone's edge lies on the border of two columns of cells, so that it has 17 of them.
     assert found["zone:left"] == pytest.approx(16 / (18 * 17), abs=1e-4)
@@ -102,17 +102,26 @@ def test_a_frozen_camera_is_told_from_a_still_one_through_its_encoder(crf: int) 
     settled = slice(16, 48)  # at first, the encoder looks for its quality
     frozen = measured(Meter(), *encoded([scene(1, noise=0.5)] * 48, crf)[settled])
     still = measured(Meter(), *encoded([scene(n, noise=0.5) for n in range(48)], crf)[settled])
-    assert frozen["same_s"] == pytest.approx(31 / 8)
+    assert frozen["same_s"] == 3.0, "it is looked at once a second"
     assert still["same_s"] < 1
 
 
 def test_a_stretch_of_same_pictures_goes_on_over_clips_and_ends() -> None:
     meter = Meter()
-    assert measured(meter, scene(1), scene(1))["same_s"] == pytest.approx(1 / 8)
+    assert measured(meter, scene(1), scene(1), rate_hz=1)["same_s"] == 1
     assert measured(meter, scene(1), start_s=2)["same_s"] == 2
     assert measured(meter, scene(2), start_s=4)["same_s"] == 0
     meter.reset()
     assert measured(meter, scene(2), start_s=6)["same_s"] == 0
+
+
+def test_pictures_that_follow_at_once_are_passed_over() -> None:
+    meter = Meter()
+    bright = np.full_like(scene(1), 255)
+    found = measured(meter, scene(1), bright, scene(1), bright, scene(1))
+    assert found["brightness"] == measured(Meter(), scene(1))["brightness"]
+    assert found["change"] == 0
+    assert measured(meter, scene(1), start_s=0.7)["brightness"] > 0, "the first of a clip is always looked at"
 
 
 def test_levels_of_sound() -> None:
