@@ -56,7 +56,8 @@ def totals(threads):
     environment = {**os.environ, "POLARS_MAX_THREADS": str(threads)}
     child = subprocess.run([sys.executable, "-c", CHILD], env=environment, capture_output=True, text=True, check=True)
     ways = ("Series.sum()", "arr.sum()", "group_by, mean() * rows", "group_by, cast, sum()", "group_by, sum()")
-    return {way: [int(word) for word in line.split()] for way, line in zip(ways, child.stdout.splitlines(), strict=True)}
+    lines = child.stdout.splitlines()
+    return {way: [int(word) for word in line.split()] for way, line in zip(ways, lines, strict=True)}
 
 
 print("Versions")
