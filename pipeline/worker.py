@@ -55,7 +55,8 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
         bus.send(Broken(kind, f"{group.name}: {_text(error)}"))
         bus.close()
         return
-    credit = max(plan.config.queue.credit, 2 * group.batch)  # one batch is processed while the next gathers
+    batches = 1 if group.latest else 2  # one is processed while the next gathers, unless a newer clip may come
+    credit = max(plan.config.queue.credit, batches * group.batch)
     bus.send(Hello(worker, PROTOCOL_VERSION, credit, facts))
     _serve(Inbox(bus, group.batch), Answers(bus, group.batch, members.took_ns), ClipRunner(members, plan, slots, seat))
     members.close()
