@@ -28,6 +28,7 @@ STAGES = {
     "encode": "stages.encode:Encode",
     "fuse": "stages.fuse:Fuse",
     "classify": "stages.classify:Classify",
+    "store": "stages.store:Store",
     "detect": "stages.detect.stage:Detect",
     "track": "stages.track.stage:TrackStage",
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 Work = tuple[int, int, int]
 """A source, a clip and a group, by their numbers."""
 
-DEVIATIONS = 3.0
+DEVIATIONS = 2.0
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from pipeline.plan import GroupPlan
 SUPERSEDED = "superseded"
 LATE = "late"
 NOTHING_TO_REUSE = "nothing_to_reuse"
-MOST_AGE_NS = 2_700_000_000
+MOST_AGE_NS = 2_900_000_000
 """Where the newest clip wins, results should be no older; see `lateness`. To read and write them takes more."""
 LEAST_WAIT_NS = 1_000_000_000
 RECENT = 30
@@ -190,12 +190,16 @@ class LiveLedger(Ledger):
         return group in self._latest and not self.cameras[source.index].every
 
     def leave_out(self) -> None:
-        """Leave out clips that wait where the newest wins and would come out too late."""
+        """Leave out clips that wait where the newest wins and would come out too late.
+
+        The first answer of a camera may be late: it is better than none.
+        """
         for group in self._latest:
             captured_ns = self._clock_ns() - self.lateness.longest_wait_ns(group)
             for entry in list(self.ready[group]):
                 source, live = self.sources[entry.info.source_index], entry.info.live
-                if live is not None and live.captured_ns < captured_ns and self._is_chosen(source, group):
+                is_late = live is not None and live.captured_ns < captured_ns
+                if is_late and self._is_chosen(source, group) and self.cameras[source.index].answer is not None:
                     self.ready[group].remove(entry)
                     self._pass_over(source, entry, group, LATE)
 

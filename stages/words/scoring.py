@@ -35,6 +35,14 @@ def log_odds(similarity: Array, background_similarity: Array, kept: Array, tempe
     return result
 
 
+def log_sum(background_similarity: Array, temperature: float) -> Floats:
+    """log of the sum of exp(cosine / temperature) over all background words: "N V" -> "N"."""
+    logits = np.asarray(background_similarity, np.float64) / temperature
+    top = logits.max(axis=1)
+    result: Floats = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    return result
+
+
 def competing(label_vectors: Array, background_vectors: Array) -> NDArray[np.float32]:
     """How far each background word competes with each label: unit "C D", "V D" -> "C V" in [0, 1].
 

@@ -1,0 +1,170 @@
+"""One file of an archive: written whole or not at all, and read with a check that it is whole."""
+
+import base64
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+
+from archive.schema import FACTS_KEY, VECTORS, Facts, row_of, schema_of
+from pipeline.arrays import Array
+from pipeline.errors import PerceptError
+from pipeline.result import SCHEMA_VERSION, ClipRecord
+
+GROUP_ROWS = 8192
+"""Rows of a row group: an hour of clips of half a second."""
+
+
+class ShardError(PerceptError):
+    """A file of an archive is damaged, or none of ours."""
+
+
+class Shard:
+    """The rows of one source as they come."""
+
+    def __init__(self, container: Mapping[str, str]) -> None:
+        """container: timecode, recorded and device, as far as the source tells them."""
+        self.container = container
+        self.rows: list[dict[str, Any]] = []
+        self.labelled = self.failed = 0
+        self.seconds = 0.0
+        self.model = ""
+        self.dims: dict[str, int] = {}
+        self._vectors: dict[str, list[Array | None]] = {name: [] for name in VECTORS}
+
+    def add(self, record: ClipRecord) -> None:
+        """Add a clip. Its part `stored` becomes columns."""
+        stored = record.parts.get("stored")
+        record = msgspec.structs.replace(
+            record, parts={name: value for name, value in record.parts.items() if name != "stored"}
+        )
+        stored = _decoded(stored) if stored is not None else None
+        self.rows.append(row_of(record, self.container, stored))
+        given = stored["vectors"] if stored else {}
+        for name, column in self._vectors.items():
+            vector = np.frombuffer(given[name]["values"], "<f2") if name in given else None
+            if vector is not None:
+                self.dims[name] = len(vector)
+            column.append(vector)
+        self.model = self.model or record.model
+        if record.is_result:
+            self.labelled += 1
+            self.seconds += record.end_s - record.start_s
+        elif record.clip >= 0:
+            self.failed += 1
+
+    def table(self, facts: Facts) -> Any:
+        """All rows, with the facts in the metadata of the schema."""
+        schema = schema_of(facts.dims)
+        plain = [field for field in schema if not field.name.endswith("_vector")]
+        columns = pyarrow.Table.from_pylist(self.rows, pyarrow.schema(plain))
+        arrays = [
+            self._column(field.name.removesuffix("_vector"), field.type)
+            if field.name.endswith("_vector")
+            else columns[field.name]
+            for field in schema
+        ]
+        return pyarrow.table(arrays, schema=schema.with_metadata(metadata_of(facts)))
+
+    def _column(self, name: str, kind: Any) -> Any:
+        vectors, size = self._vectors[name], kind.list_size
+        absent = np.array([vector is None or len(vector) != size for vector in vectors], bool)
+        values = np.zeros((len(vectors), size), np.float16)
+        for place in np.flatnonzero(~absent):
+            values[place] = vectors[place]
+        flat = pyarrow.array(values.reshape(-1), pyarrow.float16())
+        return pyarrow.FixedSizeListArray.from_arrays(flat, type=kind, mask=pyarrow.array(absent))
+
+
+def _decoded(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Bytes travel through JSON-able parts as base64."""
+    vectors = {
+        name: {"values": _bytes(vector["values"]), "log_sum": vector["log_sum"]}
+        for name, vector in stored["vectors"].items()
+    }
+    return {**stored, "vectors": vectors, "thumbnail": _bytes(stored.get("thumbnail", b""))}
+
+
+def _bytes(value: bytes | str) -> bytes:
+    return base64.b64decode(value) if isinstance(value, str) else value
+
+
+def metadata_of(facts: Facts) -> dict[bytes, bytes]:
+    return {FACTS_KEY: msgspec.json.encode(facts), b"percept.schema_version": str(SCHEMA_VERSION).encode()}
+
+
+def encoded(table: Any) -> bytes:
+    """A table of an archive as a Parquet file: zstd, and the bytes of vectors split, which packs them 8 % smaller."""
+    vectors = [f"{field.name}.list.element" for field in table.schema if field.name.endswith("_vector")]
+    others = [
+        column.path for column in pyarrow.parquet.ParquetFile(_empty(table.schema)).schema if column.path not in vectors
+    ]
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(
+        table,
+        sink,
+        row_group_size=GROUP_ROWS,
+        compression="zstd",
+        use_dictionary=others,
+        use_byte_stream_split=vectors,
+    )
+    return sink.getvalue()
+
+
+def _empty(schema: Any) -> io.BytesIO:
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(schema.empty_table(), sink)
+    sink.seek(0)
+    return sink
+
+
+def facts_of(source: Any, name: str) -> Facts:
+    """The facts of a file, from its footer. source: a path or a file object.
+
+    Raises: ShardError: it is damaged or no file of an archive. OSError: it cannot be read.
+    """
+    try:
+        metadata = pyarrow.parquet.read_metadata(source).metadata or {}
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowException) as error:
+        raise ShardError(f"{name}: is no whole Parquet file ({str(error).splitlines()[0]})") from error
+    if FACTS_KEY not in metadata:
+        raise ShardError(f"{name}: is not a file of an archive; percept label did not write it")
+    try:
+        return msgspec.json.decode(metadata[FACTS_KEY], type=Facts)
+    except msgspec.DecodeError as error:
+        raise ShardError(f"{name}: was written by another version of percept ({error})") from error
+
+
+def read_table(source: Any, columns: Sequence[str] | None = None) -> Any:
+    """Columns of a file, all of them by default, as an Arrow table.
+
+    Raises: ShardError: it is damaged.
+    """
+    try:
+        return pyarrow.parquet.ParquetFile(source).read(list(columns) if columns is not None else None)
+    except pyarrow.ArrowException as error:
+        raise ShardError(f"{source}: cannot be read ({str(error).splitlines()[0]})") from error
+
+
+def vectors_in(column: Any) -> Array:
+    """A column of vectors as float16 "N D"; rows that have none are zeros. A chunked or plain Arrow array."""
+    with contextlib.suppress(AttributeError):
+        column = column.combine_chunks()
+    size = column.type.list_size
+    values: Array = column.values.to_numpy(zero_copy_only=False).reshape(-1, size)[
+        column.offset : column.offset + len(column)
+    ]
+    if column.null_count:
+        values = np.where(column.is_null().to_numpy(zero_copy_only=False)[:, None], np.float16(0), values)
+    return values
+
+
+def names_of_vectors(table_or_schema: Any) -> list[str]:
+    """The vectors that a file has: `image`, `fused_image` and the like."""
+    schema = getattr(table_or_schema, "schema", table_or_schema)
+    return [name for name in VECTORS if f"{name}_vector" in schema.names]

@@ -1,0 +1,86 @@
+"""`percept label`: label an archive, one Parquet file per source."""
+
+import argparse
+import time
+from pathlib import Path
+
+from archive.fingerprint import fingerprint_of, is_same
+from archive.labels import words_hash
+from archive.names import file_of, names_of
+from archive.schema import Facts
+from archive.settings import config_hash
+from archive.shard import ShardError, facts_of
+from commands import account as closing
+from commands.console import Console, add_console_options
+from commands.options import Parser, add_config_options, usable_config
+from commands.run import weights
+from commands.sources import add_sources, find_sources
+from pipeline.errors import ConfigError, Problems
+from pipeline.status import Account, OutputSpec
+from stages.words.word import default_labels, parse_labels
+
+EXAMPLES = """examples:
+  percept label videos/ -r -o labels/ --labels @words.txt
+  percept label videos/ -r -o labels/        # what is done is not done again"""
+
+
+def make_parser() -> Parser:
+    parser = Parser(prog="percept label", description="Label an archive: one Parquet file per source.", epilog=EXAMPLES)
+    add_sources(parser, "an archive of any size")
+    parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="the folder of the archive's files")
+    add_config_options(parser)
+    add_console_options(parser)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    options = make_parser().parse_intermixed_args(arguments)
+    with Console.of(options, rows=False, is_shared=False) as console:
+        return _label(options, console)
+
+
+def _label(options: argparse.Namespace, console: Console) -> int:
+    problems, sources = Problems(), list[str]()
+    config = usable_config(options, problems, default="label")
+    with problems.collected():
+        sources = find_sources(options.sources, options.recursive)
+        if not options.sources:
+            raise ConfigError(
+                "percept label: no source given; expected a folder, such as: percept label videos/ -o labels/"
+            )
+    problems.raise_all()
+    labels = parse_labels(config.labels.words) or default_labels()
+    names = names_of((source, str(Path(source).parent)) for source in sources)
+    hashed, words = config_hash(config), words_hash(labels)
+    todo = [
+        source for source in sources if not is_done(Path(options.output, file_of(names[source])), source, hashed, words)
+    ]
+    console.expect(weights(todo))
+    spec = OutputSpec(
+        kind="archive",
+        sink="archive.sink:Archive",
+        path=options.output,
+        sources=tuple(todo),
+        options={"names": names, "config": hashed, "labels": list(labels), "words": words},
+    )
+
+    from pipeline.run import run
+
+    began_s = time.time()
+
+    def report(account: Account) -> None:
+        console.clear()
+        closing.report(account, console, [spec], began_s)
+
+    account = run(config, todo, [spec], on_status=console.status, on_notice=console.notice, on_complete=report)
+    console.clear()
+    return account.exit_code
+
+
+def is_done(path: Path, source: str, config: str, words: str) -> bool:
+    try:
+        facts: Facts = facts_of(str(path), str(path))
+        now = fingerprint_of(source)
+    except (OSError, ShardError):
+        return False
+    return not facts.error and (facts.config, facts.words) == (config, words) and is_same(facts.fingerprint, now)

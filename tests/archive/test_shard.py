@@ -1,0 +1,68 @@
+"""Files of an archive: what goes in comes out, and what is damaged is told."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from archive.shard import ShardError, facts_of, names_of_vectors, read_table, vectors_in
+from tests.archive.made import clip_of, random_archive, unit, write_shard
+
+RANDOM = np.random.default_rng(5)
+
+
+def test_rows_and_vectors_come_back(tmp_path: Path) -> None:
+    vectors = unit(RANDOM.standard_normal((3, 24))).astype(np.float32)
+    records = [
+        clip_of("a.mp4", 0, {"image": vectors[0]}, [("dog", 0.75)], thumbnail=b"\xff\xd8jpeg"),
+        clip_of("a.mp4", 1, {}),
+        clip_of("a.mp4", 2, {"image": vectors[2], "fused_image": vectors[1]}),
+    ]
+    path = write_shard(tmp_path, "videos/a.mp4", records, {"timecode": "10:00:00:00"})
+    table = read_table(str(path))
+    assert names_of_vectors(table) == ["image", "fused_image"]
+    found = vectors_in(table["image_vector"])
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found[[0, 2]], vectors[[0, 2]].astype(np.float16))
+    assert not found[1].any()
+    assert table["image_vector"].is_null().to_pylist() == [False, True, False]
+    np.testing.assert_array_equal(vectors_in(table.slice(1, 2)["image_vector"])[1], vectors[2].astype(np.float16))
+    assert table["fused_image_vector"].is_null().to_pylist() == [True, True, False]
+    assert table["labels"][0].as_py()[0]["label"] == "dog"
+    assert table["thumbnail"].to_pylist() == [b"\xff\xd8jpeg", None, None]
+    assert set(table["timecode"].to_pylist()) == {"10:00:00:00"}
+    assert table["other_parts"].to_pylist() == [None] * 3, "vectors are no part of the record"
+
+
+def test_facts_say_what_the_file_holds(tmp_path: Path) -> None:
+    path = write_shard(tmp_path, "videos/a.mp4", [clip_of("a.mp4", clip, {"image": np.ones(4)}) for clip in range(2)])
+    facts = facts_of(str(path), "a")
+    assert (facts.name, facts.clips, facts.labelled, facts.failed, facts.seconds) == ("videos/a.mp4", 2, 2, 0, 4.0)
+    assert facts.dims == {"image": 4}
+    assert facts_of(io.BytesIO(path.read_bytes()), "a") == facts
+
+
+def test_vectors_are_packed_with_their_bytes_split(tmp_path: Path) -> None:
+    random_archive(tmp_path, sources=1)
+    (path,) = tmp_path.rglob("*.parquet")
+    group = pyarrow.parquet.ParquetFile(path).metadata.row_group(0)
+    columns = {group.column(place).path_in_schema: group.column(place) for place in range(group.num_columns)}
+    vector = columns["image_vector.list.element"]
+    assert "BYTE_STREAM_SPLIT" in vector.encodings
+    assert {column.compression for column in columns.values()} == {"ZSTD"}
+
+
+@pytest.mark.parametrize("cut", [0, 3, 100, -1])
+def test_a_cut_file_is_told(tmp_path: Path, cut: int) -> None:
+    path = write_shard(tmp_path, "a.mp4", [clip_of("a.mp4", 0, {"image": np.ones(4)})])
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(ShardError, match=r"videos/a: is no whole Parquet file"):
+        facts_of(str(path), "videos/a")
+
+
+def test_a_parquet_file_of_others_is_told(tmp_path: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), tmp_path / "a.parquet")
+    with pytest.raises(ShardError, match="percept label did not write it"):
+        facts_of(str(tmp_path / "a.parquet"), "a.parquet")
