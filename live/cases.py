@@ -10,6 +10,7 @@ import msgspec
 from live.archive import Change
 from live.event import LiveEvent
 from live.films import Films
+from live.health import LOST
 from live.keeper import Film, Keeper
 from live.sentence import sentence
 from live.settings import Camera
@@ -69,7 +70,8 @@ class Cases:
                 self._held[event.id] = event
             else:
                 change.alerts.append(event)
-            self.told.append(Told(sentence(event), "info"))
+            if (event.name, event.state) != (LOST, "open"):  # whoever reads the camera says so at once, and why
+                self.told.append(Told(sentence(event), "info"))
         return change
 
     def film_written(self, message: FilmWritten) -> Change:

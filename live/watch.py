@@ -1,10 +1,7 @@
 """The supervisor of a watch: cameras instead of files, until it is stopped."""
 
-import json
 import os
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,15 +9,14 @@ from typing import Any
 import msgspec
 
 from live.canary import Canary
-from live.control import Change, Control, Refused
+from live.commands import Commands
+from live.control import Change, Control
 from live.folder import StateFolder
 from live.logs import tidy_logs
 from live.plan import reader_options
-from live.secrets import without_secrets
 from live.settings import Camera, Settings
 from live.status import Status as WatchStatus
 from live.status_now import status_now
-from pipeline.errors import PerceptError
 from pipeline.live_feed import LiveFeed, Watched
 from pipeline.live_ledger import LiveLedger
 from pipeline.live_outlet import LiveOutlet
@@ -55,8 +51,6 @@ from pipeline.status import Account, Notice, Row, Status
 from pipeline.supervisor import Supervisor
 
 STATUS_EVERY_S = 1.0
-ASK_TIMEOUT_S = 60.0
-"""Label vectors of new labels take a second or two; loading the text tower some more."""
 RESTART_S = 1.0
 LONGEST_RESTART_S = 60.0
 TIDY_S = 60.0
@@ -95,15 +89,11 @@ class WatchSupervisor(Supervisor):
         self.settings = settings
         self.version = 1
         self._folder = folder
-        self._url_of, self._save, self._test_alert = url_of, save, test_alert
+        self._url_of = url_of
         self._on_watch = on_watch
-        self._control = Control(plan.config, check)
+        self._commands = Commands(self, Control(plan.config, check), save, test_alert)
         self._zero_ns = zero_ns
         self._status_at_s = 0.0
-        self._asks: deque[tuple[Worker, Ask, float]] = deque()
-        """Commands, of which the first is being done."""
-        self._request = 0
-        self._on_reply: Callable[[Reply], None] | None = None
         self._clerk: Worker | None = None
         self._restarts: dict[str, tuple[float, int]] = {}
         """Of the page and the clerk: when the next one may start, and how often it died young."""
@@ -112,8 +102,6 @@ class WatchSupervisor(Supervisor):
         self._canary = Canary()
         self._tidied_s = 0.0
         self._events: dict[str, int] = {}
-        self._sent: list[dict[str, Any]] = []
-        """The answer to a test of alerts."""
         self._address = ""
         """Of the page."""
         self._has_listened = False
@@ -192,13 +180,9 @@ class WatchSupervisor(Supervisor):
             case Told(text, level):
                 self._notice(text, level)
             case Ask():
-                self._asks.append((worker, message, time.monotonic() + ASK_TIMEOUT_S))
-                if len(self._asks) == 1:
-                    self._next_ask()
+                self._commands.ask(worker, message)
             case Reply():
-                if message.id == self._request and self._on_reply is not None:
-                    on_reply, self._on_reply = self._on_reply, None
-                    on_reply(message)
+                self._commands.replied(message)
             case _:
                 super()._handle_more(worker, message)
 
@@ -224,114 +208,28 @@ class WatchSupervisor(Supervisor):
     def _configured(self) -> Configured:
         return Configured(self.version, msgspec.msgpack.encode(self.settings))
 
-    # -- commands ---------------------------------------------------------------------------------------------------
+    # -- what commands do --------------------------------------------------------------------------------------------
 
-    def _next_ask(self) -> None:
-        """Do the first command. It is answered now, or when the clerk has replied."""
-        _, ask, _ = self._asks[0]
-        try:
-            command = json.loads(ask.body)
-            self._do(command)
-        except Refused as refused:
-            self._answer({"ok": False, "error": str(refused), "status": refused.status})
-        except (ValueError, KeyError, TypeError) as error:
-            self._answer({"ok": False, "error": f"not a command: {error}", "status": 400})
-        except PerceptError as error:
-            self._answer({"ok": False, "error": str(error), "status": 400})
-
-    def _answer(self, answer: dict[str, Any]) -> None:
-        worker, ask, _ = self._asks.popleft()
-        self._on_reply = None
+    def answer(self, worker: Worker, answer: Answer) -> None:
         if worker.id in self.processes.workers:
-            self._send(worker, Answer(ask.id, json.dumps(answer).encode()))
-        if self._asks:
-            self._next_ask()
+            self._send(worker, answer)
 
-    def _do(self, command: dict[str, Any]) -> None:
-        match command["do"]:
-            case "status":
-                self._answer({"ok": True, "status": msgspec.to_builtins(self.watch_status())})
-            case "settings":
-                self._answer(
-                    {
-                        "ok": True,
-                        "version": self.version,
-                        "settings": msgspec.to_builtins(without_secrets(self.settings)),
-                    }
-                )
-            case "change":
-                self._make(self._control.change(self.settings, command.get("camera"), command["change"]))
-            case "add":
-                self._make([self._control.add(self.settings, command["camera"])])
-            case "remove":
-                self._make([self._control.remove(self.settings, command["camera"])])
-            case "preview":
-                self._preview(command["camera"], command["labels"])
-            case "save":
-                self._answer({"ok": True} | self._save(self.settings))
-            case "test_alert":
-                self._begin_test_alert()
-            case "listening":
-                self._listening(command["address"])
-            case "stop":
-                self._answer({"ok": True})
-                self.interrupt()
-            case other:
-                raise Refused(f"there is no command {other!r}")
+    def ask_clerk(self, request: Request) -> bool:
+        """Returns False while models are loading."""
+        if self._clerk is None or not self._prepared:
+            return False
+        self._send(self._clerk, request)
+        return True
 
-    def _listening(self, address: str) -> None:
-        """The page says where it is."""
-        self._answer({"ok": True})
+    def page_is_at(self, address: str) -> None:
         self._folder.tell({"pid": os.getpid(), "address": address})
         if address and address != self._address:
             self._notice(f"the page is at {address}")
         self._address = address
         self._has_listened = True
 
-    def _begin_test_alert(self) -> None:
-        """Send alerts in a thread, since their receivers may take long. `_timers` answers."""
-
-        def send() -> None:
-            try:
-                self._sent.append({"ok": True, "sent": self._test_alert(self.settings)})
-            except Exception as error:
-                self._sent.append({"ok": False, "error": str(error), "status": 409})
-
-        threading.Thread(target=send, name="test alert", daemon=True).start()
-
-    def _ask_clerk(self, question: dict[str, Any], then: Callable[[dict[str, Any]], None]) -> None:
-        if self._clerk is None or not self._prepared:
-            raise Refused("the models are still loading; ask again in a moment", 409)
-        self._request += 1
-
-        def on_reply(reply: Reply) -> None:
-            if reply.error:
-                self._answer({"ok": False, "error": reply.error, "status": 400})
-            else:
-                then(msgspec.msgpack.decode(reply.body))
-
-        self._on_reply = on_reply
-        self._send(self._clerk, Request(self._request, "classify", msgspec.msgpack.encode(question)))
-
-    def _make(self, changes: list[Change]) -> None:
-        """Have the vectors of new labels computed, one camera after another; then all changes take effect together."""
-        waiting = deque(change for change in changes if change.labels is not None)
-
-        def step(_: dict[str, Any]) -> None:
-            if not waiting:
-                self._apply(changes)
-                return
-            change = waiting.popleft()
-            assert change.after is not None
-            camera = self.feed.named(change.after.name)
-            index = self.feed.next_index if camera is None else camera.index
-            version = 1 if camera is None else camera.labels_version + 1
-            question = {"labels": change.labels, "camera": index, "version": version}
-            self._ask_clerk(question, step)
-
-        step({})
-
-    def _apply(self, changes: list[Change]) -> None:
+    def apply(self, changes: list[Change]) -> dict[str, Any]:
+        """Have changes take effect, with the clips that arrive from now on. Returns the versions."""
         self.version += 1
         for change in changes:
             self.settings = change.settings
@@ -356,38 +254,13 @@ class WatchSupervisor(Supervisor):
             for change in changes
             if change.after is not None and (camera := self.feed.named(change.after.name)) is not None
         }
-        self._answer({"ok": True, "version": self.version, "labels_versions": versions})
-
-    def _preview(self, name: str, labels: list[str]) -> None:
-        camera = self.feed.named(name)
-        if camera is None:
-            raise Refused(f"there is no camera {name!r}", 404)
-        recent = list(self.ledger.cameras[camera.index].recent)
-        clips = [{key: msgspec.msgpack.decode(data) for key, data in each.kept.items()} for each in recent]
-
-        def answer(reply: dict[str, Any]) -> None:
-            rows = zip(recent, reply["clips"], strict=True)
-            shown = [
-                {
-                    "clip": each.info.index,
-                    "start_s": each.info.start_ns / 1e9,
-                    "wall_ns": each.info.live.wall_ns if each.info.live else 0,
-                    "labels": scored,
-                }
-                for each, scored in rows
-            ]
-            self._answer({"ok": True, "clips": shown})
-
-        self._ask_clerk({"labels": list(labels), "clips": clips}, answer)
+        return {"version": self.version, "labels_versions": versions}
 
     # -- time -------------------------------------------------------------------------------------------------------
 
     def _timers(self, now_s: float) -> None:
         super()._timers(now_s)
-        if self._sent and self._asks:
-            self._answer(self._sent.pop())
-        elif self._asks and now_s > self._asks[0][2]:
-            self._answer({"ok": False, "error": f"no answer within {ASK_TIMEOUT_S:.0f} s", "status": 409})
+        self._commands.tick(now_s)
         for name, (start_at_s, _) in list(self._restarts.items()):
             if now_s >= start_at_s and name not in self._started_s:
                 self._spawn(name)

@@ -87,7 +87,7 @@ def part(picture: bytes, changed_ns: int) -> bytes:
 
 
 def read_picture(path: Path) -> tuple[bytes, int] | None:
-    """A JPEG and when it was written, Unix time in nanoseconds; None if there is none."""
+    """A JPEG and when it was captured, Unix time in nanoseconds; None if there is none."""
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_BYTES + 1)

@@ -57,13 +57,16 @@ class Stills:
             with suppress(OSError):
                 self._kept.popleft().unlink(missing_ok=True)
 
-    def live(self, picture: Array) -> bool:
-        """Write the newest picture uint8 "H W 3", if somebody watches and the last one is old enough."""
+    def live(self, picture: Array, captured_ns: int | None = None) -> bool:
+        """Write the newest picture uint8 "H W 3", if somebody watches and the last one is old enough.
+
+        captured_ns: when, on the monotonic clock; the file's time says it. None: now.
+        """
         now_s = time.monotonic()
         if self._folder is None or now_s < self._next_live_s or not self.is_watched():
             return False
         self._next_live_s = max(self._next_live_s + 1 / LIVE_HZ, now_s + 0.5 / LIVE_HZ)
-        return self._write(self._folder / "live.jpg", picture)
+        return self._write(self._folder / "live.jpg", picture, captured_ns)
 
     def is_watched(self) -> bool:
         """Whether somebody has touched the file `watched` less than `WATCHED_S` ago."""
@@ -84,10 +87,13 @@ class Stills:
         else:
             self._kept.extend(sorted(older, key=lambda path: int(path.stem[5:])))
 
-    def _write(self, path: Path, picture: Array) -> bool:
+    def _write(self, path: Path, picture: Array, captured_ns: int | None = None) -> bool:
         part = path.with_name(f".{path.name}.part")
         try:
             part.write_bytes(self._jpeg.encode(picture))
+            if captured_ns is not None:
+                wall_ns = time.time_ns() - (time.monotonic_ns() - captured_ns)
+                os.utime(part, ns=(wall_ns, wall_ns))
             os.replace(part, path)
         except OSError as error:
             with suppress(OSError):

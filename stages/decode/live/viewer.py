@@ -20,6 +20,7 @@ class Viewer:
         feed = options.feed
         self.middle_ns = 0
         """The still of a clip is the first picture after this time."""
+        self._zero_ns = feed.zero_ns
         self._mask = Mask(feed.masks)
         self._stills = Stills(feed.directory) if feed.directory else None
         short_px = max(STILL_PX, options.short_side_px)
@@ -42,7 +43,7 @@ class Viewer:
             if is_due:
                 self._still = still
             if is_watched:
-                self._stills.live(still)
+                self._stills.live(still, shown.time_ns + self._zero_ns)
         return self._mask.apply(picture)
 
     def end_clip(self, index: int, picture: Array | None) -> None:

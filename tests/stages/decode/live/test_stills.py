@@ -73,6 +73,9 @@ def test_the_live_picture_is_written_only_while_somebody_watches(tmp_path: Path)
     assert stills.is_watched()
     assert stills.live(grey(50))
     assert abs(int(opened(live.read_bytes()).mean()) - 50) <= 1
+    time.sleep(0.15)
+    assert stills.live(grey(50), time.monotonic_ns() - 3_000_000_000)
+    assert time.time() - live.stat().st_mtime == pytest.approx(3, abs=1), "its time is that of its capture"
     ago = time.time() - 6
     os.utime(watched, (ago, ago))
     assert not stills.is_watched()
