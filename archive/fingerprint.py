@@ -29,6 +29,18 @@ def fingerprint_of(path: str, whole: bool = False) -> Fingerprint:
     return Fingerprint(facts.st_size, facts.st_mtime_ns, digest.hexdigest(), whole)
 
 
-def is_same(before: Fingerprint | None, now: Fingerprint) -> bool:
+def fingerprint_or_none(path: str, whole: bool = False) -> Fingerprint | None:
+    """None for what is no file, is gone or cannot be read."""
+    try:
+        return fingerprint_of(path, whole)
+    except OSError:
+        return None
+
+
+def is_same(before: Fingerprint | None, now: Fingerprint | None) -> bool:
     """Whether the content is the same, whatever the time says: a copy or a restored backup has another time."""
-    return before is not None and (before.size, before.hash, before.whole) == (now.size, now.hash, now.whole)
+    return (
+        before is not None
+        and now is not None
+        and (before.size, before.hash, before.whole) == (now.size, now.hash, now.whole)
+    )

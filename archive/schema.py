@@ -63,6 +63,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     failed: int = 0
     seconds: float = 0.0
     """Length of what was labelled."""
+    failed_seconds: float = 0.0
+    """Length of the clips that failed."""
     error: str = ""
     """Why the source has no clips; "" if it has."""
     tries: int = 1

@@ -24,6 +24,10 @@ class ShardError(PerceptError):
     """A file of an archive is damaged, or none of ours."""
 
 
+class ForeignError(ShardError):
+    """A file is whole, but none of an archive, or of one that another version of percept has made."""
+
+
 class Shard:
     """The rows of one source as they come."""
 
@@ -32,7 +36,7 @@ class Shard:
         self.container = container
         self.rows: list[dict[str, Any]] = []
         self.labelled = self.failed = 0
-        self.seconds = 0.0
+        self.seconds = self.failed_seconds = 0.0
         self.model = ""
         self.dims: dict[str, int] = {}
         self._vectors: dict[str, list[Array | None]] = {name: [] for name in VECTORS}
@@ -57,6 +61,7 @@ class Shard:
             self.seconds += record.end_s - record.start_s
         elif record.clip >= 0:
             self.failed += 1
+            self.failed_seconds += record.end_s - record.start_s
 
     def table(self, facts: Facts) -> Any:
         """All rows, with the facts in the metadata of the schema."""
@@ -133,11 +138,11 @@ def facts_of(source: Any, name: str) -> Facts:
     except (pyarrow.ArrowInvalid, pyarrow.ArrowException) as error:
         raise ShardError(f"{name}: is no whole Parquet file ({str(error).splitlines()[0]})") from error
     if FACTS_KEY not in metadata:
-        raise ShardError(f"{name}: is not a file of an archive; percept label did not write it")
+        raise ForeignError(f"{name}: is not a file of an archive; percept label did not write it")
     try:
         return msgspec.json.decode(metadata[FACTS_KEY], type=Facts)
     except msgspec.DecodeError as error:
-        raise ShardError(f"{name}: was written by another version of percept ({error})") from error
+        raise ForeignError(f"{name}: was written by another version of percept ({error})") from error
 
 
 def read_table(source: Any, columns: Sequence[str] | None = None) -> Any:

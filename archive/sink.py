@@ -1,76 +1,81 @@
 """The files of an archive as an output of a run: one per source, complete or not there."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
-from archive.fingerprint import fingerprint_of
+from archive.fingerprint import fingerprint_or_none
 from archive.names import file_of
 from archive.schema import Facts, Fingerprint
 from archive.shard import Shard, encoded
+from archive.store import store_of
+from archive.ticket import Ticket, unpacked
 from pipeline.clip import SourceInfo
 from pipeline.result import ClipRecord
-from pipeline.sinks.file import output_error
 from pipeline.sinks.sink import Sink, SinkOptions
 from pipeline.status import OutputSpec
 
 
 class ArchiveOptions(SinkOptions, frozen=True, kw_only=True):
-    names: dict[str, str] = msgspec.field(default_factory=dict)
-    """The name of each source in the archive."""
     config: str = ""
     labels: tuple[str, ...] = ()
     words: str = ""
+    model: str = ""
+    """The one that is asked for; a file in which it labelled nothing names it too."""
     whole: bool = False
     """Hash all of each source."""
 
 
 class Archive(Sink):
-    """`spec.path` is the folder of the archive. A source that was interrupted leaves nothing behind."""
+    """`spec.path` is the place of the archive. Sources are supplied with a `Ticket` each, one after another; one that
+    was interrupted leaves nothing behind."""
 
     Options = ArchiveOptions
     options: ArchiveOptions
 
     def __init__(self, spec: OutputSpec) -> None:
         super().__init__(spec)
-        self._shards: dict[str, Shard] = {}
-        self._sources: dict[int, str] = dict(enumerate(spec.sources))
-        self._before: dict[str, Fingerprint | None] = {}
+        self._store = store_of(spec.path)
+        self._ticket: Ticket | None = None
+        self._shard = Shard({})
 
     def open(self) -> None:
-        try:
-            Path(self.spec.path).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(self.spec.path, error) from error
+        pass
+
+    def source_supplied(self, source: str, ticket: bytes) -> None:
+        self._ticket, self._shard = unpacked(ticket), Shard({})
 
     def source_started(self, info: SourceInfo) -> None:
-        self._sources[info.source_index] = info.source
-        self._shards[info.source] = Shard({"recorded": info.start_wall})
-        self._before[info.source] = self._fingerprint(info.source)
+        self._shard = Shard({"recorded": info.start_wall})
 
     def write(self, record: ClipRecord) -> None:
-        self._shards.setdefault(record.source, Shard({})).add(record)
+        self._shard.add(self._named(record))
 
     def source_ended(self, source_index: int, clips: int) -> None:
-        source = self._sources.get(source_index, "")
-        shard = self._shards.pop(source, None)
-        if shard is None:
+        ticket, shard = self._ticket, self._shard
+        self._ticket, self._shard = None, Shard({})
+        if ticket is None:
             return
-        before, now = self._before.pop(source, None), self._fingerprint(source)
-        if before is not None and now != before:
-            shard = _changed(source)
-        self._write(source, shard, now)
+        before, now = ticket.fingerprint, fingerprint_or_none(ticket.path, self.options.whole)
+        if before is not None and now is not None and now != before:
+            shard, before = _changed(ticket.source), None
+        facts = self._facts(ticket, shard, before if now is not None or not error_of(shard) else None)
+        self._store.put(file_of(ticket.name), encoded(shard.table(facts)))
 
-    def _write(self, source: str, shard: Shard, fingerprint: Fingerprint | None) -> None:
-        name = self.options.names.get(source) or Path(source).name
-        error = next((row["error"] for row in shard.rows if row["clip"] < 0 and row["error"]), "")
-        facts = Facts(
-            source=source,
-            name=name,
+    def _named(self, record: ClipRecord) -> ClipRecord:
+        """A record that names its source as the archive does."""
+        if self._ticket is None or self._ticket.source == record.source:
+            return record
+        error = record.error and record.error.replace(record.source, self._ticket.source)
+        return msgspec.structs.replace(record, source=self._ticket.source, error=error)
+
+    def _facts(self, ticket: Ticket, shard: Shard, fingerprint: Fingerprint | None) -> Facts:
+        return Facts(
+            source=ticket.source,
+            name=ticket.name,
             fingerprint=fingerprint,
             config=self.options.config,
-            model=shard.model,
+            model=shard.model or self.options.model,
             labels=self.options.labels,
             words=self.options.words,
             dims=shard.dims,
@@ -78,32 +83,24 @@ class Archive(Sink):
             labelled=shard.labelled,
             failed=shard.failed,
             seconds=round(shard.seconds, 3),
-            error=error,
+            failed_seconds=round(shard.failed_seconds, 3),
+            error=error_of(shard),
+            tries=ticket.tries,
             made=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        path = Path(self.spec.path, file_of(name))
-        half = path.with_name(f".{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            half.write_bytes(encoded(shard.table(facts)))
-            half.replace(path)
-        except OSError as error_:
-            half.unlink(missing_ok=True)
-            raise output_error(str(path), error_) from error_
-
-    def _fingerprint(self, source: str) -> Fingerprint | None:
-        try:
-            return fingerprint_of(source, self.options.whole)
-        except OSError:
-            return None
 
     def close(self, complete: bool) -> None:
-        self._shards.clear()
+        self._ticket = None
+
+
+def error_of(shard: Shard) -> str:
+    """Why the source could not be read to its end; "" if it could."""
+    return next((row["error"] for row in shard.rows if row["clip"] < 0 and row["error"]), "")
 
 
 def _changed(source: str) -> Shard:
     """One row that says why: what was read is neither the file as it was nor as it is."""
     shard = Shard({})
-    text = f"{source}: changed while it was read; label it again when it has stopped growing"
+    text = f"{source}: changed while it was read; it is labelled again in the next run"
     shard.add(ClipRecord(source=source, epoch=0, clip=-1, start_s=0, end_s=0, error=text))
     return shard

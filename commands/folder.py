@@ -46,9 +46,9 @@ class Listing:
         return ", ".join(f"{count} {kind}" for kind, count in [*kinds, (OTHERS, others)] if count)
 
 
-def list_folder(folder: str, recursive: bool) -> Listing:
+def list_folder(folder: str, recursive: bool, any_name: bool = False) -> Listing:
     """The media files of a folder: those of each folder before those of the folders in it. Links are followed, and
-    every folder is searched once."""
+    every folder is searched once. any_name: also those whose names are not UTF-8."""
     listing, seen = Listing(), set[tuple[int, int]]()
     waiting = [folder]
     while waiting:
@@ -63,7 +63,7 @@ def list_folder(folder: str, recursive: bool) -> Listing:
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        below = _sort_out(found, listing)
+        below = _sort_out(found, listing, any_name)
         if recursive:
             waiting += reversed(below)
         else:
@@ -74,12 +74,12 @@ def list_folder(folder: str, recursive: bool) -> Listing:
     return listing
 
 
-def _sort_out(entries: list[os.DirEntry[str]], listing: Listing) -> list[str]:
+def _sort_out(entries: list[os.DirEntry[str]], listing: Listing, any_name: bool) -> list[str]:
     """Add the files of one folder to a listing. Returns the folders in it."""
     names = {entry.name for entry in entries}
     files, folders = list[str](), list[str]()
     for entry in entries:
-        kind = _kind(entry, names)
+        kind = _kind(entry, names, any_name)
         if kind == "folder":
             folders.append(entry.path)
         elif kind == "media":
@@ -92,12 +92,12 @@ def _sort_out(entries: list[os.DirEntry[str]], listing: Listing) -> list[str]:
     return sorted(folders, key=natural)
 
 
-def _kind(entry: os.DirEntry[str], names: set[str]) -> str:
+def _kind(entry: os.DirEntry[str], names: set[str], any_name: bool) -> str:
     """ "folder", "media", "misnamed", or why the entry is passed over. `names`: all in the same folder."""
     name, suffix = entry.name, suffix_of(entry.name)
     if name.startswith(".") or name in SYSTEM:
         return "hidden"
-    if printable(name) != name:
+    if not any_name and printable(name) != name:
         return "misnamed"
     try:
         if entry.is_dir():

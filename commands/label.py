@@ -1,33 +1,41 @@
 """`percept label`: label an archive, one Parquet file per source."""
 
 import argparse
-import time
 from pathlib import Path
 
-from archive.fingerprint import fingerprint_of, is_same
-from archive.labels import words_hash
-from archive.names import file_of, names_of
-from archive.schema import Facts
-from archive.settings import config_hash
-from archive.shard import ShardError, facts_of
-from commands import account as closing
 from commands.console import Console, add_console_options
-from commands.options import Parser, add_config_options, usable_config
-from commands.run import weights
-from commands.sources import add_sources, find_sources
+from commands.options import Parser, add_config_options, seconds, usable_config
+from commands.sources import add_sources
 from pipeline.errors import ConfigError, Problems
-from pipeline.status import Account, OutputSpec
-from stages.words.word import default_labels, parse_labels
 
 EXAMPLES = """examples:
   percept label videos/ -r -o labels/ --labels @words.txt
-  percept label videos/ -r -o labels/        # what is done is not done again"""
+  percept label videos/ -r -o labels/                  # what is done is not done again
+  percept label videos/ -r -o labels/ --retry-failed
+  percept label incoming/ -o labels/ --follow          # until Ctrl-C
+
+Several of these may run at once, on any machines: each source is claimed before it is opened.
+
+exit codes: 0 success, 1 finished but some clips or sources failed, 2 usage or settings, 3 all sources failed, 4 engine
+or model, 5 output or internal, 130 interrupted. Ctrl-C finishes the clips in flight; what is not done is done next
+time."""
 
 
 def make_parser() -> Parser:
     parser = Parser(prog="percept label", description="Label an archive: one Parquet file per source.", epilog=EXAMPLES)
     add_sources(parser, "an archive of any size")
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="the folder of the archive's files")
+    group = parser.add_argument_group("what is done")
+    group.add_argument("--retry-failed", action="store_true", help="also what has failed before")
+    group.add_argument("--redo", action="store_true", help="also what was labelled with other settings, model or words")
+    group.add_argument("--checksum", action="store_true", help="compare whole files, not size and time")
+    group.add_argument("--follow", action="store_true", help="wait for new files, until Ctrl-C")
+    group.add_argument(
+        "--settle", type=seconds, default=10.0, metavar="TIME", help="with --follow: a file that has not changed for "
+        "so long is complete (default: 10 s)",
+    )  # fmt: skip
+    group.add_argument("--claim-beat", type=seconds, default=20.0, help=argparse.SUPPRESS)
+    group.add_argument("--claim-expiry", type=seconds, default=120.0, help=argparse.SUPPRESS)
     add_config_options(parser)
     add_console_options(parser)
     return parser
@@ -40,47 +48,20 @@ def main(arguments: list[str]) -> int:
 
 
 def _label(options: argparse.Namespace, console: Console) -> int:
-    problems, sources = Problems(), list[str]()
+    from archive.verdict import Wanted
+    from commands.archive_sources import find_wanted
+    from commands.labelling import Labelling, asked_of
+
+    problems, wanted = Problems(), list[Wanted]()
     config = usable_config(options, problems, default="label")
     with problems.collected():
-        sources = find_sources(options.sources, options.recursive)
         if not options.sources:
             raise ConfigError(
                 "percept label: no source given; expected a folder, such as: percept label videos/ -o labels/"
             )
+        wanted = find_wanted(options.sources, options.recursive, may_be_empty=options.follow)
+    with problems.collected():
+        if Path(options.output).is_file():
+            raise ConfigError(f"{options.output}: is a file; expected the folder of an archive")
     problems.raise_all()
-    labels = parse_labels(config.labels.words) or default_labels()
-    names = names_of((source, str(Path(source).parent)) for source in sources)
-    hashed, words = config_hash(config), words_hash(labels)
-    todo = [
-        source for source in sources if not is_done(Path(options.output, file_of(names[source])), source, hashed, words)
-    ]
-    console.expect(weights(todo))
-    spec = OutputSpec(
-        kind="archive",
-        sink="archive.sink:Archive",
-        path=options.output,
-        sources=tuple(todo),
-        options={"names": names, "config": hashed, "labels": list(labels), "words": words},
-    )
-
-    from pipeline.run import run
-
-    began_s = time.time()
-
-    def report(account: Account) -> None:
-        console.clear()
-        closing.report(account, console, [spec], began_s)
-
-    account = run(config, todo, [spec], on_status=console.status, on_notice=console.notice, on_complete=report)
-    console.clear()
-    return account.exit_code
-
-
-def is_done(path: Path, source: str, config: str, words: str) -> bool:
-    try:
-        facts: Facts = facts_of(str(path), str(path))
-        now = fingerprint_of(source)
-    except (OSError, ShardError):
-        return False
-    return not facts.error and (facts.config, facts.words) == (config, words) and is_same(facts.fingerprint, now)
+    return Labelling(options, config, asked_of(options, config), wanted, console).run()

@@ -37,20 +37,25 @@ def find_sources(given: list[str], recursive: bool = False) -> list[str]:
         finder.add(text)
     if finder.problems:
         raise ConfigError("\n".join(finder.problems))
-    return list(dict.fromkeys(finder.found))
+    return list(finder.found)
 
 
 class Finder:
     """Collects sources and problems.
 
     What the user names must be right. What is wrong in a folder, a playlist or among the files of a glob costs only
-    itself.
+    itself. any_name: names need not be UTF-8. may_be_empty: a folder without media is no problem.
+    is_silent: what costs only itself is not told.
     """
 
-    def __init__(self, recursive: bool) -> None:
-        self.found: list[str] = []
+    def __init__(
+        self, recursive: bool, any_name: bool = False, may_be_empty: bool = False, is_silent: bool = False
+    ) -> None:
+        self.found: dict[str, str] = {}
+        """By source: the folder that was named to find it, or the one that it is in."""
         self.problems: list[str] = []
-        self._recursive = recursive
+        self._recursive, self._any_name, self._may_be_empty = recursive, any_name, may_be_empty
+        self._is_silent = is_silent
         self._read: set[str] = set()
         """Playlists, by their real paths: those that name each other end."""
 
@@ -64,30 +69,41 @@ class Finder:
             self.problems += self._add_playlist(text[1:])
         elif not is_url(text) and not os.path.lexists(text) and glob.has_magic(text):
             matches = [name for name in sorted(glob.glob(text, recursive=True)) if not os.path.isdir(name)]
-            self.problems += [] if matches else [f"{text}: matches no file (in {os.getcwd()})"]
-            self.problems += filter(None, map(misnamed, matches))
-            tell([problem for name in matches if not misnamed(name) for problem in self._add(name)], text)
+            self.problems += [] if matches or self._may_be_empty else [f"{text}: matches no file (in {os.getcwd()})"]
+            self.problems += filter(None, map(self._misnamed, matches))
+            root = unmagic(text)
+            self._tell(
+                [problem for name in matches if not self._misnamed(name) for problem in self._add(name, root)], text
+            )
         else:
             self.problems += self._add(text)
 
-    def _add(self, text: str) -> list[str]:
+    def _tell(self, problems: list[str], where: str) -> None:
+        if not self._is_silent:
+            tell(problems, where)
+
+    def _misnamed(self, name: str) -> str:
+        return "" if self._any_name else misnamed(name)
+
+    def _add(self, text: str, root: str = "") -> list[str]:
         """Add a source, or those of a folder or playlist. Returns what is wrong with it."""
-        if problem := misnamed(text):
+        if problem := self._misnamed(text):
             return [problem]
         if not is_url(text) and os.path.isdir(text):
             return self._add_folder(text)
         if not is_url(text) and is_playlist(text):
             return self._add_playlist(text)
-        self.found.append(text)
+        self.found.setdefault(text, root or os.path.dirname(text))
         return []
 
     def _add_folder(self, folder: str) -> list[str]:
-        listing = list_folder(folder, self._recursive)
-        tell(listing.problems, folder)
+        listing = list_folder(folder, self._recursive, self._any_name)
+        self._tell(listing.problems, folder)
         if not listing.files:
-            return [nothing_in(folder, listing)]
-        self.found += listing.files
-        if listing.passed:
+            return [] if self._may_be_empty else [nothing_in(folder, listing)]
+        for file in listing.files:
+            self.found.setdefault(file, folder)
+        if listing.passed and not self._is_silent:
             log(logging.INFO, f"{folder}: {counted(len(listing.files))}; passed over: {listing.passed_text}")
         return []
 
@@ -99,9 +115,18 @@ class Finder:
             names = entries(path)
         except ConfigError as error:
             return [str(error)]
-        log(logging.INFO, f"{path}: a playlist of {counted(len(names))}")
-        tell([problem for name in names for problem in self._add(name)], path)
+        if not self._is_silent:
+            log(logging.INFO, f"{path}: a playlist of {counted(len(names))}")
+        self._tell([problem for name in names for problem in self._add(name)], path)
         return []
+
+
+def unmagic(pattern: str) -> str:
+    """The folder of a glob above its first wildcard."""
+    root = os.path.dirname(pattern)
+    while glob.has_magic(root):
+        root = os.path.dirname(root)
+    return root
 
 
 def misnamed(name: str) -> str:

@@ -20,6 +20,7 @@ from pipeline.messages import (
 from pipeline.plan import Plan
 from pipeline.processes import Processes, Worker
 from pipeline.slots import Phase, Slots
+from pipeline.supply import NoSupply, Supply
 
 GRANTS_AHEAD = 2
 """Slots that a decoder holds beyond the clip it is decoding; more if there are many slots."""
@@ -36,7 +37,10 @@ class _Decoder:
 
 
 class Feed:
-    """Opens sources in order on the decode workers and grants them slots while the other stages keep up."""
+    """Opens sources in order on the decode workers and grants them slots while the other stages keep up.
+
+    sources: those that are known. Those of `supply` are added to them as they are opened.
+    """
 
     def __init__(
         self,
@@ -48,8 +52,10 @@ class Feed:
         slots: Slots,
         processes: Processes,
         send: Callable[[Worker, ToWorker], None],
+        supply: Supply | None = None,
     ) -> None:
         self.sources = sources
+        self._supply: Supply = supply or NoSupply()
         self.closing = False
         self._plan = plan
         self._ledger = ledger
@@ -71,12 +77,13 @@ class Feed:
                 self._todo.append(index)
 
     def start(self) -> None:
-        for number in range(min(self._plan.decode_workers, len(self._todo))):
+        workers = self._plan.decode_workers
+        for number in range(min(workers, len(self._todo)) if self._supply.is_over else workers):
             self._processes.spawn("decode", f"decode-{number + 1}")
 
     @property
     def finished(self) -> bool:
-        return not self._todo and not self._ledger.open_sources
+        return not self._todo and not self._ledger.open_sources and (self.closing or self._supply.is_over)
 
     # -- slots ----------------------------------------------------------------------------------------------------
 
@@ -99,8 +106,8 @@ class Feed:
         workers = self._processes.workers
         ready = [(workers[id], decoder) for id, decoder in self._decoders.items() if id in workers]
         for worker, decoder in ready:
-            if decoder.source < 0 and self._todo and not self.closing:
-                decoder.source = self._todo.popleft()
+            if decoder.source < 0 and not self.closing and (index := self._next()) is not None:
+                decoder.source = index
                 start = self._ledger.sources[decoder.source].received
                 self._send(worker, Open(self.sources[decoder.source], decoder.source, start))
         if hold_back or not self._free:
@@ -112,6 +119,18 @@ class Feed:
                 continue
             if len(decoder.grants) <= self._ahead // 2:
                 self._grant(worker, decoder, min(self._ahead - len(decoder.grants), len(self._free)))
+
+    def _next(self) -> int | None:
+        """The next source to be opened; None if there is none now."""
+        if self._todo:
+            return self._todo.popleft()
+        supplied = self._supply.next()
+        if supplied is None:
+            return None
+        index = len(self.sources)
+        self.sources.append(supplied.source)
+        self._ledger.add_source(index, supplied.source, ticket=supplied.ticket)
+        return index
 
     def _grant(self, worker: Worker, decoder: _Decoder, count: int) -> None:
         slots = [self._free.popleft() for _ in range(count)]
@@ -214,6 +233,7 @@ class Feed:
     def close(self) -> None:
         """Stop reading: open sources end where they are, and the others are not opened."""
         self.closing = True
+        self._supply.close()
         while self._todo:
             self._ledger.ended(self._todo.popleft(), cut=True)
         for id, decoder in self._decoders.items():

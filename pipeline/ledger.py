@@ -11,7 +11,7 @@ from typing import Literal
 
 from pipeline.clip import MODALITIES, ClipInfo, Gap, LiveFacts, SourceInfo
 from pipeline.facts import FactBook, Facts
-from pipeline.messages import DoneClip, Finished, Shapes, SourceDone, SourceStarted, Values
+from pipeline.messages import DoneClip, Finished, Shapes, SourceDone, SourceStarted, SourceSupplied, Values
 from pipeline.plan import GroupPlan
 
 WAITING, READY, LEASED, DONE = range(4)
@@ -78,6 +78,8 @@ class Source:
     """Per ordered group: the next clip for its fold."""
     state: dict[int, bytes] = field(default_factory=dict)
     first_index: int = 0
+    ticket: bytes = b""
+    """What sinks are told of it first; empty once they were."""
 
 
 @dataclass
@@ -135,9 +137,9 @@ class Ledger:
 
     # -- sources and decode ---------------------------------------------------------------------------------------
 
-    def add_source(self, index: int, name: str, first_index: int = 0) -> None:
-        """`first_index`: an earlier run has done the clips before it."""
-        source = Source(index, name, received=first_index, given=first_index, first_index=first_index)
+    def add_source(self, index: int, name: str, first_index: int = 0, ticket: bytes = b"") -> None:
+        """`first_index`: an earlier run has done the clips before it. `ticket`: what sinks are told of it first."""
+        source = Source(index, name, received=first_index, given=first_index, first_index=first_index, ticket=ticket)
         source.cursor = dict.fromkeys(self._ordered, first_index)
         source.state = dict.fromkeys(self._ordered, b"")
         self.sources[index] = source
@@ -400,9 +402,12 @@ class Ledger:
         """The source whose clips are given out now."""
         return self._emit_source
 
-    def emit(self) -> Iterator[Finished | SourceStarted | SourceDone]:
+    def emit(self) -> Iterator[Finished | SourceSupplied | SourceStarted | SourceDone]:
         """What can go to the sinks now: sources in the given order, clips in index order."""
         while (source := self.sources.get(self._emit_source)) is not None:
+            if source.ticket:
+                yield SourceSupplied(source.index, source.name, source.ticket)
+                source.ticket = b""
             yield from self._emit_clips(source)
             if not source.ended or source.entries or source.gaps:
                 return

@@ -131,6 +131,12 @@ class Shown(_Message, frozen=True, tag=14):
     rows: list[Row]
 
 
+class SourceWritten(_Message, frozen=True, tag=17):
+    """All outputs have written all of a source. Only of sources that were supplied while the run went on."""
+
+    source_index: int
+
+
 class Behind(_Message, frozen=True, tag=15):
     """How far the slow outputs are; empty once they have caught up."""
 
@@ -288,6 +294,14 @@ class Records(_Message, frozen=True, tag=26):
     """Model and engine facts, by the number that records refer to."""
 
 
+class SourceSupplied(_Message, frozen=True, tag=28):
+    """A source that nobody listed before the run, with what its supply tells the sinks of it."""
+
+    source_index: int
+    source: str
+    ticket: bytes
+
+
 class SourceDone(_Message, frozen=True, tag=27):
     source_index: int
     clips: int
@@ -378,6 +392,7 @@ FromWorker = (
     | Reply
     | Probed
     | Counted
+    | SourceWritten
 )
 ToWorker = (
     Work
@@ -386,6 +401,7 @@ ToWorker = (
     | CloseSource
     | Stop
     | SourceStarted
+    | SourceSupplied
     | Records
     | SourceDone
     | Film

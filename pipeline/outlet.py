@@ -11,6 +11,7 @@ from pipeline.messages import (
     SinkClosed,
     SourceDone,
     SourceStarted,
+    SourceSupplied,
     Stop,
     ToWorker,
     Written,
@@ -24,7 +25,7 @@ CLOSING_S = 600.0
 """Closing a sink that re-encodes video takes long, and a reader of the output may have stopped."""
 
 
-Item = Finished | SourceStarted | SourceDone
+Item = Finished | SourceSupplied | SourceStarted | SourceDone
 
 
 class Outlet:

@@ -18,6 +18,7 @@ from pipeline.sinks.file import without_secrets
 from pipeline.sinks.kinds import resolved, sink_class
 from pipeline.status import Account, Notice, OutputSpec, Row, Status
 from pipeline.supervisor import Supervisor
+from pipeline.supply import Supply
 from pipeline.zygote import PLAN_FILE
 
 
@@ -30,8 +31,12 @@ def run(
     on_notice: Callable[[Notice], None] = lambda notice: None,
     on_rows: Callable[[list[Row]], None] = lambda rows: None,
     on_complete: Callable[[Account], None] = lambda account: None,
+    supply: Supply | None = None,
+    supplied: int = 0,
 ) -> Account:
     """Label every clip of every source, in the given order, and write the outputs.
+
+    supply: gives the sources that come after the listed ones. supplied: about how many it will give.
 
     `on_complete` is called once, when nothing more will be written. Engines may still be built after that.
 
@@ -40,7 +45,7 @@ def run(
     """
     problems = Problems()
     with problems.collected():
-        plan = make_plan(config, len(sources))
+        plan = make_plan(config, len(sources) + supplied)
     for spec in outputs:
         with problems.collected():
             sink_class(resolved(spec, config.sinks))
@@ -53,7 +58,9 @@ def run(
             _conclude(plan, outputs)
             on_complete(account)
 
-        supervisor = Supervisor(plan, sources, starts, frozenset(complete), on_status, on_notice, on_rows, conclude)
+        supervisor = Supervisor(
+            plan, sources, starts, frozenset(complete), on_status, on_notice, on_rows, conclude, supply
+        )
         with signals_of(supervisor):
             return supervisor.run()
 

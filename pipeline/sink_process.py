@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +29,8 @@ from pipeline.messages import (
     SinkClosed,
     SourceDone,
     SourceStarted,
+    SourceSupplied,
+    SourceWritten,
     Stop,
 )
 from pipeline.part import PartInfo
@@ -166,6 +169,7 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
     quick = [sink for sink in sinks if not sink.is_slow]
     slow = Backlog(bus, [sink for sink in sinks if sink.is_slow])
     counted: dict[Sink, Counter[str]] = {sink: Counter() for sink in sinks}
+    supplied: set[int] = set()
     while True:
         slots.watch(seat, Phase.IDLE)
         message = bus.receive(0 if slow else TICK_S)
@@ -187,6 +191,11 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
             case Configured():
                 for sink in sinks:
                     sink.configure(message)
+            case SourceSupplied():
+                supplied.add(message.source_index)
+                for sink in quick:
+                    sink.source_supplied(message.source, message.ticket)
+                slow.supplied(message.source, message.ticket)
             case SourceStarted():
                 info = msgspec.structs.replace(message.info, source=without_secrets(message.info.source))
                 make.started(info)
@@ -204,6 +213,9 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
                 for sink in quick:
                     sink.source_ended(message.source_index, message.clips)
                 slow.ended(message.source_index, message.clips)
+                if message.source_index in supplied:
+                    supplied.remove(message.source_index)
+                    slow.after(partial(bus.send, SourceWritten(message.source_index)))
             case Stop():
                 while slow and message.complete:
                     slow.step()

@@ -30,6 +30,7 @@ from pipeline.messages import (
     Shown,
     SinkClosed,
     SourceFailed,
+    SourceWritten,
     ToWorker,
     Warned,
     Written,
@@ -39,6 +40,7 @@ from pipeline.plan import Plan
 from pipeline.processes import Processes, Worker
 from pipeline.slots import Slots
 from pipeline.status import Account, Level, Notice, Row, RunPhase, Status
+from pipeline.supply import NoSupply, Supply
 
 POLL_MS = 100
 TIMER_S = 0.2
@@ -62,7 +64,8 @@ class _Fatal:
 class Supervisor:
     """Runs a plan over sources; `run` returns the account. `interrupt()` may be called from a signal handler.
 
-    starts: by source, the first clip to do. complete: sources that an earlier run finished.
+    starts: by source, the first clip to do. complete: sources that an earlier run finished. supply: gives the sources
+    that come after those.
     """
 
     def __init__(
@@ -75,10 +78,12 @@ class Supervisor:
         on_notice: Callable[[Notice], None] = lambda notice: None,
         on_rows: Callable[[list[Row]], None] = lambda rows: None,
         on_complete: Callable[[Account], None] = lambda account: None,
+        supply: Supply | None = None,
     ) -> None:
         self.plan = plan
         self.sources = list(sources)
         self._starts = dict(starts or {})
+        self._supply: Supply = supply or NoSupply()
         self._on_complete = on_complete
         self._last_account: Account | None = None
         self._on_status, self._on_notice, self._on_rows = on_status, on_notice, on_rows
@@ -123,7 +128,15 @@ class Supervisor:
 
     def _make_feed(self, complete: frozenset[int]) -> Feed | LiveFeed:
         return Feed(
-            self.sources, self._starts, complete, self.plan, self.ledger, self.slots, self.processes, self._send
+            self.sources,
+            self._starts,
+            complete,
+            self.plan,
+            self.ledger,
+            self.slots,
+            self.processes,
+            self._send,
+            self._supply,
         )
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -224,6 +237,8 @@ class Supervisor:
                 if notice := self.feed.handle(worker, message):
                     failed = isinstance(message, SourceFailed | Ended)
                     self._notice(notice, "error" if failed else "info", in_results=failed)
+            case SourceWritten(index):
+                self._supply.written(self.sources[index])
             case Shown(rows):
                 self._on_rows(rows)
             case Written() | Behind() | SinkClosed():

@@ -30,6 +30,10 @@ class Backlog:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
+    def supplied(self, source: str, ticket: bytes) -> None:
+        for sink in self._sinks:
+            self._calls.append(partial(sink.source_supplied, source, ticket))
+
     def started(self, info: SourceInfo) -> None:
         for sink in self._sinks:
             self._calls.append(partial(sink.source_started, info))
@@ -48,6 +52,13 @@ class Backlog:
     def ended(self, source_index: int, clips: int) -> None:
         for sink in self._sinks:
             self._calls.append(partial(sink.source_ended, source_index, clips))
+
+    def after(self, call: Callable[[], None]) -> None:
+        """Call something when all that has come so far is written."""
+        if self._calls:
+            self._calls.append(call)
+        else:
+            call()
 
     def step(self) -> None:
         self._calls.popleft()()

@@ -17,7 +17,7 @@ class SinkOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Sink(ABC):
-    """Calls come as `open (source_started? write* source_ended?)* close`; sources and clips are in order.
+    """Calls come as `open (source_supplied? source_started? write* source_ended?)* close`, in order.
 
     `source_started` is missing for a source that could not be opened (it has one error record, clip -1).
     `source_ended` says that the source was read to its end, or failed; an interrupted one is only closed.
@@ -45,6 +45,9 @@ class Sink(ABC):
 
     @abstractmethod
     def open(self) -> None: ...
+
+    def source_supplied(self, source: str, ticket: bytes) -> None:
+        """A source that was not in `spec.sources` follows. `ticket`: what its supply tells of it."""
 
     def source_started(self, info: SourceInfo) -> None:
         """The source is open; its records follow."""

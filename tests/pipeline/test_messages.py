@@ -48,6 +48,8 @@ from pipeline.messages import (
     SourceDone,
     SourceFailed,
     SourceStarted,
+    SourceSupplied,
+    SourceWritten,
     StatusUpdate,
     Stop,
     Told,
@@ -144,6 +146,7 @@ FROM_WORKER = {
     Ask: st.builds(Ask, numbers, st.binary(max_size=20)),
     Reply: st.builds(Reply, numbers, st.binary(max_size=20), texts),
     Probed: st.builds(Probed, texts),
+    SourceWritten: st.builds(SourceWritten, numbers),
     Counted: st.builds(Counted, st.dictionaries(texts, numbers, max_size=2)),
 }
 TO_WORKER = {
@@ -154,6 +157,7 @@ TO_WORKER = {
     Stop: st.builds(Stop, st.booleans()),
     SourceStarted: st.builds(SourceStarted, source_infos),
     Records: st.builds(Records, st.lists(finished, max_size=3), st.dictionaries(numbers, facts, max_size=3)),
+    SourceSupplied: st.builds(SourceSupplied, numbers, texts, st.binary(max_size=20)),
     SourceDone: st.builds(SourceDone, numbers, numbers),
     Film: st.builds(Film, texts, texts, numbers, numbers),
     FilmWritten: st.builds(FilmWritten, texts, texts),

@@ -1,0 +1,44 @@
+"""Sources with the same content: the second one gets the rows of the first."""
+
+import filecmp
+
+import msgspec
+import pyarrow
+
+from archive.names import file_of
+from archive.schema import FACTS_KEY, Facts
+from archive.shard import encoded, metadata_of, read_table
+from archive.store import Store
+from archive.ticket import Ticket
+
+
+def is_same_content(one: str, other: str) -> bool:
+    """Whether two files hold the same bytes; False if one of them cannot be read."""
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
+
+
+def copy_rows(store: Store, original: Facts, ticket: Ticket, made: str) -> Facts:
+    """Write the file of a source with the rows of another. Returns its facts.
+
+    Raises: OSError, ShardError: the other file cannot be read. OutputError: the new one cannot be written.
+    """
+    with store.open(file_of(original.name)) as file:
+        table = read_table(file)
+        whole = msgspec.json.decode(table.schema.metadata[FACTS_KEY], type=Facts)
+    facts = msgspec.structs.replace(
+        whole,
+        source=ticket.source,
+        name=ticket.name,
+        fingerprint=ticket.fingerprint,
+        tries=ticket.tries,
+        same_as=whole.same_as or whole.name,
+        made=made,
+    )
+    place = table.schema.get_field_index("source")
+    names = pyarrow.array([ticket.source] * table.num_rows, table.schema.field(place).type)
+    table = table.set_column(place, table.schema.field(place), names)
+    store.put(file_of(ticket.name), encoded(table.replace_schema_metadata(metadata_of(facts))))
+    return facts

@@ -1,0 +1,195 @@
+"""A run over an archive: what is done is left alone, the rest is claimed and labelled, and an account is given."""
+
+import argparse
+import logging
+import os
+import socket
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from archive.claims import Claims
+from archive.follow import Follow, is_old
+from archive.index import known_files
+from archive.labels import words_hash
+from archive.links import Links
+from archive.plan import Work, plan_work
+from archive.runs import note_run
+from archive.settings import config_hash
+from archive.store import store_of
+from archive.supply import ArchiveSupply
+from archive.tally import Tally, account_lines
+from archive.verdict import Asked, Known, Wanted
+from commands.account import speed_text
+from commands.archive_sources import look_again
+from commands.console import Console
+from commands.main import INTERRUPTED, installed_version
+from commands.progress import Pace
+from engines.models.checkpoint import read_model
+from pipeline.config import Config
+from pipeline.logs import log
+from pipeline.run import private_directory, run
+from pipeline.status import Account, OutputSpec, Status
+from stages.words.word import default_labels, parse_labels
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+SHOWN = 5
+
+
+def asked_of(options: argparse.Namespace, config: Config) -> Asked:
+    """Raises: ModelError: the model cannot be read. ConfigError: the labels cannot."""
+    labels = tuple(parse_labels(config.labels.words) or default_labels())
+    return Asked(
+        config=config_hash(config),
+        words=words_hash(labels),
+        model=read_model(config.model.path, config.model.audio_path).id,
+        labels=labels,
+        whole=options.checksum,
+        redo=options.redo,
+        retry_failed=options.retry_failed,
+    )
+
+
+class Labelling:
+    """One `percept label`."""
+
+    def __init__(
+        self, options: argparse.Namespace, config: Config, asked: Asked, wanted: Sequence[Wanted], console: Console
+    ) -> None:
+        self._options, self._config, self._asked, self._wanted, self._console = options, config, asked, wanted, console
+        self._began = datetime.now(UTC)
+        self._began_s = time.monotonic()
+        self._store = store_of(options.output)
+
+    def run(self) -> int:
+        """Returns the exit code.
+
+        Raises: PerceptError: nothing was started, or the archive cannot be written.
+        """
+        options = self._options
+        follow = self._follow() if options.follow else None
+        known = known_files(self._store)
+        work = plan_work(self._wanted, known, self._asked, options.output)
+        for name in work.damaged[:SHOWN]:
+            self._console.warn(f"{name}: its file in {options.output} is damaged; it is labelled again")
+        if not work.todo and follow is None:
+            self._report(work.tally, Account())
+            return 0
+        account = self._labelled(work, known, follow)
+        code = INTERRUPTED if account.interrupted and follow is None else account.exit_code
+        if code == INTERRUPTED and follow is not None:
+            code = 1 if work.tally.sources.failed or work.tally.clips.failed else 0
+        return code
+
+    def _follow(self) -> Follow:
+        """Takes what is old enough from what was found, and leaves the rest for later."""
+        options = self._options
+        old = [each for each in self._wanted if is_old(each, options.settle) or each.size < 0]
+        self._wanted = old
+        return Follow(partial(look_again, options.sources, options.recursive), options.settle, old)
+
+    def _labelled(self, work: Work, known: dict[str, Known], follow: Follow | None) -> Account:
+        options, asked = self._options, self._asked
+        claims = Claims(self._store, options.claim_beat, options.claim_expiry)
+        spec = OutputSpec(
+            kind="archive",
+            sink="archive.sink:Archive",
+            path=options.output,
+            options={
+                "config": asked.config,
+                "labels": list(asked.labels),
+                "words": asked.words,
+                "model": asked.model,
+                "whole": asked.whole,
+            },
+        )
+        with private_directory() as folder:
+            supply = ArchiveSupply(self._store, claims, asked, Links(folder), work.todo, known, work.tally, follow)
+            self._console.pace = ArchivePace(supply)
+            account = Account(exit_code=5)
+            supply.start()
+            try:
+                account = run(
+                    self._config,
+                    [],
+                    [spec],
+                    on_status=lambda status: self._console.status(placed(status, work.tally, supply)),
+                    on_notice=self._console.notice,
+                    supply=supply,
+                    supplied=len(work.todo),
+                )
+            finally:
+                supply.finish()
+                self._console.clear()
+                self._report(work.tally, account)
+                known_files(self._store)
+        if supply.failure is not None:
+            raise supply.failure
+        return account
+
+    def _report(self, tally: Tally, account: Account) -> None:
+        """Say how it ended, and note it in the archive."""
+        facts = tally.fields() | {
+            "elapsed_s": round(time.monotonic() - self._began_s, 2),
+            "x_real_time": round(account.media_s / account.elapsed_s, 2) if account.elapsed_s else 0.0,
+            "interrupted": account.interrupted,
+            "exit_code": account.exit_code,
+        }
+        for message in account.messages:
+            log(logging.ERROR if account.exit_code else logging.WARNING, message)
+        if self._console.as_fields:
+            log(logging.INFO, "account", **facts)
+        elif logging.getLogger("percept").isEnabledFor(logging.INFO):
+            self._console.print(closing_lines(tally, account))
+        if tally.sources.labelled or tally.sources.failed:
+            asked = self._asked
+            note_run(
+                self._store,
+                {
+                    "began": self._began.isoformat(timespec="seconds"),
+                    "host": socket.gethostname(),
+                    "pid": os.getpid(),
+                    "percept": installed_version(),
+                    "config": asked.config,
+                    "words": asked.words,
+                    "model": asked.model,
+                    **facts,
+                },
+            )
+
+
+def closing_lines(tally: Tally, account: Account) -> list["Text"]:
+    from rich.text import Text
+
+    lines = [Text("")]
+    if account.elapsed_s:
+        lines.append(Text(speed_text(account)))
+    return lines + [Text(line) for line in account_lines(tally)]
+
+
+class ArchivePace(Pace):
+    """Progress by the bytes of all sources, of which some need nothing after all."""
+
+    def __init__(self, supply: ArchiveSupply) -> None:
+        super().__init__()
+        self._supply = supply
+
+    def fraction(self, status: Status) -> float | None:
+        if not status.position.source_number:
+            return None
+        return self._supply.bytes_done / max(1, self._supply.bytes_total)
+
+
+def placed(status: Status, tally: Tally, supply: ArchiveSupply) -> Status:
+    """A status whose sources are counted over the whole archive."""
+    if not status.position.source_number:
+        return status
+    number = min(tally.wanted, int(tally.sources.total) + 1)
+    position = msgspec.structs.replace(status.position, source_number=number, source_count=tally.wanted)
+    return msgspec.structs.replace(status, position=position)

@@ -1,0 +1,254 @@
+"""`percept label` in processes of its own: resumed, claimed, retried, refused, and followed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands.fake_archive import FakeArchive
+
+WAIT_S = 60.0
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> FakeArchive:
+    return FakeArchive(tmp_path)
+
+
+def account(said: str) -> dict[str, Any]:
+    (found,) = (line for line in map(json.loads, said.splitlines()) if line["message"] == "account")
+    for name in ("sources", "clips", "seconds"):
+        parts = [found[f"{name}_{part}"] for part in ("labelled", "failed", "skipped")]
+        assert found[name] == pytest.approx(sum(parts)), name
+    return dict(found)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + WAIT_S
+    while not is_so():
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
+
+
+def until_more(archive: FakeArchive, process: "subprocess.Popen[str]") -> None:
+    """Wait until one more file is there, or the run has ended."""
+    before = len(archive.rows_so_far())
+    wait_until(lambda: len(archive.rows_so_far()) > before or process.poll() is not None)
+
+
+@pytest.fixture
+def started(archive: FakeArchive) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Starts runs, of which none is left."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*more: str) -> "subprocess.Popen[str]":
+        processes.append(archive.start(*more, start_new_session=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate(timeout=WAIT_S)
+
+
+def test_what_is_done_stays_and_the_account_adds_up(archive: FakeArchive) -> None:
+    archive.add("a", "clips=3")
+    archive.add("b", "clips=4,raise=1")
+    bad = archive.add("c", "clips=1,unopenable=1")
+    code, said = archive.label()
+    found = account(said)
+    assert code == 1
+    assert (found["sources_labelled"], found["sources_failed"], found["sources_skipped"]) == (2, 1, 0)
+    assert (found["clips_labelled"], found["clips_failed"], found["seconds"]) == (6, 1, 14.0)
+    assert f"{bad}: cannot be opened" in archive.facts("c").error
+    before = {path: path.stat().st_mtime_ns for path in archive.labels.rglob("*.parquet")}
+    assert len(before) == 3
+    code, said = archive.label()
+    assert code == 0
+    assert account(said)["done_before"] == 2
+    assert account(said)["failed_before"] == 1
+    assert {path: path.stat().st_mtime_ns for path in archive.labels.rglob("*.parquet")} == before
+    assert archive.leftovers() == []
+    runs = (archive.labels / ".percept" / "runs.jsonl").read_text().splitlines()
+    assert [json.loads(line)["sources_labelled"] for line in runs] == [2], "a run that did nothing is not noted"
+
+
+def test_failures_are_tried_again_when_asked_and_counted(archive: FakeArchive) -> None:
+    archive.add("a", "clips=2")
+    archive.add("c", "clips=1,unopenable=1")
+    archive.label()
+    assert archive.facts("c").tries == 1
+    code, said = archive.label("--retry-failed")
+    assert (code, account(said)["sources_failed"], account(said)["sources_skipped"]) == (3, 1, 1)
+    assert archive.facts("c").tries == 2
+
+
+def test_a_changed_source_and_a_damaged_file_are_labelled_again(archive: FakeArchive) -> None:
+    for name in "abc":
+        archive.add(name, "clips=1")
+    touched = archive.add("d", "clips=1")
+    archive.label()
+    archive.add("a", "clips=1", "other content")
+    damaged = next(archive.labels.glob("videos/b*.parquet"))
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    os.utime(touched)
+    code, said = archive.label()
+    found = account(said)
+    assert (code, found["sources_labelled"], found["sources_skipped"]) == (0, 2, 2)
+    assert "damaged" in said
+    assert archive.facts("a").fingerprint.size == len("other content")  # type: ignore[union-attr]
+    assert archive.facts("b").clips == 1
+
+
+def test_an_archive_is_of_one_kind(archive: FakeArchive) -> None:
+    archive.add("a", "clips=1")
+    archive.label()
+    code, said = archive.label("--labels", "something else")
+    assert code == 2
+    assert "percept relabel" in said
+    code, said = archive.label("--fps", "4")
+    assert code == 2
+    assert "labelled with other settings" in said
+    assert "--redo" in said
+    code, said = archive.label("--fps", "4", "--redo")
+    assert (code, account(said)["sources_labelled"]) == (0, 1)
+    assert archive.label("--fps", "4")[0] == 0
+
+
+def test_the_same_content_is_labelled_once(archive: FakeArchive) -> None:
+    first = archive.add("a", "clips=3", "the same")
+    archive.add("b", "clips=5", "the same")
+    archive.add("c", "clips=2", "the Same")
+    code, said = archive.label()
+    assert (code, account(said)["copied"], account(said)["clips_labelled"]) == (0, 1, 8)
+    later = archive.add("d", "clips=7", "the same")
+    assert account(archive.label()[1])["copied"] == 1
+    assert archive.facts("d").same_as == archive.facts("a").name == f"videos/{first.name}"
+    assert archive.facts("c").same_as == ""
+    (rows,) = (rows for name, rows in archive.rows().items() if name.startswith("d"))
+    assert [(row["source"], row["clip"]) for row in rows] == [(str(later), clip) for clip in range(3)]
+
+
+def test_names_that_are_not_utf8_and_links_in_circles(archive: FakeArchive) -> None:
+    path = os.fsencode(archive.videos) + b"/caf\xe9:clips=2,end=.mp4"
+    with open(path, "w") as file:
+        file.write("content")
+    (archive.videos / "again").symlink_to(archive.videos)
+    code, said = archive.label("-r")
+    assert (code, account(said)["sources_labelled"]) == (0, 1)
+    assert archive.facts("caf%E9").source == f"{archive.videos}/caf%E9:clips=2,end=.mp4"
+    assert account(archive.label("-r")[1])["done_before"] == 1
+
+
+def test_a_list_of_files_of_which_one_is_gone(archive: FakeArchive, tmp_path: Path) -> None:
+    there = archive.add("a", "clips=1")
+    gone = archive.videos / "gone:clips=1,unopenable=1,end=.mp4"
+    (tmp_path / "list.txt").write_text(f"{there}\n{gone}\n")
+    code, said = archive.label(sources=str(tmp_path / "list.txt"))
+    assert (code, account(said)["sources_failed"]) == (1, 1)
+    assert archive.facts("gone").fingerprint is None
+    archive.add("gone", "clips=1,unopenable=1")
+    code, said = archive.label(sources=str(tmp_path / "list.txt"))
+    assert (account(said)["sources_failed"], archive.facts("gone").tries) == (1, 2), "it is there now, so it is tried"
+
+
+def test_a_place_that_cannot_be_written_stops_the_run_with_a_sentence(archive: FakeArchive) -> None:
+    archive.add("a", "clips=1")
+    archive.labels.mkdir()
+    (archive.labels / "videos").write_text("a file")
+    code, said = archive.label()
+    assert code == 5
+    assert f"cannot write {archive.labels}/videos" in said
+    assert archive.leftovers() == []
+
+
+@pytest.mark.slow
+def test_killed_at_random_and_resumed_the_rows_are_the_same(
+    archive: FakeArchive, started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    for number in range(24):
+        archive.add(f"s{number:02}", f"clips={number % 5 + 1},slow_decode_ms=8")
+    (tmp_path / "whole").mkdir()
+    whole = FakeArchive(tmp_path / "whole")
+    whole.videos.rmdir()
+    whole.videos = archive.videos
+    assert whole.label()[0] == 0
+    chance, kills = random.Random(7), 0
+    for _ in range(4):
+        process = started("--claim-expiry", "30")
+        until_more(archive, process)
+        time.sleep(chance.uniform(0, 0.1))
+        kills += process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=WAIT_S)
+    assert kills >= 2
+    assert 0 < len(archive.rows_so_far()) < 24
+    code, said = archive.label()
+    assert code == 0
+    assert account(said)["sources_skipped"] > 0
+    assert archive.rows() == whole.rows()
+    assert archive.leftovers() == []
+
+
+@pytest.mark.slow
+def test_two_runs_share_the_work(archive: FakeArchive, started: Callable[..., "subprocess.Popen[str]"]) -> None:
+    for number in range(20):
+        archive.add(f"s{number:02}", "clips=2,slow_decode_ms=30")
+    both = [started(), started()]
+    accounts = [account(process.communicate(timeout=WAIT_S)[1]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum(each["sources_labelled"] for each in accounts) == 20
+    assert all(each["sources_labelled"] > 2 for each in accounts)
+    assert len(archive.rows()) == 20
+    assert archive.leftovers() == []
+
+
+@pytest.mark.slow
+def test_a_folder_is_followed_until_it_is_interrupted(
+    archive: FakeArchive, started: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    process = started("--follow", "--settle", "0.5")
+    growing = archive.add("a", "clips=2", "")
+    for size in range(1, 9):
+        growing.write_text("x" * size)
+        time.sleep(0.1)
+    wait_until(lambda: len(archive.rows_so_far()) == 1)
+    archive.add("b", "clips=1")
+    wait_until(lambda: len(archive.rows_so_far()) == 2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0
+    assert account(said)["sources_labelled"] == 2, "the one that grew was labelled once"
+    assert archive.facts("a").fingerprint.size == 8  # type: ignore[union-attr]
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(archive: FakeArchive) -> None:
+    archive.labels.mkdir()
+    mount = f"mount -t tmpfs -o size=48k,nr_inodes=64 none {archive.labels}"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    for number in range(12):
+        archive.add(f"s{number:02}", "clips=1")
+    process = archive.start()
+    process.kill()
+    process.communicate(timeout=WAIT_S)
+    command = " ".join(f"'{part}'" for part in process.args)  # type: ignore[union-attr]
+    find = f"find {archive.labels} -name '*.part' -o -name '*.parquet' -size 0"
+    script = f"{mount} && {command}; echo code $?; {find}"
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        env=os.environ | {"PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+    )
+    assert "no space left on device" in done.stderr
+    assert done.stdout.splitlines() == ["code 5"]
