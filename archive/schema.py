@@ -56,6 +56,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     labels: tuple[str, ...] = ()
     words: str = ""
     """Hash of the labels."""
+    top_k: int = 0
+    """Labels of a clip at most; 0: as the settings had it."""
     dims: dict[str, int] = {}
     """Values of each vector."""
     clips: int = 0

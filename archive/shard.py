@@ -104,21 +104,25 @@ def metadata_of(facts: Facts) -> dict[bytes, bytes]:
 
 
 def encoded(table: Any) -> bytes:
-    """A table of an archive as a Parquet file: zstd, and the bytes of vectors split, which packs them 8 % smaller."""
-    vectors = [f"{field.name}.list.element" for field in table.schema if field.name.endswith("_vector")]
-    others = [
-        column.path for column in pyarrow.parquet.ParquetFile(_empty(table.schema)).schema if column.path not in vectors
-    ]
+    """A table of an archive as a Parquet file."""
     sink = io.BytesIO()
-    pyarrow.parquet.write_table(
-        table,
-        sink,
-        row_group_size=GROUP_ROWS,
-        compression="zstd",
-        use_dictionary=others,
-        use_byte_stream_split=vectors,
-    )
+    with writer(sink, table.schema) as file:
+        file.write_table(table, row_group_size=GROUP_ROWS)
     return sink.getvalue()
+
+
+def writer(sink: Any, schema: Any) -> Any:
+    """A Parquet writer for an archive: zstd, and the bytes of vectors split, which packs them 8 % smaller.
+
+    sink: a path or a file object.
+    """
+    vectors = [f"{field.name}.list.element" for field in schema if field.name.endswith("_vector")]
+    others = [
+        column.path for column in pyarrow.parquet.ParquetFile(_empty(schema)).schema if column.path not in vectors
+    ]
+    return pyarrow.parquet.ParquetWriter(
+        sink, schema, compression="zstd", use_dictionary=others, use_byte_stream_split=vectors
+    )
 
 
 def _empty(schema: Any) -> io.BytesIO:
@@ -135,7 +139,9 @@ def facts_of(source: Any, name: str) -> Facts:
     """
     try:
         metadata = pyarrow.parquet.read_metadata(source).metadata or {}
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowException) as error:
+    except (pyarrow.ArrowException, OSError) as error:
+        if not is_damage(error):
+            raise
         raise ShardError(f"{name}: is no whole Parquet file ({str(error).splitlines()[0]})") from error
     if FACTS_KEY not in metadata:
         raise ForeignError(f"{name}: is not a file of an archive; percept label did not write it")
@@ -152,8 +158,15 @@ def read_table(source: Any, columns: Sequence[str] | None = None) -> Any:
     """
     try:
         return pyarrow.parquet.ParquetFile(source).read(list(columns) if columns is not None else None)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:
+        if not is_damage(error):
+            raise
         raise ShardError(f"{source}: cannot be read ({str(error).splitlines()[0]})") from error
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the bytes of a file are at fault. Arrow also raises an OSError for these, but one without a number."""
+    return isinstance(error, pyarrow.ArrowException) or (isinstance(error, OSError) and error.errno is None)
 
 
 def vectors_in(column: Any) -> Array:

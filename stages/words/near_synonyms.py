@@ -15,7 +15,8 @@ from stages.words.scoring import SAME_MEANING
 OTHER_WORDS = SAME_MEANING[1]
 """Least cosine of labels that share no word: car, automobile."""
 ACTION_ADDED = 0.5
-"""Least cosine of a thing, and of what it does or is done with it: dog, dog barking; guitar, playing guitar."""
+"""Least cosine of a thing, and of what it does or is done with it: dog, dog barking; guitar, playing guitar. No other
+limit is lower."""
 WORDS_ADDED = 0.82
 """Least cosine of a label, and of one with other words added: siren, police siren. Fire, fire engine are below it."""
 LEAST_PROBABILITY = 0.1
@@ -41,7 +42,9 @@ def near_synonyms(
     cosine = np.mean([_cosines(side, rows) for side in sides.values()], axis=0)
     found = {
         name: tuple(
-            other for j, other in enumerate(names) if i != j and cosine[i, j] >= (least_cosine(name, other) or np.inf)
+            names[j]
+            for j in np.flatnonzero(cosine[i] >= ACTION_ADDED).tolist()
+            if i != j and cosine[i, j] >= (least_cosine(name, names[j]) or np.inf)
         )
         for i, name in enumerate(names)
     }

@@ -60,10 +60,10 @@ class OpenSetScore:
 
     def judge(self, log_odds: Mapping[str, Array], weights: Mapping[str, float]) -> dict[str, Any]:
         """A clip's score and verdict, from the labels' log-odds "C" and the weight of each modality that it has."""
-        score = self._usual(frozenset(log_odds)).score(evidence(log_odds, weights))
+        score = self.usual_of(frozenset(log_odds)).score(evidence(log_odds, weights))
         return {"score": score, "threshold": self.threshold, "none_of_these": score > self.threshold}
 
-    def _usual(self, present: frozenset[str]) -> Usual:
+    def usual_of(self, present: frozenset[str]) -> Usual:
         """That of clips with these modalities; if there were none, of clips with the most similar modalities."""
         nearest = max(self.usual, key=lambda name: (len(present & {*name.split("+")}), -len(name.split("+")), name))
         return self.usual.get(modalities_key(present), self.usual[nearest])

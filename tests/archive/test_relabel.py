@@ -1,0 +1,169 @@
+"""Archives are relabelled file by file: whole or not at all, once, and never with the words of another model."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from archive import relabel as relabelling
+from archive.relabel import Asked, files_in, plan, relabel
+from archive.shard import GROUP_ROWS, facts_of, read_table, vectors_in
+from pipeline.errors import ConfigError, ModelError, OutputError
+from tests.archive.made import MODEL, clip_of, random_archive, unit, write_shard
+from tests.archive.worded import label_set
+
+LABELS = ("cat", "sea > wave")
+
+
+def asked_for(labels: tuple[str, ...] = LABELS, top_k: int = 2, **more: Any) -> Asked:
+    return Asked(label_set(np.random.default_rng(3), labels, **more), labels, MODEL, top_k)
+
+
+def run(folder: Path, asked: Asked, output: Path | None = None) -> tuple[int, list[str]]:
+    """How many files there were to do, and what failed."""
+    output = output or folder
+    found = plan(folder, output, asked)
+    return len(found.names), found.damaged + relabel(folder, output, found.names, asked, lambda *_: None)
+
+
+def test_labels_change_and_nothing_else_does(tmp_path: Path) -> None:
+    random_archive(tmp_path, sources=3)
+    before = {name: read_table(str(tmp_path / name)) for name in files_in(tmp_path)}
+    assert run(tmp_path, asked_for()) == (3, [])
+    for name, old in before.items():
+        facts, new = facts_of(str(tmp_path / name), name), read_table(str(tmp_path / name))
+        assert (facts.labels, facts.top_k) == (LABELS, 2)
+        assert facts.words == asked_for().words != facts_of
+        assert new.schema.equals(old.schema)
+        assert {row["label"] for clip in new["labels"].to_pylist() for row in clip} == {"cat", "wave"}
+        for column in set(old.schema.names) - {"labels", "category", "open_set"}:
+            assert new[column].equals(old[column]), column
+    assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
+
+
+def test_vectors_of_several_row_groups_stay_what_and_how_they_were(tmp_path: Path) -> None:
+    vectors = unit(np.random.default_rng(4).standard_normal((GROUP_ROWS + 5, 16))).astype(np.float16)
+    path = write_shard(
+        tmp_path, "a.mp4", [clip_of("a.mp4", clip, {"image": each}) for clip, each in enumerate(vectors)]
+    )
+    assert run(tmp_path, asked_for()) == (1, [])
+    np.testing.assert_array_equal(vectors_in(read_table(str(path))["image_vector"]), vectors)
+    metadata = pyarrow.parquet.ParquetFile(path).metadata
+    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [GROUP_ROWS, 5]
+    group = metadata.row_group(0)
+    columns = {group.column(place).path_in_schema: group.column(place) for place in range(group.num_columns)}
+    assert "BYTE_STREAM_SPLIT" in columns["image_vector.list.element"].encodings
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    random_archive(tmp_path, sources=3)
+    asked = asked_for()
+    names = plan(tmp_path, tmp_path, asked).names
+    relabel(tmp_path, tmp_path, names[:2], asked, lambda *_: None)
+    assert plan(tmp_path, tmp_path, asked).names == names[2:]
+    assert plan(tmp_path, tmp_path, asked_for(top_k=1)).names == names
+    assert run(tmp_path, asked) == (1, [])
+    assert run(tmp_path, asked) == (0, [])
+
+
+def test_a_copy_leaves_the_archive_alone(tmp_path: Path) -> None:
+    random_archive(tmp_path / "labels", sources=2)
+    before = {name: (tmp_path / "labels" / name).read_bytes() for name in files_in(tmp_path / "labels")}
+    assert run(tmp_path / "labels", asked_for(), tmp_path / "other") == (2, [])
+    assert {name: (tmp_path / "labels" / name).read_bytes() for name in files_in(tmp_path / "labels")} == before
+    assert list(files_in(tmp_path / "other")) == list(before)
+    assert run(tmp_path / "labels", asked_for(), tmp_path / "other") == (0, [])
+    with pytest.raises(ConfigError, match="inside the other"):
+        plan(tmp_path / "labels", tmp_path / "labels" / "new", asked_for())
+
+
+def test_a_clip_that_failed_has_no_labels_and_a_source_that_failed_stays_failed(tmp_path: Path) -> None:
+    image = unit(np.ones(16)).astype(np.float32)
+    path = write_shard(tmp_path, "a.mp4", [clip_of("a.mp4", 0, {"image": image}), clip_of("a.mp4", 1, {})])
+    failed = write_shard(tmp_path, "b.mp4", [clip_of("b.mp4", -1)], error="b.mp4: no video", model="")
+    assert run(tmp_path, asked_for()) == (2, [])
+    assert [clip and len(clip) for clip in read_table(str(path))["labels"].to_pylist()] == [2, None]
+    assert facts_of(str(failed), "b").error == "b.mp4: no video"
+    assert facts_of(str(failed), "b").labels == LABELS
+
+
+def test_stored_embeddings_of_the_fusion_head_count(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    own, fused = unit(random.standard_normal((2, 16))).astype(np.float32)
+    write_shard(tmp_path / "without", "a.mp4", [clip_of("a.mp4", 0, {"image": own})])
+    write_shard(tmp_path / "with", "a.mp4", [clip_of("a.mp4", 0, {"image": own, "fused_image": fused})])
+    found = {}
+    for name in ("with", "without"):
+        asked = asked_for(has_head=True)
+        assert plan(tmp_path / name, tmp_path / name, asked).has_head is (name == "with")
+        run(tmp_path / name, asked)
+        table = read_table(str(tmp_path / name / "a.mp4.parquet"))
+        found[name] = {row["label"]: row for row in table["labels"].to_pylist()[0]}
+    for label in ("cat", "wave"):
+        one, other = found["with"][label], found["without"][label]
+        assert one["evidence"] == other["evidence"], "evidence is that of the modality itself"
+        assert abs(one["probability"] - other["probability"]) > 1e-3
+
+
+def test_an_archive_of_another_model_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    random_archive(tmp_path, sources=2)
+    write_shard(tmp_path, "z.mp4", [clip_of("z.mp4", 0, {"image": unit(np.ones(16))})], model="clip@1")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
+    with pytest.raises(ModelError, match=r"z\.mp4\.parquet: was labelled by clip@1.* give it with --model"):
+        run(tmp_path, asked_for())
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == before
+    (tmp_path / "z.mp4.parquet").unlink()
+    with pytest.raises(ModelError, match="embeddings have 16 values, but percept-mini@2 has 8"):
+        run(tmp_path, asked_for(size=8))
+
+
+def test_a_damaged_file_is_told_and_costs_no_other(tmp_path: Path) -> None:
+    random_archive(tmp_path, sources=3)
+    name = list(files_in(tmp_path))[1]
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[:-9])
+    todo, failed = run(tmp_path, asked_for())
+    assert (todo, len(failed)) == (2, 1)
+    assert name in failed[0]
+    (tmp_path / name).write_bytes(whole[:4] + bytes(200) + whole[204:])
+    todo, failed = run(tmp_path, asked_for())
+    assert todo == len(failed) == 1
+    assert "cannot be read" in failed[0]
+    assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
+
+
+def test_a_file_that_is_written_meanwhile_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random_archive(tmp_path, sources=1)
+    (name,) = files_in(tmp_path)
+    rescore = relabelling.rescore
+
+    def meanwhile(source: str, *rest: Any) -> None:
+        rescore(source, *rest)
+        os.utime(source, ns=(1, 1))
+
+    monkeypatch.setattr(relabelling, "rescore", meanwhile)
+    before = (tmp_path / name).read_bytes()
+    _, failed = run(tmp_path, asked_for())
+    assert failed == [f"{name}: was written by somebody else meanwhile; run the same command again"]
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_a_full_disk_stops_it_and_leaves_what_was_there(tmp_path: Path) -> None:
+    random_archive(tmp_path, sources=2)
+    before = {name: (tmp_path / name).read_bytes() for name in files_in(tmp_path)}
+    first = next(iter(before))
+    (tmp_path / first).with_name(f".{Path(first).name}.part").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="no space left on device"):
+        run(tmp_path, asked_for())
+    assert {name: (tmp_path / name).read_bytes() for name in files_in(tmp_path)} == before
+    assert run(tmp_path, asked_for()) == (2, [])
+
+
+def test_a_folder_without_an_archive_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no file of an archive"):
+        plan(tmp_path, tmp_path, asked_for())
+    with pytest.raises(ConfigError, match="is no folder"):
+        plan(tmp_path / "none", tmp_path / "none", asked_for())
