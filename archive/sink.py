@@ -37,6 +37,7 @@ class Archive(Sink):
         self._shards: dict[str, Shard] = {}
         self._sources: dict[int, str] = dict(enumerate(spec.sources))
         self._before: dict[str, Fingerprint | None] = {}
+        self._infos: dict[str, SourceInfo] = {}
 
     def open(self) -> None:
         try:
@@ -46,6 +47,7 @@ class Archive(Sink):
 
     def source_started(self, info: SourceInfo) -> None:
         self._sources[info.source_index] = info.source
+        self._infos[info.source] = info
         self._shards[info.source] = Shard({"recorded": info.start_wall})
         self._before[info.source] = self._fingerprint(info.source)
 
@@ -64,6 +66,7 @@ class Archive(Sink):
 
     def _write(self, source: str, shard: Shard, fingerprint: Fingerprint | None) -> None:
         name = self.options.names.get(source) or Path(source).name
+        info = self._infos.pop(source, None) or SourceInfo(source, 0)
         error = next((row["error"] for row in shard.rows if row["clip"] < 0 and row["error"]), "")
         facts = Facts(
             source=source,
@@ -78,6 +81,8 @@ class Archive(Sink):
             labelled=shard.labelled,
             failed=shard.failed,
             seconds=round(shard.seconds, 3),
+            frame_rate_hz=info.frame_rate_hz,
+            duration_s=round((info.duration_ns or 0) / 1e9, 6),
             error=error,
             made=datetime.now(UTC).isoformat(timespec="seconds"),
         )
