@@ -3,6 +3,7 @@
 from typing import Any
 
 from archive.exports.source import Source
+from archive.exports.xml_text import legal
 from pipeline.status import EventRecord
 
 COLOURS = ("RED", "GREEN", "BLUE", "ORANGE", "PURPLE", "CYAN", "MAGENTA", "PINK", "YELLOW", "WHITE")
@@ -12,6 +13,7 @@ def text(source: Source) -> str:
     """Ranges are in the time of the media, which begins at its timecode.
 
     Each is made from whole numbers of frames: OpenTimelineIO's own way from seconds gives the frame before for some.
+    It cuts texts off at a zero character, so control characters are replaced.
     """
     import opentimelineio as otio
 
@@ -40,10 +42,10 @@ def _marker(source: Source, event: EventRecord, colour: str) -> Any:
         "probability": event.probability,
         "peak": event.peak,
         "clips": event.clips,
-        "alternatives": {each.label: each.probability for each in event.alternatives},
+        "alternatives": {legal(each.label): each.probability for each in event.alternatives},
     }
     return otio.schema.Marker(
-        name=event.event, marked_range=_range(source, first, frames), color=colour, metadata={"percept": more}
+        name=legal(event.event), marked_range=_range(source, first, frames), color=colour, metadata={"percept": more}
     )
 
 
