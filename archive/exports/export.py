@@ -3,16 +3,15 @@
 import fnmatch
 import importlib.util
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from archive.exports.formats import FORMATS, Format
+from archive.exports.pieces import Files, Folder, Piece, pieces_of, tables
 from archive.exports.source import Source, source_of
-from archive.names import SUFFIX
 from archive.schema import Facts
-from archive.shard import ShardError, facts_of, read_table
 from pipeline.errors import ConfigError
 from pipeline.sinks.file import WholeFile
 from pipeline.sinks.parquet import table_schema
@@ -58,34 +57,32 @@ def export_archive(
 ) -> Exported:
     """Write each source of an archive to a file of its own, `<output>/<name of the source><suffix>`.
 
-    sources: names in the archive, their last parts, or patterns such as `videos/2024/*`; all sources by default.
+    sources: names in the archive, their ends, or patterns such as `videos/2024/*`; all sources by default.
     least_probability: that an event begins with, and that of the name of a track.
 
     Raises: ConfigError: a wrong name, or files that are there already. OutputError: disk full and the like.
     """
     check_format(kind)
-    form, done = FORMATS[kind], Exported()
-    names = chosen(list(names_in(folder)), sources)
-    paths = {name: os.path.join(output, name + form.suffix) for name in names}
-    _check_free(paths.values(), output, overwrite)
+    form, done, files = FORMATS[kind], Exported(), Folder(folder)
+    pieces = pieces_of(files, done.damaged.append)
+    if not pieces and not done.damaged:
+        raise ConfigError(f"{folder}: has no sources; expected an archive, which percept label writes")
+    pieces = chosen(pieces, sources)
+    paths = {piece.name: os.path.join(output, piece.name + form.suffix) for piece in pieces}
+    _check_free(list(paths.values()), output, overwrite)
     options = EVENTS if least_probability is None else EventOptions(enter=least_probability)
-    categories = _categories(folder, names, done) if form.has_categories else ()
-    for name, path in paths.items():
-        shard = os.path.join(folder, name + SUFFIX)
-        try:
-            facts = msgspec.structs.replace(facts_of(shard, name), name=name)
-            source = source_of(_rows(shard, form), facts, options, least_probability or 0.0, categories)
-        except (ShardError, OSError) as error:
-            done.damaged.append(str(error))
-            continue
+    categories = _categories(files, pieces) if form.has_categories else ()
+    for piece, table in tables(files, pieces, _columns(form), done.damaged.append):
+        source = source_of(table, piece.facts, options, least_probability or 0.0, categories)
         if not source.has_results:
-            done.left_out.append(f"{name}: has no results" + (f" ({facts.error})" if facts.error else ""))
+            why = f" ({piece.facts.error})" if piece.facts.error else ""
+            done.left_out.append(f"{piece.name}: has no results{why}")
             continue
-        _write(source, form, path)
+        _write(source, form, paths[piece.name])
         done.files += 1
         done.events += len(source.events)
         done.tracks += len({track.id for clip in source.clips for track in clip.tracks or ()})
-        on_file(path)
+        on_file(paths[piece.name])
     return done
 
 
@@ -96,47 +93,27 @@ def check_format(kind: str) -> None:
         raise ConfigError(f"--as {kind}: {needs[0]} is not installed. Run: pip install 'percept-av[{needs[1]}]'")
 
 
-def names_in(folder: str) -> Iterator[str]:
-    """The names of all sources in the folder of an archive, in order.
+def chosen(pieces: list[Piece], wanted: Sequence[str]) -> list[Piece]:
+    """The sources that are asked for, in their order; all of them if none are.
 
-    Raises: ConfigError: there is no such folder.
+    Raises: ConfigError: none has a wanted name.
     """
-    if not os.path.isdir(folder):
-        raise ConfigError(f"{folder}: no such folder; expected an archive, which percept label writes")
-
-    def fail(error: OSError) -> None:
-        raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from error
-
-    for where, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in sorted(files):
-            if file.endswith(SUFFIX) and not file.startswith("."):
-                yield os.path.relpath(os.path.join(where, file), folder).removesuffix(SUFFIX)
-
-
-def chosen(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """The names that are asked for, in their order; all of them if none are.
-
-    Raises: ConfigError: there are none, or none of a wanted name.
-    """
-    if not names:
-        raise ConfigError("the archive has no sources; expected a folder that percept label has written")
     if not wanted:
-        return list(names)
-    found = {each: {name for name in names if _fits(name, each)} for each in wanted}
+        return pieces
+    found = {each: {piece.name for piece in pieces if _fits(piece.name, each)} for each in wanted}
     if missing := [each for each, those in found.items() if not those]:
-        shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+        shown = ", ".join(piece.name for piece in pieces[:SHOWN]) + (", …" if len(pieces) > SHOWN else "")
         raise ConfigError(
             f"--source {missing[0]}: no source of that name; expected a name, its end, or a pattern. There are: {shown}"
         )
-    return [name for name in names if any(name in those for those in found.values())]
+    return [piece for piece in pieces if any(piece.name in those for those in found.values())]
 
 
 def _fits(name: str, wanted: str) -> bool:
     return name == wanted or name.endswith(f"/{wanted}") or fnmatch.fnmatchcase(name, wanted)
 
 
-def _check_free(paths: Any, output: str, overwrite: bool) -> None:
+def _check_free(paths: list[str], output: str, overwrite: bool) -> None:
     """Raises: ConfigError: something is there that would be overwritten."""
     if os.path.exists(output) and not os.path.isdir(output):
         raise ConfigError(f"-o {output}: is a file; expected a folder, in which each source gets a file")
@@ -148,22 +125,16 @@ def _check_free(paths: Any, output: str, overwrite: bool) -> None:
         raise ConfigError(f"{folders[0]}: is a folder; expected a file, or nothing. Choose another folder.")
 
 
-def _rows(shard: str, form: Format) -> Any:
-    """What the format is made of."""
-    if form.columns is not None:
-        return read_table(shard, form.columns)
-    return read_table(shard, [*table_schema().names, "timecode"])
+def _columns(form: Format) -> list[str]:
+    """What the format is made of: never vectors and thumbnails."""
+    return list(form.columns or (*table_schema().names, "timecode"))
 
 
-def _categories(folder: str, names: Sequence[str], done: Exported) -> tuple[str, ...]:
-    """All names of tracks in these files, from that column alone."""
+def _categories(files: Files, pieces: list[Piece]) -> tuple[str, ...]:
+    """All names of tracks, from that column alone. What cannot be read is told when its rows are."""
     found: set[str] = set()
-    for name in names:
-        try:
-            tracks = read_table(os.path.join(folder, name + SUFFIX), ["tracks.list.element.label"])["tracks"]
-        except (ShardError, OSError):
-            continue  # which is told when its rows are read
-        for chunk in tracks.chunks:
+    for _, table in tables(files, pieces, ["tracks.list.element.label"], lambda text: None):
+        for chunk in table["tracks"].chunks:
             found.update(chunk.flatten().field("label").drop_null().unique().to_pylist())
     return tuple(sorted(found))
 

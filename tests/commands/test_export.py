@@ -34,7 +34,7 @@ def test_a_damaged_file_is_told_and_ends_with_1(
     (archive / "videos" / "b.mp4.parquet").write_bytes(b"PAR1")
     assert main(["export", str(archive), "--as", "mot", "-o", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err
-    assert "videos/b.mp4: is no whole Parquet file" in said
+    assert "videos/b.mp4.parquet: is no whole Parquet file" in said
     assert "wrote 1 file" in said
 
 
@@ -42,6 +42,7 @@ def test_a_damaged_file_is_told_and_ends_with_1(
     ("arguments", "text"),
     [
         (["gone", "--as", "vtt", "-o", "out"], "gone: no such folder; expected an archive"),
+        (["empty", "--as", "vtt", "-o", "out"], "empty: has no sources; expected an archive"),
         (["labels", "--as", "vtx", "-o", "out"], "invalid choice: 'vtx'"),
         (["labels", "--as", "vtt"], "required: -o/--output"),
         (["labels", "--as", "vtt", "-o", "out", "--min-probability", "7"], "is not a probability"),
@@ -52,5 +53,6 @@ def test_mistakes_are_told(
     archive: Path, arguments: list[str], text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(archive.parent)
+    Path("empty").mkdir()
     assert main(["export", *arguments]) == 2
     assert text in capsys.readouterr().err

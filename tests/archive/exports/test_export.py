@@ -8,6 +8,8 @@ import pytest
 
 from archive.exports.export import chosen, export_archive, export_source
 from archive.exports.formats import FORMATS
+from archive.exports.pieces import Piece
+from archive.schema import Facts
 from archive.shard import facts_of, read_table
 from pipeline.errors import ConfigError, OutputError
 from pipeline.result import ClipRecord, Track
@@ -69,7 +71,7 @@ def test_a_damaged_file_costs_only_itself(archive: Path, tmp_path: Path) -> None
     for kind in ("vtt", "coco"):
         done = export_archive(str(archive), str(tmp_path / kind), kind)
         assert (done.files, len(done.damaged)) == (1, 1)
-        assert "videos/a.mp4: is no whole Parquet file" in done.damaged[0]
+        assert "videos/a.mp4.parquet: is no whole Parquet file" in done.damaged[0]
 
 
 def test_categories_are_the_same_in_all_files(archive: Path, tmp_path: Path) -> None:
@@ -88,15 +90,18 @@ def test_a_higher_probability_leaves_events_and_tracks_out(archive: Path, tmp_pa
 
 def test_sources_are_chosen_by_name_end_or_pattern() -> None:
     names = ["videos/a.mp4", "videos/b/a.mp4", "videos/b/c.mp4"]
-    assert chosen(names, []) == names
-    assert chosen(names, ["videos/a.mp4"]) == ["videos/a.mp4"]
-    assert chosen(names, ["a.mp4"]) == names[:2]
-    assert chosen(names, ["c.mp4", "videos/a.mp4"]) == [names[0], names[2]]
-    assert chosen(names, ["videos/b/*"]) == names[1:]
+    pieces = [Piece(name, "x.parquet", 0, Facts(source=name, name=name)) for name in names]
+
+    def found(*wanted: str) -> list[str]:
+        return [piece.name for piece in chosen(pieces, wanted)]
+
+    assert found() == names
+    assert found("videos/a.mp4") == ["videos/a.mp4"]
+    assert found("a.mp4") == names[:2]
+    assert found("c.mp4", "videos/a.mp4") == [names[0], names[2]]
+    assert found("videos/b/*") == names[1:]
     with pytest.raises(ConfigError, match=r"--source d\.mp4: no source of that name; .*There are: videos/a\.mp4, "):
-        chosen(names, ["a.mp4", "d.mp4"])
-    with pytest.raises(ConfigError, match="the archive has no sources"):
-        chosen([], [])
+        found("a.mp4", "d.mp4")
 
 
 def test_a_single_source_is_written_where_it_shall_be(archive: Path, tmp_path: Path) -> None:
