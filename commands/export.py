@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
 def _report(done: "Exported", output: str, console: Console) -> None:
     for text in done.damaged:
         log(logging.ERROR, text)
-    for text in done.left_out:
+    for text in done.left_out + done.uncertain:
         log(logging.WARNING, text)
     content = [counted(number, noun) for number, noun in ((done.events, "event"), (done.tracks, "track")) if number]
     console.say(f"wrote {counted(done.files, 'file')} to {printable(output)}: {', '.join(content) or 'nothing found'}")

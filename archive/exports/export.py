@@ -30,6 +30,8 @@ class Exported(msgspec.Struct, kw_only=True):
     tracks: int = 0
     left_out: list[str] = []
     """Sentences about sources without results."""
+    uncertain: list[str] = []
+    """Sentences about sources whose frames cannot be counted."""
     damaged: list[str] = []
     """Sentences about files of the archive that cannot be read."""
 
@@ -79,6 +81,11 @@ def export_archive(
             done.left_out.append(f"{piece.name}: has no results{why}")
             continue
         _write(source, form, paths[piece.name])
+        if form.in_frames and all(source.size) and not source.has_rate:
+            done.uncertain.append(
+                f"{piece.name}: its frame rate is unknown, so its frames are thousandths of a second. Export it where "
+                f"{source.facts.source} is, or label it again."
+            )
         done.files += 1
         done.events += len(source.events)
         done.tracks += len({track.id for clip in source.clips for track in clip.tracks or ()})

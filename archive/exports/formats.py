@@ -24,6 +24,7 @@ class Format:
     text: the content of a file.
     columns: what it is made of; None: everything but vectors and thumbnails.
     needs: the package that it imports, and the extra that installs it.
+    in_frames: it says numbers of frames, not times.
     has_categories: it numbers the names of boxes.
     """
 
@@ -32,6 +33,7 @@ class Format:
     text: Callable[[Source], str]
     columns: tuple[str, ...] | None
     needs: tuple[str, str] | None = None
+    in_frames: bool = False
     has_categories: bool = False
 
 
@@ -40,10 +42,12 @@ FORMATS: dict[str, Format] = {
     "vtt": Format("events as WebVTT subtitles", ".vtt", from_sinks.vtt, EVENTS),
     "srt": Format("events as SubRip subtitles", ".srt", from_sinks.srt, EVENTS),
     "json": Format("records and events, for percept view", ".json", from_sinks.json, None),
-    "otio": Format("events as markers of OpenTimelineIO", ".otio", otio.text, EVENTS, ("opentimelineio", "otio")),
+    "otio": Format("events as markers of OpenTimelineIO", ".otio", otio.text, EVENTS, needs=("opentimelineio", "otio")),
     "fcpxml": Format("events as markers of Final Cut Pro and DaVinci Resolve", ".fcpxml", fcpxml.text, EVENTS),
-    "cvat": Format("tracks for CVAT", ".cvat.xml", cvat.text, TRACKS),
-    "labelstudio": Format("tracks and events for Label Studio", ".labelstudio.json", label_studio.text, BOTH),
-    "coco": Format("boxes as in COCO", ".coco.json", coco.text, TRACKS, has_categories=True),
-    "mot": Format("tracks as in MOTChallenge", ".txt", mot.text, TRACKS),
+    "cvat": Format("tracks for CVAT", ".cvat.xml", cvat.text, TRACKS, in_frames=True),
+    "labelstudio": Format(
+        "tracks and events for Label Studio", ".labelstudio.json", label_studio.text, BOTH, in_frames=True
+    ),
+    "coco": Format("boxes as in COCO", ".coco.json", coco.text, TRACKS, in_frames=True, has_categories=True),
+    "mot": Format("tracks as in MOTChallenge", ".txt", mot.text, TRACKS, in_frames=True),
 }

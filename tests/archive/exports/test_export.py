@@ -88,6 +88,15 @@ def test_a_higher_probability_leaves_events_and_tracks_out(archive: Path, tmp_pa
     assert content[0]["predictions"][0]["result"] == []
 
 
+def test_frames_that_cannot_be_counted_are_told(archive: Path, tmp_path: Path) -> None:
+    write_shard(archive, "videos/a.mp4", [clip_of("/gone/a.mp4", 0, None, [("dog", 0.9)])])
+    done = export_archive(str(archive), str(tmp_path / "cvat"), "cvat")
+    assert done.files == 2
+    (text,) = done.uncertain
+    assert text.startswith("videos/a.mp4: its frame rate is unknown")
+    assert export_archive(str(archive), str(tmp_path / "otio"), "otio").uncertain == []
+
+
 def test_sources_are_chosen_by_name_end_or_pattern() -> None:
     names = ["videos/a.mp4", "videos/b/a.mp4", "videos/b/c.mp4"]
     pieces = [Piece(name, "x.parquet", 0, Facts(source=name, name=name)) for name in names]

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from archive.exports.pieces import Folder, pieces_of, tables
+from archive.exports.pieces import Folder, Piece, pieces_of, tables
 from archive.schema import Facts
 from archive.shard import Shard, encoded
 from pipeline.errors import ConfigError
@@ -32,6 +33,19 @@ def test_of_a_source_that_is_there_twice_the_later_rows_count(tmp_path: Path) ->
     }
     assert found == {"a": [0, 1], "b": [7]}
     assert damaged == []
+
+
+def test_each_source_of_a_file_has_its_own_rows(tmp_path: Path) -> None:
+    write(tmp_path, "day", "a", 5)
+    facts = Facts(source="a", name="a", clips=2)
+    pieces = [
+        Piece("b", "day.parquet", 2, msgspec.structs.replace(facts, clips=3)),
+        Piece("a", "day.parquet", 0, facts),
+    ]
+    found = [
+        (piece.name, table["clip"].to_pylist()) for piece, table in tables(Folder(str(tmp_path)), pieces, None, print)
+    ]
+    assert found == [("a", [0, 1]), ("b", [2, 3, 4])]
 
 
 @pytest.mark.parametrize("name", ["../evil.mp4", "/etc/evil.mp4", "a/../../evil.mp4", "", "a//b", "a\0b"])
