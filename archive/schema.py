@@ -67,6 +67,10 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Length of what was labelled."""
     failed_seconds: float = 0.0
     """Length of the clips that failed."""
+    frame_rate_hz: float = 0.0
+    """Frames per second of the source, the mean where they vary; 0.0 without pictures, or if it is unknown."""
+    duration_s: float = 0.0
+    """Length of the source, as its container declares it; 0.0 if it is unknown."""
     error: str = ""
     """Why the source has no clips; "" if it has."""
     tries: int = 1

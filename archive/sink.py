@@ -38,15 +38,17 @@ class Archive(Sink):
         self._store = store_of(spec.path)
         self._ticket: Ticket | None = None
         self._shard = Shard({})
+        self._info: SourceInfo | None = None
 
     def open(self) -> None:
         pass
 
     def source_supplied(self, source: str, ticket: bytes) -> None:
-        self._ticket, self._shard = unpacked(ticket), Shard({})
+        self._ticket, self._shard, self._info = unpacked(ticket), Shard({}), None
 
     def source_started(self, info: SourceInfo) -> None:
         self._shard = Shard({"recorded": info.start_wall})
+        self._info = info
 
     def write(self, record: ClipRecord) -> None:
         self._shard.add(self._named(record))
@@ -70,6 +72,7 @@ class Archive(Sink):
         return msgspec.structs.replace(record, source=self._ticket.source, error=error)
 
     def _facts(self, ticket: Ticket, shard: Shard, fingerprint: Fingerprint | None) -> Facts:
+        info = self._info or SourceInfo(ticket.source, 0)
         return Facts(
             source=ticket.source,
             name=ticket.name,
@@ -86,6 +89,8 @@ class Archive(Sink):
             failed_seconds=round(shard.failed_seconds, 3),
             error=error_of(shard),
             tries=ticket.tries,
+            frame_rate_hz=info.frame_rate_hz,
+            duration_s=round((info.duration_ns or 0) / 1e9, 6),
             made=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 

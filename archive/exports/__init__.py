@@ -1,0 +1,1 @@
+"""What an archive says about a source, as files that other programs read: `formats.py` is the table of them."""
