@@ -46,7 +46,7 @@ class Archive(Sink):
 
     def source_started(self, info: SourceInfo) -> None:
         self._sources[info.source_index] = info.source
-        self._shards[info.source] = Shard({"recorded": info.start_wall})
+        self._shards[info.source] = Shard(container_facts(info))
         self._before[info.source] = self._fingerprint(info.source)
 
     def write(self, record: ClipRecord) -> None:
@@ -99,6 +99,11 @@ class Archive(Sink):
 
     def close(self, complete: bool) -> None:
         self._shards.clear()
+
+
+def container_facts(info: SourceInfo) -> dict[str, str]:
+    """What the container of a source tells about its recording, by column."""
+    return {"timecode": info.timecode, "recorded": info.start_wall, "device": info.device}
 
 
 def _changed(source: str) -> Shard:

@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 
+from stages.decode.key_frames import key_packets
 from stages.decode.packets import NUMBERS, Packets
 from stages.decode.shape import Shapes, Size
 from stages.decode.source import nanoseconds, reason
@@ -34,6 +35,8 @@ class Shown:
     """The size of the first picture of this shape."""
     turns: int = 0
     """How often the shape of the pictures changed before it."""
+    shot: int = 0
+    """Number of its shot, if shots are told apart."""
 
 
 class DecodedStream:
@@ -42,8 +45,13 @@ class DecodedStream:
     ends = True
     """Without a next frame, there are no more."""
 
-    def __init__(self, packets: Packets, duration_ns: int, has_no_times: bool = False) -> None:
-        """`duration_ns`: of a frame without its own. `has_no_times`: the times of the packets are estimates."""
+    def __init__(
+        self, packets: Packets, duration_ns: int, has_no_times: bool = False, key_frames: bool = False
+    ) -> None:
+        """`duration_ns`: of a frame without its own. `has_no_times`: the times of the packets are estimates.
+
+        `key_frames`: only these are decoded.
+        """
         self.container = packets.link.container
         self.stream = packets.link.current[packets.kind]
         """The first one, if it moves."""
@@ -53,6 +61,8 @@ class DecodedStream:
         self.failures = Failures()
         self._packets = packets
         self._has_no_times = has_no_times
+        self._key_frames = key_frames
+        self._has_warned = False
         self._frames = self._decoded()
         self._head: Shown | None = None
         self._ahead: _Decoded | None = None
@@ -204,19 +214,19 @@ class DecodedStream:
     def _raw_frames(self) -> Iterator[tuple[Any, Any, Fraction | None]]:
         """Packets, each frame that they complete, and its pixel aspect; the frame of an empty packet is None."""
         context, aspect, base = self._packets.context, None, self.stream.time_base
-        for packet in self._packets.restart():
+        for packet, decoder in self._sent():
             if self._first_ticks is None:
                 self._first_ticks = packet.pts
-            if self._packets.context is not context:
+            if decoder is not context:
                 for frame in self._flushed(context, base):
                     yield None, frame, aspect
-                context = self._packets.context
+                context = decoder
             base = packet.time_base
             if self._is_repeat(packet):
                 yield packet, None, aspect
                 continue
             try:
-                frames = context.decode(packet)
+                frames = self._decode_key(context, packet) if self._key_frames else context.decode(packet)
             except av.error.FFmpegError as error:
                 self._lost(packet, error)
                 continue
@@ -226,6 +236,34 @@ class DecodedStream:
                 yield packet, frame, aspect
         for frame in self._flushed(context, base):
             yield None, frame, aspect
+
+    def _sent(self) -> Iterator[tuple[Any, Any]]:
+        """The packets to decode, each with its decoder."""
+        sent = ((packet, self._packets.context) for packet in self._packets.restart())
+        if not self._key_frames:
+            return sent
+        usual_s = Fraction(self.timeline.duration_ns, 1_000_000_000)
+        return key_packets(sent, usual_s, self._epoch_of, self._warn_of_few)
+
+    def _epoch_of(self, packet: Any) -> int:
+        return 0 if packet.pts is None else self.clock.epoch_at(self._packet_ns(packet))
+
+    def _packet_ns(self, packet: Any) -> int:
+        return nanoseconds(packet.pts, packet.time_base) - self._packets.origin_ns
+
+    def _warn_of_few(self, packet: Any, lasts_s: float) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            name, since_s = self._packets.name, self._packet_ns(packet) / 1e9
+            logging.getLogger("percept.decode").warning(
+                "%s: at %.1f s there is no key frame for %.0f s: its picture stays", name, since_s, lasts_s
+            )
+
+    def _decode_key(self, context: Any, packet: Any) -> list[Any]:
+        """A key frame by itself: no other is needed for it, and none comes soon that would push it out."""
+        frames = [*context.decode(packet), *self._flushed(context, packet.time_base)]
+        context.flush_buffers()
+        return frames
 
     def _flushed(self, context: Any, base: Fraction) -> list[Any]:
         """The frames that a decoder still holds. PyAV leaves them without a time base."""
