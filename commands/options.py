@@ -80,7 +80,7 @@ FLAGS = (
     Flag(
         "--every",
         "clips.stride_seconds",
-        "label one clip in each stretch of this length: 30s or hh:mm:ss",
+        "label one clip in each stretch of this length: seconds or hh:mm:ss",
         "TIME",
         seconds,
     ),

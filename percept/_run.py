@@ -67,7 +67,7 @@ def run(
         descriptions: Sentences that describe labels: .json, or 'label: sentence'.
         clip_seconds: Length of a clip, in seconds (default: 2.0).
         stride_seconds: From the start of one clip to the next; 0: the length of a clip, in seconds (default: 0.0).
-        every: Label one clip in each stretch of this length: 30s or hh:mm:ss, in seconds (default: 0.0).
+        every: Label one clip in each stretch of this length: seconds or hh:mm:ss (default: 0.0).
         shots: Clips end where shots end; long shots are cut into clips.
         keyframes: Decode key frames only: much faster, without motion.
         fps: Frames per second that are analysed (default: 8.0).

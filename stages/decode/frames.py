@@ -4,11 +4,12 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import av
 
-from stages.decode.key_frames import key_packets
+from stages.decode.key_frames import Sent, from_last_key, key_packets
 from stages.decode.packets import NUMBERS, Packets
 from stages.decode.shape import Shapes, Size
 from stages.decode.source import nanoseconds, reason
@@ -68,6 +69,10 @@ class DecodedStream:
         self._ahead: _Decoded | None = None
         self._first_ticks: int | None = None
         """Of the first packet since the start or the last seek."""
+        self._from_key = False
+        """Decoding began with a key frame under way: pictures shown before it lack references."""
+        self._pass: tuple[int, int] | None = None
+        """Time and epoch up to which packets are passed over."""
 
     @property
     def packets(self) -> int:
@@ -110,10 +115,18 @@ class DecodedStream:
             log.debug("seek to %d ns failed: %s", time_ns, reason(error))
             return False
         self._head = self._ahead = None
-        self._frames = self._decoded(from_key=True)
+        self._from_key = True
+        self._frames = self._decoded()
         self.clock.jump()
         self.timeline.jump_to(time_ns)
         return True
+
+    def pass_to(self, time_ns: int) -> None:
+        """Continue from the last key frame shown at or before a time, without a seek: packets before it are read, but
+        not decoded. Nothing is passed over that the clock takes for another epoch.
+        """
+        if (head := self.peek()) is not None:
+            self._pass = time_ns, head.epoch
 
     def ticks(self, time_ns: int) -> int:
         """A time on the repaired clock in ticks of the stream."""
@@ -193,8 +206,8 @@ class DecodedStream:
             return None
         return nanoseconds(decoded.ticks, base) - self._packets.origin_ns
 
-    def _decoded(self, from_key: bool = False) -> "Iterator[_Decoded]":
-        """All decodable frames. After a seek, those shown before the key frame are dropped: they lack references.
+    def _decoded(self) -> "Iterator[_Decoded]":
+        """All decodable frames, without those shown before a key frame with which decoding began under way.
 
         An empty packet of a video shows the picture before it once more (part of Theora and of AVI).
         """
@@ -202,7 +215,7 @@ class DecodedStream:
         repeats: list[int] = []
         self._first_ticks = None
         for packet, frame, aspect in self._raw_frames():
-            first_ticks = self._first_ticks if from_key else None
+            first_ticks = self._first_ticks if self._from_key else None
             if frame is None:
                 repeats.append(packet.pts)
             elif first_ticks is None or frame.pts is None or frame.pts >= first_ticks:
@@ -237,13 +250,36 @@ class DecodedStream:
         for frame in self._flushed(context, base):
             yield None, frame, aspect
 
-    def _sent(self) -> Iterator[tuple[Any, Any]]:
+    def _sent(self) -> Iterator[Sent]:
         """The packets to decode, each with its decoder."""
-        sent = ((packet, self._packets.context) for packet in self._packets.restart())
+        sent = self._passed((packet, self._packets.context) for packet in self._packets.restart())
         if not self._key_frames:
             return sent
         usual_s = Fraction(self.timeline.duration_ns, 1_000_000_000)
         return key_packets(sent, usual_s, self._epoch_of, self._warn_of_few)
+
+    def _passed(self, sent: Iterator[Sent]) -> Iterator[Sent]:
+        """Packets without those that are passed over."""
+        for first in sent:
+            if self._pass is None:
+                yield first
+                continue
+            held, left_out = from_last_key(chain([first], sent), self._is_passed)
+            self._pass = None
+            if left_out:
+                packet, decoder = held[0]
+                self._first_ticks, self._from_key = packet.pts, True
+                decoder.flush_buffers()
+            yield from held
+
+    def _is_passed(self, packet: Any) -> bool:
+        """Whether a packet may be passed over: what is shown then is its picture or a later one."""
+        ticks = packet.pts if packet.is_keyframe or packet.dts is None else packet.dts
+        if ticks is None or self._pass is None:
+            return False
+        time_ns = nanoseconds(ticks, packet.time_base) - self._packets.origin_ns
+        until_ns, epoch = self._pass
+        return self.clock.epoch_at(time_ns) == epoch and time_ns <= until_ns
 
     def _epoch_of(self, packet: Any) -> int:
         return 0 if packet.pts is None else self.clock.epoch_at(self._packet_ns(packet))

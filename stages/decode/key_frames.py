@@ -1,4 +1,4 @@
-"""Key frames alone: each is decoded without the others, and is shown until the next one."""
+"""Key frames: each can be decoded without the others, and decoding can begin with it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
@@ -6,6 +6,7 @@ from typing import Any
 
 FAR_APART_S = 30.0
 """Key frames that are further apart are worth a warning: the clips between them have the same picture."""
+MOST_HELD_BYTES = 64 << 20
 Sent = tuple[Any, Any]
 """A packet and its decoder."""
 
@@ -47,3 +48,22 @@ def _end_of(packet: Any, usual_s: Fraction) -> int:
     if packet.pts is None:
         return 0
     return int(packet.pts + (packet.duration or round(usual_s / packet.time_base)))
+
+
+def from_last_key(sent: Iterable[Sent], is_before: Callable[[Any], bool]) -> tuple[list[Sent], bool]:
+    """The packets from the last key frame before a time to the first packet that is not before it, and whether others
+    were left out. All of them if there is no key frame among them.
+
+    Reading stops as well after `MOST_HELD_BYTES` without a key frame.
+    """
+    held: list[Sent] = []
+    size, left_out = 0, False
+    for packet, decoder in sent:
+        goes_on = is_before(packet)
+        if goes_on and packet.is_keyframe and packet.size:
+            held, size, left_out = [], 0, True
+        held.append((packet, decoder))
+        size += packet.size
+        if not goes_on or size > MOST_HELD_BYTES:
+            break
+    return held, left_out

@@ -101,8 +101,13 @@ class AvPictures(Pictures):
             return whole_ns if keeps_shape(container, stream, head.size, self.stream.ticks(whole_ns)) else -1
 
     def skip_to(self, time_ns: int) -> None:
+        self._seek(min(time_ns, self._index.whole_until_ns))
+        if time_ns > self._index.whole_until_ns:
+            self.stream.pass_to(time_ns)
+
+    def _seek(self, time_ns: int) -> None:
+        """Go to the last key frame at or before a time, unless the next picture is after it."""
         head = self.stream.peek()
-        time_ns = min(time_ns, self._index.whole_until_ns)
         entry = self._index.key_before(time_ns)
         if head is None or entry is None or self._index.time_ns(entry) <= head.time_ns:
             return

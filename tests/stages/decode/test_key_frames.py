@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.decode.reader import NS
+from stages.decode.reader import NS, ReaderOptions
+from stages.decode.reader_av import AvPictures, AvReader
 from tests.media import Sound, damage, make_video, read_time_ms
 from tests.stages.decode.reading import Reading, read, same
 
@@ -85,3 +86,30 @@ def test_a_damaged_key_frame_costs_its_own_stretch_only(folder: Path) -> None:
     reading = read(bad, key_frames=True)
     assert reading.spans_s[0] == (0, 2)
     assert [read_time_ms(picture) for picture in reading.clips[-1].arrays["frames"]][-1] == 7500
+
+
+def test_without_an_index_what_lies_between_clips_is_not_decoded_and_clips_are_the_same(folder: Path) -> None:
+    mp4 = make_video(folder / "sparse.mp4", 14.0, size=(160, 96), gop=GOP, audio=Sound())
+    ts = make_video(folder / "sparse.ts", 14.0, size=(160, 96), gop=GOP, audio=Sound())
+    decoded = counted_pictures(ts, clip_ns=NS, stride_ns=4 * NS)
+    assert decoded < 0.6 * 14 * 30
+    whole = {clip.info.start_ns: clip for clip in read(ts, clip_ns=NS).clips}
+    sparse = read(ts, clip_ns=NS, stride_ns=4 * NS)
+    assert sparse.spans_s == read(mp4, clip_ns=NS, stride_ns=4 * NS).spans_s
+    for clip in sparse.clips:
+        full = whole[clip.info.start_ns]
+        for name in ("frames", "frame_times_ns", "audio", "audio_mask"):
+            assert np.array_equal(clip.arrays[name], full.arrays[name])
+
+
+def counted_pictures(path: Path, **options: int) -> int:
+    """How many pictures are decoded."""
+    with AvReader(str(path), 0, ReaderOptions(**options)) as reader:  # type: ignore[arg-type]
+        reader.open()
+        pictures = reader.media.pictures
+        assert isinstance(pictures, AvPictures)
+        taken, pop = [], pictures.stream.pop
+        pictures.stream.pop = lambda: taken.append(1) or pop()  # type: ignore[method-assign, func-returns-value]
+        for _ in reader.clips():
+            pass
+        return len(taken)
