@@ -47,7 +47,7 @@ class Archive(Sink):
         self._ticket, self._shard, self._info = unpacked(ticket), Shard({}), None
 
     def source_started(self, info: SourceInfo) -> None:
-        self._shard = Shard({"recorded": info.start_wall})
+        self._shard = Shard(container_facts(info))
         self._info = info
 
     def write(self, record: ClipRecord) -> None:
@@ -101,6 +101,11 @@ class Archive(Sink):
 def error_of(shard: Shard) -> str:
     """Why the source could not be read to its end; "" if it could."""
     return next((row["error"] for row in shard.rows if row["clip"] < 0 and row["error"]), "")
+
+
+def container_facts(info: SourceInfo) -> dict[str, str]:
+    """What the container of a source tells about its recording, by column."""
+    return {"timecode": info.timecode, "recorded": info.start_wall, "device": info.device}
 
 
 def _changed(source: str) -> Shard:

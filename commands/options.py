@@ -32,8 +32,8 @@ class Flag:
 
 
 def seconds(text: str) -> float:
-    """`90`, `1:30` or `00:01:30.5`"""
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text.strip())
+    """`90`, `90s`, `1:30` or `00:01:30.5`"""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", text.strip())
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time; expected seconds or hh:mm:ss, such as 90 or 1:30")
     hours, minutes, rest = match.groups()
@@ -77,6 +77,15 @@ FLAGS = (
         "S",
         seconds,
     ),
+    Flag(
+        "--every",
+        "clips.stride_seconds",
+        "label one clip in each stretch of this length: seconds or hh:mm:ss",
+        "TIME",
+        seconds,
+    ),
+    Flag("--shots", "clips.shots", "clips end where shots end; long shots are cut into clips", switch=True),
+    Flag("--keyframes", "decode.key_frames", "decode key frames only: much faster, without motion", switch=True),
     Flag("--fps", "clips.fps", "frames per second that are analysed", "N", float),
     Flag("--top-k", "labels.top_k", "labels per clip in results", "K", int),
     Flag("--modalities", "modalities", "which of image, motion, audio to use", "LIST", words),

@@ -35,6 +35,7 @@ def watch_config(config: Config, settings: Settings, labels_of: Callable[[Camera
         config.clips,
         seconds=max([camera.clip_seconds for camera in cameras], default=config.clips.seconds),
         fps=max([camera.fps for camera in cameras], default=config.clips.fps),
+        shots=False,
     )
     classify = config.stages.get("classify", {}) | {"labels": [list(names) for names in labels]}
     top_k = max(config.labels.top_k, min(MOST_LABELS, max(map(len, labels), default=0)))
@@ -42,6 +43,7 @@ def watch_config(config: Config, settings: Settings, labels_of: Callable[[Camera
     return msgspec.structs.replace(
         config,
         clips=clips,
+        decode=msgspec.structs.replace(config.decode, key_frames=False),
         modalities=tuple(name for name in config.modalities if name in asked) or config.modalities,
         labels=msgspec.structs.replace(config.labels, words=every or config.labels.words, top_k=top_k),
         queue=msgspec.structs.replace(config.queue, slots=config.queue.slots or slots),

@@ -22,6 +22,7 @@ REASONS = {
     "failed": "it failed",
     "not_asked": "it was not asked for",
     "no_tower": "the model has none",
+    "key_frames": "only key frames were read",
 }
 
 

@@ -89,7 +89,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the stages added, by name."""
     absent: dict[str, str] = {}
     """Modalities and parts that are missing, and why: no_stream, gap, too_short, failed, not_asked, no_tower,
-    superseded."""
+    superseded, key_frames."""
     model: str = ""
     """Name and version of the model."""
     engine: str = ""

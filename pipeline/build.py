@@ -140,7 +140,8 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
         labels=labels,
         templates=config.labels.templates,
         descriptions=config.labels.descriptions,
-        modalities=config.modalities,
+        modalities=config.analysed,
+        key_frames=config.decode.key_frames,
         top_k=config.labels.top_k,
         engine=config.model.engine,
         precision=config.model.precision,
@@ -230,7 +231,7 @@ def _budget(config: Config, demands: Sequence[Demand]) -> tuple[Budget, Demand]:
 def _decode_specs(config: Config, budget: Budget, demand: Demand) -> dict[str, Spec]:
     picture_bytes = budget.frame_pixels * 3
     specs = {}
-    if {"image", "motion"} & set(config.modalities):
+    if {"image", "motion"} & set(config.analysed):
         specs["frames"] = Spec("uint8", "T H W 3", budget.frames * picture_bytes)
         specs["frame_times_ns"] = Spec("int64", "T", budget.frames * 8)
         specs["previous_frame"] = Spec("uint8", "H W 3", picture_bytes)
@@ -252,7 +253,9 @@ def _reader_options(config: Config, budget: Budget, demand: Demand) -> dict[str,
         "long_side_px": budget.long_side_px,
         "audio_rate_hz": demand.audio_rate_hz,
         "audio_context_s": demand.audio_context_s,
-        "modalities": config.modalities,
+        "modalities": config.analysed,
+        "shots": clips.shots,
+        "key_frames": decode.key_frames,
         "audio_track": decode.audio_track,
         "start_ns": round(clips.start_s * 1e9),
         "end_ns": None if clips.end_s is None else round(clips.end_s * 1e9),

@@ -11,7 +11,7 @@ from pipeline.arrays import Array
 Modality = Literal["image", "motion", "audio"]
 MODALITIES: tuple[Modality, ...] = ("image", "motion", "audio")
 
-Reason = Literal["no_stream", "gap", "too_short", "failed", "not_asked", "no_tower", "superseded"]
+Reason = Literal["no_stream", "gap", "too_short", "failed", "not_asked", "no_tower", "superseded", "key_frames"]
 """Why an array is absent. A reason settles an array just as a value does."""
 
 
@@ -31,6 +31,10 @@ class SourceInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     has_audio: bool = False
     start_wall: str = ""
     """Date and time at media time 0, ISO 8601 with offset, as the container tells it; "" if it does not."""
+    timecode: str = ""
+    """Of the first picture: `01:02:03:04`, or `01:02:03;04` with dropped frames; "" if the container has none."""
+    device: str = ""
+    """Make and model of the camera or phone, as the container tells them."""
     notes: tuple[str, ...] = ()
     """Oddities worth reporting: cover picture skipped, timestamps estimated, unknown codec."""
 

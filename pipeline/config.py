@@ -62,6 +62,8 @@ class ClipOptions(_Options, frozen=True):
     """Length of a clip."""
     stride_seconds: float = 0.0
     """From the start of one clip to the next; 0 means the length of a clip. A longer stride samples the source."""
+    shots: bool = False
+    """Clips end where a shot ends, and a longer shot becomes several clips."""
     fps: float = 8.0
     """Frames per second that are analysed."""
     start_s: float = 0.0
@@ -85,6 +87,8 @@ class DecodeOptions(_Options, frozen=True):
     """Function that makes a reader. A config that names another one is code."""
     workers: int = 0
     """Sources decoded at the same time; 0: automatic."""
+    key_frames: bool = False
+    """Decode key frames only: several times faster, and without motion."""
     threads: int = 1
     """Threads that decode the pictures of one source."""
     audio_track: str = ""
@@ -213,6 +217,7 @@ class Config(_Options, frozen=True):
             )
         if in_range and clips.end_s is not None and clips.end_s <= clips.start_s:
             found.append(f"clips.end_s is {clips.end_s}; expected more than start_s ({clips.start_s})")
+        found += self._sampling_problems()
         if self.events.leave_at > self.events.enter:
             found.append(
                 f"events.leave is {self.events.leave}; expected at most enter ({self.events.enter}). "
@@ -228,6 +233,25 @@ class Config(_Options, frozen=True):
                 f"model.device is {self.model.device!r}; expected auto, cpu, cuda or cuda:N (sm89 to build for one)"
             )
         return found + self._group_problems()
+
+    @property
+    def analysed(self) -> tuple[str, ...]:
+        """The modalities that can be had of what is decoded: between key frames, motion is unknown."""
+        return tuple(name for name in self.modalities if name != "motion" or not self.decode.key_frames)
+
+    def _sampling_problems(self) -> list[str]:
+        found = []
+        if self.clips.shots and self.clips.stride_ns > self.clips.clip_ns:
+            found.append(
+                "clips.shots does not go with clips.stride_seconds: shots are found on all pictures. Choose one"
+            )
+        if self.clips.shots and self.decode.key_frames:
+            found.append("clips.shots does not go with decode.key_frames: shots are found on all pictures. Choose one")
+        if self.decode.key_frames and self.decode.reader != "av":
+            found.append(f"decode.key_frames needs the reader av; decode.reader is {self.decode.reader!r}")
+        if self.modalities and not self.analysed:
+            found.append("modalities has motion alone, which key frames do not show. Omit decode.key_frames")
+        return found
 
     def _group_problems(self) -> list[str]:
         found = [] if self.groups else ["groups is empty; expected at least one group of stages"]

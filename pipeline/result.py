@@ -113,7 +113,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         dict[str, str],
         Meta(
             description="Modalities and parts that are missing, and why: no_stream, gap, too_short, failed, not_asked, "
-            "no_tower, superseded."
+            "no_tower, superseded, key_frames."
         ),
     ] = {}
     model: Annotated[str, Meta(description="Name and version of the model.")] = ""

@@ -68,6 +68,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """"model", "pool", "zpe" or a file: see `stages.words.templates`."""
     descriptions: str = ""
     modalities: tuple[str, ...] = ("image", "motion", "audio")
+    key_frames: bool = False
+    """Pictures are key frames, too far apart for motion."""
     top_k: int = 5
     engine: str = "auto"
     precision: str = "auto"

@@ -22,7 +22,7 @@ EMBEDDING_OF: dict[str, str] = {name: f"{name}_embedding" for name in MODALITIES
 """The array that each side of the label set reads, by modality."""
 FUSED_OF: dict[str, str] = {name: f"fused_{name}" for name in MODALITIES}
 """The same after the fusion head, for models that have one."""
-WORST_FIRST: tuple[Reason, ...] = ("failed", "gap", "too_short", "no_stream", "no_tower", "not_asked")
+WORST_FIRST: tuple[Reason, ...] = ("failed", "gap", "too_short", "no_stream", "no_tower", "key_frames", "not_asked")
 
 
 class Classify(Stage):

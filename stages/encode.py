@@ -144,7 +144,7 @@ class Encode(Stage):
         if name == BOX:
             return self._why_absent("image", clip) or self._why_no_boxes(clip)
         if name not in self.run.modalities:
-            return "not_asked"
+            return "key_frames" if name == "motion" and self.run.key_frames else "not_asked"
         if name not in self._towers:
             return "no_tower"
         return _why_missing(stream_of(self._towers[name]), clip)

@@ -84,6 +84,8 @@ class Flow(Stage):
         return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def process(self, clip: Clip) -> Outputs:
+        if self.run.key_frames:
+            return {"flow": Absent("key_frames")}
         frames, times_ns = with_previous(clip)
         if len(frames) < 2:
             return {"flow": Absent("too_short")}

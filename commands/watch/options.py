@@ -15,7 +15,18 @@ EXAMPLES = """examples:
 
 Ctrl-C ends it. The page is at http://127.0.0.1:8710 unless the settings say otherwise.
 exit codes: 0 it was stopped, 2 usage or settings, 4 engine or model, 5 output or internal."""
-NOT_LIVE = {"--start", "--end", "--stride-seconds", "--audio-track", "--gap", "--no-merge", "--exclusive"}
+NOT_LIVE = {
+    "--start",
+    "--end",
+    "--stride-seconds",
+    "--every",
+    "--shots",
+    "--keyframes",
+    "--audio-track",
+    "--gap",
+    "--no-merge",
+    "--exclusive",
+}
 """Options of files."""
 
 

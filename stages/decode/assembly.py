@@ -15,6 +15,7 @@ from stages.decode.grid import PictureGrid, Pictures, TileFrames
 from stages.decode.hls import Losses
 from stages.decode.reader import NS, Reader, ReaderOptions
 from stages.decode.relay import Relay
+from stages.decode.shots import ShotPictures
 from stages.decode.sound import SoundTrack
 from stages.decode.source import shown_name
 from stages.decode.tiling import Tiling
@@ -49,11 +50,23 @@ class Media:
 
 
 class Epoch:
-    """A stretch of a source without a gap, tiled by clips. `number` is that of its frames."""
+    """A stretch of a source without a gap, tiled by clips: all of it, or one shot. `number` is that of its frames.
 
-    def __init__(self, media: Media, options: ReaderOptions, anchor_ns: int, number: int, first_tile: int) -> None:
+    begin_ns: where the epoch begins, if this is a later shot of it.
+    """
+
+    def __init__(
+        self,
+        media: Media,
+        options: ReaderOptions,
+        anchor_ns: int,
+        number: int,
+        first_tile: int,
+        begin_ns: int | None = None,
+    ) -> None:
         self.tiling = Tiling(anchor_ns, options.clip_ns, options.stride_ns, options.frame_rate_hz)
         self.number = number
+        self.begin_ns = anchor_ns if begin_ns is None else begin_ns
         self.media = media
         self.options = options
         self.grid = PictureGrid(media.pictures, self.tiling, number, first_tile) if media.pictures else None
@@ -169,7 +182,7 @@ class ClipMaker(Reader):
             absent.update(dict.fromkeys(names, epoch.media.audio_absent))
             return
         first, end = self._window(info.start_ns, info.end_ns)
-        epoch_start = round(epoch.tiling.anchor_ns * rate_hz / NS) if info.epoch else 0
+        epoch_start = round(epoch.begin_ns * rate_hz / NS) if info.epoch else 0
         samples, mask = sound.window(first, end - first, epoch_start)
         if not mask[-round((info.end_ns - info.start_ns) * rate_hz / NS) :].any():
             failed = sound.failures.overlap(info.start_ns, info.end_ns)
@@ -207,6 +220,8 @@ class AssemblingReader(ClipMaker):
         except BaseException:
             self.close()
             raise
+        if self.options.shots and self._media.pictures is not None:
+            self._media.pictures = ShotPictures(self._media.pictures, self.options.tail_ns)
         return self._info
 
     @property
@@ -226,8 +241,9 @@ class AssemblingReader(ClipMaker):
         anchor_ns, index, number, epoch_number = max(media.start_ns, options.start_ns), 0, 0, 0
         first_tile = self._skip(media, anchor_ns, start_index)
         self._catch_up(media, anchor_ns + first_tile * options.stride_ns)
+        begin_ns = anchor_ns
         while True:
-            epoch = Epoch(media, options, anchor_ns, epoch_number, first_tile)
+            epoch = Epoch(media, options, anchor_ns, epoch_number, first_tile, begin_ns)
             self._previous = None
             tiles = 0
             for clip in self._tiles(epoch, number, index, first_tile, start_index):
@@ -236,18 +252,21 @@ class AssemblingReader(ClipMaker):
                     yield clip
             turn_ns = epoch.grid.turn_ns if epoch.grid else None
             end_ns = turn_ns if turn_ns is not None else epoch.covered_ns
-            index, number, first_tile = index + tiles, number + 1, 0
+            is_cut = epoch.grid is not None and epoch.grid.ends_in_cut
+            index, number, first_tile = index + tiles, number + (not is_cut), 0
             following = self._next_epoch(epoch, end_ns)
             if following is None:
                 self._check_start(index, end_ns)
                 return
             anchor_ns, epoch_number = following
+            begin_ns = begin_ns if is_cut else anchor_ns
             if anchor_ns > end_ns and index >= start_index:
                 yield Gap(shown_name(self.source), self.source_index, number, end_ns, anchor_ns, index)
 
     def _skip(self, media: Media, anchor_ns: int, start_index: int) -> int:
         """Skip to the clip before `start_index` if that changes no clip. Returns the tile to begin with."""
-        pictures, options, first_tile = media.pictures, self.options, max(0, start_index - 1)
+        pictures, options = media.pictures, self.options
+        first_tile = 0 if options.shots else max(0, start_index - 1)
         if pictures is None or anchor_ns + first_tile * options.stride_ns <= 0:
             return 0
         # a stretch may end after any tile but the first, and its tail join the tile before

@@ -136,7 +136,9 @@ def open_film(source: str, options: Mapping[str, Any]) -> AvFilm:
     """
     given = msgspec.convert(dict(options), ReaderOptions)
     rate_hz = given.audio_rate_hz or ANY_RATE_HZ
-    both = msgspec.structs.replace(given, modalities=("image", "audio"), audio_rate_hz=rate_hz)
+    both = msgspec.structs.replace(
+        given, modalities=("image", "audio"), audio_rate_hz=rate_hz, shots=False, key_frames=False
+    )
     try:
         return AvFilm(FilmReader(source, 0, both))
     except SourceError as error:

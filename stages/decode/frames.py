@@ -4,10 +4,12 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import av
 
+from stages.decode.key_frames import Sent, from_last_key, key_packets
 from stages.decode.packets import NUMBERS, Packets
 from stages.decode.shape import Shapes, Size
 from stages.decode.source import nanoseconds, reason
@@ -34,6 +36,8 @@ class Shown:
     """The size of the first picture of this shape."""
     turns: int = 0
     """How often the shape of the pictures changed before it."""
+    shot: int = 0
+    """Number of its shot, if shots are told apart."""
 
 
 class DecodedStream:
@@ -42,8 +46,13 @@ class DecodedStream:
     ends = True
     """Without a next frame, there are no more."""
 
-    def __init__(self, packets: Packets, duration_ns: int, has_no_times: bool = False) -> None:
-        """`duration_ns`: of a frame without its own. `has_no_times`: the times of the packets are estimates."""
+    def __init__(
+        self, packets: Packets, duration_ns: int, has_no_times: bool = False, key_frames: bool = False
+    ) -> None:
+        """`duration_ns`: of a frame without its own. `has_no_times`: the times of the packets are estimates.
+
+        `key_frames`: only these are decoded.
+        """
         self.container = packets.link.container
         self.stream = packets.link.current[packets.kind]
         """The first one, if it moves."""
@@ -53,11 +62,17 @@ class DecodedStream:
         self.failures = Failures()
         self._packets = packets
         self._has_no_times = has_no_times
+        self._key_frames = key_frames
+        self._has_warned = False
         self._frames = self._decoded()
         self._head: Shown | None = None
         self._ahead: _Decoded | None = None
         self._first_ticks: int | None = None
         """Of the first packet since the start or the last seek."""
+        self._from_key = False
+        """Decoding began with a key frame under way: pictures shown before it lack references."""
+        self._pass: tuple[int, int] | None = None
+        """Time and epoch up to which packets are passed over."""
 
     @property
     def packets(self) -> int:
@@ -100,10 +115,18 @@ class DecodedStream:
             log.debug("seek to %d ns failed: %s", time_ns, reason(error))
             return False
         self._head = self._ahead = None
-        self._frames = self._decoded(from_key=True)
+        self._from_key = True
+        self._frames = self._decoded()
         self.clock.jump()
         self.timeline.jump_to(time_ns)
         return True
+
+    def pass_to(self, time_ns: int) -> None:
+        """Continue from the last key frame shown at or before a time, without a seek: packets before it are read, but
+        not decoded. Nothing is passed over that the clock takes for another epoch.
+        """
+        if (head := self.peek()) is not None:
+            self._pass = time_ns, head.epoch
 
     def ticks(self, time_ns: int) -> int:
         """A time on the repaired clock in ticks of the stream."""
@@ -183,8 +206,8 @@ class DecodedStream:
             return None
         return nanoseconds(decoded.ticks, base) - self._packets.origin_ns
 
-    def _decoded(self, from_key: bool = False) -> "Iterator[_Decoded]":
-        """All decodable frames. After a seek, those shown before the key frame are dropped: they lack references.
+    def _decoded(self) -> "Iterator[_Decoded]":
+        """All decodable frames, without those shown before a key frame with which decoding began under way.
 
         An empty packet of a video shows the picture before it once more (part of Theora and of AVI).
         """
@@ -192,7 +215,7 @@ class DecodedStream:
         repeats: list[int] = []
         self._first_ticks = None
         for packet, frame, aspect in self._raw_frames():
-            first_ticks = self._first_ticks if from_key else None
+            first_ticks = self._first_ticks if self._from_key else None
             if frame is None:
                 repeats.append(packet.pts)
             elif first_ticks is None or frame.pts is None or frame.pts >= first_ticks:
@@ -204,19 +227,19 @@ class DecodedStream:
     def _raw_frames(self) -> Iterator[tuple[Any, Any, Fraction | None]]:
         """Packets, each frame that they complete, and its pixel aspect; the frame of an empty packet is None."""
         context, aspect, base = self._packets.context, None, self.stream.time_base
-        for packet in self._packets.restart():
+        for packet, decoder in self._sent():
             if self._first_ticks is None:
                 self._first_ticks = packet.pts
-            if self._packets.context is not context:
+            if decoder is not context:
                 for frame in self._flushed(context, base):
                     yield None, frame, aspect
-                context = self._packets.context
+                context = decoder
             base = packet.time_base
             if self._is_repeat(packet):
                 yield packet, None, aspect
                 continue
             try:
-                frames = context.decode(packet)
+                frames = self._decode_key(context, packet) if self._key_frames else context.decode(packet)
             except av.error.FFmpegError as error:
                 self._lost(packet, error)
                 continue
@@ -226,6 +249,57 @@ class DecodedStream:
                 yield packet, frame, aspect
         for frame in self._flushed(context, base):
             yield None, frame, aspect
+
+    def _sent(self) -> Iterator[Sent]:
+        """The packets to decode, each with its decoder."""
+        sent = self._passed((packet, self._packets.context) for packet in self._packets.restart())
+        if not self._key_frames:
+            return sent
+        usual_s = Fraction(self.timeline.duration_ns, 1_000_000_000)
+        return key_packets(sent, usual_s, self._epoch_of, self._warn_of_few)
+
+    def _passed(self, sent: Iterator[Sent]) -> Iterator[Sent]:
+        """Packets without those that are passed over."""
+        for first in sent:
+            if self._pass is None:
+                yield first
+                continue
+            held, left_out = from_last_key(chain([first], sent), self._is_passed)
+            self._pass = None
+            if left_out:
+                packet, decoder = held[0]
+                self._first_ticks, self._from_key = packet.pts, True
+                decoder.flush_buffers()
+            yield from held
+
+    def _is_passed(self, packet: Any) -> bool:
+        """Whether a packet may be passed over: what is shown then is its picture or a later one."""
+        ticks = packet.pts if packet.is_keyframe or packet.dts is None else packet.dts
+        if ticks is None or self._pass is None:
+            return False
+        time_ns = nanoseconds(ticks, packet.time_base) - self._packets.origin_ns
+        until_ns, epoch = self._pass
+        return self.clock.epoch_at(time_ns) == epoch and time_ns <= until_ns
+
+    def _epoch_of(self, packet: Any) -> int:
+        return 0 if packet.pts is None else self.clock.epoch_at(self._packet_ns(packet))
+
+    def _packet_ns(self, packet: Any) -> int:
+        return nanoseconds(packet.pts, packet.time_base) - self._packets.origin_ns
+
+    def _warn_of_few(self, packet: Any, lasts_s: float) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            name, since_s = self._packets.name, self._packet_ns(packet) / 1e9
+            logging.getLogger("percept.decode").warning(
+                "%s: at %.1f s there is no key frame for %.0f s: its picture stays", name, since_s, lasts_s
+            )
+
+    def _decode_key(self, context: Any, packet: Any) -> list[Any]:
+        """A key frame by itself: no other is needed for it, and none comes soon that would push it out."""
+        frames = [*context.decode(packet), *self._flushed(context, packet.time_base)]
+        context.flush_buffers()
+        return frames
 
     def _flushed(self, context: Any, base: Fraction) -> list[Any]:
         """The frames that a decoder still holds. PyAV leaves them without a time base."""

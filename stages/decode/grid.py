@@ -3,9 +3,11 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
+import av
 import numpy as np
 
 from pipeline.arrays import Array
+from stages.decode.cuts import Sketcher
 from stages.decode.frames import Shown
 from stages.decode.reader import NS
 from stages.decode.tiling import Tiling, spread_indices
@@ -37,6 +39,11 @@ class Pictures(ABC):
     @abstractmethod
     def convert(self, shown: Shown) -> Array | None:
         """uint8 "H W 3", the same size for all; None if it fails, which counts as an error."""
+
+    def small(self, shown: Shown) -> Array | None:
+        """A small copy of a picture, to be compared with others: see `Sketcher.small`; None if that fails."""
+        picture = self.convert(shown)
+        return None if picture is None else Sketcher().small(av.VideoFrame.from_ndarray(picture))
 
     @abstractmethod
     def whole_until_ns(self, time_ns: int) -> int:
@@ -94,6 +101,7 @@ class PictureGrid:
         """End of the pictures so far, decodable or not."""
         self._epoch = epoch
         self._turns: int | None = None
+        self._shot = 0
         self.size = (0, 0)
         """Upright width and height of its pictures in the source, once the first is there."""
         self._begin(pictures.peek())
@@ -111,21 +119,30 @@ class PictureGrid:
         """The next picture, if it belongs to this epoch."""
         head = self.pictures.peek()
         self._begin(head)
-        is_here = head is not None and head.epoch <= self._epoch and head.turns == self._turns
+        is_here = head is not None and head.epoch <= self._epoch and self._continues(head)
         return head if is_here else None
 
     @property
     def turn_ns(self) -> int | None:
-        """Where the next picture has another shape: there this epoch ends."""
+        """Where the next picture has another shape, or begins another shot: there this stretch ends."""
         head = self.pictures.peek()
         self._begin(head)
-        turns = head is not None and head.epoch <= self._epoch and head.turns != self._turns
+        turns = head is not None and head.epoch <= self._epoch and not self._continues(head)
         return head.time_ns if turns and head is not None else None
 
+    @property
+    def ends_in_cut(self) -> bool:
+        """Whether the next picture begins another shot, and nothing else changes."""
+        head = self.pictures.peek()
+        return head is not None and head.epoch <= self._epoch and head.turns == self._turns and head.shot != self._shot
+
+    def _continues(self, head: Shown) -> bool:
+        return (head.turns, head.shot) == (self._turns, self._shot)
+
     def _begin(self, head: Shown | None) -> None:
-        """The first picture gives the shape of all."""
+        """The first picture gives the shape and the shot of all."""
         if self._turns is None and head is not None:
-            self._turns, self.size = head.turns, head.canvas
+            self._turns, self._shot, self.size = head.turns, head.shot, head.canvas
 
     def close(self, tile: int, is_tail: bool = False) -> TileFrames:
         """The frames of a tile, which gets no more. A tail, which joins the tile before, gets no held picture."""

@@ -26,8 +26,13 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     clip_ns: int = 2 * NS
     stride_ns: int = 2 * NS
     """From one clip's start to the next; if longer than `clip_ns`, the source is sampled."""
+    shots: bool = False
+    """Clips end where a shot ends; a shot that is longer than a clip is tiled from its start."""
+    key_frames: bool = False
+    """Pictures are key frames; each is shown until the next one."""
     tail_ns: int = NS // 2
-    """A last clip shorter than this joins the one before it, or is left out if clips do not touch."""
+    """A last clip shorter than this joins the one before it, or is left out if clips do not touch; a shorter shot joins
+    another one."""
     gap_ns: int = 10 * NS
     """A leap of all streams that is longer starts a new epoch; where pictures stay, one of them may (docs/media.md)."""
     frame_rate_hz: float = 8.0
@@ -73,6 +78,10 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 f"end_ns {self.end_ns} must be after start_ns {self.start_ns}",
             ),
             (not self.modalities, "modalities must name at least one of image, motion, audio"),
+            (
+                self.shots and (self.key_frames or not self.clips_touch),
+                "shots are found on all pictures: neither key_frames nor a longer stride_ns goes with them",
+            ),
             (self.threads < 1, f"threads {self.threads} must be at least 1"),
         ]
         if problems := [text for is_wrong, text in wrong if is_wrong]:

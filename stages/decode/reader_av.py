@@ -20,6 +20,8 @@ from stages.decode.assembly import AssemblingReader, Media
 from stages.decode.canvas import Canvas
 from stages.decode.clock import Clock
 from stages.decode.container import declared_end_ns, names_of, rules_of
+from stages.decode.cuts import Sketcher
+from stages.decode.device import device, tags_of, timecode
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
 from stages.decode.links import Kind, Link, link_of, next_chain
@@ -59,6 +61,7 @@ class AvPictures(Pictures):
         self._source = source
         self._options = options
         self._canvas = Canvas(options)
+        self._sketcher = Sketcher()
         self._conversion_errors = 0
         self._index = Index(stream, options.gap_ns)
 
@@ -83,6 +86,12 @@ class AvPictures(Pictures):
             self._conversion_errors += 1
             return None
 
+    def small(self, shown: Shown) -> Array | None:
+        try:
+            return self._sketcher.small(shown.picture)
+        except (av.error.FFmpegError, ValueError, MemoryError):
+            return None
+
     def whole_until_ns(self, time_ns: int) -> int:
         head, whole_ns = self.stream.peek(), min(time_ns, self._index.whole_until_ns)
         if head is None or whole_ns <= 0:
@@ -92,8 +101,13 @@ class AvPictures(Pictures):
             return whole_ns if keeps_shape(container, stream, head.size, self.stream.ticks(whole_ns)) else -1
 
     def skip_to(self, time_ns: int) -> None:
+        self._seek(min(time_ns, self._index.whole_until_ns))
+        if time_ns > self._index.whole_until_ns:
+            self.stream.pass_to(time_ns)
+
+    def _seek(self, time_ns: int) -> None:
+        """Go to the last key frame at or before a time, unless the next picture is after it."""
         head = self.stream.peek()
-        time_ns = min(time_ns, self._index.whole_until_ns)
         entry = self._index.key_before(time_ns)
         if head is None or entry is None or self._index.time_ns(entry) <= head.time_ns:
             return
@@ -186,7 +200,7 @@ class AvReader(AssemblingReader):
 
     def _open_still(self, still: Still) -> tuple[SourceInfo, Media]:
         self.options = msgspec.structs.replace(self.options, start_ns=0, end_ns=None)
-        pictures = StillPictures(still, self.options)
+        pictures, tags = StillPictures(still, self.options), still.frame.metadata
         info = SourceInfo(
             source=shown_name(self.source),
             source_index=self.source_index,
@@ -194,6 +208,8 @@ class AvReader(AssemblingReader):
             height=still.size[1],
             duration_ns=self.options.clip_ns,
             has_video=True,
+            start_wall=start_wall(tags),
+            device=device([tags]),
             notes=tuple(notes_on_picture(still.frame)),
         )
         absent = absence(self.options.wants_audio, None)
@@ -330,6 +346,7 @@ class AvReader(AssemblingReader):
         sound: SoundTrack | Relay | None,
         notes: list[str],
     ) -> SourceInfo:
+        tags = tags_of(container, chosen.video)
         rate = chosen.video.average_rate or chosen.video.guessed_rate if chosen.video else None
         return SourceInfo(
             source=shown_name(self.source),
@@ -342,6 +359,8 @@ class AvReader(AssemblingReader):
             has_video=pictures is not None,
             has_audio=sound is not None,
             start_wall=start_wall(container.metadata),
+            timecode=timecode(tags),
+            device=device(tags),
             notes=tuple(notes),
         )
 

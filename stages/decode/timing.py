@@ -32,6 +32,7 @@ class Timing:
         self.declared_end_ns: int | None = None
         """End of a recorded playlist, at the least."""
         self._source = source
+        self._key_frames = options.key_frames
         self._timeout_s = (options.open_timeout_s, options.read_timeout_s)
         self._playlists: dict[int, PlaylistFile | None] = {}
         self._arrivals: Arrivals | None = None
@@ -54,7 +55,7 @@ class Timing:
         if watch is not None:
             filters.append(watch.watched)
         packets = Packets(link, kind, clock, origin, reopen, shown_name(self._source), filters)
-        decoded = DecodedStream(packets, duration_ns, is_estimated)
+        decoded = DecodedStream(packets, duration_ns, is_estimated, self._key_frames and kind == "video")
         if watch is not None:
             watch.decoded = decoded
         self._streams.append(decoded)

@@ -27,13 +27,13 @@ def outputs(*arguments: str) -> list[OutputSpec]:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("90", 90), ("1:30", 90), ("00:01:30.5", 90.5), ("2:00:00", 7200), ("0.25", 0.25)]
+    ("text", "value"), [("90", 90), ("1:30", 90), ("00:01:30.5", 90.5), ("2:00:00", 7200), ("0.25", 0.25), ("30s", 30)]
 )
 def test_times_are_seconds_or_clock_times(text: str, value: float) -> None:
     assert seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "1:xx", "-3", "1:2:3:4", "ninety"])
+@pytest.mark.parametrize("text", ["", "1:xx", "-3", "1:2:3:4", "ninety", "s", "30x"])
 def test_other_texts_are_not_times(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="expected seconds or hh:mm:ss"):
         seconds(text)
@@ -52,6 +52,26 @@ def test_every_option_reaches_its_key() -> None:
     assert made.decode.audio_track == "ger"
     assert (made.model.path, made.model.audio_path, made.model.engine, made.model.device) == ("m", "s", "torch", "cpu")
     assert (made.clips.start_s, made.clips.end_s) == (10, 3600)
+
+
+def test_faster_ways_reach_their_keys() -> None:
+    assert config("a.mp4", "--every", "30s").clips.stride_seconds == 30
+    assert config("a.mp4", "--shots").clips.shots
+    assert config("a.mp4", "--keyframes").decode.key_frames
+
+
+@pytest.mark.parametrize(
+    ("ways", "problem"),
+    [
+        (("--shots", "--every", "30"), "clips.shots does not go with clips.stride_seconds"),
+        (("--shots", "--keyframes"), "clips.shots does not go with decode.key_frames"),
+        (("--keyframes", "--modalities", "motion"), "modalities has motion alone"),
+        (("--keyframes", "--set", "decode.reader=decord"), "decode.key_frames needs the reader av"),
+    ],
+)
+def test_faster_ways_that_exclude_each_other_are_refused(ways: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        config("a.mp4", *ways)
 
 
 def test_options_for_events_reach_their_keys() -> None:

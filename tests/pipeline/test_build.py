@@ -125,6 +125,13 @@ def test_modalities_that_are_not_chosen_are_not_decoded() -> None:
     assert "frames" not in plan_of(("a", "b", "c"), modalities=["audio"]).layout.regions
 
 
+def test_key_frames_are_read_without_motion() -> None:
+    plan = plan_of(("a",), decode={"key_frames": True})
+    assert plan.reader_options["key_frames"]
+    assert plan.settings.key_frames
+    assert plan.settings.modalities == plan.reader_options["modalities"] == ("image", "audio")
+
+
 def test_slots_suffice_for_one_batch_in_work_and_one_that_gathers() -> None:
     def slots(**group: Any) -> int:
         groups = [{"name": "model", "stages": ["fake_model"], **group}, {"stages": ["fake_track"]}]

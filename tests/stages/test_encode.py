@@ -186,6 +186,11 @@ def test_a_missing_tower_and_one_not_asked_for_have_different_reasons(directory:
     assert outputs["image_embedding"].shape == (16,)
 
 
+def test_key_frames_are_the_reason_that_motion_is_absent(directory: Path, streams: dict[str, Any]) -> None:
+    outputs = opened(directory / "mov-like", modalities=("image", "audio"), key_frames=True).process(clip_of(streams))
+    assert outputs["motion_embedding"] == Absent("key_frames")
+
+
 def test_a_missing_stream_keeps_its_reason(directory: Path, streams: dict[str, Any]) -> None:
     stage = opened(directory / "mov-like")
     sound_only = {name: streams[name] for name in ("log_mel", "audio", "audio_mask", "audio_start_ns")}

@@ -33,8 +33,9 @@ def clip_of(frames: Sequence[Array], times_ns: Sequence[int], **more: Any) -> Cl
     return Clip(ClipInfo("a.mp4", 0, 0, 0, 2 * SECOND), arrays)
 
 
-def flow_of(clip: Clip, **options: Any) -> Any:
-    stage = Flow(Flow.Options(**options), RunSettings(engine="torch", precision="fp32"), Budget())
+def flow_of(clip: Clip, key_frames: bool = False, **options: Any) -> Any:
+    settings = RunSettings(engine="torch", precision="fp32", key_frames=key_frames)
+    stage = Flow(Flow.Options(**options), settings, Budget())
     resources = Resources()
     stage.open(resources)
     flow = stage.process(clip)["flow"]
@@ -120,6 +121,10 @@ def test_a_previous_frame_of_another_size_is_not_used() -> None:
 
 def test_one_frame_alone_is_too_short() -> None:
     assert flow_of(clip_of([texture(224, 224)], [0])) == Absent("too_short")
+
+
+def test_between_key_frames_there_is_no_flow() -> None:
+    assert flow_of(clip_of([texture(224, 224)] * 2, [0, SECOND]), key_frames=True) == Absent("key_frames")
 
 
 def test_there_is_no_flow_across_a_scene_cut(method: dict[str, str]) -> None:
