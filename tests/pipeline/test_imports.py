@@ -207,7 +207,6 @@ COVERED_BY = {
         "archive.{claims, copies, index, links, plan, runs, sink, store, supply, tally, ticket, verdict} "
         "commands.archive_sources"
     ),
-    "tests/archive/test_shard.py": "archive.{labels, schema, settings, sink}",
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
