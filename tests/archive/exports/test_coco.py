@@ -1,9 +1,9 @@
-"""Boxes as in COCO: every number that refers to something finds it.
-
-pycocotools is built from C with NumPy's headers; what it indexes by is checked here instead.
-"""
+"""Boxes as in COCO: every number that refers to something finds it, also as pycocotools reads it."""
 
 import json
+from pathlib import Path
+
+from pycocotools.coco import COCO
 
 from archive.exports.coco import text
 from pipeline.result import Track
@@ -41,6 +41,17 @@ def test_every_box_has_its_picture_and_its_name() -> None:
     for kind in ("images", "annotations", "categories"):
         ids = [each["id"] for each in content[kind]]
         assert ids == list(range(1, len(ids) + 1))
+
+
+def test_pycocotools_finds_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(text(source_with(CLIPS)), encoding="utf-8")
+    coco = COCO(str(tmp_path / "a.json"))
+    (dog,) = coco.getCatIds(catNms=["dog"])
+    images = coco.loadImgs(coco.getImgIds(catIds=[dog]))
+    assert sorted(each["frame_id"] for each in images) == [10, 20]
+    boxes = [each["bbox"] for each in coco.loadAnns(coco.getAnnIds(catIds=[dog]))]
+    assert boxes == [[0, 0, 64, 36], [600, 300, 40, 60]]
+    assert len(coco.anns) == 4
 
 
 def test_tracks_with_less_probable_names_are_left_out() -> None:

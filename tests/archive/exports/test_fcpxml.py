@@ -1,12 +1,12 @@
-"""FCPXML: its structure, and every event at its frame in exact fractions.
+"""FCPXML: its structure, and every event at its frame, in exact fractions and as OpenTimelineIO's adapter reads it.
 
-Final Cut Pro and Apple's DTD are not free to use here, so that the elements and attributes that its reference requires
-are checked by hand.
+Final Cut Pro runs on macOS only: the elements and attributes that its reference requires are checked by hand.
 """
 
 from fractions import Fraction
 from xml.etree.ElementTree import Element, fromstring
 
+import opentimelineio as otio
 import pytest
 
 from archive.exports.fcpxml import RATES_HZ, text
@@ -44,6 +44,22 @@ def test_every_event_comes_back_at_its_frame(rate_hz: Fraction) -> None:
     assert ends == frames[1:]
     assert [each.get("value") for each in clip] == ["dog", "rain"] * 4
     assert {each.tag for each in clip} == {"marker"}
+
+
+@pytest.mark.parametrize("rate_hz", [rate for rate in RATES_HZ if rate.denominator == 1], ids=str)
+def test_opentimelineio_reads_the_same_events(rate_hz: Fraction) -> None:
+    """Its adapter takes 30000/1001 for 29, and cuts 225.99999 down to 225: `early` allows for it."""
+    frames = [0, 29, 57, 58, 113, 116, 226, 1001, 4999]
+    source = source_with(clips_at([float(each / rate_hz) for each in frames]), float(rate_hz), "10:00:00:00")
+    (clip,) = otio.adapters.read_from_string(text(source), "fcpx_xml").find_clips()
+    start = clip.source_range.start_time.to_frames()
+    assert start == 36_000 * rate_hz
+    early = [
+        frame - (marker.marked_range.start_time.to_frames() - start)
+        for frame, marker in zip(frames[:-1], clip.markers, strict=True)
+    ]
+    assert set(early) <= {0, 1}
+    assert [marker.name for marker in clip.markers] == ["dog", "rain"] * 4
 
 
 def test_what_the_format_requires_is_there() -> None:
