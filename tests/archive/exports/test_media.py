@@ -11,6 +11,7 @@ from archive.fingerprint import fingerprint_of
 from archive.schema import Facts
 from archive.shard import facts_of
 from archive.sink import Archive
+from archive.ticket import Ticket, packed
 from pipeline.clip import SourceInfo
 from pipeline.status import OutputSpec
 from tests.archive.made import clip_of
@@ -32,8 +33,9 @@ def test_a_file_tells_rate_length_and_stored_size(video: Path) -> None:
 
 
 def test_what_a_run_knows_of_a_source_is_in_the_archive(tmp_path: Path) -> None:
-    sink = Archive(OutputSpec(kind="archive", path=str(tmp_path), sources=("a.mp4",)))
+    sink = Archive(OutputSpec(kind="archive", path=str(tmp_path)))
     sink.open()
+    sink.source_supplied("a.mp4", packed(Ticket(source="a.mp4", name="a.mp4", path="a.mp4")))
     sink.source_started(SourceInfo("a.mp4", 0, frame_rate_hz=30000 / 1001, duration_ns=7_007_000_000))
     sink.write(clip_of("a.mp4", 0))
     sink.source_ended(0, 1)
