@@ -13,6 +13,8 @@ from archive.store import Store
 
 BEAT_S = 20.0
 EXPIRES_S = 120.0
+CLAIM_OF_ALL = "terms"
+"""Key of the claim that all runs share which label in the same way."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Claim:
     """None if it cannot be read."""
     age_s: float
     """Since it was last renewed."""
+    terms: str = ""
+    """How the holder labels, in the shared claim."""
 
 
 class Claims:
@@ -52,7 +56,8 @@ class Claims:
     def __init__(self, store: Store, beat_s: float = BEAT_S, expires_s: float = EXPIRES_S) -> None:
         self.beat_s, self.expires_s = beat_s, expires_s
         self._store = store
-        self._text = json.dumps(vars(Holder.here()))
+        self._holder = vars(Holder.here())
+        self._terms = ""
         self._held: set[str] = set()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -61,18 +66,39 @@ class Claims:
     def start(self) -> None:
         self._thread.start()
 
+    def agree(self, terms: str) -> Claim | None:
+        """Say how this run labels. Returns the claim of a run that labels otherwise, if there is one now.
+
+        Raises: OutputError: claims cannot be written.
+        """
+        self._terms = terms
+        for _ in range(2):
+            if self._share():
+                return None
+            claim = self._claim_at(CLAIM_OF_ALL)
+            if claim is not None and claim.terms == terms:
+                return None
+            if claim is not None and not self.is_over(claim):
+                return claim
+            self._store.release(CLAIM_OF_ALL)
+        return claim
+
+    def _share(self) -> bool:
+        return self._store.claim(CLAIM_OF_ALL, json.dumps({**self._holder, "terms": self._terms}))
+
     def take(self, name: str) -> bool:
         """Claim a source. A claim whose holder is dead, or has long not renewed it, is taken over.
 
         Raises: OutputError: claims cannot be written.
         """
         key = key_of(name)
-        if not self._store.claim(key, self._text):
+        text = json.dumps(self._holder)
+        if not self._store.claim(key, text):
             claim = self.holder_of(name)
             if claim is not None and not self.is_over(claim):
                 return False
             self._store.release(key)
-            if not self._store.claim(key, self._text):
+            if not self._store.claim(key, text):
                 return False
         with self._lock:
             self._held.add(key)
@@ -83,14 +109,26 @@ class Claims:
 
     def holder_of(self, name: str) -> Claim | None:
         """The claim on a source; None if there is none."""
-        found = self._store.read_claim(key_of(name))
+        return self._claim_at(key_of(name))
+
+    def _claim_at(self, key: str) -> Claim | None:
+        found = self._store.read_claim(key)
         if found is None:
             return None
         text, age_s = found
         try:
-            return Claim(Holder(**json.loads(text)), age_s)
+            facts = json.loads(text)
+            terms = facts.pop("terms", "")
+            return Claim(Holder(**facts), age_s, terms)
         except (ValueError, TypeError):  # it is being written, or its writer died over it
             return Claim(None, age_s)
+
+    def tidy(self) -> None:
+        """Remove claims of holders that are no more."""
+        for key in list(self._store.claims()):
+            claim = self._claim_at(key)
+            if claim is not None and self.is_over(claim):
+                self._store.release(key)
 
     def release(self, name: str) -> None:
         key = key_of(name)
@@ -103,9 +141,12 @@ class Claims:
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(timeout=self.beat_s)
-        for key in self._keys():
+        shared = self._claim_at(CLAIM_OF_ALL)
+        is_ours = shared is not None and shared.holder is not None and vars(shared.holder) == self._holder
+        for key in [*self._keys(), *([CLAIM_OF_ALL] if is_ours else [])]:
             self._store.release(key)
         self._held.clear()
+        self.tidy()
 
     def _keys(self) -> Iterator[str]:
         with self._lock:
@@ -115,6 +156,8 @@ class Claims:
         while not self._stopped.wait(self.beat_s):
             for key in self._keys():
                 self._store.touch(key)
+            if self._terms and not self._store.touch(CLAIM_OF_ALL):  # whoever began it has ended
+                self._share()
 
 
 def key_of(name: str) -> str:

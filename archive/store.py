@@ -30,6 +30,7 @@ class Store(Protocol):
     def touch(self, key: str) -> bool: ...
     def read_claim(self, key: str) -> tuple[str, float] | None: ...
     def release(self, key: str) -> None: ...
+    def claims(self) -> Iterator[str]: ...
 
 
 class LocalStore:
@@ -105,6 +106,10 @@ class LocalStore:
 
     def release(self, key: str) -> None:
         self._claim(key).unlink(missing_ok=True)
+
+    def claims(self) -> Iterator[str]:
+        with contextlib.suppress(FileNotFoundError):
+            yield from os.listdir(Path(self.root, CLAIMS))
 
 
 def store_of(place: str) -> Store:

@@ -1,6 +1,7 @@
 """The sources of a labelling run, each claimed just before it is opened."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 from archive.claims import Claims
 from archive.copies import copy_rows, is_same_content
 from archive.fingerprint import fingerprint_or_none, is_same
-from archive.index import known_file
+from archive.index import known_file, known_files
 from archive.links import Links
 from archive.schema import Facts, Fingerprint
 from archive.shard import ShardError
@@ -21,6 +22,8 @@ from pipeline.sinks.file import output_error
 from pipeline.supply import Supplied
 
 TURN_S = 0.5
+INDEX_EVERY_S = 300.0
+"""How much of its index an archive may lose when a run is killed."""
 AHEAD = 2
 """Sources that are claimed before a decoder asks for them."""
 CLOSING_S = 30.0
@@ -69,6 +72,7 @@ class ArchiveSupply:
         self.bytes_done = 0
         """Of sources that are settled in one way or another."""
         self._over = self._closed = self._ending = False
+        self._indexed_s = time.monotonic()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="supply", daemon=True)
 
@@ -112,6 +116,7 @@ class ArchiveSupply:
             while not self._ending:
                 self._wake.clear()
                 self._take_in_written()
+                self._keep_index()
                 if not self._step():
                     self._wake.wait(TURN_S)
             self._take_in_written()
@@ -121,6 +126,11 @@ class ArchiveSupply:
             self.failure = output_error("the archive", error)
         finally:
             self._over = True
+
+    def _keep_index(self) -> None:
+        if time.monotonic() - self._indexed_s > INDEX_EVERY_S:
+            known_files(self._store)
+            self._indexed_s = time.monotonic()
 
     def _step(self) -> bool:
         """Do one thing, if there is one to do now."""
@@ -158,7 +168,7 @@ class ArchiveSupply:
             name=wanted.name,
             path=path,
             fingerprint=None if wanted.size < 0 else fingerprint_or_none(wanted.source, self._asked.whole),
-            tries=facts.tries + 1 if facts is not None and facts.error else 1,
+            tries=facts.tries + 1 if facts is not None and (facts.error or facts.failed) else 1,
         )
         if not self._is_copied(wanted, ticket):
             self._give(wanted, ticket)

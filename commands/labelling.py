@@ -31,6 +31,7 @@ from commands.main import INTERRUPTED, installed_version
 from commands.progress import Pace
 from engines.models.checkpoint import read_model
 from pipeline.config import Config
+from pipeline.errors import ConfigError
 from pipeline.logs import log
 from pipeline.run import private_directory, run
 from pipeline.status import Account, OutputSpec, Status
@@ -97,6 +98,12 @@ class Labelling:
     def _labelled(self, work: Work, known: dict[str, Known], follow: Follow | None) -> Account:
         options, asked = self._options, self._asked
         claims = Claims(self._store, options.claim_beat, options.claim_expiry)
+        other = claims.agree(f"{asked.config} {asked.words} {asked.model}")
+        if other is not None:
+            raise ConfigError(
+                f"{options.output}: {other.holder or 'another process'} labels into it with other settings, model or "
+                "words at this moment. Give the same, or another -o."
+            )
         spec = OutputSpec(
             kind="archive",
             sink="archive.sink:Archive",

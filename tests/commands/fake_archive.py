@@ -62,7 +62,7 @@ class FakeArchive:
 
     def facts(self, name: str) -> Facts:
         """Of the source that begins with this name."""
-        (path,) = (path for path in self.labels.glob("videos/*.parquet") if path.name.startswith(name))
+        (path,) = (path for path in self.rows_so_far() if path.name.startswith(name))
         known = known_file(LocalStore(str(self.labels)), str(path.relative_to(self.labels)).removesuffix(".parquet"))
         assert isinstance(known, Facts), known
         return known
@@ -77,5 +77,7 @@ class FakeArchive:
 
     def leftovers(self) -> list[str]:
         """Claims, and files that are half written."""
-        found = [*self.labels.rglob("*.part"), *self.labels.rglob("claims/*")]
-        return [str(path) for path in found]
+        return [*map(str, self.labels.rglob("*.part")), *self.claims()]
+
+    def claims(self) -> list[str]:
+        return [str(path) for path in self.labels.rglob("claims/*")]
