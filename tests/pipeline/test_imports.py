@@ -202,6 +202,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 # -- where the tests of a module are ----------------------------------------------------------------------------------
 
 COVERED_BY = {
+    "tests/archive/test_report.py": "archive.{report_moments, report_source} pages.report",
     "tests/archive/test_shard.py": "archive.{labels, schema, settings, sink}",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
@@ -250,6 +251,7 @@ COVERED_BY = {
     ),
     "tests/commands/test_labels.py": "commands.labels.{embedded, lint, weigh} stages.words.weigh",
     "tests/commands/test_check.py": "commands.preflight commands.check.{checking, installation, plan, sources}",
+    "tests/archive/test_report_page.py": "commands.report",
     "tests/commands/test_options.py": "commands.outputs",
     "tests/commands/test_python_api.py": "commands.python_stub",
     "tests/test_contributing.py": "commands.schema",
