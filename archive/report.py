@@ -50,7 +50,8 @@ class Survey:
         self.models |= {facts.model} - {""}
         self.labels = max(self.labels, len(facts.labels))
         if facts.error:
-            self.failures.append((facts.name, without_secrets(facts.error), facts.tries))
+            reason = facts.error.removeprefix(f"{facts.source}: ").removeprefix(f"{facts.name}: ")
+            self.failures.append((facts.name, without_secrets(reason), facts.tries))
             return
         self.good.append(file)
         self.clips += facts.clips

@@ -16,7 +16,7 @@
           element("img", { src: uri, alt: "", decoding: "async" }),
           element("span", { class: "word", text: word }),
           element("span", { class: "when", text: `${clockText(ms)} · ${percent(probability)}` }),
-          link && element("span", { class: "when", text: link.name }));
+          link && element("span", { class: "when", text: link.name.split("/").pop() }));
         const item = element("li", {}, button);
         return { ms, word, probability, item, button };
       });

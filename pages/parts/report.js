@@ -23,9 +23,11 @@
     }
 
     _header() {
-      const { name, facts } = this.report;
-      const title = element("div", { class: "title" },
-        element("h1", { text: name, title: name }), element("p", { class: "facts", text: facts.join("  ·  ") }));
+      const { name, facts, failures, files } = this.report;
+      const failed = failures && element("a", { href: `${files[0]}#failed`, text: `${failures.toLocaleString("en")} failed` });
+      const line = element("p", { class: "facts", text: facts.join("  ·  ") });
+      if (failed) line.append("  ·  ", failed);
+      const title = element("div", { class: "title" }, element("h1", { text: name, title: name }), line);
       const tools = element("div", { class: "tools" }, this.theme.button);
       return element("header", { class: "top" }, title, this._pages(), tools);
     }
@@ -54,7 +56,7 @@
       }, { rootMargin: "300px" });
       for (const { root } of this.cards) watch.observe(root);
       const slot = element("section", { class: "slot-filter" });
-      this.filter = new percept.Filter(slot, { placeholder: "Find labels and names on this page" });
+      this.filter = new percept.Filter(slot, { placeholder: "Find labels and names" });
       this.filter.addEventListener("change", () => this._apply());
       const list = element("ol", { class: "source-list" }, ...this.cards.map(({ root }) => root));
       new ResizeObserver(() => this.paint()).observe(list);
@@ -88,7 +90,7 @@
       const rows = this.report.failed.map(([name, reason, tries]) =>
         element("li", {}, element("b", { text: name }), element("span", { text: reason }),
           tries > 1 && element("small", { text: `tried ${tries} times` })));
-      return element("section", { class: "failed-sources" },
+      return element("section", { class: "failed-sources", id: "failed" },
         element("header", {}, element("h2", { text: `${counted(this.report.failures, "source")} failed` })),
         element("ol", {}, ...rows));
     }

@@ -202,7 +202,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 # -- where the tests of a module are ----------------------------------------------------------------------------------
 
 COVERED_BY = {
-    "tests/archive/test_report.py": "archive.{report_moments, report_source} pages.report",
+    "tests/archive/test_report.py": "archive.{report_moments, report_source}",
     "tests/archive/test_shard.py": "archive.{labels, schema, settings, sink}",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
@@ -251,7 +251,6 @@ COVERED_BY = {
     ),
     "tests/commands/test_labels.py": "commands.labels.{embedded, lint, weigh} stages.words.weigh",
     "tests/commands/test_check.py": "commands.preflight commands.check.{checking, installation, plan, sources}",
-    "tests/archive/test_report_page.py": "commands.report",
     "tests/commands/test_options.py": "commands.outputs",
     "tests/commands/test_python_api.py": "commands.python_stub",
     "tests/test_contributing.py": "commands.schema",
@@ -281,6 +280,7 @@ COVERED_BY = {
     "tests/stages/decode/test_still.py": "stages.decode.side_data",
     "tests/stages/decode/test_tiling.py": "stages.decode.timeline",
     "tests/pages/test_page.py": "pages.source",
+    "tests/pages/test_report.py": "commands.report",
     "tests/pipeline/sinks/test_film.py": "stages.decode.{film, film_relay, film_sound}",
     "tests/stages/detect/test_stage.py": "stages.detect.{change, regions}",
     "tests/stages/test_classify.py": "stages.words.reliability",
