@@ -13,6 +13,7 @@ VERBS = {
     "label": "label an archive of any size, to be searched and asked again",
     "relabel": "score an archive against other words, without its videos",
     "export": "write an archive's labels as subtitles, markers, tracks, for other programs",
+    "report": "write pages that show an archive: sources, timelines, labels, best moments",
     "watch": "watch live cameras: labels, events, alerts and a web page",
     "view": "write a page that plays a video with its results",
     "check": "say what this installation can do; validate settings, model and sources",

@@ -1,7 +1,7 @@
 """The page of results of a run: one HTML file for all its sources."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.status import FilmSource
 
 SCRIPTS = (
     "elements.js",
+    "theme.js",
     "recording.js",
     "filter.js",
     "tracks.js",
@@ -57,7 +58,7 @@ def write_page(path: str, sources: Sequence[PageSource]) -> None:
     file.close(True)
 
 
-def blocks(trees: Sequence[dict[str, Any]]) -> list[tuple[str, Any]]:
+def blocks(trees: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
     """The blocks of data of a page: a list of its sources, and one block per source, read when it is shown."""
     names = [{"source": tree["source"], "end": tree["end"]} for tree in trees]
     return [("sources", names), *((f"source-{number}", tree) for number, tree in enumerate(trees))]

@@ -1,4 +1,5 @@
-/* Pictures of the best moments of each label. Clicking one seeks: "seek" with `detail` in milliseconds. */
+/* Pictures of the best moments of each label. Clicking one seeks: "seek" with `detail` in milliseconds.
+   A moment of another page is a link to it: { url, name }. */
 {
   const { element, percent, clockText } = percept;
 
@@ -9,11 +10,13 @@
       this.root = root;
       this.grid = element("ol");
       root.append(element("header", {}, element("h2", { text: "Moments" })), this.grid);
-      this.items = recording.tree.thumbnails.map(([ms, word, probability, uri]) => {
-        const button = element("button", { type: "button", onclick: () => percept.askToSeek(this, ms) },
+      this.items = recording.tree.thumbnails.map(([ms, word, probability, uri, link]) => {
+        const goes = link ? { href: link.url } : { type: "button", onclick: () => percept.askToSeek(this, ms) };
+        const button = element(link ? "a" : "button", { ...goes, title: link?.name },
           element("img", { src: uri, alt: "", decoding: "async" }),
           element("span", { class: "word", text: word }),
-          element("span", { class: "when", text: `${clockText(ms)} · ${percent(probability)}` }));
+          element("span", { class: "when", text: `${clockText(ms)} · ${percent(probability)}` }),
+          link && element("span", { class: "when", text: link.name.split("/").pop() }));
         const item = element("li", {}, button);
         return { ms, word, probability, item, button };
       });

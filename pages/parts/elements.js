@@ -61,6 +61,9 @@ percept.clockText = (ms, tenths = false) => {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${last}` : `${minutes}:${last}`;
 };
 
+/* 1 clip, 2,000 clips */
+percept.counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+
 percept.percent = (thousandths) => `${Math.round(thousandths / 10)} %`;
 
 /* The colour of a track: neighbouring ids have very different hues, as in the labelled video. */

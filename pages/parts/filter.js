@@ -2,14 +2,14 @@
 const LENS = "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13M15.5 15.5 20 20";
 
 percept.Filter = class extends EventTarget {
-  constructor(root, { least = 300 } = {}) {
+  constructor(root, { least = 300, placeholder = "Filter labels, such as dog, rain" } = {}) {
     super();
     this.least = least;
     this.terms = [];
     const { element } = percept;
     this.input = element("input", {
       type: "search",
-      placeholder: "Filter labels, such as dog, rain",
+      placeholder,
       "aria-label": "Filter labels",
       spellcheck: "false",
       oninput: () => this._changed(),

@@ -1,11 +1,8 @@
 /* The page: one source at a time, its parts in step with one clock and one filter. */
 {
-  const { element, iconButton, clockText } = percept;
+  const { element, iconButton, clockText, counted } = percept;
   const block = (id) => JSON.parse(document.getElementById(id).textContent);
-  const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
-  const MOON = "M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10z";
-  const RAYS = "M12 2.5v2M12 19.5v2M2.5 12h2M19.5 12h2M5.3 5.3l1.4 1.4M17.3 17.3l1.4 1.4M5.3 18.7l1.4-1.4M17.3 6.7l1.4-1.4";
-  const SUN = `M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8${RAYS}`;
+  const BACK = "M15 5l-7 7 7 7";
   const QUESTION = "M9 9a3 3 0 1 1 4.2 2.8c-.8.4-1.2 1-1.2 2.2M12 17.5v.5";
   const OTHERS = [["errors", "error"], ["drops", "dropped clip"], ["gaps", "gap"]];
   const PARTS = ["player", "bars", "filter", "timeline", "events", "sheet"];
@@ -14,8 +11,9 @@
     constructor(sources) {
       this.sources = sources;
       this.main = element("main");
+      this.theme = new percept.Theme();
+      this.theme.addEventListener("change", () => this.timeline?.redraw());
       document.body.prepend(this._header(), this.main);
-      this._themed();
       const given = new URLSearchParams(location.hash.slice(1)); // such as #source=2&t=83.5
       const number = Math.max(1, Math.min(sources.length, Number(given.get("source")) || 1));
       this.show(number - 1, (Number(given.get("t")) || 0) * 1000);
@@ -82,12 +80,18 @@
       const choose = () => this.show(Number(this.picker.value));
       const hidden = this.sources.length < 2;
       this.picker = element("select", { "aria-label": "Source", hidden, onchange: choose }, ...choices);
-      this.themeButton = iconButton("Light or dark (t)", MOON, () => this.toggleTheme());
       this.dialog = percept.helpDialog("Made by Percept. This page loads nothing but the video.");
       const help = iconButton("Help (?)", QUESTION, () => this.dialog.showModal());
       const title = element("div", { class: "title" }, this.name, this.facts);
-      const tools = element("div", { class: "tools" }, this.themeButton, help);
-      return element("header", { class: "top" }, title, this.picker, tools, this.dialog);
+      const tools = element("div", { class: "tools" }, this.theme.button, help);
+      return element("header", { class: "top" }, this._home(), title, this.picker, tools, this.dialog);
+    }
+
+    /* The way back to the report that the page belongs to. */
+    _home() {
+      if (!document.getElementById("home")) return null;
+      const { url, name } = block("home");
+      return element("a", { class: "icon home", href: url, title: name, "aria-label": name }, percept.icon(BACK));
     }
 
     _facts(recording) {
@@ -131,7 +135,7 @@
         b: () => this.player.toggleBoxes(),
         f: () => this.player.toggleFull(),
         m: () => this.player.toggleMuted(),
-        t: () => this.toggleTheme(),
+        t: () => this.theme.toggle(),
         "?": () => (this.dialog.open ? this.dialog.close() : this.dialog.showModal()),
       };
     }
@@ -139,38 +143,6 @@
     _escape() {
       this.filter.clear();
       this.filter.input.blur();
-    }
-
-    toggleTheme() {
-      const theme = this._isDark() ? "light" : "dark";
-      document.documentElement.dataset.theme = theme;
-      try {
-        localStorage.setItem("percept-theme", theme);
-      } catch {
-        /* Some browsers keep nothing for files. */
-      }
-      this._themeChanged();
-    }
-
-    _isDark() {
-      const chosen = document.documentElement.dataset.theme;
-      return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    }
-
-    _themed() {
-      try {
-        const theme = localStorage.getItem("percept-theme");
-        if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
-      } catch {
-        /* As above. */
-      }
-      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this._themeChanged());
-      this._themeChanged();
-    }
-
-    _themeChanged() {
-      this.themeButton.replaceChildren(percept.icon(this._isDark() ? SUN : MOON));
-      this.timeline?.redraw();
     }
   };
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pages import report
 from pages.document import PARTS, document
 from pages.page import SCRIPTS, STYLES
 from pages.recording import LEAST_NAMED, NAMES, Recording
@@ -94,5 +95,5 @@ def test_a_part_needs_no_other_part(browser: Browser, tmp_path: Path, name: str)
     assert ("red square" in text) == (name in ("Timeline", "LabelBars", "EventList"))
 
 
-def test_every_part_is_in_the_page() -> None:
-    assert {path.name for path in PARTS.iterdir()} == {*SCRIPTS, *STYLES}
+def test_every_part_is_in_a_page() -> None:
+    assert {path.name for path in PARTS.iterdir()} == {*SCRIPTS, *STYLES, *report.SCRIPTS, *report.STYLES}

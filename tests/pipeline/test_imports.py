@@ -208,6 +208,8 @@ COVERED_BY = {
         "archive.{copies, links, runs, sink, store, supply, ticket} commands.archive_sources"
     ),
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
+    "tests/archive/test_report.py": "archive.{report_moments, report_source}",
+    "tests/archive/test_shard.py": "archive.{labels, schema, settings, sink}",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
@@ -284,6 +286,7 @@ COVERED_BY = {
     "tests/stages/decode/test_still.py": "stages.decode.side_data",
     "tests/stages/decode/test_tiling.py": "stages.decode.timeline",
     "tests/pages/test_page.py": "pages.source",
+    "tests/pages/test_report.py": "commands.report",
     "tests/pipeline/sinks/test_film.py": "stages.decode.{film, film_relay, film_sound}",
     "tests/stages/detect/test_stage.py": "stages.detect.{change, regions}",
     "tests/stages/test_classify.py": "stages.words.reliability",
