@@ -20,14 +20,20 @@ LUMA_STEP, CHROMA_STEP = 8, 16
 """Levels of one bin of a histogram."""
 LEAST_CHANGE = 0.08
 """Change below which no picture begins a shot."""
-STANDS_OUT = 2.5
+STANDS_OUT = 3.0
 """A cut changes the picture so many times more than its neighbours do."""
 STAYS = 0.5
 """Share of the change by which all pictures after a cut differ from all before it."""
-LEAST_AGREEMENT = 0.6
+LEAST_AGREEMENT = 0.5
 """Correlation of a picture with the one before, moved by the flow between them, above which that one goes on."""
+DETAIL_PX = 15
+"""Of a small copy."""
+BAR = 2.0
+"""Standard deviation of the luma of a line that belongs to a black bar."""
 FLAT = 5.0
 """Standard deviation of the luma of a picture without content."""
+FADED = 3
+"""Pictures in a row without content that make a fade; fewer may be a flicker."""
 NEAR_NS = 500_000_000
 """Pictures that are further apart are no neighbours."""
 
@@ -105,6 +111,11 @@ def _usual(*sides: Sequence[Sketch]) -> float:
     return float(np.mean(steps)) if steps else 0.0
 
 
+def is_faded(past: Sequence[Sketch]) -> bool:
+    """Whether the last pictures have no content."""
+    return len(past) >= FADED and all(each.is_flat for each in past[-FADED:])
+
+
 def ends_fade(last: Sketch | None, head: Sketch) -> bool:
     """Whether a shot begins with `head`, the first picture with content after some without; `last`: the one before
     those."""
@@ -112,7 +123,11 @@ def ends_fade(last: Sketch | None, head: Sketch) -> bool:
 
 
 def agreement(before: Sketch, after: Sketch) -> float:
-    """Correlation in [-1, 1] of a picture with the next one, which is moved back by the optical flow between them."""
+    """Correlation in [-1, 1] of the detail of a picture with that of the next one, moved back by the flow between them.
+
+    Detail is what differs from its surroundings: two pictures of snow under trees have the rest in common. Black bars
+    do not count.
+    """
     import cv2
 
     if before.is_flat or after.is_flat:
@@ -121,4 +136,9 @@ def agreement(before: Sketch, after: Sketch) -> float:
     flow = search.calc(before.luma, after.luma, None)
     x, y = np.meshgrid(np.arange(WIDTH_PX, dtype=np.float32), np.arange(HEIGHT_PX, dtype=np.float32))
     back = cv2.remap(after.luma, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return float(np.corrcoef(before.luma.reshape(-1), back.reshape(-1))[0, 1])
+    lively = np.maximum(before.luma.std(1), after.luma.std(1)) > BAR
+    one, other = (
+        picture - cv2.blur(picture, (DETAIL_PX, DETAIL_PX))
+        for picture in (before.luma[lively].astype(np.float32), back[lively].astype(np.float32))
+    )
+    return float(np.corrcoef(one.reshape(-1), other.reshape(-1))[0, 1])

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import replace
 
 from pipeline.arrays import Array
-from stages.decode.cuts import Sketch, ends_fade, is_cut, sketch
+from stages.decode.cuts import Sketch, ends_fade, is_cut, is_faded, sketch
 from stages.decode.frames import Shown
 from stages.decode.grid import Pictures
 
@@ -107,6 +107,7 @@ class ShotPictures(Pictures):
             return False
         if is_last and ends_ns[-1] - shown.time_ns < self._least_ns:
             return False
-        if self._past[-1].is_flat and not small.is_flat:
+        past = list(self._past)
+        if is_faded(past) and not small.is_flat:
             return ends_fade(self._last, small)
-        return is_cut(list(self._past), small, future)
+        return is_cut(past, small, future)
