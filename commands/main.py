@@ -11,6 +11,7 @@ from pipeline.logs import LOGGER, log, start_logging
 VERBS = {
     "run": "label the clips of video files",
     "label": "label an archive of any size, to be searched and asked again",
+    "search": "find moments in an archive by words, by an example, or by both",
     "watch": "watch live cameras: labels, events, alerts and a web page",
     "view": "write a page that plays a video with its results",
     "check": "say what this installation can do; validate settings, model and sources",
