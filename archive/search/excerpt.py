@@ -1,0 +1,125 @@
+"""Finds where a short recording is part of a long one: its sequence of vectors is laid along every source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from archive.search.example import Examples, Moment, Place
+from archive.search.query import NOTHING
+from archive.search.rows import Block, Rows
+from archive.search.scan import BLOCK_ROWS
+from pipeline.arrays import Array
+from pipeline.errors import SourceError
+
+STEP_S = 0.25
+"""Clips of the archive begin on a grid of their own. The excerpt is cut on grids that differ by this."""
+MOST_PHASES = 40
+MOST_CLIPS = 60
+WHOLE = 0.9
+"""A clip at the end that is shorter than this share of a clip is left out."""
+SPACED_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Clips of an excerpt, one per row of the archive. phase_s: where in the excerpt the first one begins."""
+
+    phase_s: float
+    vectors: tuple[Mapping[str, Array], ...]
+    length_s: float
+    """From the start of its first clip to the end of its last."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An excerpt in a source. row: the first that it was compared with."""
+
+    row: int
+    rows: int
+    start_s: float
+    score: float
+    """Mean cosine of its clips."""
+
+
+def sequences(examples: Examples, where: Place, spacing_s: float) -> list[Cut]:
+    """The excerpt, cut on grids that differ by `STEP_S`; clips are `spacing_s` apart, as in the archive."""
+    every = max(1, round(spacing_s / examples.clip_s))
+    found = list[Cut]()
+    begin_s = where.start_s or 0.0
+    for phase_s in np.arange(0.0, every * examples.clip_s, STEP_S)[:MOST_PHASES].tolist():
+        if where.end_s is not None and begin_s + phase_s >= where.end_s:
+            break
+        if found and len(found[0].vectors) == 1 and phase_s >= examples.clip_s:
+            break
+        moments = _moments(examples, where, begin_s + phase_s, found)
+        whole = [each for each in moments if each.end_s - each.start_s >= WHOLE * examples.clip_s]
+        taken = (whole or (moments if not found else []))[::every][:MOST_CLIPS]
+        if taken:
+            length_s = taken[-1].end_s - taken[0].start_s
+            found.append(Cut(phase_s, tuple(each.vectors for each in taken), length_s))
+    return found
+
+
+def _moments(examples: Examples, where: Place, start_s: float, found: Sequence[Cut]) -> list[Moment]:
+    try:
+        return examples.moments(where.path, start_s, where.end_s)
+    except SourceError:
+        if not found:
+            raise
+        return []  # the excerpt is shorter than this
+
+
+def spacing_s(rows: Rows) -> float:
+    """From one clip to the next, as most clips of the archive are; 0 if there are none."""
+    start_s = rows.column("start_s")[:SPACED_ROWS]
+    apart = np.diff(start_s)[np.diff(rows.segment_numbers(np.arange(len(start_s)))) == 0]
+    return float(np.median(apart)) if len(apart) else 0.0
+
+
+def find(
+    rows: Rows, cut: Sequence[Cut], modalities: Sequence[str], allowed: Array | None, top: int
+) -> list[Found]:  # fmt: skip
+    """The `top` best places, best first. Two in the same source do not overlap."""
+    best, phase = np.full(len(rows), NOTHING, np.float32), np.zeros(len(rows), np.int16)
+    for number, sequence in enumerate(cut):
+        scores = _scores(rows, sequence, modalities)
+        better = scores > best
+        best[better], phase[better] = scores[better], number
+    best[~rows.alive if allowed is None else ~(rows.alive & allowed)] = NOTHING
+    start_s, found = rows.column("start_s"), list[Found]()
+    while len(found) < top and len(best) and best[(row := int(best.argmax()))] > NOTHING:
+        sequence = cut[phase[row]]
+        score = float(best[row])
+        found.append(Found(row, len(sequence.vectors), float(start_s[row]) - sequence.phase_s, score))
+        segment = rows.segment_of(row)
+        best[max(segment.first, row - len(sequence.vectors)) : min(segment.stop, row + len(sequence.vectors) + 1)] = (
+            NOTHING
+        )
+    return found
+
+
+def _scores(rows: Rows, sequence: Cut, modalities: Sequence[str]) -> Array:
+    """Mean cosine of the sequence with the rows from each row on, float32 "N"; less than nothing where it runs out."""
+    length = len(sequence.vectors)
+    total, parts = np.zeros(len(rows), np.float32), 0
+    for name in modalities:
+        places = [place for place, vectors in enumerate(sequence.vectors) if name in vectors]
+        if not places or not rows.has(name):
+            continue
+        parts += len(places)
+        queries = torch.from_numpy(np.stack([sequence.vectors[place][name] for place in places]).astype(np.float32))
+        with torch.inference_mode():
+            for first in range(0, len(rows), BLOCK_ROWS):
+                block = Block(rows, slice(first, min(first + BLOCK_ROWS, len(rows))))
+                for place, cosines in zip(places, block.cosines(name, queries).numpy(), strict=True):
+                    skipped = max(0, place - first)
+                    total[first - place + skipped : first - place + block.size] += cosines[skipped:]
+    if not parts:
+        return np.full(len(rows), NOTHING, np.float32)
+    numbers = rows.segment_numbers(np.arange(len(rows)))
+    scores: Array = total / parts
+    scores[max(0, len(rows) - length + 1) :] = NOTHING
+    scores[: len(rows) - length + 1][numbers[: len(rows) - length + 1] != numbers[length - 1 :]] = NOTHING
+    return scores

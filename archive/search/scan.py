@@ -1,0 +1,70 @@
+"""Looks at every clip of an archive, and settles which ones are the best."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from archive.search.query import NOTHING, Query
+from archive.search.rows import Block, Rows
+from pipeline.arrays import Array
+
+BLOCK_ROWS = 4096
+"""As float32, a block of 512 values per row is 8 MB."""
+FIRST = 256
+GROWTH = 4
+
+
+class Scan:
+    """The scores of all rows, as upper bounds: float32 "N", 4 bytes per clip. Rows that `allowed` leaves out have none.
+
+    allowed: bool "N", or None for all.
+    """
+
+    def __init__(self, rows: Rows, query: Query, allowed: Array | None = None) -> None:
+        self._rows, self._query = rows, query
+        self.bounds = np.empty(len(rows), np.float32)
+        with torch.inference_mode():
+            for first in range(0, len(rows), BLOCK_ROWS):
+                where = slice(first, min(first + BLOCK_ROWS, len(rows)))
+                self.bounds[where] = query.bound(Block(rows, where)).numpy()
+        self.bounds[~rows.alive if allowed is None else ~(rows.alive & allowed)] = NOTHING
+        self.bounds[np.isnan(self.bounds)] = NOTHING
+
+    @property
+    def mean(self) -> float:
+        """Over the rows that have a score."""
+        found = self.bounds[np.isfinite(self.bounds)]
+        return float(found.mean(dtype=np.float64)) if len(found) else 0.0
+
+    def best_first(self) -> Iterator[tuple[int, float]]:
+        """Row and exact score of every clip that has one, the best first; equal ones in the order of rows.
+
+        Rows are settled in growing portions: a row is given when its exact score is above every bound of the rows
+        that are not settled yet, so the order is that of a full computation in 64 bits.
+        """
+        count, given = min(FIRST, len(self.bounds)), 0
+        while True:
+            candidates, rest = self._candidates(count)
+            scores = self._exact(candidates)
+            order = np.lexsort((candidates, -scores))
+            settled = [place for place in order if np.isfinite(scores[place]) and scores[place] > rest]
+            for place in settled[given:]:
+                yield int(candidates[place]), float(scores[place])
+            given = len(settled)
+            if rest == NOTHING:
+                return
+            count = min(count * GROWTH, len(self.bounds))
+
+    def _exact(self, rows: Array) -> Array:
+        parts = [rows[first : first + BLOCK_ROWS] for first in range(0, len(rows), BLOCK_ROWS)]
+        return np.concatenate([self._query.exact(self._rows, part) for part in parts]) if parts else np.zeros(0)
+
+    def _candidates(self, count: int) -> tuple[Array, float]:
+        """The rows with the `count` highest bounds, and the highest bound of the others."""
+        if count >= len(self.bounds):
+            return np.flatnonzero(self.bounds > NOTHING), NOTHING
+        order = np.argpartition(self.bounds, len(self.bounds) - count - 1)
+        rest = float(self.bounds[order[len(self.bounds) - count - 1]])
+        best = order[len(self.bounds) - count :]
+        return best[self.bounds[best] > NOTHING], rest

@@ -1,0 +1,51 @@
+"""Search in an archive: by words, by an example, by both, or for the place of an excerpt."""
+
+from dataclasses import replace
+
+from archive.search import excerpt
+from archive.search.asking import query_of
+from archive.search.example import Place, examples
+from archive.search.hits import Hit, described
+from archive.search.opened import Opened
+from archive.search.question import Question
+from archive.search.ranges import Range, merged
+from archive.search.scan import Scan
+from archive.search.where import Where
+from pipeline.arrays import Array
+from pipeline.clip import MODALITIES
+
+
+def search(opened: Opened, question: Question, thumbnails: bool = False) -> list[Hit]:
+    """The best hits, best first. thumbnails: with those that the archive has.
+
+    Raises: ConfigError, SourceError, ModelError: something in the question is wrong.
+    """
+    question.check()
+    where = Where(question.where) if question.where else None
+    if question.excerpt:
+        return _places(opened, question, where, thumbnails)
+    query = query_of(opened, question)
+    scan = Scan(opened.rows, query, _allowed(opened, where))
+    found = [(each, query.evidence(opened.rows, each.row)) for each in merged(opened.rows, scan, question.top)]
+    return described(opened.rows, opened.shards, found, query.scale, thumbnails)
+
+
+def _allowed(opened: Opened, where: Where | None) -> Array | None:
+    return where.rows(opened.rows, opened.shards) if where else None
+
+
+def _places(opened: Opened, question: Question, where: Where | None, thumbnails: bool) -> list[Hit]:
+    place = Place.parse(question.excerpt)
+    with examples(opened.config, opened.report) as embedding:
+        cut = excerpt.sequences(embedding, place, excerpt.spacing_s(opened.rows))
+    has = {name for vectors in cut[0].vectors for name in vectors}
+    names = opened.have([name for name in MODALITIES if name in (question.modalities or has)])
+    found = excerpt.find(opened.rows, cut, names, _allowed(opened, where), question.top)
+    ranges = [(Range(each.row, each.score, each.row, each.row + each.rows), dict[str, float]()) for each in found]
+    hits = described(opened.rows, opened.shards, ranges, "similarity", thumbnails)
+    return [
+        replace(
+            hit, start_s=max(0.0, each.start_s), end_s=each.start_s + cut[0].length_s, best_s=max(0.0, each.start_s)
+        )
+        for hit, each in zip(hits, found, strict=True)
+    ]
