@@ -209,7 +209,6 @@ COVERED_BY = {
     ),
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
     "tests/archive/test_report.py": "archive.{report_moments, report_source}",
-    "tests/archive/test_shard.py": "archive.{labels, schema, settings, sink}",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
