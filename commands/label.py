@@ -1,9 +1,11 @@
 """`percept label`: label an archive, one Parquet file per source."""
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
+from archive.batches import read_order
 from archive.fingerprint import fingerprint_of, is_same
 from archive.labels import words_hash
 from archive.names import file_of, names_of
@@ -12,6 +14,7 @@ from archive.settings import config_hash
 from archive.shard import ShardError, facts_of
 from commands import account as closing
 from commands.console import Console, add_console_options
+from commands.label_on import add_on_options, label_on
 from commands.options import Parser, add_config_options, usable_config
 from commands.run import weights
 from commands.sources import add_sources, find_sources
@@ -28,6 +31,7 @@ def make_parser() -> Parser:
     parser = Parser(prog="percept label", description="Label an archive: one Parquet file per source.", epilog=EXAMPLES)
     add_sources(parser, "an archive of any size")
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="the folder of the archive's files")
+    add_on_options(parser)
     add_config_options(parser)
     add_console_options(parser)
     return parser
@@ -36,25 +40,31 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
     with Console.of(options, rows=False, is_shared=False) as console:
-        return _label(options, console)
+        return _label(options, console, arguments)
 
 
-def _label(options: argparse.Namespace, console: Console) -> int:
+def _label(options: argparse.Namespace, console: Console, arguments: list[str]) -> int:
     problems, sources = Problems(), list[str]()
     config = usable_config(options, problems, default="label")
     with problems.collected():
-        sources = find_sources(options.sources, options.recursive)
+        sources = [] if options.order else find_sources(options.sources, options.recursive)
         if not options.sources:
             raise ConfigError(
                 "percept label: no source given; expected a folder, such as: percept label videos/ -o labels/"
             )
     problems.raise_all()
     labels = parse_labels(config.labels.words) or default_labels()
-    names = names_of((source, str(Path(source).parent)) for source in sources)
     hashed, words = config_hash(config), words_hash(labels)
+    names = names_of((source, str(Path(source).parent)) for source in sources)
+    if options.order:
+        names = read_order(sys.stdin.buffer.read(), hashed, words)
+        sources = list(names)
     todo = [
         source for source in sources if not is_done(Path(options.output, file_of(names[source])), source, hashed, words)
     ]
+    if options.on and not options.order:
+        given = {source: names[source] for source in todo}
+        return label_on(options, arguments, given, hashed, words, config.model.device, console)
     console.expect(weights(todo))
     spec = OutputSpec(
         kind="archive",
