@@ -4,6 +4,7 @@ Ray carries names of sources and exit codes. Media, frames and rows never pass t
 its sources and writes the archive by itself. Retries are ours (`archive.dispatch`), the same as without Ray.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -58,7 +59,7 @@ class RayExecutor:
         here |= {"object_store_memory": OBJECT_STORE_BYTES}
         where = {"address": self._address} if self._address else here
         try:
-            ray.init(**where, log_to_driver=False, logging_level="error")
+            ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ConfigError(f"--on ray:{self._address}: the cluster cannot be reached ({reason})") from error

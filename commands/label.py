@@ -14,6 +14,7 @@ from archive.settings import config_hash
 from archive.shard import ShardError, facts_of
 from commands import account as closing
 from commands.console import Console, add_console_options
+from commands.label_compact import compact_archive
 from commands.label_on import add_on_options, label_on
 from commands.options import Parser, add_config_options, usable_config
 from commands.run import weights
@@ -24,13 +25,16 @@ from stages.words.word import default_labels, parse_labels
 
 EXAMPLES = """examples:
   percept label videos/ -r -o labels/ --labels @words.txt
-  percept label videos/ -r -o labels/        # what is done is not done again"""
+  percept label videos/ -r -o labels/        # what is done is not done again
+  percept label videos/ -r -o labels/ --on ray:auto
+  percept label -o labels/ --compact"""
 
 
 def make_parser() -> Parser:
     parser = Parser(prog="percept label", description="Label an archive: one Parquet file per source.", epilog=EXAMPLES)
     add_sources(parser, "an archive of any size")
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="the folder of the archive's files")
+    parser.add_argument("--compact", action="store_true", help="merge small files of the archive by day; label nothing")
     add_on_options(parser)
     add_config_options(parser)
     add_console_options(parser)
@@ -40,6 +44,8 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
     with Console.of(options, rows=False, is_shared=False) as console:
+        if options.compact:
+            return compact_archive(options.output, console)
         return _label(options, console, arguments)
 
 
