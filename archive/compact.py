@@ -1,8 +1,8 @@
 """Many small files of an archive become one per day and 36 hours of clips, and stay as readable as before.
 
 A merged file is `by-day/2026-11-28-1.parquet`, the day being that of labelling. It has the rows of its sources one
-after another, and the facts of each in its own (`Facts.sources`). A source that is labelled again gets a file of its own; of
-two files with the same source, the one made later counts, and the next compaction drops the rows of the other.
+after another, and the facts of each in its own (`Facts.sources`). A source that is labelled again gets a file of its
+own; of two files with the same source, the one made later counts, and the next compaction drops the rows of the other.
 
 At no moment is a source without a file: what is merged is written and read back before anything is deleted.
 """
