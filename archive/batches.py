@@ -81,13 +81,19 @@ def order_of(batch: Batch, config: str, words: str) -> bytes:
 def read_order(text: bytes, config: str, words: str) -> dict[str, str]:
     """The sources of an order, each with its name in the archive.
 
-    Raises: ConfigError: this machine would label them differently.
+    Raises: ConfigError: this machine would label them differently, or it is none.
     """
-    order = json.loads(text)
+    try:
+        order = json.loads(text)
+        sources = dict(order["sources"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"--order: stdin has no batch of sources ({error}); it is for --on, which writes it"
+        ) from error
     for what, here in (("config", config), ("words", words)):
-        if order[what] != here:
+        if order.get(what) != here:
             raise ConfigError(
-                f"the {what} of this machine ({here}) differ from those of the run ({order[what]}); expected the same "
-                "version of percept, and the same files of settings, labels and models at the same paths"
+                f"the {what} of this machine ({here}) differ from those of the run ({order.get(what)}); expected the "
+                "same version of percept, and the same files of settings, labels and models at the same paths"
             )
-    return dict(order["sources"])
+    return sources

@@ -43,6 +43,10 @@ class Child:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait(self, timeout_s: float) -> int | None:
         """Its exit code; None if it still runs. Negative: the signal that ended it."""
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import msgspec
@@ -13,6 +14,7 @@ from archive.schema import Facts
 from pipeline.errors import ConfigError, ModelError
 
 TICK_S = 1.0
+LOOKS = 16
 FINISHED = (0, 1, 3)
 """Exit codes of a child that went through its batch; 1 and 3: some or all of its sources could not be read."""
 REFUSED = 2
@@ -141,7 +143,9 @@ class Dispatch:
             self._warn("interrupted again: what was not finished will be done by the next run")
 
     def _settle(self, ended: Ended) -> None:
-        left = [task for task in ended.batch.tasks if not self._is_settled(task)]
+        with ThreadPoolExecutor(LOOKS) as pool:  # each waits for a disk or a network most of the time
+            found = list(pool.map(self._look, ended.batch.tasks))
+        left = [task for task, facts in zip(ended.batch.tasks, found, strict=True) if not self._is_settled(task, facts)]
         if ended.code in FINISHED or self.tally.interrupted:
             return
         if ended.code == REFUSED:
@@ -158,8 +162,7 @@ class Dispatch:
             else:
                 self._waiting.append(batch)
 
-    def _is_settled(self, task: Task) -> bool:
-        facts = self._look(task)
+    def _is_settled(self, task: Task, facts: Facts | None) -> bool:
         if facts is None or facts == self._before.get(task.name):
             return False
         tally = self.tally

@@ -29,7 +29,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many") / "videos"
     folder.mkdir()
     for number in range(SOURCES):
-        make_video(folder / f"{number:02}.mp4", seconds=1.5 + number / 20, width=64, height=48, audio=Sound())
+        make_video(folder / f"{number:02}.mp4", seconds=1.5 + number / 20, size=(64, 48), audio=Sound())
     return folder
 
 
@@ -56,9 +56,9 @@ def rows(archive: Path) -> dict[tuple[str, int], "np.typing.NDArray[np.float32]"
     for path in archive.rglob("*.parquet"):
         table = read_table(str(path))
         vectors = vectors_in(table["image_vector"]).astype(np.float32)
-        for key, vector in zip(zip(table["source"].to_pylist(), table["clip"].to_pylist(), strict=True), vectors):
-            assert key not in found
-            found[key] = vector
+        for source, clip, vector in zip(table["source"].to_pylist(), table["clip"].to_pylist(), vectors, strict=True):
+            assert (source, clip) not in found
+            found[source, clip] = vector
     return found
 
 
