@@ -6,6 +6,7 @@ its sources and writes the archive by itself. Retries are ours (`archive.dispatc
 
 import logging
 import os
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -50,6 +51,8 @@ class RayExecutor:
     def open(self) -> None:
         """Join or start the cluster. Raises: ConfigError: Ray is missing, or the cluster cannot be reached."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if not self._address and "RAY_AUTH_MODE" not in os.environ:  # others on this machine are not to run code as us
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # without a GPU share, no GPU is seen
         try:
             import ray
