@@ -140,6 +140,7 @@ def write_file(path: Path, vectors: Array, first: int) -> None:
             pyarrow.array(vectors.reshape(-1), pyarrow.float16()), size
         ),
         "image_log_sum": pyarrow.array(np.zeros(count, np.float32)),
+        "image_weight": pyarrow.array(np.ones(count, np.float32)),
     }
     facts = Facts(source=name, name=name, model="made", dims={"image": size}, clips=count, labelled=count)
     filled = [columns[field.name].cast(field.type) if field.name in columns else pyarrow.nulls(count, field.type)

@@ -203,6 +203,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 
 COVERED_BY = {
     "tests/archive/test_shard.py": "archive.{labels, schema, settings, sink}",
+    "tests/commands/test_label_on.py": "archive.{on_local, on_ray}",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
