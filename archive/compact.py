@@ -121,11 +121,12 @@ def newest(found: Iterable[Piece]) -> tuple[list[Piece], list[Piece]]:
     others = []
     for piece in found:
         known = best.get(piece.facts.name)
-        if known is None or piece.rank > known.rank:
-            best[piece.facts.name] = piece
-            piece, known = known or piece, piece
-        if known is not piece:
+        if known is not None and known.rank >= piece.rank:
             others.append(piece)
+            continue
+        if known is not None:
+            others.append(known)
+        best[piece.facts.name] = piece
     return list(best.values()), others
 
 
