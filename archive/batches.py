@@ -11,8 +11,10 @@ from pipeline.errors import ConfigError
 MOST_SOURCES = 50
 MOST_BYTES = 1 << 30
 """Some ten minutes of work for four cores: short beside a run, long beside the start of a child."""
+LEAST_BYTES = 128 << 20
+"""Batches are not made smaller than this to have more of them: a child takes seconds to start."""
 BATCHES_PER_SLOT = 4
-"""At least, so that the last batch of a run keeps the others waiting for a small part of it only."""
+"""If there is enough to do, so that the last batch of a run keeps the others waiting for a small part of it only."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -39,9 +41,10 @@ class Batch(msgspec.Struct, frozen=True):
 
 def batches_of(tasks: Sequence[Task], slots: int) -> list[Batch]:
     """Neighbours together, the largest batches first. slots: children at a time, as far as is known."""
-    shares = BATCHES_PER_SLOT * max(1, slots)
+    slots, size = max(1, slots), sum(task.bytes for task in tasks)
+    shares = slots * min(BATCHES_PER_SLOT, max(1, size // slots // LEAST_BYTES))
     most = min(MOST_SOURCES, ceil(len(tasks) / shares))
-    most_bytes = min(MOST_BYTES, ceil(sum(task.bytes for task in tasks) / shares))
+    most_bytes = min(MOST_BYTES, ceil(size / shares))
     return sorted(_filled(tasks, most, most_bytes), key=lambda batch: -batch.bytes)
 
 

@@ -54,7 +54,7 @@ def _label(options: argparse.Namespace, console: Console, arguments: list[str]) 
     config = usable_config(options, problems, default="label")
     with problems.collected():
         sources = [] if options.order else find_sources(options.sources, options.recursive)
-        if not options.sources:
+        if not (options.sources or options.order):
             raise ConfigError(
                 "percept label: no source given; expected a folder, such as: percept label videos/ -o labels/"
             )

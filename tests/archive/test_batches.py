@@ -38,9 +38,14 @@ def test_every_source_is_in_one_batch(sizes: list[int], slots: int) -> None:
 
 
 def test_there_are_enough_batches_that_no_child_waits_long_for_the_last() -> None:
-    batches = batches_of(tasks_of([10] * 100), slots=5)
+    batches = batches_of(tasks_of([LEAST_BYTES] * 100), slots=5)
     assert len(batches) >= 5 * BATCHES_PER_SLOT
-    assert max(batch.bytes for batch in batches) <= 1000 / 5 / BATCHES_PER_SLOT
+    assert max(batch.bytes for batch in batches) <= 100 * LEAST_BYTES / 5 / BATCHES_PER_SLOT
+
+
+def test_little_work_is_not_cut_into_more_batches_than_there_are_children() -> None:
+    assert [len(batch.tasks) for batch in batches_of(tasks_of([1000] * 40), slots=4)] == [10] * 4
+    assert [len(batch.tasks) for batch in batches_of(tasks_of([0] * 4), slots=8)] == [1] * 4
 
 
 def test_what_is_left_after_progress_stays_together_and_is_halved_without() -> None:

@@ -36,13 +36,27 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive = tmp_path_factory.mktemp("expected")
-    assert start(videos, archive).wait(TIMEOUT_S) == 0
+    run = start(videos, archive)
+    _, said = run.communicate(timeout=TIMEOUT_S)
+    assert run.returncode == 0, said
     return archive
 
 
 def start(videos: Path, archive: Path, *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "commands.main", "label", str(videos), "-o", str(archive), *more],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "commands.main",
+            "label",
+            str(videos),
+            "-o",
+            str(archive),
+            "--labels",
+            "dog, rain",
+            *more,
+        ],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PERCEPT_TEST": str(archive)},
         stderr=subprocess.PIPE,
@@ -138,7 +152,7 @@ def test_a_killed_worker_of_a_ray_cluster_costs_no_rows(videos: Path, expected: 
 @pytest.mark.slow
 def test_a_child_refuses_an_order_that_it_would_fulfil_otherwise(videos: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "commands.main", "label", "-o", str(tmp_path), "--order"],
+        [sys.executable, "-P", "-m", "commands.main", "label", "-o", str(tmp_path), "--labels", "dog", "--order"],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         input='{"sources": [["/v/a.mp4", "v/a.mp4"]], "config": "another", "words": "another"}',
