@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from archive.batches import (
     BATCHES_PER_SLOT,
+    LEAST_BYTES,
     MOST_BYTES,
     MOST_SOURCES,
     Batch,
