@@ -20,8 +20,9 @@ FINISHED = (0, 1, 3)
 REFUSED = 2
 DEATHS_ALONE = 3
 """After so many, a source that is alone in its batch has failed."""
-BARREN_PER_SLOT = 3
-"""The run stops after so many deaths for each child, with no source done in between."""
+BARREN_PER_SLOT = 10
+"""The run stops after so many deaths for each child with no source settled in between. A batch of 50 in which one
+source kills has fewer."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -176,6 +177,7 @@ class Dispatch:
 
     def _fail(self, task: Task, why: str) -> None:
         self.tally.failed += 1
+        self._barren = 0
         self._give_up(task, f"its process {why}")
 
 

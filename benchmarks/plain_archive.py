@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -108,7 +109,7 @@ class Files:
     def add(self, passed: Passed) -> None:
         labels = passed.values.get("labels") or []
         row = {"source": passed.info.source, "clip": passed.info.index, "start_s": passed.info.start_ns / NS}
-        row |= {"labels": [(label.label, label.probability) for label in labels]}
+        row |= {"labels": [(label["label"], label["probability"]) for label in map(msgspec.to_builtins, labels)]}
         row |= {
             name: np.asarray(passed.values[name], np.float16) for name in VECTORS if passed.values.get(name) is not None
         }
