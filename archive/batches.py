@@ -32,7 +32,7 @@ class Batch(msgspec.Struct, frozen=True):
 
     tasks: tuple[Task, ...]
     deaths: int = 0
-    """How many children died on it without finishing any of its sources."""
+    """How many children died on its only source."""
 
     @property
     def bytes(self) -> int:
@@ -72,7 +72,7 @@ def again(batch: Batch, left: Sequence[Task]) -> list[Batch]:
     if len(left) == 1:
         return [Batch(tuple(left), batch.deaths + 1)]
     middle = len(left) // 2
-    return [Batch(tuple(part), batch.deaths + 1) for part in (left[:middle], left[middle:])]
+    return [Batch(tuple(part)) for part in (left[:middle], left[middle:])]
 
 
 def order_of(batch: Batch, config: str, words: str) -> bytes:
