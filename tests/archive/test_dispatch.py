@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.batches import Batch, Task
+from archive.batches import LEAST_BYTES, Batch, Task
 from archive.dispatch import DEATHS_ALONE, Dispatch, Ended, Tally
 from archive.schema import Facts
 from pipeline.errors import ConfigError, ModelError
@@ -76,7 +76,7 @@ def facts_of(task: Task, error: str = "", tries: int = 1) -> Facts:
     return Facts(source=task.source, name=task.name, error=error, tries=tries, **counts)
 
 
-TASKS = [Task(f"/v/{number}", f"v/{number}", number) for number in range(40)]
+TASKS = [Task(f"/v/{number}", f"v/{number}", LEAST_BYTES) for number in range(40)]
 NAMES = sorted(task.name for task in TASKS)
 
 
