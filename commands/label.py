@@ -1,9 +1,12 @@
 """`percept label`: label an archive, one Parquet file per source."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from commands.console import Console, add_console_options
+from commands.label_compact import compact_archive
+from commands.label_on import add_on_options, label_on
 from commands.options import Parser, add_config_options, seconds, usable_config
 from commands.sources import add_sources
 from pipeline.errors import ConfigError, Problems
@@ -13,6 +16,8 @@ EXAMPLES = """examples:
   percept label videos/ -r -o labels/                  # what is done is not done again
   percept label videos/ -r -o labels/ --retry-failed
   percept label incoming/ -o labels/ --follow          # until Ctrl-C
+  percept label videos/ -r -o labels/ --on ray:auto    # on all machines of a Ray cluster
+  percept label -o labels/ --compact                   # merges small files by day
 
 Several of these may run at once, on any machines: each source is claimed before it is opened.
 
@@ -36,6 +41,8 @@ def make_parser() -> Parser:
     )  # fmt: skip
     group.add_argument("--claim-beat", type=seconds, default=20.0, help=argparse.SUPPRESS)
     group.add_argument("--claim-expiry", type=seconds, default=120.0, help=argparse.SUPPRESS)
+    group.add_argument("--compact", action="store_true", help="merge small files of the archive by day; label nothing")
+    add_on_options(parser)
     add_config_options(parser)
     add_console_options(parser)
     return parser
@@ -44,24 +51,41 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
     with Console.of(options, rows=False, is_shared=False) as console:
-        return _label(options, console)
+        if options.compact:
+            return compact_archive(options.output, console)
+        return _label(options, console, arguments)
 
 
-def _label(options: argparse.Namespace, console: Console) -> int:
+def _label(options: argparse.Namespace, console: Console, arguments: list[str]) -> int:
+    from archive.batches import read_order
     from archive.verdict import Wanted
-    from commands.archive_sources import find_wanted
+    from commands.archive_sources import find_wanted, wanted_of
     from commands.labelling import Labelling, asked_of
 
     problems, wanted = Problems(), list[Wanted]()
     config = usable_config(options, problems, default="label")
     with problems.collected():
-        if not options.sources:
+        if options.on and options.follow:
+            raise ConfigError("--follow: follows with the processes of one machine; start it without --on")
+        if not (options.sources or options.order):
             raise ConfigError(
                 "percept label: no source given; expected a folder, such as: percept label videos/ -o labels/"
             )
-        wanted = find_wanted(options.sources, options.recursive, may_be_empty=options.follow)
+        if not options.order:
+            wanted = find_wanted(options.sources, options.recursive, may_be_empty=options.follow)
     with problems.collected():
         if Path(options.output).is_file():
             raise ConfigError(f"{options.output}: is a file; expected the folder of an archive")
     problems.raise_all()
-    return Labelling(options, config, asked_of(options, config), wanted, console).run()
+    asked = asked_of(options, config)
+    if options.order:
+        names = read_order(sys.stdin.buffer.read(), asked.config, asked.words)
+        wanted = [wanted_of(source, name) for source, name in names.items()]
+    labelling = Labelling(options, config, asked, wanted, console)
+    if not options.on or options.order:
+        return labelling.run()
+    todo = labelling.planned().todo
+    if not todo:
+        return labelling.run()
+    given = {each.source: each.name for each in todo}
+    return label_on(options, arguments, given, asked.config, asked.words, config.model.device, console)

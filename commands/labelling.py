@@ -76,7 +76,7 @@ class Labelling:
         options = self._options
         follow = self._follow() if options.follow else None
         known = known_files(self._store)
-        work = plan_work(self._wanted, known, self._asked, options.output)
+        work = self.planned(known)
         for name in work.damaged[:SHOWN]:
             self._console.warn(f"{name}: its file in {options.output} is damaged; it is labelled again")
         if not work.todo and follow is None:
@@ -87,6 +87,14 @@ class Labelling:
         if code == INTERRUPTED and follow is not None:
             code = 1 if work.tally.sources.failed or work.tally.clips.failed else 0
         return code
+
+    def planned(self, known: dict[str, Known] | None = None) -> Work:
+        """What is left to do.
+
+        Raises: ConfigError: files of the archive were made in another way.
+        """
+        known = known_files(self._store) if known is None else known
+        return plan_work(self._wanted, known, self._asked, self._options.output)
 
     def _follow(self) -> Follow:
         """Takes what is old enough from what was found, and leaves the rest for later."""

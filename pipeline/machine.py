@@ -11,9 +11,11 @@ _SELF = Path("/proc/self/cgroup")
 def core_count() -> int:
     """Cores that this process may keep busy: its CPU affinity, or the CPU quota of its control group if that is less.
 
-    A container with `--cpus 2` on a machine of 64 cores has an affinity of 64 and a quota of 2.
+    A container with `--cpus 2` on a machine of 64 cores has an affinity of 64 and a quota of 2. $PERCEPT_CORES, a share
+    given to one of several processes, can only lower it.
     """
-    return max(1, min(len(os.sched_getaffinity(0)), quota()))
+    given = os.environ.get("PERCEPT_CORES", "")
+    return max(1, min(len(os.sched_getaffinity(0)), quota(), int(given) if given.isdigit() else 10**6))
 
 
 def quota(groups: Path = _CGROUPS, self_file: Path = _SELF) -> int:

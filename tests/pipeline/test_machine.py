@@ -58,6 +58,14 @@ def test_the_affinity_limits_the_cores() -> None:
     assert done.stdout.strip() == b"1"
 
 
+@pytest.mark.parametrize(("given", "cores"), [("3", 3), ("64", 32), ("", 32), ("0", 1), ("many", 32)])
+def test_a_share_of_the_cores_may_be_given(monkeypatch: pytest.MonkeyPatch, given: str, cores: int) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(32)))
+    monkeypatch.setattr("pipeline.machine.quota", lambda: 10**6)
+    monkeypatch.setenv("PERCEPT_CORES", given)
+    assert core_count() == cores
+
+
 def test_a_plan_has_no_more_workers_than_the_quota_has_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.build import make_plan
     from pipeline.config import Config

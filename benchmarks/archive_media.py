@@ -1,0 +1,50 @@
+"""Many short files for benchmarks of archives: copies of real clips whose content no two share."""
+
+import struct
+from itertools import cycle, islice
+from pathlib import Path
+
+import av
+
+from benchmarks import media
+
+CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips"
+LONGEST_S = 10.0
+
+
+def short_files(folder: Path, count: int, size: tuple[int, int] | None = None) -> float:
+    """Write `count` files under 10 s, and return their length together in seconds.
+
+    They are copies of the real clips beside the checkout, or cuts of the bundled sample without those. With a size, in
+    pixels, they are cuts of the sample at that size.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    given = real_clips() if size is None else []
+    given = given or cuts_of_sample(folder.parent / "cuts", size or (640, 360))
+    lengths = {path: length_s(path) for path in given}
+    total_s = 0.0
+    for number, path in enumerate(islice(cycle(given), count)):
+        (folder / f"{number:05}.mp4").write_bytes(path.read_bytes() + free_box(number))
+        total_s += lengths[path]
+    return total_s
+
+
+def real_clips() -> list[Path]:
+    return [path for path in sorted(CLIPS.glob("*.mp4")) if length_s(path) < LONGEST_S] if CLIPS.is_dir() else []
+
+
+def cuts_of_sample(folder: Path, size: tuple[int, int]) -> list[Path]:
+    """The sample's beginning in four lengths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = media.scaled(folder / "whole.mp4", *size)
+    return [media.looped(folder / f"{seconds}.mp4", seconds, whole) for seconds in (4.0, 6.0, 8.0, 9.5)]
+
+
+def length_s(path: Path) -> float:
+    with av.open(str(path), metadata_errors="ignore") as container:
+        return (container.duration or 0) / 1e6
+
+
+def free_box(number: int) -> bytes:
+    """A box of MP4 that readers pass over, so that the bytes of each file are its own."""
+    return struct.pack(">I4sQ", 16, b"free", number)
