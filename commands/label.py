@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from commands.console import Console, add_console_options
-from commands.label_compact import compact_archive
 from commands.label_on import add_on_options, label_on
 from commands.options import Parser, add_config_options, seconds, usable_config
 from commands.sources import add_sources
@@ -17,7 +16,6 @@ EXAMPLES = """examples:
   percept label videos/ -r -o labels/ --retry-failed
   percept label incoming/ -o labels/ --follow          # until Ctrl-C
   percept label videos/ -r -o labels/ --on ray:auto    # on all machines of a Ray cluster
-  percept label -o labels/ --compact                   # merges small files by day
 
 Several of these may run at once, on any machines: each source is claimed before it is opened.
 
@@ -41,7 +39,6 @@ def make_parser() -> Parser:
     )  # fmt: skip
     group.add_argument("--claim-beat", type=seconds, default=20.0, help=argparse.SUPPRESS)
     group.add_argument("--claim-expiry", type=seconds, default=120.0, help=argparse.SUPPRESS)
-    group.add_argument("--compact", action="store_true", help="merge small files of the archive by day; label nothing")
     add_on_options(parser)
     add_config_options(parser)
     add_console_options(parser)
@@ -51,8 +48,6 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_intermixed_args(arguments)
     with Console.of(options, rows=False, is_shared=False) as console:
-        if options.compact:
-            return compact_archive(options.output, console)
         return _label(options, console, arguments)
 
 
