@@ -1,183 +1,136 @@
-"""Who labels what: a claim on each source in work, renewed while its holder lives, so that no two do the same."""
+"""Who works on which source of an archive, so that two machines do not do the same work."""
 
-import json
+import logging
 import os
+import secrets
 import socket
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
 from hashlib import blake2b
-from pathlib import Path
+from typing import Self
 
+import msgspec
+
+from archive.entries import StoreError
 from archive.store import Store
+from pipeline.logs import log
 
-BEAT_S = 20.0
-EXPIRES_S = 120.0
-CLAIM_OF_ALL = "terms"
-"""Key of the claim that all runs share which label in the same way."""
+EXPIRY_S = 120.0
+"""A claim that was not renewed for so long is that of a dead process."""
+RENEWALS = 4
+"""Until a claim expires: so many may fail but one."""
 
 
-@dataclass(frozen=True)
-class Holder:
-    """A process that labels. `where` is the same only where its number means the same process."""
+class Holder(msgspec.Struct, frozen=True):
+    """The text of a claim."""
 
+    name: str
+    """Of the source, in the archive."""
     host: str
-    where: str
     pid: int
-    began: str
-    """Ticks since the start of the machine: another process may have had the number before."""
-
-    @classmethod
-    def here(cls) -> "Holder":
-        return cls(socket.gethostname(), _where(), os.getpid(), _began(os.getpid()))
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether it surely runs no more. Of one on another machine, nothing is known."""
-        return self.where == _where() and _began(self.pid) != self.began
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
-
-
-@dataclass(frozen=True)
-class Claim:
-    holder: Holder | None
-    """None if it cannot be read."""
-    age_s: float
-    """Since it was last renewed."""
-    terms: str = ""
-    """How the holder labels, in the shared claim."""
+    token: str
+    """Of this claim and no other."""
 
 
 class Claims:
-    """The claims of this process. They are renewed by a thread of its own from `start` to `stop`."""
+    """The claims of this process. Inside `with`, a thread renews them; those still held at the end are released.
 
-    def __init__(self, store: Store, beat_s: float = BEAT_S, expires_s: float = EXPIRES_S) -> None:
-        self.beat_s, self.expires_s = beat_s, expires_s
-        self._store = store
-        self._holder = vars(Holder.here())
-        self._terms = ""
-        self._held: set[str] = set()
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="claims", daemon=True)
+    A claim saves work and protects nothing: files are written whole, so two who work on the same source write the same.
+    """
 
-    def start(self) -> None:
+    def __init__(self, store: Store, expiry_s: float = EXPIRY_S) -> None:
+        self._store, self._expiry_s = store, expiry_s
+        self._held: dict[str, str] = {}
+        self._renewed_s: dict[str, float] = {}
+        self._changing = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="claims", daemon=True)
+
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
-    def agree(self, terms: str) -> Claim | None:
-        """Say how this run labels. Returns the claim of a run that labels otherwise, if there is one now.
-
-        Raises: OutputError: claims cannot be written.
-        """
-        self._terms = terms
-        for _ in range(2):
-            if self._share():
-                return None
-            claim = self._claim_at(CLAIM_OF_ALL)
-            if claim is not None and claim.terms == terms:
-                return None
-            if claim is not None and not self.is_over(claim):
-                return claim
-            self._store.release(CLAIM_OF_ALL)
-        return claim
-
-    def _share(self) -> bool:
-        return self._store.claim(CLAIM_OF_ALL, json.dumps({**self._holder, "terms": self._terms}))
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(timeout=self._expiry_s)
+        for name in list(self._held):
+            self.release(name)
 
     def take(self, name: str) -> bool:
-        """Claim a source. A claim whose holder is dead, or has long not renewed it, is taken over.
+        """Claim a source that nobody has, or whose holder has died. Raises: StoreError."""
+        key, text = key_of(name), self._text(name)
+        taken = self._store.claim(key, text)
+        if not taken:
+            found = self._store.read_claim(key)
+            if found is None:  # released in this moment
+                taken = self._store.claim(key, text)
+            elif found.age_s > self._expiry_s:
+                taken = self._store.swap(key, found.text, text)
+        if taken:
+            with self._changing:
+                self._held[name], self._renewed_s[name] = text, time.monotonic()
+        return taken
 
-        Raises: OutputError: claims cannot be written.
-        """
-        key = key_of(name)
-        text = json.dumps(self._holder)
-        if not self._store.claim(key, text):
-            claim = self.holder_of(name)
-            if claim is not None and not self.is_over(claim):
-                return False
-            self._store.release(key)
-            if not self._store.claim(key, text):
-                return False
-        with self._lock:
-            self._held.add(key)
-        return True
+    def is_held(self, name: str) -> bool:
+        """Whether a source is still ours, as far as we know."""
+        with self._changing:
+            return time.monotonic() - self._renewed_s.get(name, -self._expiry_s) < self._expiry_s
 
-    def is_over(self, claim: Claim) -> bool:
-        return claim.age_s > self.expires_s or (claim.holder is not None and claim.holder.is_dead)
+    def holder(self, name: str) -> Holder | None:
+        """Who has a source now. Raises: StoreError."""
+        found = self._store.read_claim(key_of(name))
+        return holder_of(found.text) if found is not None and found.age_s <= self._expiry_s else None
 
-    def holder_of(self, name: str) -> Claim | None:
-        """The claim on a source; None if there is none."""
-        return self._claim_at(key_of(name))
-
-    def _claim_at(self, key: str) -> Claim | None:
-        found = self._store.read_claim(key)
-        if found is None:
-            return None
-        text, age_s = found
-        try:
-            facts = json.loads(text)
-            terms = facts.pop("terms", "")
-            return Claim(Holder(**facts), age_s, terms)
-        except (ValueError, TypeError):  # it is being written, or its writer died over it
-            return Claim(None, age_s)
-
-    def tidy(self) -> None:
-        """Remove claims of holders that are no more."""
-        for key in list(self._store.claims()):
-            claim = self._claim_at(key)
-            if claim is not None and self.is_over(claim):
-                self._store.release(key)
+    def renew(self) -> list[str]:
+        """Renew all claims. Returns the names of those that another has taken over. Raises: StoreError."""
+        lost = []
+        with self._changing:
+            held = dict(self._held)
+        for name, text in held.items():
+            is_ours = self._store.touch(key_of(name), text)
+            with self._changing:
+                if self._held.get(name) == text:
+                    self._renewed_s[name] = time.monotonic()
+                    if not is_ours:
+                        lost.append(name)
+                        self._forget(name)
+        return lost
 
     def release(self, name: str) -> None:
-        key = key_of(name)
-        with self._lock:
-            self._held.discard(key)
-        self._store.release(key)
+        """Give a source back, done or not. One that cannot be given back expires."""
+        with self._changing:
+            text = self._forget(name)
+        if text:
+            try:
+                self._store.drop(key_of(name), text)
+            except StoreError as error:
+                log(logging.WARNING, f"{name}: its claim stays until it expires ({error})")
 
-    def stop(self) -> None:
-        """Give back what is still claimed."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=self.beat_s)
-        shared = self._claim_at(CLAIM_OF_ALL)
-        is_ours = shared is not None and shared.holder is not None and vars(shared.holder) == self._holder
-        for key in [*self._keys(), *([CLAIM_OF_ALL] if is_ours else [])]:
-            self._store.release(key)
-        self._held.clear()
-        self.tidy()
+    def _forget(self, name: str) -> str:
+        self._renewed_s.pop(name, None)
+        return self._held.pop(name, "")
 
-    def _keys(self) -> Iterator[str]:
-        with self._lock:
-            return iter(sorted(self._held))
+    def _beat(self) -> None:
+        while not self._ended.wait(self._expiry_s / RENEWALS):
+            try:
+                for name in self.renew():
+                    log(logging.WARNING, f"{name}: another process has taken it over; this one was silent for too long")
+            except StoreError as error:
+                log(logging.WARNING, f"claims are not renewed: {error}")
 
-    def _renew(self) -> None:
-        while not self._stopped.wait(self.beat_s):
-            for key in self._keys():
-                self._store.touch(key)
-            if self._terms and not self._store.touch(CLAIM_OF_ALL):  # whoever began it has ended
-                self._share()
+    def _text(self, name: str) -> str:
+        holder = Holder(name, socket.gethostname(), os.getpid(), secrets.token_hex(8))
+        return msgspec.json.encode(holder).decode()
 
 
 def key_of(name: str) -> str:
-    return blake2b(name.encode(), digest_size=16).hexdigest()
+    """A name of 32 hex digits, which every file system takes, for a source's name of any length."""
+    return blake2b(os.fsencode(name), digest_size=16).hexdigest()
 
 
-def _where() -> str:
-    """Machine, its start, and the namespace of processes."""
+def holder_of(text: str) -> Holder | None:
+    """None if the text is none of ours, such as that of a claim whose writer died over it."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return f"{socket.gethostname()} {os.getpid()}"
-
-
-def _began(pid: int) -> str:
-    """When a process began, in ticks; "" if there is none, or only what is left of one that nobody has waited for."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
+        return msgspec.json.decode(text, type=Holder)
+    except msgspec.DecodeError:
+        return None

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
+from archive.entries import Entry
 from archive.names import SUFFIX, file_of
 from archive.schema import Facts
 from archive.shard import ForeignError, ShardError, facts_of
-from archive.store import Entry, Store
+from archive.store import Store
 from archive.verdict import Damaged, Foreign, Known
 from pipeline.errors import OutputError
 from pipeline.logs import log

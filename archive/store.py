@@ -1,116 +1,65 @@
-"""Where the files of an archive are."""
+"""Where the files of an archive are: a folder or S3. Both are used in the same way."""
 
-import contextlib
-import os
-import tempfile
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import BinaryIO, Protocol
 
-from pipeline.sinks.file import output_error
+from archive.entries import Claim, Entry
 
-CLAIMS = ".percept/claims"
-
-
-class Entry(NamedTuple):
-    """A file of an archive."""
-
-    name: str
-    size: int
-    mtime_ns: int
+S3 = "s3://"
 
 
 class Store(Protocol):
-    def list(self) -> Iterator[Entry]: ...
-    def open(self, name: str) -> Any: ...
-    def put(self, name: str, data: bytes) -> None: ...
-    def delete(self, name: str) -> None: ...
-    def claim(self, key: str, text: str) -> bool: ...
-    def touch(self, key: str) -> bool: ...
-    def read_claim(self, key: str) -> tuple[str, float] | None: ...
-    def release(self, key: str) -> None: ...
-    def claims(self) -> Iterator[str]: ...
+    """A place for files that are written whole or not at all, and for claims that only one can have.
 
+    Making one is cheap and connects to nothing. It can be pickled, and used by several threads.
+    """
 
-class LocalStore:
-    """A folder."""
-
-    def __init__(self, root: str) -> None:
-        self.root = root
+    where: str
+    """As the user gave it."""
 
     def list(self) -> Iterator[Entry]:
-        waiting = [""]
-        while waiting:
-            here = waiting.pop()
-            with contextlib.suppress(FileNotFoundError), os.scandir(os.path.join(self.root, here)) as entries:
-                for entry in entries:
-                    name = f"{here}/{entry.name}" if here else entry.name
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir():
-                        waiting.append(name)
-                    elif name.endswith(".parquet"):
-                        status = entry.stat()
-                        yield Entry(name, status.st_size, status.st_mtime_ns)
+        """The shards. A folder that is not there has none.
 
-    def open(self, name: str) -> Any:
-        return open(Path(self.root, name), "rb")
+        Raises: StoreError.
+        """
+
+    def open(self, name: str) -> BinaryIO:
+        """A file to read, with `seek`. Raises: FileNotFoundError; OSError, whose text is a sentence."""
 
     def put(self, name: str, data: bytes) -> None:
-        path = Path(self.root, name)
-        half = ""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-                half = file.name
-                file.write(data)
-            os.replace(half, path)
-        except OSError as error:
-            if half:
-                Path(half).unlink(missing_ok=True)
-            raise output_error(str(path), error) from error
+        """Write or replace a file. After an error, the file is what it was before.
+
+        Raises: StoreError.
+        """
 
     def delete(self, name: str) -> None:
-        Path(self.root, name).unlink(missing_ok=True)
-
-    def _claim(self, key: str) -> Path:
-        return Path(self.root, CLAIMS, key)
+        """Delete a file; one that is not there is no error. Raises: StoreError."""
 
     def claim(self, key: str, text: str) -> bool:
-        path = self._claim(key)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            raise output_error(str(path), error) from error
-        return True
+        """Make a claim, if there is none with this key. `text`: that of no other claim. Raises: StoreError."""
 
-    def touch(self, key: str) -> bool:
-        try:
-            os.utime(self._claim(key))
-        except FileNotFoundError:
-            return False
-        return True
+    def read_claim(self, key: str) -> Claim | None:
+        """None if there is none. Raises: StoreError."""
 
-    def read_claim(self, key: str) -> tuple[str, float] | None:
-        """Its text, and its age in seconds."""
-        try:
-            path = self._claim(key)
-            return path.read_text(encoding="utf-8"), time.time() - path.stat().st_mtime
-        except FileNotFoundError:
-            return None
+    def touch(self, key: str, text: str) -> bool:
+        """Make the age of a claim 0. False if it does not have this text, so is another's now. Raises: StoreError."""
 
-    def release(self, key: str) -> None:
-        self._claim(key).unlink(missing_ok=True)
+    def swap(self, key: str, old: str, new: str) -> bool:
+        """Replace a claim. Of all that replace the same `old`, exactly one is told True. Raises: StoreError."""
 
-    def claims(self) -> Iterator[str]:
-        with contextlib.suppress(FileNotFoundError):
-            yield from os.listdir(Path(self.root, CLAIMS))
+    def drop(self, key: str, text: str) -> None:
+        """Remove a claim, if it has this text. Raises: StoreError."""
+
+    def tidy(self, age_s: float) -> int:
+        """Remove claims of that age, and what writers left unfinished. Returns how many. Raises: StoreError."""
 
 
-def store_of(place: str) -> Store:
-    return LocalStore(place)
+def store_of(where: str) -> Store:
+    """The store at a folder, or at `s3://bucket/prefix`. Raises: ConfigError: it is no usable address."""
+    if where.startswith(S3):
+        from archive.s3_store import S3Store
+
+        return S3Store(where)
+    from archive.local_store import LocalStore
+
+    return LocalStore(where)

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-from archive.claims import Claims
 from archive.copies import copy_rows, is_same_content
 from archive.fingerprint import fingerprint_or_none, is_same
 from archive.index import known_file, known_files
 from archive.links import Links
+from archive.run_claims import RunClaims
 from archive.schema import Facts, Fingerprint
 from archive.shard import ShardError
 from archive.store import Store
@@ -40,7 +40,7 @@ class ArchiveSupply:
     def __init__(
         self,
         store: Store,
-        claims: Claims,
+        claims: RunClaims,
         asked: Asked,
         links: Links,
         todo: Iterable[Wanted],
@@ -79,7 +79,6 @@ class ArchiveSupply:
     # -- for the run ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._claims.start()
         self._thread.start()
 
     def next(self) -> Supplied | None:
@@ -103,11 +102,10 @@ class ArchiveSupply:
         self._wake.set()
 
     def finish(self) -> None:
-        """Count what was written last, and give back all claims. After the run."""
+        """Count what was written last. After the run."""
         self._closed = self._ending = True
         self._wake.set()
         self._thread.join(timeout=CLOSING_S)
-        self._claims.stop()
 
     # -- in the thread --------------------------------------------------------------------------------------------
 
@@ -226,11 +224,11 @@ class ArchiveSupply:
     def _look_elsewhere(self) -> bool:
         """Look at one source that another process had claimed. Returns whether it is settled."""
         wanted = self._elsewhere.popleft()
-        claim = self._claims.holder_of(wanted.name)
-        if claim is None or self._claims.is_over(claim):
+        is_alive = self._claims.is_alive(wanted.name)
+        if is_alive is False:
             self._prepare(wanted)
             return True
-        if self._more is None and claim.age_s <= 2 * self._claims.beat_s:
+        if is_alive and self._more is None:
             known = known_file(self._store, wanted.name)
             self.tally.skip(known if isinstance(known, Facts) else None, elsewhere=True)
             self.bytes_done += weight(wanted)

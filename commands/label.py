@@ -37,7 +37,6 @@ def make_parser() -> Parser:
         "--settle", type=seconds, default=10.0, metavar="TIME", help="with --follow: a file that has not changed for "
         "so long is complete (default: 10 s)",
     )  # fmt: skip
-    group.add_argument("--claim-beat", type=seconds, default=20.0, help=argparse.SUPPRESS)
     group.add_argument("--claim-expiry", type=seconds, default=120.0, help=argparse.SUPPRESS)
     add_on_options(parser)
     add_config_options(parser)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from archive.claims import Claims
 from archive.follow import Follow, is_old
 from archive.index import known_files
 from archive.labels import words_hash
 from archive.links import Links
 from archive.plan import Work, plan_work
+from archive.run_claims import RunClaims
 from archive.runs import note_run
 from archive.settings import config_hash
 from archive.store import store_of
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SHOWN = 5
+TIDY_S = 3600.0
+"""Unfinished files and claims of that age are those of runs that were killed."""
 
 
 def asked_of(options: argparse.Namespace, config: Config) -> Asked:
@@ -105,12 +107,11 @@ class Labelling:
 
     def _labelled(self, work: Work, known: dict[str, Known], follow: Follow | None) -> Account:
         options, asked = self._options, self._asked
-        claims = Claims(self._store, options.claim_beat, options.claim_expiry)
-        other = claims.agree(f"{asked.config} {asked.words} {asked.model}")
-        if other is not None:
+        claims = RunClaims(self._store, options.claim_expiry, f"{asked.config} {asked.words} {asked.model}")
+        if other := claims.agree():
             raise ConfigError(
-                f"{options.output}: {other.holder or 'another process'} labels into it with other settings, model or "
-                "words at this moment. Give the same, or another -o."
+                f"{options.output}: {other} labels into it with other settings, model or words at this moment. Give "
+                "the same, or another -o."
             )
         spec = OutputSpec(
             kind="archive",
@@ -124,7 +125,7 @@ class Labelling:
                 "whole": asked.whole,
             },
         )
-        with private_directory() as folder:
+        with private_directory() as folder, claims:
             supply = ArchiveSupply(self._store, claims, asked, Links(folder), work.todo, known, work.tally, follow)
             self._console.pace = ArchivePace(supply)
             account = Account(exit_code=5)
@@ -144,6 +145,7 @@ class Labelling:
                 self._console.clear()
                 self._report(work.tally, account)
                 known_files(self._store)
+                self._store.tidy(TIDY_S)
         if supply.failure is not None:
             raise supply.failure
         return account

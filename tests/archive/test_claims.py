@@ -1,89 +1,131 @@
-"""Claims: one holder at a time, until it ends or has long said nothing."""
+"""Claims between processes: one has a source, and a dead one's is taken over by one of many."""
 
-import json
+import multiprocessing
 import os
-import subprocess
-import sys
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from itertools import chain
+from multiprocessing.pool import Pool
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
-from archive.claims import CLAIM_OF_ALL, Claims, Holder, key_of
-from archive.store import CLAIMS, LocalStore
+from archive.claims import Claims, key_of
+from archive.entries import CLAIMS
+from archive.store import store_of
 
-NAME = "videos/a.mp4"
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Claims]:
-    return lambda **options: Claims(LocalStore(str(tmp_path)), **options)
+forked = multiprocessing.get_context("fork")
 
 
-def of_another_machine(tmp_path: Path, key: str, age_s: float, **more: str) -> Path:
-    """A claim of a process elsewhere, renewed a while ago."""
-    path = tmp_path / CLAIMS / key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(vars(Holder("elsewhere", "another machine", 1, "1")) | more))
-    os.utime(path, (time.time() - age_s,) * 2)
-    return path
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    with forked.Pool(6) as made:
+        yield made
 
 
-def test_a_source_has_one_holder(make: Callable[..., Claims]) -> None:
-    one, other = make(), make()
-    assert one.take(NAME)
-    assert not other.take(NAME)
-    assert other.holder_of(NAME).holder == Holder.here()  # type: ignore[union-attr]
-    one.release(NAME)
-    assert other.take(NAME)
-    other.stop()
-    assert one.holder_of(NAME) is None
+def take_all(folder: str, names: list[str], expiry_s: float) -> list[str]:
+    claims = Claims(store_of(folder), expiry_s)
+    return [name for name in names if claims.take(name)]
 
 
-def test_a_claim_expires_when_it_is_not_renewed(make: Callable[..., Claims], tmp_path: Path) -> None:
-    of_another_machine(tmp_path, key_of(NAME), age_s=100)
-    assert not make().take(NAME)
-    assert make(expires_s=90).take(NAME)
+def age(folder: Path, seconds: float) -> None:
+    """Make all claims look older."""
+    for path in (folder / CLAIMS).iterdir():
+        then_ns = path.stat().st_mtime_ns - int(seconds * 1e9)
+        os.utime(path, ns=(then_ns, then_ns))
 
 
-def test_the_claim_of_a_process_that_is_dead_is_taken_over_at_once(make: Callable[..., Claims], tmp_path: Path) -> None:
-    code = (
-        "import os\nfrom archive.claims import Claims\nfrom archive.store import LocalStore\n"
-        f"assert Claims(LocalStore({str(tmp_path)!r})).take({NAME!r})\nprint(flush=True)\ninput()"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"\n"
-        assert not make().take(NAME), "it is alive"
-        holder.kill()
-        holder.wait(timeout=30)
-        assert make().take(NAME)
+def race(pool: Pool, folder: Path, names: list[str]) -> list[str]:
+    """What six processes that all want the same sources get, together."""
+    return sorted(chain(*pool.starmap(take_all, [(str(folder), names, 60)] * 6)))
 
 
-def test_held_claims_are_renewed_and_others_tidied_away(make: Callable[..., Claims], tmp_path: Path) -> None:
-    stale = of_another_machine(tmp_path, key_of("b"), age_s=1000)
-    fresh = of_another_machine(tmp_path, key_of("c"), age_s=1)
-    claims = make(beat_s=0.05)
-    claims.take(NAME)
-    path = tmp_path / CLAIMS / key_of(NAME)
-    os.utime(path, (0, 0))
-    claims.start()
+def test_each_source_is_claimed_by_one_of_many_processes(tmp_path: Path, pool: Pool) -> None:
+    names = [f"v/{number}.mp4" for number in range(100, 200)]
+    assert race(pool, tmp_path, names) == names
+
+
+def test_an_expired_claim_is_taken_over_exactly_once(tmp_path: Path, pool: Pool) -> None:
+    names = [f"v/{number}.mp4" for number in range(100, 200)]
+    assert take_all(str(tmp_path), names, 60) == names
+    assert race(pool, tmp_path, names) == [], "they are fresh"
+    age(tmp_path, 100)
+    assert race(pool, tmp_path, names) == names
+
+
+def test_clocks_of_machines_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert take_all(str(tmp_path), ["a"], 60) == ["a"]
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    assert take_all(str(tmp_path), ["a"], 60) == []
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    age(tmp_path, 100)
+    assert take_all(str(tmp_path), ["a"], 60) == ["a"]
+
+
+def hold(folder: str, ready: Event) -> None:
+    with Claims(store_of(folder), 0.8) as claims:
+        assert claims.take("a")
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_living_holder_keeps_its_claim_and_a_killed_one_loses_it(tmp_path: Path) -> None:
+    ready = forked.Event()
+    holder = forked.Process(target=hold, args=(str(tmp_path), ready))
+    holder.start()
+    assert ready.wait(30)
+    other = Claims(store_of(str(tmp_path)), 30)
+    found = other.holder("a")
+    assert found is not None
+    assert (found.name, found.pid) == ("a", holder.pid)
+    key = key_of("a")
+    stamps = set()
     until_s = time.monotonic() + 30
-    while path.stat().st_mtime < 1:
+    while len(stamps) < 4 and time.monotonic() < until_s:
+        stamps.add((tmp_path / CLAIMS / key).stat().st_mtime_ns)
+        assert not other.take("a")
+        time.sleep(0.05)
+    assert len(stamps) == 4, "it is renewed"
+    os.kill(holder.pid or 0, signal.SIGKILL)
+    holder.join(30)
+    impatient = Claims(store_of(str(tmp_path)), 0.8)
+    while not impatient.take("a"):
         assert time.monotonic() < until_s
-        time.sleep(0.02)
-    claims.stop()
-    assert (path.exists(), stale.exists(), fresh.exists()) == (False, False, True)
+        time.sleep(0.05)
+    assert impatient.holder("a").pid == os.getpid()  # type: ignore[union-attr]
 
 
-def test_runs_agree_on_how_they_label(make: Callable[..., Claims], tmp_path: Path) -> None:
-    one, same, other = make(), make(), make()
-    assert one.agree("words 1") is None
-    assert same.agree("words 1") is None
-    assert other.agree("words 2").holder == Holder.here()  # type: ignore[union-attr]
-    one.stop()
-    assert other.agree("words 2") is None
-    other.stop()
-    of_another_machine(tmp_path, CLAIM_OF_ALL, age_s=1000, terms="words 1")
-    assert make().agree("words 3") is None
+def test_who_was_taken_for_dead_learns_of_it_and_takes_nothing_away(tmp_path: Path) -> None:
+    one, other = (Claims(store_of(str(tmp_path)), 60) for _ in range(2))
+    assert one.take("a")
+    assert one.take("b")
+    age(tmp_path, 100)
+    assert other.take("a")
+    assert one.is_held("a"), "as far as it knows"
+    assert one.renew() == ["a"]
+    assert not one.is_held("a")
+    assert one.is_held("b")
+    one.release("a")
+    assert not one.take("a"), "the other's claim is still there"
+    assert other.renew() == []
+    other.release("a")
+    assert other.holder("a") is None
+    assert one.take("a")
+
+
+def test_at_the_end_claims_are_released(tmp_path: Path) -> None:
+    with Claims(store_of(str(tmp_path)), 60) as claims:
+        assert claims.take("a")
+        assert claims.take("b")
+    assert take_all(str(tmp_path), ["a", "b"], 60) == ["a", "b"]
+
+
+def test_a_claim_whose_writer_died_over_it_expires(tmp_path: Path) -> None:
+    (tmp_path / CLAIMS).mkdir(parents=True)
+    (tmp_path / CLAIMS / key_of("a")).write_bytes(b"")
+    assert take_all(str(tmp_path), ["a"], 60) == []
+    assert Claims(store_of(str(tmp_path)), 60).holder("a") is None
+    age(tmp_path, 100)
+    assert take_all(str(tmp_path), ["a"], 60) == ["a"]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from archive.index import INDEX, known_files
+from archive.local_store import LocalStore
 from archive.schema import Facts
-from archive.store import LocalStore
 from archive.verdict import Damaged, Foreign
 from tests.archive.made import clip_of, random_archive, write_shard
 

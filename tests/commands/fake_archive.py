@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from archive.index import known_file
+from archive.local_claims import LOCK
+from archive.local_store import LocalStore
 from archive.schema import Facts
 from archive.shard import read_table
-from archive.store import LocalStore
 from tests.conftest import ROOT
 
 CONFIG = """
@@ -77,7 +78,5 @@ class FakeArchive:
 
     def leftovers(self) -> list[str]:
         """Claims, and files that are half written."""
-        return [*map(str, self.labels.rglob("*.part")), *self.claims()]
-
-    def claims(self) -> list[str]:
-        return [str(path) for path in self.labels.rglob("claims/*")]
+        found = [*self.labels.rglob("*.part"), *self.labels.rglob("claims/*")]
+        return [str(path) for path in found if path.name != LOCK]
