@@ -24,7 +24,7 @@ from archive.names import SUFFIX
 from archive.relabel_columns import ColumnMaker
 from archive.relabel_scores import BulkScorer, Embeddings
 from archive.schema import Facts
-from archive.shard import GROUP_ROWS, ShardError, facts_of, is_damage, metadata_of, names_of_vectors, vectors_in, writer
+from archive.shard import ShardError, facts_of, is_damage, metadata_of, names_of_vectors, pieces_of, vectors_in, writer
 from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError, ModelError, OutputError
 from pipeline.sinks.file import output_error
@@ -165,8 +165,7 @@ def rescore(source: Any, sink: Any, asked: Asked, facts: Facts) -> None:
         kept = [name for name in schema.names if name not in ANSWERS]
         schema = schema.with_metadata(dict(schema.metadata or {}) | metadata_of(asked.facts(facts)))
         with writer(sink, schema) as out:
-            for batch in file.iter_batches(GROUP_ROWS, columns=kept):
-                rows = pyarrow.Table.from_batches([batch])
+            for rows in pieces_of(file, kept):
                 answers = answered(rows, asked)
                 columns = [answers[name] if name in answers else rows[name] for name in schema.names]
                 out.write_table(pyarrow.table(columns, schema=schema))

@@ -3,7 +3,7 @@
 import base64
 import mimetypes
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.parquet
 
 from archive.records import records_of
-from archive.shard import ShardError, is_damage
+from archive.shard import ShardError, is_damage, pieces_of
 from pages.media import link
 from pages.moments import Moment, choose
 from pages.recording import Recording
@@ -144,9 +144,7 @@ def _missing(source: str, videos: str) -> str:
 def _tables(path: Path, name: str, is_wanted: Any) -> Iterator[Any]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            columns: Sequence[str] = [column for column in file.schema_arrow.names if is_wanted(column)]
-            for batch in file.iter_batches(ROWS, columns=columns):
-                yield pyarrow.Table.from_batches([batch])
+            yield from pieces_of(file, [column for column in file.schema_arrow.names if is_wanted(column)], ROWS)
     except (pyarrow.ArrowException, OSError) as error:
         why = str(error).splitlines()[0] if is_damage(error) else "is gone or cannot be opened"
         raise ShardError(f"{name}: cannot be read ({why})") from error

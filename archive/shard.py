@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -162,6 +162,16 @@ def read_table(source: Any, columns: Sequence[str] | None = None) -> Any:
         if not is_damage(error):
             raise
         raise ShardError(f"{source}: cannot be read ({str(error).splitlines()[0]})") from error
+
+
+def pieces_of(file: Any, columns: Sequence[str], rows: int = GROUP_ROWS) -> Iterator[Any]:
+    """An open `ParquetFile` as Arrow tables of at most so many rows.
+
+    Row groups are asked for one at a time: in one go, Arrow would read ahead and hold most of a large file.
+    """
+    for group in range(file.num_row_groups):
+        for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
+            yield pyarrow.Table.from_batches([batch])
 
 
 def is_damage(error: Exception) -> bool:
