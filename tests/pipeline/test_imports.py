@@ -202,6 +202,8 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 # -- where the tests of a module are ----------------------------------------------------------------------------------
 
 COVERED_BY = {
+    "tests/archive/test_local_store.py": "archive.{entries, store}",
+    "tests/archive/test_claims.py": "archive.local_claims",
     "tests/archive/test_shard.py": "archive.{labels, schema, settings, sink}",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
