@@ -38,6 +38,8 @@ class Fingerprint(msgspec.Struct, frozen=True, omit_defaults=True):
     hash: str
     """BLAKE2b of head, middle and tail, or of the whole; hex."""
     whole: bool = False
+    etag: str = ""
+    """Of an object in S3."""
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -9,10 +9,14 @@ from pathlib import Path
 import av
 from av.container import InputContainer, OutputContainer
 
+from pipeline.s3 import S3, link_to
+
 PLAYLISTS = {".m3u8", ".m3u"}
 END_MARK = "#EXT-X-ENDLIST"
 LONGEST_PLAYLIST = 16 << 20
 """Characters; a longer file is no playlist."""
+RECONNECTING = {"reconnect": "1", "reconnect_on_network_error": "1", "reconnect_delay_max": "10"}
+"""Options for FFmpeg to go on where a connection broke."""
 _URI = re.compile(r'(?<=URI=")[^"]+')
 
 
@@ -26,6 +30,8 @@ def open_media(source: str, timeout_s: tuple[float, float] | None = None, positi
     Raises: av.error.FFmpegError, ValueError, OSError.
     """
     options = {"skip_initial_bytes": str(position)} if position else {}
+    if source.startswith(S3):
+        options |= RECONNECTING
     if "%" in source:
         options["pattern_type"] = "none"  # FFmpeg would read the images 001.jpg, 002.jpg instead of a file %03d.jpg
     with _name_to_read(source) as name:
@@ -51,6 +57,9 @@ def _name_to_read(source: str) -> Iterator[str]:
     FFmpeg takes such a playlist for a live one, also on disk, where nothing is added any more: it would begin with the
     third segment from the end, and wait for more.
     """
+    if source.startswith(S3):
+        yield link_to(source)
+        return
     text = _endless(Path(source)) if not is_url(source) else ""
     if not text:
         yield _name(source)
