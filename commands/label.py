@@ -24,6 +24,7 @@ time."""
 def make_parser() -> Parser:
     parser = Parser(prog="percept label", description="Label an archive: one Parquet file per source.", epilog=EXAMPLES)
     add_sources(parser, "an archive of any size")
+    parser.add_argument("--request", choices=["-"], help=argparse.SUPPRESS)
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="the folder of the archive's files")
     group = parser.add_argument_group("what is done")
     group.add_argument("--retry-failed", action="store_true", help="also what has failed before")
@@ -50,7 +51,10 @@ def _label(options: argparse.Namespace, console: Console) -> int:
     from archive.verdict import Wanted
     from commands.archive_sources import find_wanted
     from commands.labelling import Labelling, asked_of
+    from commands.run import take_request
 
+    if options.request:
+        take_request(options)
     problems, wanted = Problems(), list[Wanted]()
     config = usable_config(options, problems, default="label")
     with problems.collected():
