@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from archive.entries import Claim, Entry
-
-S3 = "s3://"
+from pipeline.s3 import S3
 
 
 class Store(Protocol):
@@ -27,7 +26,7 @@ class Store(Protocol):
         """A file to read, with `seek`. Raises: FileNotFoundError; OSError, whose text is a sentence."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Write or replace a file. After an error, the file is what it was before.
+        """Write or replace a file. After an error, it is what it was before, or not there.
 
         Raises: StoreError.
         """
