@@ -5,6 +5,10 @@ LABEL_ELSEWHERE = {
     "follow": "call it again",
     "settle": "for `follow`",
     "claim_expiry": "for tests",
+    "on": "for the command, whose children read their orders from stdin",
+    "cores_per_child": "for `on`",
+    "gpus_per_child": "for `on`",
+    "order": "for `on`",
 }
 """Options of `percept label` that are no options in Python, and why."""
 
