@@ -35,6 +35,8 @@ def make_parser() -> Parser:
         "--settle", type=seconds, default=10.0, metavar="TIME", help="with --follow: a file that has not changed for "
         "so long is complete (default: 10 s)",
     )  # fmt: skip
+    for kind in ("vtt", "csv", "json"):
+        group.add_argument(f"--{kind}", action="store_true", help=f"also a .{kind} file beside each Parquet file")
     group.add_argument("--claim-expiry", type=seconds, default=120.0, help=argparse.SUPPRESS)
     add_config_options(parser)
     add_console_options(parser)

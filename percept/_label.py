@@ -37,6 +37,9 @@ def label(
     retry_failed: bool = False,
     redo: bool = False,
     checksum: bool = False,
+    vtt: bool = False,
+    csv: bool = False,
+    json: bool = False,
     config: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: bool | None = None,
@@ -81,6 +84,9 @@ def label(
         retry_failed: Also what has failed before.
         redo: Also what was labelled with other settings, model or words.
         checksum: Compare whole files, not size and time.
+        vtt: Also a .vtt file beside each Parquet file.
+        csv: Also a .csv file beside each Parquet file.
+        json: Also a .json file beside each Parquet file.
         config: Settings from a TOML file.
         settings: Single settings, such as {"store.thumbnail_px": 120}.
         progress: True shows progress, False does not. None shows a bar in a notebook, and nothing elsewhere.
@@ -115,5 +121,8 @@ def label(
         "retry_failed": retry_failed,
         "redo": redo,
         "checksum": checksum,
+        "vtt": vtt,
+        "csv": csv,
+        "json": json,
     }
     return labelled(sources, output, labels, options, [], config, settings, progress)

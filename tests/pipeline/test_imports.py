@@ -207,7 +207,7 @@ COVERED_BY = {
     "tests/archive/test_plan.py": "archive.{tally, verdict}",
     "tests/archive/test_run_claims.py": "archive.process",
     "tests/archive/test_shard.py": "archive.{labels, schema, settings}",
-    "tests/commands/test_labelling.py": "archive.{copies, links, runs, sink, supply, ticket}",
+    "tests/commands/test_labelling.py": "archive.{copies, links, runs, sink, supply, ticket} commands.beside",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
@@ -256,7 +256,7 @@ COVERED_BY = {
     "tests/commands/test_labels.py": "commands.labels.{embedded, lint, weigh} stages.words.weigh",
     "tests/commands/test_check.py": "commands.preflight commands.check.{checking, installation, plan, sources}",
     "tests/commands/test_options.py": "commands.outputs",
-    "tests/commands/test_python_api.py": "commands.{python_label, python_stub}",
+    "tests/commands/test_python_api.py": "commands.python_stub",
     "tests/test_contributing.py": "commands.schema",
     "tests/training/train/test_train_command.py": (
         "commands.train training.train.{batch, console, job, plan, result, streams, tower, vectors}"
