@@ -5,16 +5,20 @@ import filecmp
 import msgspec
 import pyarrow
 
+from archive.fingerprint import fingerprint_of
 from archive.names import file_of
 from archive.schema import FACTS_KEY, Facts
 from archive.shard import encoded, metadata_of, read_table
 from archive.store import Store
 from archive.ticket import Ticket
+from pipeline.s3 import S3
 
 
 def is_same_content(one: str, other: str) -> bool:
-    """Whether two files hold the same bytes; False if one of them cannot be read."""
+    """Whether two sources hold the same bytes; False if one of them cannot be read."""
     try:
+        if S3 in (one[: len(S3)], other[: len(S3)]):
+            return fingerprint_of(one, whole=True).hash == fingerprint_of(other, whole=True).hash
         return filecmp.cmp(one, other, shallow=False)
     except OSError:
         return False

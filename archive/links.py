@@ -5,6 +5,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from archive.names import name_of
+from pipeline.s3 import S3
 from pipeline.sinks.file import without_secrets
 
 
@@ -16,7 +17,9 @@ class Links:
 
     def shown_and_path(self, source: str) -> tuple[str, str]:
         """A source as rows name it, and as it is opened."""
-        if source.isprintable() or _is_utf8(source):
+        if source.startswith(S3):
+            return source, source
+        if _is_utf8(source):
             return without_secrets(source), source
         name = name_of(source, os.path.dirname(source))
         mark = blake2b(os.fsencode(source), digest_size=8).hexdigest()

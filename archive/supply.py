@@ -35,6 +35,7 @@ class ArchiveSupply:
     """A `pipeline.supply.Supply`. A thread claims, compares and copies, so that the run never waits for that.
 
     known: what the archive had when the run began. more: looks for further sources now and then; None if none come.
+    on_file: is told of each file that this run wrote, in the thread.
     """
 
     def __init__(
@@ -47,13 +48,14 @@ class ArchiveSupply:
         known: Mapping[str, Known],
         tally: Tally,
         more: Callable[[], list[Wanted]] | None = None,
+        on_file: Callable[[Facts], None] = lambda facts: None,
     ) -> None:
         self.tally = tally
         self.failure: PerceptError | None = None
         """Why the archive cannot be written."""
         self._store, self._claims, self._asked, self._links = store, claims, asked, links
         self._todo = deque(todo)
-        self._more = more
+        self._more, self._on_file = more, on_file
         self._elsewhere: deque[Wanted] = deque()
         """Claimed by others."""
         self._twins: dict[str, list[tuple[Wanted, Ticket]]] = {}
@@ -199,6 +201,7 @@ class ArchiveSupply:
         except (OSError, ShardError):
             return False
         self.tally.add(facts)
+        self._on_file(facts)
         self._settle(wanted)
         self._links.forget(ticket.path)
         return True
@@ -211,6 +214,7 @@ class ArchiveSupply:
                 self._in_work.pop(content_of(ticket.fingerprint), None)
             if isinstance(facts, Facts):
                 self.tally.add(facts)
+                self._on_file(facts)
                 if facts.fingerprint is not None and not facts.error:
                     self._originals[content_of(facts.fingerprint)] = facts
             self._settle(wanted)

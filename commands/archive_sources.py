@@ -1,27 +1,57 @@
 """The sources of an archive: found like those of a run, with names that hold on every machine."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from archive.names import names_of
 from archive.verdict import Wanted
+from commands.folder import MEDIA
 from commands.sources import Finder, is_url
 from pipeline.errors import ConfigError
+from pipeline.s3 import S3
 from pipeline.sinks.file import without_secrets
 
 
 def find_wanted(
     given: Sequence[str], recursive: bool, may_be_empty: bool = False, is_silent: bool = False
 ) -> list[Wanted]:
-    """Raises: ConfigError: see `commands.sources.find_sources`; names that are not UTF-8 are welcome here."""
+    """What is in folders, globs and lists, and below `s3://bucket/prefix`, each once.
+
+    Raises: ConfigError: see `commands.sources.find_sources`; names that are not UTF-8 are welcome here. StoreError: S3
+        cannot be listed.
+    """
     finder = Finder(recursive, any_name=True, may_be_empty=may_be_empty, is_silent=is_silent)
+    in_s3: dict[str, tuple[str, Wanted]] = {}
     for text in given:
-        finder.add(text)
+        if text.startswith(S3):
+            found = {each.source: (text, each) for each in below_s3(text)}
+            if not found and not may_be_empty:
+                finder.problems.append(f"{text}: no video, sound or image there")
+            in_s3 |= found
+        else:
+            finder.add(text)
     if finder.problems:
         raise ConfigError("\n".join(finder.problems))
-    pairs = [(without_secrets(source), root_of(source, folder)) for source, folder in finder.found.items()]
-    names = names_of(pairs)
-    return [wanted_of(source, names[without_secrets(source)]) for source in finder.found]
+    pairs = [(shown(source), root_of(source, folder)) for source, folder in finder.found.items()]
+    names = names_of([*pairs, *((source, root.rstrip("/")) for source, (root, _) in in_s3.items())])
+    return [
+        *(wanted_of(source, names[shown(source)]) for source in finder.found),
+        *(replace(each, name=names[source]) for source, (_, each) in in_s3.items()),
+    ]
+
+
+def below_s3(url: str) -> Iterator[Wanted]:
+    """The objects below an address, without their names in the archive; the one that has the address, if one has."""
+    from archive.s3_sources import sources_below
+
+    for each in sources_below(url, MEDIA):
+        yield Wanted(each.url, "", each.size, each.mtime_ns)
+
+
+def shown(source: str) -> str:
+    """A source without its secrets. An address in S3 has none, and `?` in it is only a character."""
+    return source if source.startswith(S3) else without_secrets(source)
 
 
 def look_again(given: Sequence[str], recursive: bool) -> list[Wanted]:
@@ -33,7 +63,7 @@ def look_again(given: Sequence[str], recursive: bool) -> list[Wanted]:
 
 
 def root_of(source: str, folder: str) -> str:
-    return without_secrets(folder) if is_url(source) else os.path.abspath(folder or ".")
+    return shown(folder) if is_url(source) else os.path.abspath(folder or ".")
 
 
 def wanted_of(source: str, name: str) -> Wanted:

@@ -27,6 +27,7 @@ time."""
 def make_parser() -> Parser:
     parser = Parser(prog="percept label", description="Label an archive: one Parquet file per source.", epilog=EXAMPLES)
     add_sources(parser, "an archive of any size")
+    parser.add_argument("--request", choices=["-"], help=argparse.SUPPRESS)
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True, help="the folder of the archive's files")
     group = parser.add_argument_group("what is done")
     group.add_argument("--retry-failed", action="store_true", help="also what has failed before")
@@ -37,6 +38,8 @@ def make_parser() -> Parser:
         "--settle", type=seconds, default=10.0, metavar="TIME", help="with --follow: a file that has not changed for "
         "so long is complete (default: 10 s)",
     )  # fmt: skip
+    for kind in ("vtt", "csv", "json"):
+        group.add_argument(f"--{kind}", action="store_true", help=f"also a .{kind} file beside each Parquet file")
     group.add_argument("--claim-expiry", type=seconds, default=120.0, help=argparse.SUPPRESS)
     add_on_options(parser)
     add_config_options(parser)
@@ -55,7 +58,10 @@ def _label(options: argparse.Namespace, console: Console, arguments: list[str]) 
     from archive.verdict import Wanted
     from commands.archive_sources import find_wanted, wanted_of
     from commands.labelling import Labelling, asked_of
+    from commands.run import take_request
 
+    if options.request:
+        take_request(options)
     problems, wanted = Problems(), list[Wanted]()
     config = usable_config(options, problems, default="label")
     with problems.collected():

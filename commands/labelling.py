@@ -26,6 +26,7 @@ from archive.tally import Tally, account_lines
 from archive.verdict import Asked, Known, Wanted
 from commands.account import speed_text
 from commands.archive_sources import look_again
+from commands.beside import KINDS, Beside
 from commands.console import Console
 from commands.main import INTERRUPTED, installed_version
 from commands.progress import Pace
@@ -69,6 +70,7 @@ class Labelling:
         self._began = datetime.now(UTC)
         self._began_s = time.monotonic()
         self._store = store_of(options.output)
+        self._beside = Beside(self._store, options.output, [kind for kind in KINDS if getattr(options, kind)])
 
     def run(self) -> int:
         """Returns the exit code.
@@ -126,7 +128,9 @@ class Labelling:
             },
         )
         with private_directory() as folder, claims:
-            supply = ArchiveSupply(self._store, claims, asked, Links(folder), work.todo, known, work.tally, follow)
+            supply = ArchiveSupply(
+                self._store, claims, asked, Links(folder), work.todo, known, work.tally, follow, self._beside
+            )
             self._console.pace = ArchivePace(supply)
             account = Account(exit_code=5)
             supply.start()

@@ -1,5 +1,5 @@
-"""Writes the Python API that follows from other code: `percept.run`, from the options of the command `percept run`, and
-the types of records, from `pipeline/result.py`. Run it after a change of either: python -m commands.python_api
+"""Writes the Python API that follows from other code: `percept.run` and `percept.label`, from the options of these
+commands, and the types of records, from `pipeline/result.py`. Run it after a change: python -m commands.python_api
 """
 
 import argparse
@@ -7,15 +7,17 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from commands import label
 from commands.console import add_console_options
 from commands.options import FLAGS, probability, seconds
+from commands.python_label import LABEL_ELSEWHERE, LABEL_TEMPLATE
 from commands.python_stub import records_stub
 from commands.run import make_parser
 from pipeline.config import Config
@@ -59,14 +61,14 @@ class Parameter:
         return f"{self.name}: {self.type} = {'False' if self.is_switch else 'None'},"
 
 
-def parameters(parser: argparse.ArgumentParser) -> Iterator[Parameter]:
+def parameters(parser: argparse.ArgumentParser, not_here: Mapping[str, str] = ELSEWHERE) -> Iterator[Parameter]:
     """The options of the command that make sense in Python, in its order, settings first.
 
     Options about the log are left out: the parameter `progress` replaces them.
     """
     about_log = argparse.ArgumentParser(add_help=False)
     add_console_options(about_log)
-    elsewhere = {*ELSEWHERE, *map(_name, about_log._actions)}
+    elsewhere = {*not_here, *map(_name, about_log._actions)}
     groups = sorted(parser._action_groups, key=lambda group: group.title != "settings")
     for action in (action for group in groups for action in group._group_actions):
         if _name(action) not in elsewhere:
@@ -126,13 +128,22 @@ def in_python(text: str) -> str:
 
 def run_module() -> str:
     """The text of `percept/_run.py`."""
-    options = list(parameters(make_parser()))
+    return module(TEMPLATE, list(parameters(make_parser())))
+
+
+def label_module() -> str:
+    """The text of `percept/_label.py`."""
+    return module(LABEL_TEMPLATE, list(parameters(label.make_parser(), ELSEWHERE | LABEL_ELSEWHERE)))
+
+
+def module(template: str, options: list[Parameter]) -> str:
+    """A template with its parameters."""
     declarations = "\n    ".join(option.declaration for option in options)
     described = "\n".join(_described(option.name, option.text) for option in options)
     given = "\n        ".join(f'"{option.name}": {option.name},' for option in options)
     repeated = ", ".join(repr(option.name) for option in options if option.repeats)
     return (
-        TEMPLATE.replace("@declarations", declarations)
+        template.replace("@declarations", declarations)
         .replace("@described", described)
         .replace("@given", given)
         .replace("@repeated", repeated)
@@ -203,7 +214,7 @@ def formatted(text: str, name: str) -> str:
 
 def generated() -> dict[Path, str]:
     """Every generated file with its text."""
-    texts = {"_run.py": run_module(), "_records.pyi": records_stub()}
+    texts = {"_run.py": run_module(), "_label.py": label_module(), "_records.pyi": records_stub()}
     return {PACKAGE / name: formatted(text, name) for name, text in texts.items()}
 
 

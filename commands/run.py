@@ -66,10 +66,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     if options.request:
-        request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
-        options.sources = request.sources
-        if request.labels is not None:
-            setattr(options, "labels.words", request.labels)
+        take_request(options)
     if not options.sources:
         raise ConfigError(
             "percept run: no video given; expected a file, folder, URL, playlist or glob, such as: percept run talk.mp4"
@@ -100,6 +97,14 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     )
     console.clear()
     return account.exit_code
+
+
+def take_request(options: argparse.Namespace) -> None:
+    """Take sources and labels from stdin."""
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    options.sources = request.sources
+    if request.labels is not None:
+        setattr(options, "labels.words", request.labels)
 
 
 def weights(sources: Sequence[str]) -> list[float]:

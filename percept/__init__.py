@@ -15,6 +15,13 @@ any, a vocabulary of everyday words is used. `help(percept.run)` describes every
 of its own, so that this module is light and a script needs no `if __name__ == "__main__"`. In a notebook, the loop
 shows a bar, and a record shows itself with a picture.
 
+Archives
+--------
+
+    done = percept.label("videos/", "labels/", labels=["dog barking", "rain"], recursive=True)
+
+One Parquet file per source: labels, and embeddings that can be searched. What is done is not done again.
+
 Live cameras
 ------------
 
@@ -57,6 +64,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from percept._child import Run
+    from percept._label import label
+    from percept._labelled import Labelled
     from percept._reading import read
     from percept._records import (
         Category,
@@ -80,7 +89,11 @@ else:
         """Public names are loaded when they are first used, so that the command starts without them."""
         from importlib import import_module
 
-        for module in ("_records", "_reading", "_tables", "_run", "_watch", "_child") if name in __all__ else ():
+        for module in (
+            ("_records", "_reading", "_tables", "_run", "_label", "_labelled", "_watch", "_child")
+            if name in __all__
+            else ()
+        ):
             found = vars(import_module(f"percept.{module}"))
             if name in found:
                 return globals().setdefault(name, found[name])
@@ -95,6 +108,7 @@ __all__ = [
     "ConfigError",
     "Evidence",
     "Label",
+    "Labelled",
     "ModelError",
     "OpenSet",
     "OutputError",
@@ -103,6 +117,7 @@ __all__ = [
     "SourceError",
     "Track",
     "Watch",
+    "label",
     "read",
     "run",
     "to_pandas",

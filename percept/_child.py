@@ -25,7 +25,7 @@ _FINISHED = (0, 1)
 _GRACE_S = 5.0
 _TICK_S = 0.25
 """How often progress is shown, and the process looked after, while no result arrives."""
-_PROGRESS_EVERY_S = 0.5
+PROGRESS_EVERY_S = 0.5
 
 
 class Run(Iterator[_records.ClipRecord]):
@@ -71,6 +71,20 @@ def records(
 
     The values of `repeated` may be lists, one option for each item. The process starts with the first step.
     """
+    names, given, request = order(sources, labels, options, repeated, config, settings)
+    stretch = _progress.seconds(options.get("start"), 0.0), _progress.seconds(options.get("end"), math.inf)
+    return Run(names, _run(given, json.dumps(request).encode(), progress, stretch))
+
+
+def order(
+    sources: Name | Sequence[Name],
+    labels: Sequence[str] | Mapping[str, Any] | str | None,
+    options: Mapping[str, Any],
+    repeated: Collection[str],
+    config: Name | None,
+    settings: Mapping[str, Any] | None,
+) -> tuple[list[str], list[str], dict[str, Any]]:
+    """The names of the sources, and what a command is given: its arguments, and its request on stdin."""
     names = [os.fspath(name) for name in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     request: dict[str, Any] = {"sources": names}
     given = list(arguments(options, repeated))
@@ -80,8 +94,7 @@ def records(
         given.append(f"--labels={labels}")
     elif labels is not None:
         request["labels"] = list(_flat(labels))
-    stretch = _progress.seconds(options.get("start"), 0.0), _progress.seconds(options.get("end"), math.inf)
-    return Run(names, _run(given, json.dumps(request).encode(), progress, stretch))
+    return names, given, request
 
 
 def _flat(labels: Sequence[str] | Mapping[str, Any] | str) -> Iterator[str]:
@@ -120,7 +133,7 @@ def _run(
     arguments: list[str], request: bytes, progress: bool | None, stretch: tuple[float, float]
 ) -> Generator[_records.ClipRecord, None, None]:
     view = _views.view(progress)
-    talk = ["--log-json", f"--progress-every={_PROGRESS_EVERY_S if view else math.inf}"]
+    talk = ["--log-json", f"--progress-every={PROGRESS_EVERY_S if view else math.inf}"]
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "commands.main", "run", "--request=-", "-o", "-", *talk, *arguments],

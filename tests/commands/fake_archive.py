@@ -49,15 +49,24 @@ class FakeArchive:
         path.write_text(name if content is None else content)
         return path
 
-    def start(self, *more: str, sources: str = "", **options: Any) -> "subprocess.Popen[str]":
+    def start(self, *more: str, sources: str = "", output: str = "", **options: Any) -> "subprocess.Popen[str]":
         command = [sys.executable, "-P", "-m", "commands.main", "label", sources or str(self.videos)]
-        command += ["-o", str(self.labels), "-c", str(self.config), "--labels", "anything", "--log-json", *more]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        command += [
+            "-o",
+            output or str(self.labels),
+            "-c",
+            str(self.config),
+            "--labels",
+            "anything",
+            "--log-json",
+            *more,
+        ]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
         return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, **options)
 
-    def label(self, *more: str, sources: str = "") -> tuple[int, str]:
+    def label(self, *more: str, sources: str = "", output: str = "") -> tuple[int, str]:
         """Label. Returns the exit code and what was said."""
-        process = self.start(*more, sources=sources)
+        process = self.start(*more, sources=sources, output=output)
         _, said = process.communicate(timeout=120)
         return process.returncode, said
 

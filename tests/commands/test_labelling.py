@@ -62,12 +62,15 @@ def test_what_is_done_stays_what_failed_is_tried_when_asked_and_the_account_adds
     archive.add("a", "clips=3")
     archive.add("b", "clips=4,decode_die=1")
     bad = archive.add("c", "clips=1,unopenable=1")
-    code, said = archive.label()
+    code, said = archive.label("--vtt", "--csv")
     found = account(said)
     assert code == 1
     assert (found["sources_labelled"], found["sources_failed"], found["sources_skipped"]) == (2, 1, 0)
     assert (found["clips_labelled"], found["clips_failed"], found["seconds"]) == (6, 1, 14.0)
     assert f"{bad}: cannot be opened" in archive.facts("c").error
+    beside = {path.name.removesuffix(".parquet") for path in archive.rows_so_far()} - {bad.name}
+    assert {path.name for path in archive.labels.rglob("*.vtt")} == {f"{name}.vtt" for name in beside}
+    assert all("mean 0" in path.read_text() for path in archive.labels.rglob("*.csv"))
     before = {path: path.stat().st_mtime_ns for path in archive.rows_so_far()}
     assert len(before) == 3
     code, said = archive.label()

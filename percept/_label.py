@@ -1,0 +1,128 @@
+"""`percept.label`. Written by `python -m commands.python_api` from the options of the command."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from percept._labelled import Labelled, labelled
+
+
+def label(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    labels: Sequence[str] | Mapping[str, Any] | str | None = None,
+    *,
+    templates: str | os.PathLike[str] | None = None,
+    descriptions: str | os.PathLike[str] | None = None,
+    clip_seconds: float | str | None = None,
+    stride_seconds: float | str | None = None,
+    fps: float | None = None,
+    top_k: int | None = None,
+    modalities: Sequence[str] | str | None = None,
+    audio_track: str | None = None,
+    exclusive: bool = False,
+    min_probability: float | str | None = None,
+    min_duration: float | str | None = None,
+    gap: float | str | None = None,
+    no_merge: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    audio_model: str | os.PathLike[str] | None = None,
+    flow: str | None = None,
+    engine: str | None = None,
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] | None = None,
+    device: str | None = None,
+    start: float | str | None = None,
+    end: float | str | None = None,
+    recursive: bool = False,
+    retry_failed: bool = False,
+    redo: bool = False,
+    checksum: bool = False,
+    vtt: bool = False,
+    csv: bool = False,
+    json: bool = False,
+    config: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
+) -> Labelled:
+    """Label an archive: one Parquet file per source in the folder `output`. Returns what became of the sources.
+
+        done = percept.label("videos/", "labels/", labels=["dog barking", "rain"], recursive=True)
+        print(done.sources.labelled, done.sources.failed, done.sources.skipped)
+
+    What is done is not done again. The work is done in a process of its own, which an interrupt stops too; what is
+    finished by then stays. Several may work on one archive, on any machines.
+
+    An option that is None has the value of `config`, or else the default that is given here.
+
+    Args:
+        sources: A folder, a file, a list of files (.txt), a glob; or a list of these.
+        output: The folder of the archive.
+        labels: Words to choose from, as for `percept.run`.
+        templates: Prompt templates: model, pool, zpe (weighted on your clips during the run), or a file (default:
+            model).
+        descriptions: Sentences that describe labels: .json, or 'label: sentence'.
+        clip_seconds: Length of a clip, in seconds (default: 2.0).
+        stride_seconds: From the start of one clip to the next; 0: the length of a clip, in seconds (default: 0.0).
+        fps: Frames per second that are analysed (default: 8.0).
+        top_k: Labels per clip in results (default: 5).
+        modalities: Which of image, motion, audio to use (default: image,motion,audio).
+        audio_track: Sound track: its number or language; empty: the best.
+        exclusive: Labels exclude each other: events use shares.
+        min_probability: An event begins at this probability (default: 0.5).
+        min_duration: Shorter events are left out: seconds or hh:mm:ss (default: 0.0).
+        gap: Events of a label at most this far apart are one: seconds or hh:mm:ss (default: 0.0).
+        no_merge: near-synonyms (car, automobile) have events of their own.
+        model: percept-mini, a model directory, or a hub id (default: percept-mini).
+        audio_model: Another model for sound.
+        flow: Optical flow: dis (default), or raft, which needs settings={"flow.weights": "raft-small.pth"}.
+        engine: Backend that runs the networks: auto, torch, onnxruntime, openvino, tensorrt (default: auto).
+        precision: auto, fp32, bf16, fp16, int8 (default: auto).
+        device: auto, cpu, cuda or cuda:N (default: auto).
+        start: Where to start: seconds or hh:mm:ss (default: 0.0).
+        end: Where to end: seconds or hh:mm:ss.
+        recursive: Also search the folders in a folder.
+        retry_failed: Also what has failed before.
+        redo: Also what was labelled with other settings, model or words.
+        checksum: Compare whole files, not size and time.
+        vtt: Also a .vtt file beside each Parquet file.
+        csv: Also a .csv file beside each Parquet file.
+        json: Also a .json file beside each Parquet file.
+        config: Settings from a TOML file.
+        settings: Single settings, such as {"store.thumbnail_px": 120}.
+        progress: True shows progress, False does not. None shows a bar in a notebook, and nothing elsewhere.
+
+    Raises:
+        ConfigError, ModelError, PerceptError: with the message of the command line. Sources that failed raise nothing:
+            they are counted.
+    """
+    options = {
+        "templates": templates,
+        "descriptions": descriptions,
+        "clip_seconds": clip_seconds,
+        "stride_seconds": stride_seconds,
+        "fps": fps,
+        "top_k": top_k,
+        "modalities": modalities,
+        "audio_track": audio_track,
+        "exclusive": exclusive,
+        "min_probability": min_probability,
+        "min_duration": min_duration,
+        "gap": gap,
+        "no_merge": no_merge,
+        "model": model,
+        "audio_model": audio_model,
+        "flow": flow,
+        "engine": engine,
+        "precision": precision,
+        "device": device,
+        "start": start,
+        "end": end,
+        "recursive": recursive,
+        "retry_failed": retry_failed,
+        "redo": redo,
+        "checksum": checksum,
+        "vtt": vtt,
+        "csv": csv,
+        "json": json,
+    }
+    return labelled(sources, output, labels, options, [], config, settings, progress)
