@@ -83,9 +83,9 @@ def main(arguments: list[str]) -> int:
         problems = Problems()
         config = usable_config(options, problems, default="label")
         question = question_of(options)
-        with problems.collected():
-            _check(options)
-            question.check()
+        for check in (lambda: _check(options), question.check):
+            with problems.collected():
+                check()
         problems.raise_all()
 
         from archive.search.opened import Opened
