@@ -83,9 +83,10 @@ def main(arguments: list[str]) -> int:
         problems = Problems()
         config = usable_config(options, problems, default="label")
         question = question_of(options)
-        for check in (lambda: _check(options), question.check):
-            with problems.collected():
-                check()
+        with problems.collected():
+            _check(options)
+        with problems.collected():
+            question.check()
         problems.raise_all()
 
         from archive.search.opened import Opened
