@@ -85,6 +85,7 @@ def main(arguments: list[str]) -> int:
         question = question_of(options)
         with problems.collected():
             _check(options)
+        with problems.collected():
             question.check()
         problems.raise_all()
 

@@ -11,7 +11,6 @@ from archive.search.query import NOTHING
 from archive.search.rows import Block, Rows
 from archive.search.scan import BLOCK_ROWS
 from pipeline.arrays import Array
-from pipeline.errors import SourceError
 
 STEP_S = 0.25
 """Clips of the archive begin on a grid of their own. The excerpt is cut on grids that differ by this."""
@@ -46,29 +45,22 @@ class Found:
 def sequences(examples: Examples, where: Place, spacing_s: float) -> list[Cut]:
     """The excerpt, cut on grids that differ by `STEP_S`; clips are `spacing_s` apart, as in the archive."""
     every = max(1, round(spacing_s / examples.clip_s))
-    found = list[Cut]()
-    begin_s = where.start_s or 0.0
-    for phase_s in np.arange(0.0, every * examples.clip_s, STEP_S)[:MOST_PHASES].tolist():
-        if where.end_s is not None and begin_s + phase_s >= where.end_s:
-            break
-        if found and len(found[0].vectors) == 1 and phase_s >= examples.clip_s:
-            break
-        moments = _moments(examples, where, begin_s + phase_s, found)
-        whole = [each for each in moments if each.end_s - each.start_s >= WHOLE * examples.clip_s]
-        taken = (whole or (moments if not found else []))[::every][:MOST_CLIPS]
-        if taken:
-            length_s = taken[-1].end_s - taken[0].start_s
-            found.append(Cut(phase_s, tuple(each.vectors for each in taken), length_s))
+    begin_s, least_s = where.start_s or 0.0, WHOLE * examples.clip_s
+    moments = examples.moments(where.path, begin_s, where.end_s)
+    ends_s = moments[-1].end_s
+    found = [_cut(0.0, moments, every, least_s) or Cut(0.0, (moments[0].vectors,), ends_s - begin_s)]
+    for phase_s in np.arange(STEP_S, every * examples.clip_s, STEP_S)[:MOST_PHASES].tolist():
+        if begin_s + phase_s + least_s <= ends_s:
+            moments = examples.moments(where.path, begin_s + phase_s, where.end_s)
+            found += filter(None, [_cut(phase_s, moments, every, least_s)])
     return found
 
 
-def _moments(examples: Examples, where: Place, start_s: float, found: Sequence[Cut]) -> list[Moment]:
-    try:
-        return examples.moments(where.path, start_s, where.end_s)
-    except SourceError:
-        if not found:
-            raise
-        return []  # the excerpt is shorter than this
+def _cut(phase_s: float, moments: Sequence[Moment], every: int, least_s: float) -> Cut | None:
+    """Every so many of the clips that are long enough; None if there are none."""
+    taken = [each for each in moments if each.end_s - each.start_s >= least_s][::every][:MOST_CLIPS]
+    length_s = taken[-1].end_s - taken[0].start_s if taken else 0.0
+    return Cut(phase_s, tuple(each.vectors for each in taken), length_s) if taken else None
 
 
 def spacing_s(rows: Rows) -> float:
@@ -104,18 +96,18 @@ def _scores(rows: Rows, sequence: Cut, modalities: Sequence[str]) -> Array:
     """Mean cosine of the sequence with the rows from each row on, float32 "N"; less than nothing where it runs out."""
     length = len(sequence.vectors)
     total, parts = np.zeros(len(rows), np.float32), 0
+    scratch: dict[str, torch.Tensor] = {}
     for name in modalities:
         places = [place for place, vectors in enumerate(sequence.vectors) if name in vectors]
         if not places or not rows.has(name):
             continue
         parts += len(places)
         queries = torch.from_numpy(np.stack([sequence.vectors[place][name] for place in places]).astype(np.float32))
-        with torch.inference_mode():
-            for first in range(0, len(rows), BLOCK_ROWS):
-                block = Block(rows, slice(first, min(first + BLOCK_ROWS, len(rows))))
-                for place, cosines in zip(places, block.cosines(name, queries).numpy(), strict=True):
-                    skipped = max(0, place - first)
-                    total[first - place + skipped : first - place + block.size] += cosines[skipped:]
+        for first in range(0, len(rows), BLOCK_ROWS):
+            where = slice(first, min(first + BLOCK_ROWS, len(rows)))
+            for place, cosines in zip(places, Block(rows, where, scratch).cosines(name, queries).numpy(), strict=True):
+                skipped = max(0, place - first)
+                total[first - place + skipped : where.stop - place] += cosines[skipped:]
     if not parts:
         return np.full(len(rows), NOTHING, np.float32)
     numbers = rows.segment_numbers(np.arange(len(rows)))

@@ -61,7 +61,8 @@ def described(
         found.append(
             Hit(
                 segment.source, segment.name, float(start_s[each.first]), float(end_s[each.stop - 1]),
-                float(start_s[each.row]), scale, each.score, each.stop - each.first, by_modality, labels, thumbnail,
+                float(start_s[each.row]), scale, min(1.0, each.score), each.stop - each.first,
+                by_modality, labels, thumbnail,
             )
         )  # fmt: skip
     return found

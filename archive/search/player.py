@@ -9,7 +9,7 @@ from pipeline.errors import ConfigError, SourceError
 
 PLAYERS: Mapping[str, Callable[[str, float], list[str]]] = {
     "mpv": lambda path, start_s: [f"--start={start_s:.3f}", "--", path],
-    "ffplay": lambda path, start_s: ["-loglevel", "error", "-ss", f"{start_s:.3f}", "-i", path],
+    "ffplay": lambda path, start_s: ["-loglevel", "error", "-autoexit", "-ss", f"{start_s:.3f}", "-i", path],
     "vlc": lambda path, start_s: [f"--start-time={start_s:.3f}", "--", path],
 }
 """By name, the best first."""

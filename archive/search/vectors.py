@@ -11,6 +11,7 @@ from pipeline.arrays import Array
 
 MARGIN = 1e-5
 """Error of a cosine in 32-bit floats."""
+LEAST_LENGTH = LEAST_TRUST = 1e-6
 
 
 class VectorQuery:
@@ -36,34 +37,35 @@ class VectorQuery:
         return found
 
     def bound(self, block: Block) -> torch.Tensor:
+        near = {name: self._near(block, name) for name in self._queries}
+        if len(near) == 1:  # three operations on small blocks instead of ten
+            return near.popitem()[1].nan_to_num(NOTHING) + self._margin
         total = weights = torch.zeros(block.size)
-        for name, query in self._queries.items():
-            cosines = block.cosines(name, query)
-            near = cosines[0] / cosines[1:].norm(dim=0).clamp_min(1e-6) if len(cosines) > 1 else cosines[0]
-            is_there = ~block.numbers(f"{name}_log_sum").isnan()
-            weight = torch.where(is_there, self._trust(block.numbers(_weight(name))), 0.0)
-            total, weights = total + weight * near, weights + weight
+        for name, cosine in near.items():
+            weight = torch.where(cosine.isnan(), 0.0, block.numbers(_weight(name)).clamp_min(LEAST_TRUST))
+            total, weights = total + weight * cosine.nan_to_num(), weights + weight
         return torch.where(weights > 0, total / weights.clamp_min(1e-12) + self._margin, NOTHING)
+
+    def _near(self, block: Block, name: str) -> torch.Tensor:
+        """Cosine of each row, NaN where it has no such vector: a log-sum of NaN says so."""
+        cosines = block.cosines(name, self._queries[name])
+        near = cosines[0] / cosines[1:].norm(dim=0).clamp_min(LEAST_LENGTH) if len(cosines) > 1 else cosines[0]
+        return torch.where(block.numbers(f"{name}_log_sum").isnan(), float("nan"), near)
 
     @property
     def _margin(self) -> float:
         """Cosines in a subspace are divided by lengths that may be small."""
         return 1e-3 if self._spans else MARGIN
 
-    def _trust(self, weights: torch.Tensor) -> torch.Tensor:
-        return weights.clamp_min(1e-6) if len(self._queries) > 1 else torch.ones_like(weights)
-
     def exact(self, rows: Rows, where: Array) -> Array:
         total, weights = np.zeros(len(where)), np.zeros(len(where))
         for name in self._queries:
             query, vectors = self._query(name), exact(rows, name, where)
             cosines = vectors @ query.T
-            near = cosines[:, 0] / np.maximum(np.linalg.norm(cosines[:, 1:], axis=1), 1e-6) if len(query) > 1 else (
-                cosines[:, 0]
-            )  # fmt: skip
-            trust = np.maximum(exact(rows, _weight(name), where), 1e-6) if len(self._queries) > 1 else 1.0
+            lengths = np.maximum(np.linalg.norm(cosines[:, 1:], axis=1), LEAST_LENGTH) if len(query) > 1 else 1.0
+            trust = np.maximum(exact(rows, _weight(name), where), LEAST_TRUST) if len(self._queries) > 1 else 1.0
             weight = np.where(np.isnan(exact(rows, f"{name}_log_sum", where)), 0.0, trust)
-            total, weights = total + weight * near, weights + weight
+            total, weights = total + weight * cosines[:, 0] / lengths, weights + weight
         found: Array = np.where(weights > 0, total / np.maximum(weights, 1e-12), NOTHING)
         return found
 

@@ -214,6 +214,12 @@ COVERED_BY = {
     "tests/archive/test_report.py": "archive.{report_moments, report_source}",
     "tests/commands/test_label_on.py": "archive.{on_local, on_ray}",
     "tests/commands/test_labelling.py": "archive.{copies, links, runs, sink, supply, ticket} commands.beside",
+    "tests/archive/test_shard.py": "archive.{labels, schema, settings, sink}",
+    "tests/archive/search/test_cache.py": "archive.search.{catalog, columns, lock, moving, reading, shards, updating}",
+    "tests/archive/search/test_scan.py": "archive.search.{query, rows, vectors}",
+    "tests/archive/search/test_texts.py": "archive.search.odds",
+    "tests/commands/test_search.py": "archive.search.{asking, example, hits, opened, question, search}",
+    "tests/pages/test_search_hits.py": "archive.search.sheet",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
