@@ -4,10 +4,11 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pyarrow.parquet
 import pytest
 
-from archive.shard import ShardError, facts_of, names_of_vectors, read_table, vectors_in
+from archive.shard import ShardError, facts_of, names_of_vectors, pieces_of, read_table, vectors_in
 from tests.archive.made import clip_of, random_archive, unit, write_shard
 
 RANDOM = np.random.default_rng(5)
@@ -66,3 +67,17 @@ def test_a_parquet_file_of_others_is_told(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), tmp_path / "a.parquet")
     with pytest.raises(ShardError, match="percept label did not write it"):
         facts_of(str(tmp_path / "a.parquet"), "a.parquet")
+
+
+def test_a_large_file_is_read_piece_by_piece_and_not_ahead(tmp_path: Path) -> None:
+    vectors = RANDOM.standard_normal((4000, 256)).astype(np.float16)
+    flat = pyarrow.array(vectors.reshape(-1))
+    table = pyarrow.table({"image_vector": pyarrow.FixedSizeListArray.from_arrays(flat, 256)})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet", row_group_size=1000)
+    with (tmp_path / "a.parquet").open("rb") as opened, pyarrow.parquet.ParquetFile(opened) as file:
+        pieces = pieces_of(file, ["image_vector"], rows=600)
+        first = next(pieces)
+        assert opened.tell() < (tmp_path / "a.parquet").stat().st_size / 2
+        tables = [first, *pieces]
+    assert [len(table) for table in tables] == [600, 400] * 4
+    np.testing.assert_array_equal(np.concatenate([vectors_in(each["image_vector"]) for each in tables]), vectors)
