@@ -58,7 +58,11 @@ def _name_to_read(source: str) -> Iterator[str]:
     third segment from the end, and wait for more.
     """
     if source.startswith(S3):
-        yield link_to(source)
+        try:
+            yield link_to(source)
+        except av.error.FFmpegError as error:
+            error.args = (error.errno, error.strerror, source)  # the link is a secret
+            raise
         return
     text = _endless(Path(source)) if not is_url(source) else ""
     if not text:

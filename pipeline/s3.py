@@ -108,7 +108,7 @@ def reason(error: Exception, bucket: str) -> str:
     text = visible(redact(str(error)))
     if isinstance(error, of.NoCredentialsError | of.PartialCredentialsError | of.CredentialRetrievalError):
         return "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-    if isinstance(error, of.HTTPClientError):
+    if isinstance(error, of.HTTPClientError | of.ConnectionError):
         return f"the store cannot be reached ({text}). Check AWS_ENDPOINT_URL and the network."
     code = code_of(error)
     if code == "NoSuchBucket":

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import pickle
 import resource
 import signal
 import time
@@ -13,7 +12,6 @@ import pytest
 
 from archive.entries import StoreError
 from archive.local_store import LocalStore
-from archive.store import store_of
 
 
 def content(store: LocalStore, name: str) -> bytes:
@@ -23,32 +21,6 @@ def content(store: LocalStore, name: str) -> bytes:
 
 def names_in(store: LocalStore) -> list[str]:
     return [entry.name for entry in store.list()]
-
-
-def test_what_is_put_is_listed_and_read(tmp_path: Path) -> None:
-    store = pickle.loads(pickle.dumps(store_of(str(tmp_path / "labels"))))
-    assert list(store.list()) == [], "a folder that is not there yet"
-    store.put("videos/b/x.mp4.parquet", b"first")
-    store.put("videos/b/x.mp4.parquet", b"second!")
-    store.put("videos/a.parquet", b"")
-    entries = list(store.list())
-    assert [(entry.name, entry.size) for entry in entries] == [("videos/a.parquet", 0), ("videos/b/x.mp4.parquet", 7)]
-    assert entries[1].mtime_ns == (tmp_path / "labels/videos/b/x.mp4.parquet").stat().st_mtime_ns
-    with store.open("videos/b/x.mp4.parquet") as file:
-        file.seek(-4, os.SEEK_END)
-        assert file.read() == b"ond!"
-    store.delete("videos/a.parquet")
-    store.delete("videos/a.parquet")
-    assert names_in(store) == ["videos/b/x.mp4.parquet"]
-    with pytest.raises(FileNotFoundError):
-        store.open("videos/a.parquet")
-
-
-@pytest.mark.parametrize("name", ["../x.parquet", "/x.parquet", "a/../../x.parquet", "a//x.parquet", ""])
-def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(StoreError, match="is not the name of a file in an archive"):
-        LocalStore(str(tmp_path / "labels")).put(name, b"x")
-    assert [path.name for path in tmp_path.rglob("*.parquet")] == []
 
 
 def test_only_shards_are_listed(tmp_path: Path) -> None:
