@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from archive.exports.export import check_format, export_source
 from archive.exports.formats import FORMATS
-
 from archive.names import file_of
 from archive.schema import Facts
 from archive.shard import read_table

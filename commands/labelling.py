@@ -48,7 +48,8 @@ TIDY_S = 3600.0
 
 def asked_of(options: argparse.Namespace, config: Config) -> Asked:
     """Raises: ModelError: the model cannot be read. ConfigError: the labels cannot."""
-    labels = tuple(parse_labels(config.labels.words) or default_labels())
+    words = config.labels.words
+    labels = tuple(parse_labels(words) if words else default_labels())
     return Asked(
         config=config_hash(config),
         words=words_hash(labels),

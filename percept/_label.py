@@ -16,6 +16,9 @@ def label(
     descriptions: str | os.PathLike[str] | None = None,
     clip_seconds: float | str | None = None,
     stride_seconds: float | str | None = None,
+    every: float | str | None = None,
+    shots: bool = False,
+    keyframes: bool = False,
     fps: float | None = None,
     top_k: int | None = None,
     modalities: Sequence[str] | str | None = None,
@@ -63,6 +66,9 @@ def label(
         descriptions: Sentences that describe labels: .json, or 'label: sentence'.
         clip_seconds: Length of a clip, in seconds (default: 2.0).
         stride_seconds: From the start of one clip to the next; 0: the length of a clip, in seconds (default: 0.0).
+        every: Label one clip in each stretch of this length: seconds or hh:mm:ss (default: 0.0).
+        shots: Clips end where shots end; long shots are cut into clips.
+        keyframes: Decode key frames only: much faster, without motion.
         fps: Frames per second that are analysed (default: 8.0).
         top_k: Labels per clip in results (default: 5).
         modalities: Which of image, motion, audio to use (default: image,motion,audio).
@@ -100,6 +106,9 @@ def label(
         "descriptions": descriptions,
         "clip_seconds": clip_seconds,
         "stride_seconds": stride_seconds,
+        "every": every,
+        "shots": shots,
+        "keyframes": keyframes,
         "fps": fps,
         "top_k": top_k,
         "modalities": modalities,

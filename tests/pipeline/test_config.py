@@ -170,7 +170,9 @@ def test_a_bundled_config_is_found_by_name_from_anywhere(
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "sampled.toml").write_text("[clips]\nfps = 3.0\n")
     assert load_config("configs/sampled.toml").clips.fps == 3.0
-    with pytest.raises(ConfigError, match=r"-c smapled: .* bundled one: default, gpu, sampled, sound-only, split"):
+    with pytest.raises(
+        ConfigError, match=r"-c smapled: .* bundled one: default, gpu, label, sampled, sound-only, split, watch"
+    ):
         load_config("smapled")
 
 

@@ -208,13 +208,11 @@ COVERED_BY = {
     "tests/archive/test_run_claims.py": "archive.process",
     "tests/archive/test_shard.py": "archive.{labels, schema, settings}",
     "tests/commands/test_labelling.py": (
-        "archive.{copies, links, runs, sink, supply, ticket} commands.archive_sources"
+        "archive.{copies, links, runs, sink, supply, ticket} commands.{archive_sources, beside}"
     ),
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
     "tests/archive/test_report.py": "archive.{report_moments, report_source}",
     "tests/commands/test_label_on.py": "archive.{on_local, on_ray}",
-    "tests/commands/test_labelling.py": "archive.{copies, links, runs, sink, supply, ticket} commands.beside",
-    "tests/archive/test_shard.py": "archive.{labels, schema, settings, sink}",
     "tests/archive/search/test_cache.py": "archive.search.{catalog, columns, lock, moving, reading, shards, updating}",
     "tests/archive/search/test_scan.py": "archive.search.{query, rows, vectors}",
     "tests/archive/search/test_texts.py": "archive.search.odds",
