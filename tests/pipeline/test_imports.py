@@ -207,9 +207,7 @@ COVERED_BY = {
     "tests/archive/test_plan.py": "archive.{tally, verdict}",
     "tests/archive/test_run_claims.py": "archive.process",
     "tests/archive/test_shard.py": "archive.{labels, schema, settings}",
-    "tests/commands/test_labelling.py": (
-        "archive.{copies, links, runs, sink, supply, ticket} commands.{archive_sources, beside}"
-    ),
+    "tests/commands/test_labelling.py": ("archive.{copies, links, runs, sink, supply, ticket} commands.beside"),
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
     "tests/archive/test_report.py": "archive.{report_moments, report_source}",
     "tests/commands/test_label_on.py": "archive.{on_local, on_ray}",
