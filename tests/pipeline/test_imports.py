@@ -212,7 +212,7 @@ COVERED_BY = {
     ),
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
     "tests/archive/test_report.py": "archive.{report_moments, report_source}",
-    "tests/commands/test_label_on.py": "archive.{on_local, on_ray}",
+    "tests/commands/test_label_on.py": "archive.{on_local, on_ray} commands.labelling_on",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
