@@ -11,6 +11,7 @@ import msgspec
 from archive.batches import Batch, Task, again, batches_of
 from archive.child import STOP_S
 from archive.schema import Facts
+from archive.tally import Tally
 from pipeline.errors import ConfigError, ModelError
 
 TICK_S = 1.0
@@ -56,60 +57,43 @@ class Executor(Protocol):
         """Kill what still runs."""
 
 
-class Tally(msgspec.Struct, kw_only=True):
-    """What became of the sources: `sources == labelled + failed + left`."""
-
-    sources: int = 0
-    labelled: int = 0
-    failed: int = 0
-    clips: int = 0
-    clips_labelled: int = 0
-    clips_failed: int = 0
-    seconds: float = 0.0
-    deaths: int = 0
-    """Of children."""
-    interrupted: bool = False
-
-    @property
-    def left(self) -> int:
-        """Not done: interrupted, or another run is at them."""
-        return self.sources - self.labelled - self.failed
-
-
 class Dispatch:
     """One run over batches. All that it knows of a source's fate, it reads in the archive.
 
     look: the facts of a source in the archive; None if it has none of this config and these words.
     before: those that were there before and are to be replaced, by name.
-    give_up: is told of a source on which children died, and why.
+    give_up: is told of a source on which children died, and why. It returns the facts of the file that says so.
     release: is told of sources whose child died, and takes back what it had claimed.
     """
 
     def __init__(
         self,
         executor: Executor,
+        tally: Tally,
         look: Callable[[Task], Facts | None],
         *,
         before: Mapping[str, Facts],
-        give_up: Callable[[Task, str], None],
+        give_up: Callable[[Task, str], Facts],
         release: Callable[[Sequence[Task]], None] = lambda tasks: None,
-        show: Callable[[Tally], None] = lambda tally: None,
+        show: Callable[[], None] = lambda: None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._executor, self._look, self._before = executor, look, before
         self._give_up, self._release, self._show, self._warn = give_up, release, show, warn
         self._waiting = deque[Batch]()
         self._running = self._barren = 0
-        self.tally = Tally()
+        self.tally = tally
+        self.deaths = 0
+        """Of children."""
+        self.interrupted = False
 
-    def run(self, tasks: Sequence[Task]) -> Tally:
+    def run(self, tasks: Sequence[Task]) -> None:
         """Label all of them. The first Ctrl-C lets children finish their clips, the second kills them.
 
         Raises:
             ConfigError: a child refused its order.
             ModelError: children die wherever they start.
         """
-        self.tally.sources = len(tasks)
         self._waiting.extend(batches_of(tasks, self._executor.slots()))
         try:
             self._work()
@@ -117,7 +101,6 @@ class Dispatch:
             self._drain()
         finally:
             self._executor.close()
-        return self.tally
 
     def _work(self) -> None:
         while self._waiting or self._running:
@@ -130,10 +113,10 @@ class Dispatch:
         for ended in self._executor.ended(TICK_S):
             self._running -= 1
             self._settle(ended)
-        self._show(self.tally)
+        self._show()
 
     def _drain(self) -> None:
-        self.tally.interrupted = True
+        self.interrupted = True
         self._waiting.clear()
         until_s = time.monotonic() + STOP_S
         try:
@@ -147,13 +130,13 @@ class Dispatch:
         with ThreadPoolExecutor(LOOKS) as pool:  # each waits for a disk or a network most of the time
             found = list(pool.map(self._look, ended.batch.tasks))
         left = [task for task, facts in zip(ended.batch.tasks, found, strict=True) if not self._is_settled(task, facts)]
-        if ended.code in FINISHED or self.tally.interrupted:
+        if ended.code in FINISHED or self.interrupted:
             return
         if ended.code == REFUSED:
             raise ConfigError(f"a child process refused its batch: {ended.said}")
         self._release(left)
         self._warn(f"a child process {_fate(ended)}; {len(left)} of its {len(ended.batch.tasks)} sources are left")
-        self.tally.deaths += 1
+        self.deaths += 1
         self._barren = 0 if len(left) < len(ended.batch.tasks) else self._barren + 1
         if self._barren >= BARREN_PER_SLOT * max(1, self._executor.slots()):
             raise ModelError(f"children die before any source is done; the last {_fate(ended)}")
@@ -164,21 +147,15 @@ class Dispatch:
                 self._waiting.append(batch)
 
     def _is_settled(self, task: Task, facts: Facts | None) -> bool:
-        if facts is None or facts == self._before.get(task.name):
+        before = self._before.get(task.name)
+        if facts is None or (before is not None and (facts.made, facts.tries) == (before.made, before.tries)):
             return False
-        tally = self.tally
-        tally.labelled += not facts.error
-        tally.failed += bool(facts.error)
-        tally.clips += facts.clips
-        tally.clips_labelled += facts.labelled
-        tally.clips_failed += facts.failed
-        tally.seconds += facts.seconds
+        self.tally.add(facts)
         return True
 
     def _fail(self, task: Task, why: str) -> None:
-        self.tally.failed += 1
         self._barren = 0
-        self._give_up(task, f"its process {why}")
+        self.tally.add(self._give_up(task, f"its process {why}"))
 
 
 def _fate(ended: Ended) -> str:

@@ -9,7 +9,7 @@ The same files under 10 s, with an archive or a folder of results that is new in
     run, each       percept run FILE, one command per file
     plain           benchmarks/plain_archive.py: the same towers and words, no detection, no tracks
     plain, tracks   the same with detection and tracks, as all others have them
-    every frame, key frames   percept label on cuts at 720p, without and with --keyframes
+    every frame, key frames   percept label on three files of 2 min at 720p, without and with --keyframes
 
 `x_real_time` is seconds of media by seconds of the whole command, loading included; `per_core` by its CPU seconds,
 with those of all its processes. Sides take turns, and ratios are taken within a round. With `--kills N`, the labelling
@@ -38,7 +38,7 @@ from benchmarks.against_run import children_cpu_s, orphans_adopted
 
 PERCEPT = [sys.executable, "-m", "commands.main"]
 WORDS = "dog barking, rain, people talking, playing guitar, sports"
-HD = 1280, 720
+HD_S = 120.0
 Figures = Callable[[], Mapping[str, float]]
 
 
@@ -76,7 +76,7 @@ def rates(folder: Path, files: int, rounds: int, skip_each: bool) -> dict[str, A
     (folder / "out").mkdir()
     measured = measure(sides, rounds)
     if has_keyframes():
-        hd_s = archive_media.short_files(folder / "hd", max(4, files // 4), HD)
+        hd_s = archive_media.long_files(folder / "hd", 3, HD_S)
         hd = str(folder / "hd")
         sides = {
             "every frame": lambda: cost(hd_s, label(hd, next(outs))),

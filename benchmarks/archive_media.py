@@ -12,15 +12,13 @@ CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips"
 LONGEST_S = 10.0
 
 
-def short_files(folder: Path, count: int, size: tuple[int, int] | None = None) -> float:
+def short_files(folder: Path, count: int) -> float:
     """Write `count` files under 10 s, and return their length together in seconds.
 
-    They are copies of the real clips beside the checkout, or cuts of the bundled sample without those. With a size, in
-    pixels, they are cuts of the sample at that size.
+    They are copies of the real clips beside the checkout, or cuts of the bundled sample without those.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    given = real_clips() if size is None else []
-    given = given or cuts_of_sample(folder.parent / "cuts", size or (640, 360))
+    given = real_clips() or cuts_of_sample(folder.parent / "cuts")
     lengths = {path: length_s(path) for path in given}
     total_s = 0.0
     for number, path in enumerate(islice(cycle(given), count)):
@@ -29,14 +27,24 @@ def short_files(folder: Path, count: int, size: tuple[int, int] | None = None) -
     return total_s
 
 
+def long_files(folder: Path, count: int, seconds: float) -> float:
+    """Write `count` files of 720p with a key frame every two seconds, and return their length together in seconds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = media.scaled(folder.parent / "720p.mp4")
+    for number in range(count):
+        path = media.looped(folder / f"{number:05}.mp4", seconds, whole)
+        path.write_bytes(path.read_bytes() + free_box(number))
+    return count * seconds
+
+
 def real_clips() -> list[Path]:
     return [path for path in sorted(CLIPS.glob("*.mp4")) if length_s(path) < LONGEST_S] if CLIPS.is_dir() else []
 
 
-def cuts_of_sample(folder: Path, size: tuple[int, int]) -> list[Path]:
+def cuts_of_sample(folder: Path) -> list[Path]:
     """The sample's beginning in four lengths."""
     folder.mkdir(parents=True, exist_ok=True)
-    whole = media.scaled(folder / "whole.mp4", *size)
+    whole = media.scaled(folder / "whole.mp4", 640, 360)
     return [media.looped(folder / f"{seconds}.mp4", seconds, whole) for seconds in (4.0, 6.0, 8.0, 9.5)]
 
 

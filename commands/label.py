@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from commands.console import Console, add_console_options
-from commands.label_on import add_on_options, label_on
+from commands.label_on import add_on_options
 from commands.options import Parser, add_config_options, seconds, usable_config
 from commands.sources import add_sources
 from pipeline.errors import ConfigError, Problems
@@ -81,11 +81,4 @@ def _label(options: argparse.Namespace, console: Console, arguments: list[str]) 
     if options.order:
         names = read_order(sys.stdin.buffer.read(), asked.config, asked.words)
         wanted = [wanted_of(source, name) for source, name in names.items()]
-    labelling = Labelling(options, config, asked, wanted, console)
-    if not options.on or options.order:
-        return labelling.run()
-    todo = labelling.planned().todo
-    if not todo:
-        return labelling.run()
-    given = {each.source: each.name for each in todo}
-    return label_on(options, arguments, given, asked.config, asked.words, config.model.device, console)
+    return Labelling(options, config, asked, wanted, console, arguments).run()

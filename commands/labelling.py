@@ -28,6 +28,7 @@ from commands.account import speed_text
 from commands.archive_sources import look_again
 from commands.beside import KINDS, Beside
 from commands.console import Console
+from commands.labelling_on import label_on
 from commands.main import INTERRUPTED, installed_version
 from commands.progress import Pace
 from engines.models.checkpoint import read_model
@@ -65,8 +66,16 @@ class Labelling:
     """One `percept label`."""
 
     def __init__(
-        self, options: argparse.Namespace, config: Config, asked: Asked, wanted: Sequence[Wanted], console: Console
+        self,
+        options: argparse.Namespace,
+        config: Config,
+        asked: Asked,
+        wanted: Sequence[Wanted],
+        console: Console,
+        arguments: Sequence[str] = (),
     ) -> None:
+        """arguments: those of the command, for child processes."""
+        self._arguments = list(arguments)
         self._options, self._config, self._asked, self._wanted, self._console = options, config, asked, wanted, console
         self._began = datetime.now(UTC)
         self._began_s = time.monotonic()
@@ -81,25 +90,25 @@ class Labelling:
         options = self._options
         follow = self._follow() if options.follow else None
         known = known_files(self._store)
-        work = self.planned(known)
+        own = {each.name: known[each.name] for each in self._wanted if each.name in known}
+        work = plan_work(self._wanted, own if options.order else known, self._asked, options.output)
         for name in work.damaged[:SHOWN]:
             self._console.warn(f"{name}: its file in {options.output} is damaged; it is labelled again")
         if not work.todo and follow is None:
             self._report(work.tally, Account())
             return 0
+        if options.on and not options.order:
+            account = label_on(
+                options, self._arguments, self._config.model.device, work, known, self._asked, self._console
+            )
+            self._report(work.tally, account)
+            known_files(self._store)
+            return account.exit_code
         account = self._labelled(work, known, follow)
         code = INTERRUPTED if account.interrupted and follow is None else account.exit_code
         if code == INTERRUPTED and follow is not None:
             code = 1 if work.tally.sources.failed or work.tally.clips.failed else 0
         return code
-
-    def planned(self, known: dict[str, Known] | None = None) -> Work:
-        """What is left to do.
-
-        Raises: ConfigError: files of the archive were made in another way.
-        """
-        known = known_files(self._store) if known is None else known
-        return plan_work(self._wanted, known, self._asked, self._options.output)
 
     def _follow(self) -> Follow:
         """Takes what is old enough from what was found, and leaves the rest for later."""
@@ -149,7 +158,8 @@ class Labelling:
                 supply.finish()
                 self._console.clear()
                 self._report(work.tally, account)
-                known_files(self._store)
+                if not options.order:
+                    known_files(self._store)
                 self._store.tidy(TIDY_S)
         if supply.failure is not None:
             raise supply.failure
@@ -169,7 +179,7 @@ class Labelling:
             log(logging.INFO, "account", **facts)
         elif logging.getLogger("percept").isEnabledFor(logging.INFO):
             self._console.print(closing_lines(tally, account))
-        if tally.sources.labelled or tally.sources.failed:
+        if (tally.sources.labelled or tally.sources.failed) and not self._options.order:
             asked = self._asked
             note_run(
                 self._store,

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.batches import LEAST_BYTES, Batch, Task
-from archive.dispatch import DEATHS_ALONE, Dispatch, Ended, Tally
+from archive.dispatch import DEATHS_ALONE, Dispatch, Ended
 from archive.schema import Facts
+from archive.tally import Tally
 from pipeline.errors import ConfigError, ModelError
 
 
@@ -62,13 +63,16 @@ class Cluster:
         return self.archive.get(task.name)
 
     def dispatch(self, before: Mapping[str, Facts] | None = None) -> Dispatch:
-        def give_up(task: Task, why: str) -> None:
+        def give_up(task: Task, why: str) -> Facts:
             self.archive[task.name] = facts_of(task, error=why)
+            return self.archive[task.name]
 
         def release(tasks: Sequence[Task]) -> None:
             self.released += [task.name for task in tasks]
 
-        return Dispatch(self, self.look, before=before or {}, give_up=give_up, release=release)
+        return Dispatch(
+            self, Tally(wanted=len(TASKS)), self.look, before=before or {}, give_up=give_up, release=release
+        )
 
 
 def facts_of(task: Task, error: str = "", tries: int = 1) -> Facts:
@@ -80,26 +84,26 @@ TASKS = [Task(f"/v/{number}", f"v/{number}", LEAST_BYTES) for number in range(40
 NAMES = sorted(task.name for task in TASKS)
 
 
-def adds_up(tally: Tally) -> bool:
-    return tally.sources == len(TASKS) == tally.labelled + tally.failed + tally.left
-
-
 @given(st.lists(st.integers(1, 6), max_size=30))
 def test_children_that_die_at_random_cost_nothing(deaths: list[int]) -> None:
     cluster = Cluster(deaths=deaths)
-    tally = cluster.dispatch().run(TASKS)
+    dispatch = cluster.dispatch()
+    dispatch.run(TASKS)
+    tally = dispatch.tally
     assert sorted(cluster.made) == NAMES
-    assert (tally.labelled, tally.failed, tally.left) == (len(TASKS), 0, 0)
-    assert (tally.clips, tally.clips_labelled, tally.clips_failed) == (120, 80, 40)
-    assert tally.seconds == 160.0
+    assert (tally.sources.labelled, tally.sources.failed, tally.left) == (len(TASKS), 0, 0)
+    assert (tally.clips.labelled, tally.clips.failed) == (80, 40)
+    assert tally.seconds.labelled == 160.0
     assert cluster.closed
 
 
 def test_a_source_that_kills_costs_only_itself() -> None:
     cluster = Cluster(deadly=["v/7", "v/30"])
-    tally = cluster.dispatch().run(TASKS)
+    dispatch = cluster.dispatch()
+    dispatch.run(TASKS)
+    tally = dispatch.tally
     assert sorted(cluster.made) == sorted(set(NAMES) - {"v/7", "v/30"})
-    assert (tally.labelled, tally.failed, tally.left) == (len(TASKS) - 2, 2, 0)
+    assert (tally.sources.labelled, tally.sources.failed, tally.left) == (len(TASKS) - 2, 2, 0)
     assert cluster.alone == Counter({"v/7": DEATHS_ALONE, "v/30": DEATHS_ALONE})
     assert cluster.archive["v/7"].error
     assert {"v/7", "v/30"} <= set(cluster.released)
@@ -123,9 +127,11 @@ def test_what_was_there_before_does_not_count_as_done() -> None:
     """A child that leaves sources to another run has labelled none, and old facts are no success."""
     cluster = Cluster(code=1)
     cluster.archive["v/3"] = facts_of(TASKS[3], error="broken")
-    tally = cluster.dispatch({"v/3": cluster.archive["v/3"]}).run(TASKS)
-    assert (tally.labelled, tally.failed, tally.left) == (0, 0, len(TASKS))
-    assert adds_up(tally)
+    dispatch = cluster.dispatch({"v/3": cluster.archive["v/3"]})
+    dispatch.run(TASKS)
+    tally = dispatch.tally
+    assert (tally.sources.labelled, tally.sources.failed, tally.left) == (0, 0, len(TASKS))
+    assert tally.left == len(TASKS) - tally.sources.total
 
 
 def test_ctrl_c_leaves_the_rest_and_the_account_adds_up() -> None:
@@ -139,8 +145,10 @@ def test_ctrl_c_leaves_the_rest_and_the_account_adds_up() -> None:
             return super().ended(timeout_s)
 
     cluster = Interrupted()
-    tally = cluster.dispatch().run(TASKS)
-    assert tally.interrupted
-    assert 0 < tally.labelled < len(TASKS)
-    assert adds_up(tally)
+    dispatch = cluster.dispatch()
+    dispatch.run(TASKS)
+    tally = dispatch.tally
+    assert dispatch.interrupted
+    assert 0 < tally.sources.labelled < len(TASKS)
+    assert tally.left == len(TASKS) - tally.sources.total
     assert cluster.closed

@@ -127,7 +127,7 @@ def test_a_killed_child_and_a_stopped_run_cost_no_rows(videos: Path, expected: P
     if run.returncode:  # unless it was done before
         assert run.returncode == 130, said
         assert not [process.cmdline() for process in of_run(archive)], "no process is left"
-        assert int(re.findall(r"\bleft=(\d+)", said)[-1]) > 0
+        assert int(re.findall(r"\bsources_left=(\d+)", said)[-1]) > 0
     run = start(videos, archive, "--on", "local:2")
     _, said = run.communicate(timeout=TIMEOUT_S)
     assert run.returncode == 0, said
@@ -144,8 +144,8 @@ def test_a_killed_worker_of_a_ray_cluster_costs_no_rows(videos: Path, expected: 
     kill_one(archive, lambda command: bool(command) and command[0].startswith("ray::run_child"))
     _, said = run.communicate(timeout=TIMEOUT_S)
     assert run.returncode == 0, said
-    assert re.findall(r"\bprocesses_died=(\d+)", said)[-1] == "1"
-    assert f"sources={SOURCES} labelled={SOURCES} failed=0 left=0" in said
+    assert "child processes that died: 1" in said
+    assert f"sources={SOURCES} sources_labelled={SOURCES} sources_failed=0" in said
     same_rows(archive, expected)
 
 
@@ -177,9 +177,12 @@ def test_places() -> None:
 
 def test_a_failed_source_has_a_file_that_says_why(tmp_path: Path) -> None:
     from archive.batches import Task
-    from commands.label_on import put_failed
+    from archive.store import store_of
+    from archive.verdict import Asked
+    from commands.labelling_on import put_failed
 
-    put_failed(tmp_path, Task("/v/a.mp4", "v/a.mp4"), "its process was killed by signal 9", "c", "w")
+    asked = Asked("c", "w", "m")
+    put_failed(store_of(str(tmp_path)), Task("/v/a.mp4", "v/a.mp4"), "its process was killed by signal 9", asked)
     path = tmp_path / "v" / "a.mp4.parquet"
     facts = facts_of(str(path), "a")
     assert (facts.clips, facts.labelled, facts.config, facts.words) == (1, 0, "c", "w")

@@ -216,6 +216,7 @@ COVERED_BY = {
     "tests/archive/search/test_texts.py": "archive.search.odds",
     "tests/commands/test_search.py": "archive.search.{asking, example, hits, opened, question, search}",
     "tests/pages/test_search_hits.py": "archive.search.sheet",
+    "tests/commands/test_label_on.py": "archive.{on_local, on_ray} commands.labelling_on",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
