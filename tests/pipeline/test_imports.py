@@ -210,7 +210,6 @@ COVERED_BY = {
     "tests/commands/test_labelling.py": ("archive.{copies, links, runs, sink, supply, ticket} commands.beside"),
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
     "tests/archive/test_report.py": "archive.{report_moments, report_source}",
-    "tests/commands/test_label_on.py": "archive.{on_local, on_ray}",
     "tests/archive/search/test_cache.py": "archive.search.{catalog, columns, lock, moving, reading, shards, updating}",
     "tests/archive/search/test_scan.py": "archive.search.{query, rows, vectors}",
     "tests/archive/search/test_texts.py": "archive.search.odds",
