@@ -54,13 +54,17 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_passed_on_and_closing_kills(tmp_path: Path) -> None:
+    ready = "pathlib.Path(__file__).with_name(str(os.getpid())).touch()"
     (tmp_path / "percept.py").write_text(
-        "import sys, time\ndef main():\n"
-        "    try:\n        time.sleep(600)\n    except KeyboardInterrupt:\n        sys.exit(130)"
+        "import os, pathlib, sys, time\ndef main():\n"
+        f"    try:\n        {ready}\n        time.sleep(600)\n    except KeyboardInterrupt:\n        sys.exit(130)"
     )
     more = {"PYTHONPATH": str(tmp_path)}
     children = [Child(["label"], b"", "/", 1, more) for _ in range(2)]
-    time.sleep(1.0)
+    until_s = time.monotonic() + 60
+    while not all((tmp_path / str(child.pid)).exists() for child in children):
+        assert time.monotonic() < until_s, "they do not start"
+        time.sleep(0.02)
     assert [child.wait(0) for child in children] == [None, None]
     children[0].interrupt()
     assert children[0].wait(60) == 130

@@ -9,6 +9,8 @@ import pytest
 from commands.archive_sources import find_wanted
 from tests.commands.fake_archive import FakeArchive
 
+BUCKET = "archive-test"
+
 
 def test_names_begin_with_the_folder_that_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("videos/a.mp4", "videos/2024/b.mp4", "other/c.mp4"):
@@ -35,12 +37,12 @@ def test_secrets_of_addresses_are_in_no_name() -> None:
 @pytest.mark.slow
 def test_from_s3_into_s3(tmp_path: Path) -> None:
     pytest.importorskip("moto")
-    from tests.archive.s3_server import BUCKET, s3_server
+    from pipeline import s3
+    from tests.archive.s3_server import s3_server, using
 
     archive = FakeArchive(tmp_path)
-    with s3_server():
-        from pipeline import s3
-
+    with s3_server() as address, using(address):
+        s3.client().create_bucket(Bucket=BUCKET)
         for name, content in (("a", "same"), ("b", "same"), ("c", "other")):
             key = f"films/videos/{name},clips=2,end=.mp4"
             s3.client().put_object(Bucket=BUCKET, Key=key, Body=content.encode())
