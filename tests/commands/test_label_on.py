@@ -114,7 +114,7 @@ def is_child(command: list[str]) -> bool:
     return "--order" in command
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 @pytest.mark.timeout(400)
 def test_a_killed_child_and_a_stopped_run_cost_no_rows(videos: Path, expected: Path, tmp_path: Path) -> None:
     archive = tmp_path / "labels"
@@ -134,7 +134,7 @@ def test_a_killed_child_and_a_stopped_run_cost_no_rows(videos: Path, expected: P
     same_rows(archive, expected)
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 @pytest.mark.timeout(400)
 def test_a_killed_worker_of_a_ray_cluster_costs_no_rows(videos: Path, expected: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
@@ -149,7 +149,7 @@ def test_a_killed_worker_of_a_ray_cluster_costs_no_rows(videos: Path, expected: 
     same_rows(archive, expected)
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_a_child_refuses_an_order_that_it_would_fulfil_otherwise(videos: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "commands.main", "label", "-o", str(tmp_path), "--labels", "dog", "--order"],
