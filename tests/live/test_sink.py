@@ -354,8 +354,10 @@ def test_a_lost_camera_is_an_event(tmp_path: Path) -> None:
     sink.connection("nobody", "lost", "")
     (event,) = events(tmp_path, kind="health")
     assert (event.name, event.state, event.text) == ("camera_lost", "open", "no packet for 10 s")
+    sink.tick()
     assert not sink.told, "the reader says it"
     sink.connection("door", "live", "")
+    sink.tick()
     assert len(sink.told) == 1
     sink.close(True)
     assert [each.state for each in events(tmp_path)] == ["closed"]
