@@ -29,6 +29,8 @@ VERBS = {
     "cache": "show what Percept keeps on this machine, or remove it",
     "completion": "print a script that completes commands in bash, zsh or fish",
 }
+EXTRA_OF = {"pyarrow": "archive"}
+"""The extra that installs a package without which some verbs cannot do anything."""
 INTERRUPTED = 130
 INTERNAL = 5
 
@@ -70,7 +72,13 @@ def _dispatch(given: list[str]) -> int:
     if verb not in VERBS:
         raise ConfigError(f"percept {verb}: unknown command{_hint(verb)}; expected one of: {', '.join(VERBS)}")
     module = import_module(f"commands.{verb}")
-    code: int = module.main(given[1:])
+    try:
+        code: int = module.main(given[1:])
+    except ModuleNotFoundError as error:
+        if (extra := EXTRA_OF.get(error.name or "")) is None:
+            raise
+        text = f"percept {verb}: {error.name} is not installed. Run: pip install 'percept-av[{extra}]'"
+        raise ConfigError(text) from error
     return code
 
 

@@ -149,3 +149,25 @@ def test_a_pipeline_module_in_the_user_s_folder_is_not_imported(tmp_path: Path) 
     (tmp_path / "pipeline.py").write_text("raise SystemExit(99)")
     done = percept("--version", cwd=tmp_path)
     assert (done.returncode, done.stdout[:7]) == (0, "percept")
+
+
+@pytest.mark.parametrize(
+    "verb", ["label . -o x", "search x dog", "relabel x --labels dog", "report x", "export x --as csv -o y"]
+)
+def test_a_missing_extra_is_named_with_its_command(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "a.mp4").touch()
+    code = (
+        f"import sys\nsys.modules['pyarrow'] = None\nfrom commands.main import main\nsys.exit(main({verb.split()!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "pyarrow is not installed. Run: pip install 'percept-av[archive]'" in done.stderr
+    assert "Traceback" not in done.stderr
