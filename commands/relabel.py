@@ -85,6 +85,8 @@ def _config(options: argparse.Namespace) -> "Config":
         setattr(options, "labels.words", f"@{words}")
     problems = Problems()
     config = usable_config(options, problems, default="label")
+    if words is None and not config.labels.words:
+        problems.add(ConfigError("percept relabel: no words given; expected them, such as: --labels @words.txt"))
     if config.labels.templates.partition(":")[0] == "zpe":
         text = "--templates zpe: weighs templates on the clips of a run, and here is none. Use model, pool or a file"
         problems.add(ConfigError(f"{text} from percept labels weigh."))

@@ -82,4 +82,5 @@ def test_another_model_and_templates_of_a_run_are_refused(
     assert main(["relabel", str(archives / "old"), "--labels", "rain", "--templates", "zpe"]) == 2
     assert "weighs templates on the clips of a run" in capsys.readouterr().err
     assert main(["relabel", str(tmp_path), "--labels", "rain"]) == 2
+    assert main(["relabel", str(archives / "old")]) == 2, "the old words are not replaced by the default ones"
     assert "has no file of an archive" in capsys.readouterr().err
