@@ -13,6 +13,7 @@ import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with its parent
 if os.getppid() != int(sys.argv.pop(1)):
     sys.exit(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and shells in the background have it ignored
 import percept
 sys.exit(percept.main())
 """

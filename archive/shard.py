@@ -63,9 +63,13 @@ class Shard:
             self.failed += 1
             self.failed_seconds += record.end_s - record.start_s
 
-    def table(self, facts: Facts) -> Any:
-        """All rows, with the facts in the metadata of the schema."""
-        schema = schema_of(facts.dims)
+    def table(self, facts: Facts, dims: Mapping[str, int] | None = None) -> Any:
+        """All rows, with the facts in the metadata of the schema.
+
+        dims: of all vectors of the model. A source without sound has their columns too, since other tools read the
+        files of an archive together.
+        """
+        schema = schema_of(dict(dims or {}) | facts.dims)
         plain = [field for field in schema if not field.name.endswith("_vector")]
         columns = pyarrow.Table.from_pylist(self.rows, pyarrow.schema(plain))
         arrays = [
@@ -112,7 +116,9 @@ def encoded(table: Any) -> bytes:
 
 
 def writer(sink: Any, schema: Any) -> Any:
-    """A Parquet writer for an archive: zstd, and the bytes of vectors split, which packs them 8 % smaller.
+    """A Parquet writer for an archive: zstd, with dictionaries but for vectors.
+
+    To split the bytes of vectors would pack them 8 % smaller, but DuckDB cannot read 16-bit floats that way.
 
     sink: a path or a file object.
     """
@@ -120,9 +126,7 @@ def writer(sink: Any, schema: Any) -> Any:
     others = [
         column.path for column in pyarrow.parquet.ParquetFile(_empty(schema)).schema if column.path not in vectors
     ]
-    return pyarrow.parquet.ParquetWriter(
-        sink, schema, compression="zstd", use_dictionary=others, use_byte_stream_split=vectors
-    )
+    return pyarrow.parquet.ParquetWriter(sink, schema, compression="zstd", use_dictionary=others)
 
 
 def _empty(schema: Any) -> io.BytesIO:

@@ -22,6 +22,8 @@ class ArchiveOptions(SinkOptions, frozen=True, kw_only=True):
     words: str = ""
     model: str = ""
     """The one that is asked for; a file in which it labelled nothing names it too."""
+    dims: dict[str, int] = msgspec.field(default_factory=dict)
+    """Values of each vector that the model gives."""
     whole: bool = False
     """Hash all of each source."""
 
@@ -62,7 +64,7 @@ class Archive(Sink):
         if before is not None and now is not None and now != before:
             shard, before = _changed(ticket.source), None
         facts = self._facts(ticket, shard, before if now is not None or not error_of(shard) else None)
-        self._store.put(file_of(ticket.name), encoded(shard.table(facts)))
+        self._store.put(file_of(ticket.name), encoded(shard.table(facts, self.options.dims)))
 
     def _named(self, record: ClipRecord) -> ClipRecord:
         """A record that names its source as the archive does."""

@@ -1,6 +1,7 @@
 """What is to be done with a source, told by what its file in the archive says."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from archive.schema import ARCHIVE_VERSION, Facts
@@ -32,6 +33,8 @@ class Asked:
     words: str
     model: str
     labels: tuple[str, ...] = ()
+    dims: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """Values of each vector that the model gives."""
     whole: bool = False
     """Compare and keep hashes of whole files, and trust no time."""
     redo: bool = False

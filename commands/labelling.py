@@ -32,6 +32,8 @@ from commands.labelling_on import label_on
 from commands.main import INTERRUPTED, installed_version
 from commands.progress import Pace
 from engines.models.checkpoint import read_model
+from engines.models.fusion import fused_modalities
+from engines.models.model import ModelSpec
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.logs import log
@@ -51,15 +53,23 @@ def asked_of(options: argparse.Namespace, config: Config) -> Asked:
     """Raises: ModelError: the model cannot be read. ConfigError: the labels cannot."""
     words = config.labels.words
     labels = tuple(parse_labels(words) if words else default_labels())
+    model = read_model(config.model.path, config.model.audio_path)
     return Asked(
         config=config_hash(config),
         words=words_hash(labels),
-        model=read_model(config.model.path, config.model.audio_path).id,
+        model=model.id,
         labels=labels,
+        dims=dims_of(model, config.modalities),
         whole=options.checksum,
         redo=options.redo,
         retry_failed=options.retry_failed,
     )
+
+
+def dims_of(model: ModelSpec, modalities: Sequence[str]) -> dict[str, int]:
+    """Values of each vector that a model gives for these modalities. Raises: ModelError: its head cannot be read."""
+    own = {name: model.texts[tower.space].dim for name, tower in model.towers().items() if name in modalities}
+    return own | {f"fused_{name}": own[name] for name in fused_modalities(model) if name in own}
 
 
 class Labelling:
@@ -134,6 +144,7 @@ class Labelling:
                 "labels": list(asked.labels),
                 "words": asked.words,
                 "model": asked.model,
+                "dims": dict(asked.dims),
                 "whole": asked.whole,
             },
         )

@@ -62,7 +62,12 @@ def clip_of(
 
 
 def write_shard(
-    folder: Path, name: str, records: Sequence[ClipRecord], container: Mapping[str, str] | None = None, **facts: Any
+    folder: Path,
+    name: str,
+    records: Sequence[ClipRecord],
+    container: Mapping[str, str] | None = None,
+    columns: Mapping[str, int] | None = None,
+    **facts: Any,
 ) -> Path:
     """One file of an archive. `name`: such as `videos/talk.mp4`. `facts`: of `Facts`, in place of those that fit."""
     shard = Shard(container or {})
@@ -86,7 +91,7 @@ def write_shard(
     }
     path = folder / file_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(shard.table(Facts(**(given | facts)))))
+    path.write_bytes(encoded(shard.table(Facts(**(given | facts)), columns)))
     return path
 
 

@@ -55,7 +55,7 @@ def test_vectors_of_several_row_groups_stay_what_and_how_they_were(tmp_path: Pat
     assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [GROUP_ROWS, 5]
     group = metadata.row_group(0)
     columns = {group.column(place).path_in_schema: group.column(place) for place in range(group.num_columns)}
-    assert "BYTE_STREAM_SPLIT" in columns["image_vector.list.element"].encodings
+    assert "PLAIN" in columns["image_vector.list.element"].encodings
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
