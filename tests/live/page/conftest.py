@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from live.settings import Camera, Page, Rule, Settings, Watched
 from tests.live.page.browser import PageBrowser
-from tests.live.page.fake_watch import FakeWatch
+from tests.live.page.fake_watch import WAIT_S, FakeWatch
 from tests.pages.conftest import CHROMIUM
 
 CAMERAS = (
@@ -73,7 +74,12 @@ class Client:
 def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWatch]:
     made = FakeWatch(tmp_path_factory.mktemp("watch"), SETTINGS)
     try:
-        yield made.wait()
+        made.wait()
+        end_s = time.monotonic() + WAIT_S
+        while not Client(made.address).get("/api/v1/status").json["cameras"]:  # the page listens before it knows any
+            assert time.monotonic() < end_s, "the page never heard of its cameras"
+            time.sleep(0.02)
+        yield made
     finally:
         made.close()
 

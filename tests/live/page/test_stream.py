@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -46,21 +47,20 @@ class Stream:
 
 
 def test_records_status_events_and_settings_come_as_they_happen(watch: FakeWatch, client: Client) -> None:
-    stream = Stream(client)
-    assert stream.next("status")["cameras"][0]["name"] == "front-door"
-    index = watch.say("drive", [Label("delivery van", 0.7, 0.5)], age_s=1.5, measures={"level_dbfs": -20.0})
-    noted = stream.next("record")
-    assert (noted["camera"], noted["record"]["clip"]) == ("drive", index)
-    assert noted["record"]["measures"] == {"level_dbfs": -20.0}
-    assert noted["record"]["age_s"] == pytest.approx(1.5, abs=5)
-    assert noted["captured_s"] <= time.monotonic() - 1.5
-    watch.say_events([event("e1", "drive", "delivery van", state="open")])
-    assert stream.next("event")["state"] == "open"
-    watch.say_events([event("e1", "drive", "delivery van")])
-    assert stream.next("event")["state"] == "closed"
-    watch.configure(watch.settings)
-    assert stream.next("settings") == {"version": watch.version}
-    stream.close()
+    with closing(Stream(client)) as stream:
+        assert stream.next("status")["cameras"][0]["name"] == "front-door"
+        index = watch.say("drive", [Label("delivery van", 0.7, 0.5)], age_s=1.5, measures={"level_dbfs": -20.0})
+        noted = stream.next("record")
+        assert (noted["camera"], noted["record"]["clip"]) == ("drive", index)
+        assert noted["record"]["measures"] == {"level_dbfs": -20.0}
+        assert noted["record"]["age_s"] == pytest.approx(1.5, abs=5)
+        assert noted["captured_s"] <= time.monotonic() - 1.5
+        watch.say_events([event("e1", "drive", "delivery van", state="open")])
+        assert stream.next("event")["state"] == "open"
+        watch.say_events([event("e1", "drive", "delivery van")])
+        assert stream.next("event")["state"] == "closed"
+        watch.configure(watch.settings)
+        assert stream.next("settings") == {"version": watch.version}
 
 
 def test_the_head_of_a_stream_ends(client: Client) -> None:
@@ -76,17 +76,14 @@ def test_a_client_that_reads_nothing_holds_nobody_up(watch: FakeWatch, client: C
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     connection.request("GET", f"{API}/stream")
     response = connection.getresponse()
-    other = Stream(client)
-    long = [Label("x" * 400 + str(number), 0.5, 0.1) for number in range(100)]
-    for _ in range(60):
-        watch.say("drive", long)
-    last = watch.say("drive", [])
-    while other.next("record")["record"]["clip"] < last:
-        pass
-    assert client.get("/healthz").status == 200
-    other.close()
-    response.close()
-    connection.close()
+    with closing(connection), closing(response), closing(Stream(client)) as other:
+        long = [Label("x" * 400 + str(number), 0.5, 0.1) for number in range(100)]
+        for _ in range(60):
+            watch.say("drive", long)
+        last = watch.say("drive", [])
+        while other.next("record")["record"]["clip"] < last:
+            pass
+        assert client.get("/healthz").status == 200
 
 
 def test_a_mailbox_keeps_the_newest_of_each_kind_and_says_when_it_lost_something() -> None:
