@@ -1,12 +1,14 @@
 """Sources with the same content: the second one gets the rows of the first."""
 
 import filecmp
+from typing import Any
 
 import msgspec
 import pyarrow
 
 from archive.fingerprint import fingerprint_of
-from archive.names import file_of
+from archive.names import file_of, is_merged_file
+from archive.pieces import footers, pieces_in, tables
 from archive.schema import FACTS_KEY, Facts
 from archive.shard import encoded, metadata_of, read_table
 from archive.store import Store
@@ -27,11 +29,9 @@ def is_same_content(one: str, other: str) -> bool:
 def copy_rows(store: Store, original: Facts, ticket: Ticket, made: str) -> Facts:
     """Write the file of a source with the rows of another. Returns its facts.
 
-    Raises: OSError, ShardError: the other file cannot be read. OutputError: the new one cannot be written.
+    Raises: OSError, ShardError: the other's rows cannot be read. OutputError: the new file cannot be written.
     """
-    with store.open(file_of(original.name)) as file:
-        table = read_table(file)
-        whole = msgspec.json.decode(table.schema.metadata[FACTS_KEY], type=Facts)
+    whole, table = _rows_of(store, original.name)
     facts = msgspec.structs.replace(
         whole,
         source=ticket.source,
@@ -46,3 +46,18 @@ def copy_rows(store: Store, original: Facts, ticket: Ticket, made: str) -> Facts
     table = table.set_column(place, table.schema.field(place), names)
     store.put(file_of(ticket.name), encoded(table.replace_schema_metadata(metadata_of(facts))))
     return facts
+
+
+def _rows_of(store: Store, name: str) -> tuple[Facts, Any]:
+    """Facts and rows of a source, which may be in a file of many. Raises: OSError, ShardError."""
+    try:
+        with store.open(file_of(name)) as file:
+            table = read_table(file)
+            return msgspec.json.decode(table.schema.metadata[FACTS_KEY], type=Facts), table
+    except FileNotFoundError:
+        for entry, facts in footers(store, [each for each in store.list() if is_merged_file(each.name)]):
+            pieces = pieces_in(entry, facts) if isinstance(facts, Facts) else ()
+            for piece in (each for each in pieces if each.name == name):
+                ((_, table),) = tables(store, [piece], None, lambda text: None)
+                return piece.facts, table
+        raise

@@ -1,13 +1,13 @@
 """What every file of an archive says of itself, read from the footers once. The index is only a cache of that."""
 
 import logging
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 
 import msgspec
 
 from archive.entries import Entry
 from archive.names import SUFFIX, file_of
+from archive.pieces import footers, newest, pieces_in
 from archive.schema import Facts
 from archive.shard import ForeignError, ShardError, facts_of
 from archive.store import Store
@@ -16,9 +16,7 @@ from pipeline.errors import OutputError
 from pipeline.logs import log
 
 INDEX = ".percept/index"
-INDEX_VERSION = 1
-THREADS = 8
-"""That read footers: each waits for a disk or a network most of the time."""
+INDEX_VERSION = 2
 
 
 class Indexed(msgspec.Struct, frozen=True, array_like=True):
@@ -33,26 +31,32 @@ class Indexed(msgspec.Struct, frozen=True, array_like=True):
 class Index(msgspec.Struct, frozen=True):
     version: int
     files: dict[str, Indexed]
-    """By name of the source."""
+    """By name of the file."""
 
 
 def known_files(store: Store) -> dict[str, Known]:
-    """What is known of each file of an archive, by the name of its source. The index is brought up to date."""
-    before, found, kept = read_index(store), dict[str, Known](), dict[str, Indexed]()
+    """What is known of each source of an archive, by its name; of files that cannot be read, by theirs.
+
+    The index is brought up to date.
+    """
+    before, kept, found = read_index(store), dict[str, Indexed](), dict[str, Known]()
     unread: list[Entry] = []
-    for entry in store.list():
-        indexed = before.get(name_in(entry))
+    entries = sorted(store.list())
+    for entry in entries:
+        indexed = before.get(entry.name)
         if indexed is not None and (indexed.size, indexed.mtime_ns) == (entry.size, entry.mtime_ns):
-            found[name_in(entry)], kept[name_in(entry)] = indexed.facts, indexed
+            kept[entry.name] = indexed
         else:
             unread.append(entry)
-    for entry, known in zip(unread, _read(store, unread), strict=True):
-        found[name_in(entry)] = known
-        if isinstance(known, Facts):
-            kept[name_in(entry)] = Indexed(entry.size, entry.mtime_ns, short(known))
+    for entry, facts in footers(store, unread):
+        if isinstance(facts, Facts):
+            kept[entry.name] = Indexed(entry.size, entry.mtime_ns, short(facts))
+        else:
+            found[name_in(entry)] = fault_of(facts)
     if unread or len(kept) != len(before):
         write_index(store, kept)
-    return found
+    whole = (piece for entry in entries if entry.name in kept for piece in pieces_in(entry, kept[entry.name].facts))
+    return {piece.name: piece.facts for piece in newest(whole)[0]} | found
 
 
 def name_in(entry: Entry) -> str:
@@ -60,7 +64,7 @@ def name_in(entry: Entry) -> str:
 
 
 def short(facts: Facts) -> Facts:
-    return msgspec.structs.replace(facts, labels=(), dims={})
+    return msgspec.structs.replace(facts, labels=(), dims={}, sources=tuple(map(short, facts.sources)))
 
 
 def read_index(store: Store) -> Mapping[str, Indexed]:
@@ -87,13 +91,9 @@ def known_file(store: Store, name: str) -> Known | None:
             return facts_of(file, name)
     except FileNotFoundError:
         return None
-    except ForeignError as error:
-        return Foreign(str(error))
     except (ShardError, OSError) as error:
-        return Damaged(str(error))
+        return fault_of(error)
 
 
-def _read(store: Store, entries: Iterable[Entry]) -> Iterable[Known]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        read = pool.map(lambda entry: known_file(store, name_in(entry)), entries)
-        return [known or Damaged("it is gone") for known in read]
+def fault_of(error: ShardError | OSError) -> Known:
+    return Foreign(str(error)) if isinstance(error, ForeignError) else Damaged(str(error))

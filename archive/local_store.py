@@ -58,12 +58,19 @@ class LocalStore(LocalClaims):
         return open(self._path(name), "rb")
 
     def put(self, name: str, data: bytes) -> None:
+        with self.sink(name) as file:
+            file.write(data)
+
+    @contextlib.contextmanager
+    def sink(self, name: str) -> Iterator[BinaryIO]:
         path = self._path(name)
         half = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                write_synced(half, data)
+                with open(half, "xb") as file:
+                    yield file
+                    sync(file)
                 half.replace(path)
             except BaseException:
                 half.unlink(missing_ok=True)
@@ -111,15 +118,14 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a new file and have it on the disk. Raises: OSError, also if it has another size there."""
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        size = os.fstat(file.fileno()).st_size
-    if size != len(data):
-        raise OSError(errno.EIO, f"{size} bytes of {len(data)} were written")
+def sync(file: BinaryIO) -> None:
+    """Have a file that was written to its end on the disk. Raises: OSError, also if it has another size there."""
+    written = file.tell()
+    file.flush()
+    os.fsync(file.fileno())
+    size = os.fstat(file.fileno()).st_size
+    if size != written:
+        raise OSError(errno.EIO, f"{size} bytes of {written} were written")
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,6 +7,8 @@ from hashlib import blake2b
 from pathlib import PurePosixPath
 
 SUFFIX = ".parquet"
+MERGED = "by-day/"
+"""The folder of an archive with files of many sources, see `archive.compact`."""
 LONGEST_BYTES = 200
 """Of one part of a name, so that suffixes of temporary files fit into the 255 bytes of file systems."""
 
@@ -40,6 +42,11 @@ def names_of(sources: Iterable[tuple[str, str]]) -> dict[str, str]:
 def file_of(name: str) -> str:
     """The file of a source in the folder of the archive."""
     return name + SUFFIX
+
+
+def is_merged_file(file: str) -> bool:
+    """Whether a file may be one of many sources, by its name."""
+    return file.startswith(MERGED)
 
 
 def _part(text: str) -> str:

@@ -1,17 +1,14 @@
 """Scores the clips of an archive against other words, from what it holds. No video is opened.
 
-A file is read, scored and written anew in pieces of `GROUP_ROWS` clips, under a temporary name, and then takes the
-place of the old one. Everything but `labels`, `category` and `open_set` stays as it was: vectors, and the names of
-tracks too, which were found by looking at the tracks themselves. Files say which words they were scored against, so an
-interrupted run goes on where it was.
+A file is read, scored and written anew in batches of `GROUP_ROWS` clips, and then takes the place of the old one.
+Everything but `labels`, `category` and `open_set` stays as it was: vectors, and the names of tracks too, which were
+found by looking at the tracks themselves. Files say which words they were scored against, so an interrupted run goes
+on where it was.
 """
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,18 +17,17 @@ import pyarrow
 import pyarrow.parquet
 
 from archive.labels import words_hash
-from archive.names import SUFFIX
+from archive.pieces import footers
 from archive.relabel_columns import ColumnMaker
 from archive.relabel_scores import BulkScorer, Embeddings
+from archive.run_claims import alone
 from archive.schema import Facts
-from archive.shard import ShardError, facts_of, is_damage, metadata_of, names_of_vectors, pieces_of, vectors_in, writer
+from archive.shard import ShardError, batches_of, facts_of, metadata_of, names_of_vectors, vectors_in, writer
+from archive.store import Store, no_archive
 from pipeline.clip import MODALITIES
-from pipeline.errors import ConfigError, ModelError, OutputError
-from pipeline.sinks.file import output_error
+from pipeline.errors import ModelError
 from stages.words.labels import LabelSet
 
-OWN = ".percept"
-"""The folder of an archive that holds no results."""
 ANSWERS = ("labels", "category", "open_set")
 """The columns that depend on the words."""
 Progress = Callable[[int, int, int, Mapping[str, float]], None]
@@ -74,7 +70,7 @@ class Plan:
     """What there is to do."""
 
     names: list[str] = field(default_factory=list)
-    """Files, relative to the archive."""
+    """Of files in the archive."""
     clips: int = 0
     done: int = 0
     """Files that have these words already."""
@@ -84,91 +80,86 @@ class Plan:
     """Whether any file has embeddings from the fusion head."""
 
 
-def files_in(folder: Path) -> Iterator[str]:
-    """The files of an archive, relative to its folder, in order of name."""
-    for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name.endswith(SUFFIX) and not name.startswith("."):
-                yield os.path.relpath(os.path.join(here, name), folder)
+def plan(store: Store, output: Store, asked: Asked) -> Plan:
+    """Look at the facts of all files, so that nothing is begun that cannot be finished. output: may be the same.
 
-
-def plan(folder: Path, output: Path, asked: Asked) -> Plan:
-    """Look at the facts of all files, so that nothing is begun that cannot be finished.
-
-    Raises: ConfigError: it is no archive, or cannot be copied there. ModelError: it was made by another model.
+    Raises: ConfigError: it is no archive. ModelError: it was made by another model. StoreError: it cannot be listed.
     """
-    _check_folders(folder, output)
     found, count = Plan(), 0
-    for name in files_in(folder):
+    for entry, facts in footers(store, sorted(store.list())):
         count += 1
-        try:
-            facts = facts_of(str(folder / name), name)
-        except (ShardError, OSError) as error:
-            found.damaged.append(str(error))
+        if not isinstance(facts, Facts):
+            found.damaged.append(str(facts))
             continue
-        asked.check(name, facts)
+        asked.check(entry.name, facts)
         found.has_head |= any(modality.startswith("fused_") for modality in facts.dims)
-        if asked.is_done(facts) if folder == output else _is_copied(output / name, asked.facts(facts)):
+        is_same = store.where == output.where
+        if asked.is_done(facts) if is_same else _is_copied(output, entry.name, asked.facts(facts)):
             found.done += 1
         else:
-            found.names.append(name)
+            found.names.append(entry.name)
             found.clips += facts.clips
     if not count:
-        raise ConfigError(f"{folder}: has no file of an archive. Make one: percept label videos/ -o {folder}")
+        raise no_archive(store)
     return found
 
 
-def relabel(folder: Path, output: Path, todo: Sequence[str], asked: Asked, report: Progress) -> list[str]:
+def relabel(store: Store, output: Store, todo: Sequence[str], asked: Asked, report: Progress) -> list[str]:
     """Relabel these files. Returns sentences about those that could not be, and stay as they were.
 
-    Raises: OutputError: nothing can be written there.
+    Raises: OutputError: nothing can be written there, or others write there at this moment.
     """
     failed: list[str] = []
     clips = 0
-    with _alone(output):
+    with alone(output):
         for number, name in enumerate(todo, 1):
             try:
-                clips += _relabel_file(folder / name, output / name, name, asked)
+                clips += _relabel_file(store, output, name, asked)
             except ShardError as error:
                 failed.append(str(error))
             report(number, len(todo), len(failed), {"clips": clips})
     return failed
 
 
-def _relabel_file(path: Path, target: Path, name: str, asked: Asked) -> int:
-    """Returns the number of clips. Raises: ShardError: it cannot be read, or was written meanwhile. OutputError."""
-    half = target.with_name(f".{target.name}.part")
-    try:
-        before, facts = os.stat(path), facts_of(str(path), name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        rescore(str(path), str(half), asked, facts)
-        now = os.stat(path)
-        if (now.st_mtime_ns, now.st_size, now.st_ino) != (before.st_mtime_ns, before.st_size, before.st_ino):
-            raise ShardError(f"{name}: was written by somebody else meanwhile; run the same command again")
-        half.replace(target)
-    except (pyarrow.ArrowException, OSError) as error:
-        if not isinstance(error, OSError) or is_damage(error):
-            raise ShardError(f"{name}: cannot be read ({str(error).splitlines()[0]}); label its video again") from error
-        if not path.exists():
-            raise ShardError(f"{name}: is gone") from error
-        raise output_error(str(target), error) from error
-    finally:
-        half.unlink(missing_ok=True)
+def _relabel_file(store: Store, output: Store, name: str, asked: Asked) -> int:
+    """Returns the number of clips. Raises: ShardError: it cannot be read, or was written meanwhile. StoreError."""
+    with _reading(name):
+        file = store.open(name)
+    with file:
+        with _reading(name):
+            facts = facts_of(file, name)
+            parquet = pyarrow.parquet.ParquetFile(file)
+        schema = parquet.schema_arrow
+        schema = schema.with_metadata(dict(schema.metadata or {}) | metadata_of(asked.facts(facts)))
+        with output.sink(name) as sink:
+            with writer(sink, schema) as out:
+                for rows in rescored(parquet, name, asked):
+                    out.write_table(rows.replace_schema_metadata(schema.metadata))
+            with _reading(name), store.open(name) as now:
+                if facts_of(now, name) != facts:
+                    raise ShardError(f"{name}: was written by somebody else meanwhile; run the same command again")
     return facts.clips
 
 
-def rescore(source: Any, sink: Any, asked: Asked, facts: Facts) -> None:
-    """Write a file with new answers. source, sink: a path or a file object."""
-    with pyarrow.parquet.ParquetFile(source) as file:
-        schema = file.schema_arrow
-        kept = [name for name in schema.names if name not in ANSWERS]
-        schema = schema.with_metadata(dict(schema.metadata or {}) | metadata_of(asked.facts(facts)))
-        with writer(sink, schema) as out:
-            for rows in pieces_of(file, kept):
-                answers = answered(rows, asked)
-                columns = [answers[name] if name in answers else rows[name] for name in schema.names]
-                out.write_table(pyarrow.table(columns, schema=schema))
+@contextlib.contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Errors of reading a file say what to do; those of writing are the store's."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ShardError(f"{name}: is gone") from error
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ShardError(f"{name}: cannot be read ({str(error).splitlines()[0]}); label its video again") from error
+
+
+def rescored(file: Any, name: str, asked: Asked) -> Iterator[Any]:
+    """The rows of an open `ParquetFile`, with new answers, in tables. Raises: ShardError."""
+    schema = file.schema_arrow
+    with _reading(name):
+        for rows in batches_of(file, [name for name in schema.names if name not in ANSWERS]):
+            answers = answered(rows, asked)
+            columns = [answers[name] if name in answers else rows[name] for name in schema.names]
+            yield pyarrow.table(columns, schema=schema)
 
 
 def answered(rows: Any, asked: Asked) -> dict[str, Any]:
@@ -202,35 +193,9 @@ def _embeddings(rows: Any, name: str) -> Embeddings:
     return Embeddings(vectors_in(column), np.where(present, log_sum, 0.0), present)
 
 
-def _check_folders(folder: Path, output: Path) -> None:
-    """Raises: ConfigError."""
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: is no folder; expected an archive, which percept label wrote with -o {folder}")
-    if folder != output and (folder in output.parents or output in folder.parents):
-        raise ConfigError(f"-o {output}: one archive would be inside the other, {folder}. Choose another folder.")
-
-
-def _is_copied(path: Path, wanted: Facts) -> bool:
+def _is_copied(output: Store, name: str, wanted: Facts) -> bool:
     try:
-        return facts_of(str(path), str(path)) == wanted
+        with output.open(name) as file:
+            return facts_of(file, name) == wanted
     except (ShardError, OSError):
         return False
-
-
-@contextlib.contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    """Keep other relabelling of this folder away, on this machine. Raises: ConfigError, OutputError."""
-    path = output / OWN / "relabel.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError as error:
-        raise output_error(str(path), error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(f"{output}: is being relabelled by another process; wait until it has ended") from None
-        except OSError:  # a file system without locks
-            pass
-        yield

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archive.relabel import files_in
+from archive.pieces import Piece, pieces_of
 from archive.report_moments import Highlights, Sums
 from archive.report_source import Told, player_tree, read_source, thumbnails_of
-from archive.schema import Facts
-from archive.shard import ShardError, facts_of
+from archive.shard import ShardError
+from archive.store import Store, no_archive
 from pages.digest import digest
 from pages.document import is_ours
 from pages.report import write_player, write_sources
-from pipeline.errors import ConfigError
 from pipeline.result import clock_text
 from pipeline.sinks.file import without_secrets
 
@@ -36,8 +35,8 @@ class Survey:
     """What the facts of all files say."""
 
     name: str
-    good: list[str] = field(default_factory=list)
-    """Files with clips, relative to the archive."""
+    good: list[Piece] = field(default_factory=list)
+    """Sources with clips."""
     failures: list[tuple[str, str, int]] = field(default_factory=list)
     """Name, reason and tries of sources that failed, and of files that are damaged."""
     damaged: int = 0
@@ -46,14 +45,15 @@ class Survey:
     models: set[str] = field(default_factory=set)
     labels: int = 0
 
-    def add(self, file: str, facts: Facts) -> None:
+    def add(self, piece: Piece) -> None:
+        facts = piece.facts
         self.models |= {facts.model} - {""}
         self.labels = max(self.labels, len(facts.labels))
         if facts.error:
             reason = facts.error.removeprefix(f"{facts.source}: ").removeprefix(f"{facts.name}: ")
             self.failures.append((facts.name, without_secrets(reason), facts.tries))
             return
-        self.good.append(file)
+        self.good.append(piece)
         self.clips += facts.clips
         self.seconds += facts.seconds
 
@@ -69,23 +69,24 @@ class _Page:
     failed: Sequence[tuple[str, str, int]]
 
 
-def survey(folder: Path) -> Survey:
-    """Raises: ConfigError: it is no archive."""
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: is no folder; expected an archive, which percept label wrote with -o {folder}")
-    found = Survey(folder.name)
-    for file in files_in(folder):
-        try:
-            found.add(file, facts_of(str(folder / file), file))
-        except (ShardError, OSError) as error:
-            found.damaged += 1
-            found.failures.append((file, str(error).removeprefix(f"{file}: "), 1))
+def survey(store: Store) -> Survey:
+    """Raises: ConfigError: it is no archive. StoreError: it cannot be listed."""
+    found, torn = Survey(os.path.basename(store.where.rstrip("/"))), list[tuple[str, str, int]]()
+
+    def damaged(text: str) -> None:
+        file, _, why = text.partition(": ")
+        torn.append((file, why or text, 1))
+
+    for piece in pieces_of(store, damaged):
+        found.add(piece)
+    found.damaged = len(torn)
+    found.failures += torn
     if not found.good and not found.failures:
-        raise ConfigError(f"{folder}: has no file of an archive. Make one: percept label videos/ -o {folder}")
+        raise no_archive(store)
     return found
 
 
-def write_report(folder: Path, output: Path, found: Survey, videos: str, report: Progress) -> list[Path]:
+def write_report(store: Store, output: Path, found: Survey, videos: str, report: Progress) -> list[Path]:
     """All files that were written, the first page first. Raises: OutputError."""
     home = {"url": INDEX, "name": found.name}
     players, sums, highlights = _Players(output, home), Sums(), Highlights(found.labels)
@@ -106,8 +107,8 @@ def write_report(folder: Path, output: Path, found: Survey, videos: str, report:
     done = 0
     for number, chunk in enumerate(chunks, 1):
         page = first if number == 1 else _Page([], [])
-        for file in chunk:
-            page.sources += _card(folder / file, file, players, sums, highlights, videos)
+        for piece in chunk:
+            page.sources += _card(store, piece, players, sums, highlights, videos)
             done += 1
             report(done, len(found.good))
         if number > 1:
@@ -122,19 +123,18 @@ def write_report(folder: Path, output: Path, found: Survey, videos: str, report:
 
 
 def _card(
-    path: Path, file: str, players: "_Players", sums: Sums, highlights: Highlights, videos: str
+    store: Store, piece: Piece, players: "_Players", sums: Sums, highlights: Highlights, videos: str
 ) -> Iterator[dict[str, Any]]:
     """The entry of a source on its page, and its place in a player; nothing if its file has just gone."""
     try:
-        facts = facts_of(str(path), file)
-        told = read_source(path, facts.name)
+        told = read_source(store, piece)
         wanted, face = highlights.wanted(told), _face(told)
         rows = {row for _, row in wanted.values()} | {told.row_at[each.time_s] for each in told.moments()} | {face}
-        pictures = thumbnails_of(path, facts.name, rows)
+        pictures = thumbnails_of(store, piece, rows)
     except (ShardError, OSError):
         return
     sums.add(told)
-    url = players.add(player_tree(told, facts.source, pictures, str(players.folder / INDEX), videos))
+    url = players.add(player_tree(told, piece.facts.source, pictures, str(players.folder / INDEX), videos))
     highlights.add(told, wanted, pictures, url)
     yield {"tree": digest(told.tree), "url": url, "picture": pictures.get(face, "")}
 

@@ -5,15 +5,16 @@ import mimetypes
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pyarrow
 import pyarrow.parquet
 
+from archive.pieces import Piece
 from archive.records import records_of
-from archive.shard import ShardError, is_damage, pieces_of
+from archive.shard import ShardError, batches_of, is_damage
+from archive.store import Store
 from pages.media import link
 from pages.moments import Moment, choose
 from pages.recording import Recording
@@ -53,23 +54,23 @@ class Told:
         return best
 
 
-def read_source(path: Path, name: str) -> Told:
+def read_source(store: Store, piece: Piece) -> Told:
     """Raises: ShardError: the file is damaged or gone."""
-    recording = Recording(name)
-    for table in _tables(path, name, lambda column: not column.endswith(("_vector", "_log_sum", "thumbnail"))):
+    recording = Recording(piece.name)
+    for table in _tables(store, piece, lambda column: not column.endswith(("_vector", "_log_sum", "thumbnail"))):
         for record in records_of(table):
             recording.add(record)
     tree = recording.tree()
     clips = tree["clips"]
     middles = ((start + end) / 2000 for start, end in zip(clips["start"], clips["end"], strict=True))
-    return Told(name, recording, tree, {time_s: row for row, time_s in enumerate(middles)})
+    return Told(piece.name, recording, tree, {time_s: row for row, time_s in enumerate(middles)})
 
 
-def thumbnails_of(path: Path, name: str, rows: Collection[int]) -> dict[int, str]:
+def thumbnails_of(store: Store, piece: Piece, rows: Collection[int]) -> dict[int, str]:
     """Small pictures of these rows, as data URIs; those that have none are left out."""
     found: dict[int, str] = {}
     first = 0
-    for table in _tables(path, name, lambda column: column == "thumbnail"):
+    for table in _tables(store, piece, lambda column: column == "thumbnail"):
         column = table["thumbnail"] if table.num_columns else ()
         for row in range(first, first + len(table)):
             if row in rows and column and (uri := small(column[row - first].as_py())):
@@ -141,10 +142,13 @@ def _missing(source: str, videos: str) -> str:
     return f"{why}, so there is no video here. Say where videos are with: percept report ARCHIVE --videos FOLDER"
 
 
-def _tables(path: Path, name: str, is_wanted: Any) -> Iterator[Any]:
+def _tables(store: Store, piece: Piece, is_wanted: Any) -> Iterator[Any]:
+    """The rows of a piece, some at a time."""
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            yield from pieces_of(file, [column for column in file.schema_arrow.names if is_wanted(column)], ROWS)
+        with store.open(piece.file) as opened:
+            file = pyarrow.parquet.ParquetFile(opened)
+            columns = [column for column in file.schema_arrow.names if is_wanted(column)]
+            yield from batches_of(file, columns, ROWS, piece.first, piece.stop)
     except (pyarrow.ArrowException, OSError) as error:
         why = str(error).splitlines()[0] if is_damage(error) else "is gone or cannot be opened"
-        raise ShardError(f"{name}: cannot be read ({why})") from error
+        raise ShardError(f"{piece.name}: cannot be read ({why})") from error

@@ -1,14 +1,17 @@
 """The claims of a run: of its sources, and the one that all runs of an archive share."""
 
+import contextlib
 import secrets
 import socket
 import time
+from collections.abc import Iterator
 
 import msgspec
 
 from archive.claims import EXPIRY_S, RENEWALS, Claims, key_of
 from archive.process import Process, this_process
 from archive.store import Store
+from pipeline.errors import OutputError
 
 TRIES = 10
 """Others may make and drop the same claim meanwhile."""
@@ -114,3 +117,12 @@ def run_holder_of(text: str) -> RunHolder | None:
         return msgspec.json.decode(text, type=RunHolder)
     except msgspec.DecodeError:
         return None
+
+
+@contextlib.contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """Keep others that write to an archive away, on all machines. Raises: OutputError: somebody does at this moment."""
+    with RunClaims(store, terms=f"alone {secrets.token_hex(8)}") as claims:
+        if other := claims.agree():
+            raise OutputError(f"{store.where}: {other} is writing to it; wait until it has ended")
+        yield

@@ -1,5 +1,7 @@
 """An archive in S3, or in a store that speaks its protocol."""
 
+import contextlib
+import io
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import md5
@@ -38,6 +40,12 @@ class S3Store(S3Claims):
         if fault := self._fault(address, data, digest.hexdigest()):
             self.ask("delete_object", address)
             raise StoreError(f"{address}: the store took {len(data)} bytes and has {fault}; it was deleted there")
+
+    @contextlib.contextmanager
+    def sink(self, name: str) -> Iterator[BinaryIO]:
+        file = io.BytesIO()  # one request has all of it, so that it can be checked
+        yield file
+        self.put(name, file.getvalue())
 
     def _fault(self, address: S3Address, data: bytes, digest: str) -> str:
         """What is wrong with an object that was written; "" if nothing is."""

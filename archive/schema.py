@@ -27,6 +27,8 @@ from pipeline.sinks.parquet import table_row, table_schema
 ARCHIVE_VERSION = 1
 """Rises when a column changes its meaning or disappears."""
 FACTS_KEY = b"percept.archive"
+COMMON = ("version", "config", "model", "labels", "words", "top_k")
+"""Facts that all sources of a file share."""
 VECTORS = (*MODALITIES, *(f"fused_{name}" for name in MODALITIES))
 
 
@@ -81,6 +83,16 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Name of the source with the same content from which the rows were taken."""
     made: str = ""
     """When, UTC, ISO 8601."""
+    sources: tuple["Facts", ...] = ()
+    """In a file of several sources (`archive.compact`): the facts of each, in the order of its rows, as far as they
+    differ from those of the file. Read them by `each`. `source` and `name` of the file are then empty."""
+
+    def each(self) -> tuple["Facts", ...]:
+        """The facts of every source in the file. Each has `clips` rows; they follow one another."""
+        if not self.sources:
+            return (self,)
+        common = {field: getattr(self, field) for field in COMMON}
+        return tuple(msgspec.structs.replace(own, **common, dims=own.dims or self.dims) for own in self.sources)
 
 
 def schema_of(dims: Mapping[str, int]) -> Any:

@@ -168,14 +168,45 @@ def read_table(source: Any, columns: Sequence[str] | None = None) -> Any:
         raise ShardError(f"{source}: cannot be read ({str(error).splitlines()[0]})") from error
 
 
-def pieces_of(file: Any, columns: Sequence[str], rows: int = GROUP_ROWS) -> Iterator[Any]:
-    """An open `ParquetFile` as Arrow tables of at most so many rows.
+def read_row(source: Any, row: int, columns: Sequence[str]) -> Any:
+    """A table of one row of a file, of which one group of rows is read; empty if it has no such row.
+
+    Raises: ShardError: it is damaged.
+    """
+    try:
+        file = pyarrow.parquet.ParquetFile(source)
+        sizes = (file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
+        for group, size in enumerate(sizes):
+            if row < size:
+                return file.read_row_group(group, list(columns)).slice(row, 1)
+            row -= size
+        return file.schema_arrow.empty_table()
+    except (pyarrow.ArrowException, OSError) as error:
+        if not is_damage(error):
+            raise
+        raise ShardError(f"{source}: cannot be read ({str(error).splitlines()[0]})") from error
+
+
+def batches_of(
+    file: Any, columns: Sequence[str], rows: int = GROUP_ROWS, first: int = 0, stop: int | None = None
+) -> Iterator[Any]:
+    """An open `ParquetFile`, or its rows from `first` to `stop`, as Arrow tables of at most so many rows.
 
     Row groups are asked for one at a time: in one go, Arrow would read ahead and hold most of a large file.
     """
+    at = 0
     for group in range(file.num_row_groups):
-        for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
-            yield pyarrow.Table.from_batches([batch])
+        size = file.metadata.row_group(group).num_rows
+        if at + size > first and (stop is None or at < stop):
+            before = at
+            for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
+                inside = pyarrow.Table.from_batches([batch])[
+                    max(0, first - before) : len(batch) if stop is None else max(0, stop - before)
+                ]
+                if len(inside):
+                    yield inside
+                before += len(batch)
+        at += size
 
 
 def is_damage(error: Exception) -> bool:

@@ -1,10 +1,14 @@
 """Where the files of an archive are: a folder or S3. Both are used in the same way."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from archive.entries import Claim, Entry
+from pipeline.errors import ConfigError
 from pipeline.s3 import S3
+from pipeline.sinks.file import printable
 
 
 class Store(Protocol):
@@ -27,6 +31,12 @@ class Store(Protocol):
 
     def put(self, name: str, data: bytes) -> None:
         """Write or replace a file. After an error, it is what it was before, or not there.
+
+        Raises: StoreError.
+        """
+
+    def sink(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A file to write to, which is as if by `put` there at the end of `with`, unless that raises.
 
         Raises: StoreError.
         """
@@ -62,3 +72,21 @@ def store_of(where: str) -> Store:
     from archive.local_store import LocalStore
 
     return LocalStore(where)
+
+
+def archive_at(where: str) -> Store:
+    """The store of an archive that is there.
+
+    Raises: ConfigError: it is no usable address, or there is no such folder.
+    """
+    store = store_of(where)
+    if not where.startswith(S3) and not Path(where).is_dir():
+        why = "is no folder" if Path(where).exists() else "no such folder"
+        raise ConfigError(f"{printable(where)}: {why}; expected an archive, which percept label wrote with -o {where}")
+    return store
+
+
+def no_archive(store: Store) -> ConfigError:
+    """What to say of a place without files of an archive."""
+    where = printable(store.where)
+    return ConfigError(f"{where}: has no file of an archive. Make one: percept label videos/ -o {where}")

@@ -56,6 +56,7 @@ class ArchiveSupply:
         self._store, self._claims, self._asked, self._links = store, claims, asked, links
         self._todo = deque(todo)
         self._more, self._on_file = more, on_file
+        self._known = known
         self._elsewhere: deque[Wanted] = deque()
         """Claimed by others."""
         self._twins: dict[str, list[tuple[Wanted, Ticket]]] = {}
@@ -155,7 +156,7 @@ class ArchiveSupply:
         if not self._claims.take(wanted.name):
             self._elsewhere.append(wanted)
             return
-        known = known_file(self._store, wanted.name)
+        known = self._known_now(wanted.name)
         verdict = verdict_of(wanted, known, self._asked)
         facts = known if isinstance(known, Facts) else None
         if verdict not in TODO or (verdict == "unsure" and facts is not None and is_untouched(wanted, facts)):
@@ -172,6 +173,11 @@ class ArchiveSupply:
         )
         if not self._is_copied(wanted, ticket):
             self._give(wanted, ticket)
+
+    def _known_now(self, name: str) -> Known | None:
+        """What the file of a source says; without one, what a file of many sources said when the run began."""
+        found = known_file(self._store, name)
+        return self._known.get(name) if found is None else found
 
     def _give(self, wanted: Wanted, ticket: Ticket) -> None:
         self._given[ticket.path] = wanted, ticket
@@ -233,7 +239,7 @@ class ArchiveSupply:
             self._prepare(wanted)
             return True
         if is_alive and self._more is None:
-            known = known_file(self._store, wanted.name)
+            known = self._known_now(wanted.name)
             self.tally.skip(known if isinstance(known, Facts) else None, elsewhere=True)
             self.bytes_done += weight(wanted)
             return True

@@ -64,16 +64,16 @@ import numpy as np, torch
 from archive.search import cache
 from archive.search.rows import Rows
 from archive.search.scan import Scan
-from archive.search.shards import Folder
+from archive.local_store import LocalStore
 from archive.search.vectors import VectorQuery
 step, archive, queries = sys.argv[1:4]
 if step == "ingest":
-    cache.update(Folder(archive), cache.place_of(archive), {"image"})
+    cache.update(LocalStore(str(archive)), cache.place_of(archive), {"image"})
 else:
     found, took_s = [], []
     began_s = time.perf_counter()
     folder = cache.place_of(archive)
-    rows = Rows(folder, cache.update(Folder(archive), folder, {"image"}))
+    rows = Rows(folder, cache.update(LocalStore(str(archive)), folder, {"image"}))
     for query in np.load(queries):
         scan = Scan(rows, VectorQuery({"image": query.astype(np.float64)}))
         hits = [row for row, _ in islice(scan.best_first(), 10)]

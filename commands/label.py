@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   percept label videos/ -r -o labels/ --retry-failed
   percept label incoming/ -o labels/ --follow          # until Ctrl-C
   percept label videos/ -r -o labels/ --on ray:auto    # on all machines of a Ray cluster
+  percept label -o labels/ --compact                   # many small files become one per day
 
 Several of these may run at once, on any machines: each source is claimed before it is opened.
 
@@ -38,6 +39,9 @@ def make_parser() -> Parser:
         "--settle", type=seconds, default=10.0, metavar="TIME", help="with --follow: a file that has not changed for "
         "so long is complete (default: 10 s)",
     )  # fmt: skip
+    group.add_argument(
+        "--compact", action="store_true", help="label nothing; merge the small files of the archive by day of labelling"
+    )
     for kind in ("vtt", "csv", "json"):
         group.add_argument(f"--{kind}", action="store_true", help=f"also a .{kind} file beside each Parquet file")
     group.add_argument("--claim-expiry", type=seconds, default=120.0, help=argparse.SUPPRESS)
@@ -54,6 +58,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _label(options: argparse.Namespace, console: Console, arguments: list[str]) -> int:
+    if options.compact:
+        return _compact(options, console)
+
     from archive.batches import read_order
     from archive.verdict import Wanted
     from commands.archive_sources import find_wanted, wanted_of
@@ -82,3 +89,17 @@ def _label(options: argparse.Namespace, console: Console, arguments: list[str]) 
         names = read_order(sys.stdin.buffer.read(), asked.config, asked.words)
         wanted = [wanted_of(source, name) for source, name in names.items()]
     return Labelling(options, config, asked, wanted, console, arguments).run()
+
+
+def _compact(options: argparse.Namespace, console: Console) -> int:
+    from archive.compact import compact
+    from archive.store import archive_at
+
+    if options.sources or options.on or options.follow:
+        raise ConfigError("--compact: merges files of the archive and labels nothing; give it alone, with -o")
+    done = compact(archive_at(options.output), console.warn)
+    console.say(
+        f"{done.files_before:,} files before, {done.files_after:,} now; {done.sources:,} sources with {done.rows:,} "
+        f"rows moved" + (f"; {done.damaged:,} damaged files were left alone" if done.damaged else "")
+    )
+    return 1 if done.damaged else 0

@@ -2,12 +2,12 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.console import Console, add_console_options
 from commands.options import FLAGS, Parser, add_config_options, usable_config
 from pipeline.errors import ConfigError, Problems
+from pipeline.s3 import S3
 
 if TYPE_CHECKING:
     from archive.relabel import Asked, Plan
@@ -42,16 +42,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _relabel(options: argparse.Namespace, console: Console) -> int:
-    folder = _folder(options.archive)
-    output = _folder(options.output) if options.output is not None else folder
+    where, output = _places(options.archive, options.output)
     config = _config(options)
     asked = make_asked(config, console)
 
     from archive.relabel import plan, relabel
+    from archive.store import archive_at, store_of
 
-    found = plan(folder, output, asked)
+    store, target = archive_at(where), store_of(output)
+    found = plan(store, target, asked)
     console.say(_about(asked, found))
-    failed = found.damaged + relabel(folder, output, found.names, asked, console.steps("relabelling"))
+    failed = found.damaged + relabel(store, target, found.names, asked, console.steps("relabelling"))
     console.clear()
     for text in failed:
         console.warn(text)
@@ -94,10 +95,21 @@ def _config(options: argparse.Namespace) -> "Config":
     return config
 
 
-def _folder(path: str) -> Path:
-    if not path:
+def _places(archive: str, output: str | None) -> tuple[str, str]:
+    """Where the archive is, and where the new one goes. Raises: ConfigError."""
+    if not archive or output == "":
         raise ConfigError("percept relabel: the name of a folder is empty; expected an archive, such as labels/")
-    return Path(os.path.realpath(path))
+    here = _whole(archive)
+    there = here if output is None else _whole(output)
+    if here != there and f"{there}/".startswith(f"{here}/"):
+        raise ConfigError(f"-o {output}: is inside the archive, {archive}. Choose another folder.")
+    if here != there and f"{here}/".startswith(f"{there}/"):
+        raise ConfigError(f"-o {output}: the archive, {archive}, is inside it. Choose another folder.")
+    return here, there
+
+
+def _whole(where: str) -> str:
+    return where.rstrip("/") if where.startswith(S3) else os.path.realpath(where)
 
 
 def _about(asked: "Asked", found: "Plan") -> str:

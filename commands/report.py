@@ -7,6 +7,7 @@ from pathlib import Path
 from commands.console import Console, add_console_options
 from commands.options import Parser
 from pipeline.errors import ConfigError
+from pipeline.s3 import S3
 from pipeline.sinks.file import printable
 
 EXAMPLES = """examples:
@@ -38,15 +39,16 @@ def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     if not options.archive or options.output == "":
         raise ConfigError("percept report: the name of a folder is empty; expected an archive, such as labels/")
-    folder = Path(os.path.realpath(options.archive))
-    output = Path(options.output) if options.output else folder.with_name(f"{folder.name}-report")
-    _check(folder, output, options.videos, options.overwrite)
+    output = Path(options.output) if options.output else _beside(options.archive)
     with Console.of(options) as console:
         from archive.report import survey, write_report
+        from archive.store import archive_at
 
-        found = survey(folder)
+        store = archive_at(options.archive)
+        _check(options.archive, output, options.videos, options.overwrite)
+        found = survey(store)
         steps = console.steps("reading")
-        pages = write_report(folder, output, found, options.videos, lambda done, total: steps(done, total))
+        pages = write_report(store, output, found, options.videos, lambda done, total: steps(done, total))
         console.clear()
         size = sum(os.path.getsize(page) for page in pages) / 1e6
         failed = f", {len(found.failures)} failed" if found.failures else ""
@@ -60,13 +62,21 @@ def main(arguments: list[str]) -> int:
     return 1 if found.damaged else 0
 
 
-def _check(folder: Path, output: Path, videos: str, overwrite: bool) -> None:
+def _beside(archive: str) -> Path:
+    """Where pages go by default: beside the archive; those of one in S3, where the command runs."""
+    if archive.startswith(S3):
+        return Path(f"{archive.rstrip('/').rpartition('/')[2]}-report")
+    folder = Path(os.path.realpath(archive))
+    return folder.with_name(f"{folder.name}-report")
+
+
+def _check(archive: str, output: Path, videos: str, overwrite: bool) -> None:
     """Raises: ConfigError."""
     from pages.document import is_ours
 
     if videos and not os.path.isdir(videos):
         raise ConfigError(f"--videos {printable(videos)}: no such folder; expected the one that was labelled")
-    if Path(os.path.realpath(output)) == folder:
+    if not archive.startswith(S3) and os.path.realpath(output) == os.path.realpath(archive):
         raise ConfigError(f"-o {output}: is the archive itself; expected another folder for the pages")
     if output.exists() and not output.is_dir():
         raise ConfigError(f"-o {output}: is a file; expected a folder for the pages")

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from archive.exports.formats import FORMATS, Format
-from archive.exports.pieces import Files, Folder, Piece, pieces_of, tables
 from archive.exports.source import Source, source_of
+from archive.pieces import Piece, pieces_of, tables
 from archive.schema import Facts
+from archive.store import Store, archive_at, no_archive
 from pipeline.errors import ConfigError
 from pipeline.sinks.file import WholeFile
 from pipeline.sinks.parquet import table_schema
@@ -48,7 +49,7 @@ def export_source(table: Any, facts: Facts, kind: str, path: str, events: EventO
 
 
 def export_archive(
-    folder: str,
+    archive: str,
     output: str,
     kind: str,
     *,
@@ -62,19 +63,21 @@ def export_archive(
     sources: names in the archive, their ends, or patterns such as `videos/2024/*`; all sources by default.
     least_probability: that an event begins with, and that of the name of a track.
 
+    archive: a folder, or s3://bucket/prefix.
+
     Raises: ConfigError: a wrong name, or files that are there already. OutputError: disk full and the like.
     """
     check_format(kind)
-    form, done, files = FORMATS[kind], Exported(), Folder(folder)
-    pieces = pieces_of(files, done.damaged.append)
+    form, done, store = FORMATS[kind], Exported(), archive_at(archive)
+    pieces = pieces_of(store, done.damaged.append)
     if not pieces and not done.damaged:
-        raise ConfigError(f"{folder}: has no sources; expected an archive, which percept label writes")
+        raise no_archive(store)
     pieces = chosen(pieces, sources)
     paths = {piece.name: os.path.join(output, piece.name + form.suffix) for piece in pieces}
     _check_free(list(paths.values()), output, overwrite)
     options = EVENTS if least_probability is None else EventOptions(enter=least_probability)
-    categories = _categories(files, pieces) if form.has_categories else ()
-    for piece, table in tables(files, pieces, _columns(form), done.damaged.append):
+    categories = _categories(store, pieces) if form.has_categories else ()
+    for piece, table in tables(store, pieces, _columns(form), done.damaged.append):
         source = source_of(table, piece.facts, options, least_probability or 0.0, categories)
         if not source.has_results:
             why = f" ({piece.facts.error})" if piece.facts.error else ""
@@ -137,10 +140,10 @@ def _columns(form: Format) -> list[str]:
     return list(form.columns or (*table_schema().names, "timecode"))
 
 
-def _categories(files: Files, pieces: list[Piece]) -> tuple[str, ...]:
+def _categories(store: Store, pieces: list[Piece]) -> tuple[str, ...]:
     """All names of tracks, from that column alone. What cannot be read is told when its rows are."""
     found: set[str] = set()
-    for _, table in tables(files, pieces, ["tracks.list.element.label"], lambda text: None):
+    for _, table in tables(store, pieces, ["tracks.list.element.label"], lambda text: None):
         for chunk in table["tracks"].chunks:
             found.update(chunk.flatten().field("label").drop_null().unique().to_pylist())
     return tuple(sorted(found))

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from archive.search.catalog import Catalog
 from archive.search.lock import locked
-from archive.search.shards import Shards
 from archive.search.updating import Update
+from archive.store import Store
 from pipeline.errors import OutputError
 from pipeline.machine import cache_directory
 
@@ -41,7 +41,7 @@ def place_of(archive: str) -> Path:
 
 
 def update(
-    shards: Shards, folder: Path, vectors: Collection[str], report: Report = lambda text: None
+    store: Store, folder: Path, vectors: Collection[str], report: Report = lambda text: None
 ) -> Catalog:  # fmt: skip
     """Bring the cache in `folder` up to date with the files of the archive, for searches with these vectors.
 
@@ -51,6 +51,6 @@ def update(
     """
     try:
         with locked(folder, report):
-            return Update(shards, folder, vectors, report).run()
+            return Update(store, folder, vectors, report).run()
     except OSError as error:
         raise OutputError(f"{folder}: {error.strerror}. The archive is as it was; search again to go on.") from error

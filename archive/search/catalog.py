@@ -9,14 +9,14 @@ import msgspec
 from archive.schema import VECTORS
 from archive.search.columns import ColumnState
 
-VERSION = 1
+VERSION = 2
 FILE = "catalog.json"
 WHOLE = ("start_s", "end_s", "image_weight", "motion_weight", "audio_weight")
 """Columns that every cache has, beside a vector and a log-sum for each of the vectors that were asked for."""
 
 
 class Segment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The rows of one file of the archive, and what is said about its source."""
+    """The rows of one source in one file of the archive, and what is said about the source."""
 
     file: str
     """In the archive's folder, such as `videos/talk.mp4.parquet`."""
@@ -29,8 +29,24 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True):
     recorded: str = ""
     device: str = ""
     timecode: str = ""
-    dead: bool = False
-    """The file has changed or is gone; the rows count no longer."""
+    in_file: int = 0
+    """The first of the rows in the file."""
+    made: str = ""
+    is_merged: bool = False
+    gone: bool = False
+    """The file has changed or is no more."""
+    superseded: bool = False
+    """Another file has rows of the same source that were made later."""
+
+    @property
+    def dead(self) -> bool:
+        """The rows count no longer."""
+        return self.gone or self.superseded
+
+    @property
+    def rank(self) -> tuple[str, bool, str]:
+        """As that of `archive.pieces.Piece`."""
+        return self.made, self.is_merged, self.file
 
     @property
     def stop(self) -> int:
@@ -60,8 +76,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         return self.segments[-1].stop if self.segments else 0
 
     @property
-    def dead_rows(self) -> int:
-        return sum(segment.rows for segment in self.segments if segment.dead)
+    def gone_rows(self) -> int:
+        return sum(segment.rows for segment in self.segments if segment.gone)
 
 
 def columns_of(vectors: Collection[str], dims: Mapping[str, int]) -> dict[str, ColumnState]:

@@ -7,8 +7,8 @@ from typing import Any
 from archive.search.query import Scale
 from archive.search.ranges import Range
 from archive.search.rows import Rows
-from archive.search.shards import Shards
-from archive.shard import ShardError, read_table
+from archive.shard import ShardError, read_row
+from archive.store import Store
 
 LABELS = 3
 
@@ -50,14 +50,14 @@ class Hit:
 
 
 def described(
-    rows: Rows, shards: Shards, ranges: Sequence[tuple[Range, dict[str, float]]], scale: Scale, thumbnails: bool
+    rows: Rows, store: Store, ranges: Sequence[tuple[Range, dict[str, float]]], scale: Scale, thumbnails: bool
 ) -> list[Hit]:  # fmt: skip
     """The hits of ranges, each with the scores of its best clip by modality."""
     start_s, end_s = rows.column("start_s"), rows.column("end_s")
     found = list[Hit]()
     for each, by_modality in ranges:
         segment = rows.segment_of(each.row)
-        labels, thumbnail = _kept(shards, segment.file, each.row - segment.first, thumbnails)
+        labels, thumbnail = _kept(store, segment.file, each.row - segment.first + segment.in_file, thumbnails)
         found.append(
             Hit(
                 segment.source, segment.name, float(start_s[each.first]), float(end_s[each.stop - 1]),
@@ -68,11 +68,11 @@ def described(
     return found
 
 
-def _kept(shards: Shards, file: str, row: int, thumbnails: bool) -> tuple[tuple[tuple[str, float], ...], bytes]:
+def _kept(store: Store, file: str, row: int, thumbnails: bool) -> tuple[tuple[tuple[str, float], ...], bytes]:
     """Labels and thumbnail of a row; nothing if its file has just changed."""
     try:
-        with shards.open(file) as opened:
-            table = read_table(opened, ["labels", "thumbnail"] if thumbnails else ["labels"]).slice(row, 1)
+        with store.open(file) as opened:
+            table = read_row(opened, row, ["labels", "thumbnail"] if thumbnails else ["labels"])
     except (OSError, ShardError):
         return (), b""
     if not table.num_rows:

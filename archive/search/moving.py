@@ -1,4 +1,4 @@
-"""Moves the rows that count to new files, without those that are dead."""
+"""Moves the rows that are still there to new files, without those of files that are gone."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def moved(folder: Path, catalog: Catalog) -> Catalog:
     columns = {name: _copied(folder, catalog, new.generation, name, state) for name, state in catalog.columns.items()}
     segments, rows = list[Segment](), 0
     for segment in catalog.segments:
-        if not segment.dead:
+        if not segment.gone:
             segments.append(msgspec.structs.replace(segment, first=rows))
             rows += segment.rows
     return msgspec.structs.replace(new, columns=columns, segments=tuple(segments))
@@ -28,7 +28,7 @@ def _copied(folder: Path, catalog: Catalog, generation: int, name: str, state: C
     empty = ColumnState(state.dtype, state.width)
     with Appender(column_path(folder, generation, name, state), empty) as new:
         for segment in catalog.segments:
-            if not segment.dead and segment.stop <= state.rows:
+            if not segment.gone and segment.stop <= state.rows:
                 for first in range(segment.first, segment.stop, PIECE_ROWS):
                     new.append(old[first : min(segment.stop, first + PIECE_ROWS)])
         return new.commit()

@@ -7,8 +7,8 @@ import msgspec
 
 from archive.search.cache import place_of, update
 from archive.search.rows import Rows
-from archive.search.shards import Folder, Shards
 from archive.search.words import Words, model_of
+from archive.store import archive_at
 from pipeline.build import make_settings
 from pipeline.clip import MODALITIES
 from pipeline.config import Config
@@ -20,23 +20,21 @@ Report = Callable[[str], None]
 class Opened:
     """`rows` are brought up to date once, and again when a search needs vectors that the cache does not have yet.
 
-    config: the model and other settings that the archive was labelled with. shards: of another place than a folder.
+    config: the model and other settings that the archive was labelled with. archive: a folder, or s3://bucket/prefix.
 
     Raises: ConfigError: there is no archive, or it is empty. OutputError: the cache cannot be written.
     """
 
-    def __init__(
-        self, archive: str, config: Config, report: Report = lambda text: None, shards: Shards | None = None
-    ) -> None:
+    def __init__(self, archive: str, config: Config, report: Report = lambda text: None) -> None:
         self.archive, self.report = archive, report
-        self.shards = shards or Folder(archive)
+        self.store = archive_at(archive)
         self._folder = place_of(archive)
         self._vectors = frozenset[str]()
         self.rows = self._updated()
         self.config = self._with_model(config)
 
     def _updated(self) -> Rows:
-        rows = Rows(self._folder, update(self.shards, self._folder, self._vectors, self.report))
+        rows = Rows(self._folder, update(self.store, self._folder, self._vectors, self.report))
         if not rows.alive.any():
             raise ConfigError(f"{self.archive}: has no clips to search; expected an archive that percept label wrote")
         return rows

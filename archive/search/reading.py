@@ -1,6 +1,6 @@
 """Reads what the search cache keeps of a file of an archive."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,16 +35,17 @@ class Reading:
         stored = [name for column in states if (name := _stored(column)) in self._present]
         table = self._read(stored)
         return {
-            column: _values(table[_stored(column)], column, state) if _stored(column) in stored else absent(
-                column, state, self.rows
-            )
+            column: _values(table[_stored(column)], column, state)
+            if _stored(column) in stored
+            else absent(column, state, self.rows)
             for column, state in states.items()
-        }  # fmt: skip
+        }
 
-    def texts(self) -> dict[str, str]:
-        """What the container tells, the same in all rows."""
-        table = self._read([name for name in TEXTS if name in self._present]).slice(0, 1)
-        return {name: str(value or "") for row in table.to_pylist() for name, value in row.items()}
+    def texts(self, rows: Sequence[int]) -> dict[int, dict[str, str]]:
+        """What containers tell: the same in all rows of a source. rows: one of each."""
+        table = self._read([name for name in TEXTS if name in self._present]).take(list(rows))
+        texts = ({name: str(value or "") for name, value in row.items()} for row in table.to_pylist())
+        return dict(zip(rows, texts, strict=True)) if table.num_columns else {row: {} for row in rows}
 
     def _read(self, columns: list[str]) -> Any:
         try:

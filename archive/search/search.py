@@ -27,11 +27,11 @@ def search(opened: Opened, question: Question, thumbnails: bool = False) -> list
     query = query_of(opened, question)
     scan = Scan(opened.rows, query, _allowed(opened, where))
     found = [(each, query.evidence(opened.rows, each.row)) for each in merged(opened.rows, scan, question.top)]
-    return described(opened.rows, opened.shards, found, query.scale, thumbnails)
+    return described(opened.rows, opened.store, found, query.scale, thumbnails)
 
 
 def _allowed(opened: Opened, where: Where | None) -> Array | None:
-    return where.rows(opened.rows, opened.shards) if where else None
+    return where.rows(opened.rows, opened.store) if where else None
 
 
 def _places(opened: Opened, question: Question, where: Where | None, thumbnails: bool) -> list[Hit]:
@@ -42,7 +42,7 @@ def _places(opened: Opened, question: Question, where: Where | None, thumbnails:
     names = opened.have([name for name in MODALITIES if name in (question.modalities or has)])
     found = excerpt.find(opened.rows, cut, names, _allowed(opened, where), question.top)
     ranges = [(Range(each.row, each.score, each.row, each.row + each.rows), dict[str, float]()) for each in found]
-    hits = described(opened.rows, opened.shards, ranges, "similarity", thumbnails)
+    hits = described(opened.rows, opened.store, ranges, "similarity", thumbnails)
     return [
         replace(
             hit, start_s=max(0.0, each.start_s), end_s=each.start_s + cut[0].length_s, best_s=max(0.0, each.start_s)

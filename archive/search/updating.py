@@ -4,22 +4,25 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
 
+from archive.entries import Entry
+from archive.pieces import pieces_in
 from archive.search import catalog as catalogs
 from archive.search.catalog import Catalog, PassedOver, Segment, column_path, columns_of
 from archive.search.columns import Appender, ColumnState, damage
 from archive.search.moving import moved
 from archive.search.reading import Reading, absent
-from archive.search.shards import Entry, Shards
 from archive.shard import ShardError
+from archive.store import Store
 from pipeline.arrays import Array
 
 COMMIT_S = 20.0
 """An update that is interrupted loses no more work than this."""
-MOST_DEAD = 0.25
+MOST_GONE = 0.25
 PIECE_ROWS = 65_536
 
 
@@ -27,25 +30,25 @@ class Update:
     """One update, by the process that holds the lock. `vectors`: those that the search needs."""
 
     def __init__(
-        self, shards: Shards, folder: Path, vectors: Collection[str], report: Callable[[str], None]
+        self, store: Store, folder: Path, vectors: Collection[str], report: Callable[[str], None]
     ) -> None:  # fmt: skip
-        self._shards, self._folder, self._report = shards, folder, report
+        self._store, self._folder, self._report = store, folder, report
         self._vectors = vectors
         self._open: dict[str, Appender] = {}
         self._stack = ExitStack()
         self._saved_s = time.monotonic()
 
     def run(self) -> Catalog:
-        listed = {entry.name: entry for entry in self._shards.list()}
+        listed = {entry.name: entry for entry in self._store.list()}
         before = self._usable()
         catalog = _without_changed(before, listed)
-        if catalog.segments and not any(not segment.dead for segment in catalog.segments):
+        if catalog.segments and all(segment.gone for segment in catalog.segments):
             catalog = Catalog(generation=catalog.generation + 1)
-        if catalog.dead_rows > MOST_DEAD * catalog.rows:
+        if catalog.gone_rows > MOST_GONE * catalog.rows:
             self._report("preparing the search: removing what is no longer in the archive")
             catalog = moved(self._folder, catalog)
         self._start(catalog)
-        known = {segment.file for segment in self._segments if not segment.dead} | self._passed.keys()
+        known = {segment.file for segment in self._segments if not segment.gone} | self._passed.keys()
         new = sorted((entry for name, entry in listed.items() if name not in known), key=lambda entry: entry.name)
         if not new and catalog == before and self._is_complete():
             return catalog
@@ -90,49 +93,54 @@ class Update:
 
     def _catch_up(self) -> None:
         """Fill columns that were not asked for before."""
-        for segment in self._segments:
-            behind = {name: each for name, each in self._open.items() if each.rows < segment.stop}
+        for (file, is_gone, *_), group in groupby(self._segments, lambda each: (each.file, each.gone, each.mtime_ns)):
+            segments = list(group)
+            rows = sum(segment.rows for segment in segments)
+            behind = {name: each for name, each in self._open.items() if each.rows < segments[-1].stop}
             if not behind:
                 continue
             states = {name: each.state for name, each in behind.items()}
-            values = (not segment.dead and self._values(segment, states)) or {
-                name: absent(name, state, segment.rows) for name, state in states.items()
-            }
+            values = None if is_gone else self._values(file, rows, states)
             for name, each in behind.items():
-                each.append(values[name])
+                each.append(values[name] if values else absent(name, states[name], rows))
             self._save_now_and_then("preparing the search: reading more vectors")
 
-    def _values(self, segment: Segment, states: Mapping[str, ColumnState]) -> dict[str, Array] | None:
+    def _values(self, file: str, rows: int, states: Mapping[str, ColumnState]) -> dict[str, Array] | None:
         try:
-            with self._shards.open(segment.file) as file:
-                reading = Reading(file, segment.file)
-                return reading.columns(states) if reading.rows == segment.rows else None
+            with self._store.open(file) as opened:
+                reading = Reading(opened, file)
+                return reading.columns(states) if reading.rows == rows else None
         except (OSError, ShardError):
             return None  # it is changing right now: the next update sees another size or time
 
     def _add(self, entry: Entry) -> None:
         try:
-            with self._shards.open(entry.name) as file:
+            with self._store.open(entry.name) as file:
                 reading = Reading(file, entry.name)
                 if reading.facts.dims and (why := self._unlike(reading)):
                     self._pass_over(entry, why)
                     return
                 self._learn(reading)
+                pieces = list(pieces_in(entry, reading.facts))
+                if sum(piece.facts.clips for piece in pieces) != reading.rows:
+                    raise ShardError(f"{entry.name}: has {reading.rows} rows, not those that it says")
                 values = reading.columns({name: each.state for name, each in self._open.items()})
-                texts = reading.texts()
+                texts = reading.texts([piece.first for piece in pieces if piece.facts.clips])
         except (OSError, ShardError) as error:
             self._pass_over(entry, str(error))
             return
         for name, each in self._open.items():
             each.append(values[name])
-        facts = reading.facts
-        self._segments.append(
-            Segment(
-                entry.name, entry.size, entry.mtime_ns, self._rows, reading.rows, facts.name, facts.source,
-                recorded=texts.get("recorded", ""), device=texts.get("device", ""), timecode=texts.get("timecode", ""),
-            )
-        )  # fmt: skip
-        self._rows += reading.rows
+        for piece in pieces:
+            told = texts.get(piece.first, {})
+            self._segments.append(
+                Segment(
+                    entry.name, entry.size, entry.mtime_ns, self._rows, piece.facts.clips, piece.name,
+                    piece.facts.source, told.get("recorded", ""), told.get("device", ""), told.get("timecode", ""),
+                    piece.first, piece.facts.made, piece.is_merged,
+                )
+            )  # fmt: skip
+            self._rows += piece.facts.clips
 
     def _unlike(self, reading: Reading) -> str:
         """Why the vectors of a file cannot be compared with the others; "" if they can."""
@@ -168,7 +176,7 @@ class Update:
             generation=self._generation,
             model=self._model,
             dims=self._dims,
-            segments=tuple(self._segments),
+            segments=_ranked(self._segments),
             columns=dict(self._columns),
             passed_over=self._passed,
         )
@@ -185,18 +193,33 @@ class Update:
 
 
 def _without_changed(catalog: Catalog, listed: Mapping[str, Entry]) -> Catalog:
-    """The catalogue, with the rows of files that are no longer as they were marked as dead."""
+    """The catalogue, in which the rows of files that are no longer as they were do not count."""
 
     def fits(name: str, known: Segment | PassedOver) -> bool:
         now = listed.get(name)
         return now is not None and (now.size, now.mtime_ns) == (known.size, known.mtime_ns)
 
     segments = tuple(
-        each if each.dead or fits(each.file, each) else msgspec.structs.replace(each, dead=True)
+        each if each.gone or fits(each.file, each) else msgspec.structs.replace(each, gone=True)
         for each in catalog.segments
     )
     passed = {name: each for name, each in catalog.passed_over.items() if fits(name, each)}
-    return msgspec.structs.replace(catalog, segments=segments, passed_over=passed)
+    return msgspec.structs.replace(catalog, segments=_ranked(segments), passed_over=passed)
+
+
+def _ranked(segments: Iterable[Segment]) -> tuple[Segment, ...]:
+    """The segments; of those with the same source, one counts."""
+    segments = tuple(segments)
+    best: dict[str, Segment] = {}
+    for each in segments:
+        if not each.gone and (each.name not in best or best[each.name].rank < each.rank):
+            best[each.name] = each
+    return tuple(
+        each
+        if each.superseded == (is_older := not each.gone and best[each.name] is not each)
+        else msgspec.structs.replace(each, superseded=is_older)
+        for each in segments
+    )
 
 
 def _generations(folder: Path) -> Iterable[int]:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import pyarrow
 
 from archive.search.catalog import Segment
 from archive.search.rows import Rows
-from archive.search.shards import Shards
 from archive.shard import ShardError, read_table
+from archive.store import Store
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 
@@ -61,11 +62,12 @@ class Where:
     def close(self) -> None:
         self._connection.close()
 
-    def rows(self, rows: Rows, shards: Shards) -> Array:
+    def rows(self, rows: Rows, store: Store) -> Array:
         """Whether each row fits: bool "N". Rows of files that are gone do not."""
         fits = np.zeros(len(rows), bool)
+        labels = lru_cache(maxsize=1)(partial(_labels, store)) if self._wants_labels else None
         for part in _parts(rows):
-            table = pyarrow.concat_tables(_table(rows, each, shards, self._wants_labels) for each in part)
+            table = pyarrow.concat_tables(_table(rows, each, labels) for each in part)
             fits[self._fits(table)] = True
         return fits
 
@@ -165,7 +167,7 @@ def _parts(rows: Rows) -> Iterator[list[Segment]]:
         yield part
 
 
-def _table(rows: Rows, segment: Segment, shards: Shards, wants_labels: bool) -> Any:
+def _table(rows: Rows, segment: Segment, labels: Callable[[str], Any] | None) -> Any:
     start_s, end_s = (rows.column(name)[segment.first : segment.stop] for name in ("start_s", "end_s"))
     texts = {name: getattr(segment, name) for name in ("source", "name", "recorded", "device", "timecode")}
     columns: dict[str, Any] = {name: pyarrow.repeat(text, segment.rows) for name, text in texts.items()}
@@ -174,16 +176,22 @@ def _table(rows: Rows, segment: Segment, shards: Shards, wants_labels: bool) -> 
         "start_s": start_s,
         "end_s": end_s,
         "duration": np.full(segment.rows, end_s.max(initial=0.0)),
-        "labels": _labels(segment, shards) if wants_labels else pyarrow.nulls(segment.rows, COLUMNS["labels"]),
+        "labels": pyarrow.nulls(segment.rows, COLUMNS["labels"]) if labels is None else _own(labels, segment),
     }
     return pyarrow.table(columns)
 
 
-def _labels(segment: Segment, shards: Shards) -> Any:
+def _own(labels: Callable[[str], Any], segment: Segment) -> Any:
+    """The labels of a segment's clips; none if its file has just changed."""
+    found = labels(segment.file)[segment.in_file : segment.in_file + segment.rows]
+    return found if len(found) == segment.rows else pyarrow.array([[]] * segment.rows, COLUMNS["labels"])
+
+
+def _labels(store: Store, file: str) -> Any:
+    """The labels of all clips of a file."""
     try:
-        with shards.open(segment.file) as file:
-            column = read_table(file, ["labels"])["labels"].to_pylist()
+        with store.open(file) as opened:
+            column = read_table(opened, ["labels"])["labels"].to_pylist()
     except (OSError, ShardError):
         column = []
-    names = [[label["label"] for label in labels or ()] for labels in column]
-    return pyarrow.array(names if len(names) == segment.rows else [[]] * segment.rows, COLUMNS["labels"])
+    return pyarrow.array([[label["label"] for label in labels or ()] for labels in column], COLUMNS["labels"])

@@ -1,6 +1,9 @@
 """Archives are relabelled file by file: whole or not at all, once, and never with the words of another model."""
 
-import os
+import contextlib
+import resource
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,8 @@ import pyarrow.parquet
 import pytest
 
 from archive import relabel as relabelling
-from archive.relabel import Asked, files_in, plan, relabel
+from archive.local_store import LocalStore
+from archive.relabel import Asked, Plan, plan, relabel
 from archive.shard import GROUP_ROWS, facts_of, read_table, vectors_in
 from pipeline.errors import ConfigError, ModelError, OutputError
 from tests.archive.made import MODEL, clip_of, random_archive, unit, write_shard
@@ -22,11 +26,23 @@ def asked_for(labels: tuple[str, ...] = LABELS, top_k: int = 2, **more: Any) -> 
     return Asked(label_set(np.random.default_rng(3), labels, **more), labels, MODEL, top_k)
 
 
+def files_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in LocalStore(str(folder)).list())
+
+
+def planned(folder: Path, output: Path, asked: Asked) -> Plan:
+    return plan(LocalStore(str(folder)), LocalStore(str(output)), asked)
+
+
+def relabelled(folder: Path, output: Path, names: list[str], asked: Asked) -> list[str]:
+    return relabel(LocalStore(str(folder)), LocalStore(str(output)), names, asked, lambda *_: None)
+
+
 def run(folder: Path, asked: Asked, output: Path | None = None) -> tuple[int, list[str]]:
     """How many files there were to do, and what failed."""
     output = output or folder
-    found = plan(folder, output, asked)
-    return len(found.names), found.damaged + relabel(folder, output, found.names, asked, lambda *_: None)
+    found = planned(folder, output, asked)
+    return len(found.names), found.damaged + relabelled(folder, output, found.names, asked)
 
 
 def test_labels_change_and_nothing_else_does(tmp_path: Path) -> None:
@@ -61,10 +77,10 @@ def test_vectors_of_several_row_groups_stay_what_and_how_they_were(tmp_path: Pat
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     random_archive(tmp_path, sources=3)
     asked = asked_for()
-    names = plan(tmp_path, tmp_path, asked).names
-    relabel(tmp_path, tmp_path, names[:2], asked, lambda *_: None)
-    assert plan(tmp_path, tmp_path, asked).names == names[2:]
-    assert plan(tmp_path, tmp_path, asked_for(top_k=1)).names == names
+    names = planned(tmp_path, tmp_path, asked).names
+    relabelled(tmp_path, tmp_path, names[:2], asked)
+    assert planned(tmp_path, tmp_path, asked).names == names[2:]
+    assert planned(tmp_path, tmp_path, asked_for(top_k=1)).names == names
     assert run(tmp_path, asked) == (1, [])
     assert run(tmp_path, asked) == (0, [])
 
@@ -76,8 +92,6 @@ def test_a_copy_leaves_the_archive_alone(tmp_path: Path) -> None:
     assert {name: (tmp_path / "labels" / name).read_bytes() for name in files_in(tmp_path / "labels")} == before
     assert list(files_in(tmp_path / "other")) == list(before)
     assert run(tmp_path / "labels", asked_for(), tmp_path / "other") == (0, [])
-    with pytest.raises(ConfigError, match="inside the other"):
-        plan(tmp_path / "labels", tmp_path / "labels" / "new", asked_for())
 
 
 def test_a_clip_that_failed_has_no_labels_and_a_source_that_failed_stays_failed(tmp_path: Path) -> None:
@@ -98,7 +112,7 @@ def test_stored_embeddings_of_the_fusion_head_count(tmp_path: Path) -> None:
     found = {}
     for name in ("with", "without"):
         asked = asked_for(has_head=True)
-        assert plan(tmp_path / name, tmp_path / name, asked).has_head is (name == "with")
+        assert planned(tmp_path / name, tmp_path / name, asked).has_head is (name == "with")
         run(tmp_path / name, asked)
         table = read_table(str(tmp_path / name / "a.mp4.parquet"))
         found[name] = {row["label"]: row for row in table["labels"].to_pylist()[0]}
@@ -138,32 +152,42 @@ def test_a_damaged_file_is_told_and_costs_no_other(tmp_path: Path) -> None:
 def test_a_file_that_is_written_meanwhile_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     random_archive(tmp_path, sources=1)
     (name,) = files_in(tmp_path)
-    rescore = relabelling.rescore
+    rescored = relabelling.rescored
 
-    def meanwhile(source: str, *rest: Any) -> None:
-        rescore(source, *rest)
-        os.utime(source, ns=(1, 1))
+    def meanwhile(*given: Any) -> Iterator[Any]:
+        yield from rescored(*given)
+        write_shard(tmp_path, name.removesuffix(".parquet"), [clip_of("new", 0)], made="2027-01-01T00:00:00+00:00")
 
-    monkeypatch.setattr(relabelling, "rescore", meanwhile)
-    before = (tmp_path / name).read_bytes()
+    monkeypatch.setattr(relabelling, "rescored", meanwhile)
     _, failed = run(tmp_path, asked_for())
     assert failed == [f"{name}: was written by somebody else meanwhile; run the same command again"]
-    assert (tmp_path / name).read_bytes() == before
+    assert facts_of(str(tmp_path / name), name).made == "2027-01-01T00:00:00+00:00"
 
 
 def test_a_full_disk_stops_it_and_leaves_what_was_there(tmp_path: Path) -> None:
     random_archive(tmp_path, sources=2)
     before = {name: (tmp_path / name).read_bytes() for name in files_in(tmp_path)}
-    first = next(iter(before))
-    (tmp_path / first).with_name(f".{Path(first).name}.part").symlink_to("/dev/full")
-    with pytest.raises(OutputError, match="no space left on device"):
-        run(tmp_path, asked_for())
+    names = planned(tmp_path, tmp_path, asked_for()).names
+    with small_files(1000), pytest.raises(OutputError, match="file size limit reached"):
+        relabelled(tmp_path, tmp_path, names, asked_for())
     assert {name: (tmp_path / name).read_bytes() for name in files_in(tmp_path)} == before
+    assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
     assert run(tmp_path, asked_for()) == (2, [])
+
+
+@contextlib.contextmanager
+def small_files(most_bytes: int) -> Iterator[None]:
+    """No file can grow beyond that: as on a full disk, the kernel refuses to write."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_folder_without_an_archive_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no file of an archive"):
-        plan(tmp_path, tmp_path, asked_for())
-    with pytest.raises(ConfigError, match="is no folder"):
-        plan(tmp_path / "none", tmp_path / "none", asked_for())
+        planned(tmp_path, tmp_path, asked_for())

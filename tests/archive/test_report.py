@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from archive import report as reporting
+from archive.local_store import LocalStore
 from archive.report import INDEX, survey, write_report
 from archive.report_source import SMALL_BYTES, small, where
 from pipeline.errors import ConfigError
@@ -39,7 +40,7 @@ def made(folder: Path, sources: int, clips: int = 3, failed: int = 0) -> None:
 
 
 def written(folder: Path, output: Path, videos: str = "") -> list[Path]:
-    return write_report(folder, output, survey(folder), videos, lambda *_: None)
+    return write_report(LocalStore(str(folder)), output, survey(LocalStore(str(folder))), videos, lambda *_: None)
 
 
 def test_every_source_is_on_one_page_and_in_one_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,9 +80,9 @@ def test_a_failure_is_listed_with_its_reason(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(reporting, "FAILURES_PER_PAGE", 2)
     made(tmp_path / "labels", 1, failed=3)
     (tmp_path / "labels" / "videos" / "torn.mp4.parquet").write_bytes(b"PAR1")
-    found = survey(tmp_path / "labels")
+    found = survey(LocalStore(str(tmp_path / "labels")))
     assert found.damaged == 1
-    files = write_report(tmp_path / "labels", tmp_path / "report", found, "", lambda *_: None)
+    files = write_report(LocalStore(str(tmp_path / "labels")), tmp_path / "report", found, "", lambda *_: None)
     pages = {path.name: blocks_of(path)["report"] for path in files if not path.name.startswith("play")}
     assert pages[INDEX]["failed"] == [["videos/bad 0.mp4", "no video", 2], ["videos/bad 1.mp4", "no video", 2]]
     assert pages["page-2.html"]["failed"][1][0] == "videos/torn.mp4.parquet"
@@ -137,4 +138,4 @@ def test_large_thumbnails_are_made_small_and_what_is_no_picture_is_left_out() ->
 
 def test_a_folder_without_an_archive_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no file of an archive"):
-        survey(tmp_path)
+        survey(LocalStore(str(tmp_path)))

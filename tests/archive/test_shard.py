@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from archive.shard import ShardError, facts_of, names_of_vectors, pieces_of, read_table, vectors_in
+from archive.shard import ShardError, batches_of, facts_of, names_of_vectors, read_table, vectors_in
 from tests.archive.made import clip_of, random_archive, unit, write_shard
 
 RANDOM = np.random.default_rng(5)
@@ -92,7 +92,7 @@ def test_a_large_file_is_read_piece_by_piece_and_not_ahead(tmp_path: Path) -> No
     table = pyarrow.table({"image_vector": pyarrow.FixedSizeListArray.from_arrays(flat, 256)})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet", row_group_size=1000)
     with (tmp_path / "a.parquet").open("rb") as opened, pyarrow.parquet.ParquetFile(opened) as file:
-        pieces = pieces_of(file, ["image_vector"], rows=600)
+        pieces = batches_of(file, ["image_vector"], rows=600)
         first = next(pieces)
         assert opened.tell() < (tmp_path / "a.parquet").stat().st_size / 2
         tables = [first, *pieces]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from archive.entries import Entry
 from archive.exports.export import chosen, export_archive, export_source
 from archive.exports.formats import FORMATS
-from archive.exports.pieces import Piece
+from archive.pieces import Piece
 from archive.schema import Facts
 from archive.shard import facts_of, read_table
 from pipeline.errors import ConfigError, OutputError
@@ -99,7 +100,7 @@ def test_frames_that_cannot_be_counted_are_told(archive: Path, tmp_path: Path) -
 
 def test_sources_are_chosen_by_name_end_or_pattern() -> None:
     names = ["videos/a.mp4", "videos/b/a.mp4", "videos/b/c.mp4"]
-    pieces = [Piece(name, "x.parquet", 0, Facts(source=name, name=name)) for name in names]
+    pieces = [Piece(Entry("x.parquet", 0, 0), Facts(source=name, name=name)) for name in names]
 
     def found(*wanted: str) -> list[str]:
         return [piece.name for piece in chosen(pieces, wanted)]

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from archive.local_store import LocalStore
 from archive.search.cache import update
 from archive.search.rows import Rows
-from archive.search.shards import Folder
 from pipeline.arrays import Array
 from stages.words.label_side import LabelSide
 from stages.words.labels import LabelSet
@@ -70,4 +70,4 @@ def opened(folder: Path, *vectors: str) -> Rows:
     """The rows of an archive, brought up to date."""
     place = folder / ".percept" / "search"
     place.mkdir(parents=True, exist_ok=True)
-    return Rows(place, update(Folder(folder), place, vectors))
+    return Rows(place, update(LocalStore(str(folder)), place, vectors))

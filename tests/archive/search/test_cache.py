@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from archive.local_store import LocalStore
 from archive.search import updating
 from archive.search.cache import place_of, update
 from archive.search.catalog import FILE, load
 from archive.search.rows import Rows
-from archive.search.shards import Folder
 from pipeline.errors import OutputError
 from tests.archive.search.archives import SIZE, opened, random_units, write_source
 from tests.conftest import ROOT
@@ -145,12 +145,12 @@ def test_an_update_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     place = place_of(str(tmp_path))
     script = (
         "import os\nfrom pathlib import Path\nfrom archive.search import updating\n"
-        "from archive.search.cache import update\nfrom archive.search.shards import Folder\n"
+        "from archive.search.cache import update\nfrom archive.local_store import LocalStore\n"
         "updating.COMMIT_S = 0.0\nadd, count = updating.Update._add, [0]\n"
         "def dying(self, entry):\n    add(self, entry)\n    count[0] += 1\n"
         "    [each._file.flush() for each in self._open.values()]\n    count[0] == 8 and os._exit(9)\n"
         "updating.Update._add = dying\n"
-        f"update(Folder({str(tmp_path)!r}), Path({str(place)!r}), ['image'])\n"
+        f"update(LocalStore({str(tmp_path)!r}), Path({str(place)!r}), ['image'])\n"
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert run.returncode == 9, run.stderr
@@ -198,4 +198,4 @@ def test_an_archive_that_cannot_be_written_is_searched_with_a_cache_elsewhere(
     assert place.is_relative_to(tmp_path / "cache" / "search")
     made = vectors("a.mp4")
     write(tmp_path / "labels", made, *made)
-    agree(Rows(place, update(Folder(tmp_path / "labels"), place, ["image"])), made)
+    agree(Rows(place, update(LocalStore(tmp_path / "labels"), place, ["image"])), made)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.search.shards import Folder
+from archive.local_store import LocalStore
 from archive.search.where import Where
 from pipeline.errors import ConfigError
 from tests.archive.made import clip_of, write_shard
@@ -39,7 +39,7 @@ def archive(tmp_path: Path) -> Path:
 )
 def test_a_condition_chooses_clips(archive: Path, text: str, rows: list[int]) -> None:
     where = Where(text)
-    assert where.rows(opened(archive, "image"), Folder(archive)).nonzero()[0].tolist() == rows
+    assert where.rows(opened(archive, "image"), LocalStore(str(archive))).nonzero()[0].tolist() == rows
     where.close()
 
 

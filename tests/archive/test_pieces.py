@@ -5,10 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from archive.exports.pieces import Folder, Piece, pieces_of, tables
+from archive.entries import Entry
+from archive.local_store import LocalStore
+from archive.pieces import Piece, pieces_of, tables
 from archive.schema import Facts
 from archive.shard import Shard, encoded
-from pipeline.errors import ConfigError
 from tests.archive.made import clip_of, write_shard
 
 
@@ -26,10 +27,10 @@ def test_of_a_source_that_is_there_twice_the_later_rows_count(tmp_path: Path) ->
     write(tmp_path, "b", "b", 1, 7, "2026-01-02T00:00:00+00:00")
     write(tmp_path, "z", "b", 3, 0, "2026-01-01T00:00:00+00:00")
     damaged: list[str] = []
-    pieces = pieces_of(Folder(str(tmp_path)), damaged.append)
+    pieces = pieces_of(LocalStore(str(tmp_path)), damaged.append)
     assert [(piece.name, piece.file) for piece in pieces] == [("a", "a.parquet"), ("b", "b.parquet")]
     found = {
-        piece.name: table["clip"].to_pylist() for piece, table in tables(Folder(str(tmp_path)), pieces, None, print)
+        piece.name: table["clip"].to_pylist() for piece, table in tables(LocalStore(str(tmp_path)), pieces, None, print)
     }
     assert found == {"a": [0, 1], "b": [7]}
     assert damaged == []
@@ -38,12 +39,14 @@ def test_of_a_source_that_is_there_twice_the_later_rows_count(tmp_path: Path) ->
 def test_each_source_of_a_file_has_its_own_rows(tmp_path: Path) -> None:
     write(tmp_path, "day", "a", 5)
     facts = Facts(source="a", name="a", clips=2)
+    entry = Entry("day.parquet", 0, 0)
     pieces = [
-        Piece("b", "day.parquet", 2, msgspec.structs.replace(facts, clips=3)),
-        Piece("a", "day.parquet", 0, facts),
+        Piece(entry, msgspec.structs.replace(facts, name="b", clips=3), 2),
+        Piece(entry, facts),
     ]
     found = [
-        (piece.name, table["clip"].to_pylist()) for piece, table in tables(Folder(str(tmp_path)), pieces, None, print)
+        (piece.name, table["clip"].to_pylist())
+        for piece, table in tables(LocalStore(str(tmp_path)), pieces, None, print)
     ]
     assert found == [("a", [0, 1]), ("b", [2, 3, 4])]
 
@@ -52,7 +55,7 @@ def test_each_source_of_a_file_has_its_own_rows(tmp_path: Path) -> None:
 def test_a_name_that_leads_elsewhere_is_left_out(tmp_path: Path, name: str) -> None:
     write(tmp_path, "a", name)
     damaged: list[str] = []
-    assert pieces_of(Folder(str(tmp_path)), damaged.append) == []
+    assert pieces_of(LocalStore(str(tmp_path)), damaged.append) == []
     assert "which is no name of an archive" in damaged[0]
 
 
@@ -61,9 +64,4 @@ def test_hidden_files_and_halves_are_no_part_of_it(tmp_path: Path) -> None:
     write_shard(tmp_path, ".percept/search/b.mp4", [clip_of("/v/b", 0)])
     (tmp_path / ".a.mp4.parquet.part").write_bytes(b"half")
     (tmp_path / "a.csv").write_text("mine")
-    assert [entry.name for entry in Folder(str(tmp_path)).list()] == ["a.mp4.parquet"]
-
-
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="gone: no such folder; expected an archive"):
-        Folder(str(tmp_path / "gone"))
+    assert [entry.name for entry in LocalStore(str(tmp_path)).list()] == ["a.mp4.parquet"]

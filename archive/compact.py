@@ -1,0 +1,193 @@
+"""Many small files of an archive become one per day and 36 hours of clips, and stay as readable as before.
+
+A merged file is `by-day/2026-11-28-1.parquet`, the day being that of labelling. It has the rows of its sources one
+after another, and the facts of each in its own (`Facts.sources`). A source that is labelled again gets a file of its
+own; of two files with the same source, the one made later counts, and the next compaction drops the rows of the other.
+
+At no moment is a source without a file: what is merged is written and read back before anything is deleted.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow
+
+from archive.entries import Entry
+from archive.names import MERGED, SUFFIX
+from archive.pieces import Piece, footers, newest, pieces_in
+from archive.run_claims import alone
+from archive.schema import COMMON, Facts, schema_of
+from archive.shard import ShardError, encoded, facts_of, metadata_of, names_of_vectors, read_table
+from archive.store import Store
+
+PART_ROWS = 1 << 16
+"""Of a merged file; some 170 MB with three modalities of 512 values."""
+
+
+class Compacted(msgspec.Struct, kw_only=True):
+    """What a compaction did."""
+
+    files_before: int = 0
+    files_after: int = 0
+    sources: int = 0
+    """Moved."""
+    rows: int = 0
+    damaged: int = 0
+    """Files that cannot be read; they are left for the next labelling to redo."""
+
+
+def compact(store: Store, warn: Callable[[str], None] = lambda text: None) -> Compacted:
+    """Merge what can be merged. Sources that failed keep files of their own, so that they are tried again as before.
+
+    Raises: ShardError, OutputError: nothing is lost; the next compaction goes on.
+    """
+    with alone(store):
+        return _compact(store, warn)
+
+
+def _compact(store: Store, warn: Callable[[str], None]) -> Compacted:
+    entries = sorted(store.list())
+    done = Compacted(files_before=len(entries))
+
+    def damaged(text: str) -> None:
+        done.damaged += 1
+        warn(text)
+
+    count, older = newest(_pieces(store, entries, damaged))
+    kept = _by_file(count)
+    for name in sorted({piece.file for piece in older} - kept.keys()):
+        store.delete(name)
+    shrunken = {piece.file for piece in older} & kept.keys()
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name, inside in kept.items():
+        if _is_open(inside) or name in shrunken:
+            groups[_group(inside[0].facts)].append(name)
+    taken = {entry.name for entry in entries}
+    for (day, *_), those in sorted(groups.items()):
+        for together in _filled([kept[name] for name in sorted(those)]):
+            if len(together) > 1 or together[0][0].file in shrunken:
+                _merge(store, _free(day, taken), together, done)
+    done.files_after = sum(1 for _ in store.list())
+    return done
+
+
+def _pieces(store: Store, entries: Sequence[Entry], damaged: Callable[[str], None]) -> Iterator[Piece]:
+    for entry, facts in footers(store, entries):
+        if isinstance(facts, Facts):
+            yield from pieces_in(entry, facts)
+        else:
+            damaged(str(facts))
+
+
+def _by_file(found: Iterable[Piece]) -> dict[str, list[Piece]]:
+    by_file: dict[str, list[Piece]] = defaultdict(list)
+    for piece in found:
+        by_file[piece.file].append(piece)
+    return by_file
+
+
+def _is_open(inside: Sequence[Piece]) -> bool:
+    """Whether a file is merged with others: it is of one source that did not fail, or not half full."""
+    if not inside[0].is_merged:
+        return not inside[0].facts.error
+    return 2 * sum(piece.facts.clips for piece in inside) < PART_ROWS
+
+
+def _group(facts: Facts) -> tuple[str, ...]:
+    return (facts.made[:10] or "undated", str(facts.version), facts.config, facts.words, facts.model)
+
+
+def _merge(store: Store, name: str, together: Sequence[list[Piece]], done: Compacted) -> None:
+    _write(store, name, together)
+    for inside in together:
+        if _is_unchanged(store, inside):
+            store.delete(inside[0].file)
+        done.sources += len(inside)
+        done.rows += sum(piece.facts.clips for piece in inside)
+
+
+def _filled(inputs: Sequence[list[Piece]]) -> Iterator[list[list[Piece]]]:
+    """Whole files together, up to the rows of a merged file; a longer one is alone."""
+    together: list[list[Piece]] = []
+    rows = 0
+    for inside in inputs:
+        count = sum(piece.facts.clips for piece in inside)
+        if together and rows + count > PART_ROWS:
+            yield together
+            together, rows = [], 0
+        together.append(inside)
+        rows += count
+    if together:
+        yield together
+
+
+def _free(day: str, taken: set[str]) -> str:
+    number = 1
+    while (name := f"{MERGED}{day}-{number}{SUFFIX}") in taken:
+        number += 1
+    taken.add(name)
+    return name
+
+
+def _write(store: Store, name: str, together: Sequence[list[Piece]]) -> None:
+    """Raises: ShardError: a file is damaged, or what is read back is not what was written."""
+    facts = facts_together([piece.facts for inside in together for piece in inside])
+    tables = [_rows(store, inside) for inside in together]
+    dims = {each: table.field(f"{each}_vector").type.list_size for table in tables for each in names_of_vectors(table)}
+    tables = [_with_all(table, schema_of(dims)) for table in tables]
+    table = pyarrow.concat_tables(tables).replace_schema_metadata(metadata_of(facts))
+    store.put(name, encoded(table))
+    with store.open(name) as file:
+        if facts_of(file, name) != facts:
+            raise ShardError(f"{name}: was not stored as it was written; nothing was deleted")
+
+
+def facts_together(all_facts: Sequence[Facts]) -> Facts:
+    """The facts of a merged file."""
+    dims = {name: size for facts in all_facts for name, size in facts.dims.items()}
+    common = {field: getattr(all_facts[0], field) for field in COMMON}
+    blank = {field: getattr(Facts(source="", name=""), field) for field in COMMON}
+    return Facts(
+        source="",
+        name="",
+        **common,
+        dims=dims,
+        clips=sum(facts.clips for facts in all_facts),
+        labelled=sum(facts.labelled for facts in all_facts),
+        failed=sum(facts.failed for facts in all_facts),
+        seconds=round(sum(facts.seconds for facts in all_facts), 3),
+        made=max(facts.made for facts in all_facts),
+        sources=tuple(
+            msgspec.structs.replace(facts, **blank, dims={} if facts.dims == dims else facts.dims)
+            for facts in all_facts
+        ),
+    )
+
+
+def _rows(store: Store, inside: Sequence[Piece]) -> Any:
+    """The rows of these pieces of one file."""
+    name = inside[0].file
+    with store.open(name) as file:
+        table = read_table(file)
+    rows = [table.slice(piece.first, piece.facts.clips) for piece in inside]
+    for piece, own in zip(inside, rows, strict=True):
+        if own.num_rows != piece.facts.clips:
+            raise ShardError(f"{name}: has {own.num_rows} rows of {piece.facts.name}, not {piece.facts.clips}")
+    return pyarrow.concat_tables(rows)
+
+
+def _with_all(table: Any, schema: Any) -> Any:
+    """The table with all columns of a schema: nulls for each vector that only other files have."""
+    columns = [
+        table[field.name] if field.name in table.schema.names else pyarrow.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pyarrow.table(columns, schema=schema)
+
+
+def _is_unchanged(store: Store, inside: Sequence[Piece]) -> bool:
+    """Whether a file is still what was merged: another run may have labelled its source again meanwhile."""
+    now = {piece.name: piece.facts for piece in _pieces(store, [inside[0].entry], lambda text: None)}
+    return all(now.get(piece.facts.name) == piece.facts for piece in inside)

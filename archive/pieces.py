@@ -1,0 +1,122 @@
+"""Where the rows of each source of an archive are."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from archive.entries import Entry
+from archive.schema import Facts
+from archive.shard import ShardError, facts_of, read_table
+from archive.store import Store
+
+THREADS = 8
+"""That read footers: each waits for a disk or a network most of the time."""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """The rows of one source in one file."""
+
+    entry: Entry
+    facts: Facts
+    """Of the source."""
+    first: int = 0
+    """Row of the file."""
+    is_merged: bool = False
+    """Whether the file holds several sources, see `archive.compact`."""
+
+    @property
+    def name(self) -> str:
+        """Of the source, such as `videos/2024/talk.mp4`."""
+        return self.facts.name
+
+    @property
+    def file(self) -> str:
+        return self.entry.name
+
+    @property
+    def stop(self) -> int:
+        return self.first + self.facts.clips
+
+    @property
+    def rank(self) -> tuple[str, bool, str]:
+        """Of pieces with the same source, the greatest counts. Of those made at once, one is a copy of the other."""
+        return self.facts.made, self.is_merged, self.file
+
+
+def pieces_of(store: Store, damaged: Callable[[str], None]) -> list[Piece]:
+    """The rows of all sources, in order of their names; where a source is there twice, those made later.
+
+    damaged: is told of files that cannot be read.
+
+    Raises: StoreError: the archive cannot be listed.
+    """
+    found, words = list[Piece](), dict[tuple[str, ...], tuple[str, ...]]()
+    for entry, facts in footers(store, sorted(store.list())):
+        if not isinstance(facts, Facts):
+            damaged(str(facts))
+            continue
+        labels = words.setdefault(facts.labels, facts.labels)  # most of the memory, and the same in all files
+        found += pieces_in(entry, msgspec.structs.replace(facts, labels=labels))
+    return sorted(newest(found)[0], key=lambda piece: piece.name)
+
+
+def pieces_in(entry: Entry, facts: Facts) -> Iterator[Piece]:
+    """The pieces of a file, in the order of their rows. facts: of the file."""
+    first = 0
+    for each in facts.each():
+        yield Piece(entry, each, first, bool(facts.sources))
+        first += each.clips
+
+
+def newest(pieces: Iterable[Piece]) -> tuple[list[Piece], list[Piece]]:
+    """The piece of each source that counts, and the others."""
+    best: dict[str, Piece] = {}
+    others = []
+    for piece in pieces:
+        known = best.get(piece.name)
+        if known is not None and known.rank >= piece.rank:
+            others.append(piece)
+            continue
+        if known is not None:
+            others.append(known)
+        best[piece.name] = piece
+    return list(best.values()), others
+
+
+def footers(store: Store, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Facts | ShardError | OSError]]:
+    """The facts of files, or why they cannot be read."""
+
+    def read(entry: Entry) -> Facts | ShardError | OSError:
+        try:
+            with store.open(entry.name) as file:
+                return checked(entry.name, facts_of(file, entry.name))
+        except (ShardError, OSError) as error:
+            return error
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from zip(entries, pool.map(read, entries), strict=True)
+
+
+def checked(file: str, facts: Facts) -> Facts:
+    """Raises: ShardError: a source has a name that would lead out of a folder to which things are written."""
+    for name in (each.name for each in facts.each()):
+        if name.startswith("/") or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
+            raise ShardError(f"{file}: names its source {name!r}, which is no name of an archive; it is left out")
+    return facts
+
+
+def tables(
+    store: Store, pieces: Iterable[Piece], columns: list[str] | None, damaged: Callable[[str], None]
+) -> Iterator[tuple[Piece, Any]]:
+    """The table of each piece, file by file, each read once."""
+    for file, those in groupby(sorted(pieces, key=lambda piece: (piece.file, piece.first)), lambda piece: piece.file):
+        try:
+            with store.open(file) as opened:
+                table = read_table(opened, columns)
+        except (ShardError, OSError) as error:
+            damaged(f"{file}: cannot be read ({error})")
+            continue
+        yield from ((piece, table.slice(piece.first, piece.facts.clips)) for piece in those)
