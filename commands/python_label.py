@@ -3,6 +3,7 @@
 LABEL_ELSEWHERE = {
     "output": "a parameter of its own",
     "follow": "call it again",
+    "compact": "for the command",
     "settle": "for `follow`",
     "claim_expiry": "for tests",
     "on": "for the command, whose children read their orders from stdin",

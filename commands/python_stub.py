@@ -22,6 +22,7 @@ import msgspec
 
 '''
 TAIL = """
+def clock_text(seconds: float) -> str: ...
 def decode_json(line: bytes | str) -> ClipRecord: ...
 """
 

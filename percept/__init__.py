@@ -22,6 +22,11 @@ Archives
 
 One Parquet file per source: labels, and embeddings that can be searched. What is done is not done again.
 
+    for hit in percept.search("labels/", "a dog barking at night"):
+        print(hit)
+
+    # videos/yard.mp4 3:12–3:18: 91 %
+
 Live cameras
 ------------
 
@@ -81,6 +86,7 @@ if TYPE_CHECKING:
         Track,
     )
     from percept._run import run
+    from percept._search import Hit, search
     from percept._tables import to_pandas, to_polars
     from percept._watch import Watch, watch
 else:
@@ -90,7 +96,7 @@ else:
         from importlib import import_module
 
         for module in (
-            ("_records", "_reading", "_tables", "_run", "_label", "_labelled", "_watch", "_child")
+            ("_records", "_reading", "_tables", "_run", "_label", "_labelled", "_search", "_watch", "_child")
             if name in __all__
             else ()
         ):
@@ -107,6 +113,7 @@ __all__ = [
     "ClipRecord",
     "ConfigError",
     "Evidence",
+    "Hit",
     "Label",
     "Labelled",
     "ModelError",
@@ -120,6 +127,7 @@ __all__ = [
     "label",
     "read",
     "run",
+    "search",
     "to_pandas",
     "to_polars",
     "watch",

@@ -14,6 +14,7 @@ Evidence = _result.Evidence
 Track = _result.Track
 Category = _result.Category
 OpenSet = _result.OpenSet
+clock_text = _result.clock_text
 decode_json = _result.decode_json
 
 PerceptError = _errors.PerceptError

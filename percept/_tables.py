@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from percept import _records
 from percept._reading import read
+from percept._search import Hit
 
 if TYPE_CHECKING:
     import pandas
     import polars
 
-Records = Iterable[_records.ClipRecord] | _records.ClipRecord | str | os.PathLike[str]
-What = Literal["labels", "tracks", "clips"]
+Records = Iterable[_records.ClipRecord] | _records.ClipRecord | Iterable[Hit] | str | os.PathLike[str]
+What = Literal["labels", "tracks", "clips", "hits"]
 
 _CLIP: dict[str, type] = {"source": str, "epoch": int, "clip": int, "start_s": float, "end_s": float}
 _MODALITIES = ("image", "motion", "audio")
@@ -26,6 +27,8 @@ COLUMNS: dict[str, dict[str, type]] = {
     "labels": _CLIP | _SCORES | _EVIDENCE | _TROUBLE,
     "tracks": _CLIP | {"track": int, "label": str, "probability": float} | _BOX,
     "clips": _CLIP | _SCORES | _ABOUT | _TROUBLE | {"model": str, "engine": str},
+    "hits": {"source": str, "name": str, "start_s": float, "end_s": float, "best_s": float, "score": float}
+    | {"scale": str, "clips": int, **{f"{name}_score": float for name in _MODALITIES}, "label": str},
 }
 """Names and types of the columns of each table. Only text and floats can be missing, and `none_of_these`."""
 
@@ -37,8 +40,8 @@ def to_pandas(results: Records, what: What = "labels") -> "pandas.DataFrame":
         table.groupby("label")["probability"].max()
 
     Args:
-        results: What `percept.run` or `percept.read` gives, a list of records, one record, or the name of a file of
-            results.
+        results: What `percept.run`, `percept.read` or `percept.search` gives, a list of records, one record, or the
+            name of a file of results.
         what: Which table.
             "labels" has a row for each label of each clip: source, epoch, clip, start_s, end_s, label, probability,
             share, image_probability, motion_probability, audio_probability (of each modality alone, missing where the
@@ -47,11 +50,13 @@ def to_pandas(results: Records, what: What = "labels") -> "pandas.DataFrame":
             probability, time_s, x0, y0, x1, y1 in pixels. Clips without tracks have no row.
             "clips" has a row for each clip: its best label with probability and share, width, height, tracks (how
             many), category, none_of_these, error, dropped, gap, model, engine.
+            "hits", the table of what `percept.search` gives, has a row for each hit: source, name, start_s, end_s,
+            best_s, score, scale, clips, image_score, motion_score, audio_score, label (the best clip's best).
 
     Raises:
         ImportError: pandas is not installed; the message has the command.
     """
-    pandas = _library("pandas")
+    pandas, what = _library("pandas"), _kind(results, what)
     columns = _table(results, what)
     types = COLUMNS[what]
     return pandas.DataFrame(
@@ -67,7 +72,7 @@ def to_polars(results: Records, what: What = "labels") -> "polars.DataFrame":
     Raises:
         ImportError: polars is not installed; the message has the command.
     """
-    polars = _library("polars")
+    polars, what = _library("polars"), _kind(results, what)
     kinds = {str: polars.String, int: polars.Int64, float: polars.Float64, bool: polars.Boolean}
     columns = _table(results, what)
     return polars.DataFrame(columns, schema={name: kinds[kind] for name, kind in COLUMNS[what].items()})
@@ -88,19 +93,24 @@ def _pandas_type(kind: type, values: list[Any]) -> Any:
     return {int: "int64", float: "float64", bool: "bool", str: "string"}[kind]
 
 
+def _kind(results: Records, what: What) -> What:
+    """Which table: hits have one of their own."""
+    return "hits" if isinstance(results, list) and results and isinstance(results[0], Hit) else what
+
+
 def _table(results: Records, what: str) -> dict[str, list[Any]]:
     """The columns of a table."""
     if what not in COLUMNS:
         raise ValueError(f"what is {what!r}; expected {', '.join(COLUMNS)}")
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS[what]}
     for record in _each(results):
-        for row in _ROWS[what](record):
+        for row in _hit_rows(record) if isinstance(record, Hit) else _ROWS[what](record):
             for name, values in columns.items():
                 values.append(row.get(name))
     return columns
 
 
-def _each(results: Records) -> Iterable[_records.ClipRecord]:
+def _each(results: Records) -> Iterable[_records.ClipRecord | Hit]:
     if isinstance(results, str | os.PathLike):
         return read(results)
     return [results] if isinstance(results, _records.ClipRecord) else results
@@ -138,6 +148,11 @@ def _clip_rows(record: _records.ClipRecord) -> Iterator[dict[str, Any]]:
         "engine": record.engine or None,
     }
     yield best | about
+
+
+def _hit_rows(hit: Hit) -> Iterator[dict[str, Any]]:
+    scores = {f"{name}_score": value for name, value in hit.by_modality.items()}
+    yield vars(hit) | scores | {"label": next(iter(hit.labels), None)}
 
 
 _ROWS: dict[str, Callable[[_records.ClipRecord], Iterator[dict[str, Any]]]] = {
