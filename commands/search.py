@@ -60,6 +60,10 @@ def make_parser() -> Parser:
         "--mix", metavar="SHARE", type=probability, default=0.5,
         help="share of the words in a query of words and an example (default: 0.5)",
     )  # fmt: skip
+    group.add_argument(
+        "--approximate", action="store_true",
+        help="look only at clips that an index names, for many millions of clips; needs the extra faiss",
+    )  # fmt: skip
     output = parser.add_argument_group("output")
     output.add_argument("--top", metavar="N", type=int, default=20, help="hits (default: 20)")
     output.add_argument("--json", action="store_true", help="JSON lines, also on a terminal")
@@ -118,6 +122,7 @@ def question_of(options: argparse.Namespace) -> "Question":
         where=options.where,
         mix=options.mix,
         top=options.top,
+        approximate=options.approximate,
     )
 
 

@@ -55,6 +55,7 @@ def search(
     aspect: str = "",
     where: str = "",
     mix: float = 0.5,
+    approximate: bool = False,
     top: int = 20,
     html: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
@@ -84,6 +85,7 @@ def search(
         where: Only clips for which this SQL condition is true, over source, name, start_s, end_s, duration, recorded,
             device, timecode and labels.
         mix: Share of the words in a question of words and an example.
+        approximate: Look only at clips that an index names, for many millions of clips.
         top: Hits at most.
         html: Also write a page with thumbnails.
         model: The model that labelled the archive, if it is not the bundled one that the archive names.
@@ -97,6 +99,7 @@ def search(
     options: dict[str, Any] = {name: os.fspath(value) if value else None for name, value in names.items()}
     options |= {"audio_model": os.fspath(audio_model) if audio_model else None, "modality": modality or None}
     options |= {"minus": minus or None, "aspect": aspect or None, "where": where or None, "mix": mix, "top": top}
+    options |= {"approximate": approximate}
     _, given, _ = _child.order([], None, options, (), None, settings)
     command = [sys.executable, "-P", "-m", "commands.main", "search", "--json", "--log-json", *given]
     with tempfile.TemporaryFile() as log:

@@ -6,13 +6,15 @@ from functools import cached_property
 import msgspec
 
 from archive.search.cache import place_of, update
+from archive.search.lock import locked
+from archive.search.nearest import Nearest
 from archive.search.rows import Rows
 from archive.search.words import Words, model_of
 from archive.store import archive_at
 from pipeline.build import make_settings
 from pipeline.clip import MODALITIES
 from pipeline.config import Config
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, OutputError
 
 Report = Callable[[str], None]
 
@@ -54,6 +56,17 @@ class Opened:
     @cached_property
     def words(self) -> Words:
         return Words(self.rows.catalog.model, make_settings(self.config), self.report)
+
+    def nearest(self, vector: str) -> Nearest:
+        """The index of a column of vectors, brought up to date.
+
+        Raises: ConfigError: faiss is missing. OutputError: the index cannot be written.
+        """
+        try:
+            with locked(self._folder, self.report):
+                return Nearest(self._folder, self.rows, vector, self.report)
+        except OSError as error:
+            raise OutputError(f"{self._folder}: {error.strerror}; search without --approximate") from error
 
     def have(self, modalities: Collection[str], fused: bool = False) -> tuple[str, ...]:
         """Those of the modalities whose vectors the archive has, ready to be searched.

@@ -22,3 +22,6 @@ class Query(Protocol):
 
     def exact(self, rows: Rows, where: Array) -> Array:
         """Scores of some rows, float64 "N"."""
+
+    def needles(self) -> dict[str, Array]:
+        """Unit vectors "Q D" by column that the vectors of good hits are near to."""

@@ -26,6 +26,8 @@ class Question:
     mix: float = 0.5
     """Share of the words in a query of words and an example."""
     top: int = 20
+    approximate: bool = False
+    """Look only at clips that an index names."""
 
     def check(self) -> None:
         """Raises: ConfigError: it asks for nothing, or for what does not go together."""
@@ -34,6 +36,8 @@ class Question:
             raise ConfigError('nothing to search for; give words, such as "a dog barking", or --like FILE@12s')
         if self.excerpt and (self.text or examples_ or self.minus or self.aspect):
             raise ConfigError("--excerpt cannot be combined with words or another example; search for one of them")
+        if self.excerpt and self.approximate:
+            raise ConfigError("--excerpt looks at all clips; leave --approximate out")
         if len(examples_) > 1:
             raise ConfigError("--like and --like-sound: expected one of them")
         for name in self.modalities:

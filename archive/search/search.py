@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from archive.search import excerpt
 from archive.search.asking import query_of
+from archive.search.candidates import Candidates
 from archive.search.example import Place, examples
 from archive.search.hits import Hit, described
 from archive.search.opened import Opened
@@ -13,6 +14,9 @@ from archive.search.scan import Scan
 from archive.search.where import Where
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
+
+FEW_ROWS = 500_000
+"""Which a condition leaves: an index would find too few of them, and to look at all takes no time."""
 
 
 def search(opened: Opened, question: Question, thumbnails: bool = False) -> list[Hit]:
@@ -25,7 +29,12 @@ def search(opened: Opened, question: Question, thumbnails: bool = False) -> list
     if question.excerpt:
         return _places(opened, question, where, thumbnails)
     query = query_of(opened, question)
-    scan = Scan(opened.rows, query, _allowed(opened, where))
+    allowed = _allowed(opened, where)
+    if question.approximate and (allowed is None or allowed.sum() > FEW_ROWS):
+        needles = {name: (opened.nearest(name), vectors) for name, vectors in query.needles().items()}
+        scan: Scan | Candidates = Candidates(opened.rows, query, needles, question.top, allowed)
+    else:
+        scan = Scan(opened.rows, query, allowed)
     found = [(each, query.evidence(opened.rows, each.row)) for each in merged(opened.rows, scan, question.top)]
     return described(opened.rows, opened.store, found, query.scale, thumbnails)
 

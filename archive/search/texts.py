@@ -85,6 +85,14 @@ class TextQuery:
         found: Array = np.where(np.isnan(score), NOTHING, score)
         return found
 
+    def needles(self) -> dict[str, Array]:
+        found = dict[str, Array]()
+        for name in self._modalities:
+            side = self._labels.sides[name]
+            stop = len(side.labels) if side.starts is None or len(side.starts) < 2 else int(side.starts[1])
+            found[name] = side.labels[: stop if side.starts is not None else 1]
+        return found
+
     def _exact_of(self, rows: Rows, name: str, where: Array) -> Array:
         """Log-odds "N C", NaN where the clip has none."""
         own = self._compared(rows, name, name, where)

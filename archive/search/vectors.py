@@ -69,6 +69,9 @@ class VectorQuery:
         found: Array = np.where(weights > 0, total / np.maximum(weights, 1e-12), NOTHING)
         return found
 
+    def needles(self) -> dict[str, Array]:
+        return {name: unit(self._query(name)[0])[None] for name in self._queries}
+
     def evidence(self, rows: Rows, row: int) -> dict[str, float]:
         """The cosine of each modality alone; those that the clip has."""
         where = np.array([row])

@@ -13,13 +13,13 @@ from archive.search.vectors import VectorQuery, mixture, span_of, unit
 from tests.archive.search.archives import SIZE, opened, random_units, write_source
 
 
-def rows_of(folder: Path, vectors: np.ndarray) -> Rows:
+def rows_of(folder: Path, vectors: np.ndarray, log_sums: np.ndarray | None = None) -> Rows:
     """A cache of one segment, without an archive."""
     (folder / "1").mkdir(parents=True)
     count, columns = len(vectors), {}
     given = {
         "image": vectors,
-        "image_log_sum": np.zeros(count, np.float32),
+        "image_log_sum": np.zeros(count, np.float32) if log_sums is None else log_sums.astype(np.float32),
         "image_weight": np.ones(count, np.float32),
         "start_s": 2.0 * np.arange(count),
         "end_s": 2.0 * np.arange(count) + 2,
