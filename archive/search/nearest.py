@@ -1,7 +1,8 @@
 """An index of vectors that finds most of the nearest ones without looking at all: IVF with 8 bits per value, of faiss.
 
 One file per column, `.percept/search/<n>/image.ivf`, made when it is first asked for, and extended by the rows that
-came since. It names candidates only; their scores are computed from the vectors themselves (`archive.search.candidates`).
+came since. It names candidates only; their scores are computed from the vectors themselves, see
+`archive.search.candidates`.
 """
 
 import os
