@@ -17,6 +17,7 @@ TRIES = 10
 """Others may make and drop the same claim meanwhile."""
 SHARED = "terms"
 """Key of the claim that says how all runs label that go on now."""
+ALONE = "alone "
 
 
 class RunHolder(msgspec.Struct, frozen=True):
@@ -31,6 +32,11 @@ class RunHolder(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it relabels or compacts, see `alone`."""
+        return self.terms.startswith(ALONE)
 
 
 class RunClaims(Claims):
@@ -122,7 +128,7 @@ def run_holder_of(text: str) -> RunHolder | None:
 @contextlib.contextmanager
 def alone(store: Store) -> Iterator[None]:
     """Keep others that write to an archive away, on all machines. Raises: OutputError: somebody does at this moment."""
-    with RunClaims(store, terms=f"alone {secrets.token_hex(8)}") as claims:
+    with RunClaims(store, terms=f"{ALONE}{secrets.token_hex(8)}") as claims:
         if other := claims.agree():
             raise OutputError(f"{store.where}: {other} is writing to it; wait until it has ended")
         yield

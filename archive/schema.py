@@ -61,7 +61,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     words: str = ""
     """Hash of the labels."""
     top_k: int = 0
-    """Labels of a clip at most; 0: as the settings had it."""
+    """Labels of a clip at most; 0 if that is not known."""
     dims: dict[str, int] = {}
     """Values of each vector."""
     clips: int = 0

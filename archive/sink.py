@@ -22,6 +22,8 @@ class ArchiveOptions(SinkOptions, frozen=True, kw_only=True):
     words: str = ""
     model: str = ""
     """The one that is asked for; a file in which it labelled nothing names it too."""
+    top_k: int = 0
+    """Labels of a clip at most."""
     dims: dict[str, int] = msgspec.field(default_factory=dict)
     """Values of each vector that the model gives."""
     whole: bool = False
@@ -83,6 +85,7 @@ class Archive(Sink):
             model=shard.model or self.options.model,
             labels=self.options.labels,
             words=self.options.words,
+            top_k=self.options.top_k,
             dims=shard.dims,
             clips=len(shard.rows),
             labelled=shard.labelled,

@@ -1,5 +1,6 @@
 """The sources of an archive: found like those of a run, with names that hold on every machine."""
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -29,8 +30,10 @@ def find_wanted(
             if not found and not may_be_empty:
                 finder.problems.append(f"{text}: no video, sound or image there")
             in_s3 |= found
-        else:
+        elif not is_missing(text):
             finder.add(text)
+        elif not is_silent:
+            finder.problems.append(f"{text}: no such file or folder")
     if finder.problems:
         raise ConfigError("\n".join(finder.problems))
     pairs = [(shown(source), root_of(source, folder)) for source, folder in finder.found.items()]
@@ -39,6 +42,12 @@ def find_wanted(
         *(wanted_of(source, names[shown(source)]) for source in finder.found),
         *(replace(each, name=names[source]) for source, (_, each) in in_s3.items()),
     ]
+
+
+def is_missing(text: str) -> bool:
+    """Whether a name on the command line leads nowhere. One in a list or a folder may, and costs only itself."""
+    is_special = text.startswith("@") or text == "-" or is_url(text) or glob.has_magic(text)
+    return not is_special and not os.path.lexists(text)
 
 
 def below_s3(url: str) -> Iterator[Wanted]:

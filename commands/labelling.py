@@ -35,7 +35,7 @@ from engines.models.checkpoint import read_model
 from engines.models.fusion import fused_modalities
 from engines.models.model import ModelSpec
 from pipeline.config import Config
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, OutputError
 from pipeline.logs import log
 from pipeline.run import private_directory, run
 from pipeline.status import Account, OutputSpec, Status
@@ -130,7 +130,9 @@ class Labelling:
     def _labelled(self, work: Work, known: dict[str, Known], follow: Follow | None) -> Account:
         options, asked = self._options, self._asked
         claims = RunClaims(self._store, options.claim_expiry, f"{asked.config} {asked.words} {asked.model}")
-        if other := claims.agree():
+        if (other := claims.agree()) and other.is_alone:
+            raise OutputError(f"{options.output}: {other} relabels or compacts it; wait until it has ended")
+        if other:
             raise ConfigError(
                 f"{options.output}: {other} labels into it with other settings, model or words at this moment. Give "
                 "the same, or another -o."
@@ -144,6 +146,7 @@ class Labelling:
                 "labels": list(asked.labels),
                 "words": asked.words,
                 "model": asked.model,
+                "top_k": self._config.labels.top_k,
                 "dims": dict(asked.dims),
                 "whole": asked.whole,
             },

@@ -35,6 +35,21 @@ def test_media_below_a_prefix_are_found(bucket: str) -> None:
     assert len(list(sources_below(f"s3://{bucket}", MEDIA))) == 5
 
 
+def test_a_glob_stands_for_names(bucket: str) -> None:
+    keys = ["v/2023/a.mp4", "v/2024-1/a.mp4", "v/2024-1/deep/b.mp4", "v/2024-2/c.mov", "v/[x].mp4"]
+    for key in keys:
+        put(bucket, key)
+
+    def found(glob: str) -> list[str]:
+        return [source.url.removeprefix(f"s3://{bucket}/") for source in sources_below(f"s3://{bucket}/{glob}", MEDIA)]
+
+    assert found("v/2024-*/*") == ["v/2024-1/a.mp4", "v/2024-2/c.mov"]
+    assert found("v/**/*.mp4") == ["v/2023/a.mp4", "v/2024-1/a.mp4", "v/2024-1/deep/b.mp4", "v/[x].mp4"]
+    assert found("*/2024-1/**") == ["v/2024-1/a.mp4", "v/2024-1/deep/b.mp4"]
+    assert found("v/[x].mp4") == ["v/[x].mp4"], "a name that is there is no glob"
+    assert found("v/2025*") == []
+
+
 def test_a_copy_in_s3_is_recognised(bucket: str, tmp_path: Path) -> None:
     content = np.random.default_rng(1).bytes(10 * PIECE_BYTES)
     (tmp_path / "a.mp4").write_bytes(content)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from commands.archive_sources import find_wanted
+from pipeline.errors import ConfigError
 from tests.commands.fake_archive import FakeArchive
 
 BUCKET = "archive-test"
@@ -26,6 +27,15 @@ def test_names_begin_with_the_folder_that_was_named(tmp_path: Path, monkeypatch:
     assert named("other/c.mp4") == ["other/c.mp4"]
     monkeypatch.chdir(tmp_path / "videos")
     assert named(".") == ["videos/a.mp4", "videos/2024/b.mp4"]
+
+
+def test_a_name_that_leads_nowhere_is_refused_but_not_one_in_a_list(tmp_path: Path) -> None:
+    (tmp_path / "there.mp4").write_text("here")
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/gone.mp4\n{tmp_path}/there.mp4\n")
+    with pytest.raises(ConfigError, match=r"typo: no such file or folder"):
+        find_wanted([str(tmp_path / "typo")], recursive=False)
+    assert [each.size for each in find_wanted([str(tmp_path / "list.txt")], recursive=False)] == [-1, 4]
+    assert find_wanted([str(tmp_path / "typo")], recursive=False, may_be_empty=True, is_silent=True) == []
 
 
 def test_secrets_of_addresses_are_in_no_name() -> None:
