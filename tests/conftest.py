@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from pipeline.logs import LOGGER
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: threads of one would wait for those of others
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 

@@ -22,7 +22,7 @@ from tests.pipeline.runs import read_records
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "engines" / "bundled" / "sample.mp4"
 WORDS = ["dog", "sheep", "rain", "birds singing", "siren"]
-KILLS = 20
+KILLS = 10
 
 
 def config_of(**sections: Any) -> Config:
@@ -39,7 +39,7 @@ def clean_results(folder: Path, *sources: Path) -> dict[tuple[str, int], dict[st
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_twenty_kills_give_the_results_of_a_clean_run(tmp_path: Path) -> None:
+def test_ten_kills_give_the_results_of_a_clean_run(tmp_path: Path) -> None:
     """Every kind of process is killed but the output process, whose death ends a run by design."""
     film = make_video(tmp_path / "film.mp4", seconds=12, fps=12.5, audio=Sound(), options={"bf": "3", "g": "50"})
     clean = clean_results(tmp_path, SAMPLE, film)

@@ -99,6 +99,8 @@ def test_weights_from_unlabelled_clips_are_written_and_used_by_a_run(
         "dog, rain",
         "--engine",
         "torch",
+        "--end",
+        "4",
     ]
     assert main([*arguments, "-o", str(tmp_path / "r.jsonl"), "-q"]) == 0
     assert json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])["labels"][0]["label"] == "dog"

@@ -227,7 +227,7 @@ class FixedChoice:
         return begin
 
 
-@pytest.mark.parametrize("engine", ["torch", pytest.param("onnxruntime", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["torch", pytest.param("onnxruntime", marks=pytest.mark.minutes)])
 def test_fused_sound_equals_transformers_from_the_samples_on(
     tiny_clap_fused: Path, engine: str, run: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,7 +114,7 @@ def right(world: World, head: MovFusion, classes: range, share: float, count: in
     return {name: hit / count for name, hit in hits.items()}
 
 
-@pytest.mark.slow
+@pytest.mark.minutes
 def test_a_trained_head_beats_the_frozen_towers_and_is_no_worse_on_novel_classes() -> None:
     torch.set_num_threads(1)
     world = make_world()
