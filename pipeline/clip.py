@@ -56,7 +56,7 @@ class LiveFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     clock: Literal["camera", "arrival"] = "arrival"
     """Who told the time: the camera, in its sender reports, or this machine, when the packets came."""
     captured_ns: int
-    """When the clip's last picture or sound was captured, on this machine's monotonic clock."""
+    """When the clip's last picture or sound was captured, on this machine's monotonic clock; 0 for a gap."""
     reused: bool = False
     """Nothing has changed since an earlier clip, and its answers hold: the clip was not decoded in full."""
     measures: dict[str, float] = {}

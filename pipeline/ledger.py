@@ -426,7 +426,7 @@ class Ledger:
         while True:
             while source.gaps and source.gaps[0].next_index <= source.given:
                 gap = source.gaps.popleft()
-                live = LiveFacts(wall_ns=gap.wall_ns, captured_ns=gap.end_ns) if gap.wall_ns else None
+                live = LiveFacts(wall_ns=gap.wall_ns, captured_ns=0) if gap.wall_ns else None
                 info = ClipInfo(source.name, source.index, -1, gap.start_ns, gap.end_ns, gap.epoch, live=live)
                 yield Finished(info, gap=True)
             entry = source.entries.get(source.given)

@@ -64,6 +64,6 @@ class LiveOutlet(Outlet):
         live = done.info.live
         if done.info.index >= 0:
             self.media_ns += done.info.end_ns - done.info.start_ns
-        if live is not None and done.error is None and done.dropped is None:
+        if live is not None and done.error is None and done.dropped is None and not done.gap:
             ages_s = self.ages_s.setdefault(done.info.source_index, deque(maxlen=AGES))
             ages_s.append((time.monotonic_ns() - live.captured_ns) / 1e9)

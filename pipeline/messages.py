@@ -102,7 +102,7 @@ class Prepared(_Message, frozen=True, tag=8):
 
 
 class Written(_Message, frozen=True, tag=9):
-    """The output process has written `count` more records."""
+    """The output process has written `count` more records, or the page has read them."""
 
     count: int
 

@@ -1,8 +1,9 @@
 """The process of the page: it may die and start again, and nothing waits for it.
 
 Its first thread speaks with the supervisor, a second one serves. The supervisor answers `Hello` with `Configured` and,
-from then on, sends `StatusUpdate`, `Records`, `SourceStarted` and `Answer`. Once it listens, the page says where:
-`{"do": "listening", "address": "http://127.0.0.1:8710/"}`, with an empty address if there is only the Unix socket.
+from then on, sends `StatusUpdate`, `Records`, `SourceStarted` and `Answer`. The page says how many records it has read
+(`Written`). Once it listens, the page says where: `{"do": "listening", "address": "http://127.0.0.1:8710/"}`, with an
+empty address if there is only the Unix socket.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ from live.page.stream import Broadcast
 from live.settings import Settings
 from live.status import Status
 from pipeline.logs import log, redact
-from pipeline.messages import Answer, Ask, Configured, Records, SourceStarted, StatusUpdate, ToWorker
+from pipeline.messages import Answer, Ask, Configured, Records, SourceStarted, StatusUpdate, ToWorker, Written
 from pipeline.sink_process import RecordMaker
 
 MOST_ASKED = 50
@@ -35,7 +35,7 @@ class Watch:
 
     def __init__(
         self,
-        post: Callable[[Ask], None],
+        post: Callable[[Ask | Written], None],
         make: RecordMaker,
         run_directory: Path,
         open_past: Callable[[Path], Past],
@@ -122,6 +122,7 @@ class Watch:
         for done in message.records:
             noted = self.board.add(self._make.record(done, message.facts[done.facts]))
             self.broadcast.send("record", noted.camera, msgspec.json.encode(noted))
+        self._post(Written(len(message.records)))  # the supervisor sends no more than the page can follow
 
     def _read(self, method: str, arguments: dict[str, Any]) -> Any:
         """Ask the history, in its own thread. It is opened again after a failure: it may not be there yet."""

@@ -88,4 +88,5 @@ def parameter_sets(codec: str, data: bytes) -> bytes:
         if kind in types:
             found.append(unit.rstrip(b"\0"))
             kinds.add(kind)
+    found = list(dict.fromkeys(found))  # some encoders repeat them within a key frame, now and then
     return b"\0\0\1".join(found) if len(kinds) == len(types) else b""

@@ -114,7 +114,8 @@ class VideoStream(Decoding):
         for place in spread_indices(len(keys), most):
             for frame in self._keys.decoded(keys[place]):
                 size, time_ns = self.shapes.of(frame, self._aspect), keys[place].pts
-                yield Shown(time_ns, time_ns, frame, size=size, canvas=self.shapes.size)
+                canvas = self.shapes.size if all(self.shapes.size) else size  # nothing may have been decoded before
+                yield Shown(time_ns, time_ns, frame, size=size, canvas=canvas)
 
     def skip(self, until_ns: int) -> None:
         """Throw away what is held before the last key frame that is decoded before a time."""

@@ -29,6 +29,7 @@ from pipeline.messages import (
     StatusUpdate,
     Stop,
     ToWorker,
+    Written,
 )
 from pipeline.processes import child_environment
 from pipeline.result import Label, Track
@@ -54,6 +55,8 @@ class FakeWatch:
         self.answer = answer or (lambda command: {"ok": True, "version": self.version + 1})
         self.asked: list[dict[str, Any]] = []
         self.broken: Broken | None = None
+        self.shown = 0
+        """Records that pages say they have read."""
         self.address = ""
         self.listening = threading.Event()
         self.version = 1
@@ -178,6 +181,8 @@ class FakeWatch:
             case Hello():
                 self._hub.send(worker, self._configured())
                 self._hub.send(worker, StatusUpdate(msgspec.json.encode(self.status())))
+            case Written(count):
+                self.shown += count
             case Broken():
                 self.broken = message
             case Ask():

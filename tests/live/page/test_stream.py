@@ -63,6 +63,14 @@ def test_records_status_events_and_settings_come_as_they_happen(watch: FakeWatch
         assert stream.next("settings") == {"version": watch.version}
 
 
+def test_the_page_says_how_many_records_it_has_read(watch: FakeWatch) -> None:
+    """The supervisor sends no more until it has."""
+    before = watch.shown
+    for _ in range(30):
+        watch.say("drive", [])
+    until(lambda: watch.shown == before + 30)
+
+
 def test_the_head_of_a_stream_ends(client: Client) -> None:
     for path in ("stream", "cameras/front-door/live.mjpg"):
         reply = client.ask("HEAD", f"{API}/{path}")

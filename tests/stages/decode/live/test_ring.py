@@ -296,6 +296,8 @@ def test_parameter_sets_are_found_in_key_frames() -> None:
     assert parameter_sets("h264", b"\0\0\1\x67abc\0\0\1\x65slice") == b""
     three = b"\x40\1v\0\0\1\x42\1s\0\0\1\x44\1p"
     assert parameter_sets("hevc", b"\0\0\1" + three + b"\0\0\1\x26\1") == three
+    repeated = b"\0\0\1".join([*three.split(b"\0\0\1")] * 2)
+    assert parameter_sets("hevc", b"\0\0\1" + repeated + b"\0\0\1\x26\1") == three
     assert parameter_sets("mjpeg", key) == b""
 
 
