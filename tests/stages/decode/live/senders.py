@@ -1,5 +1,6 @@
 """Cameras of other protocols than RTSP: a transport stream by UDP, and motion JPEG by HTTP."""
 
+import functools
 import http.server
 import socket
 import threading
@@ -99,5 +100,47 @@ def picture_server() -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/cam.mjpg?token=secret"
+        server.shutdown()
+        thread.join(10)
+
+
+class Segments(http.server.SimpleHTTPRequestHandler):
+    """A list that grows by a segment a second."""
+
+    began_s = 0.0
+
+    def do_GET(self) -> None:
+        if not self.path.endswith(".m3u8"):
+            super().do_GET()
+            return
+        lines = Path(self.directory, "list.m3u8").read_text().splitlines()
+        first = next(place for place, line in enumerate(lines) if line.startswith("#EXTINF"))
+        data = "\n".join(lines[: first + 2 * (3 + int(time.monotonic() - self.began_s))]).encode() + b"\n"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing is printed."""
+
+
+@contextmanager
+def hls_server(film: Path, folder: Path) -> Iterator[str]:
+    """The address of a film in segments, of which three are there at once and then one more each second."""
+    options = {"hls_time": "1", "hls_list_size": "0", "hls_flags": "omit_endlist"}
+    folder.mkdir()
+    with av.open(str(film)) as source, av.open(str(folder / "list.m3u8"), "w", format="hls", options=options) as copy:
+        streams = {stream.index: copy.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                copy.mux(packet)
+    kind = type("Own", (Segments,), {"began_s": time.monotonic()})
+    handler = functools.partial(kind, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/list.m3u8"
         server.shutdown()
         thread.join(10)

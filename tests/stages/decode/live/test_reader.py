@@ -17,7 +17,7 @@ from tests.clock_film import Picture, Sound, restarted, write_film
 from tests.clock_reading import picture_time_s
 from tests.rtsp_farm import LENGTH_S, Farm, camera, farm
 from tests.stages.decode.live.recording import NS, Recording, apart_s, reader_of, record, shifts_s
-from tests.stages.decode.live.senders import picture_server, send_ts
+from tests.stages.decode.live.senders import hls_server, picture_server, send_ts
 
 SMALL = Picture()
 LOGIN = "viewer:very secret"
@@ -63,6 +63,9 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
         send_ts(reset) as reset_url,
         send_ts(long, skip=long.stat().st_size // 20) as long_url,
         picture_server() as picture_url,
+        hls_server(
+            write_film(folder / "segments.ts", 14.0, Picture(gop=8), Sound(codec="mp2")), folder / "hls"
+        ) as hls_url,
         farm({"cam": camera(folder, "cam")}) as server,
         farm({"cam": camera(folder, "cam")}) as hanging,
         ThreadPoolExecutor(20) as threads,
@@ -88,6 +91,7 @@ def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
             "once": threads.submit(record, reader_of(str(film), realtime=True), SECONDS),
             "reset": threads.submit(record, reader_of(reset_url), SECONDS),
             "midway": threads.submit(record, reader_of(long_url), SECONDS),
+            "segments": threads.submit(record, reader_of(hls_url), SECONDS),
             "arriving": threads.submit(record, reader_of(picture_url, reuse=False), SECONDS),
         }
         return {name: recording.result(60) for name, recording in waiting.items()}
@@ -282,6 +286,13 @@ def test_a_file_that_is_not_looped_ends(recordings: dict[str, Recording]) -> Non
     clips = recordings["once"].clips
     assert [round((clip.info.end_ns - clip.info.start_ns) / NS, 1) for clip in clips[:2]] == [1.0, 1.0]
     assert 2.4 < (clips[-1].info.end_ns - clips[0].info.start_ns) / NS < 2.6
+
+
+def test_whole_segments_at_once_are_no_error(recordings: dict[str, Recording]) -> None:
+    """HLS: everything of a clip is there before anything was decoded."""
+    recording = recordings["segments"]
+    assert sum("frames" in clip.arrays for clip in recording.clips) >= 2
+    check_tiling(recording)
 
 
 def test_a_clock_that_is_set_begins_an_epoch(recordings: dict[str, Recording]) -> None:
