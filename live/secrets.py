@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import msgspec
 
@@ -21,6 +21,8 @@ HIDDEN = "***"
 SHORT = 4
 """A secret with fewer characters, and a user's name, are masked as whole words only."""
 LONGEST = 64 << 10
+LISTENS = ("udp", "rtp", "srt", "tcp")
+"""Schemes whose URL may have a port alone."""
 _SECRET_KEY = re.compile(r"token|key|secret|pass|pwd|signature|\bsig\b|auth|user|login|streamid", re.IGNORECASE)
 
 
@@ -33,12 +35,35 @@ def url_of(camera: Camera) -> str:
     where = f"camera {camera.name}"
     url = camera.url or read_secret(where, "url", camera.url_env, camera.url_file)
     password = read_secret(where, "password", camera.password_env, camera.password_file)
-    return with_login(url, camera.user, password)
+    return with_login(usable(where, url), camera.user, password)
 
 
 def webhook_url(webhook: Webhook) -> str:
-    """Raises: ConfigError: the variable that holds it is not set."""
-    return webhook.url or read_secret("alerts.webhooks", "url", webhook.url_env, "")
+    """Raises: ConfigError: the variable that holds it is not set, or it is no URL."""
+    return usable("alerts.webhooks", webhook.url or read_secret("alerts.webhooks", "url", webhook.url_env, ""))
+
+
+def usable(where: str, url: str) -> str:
+    """The URL, if it names a host; a path or a device as it is.
+
+    Raises:
+        ConfigError: it cannot be taken apart. `where` begins the message, which does not show the URL.
+    """
+    if "://" not in url:
+        return url
+    if not url.isprintable() or any(letter.isspace() for letter in url):
+        raise ConfigError(f"{where}: its url has white space or control characters in it; write them percent-encoded")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigError(
+            f"{where}: its url cannot be understood: the host or the port is wrong; expected something like "
+            "rtsp://camera.local:554/stream"
+        ) from None
+    if not parts.hostname and (port is None or parts.scheme not in LISTENS):
+        raise ConfigError(f"{where}: its url names no host; expected something like rtsp://camera.local/stream")
+    return url
 
 
 def problems(settings: Settings) -> list[str]:

@@ -45,6 +45,31 @@ def test_a_password_or_a_url_from_a_file(tmp_path: Path) -> None:
     assert url_of(Camera(name="door", url_file=str(tmp_path / "url"))) == "rtsp://a:b@cam/1"
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("rtsp://user:hunter2@[::1/1", "the host or the port is wrong"),
+        ("rtsp://user:hunter2@cam:abc/1", "the host or the port is wrong"),
+        ("rtsp://user:hunter2@cam:99999/1", "the host or the port is wrong"),
+        ("rtsp://", "names no host"),
+        ("rtsp://hunter2@cam/a b", "has white space"),
+    ],
+)
+def test_a_url_that_names_no_place_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, url: str, why: str
+) -> None:
+    monkeypatch.setenv("DOOR_URL", url)
+    for camera in (Camera(name="door", url_env="DOOR_URL"), Camera(name="door", url=url)):
+        with pytest.raises(ConfigError, match=rf"camera door: its url .*{why}") as caught:
+            url_of(camera)
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["udp://239.0.0.1:5000", "udp://:5000", "rtsp://[::1]:554/1", "/dev/video0", "0"])
+def test_a_url_that_names_a_place_stays(url: str) -> None:
+    assert url_of(Camera(name="door", url=url)) == url
+
+
 def test_what_is_not_given_stays_as_it_is() -> None:
     for url in ("rtsp://a:b@cam/1", "rtsp://cam/1", "/dev/video0", "0", "udp://@239.0.0.1:1234"):
         assert url_of(Camera(name="door", url=url)) == url
