@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
 
 ASK_TIMEOUT_S = 60.0
 """Label vectors of new labels take a second or two; loading the text tower some more."""
+TIMED_OUT = {"ok": False, "error": f"no answer within {ASK_TIMEOUT_S:.0f} s", "status": 409}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A command, and until when it must be answered."""
+
+    worker: Worker
+    ask: Ask
+    until_s: float
 
 
 class Commands:
-    """Does what is asked of a watch. Some commands wait for the clerk, who makes label vectors, or for a thread.
+    """Does what is asked of a watch. Some commands wait for the clerk, who makes label vectors; a test of alerts is
+    done in a thread, and others go on meanwhile.
 
     save: writes settings back. test_alert: sends one of each alert.
     """
@@ -39,16 +51,18 @@ class Commands:
         self._watch = watch
         self._control = control
         self._save, self._test_alert = save, test_alert
-        self._asks: deque[tuple[Worker, Ask, float]] = deque()
-        """Of which the first is being done, until a time."""
+        self._asks: deque[Asked] = deque()
+        """Of which the first is being done."""
         self._request = 0
         self._on_reply: Callable[[Reply], None] | None = None
-        self._sent: list[dict[str, Any]] = []
-        """The answer to a test of alerts."""
+        self._tests: list[Asked] = []
+        """Tests of alerts that are not answered yet."""
+        self._sent: deque[tuple[Asked, dict[str, Any]]] = deque()
+        """What threads have found for them."""
 
     def ask(self, worker: Worker, ask: Ask) -> None:
         """Take a command."""
-        self._asks.append((worker, ask, time.monotonic() + ASK_TIMEOUT_S))
+        self._asks.append(Asked(worker, ask, time.monotonic() + ASK_TIMEOUT_S))
         if len(self._asks) == 1:
             self._next()
 
@@ -60,14 +74,19 @@ class Commands:
 
     def tick(self, now_s: float) -> None:
         """Answer what a thread has done, or what has taken too long."""
-        if self._sent and self._asks:
-            self._answer(self._sent.pop())
-        elif self._asks and now_s > self._asks[0][2]:
-            self._answer({"ok": False, "error": f"no answer within {ASK_TIMEOUT_S:.0f} s", "status": 409})
+        while self._sent:
+            self._answer_test(*self._sent.popleft())
+        for asked in [each for each in self._tests if now_s > each.until_s]:
+            self._answer_test(asked, TIMED_OUT)
+        if self._asks and now_s > self._asks[0].until_s:
+            self._answer(TIMED_OUT)
 
     def _next(self) -> None:
-        """Do the first command. It is answered now, or later."""
-        _, ask, _ = self._asks[0]
+        """Do the first command. It is answered now, or later; if nobody waits for it any more, it is not done."""
+        ask = self._asks[0].ask
+        if ask.until_s and time.monotonic() > ask.until_s:
+            self._answer({"ok": False, "error": "its turn came too late; nothing was done", "status": 504})
+            return
         try:
             self._do(json.loads(ask.body))
         except Refused as refused:
@@ -78,11 +97,20 @@ class Commands:
             self._answer({"ok": False, "error": str(error), "status": 400})
 
     def _answer(self, answer: dict[str, Any]) -> None:
-        worker, ask, _ = self._asks.popleft()
+        asked = self._asks.popleft()
         self._on_reply = None
-        self._watch.answer(worker, Answer(ask.id, json.dumps(answer).encode()))
+        self._give(asked, answer)
         if self._asks:
             self._next()
+
+    def _answer_test(self, asked: Asked, answer: dict[str, Any]) -> None:
+        """Answer a test of alerts, unless it took too long and was answered so."""
+        if asked in self._tests:
+            self._tests.remove(asked)
+            self._give(asked, answer)
+
+    def _give(self, asked: Asked, answer: dict[str, Any]) -> None:
+        self._watch.answer(asked.worker, Answer(asked.ask.id, json.dumps(answer).encode()))
 
     def _do(self, command: dict[str, Any]) -> None:
         watch = self._watch
@@ -114,15 +142,19 @@ class Commands:
                 raise Refused(f"there is no command {other!r}")
 
     def _begin_test_alert(self) -> None:
-        """Send alerts in a thread, since their receivers may take long. `tick` answers."""
+        """Send alerts in a thread, since their receivers may take long. `tick` answers; other commands go on."""
+        asked, settings = self._asks.popleft(), self._watch.settings
+        self._tests.append(asked)
 
         def send() -> None:
             try:
-                self._sent.append({"ok": True, "sent": self._test_alert(self._watch.settings)})
+                self._sent.append((asked, {"ok": True, "sent": self._test_alert(settings)}))
             except Exception as error:
-                self._sent.append({"ok": False, "error": str(error), "status": 409})
+                self._sent.append((asked, {"ok": False, "error": str(error), "status": 409}))
 
         threading.Thread(target=send, name="test alert", daemon=True).start()
+        if self._asks:
+            self._next()
 
     def _ask_clerk(self, question: dict[str, Any], then: Callable[[dict[str, Any]], None]) -> None:
         self._request += 1

@@ -186,10 +186,14 @@ class Told(_Message, frozen=True, tag=34):
 
 
 class Ask(_Message, frozen=True, tag=35):
-    """The page asks the supervisor something: a JSON object."""
+    """The page asks the supervisor something: a JSON object.
+
+    until_s: how long the page waits for an answer, an instant on the monotonic clock; 0: as long as it takes.
+    """
 
     id: int
     body: bytes
+    until_s: float = 0.0
 
 
 class Reply(_Message, frozen=True, tag=36):

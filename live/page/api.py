@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from live.page.backend import Backend
+from live.page.backend import ASK_S, Backend
 from live.page.board import KEPT
 from live.page.calls import CameraView, PreviewAsked, SettingsView
 from live.page.replies import Refused, body_of, json_reply
@@ -27,6 +27,10 @@ from live.status import CameraStatus, Status
 FEW = 4
 """Records of each camera in the list of all."""
 MOST_LABELS, LONGEST_LABEL = 5000, 500
+NO_ANSWER = (
+    f"The watch did not answer within {ASK_S:.0f} s. It may be busy, and what was asked may still take effect: "
+    "look at its status and settings before you ask again."
+)
 
 
 class CameraCalls:
@@ -92,7 +96,7 @@ class CameraCalls:
         try:
             answer = await self._backend.ask(command)
         except TimeoutError:
-            raise Refused(504, "The watch does not answer. It may be busy; look at its status.") from None
+            raise Refused(504, NO_ANSWER) from None
         if answer.get("ok"):
             return json_reply(answer, status)
         code = answer.get("status", 400)

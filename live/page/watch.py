@@ -67,7 +67,7 @@ class Watch:
         id = next(self._ids)
         answer = self._asked[id] = asyncio.get_running_loop().create_future()
         try:
-            self._post(Ask(id, msgspec.json.encode(command)))
+            self._post(Ask(id, msgspec.json.encode(command), time.monotonic() + ASK_S))
             async with asyncio.timeout(ASK_S):
                 found: dict[str, Any] = await answer
                 return found

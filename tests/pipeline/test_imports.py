@@ -222,7 +222,7 @@ COVERED_BY = {
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
-    "tests/live/test_watch.py": "live.{commands, status_now} pipeline.{clerk, live_decode, live_feed, live_outlet}",
+    "tests/live/test_watch.py": "live.status_now pipeline.{clerk, live_decode, live_feed, live_outlet}",
     "tests/commands/test_watch.py": "commands.watch.{ctl, options, screen, watching}",
     "tests/live/page/test_app.py": (
         "live.page.{api, assets, backend, calls, events, openapi, process, replies, server, watch} live.status"
@@ -287,7 +287,7 @@ COVERED_BY = {
     "tests/engines/models/test_model_file.py": "engines.models.model",
     "tests/engines/networks/test_fusion.py": "engines.networks.fusion_shape",
     "tests/engines/networks/test_open_clip.py": "engines.networks.{open_clip_format, open_clip_towers}",
-    "tests/stages/decode/live/test_reader.py": ("stages.decode.live.{clips, pace, session, streams, viewer}"),
+    "tests/stages/decode/live/test_reader.py": ("stages.decode.live.{clips, session, streams, viewer}"),
     "tests/stages/decode/test_reader_av.py": "stages.decode.canvas",
     "tests/stages/decode/test_still.py": "stages.decode.side_data",
     "tests/stages/decode/test_tiling.py": "stages.decode.timeline",

@@ -148,7 +148,8 @@ class Connection:
 
     def _packets(self, container: InputContainer, streams: list[Any]) -> Iterator[tuple[Any, int]]:
         if self._address.kind == "file":
-            yield from paced(container, streams, self._options.feed.loop, self._stop)
+            again = (lambda: open_media(self._address.url)) if self._options.feed.loop else None
+            yield from paced(container, streams, again, self._stop)
             return
         for packet in container.demux(streams):
             if packet.size or self._stop.is_set():
