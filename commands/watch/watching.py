@@ -97,13 +97,20 @@ def read_given(options: argparse.Namespace) -> tuple[Settings, Path | None]:
         settings = read(original)
     else:
         words = getattr(options, "labels.words") or default_labels()
-        settings = from_arguments(others, words, realtime=options.realtime, loop=options.loop, record=options.record)
+        settings = from_arguments(others, words, **shared_keys(options))
     page = settings.page
     if options.port is not None:
         page = msgspec.structs.replace(page, port=options.port)
     if options.host is not None:
         page = msgspec.structs.replace(page, host=options.host)
     return msgspec.structs.replace(settings, page=page, directory=options.state or settings.directory), original
+
+
+def shared_keys(options: argparse.Namespace) -> dict[str, Any]:
+    """The keys that cameras on the command line have in common."""
+    keys = {"realtime": options.realtime, "loop": options.loop, "record": options.record}
+    threshold = getattr(options, "events.enter")
+    return keys if threshold is None else keys | {"threshold": threshold}
 
 
 def with_labels(settings: Settings, config: Config) -> Settings:

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from commands.watch.ctl import in_words
+from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
-from commands.watch.watching import hide_secrets, url_told
+from commands.watch.watching import hide_secrets, read_given, url_told
 from live.settings import Camera, Settings
 from live.status import Account, Age, CameraStatus, Status
 from pipeline.logs import log, start_logging
@@ -149,7 +150,8 @@ def test_ctrl_c_ends_it_with_everything_written(tmp_path: Path) -> None:
         (["cameras.toml"], "cannot be read"),
         (["gopher://cam/1"], "gopher"),
         (["rtsp://cam/1", "--labels=", "-q"], "no label found"),
-        (["rtsp://cam/1", "--start", "10"], "--start"),
+        (["rtsp://cam/1", "--start", "10"], "--start is for files: percept run"),
+        (["rtsp://cam/1", "--min-duration", "30"], "--min-duration is for files: percept run"),
         (["rtsp://cam/1", "--fps", "0"], "fps"),
         (["ctl", "status"], "no watch is running there"),
         (["ctl", "labels", "door"], "expected CAMERA WORDS"),
@@ -161,6 +163,16 @@ def test_what_is_wrong_is_said_before_anything_starts(arguments: list[str], text
     assert done.returncode in (2, 5)
     assert text in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def given(*arguments: str) -> Settings:
+    """The settings that a command line stands for."""
+    return read_given(make_parser().parse_args(list(arguments)))[0]
+
+
+def test_the_probability_at_which_an_event_begins_is_that_of_the_command_line() -> None:
+    assert [camera.threshold for camera in given("rtsp://cam/1", "0", "--min-probability=90%").cameras] == [0.9, 0.9]
+    assert given("rtsp://cam/1").cameras[0].threshold == Camera(name="").threshold
 
 
 def test_a_password_on_the_command_line_is_not_repeated(tmp_path: Path) -> None:
