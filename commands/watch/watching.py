@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ def read_given(options: argparse.Namespace) -> tuple[Settings, Path | None]:
         raise ConfigError(f"{files[0]}: expected one file that describes cameras, and nothing beside it")
     original = Path(files[0]) if files else None
     if original is not None:
-        settings = read(original)
+        settings = _read_file(original, options)
     else:
         words = getattr(options, "labels.words") or default_labels()
         settings = from_arguments(others, words, **shared_keys(options))
@@ -104,6 +104,33 @@ def read_given(options: argparse.Namespace) -> tuple[Settings, Path | None]:
     if options.host is not None:
         page = msgspec.structs.replace(page, host=options.host)
     return msgspec.structs.replace(settings, page=page, directory=options.state or settings.directory), original
+
+
+def _read_file(path: Path, options: argparse.Namespace) -> Settings:
+    """The settings in a file. Raises: ConfigError: also for options that say what such a file says."""
+    problems = Problems()
+    settings = Settings()
+    with problems.collected():
+        settings = read(path)
+    for problem in _without_effect(options, settings, path):
+        problems.add(ConfigError(problem))
+    problems.raise_all()
+    return settings
+
+
+def _without_effect(options: argparse.Namespace, settings: Settings, path: Path) -> Iterator[str]:
+    """A sentence for each option that would be ignored, since cameras are in a file."""
+    for key in ("realtime", "loop"):
+        if getattr(options, key):
+            yield f"--{key}: cameras are in a file; write {key} = true into {path}, under each [[camera]] that needs it"
+    everywhere = f"into {path}, above all cameras or under one [[camera]]"
+    if options.record:
+        yield f"--record: cameras are in a file; write record = true {everywhere}"
+    threshold = getattr(options, "events.enter")
+    if threshold is not None:
+        yield f"--min-probability: cameras are in a file; write threshold = {threshold} {everywhere}"
+    if getattr(options, "labels.words") and settings.cameras and all(camera.labels for camera in settings.cameras):
+        yield f"--labels: all cameras have labels of their own; change labels in {path}"
 
 
 def shared_keys(options: argparse.Namespace) -> dict[str, Any]:

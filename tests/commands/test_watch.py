@@ -19,6 +19,7 @@ from commands.watch.screen import watch_fields, watch_line
 from commands.watch.watching import hide_secrets, read_given, url_told
 from live.settings import Camera, Settings
 from live.status import Account, Age, CameraStatus, Status
+from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
 from pipeline.result import ClipRecord, decode_json
 from tests.conftest import ROOT
@@ -173,6 +174,45 @@ def given(*arguments: str) -> Settings:
 def test_the_probability_at_which_an_event_begins_is_that_of_the_command_line() -> None:
     assert [camera.threshold for camera in given("rtsp://cam/1", "0", "--min-probability=90%").cameras] == [0.9, 0.9]
     assert given("rtsp://cam/1").cameras[0].threshold == Camera(name="").threshold
+
+
+CAMERAS = """\
+[[camera]]
+name = "door"
+url = "rtsp://cam/1"
+labels = ["dog"]
+
+[[camera]]
+name = "yard"
+url = "rtsp://cam/2"
+"""
+
+
+def test_options_that_a_file_has_keys_for_are_refused_all_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.toml"
+    file.write_text(f'labels = ["cat"]\ntreshold = 0.4\n{CAMERAS}')
+    with pytest.raises(ConfigError) as error:
+        given(str(file), "--realtime", "--loop", "--record", "--min-probability=0.9", "--labels=sheep")
+    unknown, *others = str(error.value).splitlines()
+    assert "treshold" in unknown
+    into = f"cameras are in a file; write {{}} into {file}, "
+    one, every = "under each [[camera]] that needs it", "above all cameras or under one [[camera]]"
+    assert others == [
+        f"--realtime: {into.format('realtime = true')}{one}",
+        f"--loop: {into.format('loop = true')}{one}",
+        f"--record: {into.format('record = true')}{every}",
+        f"--min-probability: {into.format('threshold = 0.9')}{every}",
+    ]
+
+
+def test_labels_are_refused_only_where_all_cameras_of_a_file_have_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.toml"
+    file.write_text(CAMERAS)
+    assert [camera.labels for camera in given(str(file), "--labels=sheep").cameras] == [("dog",), ()]
+    file.write_text(f'labels = ["cat"]\n{CAMERAS}')
+    assert given(str(file)).cameras[1].labels == ("cat",)
+    with pytest.raises(ConfigError, match=f"--labels: all cameras have labels of their own; change labels in {file}"):
+        given(str(file), "--labels=sheep")
 
 
 def test_a_password_on_the_command_line_is_not_repeated(tmp_path: Path) -> None:
