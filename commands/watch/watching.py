@@ -145,14 +145,11 @@ def with_labels(settings: Settings, config: Config) -> Settings:
     words = config.labels.words
     labels = parse_labels(words) if words else default_labels()
     default = Camera(name="default")
+    usual = {"clip_seconds": config.clips.seconds, "fps": config.clips.fps}
 
     def filled(camera: Camera) -> Camera:
-        own = camera.clip_seconds, camera.fps
-        usual = default.clip_seconds, default.fps
-        clip_seconds, fps = (config.clips.seconds, config.clips.fps) if own == usual else own
-        return msgspec.structs.replace(
-            camera, labels=camera.labels or tuple(labels), clip_seconds=clip_seconds, fps=fps
-        )
+        missing = {key: value for key, value in usual.items() if getattr(camera, key) == getattr(default, key)}
+        return msgspec.structs.replace(camera, labels=camera.labels or tuple(labels), **missing)
 
     return msgspec.structs.replace(settings, cameras=tuple(map(filled, settings.cameras)))
 

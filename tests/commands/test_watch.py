@@ -16,9 +16,10 @@ import pytest
 from commands.watch.ctl import in_words
 from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
-from commands.watch.watching import hide_secrets, read_given, url_told
+from commands.watch.watching import hide_secrets, read_given, url_told, with_labels
 from live.settings import Camera, Settings
 from live.status import Account, Age, CameraStatus, Status
+from pipeline.config import ClipOptions, Config
 from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
 from pipeline.result import ClipRecord, decode_json
@@ -213,6 +214,18 @@ def test_labels_are_refused_only_where_all_cameras_of_a_file_have_their_own(tmp_
     assert given(str(file)).cameras[1].labels == ("cat",)
     with pytest.raises(ConfigError, match=f"--labels: all cameras have labels of their own; change labels in {file}"):
         given(str(file), "--labels=sheep")
+
+
+def test_length_and_rate_of_clips_are_filled_in_each_by_itself() -> None:
+    cameras = (
+        Camera(name="a"),
+        Camera(name="b", fps=4.0),
+        Camera(name="c", clip_seconds=3.0),
+        Camera(name="d", fps=4.0, clip_seconds=3.0),
+    )
+    config = Config(clips=ClipOptions(seconds=5.0, fps=2.0))
+    filled = with_labels(Settings(cameras=cameras), config).cameras
+    assert [(camera.clip_seconds, camera.fps) for camera in filled] == [(5.0, 2.0), (5.0, 4.0), (3.0, 2.0), (3.0, 4.0)]
 
 
 def test_a_password_on_the_command_line_is_not_repeated(tmp_path: Path) -> None:
