@@ -191,7 +191,10 @@ def _page(page: Page) -> Iterator[str]:
     if page.token_env and page.token_file:
         yield "token_env and token_file are both given; expected one of them"
     if page.port != -1 and page.host not in LOOPBACK and not (page.token_env or page.token_file):
-        yield (f'host is {page.host!r}, which others can reach; add token_env or token_file, or use host = "127.0.0.1"')
+        yield (
+            f"host is {page.host!r}, which others can reach; add token_env or token_file (--token-file), "
+            'or use host = "127.0.0.1"'
+        )
 
 
 def _alerts(alerts: Alerts) -> Iterator[str]:

@@ -60,6 +60,9 @@ def make_parser() -> Parser:
     watch.add_argument("--port", type=int, metavar="N", help="port of the page; 0: any; -1: no page")
     watch.add_argument("--host", metavar="ADDRESS", help="address of the page; one that others reach needs a token")
     watch.add_argument(
+        "--token-file", metavar="FILE", help="file that holds the token of the page, 16 characters or more"
+    )
+    watch.add_argument(
         "--format", choices=("table", "jsonl"),
         help="what stdout gets: events in words (default), or every record as a JSON line",
     )  # fmt: skip

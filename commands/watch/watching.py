@@ -19,7 +19,7 @@ from live.plan import label_names, watch_config
 from live.read_settings import check, from_arguments, read
 from live.secrets import Masker, url_of
 from live.secrets import problems as secrets_missing
-from live.settings import Camera, Settings
+from live.settings import Camera, Page, Settings
 from pipeline.build import WATCH_ROLES, WATCH_SINK, make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
@@ -98,11 +98,7 @@ def read_given(options: argparse.Namespace) -> tuple[Settings, Path | None]:
     else:
         words = getattr(options, "labels.words") or default_labels()
         settings = from_arguments(others, words, **shared_keys(options))
-    page = settings.page
-    if options.port is not None:
-        page = msgspec.structs.replace(page, port=options.port)
-    if options.host is not None:
-        page = msgspec.structs.replace(page, host=options.host)
+    page = with_page_options(settings.page, options)
     return msgspec.structs.replace(settings, page=page, directory=options.state or settings.directory), original
 
 
@@ -138,6 +134,13 @@ def shared_keys(options: argparse.Namespace) -> dict[str, Any]:
     keys = {"realtime": options.realtime, "loop": options.loop, "record": options.record}
     threshold = getattr(options, "events.enter")
     return keys if threshold is None else keys | {"threshold": threshold}
+
+
+def with_page_options(page: Page, options: argparse.Namespace) -> Page:
+    changes = {key: value for key in ("port", "host") if (value := getattr(options, key)) is not None}
+    if options.token_file:
+        changes |= {"token_file": str(Path(options.token_file).expanduser().absolute()), "token_env": ""}
+    return msgspec.structs.replace(page, **changes)
 
 
 def with_labels(settings: Settings, config: Config) -> Settings:

@@ -17,7 +17,8 @@ from commands.watch.ctl import in_words
 from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
 from commands.watch.watching import hide_secrets, read_given, url_told, with_labels
-from live.settings import Camera, Settings
+from live.check_settings import check
+from live.settings import Camera, Page, Settings
 from live.status import Account, Age, CameraStatus, Status
 from pipeline.config import ClipOptions, Config
 from pipeline.errors import ConfigError
@@ -226,6 +227,19 @@ def test_length_and_rate_of_clips_are_filled_in_each_by_itself() -> None:
     config = Config(clips=ClipOptions(seconds=5.0, fps=2.0))
     filled = with_labels(Settings(cameras=cameras), config).cameras
     assert [(camera.clip_seconds, camera.fps) for camera in filled] == [(5.0, 2.0), (5.0, 4.0), (3.0, 2.0), (3.0, 4.0)]
+
+
+def test_the_page_may_have_its_token_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = given("rtsp://cam/1", "--host=0.0.0.0", "--port=8711", "--token-file=token")
+    assert settings.page == Page(host="0.0.0.0", port=8711, token_file=str(tmp_path / "token"))
+    assert check(settings) == []
+    (problem,) = check(given("rtsp://cam/1", "--host=0.0.0.0"))
+    assert "--token-file" in problem
+    file = tmp_path / "cameras.toml"
+    file.write_text(f'labels = ["cat"]\n{CAMERAS}\n[page]\ntoken_env = "PAGE_TOKEN"\n')
+    settings = given(str(file), "--token-file=token")
+    assert settings.page == Page(token_file=str(tmp_path / "token")), "it takes the place of that of the file"
 
 
 def test_a_password_on_the_command_line_is_not_repeated(tmp_path: Path) -> None:
