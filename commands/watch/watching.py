@@ -16,7 +16,7 @@ from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
 from live.folder import StateFolder
 from live.plan import label_names, watch_config
-from live.read_settings import check, from_arguments, read
+from live.read_settings import check, from_arguments, read, read_shared
 from live.secrets import Masker, url_of
 from live.secrets import problems as secrets_missing
 from live.settings import Camera, Page, Settings
@@ -136,6 +136,11 @@ def shared_keys(options: argparse.Namespace) -> dict[str, Any]:
     return keys if threshold is None else keys | {"threshold": threshold}
 
 
+def shared_camera(options: argparse.Namespace, original: Path | None) -> Camera:
+    """What a camera has that is added while the watch runs. original: as `read_given` tells it."""
+    return read_shared(original) if original else Camera(name="", **shared_keys(options))
+
+
 def with_page_options(page: Page, options: argparse.Namespace) -> Page:
     changes = {key: value for key in ("port", "host") if (value := getattr(options, key)) is not None}
     if options.token_file:
@@ -192,6 +197,7 @@ def _watch(
             check=check,
             save=saver(original, settings),
             test_alert=alerts_sent,
+            shared=shared_camera(options, original),
             on_watch=lambda status: console.line(watch_line(status), "watching", watch_fields(status)),
             on_notice=console.notice,
             on_complete=lambda account: _report(console, account, folder),

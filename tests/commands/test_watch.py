@@ -16,7 +16,7 @@ import pytest
 from commands.watch.ctl import in_words
 from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
-from commands.watch.watching import hide_secrets, read_given, url_told, with_labels
+from commands.watch.watching import hide_secrets, read_given, shared_camera, url_told, with_labels
 from live.check_settings import check
 from live.settings import Camera, Page, Settings
 from live.status import Account, Age, CameraStatus, Status
@@ -240,6 +240,14 @@ def test_the_page_may_have_its_token_from_the_command_line(tmp_path: Path, monke
     file.write_text(f'labels = ["cat"]\n{CAMERAS}\n[page]\ntoken_env = "PAGE_TOKEN"\n')
     settings = given(str(file), "--token-file=token")
     assert settings.page == Page(token_file=str(tmp_path / "token")), "it takes the place of that of the file"
+
+
+def test_a_camera_that_is_added_later_is_like_those_of_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.toml"
+    file.write_text(f"threshold = 0.3\n{CAMERAS}")
+    options = make_parser().parse_args(["rtsp://cam/1", "--min-probability=0.9", "--record"])
+    assert shared_camera(options, None) == Camera(name="", threshold=0.9, record=True)
+    assert shared_camera(options, file) == Camera(name="", threshold=0.3)
 
 
 def test_a_password_on_the_command_line_is_not_repeated(tmp_path: Path) -> None:
