@@ -115,6 +115,8 @@ def url_problems(camera: Camera) -> Iterator[str]:
                 "url has a user or password with /, ? or # in it; write these signs percent-encoded (/ is %2F), "
                 "or use user with password_env"
             )
+        elif not has_usable_port(camera.url):
+            yield "url has a wrong port after the host; expected from 1 to 65535, such as rtsp://192.168.1.20:554/stream"
     elif is_file(camera.url) and not camera.realtime:
         yield "url is a file; add realtime = true (--realtime) to play it like a camera, or label it with percept run"
     elif not is_file(camera.url) and not is_device(camera.url):
@@ -123,6 +125,14 @@ def url_problems(camera: Camera) -> Iterator[str]:
         yield "realtime is for files; a camera is as fast as it is. Remove it"
     if camera.loop and not camera.realtime:
         yield "loop is for files; add realtime = true, or remove loop"
+
+
+def has_usable_port(url: str) -> bool:
+    """Whether the port in a URL is one, if there is any."""
+    place = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    host = re.sub(r"^\[.*?\]", "", place.rpartition("@")[2])
+    port = host.rpartition(":")[2] if ":" in host else ""
+    return not port or (re.fullmatch("[0-9]{1,5}", port) is not None and 1 <= int(port) <= 65_535)
 
 
 def _labels(camera: Camera) -> Iterator[str]:
@@ -191,7 +201,10 @@ def _page(page: Page) -> Iterator[str]:
     if page.token_env and page.token_file:
         yield "token_env and token_file are both given; expected one of them"
     if page.port != -1 and page.host not in LOOPBACK and not (page.token_env or page.token_file):
-        yield (f'host is {page.host!r}, which others can reach; add token_env or token_file, or use host = "127.0.0.1"')
+        yield (
+            f"host is {page.host!r}, which others can reach; add token_env or token_file (--token-file), "
+            'or use host = "127.0.0.1"'
+        )
 
 
 def _alerts(alerts: Alerts) -> Iterator[str]:

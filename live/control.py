@@ -16,6 +16,8 @@ READER_KEYS = (
     "longest_s",
 )
 """Keys of a camera whose change needs a new reader."""
+NOT_ADDED = ("name", "user", "password_env", "password_file", "realtime", "loop")
+"""Keys that a camera which is added never has from the others: a password would go to whatever address is added."""
 
 
 class Refused(Exception):
@@ -53,12 +55,14 @@ class Change:
 class Control:
     """Turns commands into changes. `check` returns everything that is wrong with settings.
 
-    A camera that is added without labels gets those of the config.
+    shared: keys of a camera that is added and does not say them. If no labels are there either, it gets the config's.
     """
 
-    def __init__(self, config: Config, check: Callable[[Settings], list[str]]) -> None:
+    def __init__(self, config: Config, check: Callable[[Settings], list[str]], shared: Camera | None = None) -> None:
         self._config = config
         self._check = check
+        given: dict[str, Any] = msgspec.to_builtins(shared) if shared else {}
+        self._shared = {key: value for key, value in given.items() if key not in NOT_ADDED}
 
     def change(self, settings: Settings, name: str | None, part: Mapping[str, Any]) -> list[Change]:
         """Change keys of one camera, or of all.
@@ -85,7 +89,7 @@ class Control:
         """Raises: Refused"""
         words = self._config.labels.words
         labels = (words,) if isinstance(words, str) else words
-        camera = self._camera({"labels": labels} | dict(part), str(part.get("name", "")))
+        camera = self._camera({"labels": labels} | self._shared | dict(part), str(part.get("name", "")))
         if any(each.name == camera.name for each in settings.cameras):
             raise Refused(f"{camera.name}: there is such a camera already", 409)
         self._fits(camera)

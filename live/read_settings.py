@@ -54,6 +54,13 @@ def read(path: str | Path) -> Settings:
     return settings
 
 
+def read_shared(path: Path) -> Camera:
+    """The keys that a file has for all its cameras, as a camera without a name. Raises: ConfigError: as for `read`."""
+    tree = in_plural(read_toml(path))
+    shared = {key: tree[key] for key in SHARED if key in tree}
+    return settings_of({**shared, "cameras": [{"name": ""}]}, path)[0].cameras[0]
+
+
 def from_arguments(sources: Sequence[str], labels: str | Sequence[str], **shared: Any) -> Settings:
     """Settings of cameras whose names are made of their URLs. shared: keys of `Camera`, for all of them; those that are
     for files only, for the files among them.

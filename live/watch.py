@@ -62,7 +62,7 @@ class WatchSupervisor(Supervisor):
     """Watches cameras; `run` returns when it is stopped.
 
     url_of: the URL of a camera with its secrets. check: what is wrong with settings. save: writes settings back.
-    zero_ns: the instant on the monotonic clock from which the times of clips count.
+    zero_ns: the instant on the monotonic clock from which the times of clips count. shared: see `Control`.
     """
 
     ledger: LiveLedger
@@ -80,6 +80,7 @@ class WatchSupervisor(Supervisor):
         check: Callable[[Settings], list[str]],
         save: Callable[[Settings], dict[str, Any]],
         test_alert: Callable[[Settings], list[dict[str, Any]]],
+        shared: Camera | None = None,
         on_status: Callable[[Status], None] = lambda status: None,
         on_watch: Callable[[WatchStatus], None] = lambda status: None,
         on_notice: Callable[[Notice], None] = lambda notice: None,
@@ -91,7 +92,7 @@ class WatchSupervisor(Supervisor):
         self._folder = folder
         self._url_of = url_of
         self._on_watch = on_watch
-        self._commands = Commands(self, Control(plan.config, check), save, test_alert)
+        self._commands = Commands(self, Control(plan.config, check, shared), save, test_alert)
         self._zero_ns = zero_ns
         self._status_at_s = 0.0
         self._clerk: Worker | None = None

@@ -1,6 +1,7 @@
 """The options of `percept watch`."""
 
 import argparse
+import re
 
 from commands.console import add_console_options
 from commands.options import FLAGS, Parser, add_config_options
@@ -26,12 +27,23 @@ NOT_LIVE = {
     "--gap",
     "--no-merge",
     "--exclusive",
+    "--min-duration",
 }
 """Options of files."""
 
 
+class WatchParser(Parser):
+    """A parser that says which command has an option that is for files."""
+
+    def _hint(self, message: str) -> str:
+        for word in re.findall(r"(--[\w-]+)", message):
+            if word in NOT_LIVE:
+                return f" ({word} is for files: percept run)"
+        return super()._hint(message)
+
+
 def make_parser() -> Parser:
-    parser = Parser(
+    parser = WatchParser(
         prog="percept watch",
         description="Watch live cameras: say which of your words fit, open and close events, alert, and show it all\n"
         "on a web page. SOURCE is a camera's URL (rtsp, http, udp, srt), a device (/dev/video0, 0), a file with\n"
@@ -47,6 +59,9 @@ def make_parser() -> Parser:
     watch.add_argument("--state", metavar="FOLDER", default="", help="where everything is kept")
     watch.add_argument("--port", type=int, metavar="N", help="port of the page; 0: any; -1: no page")
     watch.add_argument("--host", metavar="ADDRESS", help="address of the page; one that others reach needs a token")
+    watch.add_argument(
+        "--token-file", metavar="FILE", help="file that holds the token of the page, 16 characters or more"
+    )
     watch.add_argument(
         "--format", choices=("table", "jsonl"),
         help="what stdout gets: events in words (default), or every record as a JSON line",

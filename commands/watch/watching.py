@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
 from live.folder import StateFolder
 from live.plan import label_names, watch_config
-from live.read_settings import check, from_arguments, read
+from live.read_settings import check, from_arguments, read, read_shared
 from live.secrets import Masker, url_of
 from live.secrets import problems as secrets_missing
-from live.settings import Camera, Settings
+from live.settings import Camera, Page, Settings
 from pipeline.build import WATCH_ROLES, WATCH_SINK, make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
@@ -94,16 +94,58 @@ def read_given(options: argparse.Namespace) -> tuple[Settings, Path | None]:
         raise ConfigError(f"{files[0]}: expected one file that describes cameras, and nothing beside it")
     original = Path(files[0]) if files else None
     if original is not None:
-        settings = read(original)
+        settings = _read_file(original, options)
     else:
         words = getattr(options, "labels.words") or default_labels()
-        settings = from_arguments(others, words, realtime=options.realtime, loop=options.loop, record=options.record)
-    page = settings.page
-    if options.port is not None:
-        page = msgspec.structs.replace(page, port=options.port)
-    if options.host is not None:
-        page = msgspec.structs.replace(page, host=options.host)
+        settings = from_arguments(others, words, **shared_keys(options))
+    page = with_page_options(settings.page, options)
     return msgspec.structs.replace(settings, page=page, directory=options.state or settings.directory), original
+
+
+def _read_file(path: Path, options: argparse.Namespace) -> Settings:
+    """The settings in a file. Raises: ConfigError: also for options that say what such a file says."""
+    problems = Problems()
+    settings = Settings()
+    with problems.collected():
+        settings = read(path)
+    for problem in _without_effect(options, settings, path):
+        problems.add(ConfigError(problem))
+    problems.raise_all()
+    return settings
+
+
+def _without_effect(options: argparse.Namespace, settings: Settings, path: Path) -> Iterator[str]:
+    """A sentence for each option that would be ignored, since cameras are in a file."""
+    for key in ("realtime", "loop"):
+        if getattr(options, key):
+            yield f"--{key}: cameras are in a file; write {key} = true into {path}, under each [[camera]] that needs it"
+    everywhere = f"into {path}, above all cameras or under one [[camera]]"
+    if options.record:
+        yield f"--record: cameras are in a file; write record = true {everywhere}"
+    threshold = getattr(options, "events.enter")
+    if threshold is not None:
+        yield f"--min-probability: cameras are in a file; write threshold = {threshold} {everywhere}"
+    if getattr(options, "labels.words") and settings.cameras and all(camera.labels for camera in settings.cameras):
+        yield f"--labels: all cameras have labels of their own; change labels in {path}"
+
+
+def shared_keys(options: argparse.Namespace) -> dict[str, Any]:
+    """The keys that cameras on the command line have in common."""
+    keys = {"realtime": options.realtime, "loop": options.loop, "record": options.record}
+    threshold = getattr(options, "events.enter")
+    return keys if threshold is None else keys | {"threshold": threshold}
+
+
+def shared_camera(options: argparse.Namespace, original: Path | None) -> Camera:
+    """What a camera has that is added while the watch runs. original: as `read_given` tells it."""
+    return read_shared(original) if original else Camera(name="", **shared_keys(options))
+
+
+def with_page_options(page: Page, options: argparse.Namespace) -> Page:
+    changes = {key: value for key in ("port", "host") if (value := getattr(options, key)) is not None}
+    if options.token_file:
+        changes |= {"token_file": str(Path(options.token_file).expanduser().absolute()), "token_env": ""}
+    return msgspec.structs.replace(page, **changes)
 
 
 def with_labels(settings: Settings, config: Config) -> Settings:
@@ -111,14 +153,11 @@ def with_labels(settings: Settings, config: Config) -> Settings:
     words = config.labels.words
     labels = parse_labels(words) if words else default_labels()
     default = Camera(name="default")
+    usual = {"clip_seconds": config.clips.seconds, "fps": config.clips.fps}
 
     def filled(camera: Camera) -> Camera:
-        own = camera.clip_seconds, camera.fps
-        usual = default.clip_seconds, default.fps
-        clip_seconds, fps = (config.clips.seconds, config.clips.fps) if own == usual else own
-        return msgspec.structs.replace(
-            camera, labels=camera.labels or tuple(labels), clip_seconds=clip_seconds, fps=fps
-        )
+        missing = {key: value for key, value in usual.items() if getattr(camera, key) == getattr(default, key)}
+        return msgspec.structs.replace(camera, labels=camera.labels or tuple(labels), **missing)
 
     return msgspec.structs.replace(settings, cameras=tuple(map(filled, settings.cameras)))
 
@@ -158,6 +197,7 @@ def _watch(
             check=check,
             save=saver(original, settings),
             test_alert=alerts_sent,
+            shared=shared_camera(options, original),
             on_watch=lambda status: console.line(watch_line(status), "watching", watch_fields(status)),
             on_notice=console.notice,
             on_complete=lambda account: _report(console, account, folder),

@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 
 from commands.watch.ctl import in_words
+from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
-from commands.watch.watching import hide_secrets, url_told
-from live.settings import Camera, Settings
+from commands.watch.watching import hide_secrets, read_given, shared_camera, url_told, with_labels
+from live.check_settings import check
+from live.settings import Camera, Page, Settings
 from live.status import Account, Age, CameraStatus, Status
+from pipeline.config import ClipOptions, Config
+from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
 from pipeline.result import ClipRecord, decode_json
 from tests.conftest import ROOT
@@ -149,7 +153,8 @@ def test_ctrl_c_ends_it_with_everything_written(tmp_path: Path) -> None:
         (["cameras.toml"], "cannot be read"),
         (["gopher://cam/1"], "gopher"),
         (["rtsp://cam/1", "--labels=", "-q"], "no label found"),
-        (["rtsp://cam/1", "--start", "10"], "--start"),
+        (["rtsp://cam/1", "--start", "10"], "--start is for files: percept run"),
+        (["rtsp://cam/1", "--min-duration", "30"], "--min-duration is for files: percept run"),
         (["rtsp://cam/1", "--fps", "0"], "fps"),
         (["ctl", "status"], "no watch is running there"),
         (["ctl", "labels", "door"], "expected CAMERA WORDS"),
@@ -161,6 +166,88 @@ def test_what_is_wrong_is_said_before_anything_starts(arguments: list[str], text
     assert done.returncode in (2, 5)
     assert text in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def given(*arguments: str) -> Settings:
+    """The settings that a command line stands for."""
+    return read_given(make_parser().parse_args(list(arguments)))[0]
+
+
+def test_the_probability_at_which_an_event_begins_is_that_of_the_command_line() -> None:
+    assert [camera.threshold for camera in given("rtsp://cam/1", "0", "--min-probability=90%").cameras] == [0.9, 0.9]
+    assert given("rtsp://cam/1").cameras[0].threshold == Camera(name="").threshold
+
+
+CAMERAS = """\
+[[camera]]
+name = "door"
+url = "rtsp://cam/1"
+labels = ["dog"]
+
+[[camera]]
+name = "yard"
+url = "rtsp://cam/2"
+"""
+
+
+def test_options_that_a_file_has_keys_for_are_refused_all_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.toml"
+    file.write_text(f'labels = ["cat"]\ntreshold = 0.4\n{CAMERAS}')
+    with pytest.raises(ConfigError) as error:
+        given(str(file), "--realtime", "--loop", "--record", "--min-probability=0.9", "--labels=sheep")
+    unknown, *others = str(error.value).splitlines()
+    assert "treshold" in unknown
+    into = f"cameras are in a file; write {{}} into {file}, "
+    one, every = "under each [[camera]] that needs it", "above all cameras or under one [[camera]]"
+    assert others == [
+        f"--realtime: {into.format('realtime = true')}{one}",
+        f"--loop: {into.format('loop = true')}{one}",
+        f"--record: {into.format('record = true')}{every}",
+        f"--min-probability: {into.format('threshold = 0.9')}{every}",
+    ]
+
+
+def test_labels_are_refused_only_where_all_cameras_of_a_file_have_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.toml"
+    file.write_text(CAMERAS)
+    assert [camera.labels for camera in given(str(file), "--labels=sheep").cameras] == [("dog",), ()]
+    file.write_text(f'labels = ["cat"]\n{CAMERAS}')
+    assert given(str(file)).cameras[1].labels == ("cat",)
+    with pytest.raises(ConfigError, match=f"--labels: all cameras have labels of their own; change labels in {file}"):
+        given(str(file), "--labels=sheep")
+
+
+def test_length_and_rate_of_clips_are_filled_in_each_by_itself() -> None:
+    cameras = (
+        Camera(name="a"),
+        Camera(name="b", fps=4.0),
+        Camera(name="c", clip_seconds=3.0),
+        Camera(name="d", fps=4.0, clip_seconds=3.0),
+    )
+    config = Config(clips=ClipOptions(seconds=5.0, fps=2.0))
+    filled = with_labels(Settings(cameras=cameras), config).cameras
+    assert [(camera.clip_seconds, camera.fps) for camera in filled] == [(5.0, 2.0), (5.0, 4.0), (3.0, 2.0), (3.0, 4.0)]
+
+
+def test_the_page_may_have_its_token_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = given("rtsp://cam/1", "--host=0.0.0.0", "--port=8711", "--token-file=token")
+    assert settings.page == Page(host="0.0.0.0", port=8711, token_file=str(tmp_path / "token"))
+    assert check(settings) == []
+    (problem,) = check(given("rtsp://cam/1", "--host=0.0.0.0"))
+    assert "--token-file" in problem
+    file = tmp_path / "cameras.toml"
+    file.write_text(f'labels = ["cat"]\n{CAMERAS}\n[page]\ntoken_env = "PAGE_TOKEN"\n')
+    settings = given(str(file), "--token-file=token")
+    assert settings.page == Page(token_file=str(tmp_path / "token")), "it takes the place of that of the file"
+
+
+def test_a_camera_that_is_added_later_is_like_those_of_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.toml"
+    file.write_text(f"threshold = 0.3\n{CAMERAS}")
+    options = make_parser().parse_args(["rtsp://cam/1", "--min-probability=0.9", "--record"])
+    assert shared_camera(options, None) == Camera(name="", threshold=0.9, record=True)
+    assert shared_camera(options, file) == Camera(name="", threshold=0.3)
 
 
 def test_a_password_on_the_command_line_is_not_repeated(tmp_path: Path) -> None:

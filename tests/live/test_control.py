@@ -1,11 +1,15 @@
 """Commands become changes, or are refused with a sentence, before anything happens."""
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from live.control import Control, Refused
+from live.read_settings import check, read, read_shared
 from live.settings import Camera, Settings
+from live.write_settings import write
 from pipeline.config import Config
 
 SETTINGS = Settings(cameras=(Camera(name="door", url="rtsp://cam/1", labels=("dog",)), Camera(name="yard")))
@@ -76,3 +80,47 @@ def test_cameras_come_and_go() -> None:
     removed = control().remove(added.settings, "door")
     assert [camera.name for camera in removed.settings.cameras] == ["yard", "gate"]
     assert (removed.labels, removed.needs_reader) == (None, False)
+
+
+SHARED = """\
+labels = "@words.txt"
+threshold = 0.3
+user = "viewer"
+password_env = "PASSWORD"
+modalities = ["image"]
+
+[[camera]]
+name = "door"
+url = "rtsp://cam/1"
+
+[[rule]]
+name = "waits"
+when = "person for 30 s"
+"""
+
+
+def test_a_camera_that_is_added_has_what_the_file_has_for_all(tmp_path: Path) -> None:
+    """Except for the login: it would go to whatever address is added."""
+    path = tmp_path / "cameras.toml"
+    path.write_text(SHARED)
+    (tmp_path / "words.txt").write_text("person\ndog\n")
+    settings = read(path)
+    commands = Control(Config(), check, read_shared(path))
+    added = commands.add(settings, {"name": "yard", "url": "rtsp://other/1"}).after
+    expected = {"name": "yard", "url": "rtsp://other/1", "user": "", "password_env": ""}
+    assert added == msgspec.structs.replace(settings.cameras[0], **expected)
+    assert (added.threshold, added.labels, added.rules[0].name) == (0.3, ("person", "dog"), "waits")
+    own = commands.add(settings, {"name": "yard", "url": "rtsp://other/1", "threshold": 0.7, "labels": ["person"]})
+    assert own.after is not None
+    assert (own.after.threshold, own.after.labels) == (0.7, ("person",))
+
+
+def test_what_the_file_has_for_all_is_not_written_once_more(tmp_path: Path) -> None:
+    path = tmp_path / "cameras.toml"
+    path.write_text(SHARED.replace('"@words.txt"', '["person"]'))
+    settings = read(path)
+    added = Control(Config(), check, read_shared(path)).add(settings, {"name": "yard", "url": "rtsp://other/1"})
+    write(path, added.settings, settings)
+    assert read(path) == added.settings
+    written = path.read_text()
+    assert (written.count("threshold"), written.count("labels"), written.count("modalities")) == (1, 1, 1)

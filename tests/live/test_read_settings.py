@@ -273,6 +273,22 @@ def test_cameras_of_a_file_may_get_their_labels_elsewhere_but_not_go_without(fol
     assert "'cat' is not a label" in problem
 
 
+@pytest.mark.parametrize("port", ["99999", "0", "65536", "x", "-1", "٣", "9" * 5_000], ids=lambda port: port[:6])
+def test_a_port_that_is_none_is_a_problem(port: str) -> None:
+    for place in (f"h:{port}/1", f"me:word@h:{port}", f"[fe80::1]:{port}/1?a=b:9"):
+        (problem,) = check(Settings(cameras=(Camera(name="door", url=f"rtsp://{place}", labels=("dog",)),)))
+        assert problem.startswith("camera door: url has a wrong port after the host; expected from 1 to 65535")
+        assert "word" not in problem
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["h", "h/1:99999", "h:/1", "h:1", "h:65535/1", "[fe80::1]/1", "[::1]:554/1", "me:99999@h/1", "@:1234", "@h:9?a=b"],
+)
+def test_a_url_needs_no_port(place: str) -> None:
+    assert check(Settings(cameras=(Camera(name="door", url=f"rtsp://{place}", labels=("dog",)),))) == []
+
+
 def test_good_settings_have_no_problems() -> None:
     camera = Camera(name="door", url="0", labels=("dog",), rules=(Rule(name="r", when="dog for 3 s"),))
     assert check(Settings(cameras=(camera,))) == []
