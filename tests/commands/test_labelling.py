@@ -86,6 +86,24 @@ def test_what_is_done_stays_what_failed_is_tried_when_asked_and_the_account_adds
     assert [json.loads(line)["sources_failed"] for line in runs] == [1, 1], "a run that did nothing is not noted"
 
 
+def test_exports_beside_the_files_follow_them(archive: FakeArchive) -> None:
+    changed = archive.add("a", "clips=1")
+    archive.add("b", "clips=2")
+    archive.label("--vtt")
+    vtt, mine = (archive.labels / "videos" / f"{changed.name}.{kind}" for kind in ("vtt", "csv"))
+    vtt.write_text("old")
+    mine.write_text("mine")
+    os.utime(mine, (0, 0))
+    archive.add("a", "clips=1", "other content")
+    archive.label()
+    assert vtt.read_text().startswith("WEBVTT"), "written again, though not asked for"
+    assert mine.read_text() == "mine", "older than the labels: none of ours"
+    code, said = archive.label("--csv", "--json")
+    assert (code, account(said)["done_before"]) == (0, 2)
+    assert "wrote 3 exports of sources that had been labelled before" in said
+    assert all(path.with_suffix(suffix).is_file() for path in archive.rows_so_far() for suffix in (".csv", ".json"))
+
+
 def test_changed_damaged_and_doubled_sources(archive: FakeArchive) -> None:
     archive.add("a", "clips=1")
     archive.add("b", "clips=1")
