@@ -162,7 +162,7 @@ class Labelling:
         )
         with private_directory() as folder, claims:
             supply = ArchiveSupply(
-                self._store, claims, asked, Links(folder), work.todo, known, work.tally, follow, beside
+                self._store, claims, asked, Links(folder), work.todo, known, work.tally, follow, beside, self._wanted
             )
             self._console.pace = ArchivePace(supply)
             account = Account(exit_code=5)
