@@ -27,7 +27,10 @@ COLUMNS: Mapping[str, Any] = {
     "timecode": pyarrow.string(),
     "labels": pyarrow.list_(pyarrow.string()),
 }
-"""What a condition may name. `duration`: of the source, in seconds. `labels`: names of a clip's labels, best first."""
+"""What a condition may name. `duration`: of the source up to the end of its last clip, in seconds. `labels`: names of a
+clip's labels that are at least as probable as `LEAST_PROBABILITY`, best first."""
+LEAST_PROBABILITY = 0.5
+"""A clip has its best labels whatever their probability: of few words, all."""
 ROW = "percept row"
 TOGETHER_ROWS = 100_000
 LONGEST_S = 60.0
@@ -188,10 +191,13 @@ def _own(labels: Callable[[str], Any], segment: Segment) -> Any:
 
 
 def _labels(store: Store, file: str) -> Any:
-    """The labels of all clips of a file."""
+    """The labels of all clips of a file, without the improbable ones."""
     try:
         with store.open(file) as opened:
             column = read_table(opened, ["labels"])["labels"].to_pylist()
     except (OSError, ShardError):
         column = []
-    return pyarrow.array([[label["label"] for label in labels or ()] for labels in column], COLUMNS["labels"])
+    names = [
+        [label["label"] for label in labels or () if label["probability"] >= LEAST_PROBABILITY] for labels in column
+    ]
+    return pyarrow.array(names, COLUMNS["labels"])
