@@ -95,11 +95,7 @@ class Where:
         """The parsed condition. Anything but one expression over the columns is refused."""
         if len(self._text) > LONGEST_TEXT:
             raise ConfigError(f"--where: has {len(self._text):,} characters; expected at most {LONGEST_TEXT:,}")
-        statement = f"SELECT (\n{self._text}\n)"
-        row = self._run(lambda: self._connection.execute("SELECT json_serialize_sql(?)", [statement]).fetchall())
-        parsed = json.loads(row[0][0])
-        if parsed["error"]:
-            raise self._wrong(f"cannot be understood ({parsed.get('error_message', 'no SQL')})")
+        parsed = self._parsed(f"SELECT (\n{self._text}\n)")
         (node,) = (each["node"] for each in parsed["statements"])
         others = [value for key, value in node.items() if key not in _PLAIN]
         if node["type"] != "SELECT_NODE" or node["from_table"]["type"] != "EMPTY" or any(others):
@@ -110,7 +106,15 @@ class Where:
         for each in _nodes(tree):
             if what := _REFUSED.get(str(each.get("class"))):
                 raise self._wrong(f"has {what}; expected only comparisons of columns and values")
+        self._parsed(f"SELECT\n{self._text}\n")  # without ours, its own brackets must be in pairs
         return tree
+
+    def _parsed(self, statement: str) -> dict[str, Any]:
+        row = self._run(lambda: self._connection.execute("SELECT json_serialize_sql(?)", [statement]).fetchall())
+        parsed: dict[str, Any] = json.loads(row[0][0])
+        if parsed["error"]:
+            raise self._wrong(f"cannot be understood ({parsed.get('error_message', 'no SQL')})")
+        return parsed
 
     def _run(self, step: Callable[[], Any]) -> Any:
         import duckdb
