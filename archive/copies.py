@@ -1,6 +1,7 @@
 """Sources with the same content: the second one gets the rows of the first."""
 
 import filecmp
+import os
 from typing import Any
 
 import msgspec
@@ -24,6 +25,24 @@ def is_same_content(one: str, other: str) -> bool:
         return filecmp.cmp(one, other, shallow=False)
     except OSError:
         return False
+
+
+def is_original(original: Facts, path: str, ticket: Ticket) -> bool:
+    """Whether a source holds what the rows of another were made from, given that their fingerprints are the same.
+
+    path: where the other is, if it is among the sources of this run; else "". It is then looked for where it was, which
+    may mean another file here: only one of the same time counts. Nothing is looked for if whole files were hashed.
+    """
+    before = original.fingerprint
+    if before is None or before.whole:
+        return before is not None
+    if path or original.source.startswith(S3):
+        return is_same_content(path or original.source, ticket.path)
+    try:
+        is_as_it_was = os.stat(original.source).st_mtime_ns == before.mtime_ns
+    except (OSError, ValueError):
+        return False
+    return is_as_it_was and is_same_content(original.source, ticket.path)
 
 
 def copy_rows(store: Store, original: Facts, ticket: Ticket, made: str) -> Facts:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-from archive.copies import copy_rows, is_same_content
+from archive.copies import copy_rows, is_original, is_same_content
 from archive.fingerprint import fingerprint_or_none, is_same
 from archive.index import known_file, known_files
 from archive.links import Links
@@ -35,7 +35,7 @@ class ArchiveSupply:
     """A `pipeline.supply.Supply`. A thread claims, compares and copies, so that the run never waits for that.
 
     known: what the archive had when the run began. more: looks for further sources now and then; None if none come.
-    on_file: is told of each file that this run wrote, in the thread.
+    on_file: is told of each file that this run wrote, in the thread. done: sources of the run with nothing to do.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class ArchiveSupply:
         tally: Tally,
         more: Callable[[], list[Wanted]] | None = None,
         on_file: Callable[[Facts], None] = lambda facts: None,
+        done: Iterable[Wanted] = (),
     ) -> None:
         self.tally = tally
         self.failure: PerceptError | None = None
@@ -56,6 +57,8 @@ class ArchiveSupply:
         self._store, self._claims, self._asked, self._links = store, claims, asked, links
         self._todo = deque(todo)
         self._more, self._on_file = more, on_file
+        self._paths = {each.name: each.source for each in (*done, *self._todo)}
+        """Where the sources of this run are, by their names."""
         self._known = known
         self._elsewhere: deque[Wanted] = deque()
         """Claimed by others."""
@@ -147,6 +150,7 @@ class ArchiveSupply:
             self.tally.wanted += len(found)
             self.bytes_total += sum(map(weight, found))
             self._todo += found
+            self._paths |= {each.name: each.source for each in found}
             return bool(found)
         self._over = not (self._elsewhere or self._twins or self._given)
         return False
@@ -195,12 +199,14 @@ class ArchiveSupply:
             return False
         key = content_of(ticket.fingerprint)
         if (working := self._in_work.get(key)) is not None:
-            if is_same_content(working.path, ticket.path):
+            if ticket.fingerprint.whole or is_same_content(working.path, ticket.path):
                 self._twins.setdefault(working.name, []).append((wanted, ticket))
                 return True
             return False
         original = self._originals.get(key)
-        if original is None or original.name == ticket.name or not is_same_content(original.source, ticket.path):
+        if original is None or original.name == ticket.name:
+            return False
+        if not is_original(original, self._paths.get(original.name, ""), ticket):
             return False
         try:
             facts = copy_rows(self._store, original, ticket, datetime.now(UTC).isoformat(timespec="seconds"))

@@ -23,7 +23,7 @@ from archive.settings import config_hash
 from archive.store import store_of
 from archive.supply import ArchiveSupply
 from archive.tally import Tally, account_lines
-from archive.verdict import Asked, Known, Wanted
+from archive.verdict import Asked, Known, Wanted, verdict_of
 from commands.account import speed_text
 from commands.archive_sources import look_again
 from commands.beside import KINDS, Beside
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SHOWN = 5
+EXPORTED = ("done", "unsure")
+"""Verdicts on sources whose stored rows are those of a run, most likely."""
 TIDY_S = 3600.0
 """Unfinished files and claims of that age are those of runs that were killed."""
 
@@ -90,7 +92,6 @@ class Labelling:
         self._began = datetime.now(UTC)
         self._began_s = time.monotonic()
         self._store = store_of(options.output)
-        self._beside = Beside(self._store, options.output, [kind for kind in KINDS if getattr(options, kind)])
 
     def run(self) -> int:
         """Returns the exit code.
@@ -98,23 +99,25 @@ class Labelling:
         Raises: PerceptError: nothing was started, or the archive cannot be written.
         """
         options = self._options
+        known, everything = known_files(self._store), self._wanted
         follow = self._follow() if options.follow else None
-        known = known_files(self._store)
+        beside = Beside(self._store, options.output, [kind for kind in KINDS if getattr(options, kind)], known)
         own = {each.name: known[each.name] for each in self._wanted if each.name in known}
         work = plan_work(self._wanted, own if options.order else known, self._asked, options.output)
         for name in work.damaged[:SHOWN]:
             self._console.warn(f"{name}: its file in {options.output} is damaged; it is labelled again")
+        self._fill(beside, everything, known)
         if not work.todo and follow is None:
             self._report(work.tally, Account())
             return 0
         if options.on and not options.order:
             account = label_on(
-                options, self._arguments, self._config.model.device, work, known, self._asked, self._console
+                options, self._arguments, self._config.model.device, work, known, self._asked, self._console, beside
             )
             self._report(work.tally, account)
             known_files(self._store)
             return account.exit_code
-        account = self._labelled(work, known, follow)
+        account = self._labelled(work, known, follow, beside)
         code = INTERRUPTED if account.interrupted and follow is None else account.exit_code
         if code == INTERRUPTED and follow is not None:
             code = 1 if work.tally.sources.failed or work.tally.clips.failed else 0
@@ -127,7 +130,13 @@ class Labelling:
         self._wanted = old
         return Follow(partial(look_again, options.sources, options.recursive), options.settle, old)
 
-    def _labelled(self, work: Work, known: dict[str, Known], follow: Follow | None) -> Account:
+    def _fill(self, beside: Beside, wanted: Sequence[Wanted], known: dict[str, Known]) -> None:
+        """Write exports that are asked for and missing beside sources that are done. Those that are not get theirs."""
+        done = [each.name for each in wanted if verdict_of(each, known.get(each.name), self._asked) in EXPORTED]
+        if count := beside.fill(done, self._console.warn):
+            self._console.say(f"wrote {count} exports of sources that had been labelled before")
+
+    def _labelled(self, work: Work, known: dict[str, Known], follow: Follow | None, beside: Beside) -> Account:
         options, asked = self._options, self._asked
         claims = RunClaims(self._store, options.claim_expiry, f"{asked.config} {asked.words} {asked.model}")
         if (other := claims.agree()) and other.is_alone:
@@ -153,7 +162,7 @@ class Labelling:
         )
         with private_directory() as folder, claims:
             supply = ArchiveSupply(
-                self._store, claims, asked, Links(folder), work.todo, known, work.tally, follow, self._beside
+                self._store, claims, asked, Links(folder), work.todo, known, work.tally, follow, beside, self._wanted
             )
             self._console.pace = ArchivePace(supply)
             account = Account(exit_code=5)

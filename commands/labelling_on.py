@@ -34,8 +34,12 @@ def label_on(
     known: Mapping[str, Known],
     asked: Asked,
     console: Console,
+    on_failed: Callable[[Facts], None],
 ) -> Account:
-    """Do the work in child processes. Its tally is brought up to date."""
+    """Do the work in child processes. Its tally is brought up to date.
+
+    on_failed: is told of a file that says that a source was given up.
+    """
     store, tally = store_of(options.output), work.tally
     tasks = [Task(each.source, each.name, max(0, each.size)) for each in work.todo]
     began_s = time.monotonic()
@@ -46,7 +50,9 @@ def label_on(
 
     def give_up(task: Task, why: str) -> Facts:
         console.warn(f"{task.source}: {why}; it is given up")
-        return put_failed(store, task, why, asked)
+        facts = put_failed(store, task, why, asked)
+        on_failed(facts)
+        return facts
 
     def release(tasks: Sequence[Task]) -> None:
         for key in (key_of(task.name) for task in tasks):

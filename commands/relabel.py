@@ -46,14 +46,18 @@ def _relabel(options: argparse.Namespace, console: Console) -> int:
     config = _config(options)
     asked = make_asked(config, console)
 
+    from archive.index import known_files
     from archive.relabel import plan, relabel
     from archive.store import archive_at, store_of
+    from commands.beside import Beside
 
     store, target = archive_at(where), store_of(output)
     found = plan(store, target, asked)
     console.say(_about(asked, found))
     failed = found.damaged + relabel(store, target, found.names, asked, console.steps("relabelling"))
     console.clear()
+    if count := Beside(target, output, (), known_files(target)).renew(console.warn):
+        console.say(f"wrote {count} exports beside them again")
     for text in failed:
         console.warn(text)
     done = len(found.names) + len(found.damaged) - len(failed)

@@ -24,7 +24,8 @@ EXAMPLES = """examples:
   percept search labels/ --excerpt short.mp4                  where it is part of a longer recording
 
 A condition may name source, name, start_s, end_s, duration (of the source, in seconds), recorded, device, timecode,
-and labels, such as "'dog' in labels". The first search of an archive prepares it; later ones add what is new."""
+and labels (those with a probability of at least 0.5), such as "'dog' in labels". The first search of an archive
+prepares it; later ones add what is new."""
 _SETTINGS = ("--model", "--audio-model", "--templates", "--device", "--engine")
 
 

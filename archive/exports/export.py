@@ -77,7 +77,7 @@ def export_archive(
     _check_free(list(paths.values()), output, overwrite)
     options = EVENTS if least_probability is None else EventOptions(enter=least_probability)
     categories = _categories(store, pieces) if form.has_categories else ()
-    for piece, table in tables(store, pieces, _columns(form), done.damaged.append):
+    for piece, table in tables(store, pieces, columns_of(form), done.damaged.append):
         source = source_of(table, piece.facts, options, least_probability or 0.0, categories)
         if not source.has_results:
             why = f" ({piece.facts.error})" if piece.facts.error else ""
@@ -135,7 +135,7 @@ def _check_free(paths: list[str], output: str, overwrite: bool) -> None:
         raise ConfigError(f"{folders[0]}: is a folder; expected a file, or nothing. Choose another folder.")
 
 
-def _columns(form: Format) -> list[str]:
+def columns_of(form: Format) -> list[str]:
     """What the format is made of: never vectors and thumbnails."""
     return list(form.columns or (*table_schema().names, "timecode"))
 

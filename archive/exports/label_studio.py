@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from archive.exports.boxes import Box, TrackPath
 from archive.exports.source import Source
@@ -20,7 +20,10 @@ def text(source: Source) -> str:
     """
     path = source.facts.source
     task = {
-        "data": {"video": path if "://" in path else LOCAL + quote(source.name), "fps": float(source.rate_hz)},
+        "data": {
+            "video": path if "://" in path else LOCAL + quote(unquote_to_bytes(source.name)),
+            "fps": float(source.rate_hz),
+        },
         "predictions": [
             {
                 "model_version": source.facts.model,

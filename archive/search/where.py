@@ -27,7 +27,10 @@ COLUMNS: Mapping[str, Any] = {
     "timecode": pyarrow.string(),
     "labels": pyarrow.list_(pyarrow.string()),
 }
-"""What a condition may name. `duration`: of the source, in seconds. `labels`: names of a clip's labels, best first."""
+"""What a condition may name. `duration`: of the source up to the end of its last clip, in seconds. `labels`: names of a
+clip's labels that are at least as probable as `LEAST_PROBABILITY`, best first."""
+LEAST_PROBABILITY = 0.5
+"""A clip has its best labels whatever their probability: of few words, all."""
 ROW = "percept row"
 TOGETHER_ROWS = 100_000
 LONGEST_S = 60.0
@@ -92,11 +95,7 @@ class Where:
         """The parsed condition. Anything but one expression over the columns is refused."""
         if len(self._text) > LONGEST_TEXT:
             raise ConfigError(f"--where: has {len(self._text):,} characters; expected at most {LONGEST_TEXT:,}")
-        statement = f"SELECT (\n{self._text}\n)"
-        row = self._run(lambda: self._connection.execute("SELECT json_serialize_sql(?)", [statement]).fetchall())
-        parsed = json.loads(row[0][0])
-        if parsed["error"]:
-            raise self._wrong(f"cannot be understood ({parsed.get('error_message', 'no SQL')})")
+        parsed = self._parsed(f"SELECT (\n{self._text}\n)")
         (node,) = (each["node"] for each in parsed["statements"])
         others = [value for key, value in node.items() if key not in _PLAIN]
         if node["type"] != "SELECT_NODE" or node["from_table"]["type"] != "EMPTY" or any(others):
@@ -107,7 +106,15 @@ class Where:
         for each in _nodes(tree):
             if what := _REFUSED.get(str(each.get("class"))):
                 raise self._wrong(f"has {what}; expected only comparisons of columns and values")
+        self._parsed(f"SELECT\n{self._text}\n")  # without ours, its own brackets must be in pairs
         return tree
+
+    def _parsed(self, statement: str) -> dict[str, Any]:
+        row = self._run(lambda: self._connection.execute("SELECT json_serialize_sql(?)", [statement]).fetchall())
+        parsed: dict[str, Any] = json.loads(row[0][0])
+        if parsed["error"]:
+            raise self._wrong(f"cannot be understood ({parsed.get('error_message', 'no SQL')})")
+        return parsed
 
     def _run(self, step: Callable[[], Any]) -> Any:
         import duckdb
@@ -188,10 +195,13 @@ def _own(labels: Callable[[str], Any], segment: Segment) -> Any:
 
 
 def _labels(store: Store, file: str) -> Any:
-    """The labels of all clips of a file."""
+    """The labels of all clips of a file, without the improbable ones."""
     try:
         with store.open(file) as opened:
             column = read_table(opened, ["labels"])["labels"].to_pylist()
     except (OSError, ShardError):
         column = []
-    return pyarrow.array([[label["label"] for label in labels or ()] for labels in column], COLUMNS["labels"])
+    names = [
+        [label["label"] for label in labels or () if label["probability"] >= LEAST_PROBABILITY] for labels in column
+    ]
+    return pyarrow.array(names, COLUMNS["labels"])

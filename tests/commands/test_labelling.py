@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.commands.fake_archive import FakeArchive
+from tests.conftest import ROOT
 
 WAIT_S = 60.0
 
@@ -86,6 +87,24 @@ def test_what_is_done_stays_what_failed_is_tried_when_asked_and_the_account_adds
     assert [json.loads(line)["sources_failed"] for line in runs] == [1, 1], "a run that did nothing is not noted"
 
 
+def test_exports_beside_the_files_follow_them(archive: FakeArchive) -> None:
+    changed = archive.add("a", "clips=1")
+    archive.add("b", "clips=2")
+    archive.label("--vtt")
+    vtt, mine = (archive.labels / "videos" / f"{changed.name}.{kind}" for kind in ("vtt", "csv"))
+    vtt.write_text("old")
+    mine.write_text("mine")
+    os.utime(mine, (0, 0))
+    archive.add("a", "clips=1", "other content")
+    archive.label()
+    assert vtt.read_text().startswith("WEBVTT"), "written again, though not asked for"
+    assert mine.read_text() == "mine", "older than the labels: none of ours"
+    code, said = archive.label("--csv", "--json")
+    assert (code, account(said)["done_before"]) == (0, 2)
+    assert "wrote 3 exports of sources that had been labelled before" in said
+    assert all(path.with_suffix(suffix).is_file() for path in archive.rows_so_far() for suffix in (".csv", ".json"))
+
+
 def test_changed_damaged_and_doubled_sources(archive: FakeArchive) -> None:
     archive.add("a", "clips=1")
     archive.add("b", "clips=1")
@@ -109,6 +128,18 @@ def test_changed_damaged_and_doubled_sources(archive: FakeArchive) -> None:
     assert archive.facts("f").same_as == ""
     (rows,) = (rows for name, rows in archive.rows().items() if name.startswith("g"))
     assert [(row["source"], row["clip"]) for row in rows] == [(str(later), clip) for clip in range(3)]
+
+
+def test_the_same_content_as_a_source_that_is_named_otherwise_in_the_rows(archive: FakeArchive) -> None:
+    for name in (b"/caf\xe9:clips=2,end=.mp4", b"/relative:clips=3,end=.mp4"):
+        with open(os.fsencode(archive.videos) + name, "wb") as file:
+            file.write(name)
+    assert archive.label(sources=os.path.relpath(archive.videos, ROOT))[0] == 0
+    (archive.videos / "x").mkdir()
+    for number, path in enumerate(list(archive.videos.glob("*.mp4"))):
+        (archive.videos / "x" / f"copy{number}:clips=9,end=.mp4").write_bytes(path.read_bytes())
+    code, said = archive.label("-r")
+    assert (code, account(said)["done_before"], account(said)["copied"]) == (0, 2, 2)
 
 
 def test_an_archive_is_of_one_kind(archive: FakeArchive) -> None:

@@ -66,7 +66,10 @@ def test_in_place_once_and_with_fewer_labels(
 ) -> None:
     shutil.copytree(archives / "old", tmp_path / "labels")
     asked = ["relabel", str(tmp_path / "labels"), "--labels", "rain, sheep, music", "--top-k", "2"]
+    beside = next((tmp_path / "labels").rglob("*.parquet")).with_suffix(".json")
+    beside.write_text("old words")
     assert main(asked) == 0
+    assert '"sheep"' in beside.read_text()
     assert "its fusion head counts" in capsys.readouterr().err
     facts, table = rows_of(tmp_path / "labels")
     assert facts.labels == ("rain", "sheep", "music")

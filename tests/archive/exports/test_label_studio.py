@@ -64,3 +64,9 @@ def test_ids_are_unique() -> None:
 def test_an_address_stays_an_address() -> None:
     task, _ = read(source_with(CLIPS, source="s3://videos/talk.mp4"))
     assert task["data"]["video"] == "s3://videos/talk.mp4"
+
+
+def test_a_name_is_escaped_once() -> None:
+    """In an archive, `%` is `%25`, and bytes that are no UTF-8 are `%XX`."""
+    task, _ = read(source_with(CLIPS, name="videos/100%25 caf%E9 ü.mp4"))
+    assert task["data"]["video"] == "/data/local-files/?d=videos/100%25%20caf%E9%20%C3%BC.mp4"
