@@ -115,8 +115,11 @@ def tables(
     for file, those in groupby(sorted(pieces, key=lambda piece: (piece.file, piece.first)), lambda piece: piece.file):
         try:
             with store.open(file) as opened:
-                table = read_table(opened, columns)
-        except (ShardError, OSError) as error:
+                table = read_table(opened, columns, file)
+        except ShardError as error:
+            damaged(str(error))
+            continue
+        except OSError as error:
             damaged(f"{file}: cannot be read ({error})")
             continue
         yield from ((piece, table.slice(piece.first, piece.facts.clips)) for piece in those)
