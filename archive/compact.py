@@ -7,6 +7,7 @@ own; of two files with the same source, the one made later counts, and the next 
 At no moment is a source without a file: what is merged is written and read back before anything is deleted.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from archive.store import Store
 PART_ROWS = 1 << 15
 """Of a merged file: some 100 MB with three modalities of 512 values. A merge holds three times that."""
 
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 Input = tuple[list[Piece], Any]
 """Pieces of a file that is merged, and their rows as an Arrow table."""
 
@@ -101,7 +103,11 @@ def _is_open(inside: Sequence[Piece]) -> bool:
 
 
 def _group(facts: Facts) -> tuple[str, ...]:
-    return (facts.made[:10] or "undated", *(str(getattr(facts, name)) for name in COMMON if name != "labels"))
+    day = facts.made[:10]
+    return (
+        day if DAY.fullmatch(day) else "undated",
+        *(str(getattr(facts, name)) for name in COMMON if name != "labels"),
+    )
 
 
 def _is_worth_it(together: Sequence[list[Piece]], shrunken: Collection[str]) -> bool:

@@ -256,3 +256,12 @@ def test_damaged_rows_below_a_whole_footer_stop_no_other_file(tmp_path: Path) ->
     assert (done.damaged, done.sources) == (1, 2)
     assert said[0].startswith("videos/0/clip1.mp4.parquet: cannot be read (")
     assert damaged.exists()
+
+
+@pytest.mark.parametrize("made", ["", "..", ".hidden", "a\0b", "a/b", "/abs", "2026/../..", "2026-01-0\n"])
+def test_a_time_that_is_none_names_no_file(tmp_path: Path, made: str) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        write_shard(tmp_path, name, [clip_of(name, 0, {"image": np.ones(4) / 2})], made=made)
+    assert compact(Folder(tmp_path)).sources == 2
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.parquet")] == ["by-day/undated-1.parquet"]
+    assert len(pieces_of(Folder(tmp_path), print)) == 2
