@@ -101,8 +101,13 @@ def footers(store: Store, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Fac
 
 
 def checked(file: str, facts: Facts) -> Facts:
-    """Raises: ShardError: a source has a name that would lead out of a folder to which things are written."""
-    for name in (each.name for each in facts.each()):
+    """Raises: ShardError: a source has a name that would lead out of a folder to which things are written, or fewer
+    rows than none.
+    """
+    for each in facts.each():
+        name = each.name
+        if each.clips < 0:
+            raise ShardError(f"{file}: says that {name} has {each.clips} rows, which cannot be; it is left out")
         if name.startswith("/") or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
             raise ShardError(f"{file}: names its source {name!r}, which is no name of an archive; it is left out")
     return facts
