@@ -7,8 +7,9 @@ own; of two files with the same source, the one made later counts, and the next 
 At no moment is a source without a file: what is merged is written and read back before anything is deleted.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +26,10 @@ from archive.store import Store
 PART_ROWS = 1 << 15
 """Of a merged file: some 100 MB with three modalities of 512 values. A merge holds three times that."""
 
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Input = tuple[list[Piece], Any]
+"""Pieces of a file that is merged, and their rows as an Arrow table."""
+
 
 class Compacted(msgspec.Struct, kw_only=True):
     """What a compaction did."""
@@ -35,7 +40,7 @@ class Compacted(msgspec.Struct, kw_only=True):
     """Moved."""
     rows: int = 0
     damaged: int = 0
-    """Files that cannot be read; they are left for the next labelling to redo."""
+    """Files that cannot be read, or do not have what they say; they are left for the next labelling to redo."""
 
 
 def compact(store: Store, warn: Callable[[str], None] = lambda text: None) -> Compacted:
@@ -67,8 +72,10 @@ def _compact(store: Store, warn: Callable[[str], None]) -> Compacted:
     taken = {entry.name for entry in entries}
     for (day, *_), those in sorted(groups.items()):
         for together in _filled([kept[name] for name in sorted(those)]):
-            if len(together) > 1 or together[0][0].file in shrunken:
-                _merge(store, _free(day, taken), together, done)
+            if _is_worth_it(together, shrunken):
+                inputs = _fitting(_readable(store, together, damaged), damaged)
+                if _is_worth_it([inside for inside, _ in inputs], shrunken):
+                    _merge(store, _free(day, taken), inputs, done)
     done.files_after = sum(1 for _ in store.list())
     return done
 
@@ -96,12 +103,20 @@ def _is_open(inside: Sequence[Piece]) -> bool:
 
 
 def _group(facts: Facts) -> tuple[str, ...]:
-    return (facts.made[:10] or "undated", *(str(getattr(facts, name)) for name in COMMON if name != "labels"))
+    day = facts.made[:10]
+    return (
+        day if DAY.fullmatch(day) else "undated",
+        *(str(getattr(facts, name)) for name in COMMON if name != "labels"),
+    )
 
 
-def _merge(store: Store, name: str, together: Sequence[list[Piece]], done: Compacted) -> None:
-    _write(store, name, together)
-    for inside in together:
+def _is_worth_it(together: Sequence[list[Piece]], shrunken: Collection[str]) -> bool:
+    return len(together) > 1 or (bool(together) and together[0][0].file in shrunken)
+
+
+def _merge(store: Store, name: str, inputs: Sequence[Input], done: Compacted) -> None:
+    _write(store, name, inputs)
+    for inside, _ in inputs:
         if _is_unchanged(store, inside):
             store.delete(inside[0].file)
         done.sources += len(inside)
@@ -131,13 +146,10 @@ def _free(day: str, taken: set[str]) -> str:
     return name
 
 
-def _write(store: Store, name: str, together: Sequence[list[Piece]]) -> None:
-    """Raises: ShardError: a file is damaged, or what is read back is not what was written."""
-    facts = facts_together([piece.facts for inside in together for piece in inside])
-    tables = [_rows(store, inside) for inside in together]
-    dims = {each: table.field(f"{each}_vector").type.list_size for table in tables for each in names_of_vectors(table)}
-    tables = [_with_all(table, schema_of(dims)) for table in tables]
-    table = pyarrow.concat_tables(tables).replace_schema_metadata(metadata_of(facts))
+def _write(store: Store, name: str, inputs: Sequence[Input]) -> None:
+    """Raises: ShardError: what is read back is not what was written."""
+    facts = facts_together([piece.facts for inside, _ in inputs for piece in inside])
+    table = pyarrow.concat_tables([rows for _, rows in inputs]).replace_schema_metadata(metadata_of(facts))
     store.put(name, encoded(table))
     with store.open(name) as file:
         if facts_of(file, name) != facts:
@@ -167,22 +179,56 @@ def facts_together(all_facts: Sequence[Facts]) -> Facts:
     )
 
 
+def _readable(store: Store, together: Iterable[list[Piece]], damaged: Callable[[str], None]) -> Iterator[Input]:
+    """Those files that can be read, with their rows."""
+    for inside in together:
+        try:
+            yield inside, _rows(store, inside)
+        except ShardError as error:
+            damaged(str(error))
+
+
 def _rows(store: Store, inside: Sequence[Piece]) -> Any:
-    """The rows of these pieces of one file."""
+    """The rows of these pieces of one file. Raises: ShardError: it is damaged, or has others than it says."""
     name = inside[0].file
     with store.open(name) as file:
-        table = read_table(file)
-    rows = [table.slice(piece.first, piece.facts.clips) for piece in inside]
-    for piece, own in zip(inside, rows, strict=True):
-        if own.num_rows != piece.facts.clips:
-            raise ShardError(f"{name}: has {own.num_rows} rows of {piece.facts.name}, not {piece.facts.clips}")
-    return pyarrow.concat_tables(rows)
+        facts = facts_of(file, name)
+        table = read_table(file, name=name)
+    said = sum(each.clips for each in facts.each())
+    if table.num_rows != said:
+        raise ShardError(f"{name}: has {table.num_rows} rows, not the {said} that it says; it is left alone")
+    return pyarrow.concat_tables([table.slice(piece.first, piece.facts.clips) for piece in inside])
+
+
+def _fitting(inputs: Iterable[Input], damaged: Callable[[str], None]) -> list[Input]:
+    """The files with the columns that they have together: those whose vectors are as long as in most files."""
+    inputs = list(inputs)
+    sizes: dict[str, Counter[int]] = defaultdict(Counter)
+    for _, table in inputs:
+        for each in names_of_vectors(table):
+            sizes[each][getattr(table.field(f"{each}_vector").type, "list_size", 0)] += 1
+    schema = schema_of({each: count.most_common(1)[0][0] for each, count in sizes.items()})
+    found = []
+    for inside, table in inputs:
+        try:
+            found.append((inside, _with_all(table, schema)))
+        except (ShardError, pyarrow.ArrowException) as error:
+            damaged(f"{inside[0].file}: does not fit the others ({str(error).splitlines()[0]}); it is left alone")
+    return found
 
 
 def _with_all(table: Any, schema: Any) -> Any:
-    """The table with all columns of a schema: nulls for each vector that only other files have."""
+    """The table with all columns of a schema: nulls for each vector that only other files have.
+
+    Raises: ShardError: it lacks another column, or has one of its own. ArrowException: one is of another type.
+    """
+    there = set(table.schema.names)
+    lacking = [name for name in schema.names if name not in there and not name.endswith(("_vector", "_log_sum"))]
+    if lacking or there - set(schema.names):
+        what = f"no column {lacking[0]}" if lacking else f"a column {min(there - set(schema.names))}"
+        raise ShardError(f"it has {what}")
     columns = [
-        table[field.name] if field.name in table.schema.names else pyarrow.nulls(table.num_rows, field.type)
+        table[field.name].cast(field.type) if field.name in there else pyarrow.nulls(table.num_rows, field.type)
         for field in schema
     ]
     return pyarrow.table(columns, schema=schema)

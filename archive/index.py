@@ -7,7 +7,7 @@ import msgspec
 
 from archive.entries import Entry
 from archive.names import SUFFIX, file_of
-from archive.pieces import footers, newest, pieces_in
+from archive.pieces import checked, footers, newest, pieces_in
 from archive.schema import Facts
 from archive.shard import ForeignError, ShardError, facts_of
 from archive.store import Store
@@ -88,7 +88,7 @@ def known_file(store: Store, name: str) -> Known | None:
     """What is known of the file of one source; None if there is none."""
     try:
         with store.open(file_of(name)) as file:
-            return facts_of(file, name)
+            return checked(file_of(name), facts_of(file, name))
     except FileNotFoundError:
         return None
     except (ShardError, OSError) as error:

@@ -101,8 +101,13 @@ def footers(store: Store, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Fac
 
 
 def checked(file: str, facts: Facts) -> Facts:
-    """Raises: ShardError: a source has a name that would lead out of a folder to which things are written."""
-    for name in (each.name for each in facts.each()):
+    """Raises: ShardError: a source has a name that would lead out of a folder to which things are written, or fewer
+    rows than none.
+    """
+    for each in facts.each():
+        name = each.name
+        if each.clips < 0:
+            raise ShardError(f"{file}: says that {name} has {each.clips} rows, which cannot be; it is left out")
         if name.startswith("/") or "\0" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
             raise ShardError(f"{file}: names its source {name!r}, which is no name of an archive; it is left out")
     return facts
@@ -115,8 +120,11 @@ def tables(
     for file, those in groupby(sorted(pieces, key=lambda piece: (piece.file, piece.first)), lambda piece: piece.file):
         try:
             with store.open(file) as opened:
-                table = read_table(opened, columns)
-        except (ShardError, OSError) as error:
+                table = read_table(opened, columns, file)
+        except ShardError as error:
+            damaged(str(error))
+            continue
+        except OSError as error:
             damaged(f"{file}: cannot be read ({error})")
             continue
         yield from ((piece, table.slice(piece.first, piece.facts.clips)) for piece in those)

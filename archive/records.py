@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from archive.shard import ShardError
 from pipeline.result import TYPES, ClipRecord
 from pipeline.sinks.parquet import OTHER_PARTS
 
@@ -12,11 +13,20 @@ _FIELDS = frozenset(ClipRecord.__struct_fields__) - {"parts"}
 _ROWS = 1024
 
 
-def records_of(table: Any) -> Iterator[ClipRecord]:
-    """The records in a table of an archive, in order. Columns that it lacks have their defaults."""
+def records_of(table: Any, name: str = "") -> Iterator[ClipRecord]:
+    """The records in a table of an archive, in order. Columns that it lacks have their defaults.
+
+    name: of the source, to be told.
+
+    Raises: ShardError: a column that has no default is not there, or holds something else.
+    """
     names = [name for name in table.column_names if name in _FIELDS or name in TYPES or name == OTHER_PARTS]
     for batch in table.select(names).to_batches(max_chunksize=_ROWS):
-        yield from map(record_of, batch.to_pylist())
+        try:
+            records = [record_of(row) for row in batch.to_pylist()]
+        except (msgspec.MsgspecError, TypeError, ValueError) as error:
+            raise ShardError(f"{name or 'a table'}: its rows are no records of clips ({error})") from error
+        yield from records
 
 
 def record_of(row: Mapping[str, Any]) -> ClipRecord:

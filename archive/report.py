@@ -5,6 +5,7 @@ page has what concerns all sources, and is written last.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from archive.store import Store, no_archive
 from pages.digest import digest
 from pages.document import is_ours
 from pages.report import write_player, write_sources
+from pipeline.logs import log
 from pipeline.result import clock_text
 from pipeline.sinks.file import without_secrets
 
@@ -125,13 +127,14 @@ def write_report(store: Store, output: Path, found: Survey, videos: str, report:
 def _card(
     store: Store, piece: Piece, players: "_Players", sums: Sums, highlights: Highlights, videos: str
 ) -> Iterator[dict[str, Any]]:
-    """The entry of a source on its page, and its place in a player; nothing if its file has just gone."""
+    """The entry of a source on its page, and its place in a player; nothing if its file cannot be read."""
     try:
         told = read_source(store, piece)
         wanted, face = highlights.wanted(told), _face(told)
         rows = {row for _, row in wanted.values()} | {told.row_at[each.time_s] for each in told.moments()} | {face}
         pictures = thumbnails_of(store, piece, rows)
-    except (ShardError, OSError):
+    except (ShardError, OSError) as error:
+        log(logging.WARNING, f"{error}; it is left out")
         return
     sums.add(told)
     url = players.add(player_tree(told, piece.facts.source, pictures, str(players.folder / INDEX), videos))

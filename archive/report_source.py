@@ -55,10 +55,10 @@ class Told:
 
 
 def read_source(store: Store, piece: Piece) -> Told:
-    """Raises: ShardError: the file is damaged or gone."""
+    """Raises: ShardError: the file is damaged or gone, or has no records."""
     recording = Recording(piece.name)
     for table in _tables(store, piece, lambda column: not column.endswith(("_vector", "_log_sum", "thumbnail"))):
-        for record in records_of(table):
+        for record in records_of(table, piece.name):
             recording.add(record)
     tree = recording.tree()
     clips = tree["clips"]

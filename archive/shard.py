@@ -155,8 +155,10 @@ def facts_of(source: Any, name: str) -> Facts:
         raise ForeignError(f"{name}: was written by another version of percept ({error})") from error
 
 
-def read_table(source: Any, columns: Sequence[str] | None = None) -> Any:
+def read_table(source: Any, columns: Sequence[str] | None = None, name: str = "") -> Any:
     """Columns of a file, all of them by default, as an Arrow table.
+
+    source: a path or a file object. name: to be told if it is damaged; by default, that of the source.
 
     Raises: ShardError: it is damaged.
     """
@@ -165,7 +167,7 @@ def read_table(source: Any, columns: Sequence[str] | None = None) -> Any:
     except (pyarrow.ArrowException, OSError) as error:
         if not is_damage(error):
             raise
-        raise ShardError(f"{source}: cannot be read ({str(error).splitlines()[0]})") from error
+        raise ShardError(f"{name or source}: cannot be read ({str(error).splitlines()[0]})") from error
 
 
 def read_row(source: Any, row: int, columns: Sequence[str]) -> Any:

@@ -12,6 +12,7 @@ from archive.exports.formats import FORMATS, Format
 from archive.exports.source import Source, source_of
 from archive.pieces import Piece, pieces_of, tables
 from archive.schema import Facts
+from archive.shard import ShardError
 from archive.store import Store, archive_at, no_archive
 from pipeline.errors import ConfigError
 from pipeline.sinks.file import WholeFile
@@ -78,7 +79,11 @@ def export_archive(
     options = EVENTS if least_probability is None else EventOptions(enter=least_probability)
     categories = _categories(store, pieces) if form.has_categories else ()
     for piece, table in tables(store, pieces, columns_of(form), done.damaged.append):
-        source = source_of(table, piece.facts, options, least_probability or 0.0, categories)
+        try:
+            source = source_of(table, piece.facts, options, least_probability or 0.0, categories)
+        except ShardError as error:
+            done.damaged.append(str(error))
+            continue
         if not source.has_results:
             why = f" ({piece.facts.error})" if piece.facts.error else ""
             done.left_out.append(f"{piece.name}: has no results{why}")
@@ -144,7 +149,7 @@ def _categories(store: Store, pieces: list[Piece]) -> tuple[str, ...]:
     """All names of tracks, from that column alone. What cannot be read is told when its rows are."""
     found: set[str] = set()
     for _, table in tables(store, pieces, ["tracks.list.element.label"], lambda text: None):
-        for chunk in table["tracks"].chunks:
+        for chunk in table["tracks"].chunks if table.num_columns else ():
             found.update(chunk.flatten().field("label").drop_null().unique().to_pylist())
     return tuple(sorted(found))
 

@@ -110,10 +110,10 @@ class Source:
 def source_of(
     table: Any, facts: "Facts", options: EventOptions, least_probability: float = 0.0, categories: tuple[str, ...] = ()
 ) -> Source:
-    """A table of an archive and its facts as a source."""
+    """A table of an archive and its facts as a source. Raises: ShardError: it has no records."""
     from archive.records import records_of
 
-    clips = tuple(records_of(table))
+    clips = tuple(records_of(table, facts.name))
     merger = Merger(facts.source, options)
     events = [event for clip in clips for event in merger.add(clip)] + merger.end()[0]
     timecodes = table["timecode"].to_pylist() if "timecode" in table.column_names else []

@@ -77,6 +77,6 @@ def _kept(store: Store, file: str, row: int, thumbnails: bool) -> tuple[tuple[tu
         return (), b""
     if not table.num_rows:
         return (), b""
-    labels = table["labels"][0].as_py() or []
-    thumbnail = table["thumbnail"][0].as_py() or b"" if thumbnails else b""
+    row_there = table.to_pylist()[0]
+    labels, thumbnail = row_there.get("labels") or [], row_there.get("thumbnail") or b""
     return tuple((label["label"], label["probability"]) for label in labels[:LABELS]), thumbnail

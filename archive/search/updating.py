@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from archive.entries import Entry
-from archive.pieces import pieces_in
+from archive.pieces import checked, pieces_in
 from archive.search import catalog as catalogs
 from archive.search.catalog import Catalog, PassedOver, Segment, column_path, columns_of
 from archive.search.columns import Appender, ColumnState, damage
@@ -117,6 +117,7 @@ class Update:
         try:
             with self._store.open(entry.name) as file:
                 reading = Reading(file, entry.name)
+                checked(entry.name, reading.facts)
                 if reading.facts.dims and (why := self._unlike(reading)):
                     self._pass_over(entry, why)
                     return

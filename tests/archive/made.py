@@ -95,6 +95,14 @@ def write_shard(
     return path
 
 
+def damage_rows(path: Path) -> None:
+    """Make the rows of a file unreadable, and leave its footer."""
+    data = bytearray(path.read_bytes())
+    footer = int.from_bytes(data[-8:-4], "little")
+    data[4 : -8 - footer] = bytes(byte ^ 0xA5 for byte in data[4 : -8 - footer])
+    path.write_bytes(data)
+
+
 def random_archive(folder: Path, sources: int = 3, clips: int = 5, size: int = 16, seed: int = 0) -> dict[str, Array]:
     """An archive of random vectors of picture and sound. Returns the picture's as float32 "clips size", by name."""
     random = np.random.default_rng(seed)

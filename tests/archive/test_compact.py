@@ -1,8 +1,12 @@
 """Merging files loses and doubles no row, whenever it is cut off, and every reader of rows goes on as before."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
+import pyarrow
 import pytest
 
 from archive import compact as compacting
@@ -12,9 +16,9 @@ from archive.local_store import LocalStore
 from archive.pieces import pieces_of
 from archive.run_claims import alone
 from archive.schema import Facts
-from archive.shard import ShardError, facts_of, read_table, vectors_in
+from archive.shard import ShardError, encoded, facts_of, metadata_of, read_table, vectors_in
 from pipeline.errors import OutputError
-from tests.archive.made import clip_of, random_archive, write_shard
+from tests.archive.made import clip_of, damage_rows, random_archive, write_shard
 
 
 class Folder(LocalStore):
@@ -188,3 +192,76 @@ def test_nobody_else_writes_meanwhile(tmp_path: Path) -> None:
     random_archive(tmp_path, sources=2)
     with alone(Folder(tmp_path)), pytest.raises(OutputError, match="is writing to it; wait until it has ended"):
         compact(Folder(tmp_path))
+
+
+def rewritten(path: Path, change: Callable[[Any], Any] = lambda table: table, **facts: Any) -> None:
+    """Write a file again with another table or other facts."""
+    table = read_table(str(path))
+    said = metadata_of(msgspec.structs.replace(facts_of(str(path), ""), **facts))
+    path.write_bytes(encoded(change(table).replace_schema_metadata(said)))
+
+
+@pytest.mark.parametrize("clips", [1, 3])
+def test_a_file_with_other_rows_than_it_says_is_told_and_left_alone(tmp_path: Path, clips: int) -> None:
+    random_archive(tmp_path, sources=3, clips=2)
+    odd = tmp_path / "videos/0/clip1.mp4.parquet"
+    rewritten(odd, clips=clips)
+    kept, said = rows(tmp_path), list[str]()
+    done = compact(Folder(tmp_path), said.append)
+    assert (done.damaged, done.sources) == (1, 2)
+    assert said == [f"videos/0/clip1.mp4.parquet: has 2 rows, not the {clips} that it says; it is left alone"]
+    assert odd.exists()
+    assert rows(tmp_path) == kept
+
+
+def with_text(table: Any) -> Any:
+    return table.set_column(table.schema.get_field_index("start_s"), "start_s", pyarrow.array(["x"] * len(table)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda table: table.drop_columns(["source"]), "it has no column source"),
+        (lambda table: table.append_column("mine", pyarrow.nulls(len(table))), "it has a column mine"),
+        (with_text, "Failed to parse string: 'x' as a scalar of type double"),
+    ],
+)
+def test_a_file_with_other_columns_is_told_and_left_alone(tmp_path: Path, change: Any, said: str) -> None:
+    random_archive(tmp_path, sources=3, clips=2)
+    odd = tmp_path / "videos/0/clip1.mp4.parquet"
+    rewritten(odd, change)
+    before, told = odd.read_bytes(), list[str]()
+    done = compact(Folder(tmp_path), told.append)
+    assert (done.damaged, done.sources) == (1, 2)
+    assert told[0].startswith(f"videos/0/clip1.mp4.parquet: does not fit the others ({said}")
+    assert odd.read_bytes() == before
+
+
+def test_vectors_of_another_size_than_in_most_files_are_left_alone(tmp_path: Path) -> None:
+    write_shard(tmp_path, "a.mp4", [clip_of("a", 0, {"image": np.ones(8) / 4, "audio": np.ones(16) / 4})])
+    random_archive(tmp_path, sources=3, clips=2)
+    told = list[str]()
+    done = compact(Folder(tmp_path), told.append)
+    assert (done.damaged, done.sources) == (1, 3)
+    assert told[0].startswith("a.mp4.parquet: does not fit the others (")
+    assert (tmp_path / "a.mp4.parquet").exists()
+
+
+def test_damaged_rows_below_a_whole_footer_stop_no_other_file(tmp_path: Path) -> None:
+    random_archive(tmp_path, sources=3, clips=2)
+    damaged = tmp_path / "videos/0/clip1.mp4.parquet"
+    damage_rows(damaged)
+    said: list[str] = []
+    done = compact(Folder(tmp_path), said.append)
+    assert (done.damaged, done.sources) == (1, 2)
+    assert said[0].startswith("videos/0/clip1.mp4.parquet: cannot be read (")
+    assert damaged.exists()
+
+
+@pytest.mark.parametrize("made", ["", "..", ".hidden", "a\0b", "a/b", "/abs", "2026/../..", "2026-01-0\n"])
+def test_a_time_that_is_none_names_no_file(tmp_path: Path, made: str) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        write_shard(tmp_path, name, [clip_of(name, 0, {"image": np.ones(4) / 2})], made=made)
+    assert compact(Folder(tmp_path)).sources == 2
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.parquet")] == ["by-day/undated-1.parquet"]
+    assert len(pieces_of(Folder(tmp_path), print)) == 2

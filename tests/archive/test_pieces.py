@@ -6,10 +6,12 @@ import msgspec
 import pytest
 
 from archive.entries import Entry
+from archive.index import known_file
 from archive.local_store import LocalStore
 from archive.pieces import Piece, pieces_of, tables
 from archive.schema import Facts
 from archive.shard import Shard, encoded
+from archive.verdict import Damaged
 from tests.archive.made import clip_of, write_shard
 
 
@@ -65,3 +67,14 @@ def test_hidden_files_and_halves_are_no_part_of_it(tmp_path: Path) -> None:
     (tmp_path / ".a.mp4.parquet.part").write_bytes(b"half")
     (tmp_path / "a.csv").write_text("mine")
     assert [entry.name for entry in LocalStore(str(tmp_path)).list()] == ["a.mp4.parquet"]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_file_with_fewer_rows_than_none_is_left_out(tmp_path: Path, merged: bool) -> None:
+    odd = tuple(Facts(source=name, name=name, clips=clips) for name, clips in (("a", -1), ("b", 3)))
+    facts = Facts(source="", name="", clips=2, sources=odd) if merged else odd[0]
+    (tmp_path / "a.parquet").write_bytes(encoded(Shard({}).table(facts)))
+    damaged: list[str] = []
+    assert pieces_of(LocalStore(str(tmp_path)), damaged.append) == []
+    assert damaged == ["a.parquet: says that a has -1 rows, which cannot be; it is left out"]
+    assert isinstance(known_file(LocalStore(str(tmp_path)), "a"), Damaged)

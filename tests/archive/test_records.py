@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from archive.records import records_of
-from archive.shard import read_table
+from archive.shard import ShardError, read_table
 from pipeline.result import Category, ClipRecord, Evidence, Label, OpenSet, Track
 from tests.archive.made import clip_of, write_shard
 
@@ -48,3 +49,9 @@ def test_vectors_and_missing_columns_do_no_harm(tmp_path: Path) -> None:
     assert record == ClipRecord(
         source="a.mp4", epoch=0, clip=3, start_s=6.0, end_s=8.0, parts={"labels": [Label("dog", 0.5, 0.5)]}
     )
+
+
+def test_a_table_without_a_column_that_records_need_is_damaged(tmp_path: Path) -> None:
+    table = read_table(str(write_shard(tmp_path, "a.mp4", [FULL]))).drop_columns(["source"])
+    with pytest.raises(ShardError, match=r"a\.mp4: its rows are no records of clips \(.*`source`"):
+        list(records_of(table, "a.mp4"))

@@ -13,6 +13,7 @@ from archive import report as reporting
 from archive.local_store import LocalStore
 from archive.report import INDEX, survey, write_report
 from archive.report_source import SMALL_BYTES, small, where
+from archive.shard import encoded, read_table
 from pipeline.errors import ConfigError
 from pipeline.result import ClipRecord
 from tests.archive.made import clip_of, write_shard
@@ -88,6 +89,16 @@ def test_a_failure_is_listed_with_its_reason(tmp_path: Path, monkeypatch: pytest
     assert pages["page-2.html"]["failed"][1][0] == "videos/torn.mp4.parquet"
     assert "no whole Parquet file" in pages["page-2.html"]["failed"][1][1]
     assert {page["failures"] for page in pages.values()} == {4}
+
+
+def test_a_file_without_a_column_costs_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made(tmp_path / "labels", 2)
+    odd = tmp_path / "labels" / "videos" / "0000.mp4.parquet"
+    table = read_table(str(odd))
+    odd.write_bytes(encoded(table.drop_columns(["source"]).replace_schema_metadata(table.schema.metadata)))
+    index = written(tmp_path / "labels", tmp_path / "report")[0]
+    assert "videos/0001.mp4" in index.read_text()
+    assert "videos/0000.mp4: its rows are no records of clips" in caplog.text
 
 
 def test_pages_of_an_earlier_report_that_are_no_longer_there_go_and_files_of_others_stay(

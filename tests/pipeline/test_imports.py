@@ -210,9 +210,10 @@ COVERED_BY = {
     "tests/commands/test_labelling.py": ("archive.{copies, links, runs, sink, supply, ticket} commands.beside"),
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
     "tests/archive/test_report.py": "archive.{report_moments, report_source}",
-    "tests/archive/search/test_cache.py": "archive.search.{catalog, columns, lock, moving, reading, shards, updating}",
+    "tests/archive/search/test_cache.py": "archive.search.{catalog, columns, lock, moving, reading, updating}",
     "tests/archive/search/test_scan.py": "archive.search.{query, rows, vectors}",
     "tests/archive/search/test_texts.py": "archive.search.odds",
+    "tests/archive/search/test_candidates.py": "archive.search.nearest",
     "tests/commands/test_search.py": "archive.search.{asking, example, hits, opened, question, search}",
     "tests/pages/test_search_hits.py": "archive.search.sheet",
     "tests/commands/test_label_on.py": "archive.{on_local, on_ray} commands.labelling_on",
@@ -222,7 +223,7 @@ COVERED_BY = {
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
-    "tests/live/test_watch.py": "live.status_now pipeline.{clerk, live_decode, live_feed, live_outlet}",
+    "tests/live/test_watch.py": "live.status_now pipeline.{clerk, live_decode, live_feed}",
     "tests/commands/test_watch.py": "commands.watch.{ctl, options, screen, watching}",
     "tests/live/page/test_app.py": (
         "live.page.{api, assets, backend, calls, events, openapi, process, replies, server, watch} live.status"

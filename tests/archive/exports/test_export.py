@@ -11,7 +11,7 @@ from archive.exports.export import chosen, export_archive, export_source
 from archive.exports.formats import FORMATS
 from archive.pieces import Piece
 from archive.schema import Facts
-from archive.shard import facts_of, read_table
+from archive.shard import encoded, facts_of, read_table
 from pipeline.errors import ConfigError, OutputError
 from pipeline.result import ClipRecord, Track
 from tests.archive.made import clip_of, write_shard
@@ -73,6 +73,16 @@ def test_a_damaged_file_costs_only_itself(archive: Path, tmp_path: Path) -> None
         done = export_archive(str(archive), str(tmp_path / kind), kind)
         assert (done.files, len(done.damaged)) == (1, 1)
         assert "videos/a.mp4.parquet: is no whole Parquet file" in done.damaged[0]
+
+
+def test_a_file_without_a_column_costs_only_itself(archive: Path, tmp_path: Path) -> None:
+    odd = archive / "videos" / "a.mp4.parquet"
+    table = read_table(str(odd))
+    odd.write_bytes(encoded(table.drop_columns(["source", "tracks"]).replace_schema_metadata(table.schema.metadata)))
+    for kind in ("vtt", "coco"):
+        done = export_archive(str(archive), str(tmp_path / kind), kind)
+        assert (done.files, len(done.damaged)) == (1, 1)
+        assert done.damaged[0].startswith("videos/a.mp4: its rows are no records of clips")
 
 
 def test_categories_are_the_same_in_all_files(archive: Path, tmp_path: Path) -> None:

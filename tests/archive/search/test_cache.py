@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from archive.local_store import LocalStore
+from archive.schema import Facts
 from archive.search import updating
 from archive.search.cache import place_of, update
 from archive.search.catalog import FILE, load
 from archive.search.rows import Rows
+from archive.shard import Shard, encoded
 from pipeline.errors import OutputError
 from tests.archive.search.archives import SIZE, opened, random_units, write_source
 from tests.conftest import ROOT
@@ -199,3 +201,13 @@ def test_an_archive_that_cannot_be_written_is_searched_with_a_cache_elsewhere(
     made = vectors("a.mp4")
     write(tmp_path / "labels", made, *made)
     agree(Rows(place, update(LocalStore(tmp_path / "labels"), place, ["image"])), made)
+
+
+def test_a_file_with_fewer_rows_than_none_is_passed_over(tmp_path: Path) -> None:
+    made = vectors("a.mp4")
+    write(tmp_path, made, "a.mp4")
+    odd = tuple(Facts(source=name, name=name, clips=clips) for name, clips in (("b", -1), ("c", 1)))
+    (tmp_path / "b.parquet").write_bytes(encoded(Shard({}).table(Facts(source="", name="", sources=odd))))
+    rows = opened(tmp_path, "image")
+    agree(rows, made)
+    assert "says that b has -1 rows" in rows.catalog.passed_over["b.parquet"].reason
