@@ -15,9 +15,11 @@ import pytest
 
 from commands.watch.ctl import in_words
 from commands.watch.screen import watch_fields, watch_line
-from commands.watch.watching import hide_secrets, url_told
+from commands.watch.watching import hide_secrets, main, url_told
+from live.folder import StateFolder
 from live.settings import Camera, Settings
 from live.status import Account, Age, CameraStatus, Status
+from pipeline.errors import ConfigError
 from pipeline.logs import log, start_logging
 from pipeline.result import ClipRecord, decode_json
 from tests.conftest import ROOT
@@ -140,6 +142,28 @@ def test_ctrl_c_ends_it_with_everything_written(tmp_path: Path) -> None:
     assert not (watch.state / "ctl.sock").exists()
     cleaned = run("--clean", f"--state={watch.state}")
     assert (cleaned.returncode, watch.state.exists()) == (0, False)
+
+
+def test_cleaning_with_settings_cleans_their_folder_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    usual, own, given = StateFolder(), StateFolder(str(tmp_path / "own")), StateFolder(str(tmp_path / "given"))
+    for folder in (usual, own, given):
+        with folder.opened():
+            pass
+    file = tmp_path / "cameras.toml"
+    file.write_text('directory = "own"\n[[camera]]\nname = "door"\nurl = "rtsp://cam/1"\n')
+    for sources in (["rtsp://cam/1"], [str(file), "rtsp://cam/1"], [str(file), str(file)]):
+        with pytest.raises(ConfigError, match="Nothing is removed"):
+            main([*sources, "--clean"])
+    assert main([str(file), "--clean", f"--state={given.path}"]) == 0
+    assert [each.path.exists() for each in (usual, own, given)] == [True, True, False]
+    assert main([str(file), "--clean"]) == 0
+    assert str(own.path) in capsys.readouterr().err
+    assert [each.path.exists() for each in (usual, own)] == [True, False]
+    assert main(["--clean"]) == 0
+    assert not usual.path.exists()
 
 
 @pytest.mark.parametrize(
