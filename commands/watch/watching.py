@@ -263,7 +263,14 @@ def _report(console: Console, account: Account, folder: StateFolder) -> None:
 def _clean(options: argparse.Namespace, console: Console) -> int:
     from commands.columns import size_text
 
-    folder = StateFolder(options.state)
+    files = [source for source in options.sources if source.endswith(SETTINGS_SUFFIX)]
+    if len(files) > 1 or files != options.sources:
+        raise ConfigError(
+            "--clean: a source is given that has no settings; expected --state FOLDER, one file that describes "
+            "cameras, or nothing for the usual folder. Nothing is removed."
+        )
+    settings = read(files[0]) if files else Settings()
+    folder = StateFolder(options.state or settings.directory)
     freed = folder.clean()
     console.say(f"{folder.path}: {size_text(freed)} removed")
     return 0

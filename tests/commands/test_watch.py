@@ -16,8 +16,9 @@ import pytest
 from commands.watch.ctl import in_words
 from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
-from commands.watch.watching import hide_secrets, read_given, shared_camera, url_told, with_labels
+from commands.watch.watching import hide_secrets, main, read_given, shared_camera, url_told, with_labels
 from live.check_settings import check
+from live.folder import StateFolder
 from live.settings import Camera, Page, Settings
 from live.status import Account, Age, CameraStatus, Status
 from pipeline.config import ClipOptions, Config
@@ -144,6 +145,28 @@ def test_ctrl_c_ends_it_with_everything_written(tmp_path: Path) -> None:
     assert not (watch.state / "ctl.sock").exists()
     cleaned = run("--clean", f"--state={watch.state}")
     assert (cleaned.returncode, watch.state.exists()) == (0, False)
+
+
+def test_cleaning_with_settings_cleans_their_folder_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    usual, own, given = StateFolder(), StateFolder(str(tmp_path / "own")), StateFolder(str(tmp_path / "given"))
+    for folder in (usual, own, given):
+        with folder.opened():
+            pass
+    file = tmp_path / "cameras.toml"
+    file.write_text('directory = "own"\n[[camera]]\nname = "door"\nurl = "rtsp://cam/1"\n')
+    for sources in (["rtsp://cam/1"], [str(file), "rtsp://cam/1"], [str(file), str(file)]):
+        with pytest.raises(ConfigError, match="Nothing is removed"):
+            main([*sources, "--clean"])
+    assert main([str(file), "--clean", f"--state={given.path}"]) == 0
+    assert [each.path.exists() for each in (usual, own, given)] == [True, True, False]
+    assert main([str(file), "--clean"]) == 0
+    assert str(own.path) in capsys.readouterr().err
+    assert [each.path.exists() for each in (usual, own)] == [True, False]
+    assert main(["--clean"]) == 0
+    assert not usual.path.exists()
 
 
 @pytest.mark.parametrize(
