@@ -7,7 +7,7 @@ from live import schedule
 from live.condition_text import parse
 from live.secrets import has_stray_login
 from live.settings import Alerts, Camera, Mqtt, Page, Polygon, Rule, Settings, Watched, Webhook
-from live.sources import is_device, is_file, scheme_of
+from live.sources import SCHEMES, is_device, is_file, scheme_of
 from live.targets import label_texts, targets
 from live.zones import area
 from pipeline.config import did_you_mean
@@ -16,7 +16,6 @@ from stages.words.word import clean_labels
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Safe as a file name, as a level of an MQTT topic and in a URL."""
-SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "srt", "rtp", "tcp")
 PACED = tuple(scheme for scheme in SCHEMES if not scheme.startswith("http"))
 """What comes at its own pace."""
 KINDS = ("label", "rule", "health", "connection", "test")

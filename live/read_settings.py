@@ -24,7 +24,7 @@ from live.check_settings import check as check
 from live.settings import Camera, Settings
 from live.sources import is_file, name_for, scheme_of
 from live.targets import read_labels
-from pipeline.config import did_you_mean, misfits
+from pipeline.config import did_you_mean, known_part, misfits
 from pipeline.errors import ConfigError
 from pipeline.logs import redact
 
@@ -94,7 +94,8 @@ def settings_of(tree: Tree, path: Path) -> tuple[Settings, list[str]]:
     """The settings in the tree of a file, not checked yet, and what is wrong with its files of labels.
 
     Raises:
-        ConfigError: a line per key that is unknown or has a value of a wrong type.
+        ConfigError: a line per key that is unknown or has a value of a wrong type; if all types are right, also a line
+            per problem that `check` finds.
     """
     tree = in_plural(tree)
     for table in _tables(tree):
@@ -104,11 +105,16 @@ def settings_of(tree: Tree, path: Path) -> tuple[Settings, list[str]]:
     tables = [each for each in cameras if isinstance(each, dict)] if isinstance(cameras, list) else []
     problems = [problem for table in (shared, *tables) if (problem := _read_labels(table, path))]
     wrong = list(misfits({"name": "", **shared}, Camera, "", _hint))
+    shared = known_part(shared, Camera)
+    is_usable = not any(misfits({"name": "", **shared}, Camera, ""))
     for table in tables:
-        table |= {key: value for key, value in shared.items() if key not in table and not wrong}
+        table |= {key: value for key, value in shared.items() if key not in table and is_usable}
     wrong += misfits(tree, Settings, "", _hint)
     if wrong:
-        _raise([*problems, *(redact(_with_name(text, cameras)) for text in wrong)], f"{path}: ")
+        known = known_part(tree, Settings)
+        is_usable = is_usable and not any(misfits(known, Settings, ""))
+        others = check(msgspec.convert(known, Settings), complete=False) if is_usable else []
+        _raise([*problems, *(redact(_with_name(text, cameras)) for text in wrong), *others], f"{path}: ")
     return msgspec.convert(tree, Settings), problems
 
 

@@ -5,6 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "srt", "rtp", "tcp")
+"""Of cameras in the network."""
 LONGEST_NAME = 40
 
 

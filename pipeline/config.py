@@ -416,6 +416,17 @@ def misfits(value: Any, kind: Any, path: str, hint: Hint | None = None) -> Itera
             yield f"{text} - at `${path}{inner or '`'} (it is {value!r}{known})"
 
 
+def known_part(value: Any, kind: Any) -> Any:
+    """A value without the keys that its type does not have, which `misfits` names."""
+    kind = _struct_of(kind, value)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
+        types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+        return {key: known_part(item, types[key]) for key, item in value.items() if key in types}
+    if get_origin(kind) is tuple and get_args(kind)[1:] == (Ellipsis,) and isinstance(value, list):
+        return [known_part(item, get_args(kind)[0]) for item in value]
+    return value
+
+
 def _struct_of(kind: Any, value: Any) -> Any:
     """The struct among the alternatives of a type, if the value is an object."""
     structs = [each for each in get_args(kind) if isinstance(each, type) and issubclass(each, msgspec.Struct)]

@@ -125,7 +125,7 @@ def in_words(action: str, answer: dict[str, Any]) -> list[str]:
         return [f"written to {answer['path']}", *answer.get("notes", [])]
     if action == "test-alert":
         sent = [f"{each['target']}: {each['text']}" for each in answer.get("sent", [])]
-        return sent or ["there is nothing to alert; expected [alerts.mqtt] or [[alerts.webhooks]] in the settings"]
+        return sent or ["there is nothing to alert; expected [alerts.mqtt] or [[alerts.webhook]] in the settings"]
     versions = ", ".join(f"{name} {version}" for name, version in answer.get("labels_versions", {}).items())
     return [f"done: version {answer.get('version', '?')}" + (f"; labels of {versions}" if versions else "")]
 

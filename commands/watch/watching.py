@@ -291,5 +291,5 @@ def _test_alert(settings: Settings, console: Console) -> int:
     for target, is_sent, text in sent:
         (console.say if is_sent else console.warn)(f"{target}: {text}")
     if not sent:
-        raise ConfigError("there is nothing to alert; expected [alerts.mqtt] or [[alerts.webhooks]] in the settings")
+        raise ConfigError("there is nothing to alert; expected [alerts.mqtt] or [[alerts.webhook]] in the settings")
     return 0 if all(is_sent for _, is_sent, _ in sent) else 1

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from live.settings import Alerts, Camera, Mqtt, Page, Settings
+from live.sources import SCHEMES
 
 HIDDEN = "***"
-SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "srt", "rtp")
 LONGEST_URL = 2048
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LOCAL = frozenset({"url_env", "url_file", "password_env", "password_file", "realtime", "loop"})

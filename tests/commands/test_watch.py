@@ -179,6 +179,7 @@ def test_cleaning_with_settings_cleans_their_folder_and_no_other(
         (["rtsp://cam/1", "--start", "10"], "--start is for files: percept run"),
         (["rtsp://cam/1", "--min-duration", "30"], "--min-duration is for files: percept run"),
         (["rtsp://cam/1", "--fps", "0"], "fps"),
+        (["rtsp://cam/1", "--test-alert"], "expected [alerts.mqtt] or [[alerts.webhook]]"),
         (["ctl", "status"], "no watch is running there"),
         (["ctl", "labels", "door"], "expected CAMERA WORDS"),
         (["ctl", "change", "door", "threshold"], "expected KEY=VALUE"),
@@ -320,3 +321,5 @@ def test_answers_of_ctl_are_words() -> None:
     assert in_words("events", {"events": [event]}) == [
         "2026-03-01T12:00:00.000+00:00  door: dog 87% (goes on)"
     ]  # fmt: skip
+    (nothing,) = in_words("test-alert", {"ok": True, "sent": []})
+    assert "[alerts.mqtt] or [[alerts.webhook]]" in nothing

@@ -217,6 +217,42 @@ url = "/nowhere/film.mp4"
     assert "den@cam" not in said
 
 
+def test_an_unknown_key_hides_no_other_mistake(folder: Path) -> None:
+    text = """
+treshold = 0.6
+labels = ["dog", {label = "cat", treshold = 0.5}]
+schedule = {zone = "Europe/Berln", activ = ["daily 00:00-24:00"]}
+[pages]
+[page]
+port = 70000
+[[camera]]
+name = "door"
+url = "rtsp://h:99999/1"
+colour = "red"
+zones = {drive = [[0, 0], [1, 0], [1, 1.5]]}
+[[camera.rule]]
+name = "bark"
+when = "dgo"
+mins = 3
+"""
+    (folder / "cameras.toml").write_text(text)
+    with pytest.raises(ConfigError) as error:
+        read(folder / "cameras.toml")
+    said = str(error.value)
+    for key in ("treshold", "activ", "pages", "colour", "mins"):
+        assert f"unknown field `{key}`" in said
+    assert said.count("unknown field `activ`") == 1, "what holds for all cameras is told once"
+    for part in (
+        "page.port is 70000",
+        "camera door: url has a wrong port",
+        "camera door: zones.drive has a corner outside",
+        "camera door: schedule.zone is 'Europe/Berln'",
+        "camera door: rule 'bark': when: 'dgo' is not a label",
+    ):
+        assert part in said, part
+    assert all(line.startswith((f"{folder}/cameras.toml: ", "    ")) for line in said.splitlines())
+
+
 def test_a_file_that_cannot_be_read_is_an_error(folder: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read(folder / "none.toml")

@@ -282,7 +282,7 @@ def test_the_api_adds_only_cameras_on_the_network(watch: FakeWatch, client: Clie
     assert len(watch.asked) == before
 
 
-@pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https", "udp", "srt", "rtp"])
+@pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "srt", "rtp", "tcp"])
 def test_urls_of_cameras(scheme: str) -> None:
     for place in ("cam.local/1", "user:p@ss@10.0.0.7:554/a?b=c", "@239.0.0.1:1234", "[fe80::1]:554/x"):
         assert wrong_url(f"{scheme}://{place}") == ""
