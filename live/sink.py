@@ -130,7 +130,7 @@ class WatchSink(Sink):
         """A camera is reached, lost or refused."""
         if camera in self._cameras:
             self._keep(self._cameras[camera].connection(state, text), camera)
-        self._connections[camera] = state
+            self._connections[camera] = state
         for target in self._brokers():
             target.connection(camera, state)
 
@@ -208,6 +208,7 @@ class WatchSink(Sink):
         wanted = by_name(self._settings)
         for name in [name for name in self._cameras if name not in wanted]:
             over += self._cameras.pop(name).stop()
+            self._connections.pop(name, None)
         for name, camera in wanted.items():
             if name not in self._cameras:
                 self._cameras[name] = CameraEvents(camera)
