@@ -4,7 +4,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +71,20 @@ class MqttTarget:
         self._trouble = ""
         self._acks: dict[int, int] = {}
         self._acked = threading.Event()
+        self._open: dict[str, str] = {}
+        """Topics of labels and rules that are on, with the id of their newest event."""
+        self._told: set[str] = set()
+        """Topics of labels and rules whose state was told since the connection was made."""
         self._telling: list[int] = []
         """Messages that are no alerts and that the broker has not confirmed yet."""
         self._under_way: tuple[LiveEvent, list[int]] | None = None
         """An event whose messages the client holds, and sends again by itself after a reconnect."""
+
+    def resume(self, events: Iterable[LiveEvent]) -> None:
+        """Called before all else with the events that go on. Their ends are yet to come, and they are not off."""
+        for event in events:
+            if topic := self._state_topic(event):
+                self._open[topic] = event.id
 
     # -- from any thread ---------------------------------------------------------------------------------------------
 
@@ -140,15 +150,27 @@ class MqttTarget:
         is_open = event.state == "open"
         wanted = self._wanted({name: camera for name, camera in self._cameras.items() if name == event.camera})
         messages = []
-        if event.kind in ("label", "rule"):
-            topic = (self._topics.label if event.kind == "label" else self._topics.rule)(event.camera, event.name)
-            messages.append((topic, ON if is_open else OFF, topic in wanted))
+        if topic := self._state_topic(event):
+            messages.append((topic, self._state(topic, event), topic in wanted))
         if event.snapshot and (picture := small_file(self._media / event.snapshot)):
             topic = self._topics.snapshot(event.camera)
             messages.append((topic, picture, topic in wanted))
         content = {"event_type": "started" if is_open else "ended"} | msgspec.to_builtins(event)
         messages.append((self._topics.event(event.camera), json.dumps(content).encode(), False))
         return messages
+
+    def _state_topic(self, event: LiveEvent) -> str:
+        """Of the label or the rule; nothing for other kinds of events."""
+        topics = {"label": self._topics.label, "rule": self._topics.rule}
+        return topics[event.kind](event.camera, event.name) if event.kind in topics else ""
+
+    def _state(self, topic: str, event: LiveEvent) -> bytes:
+        """Of a label or rule from this event on. While the end of one waits for its film, a newer one may begin."""
+        if event.state == "open":
+            self._open[topic] = event.id
+        elif self._open.get(topic) == event.id:
+            del self._open[topic]
+        return ON if topic in self._open else OFF
 
     def _publish(self, topic: str, content: bytes, retain: bool) -> int:
         """Hand a message to the client. Returns its number."""
@@ -183,18 +205,26 @@ class MqttTarget:
     # -- what stays with the broker ----------------------------------------------------------------------------------
 
     def _announce(self) -> None:
-        """Publish all devices; take back what is gone. What the client still sends again must not come after that."""
+        """Publish all devices; take back what is gone; tell that what is new is off, unless an event of it is open.
+
+        What the client still sends again must not come after that, nor alerts before it.
+        """
         if self._under_way is not None:
             self._confirmed(self._under_way[1])
         self._settle()
-        cameras = self._cameras
+        cameras, told = self._cameras, self._told
         if self._settings.discovery:
             self._announce_devices(cameras)
         known, wanted = self._announced.retained(), self._wanted(cameras)
         self._announced.save_retained(known | wanted)
         for topic in sorted(known - wanted):
             self._tell(topic, b"")
+        states = set().union(*(self._states(camera) for camera in cameras.values()))
+        for topic in sorted(states - told - {*self._open}):
+            self._tell(topic, OFF)
         self._settle()
+        told.intersection_update(states)
+        told.update(states)
         self._announced.save_retained(wanted)
 
     def _wanted(self, cameras: Mapping[str, Camera]) -> set[str]:
@@ -279,6 +309,7 @@ class MqttTarget:
             client.publish(self._topics.status, b"online", qos=1, retain=True)
             if self._settings.discovery:
                 client.subscribe(f"{self._settings.discovery}/status", qos=1)
+            self._told = set()
             self._must_announce.set()
         self._connected.set()
         self.is_back.set()

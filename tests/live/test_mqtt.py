@@ -72,7 +72,7 @@ def test_an_event_sets_the_state_of_its_label_and_ends_it(server: Broker, histor
         sender.close()
         wait_until(lambda: heard.last("home/percept/status") == b"offline", "the end")
     assert heard.of("home/percept/status") == [b"online", b"offline"]
-    assert heard.of("home/percept/door/dog_barking") == [b"ON", b"OFF"]
+    assert heard.of("home/percept/door/dog_barking") == [b"OFF", b"ON", b"OFF"]
     assert heard.of("home/percept/door/snapshot")[0] == b"\xff\xd8picture"
     assert heard.of("home/percept/door/connection") == [b"live"]
     started, ended = (json.loads(each) for each in heard.of("home/percept/door/event"))
@@ -128,6 +128,55 @@ def test_what_is_gone_is_taken_back_also_in_a_later_run(server: Broker, history:
     assert "label_siren" in clean
 
 
+def test_labels_and_rules_that_are_new_are_off_unless_an_event_of_them_is_open(server: Broker, history: Path) -> None:
+    door, rule = "off/door", f"off/door/rule/{slug('Break-in')}"
+    siren = msgspec.structs.replace(EVENT, id="2", name="siren")
+    sender = target(server.port, history, topic="off")
+    sender.resume([siren])
+    with listener(server.port) as heard:
+        sender.tend()
+        sender.send(EVENT)
+        sender.configure({"door": msgspec.structs.replace(CAMERA, labels=("dog barking", "siren", "cat"))})
+        sender.tend()
+        sender.send(msgspec.structs.replace(siren, state="closed"))
+        sender.close()
+        wait_until(lambda: heard.last("off/status") == b"offline", "the end")
+    with listener(server.port) as late:
+        wait_until(lambda: len(retained(late, "off/")) == 5, "what is retained")
+    topics = f"{door}/dog_barking", rule, f"{door}/cat", f"{door}/siren", f"{door}/rain"
+    assert [heard.of(topic) for topic in topics] == [[b"OFF", b"ON"], [b"OFF"], [b"OFF"], [b"OFF"], []]
+    assert [late.last(topic) for topic in topics] == [b"ON", b"OFF", b"OFF", b"OFF", None]
+    order = [topic for topic, _ in heard.messages]
+    assert order.index(f"{door}/siren") > order.index(f"{door}/dog_barking") + 1  # with the end of its event
+
+
+def test_what_this_broker_is_not_told_has_no_state(server: Broker, history: Path) -> None:
+    with listener(server.port) as heard:
+        sender = target(server.port, history, topic="kinds", kinds=("rule",))
+        sender.tend()
+        sender.close()
+        wait_until(lambda: heard.last("kinds/status") == b"offline", "the end")
+    assert heard.of("kinds/door/dog_barking") == []
+    assert heard.of(f"kinds/door/rule/{slug('Break-in')}") == [b"OFF"]
+
+
+def test_a_label_stays_on_if_its_next_event_began_before_the_end_of_the_last_was_told(
+    server: Broker, history: Path
+) -> None:
+    """Which waits for its film."""
+    second = msgspec.structs.replace(EVENT, id="2")
+    with listener(server.port) as heard:
+        sender = target(server.port, history, topic="film")
+        sender.tend()
+        for event in (EVENT, second):
+            sender.send(event)
+        for event in (EVENT, second):
+            sender.send(msgspec.structs.replace(event, state="closed"))
+        sender.close()
+        wait_until(lambda: heard.last("film/status") == b"offline", "the end")
+    assert heard.of("film/door/dog_barking") == [b"OFF", b"ON", b"ON", b"ON", b"OFF"]
+
+
 def test_nothing_of_a_camera_that_is_removed_stays_with_the_broker(server: Broker, history: Path) -> None:
     """Nor what its alerts say that have waited: they come after its removal."""
     (history.parent / "2026-01-31").mkdir()
@@ -139,7 +188,7 @@ def test_nothing_of_a_camera_that_is_removed_stays_with_the_broker(server: Broke
         sender.tend()
     sender.send(EVENT)
     with listener(server.port) as heard:
-        wait_until(lambda: len(retained(heard, "removed/")) == 4, "what is retained")
+        wait_until(lambda: len(retained(heard, "removed/")) == 5, "what is retained")
         sender.configure({})
         sender.connection("door", "live")  # late
         sender.tend()
@@ -168,7 +217,7 @@ def test_what_went_between_two_watches_is_cleared(server: Broker, history: Path,
     sender.close()
     left = msgspec.structs.replace(yard, labels=("rain",), rules=())
     with listener(server.port) as heard:
-        wait_until(lambda: len(retained(heard, "between/")) == 6, "what is retained")
+        wait_until(lambda: len(retained(heard, "between/")) == 8, "what is retained")
         sender = target(server.port, history, left, topic=topic, discovery="")
         sender.tend()
         sender.close()
