@@ -49,6 +49,11 @@ class Topics:
     def rule(self, camera: str, rule: str) -> str:
         return f"{self._camera(camera)}/rule/{slug(rule)}"
 
+    def part(self, camera: str, key: str) -> str:
+        """Of a part by its key in `components`."""
+        kind, _, name = key.partition("_")
+        return f"{self._camera(camera)}/{'rule/' if kind == 'rule' else ''}{name or kind}"
+
     def _camera(self, camera: str) -> str:
         return f"{self.first}/{re.sub(r'[^A-Za-z0-9._-]', '_', camera) or '_watch'}"
 

@@ -38,6 +38,9 @@ MIGRATIONS = (
         device TEXT NOT NULL, component TEXT NOT NULL, platform TEXT NOT NULL, PRIMARY KEY (device, component)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE retained (topic TEXT PRIMARY KEY) WITHOUT ROWID;
+    """,
 )
 """Each leads from the version of its index to the next. Add to the end; never change one that was released."""
 VERSION = len(MIGRATIONS)

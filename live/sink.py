@@ -90,6 +90,7 @@ class WatchSink(Sink):
             raise OutputError(f"cannot write {self._history}: {disk_reason(error) or error}") from error
         self.told += [Told(text, "warning") for text in self._archive.keeper.told]
         self._take_settings()
+        self._cases.take_over()
         self._begin_delivery()
         self._take_up()
         for record in left:
@@ -130,7 +131,7 @@ class WatchSink(Sink):
         """A camera is reached, lost or refused."""
         if camera in self._cameras:
             self._keep(self._cameras[camera].connection(state, text), camera)
-        self._connections[camera] = state
+            self._connections[camera] = state
         for target in self._brokers():
             target.connection(camera, state)
 
@@ -208,6 +209,7 @@ class WatchSink(Sink):
         wanted = by_name(self._settings)
         for name in [name for name in self._cameras if name not in wanted]:
             over += self._cameras.pop(name).stop()
+            self._connections.pop(name, None)
         for name, camera in wanted.items():
             if name not in self._cameras:
                 self._cameras[name] = CameraEvents(camera)
@@ -228,14 +230,14 @@ class WatchSink(Sink):
             self.told.append(
                 Told(f"{lost} alerts were given up, because where they go is not in the settings", "warning")
             )
-        self._delivery.start()
         for target in self._brokers():
+            target.resume(self._cases.open.values())
             for camera, state in self._connections.items():
                 target.connection(camera, state)
+        self._delivery.start()
 
     def _take_up(self) -> None:
         """Go on with the events and films of this run; close the events of an earlier one."""
-        self._cases.take_over()
         if self._archive.goes_on:
             self._resume()
             return

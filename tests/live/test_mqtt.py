@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live.delivery import Delivery, Later, Refused
-from live.discovery import Topics, slug
+from live.discovery import Topics, device_id, slug
 from live.event import LiveEvent
 from live.history import FILE, connect, transaction
 from live.history_schema import migrate
@@ -72,7 +72,7 @@ def test_an_event_sets_the_state_of_its_label_and_ends_it(server: Broker, histor
         sender.close()
         wait_until(lambda: heard.last("home/percept/status") == b"offline", "the end")
     assert heard.of("home/percept/status") == [b"online", b"offline"]
-    assert heard.of("home/percept/door/dog_barking") == [b"ON", b"OFF"]
+    assert heard.of("home/percept/door/dog_barking") == [b"OFF", b"ON", b"OFF"]
     assert heard.of("home/percept/door/snapshot")[0] == b"\xff\xd8picture"
     assert heard.of("home/percept/door/connection") == [b"live"]
     started, ended = (json.loads(each) for each in heard.of("home/percept/door/event"))
@@ -126,6 +126,135 @@ def test_what_is_gone_is_taken_back_also_in_a_later_run(server: Broker, history:
     assert marked["label_dog_barking"] == {"p": "binary_sensor"}
     assert "label_dog_barking" not in clean
     assert "label_siren" in clean
+
+
+def test_labels_and_rules_that_are_new_are_off_unless_an_event_of_them_is_open(server: Broker, history: Path) -> None:
+    door, rule = "off/door", f"off/door/rule/{slug('Break-in')}"
+    siren = msgspec.structs.replace(EVENT, id="2", name="siren")
+    sender = target(server.port, history, topic="off")
+    sender.resume([siren])
+    with listener(server.port) as heard:
+        sender.tend()
+        sender.send(EVENT)
+        sender.configure({"door": msgspec.structs.replace(CAMERA, labels=("dog barking", "siren", "cat"))})
+        sender.tend()
+        sender.send(msgspec.structs.replace(siren, state="closed"))
+        sender.close()
+        wait_until(lambda: heard.last("off/status") == b"offline", "the end")
+    with listener(server.port) as late:
+        wait_until(lambda: len(retained(late, "off/")) == 5, "what is retained")
+    topics = f"{door}/dog_barking", rule, f"{door}/cat", f"{door}/siren", f"{door}/rain"
+    assert [heard.of(topic) for topic in topics] == [[b"OFF", b"ON"], [b"OFF"], [b"OFF"], [b"OFF"], []]
+    assert [late.last(topic) for topic in topics] == [b"ON", b"OFF", b"OFF", b"OFF", None]
+    order = [topic for topic, _ in heard.messages]
+    assert order.index(f"{door}/siren") > order.index(f"{door}/dog_barking") + 1  # with the end of its event
+
+
+def test_what_this_broker_is_not_told_has_no_state(server: Broker, history: Path) -> None:
+    with listener(server.port) as heard:
+        sender = target(server.port, history, topic="kinds", kinds=("rule",))
+        sender.tend()
+        sender.close()
+        wait_until(lambda: heard.last("kinds/status") == b"offline", "the end")
+    assert heard.of("kinds/door/dog_barking") == []
+    assert heard.of(f"kinds/door/rule/{slug('Break-in')}") == [b"OFF"]
+
+
+def test_a_label_stays_on_if_its_next_event_began_before_the_end_of_the_last_was_told(
+    server: Broker, history: Path
+) -> None:
+    """Which waits for its film."""
+    second = msgspec.structs.replace(EVENT, id="2")
+    with listener(server.port) as heard:
+        sender = target(server.port, history, topic="film")
+        sender.tend()
+        for event in (EVENT, second):
+            sender.send(event)
+        for event in (EVENT, second):
+            sender.send(msgspec.structs.replace(event, state="closed"))
+        sender.close()
+        wait_until(lambda: heard.last("film/status") == b"offline", "the end")
+    assert heard.of("film/door/dog_barking") == [b"OFF", b"ON", b"ON", b"ON", b"OFF"]
+
+
+def test_nothing_of_a_camera_that_is_removed_stays_with_the_broker(server: Broker, history: Path) -> None:
+    """Nor what its alerts say that have waited: they come after its removal."""
+    (history.parent / "2026-01-31").mkdir()
+    (history.parent / EVENT.snapshot).write_bytes(b"\xff\xd8picture")
+    closed = msgspec.structs.replace(EVENT, state="closed")
+    sender = target(server.port, history, topic="removed")
+    for state in ("live", "refused"):
+        sender.connection("door", state)
+        sender.tend()
+    sender.send(EVENT)
+    with listener(server.port) as heard:
+        wait_until(lambda: len(retained(heard, "removed/")) == 5, "what is retained")
+        sender.configure({})
+        sender.connection("door", "live")  # late
+        sender.tend()
+        sender.send(closed)
+        wait_until(lambda: heard.of("removed/door/event"), "the end of the event")
+    sender.close()
+    assert json.loads(heard.of("removed/door/event")[-1])["state"] == "closed"
+    assert heard.of("removed/door/dog_barking")[-1] == b"OFF"
+    with listener(server.port) as heard:
+        wait_until(lambda: heard.of("removed/status"), "what is retained")
+        heard.publish("end", b"")
+        wait_until(lambda: heard.of("end"), "all of it")
+    assert retained(heard, "removed/") == {"removed/status"}
+
+
+@pytest.mark.parametrize("topic", ["between", "other"])
+def test_what_went_between_two_watches_is_cleared(server: Broker, history: Path, topic: str) -> None:
+    """Without discovery too, and all of it if the first part of all topics is another now."""
+    yard = Camera(name="Yard", labels=("siren", "rain"), rules=(Rule(name="Break-in", when="siren"),))
+    sender = target(server.port, history, CAMERA, yard, topic="between", discovery="")
+    sender.connection("door", "live")
+    sender.connection("Yard", "refused")
+    sender.tend()
+    for name, kind in (("siren", "label"), ("rain", "label"), ("Break-in", "rule")):
+        sender.send(msgspec.structs.replace(EVENT, camera="Yard", name=name, kind=kind))
+    sender.close()
+    left = msgspec.structs.replace(yard, labels=("rain",), rules=())
+    with listener(server.port) as heard:
+        wait_until(lambda: len(retained(heard, "between/")) == 8, "what is retained")
+        sender = target(server.port, history, left, topic=topic, discovery="")
+        sender.tend()
+        sender.close()
+        wait_until(lambda: heard.last(f"{topic}/status") == b"offline", "the end")
+    stays = {"between/status", "between/Yard/connection", "between/Yard/rain"}
+    assert retained(heard, "between/") == (stays if topic == "between" else {"between/status"})
+
+
+def test_what_an_older_version_has_published_is_cleared(server: Broker, history: Path) -> None:
+    """It kept devices and their parts, but no topics."""
+    old = connect(history)
+    old.execute("DROP TABLE retained")
+    old.execute("PRAGMA user_version = 1")
+    for key, platform in (("event", "event"), ("connection", "sensor"), ("label_rule_1", "binary_sensor")):
+        old.execute("INSERT INTO discovered VALUES ('percept_gate', ?, ?)", (key, platform))
+    old.execute("INSERT INTO discovered VALUES (?, 'rule_a', 'binary_sensor')", (device_id("Yard.1"),))
+    for name in ("Yard.1", "attic", "door", ""):
+        old.execute("INSERT INTO states VALUES (?, 'moments', '')", (name,))
+    old.execute("INSERT INTO events VALUES ('1', 1, 'attic', 'label', 'rain', 'closed', 0, 0, '')")
+    old.execute("INSERT INTO events VALUES ('2', 1, 'attic', 'health', 'camera_lost', 'closed', 0, 0, '')")
+    migrate(old)
+    old.close()
+    with listener(server.port) as heard:
+        sender = target(server.port, history, topic="older")
+        sender.tend()
+        sender.close()
+        wait_until(lambda: heard.last("older/status") == b"offline", "the end")
+    assert {topic for topic, content in heard.messages if not content and topic.startswith("older/")} == {
+        "older/gate/connection",
+        "older/gate/rule_1",
+        "older/Yard.1/connection",
+        "older/Yard.1/snapshot",
+        "older/Yard.1/rule/a",
+        "older/attic/connection",
+        "older/attic/snapshot",
+        "older/attic/rain",
+    }
 
 
 def test_a_broker_that_is_killed_for_a_while_gets_every_event_in_order(
@@ -234,6 +363,11 @@ def spool(history: Path, delivery: Delivery, names: list[str]) -> None:
             add_alerts(writer, delivery.names, msgspec.structs.replace(EVENT, id=name))
         delivery.wake()
     writer.close()
+
+
+def retained(client: Listener, first: str) -> set[str]:
+    """Topics whose last message is not empty, by what they begin with."""
+    return {topic for topic, _ in client.messages if topic.startswith(first) and client.last(topic)}
 
 
 def events(client: Listener) -> list[str]:

@@ -12,11 +12,11 @@ import pytest
 from live.event import LiveEvent
 from live.history import FILE, History
 from live.sentence import sentence
-from live.settings import Alerts, Settings, Webhook
+from live.settings import Alerts, Mqtt, Settings, Webhook
 from pipeline.errors import OutputError
 from pipeline.messages import Configured, FilmWritten
 from pipeline.sinks.jsonl import encode_record
-from tests.live.receivers import Hook, hook, wait_until
+from tests.live.receivers import Hook, broker, hook, listener, wait_until
 from tests.live.sink_process import write_through_kills
 from tests.live.stream import camera, make_sink, picture, record, settings, stream
 
@@ -328,6 +328,30 @@ def test_alerts_go_where_the_changed_settings_say(tmp_path: Path) -> None:
         sink.close(True)
     assert len(old.requests) == tries
     assert "2 alerts were given up, because where they go is not in the settings" in [each.text for each in sink.told]
+
+
+def test_a_broker_hears_that_a_label_is_off_once_its_event_is_over(tmp_path: Path) -> None:
+    """Not from the next process of the same watch; but from the next watch, and for labels without events at once."""
+    dog, siren = "percept/door/dog_barking", "percept/door/siren"
+    with broker(tmp_path) as mqtt, listener(mqtt.port) as heard:
+        of = settings(alerts=Alerts(mqtt=Mqtt(host="127.0.0.1", port=mqtt.port)))
+        first, second, third = (make_sink(tmp_path, of, run=run) for run in ("first", "first", "later"))
+        first.open()
+        wait_until(lambda: heard.of(siren), "the state of labels")
+        for each in stream(7):
+            first.write(each)
+        wait_until(lambda: heard.last(dog) == b"ON", "the dog")
+        first._delivery.close()  # it is killed
+        second.open()
+        wait_until(lambda: len(heard.of(siren)) == 2, "the state of labels")
+        assert heard.of(dog) == [b"OFF", b"ON"]
+        second._delivery.close()
+        third.open()
+        wait_until(lambda: len(heard.of("percept/door/event")) == 2, "the end of the event")
+        assert heard.of(dog) == [b"OFF", b"ON", b"OFF"]
+        third.configure(changed(2, msgspec.structs.replace(of, cameras=())))
+        wait_until(lambda: heard.last(siren) == b"", "the end of the camera")
+        third.close(True)
 
 
 def test_a_camera_that_is_taken_away_and_added_again_goes_on(tmp_path: Path) -> None:
