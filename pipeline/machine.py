@@ -1,11 +1,14 @@
-"""What this process may use of the machine: cores, and a folder that outlives it."""
+"""What this process may use of the machine: cores, memory, and a folder that outlives it."""
 
 import os
+from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _SELF = Path("/proc/self/cgroup")
+_MEMORY = Path("/proc/meminfo")
+UNKNOWN_BYTES = 1 << 62
 
 
 def core_count() -> int:
@@ -24,25 +27,45 @@ def quota(groups: Path = _CGROUPS, self_file: Path = _SELF) -> int:
     Control groups of version 2 and 1 are read. Without a quota it is a very large number.
     """
     found = [10**6]
-    try:
-        lines = self_file.read_text().splitlines()
-    except OSError:
-        return found[0]
-    for line in lines:
+    for folder, version in _folders("cpu", groups, self_file):
+        cores = _quota_v2(folder) if version == 2 else _quota_v1(folder)
+        if cores is not None:
+            found.append(ceil(cores))
+    return min(found)
+
+
+def available_bytes(groups: Path = _CGROUPS, self_file: Path = _SELF, memory_file: Path = _MEMORY) -> int:
+    """Memory that can still be had: what the machine has available, or what a control group leaves if that is less.
+
+    Files in a group's page cache that are not in use can be dropped, and count as available. If nothing is told, it is
+    `UNKNOWN_BYTES`.
+    """
+    free_kib = _entry(memory_file, "MemAvailable:")
+    found = [UNKNOWN_BYTES if free_kib is None else free_kib << 10]
+    for folder, version in _folders("memory", groups, self_file):
+        names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        limit, used = (_text(folder / name) for name in names)
+        if limit.isdigit() and used.isdigit():  # "max": no limit
+            files = _entry(folder / "memory.stat", "inactive_file" if version == 2 else "total_inactive_file")
+            found.append(max(0, int(limit) - int(used) + (files or 0)))
+    return min(found)
+
+
+def _folders(controller: str, groups: Path, self_file: Path) -> Iterator[tuple[Path, int]]:
+    """The folders of this process's control group and of those above it, and the version of control groups, 1 or 2."""
+    for line in _text(self_file).splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            root, read = groups, _quota_v2
-        elif "cpu" in controllers.split(","):
-            root, read = groups / "cpu", _quota_v1
+            root, version = groups, 2
+        elif controller in controllers.split(","):
+            root, version = groups / controller, 1
         else:
             continue
         place = root / path.strip("/")
         for folder in (place, *place.parents):
             if not folder.is_relative_to(root):
                 break
-            if (cores := read(folder)) is not None:
-                found.append(ceil(cores))
-    return min(found)
+            yield folder, version
 
 
 def _quota_v2(folder: Path) -> float | None:
@@ -54,6 +77,15 @@ def _quota_v2(folder: Path) -> float | None:
 def _quota_v1(folder: Path) -> float | None:
     limit, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
     return int(limit) / int(period) if limit.isdigit() and period.isdigit() else None  # -1: no quota
+
+
+def _entry(path: Path, name: str) -> int | None:
+    """The number that follows a name in a file of names and numbers; None if it is not there."""
+    for line in _text(path).splitlines():
+        match line.split():
+            case [first, number, *_] if first == name and number.isdigit():
+                return int(number)
+    return None
 
 
 def _text(path: Path) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from pipeline.arrays import Array, Spec, read_only
 from pipeline.errors import ConfigError
+from pipeline.machine import available_bytes
 
 MAX_WORKERS = 128
 _MAGIC = 0x70657263
@@ -90,8 +91,15 @@ class Slots:
         Raises:
             ConfigError: there is not enough memory.
         """
-        fd = os.memfd_create("percept-slots", os.MFD_CLOEXEC)
         size = MAX_WORKERS * _WATCH_BYTES + count * layout.slot_bytes
+        left = available_bytes()
+        if size > left:  # the kernel would allocate until it kills somebody for the memory
+            raise ConfigError(
+                f"queue.slots: {count} slots of {layout.slot_bytes / 1e6:.1f} MB need {size / 1e9:.1f} GB of memory; "
+                f"{left / 1e9:.1f} GB are available. Lower the seconds of a clip (clip_seconds, --clip-seconds) or its "
+                "frame rate (fps, --fps), or use fewer slots: --set queue.slots=4"
+            )
+        fd = os.memfd_create("percept-slots", os.MFD_CLOEXEC)
         try:
             os.posix_fallocate(fd, 0, size)
         except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.machine import cache_directory, core_count, quota
+from pipeline.machine import UNKNOWN_BYTES, available_bytes, cache_directory, core_count, quota
 
 
 def test_the_cache_is_where_the_environment_puts_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_the_cache_is_where_the_environment_puts_it(monkeypatch: pytest.MonkeyPa
 
 def control_group(tmp_path: Path, line: str, files: dict[str, str]) -> tuple[Path, Path]:
     groups, own = tmp_path / "cgroup", tmp_path / "own"
-    own.write_text(f"4:memory:/x\n{line}\n")
+    own.write_text(f"4:freezer:/x\n{line}\n")
     for name, text in files.items():
         (groups / name).parent.mkdir(parents=True, exist_ok=True)
         (groups / name).write_text(text)
@@ -50,6 +50,42 @@ def test_the_smallest_quota_counts(tmp_path: Path, line: str, files: dict[str, s
 
 def test_without_control_groups_there_is_no_quota(tmp_path: Path) -> None:
     assert quota(tmp_path, tmp_path / "missing") == 10**6
+
+
+MEMINFO = "MemTotal:       16000 kB\nMemFree:  1 kB\nMemAvailable:    8000 kB\n"
+OLD = "memory/memory."
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "kib"),
+    [
+        ("0::/", {}, 8000),
+        ("0::/", {"memory.max": "max", "memory.current": "1024"}, 8000),
+        ("0::/", {"memory.max": "3072000\n", "memory.current": "1024000\n"}, 2000),
+        (
+            "0::/",
+            {"memory.max": "3072000", "memory.current": "3072000", "memory.stat": "anon 5\ninactive_file 1024"},
+            1,
+        ),
+        ("0::/a/b", {"a/memory.max": "4096", "a/memory.current": "1024", "a/b/memory.max": "max"}, 3),
+        ("0::/", {"memory.max": "1024", "memory.current": "2048"}, 0),
+        ("4:memory:/", {f"{OLD}limit_in_bytes": "9223372036854771712", f"{OLD}usage_in_bytes": "1024"}, 8000),
+        (
+            "4:memory:/gone",
+            {f"{OLD}limit_in_bytes": "4096", f"{OLD}usage_in_bytes": "3072", f"{OLD}stat": "total_inactive_file 1024"},
+            2,
+        ),
+    ],
+)
+def test_the_least_memory_that_is_left_counts(tmp_path: Path, line: str, files: dict[str, str], kib: int) -> None:
+    info = tmp_path / "meminfo"
+    info.write_text(MEMINFO)
+    assert available_bytes(*control_group(tmp_path, line, files), info) == kib << 10
+
+
+def test_where_nothing_says_how_much_memory_there_is_it_is_not_limited(tmp_path: Path) -> None:
+    assert available_bytes(tmp_path, tmp_path / "missing", tmp_path / "missing") == UNKNOWN_BYTES
+    assert 0 < available_bytes() < UNKNOWN_BYTES
 
 
 def test_the_affinity_limits_the_cores() -> None:

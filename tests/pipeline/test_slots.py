@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.arrays import RECORD, Spec
 from pipeline.errors import ConfigError
-from pipeline.slots import Layout, Phase, SlotError, Slots
+from pipeline.slots import MAX_WORKERS, Layout, Phase, SlotError, Slots
 
 SPECS = {
     "frames": Spec("uint8", "T H W 3", 1000),
@@ -122,6 +122,31 @@ def test_a_lack_of_memory_is_reported_with_what_to_do(monkeypatch: pytest.Monkey
     with pytest.raises(ConfigError, match=r"queue.slots: 3 slots of 0.0 MB cannot be allocated \(No space left.*--set"):
         Slots.create(Layout.of(SPECS), 3)
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_more_memory_than_there_is_is_never_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    def allocate(fd: int, offset: int, size: int) -> None:
+        pytest.fail("the kernel would kill somebody")
+
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    monkeypatch.setattr("pipeline.slots.available_bytes", lambda: 24_000_000_000, raising=False)
+    layout = Layout.of({"frames": Spec("uint8", "T H W 3", 24_657_000_000)})
+    with pytest.raises(ConfigError) as raised:
+        Slots.create(layout, 32)
+    assert str(raised.value) == (
+        "queue.slots: 32 slots of 24657.0 MB need 789.0 GB of memory; 24.0 GB are available. Lower the seconds of a "
+        "clip (clip_seconds, --clip-seconds) or its frame rate (fps, --fps), or use fewer slots: --set queue.slots=4"
+    )
+
+
+def test_all_memory_that_there_is_may_be_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout.of(SPECS)
+    size = MAX_WORKERS * 64 + 3 * layout.slot_bytes
+    monkeypatch.setattr("pipeline.slots.available_bytes", lambda: size)
+    os.close(Slots.create(layout, 3).fd)
+    monkeypatch.setattr("pipeline.slots.available_bytes", lambda: size - 1)
+    with pytest.raises(ConfigError, match="are available"):
+        Slots.create(layout, 3)
 
 
 def test_the_memory_is_allocated_at_once(slots: Slots) -> None:
