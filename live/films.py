@@ -8,7 +8,7 @@ import msgspec
 from live.event import LiveEvent
 from live.keeper import Film
 from live.settings import Camera
-from live.snapshots import media_name
+from live.snapshots import make_day, media_name
 from pipeline.messages import FilmAsked
 
 SETTLE_NS = 500_000_000
@@ -57,7 +57,7 @@ class Films:
             if film.event not in self._asked and now_ns >= film.until_ns + SETTLE_NS:
                 self._asked.add(film.event)
                 with suppress(OSError):  # a full disk: there will be no film, and whoever writes it says so
-                    Path(film.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    make_day(Path(film.path).parent)
                 found.append(FilmAsked(film.event, film.camera, film.path, film.from_ns, film.until_ns))
         return found
 

@@ -31,11 +31,31 @@ def default_directory() -> Path:
     return Path(base, "percept", "watch")
 
 
+def is_at(path: Path, file: os.stat_result) -> bool:
+    """Whether the file that is open still lies at this path; also if that cannot be told."""
+    try:
+        return os.path.samestat(path.stat(), file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
+def removed(path: Path) -> str:
+    """The sentence with which a watch ends that has lost what it writes to."""
+    return (
+        f"{path}: was removed or replaced while the watch ran, and what it held is lost; the watch ends. "
+        "Start it again: it makes anew what is missing."
+    )
+
+
 class StateFolder:
     """The state folder of one watch. `opened()` locks it."""
 
     def __init__(self, directory: str = "") -> None:
         self.path = Path(directory).expanduser().absolute() if directory else default_directory()
+        self._lock = -1
+        """Descriptor of the lock, while it is held."""
 
     @property
     def history(self) -> Path:
@@ -74,12 +94,19 @@ class StateFolder:
                 f"{self.path}: another watch uses this folder{self._who()}. Stop it, or give this one a folder of its "
                 "own: --state FOLDER"
             ) from None
+        self._lock = lock
         try:
             yield
         finally:
-            for name in ("watch.json", "ctl.sock"):
-                (self.path / name).unlink(missing_ok=True)
+            if self.is_held():  # else it may be that of another watch by now
+                for name in ("watch.json", "ctl.sock"):
+                    (self.path / name).unlink(missing_ok=True)
+            self._lock = -1
             os.close(lock)
+
+    def is_held(self) -> bool:
+        """Whether the lock that is held is the one at the path: another watch takes no notice of a removed one."""
+        return self._lock >= 0 and is_at(self.path / "lock", os.fstat(self._lock))
 
     def tell(self, facts: dict[str, Any]) -> None:
         """Write down for other commands how this watch is reached."""

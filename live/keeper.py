@@ -1,5 +1,6 @@
 """The writer of a watch's history: the only one, in the output process."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from live.event import LiveEvent
+from live.folder import is_at, removed
 from live.history import connect, iso, milliseconds, transaction
 from live.history_schema import migrate
 from live.results import Place
@@ -46,6 +48,7 @@ class Keeper:
 
     def __init__(self, path: Path, run: str) -> None:
         self._path, self._run_name = path, run
+        self._file: os.stat_result
         self._run = 0
         self._cursors: dict[str, tuple[int, int, float]] = {}
         """Of each camera: epoch and clip of the last record, and the latest end of all."""
@@ -68,6 +71,7 @@ class Keeper:
                 raise OutputError(f"{self._path}: {error}. Use a newer percept, or another folder.") from None
             self._set_aside(error)
             self.connection = self._connect()
+        self._file = self._path.stat()
         row = self.connection.execute("SELECT number FROM runs WHERE name = ?", (self._run_name,)).fetchone()
         if row:
             self._run = row[0]
@@ -93,6 +97,11 @@ class Keeper:
 
     def close(self) -> None:
         self.connection.close()
+
+    def check_place(self) -> None:
+        """Raises: OutputError: the file was removed or replaced; what is written to it would be lost in silence."""
+        if not is_at(self._path, self._file):
+            raise OutputError(removed(self._path))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

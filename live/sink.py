@@ -28,7 +28,7 @@ from pipeline.sinks.sink import Sink, SinkOptions
 from pipeline.status import OutputSpec
 
 TEND_NS = 1_000_000_000
-"""Time between two looks for cameras that have become quiet."""
+"""Time between two looks for cameras that have become quiet, and whether the history is still there."""
 
 
 class WatchOptions(SinkOptions, frozen=True, kw_only=True):
@@ -140,13 +140,17 @@ class WatchSink(Sink):
         self._store(self._cases.film_written(message))
 
     def tick(self) -> None:
-        """What is due by the clock. Called at least twice a second."""
+        """What is due by the clock. Called at least twice a second.
+
+        Raises: OutputError: the history was removed.
+        """
         now_ns = time.monotonic_ns()
         self.asked += self._cases.films_due(now_ns)
         if change := self._cases.give_up(now_ns):
             self._store(change)
         if now_ns - self._tended_ns >= TEND_NS:
             self._tended_ns = now_ns
+            self._archive.keeper.check_place()
             for name, camera in self._cameras.items():
                 if over := camera.quiet((now_ns - self._heard_ns[name]) / 1e9):
                     self._keep(over, name)

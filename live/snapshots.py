@@ -51,13 +51,22 @@ class Snapshots:
         source, target = self._cameras / camera / f"clip-{clip}.jpg", self._media / name
         part = target.with_name(f".{target.name}.part")
         try:
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_day(target.parent)
             shutil.copyfile(source, part)
             os.replace(part, target)
         except OSError:
             part.unlink(missing_ok=True)
             return False
         return True
+
+
+def make_day(day: Path) -> None:
+    """Make a folder in `media`, and that, but not the state folder: if it is gone, it is for the next watch to make.
+
+    Raises: OSError
+    """
+    for folder in (day.parent, day):
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def media_name(event: LiveEvent, suffix: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from live.canary import Canary
 from live.commands import Commands
 from live.control import Change, Control
-from live.folder import StateFolder
+from live.folder import StateFolder, removed
 from live.logs import tidy_logs
 from live.plan import reader_options
 from live.settings import Camera, Settings
@@ -272,6 +272,8 @@ class WatchSupervisor(Supervisor):
             tidy_logs(Path(self.plan.settings.directory), set(self.processes.workers))
         if now_s - self._status_at_s > STATUS_EVERY_S:
             self._status_at_s = now_s
+            if not self._folder.is_held():
+                self._fail("OutputError", removed(self._folder.path))
             status = self.watch_status()
             self._on_watch(status)
             if self.outlet.page is not None and self.outlet.page.ready:

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
+from live.deadline import answer_within
 from live.delivery import Later, Refused
 from live.event import LiveEvent
 from live.secrets import read_secret, webhook_url
@@ -35,9 +36,6 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> None:
         return None
-
-
-_open = urllib.request.build_opener(NoRedirects).open
 
 
 class WebhookTarget:
@@ -78,7 +76,7 @@ class WebhookTarget:
 
     def _post(self, request: urllib.request.Request) -> None:
         try:
-            with _open(request, timeout=self._webhook.timeout_s) as answer:
+            with answer_within(request, self._webhook.timeout_s, NoRedirects()) as answer:
                 answer.read(1024)
         except urllib.error.HTTPError as error:
             with error:

@@ -180,8 +180,8 @@ class Supervisor:
             self.leases.lease()
         self.feed.dispatch(hold_back=len(self.outlet) > self.plan.config.queue.results_waiting)
         self.outlet.pass_on()
-        if self.ledger.fault and not self._fatal:
-            self._fatal = _Fatal("ModelError", f"the first clips all failed the same way: {self.ledger.fault}")
+        if self.ledger.fault:
+            self._fail("ModelError", f"the first clips all failed the same way: {self.ledger.fault}")
 
     def _wait(self) -> bool:
         """Wait for a message, an event of a process, or a while. Returns whether a message arrived."""
@@ -257,7 +257,7 @@ class Supervisor:
                 if self._is_dispensable(worker):
                     self._notice(f"{error}; the worker that it should have replaced goes on", "warning")
                 else:
-                    self._fatal = self._fatal or _Fatal(kind, error)
+                    self._fail(kind, error)
             case Note(text):
                 self._messages.append(text)
             case Warned(text):
@@ -345,8 +345,7 @@ class Supervisor:
             self._replace_or_stop(worker, cause)
 
     def _output_died(self, worker: Worker, cause: str) -> None:
-        text = f"the output process {cause}; use --resume to continue"
-        self._fatal = self._fatal or _Fatal("OutputError", text)
+        self._fail("OutputError", f"the output process {cause}; use --resume to continue")
 
     def _is_replaced(self, worker: Worker) -> bool:
         """Whether another worker takes its place, or will once it has loaded."""
@@ -377,9 +376,13 @@ class Supervisor:
             return
         tail = self.processes.log_tail(worker)
         text = f"{worker.name}: {cause}, {deaths} times while loading" + (f"; its last output:\n{tail}" if tail else "")
-        self._fatal = self._fatal or _Fatal("ModelError", text)
+        self._fail("ModelError", text)
 
     # -- the end --------------------------------------------------------------------------------------------------
+
+    def _fail(self, kind: str, text: str) -> None:
+        """End the run for this reason, unless it ends for another already. kind: name of an error class."""
+        self._fatal = self._fatal or _Fatal(kind, text)
 
     def _finished(self) -> bool:
         now_s = time.monotonic()

@@ -1,6 +1,7 @@
 """Watches: settings from the command line, the plan, and the supervisor with everything it needs."""
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from live.settings import Camera, Page, Settings
 from pipeline.build import WATCH_ROLES, WATCH_SINK, make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
-from pipeline.logs import LOGGER
+from pipeline.logs import LOGGER, log
 from pipeline.plan import Plan
 from pipeline.status import Account, OutputSpec
 from stages.words.word import default_labels, parse_labels
@@ -254,6 +255,9 @@ def saver(path: Path | None, original: Settings) -> Callable[[Settings], dict[st
 
 def _report(console: Console, account: Account, folder: StateFolder) -> None:
     console.clear()
+    if account.exit_code:
+        for message in account.messages:
+            log(logging.ERROR, message)
     console.say(
         f"watched {account.sources} camera{'s' * (account.sources != 1)}: {account.clips_in} clips, "
         f"{account.results} results, {account.errors} errors, {account.drops} dropped; kept in {folder.path}"

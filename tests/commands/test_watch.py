@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,6 +168,23 @@ def test_cleaning_with_settings_cleans_their_folder_and_no_other(
     assert [each.path.exists() for each in (usual, own)] == [True, False]
     assert main(["--clean"]) == 0
     assert not usual.path.exists()
+
+
+def test_a_state_folder_that_is_deleted_ends_the_watch_with_a_sentence(tmp_path: Path) -> None:
+    watch = Watched(tmp_path, "--labels=dog", "--format=jsonl")
+    try:
+        wait_for(watch.records, "records")
+        shutil.rmtree(watch.state)
+        assert watch.process.wait(30) == 5
+    finally:
+        watch.process.kill()
+        watch.process.wait(30)
+    log = watch.log.read_text()
+    assert f"{watch.state}" in log
+    assert log.count("was removed or replaced while the watch ran") == 1, log
+    assert "Traceback" not in log
+    with StateFolder(str(watch.state)).opened():
+        pass
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The output of a watch, with real files; a real process where it is killed."""
 
 import json
+import shutil
 import sqlite3
 import time
 from pathlib import Path
@@ -49,6 +50,34 @@ def kept(directory: Path) -> dict[str, object]:
         "spool": [json.loads(str(body, "utf-8")) for (body,) in rows(directory, "SELECT body FROM spool ORDER BY id")],
         "states": rows(directory, "SELECT * FROM states ORDER BY camera, part"),
     }
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_history_that_is_removed_or_replaced_is_an_error(
+    tmp_path: Path, is_replaced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live.sink.TEND_NS", 0)
+    sink = make_sink(tmp_path)
+    sink.open()
+    sink.write(record(0))
+    sink.tick()
+    history = tmp_path / "state" / FILE
+    history.rename(tmp_path / "moved")
+    if is_replaced:
+        history.write_bytes(b"")
+    with pytest.raises(OutputError, match=f"{FILE}: was removed or replaced"):
+        sink.tick()
+    sink.close(False)
+
+
+def test_no_picture_makes_a_state_folder_anew_that_the_next_watch_would_not_take_for_its_own(tmp_path: Path) -> None:
+    sink = make_sink(tmp_path)
+    sink.open()
+    picture(tmp_path, "door", 0)
+    shutil.rmtree(tmp_path / "state")
+    sink.write(record(0, dog=0.9))
+    sink.close(False)
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.slow

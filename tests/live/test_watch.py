@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from live.folder import StateFolder
 from live.status import Status
 from pipeline.config import make_config
 from pipeline.messages import Answer, Ask
@@ -168,6 +171,24 @@ def test_labels_change_at_a_clip_boundary_and_records_say_which_they_answer(tmp_
     assert [record.labels[0].label for record in records if record.labels] == [f"version {each}" for each in versions]
     clips = watching.clips("yard")
     assert clips == list(range(len(clips)))
+
+
+def test_a_state_folder_that_is_removed_ends_the_watch_and_that_of_another_is_left_alone(tmp_path: Path) -> None:
+    another = StateFolder(str(tmp_path / "state"))
+    with ExitStack() as stack:
+
+        def step(watch: Watching, status: Status) -> bool:
+            if clips_of(status, "door") and not another.is_held():
+                shutil.rmtree(another.path)
+                stack.enter_context(another.opened())
+                another.tell({"pid": 1})
+            return False
+
+        watch = Watching(tmp_path, {"door": {"pace_s": 0.1}}).run(step)
+        assert watch.account.exit_code == 5
+        assert [text for text in watch.account.messages if f"{another.path}: was removed or replaced" in text]
+        assert another.told() == {"pid": 1}
+        assert another.is_held()
 
 
 def test_a_camera_that_comes_back_goes_on_counting_in_a_new_epoch(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from live.event import LiveEvent
 from live.settings import Webhook
 from live.webhook import LARGEST_PICTURE, WebhookTarget
 from tests.live.receivers import free_port, hook
+from tests.live.test_deadline import trickling
 
 EVENT = LiveEvent(
     id="door-20260131T120000Z-1a2b3c",
@@ -83,6 +84,11 @@ def test_a_server_that_is_away_or_silent_is_tried_again(tmp_path: Path, silent_u
         target(f"http://127.0.0.1:{free_port()}/", tmp_path).send(EVENT)
     with pytest.raises(Later, match=r"no answer within 0\.2 s"):
         target(silent_url, tmp_path, timeout_s=0.2).send(EVENT)
+
+
+def test_a_server_that_trickles_its_answer_is_tried_again(tmp_path: Path) -> None:
+    with trickling(b"", b"H") as port, pytest.raises(Later, match=r"no answer within 0\.3 s"):
+        target(f"http://127.0.0.1:{port}/", tmp_path, timeout_s=0.3).send(EVENT)
 
 
 def test_a_login_in_the_url_becomes_a_header(tmp_path: Path) -> None:
