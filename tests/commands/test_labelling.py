@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from archive.compact import compact
+from archive.local_store import LocalStore
+from tests.archive.made import damage_rows
 from tests.commands.fake_archive import FakeArchive
 
 WAIT_S = 60.0
@@ -109,6 +112,18 @@ def test_changed_damaged_and_doubled_sources(archive: FakeArchive) -> None:
     assert archive.facts("f").same_as == ""
     (rows,) = (rows for name, rows in archive.rows().items() if name.startswith("g"))
     assert [(row["source"], row["clip"]) for row in rows] == [(str(later), clip) for clip in range(3)]
+
+
+def test_a_copy_of_a_source_in_a_damaged_file_of_many_is_labelled(archive: FakeArchive) -> None:
+    for name in "ab":
+        archive.add(name, "clips=2", name)
+    archive.label()
+    compact(LocalStore(str(archive.labels)))
+    damage_rows(next(archive.labels.glob("by-day/*.parquet")))
+    archive.add("c", "clips=3", "a")
+    code, said = archive.label()
+    found = account(said)
+    assert (code, found["sources_labelled"], found["copied"], found["clips_labelled"]) == (0, 1, 0, 3)
 
 
 def test_an_archive_is_of_one_kind(archive: FakeArchive) -> None:
