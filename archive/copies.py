@@ -10,8 +10,8 @@ import pyarrow
 from archive.fingerprint import fingerprint_of
 from archive.names import file_of, is_merged_file
 from archive.pieces import footers, pieces_in, tables
-from archive.schema import FACTS_KEY, Facts
-from archive.shard import encoded, metadata_of, read_table
+from archive.schema import Facts
+from archive.shard import ShardError, encoded, facts_of, metadata_of, read_table
 from archive.store import Store
 from archive.ticket import Ticket
 from pipeline.s3 import S3
@@ -61,6 +61,8 @@ def copy_rows(store: Store, original: Facts, ticket: Ticket, made: str) -> Facts
         made=made,
     )
     place = table.schema.get_field_index("source")
+    if place < 0:
+        raise ShardError(f"{original.name}: its rows have no column source")
     names = pyarrow.array([ticket.source] * table.num_rows, table.schema.field(place).type)
     table = table.set_column(place, table.schema.field(place), names)
     store.put(file_of(ticket.name), encoded(table.replace_schema_metadata(metadata_of(facts))))
@@ -71,12 +73,13 @@ def _rows_of(store: Store, name: str) -> tuple[Facts, Any]:
     """Facts and rows of a source, which may be in a file of many. Raises: OSError, ShardError."""
     try:
         with store.open(file_of(name)) as file:
-            table = read_table(file)
-            return msgspec.json.decode(table.schema.metadata[FACTS_KEY], type=Facts), table
+            return facts_of(file, file_of(name)), read_table(file, name=file_of(name))
     except FileNotFoundError:
         for entry, facts in footers(store, [each for each in store.list() if is_merged_file(each.name)]):
             pieces = pieces_in(entry, facts) if isinstance(facts, Facts) else ()
             for piece in (each for each in pieces if each.name == name):
-                ((_, table),) = tables(store, [piece], None, lambda text: None)
-                return piece.facts, table
+                why: list[str] = []
+                for _, table in tables(store, [piece], None, why.append):
+                    return piece.facts, table
+                raise ShardError("; ".join(why)) from None
         raise

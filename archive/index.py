@@ -1,13 +1,13 @@
 """What every file of an archive says of itself, read from the footers once. The index is only a cache of that."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from archive.entries import Entry
 from archive.names import SUFFIX, file_of
-from archive.pieces import checked, footers, newest, pieces_in
+from archive.pieces import checked, footers, listings, newest, pieces_in
 from archive.schema import Facts
 from archive.shard import ForeignError, ShardError, facts_of
 from archive.store import Store
@@ -39,9 +39,24 @@ def known_files(store: Store) -> dict[str, Known]:
 
     The index is brought up to date.
     """
-    before, kept, found = read_index(store), dict[str, Indexed](), dict[str, Known]()
+    before = read_index(store)
+    kept, found = before, dict[str, Known]()
+    for entries in listings(store):
+        last, (kept, found) = kept, _read(store, entries, kept)
+        if kept == last and not found:
+            break  # nothing has changed since it was read, so nothing can have come meanwhile
+    if kept != before:
+        write_index(store, kept)
+    whole = (piece for entry in entries if entry.name in kept for piece in pieces_in(entry, kept[entry.name].facts))
+    return {piece.name: piece.facts for piece in newest(whole)[0]} | found
+
+
+def _read(
+    store: Store, entries: Sequence[Entry], before: Mapping[str, Indexed]
+) -> tuple[dict[str, Indexed], dict[str, Known]]:
+    """The facts of these files, as far as possible those from before, and why others cannot be read."""
+    kept, found = dict[str, Indexed](), dict[str, Known]()
     unread: list[Entry] = []
-    entries = sorted(store.list())
     for entry in entries:
         indexed = before.get(entry.name)
         if indexed is not None and (indexed.size, indexed.mtime_ns) == (entry.size, entry.mtime_ns):
@@ -53,10 +68,7 @@ def known_files(store: Store) -> dict[str, Known]:
             kept[entry.name] = Indexed(entry.size, entry.mtime_ns, short(facts))
         else:
             found[name_in(entry)] = fault_of(facts)
-    if unread or len(kept) != len(before):
-        write_index(store, kept)
-    whole = (piece for entry in entries if entry.name in kept for piece in pieces_in(entry, kept[entry.name].facts))
-    return {piece.name: piece.facts for piece in newest(whole)[0]} | found
+    return kept, found
 
 
 def name_in(entry: Entry) -> str:
@@ -77,9 +89,9 @@ def read_index(store: Store) -> Mapping[str, Indexed]:
     return index.files if index.version == INDEX_VERSION else {}
 
 
-def write_index(store: Store, files: dict[str, Indexed]) -> None:
+def write_index(store: Store, files: Mapping[str, Indexed]) -> None:
     try:
-        store.put(INDEX, msgspec.msgpack.encode(Index(INDEX_VERSION, files)))
+        store.put(INDEX, msgspec.msgpack.encode(Index(INDEX_VERSION, dict(files))))
     except (OSError, OutputError) as error:
         log(logging.DEBUG, f"the index of the archive is not kept: {error}")
 

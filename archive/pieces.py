@@ -8,12 +8,15 @@ from typing import Any
 import msgspec
 
 from archive.entries import Entry
+from archive.names import is_merged_file
 from archive.schema import Facts
 from archive.shard import ShardError, facts_of, read_table
 from archive.store import Store
 
 THREADS = 8
 """That read footers: each waits for a disk or a network most of the time."""
+LISTINGS = 4
+"""Of an archive at most, while others compact it."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -46,6 +49,28 @@ class Piece(msgspec.Struct, frozen=True):
         return self.facts.made, self.is_merged, self.file
 
 
+def listings(store: Store) -> Iterator[list[Entry]]:
+    """The files of an archive, and again as long as it was compacted since: read those of the last listing.
+
+    A compaction writes a file of many sources before it deletes theirs, so who has listed before that and reads after
+    it would miss them.
+
+    Raises: StoreError: the archive cannot be listed.
+    """
+    entries = sorted(store.list())
+    for _ in range(LISTINGS - 1):
+        yield entries
+        before, entries = entries, sorted(store.list())
+        is_there = {entry.name for entry in entries}.issuperset(entry.name for entry in before)
+        if is_there and _merged(before) == _merged(entries):
+            return
+    yield entries
+
+
+def _merged(entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if is_merged_file(entry.name)]
+
+
 def pieces_of(store: Store, damaged: Callable[[str], None]) -> list[Piece]:
     """The rows of all sources, in order of their names; where a source is there twice, those made later.
 
@@ -53,13 +78,17 @@ def pieces_of(store: Store, damaged: Callable[[str], None]) -> list[Piece]:
 
     Raises: StoreError: the archive cannot be listed.
     """
-    found, words = list[Piece](), dict[tuple[str, ...], tuple[str, ...]]()
-    for entry, facts in footers(store, sorted(store.list())):
-        if not isinstance(facts, Facts):
-            damaged(str(facts))
-            continue
-        labels = words.setdefault(facts.labels, facts.labels)  # most of the memory, and the same in all files
-        found += pieces_in(entry, msgspec.structs.replace(facts, labels=labels))
+    found, faults, words = list[Piece](), list[str](), dict[tuple[str, ...], tuple[str, ...]]()
+    for entries in listings(store):
+        found, faults = [], []
+        for entry, facts in footers(store, entries):
+            if not isinstance(facts, Facts):
+                faults.append(str(facts))
+                continue
+            labels = words.setdefault(facts.labels, facts.labels)  # most of the memory, and the same in all files
+            found += pieces_in(entry, msgspec.structs.replace(facts, labels=labels))
+    for text in faults:
+        damaged(text)
     return sorted(newest(found)[0], key=lambda piece: piece.name)
 
 
@@ -116,7 +145,8 @@ def checked(file: str, facts: Facts) -> Facts:
 def tables(
     store: Store, pieces: Iterable[Piece], columns: list[str] | None, damaged: Callable[[str], None]
 ) -> Iterator[tuple[Piece, Any]]:
-    """The table of each piece, file by file, each read once."""
+    """The table of each piece, file by file, each read once. What a compaction has moved meanwhile comes last."""
+    gone: list[Piece] = []
     for file, those in groupby(sorted(pieces, key=lambda piece: (piece.file, piece.first)), lambda piece: piece.file):
         try:
             with store.open(file) as opened:
@@ -124,7 +154,17 @@ def tables(
         except ShardError as error:
             damaged(str(error))
             continue
+        except FileNotFoundError:
+            gone += those
+            continue
         except OSError as error:
             damaged(f"{file}: cannot be read ({error})")
             continue
         yield from ((piece, table.slice(piece.first, piece.facts.clips)) for piece in those)
+    if gone:
+        now = {piece.name: piece for piece in pieces_of(store, lambda text: None)}
+        moved = [now[piece.name] for piece in gone if piece.name in now and now[piece.name].file != piece.file]
+        for name in sorted({piece.name for piece in gone} - {piece.name for piece in moved}):
+            damaged(f"{name}: its file is gone")
+        if moved:
+            yield from tables(store, moved, columns, damaged)

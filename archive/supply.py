@@ -2,6 +2,7 @@
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -53,7 +54,7 @@ class ArchiveSupply:
     ) -> None:
         self.tally = tally
         self.failure: PerceptError | None = None
-        """Why the archive cannot be written."""
+        """Why sources are no longer given out, such as an archive that cannot be written."""
         self._store, self._claims, self._asked, self._links = store, claims, asked, links
         self._todo = deque(todo)
         self._more, self._on_file = more, on_file
@@ -128,6 +129,11 @@ class ArchiveSupply:
             self.failure = error
         except OSError as error:
             self.failure = output_error("the archive", error)
+        except Exception as error:  # nobody else would tell it, and the run would seem to have ended well
+            traceback.print_exc()
+            self.failure = PerceptError(
+                f"sources are no longer claimed and copied, because of an error: {type(error).__name__}: {error}"
+            )
         finally:
             self._over = True
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from archive.entries import Entry
-from archive.pieces import checked, pieces_in
+from archive.pieces import checked, listings, pieces_in
 from archive.search import catalog as catalogs
 from archive.search.catalog import Catalog, PassedOver, Segment, column_path, columns_of
 from archive.search.columns import Appender, ColumnState, damage
@@ -39,7 +39,14 @@ class Update:
         self._saved_s = time.monotonic()
 
     def run(self) -> Catalog:
-        listed = {entry.name: entry for entry in self._store.list()}
+        for entries in listings(self._store):
+            catalog, is_changed = self._updated({entry.name: entry for entry in entries})
+            if not is_changed:
+                break  # since it was read, so nothing can have come meanwhile
+        return catalog
+
+    def _updated(self, listed: Mapping[str, Entry]) -> tuple[Catalog, bool]:
+        """The catalogue of these files, and whether it is another than before."""
         before = self._usable()
         catalog = _without_changed(before, listed)
         if catalog.segments and all(segment.gone for segment in catalog.segments):
@@ -51,15 +58,16 @@ class Update:
         known = {segment.file for segment in self._segments if not segment.gone} | self._passed.keys()
         new = sorted((entry for name, entry in listed.items() if name not in known), key=lambda entry: entry.name)
         if not new and catalog == before and self._is_complete():
-            return catalog
+            return catalog, False
         try:
+            self._open.clear()
             with self._stack:
                 self._open_columns(columns_of(self._vectors, self._dims) | self._columns)
                 self._catch_up()
                 for number, entry in enumerate(new):
                     self._add(entry)
                     self._save_now_and_then(f"preparing the search: {number + 1:,} of {len(new):,} files")
-                return self._save()
+                return self._save(), True
         finally:
             self._remove_old()
 

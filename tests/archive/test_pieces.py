@@ -1,18 +1,23 @@
 """Each source of an archive is found once, under a name that stays inside the folder of an export."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
+from archive.compact import compact
 from archive.entries import Entry
-from archive.index import known_file
+from archive.index import known_file, known_files
 from archive.local_store import LocalStore
 from archive.pieces import Piece, pieces_of, tables
 from archive.schema import Facts
+from archive.search.cache import place_of, update
 from archive.shard import Shard, encoded
 from archive.verdict import Damaged
-from tests.archive.made import clip_of, write_shard
+from tests.archive.made import clip_of, random_archive, write_shard
 
 
 def write(folder: Path, file: str, name: str, clips: int = 1, first: int = 0, made: str = "") -> None:
@@ -78,3 +83,63 @@ def test_a_file_with_fewer_rows_than_none_is_left_out(tmp_path: Path, merged: bo
     assert pieces_of(LocalStore(str(tmp_path)), damaged.append) == []
     assert damaged == ["a.parquet: says that a has -1 rows, which cannot be; it is left out"]
     assert isinstance(known_file(LocalStore(str(tmp_path)), "a"), Damaged)
+
+
+class Compacting(LocalStore):
+    """An archive that is compacted by another process: while it is listed the first time, or just after."""
+
+    def __init__(self, folder: Path, when: str) -> None:
+        super().__init__(str(folder))
+        self._when: str | None = when
+
+    def _in_folder(self, below: str, seen: set[tuple[int, int]]) -> Any:
+        found = super()._in_folder(below, seen)
+        if self._when == below:
+            self._compact()
+        return found
+
+    def list(self) -> Iterator[Entry]:
+        yield from super().list()
+        if self._when == "after":
+            self._compact()
+
+    def _compact(self) -> None:
+        self._when = None
+        compact(LocalStore(self.where))
+
+
+@pytest.mark.parametrize("when", ["", "by-day/", "after"])
+@pytest.mark.parametrize("reader", ["pieces", "index", "search"])
+def test_no_reader_loses_a_source_to_a_compaction(tmp_path: Path, when: str, reader: str) -> None:
+    random_archive(tmp_path, sources=3)
+    compact(LocalStore(str(tmp_path)))
+    for name in ("videos/a.mp4", "videos/b.mp4"):
+        write_shard(tmp_path, name, [clip_of(name, 0, {"image": np.eye(16)[0], "audio": np.eye(16)[0]})])
+    expected = {"videos/a.mp4", "videos/b.mp4", *(f"videos/0/clip{number}.mp4" for number in range(3))}
+    store, damaged = Compacting(tmp_path, when), list[str]()
+    if reader == "pieces":
+        found = {piece.name for piece in pieces_of(store, damaged.append)}
+    elif reader == "index":
+        known = known_files(store)
+        found = {name for name, facts in known.items() if isinstance(facts, Facts)}
+        assert known.keys() == found
+        assert known_files(LocalStore(str(tmp_path))) == known
+    else:
+        catalog = update(store, place_of(str(tmp_path)), ["image"])
+        found = {segment.name for segment in catalog.segments if not segment.dead}
+        assert not catalog.passed_over
+    assert found == expected
+    assert damaged == []
+
+
+def test_rows_that_move_after_they_were_found_are_read_where_they_are(tmp_path: Path) -> None:
+    random_archive(tmp_path, sources=4, clips=2)
+    store, damaged = LocalStore(str(tmp_path)), list[str]()
+    pieces = pieces_of(store, damaged.append)
+    compact(store)
+    lost = msgspec.structs.replace(pieces[0], facts=msgspec.structs.replace(pieces[0].facts, name="lost.mp4"))
+    found = {
+        piece.name: table["source"].to_pylist() for piece, table in tables(store, [*pieces, lost], None, damaged.append)
+    }
+    assert found == {piece.name: [f"/data/{piece.name}"] * 2 for piece in pieces}
+    assert damaged == ["lost.mp4: its file is gone"]

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from archive.compact import compact
+from archive.local_store import LocalStore
+from tests.archive.made import damage_rows
 from tests.commands.fake_archive import FakeArchive
 from tests.conftest import ROOT
 
@@ -140,6 +143,18 @@ def test_the_same_content_as_a_source_that_is_named_otherwise_in_the_rows(archiv
         (archive.videos / "x" / f"copy{number}:clips=9,end=.mp4").write_bytes(path.read_bytes())
     code, said = archive.label("-r")
     assert (code, account(said)["done_before"], account(said)["copied"]) == (0, 2, 2)
+
+
+def test_a_copy_of_a_source_in_a_damaged_file_of_many_is_labelled(archive: FakeArchive) -> None:
+    for name in "ab":
+        archive.add(name, "clips=2", name)
+    archive.label()
+    compact(LocalStore(str(archive.labels)))
+    damage_rows(next(archive.labels.glob("by-day/*.parquet")))
+    archive.add("c", "clips=3", "a")
+    code, said = archive.label()
+    found = account(said)
+    assert (code, found["sources_labelled"], found["copied"], found["clips_labelled"]) == (0, 1, 0, 3)
 
 
 def test_an_archive_is_of_one_kind(archive: FakeArchive) -> None:
