@@ -80,8 +80,8 @@ def export_archive(
     for piece, table in tables(store, pieces, columns_of(form), done.damaged.append):
         source = source_of(table, piece.facts, options, least_probability or 0.0, categories)
         if not source.has_results:
-            why = f" ({piece.facts.error})" if piece.facts.error else ""
-            done.left_out.append(f"{piece.name}: has no results{why}")
+            why = piece.facts.error.removeprefix(f"{piece.facts.source}: ")
+            done.left_out.append(f"{piece.name}: has no results" + (f" ({why})" if why else ""))
             continue
         _write(source, form, paths[piece.name])
         if form.in_frames and all(source.size) and not source.has_rate:
