@@ -97,7 +97,7 @@ def main(arguments: list[str]) -> int:
         from archive.search.opened import Opened
         from archive.search.search import search
 
-        opened = Opened(options.archive, config, console.say)
+        opened = Opened(options.archive, config, console.say, console.detail)
         hits = search(opened, question, thumbnails=bool(options.html))
         _warn(opened.passed_over, console)
     _show(hits, options)

@@ -85,8 +85,8 @@ def export_archive(
             done.damaged.append(str(error))
             continue
         if not source.has_results:
-            why = f" ({piece.facts.error})" if piece.facts.error else ""
-            done.left_out.append(f"{piece.name}: has no results{why}")
+            why = piece.facts.error.removeprefix(f"{piece.facts.source}: ")
+            done.left_out.append(f"{piece.name}: has no results" + (f" ({why})" if why else ""))
             continue
         _write(source, form, paths[piece.name])
         if form.in_frames and all(source.size) and not source.has_rate:

@@ -23,12 +23,20 @@ class Opened:
     """`rows` are brought up to date once, and again when a search needs vectors that the cache does not have yet.
 
     config: the model and other settings that the archive was labelled with. archive: a folder, or s3://bucket/prefix.
+    report: is told of what may take minutes. detail: of small steps, such as the encoding of words.
 
     Raises: ConfigError: there is no archive, or it is empty. OutputError: the cache cannot be written.
     """
 
-    def __init__(self, archive: str, config: Config, report: Report = lambda text: None) -> None:
+    def __init__(
+        self,
+        archive: str,
+        config: Config,
+        report: Report = lambda text: None,
+        detail: Report = lambda text: None,
+    ) -> None:
         self.archive, self.report = archive, report
+        self._detail = detail
         self.store = archive_at(archive)
         self._folder = place_of(archive)
         self._vectors = frozenset[str]()
@@ -55,7 +63,7 @@ class Opened:
 
     @cached_property
     def words(self) -> Words:
-        return Words(self.rows.catalog.model, make_settings(self.config), self.report)
+        return Words(self.rows.catalog.model, make_settings(self.config), self._detail)
 
     def nearest(self, vector: str) -> Nearest:
         """The index of a column of vectors, brought up to date.

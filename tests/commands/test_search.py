@@ -116,6 +116,16 @@ def test_probabilities_of_other_settings_are_refused(tmp_path: Path, capsys: pyt
     assert json.loads(capsys.readouterr().out.splitlines()[0])["best_s"] == 4.0
 
 
+@pytest.mark.slow
+def test_only_the_verbose_hear_of_words_that_are_encoded(
+    archive: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, option in enumerate(([], ["-v"])):
+        monkeypatch.setenv("PERCEPT_CACHE", str(tmp_path / str(number)))
+        assert main(["search", str(archive), "a word that no cache has", *option]) == 0
+        assert ("encoding words" in capsys.readouterr().err) == bool(option)
+
+
 def test_a_row_of_the_table_shows_no_control_characters() -> None:
     from archive.search.hits import Hit
 

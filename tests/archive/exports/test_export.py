@@ -25,8 +25,9 @@ def archive(tmp_path: Path) -> Path:
         tracks = [Track(1, [(0.5, 10.0, 10.0, 50.0, 60.0)], label, 0.9)]
         clips = [clip_of(f"/data/{name}", n, None, [(label, 0.9)], tracks if n == 0 else ()) for n in range(3)]
         write_shard(folder, name, clips, frame_rate_hz=25.0)
-    failed = ClipRecord(source="/data/videos/c.mp4", epoch=0, clip=-1, start_s=0, end_s=0, error="no video")
-    write_shard(folder, "videos/c.mp4", [failed], error="no video")
+    error = "/data/videos/c.mp4: no video"
+    failed = ClipRecord(source="/data/videos/c.mp4", epoch=0, clip=-1, start_s=0, end_s=0, error=error)
+    write_shard(folder, "videos/c.mp4", [failed], error=error)
     (folder / ".percept").mkdir()
     (folder / ".percept" / "x.parquet").write_bytes(b"not ours")
     (folder / "videos" / ".a.mp4.parquet.part").write_bytes(b"half")
