@@ -207,7 +207,7 @@ COVERED_BY = {
     "tests/archive/test_plan.py": "archive.{tally, verdict}",
     "tests/archive/test_run_claims.py": "archive.process",
     "tests/archive/test_shard.py": "archive.{labels, schema, settings}",
-    "tests/commands/test_labelling.py": "archive.{links, runs, sink, supply, ticket}",
+    "tests/commands/test_labelling.py": "archive.{links, runs, sink, ticket}",
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
     "tests/archive/test_report.py": "archive.{report_moments, report_source}",
     "tests/archive/search/test_cache.py": "archive.search.{catalog, columns, lock, moving, reading, updating}",
