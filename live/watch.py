@@ -246,6 +246,7 @@ class WatchSupervisor(Supervisor):
                     self.feed.wake(camera.index)
                 if change.needs_reader:
                     self.feed.reopen(camera.index, self._options(change.after))
+                    self._notice(f"{camera.name}: opened again with its new settings")
         configured = self._configured()
         self._to_output(configured)
         if self.outlet.page is not None:
@@ -308,6 +309,12 @@ class WatchSupervisor(Supervisor):
     def _spawn(self, name: Any) -> None:
         self._started_s[name] = time.monotonic()
         self.processes.spawn(name, name)
+
+    def _handle_deaths(self, dead: list[tuple[Worker, str]]) -> None:
+        for worker, _ in dead:
+            if worker.role == "decode" and worker.stopping:
+                self.feed.exited(worker)
+        super()._handle_deaths(dead)
 
     def _output_died(self, worker: Worker, cause: str) -> None:
         """Another one goes on where it was: it receives all records that may not be written."""

@@ -119,11 +119,12 @@ class LiveFeed:
             self._send(camera.worker, CloseSource())
 
     def reopen(self, index: int, options: dict[str, Any]) -> None:
-        """Go on with other options of the reader, in a new process."""
+        """Go on with other options of the reader, in a new process; one that still loads takes them once ready."""
         camera = self.cameras[index]
         camera.options = options
         camera.start_at_s = 0.0
-        if camera.worker is not None:
+        if camera.worker is not None and camera.is_open:
+            camera.worker.expect_exit()
             self._processes.kill(camera.worker)
 
     def wake(self, index: int) -> None:
@@ -304,24 +305,33 @@ class LiveFeed:
     def died(self, worker: Worker, cause: str) -> str | None:
         """Start another process for the camera: at once, later and later if no clip comes between."""
         camera = self.of_worker(worker)
-        if camera is None:
-            return None
+        if camera is not None and self._may_go_on(camera, cause):
+            camera.deaths = 0 if camera.lived_clips else camera.deaths + 1
+            camera.lived_clips = 0
+            wait_s = min(LONGEST_RESTART_S, RESTART_S * 2 ** (camera.deaths - 1)) if camera.deaths else 0.0
+            camera.start_at_s = time.monotonic() + wait_s
+        return None
+
+    def exited(self, worker: Worker) -> None:
+        """A process has ended as it should. If its camera is to be opened again, that is done now."""
+        camera = self.of_worker(worker)
+        if camera is not None:
+            self._may_go_on(camera, "opened again with its new settings")
+
+    def _may_go_on(self, camera: Watched, text: str) -> bool:
+        """A camera has no process any more. Returns whether it is to have another."""
         camera.worker = None
         self._let_go(camera)
         if camera.is_leaving or self.closing:
             self._ledger.ended(camera.index, cut=True)
             if camera.is_leaving:
                 self._gone(camera)
-            return None
-        camera.deaths = 0 if camera.lived_clips else camera.deaths + 1
-        camera.lived_clips = 0
+            return False
         camera.is_new = camera.end_ns > 0
-        wait_s = min(LONGEST_RESTART_S, RESTART_S * 2 ** (camera.deaths - 1)) if camera.deaths else 0.0
-        camera.start_at_s = time.monotonic() + wait_s
         if camera.state == "live":
-            camera.state, camera.since_s, camera.text = "connecting", time.time(), cause
+            camera.state, camera.since_s, camera.text = "connecting", time.time(), text
             self._on_connection(camera)
-        return None
+        return True
 
     # -- stopping ---------------------------------------------------------------------------------------------------
 

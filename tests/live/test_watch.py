@@ -203,3 +203,26 @@ def test_a_camera_that_comes_back_goes_on_counting_in_a_new_epoch(tmp_path: Path
     first = next(record for record in records if not record.gap and record.epoch == gap.epoch)
     assert last.wall_time <= gap.wall_time <= first.wall_time
     assert watching.said("decode-door"), "its death is told"
+
+
+def test_a_camera_that_is_opened_again_with_other_settings_is_no_fault(tmp_path: Path) -> None:
+    asking: list[Asking] = []
+    before: list[int] = []
+
+    def step(watching: Watching, status: Status) -> bool:
+        if not status.ready or clips_of(status, "door") < 5:
+            return False
+        if not asking:
+            asking.append(Asking(watching))
+            before.append(clips_of(status, "door"))
+            asking[0].ask(do="change", camera="door", change={"stall_s": 11.0})
+        return clips_of(status, "door") > before[0] + 10 and len({each.epoch for each in watching.of("door")}) == 2
+
+    watching = Watching(tmp_path, {"door": {}}).run(step)
+    assert asking[0].answers[0]["ok"]
+    assert not watching.said("killed"), "it was wanted"
+    assert watching.said("door: opened again with its new settings")
+    assert not any(process.deaths for process in watching.statuses[-1].processes)
+    clips = watching.clips("door")
+    assert clips == list(range(len(clips)))
+    assert sum(record.gap for record in watching.of("door")) == 1
