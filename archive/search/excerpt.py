@@ -1,14 +1,14 @@
 """Finds where a short recording is part of a long one: its sequence of vectors is laid along every source."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from archive.search.example import Examples, Moment, Place
 from archive.search.query import NOTHING
-from archive.search.rows import Block, Rows
+from archive.search.rows import Block, Rows, exact
 from archive.search.scan import BLOCK_ROWS
 from pipeline.arrays import Array
 
@@ -16,6 +16,8 @@ STEP_S = 0.25
 """Clips of the archive begin on a grid of their own. The excerpt is cut on grids that differ by this."""
 MOST_PHASES = 40
 MOST_CLIPS = 60
+INSIDE = 0.5
+"""Share of an excerpt that lies in a source at least."""
 WHOLE = 0.9
 """A clip at the end that is shorter than this share of a clip is left out."""
 SPACED_ROWS = 4096
@@ -38,8 +40,12 @@ class Found:
     row: int
     rows: int
     start_s: float
+    end_s: float
+    """At most that of the source's last clip."""
     score: float
     """Mean cosine of its clips."""
+    by_modality: Mapping[str, float] = field(default_factory=dict)
+    """The same of those that both have."""
 
 
 def sequences(examples: Examples, where: Place, spacing_s: float) -> list[Cut]:
@@ -73,22 +79,50 @@ def spacing_s(rows: Rows) -> float:
 def find(
     rows: Rows, cut: Sequence[Cut], modalities: Sequence[str], allowed: Array | None, top: int
 ) -> list[Found]:  # fmt: skip
-    """The `top` best places, best first. Two in the same source do not overlap."""
+    """The `top` best places, best first. Two in the same source do not overlap.
+
+    All of `cut` is an excerpt as long as the first of them.
+    """
+    length_s, start_s, stop_s = cut[0].length_s, rows.column("start_s"), _stops_s(rows)
     best, phase = np.full(len(rows), NOTHING, np.float32), np.zeros(len(rows), np.int16)
     for number, sequence in enumerate(cut):
         scores = _scores(rows, sequence, modalities)
-        better = scores > best
+        first_s = start_s - sequence.phase_s
+        inside_s = np.minimum(first_s + length_s, stop_s) - np.maximum(first_s, 0.0)
+        better = (scores > best) & (inside_s >= INSIDE * length_s)
         best[better], phase[better] = scores[better], number
     best[~rows.alive if allowed is None else ~(rows.alive & allowed)] = NOTHING
-    start_s, found = rows.column("start_s"), list[Found]()
+    found = list[Found]()
     while len(found) < top and len(best) and best[(row := int(best.argmax()))] > NOTHING:
         sequence = cut[phase[row]]
-        score = float(best[row])
-        found.append(Found(row, len(sequence.vectors), float(start_s[row]) - sequence.phase_s, score))
-        segment = rows.segment_of(row)
-        best[max(segment.first, row - len(sequence.vectors)) : min(segment.stop, row + len(sequence.vectors) + 1)] = (
-            NOTHING
+        count, first = len(sequence.vectors), float(start_s[row]) - sequence.phase_s
+        until_s = min(first + length_s, float(stop_s[row]))
+        found.append(
+            Found(
+                row, count, max(0.0, first), until_s, float(best[row]), _similarities(rows, sequence, modalities, row)
+            )
         )
+        segment = rows.segment_of(row)
+        best[max(segment.first, row - count) : min(segment.stop, row + count + 1)] = NOTHING
+    return found
+
+
+def _stops_s(rows: Rows) -> Array:
+    """The end of the last clip of the source that each row belongs to."""
+    end_s = rows.column("end_s")
+    lasts = np.array([end_s[each.first : each.stop].max(initial=0.0) for each in rows.catalog.segments])
+    return np.repeat(lasts, [each.rows for each in rows.catalog.segments])
+
+
+def _similarities(rows: Rows, sequence: Cut, modalities: Sequence[str], row: int) -> dict[str, float]:
+    """Mean cosine of the sequence with the rows from `row` on, of each modality that both have."""
+    found = dict[str, float]()
+    for name in (name for name in modalities if rows.has(name)):
+        places = [place for place, vectors in enumerate(sequence.vectors) if name in vectors]
+        where = row + np.array(places, int)
+        if places and not np.isnan(rows.column(f"{name}_log_sum")[where]).all():
+            queries = np.stack([sequence.vectors[place][name] for place in places])
+            found[name] = float((exact(rows, name, where) * queries).sum(axis=1).mean())
     return found
 
 

@@ -50,11 +50,9 @@ def _places(opened: Opened, question: Question, where: Where | None, thumbnails:
     has = {name for vectors in cut[0].vectors for name in vectors}
     names = opened.have([name for name in MODALITIES if name in (question.modalities or has)])
     found = excerpt.find(opened.rows, cut, names, _allowed(opened, where), question.top)
-    ranges = [(Range(each.row, each.score, each.row, each.row + each.rows), dict[str, float]()) for each in found]
+    ranges = [(Range(each.row, each.score, each.row, each.row + each.rows), dict(each.by_modality)) for each in found]
     hits = described(opened.rows, opened.store, ranges, "similarity", thumbnails)
     return [
-        replace(
-            hit, start_s=max(0.0, each.start_s), end_s=each.start_s + cut[0].length_s, best_s=max(0.0, each.start_s)
-        )
+        replace(hit, start_s=each.start_s, end_s=each.end_s, best_s=each.start_s)
         for hit, each in zip(hits, found, strict=True)
     ]

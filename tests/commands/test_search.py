@@ -74,6 +74,7 @@ def test_examples_and_excerpts_find_themselves(
     assert (seen[0]["best_s"], round(seen[0]["similarity"], 2)) == (6.0, 1.0)
     (part,) = hits(capsys, str(archive), "--excerpt", f"{SAMPLE}@4.5s-8.5s", "--top", "1")
     assert (part["start_s"], part["end_s"]) == (4.5, 8.5)
+    assert {"image", "audio"} <= set(part["by_modality"])
     mixed = hits(capsys, str(archive), "music", "--like", "videos/a.mp4@5s", "--minus", "dog")
     assert mixed[0]["similarity"] < 1
     page = tmp_path / "hits.html"

@@ -8,6 +8,7 @@ import pytest
 from archive.search.example import Place
 from archive.search.excerpt import Cut, Found, find, spacing_s
 from pipeline.errors import ConfigError
+from tests.archive.made import clip_of, write_shard
 from tests.archive.search.archives import SIZE, opened, random_units, write_source
 
 
@@ -59,6 +60,33 @@ def test_the_distance_of_clips_is_that_of_most(tmp_path: Path) -> None:
     write_source(tmp_path, "a.mp4", {"image": random_units(5, 30, SIZE)})
     write_source(tmp_path, "b.mp4", {"image": random_units(5, 1, SIZE)})
     assert spacing_s(opened(tmp_path, "image")) == 2.0
+
+
+def test_a_hit_ends_with_its_source_in_which_at_least_half_of_it_lies(tmp_path: Path) -> None:
+    made = random_units(6, 1, SIZE)
+    for name, clip_s in (("a.mp4", 0.5), ("b.mp4", 1.5)):
+        write_shard(tmp_path, name, [clip_of(f"/data/{name}", 0, {"image": made[0]}, clip_s=clip_s)])
+    whole = cut(made)
+    (found,) = find(opened(tmp_path, "image"), [whole, cut(made, 1.75)], ["image"], None, 3)
+    assert (found.row, found.start_s, found.end_s) == (1, 0.0, 1.5)
+    late = find(opened(tmp_path, "image"), [cut(random_units(7, 1, SIZE)), cut(made, 0.75)], ["image"], None, 3)
+    assert [(each.start_s, each.end_s) for each in late] == [(0.0, 1.25)]
+
+
+def test_similarities_of_modalities_are_told(tmp_path: Path) -> None:
+    image, audio = random_units(8, 10, SIZE), random_units(9, 10, SIZE)
+    audio[4] = 0
+    write_source(tmp_path, "a.mp4", {"image": image, "audio": audio})
+    sequence = Cut(
+        0.0, tuple({"image": image[n].astype(float), "audio": audio[n + 1].astype(float)} for n in (3, 4)), 4.0
+    )
+    (found,) = find(opened(tmp_path, "image", "audio"), [sequence], ["image", "audio"], None, 1)
+    expected = (audio[4].astype(float) @ audio[3].astype(float) + audio[5].astype(float) @ audio[4].astype(float)) / 2
+    assert found.row == 3
+    assert found.by_modality == {"image": pytest.approx(1, abs=1e-3), "audio": pytest.approx(expected, abs=1e-3)}
+    assert found.score == pytest.approx(np.mean(list(found.by_modality.values())), abs=1e-3)
+    (seen,) = find(opened(tmp_path, "image"), [sequence], ["image"], None, 1)
+    assert set(seen.by_modality) == {"image"}
 
 
 @pytest.mark.parametrize(
