@@ -43,7 +43,7 @@ def known_files(store: Store) -> dict[str, Known]:
     kept, found = before, dict[str, Known]()
     for entries in listings(store):
         last, (kept, found) = kept, _read(store, entries, kept)
-        if kept == last and not found:
+        if kept == last and len(kept) == len(entries):
             break  # nothing has changed since it was read, so nothing can have come meanwhile
     if kept != before:
         write_index(store, kept)
@@ -66,7 +66,7 @@ def _read(
     for entry, facts in footers(store, unread):
         if isinstance(facts, Facts):
             kept[entry.name] = Indexed(entry.size, entry.mtime_ns, short(facts))
-        else:
+        elif not isinstance(facts, FileNotFoundError):  # that is a file which was merged meanwhile
             found[name_in(entry)] = fault_of(facts)
     return kept, found
 

@@ -15,7 +15,7 @@ from archive.store import Store
 
 THREADS = 8
 """That read footers: each waits for a disk or a network most of the time."""
-LISTINGS = 4
+LISTINGS = 10
 """Of an archive at most, while others compact it."""
 
 
@@ -50,10 +50,10 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def listings(store: Store) -> Iterator[list[Entry]]:
-    """The files of an archive, and again as long as it was compacted since: read those of the last listing.
+    """The files of an archive, and again as long as a compaction wrote some since: read those of the last listing.
 
-    A compaction writes a file of many sources before it deletes theirs, so who has listed before that and reads after
-    it would miss them.
+    A compaction writes a file of many sources before it deletes theirs. So a file of the last listing that is gone is
+    no loss: the listing has the one that its rows moved to.
 
     Raises: StoreError: the archive cannot be listed.
     """
@@ -61,8 +61,7 @@ def listings(store: Store) -> Iterator[list[Entry]]:
     for _ in range(LISTINGS - 1):
         yield entries
         before, entries = entries, sorted(store.list())
-        is_there = {entry.name for entry in entries}.issuperset(entry.name for entry in before)
-        if is_there and _merged(before) == _merged(entries):
+        if _merged(before) == _merged(entries):
             return
     yield entries
 
@@ -78,17 +77,20 @@ def pieces_of(store: Store, damaged: Callable[[str], None]) -> list[Piece]:
 
     Raises: StoreError: the archive cannot be listed.
     """
-    found, faults, words = list[Piece](), list[str](), dict[tuple[str, ...], tuple[str, ...]]()
+    read = dict[Entry, Facts | ShardError | OSError]()
+    words = dict[tuple[str, ...], tuple[str, ...]]()
     for entries in listings(store):
-        found, faults = [], []
-        for entry, facts in footers(store, entries):
-            if not isinstance(facts, Facts):
-                faults.append(str(facts))
-                continue
-            labels = words.setdefault(facts.labels, facts.labels)  # most of the memory, and the same in all files
-            found += pieces_in(entry, msgspec.structs.replace(facts, labels=labels))
-    for text in faults:
-        damaged(text)
+        read = {entry: read[entry] for entry in entries if entry in read}
+        for entry, facts in footers(store, [entry for entry in entries if entry not in read]):
+            if isinstance(facts, Facts):  # labels are most of the memory, and the same in all files
+                facts = msgspec.structs.replace(facts, labels=words.setdefault(facts.labels, facts.labels))
+            read[entry] = facts
+    found = list[Piece]()
+    for entry, facts in sorted(read.items(), key=lambda item: item[0]):
+        if isinstance(facts, Facts):
+            found += pieces_in(entry, facts)
+        elif not isinstance(facts, FileNotFoundError):
+            damaged(str(facts))
     return sorted(newest(found)[0], key=lambda piece: piece.name)
 
 

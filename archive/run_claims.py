@@ -73,6 +73,14 @@ class RunClaims(Claims):
         self._shared = text
         return None
 
+    def found_alone(self) -> RunHolder | None:
+        """Who relabels or compacts at this moment. Nothing is claimed. Raises: StoreError."""
+        found = self._store.read_claim(SHARED)
+        if found is None or self._is_over(found.text, found.age_s):
+            return None
+        holder = run_holder_of(found.text)
+        return holder if holder is not None and holder.is_alone else None
+
     def take(self, name: str) -> bool:
         if super().take(name):
             return True

@@ -17,7 +17,7 @@ from archive.index import known_files
 from archive.labels import words_hash
 from archive.links import Links
 from archive.plan import Work, plan_work
-from archive.run_claims import RunClaims
+from archive.run_claims import RunClaims, RunHolder
 from archive.runs import note_run
 from archive.settings import config_hash
 from archive.store import store_of
@@ -92,6 +92,7 @@ class Labelling:
         self._began = datetime.now(UTC)
         self._began_s = time.monotonic()
         self._store = store_of(options.output)
+        self._claims = RunClaims(self._store, options.claim_expiry, f"{asked.config} {asked.words} {asked.model}")
 
     def run(self) -> int:
         """Returns the exit code.
@@ -99,6 +100,8 @@ class Labelling:
         Raises: PerceptError: nothing was started, or the archive cannot be written.
         """
         options = self._options
+        if other := self._claims.found_alone():  # whose half-done work would look like damage
+            raise self._busy(other)
         known, everything = known_files(self._store), self._wanted
         follow = self._follow() if options.follow else None
         beside = Beside(self._store, options.output, [kind for kind in KINDS if getattr(options, kind)], known)
@@ -136,11 +139,13 @@ class Labelling:
         if count := beside.fill(done, self._console.warn):
             self._console.say(f"wrote {count} exports of sources that had been labelled before")
 
+    def _busy(self, other: RunHolder) -> OutputError:
+        return OutputError(f"{self._options.output}: {other} relabels or compacts it; wait until it has ended")
+
     def _labelled(self, work: Work, known: dict[str, Known], follow: Follow | None, beside: Beside) -> Account:
-        options, asked = self._options, self._asked
-        claims = RunClaims(self._store, options.claim_expiry, f"{asked.config} {asked.words} {asked.model}")
+        options, asked, claims = self._options, self._asked, self._claims
         if (other := claims.agree()) and other.is_alone:
-            raise OutputError(f"{options.output}: {other} relabels or compacts it; wait until it has ended")
+            raise self._busy(other)
         if other:
             raise ConfigError(
                 f"{options.output}: {other} labels into it with other settings, model or words at this moment. Give "

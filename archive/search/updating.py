@@ -135,6 +135,8 @@ class Update:
                     raise ShardError(f"{entry.name}: has {reading.rows} rows, not those that it says")
                 values = reading.columns({name: each.state for name, each in self._open.items()})
                 texts = reading.texts([piece.first for piece in pieces if piece.facts.clips])
+        except FileNotFoundError:
+            return  # it was merged meanwhile
         except (OSError, ShardError) as error:
             self._pass_over(entry, str(error))
             return

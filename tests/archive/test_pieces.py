@@ -132,6 +132,28 @@ def test_no_reader_loses_a_source_to_a_compaction(tmp_path: Path, when: str, rea
     assert damaged == []
 
 
+@pytest.mark.parametrize("reader", ["pieces", "index", "search"])
+def test_a_file_that_is_merged_already_and_deleted_now_is_no_damage(tmp_path: Path, reader: str) -> None:
+    random_archive(tmp_path, sources=3)
+    own = (tmp_path / "videos/0/clip1.mp4.parquet").read_bytes()
+    compact(LocalStore(str(tmp_path)))
+    (tmp_path / "videos/0/clip1.mp4.parquet").write_bytes(own)
+
+    class Deleting(LocalStore):
+        def list(self) -> Iterator[Entry]:
+            yield from super().list()
+            self.delete("videos/0/clip1.mp4.parquet")
+
+    store, damaged = Deleting(str(tmp_path)), list[str]()
+    if reader == "pieces":
+        assert len(pieces_of(store, damaged.append)) == 3
+    elif reader == "index":
+        assert all(isinstance(facts, Facts) for facts in known_files(store).values())
+    else:
+        assert not update(store, place_of(str(tmp_path)), ["image"]).passed_over
+    assert damaged == []
+
+
 def test_rows_that_move_after_they_were_found_are_read_where_they_are(tmp_path: Path) -> None:
     random_archive(tmp_path, sources=4, clips=2)
     store, damaged = LocalStore(str(tmp_path)), list[str]()

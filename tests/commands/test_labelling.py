@@ -14,6 +14,7 @@ import pytest
 
 from archive.compact import compact
 from archive.local_store import LocalStore
+from archive.run_claims import alone
 from tests.archive.made import damage_rows
 from tests.commands.fake_archive import FakeArchive
 from tests.conftest import ROOT
@@ -155,6 +156,17 @@ def test_a_copy_of_a_source_in_a_damaged_file_of_many_is_labelled(archive: FakeA
     code, said = archive.label()
     found = account(said)
     assert (code, found["sources_labelled"], found["copied"], found["clips_labelled"]) == (0, 1, 0, 3)
+
+
+def test_an_archive_that_is_compacted_at_this_moment_is_not_looked_at(archive: FakeArchive) -> None:
+    archive.add("a", "clips=1")
+    archive.label()
+    next(archive.labels.glob("videos/a*.parquet")).write_bytes(b"half")
+    with alone(LocalStore(str(archive.labels))):
+        code, said = archive.label()
+    assert code == 5
+    assert "relabels or compacts it; wait until it has ended" in said
+    assert "damaged" not in said
 
 
 def test_an_archive_is_of_one_kind(archive: FakeArchive) -> None:

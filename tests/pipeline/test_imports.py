@@ -223,8 +223,7 @@ COVERED_BY = {
     "tests/stages/decode/test_clock.py": "stages.decode.container",
     "tests/pipeline/sinks/test_hysteresis.py": "pipeline.sinks.running",
     "tests/pipeline/test_messages.py": "live.{event, settings} stages.decode.live.options",
-    "tests/live/test_watch.py": "live.status_now pipeline.{clerk, live_decode, live_feed}",
-    "tests/live/test_watch.py": "live.status_now pipeline.{clerk, live_decode, live_outlet}",
+    "tests/live/test_watch.py": "live.status_now pipeline.{clerk, live_decode}",
     "tests/commands/test_watch.py": "commands.watch.{ctl, options, screen, watching}",
     "tests/live/page/test_app.py": (
         "live.page.{api, assets, backend, calls, events, openapi, process, replies, server, watch} live.status"
