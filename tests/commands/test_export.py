@@ -42,7 +42,10 @@ def test_a_damaged_file_is_told_and_ends_with_1(
     ("arguments", "text"),
     [
         (["gone", "--as", "vtt", "-o", "out"], "gone: no such folder; expected an archive"),
-        (["empty", "--as", "vtt", "-o", "out"], "empty: has no sources; expected an archive"),
+        (
+            ["empty", "--as", "vtt", "-o", "out"],
+            "empty: has no file of an archive. Make one: percept label videos/ -o empty",
+        ),
         (["labels", "--as", "vtx", "-o", "out"], "invalid choice: 'vtx'"),
         (["labels", "--as", "vtt"], "required: -o/--output"),
         (["labels", "--as", "vtt", "-o", "out", "--min-probability", "7"], "is not a probability"),

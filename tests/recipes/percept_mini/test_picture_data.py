@@ -1,0 +1,78 @@
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recipes.percept_mini import picture_data
+from recipes.percept_mini.folds import is_checked, is_reported
+from recipes.percept_mini.picture_data import EarlyFeatures, Photo, load, make, split_of, views
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8))
+
+
+def boxes_in(folder: Path, count: int) -> list[str]:
+    """A folder of data with photos of one sheep each."""
+    (folder / "boxes").mkdir()
+    files = [f"{number}.png" for number in range(count)]
+    rows = [{"file": file, "boxes": [["sheep", 10, 10, 60, 60], ["cow", 90, 0, 100, 8]]} for file in files]
+    (folder / "boxes" / "voc2012.json").write_text(json.dumps(rows))
+    with tarfile.open(folder / "boxes" / "voc2012.tar", "w") as archive:
+        for number, file in enumerate(files):
+            packed = io.BytesIO()
+            picture(100, 80, number).save(packed, "PNG")
+            member = tarfile.TarInfo(file)
+            member.size = packed.tell()
+            packed.seek(0)
+            archive.addfile(member, packed)
+    return files
+
+
+def test_names_are_right_where_their_boxes_are_seen() -> None:
+    photo = Photo(
+        "voc2012",
+        "3.png",
+        boxes=(("sheep", 0, 0, 50, 50), ("cow", 150, 0, 200, 100)),
+        names_known=("cow", "dog", "sheep"),
+    )
+    found = [view for view, _ in views(photo, 7, picture(200, 100))]
+    middle, whole = found[0], found[1]
+    assert (middle.photo, middle.right, middle.wrong) == (7, (), ("dog",)) or middle.right in ((), ("sheep",))
+    assert set(whole.right) == {"sheep", "cow"}
+    assert whole.wrong == ("dog",)
+    assert any(set(view.right) == {"sheep"} for view in found[-picture_data.CROPS_OF_BOXES :])
+
+
+def test_the_same_photo_is_always_seen_in_the_same_ways() -> None:
+    photo = Photo("flickr8k", "a.webp", captions=("A dog .",))
+    first, second = ([np.asarray(square) for _, square in views(photo, 0, picture(224, 224))] for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert {square.shape for square in first} == {(224, 224, 3)}
+
+
+def test_what_a_collection_sets_apart_is_for_reporting() -> None:
+    name = next(f"{n}.webp" for n in range(99) if not is_reported(f"{n}.webp") and not is_checked(f"{n}.webp"))
+    assert split_of(Photo("flickr8k", name)) == "train"
+    assert split_of(Photo("flickr8k", name, is_dev=True)) == "report"
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # in torch.export
+def test_features_are_made_once_and_never_of_photos_for_reporting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = boxes_in(tmp_path, 12)
+    early, runs = EarlyFeatures(1), tmp_path / "runs"
+    make(tmp_path, "voc2012", runs, early)
+    seen = load(runs, "voc2012")
+    assert seen.features.shape == (len(seen.views), 192, 7, 7)
+    assert np.isfinite(seen.features).all()
+    used = {seen.photos[view.photo].file for view in seen.views}
+    assert used == {file for file in files if not is_reported(file)}
+    assert "12 photos" not in capsys.readouterr().out
+    make(tmp_path, "voc2012", runs, early)
+    assert not capsys.readouterr().out
