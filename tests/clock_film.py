@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from tests.clock_patch import FLV_AUDIO, FLV_VIDEO, patch_flash, patch_matroska
 from tests.clock_ts import SUFFIXES, patch_times
+from tests.scheduling import same_scheduling
 
 Clock = Callable[[float], float | None]
 """Told time in seconds -> timestamp in seconds. None: the moment is left out of the file."""
@@ -147,7 +148,7 @@ def write_film(
     shots, tracks = as_list(pictures), as_list(sounds)
     clocks = {number: each.clock for number, each in enumerate((*shots, *tracks))}
     later = {number for number, clock in clocks.items() if path.suffix in SUFFIXES or goes_back(clock, start_s, end_s)}
-    with av.open(str(path), "w", format=format_name, options=settings) as container:
+    with same_scheduling(), av.open(str(path), "w", format=format_name, options=settings) as container:
         streams = [add_picture(container, shot) for shot in shots] + [add_sound(container, track) for track in tracks]
         packets = [picture_packets(stream, shot, start_s, end_s) for stream, shot in zip(streams, shots, strict=False)]
         packets += [

@@ -18,6 +18,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.scheduling import same_scheduling
+
 TIME_BITS = 16
 SQUARE_SPEED = 0.25
 VIDEO_TICK = Fraction(1, 90_000)
@@ -122,7 +124,7 @@ def make_video(
     merged = dict(container_options or {})
     if not interleaved:
         merged["max_interleave_delta"] = "1"
-    with av.open(str(path), "w", options=merged) as container:
+    with same_scheduling(), av.open(str(path), "w", options=merged) as container:
         container.metadata.update(metadata or {})
         settings = default_options(codec) | (options or {})
         if interlaced:
