@@ -201,9 +201,18 @@ def test_a_state_folder_that_is_deleted_ends_the_watch_with_a_sentence(tmp_path:
         (["ctl", "status"], "no watch is running there"),
         (["ctl", "labels", "door"], "expected CAMERA WORDS"),
         (["ctl", "change", "door", "threshold"], "expected KEY=VALUE"),
+        (["ctl", "remove", ""], "remove: argument 1 is empty; expected CAMERA"),
+        (["ctl", "change", " ", "threshold=1"], "change: argument 1 is empty"),
+        (["ctl", "labels", "door", ""], "labels: argument 2 is empty"),
+        (["ctl", "events", "--camera="], "events: --camera is empty"),
+        (["rtsp://cam/1", "--labels=@pipe"], "--labels @pipe: it is a named pipe, not a regular file"),
+        (["rtsp://cam/1", "--token-file=pipe"], "pipe (token_file) cannot be read (it is a named pipe"),
+        (["pipe.toml"], "pipe.toml: cannot be read (it is a named pipe, not a regular file)"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_starts(arguments: list[str], text: str, tmp_path: Path) -> None:
+    for name in ("pipe", "pipe.toml"):
+        os.mkfifo(tmp_path / name)
     done = run(*arguments, f"--state={tmp_path / 'state'}", cwd=tmp_path)
     assert done.returncode in (2, 5)
     assert text in done.stderr
