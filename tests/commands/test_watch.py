@@ -335,6 +335,7 @@ def test_the_line_tells_what_a_person_wants_to_know() -> None:
     assert line == "1 of 2 cameras live · 4 clips · 2 reused · 1 dropped · 0.8 s old · yard: no data came for 10 s"
     assert watch_line(Status()) == "0 of 0 cameras live · models are loading · 0 clips"
     assert watch_fields(status)["live"] == 1
+    assert [watch_fields(each)["ready"] for each in (status, Status())] == [True, False]
 
 
 def test_answers_of_ctl_are_words() -> None:
