@@ -30,6 +30,8 @@ from pipeline.small_file import parse_toml, read_small_file
 
 ALIASES = {"camera": "cameras", "rule": "rules", "webhook": "webhooks"}
 """Keys that may be in the singular, as in [[camera]]."""
+SINGLE = ("page", "keep", "alerts", "mqtt", "schedule")
+"""Tables of which there is one."""
 OWN = ("name", "url", "url_env", "url_file")
 """Keys that each camera has for itself."""
 SHARED = tuple(name for name in Camera.__struct_fields__ if name not in OWN)
@@ -133,7 +135,9 @@ def in_plural(tree: Any) -> Any:
 
 
 def _wrong_brackets(tree: Any, above: str = "") -> Iterator[str]:
-    """A sentence for each [camera] that should be [[camera]], and for each [[camera]] beside a [[cameras]]."""
+    """A sentence for each [camera] that should be [[camera]], [[page]] that should be [page], and [[camera]] beside
+    [[cameras]].
+    """
     for key, each in tree.items() if isinstance(tree, dict) else ():
         singular = next((name for name, plural in ALIASES.items() if key in (name, plural)), key)
         path = f"{above}{singular}"
@@ -141,6 +145,8 @@ def _wrong_brackets(tree: Any, above: str = "") -> Iterator[str]:
             yield f"[[{path}]] and [[{above}{ALIASES[key]}]] are both there; write [[{path}]] for all of them"
         if (key != singular or key in ALIASES) and isinstance(each, dict):
             yield f"[{above}{key}] is one table; write [[{path}]], with double brackets, since there may be several"
+        if key in SINGLE and isinstance(each, list) and any(isinstance(part, dict) for part in each):
+            yield f"[[{path}]] is a list of tables; write [{path}], with single brackets, once"
         if key != "zones":
             for part in each if isinstance(each, list) else [each]:
                 yield from _wrong_brackets(part, f"{path}.")

@@ -275,6 +275,11 @@ def test_a_file_that_cannot_be_read_is_an_error(folder: Path) -> None:
             "[[camera]]\nname = 'door'\n[camera.rule]\nname = 'x'\n[alerts.webhook]\nurl = 'http://x'",
             ["[camera.rule] is one table; write [[camera.rule]]", "[alerts.webhook] is one table; write"],
         ),
+        (
+            "[[page]]\nport = 1\n[[alerts.mqtt]]\nhost = 'x'\n[[camera]]\nname = 'door'\n[[camera.schedule]]\n"
+            "zone = 'UTC'",
+            ["[[page]] is a list of tables; write [page]", "write [alerts.mqtt]", "write [camera.schedule]"],
+        ),
         ("[[camera]]\nname = 'door'\nzones.rule = {x = 1}\nzones.cameras = {}", ["Expected `array`"]),
     ],
 )
