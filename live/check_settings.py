@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from live import schedule
 from live.condition_text import parse
-from live.secrets import has_stray_login
 from live.settings import Alerts, Camera, Mqtt, Page, Polygon, Rule, Settings, Watched, Webhook
-from live.sources import SCHEMES, is_device, is_file, scheme_of
+from live.sources import scheme_of, url_problems
 from live.targets import label_texts, targets
 from live.zones import area
 from pipeline.config import did_you_mean
@@ -16,8 +15,6 @@ from stages.words.word import clean_labels
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Safe as a file name, as a level of an MQTT topic and in a URL."""
-PACED = tuple(scheme for scheme in SCHEMES if not scheme.startswith("http"))
-"""What comes at its own pace."""
 KINDS = ("label", "rule", "health", "connection", "test")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_CORNERS = 200
@@ -100,38 +97,6 @@ def _place(camera: Camera) -> Iterator[str]:
         yield "a password is given, but no user; add user"
     if camera.url:
         yield from url_problems(camera)
-
-
-def url_problems(camera: Camera) -> Iterator[str]:
-    """What is wrong with a camera's URL. Its text is never shown: it may hold a password."""
-    scheme = scheme_of(camera.url)
-    if scheme:
-        if scheme not in SCHEMES:
-            hint = did_you_mean(scheme, SCHEMES)
-            yield f"url begins with {scheme}://{hint}; expected one of {', '.join(SCHEMES)}"
-        elif has_stray_login(camera.url):
-            yield (
-                "url has a user or password with /, ? or # in it; write these signs percent-encoded (/ is %2F), "
-                "or use user with password_env"
-            )
-        elif not has_usable_port(camera.url):
-            yield "url has a wrong port after the host; expected from 1 to 65535, such as rtsp://192.168.1.20:554/stream"
-    elif is_file(camera.url) and not camera.realtime:
-        yield "url is a file; add realtime = true (--realtime) to play it like a camera, or label it with percept run"
-    elif not is_file(camera.url) and not is_device(camera.url):
-        yield "url is neither a URL such as rtsp://…, nor a device such as /dev/video0, nor an existing file"
-    if camera.realtime and (scheme in PACED or is_device(camera.url)):
-        yield "realtime is for files; a camera is as fast as it is. Remove it"
-    if camera.loop and not camera.realtime:
-        yield "loop is for files; add realtime = true, or remove loop"
-
-
-def has_usable_port(url: str) -> bool:
-    """Whether the port in a URL is one, if there is any."""
-    place = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
-    host = re.sub(r"^\[.*?\]", "", place.rpartition("@")[2])
-    port = host.rpartition(":")[2] if ":" in host else ""
-    return not port or (re.fullmatch("[0-9]{1,5}", port) is not None and 1 <= int(port) <= 65_535)
 
 
 def _labels(camera: Camera) -> Iterator[str]:

@@ -13,7 +13,6 @@ when = "glass breaking and not dog barking"
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,12 @@ from live.targets import read_labels
 from pipeline.config import did_you_mean, known_part, misfits
 from pipeline.errors import ConfigError
 from pipeline.logs import redact
+from pipeline.small_file import parse_toml, read_small_file
 
 ALIASES = {"camera": "cameras", "rule": "rules", "webhook": "webhooks"}
 """Keys that may be in the singular, as in [[camera]]."""
+SINGLE = ("page", "keep", "alerts", "mqtt", "schedule")
+"""Tables of which there is one."""
 OWN = ("name", "url", "url_env", "url_file")
 """Keys that each camera has for itself."""
 SHARED = tuple(name for name in Camera.__struct_fields__ if name not in OWN)
@@ -83,10 +85,10 @@ def from_arguments(sources: Sequence[str], labels: str | Sequence[str], **shared
 def read_toml(path: Path) -> Tree:
     """Raises: ConfigError: the file cannot be read, or is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_toml(read_small_file(path).decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}). Give the path of a TOML file.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, or of UTF-8
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
 
 
@@ -95,8 +97,9 @@ def settings_of(tree: Tree, path: Path) -> tuple[Settings, list[str]]:
 
     Raises:
         ConfigError: a line per key that is unknown or has a value of a wrong type; if all types are right, also a line
-            per problem that `check` finds.
+            per problem that `check` finds. Where brackets are wrong, only that.
     """
+    _raise(list(_wrong_brackets(tree)), f"{path}: ")
     tree = in_plural(tree)
     for table in _tables(tree):
         _resolve(table, path)
@@ -129,6 +132,24 @@ def in_plural(tree: Any) -> Any:
         key if names[key] in tree else names[key]: each if key == "zones" else in_plural(each)
         for key, each in tree.items()
     }
+
+
+def _wrong_brackets(tree: Any, above: str = "") -> Iterator[str]:
+    """A sentence for each [camera] that should be [[camera]], [[page]] that should be [page], and [[camera]] beside
+    [[cameras]].
+    """
+    for key, each in tree.items() if isinstance(tree, dict) else ():
+        singular = next((name for name, plural in ALIASES.items() if key in (name, plural)), key)
+        path = f"{above}{singular}"
+        if key in ALIASES and ALIASES[key] in tree:
+            yield f"[[{path}]] and [[{above}{ALIASES[key]}]] are both there; write [[{path}]] for all of them"
+        if (key != singular or key in ALIASES) and isinstance(each, dict):
+            yield f"[{above}{key}] is one table; write [[{path}]], with double brackets, since there may be several"
+        if key in SINGLE and isinstance(each, list) and any(isinstance(part, dict) for part in each):
+            yield f"[[{path}]] is a list of tables; write [{path}], with single brackets, once"
+        if key != "zones":
+            for part in each if isinstance(each, list) else [each]:
+                yield from _wrong_brackets(part, f"{path}.")
 
 
 def _tables(tree: Any) -> Iterator[Tree]:

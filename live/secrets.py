@@ -14,8 +14,10 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 import msgspec
 
 from live.settings import Camera, Settings, Webhook
+from live.sources import has_stray_login, scheme_of, url_problems
 from pipeline.errors import ConfigError
 from pipeline.logs import redact
+from pipeline.small_file import read_small_file
 
 HIDDEN = "***"
 SHORT = 4
@@ -33,14 +35,27 @@ def url_of(camera: Camera) -> str:
         ConfigError: names the variable or the file that is wrong, and never what it holds.
     """
     where = f"camera {camera.name}"
-    url = camera.url or read_secret(where, "url", camera.url_env, camera.url_file)
+    url = camera.url or _told_url(camera)
     password = read_secret(where, "password", camera.password_env, camera.password_file)
     return with_login(usable(where, url), camera.user, password)
 
 
+def _told_url(camera: Camera) -> str:
+    """The URL that the environment or a file holds. Raises: ConfigError: as for one that stands in the settings."""
+    url = read_secret(f"camera {camera.name}", "url", camera.url_env, camera.url_file)
+    if problem := next(url_problems(msgspec.structs.replace(camera, url=url)), ""):
+        place = f"{camera.url_env} (url_env)" if camera.url_env else f"{camera.url_file} (url_file)"
+        raise ConfigError(f"camera {camera.name}: {place}: {problem}")
+    return url
+
+
 def webhook_url(webhook: Webhook) -> str:
-    """Raises: ConfigError: the variable that holds it is not set, or it is no URL."""
-    return usable("alerts.webhooks", webhook.url or read_secret("alerts.webhooks", "url", webhook.url_env, ""))
+    """Raises: ConfigError: the variable that holds it is not set, or it is no URL of http or https."""
+    where = "alerts.webhooks"
+    url = usable(where, webhook.url or read_secret(where, "url", webhook.url_env, ""))
+    if webhook.url_env and scheme_of(url) not in ("http", "https"):
+        raise ConfigError(f"{where}: {webhook.url_env} (url_env) has another scheme; expected http:// or https://")
+    return url
 
 
 def usable(where: str, url: str) -> str:
@@ -121,14 +136,13 @@ def read_secret(where: str, what: str, variable: str, file: str) -> str:
 
 def _of_file(where: str, what: str, file: str) -> str:
     try:
-        with Path(file).expanduser().open("rb") as content:
-            value = content.read(LONGEST + 1).decode("utf-8-sig").strip()
+        value = read_small_file(Path(file).expanduser(), LONGEST + 1).decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise ConfigError(f"{where}: {file} ({what}_file) is not UTF-8 text. Save it as UTF-8.") from None
     except OSError as error:
         raise ConfigError(
             f"{where}: {file} ({what}_file) cannot be read ({error.strerror}). "
-            f"Write the {what} into it, and let the user read it who runs percept."
+            f"Write the {what} into a file that the user can read who runs percept."
         ) from None
     if not value or len(value) > LONGEST or "\n" in value:
         raise ConfigError(f"{where}: {file} ({what}_file) has another content; expected the {what} alone, on one line.")
@@ -168,13 +182,6 @@ def secrets_in(url: str) -> Iterator[str]:
     for key, value in parse_qsl(rest.partition("?")[2].partition("#")[0], separator="&"):
         if value and _SECRET_KEY.search(key):
             yield value
-
-
-def has_stray_login(url: str) -> bool:
-    """Whether a login has a sign in it that ends the host, such as /, and is not percent-encoded."""
-    rest = url.partition("://")[2]
-    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    return "@" not in place and "@" in rest and bool(re.fullmatch(r"[^:]*:\d*\D.*", place))
 
 
 def _any_writing(secret: str) -> str:

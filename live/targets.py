@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from live.settings import Camera, Watched
+from pipeline.small_file import read_small_file
 from stages.words.tree import flattened
 from stages.words.word import clean_labels, parse_word, read_lines
 
@@ -50,5 +51,5 @@ def read_labels(given: str | Sequence[str], folder: Path, where: str) -> list[st
         return list(clean_labels(given, where))
     if not given.startswith("@"):
         return list(clean_labels(given.split(","), where))
-    where = f"{where} {given}"
-    return list(clean_labels(flattened(read_lines(folder / Path(given[1:]).expanduser(), where), where), where))
+    where, path = f"{where} {given}", folder / Path(given[1:]).expanduser()
+    return list(clean_labels(flattened(read_lines(path, where, read=read_small_file), where), where))

@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import UnionType
@@ -12,6 +11,7 @@ import msgspec
 
 from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError, Problems
+from pipeline.small_file import parse_toml
 from pipeline.status import EventOptions, VideoOptions
 
 BUNDLED = Path(__file__).resolve().parent.parent / "configs"
@@ -311,13 +311,13 @@ def read_config(path: str | None, overrides: Sequence[str], problems: Problems) 
 
 def _read_toml(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(_config_file(path).read_text(encoding="utf-8"))
+        return parse_toml(_config_file(path).read_text(encoding="utf-8"))
     except OSError as error:
         bundled = ", ".join(sorted(file.stem for file in BUNDLED.glob("*.toml")))
         raise ConfigError(
             f"-c {path}: cannot be read ({error.strerror}). Give the path of a TOML file, or a bundled one: {bundled}"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, or of UTF-8
         raise ConfigError(f"{path}: is not valid TOML: {error}") from error
 
 
@@ -376,8 +376,8 @@ def _apply(tree: dict[str, Any], text: str) -> None:
     if parts[0] not in Config.__struct_fields__:
         parts.insert(0, "stages")
     try:
-        parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        parsed: Any = parse_toml(f"value = {value}")["value"]
+    except ValueError:
         parsed = value.strip()
     for part in parts[:-1]:
         tree = tree.setdefault(part, {})

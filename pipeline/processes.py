@@ -56,6 +56,11 @@ class Worker:
     status: int | None = None
 
     @property
+    def shown(self) -> str:
+        """`clerk (pid 4711)`, as notices call it."""
+        return f"{self.name} (pid {self.pid})" if self.pid else f"{self.name} (not started yet)"
+
+    @property
     def is_hung(self) -> bool:
         return self.kill_at_s > 0
 

@@ -190,7 +190,7 @@ class Supervisor:
 
     def _timers(self, now_s: float) -> None:
         for worker, text in self.processes.check_deadlines(self._has_work):
-            self._notice(f"{worker.name} (pid {worker.pid}) {text}; killing and replacing it", "warning")
+            self._notice(f"{worker.shown} {text}; killing and replacing it", "warning")
         if self._interrupts and not self._drain_since_s and not self.outlet.is_closed:
             self._drain_since_s = now_s
             self._notice("interrupted: finishing what is in flight; press Ctrl-C again to stop at once", "warning")
@@ -322,12 +322,12 @@ class Supervisor:
             if worker.role == "prepare" and worker.ready and not worker.stopping:
                 self._improving = False
                 if worker.status != 0:
-                    text = f"{worker.name} (pid {worker.pid}) {cause}; faster engines are built in a later run"
+                    text = f"{worker.shown} {cause}; faster engines are built in a later run"
                     self._notice(text, "warning", self.processes.log_tail(worker))
                 continue
             if worker.stopping or self.outlet.is_closed:
                 continue
-            self._notice(f"{worker.name} (pid {worker.pid}) {cause}", "warning", self.processes.log_tail(worker))
+            self._notice(f"{worker.shown} {cause}", "warning", self.processes.log_tail(worker))
             if worker.role == "sink":
                 self._output_died(worker, cause)
                 continue

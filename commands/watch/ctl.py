@@ -2,7 +2,7 @@
 
 import argparse
 import json
-import tomllib
+from pathlib import Path
 from typing import Any
 
 from commands.console import Console, add_console_options
@@ -10,6 +10,7 @@ from commands.options import Parser
 from live.folder import StateFolder
 from live.page.ctl import Control
 from pipeline.errors import ConfigError
+from pipeline.small_file import parse_toml
 
 EXAMPLES = """examples:
   percept watch ctl status
@@ -64,6 +65,7 @@ def main(arguments: list[str]) -> int:
 
 def ask(options: argparse.Namespace) -> dict[str, Any]:
     """Raises: ConfigError, PerceptError: the arguments are wrong, no watch runs, or it says no."""
+    _refuse_empty(options)
     watch = Control(StateFolder(options.state).path)
     answer: dict[str, Any]
     match options.action, options.arguments:
@@ -93,10 +95,21 @@ def ask(options: argparse.Namespace) -> dict[str, Any]:
     return answer
 
 
-def _words(text: str) -> list[str]:
-    from stages.words.word import parse_labels
+def _refuse_empty(options: argparse.Namespace) -> None:
+    """Raises: ConfigError: an argument is there but empty, as of a variable of the shell that is not set."""
+    given = {"--camera": options.camera, **{f"argument {at}": text for at, text in enumerate(options.arguments, 1)}}
+    for name, text in given.items():
+        if text is not None and not text.strip():
+            raise ConfigError(
+                f"{options.action}: {name} is empty; expected {ACTIONS[options.action]}. "
+                "The names of cameras are shown by: percept watch ctl status"
+            )
 
-    return list(parse_labels(text))
+
+def _words(text: str) -> list[str]:
+    from live.targets import read_labels
+
+    return read_labels(text, Path(), "labels")
 
 
 def _pairs(texts: list[str]) -> dict[str, Any]:
@@ -107,8 +120,8 @@ def _pairs(texts: list[str]) -> dict[str, Any]:
         if not equals or not key:
             raise ConfigError(f"{text!r}: expected KEY=VALUE, such as threshold=0.6")
         try:
-            pairs[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            pairs[key] = parse_toml(f"value = {value}")["value"]
+        except ValueError:
             pairs[key] = value
     return pairs
 

@@ -27,6 +27,7 @@ def watch_fields(status: Status) -> dict[str, object]:
     """How the watch is, as fields of a log line."""
     account = status.account
     return {
+        "ready": status.ready,
         "live": sum(camera.connection == "live" for camera in status.cameras),
         "cameras": len(status.cameras),
         "clips_in": account.clips_in,

@@ -21,6 +21,7 @@ from live.read_settings import check, from_arguments, read, read_shared
 from live.secrets import Masker, url_of
 from live.secrets import problems as secrets_missing
 from live.settings import Camera, Page, Settings
+from live.targets import read_labels
 from pipeline.build import WATCH_ROLES, WATCH_SINK, make_plan
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
@@ -152,7 +153,7 @@ def with_page_options(page: Page, options: argparse.Namespace) -> Page:
 def with_labels(settings: Settings, config: Config) -> Settings:
     """Cameras without labels get those of --labels, or the default vocabulary; --clip-seconds and --fps likewise."""
     words = config.labels.words
-    labels = parse_labels(words) if words else default_labels()
+    labels = read_labels(words, Path(), "--labels") if words else default_labels()
     default = Camera(name="default")
     usual = {"clip_seconds": config.clips.seconds, "fps": config.clips.fps}
 

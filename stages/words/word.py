@@ -1,7 +1,7 @@
 """The labels of a run as people write them: lists, files, synonyms, hierarchies."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,14 +66,19 @@ def parse_labels(given: str | Sequence[str]) -> tuple[str, ...]:
     return clean_labels(flattened(read_lines(Path(given[1:]), where), where), where)
 
 
-def read_lines(path: Path, where: str, expected: str = "a text file with one label per line") -> list[str]:
-    """The lines of a text file in UTF-8.
+def read_lines(
+    path: Path,
+    where: str,
+    expected: str = "a text file with one label per line",
+    read: Callable[[Path], bytes] = Path.read_bytes,
+) -> list[str]:
+    """The lines of a text file in UTF-8, of which `read` gets the content.
 
     Raises:
         ConfigError: the file cannot be read; `where` begins the message.
     """
     try:
-        return path.expanduser().read_text(encoding="utf-8-sig").splitlines()
+        return read(path.expanduser()).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{where}: not UTF-8 text (byte {error.start}). Save the file as UTF-8.") from None
     except OSError as error:

@@ -201,9 +201,18 @@ def test_a_state_folder_that_is_deleted_ends_the_watch_with_a_sentence(tmp_path:
         (["ctl", "status"], "no watch is running there"),
         (["ctl", "labels", "door"], "expected CAMERA WORDS"),
         (["ctl", "change", "door", "threshold"], "expected KEY=VALUE"),
+        (["ctl", "remove", ""], "remove: argument 1 is empty; expected CAMERA"),
+        (["ctl", "change", " ", "threshold=1"], "change: argument 1 is empty"),
+        (["ctl", "labels", "door", ""], "labels: argument 2 is empty"),
+        (["ctl", "events", "--camera="], "events: --camera is empty"),
+        (["rtsp://cam/1", "--labels=@pipe"], "--labels @pipe: it is a named pipe, not a regular file"),
+        (["rtsp://cam/1", "--token-file=pipe"], "pipe (token_file) cannot be read (it is a named pipe"),
+        (["pipe.toml"], "pipe.toml: cannot be read (it is a named pipe, not a regular file)"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_starts(arguments: list[str], text: str, tmp_path: Path) -> None:
+    for name in ("pipe", "pipe.toml"):
+        os.mkfifo(tmp_path / name)
     done = run(*arguments, f"--state={tmp_path / 'state'}", cwd=tmp_path)
     assert done.returncode in (2, 5)
     assert text in done.stderr
@@ -326,6 +335,7 @@ def test_the_line_tells_what_a_person_wants_to_know() -> None:
     assert line == "1 of 2 cameras live · 4 clips · 2 reused · 1 dropped · 0.8 s old · yard: no data came for 10 s"
     assert watch_line(Status()) == "0 of 0 cameras live · models are loading · 0 clips"
     assert watch_fields(status)["live"] == 1
+    assert [watch_fields(each)["ready"] for each in (status, Status())] == [True, False]
 
 
 def test_answers_of_ctl_are_words() -> None:

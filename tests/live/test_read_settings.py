@@ -1,5 +1,6 @@
 """`cameras.toml`: what it may look like, and that everything wrong with it is said at once."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -262,6 +263,44 @@ def test_a_file_that_cannot_be_read_is_an_error(folder: Path) -> None:
     (folder / "empty.toml").write_text("labels = ['dog']")
     with pytest.raises(ConfigError, match="no camera is there"):
         read(folder / "empty.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("[camera]\nname = 'door'", ["[camera] is one table; write [[camera]]"]),
+        ("[cameras]\nname = 'door'", ["[cameras] is one table; write [[camera]]"]),
+        ("[[camera]]\nname = 'door'\n[[cameras]]\nname = 'yard'", ["[[camera]] and [[cameras]] are both there; write"]),
+        (
+            "[[camera]]\nname = 'door'\n[camera.rule]\nname = 'x'\n[alerts.webhook]\nurl = 'http://x'",
+            ["[camera.rule] is one table; write [[camera.rule]]", "[alerts.webhook] is one table; write"],
+        ),
+        (
+            "[[page]]\nport = 1\n[[alerts.mqtt]]\nhost = 'x'\n[[camera]]\nname = 'door'\n[[camera.schedule]]\n"
+            "zone = 'UTC'",
+            ["[[page]] is a list of tables; write [page]", "write [alerts.mqtt]", "write [camera.schedule]"],
+        ),
+        ("[[camera]]\nname = 'door'\nzones.rule = {x = 1}\nzones.cameras = {}", ["Expected `array`"]),
+    ],
+)
+def test_wrong_brackets_are_said_with_the_right_ones(text: str, problems: list[str], tmp_path: Path) -> None:
+    (tmp_path / "cameras.toml").write_text(text)
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path / "cameras.toml")
+    said = str(error.value)
+    assert all(problem in said for problem in problems), said
+    assert len(said.splitlines()) >= len(problems)
+
+
+def test_a_file_that_would_hang_or_nests_without_end_is_refused(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(ConfigError, match=r"pipe: cannot be read \(it is a named pipe, not a regular file\)"):
+        read(folder / "pipe")
+    with pytest.raises(ConfigError, match=r"--labels @.*pipe: it is a named pipe, not a regular file"):
+        from_arguments(["rtsp://x"], f"@{folder}/pipe")
+    (folder / "deep.toml").write_text("labels = " + "[" * 5_000 + "]" * 5_000)
+    with pytest.raises(ConfigError, match=r"deep\.toml: is not valid TOML: lists and tables are nested in more than"):
+        read(folder / "deep.toml")
 
 
 def test_arguments_make_cameras_with_names_without_secrets(folder: Path) -> None:

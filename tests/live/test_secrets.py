@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import re
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -49,8 +50,8 @@ def test_a_password_or_a_url_from_a_file(tmp_path: Path) -> None:
     ("url", "why"),
     [
         ("rtsp://user:hunter2@[::1/1", "the host or the port is wrong"),
-        ("rtsp://user:hunter2@cam:abc/1", "the host or the port is wrong"),
-        ("rtsp://user:hunter2@cam:99999/1", "the host or the port is wrong"),
+        ("rtsp://user:hunter2@cam:abc/1", "wrong"),
+        ("rtsp://user:hunter2@cam:99999/1", "wrong"),
         ("rtsp://", "names no host"),
         ("rtsp://hunter2@cam/a b", "has white space"),
     ],
@@ -60,9 +61,39 @@ def test_a_url_that_names_no_place_is_refused_without_showing_it(
 ) -> None:
     monkeypatch.setenv("DOOR_URL", url)
     for camera in (Camera(name="door", url_env="DOOR_URL"), Camera(name="door", url=url)):
-        with pytest.raises(ConfigError, match=rf"camera door: its url .*{why}") as caught:
+        with pytest.raises(ConfigError, match=rf"camera door: .*url .*{why}") as caught:
             url_of(camera)
         assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("rtps://hunter2@cam/1", r"url begins with rtps:// \(did you mean 'rtsps'\?\)"),
+        ("file:///etc/hunter2", "url begins with file://; expected one of rtsp"),
+        ("/nowhere/hunter2.mp4", "url is neither a URL"),
+        ("rtsp://me:hunter2/@cam/1", "percent-encoded"),
+    ],
+)
+def test_a_url_from_the_environment_or_a_file_is_checked_like_one_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, why: str
+) -> None:
+    monkeypatch.setenv("DOOR_URL", url)
+    (tmp_path / "url").write_text(url)
+    for camera, place in (
+        (Camera(name="door", url_env="DOOR_URL"), r"DOOR_URL \(url_env\)"),
+        (Camera(name="door", url_file=str(tmp_path / "url")), r".*url \(url_file\)"),
+    ):
+        with pytest.raises(ConfigError, match=rf"camera door: {place}: .*{why}") as caught:
+            url_of(camera)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_a_webhook_from_the_environment_is_one_of_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", "ftp://hunter2@hooks.example/x")
+    with pytest.raises(ConfigError, match=r"HOOK \(url_env\) has another scheme; expected http:// or") as caught:
+        webhook_url(Webhook(url_env="HOOK"))
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["udp://239.0.0.1:5000", "udp://:5000", "rtsp://[::1]:554/1", "/dev/video0", "0"])
@@ -99,6 +130,9 @@ def test_an_error_names_the_variable_or_the_file_and_not_what_it_holds(
         read_secret("camera door", "password", "", str(tmp_path / "two"))
     assert "on one line" in str(error.value)
     assert "first" not in str(error.value)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=r"pipe \(password_file\) cannot be read \(it is a named pipe, not a regular"):
+        read_secret("camera door", "password", "", str(tmp_path / "pipe"))
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not UTF-8"):
         read_secret("camera door", "password", "", str(tmp_path / "bytes"))

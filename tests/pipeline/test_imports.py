@@ -288,7 +288,7 @@ COVERED_BY = {
     "tests/engines/models/test_model_file.py": "engines.models.model",
     "tests/engines/networks/test_fusion.py": "engines.networks.fusion_shape",
     "tests/engines/networks/test_open_clip.py": "engines.networks.{open_clip_format, open_clip_towers}",
-    "tests/stages/decode/live/test_reader.py": ("stages.decode.live.{clips, session, streams, viewer}"),
+    "tests/stages/decode/live/test_reader.py": ("stages.decode.live.{session, streams, viewer}"),
     "tests/stages/decode/test_reader_av.py": "stages.decode.canvas",
     "tests/stages/decode/test_still.py": "stages.decode.side_data",
     "tests/stages/decode/test_tiling.py": "stages.decode.timeline",

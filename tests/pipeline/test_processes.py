@@ -275,3 +275,10 @@ def test_a_child_finds_our_packages_before_others(monkeypatch: pytest.MonkeyPatc
     assert child_environment()["PYTHONPATH"] == f"{ROOT}{os.pathsep}/elsewhere"
     monkeypatch.delenv("PYTHONPATH")
     assert child_environment()["PYTHONPATH"] == str(ROOT)
+
+
+def test_a_worker_without_a_process_is_not_shown_with_a_pid() -> None:
+    worker = Worker(0, seat=0, role="clerk", name="clerk")
+    assert worker.shown == "clerk (not started yet)"
+    worker.pid = 4711
+    assert worker.shown == "clerk (pid 4711)"

@@ -289,7 +289,7 @@ def test_a_file_that_is_not_looped_ends(recordings: dict[str, Recording]) -> Non
 
 
 def test_whole_segments_at_once_are_no_error(recordings: dict[str, Recording]) -> None:
-    """HLS: everything of a clip is there before anything was decoded."""
+    """HLS. What becomes of a clip of which nothing was decoded is tried in `test_clips`."""
     recording = recordings["segments"]
     assert sum("frames" in clip.arrays for clip in recording.clips) >= 2
     check_tiling(recording)
