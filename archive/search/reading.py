@@ -43,7 +43,7 @@ class Reading:
             for column, state in states.items()
         }
         for name in found.keys() & set(VECTORS):
-            unusable: Array = ~np.isfinite(found[name]).all(axis=1)
+            unusable: Array = np.any(~np.isfinite(found[name]), axis=1)
             if unusable.any():
                 self.unusable += int(unusable.sum())
                 found[name] = np.where(unusable[:, None], np.float16(0), found[name])
