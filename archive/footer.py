@@ -9,7 +9,7 @@ from archive.schema import FACTS_KEY, Facts
 from archive.shard import facts_of
 
 TAIL_BYTES = 1 << 16
-"""Read at once; it has the footers of all but merged files."""
+"""Read at once. Footers of merged files, and of files with thousands of labels, are longer."""
 MAGIC = b"PAR1"
 STRING = b"\x18"
 """The next field of a structure is bytes, in Thrift's compact protocol."""
@@ -31,13 +31,16 @@ def quick_facts_of(file: Any, name: str) -> Facts:
 
 
 def _found(file: Any) -> Facts | None:
-    """None if the facts are not where they are looked for: the file is damaged, large or not one of ours."""
+    """None if the facts are not where they are looked for: the file is damaged or not one of ours."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - TAIL_BYTES))
-    tail: bytes = file.read()
+    tail: bytes = file.read(TAIL_BYTES)  # to read on to the end would ask S3 for 8 kB at a time
     length = int.from_bytes(tail[-8:-4], "little")
-    if not tail.endswith(MAGIC) or length + len(MAGIC) + 8 > size or length + 8 > len(tail):
+    if not tail.endswith(MAGIC) or length + len(MAGIC) + 8 > size:
         return None
+    if length + 8 > len(tail):
+        file.seek(size - 8 - length)
+        tail = file.read(length + 8)
     footer = tail[-8 - length : -8]
     at = footer.rfind(MARK)
     if at < 0:

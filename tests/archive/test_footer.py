@@ -1,6 +1,8 @@
 """Facts that are found quickly are those that Arrow finds, and what is odd is left to Arrow."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet
 import pytest
@@ -29,10 +31,30 @@ def test_they_are_those_that_arrow_finds(
     assert expected.labels == labels
 
 
-def test_a_footer_longer_than_the_tail_is_read_by_arrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_footer_longer_than_the_tail_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_shard(tmp_path, "v/a.mp4", [clip_of("/v/a.mp4", 0)])
+    expected = facts_of(path, "a")
     monkeypatch.setattr(footer, "TAIL_BYTES", 100)
-    assert quick(path) == facts_of(path, "a")
+    monkeypatch.setattr(footer, "facts_of", None)
+    assert quick(path) == expected
+
+
+class Remote(io.BytesIO):
+    """A file of which each read is a request, but at its end."""
+
+    requests = 0
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        self.requests += count > 0
+        return count
+
+
+def test_a_file_in_s3_costs_one_request(tmp_path: Path) -> None:
+    path = write_shard(tmp_path, "v/a.mp4", [clip_of("/v/a.mp4", 0)], labels=tuple(map(str, range(1000))))
+    remote = Remote(path.read_bytes())
+    assert quick_facts_of(io.BufferedReader(remote, 1 << 20), "a") == facts_of(path, "a")
+    assert remote.requests == 1
 
 
 def test_what_is_damaged_or_of_others_is_refused_as_before(tmp_path: Path) -> None:
