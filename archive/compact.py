@@ -106,7 +106,7 @@ def _group(facts: Facts) -> tuple[str, ...]:
     day = facts.made[:10]
     return (
         day if DAY.fullmatch(day) else "undated",
-        *(str(getattr(facts, name)) for name in COMMON if name != "labels"),
+        *(str(getattr(facts, name)) for name in COMMON if name not in ("labels", "settings")),
     )
 
 
@@ -160,6 +160,7 @@ def facts_together(all_facts: Sequence[Facts]) -> Facts:
     """The facts of a merged file."""
     dims = {name: size for facts in all_facts for name, size in facts.dims.items()}
     common = {field: getattr(all_facts[0], field) for field in COMMON}
+    common["settings"] = next((facts.settings for facts in all_facts if facts.settings is not None), None)
     blank = {field: getattr(Facts(source="", name=""), field) for field in COMMON}
     return Facts(
         source="",

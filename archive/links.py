@@ -3,6 +3,7 @@
 import os
 from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from archive.names import name_of
 from pipeline.s3 import S3
@@ -40,6 +41,14 @@ class Links:
 def escaped(source: str) -> str:
     """A path as text: bytes that are no UTF-8 as %XX, as in names of an archive."""
     return os.fsencode(source).replace(b"%", b"%25").decode("utf-8", "percent")
+
+
+def path_of(source: str) -> str:
+    """The path of a source that rows name: the one of that name, or that which `escaped` has written so."""
+    if "%" not in source or os.path.lexists(source):
+        return source
+    path = os.fsdecode(unquote_to_bytes(source))
+    return source if _is_utf8(path) else path
 
 
 def _is_utf8(source: str) -> bool:

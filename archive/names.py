@@ -2,7 +2,7 @@
 
 import codecs
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from pathlib import PurePosixPath
 
@@ -24,19 +24,26 @@ def name_of(source: str, root: str) -> str:
     return "/".join(_part(part) for part in parts if part not in ("", ".", "..", "/"))
 
 
-def names_of(sources: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The name of each source, given with its root. Two that would share a name get a mark of their paths."""
-    names = {source: name_of(source, root) for source, root in sources}
-    taken: dict[str, list[str]] = {}
-    for source, name in names.items():
-        taken.setdefault(name, []).append(source)
-    for name, those in taken.items():
-        if len(those) > 1:
-            for source in those:
-                mark = blake2b(os.fsencode(source), digest_size=4).hexdigest()
-                stem, suffix = os.path.splitext(name)
-                names[source] = f"{stem}~{mark}{suffix}"
+def names_of(sources: Iterable[tuple[str, str]], shown: Callable[[str], str] = str) -> dict[str, str]:
+    """The name of each source, given with its root; no two have the same. Those that would get a mark of their paths.
+
+    shown: a source as its name may tell it, such as without a password.
+    """
+    names = {source: name_of(shown(source), root) for source, root in sources}
+    for length_bytes in (4, 16):  # a mark may make a name that another source has
+        taken: dict[str, list[str]] = {}
+        for source, name in names.items():
+            taken.setdefault(name, []).append(source)
+        for name, those in taken.items():
+            if len(those) > 1:
+                names |= {source: _marked(name, source, length_bytes) for source in those}
     return names
+
+
+def _marked(name: str, source: str, length_bytes: int) -> str:
+    mark = blake2b(os.fsencode(source), digest_size=length_bytes).hexdigest()
+    stem, suffix = os.path.splitext(name)
+    return f"{stem}~{mark}{suffix}"
 
 
 def file_of(name: str) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archive.schema import ARCHIVE_VERSION, Facts
+from archive.settings import differences
 from archive.tally import Tally
 from archive.verdict import TODO, Asked, Foreign, Known, Wanted, misfit_of, verdict_of
 from pipeline.errors import ConfigError, Problems
 
+SHOWN = 5
+"""Settings that a message names."""
 REDO = "another -o starts an archive of its own, and --redo labels again"
 
 
@@ -76,7 +79,16 @@ def refusal(kind: str, files: Sequence[tuple[str, Facts]], asked: Asked, archive
         case "version":
             return f"{have} written in version {facts.version} of the archive's format, not {ARCHIVE_VERSION}; {REDO}"
         case _:
-            return f"{have} labelled with other settings. Give the same settings as before; {REDO}"
+            return f"{have} labelled with other settings{in_which(facts, asked)}. Give the same as before; {REDO}"
+
+
+def in_which(facts: Facts, asked: Asked) -> str:
+    """`: clips.every_s was 0.0, is 30.0`; "" if the file does not tell."""
+    if facts.settings is None or asked.settings is None:
+        return ""
+    found = differences(facts.settings, asked.settings)
+    more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return ": " + "; ".join([*found[:SHOWN], *more]) if found else ""
 
 
 def is_of_another(wanted: Wanted, facts: Facts) -> bool:

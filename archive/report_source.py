@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 import pyarrow
 import pyarrow.parquet
 
+from archive.links import path_of
 from archive.pieces import Piece
 from archive.records import records_of
 from archive.shard import ShardError, batches_of, is_damage
@@ -131,7 +132,7 @@ def where(source: str, name: str, videos: str) -> str:
         root = os.path.realpath(videos)
         candidates = [os.path.join(os.path.dirname(root), inside), os.path.join(root, inside)]
     else:
-        candidates = [] if is_url(source) else [source]
+        candidates = [] if is_url(source) else [path_of(source)]
     return next((path for path in candidates if os.path.isfile(path)), "")
 
 

@@ -14,6 +14,8 @@ from pipeline.s3 import S3Address
 class S3Source(NamedTuple):
     """An object that may be labelled."""
 
+    root: str
+    """The address that names in an archive begin with: what was given, without wildcards and without the object."""
     url: str
     size: int
     """Bytes."""
@@ -43,12 +45,30 @@ def sources_below(url: str, suffixes: Collection[str]) -> Iterator[S3Source]:
 
 
 def is_match(parts: Sequence[str], globs: Sequence[str]) -> bool:
-    """Whether the parts of a name fit those of a glob."""
-    if not globs or not parts:
-        return not parts and all(glob == "**" for glob in globs)
-    if globs[0] == "**":
-        return is_match(parts, globs[1:]) or is_match(parts[1:], globs)
-    return fnmatchcase(parts[0], globs[0]) and is_match(parts[1:], globs[1:])
+    """Whether the parts of a name fit those of a glob. Each part is compared with each glob once at most."""
+    fits = {0}
+    """Numbers of globs of which those before fit the parts so far."""
+    for part in parts:
+        fits = {after for at in _skipped(fits, globs) for after in _following(part, at, globs)}
+    return len(globs) in _skipped(fits, globs)
+
+
+def _skipped(fits: Collection[int], globs: Sequence[str]) -> set[int]:
+    """The same, with those after each `**`, which may stand for no part."""
+    found = set(fits)
+    for at, glob in enumerate(globs):
+        if glob == "**" and at in found:
+            found.add(at + 1)
+    return found
+
+
+def _following(part: str, at: int, globs: Sequence[str]) -> tuple[int, ...]:
+    """Where the globs go on after a part that the glob of this number stands for."""
+    if at == len(globs):
+        return ()
+    if globs[at] == "**":
+        return (at,)
+    return (at + 1,) if fnmatchcase(part, globs[at]) else ()
 
 
 def _below(root: S3Address, suffixes: Collection[str]) -> Iterator[S3Source]:
@@ -59,7 +79,9 @@ def _below(root: S3Address, suffixes: Collection[str]) -> Iterator[S3Source]:
             if not root.key or inside.startswith("/") or not inside:
                 parts = (inside.strip("/") or key).split("/")
                 if f".{key.rpartition('.')[2].lower()}" in suffixes and not any(part.startswith(".") for part in parts):
-                    yield S3Source(str(S3Address(root.bucket, key)), item["Size"], ns_of(item["LastModified"]))
+                    folder = root if inside else S3Address(root.bucket, key.rpartition("/")[0])
+                    url = str(S3Address(root.bucket, key))
+                    yield S3Source(str(folder).rstrip("/"), url, item["Size"], ns_of(item["LastModified"]))
 
 
 def open_source(url: str) -> S3Object:

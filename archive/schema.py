@@ -27,7 +27,7 @@ from pipeline.sinks.parquet import table_row, table_schema
 ARCHIVE_VERSION = 1
 """Rises when a column changes its meaning or disappears."""
 FACTS_KEY = b"percept.archive"
-COMMON = ("version", "config", "model", "labels", "words", "top_k")
+COMMON = ("version", "config", "model", "labels", "words", "top_k", "settings")
 """Facts that all sources of a file share."""
 VECTORS = (*MODALITIES, *(f"fused_{name}" for name in MODALITIES))
 
@@ -56,6 +56,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """None for a source without bytes of its own to read, such as a stream."""
     config: str = ""
     """Hash of everything in the config that decides rows, see `archive.settings`."""
+    settings: dict[str, Any] | None = None
+    """What of that is not the default, such as `{"clips.every_s": 30.0}`; None if it is not known."""
     model: str = ""
     labels: tuple[str, ...] = ()
     words: str = ""

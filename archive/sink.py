@@ -1,6 +1,7 @@
 """The files of an archive as an output of a run: one per source, complete or not there."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -18,6 +19,7 @@ from pipeline.status import OutputSpec
 
 class ArchiveOptions(SinkOptions, frozen=True, kw_only=True):
     config: str = ""
+    settings: dict[str, Any] | None = None
     labels: tuple[str, ...] = ()
     words: str = ""
     model: str = ""
@@ -82,6 +84,7 @@ class Archive(Sink):
             name=ticket.name,
             fingerprint=fingerprint,
             config=self.options.config,
+            settings=self.options.settings,
             model=shard.model or self.options.model,
             labels=self.options.labels,
             words=self.options.words,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from archive.schema import ARCHIVE_VERSION, Facts
 
@@ -35,6 +35,8 @@ class Asked:
     labels: tuple[str, ...] = ()
     dims: Mapping[str, int] = field(default_factory=dict, compare=False)
     """Values of each vector that the model gives."""
+    settings: Mapping[str, Any] | None = field(default=None, compare=False)
+    """As those of `Facts`."""
     whole: bool = False
     """Compare and keep hashes of whole files, and trust no time."""
     redo: bool = False

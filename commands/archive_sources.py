@@ -26,20 +26,20 @@ def find_wanted(
     in_s3: dict[str, tuple[str, Wanted]] = {}
     for text in given:
         if text.startswith(S3):
-            found = {each.source: (text, each) for each in below_s3(text)}
+            found = {each.source: (root, each) for root, each in below_s3(text)}
             if not found and not may_be_empty:
                 finder.problems.append(f"{text}: no video, sound or image there")
-            in_s3 |= found
+            in_s3 = found | in_s3
         elif not is_missing(text):
             finder.add(text)
         elif not is_silent:
             finder.problems.append(f"{text}: no such file or folder")
     if finder.problems:
         raise ConfigError("\n".join(finder.problems))
-    pairs = [(shown(source), root_of(source, folder)) for source, folder in finder.found.items()]
-    names = names_of([*pairs, *((source, root.rstrip("/")) for source, (root, _) in in_s3.items())])
+    pairs = [(source, root_of(source, folder)) for source, folder in finder.found.items()]
+    names = names_of([*pairs, *((source, root) for source, (root, _) in in_s3.items())], shown)
     return [
-        *(wanted_of(source, names[shown(source)]) for source in finder.found),
+        *(wanted_of(source, names[source]) for source in finder.found),
         *(replace(each, name=names[source]) for source, (_, each) in in_s3.items()),
     ]
 
@@ -50,12 +50,15 @@ def is_missing(text: str) -> bool:
     return not is_special and not os.path.lexists(text)
 
 
-def below_s3(url: str) -> Iterator[Wanted]:
-    """The objects below an address, without their names in the archive; the one that has the address, if one has."""
+def below_s3(url: str) -> Iterator[tuple[str, Wanted]]:
+    """The objects below an address, without their names in the archive; the one that has the address, if one has.
+
+    Each comes with the root of its name, see `archive.names`.
+    """
     from archive.s3_sources import sources_below
 
     for each in sources_below(url, MEDIA):
-        yield Wanted(each.url, "", each.size, each.mtime_ns)
+        yield each.root, Wanted(each.url, "", each.size, each.mtime_ns)
 
 
 def shown(source: str) -> str:

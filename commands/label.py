@@ -93,11 +93,14 @@ def _label(options: argparse.Namespace, console: Console, arguments: list[str]) 
 
 def _compact(options: argparse.Namespace, console: Console) -> int:
     from archive.compact import compact
-    from archive.store import archive_at
+    from archive.store import archive_at, no_archive
 
     if options.sources or options.on or options.follow:
         raise ConfigError("--compact: merges files of the archive and labels nothing; give it alone, with -o")
-    done = compact(archive_at(options.output), console.warn)
+    store = archive_at(options.output)
+    if next(iter(store.list()), None) is None:
+        raise no_archive(store)
+    done = compact(store, console.warn)
     console.say(
         f"{done.files_before:,} files before, {done.files_after:,} now; {done.sources:,} sources with {done.rows:,} "
         f"rows moved" + (f"; {done.damaged:,} damaged files were left alone" if done.damaged else "")

@@ -19,7 +19,7 @@ from archive.links import Links
 from archive.plan import Work, plan_work
 from archive.run_claims import RunClaims, RunHolder
 from archive.runs import note_run
-from archive.settings import config_hash
+from archive.settings import config_hash, settings_of
 from archive.store import store_of
 from archive.supply import ArchiveSupply
 from archive.tally import Tally, account_lines
@@ -58,6 +58,7 @@ def asked_of(options: argparse.Namespace, config: Config) -> Asked:
     model = read_model(config.model.path, config.model.audio_path)
     return Asked(
         config=config_hash(config),
+        settings=settings_of(config),
         words=words_hash(labels),
         model=model.id,
         labels=labels,
@@ -157,6 +158,7 @@ class Labelling:
             path=options.output,
             options={
                 "config": asked.config,
+                "settings": asked.settings,
                 "labels": list(asked.labels),
                 "words": asked.words,
                 "model": asked.model,
@@ -217,6 +219,7 @@ class Labelling:
                     "pid": os.getpid(),
                     "percept": installed_version(),
                     "config": asked.config,
+                    "settings": asked.settings,
                     "words": asked.words,
                     "model": asked.model,
                     **facts,

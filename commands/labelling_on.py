@@ -108,6 +108,7 @@ def put_failed(store: Store, task: Task, why: str, asked: Asked) -> Facts:
         source=task.source,
         name=task.name,
         config=asked.config,
+        settings=None if asked.settings is None else dict(asked.settings),
         model=asked.model,
         labels=asked.labels,
         words=asked.words,

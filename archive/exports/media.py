@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from archive.exports.frames import TICKS_HZ, rate_of
+from archive.links import path_of
 
 if TYPE_CHECKING:
     from archive.schema import Facts
@@ -49,7 +50,7 @@ class Media:
 
     @cached_property
     def _file(self) -> Probed:
-        path, before = self._facts.source, self._facts.fingerprint
+        path, before = path_of(self._facts.source), self._facts.fingerprint
         try:
             if "://" in path or (before is not None and os.path.getsize(path) != before.size):
                 return Probed()

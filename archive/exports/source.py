@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archive.exports.boxes import TrackPath, join_tracks
 from archive.exports.frames import TICKS_HZ, frame_at, frames_to
 from archive.exports.media import Media, Size
+from archive.links import path_of
 from pipeline.result import ClipRecord
 from pipeline.sinks.hysteresis import Merger
 from pipeline.status import EventOptions, EventRecord
@@ -46,7 +47,7 @@ class Source:
     def url(self) -> str:
         """Where the media is: a URL."""
         path = self.facts.source
-        return path if "://" in path else Path(os.path.abspath(path)).as_uri()
+        return path if "://" in path else Path(os.path.abspath(path_of(path))).as_uri()
 
     @cached_property
     def rate_hz(self) -> Fraction:

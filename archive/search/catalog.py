@@ -9,7 +9,7 @@ import msgspec
 from archive.schema import VECTORS
 from archive.search.columns import ColumnState
 
-VERSION = 2
+VERSION = 3
 FILE = "catalog.json"
 WHOLE = ("start_s", "end_s", "image_weight", "motion_weight", "audio_weight")
 """Columns that every cache has, beside a vector and a log-sum for each of the vectors that were asked for."""

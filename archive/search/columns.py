@@ -81,14 +81,15 @@ def damage(path: Path, state: ColumnState) -> str:
         facts = path.stat()
         if facts.st_size < state.rows * state.row_bytes:
             return f"{path.name} has {facts.st_size:,} bytes; expected {state.rows * state.row_bytes:,}"
-        if facts.st_mtime_ns == state.mtime_ns or _crc_of(path, state.rows * state.row_bytes) == state.crc:
+        if facts.st_mtime_ns == state.mtime_ns or crc_of(path, state.rows * state.row_bytes) == state.crc:
             return ""
     except OSError as error:
         return f"{path.name}: {error.strerror}"
     return f"{path.name} was changed"
 
 
-def _crc_of(path: Path, size_bytes: int) -> int:
+def crc_of(path: Path, size_bytes: int) -> int:
+    """CRC-32 of the first bytes of a file. Raises: OSError."""
     crc = 0
     with path.open("rb") as file:
         while size_bytes and (block := file.read(min(READ_BYTES, size_bytes))):

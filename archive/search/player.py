@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 
+from archive.links import path_of
 from pipeline.errors import ConfigError, SourceError
 
 PLAYERS: Mapping[str, Callable[[str, float], list[str]]] = {
@@ -20,7 +21,7 @@ def command_for(source: str, start_s: float) -> list[str]:
 
     Raises: SourceError: it is no file here. ConfigError: no player is installed.
     """
-    path = os.path.abspath(source)  # so that no name is read as an option
+    path = os.path.abspath(path_of(source))  # so that no name is read as an option
     if not os.path.isfile(path):
         raise SourceError(f"{source}: is not a file on this machine, so it cannot be played")
     for name, arguments in PLAYERS.items():

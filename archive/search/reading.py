@@ -26,20 +26,29 @@ class Reading:
         self._parquet = pyarrow.parquet.ParquetFile(file)
         self._present = set(self._parquet.schema_arrow.names)
         self.rows = int(self._parquet.metadata.num_rows)
+        self.unusable = 0
+        """Vectors read so far that have values which are no numbers, or infinite."""
 
     def columns(self, states: Mapping[str, ColumnState]) -> dict[str, Array]:
-        """These columns, "N" or "N W". A vector that is missing is zeros, and its log-sum NaN.
+        """These columns, "N" or "N W". A vector that is missing or unusable is zeros, and its log-sum NaN.
 
         Raises: ShardError: the file is damaged.
         """
         stored = [name for column in states if (name := _stored(column)) in self._present]
         table = self._read(stored)
-        return {
+        found = {
             column: _values(table[_stored(column)], column, state)
             if _stored(column) in stored
             else absent(column, state, self.rows)
             for column, state in states.items()
         }
+        for name in found.keys() & set(VECTORS):
+            unusable: Array = np.any(~np.isfinite(found[name]), axis=1)
+            if unusable.any():
+                self.unusable += int(unusable.sum())
+                found[name] = np.where(unusable[:, None], np.float16(0), found[name])
+                found[f"{name}_log_sum"] = np.where(unusable, np.float32("nan"), found[f"{name}_log_sum"])
+        return found
 
     def texts(self, rows: Sequence[int]) -> dict[int, dict[str, str]]:
         """What containers tell: the same in all rows of a source. rows: one of each."""

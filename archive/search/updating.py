@@ -117,7 +117,11 @@ class Update:
         try:
             with self._store.open(file) as opened:
                 reading = Reading(opened, file)
-                return reading.columns(states) if reading.rows == rows else None
+                if reading.rows != rows:
+                    return None
+                values = reading.columns(states)
+                self._tell_unusable(reading, file)
+                return values
         except (OSError, ShardError):
             return None  # it is changing right now: the next update sees another size or time
 
@@ -140,6 +144,7 @@ class Update:
         except (OSError, ShardError) as error:
             self._pass_over(entry, str(error))
             return
+        self._tell_unusable(reading, entry.name)
         for name, each in self._open.items():
             each.append(values[name])
         for piece in pieces:
@@ -152,6 +157,13 @@ class Update:
                 )
             )  # fmt: skip
             self._rows += piece.facts.clips
+
+    def _tell_unusable(self, reading: Reading, file: str) -> None:
+        if reading.unusable:
+            self._report(
+                f"{file}: {reading.unusable:,} vectors have values that are no numbers; they are not searched. "
+                "Label their source again."
+            )
 
     def _unlike(self, reading: Reading) -> str:
         """Why the vectors of a file cannot be compared with the others; "" if they can."""

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow
 
 from archive.search.catalog import Segment
+from archive.search.condition import fault_of, nodes
 from archive.search.rows import Rows
 from archive.shard import ShardError, read_table
 from archive.store import Store
@@ -44,8 +45,6 @@ SETTINGS = {
     "temp_directory": "",
     "threads": "2",
 }
-_REFUSED = {"SUBQUERY": "a query of its own", "WINDOW": "a window", "STAR": "*", "PARAMETER": "a parameter"}
-
 _PLAIN = ("type", "from_table", "select_list", "cte_map", "aggregate_handling")
 
 
@@ -103,9 +102,8 @@ class Where:
         if len(node["select_list"]) != 1:
             raise self._wrong("is more than a condition")
         tree: dict[str, Any] = node["select_list"][0]
-        for each in _nodes(tree):
-            if what := _REFUSED.get(str(each.get("class"))):
-                raise self._wrong(f"has {what}; expected only comparisons of columns and values")
+        if fault := fault_of(tree):
+            raise self._wrong(fault)
         self._parsed(f"SELECT\n{self._text}\n")  # without ours, its own brackets must be in pairs
         return tree
 
@@ -132,7 +130,9 @@ class Where:
             timer.cancel()
 
     def _wrong(self, what: str) -> ConfigError:
-        return ConfigError(f"--where {self._text!r}: {what.rstrip('.?!')}. Columns: {', '.join(COLUMNS)}")
+        about_labels = ". Labels are a list of names, so a word is asked for like this: 'dog' in labels"
+        hint = about_labels if "labels" in self._text.lower() else ""
+        return ConfigError(f"--where {self._text!r}: {what.rstrip('.?!')}{hint}. Columns: {', '.join(COLUMNS)}")
 
 
 def _connect() -> Any:
@@ -147,16 +147,8 @@ def _connect() -> Any:
     return connection
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(tree, dict):
-        yield tree
-        tree = list(tree.values())
-    for each in tree if isinstance(tree, list) else ():
-        yield from _nodes(each)
-
-
 def _names(tree: Any) -> set[str]:
-    return {str(name).lower() for node in _nodes(tree) for name in node.get("column_names") or ()}
+    return {str(name).lower() for node in nodes(tree) for name in node.get("column_names") or ()}
 
 
 def _parts(rows: Rows) -> Iterator[list[Segment]]:

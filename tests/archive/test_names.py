@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.names import file_of, name_of, names_of
+from pipeline.sinks.file import without_secrets
 
 PARTS = st.binary(min_size=1, max_size=250).filter(lambda part: not {0, 47} & set(part) and part not in (b".", b".."))
 
@@ -28,6 +29,21 @@ def test_two_folders_of_one_name_do_not_collide() -> None:
     assert len(set(names.values())) == 3
     assert names["/b/videos/y.mp4"] == "videos/y.mp4"
     assert names["/a/videos/x.mp4"].startswith("videos/x~")
+
+
+def test_a_mark_makes_no_name_that_another_source_has() -> None:
+    two = [("/a/videos/x.mp4", "/a/videos"), ("/b/videos/x.mp4", "/b/videos")]
+    marked = names_of(two)["/a/videos/x.mp4"]
+    names = names_of([*two, (f"/c/{marked}", "/c/videos")])
+    assert len(set(names.values())) == 3
+    assert names["/b/videos/x.mp4"] == names_of(two)["/b/videos/x.mp4"]
+
+
+def test_addresses_that_differ_in_a_secret_are_two_sources() -> None:
+    addresses = [f"https://host/film.mp4?token={word}" for word in ("secret1", "secret2")]
+    names = names_of([(each, "https://host") for each in addresses], without_secrets)
+    assert len(set(names.values())) == 2
+    assert "secret" not in str(list(names.values()))
 
 
 @given(st.lists(PARTS, min_size=1, max_size=3), st.lists(PARTS, min_size=1, max_size=3))

@@ -9,8 +9,10 @@ import pytest
 
 from archive.plan import plan_work
 from archive.schema import ARCHIVE_VERSION, Facts, Fingerprint
+from archive.settings import settings_of
 from archive.tally import account_lines
 from archive.verdict import Asked, Damaged, Foreign, Known, Wanted, misfit_of, verdict_of
+from pipeline.config import Config
 from pipeline.errors import ConfigError
 
 ASKED = Asked(config="c", words="w", model="m@1")
@@ -72,6 +74,32 @@ def test_a_misfit_anywhere_in_the_archive_is_refused_with_a_remedy(changed: dict
     with pytest.raises(ConfigError, match=text) as error:
         plan_work([], known, ASKED, "labels/")
     assert "--redo" in str(error.value)
+
+
+def settings(**clips: Any) -> dict[str, Any]:
+    """As they come back from a file."""
+    config = msgspec.convert({"clips": clips, "modalities": ["image", "audio"]}, Config)
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(settings_of(config)))
+    return found
+
+
+def test_settings_that_differ_are_named_as_far_as_files_tell() -> None:
+    def refused(before: dict[str, Any] | None, now: dict[str, Any] | None) -> str:
+        known: dict[str, Known] = {"v/a.mp4": facts(config="x", settings=before)}
+        with pytest.raises(ConfigError) as error:
+            plan_work([], known, replace(ASKED, settings=now), "labels/")
+        return str(error.value).partition("labelled with other settings")[2].partition(". Give")[0]
+
+    assert settings() == {"modalities": ["image", "audio"]}
+    assert refused(settings(fps=4.0), settings(fps=6.0, shots=True)) == (
+        ": clips.fps was 4.0, is 6.0; clips.shots was false, is true"
+    )
+    assert refused(settings(), settings(end_s=3.0)) == ": clips.end_s was not set, is 3.0"
+    assert refused({}, settings()).startswith(': modalities was ["image", "motion", "audio"], is ["image", "audio"]')
+    assert refused(settings(), settings()) == refused(None, settings()) == refused(settings(), None) == ""
+    many = refused({}, {f"stages.a.{number}": number for number in range(8)})
+    assert many.count(" was ") == 5
+    assert many.endswith("; 3 more")
 
 
 def test_redo_needs_all_sources_that_were_labelled_otherwise() -> None:

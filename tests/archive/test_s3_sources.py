@@ -1,12 +1,14 @@
 """Sources in S3 are found, recognised and decoded as files are."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from archive.fingerprint import PIECE_BYTES, fingerprint_of, is_same
-from archive.s3_sources import sources_below
+from archive.s3_sources import is_match, sources_below
+from commands.archive_sources import find_wanted
 from pipeline import s3
 from pipeline.errors import SourceError
 from stages.decode.reader import ReaderOptions
@@ -48,6 +50,61 @@ def test_a_glob_stands_for_names(bucket: str) -> None:
     assert found("*/2024-1/**") == ["v/2024-1/a.mp4", "v/2024-1/deep/b.mp4"]
     assert found("v/[x].mp4") == ["v/[x].mp4"], "a name that is there is no glob"
     assert found("v/2025*") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "glob", "fits"),
+    [
+        ("a/b/c", "a/**/c", True),
+        ("a/c", "a/**/c", True),
+        ("a/b/c", "a/**/b", False),
+        ("a/b", "**", True),
+        ("a", "a/**", True),
+        ("a", "a/**/**", True),
+        ("a/b", "a", False),
+        ("a", "a/b", False),
+        ("a/b/c/b/d", "**/b/**/d", True),
+        ("a/b/c/b/d", "*/**/c/*/d/**", True),
+    ],
+)
+def test_parts_of_names_fit_a_glob(name: str, glob: str, fits: bool) -> None:
+    assert is_match(name.split("/"), glob.split("/")) == fits
+
+
+def test_many_wildcards_are_no_more_work_than_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+
+    def counted(part: str, glob: str) -> bool:
+        nonlocal calls
+        calls += 1
+        return fnmatchcase(part, glob)
+
+    monkeypatch.setattr("archive.s3_sources.fnmatchcase", counted)
+    assert not is_match(["a"] * 40, ["**", "a"] * 20 + ["b"])
+    assert calls <= 40 * 41
+
+
+def test_names_of_a_glob_are_those_of_local_files(bucket: str, tmp_path: Path) -> None:
+    for key in ("top.mp4", "v/pre1/x1.mp4", "v/pre1/x2.mp4", "v/pre2/x1.mp4", "v/pre2/deep/x1.mp4"):
+        put(bucket, key)
+        path = tmp_path / bucket / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(key)
+
+    def named(*given: str) -> set[str]:
+        return {each.name for each in find_wanted(given, recursive=True)}
+
+    for glob, expected in {
+        "v/pre*/x*.mp4": {"v/pre1/x1.mp4", "v/pre1/x2.mp4", "v/pre2/x1.mp4"},
+        "v/pre2/**/x1.mp4": {"pre2/x1.mp4", "pre2/deep/x1.mp4"},
+        "*/pre1/x1.mp4": {f"{bucket}/v/pre1/x1.mp4"},
+        "v/pre1": {"pre1/x1.mp4", "pre1/x2.mp4"},
+        "v/pre1/x1.mp4": {"pre1/x1.mp4"},
+        "top.mp4": {f"{bucket}/top.mp4"},
+    }.items():
+        assert named(f"s3://{bucket}/{glob}") == named(f"{tmp_path}/{bucket}/{glob}") == expected
+    both = find_wanted([f"s3://{bucket}/v/pre1/x*.mp4", f"{tmp_path}/{bucket}/v/pre1"], recursive=True)
+    assert len({each.name for each in both}) == len(both) == 4, "the same names under two roots"
 
 
 def test_a_copy_in_s3_is_recognised(bucket: str, tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from archive.local_store import LocalStore
 from archive.pieces import pieces_of
 from tests.archive.made import random_archive
 from tests.conftest import ROOT
 
 
-def compact(archive: Path) -> "subprocess.CompletedProcess[str]":
+def compact(archive: Path | str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-P", "-m", "commands.main", "label", "-o", str(archive), "--compact"],
         cwd=ROOT,
@@ -35,3 +37,22 @@ def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
     done = compact(tmp_path / "missing")
     assert done.returncode == 2
     assert "no such folder; expected an archive" in done.stderr
+
+
+def test_a_folder_without_files_of_an_archive_is_told_and_stays_empty(tmp_path: Path) -> None:
+    done = compact(tmp_path)
+    assert done.returncode == 2
+    assert "has no file of an archive. Make one: percept label videos/ -o" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prefix_in_s3_without_objects_is_told() -> None:
+    pytest.importorskip("moto")
+    from pipeline import s3
+    from tests.archive.s3_server import s3_server, using
+
+    with s3_server() as address, using(address):
+        s3.client().create_bucket(Bucket="archive-test")
+        done = compact("s3://archive-test/nothing")
+    assert done.returncode == 2
+    assert "s3://archive-test/nothing: has no file of an archive" in done.stderr

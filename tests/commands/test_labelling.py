@@ -177,7 +177,7 @@ def test_an_archive_is_of_one_kind(archive: FakeArchive) -> None:
     assert "percept relabel" in said
     code, said = archive.label("--fps", "4")
     assert code == 2
-    assert "labelled with other settings" in said
+    assert "labelled with other settings: clips.fps was 8.0, is 4.0. Give the same" in said
     assert "--redo" in said
     code, said = archive.label("--fps", "4", "--redo")
     assert (code, account(said)["sources_labelled"]) == (0, 1)

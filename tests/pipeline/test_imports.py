@@ -211,6 +211,7 @@ COVERED_BY = {
     "tests/archive/exports/test_export.py": "archive.exports.{formats, source}",
     "tests/archive/test_report.py": "archive.{report_moments, report_source}",
     "tests/archive/search/test_cache.py": "archive.search.{catalog, columns, lock, moving, reading, updating}",
+    "tests/archive/search/test_where.py": "archive.search.condition",
     "tests/archive/search/test_scan.py": "archive.search.{query, rows, vectors}",
     "tests/archive/search/test_texts.py": "archive.search.odds",
     "tests/archive/search/test_candidates.py": "archive.search.nearest",

@@ -1,8 +1,10 @@
 """OpenTimelineIO reads back what was written, with every event at its frame."""
 
 import json
+import os
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import opentimelineio as otio
@@ -11,6 +13,7 @@ import pytest
 from archive.exports.otio import text
 from archive.exports.source import Source
 from archive.exports.xml_text import legal
+from archive.links import Links
 from tests.archive.exports.made import EVIL, clips_at, source_with
 
 
@@ -54,3 +57,19 @@ def test_texts_are_only_texts() -> None:
     source = source_with(clips_at([0, 2], [EVIL]))
     assert [marker.name for clip in read(source).find_clips() for marker in clip.markers] == [legal(EVIL)]
     assert json.loads(text(source))["name"] == "videos/talk.mp4"
+
+
+@pytest.mark.parametrize(
+    ("name", "escaped"),
+    [
+        (b"caf\xe9 100%.mp4", "caf%E9%20100%25.mp4"),
+        (b"caf%E9.mp4", "caf%25E9.mp4"),
+        ("é%.mp4".encode(), "%C3%A9%25.mp4"),
+    ],
+)
+def test_the_url_is_that_of_the_file_whatever_its_name(tmp_path: Path, name: bytes, escaped: str) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(b"film")
+    source, _ = Links(str(tmp_path)).shown_and_path(str(path))
+    (clip,) = read(source_with(clips_at([0, 2]), source=source)).find_clips()
+    assert clip.media_reference.target_url == f"file://{tmp_path}/{escaped}"

@@ -75,6 +75,26 @@ def test_what_is_there_is_not_read_again(tmp_path: Path) -> None:
     assert opened(tmp_path, "image").catalog == before
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_vectors_that_are_no_numbers_are_told_and_not_searched(tmp_path: Path, value: float) -> None:
+    made = vectors("a.mp4", "b.mp4")
+    made["a.mp4"] = made["a.mp4"].copy()
+    made["a.mp4"][2, 5] = value
+    write(tmp_path, made, *made)
+    told: list[str] = []
+    place = place_of(str(tmp_path))
+    rows = Rows(place, update(LocalStore(str(tmp_path)), place, {"image"}, told.append))
+    assert told == [
+        "a.mp4.parquet: 1 vectors have values that are no numbers; they are not searched. Label their source again."
+    ]
+    found = living(rows, "image")["a.mp4"]
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[[0, 1, 3]], made["a.mp4"][[0, 1, 3]])
+    log_sums = living(rows, "image_log_sum")
+    assert np.isnan(log_sums["a.mp4"]).tolist() == [False, False, True, False], "it counts as a clip without pictures"
+    assert not np.isnan(log_sums["b.mp4"]).any()
+
+
 def test_vectors_that_are_asked_for_later_are_filled_in(tmp_path: Path) -> None:
     made = vectors("a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4")
     write(tmp_path, made, "a.mp4", "b.mp4", "c.mp4", "d.mp4")

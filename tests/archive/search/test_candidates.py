@@ -1,5 +1,6 @@
 """An approximate search finds nearly what a full one finds, with the same scores."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,7 @@ def test_the_index_is_extended_and_made_anew_when_it_is_too_small(tmp_path: Path
         (old,) = [*tmp_path.glob("*/1/image.ivf")] or [None]
         if old is not None:
             old.rename(folder / "1" / "image.ivf")
+            (old.parent / "image.ivf.json").rename(folder / "1" / "image.ivf.json")
         index = Nearest(folder, rows, "image", told.append)
         assert index.path == folder / "1" / "image.ivf"
         assert len(told) == trained
@@ -86,12 +88,48 @@ def test_the_index_is_extended_and_made_anew_when_it_is_too_small(tmp_path: Path
         assert near.tolist() == [count - 1], "the newest row is in it"
 
 
-def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
-    rows = rows_of(tmp_path, clustered())
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def flip(path: Path) -> None:
+    """Another value in the middle, which faiss reads without a word."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x55
+    path.write_bytes(data)
+
+
+def forget_state(path: Path) -> None:
+    path.with_name("image.ivf.json").unlink()
+
+
+@pytest.mark.parametrize("damage", [cut, flip, forget_state])
+def test_a_damaged_index_is_told_and_made_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    rows = rows_of(tmp_path, clustered(count=2000))
     told: list[str] = []
     path = Nearest(tmp_path, rows, "image", told.append).path
-    path.write_bytes(path.read_bytes()[:1000])
+    whole = path.read_bytes()
+    damage(path)
     Nearest(tmp_path, rows, "image", told.append)
-    assert len(told) == 2
+    assert [text.split(",")[0] for text in told[1:]] == [
+        "the index of image vectors is made again",
+        "preparing the approximate search of 2",
+    ]
+    assert path.read_bytes() == whole
     Nearest(tmp_path, rows, "image", told.append)
-    assert len(told) == 2, "what is whole is read"
+    assert len(told) == 3, "what is whole is read"
+
+
+@pytest.mark.parametrize("count", [1500, 2000, 2500])
+def test_the_index_of_another_archive_is_told_and_made_anew(tmp_path: Path, count: int) -> None:
+    """Of fewer, as many and more vectors. It is whole, so only the vectors in it tell."""
+    told: list[str] = []
+    other = Nearest(tmp_path / "b", rows_of(tmp_path / "b", clustered(2, count)), "image", told.append).path
+    rows = rows_of(tmp_path / "a", clustered(count=2000))
+    for name in ("image.ivf", "image.ivf.json"):
+        (other.parent / name).rename(tmp_path / "a/1" / name)
+    index = Nearest(tmp_path / "a", rows, "image", told.append)
+    assert "is made again, because it is that of other vectors" in told[1]
+    for row in (0, 777, 1999):
+        needle = rows.column("image")[row][None].astype(np.float32)
+        assert index.rows_near(needle, 1, np.ones(2000, bool)).tolist() == [row]
