@@ -18,6 +18,8 @@ from tests.clock_ts import packets_of, payload
 from tests.rtsp_farm import LENGTH_S
 
 VIDEO_PID = 0x100
+NOTHING = bytes([0x47, 0x1F, 0xFF, 0x10]) + bytes(184)
+"""A packet that a transport stream is filled with."""
 PER_DATAGRAM = 7
 TABLES = 3 * 188
 """The packets with which a stream tells what is in it."""
@@ -27,7 +29,7 @@ TABLES = 3 * 188
 def send_ts(path: Path, rate_hz: float = 25.0, skip: int = 0) -> Iterator[str]:
     """Sends a film by UDP in real time, whatever its timestamps say: one picture after the other at `rate_hz`.
 
-    `skip`: bytes after the tables that are left out, so that it begins anywhere.
+    It begins when somebody listens. `skip`: bytes after the tables that are left out, so that it begins anywhere.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
@@ -45,6 +47,7 @@ def send_ts(path: Path, rate_hz: float = 25.0, skip: int = 0) -> Iterator[str]:
 
 
 def send(data: bytes, port: int, rate_hz: float, stop: threading.Event) -> None:
+    wait_for_listener(port, stop)
     start_s, pictures, waiting = time.monotonic(), 0, b""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         for place, pid in packets_of(data):
@@ -58,6 +61,20 @@ def send(data: bytes, port: int, rate_hz: float, stop: threading.Event) -> None:
             if len(waiting) >= PER_DATAGRAM * 188:
                 out.sendto(waiting, ("127.0.0.1", port))
                 waiting = b""
+
+
+def wait_for_listener(port: int, stop: threading.Event) -> None:
+    """Send empty packets until one of them is not refused."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.connect(("127.0.0.1", port))
+        while not stop.is_set():
+            try:
+                out.send(NOTHING)
+                stop.wait(0.05)  # a refusal is told at the next call
+                out.send(NOTHING)
+                return
+            except ConnectionRefusedError:
+                continue
 
 
 def jpeg(told_s: float) -> bytes:

@@ -1,0 +1,251 @@
+"""Is a model better than another one at what photos, clips and sounds show? On data that neither was trained on.
+
+    python -m benchmarks.truth [--data ../shared/data] [--model percept-mini] [--against FOLDER_OF_ANOTHER_MODEL]
+
+Photos are those of the reporting fold (`recipes.percept_mini.folds`):
+
+voc        AUROC of each of 20 names, and shares of photos with and without people that get "person"
+captions   Flickr8k's dev photos: is one of a photo's own captions among the first of 1,000 (one per photo), and is a
+           caption's photo among the first of as many?
+imagenet   the class name among 1,000
+clips      real clips of actions, events and objects against all words of their list: with all modalities, without the
+           fusion head, and each modality alone
+sounds     ESC-10 fold 3, and urban sounds of recordings for reporting, against their ten names each
+
+With --against, both models answer the same questions in one run, and the differences get paired 95 % intervals.
+"""
+
+import argparse
+import csv
+import io
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import report
+from benchmarks.accuracy import DATA, KINDS, Judge
+from pipeline.arrays import Array
+from pipeline.stage import RunSettings
+from recipes.percept_mini.folds import is_reported_sound
+from recipes.percept_mini.photo_words import PHOTO_WORDS
+from recipes.percept_mini.picture_data import Photo, pictures, read_photos, split_of
+from stages.words.scoring import sigmoid
+from training.encoder import Encoder, photos
+from training.features import Features
+from training.intervals import bootstrap
+
+Outcomes = dict[str, Array]
+"""One value per item, by question: items are the same, in the same order, for all models."""
+LARGE = 0.25
+"""Share of a photo that a person's box must cover for "person" to be expected."""
+HARD = (0.5, 0.2)
+"""What "person" should reach where a person is large, and stay below where there is none."""
+ROUNDS = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--model", default="percept-mini")
+    parser.add_argument("--against", default="", help="folder of another model, such as an older percept-mini")
+    parser.add_argument("--only", nargs="*", default=list(PARTS), choices=list(PARTS))
+    options = parser.parse_args()
+    if not options.data.is_dir():
+        parser.error(f"--data {options.data}: does not exist; expected a folder with clips/, captions/ and boxes/")
+    answers = {model: asked(model, options.data, options.only) for model in (options.model, options.against) if model}
+    figures: dict[str, Any] = {"models": list(answers)}
+    names = dict.fromkeys(name for each in answers.values() for name in each)
+    for name in names:
+        figures[name] = compared(name, [each[name] for each in answers.values() if name in each])
+        print(f"{name:34} {text_of(figures[name])}", flush=True)
+    report.write("truth", figures)
+
+
+def asked(model: str, data: Path, parts: Sequence[str]) -> Outcomes:
+    with tempfile.TemporaryDirectory(prefix="truth-") as folder:
+        run = RunSettings(model=model, cache_directory=folder, threads=2)
+        judge, encoder = Judge(run), Encoder(run)
+        try:
+            found: Outcomes = {}
+            for part in parts:
+                found |= PARTS[part](data, encoder, judge)
+            return found
+        finally:
+            encoder.close()
+            judge.close()
+
+
+def compared(name: str, answers: list[Array]) -> dict[str, float]:
+    """The statistic of each model, with the difference of the first two and its paired 95 % interval."""
+    statistic = auroc if name.startswith("auroc") else mean_auroc if name == "voc mean auroc" else mean
+    low, high = bootstrap(answers[0], statistic, 0, ROUNDS)
+    found = {"count": len(answers[0]), "value": statistic(answers[0]), "low": low, "high": high}
+    if len(answers) > 1:
+        both = np.stack(answers[:2], axis=1)
+        low, high = bootstrap(both, lambda drawn: statistic(drawn[:, 0]) - statistic(drawn[:, 1]), 0, ROUNDS)
+        found |= {"other": statistic(answers[1]), "gain_low": low, "gain_high": high}
+    return found
+
+
+def text_of(found: Mapping[str, float]) -> str:
+    text = f"{found['value']:.3f}  [{found['low']:.3f}, {found['high']:.3f}]  of {found['count']:.0f}"
+    if "other" in found:
+        gain = found["value"] - found["other"]
+        text += f"   other {found['other']:.3f}, gain {gain:+.3f} [{found['gain_low']:+.3f}, {found['gain_high']:+.3f}]"
+    return text
+
+
+def mean(values: Array) -> float:
+    return float(np.mean(values))
+
+
+def auroc(pairs: Array) -> float:
+    """Of scores and whether each is of a right item, "N 2"; nan if one kind is missing."""
+    scores, is_right = pairs[:, 0], pairs[:, 1] > 0.5
+    right, wrong = int(is_right.sum()), int((~is_right).sum())
+    if not right or not wrong:
+        return float("nan")
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return float((ranks[is_right].sum() - right * (right + 1) / 2) / (right * wrong))
+
+
+def mean_auroc(table: Array) -> float:
+    """Mean over the names of "N C 2"."""
+    return float(np.nanmean([auroc(table[:, name]) for name in range(table.shape[1])]))
+
+
+# -- photos ------------------------------------------------------------------------------------------------------------
+
+
+def on_voc(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
+    chosen = {photo.file: photo for photo in read_photos(data, "voc2012") if split_of(photo) == "report"}
+    names = sorted({box[0] for photo in chosen.values() for box in photo.boxes})
+    labels = judge.labels(names)
+    probabilities, right, covered = list[Array](), list[Array](), list[float]()
+    for file, picture in pictures(data, "voc2012", set(chosen)):
+        photo = chosen[file]
+        probabilities.append(probabilities_of(judge, labels, encoder.photo(np.asarray(picture)).only("image")))
+        right.append(np.array([any(box[0] == name for box in photo.boxes) for name in names]))
+        covered.append(largest_share(photo, "person", picture.width * picture.height))
+    table = np.stack([np.stack(probabilities), np.stack(right)], axis=2)
+    person, shares = table[:, names.index("person"), 0], np.array(covered)
+    found = {f"auroc {name}": table[:, number] for number, name in enumerate(names)}
+    return found | {
+        "voc mean auroc": table,
+        "large person ≥ 0.5": person[shares > LARGE] >= HARD[0],
+        "no person < 0.2": person[shares == 0] < HARD[1],
+    }
+
+
+def largest_share(photo: Photo, name: str, area_px: float) -> float:
+    return max((((x1 - x0) * (y1 - y0)) / area_px for box, x0, y0, x1, y1 in photo.boxes if box == name), default=0.0)
+
+
+def probabilities_of(judge: Judge, labels: Any, features: Features) -> Array:
+    """Of the labels, in their order, from pictures alone."""
+    result: Array = sigmoid(labels.sides["image"].compare(features.embeddings["image"][None])[2][0])
+    return result
+
+
+def on_captions(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
+    chosen = {photo.file: photo for photo in read_photos(data, "flickr8k") if photo.is_dev}
+    seen = [
+        (chosen[file], encoder.photo(np.asarray(picture)).embeddings["image"])
+        for file, picture in pictures(data, "flickr8k", set(chosen))
+    ]
+    embeddings = np.stack([each for _, each in seen])
+    captions = [photo.captions[number % len(photo.captions)].strip(" .") for number, (photo, _) in enumerate(seen)]
+    kept = first_of_each(captions)
+    side = judge.labels([captions[row] for row in kept]).sides["image"]
+    near = side.compare(embeddings[kept])[0]
+    own = np.diag(near)
+    to_caption, to_photo = (near > own[:, None]).sum(1), (near > own[None]).sum(0)
+    return {
+        f"{way}, in the first {top}": ranks < top
+        for way, ranks in (("photo to caption", to_caption), ("caption to photo", to_photo))
+        for top in (1, 10)
+    }
+
+
+def first_of_each(texts: list[str]) -> list[int]:
+    """Rows of texts that are not equal to an earlier one."""
+    return list({text.lower(): row for row, text in reversed(list(enumerate(texts)))}.values())[::-1]
+
+
+def on_imagenet(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
+    tar = data / "images" / "imagenet-1-per-class.tar"
+    with tarfile.open(tar) as archive:
+        every = [
+            Path(member.name).stem.split("_", 1)[-1].replace("_", " ").lower() for member in archive if member.isfile()
+        ]
+    reported = {photo.name for photo in read_photos(data, "imagenet") if split_of(photo) == "report"} | set(PHOTO_WORDS)
+    words = list(dict.fromkeys(every))
+    side = judge.labels(words).sides["image"]
+    ranks = []
+    for name, picture in photos(tar):
+        if name in reported:
+            near = side.compare(encoder.photo(picture).embeddings["image"][None])[2][0]
+            ranks.append(int((near > near[words.index(name)]).sum()))
+    places = np.array(ranks)
+    return {"imagenet first": places < 1, "imagenet first five": places < 5}
+
+
+# -- clips and sounds -----------------------------------------------------------------------------------------------
+
+
+def on_clips(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
+    found: dict[str, list[bool]] = {}
+    for folder in ("clips", "clips2"):
+        rows = rows_of(data / folder)
+        words = (data / "clips" / "all_labels.txt").read_text().splitlines()
+        labels = judge.labels(list(dict.fromkeys([*words, *(row["label"] for row in rows_of(data / "clips2"))])))
+        for row in rows:
+            views = judge.views(labels, encoder.file(data / folder / row["file"]))
+            for view in ("fused", "pool", "picture"):
+                place = views[view].index(row["label"])
+                for top in (1, 5):
+                    for group in (folder, "all clips"):
+                        found.setdefault(f"{group}, {view}, first {top}", []).append(place < top)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "labels.csv").open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["kind"] in KINDS]
+
+
+def on_sounds(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
+    esc = [(path.parent.name, path) for path in sorted((data / "audio" / "esc10").glob("*/3-*.ogg"))]
+    found = {"esc-10 fold 3": right_first(esc, encoder, judge)}
+    with tempfile.TemporaryDirectory(prefix="urban-") as folder:
+        urban = list(urban_sounds(data, Path(folder)))
+        return found | {"urban sounds": right_first(urban, encoder, judge)}
+
+
+def urban_sounds(data: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Label and file of the cuts of recordings for reporting."""
+    with tarfile.open(data / "audio" / "urbansound8k.tar") as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            if content is not None and is_reported_sound(member.name):
+                label, name = member.name.split("/")
+                (folder / name).write_bytes(io.BytesIO(content.read()).getvalue())
+                yield label, folder / name
+
+
+def right_first(sounds: list[tuple[str, Path]], encoder: Encoder, judge: Judge) -> Array:
+    labels = judge.labels(sorted({label.replace("_", " ") for label, _ in sounds}))
+    heard = ((label, encoder.file(path).only("audio")) for label, path in sounds)
+    return np.array([judge.ranked(labels, features)[0] == label.replace("_", " ") for label, features in heard])
+
+
+PARTS = {"voc": on_voc, "captions": on_captions, "imagenet": on_imagenet, "clips": on_clips, "sounds": on_sounds}
+
+
+if __name__ == "__main__":
+    main()
