@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
         split=options.split,
         features=features_folder(options, run),
     )
-    result = calibrate(task, run, console.say, console.steps("encoding"))
+    result = calibrate(task, run, console.say, console.steps("encoding"), console.item)
     console.clear()
     for line in lines(result, options.false_alarms):
         print(line)
@@ -123,8 +123,8 @@ def lines(result: "Result", false_alarms: float) -> Iterator[str]:
     was, now = result.scales_before.head, result.scales.head
     if was and now:
         yield (
-            f"share of the fusion head in the scores of labels that it was trained on: {was.base:.2f} -> {now.base:.2f}; "
-            f"of others: {was.novel:.2f} -> {now.novel:.2f}"
+            f"share of the fusion head in the scores of labels that it was trained on: {was.base:.2f} -> "
+            f"{now.base:.2f}; of others: {was.novel:.2f} -> {now.novel:.2f}"
         )
     yield ""
     before, after = result.before, result.after

@@ -19,10 +19,10 @@ from stages.words.word import SYNONYM, words_of
 from training.adapt.folds import clip_folds
 from training.adapt.gather import gather, read_split
 from training.calibrate.measure import Kind, Trust, Unknown, kinds, measure_unknown, trust, units_of
-from training.calibrate.temperature import HeadLabels, HeadShares, Scales, Scene, fit, scaled
+from training.calibrate.temperature import HeadLabels, HeadShares, Scales, Scene, fit, losses, scaled
 from training.calibrate.units import Units, make_units
 from training.calibrate.unknown import Judge, threshold_for
-from training.data.example import Example
+from training.data.example import Example, counted
 from training.data.media import media_files
 from training.evaluate.head import opened_head
 from training.feature_cache import FeatureCache, Report, Tick
@@ -77,8 +77,13 @@ def check_false_alarms(share: float) -> None:
         raise ConfigError(f"--false-alarms {share:g}: expected a share between 0 and 1, such as 0.05")
 
 
-def calibrate(task: Task, run: RunSettings, report: Report, encoded: Tick | None = None) -> Result:
-    """Raises: ConfigError, ModelError: the task cannot be done. SourceError: no clip could be read."""
+def calibrate(
+    task: Task, run: RunSettings, report: Report, encoded: Tick | None = None, show: Report | None = None
+) -> Result:
+    """show: receives a line about each fold as soon as it is fitted.
+
+    Raises: ConfigError, ModelError: the task cannot be done. SourceError: no clip could be read.
+    """
     check_false_alarms(task.false_alarms)
     spec = read_model(run.model, run.audio_model)
     dataset = read_split(task.data, task.layout, task.split)
@@ -109,7 +114,7 @@ def calibrate(task: Task, run: RunSettings, report: Report, encoded: Tick | None
     if len(folds) < 2:
         raise ConfigError(f"{task.data}: every label has one example; expected several, of which some are held out")
     scene = Scene.of(units, label_set.sides, _head_labels(spec, labels))
-    found = _fitted(scene, folds)
+    found = _fitted(scene, folds, show or (lambda text: None))
     sides = scaled(label_set.sides, scene.start.towers | found.scales.towers)
     share = None if scene.head is None or found.scales.head is None else found.scales.head.of(scene.head.is_base)
     usual = source if task.unlabelled else None
@@ -177,14 +182,16 @@ class _Fitted:
     right: Share
 
 
-def _fitted(scene: Scene, folds: Sequence[Array]) -> _Fitted:
+def _fitted(scene: Scene, folds: Sequence[Array], show: Report) -> _Fitted:
     """Scales fitted to all clips, and figures of held-out clips, scored with scales fitted to the others."""
     units = scene.units
     everything = np.arange(len(units))
     before = scene.pooled(scene.start)
     after = np.zeros_like(before)
-    for held in folds:
+    for number, held in enumerate(folds, 1):
         after[held] = scene.take(held).pooled(fit(scene.take(np.setdiff1d(everything, held))))
+        was, now = (float(losses(pooled[held], units.right[held]).mean()) for pooled in (before, after))
+        show(f"fold {number} of {len(folds)}: log loss {was:.3f} -> {now:.3f} on {counted(len(held), 'held-out clip')}")
     right = [bool(hit) for hit in before.argmax(axis=1) == units.right]
     return _Fitted(
         fit(scene),
