@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from PIL import Image
 
@@ -36,7 +37,7 @@ DESCRIPTIONS = {
     "bus": "a long tall vehicle with many windows that carries passengers in a city",
     "car": "a vehicle with four wheels, doors, headlights and a windscreen on a road",
     "cat": "a small furry pet with pointed ears, whiskers and a long tail",
-    "chair": "a seat with a back and four legs for one person",
+    "chair": "a flat seat with a back and four legs",
     "cow": "a large farm animal with hooves, horns and an udder that eats grass in a field",
     "dining table": "a flat wooden top on legs with plates, glasses and food",
     "dog": "a furry pet with a snout, floppy ears and a wagging tail, often on a leash",
@@ -110,8 +111,6 @@ def aurocs(
     run: RunSettings, descriptions: Path, weight: float, names: Sequence[frozenset[str]], embeddings: Array
 ) -> Array:
     """AUROC of every name, in the order of `DESCRIPTIONS`."""
-    import msgspec
-
     changed: Mapping[str, Any] = {"descriptions": str(descriptions), "description_weight": weight}
     settings = msgspec.structs.replace(run, **changed)
     label_set = build_label_set(read_model(run.model), tuple(DESCRIPTIONS), settings, lambda text: None)

@@ -58,8 +58,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DESCRIPTION_WEIGHT = 0.1
-"""Usual weight of a label's description against its name: more makes names that the model knows worse, on average and at
-worst (`python -m benchmarks.descriptions`). A name that it cannot know, such as a code, needs more."""
+"""Usual weight of a label's description against its name. More makes names that the model knows worse, on average and
+at worst (`python -m benchmarks.descriptions`). A name that it cannot know, such as a code, needs more."""
 
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,9 +93,10 @@ def lint(
         builder = SideBuilder(spec, words, run, report, open_tower)
         vectors = {name: builder.vectors(name, of) for name, of in known_of.items()}
         found += unseen(words, label_set.sides, known_of, vectors)
+    again = {one.words[1] for one in found if one.kind == "twice"}
     kinds = [one for modality, side in label_set.sides.items() for one in above(words, modality, side)]
-    known |= {words for one in kinds for words in (one.words, one.words[::-1])}
-    found += kinds
+    found += (one for one in kinds if again.isdisjoint(one.words))
+    known |= {pair for one in kinds for pair in (one.words, one.words[::-1])}
     for modality, side in label_set.sides.items():
         found += (one for one in alike(words, modality, side) if one.words not in known)
         found += everywhere(words, modality, side)

@@ -1,4 +1,4 @@
-"""Sentences that describe labels are used in place of templates."""
+"""Sentences that describe labels are mixed with their names."""
 
 import json
 from pathlib import Path
@@ -110,7 +110,9 @@ def test_a_description_far_from_its_name_is_reported_once_per_tower(
     warnings: list[str] = []
     monkeypatch.setattr(label_vectors.log, "warning", warnings.append)
     near = [text.replace("{}", "cat") for text in templates_of("model", spec, "image").texts]
-    path = file_of(tmp_path, {"image": {"dog": ["Quarterly figures of a bank."], "cat": near}})
+    dog = Tower().vectors(["a photo of dog", "dog"]).sum(axis=0)
+    away = min((f"Sentence {number}." for number in range(50)), key=lambda one: float(Tower().vectors([one])[0] @ dog))
+    path = file_of(tmp_path, {"image": {"dog": [away], "cat": near}})
     build_label_set(spec, ("dog", "cat"), settings(tmp_path, descriptions=path), quiet, Tower())
     (warning,) = warnings
     assert "for the image tower" in warning

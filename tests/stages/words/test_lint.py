@@ -1,8 +1,6 @@
 """Problems with words are found before a run: same meaning, wins everywhere, unknown letters."""
 
 from collections.abc import Iterable
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -115,10 +113,17 @@ def test_a_name_with_only_letter_or_unknown_tokens_is_foreign(name: str, reading
     assert is_foreign(name, reading) is foreign
 
 
-def test_the_bundled_model_finds_each_kind(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder for text vectors: those of all words that the picture tower knows take a while."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.mark.timeout(600)
+def test_the_bundled_model_finds_each_kind(cache: str) -> None:
     long = "a dog " * 70
     labels = parse_labels(["car", "automobile", "Car!", "rain", "photo", "собака", long])
-    run = RunSettings(labels=labels, cache_directory=str(tmp_path), threads=2, modalities=("image",))
+    run = RunSettings(labels=labels, cache_directory=cache, threads=2, modalities=("image",))
     found = lint(read_model("percept-mini"), run, quiet)
     kinds = {one.kind: one for one in reversed(found)}
     assert list(dict.fromkeys(one.kind for one in found)) == ["twice", "cut", "unknown", "alike", "everywhere"]
@@ -128,3 +133,18 @@ def test_the_bundled_model_finds_each_kind(tmp_path: Path) -> None:
     assert kinds["alike"].words == ("car", "automobile")
     assert ("photo",) in words(one for one in found if one.kind == "everywhere")
     assert not any("rain" in one.words for one in found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_bundled_model_finds_kinds_misspellings_and_what_its_picture_tower_cannot_see(cache: str) -> None:
+    labels = parse_labels(["animal", "cat", "vehicle", "bus", "police car", "car", "giraff", "happiness", "truck"])
+    run = RunSettings(labels=labels, cache_directory=cache, threads=2, modalities=("image",))
+    found = lint(read_model("percept-mini"), run, quiet)
+    of = {kind: words(one for one in found if one.kind == kind) for kind in ("no word", "unseen", "above")}
+    assert of["no word"] == [("giraff",)]
+    assert ("happiness",) in of["unseen"]
+    assert ("cat",) not in of["unseen"]
+    assert {("animal", "cat"), ("vehicle", "bus"), ("car", "police car")} <= set(of["above"])
+    assert ("car", "truck") not in of["above"]
+    assert ("truck", "car") not in of["above"]
