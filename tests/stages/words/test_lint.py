@@ -1,6 +1,7 @@
 """Problems with words are found before a run: same meaning, wins everywhere, unknown letters."""
 
 from collections.abc import Iterable
+
 import numpy as np
 import pytest
 

@@ -16,7 +16,7 @@ class Recorded:
 
     warn = say
 
-    def steps(self, what: str):  # noqa: ANN201
+    def steps(self, what: str):
         return lambda done, total, failed=0, facts=None: self.shown.append(done)
 
 
