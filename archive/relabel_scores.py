@@ -10,6 +10,7 @@ from archive.relabel_odds import BulkSide
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
 from stages.words.labels import LabelSet
+from stages.words.open_set import FUSED
 from stages.words.scoring import LEAST_WEIGHT
 
 
@@ -85,7 +86,7 @@ class BulkScorer:
             similarity=similarity.gather(2, in_all).double().numpy(),
             weight=normalised(trust, present).numpy(),
             shares_of_all=(torch.exp(pooled - log_total) if has_tree else pooled[:, :0]).numpy(),
-            unknown=self._unknown(names, alone, trust, present).numpy(),
+            unknown=self._unknown(names, alone, mixed, trust, present, self._changed(names, stored)).numpy(),
         )
 
     def _compare(self, name: str, of: Embeddings) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,7 +94,7 @@ class BulkScorer:
         return similarity, odds.double()
 
     def _mixed(self, name: str, alone: torch.Tensor, stored: Mapping[str, Embeddings]) -> torch.Tensor:
-        """With the fusion head's log-odds where a clip has them, as in `stages.classify.mixed`."""
+        """With the fusion head's log-odds where a clip has them, as in `stages.words.head_share.mixed`."""
         fused = stored.get(f"fused_{name}")
         if fused is None or self._head_share is None or not fused.present.any():
             return alone
@@ -101,21 +102,41 @@ class BulkScorer:
         has = torch.from_numpy(fused.present)[:, None]
         return torch.where(has, alone + self._head_share * (head - alone), alone)
 
+    def _changed(self, names: tuple[str, ...], stored: Mapping[str, Embeddings]) -> torch.Tensor:
+        """Which clips the fusion head changes, bool "N", as in `stages.words.open_set.is_changed`."""
+        changed = np.zeros(len(stored[names[0]].present), bool)
+        if self._head_share is not None:
+            for name in (name for name in names if f"fused_{name}" in stored):
+                own, fused = stored[name], stored[f"fused_{name}"]
+                changed |= fused.present & own.present & np.any(fused.vectors != own.vectors, axis=1)
+        return torch.from_numpy(changed)
+
     def _unknown(
-        self, names: tuple[str, ...], alone: torch.Tensor, trust: torch.Tensor, present: torch.Tensor
+        self,
+        names: tuple[str, ...],
+        alone: torch.Tensor,
+        mixed: torch.Tensor,
+        trust: torch.Tensor,
+        present: torch.Tensor,
+        changed: torch.Tensor,
     ) -> torch.Tensor:
         """How little the labels fit each clip, as in `stages.words.open_set`."""
         judge = self.label_set.open_set
         if judge is None:
             return trust.new_zeros(0)
+        changed = changed & judge.knows_head
         most = trust.max(dim=0).values
-        evidence = pool(alone, torch.where(most > 0, trust / most, 0.0), present)
+        odds = torch.where(changed[:, None], mixed, alone)
+        evidence = pool(odds, torch.where(most > 0, trust / most, 0.0), present)
         found = trust.new_zeros(len(most))
-        for combination in np.unique(present.T.numpy(), axis=0):
-            if not combination.any():
+        kinds = torch.cat([present, changed[None]])
+        for combination in np.unique(kinds.T.numpy(), axis=0):
+            if not combination[:-1].any():
                 continue
-            rows = (present == torch.from_numpy(combination)[:, None]).all(dim=0)
-            usual = judge.usual_of(frozenset(name for name, has in zip(names, combination, strict=True) if has))
+            rows = (kinds == torch.from_numpy(combination)[:, None]).all(dim=0)
+            usual = judge.usual_of(
+                frozenset(name for name, has in zip((*names, FUSED), combination, strict=True) if has)
+            )
             mean, spread = (torch.from_numpy(np.asarray(of, np.float64)) for of in (usual.mean, usual.spread))
             found[rows] = -((evidence[rows] - mean) / spread).max(dim=1).values
         return found

@@ -9,7 +9,7 @@ from commands.columns import table
 from commands.console import Console, add_console_options
 from commands.model_output import output_directory
 from commands.options import Parser
-from commands.training_options import add_model_options, features_folder, settings_of, warn_of_head
+from commands.training_options import add_model_options, features_folder, settings_of
 from pipeline.errors import ConfigError
 from training.data.example import counted
 
@@ -99,7 +99,6 @@ def adapted(options: "argparse.Namespace", console: Console) -> int:
     )
     spec = read_model(run.model, run.audio_model)
     directory = output_directory(options.output, spec.directory)
-    warn_of_head(spec)
     task = Task(
         clips=options.clips,
         others=options.others,

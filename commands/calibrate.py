@@ -9,17 +9,18 @@ from commands.columns import table
 from commands.console import Console, add_console_options
 from commands.model_output import output_directory
 from commands.options import Parser
-from commands.training_options import add_model_options, features_folder, settings_of, warn_of_head
+from commands.training_options import add_model_options, features_folder, settings_of
 from training.data.example import counted
 
 if TYPE_CHECKING:
     from training.calibrate.calibrate import Result
-    from training.calibrate.measure import Figure
+    from training.calibrate.measure import Figure, Kind
     from training.intervals import Share
 
 DESCRIPTION = """Fit temperature and bias of every tower on labelled clips, so that about 80 % of the answers with a
 probability of 80 % are right. Also fit a score for clips that no label fits, with a threshold that calls at most the
-given share of fitting clips "none of these". Every figure is measured on clips that were not used to fit it."""
+given share of fitting clips "none of these". Every figure is measured on clips that were not used to fit it (cross-
+validation). A model whose calibration error or log loss gets worse on these is not written, except with --force."""
 
 EPILOG = """examples:
   percept calibrate percept-mini clips/ -o my-model
@@ -27,10 +28,13 @@ EPILOG = """examples:
   percept run talk.mp4 --model my-model       records now have {"open_set": {"none_of_these": true, ...}}
 
 The score compares how well labels fit a clip with how well they fit other clips of the source. The embeddings of these
-clips (--unlabelled, or else DATA) are stored in the model, so that the score works for any labels.
+clips (--unlabelled, or else DATA) are stored in the model, so that the score works for any labels. The shares of a
+fusion head are fitted too. Clips that the head changes are counted, and compared with other clips, apart.
 
-exit codes: 0 success, 1 finished but some clips could not be read, 2 usage, 3 nothing could be read, 4 model,
-5 output or internal, 130 interrupted."""
+exit codes: 0 success, 1 finished but some clips could not be read or nothing was written because it was worse,
+2 usage, 3 nothing could be read, 4 model, 5 output or internal, 130 interrupted."""
+
+SENSES = {"image": "picture", "motion": "motion", "audio": "sound"}
 
 
 def make_parser() -> Parser:
@@ -48,6 +52,7 @@ def make_parser() -> Parser:
         "--unlabelled", metavar="PATH", nargs="+", default=[],
         help="files or folders of typical clips of the source (default: DATA)",
     )  # fmt: skip
+    parser.add_argument("--force", action="store_true", help="write even if it is worse on held-out clips")
     group = parser.add_argument_group("data")
     group.add_argument("--layout", metavar="NAME", default="auto", help="layout of DATA (default: auto)")
     group.add_argument("--split", metavar="NAMES", default="", help="only these splits, such as fold1,fold2")
@@ -74,7 +79,6 @@ def main(arguments: list[str]) -> int:
     )
     spec = read_model(run.model, run.audio_model)
     directory = output_directory(options.output, spec.directory)
-    warn_of_head(spec)
     task = Task(
         data=options.data,
         unlabelled=tuple(options.unlabelled),
@@ -83,25 +87,45 @@ def main(arguments: list[str]) -> int:
         split=options.split,
         features=features_folder(options, run),
     )
-    result = calibrate(task, run, console.say, console.steps("encoding"))
+    result = calibrate(task, run, console.say, console.steps("encoding"), console.item)
     console.clear()
     for line in lines(result, options.false_alarms):
         print(line)
+    if result.worse and not options.force:
+        print(f"not written: {options.output}    give more clips, or --force to write it all the same")
+        return 1
     write_calibrated(spec, directory, result, options.false_alarms)
     print(f"written: {options.output}    use it: percept run VIDEO --model {options.output}")
     return 1 if result.failures else 0
 
 
+def verdict(result: "Result") -> str:
+    """Whether held-out clips gain, with both figures."""
+    before, after = result.before, result.after
+    worse = f"worse ({' and '.join(result.worse)})" if result.worse else "not worse"
+    return (
+        f"{worse} on held-out clips: calibration error {100 * before.probability.value:.1f}% -> "
+        f"{100 * after.probability.value:.1f}%, log loss {before.log_loss.value:.3f} -> {after.log_loss.value:.3f}"
+    )
+
+
 def lines(result: "Result", false_alarms: float) -> Iterator[str]:
+    yield verdict(result)
     yield (
         f"{counted(result.clips, 'clip')} of {counted(result.examples, 'example')}, "
         f"{len(result.labels)} labels; top-1 accuracy {shown(result.right)}"
     )
     rows = [("", "temperature", "bias")]
-    for name, new in result.scales.items():
-        old = result.scales_before[name]
+    for name, new in result.scales.towers.items():
+        old = result.scales_before.towers[name]
         rows.append((name, f"{old.temperature:.4g} -> {new.temperature:.4g}", f"{old.bias:+.2f} -> {new.bias:+.2f}"))
     yield from table(rows)
+    was, now = result.scales_before.head, result.scales.head
+    if was and now:
+        yield (
+            f"share of the fusion head in the scores of labels that it was trained on: {was.base:.2f} -> "
+            f"{now.base:.2f}; of others: {was.novel:.2f} -> {now.novel:.2f}"
+        )
     yield ""
     before, after = result.before, result.after
     yield from table(
@@ -109,7 +133,12 @@ def lines(result: "Result", false_alarms: float) -> Iterator[str]:
             ("expected calibration error, held out", "before", "after"),
             ("probability of the best label", figure(before.probability), figure(after.probability)),
             ("its share among the labels", figure(before.share), figure(after.share)),
+            ("log loss, in nats", nats(before.log_loss), nats(after.log_loss)),
         ]
+    )
+    yield ""
+    yield from table(
+        [("clips with", "clips", "calibration error", "log loss"), *(kind_row(kind) for kind in result.kinds)]
     )
     yield ""
     yield from table([("probability", "clips", "mean", "right"), *bin_rows(result)])
@@ -138,6 +167,22 @@ def bin_rows(result: "Result") -> Iterator[tuple[str, ...]]:
             f"{100 * each.confidence:.0f} %",
             shown(each.right),
         )
+
+
+def kind_row(kind: "Kind") -> tuple[str, ...]:
+    """`picture and sound, fused`"""
+    names = kind.name.split("+")
+    text = " and ".join(SENSES[name] for name in SENSES if name in names) + (", fused" if "fused" in names else "")
+    return (
+        text,
+        f"{kind.clips}",
+        f"{100 * kind.error_before:.1f}% -> {100 * kind.error_after:.1f}%",
+        f"{kind.log_loss_before:.3f} -> {kind.log_loss_after:.3f}",
+    )
+
+
+def nats(value: "Figure") -> str:
+    return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
 
 
 def figure(value: "Figure") -> str:

@@ -93,6 +93,10 @@ class Console:
     def warn(self, text: str) -> None:
         log(logging.WARNING, text)
 
+    def item(self, text: str) -> None:
+        """Show a line about one of many, such as a clip: on a terminal, otherwise only with -v."""
+        log(logging.INFO if self._live else logging.DEBUG, text)
+
     def detail(self, text: str) -> None:
         """Log what only -v shows."""
         log(logging.DEBUG, text)

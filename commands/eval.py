@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
         command=shlex.join(["percept", "eval", *arguments]),
     )
     try:
-        found = evaluate(task, run, console.say, console.steps("encoding"))
+        found = evaluate(task, run, console.say, console.steps("encoding"), console.item)
     except KeyboardInterrupt:
         console.say("encoded examples are kept; run the same command again to resume")
         raise

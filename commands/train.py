@@ -29,7 +29,8 @@ DESCRIPTION = """Train on labelled clips: a folder per label, a CSV (file,label[
 HMDB51, Kinetics, VGGSound, ESC-50 or AVE as published.
 
 Clips are decoded and encoded once, into a cache. Some labels are novel: never trained on, only measured. Whole groups
-of clips of the other labels are held out. If a training is interrupted, the same command resumes it from the last
+of clips of the other labels are held out. Before anything starts, it says if there are too few clips; after the first
+clips and steps, how long the rest will take. If a training is interrupted, the same command resumes it from the last
 checkpoint, with the same curve. The output is a model directory for percept run --model."""
 
 EPILOG = """what can be trained:
@@ -117,7 +118,7 @@ def main(arguments: list[str]) -> int:
 
     from training.data.read import read_dataset
     from training.train.job import run_job
-    from training.train.split import divide
+    from training.train.split import divide, warnings
 
     dataset = chosen(read_dataset(options.data, options.layout), options.split)
     split = divide(dataset, plan)
@@ -127,6 +128,8 @@ def main(arguments: list[str]) -> int:
         plan = msgspec.structs.replace(plan, steps=steps_of(options.epochs, len(split.train), plan.batch))
     job = make_job(options, run, plan, split, arguments)
     console.say(parts_line(split))
+    for text in warnings(split, plan.what):
+        console.warn(text)
     record = run_job(job, console)
     console.clear()
     print("\n".join(report_lines(record, options.output)))

@@ -1,19 +1,14 @@
 """Options shared by the verbs for labelled clips: data, model, and the folder for features."""
 
 import argparse
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from commands.options import FLAGS, Parser
 from commands.preflight import checked_settings
-from pipeline.logs import log
 from pipeline.stage import RunSettings
-
-if TYPE_CHECKING:
-    from engines.models.model import ModelSpec
 
 MODEL_FLAGS = (
     *("--model", "--audio-model", "--modalities", "--clip-seconds", "--fps"),
@@ -59,13 +54,3 @@ def settings_of(options: argparse.Namespace, data: Sequence[str | None], *checks
 
 def features_folder(options: argparse.Namespace, run: RunSettings) -> Path:
     return Path(options.features).expanduser() if options.features else Path(run.cache_directory) / "features"
-
-
-def warn_of_head(spec: "ModelSpec") -> None:
-    """Warn that the model's fusion head is not used, if it has one."""
-    if spec.fusion:
-        log(
-            logging.WARNING,
-            f"{spec.id} has a fusion head, which is not used here: the figures are for the towers alone. In a run, the "
-            "head contributes to clips that have a picture and motion or sound",
-        )

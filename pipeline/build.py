@@ -134,12 +134,16 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
         labels = _load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)()
     with problems.collected():
         _load(_CHECK_PROMPTS)(labels, config.labels.templates, config.labels.descriptions)
+    if not 0 <= (weight := config.labels.description_weight) <= 1:
+        expected = "expected a share from 0 (the name alone) to 1 (the sentences alone)"
+        problems.add(ConfigError(f"labels.description_weight = {weight:g}: {expected}"))
     return RunSettings(
         model=config.model.path,
         audio_model=config.model.audio_path,
         labels=labels,
         templates=config.labels.templates,
         descriptions=config.labels.descriptions,
+        description_weight=config.labels.description_weight,
         modalities=config.analysed,
         key_frames=config.decode.key_frames,
         top_k=config.labels.top_k,

@@ -12,6 +12,7 @@ import msgspec
 from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError, Problems
 from pipeline.small_file import parse_toml
+from pipeline.stage import DESCRIPTION_WEIGHT
 from pipeline.status import EventOptions, VideoOptions
 
 BUNDLED = Path(__file__).resolve().parent.parent / "configs"
@@ -127,6 +128,8 @@ class LabelOptions(_Options, frozen=True):
     run; "zpe:FILE" weights those of a file), or a file from `percept labels weigh` or with a template per line."""
     descriptions: str = ""
     """File with sentences that describe labels: JSON {label: [sentences]}, or lines of "label: sentence"."""
+    description_weight: float = DESCRIPTION_WEIGHT
+    """Share of the sentences in the vector of a described label: from 0 (its name alone) to 1 (the sentences alone)."""
     top_k: int = 5
     """Labels per clip in results."""
     exclusive: bool = False

@@ -57,6 +57,11 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         return self.short_side_px * self.long_side_px
 
 
+DESCRIPTION_WEIGHT = 0.1
+"""Usual weight of a label's description against its name. More makes names that the model knows worse, on average and
+at worst (`python -m benchmarks.descriptions`). A name that it cannot know, such as a code, needs more."""
+
+
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that all stages of a run share: plain data, the same in every process."""
 
@@ -67,6 +72,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     templates: str = "model"
     """"model", "pool", "zpe" or a file: see `stages.words.templates`."""
     descriptions: str = ""
+    description_weight: float = DESCRIPTION_WEIGHT
+    """Of the sentences against the name of a described label, in [0, 1]."""
     modalities: tuple[str, ...] = ("image", "motion", "audio")
     key_frames: bool = False
     """Pictures are key frames, too far apart for motion."""

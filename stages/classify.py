@@ -13,8 +13,10 @@ from pipeline.part import Part
 from pipeline.result import Category, Label, OpenSet
 from pipeline.stage import Outputs, Resources, Stage
 from stages.words import scoring
+from stages.words.head_share import mixed
 from stages.words.labels import LABELS_FILE, LabelSet, build_label_set
 from stages.words.near_synonyms import LEAST_PROBABILITY, near_synonyms
+from stages.words.open_set import is_changed
 from stages.words.reliability import Signals, reliability
 from stages.words.word import default_labels
 
@@ -94,6 +96,8 @@ class Scores:
     pooled: Array
     """Log-odds pooled over all modalities."""
     share: Array
+    is_fused: bool = False
+    """Whether the fusion head changed an embedding of the clip."""
 
 
 def score_all(
@@ -115,16 +119,8 @@ def score_all(
         decided = scoring.peakedness(background[0], side.temperature)
         weights[name] = reliability(name, signals, decided, side.knows_stillness)
     pooled = scoring.pool(odds, weights)
-    return Scores(similarity, alone, odds, weights, backgrounds, pooled, scoring.shares(pooled))
-
-
-def mixed(frozen: Array, head: Array, head_share: Array) -> Array:
-    """Log-odds of the frozen encoder and of a trained head, mixed geometrically with a share per label: all "C".
-
-    F-VLM (Kuo et al. 2023, arXiv 2209.15639, eq. 4). If both are equal, the result is the same to the bit.
-    """
-    result: Array = frozen + head_share * (head - frozen)
-    return result
+    is_fused = label_set.head_share is not None and is_changed(embeddings, fused or {})
+    return Scores(similarity, alone, odds, weights, backgrounds, pooled, scoring.shares(pooled), is_fused)
 
 
 def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]]:
@@ -159,11 +155,12 @@ def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]
 
 
 def verdict(label_set: LabelSet, scores: Scores) -> dict[str, Any]:
-    """`category` and `open_set` of the clip, None if they do not apply. The fusion head does not affect `open_set`."""
+    """`category` and `open_set` of the clip, None if they do not apply."""
     hierarchy, open_set = label_set.hierarchy, label_set.open_set
+    with_head = scores.log_odds if scores.is_fused else None
     return {
         "category": hierarchy.category(label_set.labels, scores.share) if hierarchy is not None else None,
-        "open_set": open_set.judge(scores.alone, scores.weights) if open_set is not None else None,
+        "open_set": open_set.judge(scores.alone, scores.weights, with_head) if open_set is not None else None,
     }
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -63,19 +63,36 @@ class FeatureCache:
         Raises:
             ModelError: the model cannot be opened.
         """
-        wanted = list(dict.fromkeys(examples))
-        missing = [example for example in wanted if not self._known(example)]
+        for _ in self.each(examples, report, tick):
+            pass
+
+    def each(self, examples: Iterable[Example], report: Report, tick: Tick | None = None) -> Iterator[Example]:
+        """The same, one after the other: yields each example, in the given order, as soon as it is known.
+
+        Raises:
+            ModelError: as `fill`.
+        """
+        given = list(examples)
+        wanted = list(dict.fromkeys(given))
+        missing = {example for example in wanted if not self._known(example)}
         counter = _Counter(len(wanted), len(wanted) - len(missing), report, tick)
         counter.failed = sum(self.key(example) in self.failures for example in wanted)
-        if missing:
-            encoder = Encoder(self.run, report)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / ABOUT, json.dumps(encoder.describe()).encode())
-            try:
-                for example in missing:
+        encoder = self._encoder(report) if missing else None
+        try:
+            for example in given:
+                if encoder is not None and example in missing:
+                    missing.remove(example)
                     counter.step(self._encode(encoder, example))
-            finally:
+                yield example
+        finally:
+            if encoder is not None:
                 encoder.close()
+
+    def _encoder(self, report: Report) -> Encoder:
+        encoder = Encoder(self.run, report)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / ABOUT, json.dumps(encoder.describe()).encode())
+        return encoder
 
     def get(self, example: Example) -> Features | None:
         """None if the example was not filled or failed."""

@@ -9,7 +9,7 @@ from archive.search.odds import FastSide, pooled, pooled_fast
 from archive.search.query import NOTHING, Scale
 from archive.search.rows import Block, Rows, exact
 from pipeline.arrays import Array
-from stages.classify import mixed
+from stages.words.head_share import mixed
 from stages.words.labels import LabelSet
 from stages.words.scoring import sigmoid
 

@@ -23,10 +23,10 @@ def make_parser() -> Parser:
 
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
-    Console.of(options)
+    console = Console.of(options)
     cache = cache_of(options)
     verdicts = []
-    for verdict in verify(cache, options.model, core_count()):
+    for verdict in verify(cache, options.model, core_count(), console.say):
         verdicts.append(verdict)
         for line in lines(verdict, options.verbose):
             print(line, flush=True)

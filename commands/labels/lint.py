@@ -19,14 +19,20 @@ TITLES = {
     "twice": "given twice",
     "cut": "longer than the text tower can read",
     "unknown": "unknown to the tokenizer",
+    "no word": "perhaps no words",
+    "unseen": "far from everything that the model was made to know (text cosine relative to the background)",
     "alike": "too similar (text cosine relative to the background; from 0.7 on, scores cannot separate them)",
+    "above": "one is a kind of the other, so that both are right (text cosine relative to the background)",
     "everywhere": "win everywhere",
 }
 REMEDIES = {
     "twice": "Remove one, or write them as synonyms: {words}",
     "cut": "Use fewer words.",
     "unknown": "Use words of the language that the model was trained on, or a multilingual model.",
+    "no word": "Correct the spelling, or describe the label in usual words.",
+    "unseen": "Use a word for something that can be seen or heard, a model that knows it, or teach it: percept adapt.",
     "alike": "If they mean the same, write {words}; otherwise, add words that distinguish them.",
+    "above": "Write them as levels, such as {above}, or keep only one of them.",
     "everywhere": "Use a more specific label, or remove it.",
 }
 
@@ -34,8 +40,9 @@ REMEDIES = {
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept labels lint",
-        description="Find problems in a list of labels: labels that the model confuses, cuts off or cannot read, or\n"
-        "that win everywhere. With clips, labels that are probable in most of them are found, too.",
+        description="Find problems in a list of labels: labels that the model confuses, cuts off, cannot read or\n"
+        "cannot see, that are no words, of which one is a kind of another, or that win everywhere. With clips,\n"
+        "labels that are probable in most of them are found, too.",
     )
     parser.add_argument("words", metavar="WORDS", help="'dog barking, rain' or @words.txt")
     parser.add_argument("clips", nargs="*", metavar="CLIP", help="files, URLs or globs, like those to be labelled")
@@ -80,7 +87,11 @@ def lines(found: Iterable[Finding], most: int | None) -> Iterator[str]:
         yield from ("  " + line for line in table([_row(one) for one in rows[:most]]))
         if most is not None and len(rows) > most:
             yield f"  ... and {len(rows) - most} more (--all)"
-        yield "  " + REMEDIES[kind].format(words=repr("|".join(rows[0][0].words))) + "\n"
+        yield "  " + _remedy(kind, rows[0][0].words) + "\n"
+
+
+def _remedy(kind: str, words: tuple[str, ...]) -> str:
+    return REMEDIES[kind].format(words=repr("|".join(words)), above=repr(" > ".join(words)))
 
 
 def _row(all_: list[Finding]) -> tuple[str, ...]:

@@ -224,16 +224,21 @@ def _build(order: Order, chosen: Backend, exported: Path | None, into: Path, rep
     build_in_child(chosen.name, order, exported, into, report, BUILD_TIMEOUT_S)
 
 
-def check(order: Order, engine: Engine, labels: Array | None = None) -> GateReport:
-    """Run the gate: the engine against the PyTorch module in fp32 on the CPU. Opens and closes both.
+def reference_of(order: Order) -> Engine:
+    """The PyTorch module in fp32 on the CPU, not open."""
+    from engines.backends.on_torch import TorchEngine
+
+    return TorchEngine(order.load, order.inputs, order.outputs, threads=order.threads)
+
+
+def check(order: Order, engine: Engine, labels: Array | None = None, reference: Engine | None = None) -> GateReport:
+    """Run the gate: the engine against `reference`, by default `reference_of(order)`. Opens and closes both.
 
     Raises:
         ModelError: the engine cannot be opened or run.
     """
-    from engines.backends.on_torch import TorchEngine
-
     loader = network(order.network)
-    reference = TorchEngine(order.load, order.inputs, order.outputs, threads=order.threads)
+    reference = reference or reference_of(order)
     feeds = {}
     for sizes in loader.gate_sizes:  # first: some faults depend on the sizes of an engine's first call
         about = ", ".join(f"{axis} {size}" for axis, size in sizes.items())

@@ -5,12 +5,14 @@ from typing import Literal
 
 import msgspec
 
+from engines.backends.backend import Report
 from engines.backends.table import backend
 from engines.building import building
 from engines.building.building import EngineRecord, record_of
 from engines.cache.cache import Cache, key_of
 from engines.cache.store import keys, networks_of, order_of
 from engines.gate.gate import GateReport
+from engines.gate.remembered import Remembered
 from engines.models.checkpoint import read_model
 from engines.tensorrt.api import is_ahead_of_time
 from pipeline import machine
@@ -40,22 +42,27 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return self.state not in ("failed", "damaged")
 
 
-def verify(cache_directory: str = "", model: str = "", threads: int = 1) -> Iterator[Verdict]:
+def verify(
+    cache_directory: str = "", model: str = "", threads: int = 1, report: Report = lambda text: None
+) -> Iterator[Verdict]:
     """Yield a verdict per damaged export and per engine. Slow: every gate runs.
 
     A damaged entry is set aside, and so is an engine that fails its gate, together with its export. The next run
     rebuilds them.
 
-    model: limits the engines to those of one model.
+    model: limits the engines to those of one model. report: says which engine is next.
     """
     root = str(cache_directory or machine.cache_directory())
     wanted = networks_of(model) if model else None
     exports, engines = Cache(root, "exports"), Cache(root, "engines")
+    references: dict[tuple[str, str], Remembered] = {}
     for key in keys(exports):
         if _is_damaged(exports, key):
             yield Verdict(kind="export", key=key, state="damaged", text="it does not match its meta.json; set aside")
-    for key in keys(engines):
-        verdict = _verdict(engines, key, root, threads, wanted)
+    every = keys(engines)
+    for number, key in enumerate(every, 1):
+        report(f"verifying engine {number} of {len(every)}")
+        verdict = _verdict(engines, key, root, threads, wanted, references)
         if verdict is None:
             continue
         if verdict.state == "failed" and verdict.export:  # it is unknown which of the two is wrong
@@ -63,8 +70,15 @@ def verify(cache_directory: str = "", model: str = "", threads: int = 1) -> Iter
         yield verdict
 
 
-def _verdict(engines: Cache, key: str, root: str, threads: int, wanted: set[tuple[str, str]] | None) -> Verdict | None:
-    """None for an engine of another model."""
+def _verdict(
+    engines: Cache,
+    key: str,
+    root: str,
+    threads: int,
+    wanted: set[tuple[str, str]] | None,
+    references: dict[tuple[str, str], Remembered],
+) -> Verdict | None:
+    """None for an engine of another model. references: by network and directory, shared by their engines."""
     try:
         meta = engines.meta(key)
         record = record_of(meta)
@@ -79,7 +93,7 @@ def _verdict(engines: Cache, key: str, root: str, threads: int, wanted: set[tupl
     if _is_damaged(engines, key):
         return msgspec.structs.replace(verdict, state="damaged", text="it does not match its meta.json; set aside")
     try:
-        found = _gate(record, key, root, threads)
+        found = _gate(record, key, root, threads, references)
     except building.UNUSABLE as error:
         return msgspec.structs.replace(verdict, state="not checked", text=str(error))
     if found.passed:
@@ -93,7 +107,9 @@ def _verdict(engines: Cache, key: str, root: str, threads: int, wanted: set[tupl
     return msgspec.structs.replace(verdict, state="refused", text=text, gate=found)
 
 
-def _gate(record: EngineRecord, key: str, root: str, threads: int) -> GateReport:
+def _gate(
+    record: EngineRecord, key: str, root: str, threads: int, references: dict[tuple[str, str], Remembered]
+) -> GateReport:
     """Run the engine's gate.
 
     Raises:
@@ -115,7 +131,10 @@ def _gate(record: EngineRecord, key: str, root: str, threads: int) -> GateReport
             raise ModelError("its export is missing; the next run rebuilds it")
         exported = found / "network.onnx"
     engine = chosen.make(order, exported, Cache(root, "engines").directory / key)
-    return building.check(order, engine, _words(record))
+    network = order.network, order.directory
+    if network not in references:
+        references[network] = Remembered(building.reference_of(order))
+    return building.check(order, engine, _words(record), references[network])
 
 
 def _words(record: EngineRecord) -> Array | None:

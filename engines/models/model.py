@@ -64,6 +64,9 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     temperature: float = 0.01
     bias: float = 0.0
     """Logit of a label is cosine / temperature; bias shifts it against the background vocabulary."""
+    vocabulary: str = ""
+    """File in the tower's directory with the words that it was made to know, one per line, other phrasings after "|";
+    "" for a tower that was trained with free text. `percept labels lint` warns of words far from all of them."""
     knows_stillness: bool = False
     """For motion towers: whether it was trained on still scenes and moving cameras. Others, such as picture towers fed
     with flow, are trusted only if something moves relative to the background."""

@@ -1,4 +1,4 @@
-"""Descriptions of labels: sentences of the user about how they look and sound, used in place of prompt templates.
+"""Descriptions of labels: sentences of the user about how they look and sound, mixed with their names.
 
 CuPL (Pratt et al. 2023, arXiv 2209.03320) and GIST (Lewis et al. 2023, arXiv 2307.11315) let a language model write
 such sentences; some are published, such as CuPL's for Kinetics and UCF101.

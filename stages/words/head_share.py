@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from engines.models.model import FusionSpec
+from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
 
@@ -23,6 +25,22 @@ def head_shares(fusion: FusionSpec | None, labels: tuple[str, ...]) -> NDArray[n
     base = read_base(Path(fusion.directory) / fusion.base)
     is_base = [any(word in base for word in words(label)) for label in labels]
     return np.where(is_base, fusion.base_share, fusion.novel_share).astype(np.float64)
+
+
+def is_base(fusion: FusionSpec, labels: tuple[str, ...]) -> Array:
+    """Which labels the head was trained on: bool "C". Raises: ModelError: as `head_shares`."""
+    shares = head_shares(replace(fusion, base_share=1.0, novel_share=0.0), labels)
+    result: Array = np.asarray(shares, bool)
+    return result
+
+
+def mixed(frozen: Array, head: Array, head_share: Array) -> Array:
+    """Log-odds of the frozen encoder and of a trained head, mixed geometrically with a share per label: all "... C".
+
+    F-VLM (Kuo et al. 2023, arXiv 2209.15639, eq. 4). If both are equal, the result is the same to the bit.
+    """
+    result: Array = frozen + head_share * (head - frozen)
+    return result
 
 
 def read_base(path: Path) -> frozenset[str]:

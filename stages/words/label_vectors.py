@@ -1,7 +1,7 @@
 """Words as vectors of a tower's text space: put into templates or described, averaged, centred and normalised."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,10 @@ from stages.words.word import Word, background_words, words_of
 
 ONE_TEMPLATE_ABOVE = 1000
 """With more labels than this, only the first of the model's own prompt templates is used for them."""
+
+FAR = 0.2
+"""A description is far from its name below this text cosine, relative to the background's mean."""
+SHOWN = 5
 
 log = logging.getLogger("percept.labels")
 
@@ -64,6 +68,7 @@ class SideBuilder:
         self.spec, self.words, self.run = spec, words, run
         self._report, self._open_tower = report, open_tower
         self._caches: dict[str, TextCache] = {}
+        self._warned: set[str] = set()
         self.names = tuple(name for word in words for name in word.names)
         """All synonyms, grouped by label."""
         self.background = background_words(spec)
@@ -104,9 +109,10 @@ class SideBuilder:
         return adapted(self.spec, modality, self.names, labels)
 
     def label_stack(self, modality: str, templates: Templates) -> Array:
-        """Every synonym in every template, "P S D"; a described one has the mean of its sentences in each.
+        """Every synonym in every template, "P S D", not centred.
 
-        Unit length except for the described ones, not centred.
+        Of unit length, except for described ones: with these, the mean of the sentences is mixed in each template, by
+        `description_weight`. The name stays in, because a sentence alone may fit its label less well.
         """
         stack = self._stack(modality, templates.texts, self.names)
         described = self._described.get(modality, {})
@@ -115,9 +121,39 @@ class SideBuilder:
             sentences = [sentence for _, of_name in rows for sentence in of_name]
             vectors = self._cache(modality).vectors(sentences, self._report).astype(np.float64)
             ends = np.cumsum([len(of_name) for _, of_name in rows])[:-1]
-            for (row, _), own in zip(rows, np.split(vectors, ends), strict=True):
-                stack[:, row] = own.mean(axis=0)
+            described_by = {row: own.mean(axis=0) for (row, _), own in zip(rows, np.split(vectors, ends), strict=True)}
+            self._warn_of_far(modality, templates, stack, described_by)
+            weight = self.run.description_weight
+            for row, own in described_by.items():
+                stack[:, row] = (1.0 - weight) * stack[:, row] + weight * own
         return stack
+
+    def _warn_of_far(self, modality: str, templates: Templates, stack: Array, described: Mapping[int, Array]) -> None:
+        """Warn of descriptions, "D" by row, that are far from their names, relative to the background."""
+        if modality in self._warned:
+            return
+        self._warned.add(modality)
+        mean = self.background_stack(modality, Templates.equal(templates.texts[:1])).mean(axis=(0, 1))
+        far = []
+        for row, own in described.items():
+            name = stack[:, row].mean(axis=0) - mean
+            cosine = float(name @ (own - mean) / max(np.linalg.norm(name) * np.linalg.norm(own - mean), 1e-12))
+            if cosine < FAR:
+                far.append((cosine, self.names[row]))
+        if far:
+            worst = ", ".join(f"{name!r} ({cosine:.2f})" for cosine, name in sorted(far)[:SHOWN])
+            more = f" and {len(far) - SHOWN} more" if len(far) > SHOWN else ""
+            log.warning(
+                f"--descriptions: for the {modality} tower, the sentences are far from the names of {worst}{more}: "
+                f"cosine below {FAR:g}, relative to everyday words. If they describe something else, correct them. If "
+                "the names are codes that no model knows, set labels.description_weight = 1"
+            )
+
+    def vectors(self, modality: str, words: Sequence[str]) -> Array:
+        """Vectors of any words in the model's own first template, as label vectors: unit "N D", centred."""
+        templates = Templates.equal(templates_of(MODEL, self.spec, modality).texts[:1])
+        stack = self._stack(modality, templates.texts, words)
+        return mixed(stack, np.array(templates.weights), center_of(self.spec, modality))
 
     def background_stack(self, modality: str, templates: Templates) -> Array:
         """Every background word in every template, "P V D"."""

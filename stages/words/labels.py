@@ -96,13 +96,14 @@ def build_label_set(
     """
     words = words_of(labels)
     builder = SideBuilder(spec, words, run, report, open_tower)
+    shares = head_shares(spec.fusion, tuple(SYNONYM.join(word.names) for word in words))
     sides = {name: builder.side(name) for name in spec.towers() if name in run.modalities}
     return LabelSet(
         tuple(word.name for word in words),
         sides,
         builder.background,
-        head_shares(spec.fusion, tuple(SYNONYM.join(word.names) for word in words)),
+        shares,
         hierarchy_of(words),
-        open_set.load(spec, sides),
+        open_set.load(spec, sides, shares),
         box_names(words, builder.background, sides["image"]) if "image" in sides else None,
     )

@@ -7,7 +7,8 @@ budget of false alarms. The clips' embeddings are stored, so that any list of la
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,15 @@ from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 from stages.words import scoring
+from stages.words.head_share import mixed
 from stages.words.label_side import LabelSide
 from stages.words.reliability import Signals, reliability
 
 OPEN_SET_FILE = "open-set.safetensors"
+FUSED = "fused"
+"""Stands among the modalities of a clip whose embeddings the fusion head changed: such clips score differently."""
+PREFIX = f"{FUSED}."
+"""Begins the names of fused embeddings in the file."""
 FEW = 10.0
 """The mean over all labels counts as this many clips in each label's mean and variance."""
 
@@ -52,15 +58,31 @@ def evidence(log_odds: Mapping[str, Array], weights: Mapping[str, float]) -> Arr
 class OpenSetScore:
     """The open-set score that `percept calibrate` fitted, for one list of labels.
 
-    usual: by the modalities that a clip has, such as "audio+image".
+    usual: by the modalities that a clip has, such as "audio+image", or "audio+fused+image" with the fusion head.
     """
 
     threshold: float
     usual: Mapping[str, Usual]
 
-    def judge(self, log_odds: Mapping[str, Array], weights: Mapping[str, float]) -> dict[str, Any]:
-        """A clip's score and verdict, from the labels' log-odds "C" and the weight of each modality that it has."""
-        score = self.usual_of(frozenset(log_odds)).score(evidence(log_odds, weights))
+    @property
+    def knows_head(self) -> bool:
+        """Whether it was fitted on clips that the fusion head changed. Without them, the head is left out."""
+        return any(FUSED in name.split("+") for name in self.usual)
+
+    def judge(
+        self,
+        log_odds: Mapping[str, Array],
+        weights: Mapping[str, float],
+        with_head: Mapping[str, Array] | None = None,
+    ) -> dict[str, Any]:
+        """A clip's score and verdict, from the labels' log-odds "C" and the weight of each modality that it has.
+
+        with_head: the log-odds with the fusion head; None if it changed nothing.
+        """
+        present = frozenset(log_odds)
+        if with_head is not None and self.knows_head:
+            log_odds, present = with_head, present | {FUSED}
+        score = self.usual_of(present).score(evidence(log_odds, weights))
         return {"score": score, "threshold": self.threshold, "none_of_these": score > self.threshold}
 
     def usual_of(self, present: frozenset[str]) -> Usual:
@@ -81,19 +103,56 @@ class OpenSetScore:
 
 @dataclass(frozen=True)
 class SourceClips:
-    """Unlabelled clips of a source: embeddings "N D" of unit length by modality, zeros if a clip has none."""
+    """Unlabelled clips of a source: embeddings "N D" of unit length by modality, zeros if a clip has none.
+
+    fused: the same after the fusion head; zeros for clips that it does not change.
+    """
 
     embeddings: Mapping[str, Array]
     signals: Sequence[Signals]
+    fused: Mapping[str, Array] = field(default_factory=dict)
 
-    def usual(self, sides: Mapping[str, LabelSide]) -> dict[str, Usual]:
+    def take(self, rows: Array) -> "SourceClips":
+        """The clips in these rows, in this order."""
+        own, fused = ({name: of[rows] for name, of in each.items()} for each in (self.embeddings, self.fused))
+        return SourceClips(own, [self.signals[row] for row in rows.tolist()], fused)
+
+    @cached_property
+    def is_fused(self) -> Array:
+        """Which clips the fusion head changes, bool "N"."""
+        changed = [np.any(of != 0, axis=1) for of in self.fused.values()]
+        result: Array = np.any(changed, axis=0) if changed else np.zeros(len(self.signals), bool)
+        return result
+
+    def usual(self, sides: Mapping[str, LabelSide], head_share: Array | None = None) -> dict[str, Usual]:
         """Each label's usual log-odds, for every combination of modalities that both clips and label sides have."""
-        return {together: usual(found) for together, found in self.evidence(sides).items()}
+        return {together: usual(found) for together, found in self.evidence(sides, head_share).items()}
 
-    def evidence(self, sides: Mapping[str, LabelSide]) -> dict[str, Array]:
-        """Evidence "n C" of the n clips that have all modalities of a combination, from these alone."""
-        names = sorted(name for name in self.embeddings if name in sides)
-        odds = {name: sides[name].compare(self.embeddings[name])[2] for name in names}
+    def odds(self, sides: Mapping[str, LabelSide]) -> dict[str, Array]:
+        """Log-odds "N C" of the clips by modality, without the head."""
+        return {name: sides[name].compare(self.embeddings[name])[2] for name in self._names(sides)}
+
+    def odds_with_head(self, sides: Mapping[str, LabelSide], head_share: Array | None) -> dict[str, Array]:
+        """Log-odds "N C" of the clips by modality, with the head where it changes a clip. head_share: "C"."""
+        odds = self.odds(sides)
+        if head_share is None:
+            return odds
+        for name in (name for name in odds if name in self.fused):
+            changed = np.any(self.fused[name] != 0, axis=1)[:, None]
+            head = sides[name].compare(self.fused[name])[2]
+            odds[name] = np.where(changed, mixed(odds[name], head, head_share), odds[name])
+        return odds
+
+    def _names(self, sides: Mapping[str, LabelSide]) -> list[str]:
+        return sorted(name for name in self.embeddings if name in sides)
+
+    def evidence(self, sides: Mapping[str, LabelSide], head_share: Array | None = None) -> dict[str, Array]:
+        """Evidence "n C" of the n clips that have all modalities of a combination, from these alone.
+
+        With a fusion head, also of the clips that it changes, by the modalities that they have and `FUSED`.
+        """
+        names = self._names(sides)
+        odds = self.odds(sides)
         weights = {name: self.weights(name, sides[name]) for name in names}
         present = {name: np.any(self.embeddings[name] != 0, axis=1) for name in names}
         found = {}
@@ -106,6 +165,15 @@ class SourceClips:
                         for row in rows
                     ]
                     found[modalities_key(together)] = np.stack(each)
+        if head_share is not None and self.is_fused.any():
+            fused = self.odds_with_head(sides, head_share)
+            by_key: dict[str, list[Array]] = {}
+            for row in np.flatnonzero(self.is_fused).tolist():
+                own = [name for name in names if present[name][row]]
+                if own:
+                    seen = evidence({m: fused[m][row] for m in own}, {m: weights[m][row] for m in own})
+                    by_key.setdefault(modalities_key([*own, FUSED]), []).append(seen)
+            found |= {key: np.stack(each) for key, each in by_key.items()}
         return found
 
     def weights(self, name: str, side: LabelSide) -> list[float]:
@@ -132,8 +200,15 @@ def modalities_key(names: Sequence[str] | frozenset[str]) -> str:
     return "+".join(sorted(names))
 
 
-def load(spec: ModelSpec, sides: Mapping[str, LabelSide]) -> OpenSetScore | None:
+def is_changed(embeddings: Mapping[str, Array], fused: Mapping[str, Array]) -> bool:
+    """Whether the fusion head changed any embedding of a clip, "D" each by modality."""
+    return any(not np.array_equal(of, embeddings[name]) for name, of in fused.items() if name in embeddings)
+
+
+def load(spec: ModelSpec, sides: Mapping[str, LabelSide], head_share: Array | None = None) -> OpenSetScore | None:
     """The score for the labels of these sides; None if the model was not calibrated, or not for these modalities.
+
+    head_share: that of the model's fusion head in each label's score, "C"; None without a head.
 
     Raises:
         ModelError: the file cannot be read.
@@ -141,7 +216,7 @@ def load(spec: ModelSpec, sides: Mapping[str, LabelSide]) -> OpenSetScore | None
     if not spec.open_set:
         return None
     threshold, clips = read(Path(spec.directory) / spec.open_set)
-    found = clips.usual(sides)
+    found = clips.usual(sides, head_share)
     return OpenSetScore(threshold, found) if found else None
 
 
@@ -156,17 +231,20 @@ def read(path: Path) -> tuple[float, SourceClips]:
     try:
         with safe_open(path, framework="np") as file:
             about = json.loads(file.metadata()["about"])
-            embeddings = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ModelError(f"{path}: {error}; expected a file from percept calibrate. Calibrate again.") from error
-    return float(about["threshold"]), SourceClips(embeddings, about["signals"])
+    fused = {name.removeprefix(PREFIX): of for name, of in tensors.items() if name.startswith(PREFIX)}
+    own = {name: of for name, of in tensors.items() if not name.startswith(PREFIX)}
+    return float(about["threshold"]), SourceClips(own, about["signals"], fused)
 
 
 def write(path: Path, threshold: float, clips: SourceClips, facts: Mapping[str, Any]) -> None:
     """Write one file, complete or not at all. facts: for people, about how the threshold was chosen."""
     from safetensors.numpy import save
 
-    tensors = {name: np.ascontiguousarray(of, np.float16) for name, of in clips.embeddings.items()}
+    own = {**clips.embeddings, **{f"{PREFIX}{name}": of for name, of in clips.fused.items()}}
+    tensors = {name: np.ascontiguousarray(of, np.float16) for name, of in own.items()}
     about = {"threshold": threshold, "signals": list(clips.signals), **facts}
     half = path.with_name(f"{path.name}.part")
     half.write_bytes(save(tensors, metadata={"about": json.dumps(about)}))

@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.stage import RunSettings
 from stages.words.labels import build_label_set
 from tests.media import Sound, make_sound
+from tests.training.calibrate.test_calibrate import result
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -95,6 +96,25 @@ def test_a_calibrated_model_detects_clips_that_no_label_fits(root: Path, capsys:
     found = labels.open_set.judge({"audio": np.array([-50.0, -50.0])}, {"audio": 0.9})
     assert found["none_of_these"] is True
     assert set(found) == {"score", "threshold", "none_of_these"}
+
+
+def test_a_calibration_that_is_worse_on_held_out_clips_is_written_only_with_force(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = root / "worse"
+    worse = result(log_loss=(1.0, 1.25), error=(0.1, 0.2))
+    monkeypatch.setattr("training.calibrate.calibrate.calibrate", lambda *given: worse)
+    given = ("percept-mini", str(root / "clips"), "-o", str(model))
+    assert run(calibrate.main, root, *given) == 1
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(
+        "worse (calibration error and log loss) on held-out clips: calibration error 10.0% -> 20.0%"
+    )
+    assert last.startswith(f"not written: {model}")
+    assert not model.exists()
+    assert run(calibrate.main, root, *given, "--force") == 0
+    assert "written: " in capsys.readouterr().out
+    assert read_model(str(model)).open_set
 
 
 @pytest.mark.parametrize(

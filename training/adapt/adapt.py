@@ -12,10 +12,12 @@ from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
+from stages.fuse import Fuse
 from stages.words.adapted import moved
 from stages.words.descriptions import plain
 from stages.words.label_side import LabelSide
 from stages.words.labels import build_label_set
+from stages.words.open_set import is_changed
 from stages.words.word import parse_word
 from training.adapt.adapter import Adapter
 from training.adapt.examples import Examples, Kept, of_features
@@ -24,8 +26,10 @@ from training.adapt.learn import Choice
 from training.adapt.measure import Tick, Worth, measure
 from training.adapt.store import Known, known
 from training.data.example import Example
+from training.evaluate.head import fused_embeddings, opened_head
 from training.feature_cache import FeatureCache, Report
 from training.feature_cache import Tick as Encoded
+from training.features import Features
 
 FEW = 16
 """At most this many examples per label are used."""
@@ -65,14 +69,12 @@ def adapt(
     before = known(spec)
     cache = FeatureCache(task.features, run)
     given = _gathered(task.clips, task, cache, report, encoded, FEW)
-    new = _examples(given, cache, {plain(label): label for label in before.examples.labels})
-    others = Examples((), {})
-    failures = dict(given.failures)
-    if task.others:
-        rest = _gathered(task.others, task, cache, report, encoded, 10**9)
-        others = _examples(rest, cache, {})
-        failures |= rest.failures
-        _check_apart(new, others)
+    rest = _gathered(task.others, task, cache, report, encoded, 10**9) if task.others else Gathered((), (), {})
+    with opened_head(spec, run, report) as head:
+        new = _examples(given, cache, {plain(label): label for label in before.examples.labels}, head)
+        others = _examples(rest, cache, {}, head)
+    failures = dict(given.failures) | rest.failures
+    _check_apart(new, others)
     together = replace(before, examples=before.examples.with_more(new).ordered())
     adapter = make_adapter(spec, run, together, others, report)
     first_other = len(together.examples.kept)
@@ -94,8 +96,8 @@ def _gathered(
     return gather(cache, chosen, report, encoded)
 
 
-def _examples(given: Gathered, cache: FeatureCache, before: Mapping[str, str]) -> Examples:
-    """before: the labels that the model is already adapted to, by their `plain` form."""
+def _examples(given: Gathered, cache: FeatureCache, before: Mapping[str, str], head: Fuse | None) -> Examples:
+    """before: the labels that the model is already adapted to, by their `plain` form. head: the fusion head."""
     kept = []
     for example, features in zip(given.examples, given.features, strict=True):
         label = _label(example)
@@ -103,7 +105,14 @@ def _examples(given: Gathered, cache: FeatureCache, before: Mapping[str, str]) -
         kept.append(
             Kept(cache.key(example), before.get(plain(label), label), Path(example.path).name, example.group, signals)
         )
-    return of_features(kept, [features.embeddings for features in given.features])
+    fused = [_fused(head, features) for features in given.features] if head is not None else ()
+    return of_features(kept, [features.embeddings for features in given.features], fused)
+
+
+def _fused(head: Fuse, features: Features) -> dict[str, Array]:
+    """The embeddings after the head, "D" by modality; empty if it does not change them."""
+    fused = fused_embeddings(head, features, features.embeddings)
+    return fused if is_changed(features.embeddings, fused) else {}
 
 
 def _label(example: Example) -> str:
@@ -130,7 +139,8 @@ def make_adapter(spec: ModelSpec, run: RunSettings, at: Known, others: Examples,
     rivals = tuple(sorted(others.labels)) or (_rivals(words, run, labels, report) if len(labels) == 1 else ())
     built = build_label_set(words, (*labels, *rivals), run, report)
     sides = {name: _started(side, labels, at.starts.get(name, {})) for name, side in built.sides.items()}
-    return Adapter(at.examples.with_more(others), (*labels, *rivals), sides, len(labels))
+    every = (*labels, *rivals)
+    return Adapter(at.examples.with_more(others), every, sides, len(labels), built.head_share)
 
 
 def _rivals(spec: ModelSpec, run: RunSettings, labels: tuple[str, ...], report: Report) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.arrays import Array
 from stages.words import scoring
+from stages.words.head_share import mixed
 from stages.words.label_side import LabelSide
 from stages.words.reliability import reliability
 from training.adapt.choose import choose
@@ -27,13 +28,16 @@ class Learnt:
 class Adapter:
     """Examples and their labels: first those to learn, then `rivals`, whose vectors do not move.
 
-    sides: all these labels, without synonyms, before learning.
+    sides: all these labels, without synonyms, before learning. head_share: that of the fusion head in each label's
+    score, "C"; None without a head. The vectors are learnt from the towers' embeddings, and apply to those after the
+    head too, so examples are classified with it, as in a run.
     """
 
     examples: Examples
     labels: tuple[str, ...]
     sides: Mapping[str, LabelSide]
     first_rival: int
+    head_share: Array | None = None
 
     @cached_property
     def right(self) -> Array:
@@ -46,6 +50,12 @@ class Adapter:
             for name, side in self.sides.items()
             if name in self.examples.embeddings
         }
+
+    @cached_property
+    def fused(self) -> dict[str, Problem]:
+        """The problems after the fusion head."""
+        names = [name for name in self.problems if self.head_share is not None and name in self.examples.fused]
+        return {name: Problem.of(self.sides[name], self.examples.fused[name], self.right) for name in names}
 
     @cached_property
     def rivals(self) -> Array:
@@ -70,13 +80,22 @@ class Adapter:
 
     def best(self, given: Learnt, rows: Array) -> Array:
         """Index of the best label of each example in `rows`, from all modalities pooled: "n"."""
-        odds = {name: of.odds(given.deltas[name], rows) for name, of in self.problems.items()}
+        odds = {name: self._odds(name, given, rows) for name in self.problems}
         found = []
         for place, row in enumerate(rows.tolist()):
             present = {name: z[place] for name, z in odds.items() if self._weights[name][row] is not None}
             weights = {name: self._weights[name][row] or 0.0 for name in present}
             found.append(self._first(scoring.pool(present, weights)))
         return np.array(found, np.int64)
+
+    def _odds(self, name: str, given: Learnt, rows: Array) -> Array:
+        """Log-odds "n L" of one modality, with the head where it changes an example."""
+        odds = self.problems[name].odds(given.deltas[name], rows)
+        if name not in self.fused or self.head_share is None:
+            return odds
+        changed = np.any(self.examples.fused[name][rows] != 0, axis=1)[:, None]
+        head = self.fused[name].odds(given.deltas[name], rows)
+        return np.where(changed, mixed(odds, head, self.head_share), odds)
 
     def _first(self, pooled: Array) -> int:
         """Index of the best label. Ties are broken by name, as in a run."""

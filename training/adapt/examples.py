@@ -1,7 +1,7 @@
 """Encoded examples: embeddings, signals and labels, stored together with the vectors learnt from them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
 
-EXAMPLES = ".examples"
+EXAMPLES, FUSED = ".examples", ".fused"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -27,10 +27,14 @@ class Kept(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Examples:
-    """embeddings: float32 "N D" of unit length by modality, zeros if an example lacks it."""
+    """embeddings: float32 "N D" of unit length by modality, zeros if an example lacks it.
+
+    fused: the same after the model's fusion head, zeros for examples that it does not change.
+    """
 
     kept: tuple[Kept, ...]
     embeddings: Mapping[str, Array]
+    fused: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -49,7 +53,8 @@ class Examples:
 
     def take(self, rows: Iterable[int]) -> "Examples":
         rows = list(rows)
-        return Examples(tuple(self.kept[row] for row in rows), {name: of[rows] for name, of in self.embeddings.items()})
+        own, fused = ({name: of[rows] for name, of in each.items()} for each in (self.embeddings, self.fused))
+        return Examples(tuple(self.kept[row] for row in rows), own, fused)
 
     def ordered(self) -> "Examples":
         """Sorted by label and key, so that the result does not depend on the order of examples."""
@@ -61,22 +66,14 @@ class Examples:
         before = self.take(row for row, each in enumerate(self.kept) if each.key not in known)
         if not before.kept:
             return more
-        sides = (before, more)
-        names: list[str] = [name for name in MODALITIES if any(name in side.embeddings for side in sides)]
-        embeddings = {
-            name: np.concatenate([side.embeddings.get(name, self._none(name, side, sides)) for side in sides])
-            for name in names
-        }
-        return Examples(before.kept + more.kept, embeddings)
-
-    @staticmethod
-    def _none(name: str, side: "Examples", sides: Iterable["Examples"]) -> Array:
-        size = next(other.embeddings[name].shape[1] for other in sides if name in other.embeddings)
-        return np.zeros((len(side.kept), size), np.float32)
+        counts = len(before.kept), len(more.kept)
+        embeddings = _joined((before.embeddings, more.embeddings), counts)
+        return Examples(before.kept + more.kept, embeddings, _joined((before.fused, more.fused), counts))
 
     def tensors(self) -> dict[str, Array]:
         """The tensors to store in a file, next to `about`."""
-        return {f"{name}{EXAMPLES}": of.astype(np.float32) for name, of in self.embeddings.items()}
+        tensors = {f"{name}{EXAMPLES}": of.astype(np.float32) for name, of in self.embeddings.items()}
+        return tensors | {f"{name}{FUSED}": of.astype(np.float32) for name, of in self.fused.items()}
 
     def about(self) -> list[Any]:
         return [msgspec.to_builtins(each) for each in self.kept]
@@ -85,16 +82,36 @@ class Examples:
     def read(cls, about: Mapping[str, Any], tensors: Mapping[str, Array]) -> "Examples":
         """From the result of `stages.words.adapted.read_adapted`; empty if the vectors were trained elsewhere."""
         kept = tuple(msgspec.convert(each, Kept) for each in about.get("examples", []))
-        found = {name.removesuffix(EXAMPLES): tensor for name, tensor in tensors.items() if name.endswith(EXAMPLES)}
-        return cls(kept, {name: found[name] for name in MODALITIES if name in found})
+        own, fused = (
+            {str(name): tensors[f"{name}{kind}"] for name in MODALITIES if f"{name}{kind}" in tensors}
+            for kind in (EXAMPLES, FUSED)
+        )
+        return cls(kept, own, fused)
 
 
-def of_features(kept: Sequence[Kept], embeddings: Sequence[Mapping[str, Array]]) -> Examples:
-    """Examples from the embeddings of each: "D" by modality."""
+def of_features(
+    kept: Sequence[Kept], embeddings: Sequence[Mapping[str, Array]], fused: Sequence[Mapping[str, Array]] = ()
+) -> Examples:
+    """Examples from the embeddings of each: "D" by modality. fused: of each, empty if the head does not change it."""
+    return Examples(tuple(kept), _stacked(embeddings), _stacked(fused))
+
+
+def _stacked(each: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """ "D" by modality of each -> "N D" by modality."""
     together: dict[str, Array] = {}
     for name in MODALITIES:
-        size = next((len(each[name]) for each in embeddings if name in each), 0)
+        size = next((len(of[name]) for of in each if name in of), 0)
         if size:
             nothing = np.zeros(size, np.float32)
-            together[name] = np.stack([each.get(name, nothing) for each in embeddings]).astype(np.float32)
-    return Examples(tuple(kept), together)
+            together[name] = np.stack([of.get(name, nothing) for of in each]).astype(np.float32)
+    return together
+
+
+def _joined(sides: Sequence[Mapping[str, Array]], counts: Sequence[int]) -> dict[str, Array]:
+    """Both sides' rows together; zeros for a side without the modality. counts: the rows of each."""
+    found = {}
+    for name in (name for name in MODALITIES if any(name in side for side in sides)):
+        size = next(side[name].shape[1] for side in sides if name in side)
+        nothing = (np.zeros((count, size), np.float32) for count in counts)
+        found[str(name)] = np.concatenate([side.get(name, none) for side, none in zip(sides, nothing, strict=True)])
+    return found

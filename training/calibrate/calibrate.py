@@ -1,6 +1,6 @@
 """Calibrates a model on labelled clips and measures the result on held-out ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,20 +8,23 @@ import msgspec
 import numpy as np
 
 from engines.models.checkpoint import read_model
+from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
-from stages.words.label_side import LabelSide
+from stages.words.head_share import is_base
 from stages.words.labels import build_label_set
 from stages.words.open_set import SourceClips
+from stages.words.word import SYNONYM, words_of
 from training.adapt.folds import clip_folds
 from training.adapt.gather import gather, read_split
-from training.calibrate.measure import Trust, Unknown, measure_unknown, trust, units_of
-from training.calibrate.temperature import Scale, Scene, fit, scaled, scales_of
+from training.calibrate.measure import Kind, Trust, Unknown, kinds, measure_unknown, trust, units_of
+from training.calibrate.temperature import HeadLabels, HeadShares, Scales, Scene, fit, losses, scaled
 from training.calibrate.units import Units, make_units
 from training.calibrate.unknown import Judge, threshold_for
-from training.data.example import Example
+from training.data.example import Example, counted
 from training.data.media import media_files
+from training.evaluate.head import opened_head
 from training.feature_cache import FeatureCache, Report, Tick
 from training.intervals import Share, wilson
 
@@ -50,12 +53,22 @@ class Result:
     """How often the best label is right."""
     before: Trust
     after: Trust
-    scales_before: dict[str, Scale]
-    scales: dict[str, Scale]
+    kinds: tuple[Kind, ...]
+    scales_before: Scales
+    scales: Scales
     unknown: Unknown
     threshold: float
     source: SourceClips
     failures: dict[str, str]
+
+    @property
+    def worse(self) -> tuple[str, ...]:
+        """Which of the two figures on held-out clips got worse."""
+        pairs = {
+            "calibration error": (self.before.probability, self.after.probability),
+            "log loss": (self.before.log_loss, self.after.log_loss),
+        }
+        return tuple(name for name, (before, after) in pairs.items() if after.value > before.value)
 
 
 def check_false_alarms(share: float) -> None:
@@ -64,8 +77,13 @@ def check_false_alarms(share: float) -> None:
         raise ConfigError(f"--false-alarms {share:g}: expected a share between 0 and 1, such as 0.05")
 
 
-def calibrate(task: Task, run: RunSettings, report: Report, encoded: Tick | None = None) -> Result:
-    """Raises: ConfigError, ModelError: the task cannot be done. SourceError: no clip could be read."""
+def calibrate(
+    task: Task, run: RunSettings, report: Report, encoded: Tick | None = None, show: Report | None = None
+) -> Result:
+    """show: receives a line about each fold as soon as it is fitted.
+
+    Raises: ConfigError, ModelError: the task cannot be done. SourceError: no clip could be read.
+    """
     check_false_alarms(task.false_alarms)
     spec = read_model(run.model, run.audio_model)
     dataset = read_split(task.data, task.layout, task.split)
@@ -80,23 +98,28 @@ def calibrate(task: Task, run: RunSettings, report: Report, encoded: Tick | None
     label_set = build_label_set(msgspec.structs.replace(spec, open_set=""), labels, run, report)
     place = {label: index for index, label in enumerate(labels)}
     right = [place[example.label] for example in given.examples]
-    units = make_units(given.features, right, label_set.sides)
+    with opened_head(spec, run, report) as head:
+        units = make_units(given.features, right, label_set.sides, head=head)
+        source, failures = units.clips, dict(given.failures)
+        if task.unlabelled:
+            rest = gather(cache, unlabelled(task.unlabelled), report, encoded)
+            source = make_units(rest.features, [0] * len(rest.features), label_set.sides, head=head).clips
+            failures |= rest.failures
     if not len(units):
         raise ConfigError(f"{task.data}: no clip has anything to see or hear; expected clips of these labels")
-    source, failures = units.clips, dict(given.failures)
     if task.unlabelled:
-        rest = gather(cache, unlabelled(task.unlabelled), report, encoded)
-        source = make_units(rest.features, [0] * len(rest.features), label_set.sides).clips
         refuse_foreign(source, units)
-        failures |= rest.failures
     source = some(source, MOST_SOURCE, task.seed)
     folds = [units_of(units, fold) for fold in clip_folds(right, [each.group for each in given.examples], FOLDS)]
     if len(folds) < 2:
         raise ConfigError(f"{task.data}: every label has one example; expected several, of which some are held out")
-    found = _fitted(units, label_set.sides, folds)
-    sides = scaled(label_set.sides, found.scales)
-    unknown = measure_unknown(units, source if task.unlabelled else None, sides, folds, labels, task.false_alarms)
-    threshold = threshold_for(Judge(units, source, sides).scores(range(len(labels))), task.false_alarms)
+    scene = Scene.of(units, label_set.sides, _head_labels(spec, labels))
+    found = _fitted(scene, folds, show or (lambda text: None))
+    sides = scaled(label_set.sides, scene.start.towers | found.scales.towers)
+    share = None if scene.head is None or found.scales.head is None else found.scales.head.of(scene.head.is_base)
+    usual = source if task.unlabelled else None
+    unknown = measure_unknown(units, usual, sides, folds, labels, task.false_alarms, share)
+    threshold = threshold_for(Judge(units, source, sides, share).scores(range(len(labels))), task.false_alarms)
     return Result(
         labels=labels,
         examples=len(given.examples),
@@ -104,7 +127,8 @@ def calibrate(task: Task, run: RunSettings, report: Report, encoded: Tick | None
         right=found.right,
         before=found.before,
         after=found.after,
-        scales_before=scales_of(label_set.sides),
+        kinds=found.kinds,
+        scales_before=scene.start,
         scales=found.scales,
         unknown=unknown,
         threshold=threshold,
@@ -139,26 +163,40 @@ def some(clips: SourceClips, most: int, seed: int) -> SourceClips:
     count = len(clips.signals)
     if count <= most:
         return clips
-    rows = np.sort(np.random.default_rng(seed).permutation(count)[:most])
-    return SourceClips({name: of[rows] for name, of in clips.embeddings.items()}, [clips.signals[row] for row in rows])
+    return clips.take(np.sort(np.random.default_rng(seed).permutation(count)[:most]))
+
+
+def _head_labels(spec: ModelSpec, labels: Sequence[str]) -> HeadLabels | None:
+    if spec.fusion is None:
+        return None
+    shares = HeadShares(spec.fusion.base_share, spec.fusion.novel_share)
+    return HeadLabels(shares, is_base(spec.fusion, tuple(SYNONYM.join(word.names) for word in words_of(labels))))
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    scales: dict[str, Scale]
+    scales: Scales
     before: Trust
     after: Trust
+    kinds: tuple[Kind, ...]
     right: Share
 
 
-def _fitted(units: Units, sides: Mapping[str, LabelSide], folds: Sequence[Array]) -> _Fitted:
-    """Scales fitted to all clips, and errors from held-out clips, scored with scales fitted to the others."""
+def _fitted(scene: Scene, folds: Sequence[Array], show: Report) -> _Fitted:
+    """Scales fitted to all clips, and figures of held-out clips, scored with scales fitted to the others."""
+    units = scene.units
     everything = np.arange(len(units))
-    before = Scene.of(units, sides).pooled(scales_of(sides))
+    before = scene.pooled(scene.start)
     after = np.zeros_like(before)
-    for held in folds:
-        scales = scales_of(sides) | fit(Scene.of(units.take(np.setdiff1d(everything, held)), sides))
-        after[held] = Scene.of(units.take(held), sides).pooled(scales)
+    for number, held in enumerate(folds, 1):
+        after[held] = scene.take(held).pooled(fit(scene.take(np.setdiff1d(everything, held))))
+        was, now = (float(losses(pooled[held], units.right[held]).mean()) for pooled in (before, after))
+        show(f"fold {number} of {len(folds)}: log loss {was:.3f} -> {now:.3f} on {counted(len(held), 'held-out clip')}")
     right = [bool(hit) for hit in before.argmax(axis=1) == units.right]
-    scales = scales_of(sides) | fit(Scene.of(units, sides))
-    return _Fitted(scales, trust(before, units), trust(after, units), wilson(sum(right), len(right)))
+    return _Fitted(
+        fit(scene),
+        trust(before, units),
+        trust(after, units),
+        kinds(before, after, units),
+        wilson(sum(right), len(right)),
+    )

@@ -14,7 +14,7 @@ from training.calibrate.calibrate import Result
 
 
 def write_calibrated(spec: ModelSpec, directory: Path, result: Result, false_alarms: float) -> ModelSpec:
-    """Write the model with new temperatures and biases, and with an open-set score.
+    """Write the model with new temperatures, biases and shares of the fusion head, and with an open-set score.
 
     Raises:
         OutputError: it cannot be written.
@@ -23,21 +23,28 @@ def write_calibrated(spec: ModelSpec, directory: Path, result: Result, false_ala
     towers: dict[str, TowerSpec] = {
         name: msgspec.structs.replace(tower, temperature=scale.temperature, bias=scale.bias)
         for name, tower in spec.towers().items()
-        if (scale := result.scales.get(name)) is not None
+        if (scale := result.scales.towers.get(name)) is not None
     }
+    fusion, head = spec.fusion, result.scales.head
+    if fusion is not None and head is not None:
+        fusion = msgspec.structs.replace(fusion, base_share=head.base, novel_share=head.novel)
     changed = msgspec.structs.replace(
         spec,
         open_set=OPEN_SET_FILE,
         name=spec.name if same else directory.name,
         version=spec.version + 1 if same else 1,
         made_from=f"{spec.id}, calibrated",
+        fusion=fusion,
         **towers,
     )
     facts = {
         "date": datetime.date.today().isoformat(),
         "false_alarms": false_alarms,
         "labels": list(result.labels),
-        "before": {name: msgspec.to_builtins(scale) for name, scale in result.scales_before.items()},
+        "before": {
+            **msgspec.to_builtins(result.scales_before.towers),
+            **({"head": msgspec.to_builtins(result.scales_before.head)} if result.scales_before.head else {}),
+        },
         "unknown": msgspec.to_builtins(result.unknown),
     }
     try:

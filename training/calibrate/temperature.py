@@ -1,28 +1,31 @@
 """Fits temperature and bias of every tower, so that the probabilities and shares of a run are calibrated.
 
-All towers are fitted together, on the pooled scores of all modalities. The loss is the cross-entropy of the shares plus
-the logistic loss of the best label's probability (Platt 1999; temperature alone: Guo et al. 2017, arXiv 1706.04599).
+All towers are fitted together, on the pooled scores of all modalities, and with the shares of the fusion head if the
+model has one. The loss is the cross-entropy of the labels' shares plus the logistic loss of the best label's
+probability (Platt 1999; temperature alone: Guo et al. 2017, arXiv 1706.04599).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
 from stages.words import scoring
+from stages.words.head_share import mixed
 from stages.words.label_side import LabelSide
 from stages.words.reliability import reliability
 from training.calibrate.units import Units
 
-STEPS = (0.7, 2.0)
-"""Initial steps of log temperature and of bias. They are halved `HALVINGS` times."""
+STEPS = {"temperature": 0.7, "bias": 2.0, "base": 0.3, "novel": 0.3}
+"""Initial steps of log temperature, of bias, and of the head's shares. They are halved `HALVINGS` times."""
 HALVINGS = 5
-WIDEST = (np.log(8.0), 12.0)
-"""Largest changes of log temperature and of bias."""
+WIDEST = {"temperature": np.log(8.0), "bias": 12.0, "base": 1.0, "novel": 1.0}
+"""Largest changes of each."""
 RESTRAINT = 0.01
 """Penalty for the squared distance of a parameter from its start, in initial steps. It decides if the data do not."""
+HEAD = "head"
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -30,48 +33,148 @@ class Scale(msgspec.Struct, frozen=True):
     bias: float
 
 
+class HeadShares(msgspec.Struct, frozen=True):
+    """The fusion head's weight, in [0, 1], in the score of a label that it was trained on, and of any other."""
+
+    base: float
+    novel: float
+
+    def of(self, is_base: Array) -> Array:
+        """For each label: bool "C" -> "C"."""
+        return np.where(is_base, self.base, self.novel)
+
+
+class Scales(msgspec.Struct, frozen=True):
+    """What is fitted. towers: by modality. head: None for a model without a fusion head."""
+
+    towers: dict[str, Scale]
+    head: HeadShares | None = None
+
+
+@dataclass(frozen=True)
+class HeadLabels:
+    """A model's fusion head, for a list of labels. is_base: bool "C", which of them it was trained on."""
+
+    shares: HeadShares
+    is_base: Array
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Embeddings of one modality, compared: cosines with the labels "N C" and the background "N V"."""
+
+    similarity: Array
+    background: Array
+
+    @classmethod
+    def by(cls, side: LabelSide, embeddings: Array) -> "Seen":
+        return cls(*side.compare(embeddings)[:2])
+
+    def odds(self, side: LabelSide, scale: Scale) -> Array:
+        return scoring.log_odds(self.similarity, self.background, side.kept, scale.temperature, scale.bias)
+
+
 @dataclass(frozen=True)
 class Scene:
-    """Clips compared with all labels: cosines "N C" and background cosines "N V" by modality.
+    """Clips compared with all labels, by modality.
 
-    present: bool "N" by modality, whether a clip has it.
+    present: bool "N" by modality, whether a clip has it. fused: the embeddings after the head; changed: bool "N",
+    whether a clip has one.
     """
 
     units: Units
     sides: Mapping[str, LabelSide]
-    similarity: Mapping[str, Array]
-    background: Mapping[str, Array]
+    own: Mapping[str, Seen]
     present: Mapping[str, Array]
+    fused: Mapping[str, Seen]
+    changed: Mapping[str, Array]
+    head: HeadLabels | None
     weight: Array
     """Weight of each clip, "N". The clips of one example count as one together."""
+    _last: dict[tuple[str, str], tuple[float, Array]] = field(default_factory=dict)
+    """The last results by modality, which are used again while its temperature is the same."""
 
     @classmethod
-    def of(cls, units: Units, sides: Mapping[str, LabelSide]) -> "Scene":
-        sides = {name: side for name, side in sides.items() if name in units.clips.embeddings}
-        seen = {name: side.compare(units.clips.embeddings[name])[:2] for name, side in sides.items()}
-        present = {name: np.any(units.clips.embeddings[name] != 0, axis=1) for name in sides}
+    def of(cls, units: Units, sides: Mapping[str, LabelSide], head: HeadLabels | None = None) -> "Scene":
+        clips = units.clips
+        sides = {name: side for name, side in sides.items() if name in clips.embeddings}
+        own = {name: Seen.by(side, clips.embeddings[name]) for name, side in sides.items()}
+        present = {name: np.any(clips.embeddings[name] != 0, axis=1) for name in sides}
+        names = [name for name in sides if head is not None and name in clips.fused]
+        fused = {name: Seen.by(sides[name], clips.fused[name]) for name in names}
+        changed = {name: np.any(clips.fused[name] != 0, axis=1) for name in names}
         counts = np.bincount(units.example)
         weight = 1.0 / counts[units.example] if len(units) else np.zeros(0)
-        near, background = ({name: pair[index] for name, pair in seen.items()} for index in (0, 1))
-        return cls(units, sides, near, background, present, weight / max(weight.sum(), 1e-12))
+        return cls(units, sides, own, present, fused, changed, head, weight / max(weight.sum(), 1e-12))
 
-    def pooled(self, scales: Mapping[str, Scale]) -> Array:
-        """Log-odds "N C" of all modalities together."""
-        odds = {
-            name: scoring.log_odds(
-                self.similarity[name], self.background[name], side.kept, scales[name].temperature, scales[name].bias
+    @property
+    def start(self) -> Scales:
+        """The model's own scales."""
+        return Scales(scales_of(self.sides), None if self.head is None else self.head.shares)
+
+    def take(self, rows: Array) -> "Scene":
+        """The scene of some clips."""
+        return Scene.of(self.units.take(rows), self.sides, self.head)
+
+    def pooled(self, scales: Scales) -> Array:
+        """Log-odds "N C" of all modalities together, with the fusion head where it changes a clip."""
+        log_yes: Array | None = None
+        log_no: Array | None = None
+        weights = {name: self._weight(name, scales.towers[name]) for name in self.sides}
+        some = np.any([weight > 0 for weight in weights.values()], axis=0)
+        for name in self.sides:
+            least = np.where(self.present[name], scoring.LEAST_WEIGHT, 0.0)
+            trust = np.where(some, weights[name], least)[:, None]
+            yes, no = _one(self._odds(name, scales), trust)
+            if log_yes is None or log_no is None:
+                log_yes, log_no = yes, no
+            else:
+                log_yes, log_no = np.logaddexp(log_yes, log_no + yes), log_no + no
+        assert log_yes is not None
+        assert log_no is not None
+        result: Array = log_yes - log_no
+        return result
+
+    def _odds(self, name: str, scales: Scales) -> Array:
+        """Log-odds "N C" of one modality."""
+        scale = scales.towers[name]
+        odds = self._without_bias(name, "own", self.own[name], scale) + scale.bias
+        if name not in self.fused or scales.head is None or self.head is None:
+            return odds
+        head = self._without_bias(name, "fused", self.fused[name], scale) + scale.bias
+        return np.where(self.changed[name][:, None], mixed(odds, head, scales.head.of(self.head.is_base)), odds)
+
+    def _without_bias(self, name: str, which: str, seen: Seen, scale: Scale) -> Array:
+        last = self._last.get((name, which))
+        if last is None or last[0] != scale.temperature:
+            last = scale.temperature, seen.odds(self.sides[name], Scale(scale.temperature, 0.0))
+            self._last[name, which] = last
+        return last[1]
+
+    def _weight(self, name: str, scale: Scale) -> Array:
+        """How far a modality of each clip is trusted, "N"; 0 for clips that lack it."""
+        last = self._last.get((name, "weight"))
+        if last is None or last[0] != scale.temperature:
+            stillness, signals = self.sides[name].knows_stillness, self.units.clips.signals
+            near = self.own[name].background
+            found = np.array(
+                [
+                    reliability(name, signals[row], scoring.peakedness(near[row], scale.temperature), stillness)
+                    if self.present[name][row]
+                    else 0.0
+                    for row in range(len(near))
+                ]
             )
-            for name, side in self.sides.items()
-        }
-        rows = []
-        for row, signals in enumerate(self.units.clips.signals):
-            names = [name for name in self.sides if self.present[name][row]]
-            weights = {}
-            for name in names:
-                decided = scoring.peakedness(self.background[name][row], scales[name].temperature)
-                weights[name] = reliability(name, signals, decided, self.sides[name].knows_stillness)
-            rows.append(scoring.pool({name: odds[name][row] for name in names}, weights))
-        return np.stack(rows)
+            last = self._last[name, "weight"] = scale.temperature, found
+        return last[1]
+
+
+def _one(odds: Array, weight: Array) -> tuple[Array, Array]:
+    """log(weight * p) and log(1 - weight * p) for p = sigmoid(odds), "N C" and "N 1", as in `scoring.pool`."""
+    log_p, log_not_p = -np.logaddexp(0.0, -odds), -np.logaddexp(0.0, odds)
+    with np.errstate(divide="ignore"):  # the log of 0 is -inf, which is right here
+        log_weight, log_rest = np.log(weight), np.log1p(-weight)
+    return log_weight + log_p, np.logaddexp(log_rest, log_weight + log_not_p)
 
 
 def scales_of(sides: Mapping[str, LabelSide]) -> dict[str, Scale]:
@@ -85,22 +188,28 @@ def scaled(sides: Mapping[str, LabelSide], scales: Mapping[str, Scale]) -> dict[
     }
 
 
-def loss(pooled: Array, right: Array, weight: Array) -> float:
-    """Cross-entropy of the shares plus logistic loss of the best label's probability, from log-odds "N C"."""
+def losses(pooled: Array, right: Array) -> Array:
+    """Of each clip, the cross-entropy of the shares plus the logistic loss of the best probability: "N C" -> "N"."""
     rows = np.arange(len(pooled))
     best = pooled.argmax(axis=1)
     top = pooled[rows, best]
     entropy = np.log(np.exp(pooled - top[:, None]).sum(axis=1)) + top - pooled[rows, right]
-    platt = np.logaddexp(0.0, np.where(best == right, -top, top))
-    return float(weight @ (entropy + platt))
+    result: Array = entropy + np.logaddexp(0.0, np.where(best == right, -top, top))
+    return result
 
 
-def fit(scene: Scene) -> dict[str, Scale]:
-    """The temperature and bias of each tower with the least loss, by coordinate descent with ever smaller steps."""
-    start = scales_of(scene.sides)
-    names = [(modality, which) for modality in start for which in (0, 1)]
+def loss(pooled: Array, right: Array, weight: Array) -> float:
+    """The mean of `losses`, weighted by "N"."""
+    return float(weight @ losses(pooled, right))
+
+
+def fit(scene: Scene) -> Scales:
+    """The scales with the least loss, by coordinate descent with ever smaller steps."""
+    names = [(modality, which) for modality in scene.sides for which in ("temperature", "bias")]
+    if scene.head is not None and scene.fused:
+        names += [(HEAD, which) for which in ("base", "novel")]
     away = dict.fromkeys(names, 0.0)
-    best = _loss(scene, start, away)
+    best = _loss(scene, away)
     for halving in range(HALVINGS + 1):
         moved = True
         while moved:
@@ -110,19 +219,25 @@ def fit(scene: Scene) -> dict[str, Scale]:
                     tried = away | {name: away[name] + sign * STEPS[name[1]] / 2**halving}
                     if abs(tried[name]) > WIDEST[name[1]]:
                         continue
-                    value = _loss(scene, start, tried)
+                    value = _loss(scene, tried)
                     if value < best - 1e-6:
                         best, away, moved = value, tried, True
-    return _at(start, away)
+    return _at(scene.start, away)
 
 
-def _at(start: Mapping[str, Scale], away: Mapping[tuple[str, int], float]) -> dict[str, Scale]:
-    return {
-        name: Scale(scale.temperature * float(np.exp(away[name, 0])), scale.bias + away[name, 1])
-        for name, scale in start.items()
+def _at(start: Scales, away: Mapping[tuple[str, str], float]) -> Scales:
+    towers = {
+        name: Scale(scale.temperature * float(np.exp(away[name, "temperature"])), scale.bias + away[name, "bias"])
+        for name, scale in start.towers.items()
     }
+    head = start.head
+    if head is not None:
+        head = HeadShares(
+            *(min(1.0, max(0.0, getattr(head, which) + away.get((HEAD, which), 0.0))) for which in ("base", "novel"))
+        )
+    return Scales(towers, head)
 
 
-def _loss(scene: Scene, start: Mapping[str, Scale], away: Mapping[tuple[str, int], float]) -> float:
+def _loss(scene: Scene, away: Mapping[tuple[str, str], float]) -> float:
     restraint = sum((value / STEPS[which]) ** 2 for (_, which), value in away.items())
-    return loss(scene.pooled(_at(start, away)), scene.units.right, scene.weight) + RESTRAINT * restraint
+    return loss(scene.pooled(_at(scene.start, away)), scene.units.right, scene.weight) + RESTRAINT * restraint

@@ -22,16 +22,23 @@ def auroc(scores: Array, unknown: Array) -> float:
 class Judge:
     """Scores clips against any subset of the labels, relative to these labels' scores on clips of the source."""
 
-    def __init__(self, units: Units, source: SourceClips, sides: Mapping[str, LabelSide]) -> None:
+    def __init__(
+        self, units: Units, source: SourceClips, sides: Mapping[str, LabelSide], head_share: Array | None = None
+    ) -> None:
+        """head_share: that of the fusion head in each label's score, "C"; None without a head."""
         used = {name: side for name, side in sides.items() if name in units.clips.embeddings}
-        odds = {name: side.compare(units.clips.embeddings[name])[2] for name, side in used.items()}
+        odds, fused = units.clips.odds(used), units.clips.odds_with_head(used, head_share)
         weights = {name: units.clips.weights(name, side) for name, side in used.items()}
         self._clips = [
-            ({name: odds[name][row] for name in names}, {name: weights[name][row] for name in names})
+            (
+                {name: odds[name][row] for name in names},
+                {name: weights[name][row] for name in names},
+                {name: fused[name][row] for name in names} if units.clips.is_fused[row] else None,
+            )
             for row in range(len(units))
             if (names := units.present(row, used))
         ]
-        self._source = source.evidence(used)
+        self._source = source.evidence(used, head_share)
 
     def scores(self, labels: Sequence[int] | Array) -> Array:
         """The score of every clip against these labels only: "N". Higher means less like them."""
@@ -39,10 +46,14 @@ class Judge:
         judge = OpenSetScore(0.0, {name: usual(found[:, columns]) for name, found in self._source.items()})
         return np.array(
             [
-                judge.judge({name: of[columns] for name, of in odds.items()}, weights)["score"]
-                for odds, weights in self._clips
+                judge.judge(_of(odds, columns), weights, None if fused is None else _of(fused, columns))["score"]
+                for odds, weights, fused in self._clips
             ]
         )
+
+
+def _of(odds: Mapping[str, Array], labels: Array) -> dict[str, Array]:
+    return {name: of[labels] for name, of in odds.items()}
 
 
 def threshold_for(scores: Array, false_alarms: float) -> float:

@@ -1,6 +1,7 @@
 """Scores a labelled example with each modality alone, with all modalities pooled, and with the fusion head."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,14 +11,13 @@ from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError
-from pipeline.stage import Budget, Resources, RunSettings
+from pipeline.stage import RunSettings
 from stages.classify import score_all
-from stages.fuse import Fuse
 from stages.words import scoring
 from stages.words.labels import LabelSet, build_label_set
 from stages.words.word import words_of
 from training.data.example import Example
-from training.evaluate.head import fused_embeddings
+from training.evaluate.head import fused_embeddings, opened_head
 from training.features import Features
 
 POOLED, FUSED = "pooled", "fused"
@@ -84,16 +84,11 @@ class Judge:
         self.place = places(self.labels)
         self._by_name = np.argsort(np.argsort(np.array(self.names)))
         self._is_novel = np.array([name in self.novel for name in self.names], bool)
-        self._resources = Resources()
-        self._head = Fuse(Fuse.Options(), self.run, Budget()) if self.spec.fusion else None
-        if self._head is not None:
-            self._head.improve(report)
-            self._head.open(self._resources)
+        self._opened = ExitStack()
+        self._head = self._opened.enter_context(opened_head(self.spec, self.run, report))
 
     def close(self) -> None:
-        if self._head is not None:
-            self._head.close()
-        self._resources.close()
+        self._opened.close()
 
     def answer(self, example: Example, features: Features) -> Answered | None:
         """The answers of all views; None if the model has no tower for any modality of the example."""

@@ -18,7 +18,7 @@ from stages.words.word import Word, parse_labels, words_of
 from training.data.example import Dataset, Example, counted
 from training.data.read import PUBLISHED, read_dataset
 from training.data.split import base_novel
-from training.evaluate.answers import Answered, Judge, known_labels, plain
+from training.evaluate.answers import FUSED, POOLED, Answered, Judge, known_labels, plain
 from training.evaluate.report import About, Failure, Report, make_report
 from training.evaluate.surroundings import machine, versions
 from training.feature_cache import FeatureCache, Tick
@@ -51,8 +51,11 @@ class Found(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
 
 
-def evaluate(task: Task, run: RunSettings, log: Log, tick: Tick | None = None) -> Found:
-    """Raises: ConfigError, ModelError: the task cannot be done. SourceError: no example could be scored."""
+def evaluate(task: Task, run: RunSettings, log: Log, tick: Tick | None = None, show: Log | None = None) -> Found:
+    """show: receives a line about each example as soon as it is scored.
+
+    Raises: ConfigError, ModelError: the task cannot be done. SourceError: no example could be scored.
+    """
     began_s = time.monotonic()
     dataset = read_dataset(task.data, task.layout, "" if task.split == "all" else task.split)
     given = parse_labels(task.labels) if task.labels else dataset.labels
@@ -70,10 +73,10 @@ def evaluate(task: Task, run: RunSettings, log: Log, tick: Tick | None = None) -
     novel = novel_labels(task, spec, given)
     judge = Judge(run, given, novel)
     cache = FeatureCache(task.features, run)
-    cache.fill(examples, log, tick)
     judge.open(log)
     try:
-        answers, failures = answer_all(judge, cache, examples, task.middle_picture)
+        known = cache.each(examples, log, tick)
+        answers, failures = answer_all(judge, cache, known, task.middle_picture, show)
     finally:
         judge.close()
     if not answers:
@@ -87,23 +90,46 @@ def evaluate(task: Task, run: RunSettings, log: Log, tick: Tick | None = None) -
 
 
 def answer_all(
-    judge: Judge, cache: FeatureCache, examples: Sequence[Example], middle_picture: bool = False
+    judge: Judge,
+    cache: FeatureCache,
+    examples: Iterable[Example],
+    middle_picture: bool = False,
+    show: Log | None = None,
 ) -> tuple[list[Answered], list[Failure]]:
-    """The answers of all examples that can be scored, and the failures of the others."""
+    """The answers of all examples that can be scored, and the failures of the others. show: see `evaluate`."""
     answers, failures = [], []
     for example in examples:
-        features = cache.get(example)
-        if features is None:
-            reason = cache.failures.get(cache.key(example), "not encoded").removeprefix(f"{example.path}: ")
-            failures.append(Failure(example.path, example.label, reason))
-            continue
-        answered = judge.answer(example, features.middle_picture() if middle_picture else features)
-        if answered is None:
-            has = " or ".join(judge.label_set.sides)
-            failures.append(Failure(example.path, example.label, f"has no input for the model's {has} tower"))
+        found = _answer(judge, cache, example, middle_picture)
+        if isinstance(found, Failure):
+            failures.append(found)
         else:
-            answers.append(answered)
+            answers.append(found)
+        if show is not None:
+            show(line_of(found, judge.names))
     return answers, failures
+
+
+def _answer(judge: Judge, cache: FeatureCache, example: Example, middle_picture: bool) -> Answered | Failure:
+    features = cache.get(example)
+    if features is None:
+        reason = cache.failures.get(cache.key(example), "not encoded").removeprefix(f"{example.path}: ")
+        return Failure(example.path, example.label, reason)
+    answered = judge.answer(example, features.middle_picture() if middle_picture else features)
+    if answered is None:
+        has = " or ".join(judge.label_set.sides)
+        return Failure(example.path, example.label, f"has no input for the model's {has} tower")
+    return answered
+
+
+def line_of(found: Answered | Failure, names: Sequence[str]) -> str:
+    """`a.mp4: dog (81%), right`, `b.mp4: cat (40%), but it is dog, number 3`, or why it failed."""
+    if isinstance(found, Failure):
+        return f"{Path(found.path).name}: failed: {found.reason}"
+    answer = found.views.get(FUSED, found.views[POOLED])
+    name, best = Path(found.example.path).name, f"{names[answer.best]} ({answer.probability:.0%})"
+    if answer.rank == 0:
+        return f"{name}: {best}, right"
+    return f"{name}: {best}, but it is {names[found.right]}, number {answer.rank + 1}"
 
 
 def few(examples: Sequence[Example], most: int, seed: int) -> list[Example]:

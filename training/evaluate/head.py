@@ -1,15 +1,38 @@
 """Applies the model's fusion head to the features of an example."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES, Clip, ClipInfo
+from pipeline.stage import Budget, Resources, RunSettings
 from stages.encode import pool
 from stages.fuse import Fuse
 from training.features import Features
+
+
+@contextmanager
+def opened_head(spec: ModelSpec, run: RunSettings, report: Callable[[str], None]) -> Iterator[Fuse | None]:
+    """The fusion head of the model, open; None if it has none.
+
+    Raises:
+        ModelError: no engine can run it.
+    """
+    if spec.fusion is None:
+        yield None
+        return
+    head, resources = Fuse(Fuse.Options(), run, Budget()), Resources()
+    try:
+        head.improve(report)
+        head.open(resources)
+        yield head
+    finally:
+        head.close()
+        resources.close()
 
 
 def fused_embeddings(head: Fuse, features: Features, embeddings: Mapping[str, Array]) -> dict[str, Array]:

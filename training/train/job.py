@@ -27,6 +27,7 @@ from training.train.console import Console
 from training.train.evaluation import Answer, Evaluation, Figures
 from training.train.head import HeadTrainee, Held
 from training.train.loop import CURVES, PICTURE, Training
+from training.train.pace import Announced
 from training.train.plan import USUAL, TrainingPlan
 from training.train.result import stored, write_head, write_tower, write_vectors
 from training.train.split import LEAST_EXAMPLES, TrainingSplit
@@ -121,7 +122,7 @@ def _train(job: TrainingJob, console: Console) -> dict[str, Any]:
     training = Training(trainee, job.plan, job.folder, job.device)
     if training.done:
         console.say(f"resuming from step {training.done} ({job.folder / CHECKPOINT})")
-    step = console.steps(f"training {job.plan.what}")
+    step = Announced(console, f"training {job.plan.what}")
     trained = training.run(
         lambda row: step(int(row["step"]), job.plan.steps, facts={k: v for k, v in row.items() if k != "step"})
     )
@@ -147,7 +148,7 @@ def encoded(job: TrainingJob, console: Console) -> Known:
     split = job.split
     cache = FeatureCache(job.features, job.run)
     wanted = (*split.train, *split.held_out)
-    cache.fill(wanted, console.say, console.steps("encoding clips"))
+    cache.fill(wanted, console.say, Announced(console, "encoding clips"))
     found = {example: features for example in wanted if (features := cache.get(example)) is not None}
     _report_failures(wanted, found, cache, console)
     place = {label: index for index, label in enumerate(split.labels)}
@@ -216,7 +217,7 @@ def _tower_trainee(job: TrainingJob, known: Known, network: torch.nn.Module, con
     features = {example: features for features, example, _ in known.learnt}
     features |= dict(zip(known.held_examples, known.held.known, strict=True))
     having = [example for example, of in features.items() if modality in of.tokens]
-    cache.fill(having, console.steps(f"storing {modality} inputs"))
+    cache.fill(having, Announced(console, f"storing {modality} inputs"))
     for reason in list(cache.failures.values())[:FAILURES_SHOWN]:
         console.warn(f"skipped: {reason}")
     view = TowerView(modality, tower, job.mirror)

@@ -56,15 +56,30 @@ class Usual:
     level: float = 0.5
     pull: float = 0.0
     modality: str = ""
+    enough_of_each: int = 20
+    """With fewer training clips of a label, what is learnt about it is mostly about these clips."""
+    enough: int = 200
+    """The same for all training clips together: a rule of thumb, from the number of weights that are trained."""
 
 
 USUAL: Mapping[str, Usual] = MappingProxyType(
     {
-        "head": Usual(steps=400, batch=32, learning_rate=1e-3, frozen_ratio=0.0, level=0.0, pull=2.0),
+        "head": Usual(
+            steps=400, batch=32, learning_rate=1e-3, frozen_ratio=0.0, level=0.0, pull=2.0, enough_of_each=10
+        ),
         "motion": Usual(steps=200, batch=8, learning_rate=3e-5, frozen_ratio=0.5, modality="motion"),
         "sound": Usual(steps=200, batch=16, learning_rate=1e-4, frozen_ratio=0.5, modality="audio"),
         "picture": Usual(steps=200, batch=8, learning_rate=1e-5, frozen_ratio=0.5, modality="image"),
-        "labels": Usual(steps=300, batch=32, learning_rate=2e-3, frozen_ratio=0.0, label_smoothing=0.0, pull=0.5),
+        "labels": Usual(
+            steps=300,
+            batch=32,
+            learning_rate=2e-3,
+            frozen_ratio=0.0,
+            label_smoothing=0.0,
+            pull=0.5,
+            enough_of_each=5,
+            enough=20,
+        ),
     }
 )
 

@@ -8,7 +8,7 @@ import pytest
 from archive.search.odds import pooled
 from archive.search.scan import Scan
 from archive.search.texts import TextQuery
-from stages.classify import mixed
+from stages.words.head_share import mixed
 from stages.words.labels import LabelSet
 from stages.words.scoring import pool, sigmoid
 from tests.archive.search.archives import SIZE, label_set, opened, random_units, write_source

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from engines.backends.table import Candidate, Settings, backend
-from engines.building.bench import Timing, time_all
+from engines.building.bench import Timed, Timing, agree, time_all
 from engines.building.choice import build_all, installed, networks, order_for, taken
 from engines.models.checkpoint import read_model
 from pipeline.errors import ModelError
@@ -30,6 +30,14 @@ def test_every_engine_is_timed_in_its_own_process(tiny_clip: Path, cache_directo
     assert all(rate > 1 for rate in row.items_per_s.values())
     assert row.load_s > 0
     assert 1 << 20 < row.memory_bytes < 1 << 31
+
+
+def test_rounds_agree_if_every_size_was_nearly_as_fast_in_each() -> None:
+    def rounds(*rates: float) -> list[dict[int, Timed]]:
+        return [{1: Timed(100.0, 0), 8: Timed(rate, 0)} for rate in rates]
+
+    assert agree(rounds(200.0, 204.0, 201.0))
+    assert not agree(rounds(200.0, 230.0, 201.0))
 
 
 def test_an_engine_that_cannot_be_loaded_is_reported(tiny_clip: Path, tmp_path: Path) -> None:

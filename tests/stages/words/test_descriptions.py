@@ -1,4 +1,4 @@
-"""Sentences that describe labels are used in place of templates."""
+"""Sentences that describe labels are mixed with their names."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from pipeline.errors import ConfigError
 from stages.words import label_vectors
 from stages.words.descriptions import read_descriptions
 from stages.words.labels import build_label_set
+from stages.words.templates import templates_of
 from stages.words.word import words_of
 from tests.stages.words.test_labels import Tower, quiet, settings, spec
 
@@ -75,12 +76,19 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, content: object, 
         read_descriptions(file_of(tmp_path, content, name), WORDS)
 
 
-def test_a_described_label_is_the_mean_of_its_sentences(tmp_path: Path, spec: ModelSpec) -> None:
+@pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
+def test_a_described_label_is_its_name_mixed_with_the_mean_of_its_sentences(
+    tmp_path: Path, spec: ModelSpec, weight: float
+) -> None:
     path = file_of(tmp_path, {"image": {"dog": ["Fur.", "A snout."]}})
     plain = build_label_set(spec, ("dog", "rain"), settings(tmp_path), quiet, Tower())
-    made = build_label_set(spec, ("dog", "rain"), settings(tmp_path, descriptions=path), quiet, Tower())
-    mean = Tower().vectors(["Fur.", "A snout."]).astype(np.float64).mean(axis=0)
-    np.testing.assert_allclose(made.sides["image"].labels[0], mean / np.linalg.norm(mean), atol=1e-6)
+    given = settings(tmp_path, descriptions=path, description_weight=weight)
+    made = build_label_set(spec, ("dog", "rain"), given, quiet, Tower())
+    sentences = Tower().vectors(["Fur.", "A snout."]).astype(np.float64).mean(axis=0)
+    templates = templates_of(given.templates, spec, "image")
+    name = Tower().vectors([text.replace("{}", "dog") for text in templates.texts]).astype(np.float64).mean(axis=0)
+    mixed = weight * sentences + (1 - weight) * name
+    np.testing.assert_allclose(made.sides["image"].labels[0], mixed / np.linalg.norm(mixed), atol=1e-6)
     np.testing.assert_array_equal(made.sides["image"].labels[1], plain.sides["image"].labels[1])
     np.testing.assert_array_equal(made.sides["audio"].labels, plain.sides["audio"].labels)
 
@@ -92,5 +100,21 @@ def test_one_warning_reports_the_sentences_left_out(
     monkeypatch.setattr(label_vectors.log, "warning", warnings.append)
     path = file_of(tmp_path, {"dog": ["Fur.", "Rain on fur."]})
     build_label_set(spec, ("dog", "rain"), settings(tmp_path, descriptions=path), quiet, Tower())
-    (warning,) = warnings
+    (warning,) = [each for each in warnings if "names" in each and "far from" not in each]
     assert "names 'rain'" in warning
+
+
+def test_a_description_far_from_its_name_is_reported_once_per_tower(
+    tmp_path: Path, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(label_vectors.log, "warning", warnings.append)
+    near = [text.replace("{}", "cat") for text in templates_of("model", spec, "image").texts]
+    dog = Tower().vectors(["a photo of dog", "dog"]).sum(axis=0)
+    away = min((f"Sentence {number}." for number in range(50)), key=lambda one: float(Tower().vectors([one])[0] @ dog))
+    path = file_of(tmp_path, {"image": {"dog": [away], "cat": near}})
+    build_label_set(spec, ("dog", "cat"), settings(tmp_path, descriptions=path), quiet, Tower())
+    (warning,) = warnings
+    assert "for the image tower" in warning
+    assert "'dog'" in warning
+    assert "'cat'" not in warning

@@ -1,7 +1,6 @@
 """Problems with words are found before a run: same meaning, wins everywhere, unknown letters."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from engines.models.checkpoint import read_model
 from engines.models.tokens import Reading
 from pipeline.stage import RunSettings
 from stages.words.label_side import LabelSide
-from stages.words.lint import Finding, alike, everywhere, in_most_clips, is_foreign, lint, twice
+from stages.words.lint import Finding, above, alike, everywhere, in_most_clips, is_foreign, lint, twice, unseen
 from stages.words.template_stack import unit
 from stages.words.word import parse_labels, words_of
 from tests.stages.words.test_labels import quiet
@@ -52,6 +51,34 @@ def test_synonyms_of_one_label_are_not_a_finding() -> None:
     assert found.size > 0.7
 
 
+def test_a_label_near_no_known_word_is_unseen_unless_another_tower_knows_it() -> None:
+    labels = words_of(("a|b", "c"))
+    made = side(vector(1), vector(3), vector(5), starts=[0, 2])
+    known = {"image": ("near b", "other"), "audio": ("far",)}
+    near_b, far = unit(vector(3) + 0.5 * vector(7)), vector(8)
+    vectors = {"image": np.stack([near_b, far]), "audio": far[None]}
+    (found,) = unseen(labels, {"image": made, "audio": made}, known, vectors)
+    assert found.words == ("c",)
+    vectors["audio"] = vector(5)[None]
+    assert list(unseen(labels, {"image": made, "audio": made}, known, vectors)) == []
+
+
+def test_a_kind_named_after_a_near_label_is_found_in_that_direction() -> None:
+    labels = words_of(("police car", "car", "hot car"))
+    made = side(vector(1), unit(vector(1) + 1.2 * vector(2)), vector(3))
+    assert words(above(labels, "image", made)) == [("car", "police car")]
+
+
+def test_a_label_whose_neighbours_are_all_near_a_wider_one_is_a_kind_of_it() -> None:
+    rest = BACKGROUND.mean(axis=0)
+    wide, narrow = vector(1), unit(vector(1) + 1.2 * vector(2))
+    of_both = [unit(wide + narrow + 0.5 * vector(seed)) + rest for seed in range(100, 104)]
+    of_wide = [unit(wide - 0.4 * vector(2) + 0.9 * vector(seed)) + rest for seed in range(200, 209)]
+    background = unit(np.concatenate([BACKGROUND, of_both, of_wide]))
+    made = LabelSide(np.stack([narrow, wide]), background, np.ones((2, len(background))), 0.1, 0.0)
+    assert words(above(words_of(("dog", "animal")), "image", made)) == [("animal", "dog")]
+
+
 def test_a_word_in_the_middle_of_all_others_wins_everywhere() -> None:
     middle = BACKGROUND.mean(axis=0)
     labels = words_of(("a", "thing|b"))
@@ -87,10 +114,17 @@ def test_a_name_with_only_letter_or_unknown_tokens_is_foreign(name: str, reading
     assert is_foreign(name, reading) is foreign
 
 
-def test_the_bundled_model_finds_each_kind(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder for text vectors: those of all words that the picture tower knows take a while."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.mark.timeout(600)
+def test_the_bundled_model_finds_each_kind(cache: str) -> None:
     long = "a dog " * 70
     labels = parse_labels(["car", "automobile", "Car!", "rain", "photo", "собака", long])
-    run = RunSettings(labels=labels, cache_directory=str(tmp_path), threads=2, modalities=("image",))
+    run = RunSettings(labels=labels, cache_directory=cache, threads=2, modalities=("image",))
     found = lint(read_model("percept-mini"), run, quiet)
     kinds = {one.kind: one for one in reversed(found)}
     assert list(dict.fromkeys(one.kind for one in found)) == ["twice", "cut", "unknown", "alike", "everywhere"]
@@ -100,3 +134,18 @@ def test_the_bundled_model_finds_each_kind(tmp_path: Path) -> None:
     assert kinds["alike"].words == ("car", "automobile")
     assert ("photo",) in words(one for one in found if one.kind == "everywhere")
     assert not any("rain" in one.words for one in found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_bundled_model_finds_kinds_misspellings_and_what_its_picture_tower_cannot_see(cache: str) -> None:
+    labels = parse_labels(["animal", "cat", "vehicle", "bus", "police car", "car", "giraff", "happiness", "truck"])
+    run = RunSettings(labels=labels, cache_directory=cache, threads=2, modalities=("image",))
+    found = lint(read_model("percept-mini"), run, quiet)
+    of = {kind: words(one for one in found if one.kind == kind) for kind in ("no word", "unseen", "above")}
+    assert of["no word"] == [("giraff",)]
+    assert ("happiness",) in of["unseen"]
+    assert ("cat",) not in of["unseen"]
+    assert {("animal", "cat"), ("vehicle", "bus"), ("car", "police car")} <= set(of["above"])
+    assert ("car", "truck") not in of["above"]
+    assert ("truck", "car") not in of["above"]

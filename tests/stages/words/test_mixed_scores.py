@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import Array
-from stages.classify import mixed, score_all
+from stages.classify import score_all
 from stages.words import scoring
+from stages.words.head_share import mixed
 from stages.words.labels import LabelSet, LabelSide
 
 DIM = 24

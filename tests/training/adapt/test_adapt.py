@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -277,3 +278,30 @@ def test_labels_that_were_trained_elsewhere_do_not_change_when_others_are_adapte
     more = read_model(str(tmp_path / "more"))
     np.testing.assert_allclose(adapted(more, "audio", siren, side(siren).labels), before, atol=1e-6)
     assert vectors(more) != vectors(model)
+
+
+def test_examples_are_classified_with_the_fusion_head_where_it_changes_them() -> None:
+    given = examples()
+    wrong = unit(side().labels[(given.right(LABELS) + 1) % len(LABELS)]).astype(np.float32)
+    wrong[::2] = 0
+    fused = replace(given, fused={"audio": wrong})
+    share = np.full(len(LABELS), 1.0)
+    with_head, without = replace(adapter(fused), head_share=share), adapter(fused)
+    every = np.arange(len(given.kept))
+    best = with_head.best(with_head.nothing(), every)
+    np.testing.assert_array_equal(best[::2], without.best(without.nothing(), every)[::2])
+    assert (best[1::2] == (given.right(LABELS)[1::2] + 1) % len(LABELS)).mean() > 0.9
+
+
+def test_embeddings_after_the_head_are_stored_with_the_examples_and_joined_with_more() -> None:
+    given = examples()
+    moved_on = given.embeddings["audio"][:, ::-1].copy()
+    fused = replace(given, fused={"audio": moved_on})
+    again = Examples.read({"examples": fused.about()}, fused.tensors())
+    np.testing.assert_array_equal(again.fused["audio"], moved_on)
+    plain = examples(seed=7)
+    other = replace(plain, kept=tuple(msgspec.structs.replace(each, key=f"other {each.key}") for each in plain.kept))
+    joined = other.with_more(fused)
+    np.testing.assert_array_equal(joined.fused["audio"][len(other.kept) :], moved_on)
+    assert not joined.fused["audio"][: len(other.kept)].any()
+    assert not joined.take(range(3)).fused["audio"].any()

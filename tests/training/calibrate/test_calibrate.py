@@ -1,17 +1,21 @@
 import numpy as np
 import pytest
 
+from commands.calibrate import verdict
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
+from stages.classify import score_all
 from stages.words import scoring
 from stages.words.label_side import LabelSide
+from stages.words.labels import LabelSet
 from stages.words.open_set import SourceClips
-from training.calibrate.calibrate import refuse_foreign
-from training.calibrate.measure import by_example, measure_unknown, trust
-from training.calibrate.temperature import Scale, Scene, fit, loss, scaled, scales_of
+from training.calibrate.calibrate import Result, refuse_foreign
+from training.calibrate.measure import Figure, Trust, Unknown, by_example, kinds, measure_unknown, trust
+from training.calibrate.temperature import HeadLabels, HeadShares, Scale, Scales, Scene, fit, loss, scaled
 from training.calibrate.units import MOST_OF_ONE, Units, make_units
 from training.calibrate.unknown import Judge, auroc, mean_auroc, threshold_for
 from training.features import ClipPart, Features
+from training.intervals import wilson
 
 DIM = 24
 LABELS = 5
@@ -37,6 +41,19 @@ def units(each: int = 20, labels: int = LABELS, noise: float = 1.5, clips_of_one
     return Units(source, right, np.arange(len(right)) // clips_of_one)
 
 
+def fused_units(better: float = 2.0) -> Units:
+    """Clips with a picture, half of which the fusion head moves towards their labels."""
+    plain = units()
+    own = plain.clips.embeddings["audio"]
+    moved = unit(own + better * side().labels[plain.right]).astype(np.float32)
+    moved[::2] = 0
+    clips = SourceClips({"image": own}, [{"image": {"contrast": 0.3}}] * len(own), {"image": moved})
+    return Units(clips, plain.right, plain.example)
+
+
+HEAD = HeadLabels(HeadShares(0.3, 0.3), np.array([True, True, True, True, False]))
+
+
 def part(loudness_dbfs: float) -> ClipPart:
     return ClipPart(0.0, 2.0, {"audio": 1}, {"audio": {"loudness_dbfs": loudness_dbfs}})
 
@@ -44,10 +61,11 @@ def part(loudness_dbfs: float) -> ClipPart:
 def test_an_overconfident_tower_gets_a_higher_temperature() -> None:
     sharp = {"audio": side(temperature=0.02, bias=8.0)}
     scene = Scene.of(units(each=60, noise=2.5), sharp)
-    before, after = (trust(scene.pooled(scales), scene.units) for scales in (scales_of(sharp), fit(scene)))
-    assert fit(scene)["audio"].temperature > 0.03
+    before, after = (trust(scene.pooled(scales), scene.units) for scales in (scene.start, fit(scene)))
+    assert fit(scene).towers["audio"].temperature > 0.03
     assert after.share.value < 0.75 * before.share.value
     assert after.probability.value < before.probability.value
+    assert after.log_loss.value < before.log_loss.value
     assert before.share.low <= before.share.value <= before.share.high
 
 
@@ -55,12 +73,10 @@ def test_a_fit_never_raises_the_loss_and_keeps_the_ranking_of_a_single_modality(
     sides = {"audio": side()}
     scene = Scene.of(units(), sides)
     fitted = fit(scene)
-    values = [loss(scene.pooled(scales), scene.units.right, scene.weight) for scales in (scales_of(sides), fitted)]
+    values = [loss(scene.pooled(scales), scene.units.right, scene.weight) for scales in (scene.start, fitted)]
     assert values[1] <= values[0]
     warm = Scene.of(units(), scaled(sides, {"audio": Scale(0.1, 5.0)}))
-    np.testing.assert_array_equal(
-        scene.pooled(scales_of(sides)).argmax(1), warm.pooled(scales_of(warm.sides)).argmax(1)
-    )
+    np.testing.assert_array_equal(scene.pooled(scene.start).argmax(1), warm.pooled(warm.start).argmax(1))
 
 
 def test_the_loss_is_cross_entropy_plus_the_logistic_loss_of_the_best_label() -> None:
@@ -133,3 +149,83 @@ def test_unlabelled_clips_without_a_modality_of_the_labelled_ones_are_refused() 
     with pytest.raises(ConfigError, match="the clips have nothing to see or hear"):
         refuse_foreign(SourceClips({}, []), units())
     refuse_foreign(units().clips, units())
+
+
+def test_pooled_scores_are_those_of_a_run_with_and_without_the_head() -> None:
+    given = fused_units()
+    scene = Scene.of(given, {"image": side()}, HEAD)
+    pooled = scene.pooled(scene.start)
+    names = tuple(f"label {number}" for number in range(LABELS))
+    label_set = LabelSet(names, {"image": side()}, head_share=HEAD.shares.of(HEAD.is_base))
+    for row in range(6):
+        own, fused = given.clips.embeddings["image"][row], given.clips.fused["image"][row]
+        scores = score_all(label_set, {"image": own}, given.clips.signals[row], {"image": fused} if fused.any() else {})
+        assert scores.is_fused == given.clips.is_fused[row]
+        np.testing.assert_allclose(pooled[row], scores.pooled, atol=1e-9)
+
+
+def test_clips_without_a_signal_are_still_ordered() -> None:
+    dark = units(each=2)
+    clips = SourceClips(dark.clips.embeddings, [{"audio": {"loudness_dbfs": -120.0}}] * len(dark))
+    pooled = Scene.of(Units(clips, dark.right, dark.example), {"audio": side()})
+    assert np.isfinite(found := pooled.pooled(pooled.start)).all()
+    assert len(np.unique(found[0])) == LABELS
+
+
+def test_a_head_that_helps_gets_a_larger_share_than_one_that_harms() -> None:
+    helpful, harmful = (Scene.of(fused_units(better), {"image": side()}, HEAD) for better in (2.0, -3.0))
+    heads = [scales.head for scales in (fit(helpful), fit(harmful)) if scales.head is not None]
+    assert 0.0 <= heads[1].base < heads[0].base <= 1.0
+    for scene in (helpful, harmful):
+        values = [loss(scene.pooled(of), scene.units.right, scene.weight) for of in (scene.start, fit(scene))]
+        assert values[1] < values[0]
+
+
+def test_a_share_for_labels_that_do_not_occur_is_left_alone() -> None:
+    only_base = HeadLabels(HEAD.shares, np.ones(LABELS, bool))
+    assert (head := fit(Scene.of(fused_units(), {"image": side()}, only_base)).head)
+    assert head.novel == HEAD.shares.novel
+
+
+def test_figures_tell_fused_clips_from_others() -> None:
+    given = fused_units()
+    scene = Scene.of(given, {"image": side()}, HEAD)
+    before = scene.pooled(scene.start)
+    found = {kind.name: kind for kind in kinds(before, scene.pooled(fit(scene)), given)}
+    assert set(found) == {"image", "fused+image"}
+    assert sum(kind.clips for kind in found.values()) == len(given)
+    assert found["fused+image"].log_loss_before < found["image"].log_loss_before
+
+
+def test_the_open_set_score_compares_fused_clips_with_fused_ones() -> None:
+    given, share = fused_units(), HEAD.shares.of(HEAD.is_base)
+    usual = given.clips.usual({"image": side()}, share)
+    assert set(usual) == {"image", "fused+image"}
+    assert set(given.clips.usual({"image": side()})) == {"image"}
+    scores = Judge(given, given.clips, {"image": side()}, share).scores(range(LABELS))
+    without = Judge(given, given.clips, {"image": side()}).scores(range(LABELS))
+    fused = given.clips.is_fused
+    np.testing.assert_allclose(scores[~fused], without[~fused])
+    assert np.abs(scores[fused] - without[fused]).max() > 0.01
+
+
+def result(log_loss: tuple[float, float], error: tuple[float, float]) -> Result:
+    before, after = (
+        Trust(Figure(e, e, e), Figure(0, 0, 0), Figure(nats, nats, nats), 0.5, ())
+        for e, nats in zip(error, log_loss, strict=True)
+    )
+    scales = Scales({"audio": Scale(0.1, 0.0)})
+    unknown = Unknown(Figure(0.5, 0.5, 0.5), {}, wilson(0, 1), wilson(0, 1))
+    clips = units(each=1).clips
+    return Result((), 1, 1, wilson(0, 1), before, after, (), scales, scales, unknown, 0.0, clips, {})
+
+
+def test_either_figure_that_rises_counts_as_worse() -> None:
+    assert result((1.0, 0.9), (0.2, 0.1)).worse == ()
+    assert result((1.0, 1.1), (0.2, 0.1)).worse == ("log loss",)
+    assert result((1.0, 0.9), (0.2, 0.3)).worse == ("calibration error",)
+    worse = result((1.0, 1.25), (0.2, 0.3))
+    assert verdict(worse) == (
+        "worse (calibration error and log loss) on held-out clips: calibration error 20.0% -> 30.0%, "
+        "log loss 1.000 -> 1.250"
+    )

@@ -7,8 +7,9 @@ import pytest
 from engines.models.model import FusionSpec, ModelSpec
 from pipeline.errors import ConfigError
 from training.data.example import Example
-from training.evaluate.answers import answer_of, known_labels, places
-from training.evaluate.evaluate import Task, few, novel_labels
+from training.evaluate.answers import POOLED, Answered, answer_of, known_labels, places
+from training.evaluate.evaluate import Task, few, line_of, novel_labels
+from training.evaluate.report import Failure
 
 
 def test_a_label_is_found_by_its_synonyms_in_any_spelling() -> None:
@@ -59,3 +60,16 @@ def test_novel_labels_are_those_outside_the_base_of_the_user_or_of_the_head(tmp_
     for name, message in (("other.txt", "contains none of the labels"), ("gone.txt", "No such file")):
         with pytest.raises(ConfigError, match=rf"--base-novel .*{name}: {message}"):
             novel(str(tmp_path / name))
+
+
+def test_a_line_about_an_example_says_what_was_found_and_what_is_right() -> None:
+    odds, nothing = np.array([0.0, 2.0, 1.0]), np.zeros(3, bool)
+    names = ("cat", "dog", "rain")
+
+    def line(right: int) -> str:
+        answer = answer_of(odds, right, np.arange(3), nothing)
+        return line_of(Answered(Example("/clips/a.mp4", names[right]), right, {POOLED: answer}), names)
+
+    assert line(1) == "a.mp4: dog (88%), right"
+    assert line(0) == "a.mp4: dog (88%), but it is cat, number 3"
+    assert line_of(Failure("/clips/b.mp4", "cat", "no video stream"), names) == "b.mp4: failed: no video stream"

@@ -5,7 +5,7 @@ from tests.training.train import made_up
 from training.data.example import Dataset, Example
 from training.train.curves import ticks
 from training.train.order import Order
-from training.train.split import divide, sided
+from training.train.split import divide, sided, warnings
 
 
 def dataset(groups: int = 5, each: int = 2, labels: tuple[str, ...] = ("a", "b", "c", "d")) -> Dataset:
@@ -51,6 +51,21 @@ def test_a_novel_clip_is_skipped_if_its_group_is_trained_on() -> None:
 
 def _novel(examples: tuple[Example, ...], shared: list[Example], seed: int) -> tuple[str, ...]:
     return divide(Dataset("clips", (*examples, *shared), ("a", "b", "c", "d", "e")), made_up.plan(seed=seed)).novel
+
+
+def test_few_clips_are_told_per_label_in_all_and_for_measuring() -> None:
+    found = divide(dataset(), made_up.plan(novel_share=0.25))
+    each, total, *measured = warnings(found, "head")
+    assert each.startswith(f"few clips to train on: {found.base[0]} (8)")
+    assert "about 10 of each label" in each
+    assert "percept adapt" in each
+    assert total.startswith(f"few clips to train on: {len(found.train)} in all; --what head needs about 200")
+    assert [text.split(",")[0] for text in measured] == [
+        f"few clips to measure on: {len(found.held_base)} of base labels",
+        f"few clips to measure on: {len(found.held_novel)} of novel labels",
+    ]
+    many = divide(dataset(groups=150), made_up.plan(novel_share=0.0))
+    assert warnings(many, "motion") == ()
 
 
 def test_too_few_clips_are_reported_by_label() -> None:
