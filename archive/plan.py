@@ -76,7 +76,8 @@ def refusal(kind: str, files: Sequence[tuple[str, Facts]], asked: Asked, archive
         case "version":
             return f"{have} written in version {facts.version} of the archive's format, not {ARCHIVE_VERSION}; {REDO}"
         case _:
-            return f"{have} labelled with other settings. Give the same settings as before; {REDO}"
+            why = "with other settings, or by an earlier percept"
+            return f"{have} labelled {why}. Give the same settings as before; {REDO}"
 
 
 def is_of_another(wanted: Wanted, facts: Facts) -> bool:

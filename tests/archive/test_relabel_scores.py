@@ -33,7 +33,7 @@ def test_a_modality_that_a_clip_lacks_changes_nothing() -> None:
 def test_contributions_are_those_of_one_clip(weights: tuple[float, ...]) -> None:
     odds = np.random.default_rng(2).normal(0, 8, (3, 2, 9))
     present = torch.tensor([[True, True], [True, True], [True, False]])
-    trust = torch.tensor(weights).double()[:, None] * present
+    trust = torch.tensor(weights, dtype=torch.float64)[:, None] * present
     base, found = contributions(torch.from_numpy(odds), trust, present)
     for clip, names in enumerate(("abc", "ab")):
         given = {name: odds[place, clip] for place, name in enumerate(names)}
