@@ -154,7 +154,9 @@ def test_stored_embeddings_of_the_fusion_head_count(tmp_path: Path) -> None:
         found[name] = {row["label"]: row for row in table["labels"].to_pylist()[0]}
     for label in ("cat", "wave"):
         one, other = found["with"][label], found["without"][label]
-        assert one["evidence"] == other["evidence"], "evidence is that of the modality itself"
+        of, its = ({**row["evidence"]["image"]} for row in (one, other))
+        assert of.pop("contribution") != its.pop("contribution"), "what it adds is that of modality and head"
+        assert of == its, "the rest is that of the modality itself"
         assert abs(one["probability"] - other["probability"]) > 1e-3
 
 
