@@ -48,8 +48,8 @@
         element("span", { class: `meter ${key}`, title: `what ${name} alone says, and what it adds to the log-odds` },
           element("span", { class: "name", text: name }),
           element("span", { class: "value" }),
-          element("span", { class: "added" }),
-          element("span", { class: "scale" }, element("span", { class: "fill" }))));
+          element("span", { class: "scale" }, element("span", { class: "fill" })),
+          element("span", { class: "added" })));
       const parts = MODALITIES.map(({ key }) => element("span", { class: `fill ${key}` }));
       const row = element("li", {},
         element("span", { class: "word" }), element("span", { class: "value" }),

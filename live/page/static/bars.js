@@ -35,8 +35,8 @@ export class LabelBars {
     const meters = MODALITIES.map(({ key, name }) =>
       element("span", { class: `meter ${key}`, title: `what ${name} alone says, and what it adds to the log-odds` },
         element("span", { class: "name", text: name }), element("span", { class: "value" }),
-        element("span", { class: "added" }),
-        element("span", { class: "scale" }, element("span", { class: "fill" }))));
+        element("span", { class: "scale" }, element("span", { class: "fill" })),
+        element("span", { class: "added" })));
     const row = element("li", {},
       element("span", { class: "word" }), element("span", { class: "value" }), wholeBar(),
       element("span", { class: "meters" }, ...meters));
