@@ -79,7 +79,8 @@ def refusal(kind: str, files: Sequence[tuple[str, Facts]], asked: Asked, archive
         case "version":
             return f"{have} written in version {facts.version} of the archive's format, not {ARCHIVE_VERSION}; {REDO}"
         case _:
-            return f"{have} labelled with other settings{in_which(facts, asked)}. Give the same as before; {REDO}"
+            how = in_which(facts, asked) or ", or by an earlier percept"
+            return f"{have} labelled with other settings{how}. Give the same settings as before; {REDO}"
 
 
 def in_which(facts: Facts, asked: Asked) -> str:

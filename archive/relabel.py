@@ -1,9 +1,9 @@
 """Scores the clips of an archive against other words, from what it holds. No video is opened.
 
 A file is read, scored and written anew in batches of `GROUP_ROWS` clips, and then takes the place of the old one.
-Everything but `labels`, `category` and `open_set` stays as it was: vectors, and the names of tracks too, which were
-found by looking at the tracks themselves. Files say which words they were scored against, so an interrupted run goes
-on where it was.
+Everything but `labels`, `category`, `open_set` and the version of the rows stays as it was: vectors, and the names of
+tracks too, which were found by looking at the tracks themselves. Files say which words they were scored against, so an
+interrupted run goes on where it was.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from archive.shard import ShardError, batches_of, facts_of, metadata_of, names_o
 from archive.store import Store, no_archive
 from pipeline.clip import MODALITIES
 from pipeline.errors import ModelError
+from pipeline.result import SCHEMA_VERSION
 from stages.words.labels import LabelSet
 
 ANSWERS = ("labels", "category", "open_set")
@@ -129,7 +130,7 @@ def _relabel_file(store: Store, output: Store, name: str, asked: Asked) -> int:
         with _reading(name):
             facts = facts_of(file, name)
             parquet = pyarrow.parquet.ParquetFile(file)
-        schema = parquet.schema_arrow
+        schema = _with_answers(parquet.schema_arrow)
         schema = schema.with_metadata(dict(schema.metadata or {}) | metadata_of(asked.facts(facts)))
         with output.sink(name) as sink:
             with writer(sink, schema) as out:
@@ -154,10 +155,12 @@ def _reading(name: str) -> Iterator[None]:
 
 def rescored(file: Any, name: str, asked: Asked) -> Iterator[Any]:
     """The rows of an open `ParquetFile`, with new answers, in tables. Raises: ShardError."""
-    schema = file.schema_arrow
+    schema = _with_answers(file.schema_arrow)
     with _reading(name):
         for rows in batches_of(file, [name for name in schema.names if name not in ANSWERS]):
             answers = answered(rows, asked)
+            if "schema_version" in schema.names:
+                answers["schema_version"] = pyarrow.repeat(SCHEMA_VERSION, len(rows))
             columns = [answers[name] if name in answers else rows[name] for name in schema.names]
             yield pyarrow.table(columns, schema=schema)
 
@@ -179,6 +182,12 @@ def answered(rows: Any, asked: Asked) -> dict[str, Any]:
             chunks[name].append(column)
     kinds = _answer_fields()
     return {name: pyarrow.chunked_array(of, kinds[name].type) for name, of in chunks.items()}
+
+
+def _with_answers(schema: Any) -> Any:
+    """A schema whose answers have the fields of this version, also if an earlier one wrote the file."""
+    kinds = _answer_fields()
+    return pyarrow.schema([kinds.get(field.name, field) for field in schema], schema.metadata)
 
 
 def _answer_fields() -> dict[str, Any]:

@@ -51,6 +51,7 @@ class ColumnMaker:
             "share": _numbers(scores.share, kept),
             "evidence": _evidence(kind.value_type.field("evidence").type, scores, kept),
             "near": self._near_rows(scores, kept),
+            "base_log_odds": _numbers(np.repeat(scores.base, each), kept),
         }
         rows = pyarrow.StructArray.from_arrays(
             [fields[field.name] for field in kind.value_type], fields=list(kind.value_type)
@@ -152,6 +153,7 @@ def _evidence(kind: Any, scores: BlockScores, kept: Array) -> Any:
             "probability": _numbers(scores.evidence[place], kept),
             "similarity": _numbers(scores.similarity[place], kept),
             "weight": _numbers(np.repeat(scores.weight[place], each), kept),
+            "contribution": _numbers(scores.contribution[place], kept),
         }
         by_name[name] = _struct(kind.field(name).type, values, np.repeat(scores.present[place], each)[kept])
     absent = [pyarrow.nulls(int(kept.sum()), kind.field(name).type) for name in MODALITIES]

@@ -9,6 +9,7 @@ import torch
 from archive.relabel_odds import BulkSide
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
+from stages.words.contributions import BASE, sets, shapley_factors
 from stages.words.labels import LabelSet
 from stages.words.open_set import FUSED
 from stages.words.scoring import LEAST_WEIGHT
@@ -40,7 +41,11 @@ class BlockScores:
     similarity: Array
     """"M N K"."""
     weight: Array
-    """"M N", sum 1 over the modalities that a clip has."""
+    """"M N", as they were applied; 0 for modalities that a clip does not have."""
+    base: Array
+    """Log-odds "N" of a label of which every modality says that it is not there."""
+    contribution: Array
+    """What each modality adds to them, in log-odds, "M N K"."""
     shares_of_all: Array
     """"N C", if the labels form a hierarchy, else "N 0"."""
     unknown: Array
@@ -74,6 +79,7 @@ class BulkScorer:
         best_odds, best = pooled.topk(self.top_k, dim=1)
         log_total = torch.logsumexp(pooled, dim=1, keepdim=True)
         in_all = best.expand(len(names), -1, -1)
+        base, contribution = contributions(mixed.gather(2, in_all), trust, present)
         similarity = torch.stack([cosine for cosine, _ in compared])
         has_tree = self.label_set.hierarchy is not None
         return BlockScores(
@@ -84,7 +90,9 @@ class BulkScorer:
             share=torch.exp(best_odds - log_total).numpy(),
             evidence=torch.sigmoid(alone.gather(2, in_all)).numpy(),
             similarity=similarity.gather(2, in_all).double().numpy(),
-            weight=normalised(trust, present).numpy(),
+            weight=applied(trust, present).numpy(),
+            base=base.numpy(),
+            contribution=contribution.numpy(),
             shares_of_all=(torch.exp(pooled - log_total) if has_tree else pooled[:, :0]).numpy(),
             unknown=self._unknown(names, alone, mixed, trust, present, self._changed(names, stored)).numpy(),
         )
@@ -144,8 +152,7 @@ class BulkScorer:
 
 def pool(log_odds: torch.Tensor, weights: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
     """`scoring.pool` for N clips at once: float64 "M N C", "M N", bool "M N" -> "N C"."""
-    is_trusted = (weights > 0).any(dim=0)
-    weights = torch.where(is_trusted, weights, LEAST_WEIGHT * present)[:, :, None]
+    weights = applied(weights, present)[:, :, None]
     log_no = torch.zeros_like(log_odds[0])
     for z, weight in zip(log_odds, weights, strict=True):
         partly = torch.log1p(-weight * torch.sigmoid(z))
@@ -155,8 +162,20 @@ def pool(log_odds: torch.Tensor, weights: torch.Tensor, present: torch.Tensor) -
     return torch.log(-torch.expm1(log_no)) - log_no
 
 
-def normalised(weights: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-    """The weights "M N" of each clip scaled to sum 1; equal shares if all are 0."""
-    total = weights.sum(dim=0)
-    equal = present / present.sum(dim=0).clamp(min=1)
-    return torch.where(total > 0, weights / total.clamp(min=1e-300), equal.double())
+def applied(weights: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+    """`scoring.applied` for N clips at once: float64 and bool "M N" -> "M N"."""
+    return torch.where((weights > 0).any(dim=0), weights, LEAST_WEIGHT * present.double())
+
+
+def contributions(
+    log_odds: torch.Tensor, weights: torch.Tensor, present: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`stages.words.contributions` for N clips at once: float64 "M N K", "M N", bool "M N" -> "N", "M N K"."""
+    silent = torch.full_like(log_odds, BASE)
+    subsets = sets(len(log_odds))
+    found = torch.zeros_like(log_odds)
+    for said, factors in zip(torch.from_numpy(subsets), torch.from_numpy(shapley_factors(subsets)), strict=True):
+        value = pool(torch.where(said[:, None, None], log_odds, silent), weights, present)
+        found += factors[:, None, None] * value
+    is_counted = (applied(weights, present) > 0)[:, :, None]
+    return pool(silent[:, :, :1], weights, present)[:, 0], torch.where(is_counted, found, 0.0)

@@ -15,7 +15,11 @@ class Share(msgspec.Struct):
 
     probability: float = 0.0
     weight: float = 0.0
+    contribution: float = 0.0
+    """Log-odds."""
     clips: int = 0
+    told: int = 0
+    """Clips whose record tells the contribution."""
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -73,6 +77,9 @@ class Running(msgspec.Struct, kw_only=True):
             share = self.shares.setdefault(modality, Share())
             share.probability += evidence.probability
             share.weight += evidence.weight
+            if evidence.contribution is not None:
+                share.contribution += evidence.contribution
+                share.told += 1
             share.clips += 1
 
     def event(self, state: Literal["open", "closed"]) -> LiveEvent:
@@ -138,7 +145,8 @@ def utc_text(time: datetime) -> str:
 
 
 def _mean(share: Share) -> dict[str, float]:
-    return {
+    mean = {
         "probability": round(share.probability / share.clips, 4),
         "weight": round(share.weight / share.clips, 4),
     }
+    return mean | ({"contribution": round(share.contribution / share.told, 4)} if share.told else {})

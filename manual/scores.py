@@ -1,5 +1,6 @@
 """The blocks of docs/scores.md: how one record comes about, each number computed by the code that labels clips."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from manual.pages import Block
 from manual.worked import LABELS, Worked, worked
 from stages.words import reliability, scoring
+from stages.words.contributions import BASE, contributions, sets, shapley_factors
 
 SHOWN = 5
 """Background words in the table."""
@@ -21,7 +23,8 @@ def record() -> str:
 
 
 def _row(row: dict[str, Any]) -> str:
-    head = f'{{"label": "{row["label"]}", "probability": {row["probability"]:.3f}, "share": {row["share"]:.3f},'
+    numbers = [f'"{key}": {row[key]:.3f}' for key in ("probability", "share", "base_log_odds")]
+    head = f'{{"label": "{row["label"]}", {", ".join(numbers)},'
     evidence = [
         f'"{name}": {{' + ", ".join(f'"{key}": {value:.3f}' for key, value in one.items()) + "}"
         for name, one in row["evidence"].items()
@@ -72,16 +75,13 @@ def alone() -> str:
 def weights() -> str:
     """Signal, peakedness and ceiling of each modality, and the weight they give."""
     work, rows = worked(), []
-    shown = scoring.normalised(work.scores.weights)
     for name, side in work.label_set.sides.items():
         signal = reliability.signal_weight(name, work.signals, side.knows_stillness)
         peaked = scoring.peakedness(work.scores.background[name], side.temperature)
         decided = reliability.UNDECIDED + (1 - reliability.UNDECIDED) * peaked
         cells = [_measured(work, name), *(f"{value:.3f}" for value in (signal, peaked, decided))]
-        rows.append(
-            [name, *cells, f"{reliability.HIGHEST[name]:g}", f"{work.scores.weights[name]:.3f}", f"{shown[name]:.3f}"]
-        )
-    head = ["", "measured", "signal", "peakedness", "decided", "ceiling", "weight", "in the record"]
+        rows.append([name, *cells, f"{reliability.HIGHEST[name]:g}", f"{work.scores.weights[name]:.3f}"])
+    head = ["", "measured", "signal", "peakedness", "decided", "ceiling", "weight"]
     return _table(head, rows)
 
 
@@ -111,6 +111,38 @@ def pooled() -> str:
     total = float(scoring.sigmoid(work.scores.pooled[0]))
     table = _table(["", "weight", f"probability of `{LABELS[0]}`", "1 - weight · probability"], rows)
     return f"{table}\n\n" + _steps(f"probability = 1 - {' · '.join(product)} = {total:.3f}")
+
+
+def added() -> str:
+    """What every modality adds to the base, for all labels."""
+    work = worked()
+    base, found = contributions(work.scores.log_odds, work.scores.weights)
+    total = base + np.sum(list(found.values()), axis=0)
+    rows = [["base", *[f"{base:.3f}"] * len(LABELS)]]
+    rows += [[name, *(f"{value:+.3f}" for value in values)] for name, values in found.items()]
+    rows += [["sum", *(f"{value:.3f}" for value in total)]]
+    rows += [["probability = 1 / (1 + exp(-sum))", *(f"{value:.3f}" for value in scoring.sigmoid(total))]]
+    return _table(["", *LABELS], rows)
+
+
+def orders() -> str:
+    """The picture's contribution to the first label, from what every set of modalities makes of it."""
+    odds, trust = worked().scores.log_odds, worked().scores.weights
+    places = sets(len(odds))
+    values, rows = [], []
+    for said in places:
+        spoken = {name: z[:1] if has else np.array([BASE]) for (name, z), has in zip(odds.items(), said, strict=True)}
+        values.append(float(scoring.pool(spoken, trust)[0]))
+        doubts = [f"{1 - trust[name] * float(scoring.sigmoid(z[0])):.4f}" for name, z in spoken.items()]
+        who = ", ".join(name for name, has in zip(odds, said, strict=True) if has) or "none"
+        rows.append([who, " · ".join(doubts), f"{values[-1]:.3f}"])
+    terms = []
+    for others in np.flatnonzero(~places[:, 0]):
+        once = round(abs(shapley_factors(places)[others, 0]) * math.factorial(len(odds)))
+        terms.append(f"{once}/6 · ({values[others + 1]:.3f} - {values[others]:.3f})".replace("- -", "+ "))
+    total = float(shapley_factors(places)[:, 0] @ values)
+    head = ["who has spoken", "1 - weight · probability of each", "log-odds"]
+    return f"{_table(head, rows)}\n\n" + _steps(f"contribution = {' + '.join(terms)}", f"             = {total:.3f}")
 
 
 def share() -> str:
@@ -144,5 +176,5 @@ def _steps(*lines: str) -> str:
 
 BLOCKS: dict[str, Block] = {
     made.__name__: made
-    for made in (record, similarities, background, odds, alone, weights, head, pooled, share)
+    for made in (record, similarities, background, odds, alone, weights, head, pooled, added, orders, share)
 }  # fmt: skip

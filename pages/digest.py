@@ -70,9 +70,12 @@ def _add(small: dict[str, Any], tree: Mapping[str, Any], group: Sequence[int], s
         kept["word"].append(shown.index(labels["word"][place]))
         for name in ("probability", *MODALITIES):
             kept[name].append(labels[name][place])
+        for name in MODALITIES:
+            small["contributions"][name].append(tree["contributions"][name][place])
     strongest = max(best.values(), key=lambda each: labels["probability"][each[0]], default=(0, group[0]))[1]
     for name in MODALITIES:
         small["weights"][name].append(tree["weights"][name][strongest])
+    small["bases"].append(tree["bases"][strongest])
 
 
 def _best(tree: Mapping[str, Any], group: Sequence[int], shown: Sequence[int]) -> dict[int, tuple[int, int]]:
@@ -104,6 +107,8 @@ def _empty(tree: Mapping[str, Any], words: list[str]) -> dict[str, Any]:
         "clips": {name: [] for name in ("start", "end", "state", "first")},
         "labels": {name: [] for name in ("word", "probability", *MODALITIES)},
         "weights": {name: [] for name in MODALITIES},
+        "contributions": {name: [] for name in MODALITIES},
+        "bases": [],
         "notes": [],
         "sizes": [],
         "tracks": [],

@@ -1,7 +1,8 @@
 """What a page knows of one source: its records in columns of small integers, as its scripts read them.
 
-A clip of ten hours of video takes about a hundred bytes. Times are milliseconds, probabilities and weights thousandths,
-boxes whole pixels; -1 means that there is none.
+A clip of ten hours of video takes less than two hundred bytes. Times are milliseconds, probabilities and weights
+thousandths, boxes whole pixels; -1 means that there is none. Contributions and bases are hundredths of log-odds; None
+means that the record does not tell.
 """
 
 from typing import Any
@@ -43,6 +44,8 @@ class Recording:
         self._columns: dict[str, list[int]] = {name: [] for name in ("start", "end", "state", "first")}
         self._labels: dict[str, list[int]] = {name: [] for name in ("word", "probability", *MODALITIES)}
         self._weights: dict[str, list[int]] = {name: [] for name in MODALITIES}
+        self._contributions: dict[str, list[int | None]] = {name: [] for name in MODALITIES}
+        self._bases: list[int | None] = []
         self._notes: dict[int, list[int]] = {}
         self._sizes: list[list[int]] = []
         self._tracks: dict[int, dict[str, Any]] = {}
@@ -107,6 +110,8 @@ class Recording:
             "clips": self._columns,
             "labels": self._labels,
             "weights": self._weights,
+            "contributions": self._contributions,
+            "bases": self._bases,
             "notes": [[clip, *texts] for clip, texts in self._notes.items()],
             "sizes": self._sizes,
             "tracks": list(self._tracks.values()),
@@ -127,6 +132,8 @@ class Recording:
             for name in MODALITIES:
                 evidence = row.evidence.get(name)
                 self._labels[name].append(-1 if evidence is None else mille(evidence.probability))
+                self._contributions[name].append(None if evidence is None else centi(evidence.contribution))
+        self._bases.append(centi(record.labels[0].base_log_odds) if record.labels else None)
         evidence_of_first = record.labels[0].evidence if record.labels else {}
         for name in MODALITIES:
             one = evidence_of_first.get(name)
@@ -188,3 +195,7 @@ def ms(time_s: float) -> int:
 
 def mille(share: float) -> int:
     return round(share * 1000)
+
+
+def centi(log_odds: float | None) -> int | None:
+    return None if log_odds is None else round(log_odds * 100)

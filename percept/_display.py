@@ -71,10 +71,7 @@ def _body(record: "ClipRecord") -> Iterator[str]:
 
 
 def _row(label: "Label", modalities: list[str]) -> str:
-    said = [
-        f"{NAMES[name]} {label.evidence[name].probability:.0%}" if name in label.evidence else f"{NAMES[name]} –"
-        for name in modalities
-    ]
+    said = [_said(label, name) for name in modalities]
     bars = "".join(
         f'<i><i style="--c:{COLOURS[name]};width:{_percent(label, name):.1f}%"></i></i>' for name in modalities
     )
@@ -86,6 +83,15 @@ def _row(label: "Label", modalities: list[str]) -> str:
         f'<span class="bars" role="img" aria-label="{spoken}">{bars}</span>'
         f'<span class="number">{label.probability * 100:.0f} %</span></div>'
     )
+
+
+def _said(label: "Label", modality: str) -> str:
+    """What it says alone and, in log-odds, what it adds: `picture 98% (+5.1)`"""
+    evidence = label.evidence.get(modality)
+    if evidence is None:
+        return f"{NAMES[modality]} –"
+    added = "" if evidence.contribution is None else f" ({evidence.contribution:+.1f})"
+    return f"{NAMES[modality]} {evidence.probability:.0%}{added}"
 
 
 def _percent(label: "Label", modality: str) -> float:

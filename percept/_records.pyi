@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one modality alone says about a label."""
 
     probability: float
@@ -12,7 +12,12 @@ class Evidence(msgspec.Struct, frozen=True):
     similarity: float
     """Cosine between the modality's embedding and the label's text vector."""
     weight: float
-    """How far this modality was trusted in this clip, the same for all labels. Weights sum to 1."""
+    """How far this modality was trusted in this clip, from 0 to 1: the factor of its probability in the pool, the same
+    for all labels. In records of version 1, scaled so that weights sum to 1."""
+    contribution: float | None = None
+    """What this modality adds to the log-odds of the label: its Shapley value in the pool, with the fusion head's part.
+    The label's `base_log_odds` and all contributions sum to the log-odds of its `probability`. Missing in records of
+    version 1."""
 
 class Label(msgspec.Struct, frozen=True, omit_defaults=True):
     """A label with its scores."""
@@ -28,6 +33,9 @@ class Label(msgspec.Struct, frozen=True, omit_defaults=True):
     """By modality: image, motion, audio."""
     near: list[str] = ...
     """Other probable labels of the clip that mean nearly the same. Events merge them."""
+    base_log_odds: float | None = None
+    """Log-odds of a label of which every modality says 0.01, which stands for a label that is not there: the same for
+    all labels of a clip. Missing in records of version 1."""
 
 class Category(msgspec.Struct, frozen=True):
     """The deepest node of the label hierarchy that is certain enough. It always contains the best label."""

@@ -5,13 +5,13 @@ from typing import Annotated, Any, cast
 import msgspec
 from msgspec import Meta
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Rises when a field changes its meaning or disappears; new fields and parts do not raise it."""
 SHOWN, SHOWN_FROM = 3, 0.3
 """How many labels the short form of a record has, and how probable they are at least."""
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one modality alone says about a label."""
 
     probability: Annotated[float, Meta(description="The label's probability from this modality alone.")]
@@ -20,8 +20,19 @@ class Evidence(msgspec.Struct, frozen=True):
     ]
     weight: Annotated[
         float,
-        Meta(description="How far this modality was trusted in this clip, the same for all labels. Weights sum to 1."),
+        Meta(
+            description="How far this modality was trusted in this clip, from 0 to 1: the factor of its probability in "
+            "the pool, the same for all labels. In records of version 1, scaled so that weights sum to 1."
+        ),
     ]
+    contribution: Annotated[
+        float | None,
+        Meta(
+            description="What this modality adds to the log-odds of the label: its Shapley value in the pool, with the "
+            "fusion head's part. The label's `base_log_odds` and all contributions sum to the log-odds of its "
+            "`probability`. Missing in records of version 1."
+        ),
+    ] = None
 
 
 class Label(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,6 +51,13 @@ class Label(msgspec.Struct, frozen=True, omit_defaults=True):
     near: Annotated[
         list[str], Meta(description="Other probable labels of the clip that mean nearly the same. Events merge them.")
     ] = []
+    base_log_odds: Annotated[
+        float | None,
+        Meta(
+            description="Log-odds of a label of which every modality says 0.01, which stands for a label that is not "
+            "there: the same for all labels of a clip. Missing in records of version 1."
+        ),
+    ] = None
 
 
 class Category(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from pipeline.part import Part
 from pipeline.result import Category, Label, OpenSet
 from pipeline.stage import Outputs, Resources, Stage
 from stages.words import scoring
+from stages.words.contributions import contributions
 from stages.words.head_share import mixed
 from stages.words.labels import LABELS_FILE, LabelSet, build_label_set
 from stages.words.near_synonyms import LEAST_PROBABILITY, near_synonyms
@@ -128,19 +129,21 @@ def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]
 
     Share and probability rise together within a clip, so the order is the same for exclusive and other labels.
     """
-    shown = scoring.normalised(scores.weights)
+    shown = scoring.applied(scores.weights)
     probability = scoring.sigmoid(scores.pooled)
     alone = {name: scoring.sigmoid(z) for name, z in scores.alone.items()}
     best = _best(scores.pooled, label_set.labels, top_k)
     probable = [index for index in best if probability[index] >= LEAST_PROBABILITY]
     near = near_synonyms([label_set.labels[index] for index in probable], probable, label_set.sides)
+    base, added = contributions({name: z[best] for name, z in scores.log_odds.items()}, scores.weights)
     result = []
-    for index in best:
+    for place, index in enumerate(best):
         evidence = {
             name: {
                 "probability": float(alone[name][index]),
                 "similarity": float(scores.similarity[name][index]),
                 "weight": shown[name],
+                "contribution": float(added[name][place]),
             }
             for name in scores.log_odds
         }
@@ -148,6 +151,7 @@ def rows(label_set: LabelSet, scores: Scores, top_k: int) -> list[dict[str, Any]
             "label": label_set.labels[index],
             "probability": float(probability[index]),
             "share": float(scores.share[index]),
+            "base_log_odds": base,
         }
         others = near.get(label_set.labels[index])
         result.append(row | {"evidence": evidence} | ({"near": list(others)} if others else {}))

@@ -38,7 +38,7 @@ class Stored(msgspec.Struct, frozen=True):
     vectors: Annotated[
         dict[str, Vector], Meta(description="By modality; `fused_image` and the like are those after the fusion head.")
     ]
-    weights: Annotated[dict[str, float], Meta(description="How far each modality is trusted, before they sum to 1.")]
+    weights: Annotated[dict[str, float], Meta(description="How far each modality is trusted, from 0 to 1.")]
     thumbnail: Annotated[bytes, Meta(description="The middle picture as a JPEG; empty if there is none.")] = b""
 
 

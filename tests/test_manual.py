@@ -88,7 +88,9 @@ def test_the_arithmetic_of_the_worked_example() -> None:
     record = json.loads(re.findall(r"```json\n(.*?)```", block("record"), re.DOTALL)[0])
     sheep, rain, siren = record["labels"]
     assert sum(label["share"] for label in record["labels"]) == pytest.approx(1, abs=0.002)
-    assert sum(one["weight"] for one in sheep["evidence"].values()) == pytest.approx(1, abs=0.002)
+    for label in (sheep, rain, siren):
+        z = label["base_log_odds"] + sum(one["contribution"] for one in label["evidence"].values())
+        assert 1 / (1 + math.exp(-z)) == pytest.approx(label["probability"], abs=0.002)
 
     number = r"(-?[\d.]+)"
     (terms,) = re.findall(rf"bias = {number} - {number} \+ {number} = {number}", block("odds"))
@@ -97,13 +99,25 @@ def test_the_arithmetic_of_the_worked_example() -> None:
     assert 1 / (1 + math.exp(-odds)) == pytest.approx(sheep["evidence"]["image"]["probability"], abs=0.002)
 
     weights = {name: [float(cell) for cell in cells[1:]] for name, cells in rows("weights").items()}
-    for name, (signal, peaked, decided, ceiling, weight, shown) in weights.items():
+    for name, (signal, peaked, decided, ceiling, weight) in weights.items():
         assert 0.7 + 0.3 * peaked == pytest.approx(decided, abs=0.002)
         assert signal * decided * ceiling == pytest.approx(weight, abs=0.002)
-        assert shown == pytest.approx(sheep["evidence"][name]["weight"], abs=0.002)
+        assert weight == pytest.approx(sheep["evidence"][name]["weight"], abs=0.002)
 
     absent = math.prod(1 - float(weight) * float(p) for weight, p, _ in rows("pooled").values())
     assert 1 - absent == pytest.approx(sheep["probability"], abs=0.002)
+    for place, label in enumerate((sheep, rain, siren)):
+        for name, one in label["evidence"].items():
+            assert float(rows("added")[name][place]) == pytest.approx(one["contribution"], abs=0.002)
+    (mean,) = re.findall(r"contribution = (.*)", block("orders"))
+    terms = re.findall(r"(\d)/6 · \((-?[\d.]+) ([-+]) +(-?[\d.]+)\)", mean)
+    counts, after, signs, before = zip(*terms, strict=True)
+    assert sum(map(int, counts)) == 6
+    changes = [
+        float(a) + (float(b) if sign == "+" else -float(b)) for a, sign, b in zip(after, signs, before, strict=True)
+    ]
+    total = sum(int(count) * change for count, change in zip(counts, changes, strict=True)) / 6
+    assert total == pytest.approx(sheep["evidence"]["image"]["contribution"], abs=0.003)
     powers = [label["probability"] / (1 - label["probability"]) for label in (sheep, rain, siren)]
     for label, power in zip((sheep, rain, siren), powers, strict=True):
         assert power / sum(powers) == pytest.approx(label["share"], abs=0.004)

@@ -66,6 +66,10 @@ percept.counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count
 
 percept.percent = (thousandths) => `${Math.round(thousandths / 10)} %`;
 
+/* 512 -> "+5.1", -4 -> "−0.0", 0 -> "0": hundredths of log-odds. */
+percept.signed = (hundredths) =>
+  hundredths ? `${hundredths < 0 ? "−" : "+"}${(Math.abs(hundredths) / 100).toFixed(1)}` : "0";
+
 /* The colour of a track: neighbouring ids have very different hues, as in the labelled video. */
 percept.trackColour = (id) => {
   const hue = ((id * 0.618034) % 1) * 6;

@@ -1,6 +1,6 @@
 /* The labels of the clip on show, each with its probability and what every modality says. */
 {
-  const { element, percent, clockText, MODALITIES } = percept;
+  const { element, percent, signed, clockText, MODALITIES } = percept;
 
   percept.LabelBars = class {
     constructor(root, recording) {
@@ -45,10 +45,11 @@
 
     _row() {
       const meters = MODALITIES.map(({ key, name }) =>
-        element("span", { class: `meter ${key}`, title: `what ${name} alone says` },
-          element("span", { text: name }),
+        element("span", { class: `meter ${key}`, title: `what ${name} alone says, and what it adds to the log-odds` },
+          element("span", { class: "name", text: name }),
           element("span", { class: "value" }),
-          element("span", { class: "scale" }, element("span", { class: "fill" }))));
+          element("span", { class: "scale" }, element("span", { class: "fill" })),
+          element("span", { class: "added" })));
       const parts = MODALITIES.map(({ key }) => element("span", { class: `fill ${key}` }));
       const row = element("li", {},
         element("span", { class: "word" }), element("span", { class: "value" }),
@@ -61,6 +62,7 @@
     _fill(row, label, place) {
       const word = this.recording.words[label.word];
       const [name, value, whole, meters] = row.children;
+      row.title = this._sum(label);
       name.textContent = name.title = word;
       value.textContent = percent(label.probability);
       const wanted = !this.filter || (label.probability >= this.filter.least && this.filter.matches(word));
@@ -75,7 +77,19 @@
         meter.hidden = evidence === undefined;
         meter.querySelector(".fill").style.width = `${(evidence ?? 0) / 10}%`;
         meter.querySelector(".value").textContent = evidence === undefined ? "" : percent(evidence);
+        const added = label.added[key];
+        meter.querySelector(".added").textContent = added === null ? "" : signed(added);
       });
+    }
+
+    /* How the base and what every modality adds become the probability; "" for records that do not tell. */
+    _sum(label) {
+      const base = this.recording.bases[this.clip];
+      if (base === null) return "";
+      const terms = MODALITIES.filter(({ key }) => label.added[key] !== null);
+      const total = terms.reduce((sum, { key }) => sum + label.added[key], base);
+      const added = terms.map(({ key, name }) => `${name} ${signed(label.added[key])}`);
+      return `log-odds: base ${signed(base)}, ${added.join(", ")}, together ${signed(total)}: ${percent(label.probability)}`;
     }
 
     /* How far each modality is trusted in this clip. */
@@ -85,6 +99,10 @@
         element("span", { class: key, title: `how far ${name} is trusted in this clip` },
           element("i"), `${name} `, element("b", { text: percent(this.recording.weights[key][clip]) }))));
       if (known.length) this.trust.prepend(element("span", { text: "weights" }));
+      const base = known.length ? this.recording.bases[clip] : null;
+      if (base === null) return;
+      const title = "log-odds of a label that is not there; what every modality adds is added to it, and 0 is 50 %";
+      this.trust.append(element("span", { class: "base", title }, "base ", element("b", { text: signed(base) })));
     }
   };
 }

@@ -15,6 +15,8 @@ percept.Recording = class {
     this.first = [...tree.clips.first, tree.labels.word.length];
     this.labels = tree.labels;
     this.weights = tree.weights;
+    this.contributions = tree.contributions;
+    this.bases = tree.bases;
     this.events = tree.events.map(([word, start, end, mean, peak, others]) => ({ word, start, end, mean, peak, others }));
     this.tracks = tree.tracks.map((track) => new percept.Track(track, this.words));
     this.notes = new Map(tree.notes.map(([clip, ...texts]) => [clip, texts.map((each) => tree.texts[each])]));
@@ -45,17 +47,25 @@ percept.Recording = class {
 
   labelAt(place) {
     const evidence = {};
+    const added = {};
     for (const { key } of percept.MODALITIES) {
       if (this.labels[key][place] >= 0) evidence[key] = this.labels[key][place];
+      added[key] = this.contributions[key][place];
     }
-    return { word: this.labels.word[place], probability: this.labels.probability[place], evidence };
+    return { word: this.labels.word[place], probability: this.labels.probability[place], evidence, added };
   }
 
-  /* The share of each modality in what speaks for a label: its probability times its weight; they sum to 1. */
+  /*
+   * The share of each modality in what speaks for a label; they sum to 1. It is what the modality adds to the log-odds,
+   * or its probability times its weight if none adds anything or the records do not tell.
+   */
   shares(place, clip) {
-    const parts = percept.MODALITIES.map(
-      ({ key }) => Math.max(0, this.labels[key][place]) * Math.max(0, this.weights[key][clip]),
-    );
+    let parts = percept.MODALITIES.map(({ key }) => Math.max(0, this.contributions[key][place] ?? 0));
+    if (!parts.some((part) => part > 0)) {
+      parts = percept.MODALITIES.map(
+        ({ key }) => Math.max(0, this.labels[key][place]) * Math.max(0, this.weights[key][clip]),
+      );
+    }
     const sum = parts[0] + parts[1] + parts[2];
     return sum ? parts.map((part) => part / sum) : [0, 0, 0];
   }

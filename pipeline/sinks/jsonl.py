@@ -146,10 +146,16 @@ def rounded(record: ClipRecord) -> ClipRecord:
             probability=_short(label.probability),
             share=_short(label.share),
             evidence={
-                name: Evidence(_short(each.probability), _short(each.similarity), _short(each.weight))
+                name: Evidence(
+                    _short(each.probability),
+                    _short(each.similarity),
+                    _short(each.weight),
+                    _short_or_none(each.contribution),
+                )
                 for name, each in label.evidence.items()
             },
             near=label.near,
+            base_log_odds=_short_or_none(label.base_log_odds),
         )
         for label in record.labels or ()
     ]
@@ -163,6 +169,10 @@ def rounded(record: ClipRecord) -> ClipRecord:
 
 def _short(value: float) -> float:
     return float(f"{value:.6g}")
+
+
+def _short_or_none(value: float | None) -> float | None:
+    return None if value is None else _short(value)
 
 
 def encode_record(record: ClipRecord) -> bytes:

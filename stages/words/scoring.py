@@ -94,14 +94,18 @@ def pool(log_odds_of: Mapping[str, Array], weights: Mapping[str, float]) -> Floa
     Noisy-or: p = 1 - product over modalities of (1 - weight * p_m). A modality with weight 0 changes nothing, and one
     that does not hear a label does not lower the probability from one that sees it.
     """
-    if not any(weights[name] > 0 for name in log_odds_of):
-        weights = dict.fromkeys(log_odds_of, LEAST_WEIGHT)
+    weights = applied({name: weights[name] for name in log_odds_of})
     terms = [_one(np.asarray(z, np.float64), weights[name]) for name, z in log_odds_of.items() if weights[name] > 0]
     log_yes, log_no = terms[0]
     for one_yes, one_no in terms[1:]:
         # yes = yes_a + no_a * yes_b; no = no_a * no_b
         log_yes, log_no = np.logaddexp(log_yes, log_no + one_yes), log_no + one_no
     return log_yes - log_no
+
+
+def applied(weights: Mapping[str, float]) -> dict[str, float]:
+    """The weights that `pool` multiplies with: as given, or `LEAST_WEIGHT` for each if all are 0."""
+    return dict(weights) if any(weight > 0 for weight in weights.values()) else dict.fromkeys(weights, LEAST_WEIGHT)
 
 
 def _one(z: Floats, weight: float) -> tuple[Floats, Floats]:
@@ -119,11 +123,3 @@ def shares(log_odds_of_labels: Array) -> Floats:
     e = np.exp(z - z.max())
     result: Floats = e / e.sum()
     return result
-
-
-def normalised(weights: Mapping[str, float]) -> dict[str, float]:
-    """The weights scaled to sum 1; equal shares if all are 0."""
-    total = sum(weights.values())
-    if total <= 0:
-        return dict.fromkeys(weights, 1.0 / max(len(weights), 1))
-    return {name: weight / total for name, weight in weights.items()}

@@ -96,7 +96,12 @@ def test_settings_that_differ_are_named_as_far_as_files_tell() -> None:
     )
     assert refused(settings(), settings(end_s=3.0)) == ": clips.end_s was not set, is 3.0"
     assert refused({}, settings()).startswith(': modalities was ["image", "motion", "audio"], is ["image", "audio"]')
-    assert refused(settings(), settings()) == refused(None, settings()) == refused(settings(), None) == ""
+    assert (
+        refused(settings(), settings())
+        == refused(None, settings())
+        == refused(settings(), None)
+        == ", or by an earlier percept"
+    )
     many = refused({}, {f"stages.a.{number}": number for number in range(8)})
     assert many.count(" was ") == 5
     assert many.endswith("; 3 more")

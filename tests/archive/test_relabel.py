@@ -13,9 +13,11 @@ import pytest
 
 from archive import relabel as relabelling
 from archive.local_store import LocalStore
+from archive.records import records_of
 from archive.relabel import Asked, Plan, plan, relabel
 from archive.shard import GROUP_ROWS, facts_of, read_table, vectors_in
 from pipeline.errors import ConfigError, ModelError, OutputError
+from pipeline.result import SCHEMA_VERSION
 from tests.archive.made import MODEL, clip_of, random_archive, unit, write_shard
 from tests.archive.worded import label_set
 
@@ -58,6 +60,40 @@ def test_labels_change_and_nothing_else_does(tmp_path: Path) -> None:
         for column in set(old.schema.names) - {"labels", "category", "open_set"}:
             assert new[column].equals(old[column]), column
     assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
+
+
+def test_files_of_version_1_of_the_records_become_those_of_now(tmp_path: Path) -> None:
+    random_archive(tmp_path, sources=1)
+    (name,) = files_in(tmp_path)
+    assert run(tmp_path, asked_for(top_k=1)) == (1, [])
+    new = read_table(str(tmp_path / name))
+    old = pyarrow.table([_of_version_1(new, column) for column in new.schema.names], new.schema.names)
+    pyarrow.parquet.write_table(old.replace_schema_metadata(new.schema.metadata), tmp_path / name)
+    (record, *_) = records_of(read_table(str(tmp_path / name)))
+    assert record.schema_version == 1
+    assert [label.base_log_odds for label in record.labels or ()] == [None]
+    assert run(tmp_path, asked_for()) == (1, [])
+    table = read_table(str(tmp_path / name))
+    assert table.schema.field("labels").equals(new.schema.field("labels"))
+    for record in records_of(table):
+        assert record.schema_version == SCHEMA_VERSION
+        for label in record.labels or ():
+            odds = (label.base_log_odds or 0) + sum(one.contribution or 0 for one in label.evidence.values())
+            assert 1 / (1 + np.exp(-odds)) == pytest.approx(label.probability, abs=1e-5)
+
+
+def _of_version_1(table: Any, column: str) -> Any:
+    """A column as it was before evidence had contributions."""
+    if column == "schema_version":
+        return pyarrow.repeat(1, table.num_rows)
+    if column != "labels":
+        return table[column].combine_chunks()
+    rows = table[column].to_pylist()
+    for label in (label for clip in rows for label in clip or ()):
+        del label["base_log_odds"]
+        for one in filter(None, label["evidence"].values()):
+            del one["contribution"]
+    return pyarrow.array(rows)
 
 
 def test_vectors_of_several_row_groups_stay_what_and_how_they_were(tmp_path: Path) -> None:
@@ -118,7 +154,9 @@ def test_stored_embeddings_of_the_fusion_head_count(tmp_path: Path) -> None:
         found[name] = {row["label"]: row for row in table["labels"].to_pylist()[0]}
     for label in ("cat", "wave"):
         one, other = found["with"][label], found["without"][label]
-        assert one["evidence"] == other["evidence"], "evidence is that of the modality itself"
+        of, its = ({**row["evidence"]["image"]} for row in (one, other))
+        assert of.pop("contribution") != its.pop("contribution"), "what it adds is that of modality and head"
+        assert of == its, "the rest is that of the modality itself"
         assert abs(one["probability"] - other["probability"]) > 1e-3
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from live.event import LiveEvent
 from live.moments import LONGEST_UNKNOWN_S, Moments
 from live.settings import Camera, Rule, Schedule, Watched
-from pipeline.result import ClipRecord, Track
+from pipeline.result import ClipRecord, Evidence, Label, Track
 from tests.live.records import ZERO, camera, clip, dropped, failed, gap
 
 
@@ -56,6 +56,17 @@ def test_an_event_is_told_when_it_begins_and_with_the_same_id_when_it_is_over() 
     assert closed.evidence["image"] == {"probability": closed.probability, "weight": 0.4}
     assert closed.evidence["audio"]["probability"] == pytest.approx(closed.probability / 2, abs=1e-4)
     assert closed.clock == "camera"
+
+
+def test_an_event_tells_the_mean_of_what_each_modality_adds() -> None:
+    def adding(index: int, *log_odds: float) -> ClipRecord:
+        evidence = {"image": Evidence(0.9, 0.2, 0.8, *log_odds)}
+        return msgspec.structs.replace(
+            clip(index, dog=0.7), parts={"labels": [Label("dog", 0.7, 1.0, evidence)], "tracks": []}
+        )
+
+    *_, closed = told([adding(0, 5.0), adding(1), adding(2, 4.0), clip(3, dog=0.0), clip(4, dog=0.0)], DOG)
+    assert closed.evidence["image"] == {"probability": 0.9, "weight": 0.8, "contribution": 4.5}
 
 
 def test_events_no_further_apart_than_the_hold_time_are_one() -> None:

@@ -1,7 +1,7 @@
 """Records become columns of small integers."""
 
 from pages.recording import ERROR, GAP, RESULT, Recording
-from pipeline.result import Category, ClipRecord, OpenSet, Track
+from pipeline.result import Category, ClipRecord, Evidence, Label, OpenSet, Track
 from pipeline.status import Alternative, EventOptions, EventRecord
 from tests.pages.records import clip, label
 
@@ -27,6 +27,18 @@ def test_labels_and_evidence_are_thousandths() -> None:
     assert tree["weights"] == {"image": [400, -1], "motion": [-1, -1], "audio": [350, -1]}
     assert tree["clips"] == {"start": [0, 2000], "end": [2000, 4000], "state": [RESULT] * 2, "first": [0, 2]}
     assert tree["sizes"] == [[0, 320, 240]]
+
+
+def test_contributions_and_bases_are_hundredths_of_log_odds() -> None:
+    said = {"image": Evidence(0.9, 0.3, 0.8, 5.127), "audio": Evidence(0.1, 0.1, 0.0, 0.0)}
+    records = [
+        clip("talk.mp4", 0, [Label("dog", 0.7, 0.5, said, base_log_odds=-4.286), Label("cat", 0.1, 0.5)]),
+        clip("talk.mp4", 1, [label("dog", 0.7, image=0.9)]),
+        clip("talk.mp4", 2),
+    ]
+    tree = recording(*records).tree()
+    assert tree["contributions"] == {"image": [513, None, None], "motion": [None] * 3, "audio": [0, None, None]}
+    assert tree["bases"] == [-429, None, None]
 
 
 def test_tracks_are_joined_across_clips_and_change_their_name() -> None:

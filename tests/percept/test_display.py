@@ -163,3 +163,10 @@ def test_a_source_that_is_no_readable_file_is_shown_without_a_picture(tmp_path: 
     for source in (str(text), str(playlist), str(tmp_path), silent_url, "fake:clips=3", "a\0b"):
         assert thumbnail(result(source)) is None
         assert "79 %" in result(source)._repr_html_()
+
+
+def test_what_a_modality_adds_is_told_beside_what_it_says() -> None:
+    evidence = {"image": percept.Evidence(0.975, 0.7, 0.8, 5.12), "audio": percept.Evidence(0.01, 0.1, 0.7, -0.16)}
+    labels = [percept.Label("sheep", 0.79, 0.5, evidence, base_log_odds=-3.77)]
+    titles = page(record(parts={"labels": labels})).all("title")
+    assert "sheep: 79% (picture 98% (+5.1), sound 1% (-0.2))" in titles

@@ -22,10 +22,11 @@ from pipeline.result import (
     decode_json,
     encode_json,
 )
+from pipeline.sinks.jsonl import encode_record
 
 texts = st.text(max_size=8)
 numbers = st.floats(-1e6, 1e6)
-evidence = st.builds(Evidence, numbers, numbers, numbers)
+evidence = st.builds(Evidence, numbers, numbers, numbers, st.none() | numbers)
 labels = st.lists(st.builds(Label, texts, numbers, numbers, st.dictionaries(texts, evidence, max_size=2)), max_size=3)
 boxes = st.lists(st.tuples(numbers, numbers, numbers, numbers, numbers), max_size=2)
 tracks = st.lists(st.builds(Track, st.integers(0, 9), boxes, st.none() | texts, st.none() | numbers), max_size=2)
@@ -97,10 +98,20 @@ def test_a_line_from_before_there_were_versions_is_read() -> None:
     assert decode_json(json.dumps(line)) == msgspec.structs.replace(BARE, parts={"labels": [Label("rain", 0.5, 1.0)]})
 
 
+def test_a_line_of_version_1_is_read_and_written_as_it_was() -> None:
+    evidence = {"image": {"probability": 0.9, "similarity": 0.3, "weight": 1.0}}
+    labels = [{"label": "rain", "probability": 0.8, "share": 1.0, "evidence": evidence}]
+    line = json.loads(encode_json(BARE)) | {"labels": labels, "schema_version": 1}
+    record = decode_json(json.dumps(line))
+    assert record.labels is not None
+    assert (record.labels[0].evidence["image"].contribution, record.labels[0].base_log_odds) == (None, None)
+    assert json.loads(encode_record(record)) == line
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"schema_version": SCHEMA_VERSION + 1}, "schema version 2; expected at most 1: use a newer percept"),
+        ({"schema_version": SCHEMA_VERSION + 1}, "schema version 3; expected at most 2: use a newer percept"),
         ({"clip": "3"}, r"Expected `int`, got `str` - at `\$\.clip`"),
         ({"labels": [{"label": "rain"}]}, "missing required field `probability`"),
         ({"tracks": 5}, "Expected `array`, got `int`"),

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,11 +96,37 @@ def test_one_wrong_label_alone_is_improbable() -> None:
     assert score(label_set("word 3"), SEEN_AND_HEARD, LOUD, 5)[0]["probability"] > 0.5
 
 
-def test_weights_are_between_zero_and_one_and_sum_to_one() -> None:
-    evidence = score(label_set("word 3"), SEEN_AND_HEARD, LOUD, 1)[0]["evidence"]
-    assert sum(of["weight"] for of in evidence.values()) == pytest.approx(1.0)
+def test_weights_are_those_that_the_pool_multiplies_with() -> None:
+    row = score(label_set("word 3"), SEEN_AND_HEARD, LOUD, 1)[0]
+    evidence = row["evidence"]
+    absent = math.prod(1 - of["weight"] * of["probability"] for of in evidence.values())
+    assert row["probability"] == pytest.approx(1 - absent, abs=1e-12)
     assert all(0 < of["weight"] < 1 for of in evidence.values())
+    alone = score(label_set("word 8"), {"audio": SEEN_AND_HEARD["audio"]}, LOUD, 1)[0]
+    heard = alone["evidence"]["audio"]
+    assert alone["probability"] == pytest.approx(heard["weight"] * heard["probability"], abs=1e-12)
     assert evidence["image"]["similarity"] == pytest.approx(float(SEEN_AND_HEARD["image"] @ vector("word 3")))
+
+
+@pytest.mark.parametrize("silence_dbfs", [-20.0, -58.0, -90.0])
+def test_contributions_and_the_base_sum_to_the_log_odds_of_every_label(silence_dbfs: float) -> None:
+    signals = LOUD | {"audio": {"loudness_dbfs": silence_dbfs}}
+    rows = score(label_set(*WORDS), SEEN_AND_HEARD, signals, 60)
+    for row in rows:
+        added = sum(of["contribution"] for of in row["evidence"].values())
+        assert row["base_log_odds"] + added == pytest.approx(odds(row), abs=1e-9)
+    assert len({row["base_log_odds"] for row in rows}) == 1
+    seen, heard = by_label(rows)["word 3"]["evidence"], by_label(rows)["word 8"]["evidence"]
+    assert seen["image"]["contribution"] > 3 > seen["audio"]["contribution"]
+    assert (heard["audio"]["contribution"] == 0.0) is (silence_dbfs == -90.0)
+
+
+def test_without_any_weight_contributions_add_up_with_the_weight_that_replaces_it() -> None:
+    dark = {"image": {"contrast": 0.0}, "audio": {"loudness_dbfs": -90.0}}
+    row = score(label_set("word 3"), SEEN_AND_HEARD, dark, 1)[0]
+    assert [of["weight"] for of in row["evidence"].values()] == [scoring.LEAST_WEIGHT] * 2
+    added = sum(of["contribution"] for of in row["evidence"].values())
+    assert row["base_log_odds"] + added == pytest.approx(odds(row), abs=1e-9)
 
 
 def test_top_k_keeps_the_best_and_orders_ties_by_name() -> None:

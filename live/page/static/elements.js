@@ -42,6 +42,9 @@ export function iconButton(name, path, onclick) {
 
 export const percent = (share) => `${Math.round(share * 100)} %`;
 
+/* 5.12 -> "+5.1", -0.04 -> "−0.0", 0 -> "0": log-odds. */
+export const signed = (odds) => (odds ? `${odds < 0 ? "−" : "+"}${Math.abs(odds).toFixed(1)}` : "0");
+
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const SHORT = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });

@@ -1,6 +1,6 @@
 /* One event: its card, and a dialog with its film, picture and evidence. */
 import { url } from "./api.js";
-import { durationText, element, MODALITIES, percent, textButton, timeElement } from "./elements.js";
+import { durationText, element, MODALITIES, percent, signed, textButton, timeElement } from "./elements.js";
 
 const WARNING = new Set(["health", "connection"]);
 const NAMES = {
@@ -127,6 +127,9 @@ function plain(name, value, isMeasured) {
   if (typeof value === "number" && !isMeasured && value >= 0 && value <= 1) return percent(value);
   if (typeof value === "number") return `${Math.round(value * 100) / 100} ${unitOf(name)}`.trim();
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (value && typeof value === "object" && typeof value.probability === "number") return percent(value.probability);
+  if (value && typeof value === "object" && typeof value.probability === "number") {
+    const added = value.contribution;
+    return added === undefined ? percent(value.probability) : `${percent(value.probability)}, adds ${signed(added)}`;
+  }
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -33,12 +33,16 @@ export function wholeBar() {
   return bar;
 }
 
-/* How much of a label's probability each modality gives: what it says alone, times how far it is trusted. */
+/*
+ * The share of each modality in what speaks for a label; they sum to 1. It is what the modality adds to the log-odds, or
+ * its probability times its weight if none adds anything or the record does not tell.
+ */
 export function evidenceShares(label) {
-  const parts = MODALITIES.map(({ key }) => {
-    const evidence = label.evidence?.[key];
-    return evidence ? evidence.probability * (evidence.weight ?? 1) : 0;
-  });
+  const of = MODALITIES.map(({ key }) => label.evidence?.[key]);
+  let parts = of.map((evidence) => Math.max(0, evidence?.contribution ?? 0));
+  if (!parts.some((part) => part > 0)) {
+    parts = of.map((evidence) => (evidence ? evidence.probability * (evidence.weight ?? 1) : 0));
+  }
   const sum = parts.reduce((a, b) => a + b, 0);
   return parts.map((part) => (sum > 0 ? part / sum : 0));
 }

@@ -47,7 +47,7 @@ def test_the_file_says_which_model_made_it_and_is_compressed(path: Path) -> None
     metadata = file.metadata.metadata
     assert metadata[b"percept.model"] == b"m@1"
     assert metadata[b"percept.engine"] == b"torch-fp32"
-    assert metadata[b"percept.schema_version"] == b"1"
+    assert metadata[b"percept.schema_version"] == b"2"
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
 
 

@@ -75,6 +75,11 @@ def test_a_modality_of_weight_zero_changes_nothing() -> None:
     np.testing.assert_array_equal(scoring.pool(odds, {"image": 0.7, "audio": 0.0}), alone)
 
 
+def test_weights_are_applied_as_they_are_unless_all_are_zero() -> None:
+    assert scoring.applied({"image": 0.0, "audio": 0.75}) == {"image": 0.0, "audio": 0.75}
+    assert scoring.applied({"image": 0.0, "audio": 0.0}) == dict.fromkeys(("image", "audio"), scoring.LEAST_WEIGHT)
+
+
 def test_without_any_weight_all_labels_are_improbable_but_ordered() -> None:
     p = scoring.sigmoid(scoring.pool({"image": np.array([5.0, 2.0])}, {"image": 0.0}))
     assert 0 < p[1] < p[0] <= 1e-3
