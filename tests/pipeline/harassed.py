@@ -44,7 +44,7 @@ def harassed_run_of(config: Config, tmp_path: Path, harass: Any, *sources: str) 
 
 
 class Killer:
-    """Kills a random ready worker after every `every_clips` clips, and one kill in ten is of a fork server.
+    """Kills a random ready worker after every `every_clips` clips, and one kill in five is of a fork server.
 
     All kinds of worker (decode, and each group) are killed equally often. least_ready: workers that must be ready.
     """
@@ -69,8 +69,8 @@ class Killer:
             return
         self.left -= 1
         self.next_clip += self.every_clips
-        if self.left % 10 == 5:
-            kind = ("light", "heavy")[self.left // 10 % 2]
+        if self.left % 5 == 2:
+            kind = ("light", "heavy")[self.left // 5 % 2]
             pid = processes._servers[kind].process.pid
         else:
             victim = min(ready, key=lambda worker: (self.killed[_kind(worker)], self.chance.random()))

@@ -310,7 +310,7 @@ def test_before_the_first_key_frame_there_are_no_pictures_and_no_errors(recordin
     recording = recordings["midway"]
     assert [(info.width, info.height) for info in recording.opened] == [(0, 0), (64, 48)]
     assert recording.clips[0].absent["frames"] == "gap"
-    assert len(recording.clips[-1].arrays["frames"]) >= 7
+    assert len(recording.clips[-1].arrays["frames"]) >= 4
     assert not any(clip.info.decode_errors for clip in recording.clips)
     assert apart_s(*map(np.median, shifts_s(recording.clips[-1]))) < TOGETHER_S
 
