@@ -134,9 +134,6 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
         labels = _load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)()
     with problems.collected():
         _load(_CHECK_PROMPTS)(labels, config.labels.templates, config.labels.descriptions)
-    if not 0 <= (weight := config.labels.description_weight) <= 1:
-        expected = "expected a share from 0 (the name alone) to 1 (the sentences alone)"
-        problems.add(ConfigError(f"labels.description_weight = {weight:g}: {expected}"))
     return RunSettings(
         model=config.model.path,
         audio_model=config.model.audio_path,

@@ -33,6 +33,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("decode.max_pixels", 1, UNBOUNDED),
     ("decode.max_hours", 0.0, UNBOUNDED),
     ("labels.top_k", 1, UNBOUNDED),
+    ("labels.description_weight", 0.0, 1.0),
     ("queue.slots", 0, 4096),
     ("queue.credit", 1, 4096),
     ("queue.tries", 1, 100),

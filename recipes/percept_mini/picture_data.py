@@ -1,8 +1,8 @@
-"""Photos with captions and with boxes, seen in several ways, as features of the picture network.
+"""Photos with captions and with boxes, seen in several ways, as the picture tower reads them.
 
     python -m recipes.percept_mini.picture_data --data ../shared/data
 
-Features are made once and kept in `recipes/runs/picture`, in files of 100 photos; existing files are not made again.
+What it reads is made once and kept in `recipes/runs/picture`, in files of 100 photos; files that exist are kept.
 Photos for reporting (`recipes.percept_mini.folds`) are not read.
 """
 
@@ -23,10 +23,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engines.networks.picture import SIDE_PX, load_network
+from engines.networks.picture import PART, SIDE_PX, STEP, ConceptPicture, load_picture
 from pipeline.arrays import Array
 from recipes.percept_mini.folds import is_checked, is_reported
 from recipes.percept_mini.photo_words import PHOTO_WORDS
+from recipes.percept_mini.text_data import BUNDLED
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,8 +41,7 @@ VIEWS = {"voc2012": 5, "imagenet": 5, "coco_small": 5, "flickr8k": 6}
 CROPS_OF_BOXES = 2
 """Further views of a photo: of its largest boxes, from near."""
 TOGETHER = 32
-LATE = 12
-"""Blocks of the network before this one are never trained: what comes out of them is kept."""
+"""Squares per call of the network, at most."""
 
 
 class Photo(msgspec.Struct, frozen=True):
@@ -69,12 +69,14 @@ class View(msgspec.Struct, frozen=True):
 
 
 class Seen(NamedTuple):
-    """The features of a collection's views so far."""
+    """What the tower reads in a collection's views so far; see `ReadOut`."""
 
     photos: list[Photo]
     views: list[View]
-    features: Array
-    """float16 "N 192 7 7"."""
+    named: Array
+    """float16 "N 384"."""
+    directions: Array
+    """float16 "N 1280"."""
 
 
 def read_photos(data: Path, collection: str) -> list[Photo]:
@@ -216,41 +218,48 @@ def changed(picture: Image, random: np.random.Generator) -> Image:
     return picture
 
 
-class Early(torch.nn.Module):
-    """uint8 "N 224 224 3" -> what block `LATE` of the network gets, "N 192 7 7"."""
+class ReadOut(torch.nn.Module):
+    """uint8 "N 224 224 3" -> the two parts of the tower's tokens before its projection.
 
-    def __init__(self) -> None:
+    named: "N 384", the concepts, weighted with their probabilities. directions: "N 1280", the features of the quarters,
+    each at unit length, averaged. A token is named + directions @ projection (`engines.networks.picture`).
+    """
+
+    def __init__(self, tower: ConceptPicture) -> None:
         super().__init__()
-        self.network = load_network()
+        self.tower = tower
 
-    def forward(self, squares: Tensor) -> Tensor:
-        pixels = (squares.permute(0, 3, 1, 2).float() - 127) / 128
-        x = functional.relu6(self.network._conv_stem(pixels))
-        for block in self.network._blocks[:LATE]:
-            x = block(x)
-        return x
+    def forward(self, squares: Tensor) -> tuple[Tensor, Tensor]:
+        network = self.tower.network
+        features = network.features((squares.permute(0, 3, 1, 2).float() - 127) / 128)
+        parts = functional.avg_pool2d(features, PART, STEP).flatten(2).transpose(1, 2)
+        named = network._fc(parts).softmax(-1).mean(1) @ self.tower.concepts
+        return named, functional.normalize(parts, dim=-1).mean(1)
 
 
-class EarlyFeatures:
-    """`Early` in OpenVINO, which is five times as fast as torch in float32."""
+class Reader:
+    """`ReadOut` in OpenVINO, which is several times as fast as torch."""
 
     def __init__(self, threads: int) -> None:
         import openvino
 
         example = torch.zeros(TOGETHER, SIDE_PX, SIDE_PX, 3, dtype=torch.uint8)
         count = {0: torch.export.Dim("count", max=TOGETHER)}
-        program = torch.export.export(Early().eval(), (example,), dynamic_shapes=(count,))
+        program = torch.export.export(ReadOut(load_picture(BUNDLED)).eval(), (example,), dynamic_shapes=(count,))
         model = openvino.convert_model(program)
         self._compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": threads})
 
-    def __call__(self, squares: Array) -> Array:
-        """uint8 "N 224 224 3" -> float16 "N 192 7 7"."""
-        found = [self._compiled(squares[begin : begin + TOGETHER])[0] for begin in range(0, len(squares), TOGETHER)]
-        result: Array = np.concatenate(found).astype(np.float16)
-        return result
+    def __call__(self, squares: Array) -> tuple[Array, Array]:
+        """uint8 "N 224 224 3" -> float16 "N 384", float16 "N 1280"."""
+        named, directions = list[Array](), list[Array]()
+        for begin in range(0, len(squares), TOGETHER):
+            found = self._compiled(squares[begin : begin + TOGETHER])
+            named.append(found[0].astype(np.float16))
+            directions.append(found[1].astype(np.float16))
+        return np.concatenate(named), np.concatenate(directions)
 
 
-def make(data: Path, collection: str, runs: Path, early: EarlyFeatures) -> None:
+def make(data: Path, collection: str, runs: Path, reader: Reader) -> None:
     """Write the missing files COLLECTION-000.npz, ...; each is complete or absent."""
     photos = read_photos(data, collection)
     number_of = {photo.file: number for number, photo in enumerate(photos)}
@@ -268,7 +277,8 @@ def make(data: Path, collection: str, runs: Path, early: EarlyFeatures) -> None:
                 squares.append(np.asarray(square))
         half = path.with_suffix(".part")
         with half.open("wb") as out:
-            np.savez(out, features=early(np.stack(squares)), views=msgspec.json.encode(found))
+            named, directions = reader(np.stack(squares))
+            np.savez(out, named=named, directions=directions, views=msgspec.json.encode(found))
         half.replace(path)
         print(f"{path}: {len(found)} views of {min(PER_FILE, len(wanted) - first)} photos", flush=True)
 
@@ -280,7 +290,8 @@ def load(runs: Path, collection: str) -> Seen:
         raise FileNotFoundError(f"{runs}: no {collection}. Make it with: python -m recipes.percept_mini.picture_data")
     found = [view for file in files for view in msgspec.json.decode(file["views"].tobytes(), type=list[View])]
     photos = msgspec.json.decode((runs / f"{collection}.json").read_bytes(), type=list[Photo])
-    return Seen(photos, found, np.concatenate([file["features"] for file in files]))
+    named, directions = (np.concatenate([file[key] for file in files]) for key in ("named", "directions"))
+    return Seen(photos, found, named, directions)
 
 
 def main() -> None:
@@ -289,9 +300,9 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    early = EarlyFeatures(options.threads)
+    reader = Reader(options.threads)
     for collection in VIEWS:
-        make(options.data, collection, options.runs, early)
+        make(options.data, collection, options.runs, reader)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from PIL import Image
 
 from recipes.percept_mini import picture_data
 from recipes.percept_mini.folds import is_checked, is_reported
-from recipes.percept_mini.picture_data import EarlyFeatures, Photo, load, make, split_of, views
+from recipes.percept_mini.picture_data import Photo, Reader, load, make, split_of, views
 
 
 def picture(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -62,17 +62,18 @@ def test_what_a_collection_sets_apart_is_for_reporting() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # in torch.export
-def test_features_are_made_once_and_never_of_photos_for_reporting(
+def test_what_is_read_is_made_once_and_never_of_photos_for_reporting(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = boxes_in(tmp_path, 12)
-    early, runs = EarlyFeatures(1), tmp_path / "runs"
-    make(tmp_path, "voc2012", runs, early)
+    reader, runs = Reader(1), tmp_path / "runs"
+    make(tmp_path, "voc2012", runs, reader)
     seen = load(runs, "voc2012")
-    assert seen.features.shape == (len(seen.views), 192, 7, 7)
-    assert np.isfinite(seen.features).all()
+    assert seen.named.shape == (len(seen.views), 384)
+    assert seen.directions.shape == (len(seen.views), 1280)
+    assert (np.linalg.norm(seen.directions.astype(np.float32), axis=1) > 0.5).all()
     used = {seen.photos[view.photo].file for view in seen.views}
     assert used == {file for file in files if not is_reported(file)}
     assert "12 photos" not in capsys.readouterr().out
-    make(tmp_path, "voc2012", runs, early)
+    make(tmp_path, "voc2012", runs, reader)
     assert not capsys.readouterr().out
