@@ -1,36 +1,12 @@
-import io
-import json
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from recipes.percept_mini import picture_data
 from recipes.percept_mini.folds import is_checked, is_reported
 from recipes.percept_mini.picture_data import Photo, Reader, load, make, split_of, views
-
-
-def picture(width: int, height: int, seed: int = 0) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8))
-
-
-def boxes_in(folder: Path, count: int) -> list[str]:
-    """A folder of data with photos of one sheep each."""
-    (folder / "boxes").mkdir()
-    files = [f"{number}.png" for number in range(count)]
-    rows = [{"file": file, "boxes": [["sheep", 10, 10, 60, 60], ["cow", 90, 0, 100, 8]]} for file in files]
-    (folder / "boxes" / "voc2012.json").write_text(json.dumps(rows))
-    with tarfile.open(folder / "boxes" / "voc2012.tar", "w") as archive:
-        for number, file in enumerate(files):
-            packed = io.BytesIO()
-            picture(100, 80, number).save(packed, "PNG")
-            member = tarfile.TarInfo(file)
-            member.size = packed.tell()
-            packed.seek(0)
-            archive.addfile(member, packed)
-    return files
+from tests.recipes.percept_mini.photos import photos_in, picture
 
 
 def test_names_are_right_where_their_boxes_are_seen() -> None:
@@ -65,7 +41,7 @@ def test_what_a_collection_sets_apart_is_for_reporting() -> None:
 def test_what_is_read_is_made_once_and_never_of_photos_for_reporting(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = boxes_in(tmp_path, 12)
+    files = photos_in(tmp_path, "voc2012", 12)
     reader, runs = Reader(1), tmp_path / "runs"
     make(tmp_path, "voc2012", runs, reader)
     seen = load(runs, "voc2012")

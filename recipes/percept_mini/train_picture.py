@@ -1,0 +1,303 @@
+"""Learn the picture tower's projection from photos with captions, with boxes, and with one name.
+
+    python -m recipes.percept_mini.train_picture --data ../shared/data -o FOLDER     train, or resume
+    python -m recipes.percept_mini.train_picture --data ../shared/data --check FILE  figures of a projection
+
+Only the linear map from the network's features to the text space is learnt, 1,280 x 384 numbers; network and concepts
+stay as they are. Needs what `recipes.percept_mini.picture_data` makes (and makes it). Photos for reporting are not
+used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`.
+
+Losses: InfoNCE between photos and captions in both directions (CLIP, Radford et al. 2021), cosine with the caption, the
+logistic loss of words' odds as the product computes them, and cross-entropy of the class names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from msgspec.structs import replace
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from engines.models.checkpoint import read_model
+from engines.networks.picture import CONCEPTS_FILE
+from pipeline.arrays import Array
+from recipes.percept_mini import picture_data
+from recipes.percept_mini.build_concepts import PROMPT
+from recipes.percept_mini.picture_data import RUNS, VIEWS, Photo, View, split_of
+from recipes.percept_mini.picture_words import UNKNOWN, Targets
+from recipes.percept_mini.text_data import BUNDLED, text_vectors
+from stages.words.scoring import competing
+from training.train.loop import Training
+from training.train.plan import TrainingPlan, usual_plan
+
+log = logging.getLogger("train_picture")
+PEOPLE = ("person", "people", "man", "woman", "child")
+TEMPERATURE = 0.1
+"""Of the product's scores; see model.toml."""
+SCALE = 2.0
+"""The projection is this much longer at first: it was fitted to add little to the concepts."""
+FEATURES_LEFT_OUT = 0.1
+UNSAID = 0.3
+"""Weight of a word that captions do not say, compared with one that boxes exclude."""
+WRONG_WORDS = 10.0
+"""Weight of all wrong words together, compared with all right ones, as in calibration."""
+SHARES = {"imagenet": 4.0}
+"""How often photos of a collection are drawn, compared with others."""
+WEIGHTS = {"captions": 1.0, "cosine": 1.0, "words": 4.0, "classes": 0.5}
+
+
+class Projection(nn.Module):
+    """Tokens of views at unit length: named "N 384" and directions "N 1280" -> "N 384"; and odds of words."""
+
+    def __init__(self, projection: Tensor, bias: float) -> None:
+        super().__init__()
+        self.projection = nn.Parameter(projection.clone())
+        self.bias = nn.Parameter(torch.tensor(bias))
+        self.sharpness = nn.Parameter(torch.tensor(1 / 0.07).log())
+        self.drop = nn.Dropout(FEATURES_LEFT_OUT)
+
+    def forward(self, named: Tensor, directions: Tensor) -> Tensor:
+        return functional.normalize(named + self.drop(directions) @ self.projection, dim=-1)
+
+
+class Photos:
+    """All views of all collections, with their texts as vectors."""
+
+    def __init__(self, runs: Path) -> None:
+        self.photos, self.views = list[Photo](), list[View]()
+        named, directions = list[Array](), list[Array]()
+        for collection in VIEWS:
+            seen = picture_data.load(runs, collection)
+            first = len(self.photos)
+            self.photos += seen.photos
+            self.views += [replace(view, photo=view.photo + first) for view in seen.views]
+            named.append(seen.named)
+            directions.append(seen.directions)
+        self.named, self.directions = (torch.from_numpy(np.concatenate(each)) for each in (named, directions))
+        self.photo = torch.tensor([view.photo for view in self.views])
+        splits = [split_of(self.photos[view.photo]) for view in self.views]
+        self.train, self.check = (
+            torch.tensor([row for row, split in enumerate(splits) if split == kind]) for kind in ("train", "check")
+        )
+        self._texts(runs)
+        self._words()
+
+    def of(self, row: int) -> Photo:
+        return self.photos[self.views[row].photo]
+
+    def _texts(self, runs: Path) -> None:
+        """Vectors of the captions, centred on their mean, and which of them belong to each photo."""
+        used = {view.photo for view in self.views}
+        texts = sorted({text for number in used for text in self.photos[number].captions})
+        file = runs / "captions.npy"
+        if not file.is_file() or len(vectors := np.load(file)) != len(texts):
+            log.info("%d captions become vectors", len(texts))
+            vectors = text_vectors(texts).astype(np.float16)
+            np.save(file, vectors)
+        self.captions = centred(torch.from_numpy(vectors).float())
+        place = {text: row for row, text in enumerate(texts)}
+        self.captions_of = {
+            number: [place[text] for text in self.photos[number].captions]
+            for number in used
+            if self.photos[number].captions
+        }
+
+    def _words(self) -> None:
+        background = read_words(BUNDLED / "background.txt")
+        boxes = {box[0] for photo in self.photos for box in photo.boxes}
+        self.words = sorted({*background, *read_words(BUNDLED / "vocabulary.txt"), *boxes, *PEOPLE})
+        self.classes = sorted({photo.name for photo in self.photos if photo.name})
+        targets, place = Targets(self.words), {name: row for row, name in enumerate(self.classes)}
+        found = [targets.of(self.photos[view.photo], view) for view in self.views]
+        self.targets = torch.from_numpy(np.stack(found))
+        self.said = torch.tensor([self.photos[view.photo].collection == "flickr8k" for view in self.views])
+        self.class_of = torch.tensor([place.get(self.photos[view.photo].name, -1) for view in self.views])
+        self.word_vectors, self.background, self.class_vectors = map(prompted, (self.words, background, self.classes))
+        self.kept = torch.from_numpy(competing(self.word_vectors.numpy(), self.background.numpy()))
+
+    def odds(self, vectors: Tensor, bias: Tensor | float) -> Tensor:
+        """Log-odds of the words, as `stages.words.scoring.log_odds` computes them, "N W"."""
+        rivals = vectors @ self.background.T / TEMPERATURE
+        top = rivals.amax(1, keepdim=True)
+        against = ((rivals - top).exp() @ self.kept.T).clamp(min=1e-30).log() + top
+        return vectors @ self.word_vectors.T / TEMPERATURE - against + bias
+
+
+class PictureTrainee:
+    """See `training.train.loop.Trainee`. Items are views; they are drawn anew for each batch."""
+
+    branches: Mapping[str, float] = WEIGHTS
+
+    def __init__(self, photos: Photos, projection: Tensor, bias: float) -> None:
+        self._photos = photos
+        self.network: nn.Module = Projection(SCALE * projection, bias)
+        shares = [SHARES.get(photos.of(row).collection, 1.0) for row in photos.train.tolist()]
+        self._drawn = torch.tensor(shares)
+
+    @property
+    def items(self) -> int:
+        return len(self._photos.train)
+
+    def frozen(self) -> Mapping[str, Tensor]:
+        return {}
+
+    def losses(self, network: nn.Module, rows: Tensor) -> Mapping[str, Tensor]:
+        assert isinstance(network, Projection)
+        photos = self._photos
+        views = photos.train[torch.multinomial(self._drawn, len(rows))]
+        vectors = network(photos.named[views].float(), photos.directions[views].float())
+        return {
+            **self._of_captions(network, vectors, views),
+            "words": self._of_words(photos.odds(vectors, network.bias), views),
+            "classes": self._of_classes(vectors, views),
+        }
+
+    def _of_captions(self, network: Projection, vectors: Tensor, views: Tensor) -> dict[str, Tensor]:
+        photos = self._photos
+        numbers = photos.photo[views]
+        rows = torch.tensor([row for row, number in enumerate(numbers.tolist()) if number in photos.captions_of])
+        own = [photos.captions_of[number] for number in numbers[rows].tolist()]
+        drawn = torch.tensor([texts[int(torch.randint(len(texts), ()))] for texts in own])
+        texts = photos.captions[drawn]
+        near = vectors[rows] @ texts.T * network.sharpness.exp()
+        same = (numbers[rows, None] == numbers[rows]) & ~torch.eye(len(rows), dtype=torch.bool)
+        near, target = near.masked_fill(same, -1e4), torch.arange(len(rows))
+        both = functional.cross_entropy(near, target) + functional.cross_entropy(near.T, target)
+        return {"captions": both / 2, "cosine": (1 - (vectors[rows] * texts).sum(1)).mean()}
+
+    def _of_words(self, odds: Tensor, views: Tensor) -> Tensor:
+        target = self._photos.targets[views].float()
+        unsaid = torch.where(self._photos.said[views], UNSAID, 1.0)[:, None]
+        weight = torch.where(target > 0, 1.0, unsaid) * (target != UNKNOWN)
+        loss = weight * functional.binary_cross_entropy_with_logits(odds, target.clamp(min=0), reduction="none")
+        right = target > 0
+        wrong = loss[~right].sum() / weight[~right].sum()
+        return (loss[right].sum() / weight[right].sum() + WRONG_WORDS * wrong) * 10 / (1 + WRONG_WORDS)
+
+    def _of_classes(self, vectors: Tensor, views: Tensor) -> Tensor:
+        classes = self._photos.class_of[views]
+        has = classes >= 0
+        return functional.cross_entropy(vectors[has] @ self._photos.class_vectors.T / 0.07, classes[has])
+
+    @torch.inference_mode()
+    def accuracy(self, network: nn.Module) -> Mapping[str, float]:
+        """The figures of the photos for choices; see `figures`."""
+        assert isinstance(network, Projection)
+        network.eval()
+        photos = self._photos
+        rows = photos.check
+        vectors = network(photos.named[rows].float(), photos.directions[rows].float())
+        return figures(photos, vectors, network.bias)
+
+
+def figures(photos: Photos, vectors: Tensor, bias: Tensor | float) -> dict[str, float]:
+    """Of the photos for choices, in percent: AUROC of "person" and mean of VOC's names, photo to one of its captions
+    among all of them (first ten), and the class name (first five)."""
+    rows = photos.check
+    odds, target = photos.odds(vectors, bias), photos.targets[rows]
+    is_voc = torch.tensor([photos.of(row).collection == "voc2012" for row in rows.tolist()])
+    names = sorted({box[0] for row in rows[is_voc].tolist() for box in photos.of(row).boxes})
+    places = [photos.words.index(name) for name in names]
+    areas = {
+        name: auroc(odds[is_voc, place][known], target[is_voc, place][known] == 1)
+        for name, place in zip(names, places, strict=True)
+        if (known := target[is_voc, place] != UNKNOWN).any()
+    }
+    captioned = torch.tensor([photos.of(row).collection == "flickr8k" for row in rows.tolist()])
+    own = [photos.captions_of[number] for number in photos.photo[rows[captioned]].tolist()]
+    texts = torch.tensor([text for each in own for text in each])
+    whose = torch.repeat_interleave(torch.arange(len(own)), torch.tensor([len(each) for each in own]))
+    near = vectors[captioned] @ photos.captions[texts].T
+    best = near.masked_fill(whose != torch.arange(len(own))[:, None], -2).amax(1, keepdim=True)
+    has_class = photos.class_of[rows] >= 0
+    classes = vectors[has_class] @ photos.class_vectors.T
+    right = classes.gather(1, photos.class_of[rows][has_class, None])
+    return {
+        "person": 100 * areas.get("person", math.nan),
+        "names": 100 * sum(found) / len(found) if (found := [a for a in areas.values() if a == a]) else math.nan,
+        "captions": 100 * float(((near > best).sum(1) < 10).float().mean()),
+        "classes": 100 * float(((classes > right).sum(1) < 5).float().mean()),
+    }
+
+
+def auroc(scores: Tensor, is_right: Tensor) -> float:
+    """nan if all are right or all are wrong."""
+    right, wrong = scores[is_right], scores[~is_right]
+    if not len(right) or not len(wrong):
+        return float("nan")
+    return float((right[:, None] > wrong).float().mean() + 0.5 * (right[:, None] == wrong).float().mean())
+
+
+def read_words(path: Path) -> list[str]:
+    return [line.split("=")[0].strip() for line in path.read_text().splitlines() if line.strip()]
+
+
+def centred(vectors: Tensor) -> Tensor:
+    return functional.normalize(vectors - vectors.mean(0), dim=-1)
+
+
+def prompted(words: list[str]) -> Tensor:
+    """Label vectors as the product makes them, "N 384"."""
+    center = load_file(BUNDLED / CONCEPTS_FILE)["center"].float()
+    vectors = torch.from_numpy(text_vectors([PROMPT.format(word) for word in words]))
+    return functional.normalize(vectors - center, dim=-1)
+
+
+def plan_of(steps: int, batch: int) -> TrainingPlan:
+    return replace(
+        usual_plan("picture"),
+        steps=steps,
+        batch=batch,
+        learning_rate=3e-3,
+        weight_decay=0.05,
+        ema=0.98,
+        every_steps=50,
+        frozen_ratio=0.0,
+    )
+
+
+def told(row: Mapping[str, float]) -> None:
+    if "person" in row:
+        log.info("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with images/, captions/ and boxes/")
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    parser.add_argument("-o", "--output", type=Path, default=BUNDLED, help="where concepts.safetensors is written")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--check", type=Path, help="train nothing: print the figures of this concepts.safetensors")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    reader = picture_data.Reader(options.threads)
+    for collection in VIEWS:
+        picture_data.make(options.data, collection, options.runs, reader)
+    torch.set_num_threads(options.threads)
+    stored = load_file(options.check or BUNDLED / CONCEPTS_FILE)
+    spec, photos = read_model("percept-mini").image, Photos(options.runs)
+    assert spec is not None
+    trainee = PictureTrainee(photos, stored["projection"].float() / (SCALE if options.check else 1), spec.bias)
+    if options.check:
+        print("  ".join(f"{name} {value:.1f}" for name, value in trainee.accuracy(trainee.network).items()))
+        return
+    trained = Training(trainee, plan_of(options.steps, options.batch), options.runs, "cpu").run(told)
+    assert isinstance(trained, Projection)
+    options.output.mkdir(parents=True, exist_ok=True)
+    save_file({**stored, "projection": trained.projection.detach().half().contiguous()}, options.output / CONCEPTS_FILE)
+    log.info("bias %.2f at temperature %g", float(trained.bias), TEMPERATURE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from recipes.percept_mini import train_picture
+from recipes.percept_mini.text_data import BUNDLED
+from recipes.percept_mini.train_picture import auroc
+from tests.recipes.percept_mini.photos import photos_in
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order() -> None:
+    scores, is_right = torch.tensor([3.0, 2.0, 2.0, 1.0]), torch.tensor([True, True, False, False])
+    assert auroc(scores, is_right) == pytest.approx((2 + 0.5 + 1) / 4)
+    assert np.isnan(auroc(scores, torch.ones(4, dtype=torch.bool)))
+
+
+@pytest.mark.minutes
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # in torch.export
+def test_a_projection_is_learnt_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for collection in ("voc2012", "coco_small", "flickr8k", "imagenet"):
+        photos_in(tmp_path / "data", collection, 60)
+    monkeypatch.setattr(train_picture, "read_words", lambda path: ["dog", "man", "sheep", "table"])
+    common = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs"), "--threads", "1"]
+
+    def call(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["train_picture", *common, *arguments])
+        train_picture.main()
+
+    call("--steps", "2", "--batch", "32", "-o", str(tmp_path / "out"))
+    before, after = (load_file(folder / "concepts.safetensors") for folder in (BUNDLED, tmp_path / "out"))
+    assert before.keys() == after.keys()
+    assert torch.equal(before["concepts"], after["concepts"])
+    assert not torch.equal(before["projection"], after["projection"])
+    assert after["projection"].isfinite().all()
+    call("--check", str(tmp_path / "out" / "concepts.safetensors"))
+    said = dict(part.split() for part in capsys.readouterr().out.splitlines()[-1].split("  "))
+    assert list(said) == ["person", "names", "captions", "classes"]
+    assert all(0 <= float(said[name]) <= 100 for name in ("captions", "classes"))
