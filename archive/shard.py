@@ -18,6 +18,12 @@ from pipeline.result import SCHEMA_VERSION, ClipRecord
 
 GROUP_ROWS = 8192
 """Rows of a row group: an hour of clips of half a second."""
+THREADED = False
+"""Whether Arrow decodes columns in threads of its own.
+
+They may hold bytes of Python's for a moment after `read` has returned. If the process ends in that moment, it is
+aborted: "terminate called without an active exception" (PyArrow 26.0). Several files are read at a time anyway.
+"""
 
 
 class ShardError(PerceptError):
@@ -163,7 +169,8 @@ def read_table(source: Any, columns: Sequence[str] | None = None, name: str = ""
     Raises: ShardError: it is damaged.
     """
     try:
-        return pyarrow.parquet.ParquetFile(source).read(list(columns) if columns is not None else None)
+        file = pyarrow.parquet.ParquetFile(source)
+        return file.read(list(columns) if columns is not None else None, use_threads=THREADED)
     except (pyarrow.ArrowException, OSError) as error:
         if not is_damage(error):
             raise
@@ -180,7 +187,7 @@ def read_row(source: Any, row: int, columns: Sequence[str]) -> Any:
         sizes = (file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
         for group, size in enumerate(sizes):
             if row < size:
-                return file.read_row_group(group, list(columns)).slice(row, 1)
+                return file.read_row_group(group, list(columns), use_threads=THREADED).slice(row, 1)
             row -= size
         return file.schema_arrow.empty_table()
     except (pyarrow.ArrowException, OSError) as error:
@@ -201,7 +208,7 @@ def batches_of(
         size = file.metadata.row_group(group).num_rows
         if at + size > first and (stop is None or at < stop):
             before = at
-            for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
+            for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=THREADED):
                 inside = pyarrow.Table.from_batches([batch])[
                     max(0, first - before) : len(batch) if stop is None else max(0, stop - before)
                 ]

@@ -98,6 +98,7 @@ def _judged(
     exact = not account["missing"] and not account["doubled"] and not unbalanced
     silences = [longest_silence_s(seen, name) for name in names]
     figures = account | {
+        "kills": killed.total(),
         "killed": dict(killed),
         "longest_silence_s": max(silences),
         "unbalanced": unbalanced[:5],

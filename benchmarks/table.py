@@ -30,9 +30,16 @@ def rows() -> list[tuple[str, str, str]]:
             continue
         figures = json.loads(path.read_text())
         for what, key, form in lines:
-            if key in figures:
-                found.append((what, shown(figures[key], form), f"`benchmarks.{name}`"))
+            if (value := within(figures, key)) is not None:
+                found.append((what, shown(value, form), f"`benchmarks.{name}`"))
     return found
+
+
+def within(figures: Any, key: str) -> Any:
+    """The value at a path such as "faults.killed.recovery_s"; None if there is none."""
+    for part in key.split("."):
+        figures = figures.get(part) if isinstance(figures, dict) else None
+    return figures
 
 
 S = "{:.2f} s"
@@ -106,6 +113,25 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… by a plain script that does the same work", "plain_most_young", "{:.0f}"),
         ("most such cameras that have an answer for 99 % of the clips besides", "percept_most_answered", "{:.0f}"),
         ("… by a plain script", "plain_most_answered", "{:.0f}"),
+    ],
+    "watch_faults": [
+        ("well again after the camera server was killed, from when it is back", "faults.killed.recovery_s", S),
+        ("… after it stalled for 5 s", "faults.stalled-5.recovery_s", S),
+        ("… after it stalled for 60 s", "faults.stalled-60.recovery_s", S),
+        ("… longest time without a result when the resolution changes", "faults.resolution.recovery_s", S),
+        ("… when the sound is lost", "faults.sound.recovery_s", S),
+        ("… after 30 % of the packets were lost (UDP), until a clip without damage", "faults.packets.recovery_s", S),
+        ("… after the broker was away for a minute, until all is delivered", "faults.broker.recovery_s", S),
+        ("… after a worker was killed", "faults.worker.recovery_s", S),
+        ("… after a decoder was killed", "faults.decoder.recovery_s", S),
+        ("… after the output process was killed", "faults.output.recovery_s", S),
+        ("processes killed at random in ten minutes, with an exact account", "faults.kills.figures.kills", "{:.0f}"),
+        ("… longest time without a result", "faults.kills.figures.longest_silence_s", S),
+    ],
+    "soak": [
+        ("eight cameras for 20 minutes: slope of age per minute, seconds", "slopes.age_s", ""),
+        ("… slope of memory per minute, MB", "slopes.memory_mb", ""),
+        ("… slope of descriptors", "slopes.descriptors", ""),
     ],
 }
 

@@ -8,7 +8,7 @@ import pyarrow.parquet
 
 from archive.schema import VECTORS
 from archive.search.columns import ColumnState
-from archive.shard import ShardError, facts_of, vectors_in
+from archive.shard import THREADED, ShardError, facts_of, vectors_in
 from pipeline.arrays import Array
 
 TEXTS = ("recorded", "device", "timecode")
@@ -58,7 +58,7 @@ class Reading:
 
     def _read(self, columns: list[str]) -> Any:
         try:
-            return self._parquet.read(columns)
+            return self._parquet.read(columns, use_threads=THREADED)
         except (pyarrow.ArrowException, OSError) as error:
             raise ShardError(f"{self._name}: cannot be read ({str(error).splitlines()[0]})") from error
 

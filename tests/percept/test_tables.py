@@ -120,7 +120,7 @@ def test_a_file_of_something_else_is_refused_with_the_line(file: Path, tmp_path:
     with pytest.raises(percept.ConfigError, match=r"out\.jsonl:8: is not a record .*expected JSON lines"):
         list(percept.read(file))
     newer = tmp_path / "newer.jsonl"
-    newer.write_bytes(encode_json(RECORDS[0]).replace(b'"schema_version":1', b'"schema_version":99'))
+    newer.write_bytes(encode_json(RECORDS[0]).replace(b'"schema_version":2', b'"schema_version":99'))
     with pytest.raises(percept.ConfigError, match=r"newer\.jsonl:1: .*use a newer percept"):
         list(percept.read(newer))
     with pytest.raises(FileNotFoundError):
