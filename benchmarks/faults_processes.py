@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from typing import Any
 
+import psutil
+
 from benchmarks.farm import Farm
 from benchmarks.faults import Bench, Found, accounted, longest_silence_s, recovered
 from benchmarks.slope import percentile
@@ -64,7 +66,7 @@ def many_killed(bench: Bench) -> Found:
             status = watch.status()
             if account := status.get("account"):
                 unbalanced += [] if is_balanced(account) else [account]
-            if there := processes(watch):
+            if there := [each for each in processes(watch) if psutil.pid_exists(each["pid"])]:
                 victim = chosen.choice(there)
                 try:
                     os.kill(victim["pid"], signal.SIGKILL)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,8 +100,16 @@ def test_it_is_short() -> None:
     assert len(README.splitlines()) < 150
 
 
+def lasting(block: list[str]) -> Any:
+    """A case that is left out unless asked for, if one of its commands takes about a minute."""
+    lasts = any("quantize" in line for line in block)
+    return pytest.param(block, marks=pytest.mark.minutes) if lasts else block
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("block", [*SHELL[1:], *BESIDE], ids=lambda lines: lines[-1].partition(" #")[0].strip())
+@pytest.mark.parametrize(
+    "block", [lasting(lines) for lines in [*SHELL[1:], *BESIDE]], ids=lambda lines: lines[-1].partition(" #")[0].strip()
+)
 def test_every_command_of_a_block_runs(block: list[str], project: Path) -> None:
     for line in block:
         command = line.partition(" #")[0].replace(CAMERA, "talk.mp4 --realtime")
