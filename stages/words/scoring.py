@@ -5,7 +5,7 @@ changes no odds, and the order of labels does not matter. Only `shares` compares
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,12 +95,17 @@ def pool(log_odds_of: Mapping[str, Array], weights: Mapping[str, float]) -> Floa
     that does not hear a label does not lower the probability from one that sees it.
     """
     weights = applied({name: weights[name] for name in log_odds_of})
-    terms = [_one(np.asarray(z, np.float64), weights[name]) for name, z in log_odds_of.items() if weights[name] > 0]
-    log_yes, log_no = terms[0]
-    for one_yes, one_no in terms[1:]:
+    return noisy_or([(z, weights[name]) for name, z in log_odds_of.items() if weights[name] > 0])
+
+
+def noisy_or(terms: Sequence[tuple[Array, Array | float]]) -> Floats:
+    """The log-odds of `pool` from log-odds and weights of shapes that fit each other, such as "N C" and "N 1"."""
+    log_yes, log_no = _one(*terms[0])
+    for one_yes, one_no in (_one(*term) for term in terms[1:]):
         # yes = yes_a + no_a * yes_b; no = no_a * no_b
         log_yes, log_no = np.logaddexp(log_yes, log_no + one_yes), log_no + one_no
-    return log_yes - log_no
+    result: Floats = log_yes - log_no
+    return result
 
 
 def applied(weights: Mapping[str, float]) -> dict[str, float]:
@@ -108,13 +113,13 @@ def applied(weights: Mapping[str, float]) -> dict[str, float]:
     return dict(weights) if any(weight > 0 for weight in weights.values()) else dict.fromkeys(weights, LEAST_WEIGHT)
 
 
-def _one(z: Floats, weight: float) -> tuple[Floats, Floats]:
-    """log(weight * p) and log(1 - weight * p) for p = sigmoid(z)."""
-    log_p = -np.logaddexp(0.0, -z)
-    if weight >= 1.0:
-        return log_p, -np.logaddexp(0.0, z)
-    log_not_p = -np.logaddexp(0.0, z)
-    return log_p + math.log(weight), np.logaddexp(math.log1p(-weight), math.log(weight) + log_not_p)
+def _one(odds: Array, weight: Array | float) -> tuple[Floats, Floats]:
+    """log(weight * p) and log(1 - weight * p) for p = sigmoid(odds)."""
+    z = np.asarray(odds, np.float64)
+    log_p, log_not_p = -np.logaddexp(0.0, -z), -np.logaddexp(0.0, z)
+    with np.errstate(divide="ignore"):  # the log of 0 is -inf, which is right here
+        log_weight, log_rest = np.log(weight), np.log1p(-np.asarray(weight, np.float64))
+    return log_p + log_weight, np.logaddexp(log_rest, log_weight + log_not_p)
 
 
 def shares(log_odds_of_labels: Array) -> Floats:

@@ -118,22 +118,13 @@ class Scene:
 
     def pooled(self, scales: Scales) -> Array:
         """Log-odds "N C" of all modalities together, with the fusion head where it changes a clip."""
-        log_yes: Array | None = None
-        log_no: Array | None = None
         weights = {name: self._weight(name, scales.towers[name]) for name in self.sides}
         some = np.any([weight > 0 for weight in weights.values()], axis=0)
+        terms = list[tuple[Array, Array | float]]()
         for name in self.sides:
             least = np.where(self.present[name], scoring.LEAST_WEIGHT, 0.0)
-            trust = np.where(some, weights[name], least)[:, None]
-            yes, no = _one(self._odds(name, scales), trust)
-            if log_yes is None or log_no is None:
-                log_yes, log_no = yes, no
-            else:
-                log_yes, log_no = np.logaddexp(log_yes, log_no + yes), log_no + no
-        assert log_yes is not None
-        assert log_no is not None
-        result: Array = log_yes - log_no
-        return result
+            terms.append((self._odds(name, scales), np.where(some, weights[name], least)[:, None]))
+        return scoring.noisy_or(terms)
 
     def _odds(self, name: str, scales: Scales) -> Array:
         """Log-odds "N C" of one modality."""
@@ -167,14 +158,6 @@ class Scene:
             )
             last = self._last[name, "weight"] = scale.temperature, found
         return last[1]
-
-
-def _one(odds: Array, weight: Array) -> tuple[Array, Array]:
-    """log(weight * p) and log(1 - weight * p) for p = sigmoid(odds), "N C" and "N 1", as in `scoring.pool`."""
-    log_p, log_not_p = -np.logaddexp(0.0, -odds), -np.logaddexp(0.0, odds)
-    with np.errstate(divide="ignore"):  # the log of 0 is -inf, which is right here
-        log_weight, log_rest = np.log(weight), np.log1p(-weight)
-    return log_weight + log_p, np.logaddexp(log_rest, log_weight + log_not_p)
 
 
 def scales_of(sides: Mapping[str, LabelSide]) -> dict[str, Scale]:
