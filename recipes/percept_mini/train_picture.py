@@ -7,8 +7,8 @@ Only the linear map from the network's features to the text space is learnt, 1,2
 stay as they are. Needs what `recipes.percept_mini.picture_data` makes (and makes it). Photos for reporting are not
 used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`.
 
-Losses: InfoNCE between photos and captions in both directions (CLIP, Radford et al. 2021), cosine with the caption, the
-logistic loss of words' odds as the product computes them, and cross-entropy of the class names.
+Losses: InfoNCE between photos and captions, or phrases of them, in both directions (CLIP, Radford et al. 2021), cosine
+with the caption, the logistic loss of words' odds as the product computes them, and cross-entropy of the class names.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipeline.arrays import Array
 from recipes.percept_mini import picture_data
 from recipes.percept_mini.build_concepts import PROMPT
 from recipes.percept_mini.picture_data import RUNS, VIEWS, Photo, View, split_of
-from recipes.percept_mini.picture_words import UNKNOWN, Targets
+from recipes.percept_mini.picture_words import UNKNOWN, Targets, phrases
 from recipes.percept_mini.text_data import BUNDLED, text_vectors
 from stages.words.scoring import competing
 from training.train.loop import Training
@@ -45,6 +45,10 @@ TEMPERATURE = 0.1
 """Of the product's scores; see model.toml."""
 SCALE = 2.0
 """The projection is this much longer at first: it was fitted to add little to the concepts."""
+PHRASES = 0.4
+"""How often one phrase of a caption takes the place of the whole, so that short labels are understood too."""
+SAME_TEXT = 0.9
+"""Cosine from which two texts are not told apart: neither is wrong for the photo of the other."""
 FEATURES_LEFT_OUT = 0.1
 UNSAID = 0.3
 """Weight of a word that captions do not say, compared with one that boxes exclude."""
@@ -97,19 +101,20 @@ class Photos:
     def _texts(self, runs: Path) -> None:
         """Vectors of the captions, centred on their mean, and which of them belong to each photo."""
         used = {view.photo for view in self.views}
-        texts = sorted({text for number in used for text in self.photos[number].captions})
-        file = runs / "captions.npy"
-        if not file.is_file() or len(vectors := np.load(file)) != len(texts):
-            log.info("%d captions become vectors", len(texts))
-            vectors = text_vectors(texts).astype(np.float16)
-            np.save(file, vectors)
-        self.captions = centred(torch.from_numpy(vectors).float())
-        place = {text: row for row, text in enumerate(texts)}
+        captions = sorted({text for number in used for text in self.photos[number].captions})
+        self.captions = centred(_kept(runs / "captions.npy", captions, "{}"))
+        place = {text: row for row, text in enumerate(captions)}
         self.captions_of = {
             number: [place[text] for text in self.photos[number].captions]
             for number in used
             if self.photos[number].captions
         }
+        parts = [phrases(caption) for caption in captions]
+        texts = sorted({text for each in parts for text in each})
+        place = {text: len(captions) + row for row, text in enumerate(texts)}
+        self.phrases_of = [[place[text] for text in each] for each in parts]
+        """Rows in `texts` of the phrases of each caption."""
+        self.texts = torch.cat([self.captions, prompt_vectors(_kept(runs / "phrases.npy", texts, PROMPT))])
 
     def _words(self) -> None:
         background = read_words(BUNDLED / "background.txt")
@@ -166,10 +171,16 @@ class PictureTrainee:
         numbers = photos.photo[views]
         rows = torch.tensor([row for row, number in enumerate(numbers.tolist()) if number in photos.captions_of])
         own = [photos.captions_of[number] for number in numbers[rows].tolist()]
-        drawn = torch.tensor([texts[int(torch.randint(len(texts), ()))] for texts in own])
-        texts = photos.captions[drawn]
+        drawn = [_one_of(texts) for texts in own]
+        shorter = (torch.rand(len(drawn)) < PHRASES).tolist()
+        drawn = [
+            _one_of(photos.phrases_of[text] or [text]) if short else text
+            for text, short in zip(drawn, shorter, strict=True)
+        ]
+        texts = photos.texts[torch.tensor(drawn)]
         near = vectors[rows] @ texts.T * network.sharpness.exp()
-        same = (numbers[rows, None] == numbers[rows]) & ~torch.eye(len(rows), dtype=torch.bool)
+        same = (numbers[rows, None] == numbers[rows]) | (texts @ texts.T > SAME_TEXT)
+        same &= ~torch.eye(len(rows), dtype=torch.bool)
         near, target = near.masked_fill(same, -1e4), torch.arange(len(rows))
         both = functional.cross_entropy(near, target) + functional.cross_entropy(near.T, target)
         return {"captions": both / 2, "cosine": (1 - (vectors[rows] * texts).sum(1)).mean()}
@@ -237,6 +248,19 @@ def auroc(scores: Tensor, is_right: Tensor) -> float:
     return float((right[:, None] > wrong).float().mean() + 0.5 * (right[:, None] == wrong).float().mean())
 
 
+def _one_of(rows: list[int]) -> int:
+    return rows[int(torch.randint(len(rows), ()))]
+
+
+def _kept(file: Path, texts: list[str], prompt: str) -> Tensor:
+    """Vectors of texts, "N 384", from a file if it has them, else computed and written to it."""
+    if not file.is_file() or len(vectors := np.load(file)) != len(texts):
+        log.info("%d texts become vectors in %s", len(texts), file)
+        vectors = text_vectors([prompt.format(text) for text in texts]).astype(np.float16)
+        np.save(file, vectors)
+    return torch.from_numpy(vectors).float()
+
+
 def read_words(path: Path) -> list[str]:
     return [line.split("=")[0].strip() for line in path.read_text().splitlines() if line.strip()]
 
@@ -247,9 +271,12 @@ def centred(vectors: Tensor) -> Tensor:
 
 def prompted(words: list[str]) -> Tensor:
     """Label vectors as the product makes them, "N 384"."""
-    center = load_file(BUNDLED / CONCEPTS_FILE)["center"].float()
-    vectors = torch.from_numpy(text_vectors([PROMPT.format(word) for word in words]))
-    return functional.normalize(vectors - center, dim=-1)
+    return prompt_vectors(torch.from_numpy(text_vectors([PROMPT.format(word) for word in words])))
+
+
+def prompt_vectors(vectors: Tensor) -> Tensor:
+    """Vectors of filled prompts "N 384", centred as those of labels."""
+    return functional.normalize(vectors - load_file(BUNDLED / CONCEPTS_FILE)["center"].float(), dim=-1)
 
 
 def plan_of(steps: int, batch: int) -> TrainingPlan:
