@@ -39,6 +39,7 @@ class BulkSide:
         vectors = np.concatenate([side.labels, side.background[near]]).astype(np.float32)
         self._vectors = torch.from_numpy(np.ascontiguousarray(vectors.T))
         self._removed = torch.from_numpy(np.ascontiguousarray(removed[:, near].T))
+        self._known = None if side.known is None else torch.from_numpy(np.asarray(side.known, np.float32))
         self._groups = None if side.starts is None else _groups(side.starts, self._words)
         self.block_rows = max(64, min(MOST_ROWS, BLOCK_VALUES // max(1, len(vectors))))
 
@@ -51,6 +52,8 @@ class BulkSide:
         taken = cosine[:, self._words :].div_(side.temperature).sub_(sums).exp_() @ self._removed
         odds = (similarity / side.temperature).sub_(sums).add_(side.bias)
         odds -= torch.log1p(-taken.clamp(max=DOMINATED))
+        if self._known is not None:
+            odds = capped(odds, self._known)
         rows = (taken > DOMINATED).any(dim=1).nonzero()[:, 0]
         if len(rows):
             exact = side.compare(np.asarray(vectors)[rows.numpy()].astype(np.float32))[2]
@@ -63,6 +66,12 @@ class BulkSide:
             return cosine
         found = cosine.new_full((len(cosine), self.labels), -2.0)
         return found.scatter_reduce_(1, self._groups.expand_as(cosine), cosine, "amax")
+
+
+def capped(odds: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """`scoring.capped` for tensors: "N C", "C" -> "N C"."""
+    log_yes = known.log() + torch.nn.functional.logsigmoid(odds)
+    return torch.where(known < 1, log_yes - torch.log1p(-log_yes.clamp(max=-1e-7).exp()), odds)
 
 
 def _groups(starts: Array, words: int) -> torch.Tensor:

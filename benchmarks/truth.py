@@ -9,6 +9,7 @@ voc        AUROC of each of 20 names, and shares of photos with and without peop
 captions   Flickr8k's dev photos: is one of a photo's own captions among the first of 1,000 (one per photo), and is a
            caption's photo among the first of as many?
 imagenet   the class name among 1,000
+people     the same shares of clips, with all modalities; `people_in_clips.csv` says who is in them, as somebody saw it
 clips      real clips of actions, events and objects against all words of both lists: with all modalities, without the
            fusion head, and pictures alone. Choices were made on `clips`; `clips2` are only reported
 sounds     ESC-10 fold 3, and urban sounds of recordings for reporting, against their ten names each
@@ -46,6 +47,8 @@ LARGE = 0.25
 HARD = (0.5, 0.2)
 """What "person" should reach where a person is large, and stay below where there is none."""
 ROUNDS = 1000
+PEOPLE = Path(__file__).with_name("people_in_clips.csv")
+"""Clips with a person who covers over a quarter of the picture most of the time, with nobody, and with some others."""
 
 
 def main() -> None:
@@ -224,6 +227,20 @@ def on_clips(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
     return {name: np.array(values) for name, values in found.items()}
 
 
+def on_people(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
+    labels = judge.labels(["person"])
+    found: dict[str, list[float]] = {"large": [], "none": []}
+    with PEOPLE.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["people"] != "some" and (fold == "report" or row["folder"] == "clips"):
+                features = encoder.file(data / row["folder"] / row["file"])
+                found[row["people"]].append(judge.probabilities(labels, features)["person"])
+    return {
+        "clips, large person ≥ 0.5": np.array(found["large"]) >= HARD[0],
+        "clips, no person < 0.2": np.array(found["none"]) < HARD[1],
+    }
+
+
 def rows_of(folder: Path) -> list[dict[str, str]]:
     with (folder / "labels.csv").open(newline="") as file:
         return [row for row in csv.DictReader(file) if row["kind"] in KINDS]
@@ -254,7 +271,14 @@ def right_first(sounds: list[tuple[str, Path]], encoder: Encoder, judge: Judge) 
     return np.array([judge.ranked(labels, features)[0] == label.replace("_", " ") for label, features in heard])
 
 
-PARTS = {"voc": on_voc, "captions": on_captions, "imagenet": on_imagenet, "clips": on_clips, "sounds": on_sounds}
+PARTS = {
+    "voc": on_voc,
+    "captions": on_captions,
+    "imagenet": on_imagenet,
+    "people": on_people,
+    "clips": on_clips,
+    "sounds": on_sounds,
+}
 
 
 if __name__ == "__main__":

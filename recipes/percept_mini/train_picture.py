@@ -7,8 +7,9 @@ Only the linear map from the network's features to the text space is learnt, 1,2
 stay as they are. Needs what `recipes.percept_mini.picture_data` makes (and makes it). Photos for reporting are not
 used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`.
 
-Losses: InfoNCE between photos and captions, or phrases of them, in both directions (CLIP, Radford et al. 2021), cosine
-with the caption, the logistic loss of words' odds as the product computes them, and cross-entropy of the class names.
+Losses: InfoNCE between photos and captions, or phrases of them, in both directions (CLIP, Radford et al. 2021); cosine
+with the caption; the logistic loss of words' odds as the product computes them, and the same for each thing by itself;
+cross-entropy of the class names.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from pipeline.arrays import Array
 from recipes.percept_mini import picture_data
 from recipes.percept_mini.build_concepts import PROMPT
 from recipes.percept_mini.picture_data import RUNS, VIEWS, Photo, View, split_of
-from recipes.percept_mini.picture_words import UNKNOWN, Targets, phrases
+from recipes.percept_mini.picture_words import RIGHT, UNKNOWN, WRONG, Targets, phrases
 from recipes.percept_mini.text_data import BUNDLED, text_vectors
 from stages.words.scoring import competing
 from training.train.loop import Training
@@ -56,7 +57,9 @@ WRONG_WORDS = 10.0
 """Weight of all wrong words together, compared with all right ones, as in calibration."""
 SHARES = {"imagenet": 4.0}
 """How often photos of a collection are drawn, compared with others."""
-WEIGHTS = {"captions": 1.0, "cosine": 1.0, "words": 4.0, "classes": 0.5}
+WRONG_NAMES = 2.0
+"""Weight of photos without a thing, compared with those with it, for each name of a box and each word for people."""
+WEIGHTS = {"captions": 1.0, "cosine": 1.0, "words": 4.0, "names": 2.0, "classes": 0.5}
 
 
 class Projection(nn.Module):
@@ -120,6 +123,8 @@ class Photos:
         background = read_words(BUNDLED / "background.txt")
         boxes = {box[0] for photo in self.photos for box in photo.boxes}
         self.words = sorted({*background, *read_words(BUNDLED / "vocabulary.txt"), *boxes, *PEOPLE})
+        self.names = torch.tensor([row for row, word in enumerate(self.words) if word in boxes or word in PEOPLE])
+        """Rows in `words` of the names of boxes and the words for people."""
         self.classes = sorted({photo.name for photo in self.photos if photo.name})
         targets, place = Targets(self.words), {name: row for row, name in enumerate(self.classes)}
         found = [targets.of(self.photos[view.photo], view) for view in self.views]
@@ -160,9 +165,11 @@ class PictureTrainee:
         photos = self._photos
         views = photos.train[torch.multinomial(self._drawn, len(rows))]
         vectors = network(photos.named[views].float(), photos.directions[views].float())
+        odds = photos.odds(vectors, network.bias)
         return {
             **self._of_captions(network, vectors, views),
-            "words": self._of_words(photos.odds(vectors, network.bias), views),
+            "words": self._of_words(odds, views),
+            "names": self._of_names(odds, views),
             "classes": self._of_classes(vectors, views),
         }
 
@@ -193,6 +200,16 @@ class PictureTrainee:
         right = target > 0
         wrong = loss[~right].sum() / weight[~right].sum()
         return (loss[right].sum() / weight[right].sum() + WRONG_WORDS * wrong) * 10 / (1 + WRONG_WORDS)
+
+    def _of_names(self, odds: Tensor, views: Tensor) -> Tensor:
+        """Photos with and without a thing weigh the same for a thing, however rare it is."""
+        names = self._photos.names
+        odds, target = odds[:, names], self._photos.targets[views][:, names].float()
+        right, wrong = target == RIGHT, target == WRONG
+        yes = (functional.softplus(-odds) * right).sum(0) / right.sum(0).clamp(min=1)
+        no = (functional.softplus(odds) * wrong).sum(0) / wrong.sum(0).clamp(min=1)
+        weight = right.sum(0).sqrt() * (wrong.sum(0) > 0)
+        return (weight * (yes + WRONG_NAMES * no)).sum() / weight.sum().clamp(min=1)
 
     def _of_classes(self, vectors: Tensor, views: Tensor) -> Tensor:
         classes = self._photos.class_of[views]

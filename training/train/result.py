@@ -44,14 +44,14 @@ def write_head(spec: ModelSpec, head: MovFusion, base: tuple[str, ...], director
 
 
 def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Path) -> None:
-    """Write the base model with this tower in place of its own.
+    """Write the base model with this tower in place of its own. It may now know other words than the old one.
 
     The fusion head and the open-set score were fitted to the old tower and are removed.
     """
     old = spec.towers()[modality]
     folder = directory / modality
     save_tower(old, tower, folder)
-    new = msgspec.structs.replace(old, directory=str(folder))
+    new = msgspec.structs.replace(old, directory=str(folder), speaks_of=None)
     changed = msgspec.structs.replace(
         spec,
         name=directory.name,

@@ -48,11 +48,12 @@ class _Side:
         self.labels = torch.from_numpy(labels[:count])
         self.background, self.kept = torch.from_numpy(background), torch.from_numpy(kept[:count])
         self.temperature, self.bias = side.temperature, side.bias
+        self.known = None if side.known is None else torch.from_numpy(np.asarray(side.known[:count], np.float32))
 
     def to(self, device: torch.device) -> "_Side":
         if self.labels.device != device:
-            for name in ("labels", "background", "kept"):
-                setattr(self, name, getattr(self, name).to(device))
+            for name in ("labels", "background", "kept", "known"):
+                setattr(self, name, None if (part := getattr(self, name)) is None else part.to(device))
         return self
 
     def odds(self, embeddings: Tensor, logits: Tensor) -> Tensor:
@@ -60,4 +61,13 @@ class _Side:
         others = functional.linear(embeddings, self.background) / self.temperature
         top = others.amax(1, keepdim=True)
         competing = (others - top).exp() @ self.kept.T
-        return logits - top - competing.clamp(min=1e-30).log() + self.bias
+        return capped(logits - top - competing.clamp(min=1e-30).log() + self.bias, self.known)
+
+
+def capped(odds: Tensor, known: Tensor | None) -> Tensor:
+    """`stages.words.scoring.capped` for tensors: "B C", "C" -> "B C"."""
+    if known is None:
+        return odds
+    log_yes = known.log() + functional.logsigmoid(odds)
+    partly = log_yes - torch.log1p(-log_yes.clamp(max=-1e-7).exp())
+    return torch.where(known < 1, partly, odds)
