@@ -5,11 +5,12 @@
 
 Only the linear map from the network's features to the text space is learnt, 1,280 x 384 numbers; network and concepts
 stay as they are. Needs what `recipes.percept_mini.picture_data` makes (and makes it). Photos for reporting are not
-used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`.
+used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`, and in
+`picture_words.txt` the words that the tower then knows.
 
 Losses: InfoNCE between photos and captions, or phrases of them, in both directions (CLIP, Radford et al. 2021); cosine
 with the caption; the logistic loss of words' odds as the product computes them, and the same for each thing by itself;
-cross-entropy of the class names.
+cross-entropy of the class names; and divergence from what the tower said of the ImageNet classes before.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from training.train.plan import TrainingPlan, usual_plan
 
 log = logging.getLogger("train_picture")
 PEOPLE = ("person", "people", "man", "woman", "child")
-TEMPERATURE = 0.1
+TEMPERATURE = 0.06
 """Of the product's scores; see model.toml."""
 SCALE = 2.0
 """The projection is this much longer at first: it was fitted to add little to the concepts."""
@@ -55,11 +56,15 @@ UNSAID = 0.3
 """Weight of a word that captions do not say, compared with one that boxes exclude."""
 WRONG_WORDS = 10.0
 """Weight of all wrong words together, compared with all right ones, as in calibration."""
+KEPT_TEMPERATURE = 0.07
+SEEN_OFTEN = 20
+"""The tower knows a word that is right of so many photos it was trained on."""
+VOCABULARY = "picture_words.txt"
 SHARES = {"imagenet": 4.0}
 """How often photos of a collection are drawn, compared with others."""
-WRONG_NAMES = 2.0
+WRONG_NAMES = 2.5
 """Weight of photos without a thing, compared with those with it, for each name of a box and each word for people."""
-WEIGHTS = {"captions": 1.0, "cosine": 1.0, "words": 4.0, "names": 2.0, "classes": 0.5}
+WEIGHTS = {"captions": 2.0, "cosine": 1.0, "words": 4.0, "names": 8.0, "classes": 0.5, "kept": 1.0}
 
 
 class Projection(nn.Module):
@@ -132,7 +137,20 @@ class Photos:
         self.said = torch.tensor([self.photos[view.photo].collection == "flickr8k" for view in self.views])
         self.class_of = torch.tensor([place.get(self.photos[view.photo].name, -1) for view in self.views])
         self.word_vectors, self.background, self.class_vectors = map(prompted, (self.words, background, self.classes))
+        self.concepts = prompted((BUNDLED / "concepts.txt").read_text().splitlines())
         self.kept = torch.from_numpy(competing(self.word_vectors.numpy(), self.background.numpy()))
+
+    def known(self) -> list[str]:
+        """The words that are right of many photos for training, in alphabetical order. Names of data sets are left
+        out where nobody says them.
+        """
+        said = {*read_words(BUNDLED / "background.txt"), *read_words(BUNDLED / "vocabulary.txt"), *PEOPLE}
+        photos, often = self.photo[self.train], []
+        for place, word in enumerate(self.words):
+            right = self.targets[self.train, place] == RIGHT
+            if word in said and len(photos[right].unique()) >= SEEN_OFTEN:
+                often.append(word)
+        return often
 
     def odds(self, vectors: Tensor, bias: Tensor | float) -> Tensor:
         """Log-odds of the words, as `stages.words.scoring.log_odds` computes them, "N W"."""
@@ -152,6 +170,7 @@ class PictureTrainee:
         self.network: nn.Module = Projection(SCALE * projection, bias)
         shares = [SHARES.get(photos.of(row).collection, 1.0) for row in photos.train.tolist()]
         self._drawn = torch.tensor(shares)
+        self._before = projection
 
     @property
     def items(self) -> int:
@@ -171,6 +190,7 @@ class PictureTrainee:
             "words": self._of_words(odds, views),
             "names": self._of_names(odds, views),
             "classes": self._of_classes(vectors, views),
+            "kept": self._of_concepts(vectors, views),
         }
 
     def _of_captions(self, network: Projection, vectors: Tensor, views: Tensor) -> dict[str, Tensor]:
@@ -215,6 +235,14 @@ class PictureTrainee:
         classes = self._photos.class_of[views]
         has = classes >= 0
         return functional.cross_entropy(vectors[has] @ self._photos.class_vectors.T / 0.07, classes[has])
+
+    def _of_concepts(self, vectors: Tensor, views: Tensor) -> Tensor:
+        """What the tower knew of the ImageNet classes is kept, on all photos (Li & Hoiem 2016, arXiv 1606.09282)."""
+        photos = self._photos
+        named, directions = photos.named[views].float(), photos.directions[views].float()
+        before = functional.normalize(named + directions @ self._before, dim=-1) @ photos.concepts.T / KEPT_TEMPERATURE
+        now = (vectors @ photos.concepts.T / KEPT_TEMPERATURE).log_softmax(1)
+        return functional.kl_div(now, before.log_softmax(1), log_target=True, reduction="batchmean")
 
     @torch.inference_mode()
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
@@ -340,6 +368,9 @@ def main() -> None:
     assert isinstance(trained, Projection)
     options.output.mkdir(parents=True, exist_ok=True)
     save_file({**stored, "projection": trained.projection.detach().half().contiguous()}, options.output / CONCEPTS_FILE)
+    concepts = (BUNDLED / "concepts.txt").read_text().splitlines()
+    known = dict.fromkeys([*concepts, *photos.known()])
+    (options.output / VOCABULARY).write_text("".join(f"{word}\n" for word in known))
     log.info("bias %.2f at temperature %g", float(trained.bias), TEMPERATURE)
 
 
