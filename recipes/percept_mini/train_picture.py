@@ -7,8 +7,8 @@ Only the linear map from the network's features to the text space is learnt, 1,2
 stay as they are. Needs what `recipes.percept_mini.picture_data` makes (and makes it). Photos for reporting are not
 used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`.
 
-Losses: InfoNCE between photos and captions in both directions (CLIP, Radford et al. 2021), cosine with the caption, the
-logistic loss of words' odds as the product computes them, and cross-entropy of the class names.
+Losses: those of `percept train --captions` (`training.captions.losses`), the logistic loss of words' odds as the
+product computes them, and cross-entropy of the class names.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ from recipes.percept_mini.picture_data import RUNS, VIEWS, Photo, View, split_of
 from recipes.percept_mini.picture_words import UNKNOWN, Targets
 from recipes.percept_mini.text_data import BUNDLED, text_vectors
 from stages.words.scoring import competing
+from training.captions import losses
+from training.captions.losses import caption_losses, centred
+from training.captions.projection import FEATURES_LEFT_OUT
 from training.train.loop import Training
 from training.train.plan import TrainingPlan, usual_plan
 
@@ -45,14 +48,15 @@ TEMPERATURE = 0.1
 """Of the product's scores; see model.toml."""
 SCALE = 2.0
 """The projection is this much longer at first: it was fitted to add little to the concepts."""
-FEATURES_LEFT_OUT = 0.1
 UNSAID = 0.3
 """Weight of a word that captions do not say, compared with one that boxes exclude."""
 WRONG_WORDS = 10.0
 """Weight of all wrong words together, compared with all right ones, as in calibration."""
 SHARES = {"imagenet": 4.0}
 """How often photos of a collection are drawn, compared with others."""
-WEIGHTS = {"captions": 1.0, "cosine": 1.0, "words": 4.0, "classes": 0.5}
+WEIGHTS = {**losses.WEIGHTS, "words": 4.0, "classes": 0.5}
+MEASURES = ("person", "names", "captions", "classes")
+"""Of the photos for choices; see `figures`."""
 
 
 class Projection(nn.Module):
@@ -62,7 +66,7 @@ class Projection(nn.Module):
         super().__init__()
         self.projection = nn.Parameter(projection.clone())
         self.bias = nn.Parameter(torch.tensor(bias))
-        self.sharpness = nn.Parameter(torch.tensor(1 / 0.07).log())
+        self.sharpness = nn.Parameter(torch.tensor(1 / losses.TEMPERATURE).log())
         self.drop = nn.Dropout(FEATURES_LEFT_OUT)
 
     def forward(self, named: Tensor, directions: Tensor) -> Tensor:
@@ -103,7 +107,8 @@ class Photos:
             log.info("%d captions become vectors", len(texts))
             vectors = text_vectors(texts).astype(np.float16)
             np.save(file, vectors)
-        self.captions = centred(torch.from_numpy(vectors).float())
+        given = torch.from_numpy(vectors).float()
+        self.captions = centred(given, given.mean(0))
         place = {text: row for row, text in enumerate(texts)}
         self.captions_of = {
             number: [place[text] for text in self.photos[number].captions]
@@ -167,12 +172,7 @@ class PictureTrainee:
         rows = torch.tensor([row for row, number in enumerate(numbers.tolist()) if number in photos.captions_of])
         own = [photos.captions_of[number] for number in numbers[rows].tolist()]
         drawn = torch.tensor([texts[int(torch.randint(len(texts), ()))] for texts in own])
-        texts = photos.captions[drawn]
-        near = vectors[rows] @ texts.T * network.sharpness.exp()
-        same = (numbers[rows, None] == numbers[rows]) & ~torch.eye(len(rows), dtype=torch.bool)
-        near, target = near.masked_fill(same, -1e4), torch.arange(len(rows))
-        both = functional.cross_entropy(near, target) + functional.cross_entropy(near.T, target)
-        return {"captions": both / 2, "cosine": (1 - (vectors[rows] * texts).sum(1)).mean()}
+        return caption_losses(vectors[rows], photos.captions[drawn], network.sharpness.exp(), numbers[rows], drawn)
 
     def _of_words(self, odds: Tensor, views: Tensor) -> Tensor:
         target = self._photos.targets[views].float()
@@ -241,10 +241,6 @@ def read_words(path: Path) -> list[str]:
     return [line.split("=")[0].strip() for line in path.read_text().splitlines() if line.strip()]
 
 
-def centred(vectors: Tensor) -> Tensor:
-    return functional.normalize(vectors - vectors.mean(0), dim=-1)
-
-
 def prompted(words: list[str]) -> Tensor:
     """Label vectors as the product makes them, "N 384"."""
     center = load_file(BUNDLED / CONCEPTS_FILE)["center"].float()
@@ -292,7 +288,8 @@ def main() -> None:
     if options.check:
         print("  ".join(f"{name} {value:.1f}" for name, value in trainee.accuracy(trainee.network).items()))
         return
-    trained = Training(trainee, plan_of(options.steps, options.batch), options.runs, "cpu").run(told)
+    plan = plan_of(options.steps, options.batch)
+    trained = Training(trainee, plan, options.runs, "cpu", MEASURES).run(told)
     assert isinstance(trained, Projection)
     options.output.mkdir(parents=True, exist_ok=True)
     save_file({**stored, "projection": trained.projection.detach().half().contiguous()}, options.output / CONCEPTS_FILE)
