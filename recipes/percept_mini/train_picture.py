@@ -8,9 +8,9 @@ stay as they are. Needs what `recipes.percept_mini.picture_data` makes (and make
 used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`, and in
 `picture_words.txt` the words that the tower then knows.
 
-Losses: InfoNCE between photos and captions, or phrases of them, in both directions (CLIP, Radford et al. 2021); cosine
-with the caption; the logistic loss of words' odds as the product computes them, and the same for each thing by itself;
-cross-entropy of the class names; and divergence from what the tower said of the ImageNet classes before.
+Losses: those of `percept train --captions` (`training.captions.losses`), for captions and phrases of them; the logistic
+loss of words' odds as the product computes them, and the same for each thing by itself; cross-entropy of the class
+names; and divergence from what the tower said of the ImageNet classes before.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ from recipes.percept_mini.picture_data import RUNS, VIEWS, Photo, View, split_of
 from recipes.percept_mini.picture_words import RIGHT, UNKNOWN, WRONG, Targets, phrases
 from recipes.percept_mini.text_data import BUNDLED, text_vectors
 from stages.words.scoring import competing
+from training.captions import losses
+from training.captions.losses import caption_losses, centred
+from training.captions.projection import FEATURES_LEFT_OUT
 from training.train.loop import Training
 from training.train.plan import TrainingPlan, usual_plan
 
@@ -49,9 +52,6 @@ SCALE = 2.0
 """The projection is this much longer at first: it was fitted to add little to the concepts."""
 PHRASES = 0.4
 """How often one phrase of a caption takes the place of the whole, so that short labels are understood too."""
-SAME_TEXT = 0.9
-"""Cosine from which two texts are not told apart: neither is wrong for the photo of the other."""
-FEATURES_LEFT_OUT = 0.1
 UNSAID = 0.3
 """Weight of a word that captions do not say, compared with one that boxes exclude."""
 WRONG_WORDS = 10.0
@@ -64,7 +64,9 @@ SHARES = {"imagenet": 4.0}
 """How often photos of a collection are drawn, compared with others."""
 WRONG_NAMES = 2.5
 """Weight of photos without a thing, compared with those with it, for each name of a box and each word for people."""
-WEIGHTS = {"captions": 2.0, "cosine": 1.0, "words": 4.0, "names": 8.0, "classes": 0.5, "kept": 1.0}
+WEIGHTS = {**losses.WEIGHTS, "captions": 2.0, "words": 4.0, "names": 8.0, "classes": 0.5, "kept": 1.0}
+MEASURES = ("person", "names", "captions", "classes")
+"""Of the photos for choices; see `figures`."""
 
 
 class Projection(nn.Module):
@@ -74,7 +76,7 @@ class Projection(nn.Module):
         super().__init__()
         self.projection = nn.Parameter(projection.clone())
         self.bias = nn.Parameter(torch.tensor(bias))
-        self.sharpness = nn.Parameter(torch.tensor(1 / 0.07).log())
+        self.sharpness = nn.Parameter(torch.tensor(1 / losses.TEMPERATURE).log())
         self.drop = nn.Dropout(FEATURES_LEFT_OUT)
 
     def forward(self, named: Tensor, directions: Tensor) -> Tensor:
@@ -110,7 +112,8 @@ class Photos:
         """Vectors of the captions, centred on their mean, and which of them belong to each photo."""
         used = {view.photo for view in self.views}
         captions = sorted({text for number in used for text in self.photos[number].captions})
-        self.captions = centred(_kept(runs / "captions.npy", captions, "{}"))
+        given = _kept(runs / "captions.npy", captions, "{}")
+        self.captions = centred(given, given.mean(0))
         place = {text: row for row, text in enumerate(captions)}
         self.captions_of = {
             number: [place[text] for text in self.photos[number].captions]
@@ -204,13 +207,8 @@ class PictureTrainee:
             _one_of(photos.phrases_of[text] or [text]) if short else text
             for text, short in zip(drawn, shorter, strict=True)
         ]
-        texts = photos.texts[torch.tensor(drawn)]
-        near = vectors[rows] @ texts.T * network.sharpness.exp()
-        same = (numbers[rows, None] == numbers[rows]) | (texts @ texts.T > SAME_TEXT)
-        same &= ~torch.eye(len(rows), dtype=torch.bool)
-        near, target = near.masked_fill(same, -1e4), torch.arange(len(rows))
-        both = functional.cross_entropy(near, target) + functional.cross_entropy(near.T, target)
-        return {"captions": both / 2, "cosine": (1 - (vectors[rows] * texts).sum(1)).mean()}
+        texts = torch.tensor(drawn)
+        return caption_losses(vectors[rows], photos.texts[texts], network.sharpness.exp(), numbers[rows], texts)
 
     def _of_words(self, odds: Tensor, views: Tensor) -> Tensor:
         target = self._photos.targets[views].float()
@@ -310,10 +308,6 @@ def read_words(path: Path) -> list[str]:
     return [line.split("=")[0].strip() for line in path.read_text().splitlines() if line.strip()]
 
 
-def centred(vectors: Tensor) -> Tensor:
-    return functional.normalize(vectors - vectors.mean(0), dim=-1)
-
-
 def prompted(words: list[str]) -> Tensor:
     """Label vectors as the product makes them, "N 384"."""
     return prompt_vectors(torch.from_numpy(text_vectors([PROMPT.format(word) for word in words])))
@@ -364,7 +358,8 @@ def main() -> None:
     if options.check:
         print("  ".join(f"{name} {value:.1f}" for name, value in trainee.accuracy(trainee.network).items()))
         return
-    trained = Training(trainee, plan_of(options.steps, options.batch), options.runs, "cpu").run(told)
+    plan = plan_of(options.steps, options.batch)
+    trained = Training(trainee, plan, options.runs, "cpu", MEASURES).run(told)
     assert isinstance(trained, Projection)
     options.output.mkdir(parents=True, exist_ok=True)
     save_file({**stored, "projection": trained.projection.detach().half().contiguous()}, options.output / CONCEPTS_FILE)

@@ -268,6 +268,9 @@ COVERED_BY = {
     "tests/commands/test_options.py": "commands.outputs",
     "tests/commands/test_python_api.py": "commands.python_stub",
     "tests/test_contributing.py": "commands.schema",
+    "tests/training/captions/test_captions_command.py": (
+        "commands.train_captions training.captions.{job, texts, trainee, views} training.train.task"
+    ),
     "tests/training/train/test_train_command.py": (
         "commands.train training.train.{batch, console, job, plan, result, streams, tower, vectors}"
     ),
