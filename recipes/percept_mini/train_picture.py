@@ -33,7 +33,7 @@ from engines.models.checkpoint import read_model
 from engines.networks.picture import CONCEPTS_FILE
 from pipeline.arrays import Array
 from recipes.percept_mini import picture_data
-from recipes.percept_mini.build_concepts import PROMPT
+from recipes.percept_mini.build_concepts import PROMPT, fitted_projection
 from recipes.percept_mini.picture_data import RUNS, VIEWS, Photo, View, split_of
 from recipes.percept_mini.picture_words import RIGHT, UNKNOWN, WRONG, Targets, phrases
 from recipes.percept_mini.text_data import BUNDLED, text_vectors
@@ -48,8 +48,8 @@ log = logging.getLogger("train_picture")
 PEOPLE = ("person", "people", "man", "woman", "child")
 TEMPERATURE = 0.06
 """Of the product's scores; see model.toml."""
-SCALE = 2.0
-"""The projection is this much longer at first: it was fitted to add little to the concepts."""
+NAMED = 2.0
+"""The concepts are so much longer while the projection is learnt: larger numbers are learnt in larger steps."""
 PHRASES = 0.4
 """How often one phrase of a caption takes the place of the whole, so that short labels are understood too."""
 UNSAID = 0.3
@@ -64,7 +64,7 @@ SHARES = {"imagenet": 4.0}
 """How often photos of a collection are drawn, compared with others."""
 WRONG_NAMES = 2.5
 """Weight of photos without a thing, compared with those with it, for each name of a box and each word for people."""
-WEIGHTS = {**losses.WEIGHTS, "captions": 2.0, "words": 4.0, "names": 8.0, "classes": 0.5, "kept": 1.0}
+WEIGHTS = {**losses.WEIGHTS, "captions": 6.0, "words": 4.0, "names": 16.0, "classes": 0.5, "kept": 1.0}
 MEASURES = ("person", "names", "captions", "classes")
 """Of the photos for choices; see `figures`."""
 
@@ -80,7 +80,7 @@ class Projection(nn.Module):
         self.drop = nn.Dropout(FEATURES_LEFT_OUT)
 
     def forward(self, named: Tensor, directions: Tensor) -> Tensor:
-        return functional.normalize(named + self.drop(directions) @ self.projection, dim=-1)
+        return functional.normalize(NAMED * named + self.drop(directions) @ self.projection, dim=-1)
 
 
 class Photos:
@@ -155,12 +155,12 @@ class Photos:
                 often.append(word)
         return often
 
-    def odds(self, vectors: Tensor, bias: Tensor | float) -> Tensor:
+    def odds(self, vectors: Tensor, bias: Tensor | float, temperature: float = TEMPERATURE) -> Tensor:
         """Log-odds of the words, as `stages.words.scoring.log_odds` computes them, "N W"."""
-        rivals = vectors @ self.background.T / TEMPERATURE
+        rivals = vectors @ self.background.T / temperature
         top = rivals.amax(1, keepdim=True)
         against = ((rivals - top).exp() @ self.kept.T).clamp(min=1e-30).log() + top
-        return vectors @ self.word_vectors.T / TEMPERATURE - against + bias
+        return vectors @ self.word_vectors.T / temperature - against + bias
 
 
 class PictureTrainee:
@@ -170,7 +170,7 @@ class PictureTrainee:
 
     def __init__(self, photos: Photos, projection: Tensor, bias: float) -> None:
         self._photos = photos
-        self.network: nn.Module = Projection(SCALE * projection, bias)
+        self.network: nn.Module = Projection(NAMED * projection, bias)
         shares = [SHARES.get(photos.of(row).collection, 1.0) for row in photos.train.tolist()]
         self._drawn = torch.tensor(shares)
         self._before = projection
@@ -354,7 +354,8 @@ def main() -> None:
     stored = load_file(options.check or BUNDLED / CONCEPTS_FILE)
     spec, photos = read_model("percept-mini").image, Photos(options.runs)
     assert spec is not None
-    trainee = PictureTrainee(photos, stored["projection"].float() / (SCALE if options.check else 1), spec.bias)
+    fitted = torch.from_numpy(fitted_projection(stored["concepts"].float().numpy()))
+    trainee = PictureTrainee(photos, stored["projection"].float() if options.check else fitted, spec.bias)
     if options.check:
         print("  ".join(f"{name} {value:.1f}" for name, value in trainee.accuracy(trainee.network).items()))
         return
@@ -362,7 +363,10 @@ def main() -> None:
     trained = Training(trainee, plan, options.runs, "cpu", MEASURES).run(told)
     assert isinstance(trained, Projection)
     options.output.mkdir(parents=True, exist_ok=True)
-    save_file({**stored, "projection": trained.projection.detach().half().contiguous()}, options.output / CONCEPTS_FILE)
+    save_file(
+        {**stored, "projection": (trained.projection.detach() / NAMED).half().contiguous()},
+        options.output / CONCEPTS_FILE,
+    )
     concepts = (BUNDLED / "concepts.txt").read_text().splitlines()
     known = dict.fromkeys([*concepts, *photos.known()])
     (options.output / VOCABULARY).write_text("".join(f"{word}\n" for word in known))
