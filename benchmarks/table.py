@@ -100,6 +100,14 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… all eight results", "first_ever_last_result_s", "{:.1f} s"),
         ("… until all engines are built", "first_ever_end_s", "{:.0f} s"),
     ],
+    "truth": [
+        ("1,151 photos of VOC: AUROC of 'person'", "auroc person", "{:.2f}"),
+        ("… mean AUROC of its 20 names", "voc mean auroc", "{:.2f}"),
+        ("1,091 photos of Flickr8k: own caption in the first 10 of all", "photo to caption, in the first 10", "{:.2f}"),
+        ("382 photos of ImageNet: class in the first 5 of 1,000", "imagenet first five", "{:.2f}"),
+        ("75 real clips against 85 words, all modalities: right word first", "all clips, fused, first 1", "{:.2f}"),
+        ("… picture alone", "all clips, picture, first 1", "{:.2f}"),
+    ],
     "archive": [
         (
             "short files labelled, over one `percept run` per file: rate",

@@ -30,6 +30,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.accuracy import DATA, KINDS, Judge
+from engines.models.checkpoint import read_model
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
 from recipes.percept_mini.folds import is_reported_sound
@@ -63,7 +64,7 @@ def main() -> None:
         parser.error(f"--data {options.data}: does not exist; expected a folder with clips/, captions/ and boxes/")
     models = [model for model in (options.model, options.against) if model]
     answers = {model: asked(model, options.data, options.only, options.fold) for model in models}
-    figures: dict[str, Any] = {"models": list(answers)}
+    figures: dict[str, Any] = {"models": [read_model(model).id for model in models]}
     names = dict.fromkeys(name for each in answers.values() for name in each)
     for name in names:
         figures[name] = compared(name, [each[name] for each in answers.values() if name in each])
