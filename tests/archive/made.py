@@ -14,7 +14,7 @@ from archive.shard import Shard, encoded
 from pipeline.arrays import Array
 from pipeline.result import ClipRecord, Label, Track
 
-MODEL = "percept-mini@2"
+MODEL = "percept-mini@3"
 LABELS = ("dog", "rain", "music")
 
 

@@ -181,7 +181,7 @@ def test_an_archive_of_another_model_is_refused_before_anything_changes(tmp_path
         run(tmp_path, asked_for())
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == before
     (tmp_path / "z.mp4.parquet").unlink()
-    with pytest.raises(ModelError, match="embeddings have 16 values, but percept-mini@2 has 8"):
+    with pytest.raises(ModelError, match="embeddings have 16 values, but percept-mini@3 has 8"):
         run(tmp_path, asked_for(size=8))
 
 

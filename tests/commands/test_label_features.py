@@ -166,6 +166,6 @@ def test_a_model_without_features_is_refused_before_anything_is_labelled(tmp_pat
     text = (BUNDLED / "percept-mini" / "model.toml").read_text().replace("concept_motion", "open_clip_vision")
     shutil.copytree(BUNDLED / "percept-mini", tmp_path / "other")
     (tmp_path / "other" / "model.toml").write_text(text)
-    with pytest.raises(ModelError, match=r"the motion tower of percept-mini@2 cannot give its features: .*clip_vision"):
+    with pytest.raises(ModelError, match=r"the motion tower of percept-mini@3 cannot give its features: .*clip_vision"):
         asked("--model", str(tmp_path / "other"))
     assert "motion" not in asked("--model", str(tmp_path / "other"), "--modalities", "image,audio").features

@@ -232,7 +232,7 @@ def test_a_list_without_any_picture_is_an_error(tmp_path: Path, capsys: pytest.C
         (["--layout", "folder"], "--layout folder: for labels only"),
         (["--held-out", "0"], "--held-out: expected more than 0 and less than 1"),
         (["--steps", "3", "--epochs", "2"], "--steps and --epochs"),
-        (["--what", "sound", "--modalities", "image"], "--what sound: percept-mini@2 has no audio tower"),
+        (["--what", "sound", "--modalities", "image"], "--what sound: percept-mini@3 has no audio tower"),
     ],
 )
 def test_wrong_arguments_are_reported_before_anything_starts(
