@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from pipeline.arrays import Array
+from stages.words.capped import capped
 from stages.words.label_side import LabelSide
 
 DOMINATED = 0.98
@@ -52,8 +53,7 @@ class BulkSide:
         taken = cosine[:, self._words :].div_(side.temperature).sub_(sums).exp_() @ self._removed
         odds = (similarity / side.temperature).sub_(sums).add_(side.bias)
         odds -= torch.log1p(-taken.clamp(max=DOMINATED))
-        if self._known is not None:
-            odds = capped(odds, self._known)
+        odds = capped(odds, self._known)
         rows = (taken > DOMINATED).any(dim=1).nonzero()[:, 0]
         if len(rows):
             exact = side.compare(np.asarray(vectors)[rows.numpy()].astype(np.float32))[2]
@@ -66,12 +66,6 @@ class BulkSide:
             return cosine
         found = cosine.new_full((len(cosine), self.labels), -2.0)
         return found.scatter_reduce_(1, self._groups.expand_as(cosine), cosine, "amax")
-
-
-def capped(odds: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """`scoring.capped` for tensors: "N C", "C" -> "N C"."""
-    log_yes = known.log() + torch.nn.functional.logsigmoid(odds)
-    return torch.where(known < 1, log_yes - torch.log1p(-log_yes.clamp(max=-1e-7).exp()), odds)
 
 
 def _groups(starts: Array, words: int) -> torch.Tensor:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from archive.relabel_odds import capped
 from pipeline.arrays import Array
+from stages.words.capped import capped
 from stages.words.label_side import LabelSide
 from stages.words.scoring import LEAST_WEIGHT
 
@@ -39,7 +39,7 @@ class FastSide:
         words = torch.exp(cosines[self._synonyms :] / self._temperature - log_sum)
         competing = (self._whole - self._left_out @ words).clamp_min(LEAST)
         odds = best / self._temperature - log_sum - competing.log() + self._bias
-        return odds if self._known is None else capped(odds, self._known)
+        return capped(odds, self._known)
 
 
 def _synonyms(side: LabelSide, label: int) -> tuple[int, int]:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stages.words.capped import capped
 from stages.words.labels import LabelSet
 from stages.words.reliability import HIGHEST, UNDECIDED
-from training.train.words import capped
 
 
 class Side:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stages.words.capped import capped
 from stages.words.label_side import LabelSide
 from stages.words.labels import LabelSet
 from training.train.plan import TrainingPlan
@@ -62,12 +63,3 @@ class _Side:
         top = others.amax(1, keepdim=True)
         competing = (others - top).exp() @ self.kept.T
         return capped(logits - top - competing.clamp(min=1e-30).log() + self.bias, self.known)
-
-
-def capped(odds: Tensor, known: Tensor | None) -> Tensor:
-    """`stages.words.scoring.capped` for tensors: "B C", "C" -> "B C"."""
-    if known is None:
-        return odds
-    log_yes = known.log() + functional.logsigmoid(odds)
-    partly = log_yes - torch.log1p(-log_yes.clamp(max=-1e-7).exp())
-    return torch.where(known < 1, partly, odds)

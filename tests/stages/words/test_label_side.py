@@ -13,13 +13,13 @@ from archive.search.odds import FastSide
 from engines.models.model import ModelSpec
 from stages.classify import score
 from stages.words import scoring
+from stages.words.capped import capped
 from stages.words.label_side import LabelSide
 from stages.words.label_vectors import LEAST_KNOWN
 from stages.words.labels import LabelSet, build_label_set
 from tests.archive.made import unit
 from tests.archive.worded import side_of
 from tests.stages.words.test_labels import Tower, quiet, settings, spec
-from training.train.words import capped
 
 __all__ = ["spec"]
 
