@@ -119,6 +119,7 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… over the same script with our engines", "ratios.label / plain, tracks.x_real_time", "{:.2f}×"),
         ("… over that without boxes and tracks", "ratios.label / plain.x_real_time", "{:.2f}×"),
         ("720p with `--keyframes`, over every frame", "ratios.key frames / every frame.x_real_time", "{:.1f}×"),
+        ("… per CPU second", "ratios.key frames / every frame.per_core", "{:.1f}×"),
     ],
     "archive_kills": [
         ("files labelled, killed at random and resumed", "files", "{:,.0f}"),

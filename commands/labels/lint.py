@@ -33,7 +33,7 @@ REMEDIES = {
     "unseen": "Use a word for something that can be seen or heard, a model that knows it, or teach it: percept adapt.",
     "alike": "If they mean the same, write {words}; otherwise, add words that distinguish them.",
     "above": "Write them as levels, such as {above}, or keep only one of them.",
-    "everywhere": "Use a more specific label, or remove it.",
+    "everywhere": "Unless it is what most clips show, use a more specific label, or remove it.",
 }
 
 

@@ -42,6 +42,8 @@ SPREADS = 3.0
 """A word wins everywhere if its mean logit is this many robust spreads above that of background words."""
 MOST_CLIPS = 0.5
 """A word also wins everywhere if it is more probable than not in more than this share of the clips."""
+MOST_WINS, TIMES_EVEN = 0.1, 5
+"""It also does if it is first in more than this share of the clips, and in so many times its even share."""
 FEW_CLIPS = 8
 """Fewer clips than this are not examined for words that win everywhere."""
 OWN_NAME = 0.9
@@ -277,11 +279,17 @@ def _mean_logit(labels: Array, background: Array, kept: Array, temperature: floa
 
 
 def in_most_clips(words: Sequence[Word], modality: str, side: LabelSide, seen: Array) -> Iterator[Finding]:
-    """Labels that are more probable than not in most of the clips."""
+    """Labels that are more probable than not in most of the clips, or first among all labels in many of them."""
     if len(seen) < FEW_CLIPS:
         return
-    hits = (side.compare(seen)[2] > 0).mean(axis=0)
-    for word, share in zip(words, hits.tolist(), strict=True):
-        if share > MOST_CLIPS:
-            text = f"more probable than not in {share:.0%} of {len(seen)} clips"
-            yield Finding("everywhere", (word.name,), modality, share, text)
+    odds = side.compare(seen)[2]
+    hits = (odds > 0).mean(axis=0)
+    wins = np.bincount(odds.argmax(axis=1), minlength=len(words)) / len(seen)
+    many_wins = max(MOST_WINS, TIMES_EVEN / len(words))
+    for word, hit, won in zip(words, hits.tolist(), wins.tolist(), strict=True):
+        if hit > MOST_CLIPS:
+            text = f"more probable than not in {hit:.0%} of {len(seen)} clips"
+            yield Finding("everywhere", (word.name,), modality, hit, text)
+        elif won > many_wins:
+            text = f"first of {len(words)} labels in {won:.0%} of {len(seen)} clips"
+            yield Finding("everywhere", (word.name,), modality, won, text)

@@ -96,6 +96,17 @@ def test_a_word_that_is_probable_in_most_clips_is_found() -> None:
     assert list(in_most_clips(labels, "audio", made, seen[:5])) == []
 
 
+def test_a_word_that_is_first_far_more_often_than_others_is_found_though_it_is_improbable() -> None:
+    vectors = unit(np.stack([vector(seed) for seed in range(1, 61)]))
+    made = LabelSide(vectors, BACKGROUND, np.ones((60, len(BACKGROUND))), 0.1, -50.0)
+    labels = words_of(tuple(f"w{number}" for number in range(60)))
+    seen = np.concatenate([vectors[:44], np.repeat(vectors[7:8], 6, axis=0)])
+    (found,) = in_most_clips(labels, "image", made, unit(seen))
+    assert found.words == ("w7",)
+    assert found.text == "first of 60 labels in 14% of 50 clips"
+    assert list(in_most_clips(labels, "image", made, vectors)) == []
+
+
 @pytest.mark.parametrize(
     ("name", "reading", "foreign"),
     [
