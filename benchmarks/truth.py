@@ -9,6 +9,7 @@ voc        AUROC of each of 20 names, and shares of photos with and without peop
 captions   Flickr8k's dev photos: is one of a photo's own captions among the first of 1,000 (one per photo), and is a
            caption's photo among the first of as many?
 imagenet   the class name among 1,000
+default    Flickr8k's photos against the default words: the one that is most often first though no caption speaks of it
 people     the same shares of clips, with all modalities; `people_in_clips.csv` says who is in them, as somebody saw it
 clips      real clips of actions, events and objects against all words of both lists: with all modalities, without the
            fusion head, and pictures alone. Choices were made on `clips`; `clips2` are only reported
@@ -20,8 +21,10 @@ With --against, both models answer the same questions in one run, and the differ
 import argparse
 import csv
 import io
+import re
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,7 @@ from recipes.percept_mini.folds import is_reported_sound
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from recipes.percept_mini.picture_data import Photo, pictures, read_photos, split_of
 from stages.words.scoring import sigmoid
+from stages.words.word import default_labels
 from training.encoder import Encoder, photos
 from training.features import Features
 from training.intervals import bootstrap
@@ -180,6 +184,24 @@ def on_captions(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcom
     }
 
 
+def on_default_words(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
+    chosen = {photo.file: photo for photo in read_photos(data, "flickr8k") if is_asked(photo, fold)}
+    labels = judge.labels(default_labels())
+    side, unrelated = labels.sides["image"], list[str]()
+    for file, picture in pictures(data, "flickr8k", set(chosen)):
+        embedding = encoder.photo(np.asarray(picture)).embeddings["image"]
+        first = labels.labels[int(side.compare(embedding[None])[2][0].argmax())]
+        unrelated.append("" if is_spoken_of(first, chosen[file].captions) else first)
+    often = Counter(word for word in unrelated if word).most_common(1)[0][0]
+    return {"default words, most frequent wrong one": np.array([word == often for word in unrelated])}
+
+
+def is_spoken_of(label: str, captions: Sequence[str]) -> bool:
+    """Whether a word of the label, or one that begins like it, is in the captions."""
+    said = " ".join(captions).lower()
+    return any(word[:4] in said for word in re.findall(r"[a-z]{3,}", label) if word not in ("the", "playing"))
+
+
 def is_asked(photo: Photo, fold: str) -> bool:
     """Flickr8k's own dev photos are those for reporting."""
     return photo.is_dev if fold == "report" else split_of(photo) == fold
@@ -276,6 +298,7 @@ PARTS = {
     "voc": on_voc,
     "captions": on_captions,
     "imagenet": on_imagenet,
+    "default": on_default_words,
     "people": on_people,
     "clips": on_clips,
     "sounds": on_sounds,
