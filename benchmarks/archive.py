@@ -14,8 +14,8 @@ The same files under 10 s, with an archive or a folder of results that is new in
 
 `x_real_time` is seconds of media by seconds of the whole command, loading included; `per_core` by its CPU seconds,
 with those of all its processes. Sides take turns, and ratios are taken within a round. With `--kills N`, the labelling
-of the files is killed (SIGKILL) N times at random moments and resumed each time; the rows are then compared with those
-of an undisturbed archive.
+of as many files of 1 to 2.5 s is killed (SIGKILL) N times at random moments and resumed each time; the rows are then
+compared with those of an undisturbed archive.
 """
 
 import argparse
@@ -159,7 +159,7 @@ def summary(measured: Mapping[str, list[Mapping[str, float]]]) -> dict[str, Any]
 def killed(folder: Path, files: int, kills: int, chance: random.Random) -> dict[str, Any]:
     """Label the files undisturbed, and with a SIGKILL now and then, and compare the rows."""
     source = str(folder / "killed")
-    archive_media.short_files(Path(source), files)
+    archive_media.tiny_files(Path(source), files)
     began_s = time.monotonic()
     report.execute(label(source, folder / "whole"))
     whole_s = time.monotonic() - began_s

@@ -17,8 +17,17 @@ def short_files(folder: Path, count: int) -> float:
 
     They are copies of the real clips beside the checkout, or cuts of the bundled sample without those.
     """
+    return copies(folder, count, real_clips() or cuts_of_sample(folder.parent / "cuts", (4.0, 6.0, 8.0, 9.5)))
+
+
+def tiny_files(folder: Path, count: int) -> float:
+    """The same of files of 1 to 2.5 s, cuts of the bundled sample, where not their content but their number matters."""
+    return copies(folder, count, cuts_of_sample(folder.parent / "cuts", (1.0, 1.5, 2.0, 2.5)))
+
+
+def copies(folder: Path, count: int, given: list[Path]) -> float:
+    """Write `count` files that differ from these in some bytes that readers pass over; see `short_files`."""
     folder.mkdir(parents=True, exist_ok=True)
-    given = real_clips() or cuts_of_sample(folder.parent / "cuts")
     lengths = {path: length_s(path) for path in given}
     total_s = 0.0
     for number, path in enumerate(islice(cycle(given), count)):
@@ -41,11 +50,11 @@ def real_clips() -> list[Path]:
     return [path for path in sorted(CLIPS.glob("*.mp4")) if length_s(path) < LONGEST_S] if CLIPS.is_dir() else []
 
 
-def cuts_of_sample(folder: Path) -> list[Path]:
-    """The sample's beginning in four lengths."""
+def cuts_of_sample(folder: Path, lengths_s: tuple[float, ...]) -> list[Path]:
+    """The sample's beginning, in some lengths."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = media.scaled(folder / "whole.mp4", 640, 360)
-    return [media.looped(folder / f"{seconds}.mp4", seconds, whole) for seconds in (4.0, 6.0, 8.0, 9.5)]
+    return [media.looped(folder / f"{seconds}.mp4", seconds, whole) for seconds in lengths_s]
 
 
 def length_s(path: Path) -> float:
