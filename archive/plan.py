@@ -26,10 +26,14 @@ class Work:
     """Names of files that are labelled again because they are not whole."""
 
 
-def plan_work(wanted: Sequence[Wanted], known: Mapping[str, Known], asked: Asked, archive: str) -> Work:
-    """Raises: ConfigError: files of the archive were made in another way, or are not ours."""
+def plan_work(
+    wanted: Sequence[Wanted], known: Mapping[str, Known], asked: Asked, archive: str, follows: bool = False
+) -> Work:
+    """follows: sources that change later are taken once more.
+
+    Raises: ConfigError: files of the archive were made in another way, or are not ours."""
     refuse_misfits({each.name for each in wanted}, known, asked, archive)
-    work, problems = Work(tally=Tally(wanted=len(wanted))), Problems()
+    work, problems = Work(tally=Tally(wanted=len(wanted), follows=follows)), Problems()
     for each in wanted:
         found = known.get(each.name)
         verdict = verdict_of(each, found, asked)

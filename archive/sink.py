@@ -69,6 +69,9 @@ class Archive(Sink):
         before, now = ticket.fingerprint, fingerprint_or_none(ticket.path, self.options.whole)
         if before is not None and now is not None and now != before:
             shard, before = _changed(ticket.source), None
+        for row in shard.rows:
+            if row["clip"] < 0 and row["error"]:
+                row["tries"] = max(row["tries"], ticket.tries)
         facts = self._facts(ticket, shard, before if now is not None or not error_of(shard) else None)
         table = shard.table(facts, self.options.dims, self.options.features)
         self._store.put(file_of(ticket.name), encoded(table))

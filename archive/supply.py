@@ -114,6 +114,11 @@ class ArchiveSupply:
         self._wake.set()
         self._thread.join(timeout=CLOSING_S)
 
+    def bytes_in_work(self, path: str) -> int:
+        """Of the source that is read from there; 0 if it is in work no more."""
+        given = self._given.get(path)
+        return 0 if given is None else weight(given[0])
+
     # -- in the thread --------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -153,6 +158,8 @@ class ArchiveSupply:
             return True
         if self._more is not None:
             found = self._more()
+            for each in found:
+                self.tally.again(each.name)
             self.tally.wanted += len(found)
             self.bytes_total += sum(map(weight, found))
             self._todo += found

@@ -41,6 +41,10 @@ class Tally:
     clips: Measure = field(default_factory=Measure)
     seconds: Measure = field(default_factory=Measure)
     reasons: Reasons = field(default_factory=Reasons)
+    follows: bool = False
+    """Whether sources may change after they were counted, and be counted again."""
+    _last: dict[str, tuple[Facts, bool]] = field(default_factory=dict)
+    """Where it follows, what was counted of each source, by name: what its file said, and whether it was skipped."""
 
     @property
     def left(self) -> int:
@@ -49,28 +53,46 @@ class Tally:
 
     def add(self, facts: Facts) -> None:
         """A source whose file was written by this run."""
+        self._add(facts, 1)
+        if self.follows:
+            self._last[facts.name] = facts, False
+
+    def again(self, name: str) -> None:
+        """A source is wanted once more, as it has changed: what was counted of it before does not count."""
+        if (last := self._last.pop(name, None)) is None:
+            return
+        facts, is_skipped = last
+        (self._skip if is_skipped else self._add)(facts, -1)
+        self.wanted -= 1
+
+    def _add(self, facts: Facts, times: int) -> None:
         if facts.error:
-            self.sources.failed += 1
+            self.sources.failed += times
         else:
-            self.sources.labelled += 1
-        self.clips.labelled += facts.labelled
-        self.clips.failed += facts.failed
-        self.seconds.labelled += facts.seconds
-        self.seconds.failed += facts.failed_seconds
-        self.reasons.copied += bool(facts.same_as)
+            self.sources.labelled += times
+        self.clips.labelled += times * facts.labelled
+        self.clips.failed += times * facts.failed
+        self.seconds.labelled += times * facts.seconds
+        self.seconds.failed += times * facts.failed_seconds
+        self.reasons.copied += times * bool(facts.same_as)
 
     def skip(self, facts: Facts | None, elsewhere: bool = False) -> None:
         """A source that needed nothing. facts: those of its file, if it has one."""
-        self.sources.skipped += 1
+        self._skip(facts, 1, elsewhere)
+        if self.follows and facts is not None and not elsewhere:
+            self._last[facts.name] = facts, True
+
+    def _skip(self, facts: Facts | None, times: int, elsewhere: bool = False) -> None:
+        self.sources.skipped += times
         if elsewhere:
-            self.reasons.elsewhere += 1
+            self.reasons.elsewhere += times
         elif facts is not None and facts.error:
-            self.reasons.failed_before += 1
+            self.reasons.failed_before += times
         else:
-            self.reasons.done_before += 1
+            self.reasons.done_before += times
         if facts is not None:
-            self.clips.skipped += facts.labelled + facts.failed
-            self.seconds.skipped += facts.seconds + facts.failed_seconds
+            self.clips.skipped += times * (facts.labelled + facts.failed)
+            self.seconds.skipped += times * (facts.seconds + facts.failed_seconds)
 
     def fields(self) -> dict[str, object]:
         """As one flat record, such as `clips_labelled`."""

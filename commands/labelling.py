@@ -30,7 +30,7 @@ from commands.beside import KINDS, Beside
 from commands.console import Console
 from commands.labelling_on import label_on
 from commands.main import INTERRUPTED, installed_version
-from commands.progress import Pace
+from commands.progress import Pace, done_of
 from engines.models.checkpoint import read_model
 from engines.models.fusion import fused_modalities
 from engines.models.model import ModelSpec
@@ -124,7 +124,7 @@ class Labelling:
         follow = self._follow() if options.follow else None
         beside = Beside(self._store, options.output, [kind for kind in KINDS if getattr(options, kind)], known)
         own = {each.name: known[each.name] for each in self._wanted if each.name in known}
-        work = plan_work(self._wanted, own if options.order else known, self._asked, options.output)
+        work = plan_work(self._wanted, own if options.order else known, self._asked, options.output, options.follow)
         for name in work.damaged[:SHOWN]:
             self._console.warn(f"{name}: its file in {options.output} is damaged; it is labelled again")
         self._fill(beside, everything, known)
@@ -139,10 +139,7 @@ class Labelling:
             known_files(self._store)
             return account.exit_code
         account = self._labelled(work, known, follow, beside)
-        code = INTERRUPTED if account.interrupted and follow is None else account.exit_code
-        if code == INTERRUPTED and follow is not None:
-            code = 1 if work.tally.sources.failed or work.tally.clips.failed else 0
-        return code
+        return INTERRUPTED if account.interrupted and follow is None else account.exit_code
 
     def _follow(self) -> Follow:
         """Takes what is old enough from what was found, and leaves the rest for later."""
@@ -205,6 +202,9 @@ class Labelling:
             finally:
                 supply.finish()
                 self._console.clear()
+                if follow is not None and account.interrupted:  # the way in which it is meant to end
+                    failed = work.tally.sources.failed or work.tally.clips.failed
+                    account = msgspec.structs.replace(account, exit_code=1 if failed else 0)
                 self._report(work.tally, account)
                 if not options.order:
                     known_files(self._store)
@@ -264,7 +264,9 @@ class ArchivePace(Pace):
     def fraction(self, status: Status) -> float | None:
         if not status.position.source_number:
             return None
-        return self._supply.bytes_done / max(1, self._supply.bytes_total)
+        at, supply = status.position, self._supply
+        begun = 0.0 if at.end_s is None else done_of(at) * supply.bytes_in_work(at.source)
+        return min(1.0, (supply.bytes_done + begun) / max(1, supply.bytes_total))
 
 
 def placed(status: Status, tally: Tally, supply: ArchiveSupply) -> Status:

@@ -34,7 +34,7 @@ class Pace:
             return None
         weights = self._weights if len(self._weights) == at.source_count else [1.0] * at.source_count
         before, here = sum(weights[: at.source_number - 1]), weights[at.source_number - 1]
-        return min(1.0, (before + here * _inner(at)) / (sum(weights) or 1.0))
+        return min(1.0, (before + here * done_of(at)) / (sum(weights) or 1.0))
 
     def left_s(self, status: Status) -> float | None:
         """Seconds until the last result, at the speed since the first one; None if that cannot be told yet."""
@@ -53,7 +53,8 @@ class Pace:
         return (status.media_s - first.media_s) / (status.elapsed_s - first.elapsed_s)
 
 
-def _inner(at: Position) -> float:
+def done_of(at: Position) -> float:
+    """The part of a source that is done, in [0, 1]; its end must be known."""
     assert at.end_s is not None
     length_s = at.end_s - at.start_s
     return min(1.0, max(0.0, (at.position_s - at.start_s) / length_s)) if length_s > 0 else 1.0

@@ -113,7 +113,8 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decode_errors: int = 0
     """Packets of the clip that could not be decoded, and stretches of it that are missing."""
     tries: int = 1
-    """How often the clip was tried, because processes died on it."""
+    """How often the clip was tried, because processes died on it. In an archive's row of a source that could not be
+    read: how many runs have tried it."""
     error: str | None = None
     """Why the clip or the source has no result."""
     failed: dict[str, str] = {}

@@ -147,7 +147,13 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decode_errors: Annotated[
         int, Meta(description="Packets of the clip that could not be decoded, and stretches of it that are missing.")
     ] = 0
-    tries: Annotated[int, Meta(description="How often the clip was tried, because processes died on it.")] = 1
+    tries: Annotated[
+        int,
+        Meta(
+            description="How often the clip was tried, because processes died on it. In an archive's row of a source "
+            "that could not be read: how many runs have tried it."
+        ),
+    ] = 1
     error: Annotated[str | None, Meta(description="Why the clip or the source has no result.")] = None
     failed: Annotated[dict[str, str], Meta(description="Optional stages that failed, with their error.")] = {}
     dropped: Annotated[str | None, Meta(description="Why the clip was skipped.")] = None

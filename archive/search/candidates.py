@@ -16,7 +16,7 @@ FEWEST = 2000
 AROUND = 16
 """Clips before and after a candidate that may belong to the same hit."""
 SAMPLE = 4096
-"""Rows for the mean score."""
+"""Rows for the mean score, of all that there are."""
 
 
 class Candidates:
@@ -38,7 +38,7 @@ class Candidates:
         wide = wide[alive[wide]] if len(rows) else wide
         self.bounds[wide] = self._exact(wide)
         self._near = near
-        living = np.flatnonzero(alive)
+        living = np.flatnonzero(rows.alive)
         self.mean = self._mean(living[:: max(1, len(living) // SAMPLE)])
 
     def best_first(self) -> Iterator[tuple[int, float]]:

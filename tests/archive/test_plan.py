@@ -150,3 +150,17 @@ def test_the_account_of_what_is_skipped_and_left_adds_up() -> None:
     tally.add(facts(same_as="v/x.mp4", name="v/c.mp4"))
     assert account_lines(tally)[0].startswith("3 sources = 1 labelled (1 of them copied from the same content) + 0")
     assert "left" not in account_lines(tally)[0]
+
+
+def test_a_source_that_changes_after_it_was_counted_is_counted_once() -> None:
+    broken, whole = facts(error="broken", labelled=0, failed=0, seconds=0), facts()
+    known: dict[str, Known] = {WANTED.name: broken}
+    tally = plan_work([WANTED, replace(WANTED, name="v/c.mp4")], known, ASKED, "labels/", follows=True).tally
+    tally.add(facts(name="v/c.mp4", error="half there", labelled=0, failed=1, seconds=0))
+    for each in (whole, facts(name="v/c.mp4")):
+        tally.again(each.name)
+        tally.wanted += 1
+        tally.add(each)
+    assert account_lines(tally)[0] == "2 sources = 2 labelled + 0 failed + 0 skipped"
+    assert account_lines(tally)[1] == "6 clips = 4 labelled + 2 failed + 0 skipped"
+    assert tally.reasons.failed_before == 0

@@ -15,6 +15,7 @@ import pytest
 from archive.compact import compact
 from archive.local_store import LocalStore
 from archive.run_claims import alone
+from archive.shard import read_table
 from tests.archive.made import damage_rows
 from tests.commands.fake_archive import FakeArchive
 from tests.conftest import ROOT
@@ -86,6 +87,8 @@ def test_what_is_done_stays_what_failed_is_tried_when_asked_and_the_account_adds
     code, said = archive.label("--retry-failed")
     assert (code, account(said)["sources_failed"], account(said)["done_before"]) == (1, 1, 1)
     assert archive.facts("c").tries == 2
+    (failed,) = [path for path in archive.rows_so_far() if path.name.startswith(bad.name)]
+    assert read_table(str(failed))["tries"].to_pylist() == [2]
     assert archive.leftovers() == []
     runs = [path.read_text() for path in sorted((archive.labels / ".percept" / "runs").iterdir())]
     assert [json.loads(line)["sources_failed"] for line in runs] == [1, 1], "a run that did nothing is not noted"
@@ -266,7 +269,7 @@ def test_a_folder_is_followed_until_it_is_interrupted(
     wait_until(lambda: len(archive.rows_so_far()) == 2)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=WAIT_S)
-    assert process.returncode == 0
+    assert (process.returncode, account(said)["exit_code"]) == (0, 0)
     assert account(said)["sources_labelled"] == 2, "the one that grew was labelled once"
     assert archive.facts("a").fingerprint.size == 8  # type: ignore[union-attr]
 

@@ -32,6 +32,15 @@ def test_neighbours_join_the_best_clip_while_they_are_nearer_to_it_than_to_the_m
     assert ranges(rows, 3) == [(1, 0, 3), (4, 4, 5), (65, 65, 66)]
 
 
+def test_what_is_usual_does_not_depend_on_which_clips_are_asked_for(tmp_path: Path) -> None:
+    write_source(tmp_path, "a.mp4", {"image": scored([0.7, 0.9, 0.6])})
+    write_source(tmp_path, "b.mp4", {"image": scored([0.05] * 60)})
+    rows = opened(tmp_path, "image")
+    allowed = np.arange(len(rows)) < 3
+    found = merged(rows, Scan(rows, VectorQuery({"image": np.eye(SIZE)[0]}), allowed), 3)
+    assert [(each.row, each.first, each.stop) for each in found] == [(1, 0, 3)]
+
+
 def test_a_range_ends_at_the_end_of_its_source_and_at_a_hole(tmp_path: Path) -> None:
     many = scored([0.9, 0.91, 0.9])
     hole = scored([0.8, 0.8, 0.8])

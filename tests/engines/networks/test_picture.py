@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from engines.backends.on_onnxruntime import OnnxRuntimeEngine
 from engines.building.export import export
 from engines.engine import Port
 from engines.networks import picture
-from engines.networks.picture import ConceptPicture, EfficientNetLite0, checked_weights, load_network, load_picture
+from engines.networks.picture import (
+    CONCEPTS_FILE,
+    ConceptPicture,
+    EfficientNetLite0,
+    checked_weights,
+    load_network,
+    load_picture,
+)
 
 BUNDLED = Path(picture.__file__).parents[1] / "bundled" / "percept-mini"
 INPUTS, OUTPUTS = (Port("pictures", "float32", "B 3 224 224"),), (Port("tokens", "float32", "B 384"),)
@@ -123,4 +131,22 @@ def test_a_missing_package_is_named_with_its_install_command(monkeypatch: pytest
 
 def test_a_directory_without_concepts_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"concepts\.safetensors: missing"):
+        load_picture(tmp_path)
+
+
+def test_weights_of_the_directory_take_the_place_of_the_packages(tmp_path: Path, tower: ConceptPicture) -> None:
+    stored = load_file(BUNDLED / CONCEPTS_FILE)
+    stored["network._conv_head.weight"] = (0.5 * tower.network._conv_head.weight).half().contiguous()
+    save_file(stored, tmp_path / CONCEPTS_FILE)
+    changed = load_picture(tmp_path)
+    torch.testing.assert_close(
+        changed.network._conv_head.weight, 0.5 * tower.network._conv_head.weight, atol=1e-3, rtol=1e-3
+    )
+    assert torch.equal(changed.network._conv_stem.weight, tower.network._conv_stem.weight)
+
+
+@pytest.mark.parametrize("name", ["network._conv_neck.weight", "network._fc.weight"])
+def test_weights_that_do_not_fit_the_network_are_refused(name: str, tmp_path: Path) -> None:
+    save_file(load_file(BUNDLED / CONCEPTS_FILE) | {name: torch.zeros(3)}, tmp_path / CONCEPTS_FILE)
+    with pytest.raises(ValueError, match=rf"{name} \(3,\) does not fit"):
         load_picture(tmp_path)
