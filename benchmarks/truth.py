@@ -10,7 +10,8 @@ captions   Flickr8k's dev photos: is one of a photo's own captions among the fir
 imagenet   the class name among 1,000
 clips      real clips of actions, events and objects against all words of their list: with all modalities, without the
            fusion head, and each modality alone
-sounds     ESC-10 fold 3, and urban sounds of recordings for reporting, against their ten names each
+sounds     ESC-10 fold 3, and urban sounds of recordings for reporting, against their ten names each; animals and
+           instruments that are held out from training, against their twenty
 
 With --against, both models answer the same questions in one run, and the differences get paired 95 % intervals.
 """
@@ -33,6 +34,7 @@ from pipeline.stage import RunSettings
 from recipes.percept_mini.folds import is_reported_sound
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from recipes.percept_mini.picture_data import Photo, pictures, read_photos, split_of
+from recipes.percept_mini.sound_read_out import folder_files, never_trained_on
 from stages.words.scoring import sigmoid
 from training.encoder import Encoder, photos
 from training.features import Features
@@ -221,7 +223,11 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 def on_sounds(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
     esc = [(path.parent.name, path) for path in sorted((data / "audio" / "esc10").glob("*/3-*.ogg"))]
-    found = {"esc-10 fold 3": right_first(esc, encoder, judge)}
+    others = [(label, path) for label, path in folder_files(data, "[ai]n*/*/*.ogg") if never_trained_on(data, path)]
+    found = {
+        "esc-10 fold 3": right_first(esc, encoder, judge),
+        "animals and instruments": right_first(others, encoder, judge),
+    }
     with tempfile.TemporaryDirectory(prefix="urban-") as folder:
         urban = list(urban_sounds(data, Path(folder)))
         return found | {"urban sounds": right_first(urban, encoder, judge)}
