@@ -19,12 +19,13 @@ from archive.entries import Entry
 from archive.names import MERGED, SUFFIX
 from archive.pieces import Piece, footers, newest, pieces_in
 from archive.run_claims import alone
-from archive.schema import COMMON, Facts, schema_of
-from archive.shard import ShardError, encoded, facts_of, metadata_of, names_of_vectors, read_table
+from archive.schema import COMMON, FEATURES, VECTOR, Facts, is_vectors, schema_of
+from archive.shard import ShardError, encoded, facts_of, metadata_of, read_table
 from archive.store import Store
 
 PART_ROWS = 1 << 15
-"""Of a merged file: some 100 MB with three modalities of 512 values. A merge holds three times that."""
+"""Of a merged file: some 100 MB with three modalities of 512 values, 260 MB with features of percept-mini. A merge
+holds three times that."""
 
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 Input = tuple[list[Piece], Any]
@@ -159,6 +160,7 @@ def _write(store: Store, name: str, inputs: Sequence[Input]) -> None:
 def facts_together(all_facts: Sequence[Facts]) -> Facts:
     """The facts of a merged file."""
     dims = {name: size for facts in all_facts for name, size in facts.dims.items()}
+    features = {name: size for facts in all_facts for name, size in facts.features.items()}
     common = {field: getattr(all_facts[0], field) for field in COMMON}
     common["settings"] = next((facts.settings for facts in all_facts if facts.settings is not None), None)
     blank = {field: getattr(Facts(source="", name=""), field) for field in COMMON}
@@ -167,6 +169,7 @@ def facts_together(all_facts: Sequence[Facts]) -> Facts:
         name="",
         **common,
         dims=dims,
+        features=features,
         clips=sum(facts.clips for facts in all_facts),
         labelled=sum(facts.labelled for facts in all_facts),
         failed=sum(facts.failed for facts in all_facts),
@@ -174,7 +177,12 @@ def facts_together(all_facts: Sequence[Facts]) -> Facts:
         failed_seconds=round(sum(facts.failed_seconds for facts in all_facts), 3),
         made=max(facts.made for facts in all_facts),
         sources=tuple(
-            msgspec.structs.replace(facts, **blank, dims={} if facts.dims == dims else facts.dims)
+            msgspec.structs.replace(
+                facts,
+                **blank,
+                dims={} if facts.dims == dims else facts.dims,
+                features={} if facts.features == features else facts.features,
+            )
             for facts in all_facts
         ),
     )
@@ -206,9 +214,15 @@ def _fitting(inputs: Iterable[Input], damaged: Callable[[str], None]) -> list[In
     inputs = list(inputs)
     sizes: dict[str, Counter[int]] = defaultdict(Counter)
     for _, table in inputs:
-        for each in names_of_vectors(table):
-            sizes[each][getattr(table.field(f"{each}_vector").type, "list_size", 0)] += 1
-    schema = schema_of({each: count.most_common(1)[0][0] for each, count in sizes.items()})
+        for column in table.schema:
+            if is_vectors(column.name):
+                sizes[column.name][getattr(column.type, "list_size", 0)] += 1
+    usual = {column: count.most_common(1)[0][0] for column, count in sizes.items()}
+    dims, features = (
+        {column.removesuffix(end): size for column, size in usual.items() if column.endswith(end)}
+        for end in (VECTOR, FEATURES)
+    )
+    schema = schema_of(dims, features)
     found = []
     for inside, table in inputs:
         try:
@@ -224,7 +238,7 @@ def _with_all(table: Any, schema: Any) -> Any:
     Raises: ShardError: it lacks another column, or has one of its own. ArrowException: one is of another type.
     """
     there = set(table.schema.names)
-    lacking = [name for name in schema.names if name not in there and not name.endswith(("_vector", "_log_sum"))]
+    lacking = [name for name in schema.names if name not in there and not _is_of_vectors(name)]
     if lacking or there - set(schema.names):
         what = f"no column {lacking[0]}" if lacking else f"a column {min(there - set(schema.names))}"
         raise ShardError(f"it has {what}")
@@ -233,6 +247,10 @@ def _with_all(table: Any, schema: Any) -> Any:
         for field in schema
     ]
     return pyarrow.table(columns, schema=schema)
+
+
+def _is_of_vectors(column: str) -> bool:
+    return is_vectors(column) or column.endswith("_log_sum")
 
 
 def _is_unchanged(store: Store, inside: Sequence[Piece]) -> bool:

@@ -76,7 +76,7 @@ def name_in(entry: Entry) -> str:
 
 
 def short(facts: Facts) -> Facts:
-    return msgspec.structs.replace(facts, labels=(), dims={}, sources=tuple(map(short, facts.sources)))
+    return msgspec.structs.replace(facts, labels=(), dims={}, features={}, sources=tuple(map(short, facts.sources)))
 
 
 def read_index(store: Store) -> Mapping[str, Indexed]:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from pipeline.arrays import Array
+from stages.words.capped import capped
 from stages.words.label_side import LabelSide
 
 DOMINATED = 0.98
@@ -39,6 +40,7 @@ class BulkSide:
         vectors = np.concatenate([side.labels, side.background[near]]).astype(np.float32)
         self._vectors = torch.from_numpy(np.ascontiguousarray(vectors.T))
         self._removed = torch.from_numpy(np.ascontiguousarray(removed[:, near].T))
+        self._known = None if side.known is None else torch.from_numpy(np.asarray(side.known, np.float32))
         self._groups = None if side.starts is None else _groups(side.starts, self._words)
         self.block_rows = max(64, min(MOST_ROWS, BLOCK_VALUES // max(1, len(vectors))))
 
@@ -51,6 +53,7 @@ class BulkSide:
         taken = cosine[:, self._words :].div_(side.temperature).sub_(sums).exp_() @ self._removed
         odds = (similarity / side.temperature).sub_(sums).add_(side.bias)
         odds -= torch.log1p(-taken.clamp(max=DOMINATED))
+        odds = capped(odds, self._known)
         rows = (taken > DOMINATED).any(dim=1).nonzero()[:, 0]
         if len(rows):
             exact = side.compare(np.asarray(vectors)[rows.numpy()].astype(np.float32))[2]

@@ -14,6 +14,7 @@ import pyarrow.parquet
 from archive.links import path_of
 from archive.pieces import Piece
 from archive.records import records_of
+from archive.schema import is_vectors
 from archive.shard import ShardError, batches_of, is_damage
 from archive.store import Store
 from pages.media import link
@@ -58,13 +59,17 @@ class Told:
 def read_source(store: Store, piece: Piece) -> Told:
     """Raises: ShardError: the file is damaged or gone, or has no records."""
     recording = Recording(piece.name)
-    for table in _tables(store, piece, lambda column: not column.endswith(("_vector", "_log_sum", "thumbnail"))):
+    for table in _tables(store, piece, _is_told):
         for record in records_of(table, piece.name):
             recording.add(record)
     tree = recording.tree()
     clips = tree["clips"]
     middles = ((start + end) / 2000 for start, end in zip(clips["start"], clips["end"], strict=True))
     return Told(piece.name, recording, tree, {time_s: row for row, time_s in enumerate(middles)})
+
+
+def _is_told(column: str) -> bool:
+    return not is_vectors(column) and not column.endswith(("_log_sum", "thumbnail"))
 
 
 def thumbnails_of(store: Store, piece: Piece, rows: Collection[int]) -> dict[int, str]:

@@ -5,6 +5,8 @@ Columns, beyond those of a record (`pipeline.sinks.parquet`, docs/results.md):
     timecode, recorded, device       what the container tells: text, "" if it does not
     image_vector, ...                FixedSizeList<float16>, of unit length; null where the clip has none
     image_log_sum, ...               float, beside each vector; see `stages.store`
+    image_features, ...              FixedSizeList<float16>, what the tower has before its projection into text space,
+                                     not of unit length; null where the clip has none. Only if they were asked for
     image_weight, motion_weight, audio_weight
     thumbnail                        JPEG; null if none was asked for
 
@@ -30,6 +32,9 @@ FACTS_KEY = b"percept.archive"
 COMMON = ("version", "config", "model", "labels", "words", "top_k", "settings")
 """Facts that all sources of a file share."""
 VECTORS = (*MODALITIES, *(f"fused_{name}" for name in MODALITIES))
+VECTOR, FEATURES = "_vector", "_features"
+"""End the names of columns with vectors in text space, and with those before the projection, of which search and
+relabelling know nothing."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,6 +71,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Labels of a clip at most; 0 if that is not known."""
     dims: dict[str, int] = {}
     """Values of each vector."""
+    features: dict[str, int] = {}
+    """Values of the features of each modality; empty if none were asked for."""
     clips: int = 0
     labelled: int = 0
     failed: int = 0
@@ -94,18 +101,31 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         if not self.sources:
             return (self,)
         common = {field: getattr(self, field) for field in COMMON}
-        return tuple(msgspec.structs.replace(own, **common, dims=own.dims or self.dims) for own in self.sources)
+        return tuple(
+            msgspec.structs.replace(own, **common, dims=own.dims or self.dims, features=own.features or self.features)
+            for own in self.sources
+        )
 
 
-def schema_of(dims: Mapping[str, int]) -> Any:
-    """The Arrow schema of files whose vectors have so many values."""
+def is_vectors(column: str) -> bool:
+    """Whether a column holds vectors, in text space or before it."""
+    return column.endswith((VECTOR, FEATURES))
+
+
+def schema_of(dims: Mapping[str, int], features: Mapping[str, int] | None = None) -> Any:
+    """The Arrow schema of files whose vectors have so many values. features: of those before the projection."""
     columns = list(table_schema())
     columns += [pyarrow.field(name, pyarrow.string()) for name in ("timecode", "recorded", "device")]
     for name in VECTORS:
         if name in dims:
-            columns.append(pyarrow.field(f"{name}_vector", pyarrow.list_(pyarrow.float16(), dims[name])))
+            columns.append(pyarrow.field(f"{name}{VECTOR}", pyarrow.list_(pyarrow.float16(), dims[name])))
             columns.append(pyarrow.field(f"{name}_log_sum", pyarrow.float32()))
     columns += [pyarrow.field(f"{name}_weight", pyarrow.float32()) for name in MODALITIES]
+    columns += [
+        pyarrow.field(f"{name}{FEATURES}", pyarrow.list_(pyarrow.float16(), features[name]))
+        for name in MODALITIES
+        if features and name in features
+    ]
     columns.append(pyarrow.field("thumbnail", pyarrow.binary()))
     return pyarrow.schema(columns)
 

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from archive.schema import FACTS_KEY, VECTORS, Facts, row_of, schema_of
+from archive.schema import FACTS_KEY, FEATURES, VECTOR, VECTORS, Facts, is_vectors, row_of, schema_of
 from pipeline.arrays import Array
+from pipeline.clip import MODALITIES
 from pipeline.errors import PerceptError
 from pipeline.result import SCHEMA_VERSION, ClipRecord
 
@@ -45,7 +46,9 @@ class Shard:
         self.seconds = self.failed_seconds = 0.0
         self.model = ""
         self.dims: dict[str, int] = {}
+        self.features: dict[str, int] = {}
         self._vectors: dict[str, list[Array | None]] = {name: [] for name in VECTORS}
+        self._features: dict[str, list[Array | None]] = {name: [] for name in MODALITIES}
 
     def add(self, record: ClipRecord) -> None:
         """Add a clip. Its part `stored` becomes columns."""
@@ -55,12 +58,9 @@ class Shard:
         )
         stored = _decoded(stored) if stored is not None else None
         self.rows.append(row_of(record, self.container, stored))
-        given = stored["vectors"] if stored else {}
-        for name, column in self._vectors.items():
-            vector = np.frombuffer(given[name]["values"], "<f2") if name in given else None
-            if vector is not None:
-                self.dims[name] = len(vector)
-            column.append(vector)
+        vectors = {name: vector["values"] for name, vector in stored["vectors"].items()} if stored else {}
+        _append(self._vectors, vectors, self.dims)
+        _append(self._features, stored["features"] if stored else {}, self.features)
         self.model = self.model or record.model
         if record.is_result:
             self.labelled += 1
@@ -69,25 +69,25 @@ class Shard:
             self.failed += 1
             self.failed_seconds += record.end_s - record.start_s
 
-    def table(self, facts: Facts, dims: Mapping[str, int] | None = None) -> Any:
+    def table(
+        self, facts: Facts, dims: Mapping[str, int] | None = None, features: Mapping[str, int] | None = None
+    ) -> Any:
         """All rows, with the facts in the metadata of the schema.
 
-        dims: of all vectors of the model. A source without sound has their columns too, since other tools read the
-        files of an archive together.
+        dims, features: of all vectors and features of the model. A source without sound has their columns too, since
+        other tools read the files of an archive together.
         """
-        schema = schema_of(dict(dims or {}) | facts.dims)
-        plain = [field for field in schema if not field.name.endswith("_vector")]
+        schema = schema_of(dict(dims or {}) | facts.dims, dict(features or {}) | facts.features)
+        plain = [field for field in schema if not is_vectors(field.name)]
         columns = pyarrow.Table.from_pylist(self.rows, pyarrow.schema(plain))
         arrays = [
-            self._column(field.name.removesuffix("_vector"), field.type)
-            if field.name.endswith("_vector")
-            else columns[field.name]
-            for field in schema
+            self._column(field.name, field.type) if is_vectors(field.name) else columns[field.name] for field in schema
         ]
         return pyarrow.table(arrays, schema=schema.with_metadata(metadata_of(facts)))
 
-    def _column(self, name: str, kind: Any) -> Any:
-        vectors, size = self._vectors[name], kind.list_size
+    def _column(self, column: str, kind: Any) -> Any:
+        kept, end = (self._vectors, VECTOR) if column.endswith(VECTOR) else (self._features, FEATURES)
+        vectors, size = kept[column.removesuffix(end)], kind.list_size
         absent = np.array([vector is None or len(vector) != size for vector in vectors], bool)
         values = np.zeros((len(vectors), size), np.float16)
         for place in np.flatnonzero(~absent):
@@ -96,13 +96,23 @@ class Shard:
         return pyarrow.FixedSizeListArray.from_arrays(flat, type=kind, mask=pyarrow.array(absent))
 
 
+def _append(columns: Mapping[str, list[Array | None]], given: Mapping[str, bytes], sizes: dict[str, int]) -> None:
+    """Add what a clip has to each column, None where it has nothing, and note how many values there are."""
+    for name, column in columns.items():
+        vector = np.frombuffer(given[name], "<f2") if name in given else None
+        if vector is not None:
+            sizes[name] = len(vector)
+        column.append(vector)
+
+
 def _decoded(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Bytes travel through JSON-able parts as base64."""
     vectors = {
         name: {"values": _bytes(vector["values"]), "log_sum": vector["log_sum"]}
         for name, vector in stored["vectors"].items()
     }
-    return {**stored, "vectors": vectors, "thumbnail": _bytes(stored.get("thumbnail", b""))}
+    features = {name: _bytes(values) for name, values in stored.get("features", {}).items()}
+    return {**stored, "vectors": vectors, "features": features, "thumbnail": _bytes(stored.get("thumbnail", b""))}
 
 
 def _bytes(value: bytes | str) -> bytes:
@@ -128,7 +138,7 @@ def writer(sink: Any, schema: Any) -> Any:
 
     sink: a path or a file object.
     """
-    vectors = [f"{field.name}.list.element" for field in schema if field.name.endswith("_vector")]
+    vectors = [f"{field.name}.list.element" for field in schema if is_vectors(field.name)]
     others = [
         column.path for column in pyarrow.parquet.ParquetFile(_empty(schema)).schema if column.path not in vectors
     ]
@@ -237,6 +247,6 @@ def vectors_in(column: Any) -> Array:
 
 
 def names_of_vectors(table_or_schema: Any) -> list[str]:
-    """The vectors that a file has: `image`, `fused_image` and the like."""
+    """The vectors in text space that a file has: `image`, `fused_image` and the like."""
     schema = getattr(table_or_schema, "schema", table_or_schema)
-    return [name for name in VECTORS if f"{name}_vector" in schema.names]
+    return [name for name in VECTORS if f"{name}{VECTOR}" in schema.names]

@@ -28,6 +28,8 @@ class ArchiveOptions(SinkOptions, frozen=True, kw_only=True):
     """Labels of a clip at most."""
     dims: dict[str, int] = msgspec.field(default_factory=dict)
     """Values of each vector that the model gives."""
+    features: dict[str, int] = msgspec.field(default_factory=dict)
+    """Values of the features of each modality, if they are asked for."""
     whole: bool = False
     """Hash all of each source."""
 
@@ -68,7 +70,8 @@ class Archive(Sink):
         if before is not None and now is not None and now != before:
             shard, before = _changed(ticket.source), None
         facts = self._facts(ticket, shard, before if now is not None or not error_of(shard) else None)
-        self._store.put(file_of(ticket.name), encoded(shard.table(facts, self.options.dims)))
+        table = shard.table(facts, self.options.dims, self.options.features)
+        self._store.put(file_of(ticket.name), encoded(table))
 
     def _named(self, record: ClipRecord) -> ClipRecord:
         """A record that names its source as the archive does."""
@@ -90,6 +93,7 @@ class Archive(Sink):
             words=self.options.words,
             top_k=self.options.top_k,
             dims=shard.dims,
+            features=shard.features,
             clips=len(shard.rows),
             labelled=shard.labelled,
             failed=shard.failed,

@@ -35,6 +35,8 @@ class Asked:
     labels: tuple[str, ...] = ()
     dims: Mapping[str, int] = field(default_factory=dict, compare=False)
     """Values of each vector that the model gives."""
+    features: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """Values of the features of each modality, if they are asked for."""
     settings: Mapping[str, Any] | None = field(default=None, compare=False)
     """As those of `Facts`."""
     whole: bool = False

@@ -90,10 +90,14 @@ class Judge:
 
     def ranked(self, labels: LabelSet, features: Features, with_head: bool = True) -> list[str]:
         """All labels, best first."""
+        return list(self.probabilities(labels, features, with_head))
+
+    def probabilities(self, labels: LabelSet, features: Features, with_head: bool = True) -> dict[str, float]:
+        """Those of all labels, the best first."""
         embeddings = {name: each for name, each in features.embeddings.items() if name in labels.sides}
         fused = fused_embeddings(self._head, features, embeddings) if self._head and with_head else None
         rows = score(labels, embeddings, features.signals, len(labels.labels), fused)
-        return [row["label"] for row in rows]
+        return {row["label"]: row["probability"] for row in rows}
 
     def views(self, labels: LabelSet, features: Features) -> dict[str, list[str]]:
         """The ranking of each of `VIEWS` for which the features have the modality."""

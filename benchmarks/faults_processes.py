@@ -1,5 +1,6 @@
 """Killed processes: one worker, the output process, and many at random, with the account of all clips."""
 
+import contextlib
 import os
 import random
 import signal
@@ -57,6 +58,7 @@ def many_killed(bench: Bench) -> Found:
     names = list(cameras := bench.cameras(4))
     chosen = random.Random(0)
     killed: Counter[str] = Counter()
+    roles: dict[int, str] = {}
     unbalanced: list[dict[str, int]] = []
     seen: list[tuple[float, Line]] = []
     pause_s = bench.minutes * 60 / max(1, bench.kills)
@@ -66,13 +68,12 @@ def many_killed(bench: Bench) -> Found:
             status = watch.status()
             if account := status.get("account"):
                 unbalanced += [] if is_balanced(account) else [account]
-            if there := [each for each in processes(watch) if psutil.pid_exists(each["pid"])]:
+            roles |= {each["pid"]: each["role"] or each["name"] for each in status.get("processes", [])}
+            if there := workers(watch):
                 victim = chosen.choice(there)
-                try:
-                    os.kill(victim["pid"], signal.SIGKILL)
-                    killed[victim["role"] or victim["name"]] += 1
-                except ProcessLookupError:
-                    pass
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    victim.kill()
+                    killed[roles.get(victim.pid, "younger than the page")] += 1
             seen += watch.follow(max(0.0, began_s + (number + 1) * pause_s - time.monotonic()))
             if number % 20 == 19:
                 done = f"{number + 1} of {bench.kills} kills, {sum(is_result(line) for _, line in seen)} results"
@@ -81,6 +82,15 @@ def many_killed(bench: Bench) -> Found:
         watch.follow(6)
         code = watch.stop()
         return _judged(watch, seen, names, killed, unbalanced, recovery_s, code)
+
+
+def workers(watch: Watched) -> list[psutil.Process]:
+    """All that the watch has forked for work; also while its page, which tells what each does, is away."""
+    found = list[psutil.Process]()
+    for server in psutil.Process(watch.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [each for each in server.children() if each.is_running()]
+    return found
 
 
 def is_balanced(account: dict[str, int]) -> bool:

@@ -1,6 +1,6 @@
 """A script as people write it for a folder: PyAV, the towers of percept-mini, one Parquet file per 1,000 rows.
 
-    python -m benchmarks.plain_archive FOLDER OUT [--labels "dog, rain"] [--batch 8] [--tracks]
+    python -m benchmarks.plain_archive FOLDER OUT [--labels "dog, rain"] [--batch 8] [--tracks] [--engine torch]
 
 It decodes every picture of a file with all threads, keeps 8 a second and the sound at 16 kHz, and labels clips of 2 s,
 8 at a time, with the same stages, engines and words as `percept label`: flow, spectrogram, signals, the three towers,
@@ -140,9 +140,10 @@ def main() -> None:
     parser.add_argument("--labels", default="dog, rain, music")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--tracks", action="store_true")
+    parser.add_argument("--engine", default="auto", help="torch runs the towers as PyTorch modules")
     options = parser.parse_args()
     began_s = time.monotonic()
-    config = load_config(None, [f"labels.words='{options.labels}'"])
+    config = load_config(None, [f"labels.words='{options.labels}'", f"model.engine='{options.engine}'"])
     with private_directory() as directory:
         plan = place(make_plan(config), directory)
         short_px, context_s = int(plan.reader_options["short_side_px"]), float(plan.reader_options["audio_context_s"])

@@ -100,6 +100,47 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… all eight results", "first_ever_last_result_s", "{:.1f} s"),
         ("… until all engines are built", "first_ever_end_s", "{:.0f} s"),
     ],
+    "truth": [
+        ("1,151 photos of VOC: AUROC of 'person'", "auroc person", "{:.2f}"),
+        ("… mean AUROC of its 20 names", "voc mean auroc", "{:.2f}"),
+        ("1,091 photos of Flickr8k: own caption in the first 10 of all", "photo to caption, in the first 10", "{:.2f}"),
+        ("382 photos of ImageNet: class in the first 5 of 1,000", "imagenet first five", "{:.2f}"),
+        ("75 real clips against 85 words, all modalities: right word first", "all clips, fused, first 1", "{:.2f}"),
+        ("… picture alone", "all clips, picture, first 1", "{:.2f}"),
+    ],
+    "archive": [
+        (
+            "short files labelled, over one `percept run` per file: rate",
+            "ratios.label / run, each.x_real_time",
+            "{:.1f}×",
+        ),
+        ("… over one `percept run` for all of them", "ratios.label / run, together.x_real_time", "{:.2f}×"),
+        ("… over a plain script with PyTorch towers", "ratios.label / plain, torch.x_real_time", "{:.2f}×"),
+        ("… over the same script with our engines", "ratios.label / plain, tracks.x_real_time", "{:.2f}×"),
+        ("… over that without boxes and tracks", "ratios.label / plain.x_real_time", "{:.2f}×"),
+        ("720p with `--keyframes`, over every frame", "ratios.key frames / every frame.x_real_time", "{:.1f}×"),
+    ],
+    "archive_kills": [
+        ("files labelled, killed at random and resumed", "files", "{:,.0f}"),
+        ("… times that it was killed", "kills", "{:.0f}"),
+        ("… rows in the end", "rows_resumed", "{:,.0f}"),
+        ("… rows lost", "lost", "{:.0f}"),
+        ("… rows doubled", "doubled", "{:.0f}"),
+    ],
+    "archive_start": [
+        ("start on 50,000 sources that are done, all in one folder", "first.wall_s", S),
+        ("… once there is an index", "again.wall_s", S),
+    ],
+    "search_lancedb": [
+        ("LanceDB's flat scan over an exact search, a million clips: time of a query", "warm_s_ratio", "{:.1f}×"),
+        ("… of the first query", "cold_s_ratio", "{:.1f}×"),
+    ],
+    "archive_scale": [
+        ("a million clips scored against 100 words, in memory", "in_memory.odds_s", S),
+        ("… with all that a row holds of them", "in_memory.whole_rows_s", S),
+        ("ten million clips searched: memory at most", "search.peak_gb", "{:.1f} GB"),
+        ("ten million clips relabelled: memory at most", "relabel.peak_gb", "{:.1f} GB"),
+    ],
     "watch": [
         ("eight 720p25 cameras with sound over RTSP, half of them still: age of answers, p50", "percept_age_p50_s", S),
         ("… p99", "percept_age_p99_s", S),

@@ -1,17 +1,19 @@
 """Is a model better than another one at what photos, clips and sounds show? On data that neither was trained on.
 
     python -m benchmarks.truth [--data ../shared/data] [--model percept-mini] [--against FOLDER_OF_ANOTHER_MODEL]
+                              [--fold report] [--only voc clips ...]
 
-Photos are those of the reporting fold (`recipes.percept_mini.folds`):
+Photos are those of the reporting fold (`recipes.percept_mini.folds`); `--fold check` has those for choices:
 
 voc        AUROC of each of 20 names, and shares of photos with and without people that get "person"
 captions   Flickr8k's dev photos: is one of a photo's own captions among the first of 1,000 (one per photo), and is a
            caption's photo among the first of as many?
 imagenet   the class name among 1,000
-clips      real clips of actions, events and objects against all words of their list: with all modalities, without the
-           fusion head, and each modality alone
-sounds     ESC-10 fold 3, and urban sounds of recordings for reporting, against their ten names each; animals and
-           instruments that are held out from training, against their twenty
+people     the same shares of clips, with all modalities; `people_in_clips.csv` says who is in them, as somebody saw it
+clips      real clips of actions, events and objects against all words of both lists: with all modalities, without the
+           fusion head, and pictures alone. Choices were made on `clips`; `clips2` are only reported
+sounds     ESC-10 fold 3, and urban sounds of recordings for reporting, against their ten names each; animals
+            and instruments that are held out from training, against their twenty
 
 With --against, both models answer the same questions in one run, and the differences get paired 95 % intervals.
 """
@@ -29,6 +31,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.accuracy import DATA, KINDS, Judge
+from engines.models.checkpoint import read_model
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
 from recipes.percept_mini.folds import is_reported_sound
@@ -47,6 +50,8 @@ LARGE = 0.25
 HARD = (0.5, 0.2)
 """What "person" should reach where a person is large, and stay below where there is none."""
 ROUNDS = 1000
+PEOPLE = Path(__file__).with_name("people_in_clips.csv")
+"""Clips with a person who covers over a quarter of the picture most of the time, with nobody, and with some others."""
 
 
 def main() -> None:
@@ -54,27 +59,30 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--model", default="percept-mini")
     parser.add_argument("--against", default="", help="folder of another model, such as an older percept-mini")
+    parser.add_argument("--fold", default="report", choices=("report", "check"), help="of the photos")
     parser.add_argument("--only", nargs="*", default=list(PARTS), choices=list(PARTS))
     options = parser.parse_args()
     if not options.data.is_dir():
         parser.error(f"--data {options.data}: does not exist; expected a folder with clips/, captions/ and boxes/")
-    answers = {model: asked(model, options.data, options.only) for model in (options.model, options.against) if model}
-    figures: dict[str, Any] = {"models": list(answers)}
+    models = [model for model in (options.model, options.against) if model]
+    answers = {model: asked(model, options.data, options.only, options.fold) for model in models}
+    figures: dict[str, Any] = {"models": [read_model(model).id for model in models]}
     names = dict.fromkeys(name for each in answers.values() for name in each)
     for name in names:
         figures[name] = compared(name, [each[name] for each in answers.values() if name in each])
         print(f"{name:34} {text_of(figures[name])}", flush=True)
-    report.write("truth", figures)
+    if options.fold == "report":
+        report.write("truth", figures)
 
 
-def asked(model: str, data: Path, parts: Sequence[str]) -> Outcomes:
+def asked(model: str, data: Path, parts: Sequence[str], fold: str) -> Outcomes:
     with tempfile.TemporaryDirectory(prefix="truth-") as folder:
         run = RunSettings(model=model, cache_directory=folder, threads=2)
         judge, encoder = Judge(run), Encoder(run)
         try:
             found: Outcomes = {}
             for part in parts:
-                found |= PARTS[part](data, encoder, judge)
+                found |= PARTS[part](data, encoder, judge, fold)
             return found
         finally:
             encoder.close()
@@ -124,8 +132,8 @@ def mean_auroc(table: Array) -> float:
 # -- photos ------------------------------------------------------------------------------------------------------------
 
 
-def on_voc(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
-    chosen = {photo.file: photo for photo in read_photos(data, "voc2012") if split_of(photo) == "report"}
+def on_voc(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
+    chosen = {photo.file: photo for photo in read_photos(data, "voc2012") if split_of(photo) == fold}
     names = sorted({box[0] for photo in chosen.values() for box in photo.boxes})
     labels = judge.labels(names)
     probabilities, right, covered = list[Array](), list[Array](), list[float]()
@@ -154,8 +162,8 @@ def probabilities_of(judge: Judge, labels: Any, features: Features) -> Array:
     return result
 
 
-def on_captions(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
-    chosen = {photo.file: photo for photo in read_photos(data, "flickr8k") if photo.is_dev}
+def on_captions(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
+    chosen = {photo.file: photo for photo in read_photos(data, "flickr8k") if is_asked(photo, fold)}
     seen = [
         (chosen[file], encoder.photo(np.asarray(picture)).embeddings["image"])
         for file, picture in pictures(data, "flickr8k", set(chosen))
@@ -174,18 +182,24 @@ def on_captions(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
     }
 
 
+def is_asked(photo: Photo, fold: str) -> bool:
+    """Flickr8k's own dev photos are those for reporting."""
+    return photo.is_dev if fold == "report" else split_of(photo) == fold
+
+
 def first_of_each(texts: list[str]) -> list[int]:
     """Rows of texts that are not equal to an earlier one."""
     return list({text.lower(): row for row, text in reversed(list(enumerate(texts)))}.values())[::-1]
 
 
-def on_imagenet(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
+def on_imagenet(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
     tar = data / "images" / "imagenet-1-per-class.tar"
     with tarfile.open(tar) as archive:
         every = [
             Path(member.name).stem.split("_", 1)[-1].replace("_", " ").lower() for member in archive if member.isfile()
         ]
-    reported = {photo.name for photo in read_photos(data, "imagenet") if split_of(photo) == "report"} | set(PHOTO_WORDS)
+    reported = {photo.name for photo in read_photos(data, "imagenet") if split_of(photo) == fold}
+    reported |= set(PHOTO_WORDS) if fold == "report" else set()
     words = list(dict.fromkeys(every))
     side = judge.labels(words).sides["image"]
     ranks = []
@@ -200,9 +214,9 @@ def on_imagenet(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
 # -- clips and sounds -----------------------------------------------------------------------------------------------
 
 
-def on_clips(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
+def on_clips(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
     found: dict[str, list[bool]] = {}
-    for folder in ("clips", "clips2"):
+    for folder in ("clips", "clips2") if fold == "report" else ("clips",):
         rows = rows_of(data / folder)
         words = (data / "clips" / "all_labels.txt").read_text().splitlines()
         labels = judge.labels(list(dict.fromkeys([*words, *(row["label"] for row in rows_of(data / "clips2"))])))
@@ -216,12 +230,26 @@ def on_clips(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
     return {name: np.array(values) for name, values in found.items()}
 
 
+def on_people(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
+    labels = judge.labels(["person"])
+    found: dict[str, list[float]] = {"large": [], "none": []}
+    with PEOPLE.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["people"] != "some" and (fold == "report" or row["folder"] == "clips"):
+                features = encoder.file(data / row["folder"] / row["file"])
+                found[row["people"]].append(judge.probabilities(labels, features)["person"])
+    return {
+        "clips, large person ≥ 0.5": np.array(found["large"]) >= HARD[0],
+        "clips, no person < 0.2": np.array(found["none"]) < HARD[1],
+    }
+
+
 def rows_of(folder: Path) -> list[dict[str, str]]:
     with (folder / "labels.csv").open(newline="") as file:
         return [row for row in csv.DictReader(file) if row["kind"] in KINDS]
 
 
-def on_sounds(data: Path, encoder: Encoder, judge: Judge) -> Outcomes:
+def on_sounds(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
     esc = [(path.parent.name, path) for path in sorted((data / "audio" / "esc10").glob("*/3-*.ogg"))]
     others = [(label, path) for label, path in folder_files(data, "[ai]n*/*/*.ogg") if never_trained_on(data, path)]
     found = {
@@ -250,7 +278,14 @@ def right_first(sounds: list[tuple[str, Path]], encoder: Encoder, judge: Judge) 
     return np.array([judge.ranked(labels, features)[0] == label.replace("_", " ") for label, features in heard])
 
 
-PARTS = {"voc": on_voc, "captions": on_captions, "imagenet": on_imagenet, "clips": on_clips, "sounds": on_sounds}
+PARTS = {
+    "voc": on_voc,
+    "captions": on_captions,
+    "imagenet": on_imagenet,
+    "people": on_people,
+    "clips": on_clips,
+    "sounds": on_sounds,
+}
 
 
 if __name__ == "__main__":

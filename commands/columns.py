@@ -1,7 +1,7 @@
 """Tables as text, and the text of figures in them."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +52,9 @@ def figures_text(figures: Any) -> str:
         f"max abs {figures.max_abs:.2g}, mean abs {figures.mean_abs:.2g}, cosine {figures.cosine:.5f}, "
         f"centred cosine {figures.centred_cosine:.4f}{top1}"
     )
+
+
+def share_text(share: Mapping[str, Any]) -> str:
+    """`63.0  [53.2, 71.8]  63/100`, in percent: a `training.intervals.Share` as a table."""
+    low, high = 100 * share["low"], 100 * share["high"]
+    return f"{100 * share['share']:.1f}  [{low:.1f}, {high:.1f}]  {share['hits']}/{share['count']}"

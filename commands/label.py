@@ -6,7 +6,7 @@ from pathlib import Path
 
 from commands.console import Console, add_console_options
 from commands.label_on import add_on_options
-from commands.options import Parser, add_config_options, seconds, usable_config
+from commands.options import FEATURES, FLAGS, Parser, add_config_options, seconds, usable_config
 from commands.sources import add_sources
 from pipeline.errors import ConfigError, Problems
 
@@ -46,7 +46,7 @@ def make_parser() -> Parser:
         group.add_argument(f"--{kind}", action="store_true", help=f"also a .{kind} file beside each Parquet file")
     group.add_argument("--claim-expiry", type=seconds, default=120.0, help=argparse.SUPPRESS)
     add_on_options(parser)
-    add_config_options(parser)
+    add_config_options(parser, (*FLAGS, FEATURES))
     add_console_options(parser)
     return parser
 

@@ -34,6 +34,7 @@ from commands.progress import Pace
 from engines.models.checkpoint import read_model
 from engines.models.fusion import fused_modalities
 from engines.models.model import ModelSpec
+from engines.models.tower import features_size
 from pipeline.config import Config
 from pipeline.errors import ConfigError, OutputError
 from pipeline.logs import log
@@ -63,6 +64,7 @@ def asked_of(options: argparse.Namespace, config: Config) -> Asked:
         model=model.id,
         labels=labels,
         dims=dims_of(model, config.modalities),
+        features=features_of(model, config),
         whole=options.checksum,
         redo=options.redo,
         retry_failed=options.retry_failed,
@@ -73,6 +75,21 @@ def dims_of(model: ModelSpec, modalities: Sequence[str]) -> dict[str, int]:
     """Values of each vector that a model gives for these modalities. Raises: ModelError: its head cannot be read."""
     own = {name: model.texts[tower.space].dim for name, tower in model.towers().items() if name in modalities}
     return own | {f"fused_{name}": own[name] for name in fused_modalities(model) if name in own}
+
+
+def features_of(model: ModelSpec, config: Config) -> dict[str, int]:
+    """Values of the features of each modality; empty unless they are asked for.
+
+    Raises: ModelError: a tower has none; the message names those that have. ConfigError: nothing would keep them.
+    """
+    if config.stages.get("encode", {}).get("features") is not True:
+        return {}
+    if not any("store" in group.stages for group in config.groups):
+        raise ConfigError(
+            "--features: no group of these settings runs the stage store, which keeps them. Add it behind classify, as "
+            "label.toml does, or omit -c"
+        )
+    return {name: features_size(model, name) for name in model.towers() if name in config.modalities}
 
 
 class Labelling:
@@ -164,6 +181,7 @@ class Labelling:
                 "model": asked.model,
                 "top_k": self._config.labels.top_k,
                 "dims": dict(asked.dims),
+                "features": dict(asked.features),
                 "whole": asked.whole,
             },
         )

@@ -116,5 +116,5 @@ def put_failed(store: Store, task: Task, why: str, asked: Asked) -> Facts:
         error=error,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    store.put(file_of(task.name), encoded(shard.table(facts, asked.dims)))
+    store.put(file_of(task.name), encoded(shard.table(facts, asked.dims, asked.features)))
     return facts

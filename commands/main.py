@@ -22,7 +22,7 @@ VERBS = {
     "labels": "check a list of labels, or weight prompt templates for your clips",
     "model": "assemble a model from published towers, or show one",
     "adapt": "learn labels from a few examples each, without changing the others",
-    "train": "train a fusion head, a tower or label vectors on labelled clips",
+    "train": "train a fusion head, a tower or label vectors, on labels or on captions",
     "calibrate": "calibrate probabilities, and detect clips that no label fits",
     "schema": "print the JSON schema of results, including fields of your own stages",
     "engine": "list, build, verify, time or quantize the compiled networks of a model",

@@ -128,6 +128,13 @@ FLAGS = (
     Flag("--start", "clips.start_s", "where to start: seconds or hh:mm:ss", "TIME", seconds),
     Flag("--end", "clips.end_s", "where to end: seconds or hh:mm:ss", "TIME", seconds),
 )
+FEATURES = Flag(
+    "--features",
+    "stages.encode.features",
+    "also store what each tower has before its projection into text space, to train or cluster on",
+    switch=True,
+)
+"""Of `percept label` alone: other commands keep no vectors."""
 
 
 FORMATS = ("table", "jsonl", "json", "csv")
@@ -218,7 +225,9 @@ def usable_config(options: argparse.Namespace, problems: Problems, default: str 
     if getattr(options, "labels.words", None) in ("", []):
         text = "--labels: no label found; expected at least one. Omit it to use the default vocabulary."
         problems.add(ConfigError(text))
-    given = [(flag.key, value) for flag in FLAGS if (value := getattr(options, flag.key, None)) is not None]
+    given = [
+        (flag.key, value) for flag in (*FLAGS, FEATURES) if (value := getattr(options, flag.key, None)) is not None
+    ]
     overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given]
     return read_config(options.config or default or _bundled_for(options), overrides + options.set, problems)
 

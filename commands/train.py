@@ -1,4 +1,4 @@
-"""`percept train`: train a fusion head, a tower or label vectors on labelled clips."""
+"""`percept train`: train a fusion head, a tower or label vectors on labelled clips, or a tower on captions."""
 
 import argparse
 import logging
@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from commands.columns import table
+from commands.columns import share_text, table
 from commands.console import Console, add_console_options
 from commands.options import Parser
-from commands.training_options import add_data_options, add_model_options, features_folder, settings_of
-from pipeline.errors import ConfigError
+from commands.train_captions import caption_lines, train_on_captions
+from commands.training_options import (
+    add_data_options,
+    add_model_options,
+    device_of,
+    features_folder,
+    plan_of,
+    settings_of,
+)
 from pipeline.logs import log
 from pipeline.machine import core_count
 from pipeline.stage import RunSettings
 from training.data.example import counted
-from training.train.plan import USUAL, TrainingPlan, check, steps_of, usual_plan
+from training.train.plan import CAPTIONS_HELD_OUT, USUAL, TrainingPlan, steps_of, usual_plan
 
 if TYPE_CHECKING:
     from training.data.example import Dataset
@@ -31,7 +38,11 @@ HMDB51, Kinetics, VGGSound, ESC-50 or AVE as published.
 Clips are decoded and encoded once, into a cache. Some labels are novel: never trained on, only measured. Whole groups
 of clips of the other labels are held out. Before anything starts, it says if there are too few clips; after the first
 clips and steps, how long the rest will take. If a training is interrupted, the same command resumes it from the last
-checkpoint, with the same curve. The output is a model directory for percept run --model."""
+checkpoint, with the same curve. The output is a model directory for percept run --model.
+
+With --captions, DATA is a CSV (file,caption[,start_s,end_s,group]) of photos, clips or sounds, with a line per caption.
+The picture or sound tower learns to bring both together. Held-out ones say how often they find each other before and
+after."""
 
 EPILOG = """what can be trained:
   head     a fusion head: cross-attention between picture and motion, and picture and sound; the towers are frozen
@@ -41,6 +52,7 @@ EPILOG = """what can be trained:
 examples:
   percept train clips/ -o my-model
   percept train list.csv -o my-sound --what sound --base-novel 0 --epochs 10
+  percept train photos.csv -o my-photos --captions --what picture
   percept run talk.mp4 --model my-model"""
 
 USUALLY = usual_plan("head")
@@ -54,16 +66,21 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--what", choices=tuple(USUAL), default="head", help="what to train (default: head)")
     group.add_argument(
+        "--captions", action="store_true", help="DATA is a CSV of captions (file,caption); for --what picture or sound"
+    )
+    group.add_argument(
         "--split", metavar="NAME", default="",
         help="one split of a published data set, or all (default: train, if it exists)",
     )  # fmt: skip
     group.add_argument(
-        "--base-novel", type=float, default=USUALLY.novel_share, metavar="SHARE",
-        help="share of labels that are novel, chosen by --seed; 0 trains on all (default: %(default)s)",
+        "--base-novel", type=float, default=None, metavar="SHARE",
+        help="share of labels that are novel, chosen by --seed; 0 trains on all "
+        f"(default: {USUALLY.novel_share:g})",
     )  # fmt: skip
     group.add_argument(
-        "--held-out", type=float, default=USUALLY.held_out_share, metavar="SHARE",
-        help="share of groups of clips that are held out (default: %(default)s)",
+        "--held-out", type=float, default=None, metavar="SHARE",
+        help=f"share of groups of clips that are held out (default: {USUALLY.held_out_share:g}, captions "
+        f"{CAPTIONS_HELD_OUT:.2g})",
     )  # fmt: skip
     _add_plan(parser.add_argument_group("training"))
     add_model_options(parser)
@@ -79,8 +96,9 @@ def _add_plan(group: Any) -> None:
     group.add_argument("--batch", type=int, default=None, help=f"clips per step (default: {usual})")
     group.add_argument("--lr", type=float, default=None, help=f"highest learning rate (default: {usual})")
     group.add_argument(
-        "--alpha", type=float, default=USUALLY.alpha,
-        help="head: weight of the picture branch in the loss; the others share the rest (default: %(default)s)",
+        "--alpha", type=float, default=None,
+        help="head: weight of the picture branch in the loss; the others share the rest "
+        f"(default: {USUALLY.alpha:g})",
     )  # fmt: skip
     group.add_argument(
         "--label-smoothing", type=float, default=None, help="of the targets (default: 0.1, label vectors 0)"
@@ -113,7 +131,23 @@ def _add_plan(group: Any) -> None:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     console = Console.of(options)
-    plan = make_plan(options)
+    if options.captions:
+        lines = caption_lines(train_on_captions(options, arguments, console), options.output)
+    else:
+        lines = report_lines(train_on_labels(options, arguments, console), options.output)
+    console.clear()
+    print("\n".join(lines))
+    return 0
+
+
+def train_on_labels(options: argparse.Namespace, arguments: Sequence[str], console: Console) -> dict[str, Any]:
+    """Train, and return the contents of `training.json`.
+
+    Raises:
+        ConfigError: options are out of range, or there are too few clips.
+        ModelError, SourceError, OutputError: as `training.train.job.run_job`.
+    """
+    plan = plan_of(options, usual_plan(options.what))
     run = msgspec.structs.replace(settings_of(options, [options.data]), threads=plan.threads)
 
     from training.data.read import read_dataset
@@ -130,10 +164,7 @@ def main(arguments: list[str]) -> int:
     console.say(parts_line(split))
     for text in warnings(split, plan.what):
         console.warn(text)
-    record = run_job(job, console)
-    console.clear()
-    print("\n".join(report_lines(record, options.output)))
-    return 0
+    return run_job(job, console)
 
 
 def chosen(dataset: "Dataset", split: str) -> "Dataset":
@@ -141,37 +172,6 @@ def chosen(dataset: "Dataset", split: str) -> "Dataset":
     if split == "all" or (not split and "train" not in dataset.splits):
         return dataset
     return dataset.take(split or "train")
-
-
-def make_plan(options: argparse.Namespace) -> TrainingPlan:
-    """Raises:
-    ConfigError: options are out of range, or contradict each other.
-    """
-    if options.steps is not None and options.epochs is not None:
-        raise ConfigError("--steps and --epochs: both set the length; expected only one of them")
-    if options.epochs is not None and not 0 < options.epochs < 1e6:
-        raise ConfigError(f"--epochs {options.epochs:g}: expected more than 0")
-    usual = usual_plan(options.what)
-    given = {
-        "novel_share": options.base_novel,
-        "held_out_share": options.held_out,
-        "steps": options.steps,
-        "batch": options.batch,
-        "learning_rate": options.lr,
-        "alpha": options.alpha,
-        "label_smoothing": options.label_smoothing,
-        "ema": options.ema,
-        "frozen_ratio": options.ratio,
-        "pull": options.pull,
-        "level": options.level,
-        "augment": usual.augment and not options.no_augment,
-        "every_steps": options.every,
-        "seed": options.seed,
-        "threads": options.threads,
-    }
-    plan = msgspec.structs.replace(usual, **{name: value for name, value in given.items() if value is not None})
-    check(plan)
-    return plan
 
 
 def make_job(
@@ -198,19 +198,6 @@ def make_job(
         mirror=_mirrors(plan, split),
         command=shlex.join(["percept", "train", *arguments]),
     )
-
-
-def device_of(asked: str, has_cuda: bool) -> str:
-    """Raises:
-    ConfigError: the device is unknown or not available.
-    """
-    if asked == "auto":
-        return "cuda" if has_cuda else "cpu"
-    if asked != "cpu" and not asked.startswith("cuda"):
-        raise ConfigError(f"--device {asked}: unknown; expected auto, cpu or cuda")
-    if asked.startswith("cuda") and not has_cuda:
-        raise ConfigError(f"--device {asked}: PyTorch finds no NVIDIA GPU; expected cpu, or a build with CUDA")
-    return asked
 
 
 def _mirrors(plan: TrainingPlan, split: "TrainingSplit") -> bool:
@@ -255,7 +242,4 @@ def _figure(sides: Mapping[str, Any], key: str) -> str:
     if key == "harmonic_mean":
         low, high = sides["harmonic_mean_95"]
         return f"{100 * value:.1f}  [{100 * low:.1f}, {100 * high:.1f}]"
-    return (
-        f"{100 * value['share']:.1f}  [{100 * value['low']:.1f}, {100 * value['high']:.1f}]  "
-        f"{value['hits']}/{value['count']}"
-    )
+    return share_text(value)

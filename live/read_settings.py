@@ -135,8 +135,8 @@ def in_plural(tree: Any) -> Any:
 
 
 def _wrong_brackets(tree: Any, above: str = "") -> Iterator[str]:
-    """A sentence for each [camera] that should be [[camera]], [[page]] that should be [page], and [[camera]] beside
-    [[cameras]].
+    """A sentence for each [camera] and `camera = "..."` that should be [[camera]], [[page]] that should be [page], and
+    [[camera]] beside [[cameras]].
     """
     for key, each in tree.items() if isinstance(tree, dict) else ():
         singular = next((name for name, plural in ALIASES.items() if key in (name, plural)), key)
@@ -145,6 +145,9 @@ def _wrong_brackets(tree: Any, above: str = "") -> Iterator[str]:
             yield f"[[{path}]] and [[{above}{ALIASES[key]}]] are both there; write [[{path}]] for all of them"
         if (key != singular or key in ALIASES) and isinstance(each, dict):
             yield f"[{above}{key}] is one table; write [[{path}]], with double brackets, since there may be several"
+        if singular in ALIASES and not isinstance(each, list | dict):
+            keys = "name and url" if singular == "camera" else "its keys"
+            yield f"{above}{key} is one value; write [[{path}]], and {keys} below it"
         if key in SINGLE and isinstance(each, list) and any(isinstance(part, dict) for part in each):
             yield f"[[{path}]] is a list of tables; write [{path}], with single brackets, once"
         if key != "zones":

@@ -85,6 +85,16 @@ def weights() -> str:
     return _table(head, rows)
 
 
+def known() -> str:
+    """How far every tower knows every label."""
+    sides = worked().label_set.sides
+    rows = [
+        [name, *("1.00" if side.known is None else f"{side.known[place]:.2f}" for place in range(len(LABELS)))]
+        for name, side in sides.items()
+    ]
+    return _table(["", *LABELS], rows)
+
+
 def head() -> str:
     """The fusion head's part in the picture's log-odds of the first label."""
     work = worked()
@@ -176,5 +186,5 @@ def _steps(*lines: str) -> str:
 
 BLOCKS: dict[str, Block] = {
     made.__name__: made
-    for made in (record, similarities, background, odds, alone, weights, head, pooled, added, orders, share)
+    for made in (record, similarities, background, odds, known, alone, weights, head, pooled, added, orders, share)
 }  # fmt: skip

@@ -36,6 +36,7 @@ def label(
     device: str | None = None,
     start: float | str | None = None,
     end: float | str | None = None,
+    features: bool = False,
     recursive: bool = False,
     retry_failed: bool = False,
     redo: bool = False,
@@ -86,6 +87,7 @@ def label(
         device: auto, cpu, cuda or cuda:N (default: auto).
         start: Where to start: seconds or hh:mm:ss (default: 0.0).
         end: Where to end: seconds or hh:mm:ss.
+        features: Also store what each tower has before its projection into text space, to train or cluster on.
         recursive: Also search the folders in a folder.
         retry_failed: Also what has failed before.
         redo: Also what was labelled with other settings, model or words.
@@ -126,6 +128,7 @@ def label(
         "device": device,
         "start": start,
         "end": end,
+        "features": features,
         "recursive": recursive,
         "retry_failed": retry_failed,
         "redo": redo,

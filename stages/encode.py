@@ -13,11 +13,11 @@ from engines.engine import Engine
 from engines.gate.golden import golden
 from engines.models.checkpoint import read_model
 from engines.models.model import MelSpec, ModelSpec, TowerSpec
-from engines.models.tower import improve_tower, open_tower, tower_key
+from engines.models.tower import features_size, improve_tower, open_tower, tower_key
 from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip
 from pipeline.errors import ConfigError
-from pipeline.stage import Demand, Outputs, Resources, Stage
+from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.device_pictures import box_tensor
 from stages.pictures import crop_pictures
 from stages.spectrogram import most_patches
@@ -28,6 +28,7 @@ MOST_CHANGE = 0.05
 """Of the largest value: kernels may be chosen anew, answers stay."""
 BOX = "box"
 """In addition to the modalities: crops of boxes, which the image tower encodes."""
+FEATURES_OF: dict[str, str] = {name: f"{name}_features" for name in MODALITIES}
 
 
 class Part(NamedTuple):
@@ -41,16 +42,33 @@ class Part(NamedTuple):
     """An array, or a tensor on the engine's device."""
 
 
+class Encoded(NamedTuple):
+    """What an engine gives for a `Part`."""
+
+    tokens: Array
+    """ "N D"."""
+    features: Array
+    """ "N F": its last output, which is the tokens again if nobody asked for features."""
+
+
+class EncodeOptions(StageOptions, frozen=True, kw_only=True):
+    features: bool = False
+    """Also give the vector that each tower has before its projection into text space, averaged over the clip."""
+
+
 class Encode(Stage):
-    """Tokens and an embedding per modality, and embeddings of chosen boxes.
+    """Tokens and an embedding per modality, embeddings of chosen boxes, and features if they are asked for.
 
     A modality that has no tower, is not asked for, or lacks its stream is absent, with the reason. Towers that are the
     same network share one engine, which encodes all its inputs from the clips of a batch in one call. `box_embeddings`
-    float16 "C D": unit length, of the boxes in rows `box_crops`.
+    float16 "C D": unit length, of the boxes in rows `box_crops`. `image_features`, ..., float32 "F": the mean of
+    what the tower has before its projection into text space, from the same engine call; not of unit length.
     """
 
     preload = ("torch", "onnxruntime", "engines.models.tower", "stages.pictures")
     optional = ("frames", "flow", "log_mel", "boxes", "box_crops")
+    Options = EncodeOptions
+    options: EncodeOptions
 
     @cached_property
     def model(self) -> ModelSpec:
@@ -79,6 +97,8 @@ class Encode(Stage):
             token_bytes = 4 * self.model.texts[tower.space].dim * self._most_tokens(tower) if tower else 0
             specs[f"{modality}_tokens"] = Spec("float32", "N D", max_bytes=token_bytes)
             specs[f"{modality}_embedding"] = Spec("float32", "D", in_message=True)
+            if self.options.features:
+                specs[FEATURES_OF[modality]] = Spec("float32", "F", in_message=True)
         specs["box_embeddings"] = Spec("float16", "C D", in_message=True)
         return specs
 
@@ -92,6 +112,10 @@ class Encode(Stage):
         return tower.pictures_per_clip * tiles
 
     def check(self) -> None:
+        if self.options.features and self.run.precision == "int8":
+            raise ConfigError("--features: networks quantised to int8 give no features; choose another --precision")
+        for modality in self._towers if self.options.features else ():
+            features_size(self.model, modality)
         check_engine(self.run)
 
     def prepare(self, report: Callable[[str], None]) -> None:
@@ -99,13 +123,16 @@ class Encode(Stage):
             self.improve(report)
 
     def improve(self, report: Callable[[str], None]) -> bool:
-        improved = [improve_tower(self.model, modality, self.run, report) for modality in self._towers]
+        features = self.options.features
+        improved = [improve_tower(self.model, modality, self.run, report, features) for modality in self._towers]
         return any(improved)
 
     def open(self, resources: Resources) -> None:
+        features = self.options.features
         self._engines: dict[str, Engine] = {
             modality: resources.get(
-                tower_key(self.model, modality), partial(open_tower, self.model, modality, self.run)
+                tower_key(self.model, modality, features),
+                partial(open_tower, self.model, modality, self.run, features=features),
             )
             for modality in self._towers
         }
@@ -133,11 +160,11 @@ class Encode(Stage):
             for name in (*map(str, MODALITIES), BOX):
                 reason = self._why_absent(name, clip)
                 if reason:
-                    outputs[number] |= dict.fromkeys(_names(name), Absent(reason))
+                    outputs[number] |= dict.fromkeys(self._names(name), Absent(reason))
                 else:
                     parts.append(Part(number, name, self._inputs(name, clip)))
-        for part, tokens in self._encode(parts):
-            outputs[part.clip] |= zip(_names(part.name), _values(part.name, tokens), strict=True)
+        for part, encoded in self._encode(parts):
+            outputs[part.clip] |= self._values(part.name, encoded)
         return list(outputs)
 
     def _why_absent(self, name: str, clip: Clip) -> Any:
@@ -164,19 +191,35 @@ class Encode(Stage):
             return box_tensor(tower, clip["frames"], box_places(clip), uploader)
         return tower_tensor(tower, clip[stream_of(tower)], uploader)
 
-    def _encode(self, parts: Sequence[Part]) -> list[tuple[Part, Array]]:
-        """Each part with its tokens "N D"; one call per engine."""
+    def _encode(self, parts: Sequence[Part]) -> list[tuple[Part, Encoded]]:
+        """Each part with what its engine gives for it; one call per engine."""
         by_engine: dict[int, list[Part]] = {}
         for part in parts:
             by_engine.setdefault(id(self._engine_of(part)), []).append(part)
-        encoded: list[tuple[Part, Array]] = []
+        encoded: list[tuple[Part, Encoded]] = []
         for together in by_engine.values():
             engine = self._engine_of(together[0])
             feeds = {engine.inputs[0].name: joined([part.inputs for part in together])}
-            tokens = engine.run(feeds)[engine.outputs[0].name]
+            given = engine.run(feeds)
             ends = np.cumsum([len(part.inputs) for part in together])[:-1]
-            encoded += zip(together, np.split(tokens, ends), strict=True)
+            tokens, features = (np.split(given[port.name], ends) for port in (engine.outputs[0], engine.outputs[-1]))
+            encoded += zip(together, map(Encoded, tokens, features), strict=True)
         return encoded
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        """The arrays that are made of a modality or of boxes."""
+        if name == BOX:
+            return ("box_embeddings",)
+        return (f"{name}_tokens", f"{name}_embedding", *((FEATURES_OF[name],) if self.options.features else ()))
+
+    def _values(self, name: str, encoded: Encoded) -> dict[str, Array]:
+        """These arrays."""
+        if name == BOX:
+            return {"box_embeddings": unit(encoded.tokens).astype(np.float16)}
+        values = {f"{name}_tokens": encoded.tokens, f"{name}_embedding": pool(encoded.tokens)}
+        if self.options.features:
+            values[FEATURES_OF[name]] = encoded.features.mean(axis=0, dtype=np.float32)
+        return values
 
     def _engine_of(self, part: Part) -> Engine:
         return self._engines[_tower_of(part.name)]
@@ -238,15 +281,6 @@ def _tower_of(name: str) -> str:
 
 def _why_missing(array: str, clip: Clip, never_settled: str = "failed") -> str | None:
     return None if clip.get(array) is not None else clip.absent.get(array, never_settled)
-
-
-def _names(name: str) -> tuple[str, ...]:
-    """The arrays made from a modality's tokens, or from those of boxes."""
-    return ("box_embeddings",) if name == BOX else (f"{name}_tokens", f"{name}_embedding")
-
-
-def _values(name: str, tokens: Array) -> tuple[Array, ...]:
-    return (unit(tokens).astype(np.float16),) if name == BOX else (tokens, pool(tokens))
 
 
 def unit(tokens: Array) -> Array:

@@ -14,12 +14,15 @@ from pipeline.clip import Clip
 from pipeline.part import Part
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.classify import EMBEDDING_OF, FUSED_OF
+from stages.encode import FEATURES_OF
 from stages.words.label_side import LabelSide
 from stages.words.labels import LABELS_FILE, LabelSet
 from stages.words.reliability import reliability
 from stages.words.scoring import log_sum, peakedness
 
 JPEG_QUALITY = 80
+LARGEST = float(np.finfo(np.float16).max)
+"""Features beyond it are cut: 65504."""
 
 
 class Vector(msgspec.Struct, frozen=True):
@@ -40,6 +43,13 @@ class Stored(msgspec.Struct, frozen=True):
     ]
     weights: Annotated[dict[str, float], Meta(description="How far each modality is trusted, from 0 to 1.")]
     thumbnail: Annotated[bytes, Meta(description="The middle picture as a JPEG; empty if there is none.")] = b""
+    features: Annotated[
+        dict[str, bytes],
+        Meta(
+            description="By modality, what its tower has before the projection into text space, if that was asked for: "
+            "float16, little-endian, not of unit length."
+        ),
+    ] = {}
 
 
 class StoreOptions(StageOptions, frozen=True, kw_only=True):
@@ -48,17 +58,18 @@ class StoreOptions(StageOptions, frozen=True, kw_only=True):
 
 
 class Store(Stage):
-    """Gives `stored`: embeddings as 16-bit floats, and all that scoring them against words needs beside the words.
+    """Gives `stored`: embeddings as 16-bit floats, all that scoring them against words needs beside the words, and
+    features, if `encode` gives them.
 
     Sums over the background are those of the rounded embeddings, so that words asked later get consistent odds.
     """
 
-    optional = (*EMBEDDING_OF.values(), *FUSED_OF.values(), "signals", "frames")
+    optional = (*EMBEDDING_OF.values(), *FUSED_OF.values(), *FEATURES_OF.values(), "signals", "frames")
     Options = StoreOptions
     options: StoreOptions
 
     def gives(self) -> dict[str, Spec]:
-        return {"stored": Part(type=Stored, doc="Embeddings and a thumbnail, for archives.")}
+        return {"stored": Part(type=Stored, doc="Embeddings, features and a thumbnail, for archives.")}
 
     def demand(self) -> Demand:
         return Demand(short_side_px=self.options.thumbnail_px)
@@ -84,8 +95,10 @@ class Store(Stage):
             weights[name] = reliability(name, signals, decided, side.knows_stillness)
             if fused is not None and self._labels.head_share is not None:
                 vectors[f"fused_{name}"] = rounded(fused, side)
+        given = {name: clip.get(key) for name, key in FEATURES_OF.items()}
+        features = {name: halved(each) for name, each in given.items() if each is not None}
         frames = clip.get("frames")
-        return Stored(vectors, weights, b"" if frames is None else self._thumbnail(frames))
+        return Stored(vectors, weights, b"" if frames is None else self._thumbnail(frames), features)
 
     def _thumbnail(self, frames: Array) -> bytes:
         """The JPEG of the middle one of uint8 "T H W 3"."""
@@ -97,6 +110,11 @@ class Store(Stage):
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         done, jpeg = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         return jpeg.tobytes() if done else b""
+
+
+def halved(features: Array) -> bytes:
+    """Features "F" as 16-bit floats, little-endian."""
+    return np.clip(features, -LARGEST, LARGEST).astype("<f2").tobytes()
 
 
 def rounded(embedding: Array, side: LabelSide) -> Vector:

@@ -35,12 +35,16 @@ def share(hits: Iterable[bool]) -> Share:
 
 
 def wilson(hits: int, count: int) -> Share:
+    """A share with its interval."""
+    return Share(hits, count, hits / count, *wilson_interval(hits / count, count))
+
+
+def wilson_interval(p: float, count: int) -> tuple[float, float]:
     """The score interval of Wilson (1927), which stays in [0, 1] and holds for small counts and extreme shares."""
-    p, z = hits / count, Z_95
+    z = Z_95
     middle = (p + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    low, high = (middle - half if hits else 0.0), (middle + half if hits < count else 1.0)
-    return Share(hits, count, p, low, high)
+    return (middle - half if p > 0 else 0.0), (middle + half if p < 1 else 1.0)
 
 
 def bootstrap(

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from pipeline.arrays import Array
+from stages.words.capped import capped
 from stages.words.label_side import LabelSide
 from stages.words.scoring import LEAST_WEIGHT
 
@@ -27,6 +28,7 @@ class FastSide:
         self._synonyms = stop - first
         self._whole = 1.0 - SLACK if is_upper else 1.0 + SLACK
         self._temperature, self._bias = side.temperature, side.bias
+        self._known = None if side.known is None else torch.tensor(float(side.known[label]))
         self._left_out = torch.from_numpy(1.0 - kept[near]).float()
         vectors = np.concatenate([side.labels[first:stop], side.background[near]])
         self.queries = torch.from_numpy(np.ascontiguousarray(vectors, np.float32))
@@ -36,7 +38,8 @@ class FastSide:
         best = cosines[: self._synonyms].amax(0)
         words = torch.exp(cosines[self._synonyms :] / self._temperature - log_sum)
         competing = (self._whole - self._left_out @ words).clamp_min(LEAST)
-        return best / self._temperature - log_sum - competing.log() + self._bias
+        odds = best / self._temperature - log_sum - competing.log() + self._bias
+        return capped(odds, self._known)
 
 
 def _synonyms(side: LabelSide, label: int) -> tuple[int, int]:

@@ -53,7 +53,7 @@ class Words:
 
 
 def model_of(model: str) -> str:
-    """The bundled model that an archive names, such as percept-mini@2; "" if it is none."""
+    """The bundled model that an archive names, such as percept-mini@3; "" if it is none."""
     name = model.partition("@")[0]
     return name if name and "/" not in name and (BUNDLED / name).is_dir() else ""
 

@@ -27,7 +27,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def find_model(name: str, asked: str = "--model") -> Path:
-    """The directory of a model: bundled, a path, or a hub id.
+    """The directory of a model: bundled, with or without its version (percept-mini@3), a path, or a hub id.
 
     asked: the option that named the model, for error messages.
 
@@ -36,15 +36,29 @@ def find_model(name: str, asked: str = "--model") -> Path:
     """
     if (BUNDLED / name / MODEL_FILE).is_file() and "/" not in name:
         return BUNDLED / name
+    bundled, _, version = name.partition("@")
+    if version.isdigit() and "/" not in bundled and (BUNDLED / bundled / MODEL_FILE).is_file():
+        return _of_version(BUNDLED / bundled, int(version), asked)
     path = Path(name).expanduser()
     if path.is_dir():
         return path.resolve()
     if path.exists():
         raise ModelError(f"{asked} {name}: is a file; expected the directory that contains it")
     if not _HUB_ID.fullmatch(name):
-        bundled = ", ".join(sorted(entry.name for entry in BUNDLED.iterdir() if (entry / MODEL_FILE).is_file()))
-        raise ModelError(f"{asked} {name}: no such directory; expected a directory, a hub id, or one of: {bundled}")
+        ours = ", ".join(sorted(entry.name for entry in BUNDLED.iterdir() if (entry / MODEL_FILE).is_file()))
+        raise ModelError(f"{asked} {name}: no such directory; expected a directory, a hub id, or one of: {ours}")
     return from_hub(name, asked)
+
+
+def _of_version(directory: Path, version: int, asked: str) -> Path:
+    """Raises: ModelError: the bundled model has another version."""
+    there = msgspec.toml.decode((directory / MODEL_FILE).read_bytes(), type=ModelSpec).version
+    if there != version:
+        raise ModelError(
+            f"{asked} {directory.name}@{version}: is not part of this release, which has version {there}. Copy the "
+            f"folder engines/bundled/{directory.name} of a release that has it, and give its path"
+        )
+    return directory
 
 
 def read_model(name: str, audio_model: str = "", asked: str = "--model") -> ModelSpec:

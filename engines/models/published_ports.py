@@ -1,6 +1,7 @@
 """Inputs and outputs of the towers of published checkpoints, from their configuration; no weights are loaded."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,11 @@ def open_clip_text_ports(directory: Path) -> Ports:
 def masked_text_ports(directory: Path) -> Ports:
     inputs = (Port("ids", "int64", "B L"), Port("mask", "int64", "B L"))
     return inputs, (Port("vectors", "float32", f"B {_config(directory).get('projection_dim', 512)}"),)
+
+
+def width_of(part: str) -> Callable[[Path], int]:
+    """The number of values of the pooled output before projection. part: "vision_config" or "audio_config"."""
+    return lambda directory: int((_config(directory).get(part) or {}).get("hidden_size", 768))
 
 
 def _config(directory: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from engines.building.building import improve_network, open_network
 from engines.engine import Engine
 from engines.models.checkpoint import BUNDLED
 from engines.models.model import ModelSpec, TowerSpec
+from engines.models.network import FEATURES, network, with_features
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
@@ -15,37 +16,61 @@ GATE_LABELS = 200
 """Number of background words in the gate's top-1 comparison."""
 
 
-def tower_key(spec: ModelSpec, modality: str) -> tuple[str, str, str]:
+def tower_key(spec: ModelSpec, modality: str, features: bool = False) -> tuple[str, str, str]:
     """Key of the tower's engine among a worker's resources; towers with the same network and files share one."""
     tower = _tower(spec, modality)
     first = next(name for name, other in spec.towers().items() if _same_network(tower, other))
-    return "tower", spec.directory, first
+    return f"tower{FEATURES if features else ''}", spec.directory, first
 
 
-def improve_tower(spec: ModelSpec, modality: str, run: EngineSettings, report: Report) -> bool:
+def improve_tower(spec: ModelSpec, modality: str, run: EngineSettings, report: Report, features: bool = False) -> bool:
     """Build and check the best engine for the tower, once per model and machine. Takes seconds the first time.
 
-    Returns whether `open_tower` now opens another engine than before.
+    features: the one that also gives features. Returns whether `open_tower` now opens another engine than before.
 
     Raises:
-        ModelError: no engine can run it.
+        ModelError: no engine can run it, or it gives no features.
     """
     tower = _tower(spec, modality)
     sharing = [name for name, other in spec.towers().items() if _same_network(tower, other)]
     what = f"{' and '.join(sharing)} tower"
-    return improve_network(tower.network, tower.directory, run, report, lambda: label_set(spec, tower), what)
+    key = _featured(spec, modality) if features else tower.network
+    return improve_network(key, tower.directory, run, report, lambda: label_set(spec, tower), what)
 
 
-def open_tower(spec: ModelSpec, modality: str, run: EngineSettings, build: bool = False) -> Engine:
+def open_tower(
+    spec: ModelSpec, modality: str, run: EngineSettings, build: bool = False, features: bool = False
+) -> Engine:
     """The tower's open engine: pictures "B 3 S S" or log-mel patches "B bins bands" in, "tokens" "B D" out.
 
     build: build it now if it was never prepared; otherwise another backend is tried, with a warning.
+    features: the last output is features, the vector before projection: "features" "B F", or the tokens themselves if
+        the tower has no projection.
 
     Raises:
-        ModelError: no backend can run it.
+        ModelError: no backend can run it, or it gives no features.
     """
     tower = _tower(spec, modality)
-    return open_network(tower.network, tower.directory, run, build)
+    return open_network(_featured(spec, modality) if features else tower.network, tower.directory, run, build)
+
+
+def features_size(spec: ModelSpec, modality: str) -> int:
+    """The number of values of the tower's features. Reads only the configuration.
+
+    Raises:
+        ModelError: it gives none; the message names the networks that do.
+    """
+    _, outputs = network(_featured(spec, modality)).ports(Path(_tower(spec, modality).directory))
+    return int(outputs[-1].dims.split()[-1])
+
+
+def _featured(spec: ModelSpec, modality: str) -> str:
+    """The key of the network whose last output is features."""
+    try:
+        return with_features(_tower(spec, modality).network)
+    except ModelError as error:
+        text = f"--features: the {modality} tower of {spec.id} cannot give its features: {error}"
+        raise ModelError(f"{text}. Omit --features, or leave {modality} out of --modalities") from error
 
 
 def label_set(spec: ModelSpec, tower: TowerSpec) -> Array | None:

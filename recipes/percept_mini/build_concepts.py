@@ -3,7 +3,8 @@
     python -m recipes.percept_mini.build_concepts             all files
     python -m recipes.percept_mini.build_concepts --vectors   only text-vectors.npz, after the word lists changed
 
-Run it again after every change of the text tower. The first form needs the Debian package `wordnet-base`.
+Run it again after every change of the text tower, and then `recipes.percept_mini.train_picture`, which learns the
+projection from photos. The first form needs the Debian package `wordnet-base`.
 """
 
 import argparse
@@ -14,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
+from engines.models.checkpoint import read_model
 from engines.networks.picture import CONCEPTS_FILE, load_network
 from recipes.percept_mini.text_data import BUNDLED, text_vectors
 from recipes.percept_mini.wordnet import Synset, read_synsets
+from stages.words.vocabulary import known_words
 
 SYNSETS = Path(__file__).parent / "imagenet_synsets.txt"
 PROMPT = "a photo of {}"
@@ -72,6 +75,12 @@ def projection(directions: Vectors, concepts: Vectors) -> Vectors:
     return found
 
 
+def fitted_projection(concepts: Vectors) -> Vectors:
+    """The projection "1280 384" before any photo, with its share of a token. `train_picture` begins with it."""
+    fitted: Vectors = np.float32(SHARE) * projection(weight_directions(), concepts)
+    return fitted
+
+
 def normalise(vectors: Vectors) -> Vectors:
     """Rows of unit length."""
     unit: Vectors = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
@@ -84,20 +93,26 @@ def write_concepts(folder: Path) -> None:
     (folder / "concepts.txt").write_text("".join(f"{synset.lemmas[0]}\n" for synset in synsets))
     ways = description_vectors([descriptions(synset, nouns) for synset in synsets])
     concepts = concept_vectors(ways)
-    projected = SHARE * projection(weight_directions(), concepts)
-    halves = {"concepts": concepts.astype(np.float16), "projection": projected.astype(np.float16)}
+    halves = {"concepts": concepts.astype(np.float16), "projection": fitted_projection(concepts).astype(np.float16)}
     save_file(halves | {"center": ways[0].mean(0)}, folder / CONCEPTS_FILE)
     (folder / CONCEPTS_FILE).chmod(0o644)
 
 
 def write_vectors(folder: Path) -> None:
-    """Write text-vectors.npz: vectors of the background vocabulary and the default labels, to make start-up faster.
+    """Write text-vectors.npz: vectors that every run needs, to make start-up faster.
+
+    They are those of the background vocabulary, of the default labels, and of the words that towers of few words know.
 
     `keys` uint8 "N 16" are the first 16 bytes of the SHA-256 of each prompt, `vectors` float16 "N 384" their vectors,
     as in the shards of `stages.words.text_cache`.
     """
     words = [line for name in ("background.txt", "vocabulary.txt") for line in (folder / name).read_text().splitlines()]
     prompts = [prompt.format(word) for prompt in VECTOR_PROMPTS for word in dict.fromkeys(words)]
+    spec = read_model("percept-mini")
+    for modality, tower in spec.towers().items():
+        known = known_words(spec, modality) if tower.speaks_of else ()
+        prompts += [tower.prompts[0].format(word) for word in known]
+    prompts = list(dict.fromkeys(prompts))
     keys = np.stack([np.frombuffer(hashlib.sha256(prompt.encode()).digest()[:16], np.uint8) for prompt in prompts])
     np.savez_compressed(folder / VECTORS_FILE, keys=keys, vectors=text_vectors(prompts).astype(np.float16))
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stages.words.capped import capped
 from stages.words.labels import LabelSet
 from stages.words.reliability import HIGHEST, UNDECIDED
 
@@ -21,6 +22,7 @@ class Side:
         self._labels, self._background, self._kept = (
             torch.as_tensor(part, dtype=torch.float32) for part in (side.labels, side.background, side.kept)
         )
+        self._known = None if side.known is None else torch.as_tensor(side.known, dtype=torch.float32)
         self._temperature, self._bias, self._highest = side.temperature, side.bias, HIGHEST[name]
 
     def log_odds(self, embeddings: Tensor, words: Tensor) -> Tensor:
@@ -29,7 +31,8 @@ class Side:
         logits = embeddings @ self._background.T / self._temperature
         top = logits.amax(1, keepdim=True)
         competing = (logits - top).exp() @ self._kept[words].T
-        return own - top - competing.clamp_min(1e-30).log() + self._bias
+        odds = own - top - competing.clamp_min(1e-30).log() + self._bias
+        return capped(odds, None if self._known is None else self._known[words])
 
     def weight(self, embeddings: Tensor) -> Tensor:
         """How far to trust the modality, "B D" -> "B": less if the embedding fits all background words equally."""

@@ -21,13 +21,13 @@ import msgspec
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from engines.networks.picture import PART, SIDE_PX, STEP, ConceptPicture, load_picture
+from engines.networks.picture import SIDE_PX, ConceptPicture, load_picture
 from pipeline.arrays import Array
 from recipes.percept_mini.folds import is_checked, is_reported
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from recipes.percept_mini.text_data import BUNDLED
+from training.captions.projection import parts_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -219,22 +219,14 @@ def changed(picture: Image, random: np.random.Generator) -> Image:
 
 
 class ReadOut(torch.nn.Module):
-    """uint8 "N 224 224 3" -> the two parts of the tower's tokens before its projection.
-
-    named: "N 384", the concepts, weighted with their probabilities. directions: "N 1280", the features of the quarters,
-    each at unit length, averaged. A token is named + directions @ projection (`engines.networks.picture`).
-    """
+    """uint8 "N 224 224 3" -> the two parts of the tower's tokens before its projection; see `parts_of`."""
 
     def __init__(self, tower: ConceptPicture) -> None:
         super().__init__()
         self.tower = tower
 
     def forward(self, squares: Tensor) -> tuple[Tensor, Tensor]:
-        network = self.tower.network
-        features = network.features((squares.permute(0, 3, 1, 2).float() - 127) / 128)
-        parts = functional.avg_pool2d(features, PART, STEP).flatten(2).transpose(1, 2)
-        named = network._fc(parts).softmax(-1).mean(1) @ self.tower.concepts
-        return named, functional.normalize(parts, dim=-1).mean(1)
+        return parts_of(self.tower, (squares.permute(0, 3, 1, 2).float() - 127) / 128)
 
 
 class Reader:

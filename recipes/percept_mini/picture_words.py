@@ -86,6 +86,20 @@ SEVERAL = frozenset(
 OF_PEOPLE: Mapping[str, frozenset[str]] = {"man": MEN, "woman": WOMEN, "child": CHILDREN}
 
 
+NO_VERBS = frozenset(
+    [
+        *("anything", "building", "ceiling", "clothing", "evening", "everything", "lighting", "morning", "nothing"),
+        *("painting", "parking", "railing", "scaffolding", "setting", "sibling", "sling", "something", "spring"),
+        *("string", "swing", "thing", "wedding"),
+    ]
+)
+LITTLE = frozenset(["a", "an", "the", "of", "in", "on", "at", "to", "with", "for", "by", "from", "his", "her", "their"])
+"""Words that say nothing at the end of a phrase."""
+ENDS = frozenset(["and", "while", "as", "near", "next", "behind", "that", "who", "which", "is", "are", "during", "it"])
+"""Words at which a phrase ends."""
+LONGEST_PHRASE = 5
+
+
 def tokens(text: str) -> list[str]:
     return re.findall(r"[a-z']+", text.lower())
 
@@ -97,6 +111,29 @@ def singular(token: str) -> str:
     if token.endswith(("ses", "xes", "zes", "hes")):
         return token[:-2]
     return token[:-1] if token.endswith("s") and not token.endswith("ss") and len(token) > 3 else token
+
+
+def phrases(caption: str) -> tuple[str, ...]:
+    """Who, and what they do, as a label would say it: "black dog", "jumping over a log"."""
+    words = tokens(caption)
+    verbs = [place for place, word in enumerate(words) if _is_verb(word)]
+    subject = words[: min(verbs[0] if verbs else LONGEST_PHRASE, LONGEST_PHRASE)]
+    spans = [subject[1:] if subject[:1] and subject[0] in LITTLE else subject]
+    spans += (words[place : place + LONGEST_PHRASE] for place in verbs)
+    return tuple(dict.fromkeys(text for text in (" ".join(_whole(span)) for span in spans) if text))
+
+
+def _is_verb(word: str) -> bool:
+    return len(word) > 4 and word.endswith("ing") and word not in NO_VERBS
+
+
+def _whole(span: Sequence[str]) -> list[str]:
+    """Up to where another part of the sentence begins, without small words at the end."""
+    cut = next((n for n, word in enumerate(span) if n and (word in ENDS or _is_verb(word))), len(span))
+    kept = [word for word in span[:cut] if word not in ("is", "are")]
+    while kept and kept[-1] in LITTLE:
+        kept.pop()
+    return kept
 
 
 class Targets:

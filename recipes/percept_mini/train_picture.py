@@ -5,10 +5,12 @@
 
 Only the linear map from the network's features to the text space is learnt, 1,280 x 384 numbers; network and concepts
 stay as they are. Needs what `recipes.percept_mini.picture_data` makes (and makes it). Photos for reporting are not
-used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`.
+used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`, and in
+`picture_words.txt` the words that the tower then knows.
 
-Losses: InfoNCE between photos and captions in both directions (CLIP, Radford et al. 2021), cosine with the caption, the
-logistic loss of words' odds as the product computes them, and cross-entropy of the class names.
+Losses: those of `percept train --captions` (`training.captions.losses`), for captions and phrases of them; the logistic
+loss of words' odds as the product computes them, and the same for each thing by itself; cross-entropy of the class
+names; and divergence from what the tower said of the ImageNet classes before.
 """
 
 from __future__ import annotations
@@ -31,28 +33,40 @@ from engines.models.checkpoint import read_model
 from engines.networks.picture import CONCEPTS_FILE
 from pipeline.arrays import Array
 from recipes.percept_mini import picture_data
-from recipes.percept_mini.build_concepts import PROMPT
+from recipes.percept_mini.build_concepts import PROMPT, fitted_projection
 from recipes.percept_mini.picture_data import RUNS, VIEWS, Photo, View, split_of
-from recipes.percept_mini.picture_words import UNKNOWN, Targets
+from recipes.percept_mini.picture_words import RIGHT, UNKNOWN, WRONG, Targets, phrases
 from recipes.percept_mini.text_data import BUNDLED, text_vectors
 from stages.words.scoring import competing
+from training.captions import losses
+from training.captions.losses import caption_losses, centred
+from training.captions.projection import FEATURES_LEFT_OUT
 from training.train.loop import Training
 from training.train.plan import TrainingPlan, usual_plan
 
 log = logging.getLogger("train_picture")
 PEOPLE = ("person", "people", "man", "woman", "child")
-TEMPERATURE = 0.1
+TEMPERATURE = 0.06
 """Of the product's scores; see model.toml."""
-SCALE = 2.0
-"""The projection is this much longer at first: it was fitted to add little to the concepts."""
-FEATURES_LEFT_OUT = 0.1
+NAMED = 2.0
+"""The concepts are so much longer while the projection is learnt: larger numbers are learnt in larger steps."""
+PHRASES = 0.4
+"""How often one phrase of a caption takes the place of the whole, so that short labels are understood too."""
 UNSAID = 0.3
 """Weight of a word that captions do not say, compared with one that boxes exclude."""
 WRONG_WORDS = 10.0
 """Weight of all wrong words together, compared with all right ones, as in calibration."""
+KEPT_TEMPERATURE = 0.07
+SEEN_OFTEN = 20
+"""The tower knows a word that is right of so many photos it was trained on."""
+VOCABULARY = "picture_words.txt"
 SHARES = {"imagenet": 4.0}
 """How often photos of a collection are drawn, compared with others."""
-WEIGHTS = {"captions": 1.0, "cosine": 1.0, "words": 4.0, "classes": 0.5}
+WRONG_NAMES = 2.5
+"""Weight of photos without a thing, compared with those with it, for each name of a box and each word for people."""
+WEIGHTS = {**losses.WEIGHTS, "captions": 6.0, "words": 4.0, "names": 16.0, "classes": 0.5, "kept": 1.0}
+MEASURES = ("person", "names", "captions", "classes")
+"""Of the photos for choices; see `figures`."""
 
 
 class Projection(nn.Module):
@@ -62,11 +76,11 @@ class Projection(nn.Module):
         super().__init__()
         self.projection = nn.Parameter(projection.clone())
         self.bias = nn.Parameter(torch.tensor(bias))
-        self.sharpness = nn.Parameter(torch.tensor(1 / 0.07).log())
+        self.sharpness = nn.Parameter(torch.tensor(1 / losses.TEMPERATURE).log())
         self.drop = nn.Dropout(FEATURES_LEFT_OUT)
 
     def forward(self, named: Tensor, directions: Tensor) -> Tensor:
-        return functional.normalize(named + self.drop(directions) @ self.projection, dim=-1)
+        return functional.normalize(NAMED * named + self.drop(directions) @ self.projection, dim=-1)
 
 
 class Photos:
@@ -97,24 +111,28 @@ class Photos:
     def _texts(self, runs: Path) -> None:
         """Vectors of the captions, centred on their mean, and which of them belong to each photo."""
         used = {view.photo for view in self.views}
-        texts = sorted({text for number in used for text in self.photos[number].captions})
-        file = runs / "captions.npy"
-        if not file.is_file() or len(vectors := np.load(file)) != len(texts):
-            log.info("%d captions become vectors", len(texts))
-            vectors = text_vectors(texts).astype(np.float16)
-            np.save(file, vectors)
-        self.captions = centred(torch.from_numpy(vectors).float())
-        place = {text: row for row, text in enumerate(texts)}
+        captions = sorted({text for number in used for text in self.photos[number].captions})
+        given = _kept(runs / "captions.npy", captions, "{}")
+        self.captions = centred(given, given.mean(0))
+        place = {text: row for row, text in enumerate(captions)}
         self.captions_of = {
             number: [place[text] for text in self.photos[number].captions]
             for number in used
             if self.photos[number].captions
         }
+        parts = [phrases(caption) for caption in captions]
+        texts = sorted({text for each in parts for text in each})
+        place = {text: len(captions) + row for row, text in enumerate(texts)}
+        self.phrases_of = [[place[text] for text in each] for each in parts]
+        """Rows in `texts` of the phrases of each caption."""
+        self.texts = torch.cat([self.captions, prompt_vectors(_kept(runs / "phrases.npy", texts, PROMPT))])
 
     def _words(self) -> None:
         background = read_words(BUNDLED / "background.txt")
         boxes = {box[0] for photo in self.photos for box in photo.boxes}
         self.words = sorted({*background, *read_words(BUNDLED / "vocabulary.txt"), *boxes, *PEOPLE})
+        self.names = torch.tensor([row for row, word in enumerate(self.words) if word in boxes or word in PEOPLE])
+        """Rows in `words` of the names of boxes and the words for people."""
         self.classes = sorted({photo.name for photo in self.photos if photo.name})
         targets, place = Targets(self.words), {name: row for row, name in enumerate(self.classes)}
         found = [targets.of(self.photos[view.photo], view) for view in self.views]
@@ -122,14 +140,27 @@ class Photos:
         self.said = torch.tensor([self.photos[view.photo].collection == "flickr8k" for view in self.views])
         self.class_of = torch.tensor([place.get(self.photos[view.photo].name, -1) for view in self.views])
         self.word_vectors, self.background, self.class_vectors = map(prompted, (self.words, background, self.classes))
+        self.concepts = prompted((BUNDLED / "concepts.txt").read_text().splitlines())
         self.kept = torch.from_numpy(competing(self.word_vectors.numpy(), self.background.numpy()))
 
-    def odds(self, vectors: Tensor, bias: Tensor | float) -> Tensor:
+    def known(self) -> list[str]:
+        """The words that are right of many photos for training, in alphabetical order. Names of data sets are left
+        out where nobody says them.
+        """
+        said = {*read_words(BUNDLED / "background.txt"), *read_words(BUNDLED / "vocabulary.txt"), *PEOPLE}
+        photos, often = self.photo[self.train], []
+        for place, word in enumerate(self.words):
+            right = self.targets[self.train, place] == RIGHT
+            if word in said and len(photos[right].unique()) >= SEEN_OFTEN:
+                often.append(word)
+        return often
+
+    def odds(self, vectors: Tensor, bias: Tensor | float, temperature: float = TEMPERATURE) -> Tensor:
         """Log-odds of the words, as `stages.words.scoring.log_odds` computes them, "N W"."""
-        rivals = vectors @ self.background.T / TEMPERATURE
+        rivals = vectors @ self.background.T / temperature
         top = rivals.amax(1, keepdim=True)
         against = ((rivals - top).exp() @ self.kept.T).clamp(min=1e-30).log() + top
-        return vectors @ self.word_vectors.T / TEMPERATURE - against + bias
+        return vectors @ self.word_vectors.T / temperature - against + bias
 
 
 class PictureTrainee:
@@ -139,9 +170,10 @@ class PictureTrainee:
 
     def __init__(self, photos: Photos, projection: Tensor, bias: float) -> None:
         self._photos = photos
-        self.network: nn.Module = Projection(SCALE * projection, bias)
+        self.network: nn.Module = Projection(NAMED * projection, bias)
         shares = [SHARES.get(photos.of(row).collection, 1.0) for row in photos.train.tolist()]
         self._drawn = torch.tensor(shares)
+        self._before = projection
 
     @property
     def items(self) -> int:
@@ -155,10 +187,13 @@ class PictureTrainee:
         photos = self._photos
         views = photos.train[torch.multinomial(self._drawn, len(rows))]
         vectors = network(photos.named[views].float(), photos.directions[views].float())
+        odds = photos.odds(vectors, network.bias)
         return {
             **self._of_captions(network, vectors, views),
-            "words": self._of_words(photos.odds(vectors, network.bias), views),
+            "words": self._of_words(odds, views),
+            "names": self._of_names(odds, views),
             "classes": self._of_classes(vectors, views),
+            "kept": self._of_concepts(vectors, views),
         }
 
     def _of_captions(self, network: Projection, vectors: Tensor, views: Tensor) -> dict[str, Tensor]:
@@ -166,13 +201,14 @@ class PictureTrainee:
         numbers = photos.photo[views]
         rows = torch.tensor([row for row, number in enumerate(numbers.tolist()) if number in photos.captions_of])
         own = [photos.captions_of[number] for number in numbers[rows].tolist()]
-        drawn = torch.tensor([texts[int(torch.randint(len(texts), ()))] for texts in own])
-        texts = photos.captions[drawn]
-        near = vectors[rows] @ texts.T * network.sharpness.exp()
-        same = (numbers[rows, None] == numbers[rows]) & ~torch.eye(len(rows), dtype=torch.bool)
-        near, target = near.masked_fill(same, -1e4), torch.arange(len(rows))
-        both = functional.cross_entropy(near, target) + functional.cross_entropy(near.T, target)
-        return {"captions": both / 2, "cosine": (1 - (vectors[rows] * texts).sum(1)).mean()}
+        drawn = [_one_of(texts) for texts in own]
+        shorter = (torch.rand(len(drawn)) < PHRASES).tolist()
+        drawn = [
+            _one_of(photos.phrases_of[text] or [text]) if short else text
+            for text, short in zip(drawn, shorter, strict=True)
+        ]
+        texts = torch.tensor(drawn)
+        return caption_losses(vectors[rows], photos.texts[texts], network.sharpness.exp(), numbers[rows], texts)
 
     def _of_words(self, odds: Tensor, views: Tensor) -> Tensor:
         target = self._photos.targets[views].float()
@@ -183,10 +219,28 @@ class PictureTrainee:
         wrong = loss[~right].sum() / weight[~right].sum()
         return (loss[right].sum() / weight[right].sum() + WRONG_WORDS * wrong) * 10 / (1 + WRONG_WORDS)
 
+    def _of_names(self, odds: Tensor, views: Tensor) -> Tensor:
+        """Photos with and without a thing weigh the same for a thing, however rare it is."""
+        names = self._photos.names
+        odds, target = odds[:, names], self._photos.targets[views][:, names].float()
+        right, wrong = target == RIGHT, target == WRONG
+        yes = (functional.softplus(-odds) * right).sum(0) / right.sum(0).clamp(min=1)
+        no = (functional.softplus(odds) * wrong).sum(0) / wrong.sum(0).clamp(min=1)
+        weight = right.sum(0).sqrt() * (wrong.sum(0) > 0)
+        return (weight * (yes + WRONG_NAMES * no)).sum() / weight.sum().clamp(min=1)
+
     def _of_classes(self, vectors: Tensor, views: Tensor) -> Tensor:
         classes = self._photos.class_of[views]
         has = classes >= 0
         return functional.cross_entropy(vectors[has] @ self._photos.class_vectors.T / 0.07, classes[has])
+
+    def _of_concepts(self, vectors: Tensor, views: Tensor) -> Tensor:
+        """What the tower knew of the ImageNet classes is kept, on all photos (Li & Hoiem 2016, arXiv 1606.09282)."""
+        photos = self._photos
+        named, directions = photos.named[views].float(), photos.directions[views].float()
+        before = functional.normalize(named + directions @ self._before, dim=-1) @ photos.concepts.T / KEPT_TEMPERATURE
+        now = (vectors @ photos.concepts.T / KEPT_TEMPERATURE).log_softmax(1)
+        return functional.kl_div(now, before.log_softmax(1), log_target=True, reduction="batchmean")
 
     @torch.inference_mode()
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
@@ -237,19 +291,31 @@ def auroc(scores: Tensor, is_right: Tensor) -> float:
     return float((right[:, None] > wrong).float().mean() + 0.5 * (right[:, None] == wrong).float().mean())
 
 
+def _one_of(rows: list[int]) -> int:
+    return rows[int(torch.randint(len(rows), ()))]
+
+
+def _kept(file: Path, texts: list[str], prompt: str) -> Tensor:
+    """Vectors of texts, "N 384", from a file if it has them, else computed and written to it."""
+    if not file.is_file() or len(vectors := np.load(file)) != len(texts):
+        log.info("%d texts become vectors in %s", len(texts), file)
+        vectors = text_vectors([prompt.format(text) for text in texts]).astype(np.float16)
+        np.save(file, vectors)
+    return torch.from_numpy(vectors).float()
+
+
 def read_words(path: Path) -> list[str]:
     return [line.split("=")[0].strip() for line in path.read_text().splitlines() if line.strip()]
 
 
-def centred(vectors: Tensor) -> Tensor:
-    return functional.normalize(vectors - vectors.mean(0), dim=-1)
-
-
 def prompted(words: list[str]) -> Tensor:
     """Label vectors as the product makes them, "N 384"."""
-    center = load_file(BUNDLED / CONCEPTS_FILE)["center"].float()
-    vectors = torch.from_numpy(text_vectors([PROMPT.format(word) for word in words]))
-    return functional.normalize(vectors - center, dim=-1)
+    return prompt_vectors(torch.from_numpy(text_vectors([PROMPT.format(word) for word in words])))
+
+
+def prompt_vectors(vectors: Tensor) -> Tensor:
+    """Vectors of filled prompts "N 384", centred as those of labels."""
+    return functional.normalize(vectors - load_file(BUNDLED / CONCEPTS_FILE)["center"].float(), dim=-1)
 
 
 def plan_of(steps: int, batch: int) -> TrainingPlan:
@@ -288,14 +354,22 @@ def main() -> None:
     stored = load_file(options.check or BUNDLED / CONCEPTS_FILE)
     spec, photos = read_model("percept-mini").image, Photos(options.runs)
     assert spec is not None
-    trainee = PictureTrainee(photos, stored["projection"].float() / (SCALE if options.check else 1), spec.bias)
+    fitted = torch.from_numpy(fitted_projection(stored["concepts"].float().numpy()))
+    trainee = PictureTrainee(photos, stored["projection"].float() if options.check else fitted, spec.bias)
     if options.check:
         print("  ".join(f"{name} {value:.1f}" for name, value in trainee.accuracy(trainee.network).items()))
         return
-    trained = Training(trainee, plan_of(options.steps, options.batch), options.runs, "cpu").run(told)
+    plan = plan_of(options.steps, options.batch)
+    trained = Training(trainee, plan, options.runs, "cpu", MEASURES).run(told)
     assert isinstance(trained, Projection)
     options.output.mkdir(parents=True, exist_ok=True)
-    save_file({**stored, "projection": trained.projection.detach().half().contiguous()}, options.output / CONCEPTS_FILE)
+    save_file(
+        {**stored, "projection": (trained.projection.detach() / NAMED).half().contiguous()},
+        options.output / CONCEPTS_FILE,
+    )
+    concepts = (BUNDLED / "concepts.txt").read_text().splitlines()
+    known = dict.fromkeys([*concepts, *photos.known()])
+    (options.output / VOCABULARY).write_text("".join(f"{word}\n" for word in known))
     log.info("bias %.2f at temperature %g", float(trained.bias), TEMPERATURE)
 
 

@@ -73,8 +73,9 @@ def box_names(words: tuple[Word, ...], background: tuple[str, ...], side: LabelS
     rows = [starts[index] + number for index in own for number in range(len(words[index].names))]
     labels = np.concatenate([side.labels[rows], side.background[everyday]])
     kept = np.concatenate([side.kept[own], scoring.competing(side.background[everyday], side.background)])
+    of_names = np.cumsum(counts) - counts if (counts > 1).any() else None
     return BoxNames(
         (*(words[index].name for index in own), *(background[index] for index in everyday)),
         len(own),
-        replace(side, labels=labels, kept=kept, starts=np.cumsum(counts) - counts if (counts > 1).any() else None),
+        replace(side, labels=labels, kept=kept, known=None, starts=of_names),
     )

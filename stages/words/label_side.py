@@ -18,6 +18,8 @@ class LabelSide:
     kept: float32 "C V", how far each background word competes with each label (see `scoring.competing`).
     starts: int64 "C", where in `labels` each label's synonyms begin; None if no label has any.
     knows_stillness: see `TowerSpec.knows_stillness`.
+    known: float64 "C" in (0, 1], how far the tower knows each label (`TowerSpec.speaks_of`): no label is more probable
+        than that. None if it knows all.
     """
 
     labels: Array
@@ -27,6 +29,7 @@ class LabelSide:
     bias: float
     starts: Array | None = None
     knows_stillness: bool = False
+    known: Array | None = None
 
     def compare(self, embeddings: Array) -> tuple[Array, Array, Array]:
         """Unit "N D" -> cosine with labels "N C", cosine with the background "N V", log-odds of labels "N C".
@@ -38,20 +41,21 @@ class LabelSide:
         if self.starts is not None:
             similarity = np.maximum.reduceat(similarity, self.starts, axis=1)
         odds = scoring.log_odds(similarity, background, self.kept, self.temperature, self.bias)
-        return similarity, background, odds
+        return similarity, background, scoring.capped(odds, self.known)
 
     def arrays(self, name: str) -> dict[str, Any]:
         """The arrays to store in an npz file, by key."""
         found = {f"{name}.labels": self.labels, f"{name}.background": self.background, f"{name}.kept": self.kept}
         found[f"{name}.scale"] = np.array([self.temperature, self.bias, self.knows_stillness], np.float64)
-        return found if self.starts is None else found | {f"{name}.starts": self.starts}
+        optional = {"starts": self.starts, "known": self.known}
+        return found | {f"{name}.{key}": value for key, value in optional.items() if value is not None}
 
     @classmethod
     def of_arrays(cls, file: "np.lib.npyio.NpzFile", name: str) -> "LabelSide":
         temperature, bias, stillness = file[f"{name}.scale"].tolist()
-        starts = file[f"{name}.starts"] if f"{name}.starts" in file.files else None
+        starts, known = (file[key] if (key := f"{name}.{part}") in file.files else None for part in ("starts", "known"))
         # float64 once here is faster than a conversion in every clip
         labels, background, kept = (
             file[f"{name}.{part}"].astype(np.float64) for part in ("labels", "background", "kept")
         )
-        return cls(labels, background, kept, temperature, bias, starts, bool(stillness))
+        return cls(labels, background, kept, temperature, bias, starts, bool(stillness), known)

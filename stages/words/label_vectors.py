@@ -16,11 +16,14 @@ from stages.words.descriptions import Described, plain, read_descriptions
 from stages.words.label_side import LabelSide
 from stages.words.templates import MODEL, OWN_POOL, STREAM, Templates, read_templates, templates_of
 from stages.words.text_cache import OpenTower, TextCache
+from stages.words.vocabulary import known_words
 from stages.words.word import Word, background_words, words_of
 
 ONE_TEMPLATE_ABOVE = 1000
 """With more labels than this, only the first of the model's own prompt templates is used for them."""
 
+LEAST_KNOWN = 0.01
+"""A tower knows every label at least so far: alone, it still puts them in an order."""
 FAR = 0.2
 """A description is far from its name below this text cosine, relative to the background's mean."""
 SHOWN = 5
@@ -101,8 +104,25 @@ class SideBuilder:
         kept = scoring.competing(labels, background)
         if self.starts is not None:  # a word that means the same as one synonym competes with none of them
             kept = np.minimum.reduceat(kept, self.starts, axis=0)
-        labels = adapted(self.spec, modality, self.names, labels)
-        return LabelSide(labels, background, kept, tower.temperature, tower.bias, self.starts, tower.knows_stillness)
+        moved = adapted(self.spec, modality, self.names, labels)
+        known = self._known(modality, labels, background, np.any(moved != labels, axis=1))
+        return LabelSide(
+            moved, background, kept, tower.temperature, tower.bias, self.starts, tower.knows_stillness, known
+        )
+
+    def _known(self, modality: str, labels: Array, background: Array, is_learnt: Array) -> Array | None:
+        """How far a tower of few words knows each label, "C": those near one of its words, and those learnt since."""
+        tower = self.spec.towers()[modality]
+        if not tower.speaks_of:
+            return None
+        low, high = tower.speaks_of
+        near = scoring.relative(labels, background) @ scoring.relative(self._vocabulary(modality), background).T
+        known = np.clip((near.max(axis=1) - low) / (high - low), LEAST_KNOWN, 1.0)
+        known = np.where(is_learnt, 1.0, known)
+        return known if self.starts is None else np.maximum.reduceat(known, self.starts)
+
+    def _vocabulary(self, modality: str) -> Array:
+        return self.vectors(modality, known_words(self.spec, modality))
 
     def adapted(self, modality: str, labels: Array) -> Array:
         """Vectors of all synonyms "S D", moved for labels that were learnt from examples."""

@@ -167,8 +167,7 @@ def unseen(
     best: list[tuple[float, str, str]] = [(-1.0, "", "")] * len(words)
     for modality, side in sides.items():
         owner = np.repeat(np.arange(len(words)), [len(word.names) for word in words])
-        mean = np.asarray(side.background, np.float64).mean(axis=0)
-        near = _relative(side.labels, mean) @ _relative(vectors[modality], mean).T
+        near = scoring.relative(side.labels, side.background) @ scoring.relative(vectors[modality], side.background).T
         for row, label in enumerate(owner.tolist()):
             place = int(near[row].argmax())
             best[label] = max(best[label], (float(near[row, place]), modality, known[modality][place]))
@@ -178,23 +177,15 @@ def unseen(
             yield Finding("unseen", (word.name,), "", 1.0 - cosine, text)
 
 
-def _relative(vectors: Array, mean: Array) -> Array:
-    """Unit vectors "N D" relative to the background's mean, "D"."""
-    moved = np.asarray(vectors, np.float64) - mean
-    result: Array = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
-    return result
-
-
 def above(words: Sequence[Word], modality: str, side: LabelSide) -> Iterator[Finding]:
     """Pairs of a label and a kind of it, such as "animal" and "dog": in a clip of the second, both are right.
 
     Both must be near each other. The first is then more general if the second is named after it ("police car"), or if
     most background words near the second are near the first, but not the other way round.
     """
-    mean = np.asarray(side.background, np.float64).mean(axis=0)
     first = np.arange(len(words)) if side.starts is None else side.starts
-    vectors = _relative(side.labels[first], mean)
-    around = vectors @ _relative(side.background, mean).T
+    vectors = scoring.relative(side.labels[first], side.background)
+    around = vectors @ scoring.relative(side.background, side.background).T
     neighbours = (around >= NEIGHBOUR) & (around < OWN_NAME)
     counts = neighbours.sum(axis=1)
     for start in range(0, len(vectors), ROWS):

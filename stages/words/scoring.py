@@ -35,6 +35,20 @@ def log_odds(similarity: Array, background_similarity: Array, kept: Array, tempe
     return result
 
 
+def capped(odds: Array, known: Array | None) -> Floats:
+    """Log-odds of known * p, for log-odds "... C" of p and `known` in (0, 1], "C"; None leaves them as they are.
+
+    A tower that was made to know few words says little about all others, however well one of them fits by chance.
+    """
+    z = np.asarray(odds, np.float64)
+    if known is None:
+        return z
+    log_yes = np.log(known) - np.logaddexp(0.0, -z)
+    with np.errstate(divide="ignore"):  # where all is known, z itself is taken
+        result: Floats = np.where(np.asarray(known) < 1.0, log_yes - np.log1p(-np.exp(log_yes)), z)
+    return result
+
+
 def log_sum(background_similarity: Array, temperature: float) -> Floats:
     """log of the sum of exp(cosine / temperature) over all background words: "N V" -> "N"."""
     logits = np.asarray(background_similarity, np.float64) / temperature
@@ -55,6 +69,11 @@ def competing(label_vectors: Array, background_vectors: Array) -> NDArray[np.flo
     x = np.clip((high - _unit(labels - mean) @ _unit(background - mean).T) / (high - low), 0.0, 1.0)
     result: NDArray[np.float32] = (x * x * (3.0 - 2.0 * x)).astype(np.float32)
     return result
+
+
+def relative(vectors: Array, background_vectors: Array) -> Floats:
+    """Unit vectors "N D" relative to the mean of the background, "V D"."""
+    return _unit(np.asarray(vectors, np.float64) - np.asarray(background_vectors, np.float64).mean(axis=0))
 
 
 def _unit(vectors: Floats) -> Floats:

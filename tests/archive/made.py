@@ -14,7 +14,7 @@ from archive.shard import Shard, encoded
 from pipeline.arrays import Array
 from pipeline.result import ClipRecord, Label, Track
 
-MODEL = "percept-mini@2"
+MODEL = "percept-mini@3"
 LABELS = ("dog", "rain", "music")
 
 
@@ -24,14 +24,20 @@ def unit(vectors: Array) -> Array:
     return normed
 
 
-def stored_of(vectors: Mapping[str, Array], log_sum: float = 0.0, thumbnail: bytes = b"") -> dict[str, Any]:
-    """The part `stored` of a clip with these unit vectors."""
+def stored_of(
+    vectors: Mapping[str, Array],
+    log_sum: float = 0.0,
+    thumbnail: bytes = b"",
+    features: Mapping[str, Array] | None = None,
+) -> dict[str, Any]:
+    """The part `stored` of a clip with these unit vectors, and features of any length."""
     return {
         "vectors": {
             name: {"values": vector.astype("<f2").tobytes(), "log_sum": log_sum} for name, vector in vectors.items()
         },
         "weights": {name: 0.5 for name in vectors if not name.startswith("fused")},
         "thumbnail": thumbnail,
+        "features": {name: vector.astype("<f2").tobytes() for name, vector in (features or {}).items()},
     }
 
 
@@ -43,10 +49,11 @@ def clip_of(
     tracks: Sequence[Track] = (),
     clip_s: float = 2.0,
     thumbnail: bytes = b"",
+    features: Mapping[str, Array] | None = None,
 ) -> ClipRecord:
     parts: dict[str, Any] = {"labels": [Label(name, share, share) for name, share in labels], "tracks": list(tracks)}
     if vectors is not None:
-        parts["stored"] = stored_of(vectors, thumbnail=thumbnail)
+        parts["stored"] = stored_of(vectors, thumbnail=thumbnail, features=features)
     start_s = clip * clip_s
     return ClipRecord(
         source=source,
@@ -83,6 +90,7 @@ def write_shard(
         "labels": LABELS,
         "words": words_hash(LABELS),
         "dims": shard.dims,
+        "features": shard.features,
         "clips": len(shard.rows),
         "labelled": shard.labelled,
         "failed": shard.failed,
@@ -93,6 +101,32 @@ def write_shard(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encoded(shard.table(Facts(**(given | facts)), columns)))
     return path
+
+
+def archive_with_features(folder: Path, seed: int = 0) -> dict[str, Array]:
+    """A film and a sound whose clips have features. Returns those of sound as float16 "2 6", by source."""
+    random = np.random.default_rng(seed)
+    made: dict[str, Array] = {}
+    for name, modalities in (("v/a.mp4", ("image", "audio")), ("v/b.wav", ("audio",))):
+        given = [
+            {
+                each: (100 * random.standard_normal(24 if each == "image" else 6)).astype(np.float16)
+                for each in modalities
+            }
+            for _ in range(2)
+        ]
+        records = [
+            clip_of(
+                f"/data/{name}",
+                clip,
+                {each: unit(random.standard_normal(16)) for each in modalities},
+                features=features,
+            )
+            for clip, features in enumerate(given)
+        ]
+        write_shard(folder, name, records, config="f" * 16)
+        made[name] = np.stack([features["audio"] for features in given])
+    return made
 
 
 def damage_rows(path: Path) -> None:

@@ -18,7 +18,7 @@ from archive.run_claims import alone
 from archive.schema import Facts
 from archive.shard import ShardError, encoded, facts_of, metadata_of, read_table, vectors_in
 from pipeline.errors import OutputError
-from tests.archive.made import clip_of, damage_rows, random_archive, write_shard
+from tests.archive.made import archive_with_features, clip_of, damage_rows, random_archive, write_shard
 
 
 class Folder(LocalStore):
@@ -265,3 +265,17 @@ def test_a_time_that_is_none_names_no_file(tmp_path: Path, made: str) -> None:
     assert compact(Folder(tmp_path)).sources == 2
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.parquet")] == ["by-day/undated-1.parquet"]
     assert len(pieces_of(Folder(tmp_path), print)) == 2
+
+
+def test_features_stay_with_their_clips_and_never_join_files_without(tmp_path: Path) -> None:
+    made = archive_with_features(tmp_path)
+    random_archive(tmp_path, sources=2, clips=2)
+    before = {facts.name: facts for path in tmp_path.rglob("*.parquet") for facts in [facts_of(str(path), "")]}
+    assert compact(Folder(tmp_path)).files_after == 2
+    files = {facts_of(str(path), "").config: path for path in tmp_path.rglob("*.parquet")}
+    assert {piece.name: piece.facts for piece in pieces_of(Folder(tmp_path), print)} == before
+    table = read_table(str(files["f" * 16]))
+    assert facts_of(str(files["f" * 16]), "").features == {"image": 24, "audio": 6}
+    np.testing.assert_array_equal(vectors_in(table["audio_features"]), np.concatenate(list(made.values())))
+    assert table["image_features"].is_null().to_pylist() == [False, False, True, True]
+    assert "audio_features" not in read_table(str(files["0" * 16])).schema.names

@@ -31,7 +31,7 @@ FULL = ClipRecord(
     },
     absent={"audio": "no_stream"},
     failed={"flow": "out of memory"},
-    model="percept-mini@2",
+    model="percept-mini@3",
     tries=2,
 )
 ERROR = ClipRecord(source="a.mp4", epoch=1, clip=8, start_s=16.0, end_s=18.0, error="could not be decoded")

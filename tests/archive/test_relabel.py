@@ -18,7 +18,7 @@ from archive.relabel import Asked, Plan, plan, relabel
 from archive.shard import GROUP_ROWS, facts_of, read_table, vectors_in
 from pipeline.errors import ConfigError, ModelError, OutputError
 from pipeline.result import SCHEMA_VERSION
-from tests.archive.made import MODEL, clip_of, random_archive, unit, write_shard
+from tests.archive.made import MODEL, archive_with_features, clip_of, random_archive, unit, write_shard
 from tests.archive.worded import label_set
 
 LABELS = ("cat", "sea > wave")
@@ -60,6 +60,19 @@ def test_labels_change_and_nothing_else_does(tmp_path: Path) -> None:
         for column in set(old.schema.names) - {"labels", "category", "open_set"}:
             assert new[column].equals(old[column]), column
     assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
+
+
+def test_features_stay_as_they_were(tmp_path: Path) -> None:
+    made = archive_with_features(tmp_path)
+    before = {name: read_table(str(tmp_path / name)) for name in files_in(tmp_path)}
+    assert run(tmp_path, asked_for()) == (2, [])
+    for name, features in made.items():
+        path = str(tmp_path / f"{name}.parquet")
+        table, facts = read_table(path), facts_of(path, name)
+        assert facts.labels == LABELS
+        assert facts.features["audio"] == 6
+        assert table.schema.equals(before[f"{name}.parquet"].schema)
+        np.testing.assert_array_equal(vectors_in(table["audio_features"]), features)
 
 
 def test_files_of_version_1_of_the_records_become_those_of_now(tmp_path: Path) -> None:
@@ -168,7 +181,7 @@ def test_an_archive_of_another_model_is_refused_before_anything_changes(tmp_path
         run(tmp_path, asked_for())
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == before
     (tmp_path / "z.mp4.parquet").unlink()
-    with pytest.raises(ModelError, match="embeddings have 16 values, but percept-mini@2 has 8"):
+    with pytest.raises(ModelError, match="embeddings have 16 values, but percept-mini@3 has 8"):
         run(tmp_path, asked_for(size=8))
 
 

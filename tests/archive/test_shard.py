@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from archive.shard import ShardError, batches_of, facts_of, names_of_vectors, read_table, vectors_in
-from tests.archive.made import clip_of, random_archive, unit, write_shard
+from tests.archive.made import archive_with_features, clip_of, random_archive, unit, write_shard
 
 RANDOM = np.random.default_rng(5)
 
@@ -98,3 +98,45 @@ def test_a_large_file_is_read_piece_by_piece_and_not_ahead(tmp_path: Path) -> No
         tables = [first, *pieces]
     assert [len(table) for table in tables] == [600, 400] * 4
     np.testing.assert_array_equal(np.concatenate([vectors_in(each["image_vector"]) for each in tables]), vectors)
+
+
+def test_features_are_columns_of_their_own_and_no_vectors_to_search(tmp_path: Path) -> None:
+    features = 300 * RANDOM.standard_normal((2, 40)).astype(np.float16)
+    records = [
+        clip_of("a.mp4", 0, {"image": np.full(4, 0.5)}, features={"image": features[0]}),
+        clip_of("a.mp4", 1, {}, features={}),
+        clip_of("a.mp4", 2, {"image": np.full(4, 0.5)}, features={"image": features[1]}),
+    ]
+    path = write_shard(tmp_path, "a.mp4", records)
+    table, facts = read_table(str(path)), facts_of(str(path), "a")
+    assert (facts.dims, facts.features) == ({"image": 4}, {"image": 40})
+    assert names_of_vectors(table) == ["image"]
+    assert table["image_features"].is_null().to_pylist() == [False, True, False]
+    np.testing.assert_array_equal(vectors_in(table["image_features"])[[0, 2]], features)
+    group = pyarrow.parquet.ParquetFile(path).metadata.row_group(0)
+    columns = {group.column(place).path_in_schema: group.column(place) for place in range(group.num_columns)}
+    stored = columns["image_features.list.element"]
+    assert stored.compression == "ZSTD"
+    assert not {"RLE_DICTIONARY", "PLAIN_DICTIONARY"} & set(stored.encodings)
+
+
+def test_a_file_without_features_says_nothing_of_them(tmp_path: Path) -> None:
+    path = write_shard(tmp_path, "a.mp4", [clip_of("a.mp4", 0, {"image": np.full(4, 0.5)})])
+    assert b"features" not in pyarrow.parquet.read_metadata(path).metadata[b"percept.archive"]
+    assert not [name for name in read_table(str(path)).schema.names if "features" in name]
+
+
+def test_other_tools_read_features_as_they_are(tmp_path: Path) -> None:
+    """As docs/label.md says."""
+    import duckdb
+    import pandas
+    import polars
+
+    features = archive_with_features(tmp_path)["v/a.mp4"].astype(np.float32)
+    path = tmp_path / "v" / "a.mp4.parquet"
+    by_numpy = np.stack(pyarrow.parquet.read_table(path)["audio_features"].drop_null().to_numpy())
+    by_pandas = np.stack(pandas.read_parquet(path)["audio_features"].dropna())
+    by_polars = polars.read_parquet(path)["audio_features"].drop_nulls().to_numpy()
+    by_duckdb = [row[0] for row in duckdb.sql(f"SELECT audio_features FROM '{path}'").fetchall()]
+    for found in (by_numpy, by_pandas, by_polars, by_duckdb):
+        np.testing.assert_allclose(np.asarray(found, np.float32), features)

@@ -38,7 +38,7 @@ def test_both_actions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_list_without_problems_has_no_findings(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels", "lint", "dog, rain", "--model", model, "--modalities", "image", "--strict", "-q"]) == 0
-    assert capsys.readouterr().out == "2 labels, percept-mini@2: no findings\n"
+    assert capsys.readouterr().out == "2 labels, percept-mini@3: no findings\n"
 
 
 def test_findings_have_remedies_and_strict_fails(model: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +47,7 @@ def test_findings_have_remedies_and_strict_fails(model: str, capsys: pytest.Capt
     out = capsys.readouterr().out
     assert "given twice: 1\n  dog / Dog" in out
     assert "write 'car|automobile'" in out
-    assert "4 labels, percept-mini@2: 2 findings" in out
+    assert "4 labels, percept-mini@3: 2 findings" in out
     assert main([*arguments, "--strict"]) == 1
 
 
@@ -84,7 +84,7 @@ def test_weights_from_unlabelled_clips_are_written_and_used_by_a_run(
     assert "only 8 clips" in printed.err
     assert f"--templates {output}" in printed.out
     written = json.loads(output.read_text())
-    assert written["model"] == "percept-mini@2"
+    assert written["model"] == "percept-mini@3"
     best = {modality: rows[0]["template"] for modality, rows in written["templates"].items()}
     assert best == {"image": "a photo of {}", "audio": "the sound of {}"}
     assert all(rows[-1]["template"].startswith("invoice") for rows in written["templates"].values())

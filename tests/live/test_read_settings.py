@@ -280,6 +280,8 @@ def test_a_file_that_cannot_be_read_is_an_error(folder: Path) -> None:
             "zone = 'UTC'",
             ["[[page]] is a list of tables; write [page]", "write [alerts.mqtt]", "write [camera.schedule]"],
         ),
+        ("camera = 'rtsp://x'", ["camera is one value; write [[camera]], and name and url below it"]),
+        ("[[camera]]\nname = 'door'\nrules = 3", ["camera.rules is one value; write [[camera.rule]], and its keys"]),
         ("[[camera]]\nname = 'door'\nzones.rule = {x = 1}\nzones.cameras = {}", ["Expected `array`"]),
     ],
 )

@@ -268,6 +268,9 @@ COVERED_BY = {
     "tests/commands/test_options.py": "commands.outputs",
     "tests/commands/test_python_api.py": "commands.python_stub",
     "tests/test_contributing.py": "commands.schema",
+    "tests/training/captions/test_captions_command.py": (
+        "commands.train_captions training.captions.{job, texts, trainee, views} training.train.task"
+    ),
     "tests/training/train/test_train_command.py": (
         "commands.train training.train.{batch, console, job, plan, result, streams, tower, vectors}"
     ),
@@ -301,6 +304,7 @@ COVERED_BY = {
     "tests/stages/test_encode.py": "stages.tower_inputs",
     "tests/stages/test_flow.py": "stages.flow_raft",
     "tests/stages/track/test_tracks.py": "stages.track.{stage, state, tracker}",
+    "tests/stages/words/test_label_side.py": "stages.words.capped",
     "tests/stages/words/test_labels.py": "stages.words.{label_vectors, text_cache}",
     "tests/stages/words/test_word.py": "stages.words.tree",
     "tests/stages/words/test_zpe.py": "stages.words.template_stack",

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.arrays import check_array
 from pipeline.clip import Absent, Clip, ClipInfo
+from pipeline.errors import ConfigError
 from pipeline.machine import cache_directory
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.encode import Encode, box_input, pool
@@ -253,3 +255,50 @@ else:
 
 def test_pooling_only_zeros_returns_zeros() -> None:
     np.testing.assert_array_equal(pool(np.zeros((2, 3), np.float32)), [0, 0, 0])
+
+
+def with_features(model: Path, **settings: Any) -> Encode:
+    stage = Encode(Encode.Options(features=True), RunSettings(model=str(model), engine="torch", **settings), Budget())
+    stage.check()
+    stage.open(Resources())
+    return stage
+
+
+def test_features_are_the_mean_of_what_the_tower_has_before_its_projection(
+    directory: Path, streams: dict[str, Any]
+) -> None:
+    from engines.networks.transformers_towers import load_clip_vision
+
+    stage, tower = with_features(directory / "mov-like"), load_clip_vision(directory / "tiny-clip")
+    batches = record_batches(stage)
+    outputs, plain = stage.process(clip_of(streams)), opened(directory / "mov-like").process(clip_of(streams))
+    assert batches == [19], "no second pass of the network"
+    assert set(outputs) == set(stage.gives()) == set(plain) | {f"{name}_features" for name in stage._towers}
+    for name, each in stage._towers.items():
+        pictures = torch.from_numpy(tower_input(each, clip_of(streams)))
+        with torch.inference_mode():
+            wanted = tower.vision(pixel_values=pictures).pooler_output.mean(0).numpy()
+        check_array("features", outputs[f"{name}_features"], "32", "float32")
+        np.testing.assert_allclose(outputs[f"{name}_features"], wanted, atol=1e-5)
+        np.testing.assert_allclose(outputs[f"{name}_embedding"], plain[f"{name}_embedding"], atol=1e-5)
+
+
+def test_features_of_clips_together_are_those_of_each_and_boxes_have_none(
+    directory: Path, streams: dict[str, Any]
+) -> None:
+    stage = with_features(directory / "mov-like")
+    boxes = {"boxes": np.array([[0, 4, 4, 20, 20, 1]], np.float32), "box_crops": np.array([0])}
+    clips = [
+        clip_of(streams | boxes),
+        clip_of({"log_mel": streams["log_mel"][:1]}, {"frames": "no_stream", "flow": "too_short"}),
+    ]
+    for mine, alone in zip(stage.process_many(clips), [stage.process(clip) for clip in clips], strict=True):
+        assert_same(mine, alone)
+    outputs = stage.process(clips[1])
+    assert (outputs["image_features"], outputs["motion_features"]) == (Absent("no_stream"), Absent("too_short"))
+    assert outputs["audio_features"].shape == (32,)
+
+
+def test_features_of_networks_in_int8_are_refused(directory: Path) -> None:
+    with pytest.raises(ConfigError, match="--features: networks quantised to int8 give no features"):
+        with_features(directory / "mov-like", precision="int8")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.store import rounded
+from stages.store import halved, rounded
 from stages.words.label_side import LabelSide
 from stages.words.scoring import competing, log_sum
 
@@ -25,3 +25,8 @@ def test_the_sum_over_the_background_is_that_of_the_rounded_embedding() -> None:
 
 def test_a_sum_over_large_logits_does_not_overflow() -> None:
     assert log_sum(np.array([[1.0, 1.0]]), 1e-3)[0] == pytest.approx(1000 + np.log(2))
+
+
+def test_features_too_large_for_16_bits_are_cut_and_stay_numbers() -> None:
+    values = np.frombuffer(halved(np.array([1e6, -1e6, 0.25, 0], np.float32)), "<f2")
+    np.testing.assert_array_equal(values, [65504, -65504, 0.25, 0])

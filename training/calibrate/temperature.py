@@ -71,7 +71,8 @@ class Seen:
         return cls(*side.compare(embeddings)[:2])
 
     def odds(self, side: LabelSide, scale: Scale) -> Array:
-        return scoring.log_odds(self.similarity, self.background, side.kept, scale.temperature, scale.bias)
+        odds = scoring.log_odds(self.similarity, self.background, side.kept, scale.temperature, scale.bias)
+        return scoring.capped(odds, side.known)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def read_dataset(path: str | Path, layout: str = "auto", split: str = "") -> Dat
         if not listed:
             known = ", ".join(sorted({each for item in listing.listed for each in item.splits})) or "none"
             raise ConfigError(f"--split {split}: {path} ({name}) has no such split; expected one of: {known}")
-    kept, notes = _existing(path, listed)
+    kept, notes = existing(path, listed)
     labels = _labels(listing, listed, split)
     examples = tuple(item.example for item in kept)
     splits: dict[str, list[int]] = defaultdict(list)
@@ -111,8 +111,12 @@ def _labels(listing: Listing, listed: Sequence[Listed], split: str) -> tuple[str
     return tuple(dict.fromkeys([*ordered, *sorted(used)]))
 
 
-def _existing(path: Path, listed: Sequence[Listed]) -> tuple[list[Listed], list[str]]:
-    """The examples whose files exist, each once, and notes about the others."""
+def existing(path: Path, listed: Sequence[Listed]) -> tuple[list[Listed], list[str]]:
+    """The examples whose files exist, each once, and notes about the others. Copies of a file are one group.
+
+    Raises:
+        ConfigError: none of the files exists.
+    """
     notes: list[str] = []
     files = {item.example.path for item in listed}
     missing = {file for file in files if not Path(file).is_file()}

@@ -17,6 +17,13 @@ MOST_TIME_SHARE, MOST_BANDS_SHARE = 0.15, 0.15
 """At most these shares of the bins and bands of a log-mel patch are masked."""
 
 
+def changed_stream(name: str, stream: Array, mirror: bool) -> Array:
+    """A stream of a clip, augmented: "frames", "flow" or "log_mel". Sound is never mirrored."""
+    if name == "log_mel":
+        return changed_log_mel(stream)
+    return (changed_flow if name == "flow" else changed_frames)(stream, mirror)
+
+
 def changed_frames(frames: Array, mirror: bool) -> Array:
     """Frames uint8 "T H W 3", augmented with the same crop, mirroring and change of colour."""
     import kornia.augmentation as augmentation

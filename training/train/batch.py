@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.arrays import Array
 
@@ -27,3 +27,11 @@ def grouped_means(vectors: Tensor, groups: Tensor, count: int) -> Tensor:
     sums = sums.index_add(0, groups, vectors)
     counts = torch.bincount(groups, minlength=count).clamp(min=1).to(vectors)
     return torch.nn.functional.normalize(sums / counts[:, None], dim=-1)
+
+
+def embeddings_of(network: nn.Module, inputs: Sequence[Array]) -> Tensor:
+    """The mean of each item's tokens, at unit length: inputs "K_i ..." of the network -> float32 "B D"."""
+    device = next(network.parameters()).device
+    tokens = network(torch.from_numpy(np.concatenate(inputs)).to(device)).float()
+    owners = np.repeat(np.arange(len(inputs)), [len(part) for part in inputs])
+    return grouped_means(tokens, torch.from_numpy(owners).to(device), len(inputs))

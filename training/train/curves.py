@@ -12,7 +12,7 @@ from pipeline.errors import OutputError
 from training.train.state import write_whole
 
 Row = dict[str, float]
-"""`step` and the values measured at it. Accuracies are present only if the held-out clips were measured."""
+"""`step` and the values measured at it. Held-out figures are present only where they were measured."""
 
 
 class Curves:
@@ -58,8 +58,8 @@ def _text(lines: list[str], columns: Sequence[str], rows: Sequence[Row]) -> str:
     return "\n".join([*lines, written.getvalue()]) if lines else written.getvalue()
 
 
-def save_picture(path: Path, rows: Sequence[Row], losses: Sequence[str], accuracies: Sequence[str]) -> None:
-    """Write a PNG of the losses (above) and the held-out accuracies (below) over the steps.
+def save_picture(path: Path, rows: Sequence[Row], losses: Sequence[str], measures: Sequence[str]) -> None:
+    """Write a PNG of the losses (above) and the held-out figures (below) over the steps.
 
     Raises:
         OutputError: it cannot be written.
@@ -67,7 +67,7 @@ def save_picture(path: Path, rows: Sequence[Row], losses: Sequence[str], accurac
     import cv2
 
     above = _panel(rows, losses, "loss", None)
-    below = _panel(rows, accuracies, "held-out top-1, %", (0.0, 100.0))
+    below = _panel(rows, measures, "held-out, %", (0.0, 100.0))
     encoded = cv2.imencode(".png", np.concatenate([above, below]))[1]
     write_whole(path, encoded.tobytes())
 
@@ -98,7 +98,7 @@ def _panel(rows: Sequence[Row], names: Sequence[str], title: str, bounds: tuple[
     _write(canvas, "step", ((LEFT + WIDTH - RIGHT) // 2, HEIGHT - 10))
     for number, name in enumerate(names):
         ink = INKS[number % len(INKS)]
-        points = [box.place(row["step"], row[name]) for row in rows if name in row]
+        points = [box.place(row["step"], row[name]) for row in rows if np.isfinite(row.get(name, np.nan))]
         if points:
             cv2.polylines(canvas, [np.array(points, np.int32)], False, ink, 2, cv2.LINE_AA)
         _line(canvas, (WIDTH - RIGHT + 10, TOP + 16 + 22 * number), (WIDTH - RIGHT + 34, TOP + 16 + 22 * number), ink)

@@ -1,63 +1,45 @@
 """A training job, from labelled clips to a model directory."""
 
-import hashlib
-import platform
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 
-from engines.models.model import ModelSpec
 from engines.models.network import network as known_network
 from engines.networks.fusion import MovFusion
 from pipeline.arrays import Array
-from pipeline.errors import ConfigError, ModelError, SourceError
-from pipeline.stage import RunSettings
+from pipeline.errors import ConfigError, SourceError
 from stages.words.labels import LabelSet, build_label_set
 from training.data.example import Example
-from training.feature_cache import FeatureCache, fingerprint
+from training.feature_cache import FeatureCache
 from training.features import Features
 from training.train.console import Console
 from training.train.evaluation import Answer, Evaluation, Figures
 from training.train.head import HeadTrainee, Held
-from training.train.loop import CURVES, PICTURE, Training
+from training.train.loop import Training
 from training.train.pace import Announced
-from training.train.plan import USUAL, TrainingPlan
 from training.train.result import stored, write_head, write_tower, write_vectors
 from training.train.split import LEAST_EXAMPLES, TrainingSplit
-from training.train.state import CHECKPOINT, RECORD, Identity, claim, write_whole
+from training.train.state import Identity
 from training.train.streams import StreamCache
+from training.train.task import Task, run_once, run_steps, warn_of_removed
 from training.train.tower import TowerTrainee, TowerView
 from training.train.vectors import VectorTrainee
 
 FAILURES_SHOWN = 5
 
 
-@dataclass(frozen=True)
-class TrainingJob:
-    """The model, data, settings and output of one training."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob(Task):
+    """A training on labelled clips."""
 
-    spec: ModelSpec
-    run: RunSettings
-    plan: TrainingPlan
     split: TrainingSplit
-    features: Path
-    """Folder of the feature cache."""
-    out: Path
-    device: str
     mirror: bool
-    command: str
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the checkpoint and the curves."""
-        return self.out / "training"
+    """Whether clips may be mirrored."""
 
 
 @dataclass(frozen=True)
@@ -86,56 +68,28 @@ def run_job(job: TrainingJob, console: Console) -> dict[str, Any]:
         SourceError: no clip can be decoded.
         OutputError: a file cannot be written.
     """
-    with claim(job.folder, identity(job)):
-        record = job.out / RECORD
-        if record.is_file():
-            console.say(f"{job.out}: is already trained; these are its figures")
-            found: dict[str, Any] = msgspec.json.decode(record.read_bytes())
-            return found
-        return _train(job, console)
+    return run_once(job, identity(job), console, lambda: _train(job, console))
 
 
 def identity(job: TrainingJob) -> Identity:
     """Everything that determines the result."""
-    facts = {name.replace("_", " "): value for name, value in msgspec.to_builtins(job.plan).items()}
-    read = [(tower.prompts, tower.prompt_weights, tower.temperature) for tower in job.spec.towers().values()]
-    more = {
-        "model": job.spec.id,
-        "prompts": hashlib.sha256(repr(read).encode()).hexdigest()[:12],
-        "towers": fingerprint(job.spec, job.run),
-        "clips": job.split.fingerprint(),
-        "mirrored": job.mirror,
-        "device": job.device,
-    }
-    return Identity(facts=facts | more)
+    return job.identity(clips=job.split.fingerprint(), mirrored=job.mirror)
 
 
 def _train(job: TrainingJob, console: Console) -> dict[str, Any]:
-    began_s = time.monotonic()
-    tower = open_tower(job, console) if USUAL[job.plan.what].modality else None
-    if job.spec.open_set and job.plan.what != "labels":
-        console.warn(
-            "the open-set score was calibrated on the original model and is removed; calibrate the result again"
-        )
+    tower = open_tower(job) if job.modality else None
+    warn_of_removed(job, console)
     known = encoded(job, console)
     trainee = make_trainee(job, known, tower, console)
     training = Training(trainee, job.plan, job.folder, job.device)
-    if training.done:
-        console.say(f"resuming from step {training.done} ({job.folder / CHECKPOINT})")
-    step = Announced(console, f"training {job.plan.what}")
-    trained = training.run(
-        lambda row: step(int(row["step"]), job.plan.steps, facts={k: v for k, v in row.items() if k != "step"})
-    )
+    trained = run_steps(training, job, console)
     before = _frozen_hits(known)
     figures = (
         known.held.evaluation.figures(before, job.plan.seed),
         known.held.evaluation.figures(trainee.hits(trained), job.plan.seed),
     )
     _write(job, trainee, trained)
-    record = _record(job, known, trainee, figures) | {"seconds": round(time.monotonic() - began_s, 1)}
-    write_whole(job.out / RECORD, msgspec.json.format(msgspec.json.encode(record), indent=2))
-    (job.folder / CHECKPOINT).unlink(missing_ok=True)
-    return record
+    return _record(job, known, trainee, figures)
 
 
 def encoded(job: TrainingJob, console: Console) -> Known:
@@ -182,21 +136,15 @@ def _refuse_few(split: TrainingSplit, learnt: Sequence[tuple[Features, Example, 
         )
 
 
-def open_tower(job: TrainingJob, console: Console) -> torch.nn.Module:
+def open_tower(job: Task) -> torch.nn.Module:
     """The network to train. Checks now, not after hours of training, that it can be saved.
 
     Raises:
         ModelError: the model has no such tower, or its weights could not be saved.
     """
-    modality = USUAL[job.plan.what].modality
-    towers = {name: tower for name, tower in job.spec.towers().items() if name in job.run.modalities}
-    if modality not in towers:
-        has = ", ".join(towers)
-        raise ModelError(f"--what {job.plan.what}: {job.spec.id} has no {modality} tower (it has: {has})")
-    network = known_network(towers[modality].network).load(Path(towers[modality].directory))
-    stored(towers[modality], network)
-    if job.spec.fusion is not None:
-        console.warn("the model's fusion head was trained on the original tower and is removed")
+    tower = job.tower()
+    network = known_network(tower.network).load(Path(tower.directory))
+    stored(tower, network)
     return network
 
 
@@ -211,8 +159,7 @@ def make_trainee(job: TrainingJob, known: Known, tower: torch.nn.Module | None, 
 
 
 def _tower_trainee(job: TrainingJob, known: Known, network: torch.nn.Module, console: Console) -> TowerTrainee:
-    modality = USUAL[job.plan.what].modality
-    tower = job.spec.towers()[modality]
+    modality, tower = job.modality, job.tower()
     cache = StreamCache(job.features / "streams", job.run, modality, tower)
     features = {example: features for features, example, _ in known.learnt}
     features |= dict(zip(known.held_examples, known.held.known, strict=True))
@@ -241,7 +188,7 @@ def _write(job: TrainingJob, trainee: AnyTrainee, trained: torch.nn.Module) -> N
     elif isinstance(trainee, VectorTrainee):
         write_vectors(spec, base, _moves(job, trainee.label_set(trained)), job.out)
     else:
-        write_tower(spec, USUAL[job.plan.what].modality, trained, job.out)
+        write_tower(spec, job.modality, trained, job.out)
 
 
 def _moves(job: TrainingJob, moved: LabelSet) -> dict[str, Array]:
@@ -255,17 +202,10 @@ def _moves(job: TrainingJob, moved: LabelSet) -> dict[str, Array]:
 def _record(job: TrainingJob, known: Known, trainee: AnyTrainee, figures: tuple[Figures, Figures]) -> dict[str, Any]:
     split = job.split
     return {
-        "command": job.command,
-        "plan": msgspec.to_builtins(job.plan),
-        "identity": identity(job).facts,
         "base": split.base,
         "novel": split.novel,
         "trained_on": {"clips": len(known.learnt), "items": trainee.items, "not_decoded": known.failed},
         "before": msgspec.to_builtins(figures[0]),
         "after": msgspec.to_builtins(figures[1]),
-        "frozen_ratio": job.plan.frozen_ratio,
         "notes": split.notes,
-        "versions": {name: version(name) for name in ("torch", "kornia", "transformers", "numpy")},
-        "machine": f"{platform.machine()} {platform.system()}, device {job.device}",
-        "curves": [f"training/{CURVES}", f"training/{PICTURE}"],
     }

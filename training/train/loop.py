@@ -1,7 +1,7 @@
 """The training loop. It writes checkpoints, from which a training resumes with the same curve."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,7 +38,7 @@ class Trainee(Protocol):
         """Loss of the items in `rows`, "B", by branch. A branch that none of them has is omitted."""
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
-        """Held-out top-1 in percent, by `ACCURACIES`. Those that cannot be measured are omitted."""
+        """Figures of the held-out items in percent, by measure. Those that cannot be measured are omitted."""
 
     def frozen(self) -> Mapping[str, Tensor]:
         """Initial values of the parameters that are mixed with the initial model at the end."""
@@ -51,10 +51,18 @@ Report = Callable[[Row], None]
 class Training:
     """One training in one folder. `run` resumes from the checkpoint in the folder if there is one.
 
-    done: number of steps in the checkpoint.
+    measures: names of the held-out figures, columns of the curves. done: number of steps in the checkpoint.
     """
 
-    def __init__(self, trainee: Trainee, plan: TrainingPlan, folder: Path, device: str) -> None:
+    def __init__(
+        self,
+        trainee: Trainee,
+        plan: TrainingPlan,
+        folder: Path,
+        device: str,
+        measures: Sequence[str] = ACCURACIES,
+    ) -> None:
+        self._measures = tuple(measures)
         self._trainee, self._plan, self._folder, self._device = trainee, plan, folder, torch.device(device)
         self._order = Order(trainee.items, min(plan.batch, trainee.items), plan.seed)
         self._network = trainee.network.to(self._device)
@@ -68,7 +76,7 @@ class Training:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("step", "loss", *(f"loss_{name}" for name in self._trainee.branches), "lr", *ACCURACIES)
+        return ("step", "loss", *(f"loss_{name}" for name in self._trainee.branches), "lr", *self._measures)
 
     def run(self, report: Report) -> nn.Module:
         """Train to the end and return the averaged network, mixed with the initial one.
@@ -147,7 +155,7 @@ class Training:
         state = {name: part.state_dict() for name, part in self._parts().items()}
         keep(self._folder / CHECKPOINT, {**state, "step": step, "curves": curves.columnwise()})
         losses = [name for name in self.columns if name.startswith("loss")]
-        save_picture(self._folder / PICTURE, curves.rows, losses, ACCURACIES)
+        save_picture(self._folder / PICTURE, curves.rows, losses, self._measures)
 
     def _resume(self) -> tuple[int, list[Row]]:
         state = restore(self._folder / CHECKPOINT)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import msgspec
@@ -55,6 +55,7 @@ class Usual:
     label_smoothing: float = 0.1
     level: float = 0.5
     pull: float = 0.0
+    weight_decay: float = 0.01
     modality: str = ""
     enough_of_each: int = 20
     """With fewer training clips of a label, what is learnt about it is mostly about these clips."""
@@ -84,14 +85,33 @@ USUAL: Mapping[str, Usual] = MappingProxyType(
 )
 
 
+CAPTIONED: Mapping[str, Usual] = MappingProxyType(
+    {what: replace(USUAL[what], batch=32, label_smoothing=0.0, level=0.0) for what in ("picture", "sound")}
+)
+"""The same for trainings on captions. Every other item of a batch is a wrong answer, so batches are larger."""
+PROJECTION = replace(CAPTIONED["picture"], steps=300, batch=256, learning_rate=3e-3, weight_decay=0.05)
+"""The same for a picture tower of which only a linear projection is trained."""
+CAPTIONS_HELD_OUT = 1 / 3
+
+
 def usual_plan(what: str) -> TrainingPlan:
     """The defaults of one kind of training."""
-    usual = USUAL[what]
+    return _plan(what, USUAL[what])
+
+
+def captions_plan(what: str, is_projection: bool) -> TrainingPlan:
+    """The defaults of a training on captions."""
+    usual = PROJECTION if is_projection else CAPTIONED[what]
+    return msgspec.structs.replace(_plan(what, usual), novel_share=0.0, held_out_share=CAPTIONS_HELD_OUT)
+
+
+def _plan(what: str, usual: Usual) -> TrainingPlan:
     return TrainingPlan(
         what=what,
         steps=usual.steps,
         batch=usual.batch,
         learning_rate=usual.learning_rate,
+        weight_decay=usual.weight_decay,
         label_smoothing=usual.label_smoothing,
         level=usual.level,
         pull=usual.pull,

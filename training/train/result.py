@@ -14,6 +14,7 @@ from engines.models.model import FusionSpec, ModelSpec, TowerSpec
 from engines.models.model_file import write_model
 from engines.models.network import network as known_network
 from engines.networks.fusion import MovFusion, save_fusion
+from engines.networks.picture import CONCEPTS_FILE, load_picture
 from pipeline.arrays import Array
 from pipeline.errors import ModelError, OutputError
 from stages.words.adapted import DELTAS, read_adapted, save_adapted
@@ -44,14 +45,37 @@ def write_head(spec: ModelSpec, head: MovFusion, base: tuple[str, ...], director
 
 
 def write_tower(spec: ModelSpec, modality: str, tower: nn.Module, directory: Path) -> None:
-    """Write the base model with this tower in place of its own.
+    """Write the base model with this tower in place of its own. It may now know other words than the old one.
 
     The fusion head and the open-set score were fitted to the old tower and are removed.
     """
-    old = spec.towers()[modality]
     folder = directory / modality
-    save_tower(old, tower, folder)
-    new = msgspec.structs.replace(old, directory=str(folder))
+    save_tower(spec.towers()[modality], tower, folder)
+    _write_with(spec, modality, folder, directory)
+
+
+def write_projection(spec: ModelSpec, projection: Tensor, directory: Path) -> None:
+    """Write the base model with this projection, "1280 384", in its concept_picture tower; otherwise as `write_tower`.
+
+    Raises:
+        ModelError: it differs after reading it back.
+        OutputError: a file cannot be written.
+    """
+    from safetensors.torch import load_file
+
+    old = spec.towers()["image"]
+    source, folder = Path(old.directory) / CONCEPTS_FILE, directory / "image"
+    tensors = load_file(source)
+    tensors["projection"] = projection.detach().to("cpu", tensors["projection"].dtype).contiguous()
+    _save(tensors, folder / CONCEPTS_FILE)
+    _copy_others(old, [source], folder)
+    if not torch.equal(load_picture(folder).projection, tensors["projection"].float()):
+        raise ModelError(f"{folder}: the projection differs after reading it back")
+    _write_with(spec, "image", folder, directory)
+
+
+def _write_with(spec: ModelSpec, modality: str, folder: Path, directory: Path) -> None:
+    new = msgspec.structs.replace(spec.towers()[modality], directory=str(folder), speaks_of=None)
     changed = msgspec.structs.replace(
         spec,
         name=directory.name,
@@ -102,25 +126,34 @@ def save_tower(spec: TowerSpec, tower: nn.Module, folder: Path) -> None:
         ModelError: its weights are not from a safetensors file, or differ after reading them back.
         OutputError: a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     tensors, names = stored(spec, tower)
     state = tower.state_dict()
     for name, place in names.items():
         tensors[place] = state[name].detach().to("cpu", torch.float32).contiguous()
     weights = _weights_files(spec)
     target = weights[0].name if len(weights) == 1 else "model.safetensors"
-    part = folder / f"{target}.{os.getpid()}.part"
+    _save(tensors, folder / target)
+    _copy_others(spec, weights, folder)
+    _check_read_back(spec, tower, folder)
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    """Raises: OutputError: it cannot be written."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, part, {"format": "pt"})
-        part.replace(folder / target)
-        _copy_others(spec, weights, folder)
+        part.replace(path)
     except (OSError, SafetensorError) as error:
         part.unlink(missing_ok=True)
-        raise OutputError(f"{folder / target}: cannot be written: {error}. Free some space and run again.") from error
-    _check_read_back(spec, tower, folder)
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: Path, error: Exception) -> OutputError:
+    return OutputError(f"{path}: cannot be written: {error}. Free some space and run again.")
 
 
 def stored(spec: TowerSpec, tower: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -158,14 +191,21 @@ def _weights_files(spec: TowerSpec) -> list[Path]:
 
 
 def _copy_others(spec: TowerSpec, weights: list[Path], folder: Path) -> None:
-    """Copy the settings next to the weights, and the file of the centre."""
+    """Copy the settings next to the weights, the file of the centre, and the words that the tower knows.
+
+    Raises: OutputError: one cannot be copied.
+    """
     source = Path(spec.directory)
     named = [path.name for path in known_network(spec.network).files(source) if path.parent == source]
     named += [spec.center.partition(":")[0]] if spec.center else []
+    named += [spec.vocabulary] if spec.vocabulary else []
     named += [path.name for path in source.glob("*config.json")]
     for name in dict.fromkeys(named):
         if source / name not in weights and (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+            try:
+                shutil.copyfile(source / name, folder / name)
+            except OSError as error:
+                raise _unwritten(folder / name, error) from error
 
 
 @torch.inference_mode()

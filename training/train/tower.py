@@ -12,8 +12,8 @@ from engines.models.model import TowerSpec
 from pipeline.arrays import Array
 from stages.words.labels import LabelSet
 from training.data.example import Example
-from training.train.augment import changed_flow, changed_frames, changed_log_mel
-from training.train.batch import grouped_means
+from training.train.augment import changed_stream
+from training.train.batch import embeddings_of
 from training.train.evaluation import Answer
 from training.train.head import Held
 from training.train.plan import TrainingPlan
@@ -68,24 +68,14 @@ class TowerTrainee:
     def losses(self, network: nn.Module, rows: Tensor) -> Mapping[str, Tensor]:
         places = [self._places[row] for row in rows.tolist()]
         inputs = [stream_input(self._view.tower, self._changed(self._cache.get(p.example, p.clip))) for p in places]
-        embeddings = self._embeddings(network, inputs)
+        embeddings = embeddings_of(network, inputs)
         labels = torch.tensor([place.label for place in places], device=embeddings.device)
         return {self._view.modality: self._words.loss(self._view.modality, embeddings, labels)}
 
     def _changed(self, stream: Array) -> Array:
         if not self._plan.augment:
             return stream
-        if self._cache.stream == "log_mel":
-            return changed_log_mel(stream)
-        change = changed_flow if self._cache.stream == "flow" else changed_frames
-        return change(stream, self._view.mirror)
-
-    def _embeddings(self, network: nn.Module, inputs: Sequence[Array]) -> Tensor:
-        """The mean of each clip's tokens, at unit length: inputs "K_i ..." -> "B D"."""
-        device = next(network.parameters()).device
-        tokens = network(torch.from_numpy(np.concatenate(inputs)).to(device)).float()
-        owners = np.repeat(np.arange(len(inputs)), [len(part) for part in inputs])
-        return grouped_means(tokens, torch.from_numpy(owners).to(device), len(inputs))
+        return changed_stream(self._cache.stream, stream, self._view.mirror)
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
         return self._held.evaluation.percent(self.hits(network))
@@ -102,7 +92,7 @@ class TowerTrainee:
             clips = range(self._cache.clips(example))
             if clips and self._view.modality in embeddings:
                 streams = [stream_input(self._view.tower, self._cache.get(example, clip)) for clip in clips]
-                made = self._embeddings(network, [np.concatenate(streams)])
+                made = embeddings_of(network, [np.concatenate(streams)])
                 embeddings[self._view.modality] = made[0].cpu().numpy()
             answers.append(Answer(embeddings, features.signals))
         return answers

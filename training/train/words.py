@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stages.words.capped import capped
 from stages.words.label_side import LabelSide
 from stages.words.labels import LabelSet
 from training.train.plan import TrainingPlan
@@ -48,11 +49,12 @@ class _Side:
         self.labels = torch.from_numpy(labels[:count])
         self.background, self.kept = torch.from_numpy(background), torch.from_numpy(kept[:count])
         self.temperature, self.bias = side.temperature, side.bias
+        self.known = None if side.known is None else torch.from_numpy(np.asarray(side.known[:count], np.float32))
 
     def to(self, device: torch.device) -> "_Side":
         if self.labels.device != device:
-            for name in ("labels", "background", "kept"):
-                setattr(self, name, getattr(self, name).to(device))
+            for name in ("labels", "background", "kept", "known"):
+                setattr(self, name, None if (part := getattr(self, name)) is None else part.to(device))
         return self
 
     def odds(self, embeddings: Tensor, logits: Tensor) -> Tensor:
@@ -60,4 +62,4 @@ class _Side:
         others = functional.linear(embeddings, self.background) / self.temperature
         top = others.amax(1, keepdim=True)
         competing = (others - top).exp() @ self.kept.T
-        return logits - top - competing.clamp(min=1e-30).log() + self.bias
+        return capped(logits - top - competing.clamp(min=1e-30).log() + self.bias, self.known)

@@ -31,7 +31,7 @@ def clip_with(
         width=size[0],
         height=size[1],
         parts=parts,
-        model="percept-mini@2",
+        model="percept-mini@3",
     )
 
 
@@ -55,6 +55,6 @@ def source_with(
     shard = Shard({"timecode": timecode})
     for clip in clips:
         shard.add(clip)
-    given = {"source": "videos/talk.mp4", "name": "videos/talk.mp4", "model": "percept-mini@2", "dims": shard.dims}
+    given = {"source": "videos/talk.mp4", "name": "videos/talk.mp4", "model": "percept-mini@3", "dims": shard.dims}
     told = Facts(**(given | {"frame_rate_hz": rate_hz, "duration_s": duration_s} | facts))
     return source_of(shard.table(told), told, EventOptions(), least_probability)

@@ -45,7 +45,7 @@ def test_objects_are_seen_from_their_first_to_their_last_box_and_not_while_out_o
     assert track["value"]["labels"] == ["dog"]
     assert (track["value"]["framesCount"], track["value"]["duration"]) == (100, 4.0)
     assert task["data"] == {"video": "/data/local-files/?d=videos/talk.mp4", "fps": 25.0}
-    assert task["predictions"][0]["model_version"] == "percept-mini@2"
+    assert task["predictions"][0]["model_version"] == "percept-mini@3"
 
 
 def test_events_are_whole_frames_that_do_not_overlap() -> None:

@@ -43,14 +43,14 @@ def test_aspects_have_names_or_words(tmp_path: Path) -> None:
 
 
 def test_an_archive_of_another_model_is_refused() -> None:
-    assert model_of("percept-mini@2") == "percept-mini"
+    assert model_of("percept-mini@3") == "percept-mini"
     assert model_of("../x@1") == model_of("") == ""
     with pytest.raises(ConfigError, match="labelled with other@1"):
         Words("other@1", RunSettings())
 
 
 def test_an_aspect_spans_what_its_words_differ_in() -> None:
-    spans = Words("percept-mini@2", RunSettings()).aspect("dog, rain, music")
+    spans = Words("percept-mini@3", RunSettings()).aspect("dog, rain, music")
     assert spans.keys() == {"image", "motion", "audio"}
     assert spans["image"].shape == (2, 384)
     np.testing.assert_allclose(spans["image"] @ spans["image"].T, np.eye(2), atol=1e-9)

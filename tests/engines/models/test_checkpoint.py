@@ -135,11 +135,17 @@ def test_towers_of_the_same_files_share_a_key(tiny_clip: Path, tmp_path: Path) -
         ("no-such-model", "no such directory"),
         ("./nowhere/at/all", "no such directory"),
         (__file__, "is a file"),
+        ("percept-mini@1", "is not part of this release, which has version"),
+        ("no-such-model@1", "no such directory"),
     ],
 )
 def test_a_missing_model_is_reported(name: str, part: str) -> None:
     with pytest.raises(ModelError, match=part):
         find_model(name)
+
+
+def test_the_bundled_model_can_be_asked_for_by_its_version() -> None:
+    assert read_model(read_model("percept-mini").id) == read_model("percept-mini")
 
 
 def test_a_hub_id_that_cannot_be_fetched_is_reported_with_what_to_do(

@@ -60,12 +60,12 @@ def test_a_token_is_the_mean_read_out_of_the_quarters(tower: ConceptPicture) -> 
         torch.testing.assert_close(tower(frames), expected, atol=1e-5, rtol=0)
 
 
-def test_the_concepts_are_longer_than_the_projection(tower: ConceptPicture) -> None:
+def test_the_concepts_and_the_projection_are_of_like_length(tower: ConceptPicture) -> None:
     torch.testing.assert_close(tower.concepts.norm(dim=-1), torch.ones(1000), atol=2e-3, rtol=0)
     with torch.inference_mode():
         parts = tower.network.features(pixels(2)).mean((2, 3))
     pointing = parts / parts.norm(dim=-1, keepdim=True) @ tower.projection
-    assert (pointing.norm(dim=-1) < 0.5).all()
+    assert ((pointing.norm(dim=-1) > 0.3) & (pointing.norm(dim=-1) < 2.0)).all()
 
 
 def test_objects_side_by_side_are_all_recognised(shared_data: Path, tower: ConceptPicture) -> None:

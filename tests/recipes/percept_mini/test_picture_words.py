@@ -1,7 +1,7 @@
 import pytest
 
 from recipes.percept_mini.picture_data import Photo, View
-from recipes.percept_mini.picture_words import ONCE, RIGHT, UNKNOWN, WRONG, Targets, singular
+from recipes.percept_mini.picture_words import ONCE, RIGHT, UNKNOWN, WRONG, Targets, phrases, singular
 
 WORDS = ["person", "people", "man", "woman", "child", "dog", "hot air balloon", "cow"]
 SEEN = View(0, True)
@@ -55,3 +55,18 @@ def test_plurals() -> None:
     assert [singular(word) for word in ("dogs", "bushes", "puppies", "grass", "bus")] == [
         *("dog", "bush", "puppy", "grass", "bus"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("A black dog is jumping over a log .", ("black dog", "jumping over a log")),
+        ("Two girls playing with a ball and running home", ("two girls", "playing with a ball", "running home")),
+        ("Something near a building .", ("something",)),
+        ("A man in a red shirt climbs a rock face .", ("man in a red",)),  # no verb is known: the first words
+        ("Running .", ("running",)),
+        (" . ", ()),
+    ],
+)
+def test_phrases_say_who_and_what_they_do(caption: str, expected: tuple[str, ...]) -> None:
+    assert phrases(caption) == expected

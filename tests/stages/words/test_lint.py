@@ -139,13 +139,14 @@ def test_the_bundled_model_finds_each_kind(cache: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_bundled_model_finds_kinds_misspellings_and_what_its_picture_tower_cannot_see(cache: str) -> None:
-    labels = parse_labels(["animal", "cat", "vehicle", "bus", "police car", "car", "giraff", "happiness", "truck"])
+    labels = parse_labels(
+        ["animal", "cat", "vehicle", "bus", "police car", "car", "giraff", "democracy", "truck", "person"]
+    )
     run = RunSettings(labels=labels, cache_directory=cache, threads=2, modalities=("image",))
     found = lint(read_model("percept-mini"), run, quiet)
     of = {kind: words(one for one in found if one.kind == kind) for kind in ("no word", "unseen", "above")}
     assert of["no word"] == [("giraff",)]
-    assert ("happiness",) in of["unseen"]
-    assert ("cat",) not in of["unseen"]
+    assert of["unseen"] == [("democracy",)]
     assert {("animal", "cat"), ("vehicle", "bus"), ("car", "police car")} <= set(of["above"])
     assert ("car", "truck") not in of["above"]
     assert ("truck", "car") not in of["above"]
