@@ -18,6 +18,30 @@ from stages.loudness import normalised
 
 BUNDLED = Path(__file__).parents[2] / "engines" / "bundled" / "percept-mini"
 PROMPT = "the sound of {}"
+PARAPHRASES = {
+    "Speech": ("people talking", "a person talking", "speech"),
+    "Conversation": ("people talking", "conversation"),
+    "Clapping": ("clapping hands", "applause"),
+    "Applause": ("applause", "an audience clapping"),
+    "Children playing": ("children playing",),
+    "Baby cry, infant cry": ("baby crying",),
+    "Dog": ("dog", "dog barking"),
+    "Bark": ("dog bark", "dog barking"),
+    "Music": ("music",),
+    "Rain": ("rain",),
+    "Vehicle horn, car horn, honking": ("car horn", "honking"),
+    "Siren": ("siren", "police siren"),
+    "Police car (siren)": ("police siren", "siren"),
+    "Ambulance (siren)": ("ambulance siren", "siren"),
+    "Fire engine, fire truck (siren)": ("fire engine siren", "siren"),
+    "Engine": ("engine", "engine running"),
+    "Idling": ("engine idling", "idling"),
+    "Air conditioning": ("air conditioner", "air conditioning"),
+    "Jackhammer": ("jackhammer",),
+    "Drill": ("drill", "drilling"),
+    "Gunshot, gunfire": ("gun shot", "gunfire"),
+}
+"""What people call sounds whose AudioSet name reads otherwise. A concept is the mean of the vectors of these."""
 UNINFORMATIVE = ("Silence",)
 """Names without information about a sound: silence contributes nothing to the tokens."""
 
@@ -48,19 +72,28 @@ def save_tower(network: ConceptSound, directory: Path) -> None:
 
 
 def write_read_out(data: Path, trained: Path, directory: Path = BUNDLED) -> None:
-    """Write the network in `trained` to `directory`, with concept vectors from the current text tower."""
+    """Write the network in `trained` to `directory`, with concept vectors from the current text tower, the names of its
+    scores, and all words that it was made to know.
+    """
     names = class_names(data)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "sound_classes.txt").write_text("\n".join(names) + "\n")
+    said = dict.fromkeys([*names, *(word for words in PARAPHRASES.values() for word in words)])
+    (directory / "sound_words.txt").write_text("\n".join(said) + "\n")
     network = load_sound(trained)
-    set_read_out(network, text_vectors([PROMPT.format(name) for name in names]))
+    set_read_out(network, names)
     save_tower(network, directory)
 
 
-def set_read_out(network: ConceptSound, vectors: Tensor) -> None:
-    """Put the names' text vectors "521 384" into the network, centred."""
-    network.center = vectors.mean(0)
-    network.concepts = vectors - network.center
+def set_read_out(network: ConceptSound, names: list[str]) -> None:
+    """Put the concepts of the names "521 384" into the network, centred on the mean of the names' own vectors."""
+    own = text_vectors([PROMPT.format(name) for name in names])
+    others = {
+        name: text_vectors([PROMPT.format(word) for word in words]).mean(0) for name, words in PARAPHRASES.items()
+    }
+    network.center = own.mean(0)
+    network.concepts = torch.stack([others.get(name, vector) for name, vector in zip(names, own, strict=True)])
+    network.concepts -= network.center
 
 
 def surprise(scores: Tensor, names: list[str]) -> Tensor:
