@@ -13,7 +13,8 @@ default    Flickr8k's photos against the default words: the one that is most oft
 people     the same shares of clips, with all modalities; `people_in_clips.csv` says who is in them, as somebody saw it
 clips      real clips of actions, events and objects against all words of both lists: with all modalities, without the
            fusion head, and pictures alone. Choices were made on `clips`; `clips2` are only reported
-sounds     ESC-10 fold 3, and urban sounds of recordings for reporting, against their ten names each
+sounds     ESC-10 fold 3, and urban sounds of recordings for reporting, against their ten names each; animals
+            and instruments that are held out from training, against their twenty
 
 With --against, both models answer the same questions in one run, and the differences get paired 95 % intervals.
 """
@@ -39,6 +40,7 @@ from pipeline.stage import RunSettings
 from recipes.percept_mini.folds import is_reported_sound
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from recipes.percept_mini.picture_data import Photo, pictures, read_photos, split_of
+from recipes.percept_mini.sound_read_out import folder_files, never_trained_on
 from stages.words.scoring import sigmoid
 from stages.words.word import default_labels
 from training.encoder import Encoder, photos
@@ -271,7 +273,11 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 def on_sounds(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
     esc = [(path.parent.name, path) for path in sorted((data / "audio" / "esc10").glob("*/3-*.ogg"))]
-    found = {"esc-10 fold 3": right_first(esc, encoder, judge)}
+    others = [(label, path) for label, path in folder_files(data, "[ai]n*/*/*.ogg") if never_trained_on(data, path)]
+    found = {
+        "esc-10 fold 3": right_first(esc, encoder, judge),
+        "animals and instruments": right_first(others, encoder, judge),
+    }
     with tempfile.TemporaryDirectory(prefix="urban-") as folder:
         urban = list(urban_sounds(data, Path(folder)))
         return found | {"urban sounds": right_first(urban, encoder, judge)}

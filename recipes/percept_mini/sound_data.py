@@ -1,8 +1,8 @@
 """Training sounds for the sound tower, and the teacher that scores them.
 
-Real recordings (ESC-10 folds 1 and 2, animals, instruments), speech from eSpeak NG and synthetic sounds are cut,
-changed in speed, filtered, mixed and changed in level; YAMNet then scores each result. Folder names are not used as
-labels.
+Real recordings (ESC-10 folds 1 and 2, animals, instruments, urban sounds that are not for reporting), speech from
+eSpeak NG, synthetic applause and other synthetic sounds are cut, changed in speed, filtered, mixed and changed in
+level; YAMNet then scores each result.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ import hashlib
 import io
 import shutil
 import subprocess
+import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from recipes.percept_mini.sound_synthesis import made_up_sound
+from recipes.percept_mini.folds import is_reported_sound, recording
+from recipes.percept_mini.sound_synthesis import applause, made_up_sound
+from stages.loudness import normalised
 
 Samples = NDArray[np.float32]
 
@@ -62,6 +66,12 @@ SENTENCES = (
     "The weather tomorrow will be cloudy with some rain in the afternoon.",
     "Ha ha ha, that was really funny.",
 )
+CROWDS = 60
+"""Number of synthetic applauses."""
+HEARD_FROM = 0.3
+"""Score of the teacher from which a synthetic applause is used as one."""
+GROUPS = {"esc10": 0.29, "animals": 0.20, "instruments": 0.15, "urban": 0.22, "speech": 0.09, "applause": 0.05}
+"""How often a sound is drawn from each group."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +79,12 @@ class Recording:
     """One sound: its origin, and its samples at 16 kHz, as int16 to save memory."""
 
     name: str
+    """Sounds of one name are held out together."""
     group: str
     samples: NDArray[np.int16]
+    label: str = ""
+    often: float = 1.0
+    """How often it is drawn, compared with others of its group."""
 
     @property
     def held_out(self) -> bool:
@@ -104,21 +118,60 @@ def training_files(data: Path) -> Iterator[tuple[str, Path]]:
             yield group, path
 
 
-def recordings(data: Path, speech: bool = True) -> list[Recording]:
-    """All training recordings, in a fixed order; with synthetic speech if `speech`.
+def recordings(data: Path, speech: bool = True, urban: bool = True) -> list[Recording]:
+    """All training recordings, in a fixed order; with synthetic speech if `speech`, with UrbanSound8K if `urban`.
 
     Raises:
         FileNotFoundError: there are no recordings, or eSpeak NG is not installed.
     """
     found = [
-        Recording(f"{group}/{path.parent.name}/{path.name}", group, read_audio(path))
+        Recording(f"{group}/{path.parent.name}/{path.name}", group, read_audio(path), label_of(path))
         for group, path in training_files(data)
     ]
     if not found:
         raise FileNotFoundError(
             f"{data / 'audio'}: no recordings; expected esc10/, animals/ and instruments/ with .ogg files"
         )
-    return found + (list(spoken()) if speech else [])
+    return found + (urban_recordings(data) if urban else []) + (list(spoken()) if speech else [])
+
+
+def label_of(path: PurePath) -> str:
+    """The folder's name, with spaces for underscores."""
+    return path.parent.name.replace("_", " ")
+
+
+def urban_sounds(data: Path, reported: bool) -> Iterator[tuple[PurePath, NDArray[np.int16]]]:
+    """Yields "label/name" and samples of UrbanSound8K's clips: only those for reporting, or only the others.
+
+    Raises:
+        FileNotFoundError: there is no such archive.
+    """
+    archive = data / "audio" / "urbansound8k.tar"
+    if not archive.is_file():
+        raise FileNotFoundError(f"{archive}: not found, but needed for urban sounds. Train without: --no-urban")
+    with tarfile.open(archive) as file:
+        for member in file:
+            content = file.extractfile(member)
+            if content is not None and is_reported_sound(member.name) == reported:
+                yield PurePath(member.name), read_audio(io.BytesIO(content.read()))
+
+
+def urban_recordings(data: Path) -> list[Recording]:
+    """UrbanSound8K without what is for reporting. Cuts of one recording are held out together, and each class and each
+    recording of a class is drawn equally often."""
+    clips = list(urban_sounds(data, reported=False))
+    cuts = Counter(recording(path.name) for path, _ in clips)
+    in_class = Counter(label for label, _ in {(label_of(path), recording(path.name)) for path, _ in clips})
+    return [
+        Recording(
+            f"urban/{recording(path.name)}",
+            "urban",
+            samples,
+            label_of(path),
+            1 / in_class[label_of(path)] / cuts[recording(path.name)],
+        )
+        for path, samples in clips
+    ]
 
 
 def spoken() -> Iterator[Recording]:
@@ -133,7 +186,7 @@ def spoken() -> Iterator[Recording]:
             pitch, speed = (20, 50, 80, 99)[(number + 2 * which) % 4], (120, 160, 210)[which % 3]
             command = ["espeak-ng", "-v", voice + variant, "-p", str(pitch), "-s", str(speed), "--stdout", sentence]
             sound = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
-            yield Recording(f"speech/{voice}/{which}", "speech", read_audio(io.BytesIO(sound)))
+            yield Recording(f"speech/{voice}/{which}", "speech", read_audio(io.BytesIO(sound)), "people talking")
 
 
 class Teacher:
@@ -169,18 +222,40 @@ class Teacher:
         return log_mel, scores, features
 
 
+def applauding(teacher: Teacher, names: list[str]) -> Iterator[Recording]:
+    """Synthetic applause of crowds of all sizes, if the teacher hears it as such; `names` are those of its scores."""
+    own = [names.index(name) for name in ("Applause", "Clapping")]
+    for number in range(CROWDS):
+        samples = applause(np.random.default_rng((7, number)), np.arange(4 * RATE_HZ) / RATE_HZ)
+        samples = (samples / np.abs(samples).max() / 2).astype(np.float32)
+        if teacher.hear(normalised(samples))[1][:, own].max(1).mean() >= HEARD_FROM:
+            yield Recording(f"applause/{number}", "applause", (samples * 32_767).astype(np.int16), "applause")
+
+
 def as_float(samples: NDArray[np.int16]) -> Samples:
     """int16 -> float32 in [-1, 1)."""
     return samples.astype(np.float32) / 32_768
+
+
+class Drawn:
+    """Recordings that are drawn as often as each of them says."""
+
+    def __init__(self, sounds: list[Recording]) -> None:
+        often = np.array([sound.often for sound in sounds])
+        self._sounds, self._chances = sounds, often / often.sum()
+
+    def draw(self, random: Generator) -> Recording:
+        return self._sounds[int(random.choice(len(self._sounds), p=self._chances))]
 
 
 class Augmenter:
     """Makes random sounds of one patch each; the same generator state gives the same sound."""
 
     def __init__(self, sounds: list[Recording]) -> None:
-        groups = {"esc10": 0.42, "animals": 0.28, "instruments": 0.20, "speech": 0.10}
-        self._groups = [([s for s in sounds if s.group == group], share) for group, share in groups.items()]
-        self._groups = [(members, share) for members, share in self._groups if members]
+        groups = {name: [sound for sound in sounds if sound.group == name] for name in GROUPS}
+        self._groups = [Drawn(members) for members in groups.values() if members]
+        share = np.array([GROUPS[name] for name, members in groups.items() if members])
+        self._shares = share / share.sum()
 
     def __call__(self, random: Generator) -> Samples:
         sound = self._one(random)
@@ -197,13 +272,23 @@ class Augmenter:
             sound = sound / peak * decibels(random.triangular(-45, -3, 0))
         return np.clip(sound, -1, 1).astype(np.float32)
 
+    def around(self, random: Generator, sound: Recording) -> Samples:
+        """A patch in which this recording is the loudest sound, at about the level at which towers hear."""
+        patch = self._changed(random, self._piece(random, sound))
+        patch = patch / np.float32(max(1e-3, float(np.abs(patch).max())))
+        for _ in range(int(random.choice(3, p=(0.4, 0.4, 0.2)))):
+            patch = patch + self._background(random) * decibels(random.uniform(-40, -12))
+        return normalised(patch) * decibels(random.normal(0, 4))
+
     def _background(self, random: Generator) -> Samples:
         """A distant background sound, peak 1: equalised and reverberated."""
         sound = reverberated(random, equalised(random, self._cut(random)))
         return sound / np.float32(max(1e-3, float(np.abs(sound).max())))
 
     def _one(self, random: Generator) -> Samples:
-        sound = made_up_sound(random, PATCH) if random.random() < 0.12 else self._cut(random)
+        return self._changed(random, made_up_sound(random, PATCH) if random.random() < 0.12 else self._cut(random))
+
+    def _changed(self, random: Generator, sound: Samples) -> Samples:
         if random.random() < 0.35:
             sound = equalised(random, sound)
         if random.random() < 0.15:
@@ -219,9 +304,11 @@ class Augmenter:
 
     def _cut(self, random: Generator) -> Samples:
         """One patch of one recording, at a changed speed in half of the cases; rarely a silent one."""
-        share = np.array([share for _, share in self._groups])
-        members = self._groups[int(random.choice(len(share), p=share / share.sum()))][0]
-        samples = members[int(random.integers(len(members)))].samples
+        return self._piece(random, self._groups[int(random.choice(len(self._groups), p=self._shares))].draw(random))
+
+    def _piece(self, random: Generator, sound: Recording) -> Samples:
+        """The same of this recording."""
+        samples = sound.samples
         speed = float(np.exp(random.normal(0, 0.25))) if random.random() < 0.5 else 1.0
         length = int(PATCH * speed) + 2
         if len(samples) < length:

@@ -1,4 +1,4 @@
-"""Synthetic sounds: tones, chirps, bells, clicks, pulses, noises. They widen the range of the training sounds."""
+"""Synthetic sounds: tones, chirps, bells, clicks, pulses, noises, applause. They widen the range of training sounds."""
 
 from __future__ import annotations
 
@@ -93,6 +93,41 @@ def swelling_noise(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np
     spectrum *= np.exp(-(((np.arange(len(spectrum)) - centre) / width) ** 2))
     swell = 1 + random.uniform(0, 1) * np.sin(2 * np.pi * random.uniform(0.1, 3) * time_s + random.uniform(0, 6.28))
     return np.fft.irfft(spectrum, len(time_s)) * swell
+
+
+def applause(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A crowd that claps in a room: eight kinds of hands, each person at a pace of their own, near or far."""
+    length = len(time_s)
+    people = np.exp(random.uniform(np.log(16), np.log(400)))
+    out = np.zeros(length)
+    for _ in range(8):
+        beats = np.zeros(length)
+        for _ in range(round(people / 8)):
+            pauses_s = random.normal(1, 0.08, int(6 * time_s[-1]) + 1) / random.uniform(2.5, 5.5)
+            at = ((np.cumsum(pauses_s) - random.uniform(0, 0.4)) * RATE_HZ).astype(int)
+            at = at[(at >= 0) & (at < length)]
+            beats[at] += np.exp(random.normal(0, 0.6)) * random.uniform(0.6, 1, len(at))
+        out += followed(beats, clap(random))
+    return out
+
+
+def clap(random: Generator) -> NDArray[np.float64]:
+    """One clap, 0.4 s: a burst of some milliseconds around 1 kHz, and the room."""
+    time_s = np.arange(int(0.4 * RATE_HZ)) / RATE_HZ
+    burst = random.standard_normal(len(time_s)) * np.exp(-time_s / random.uniform(0.002, 0.01))
+    spectrum = np.fft.rfft(burst)
+    hertz = np.linspace(0, RATE_HZ / 2, len(spectrum))
+    spectrum *= 0.15 + np.exp(-((np.log2((hertz + 1) / np.exp(random.uniform(6.5, 7.8))) / 0.8) ** 2))
+    room = random.standard_normal(len(time_s)) * np.exp(-6.9 * time_s / random.uniform(0.15, 0.6))
+    room *= random.uniform(0, 0.6) / np.linalg.norm(room)
+    room[0] = 1.0
+    return followed(np.fft.irfft(spectrum, len(time_s)), room)
+
+
+def followed(sound: NDArray[np.float64], response: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sound through an impulse response, as long as before."""
+    size = len(sound) + len(response)
+    return np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(response, size), size)[: len(sound)]
 
 
 def silence(random: Generator, time_s: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from engines.networks.sound import CLASSES, ConceptSound, load_sound
-from recipes.percept_mini.sound_data import PATCH, Augmenter, Recording, Teacher, as_float, recordings
+from recipes.percept_mini.sound_data import PATCH, Augmenter, Recording, Teacher, applauding, as_float, recordings
 from recipes.percept_mini.sound_read_out import BUNDLED, class_names, evaluate, save_tower, surprise, write_read_out
 
 log = logging.getLogger("train_sound")
@@ -145,15 +145,15 @@ def validate(network: ConceptSound, pool: Pool) -> tuple[float, str]:
     return loss, f"validation loss {loss:.3f}, same first name {agreed:.3f}"
 
 
-def train(data: Path, runs: Path, plan: SoundPlan, speech: bool = True, start: Path | None = None) -> None:
+def train(data: Path, runs: Path, plan: SoundPlan, sounds: list[Recording], start: Path | None = None) -> None:
     """Train, or resume from the last checkpoint, and write the network to `runs`, still without a read-out.
 
-    The written weights are the running mean with the lowest held-out loss. `start` is a model directory whose network
-    is trained further.
+    Sounds that are held out are validated on, and applause is added. The written weights are the running mean with the
+    lowest held-out loss. `start` is a model directory whose network is trained further.
     """
     torch.manual_seed(plan.seed)
     teacher = Teacher(data / "weights" / "yamnet.tflite")
-    sounds = recordings(data, speech)
+    sounds = [*sounds, *applauding(teacher, class_names(data))]
     learnt = [sound for sound in sounds if not sound.held_out]
     supply = Supply(plan, Augmenter(learnt), teacher)
     held_out = unchanged_patches([sound for sound in sounds if sound.held_out], teacher, seed=1)
@@ -236,6 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--from-bundled", action="store_true", help="train the bundled weights further at a lower rate")
     parser.add_argument("--steps", type=int, default=0, help="training steps; 0 for the plan's")
     parser.add_argument("--no-speech", action="store_true", help="train without speech, if espeak-ng is not installed")
+    parser.add_argument("--no-urban", action="store_true", help="train without UrbanSound8K, which is non-commercial")
     parser.add_argument("--read-out-only", action="store_true", help="only write the text tower's concept vectors")
     parser.add_argument("--evaluate", action="store_true", help="only print the figures")
     options = parser.parse_args(arguments)
@@ -248,9 +249,8 @@ def main(arguments: list[str] | None = None) -> None:
     if not (options.read_out_only or options.evaluate):
         plan = FURTHER if options.from_bundled else SoundPlan()
         start = BUNDLED if options.from_bundled else None
-        train(
-            options.data, options.runs, replace(plan, steps=options.steps or plan.steps), not options.no_speech, start
-        )
+        sounds = recordings(options.data, not options.no_speech, not options.no_urban)
+        train(options.data, options.runs, replace(plan, steps=options.steps or plan.steps), sounds, start)
         write_read_out(options.data, options.runs)
     if options.read_out_only:
         write_read_out(options.data, BUNDLED)

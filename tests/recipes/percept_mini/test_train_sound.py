@@ -1,3 +1,6 @@
+import io
+import tarfile
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +9,18 @@ import torch
 
 from engines.networks.sound import CLASSES, ConceptSound, load_sound
 from recipes.percept_mini import sound_synthesis
-from recipes.percept_mini.sound_data import PATCH, Augmenter, Recording, training_files
+from recipes.percept_mini.folds import is_reported_sound
+from recipes.percept_mini.sound_data import (
+    CROWDS,
+    PATCH,
+    Augmenter,
+    Drawn,
+    Recording,
+    applauding,
+    training_files,
+    urban_recordings,
+    urban_sounds,
+)
 from recipes.percept_mini.sound_read_out import save_tower, set_read_out, surprise, wilson
 from recipes.percept_mini.train_sound import SoundPlan, Supply, keep, loss_of, names_loss, restore
 
@@ -43,7 +57,7 @@ def test_every_augmented_sound_is_one_patch_of_valid_samples(augment: Augmenter)
     assert np.mean([np.abs(s).max() > 1e-4 for s in sounds]) > 0.8
 
 
-@pytest.mark.parametrize("kind", ["tone", "chirp", "bell", "clicks", "pulses", "swelling_noise", "silence"])
+@pytest.mark.parametrize("kind", ["tone", "chirp", "bell", "clicks", "pulses", "swelling_noise", "applause", "silence"])
 def test_synthetic_sounds_are_finite(kind: str) -> None:
     for seed in range(20):
         sound = getattr(sound_synthesis, kind)(np.random.default_rng(seed), np.arange(PATCH) / 16_000)
@@ -57,6 +71,80 @@ def test_the_third_fold_is_never_used_for_training(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert [path.name for _, path in training_files(tmp_path)] == ["1-1-A.ogg", "2-1-A.ogg"]
+
+
+@pytest.fixture
+def urban(tmp_path: Path) -> Path:
+    """An archive of 40 recordings of sirens with one to three cuts each."""
+    (tmp_path / "audio").mkdir()
+    with tarfile.open(tmp_path / "audio" / "urbansound8k.tar", "w") as archive:
+        for number, cut in [(each, cut) for each in range(40) for cut in range(1 + each % 3)]:
+            sound = io.BytesIO()
+            with wave.open(sound, "wb") as file:
+                file.setparams((1, 2, 16_000, 0, "NONE", ""))
+                file.writeframes(np.full(3_200, number, np.int16).tobytes())
+            member = tarfile.TarInfo(f"siren/{number}-8-0-{cut}.opus")
+            member.size = len(sound.getvalue())
+            archive.addfile(member, io.BytesIO(sound.getvalue()))
+    return tmp_path
+
+
+def test_urban_recordings_for_reporting_are_not_trained_on(urban: Path) -> None:
+    reported = {str(path) for path, _ in urban_sounds(urban, reported=True)}
+    assert reported
+    assert all(is_reported_sound(name) for name in reported)
+    assert not any(
+        is_reported_sound(f"siren/{sound.name.split('/')[1]}-8-0-0.opus") for sound in urban_recordings(urban)
+    )
+    assert len(reported) + len(urban_recordings(urban)) == sum(1 + number % 3 for number in range(40))
+
+
+def test_cuts_of_a_recording_are_held_out_together_and_drawn_as_often_as_one(urban: Path) -> None:
+    sounds = urban_recordings(urban)
+    names = {sound.name for sound in sounds}
+    assert {sound.label for sound in sounds} == {"siren"}
+    for name in names:
+        cuts = [sound for sound in sounds if sound.name == name]
+        assert len({sound.held_out for sound in cuts}) == 1
+        assert sum(sound.often for sound in cuts) == pytest.approx(1 / len(names))
+        assert {int(sound.samples[0]) for sound in cuts} == {int(name.split("/")[1])}
+
+
+def test_a_missing_archive_is_named_with_the_way_around(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"urbansound8k\.tar: not found.*--no-urban"):
+        urban_recordings(tmp_path)
+
+
+def test_only_what_the_teacher_hears_as_applause_is_applause() -> None:
+    class Choosy:
+        heard = 0
+
+        def hear(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            self.heard += 1
+            scores = np.zeros((2, CLASSES), np.float32)
+            scores[:, 1] = 0.9 if self.heard % 3 == 0 else 0.1
+            return np.zeros((2, 96, 64)), scores, np.zeros((2, 1_024))
+
+    found = list(applauding(Choosy(), ["Speech", "Applause", "Clapping"]))  # type: ignore[arg-type]
+    assert len(found) == CROWDS // 3
+    assert {sound.label for sound in found} == {"applause"}
+    assert all(np.abs(sound.samples).max() > 10_000 for sound in found)
+
+
+def test_recordings_are_drawn_as_often_as_they_say(augment: Augmenter) -> None:
+    sounds = [Recording(name, "urban", np.zeros(1, np.int16), often=often) for name, often in (("a", 3.0), ("b", 1.0))]
+    random = np.random.default_rng(0)
+    drawn = [Drawn(sounds).draw(random).name for _ in range(400)]
+    assert 260 < drawn.count("a") < 340
+
+
+def test_a_patch_around_a_recording_is_at_about_the_level_of_the_product(augment: Augmenter) -> None:
+    tone = (8_000 * np.sin(np.arange(48_000) * 0.5)).astype(np.int16)
+    for seed in range(20):
+        patch = augment.around(np.random.default_rng(seed), Recording("tone", "urban", tone))
+        assert patch.shape == (PATCH,)
+        assert np.isfinite(patch).all()
+        assert -50 < 10 * np.log10(np.mean(patch.astype(np.float64) ** 2)) < -10
 
 
 def test_about_a_tenth_of_the_recordings_is_held_out() -> None:
