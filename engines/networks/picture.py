@@ -87,8 +87,18 @@ class EfficientNetLite0(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """Features before pooling and classification: "B 1280 7 7", each >= 0."""
+        return self.last(self.first(pixels, len(self._blocks)), len(self._blocks))
+
+    def first(self, pixels: Tensor, count: int) -> Tensor:
+        """What the first `count` blocks make of the input."""
         x = functional.relu6(self._bn0(self._conv_stem(pixels)))
-        for block in self._blocks:
+        for block in self._blocks[:count]:
+            x = block(x)
+        return x
+
+    def last(self, x: Tensor, start: int) -> Tensor:
+        """What the blocks from number `start` on, and the head, make of that: see `features`."""
+        for block in self._blocks[start:]:
             x = block(x)
         return functional.relu6(self._bn1(self._conv_head(x)))
 

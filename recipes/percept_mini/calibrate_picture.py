@@ -24,7 +24,7 @@ from recipes.percept_mini.calibrate_sound import weighted_loss
 from recipes.percept_mini.picture_data import RUNS
 from recipes.percept_mini.picture_words import RIGHT, WRONG
 from recipes.percept_mini.text_data import BUNDLED
-from recipes.percept_mini.train_picture import Photos
+from recipes.percept_mini.train_picture import Photos, read_checked
 
 TEMPERATURES = (0.04, 0.05, 0.06, 0.07, 0.085, 0.1)
 BIASES = np.arange(0, 9, 0.1)
@@ -37,9 +37,9 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("--check", type=Path, default=BUNDLED / CONCEPTS_FILE, help="a projection")
     options = parser.parse_args()
-    photos = Photos(options.runs)
-    rows = photos.check
-    projection = load_file(options.check)["projection"].float()
+    photos, stored = Photos(options.runs, with_maps=True), load_file(options.check)
+    read_checked(photos, stored)
+    rows, projection = photos.check, stored["projection"].float()
     tokens = photos.named[rows].float() + photos.directions[rows].float() @ projection
     for temperature in TEMPERATURES:
         odds = photos.odds(functional.normalize(tokens, dim=-1), 0.0, temperature)

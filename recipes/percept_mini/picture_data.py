@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines.networks.picture import SIDE_PX, ConceptPicture, load_picture
+from engines.networks.picture import SIDE_PX, ConceptPicture, load_network, load_picture
 from pipeline.arrays import Array
 from recipes.percept_mini.folds import is_checked, is_reported
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from recipes.percept_mini.text_data import BUNDLED
-from training.captions.projection import parts_of
+from training.captions.projection import read_parts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,6 +40,8 @@ VIEWS = {"voc2012": 5, "imagenet": 5, "coco_small": 5, "flickr8k": 6}
 """Ways in which each photo of a collection is seen; the first is the one of the product."""
 CROPS_OF_BOXES = 2
 """Further views of a photo: of its largest boxes, from near."""
+LEARNT_FROM = 12
+"""Number of the first block that `train_picture` trains further: the 7 x 7 ones that keep their size, and the head."""
 TOGETHER = 32
 """Squares per call of the network, at most."""
 
@@ -77,6 +79,8 @@ class Seen(NamedTuple):
     """float16 "N 384"."""
     directions: Array
     """float16 "N 1280"."""
+    maps: Array
+    """float16 "N 192 7 7": what the blocks before `LEARNT_FROM` make of the views; "0" unless asked for."""
 
 
 def read_photos(data: Path, collection: str) -> list[Photo]:
@@ -219,14 +223,20 @@ def changed(picture: Image, random: np.random.Generator) -> Image:
 
 
 class ReadOut(torch.nn.Module):
-    """uint8 "N 224 224 3" -> the two parts of the tower's tokens before its projection; see `parts_of`."""
+    """uint8 "N 224 224 3" -> the two parts of the tower's tokens before its projection, see `parts_of`, and maps.
+
+    The network is that of the package, as nothing here has trained it.
+    """
 
     def __init__(self, tower: ConceptPicture) -> None:
         super().__init__()
         self.tower = tower
+        self.tower.network = load_network()
 
-    def forward(self, squares: Tensor) -> tuple[Tensor, Tensor]:
-        return parts_of(self.tower, (squares.permute(0, 3, 1, 2).float() - 127) / 128)
+    def forward(self, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        network = self.tower.network
+        maps = network.first((squares.permute(0, 3, 1, 2).float() - 127) / 128, LEARNT_FROM)
+        return *read_parts(network.last(maps, LEARNT_FROM), network._fc, self.tower.concepts), maps
 
 
 class Reader:
@@ -241,14 +251,14 @@ class Reader:
         model = openvino.convert_model(program)
         self._compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": threads})
 
-    def __call__(self, squares: Array) -> tuple[Array, Array]:
-        """uint8 "N 224 224 3" -> float16 "N 384", float16 "N 1280"."""
-        named, directions = list[Array](), list[Array]()
+    def __call__(self, squares: Array) -> tuple[Array, Array, Array]:
+        """uint8 "N 224 224 3" -> float16 "N 384", "N 1280" and "N 192 7 7"."""
+        found = list[tuple[Array, ...]]()
         for begin in range(0, len(squares), TOGETHER):
-            found = self._compiled(squares[begin : begin + TOGETHER])
-            named.append(found[0].astype(np.float16))
-            directions.append(found[1].astype(np.float16))
-        return np.concatenate(named), np.concatenate(directions)
+            read = self._compiled(squares[begin : begin + TOGETHER])
+            found.append(tuple(read[number].astype(np.float16) for number in range(3)))
+        named, directions, maps = map(np.concatenate, zip(*found, strict=True))
+        return named, directions, maps
 
 
 def make(data: Path, collection: str, runs: Path, reader: Reader) -> None:
@@ -269,13 +279,13 @@ def make(data: Path, collection: str, runs: Path, reader: Reader) -> None:
                 squares.append(np.asarray(square))
         half = path.with_suffix(".part")
         with half.open("wb") as out:
-            named, directions = reader(np.stack(squares))
-            np.savez(out, named=named, directions=directions, views=msgspec.json.encode(found))
+            named, directions, maps = reader(np.stack(squares))
+            np.savez(out, named=named, directions=directions, maps=maps, views=msgspec.json.encode(found))
         half.replace(path)
         print(f"{path}: {len(found)} views of {min(PER_FILE, len(wanted) - first)} photos", flush=True)
 
 
-def load(runs: Path, collection: str) -> Seen:
+def load(runs: Path, collection: str, with_maps: bool = False) -> Seen:
     """Raises: FileNotFoundError: there is nothing yet; the message gives the command that makes it."""
     files = [np.load(path) for path in sorted(runs.glob(f"{collection}-*.npz"))]
     if not files:
@@ -283,7 +293,8 @@ def load(runs: Path, collection: str) -> Seen:
     found = [view for file in files for view in msgspec.json.decode(file["views"].tobytes(), type=list[View])]
     photos = msgspec.json.decode((runs / f"{collection}.json").read_bytes(), type=list[Photo])
     named, directions = (np.concatenate([file[key] for file in files]) for key in ("named", "directions"))
-    return Seen(photos, found, named, directions)
+    maps = np.concatenate([file["maps"] for file in files]) if with_maps else np.zeros(0, np.float16)
+    return Seen(photos, found, named, directions, maps)
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
-"""Learn the picture tower's projection from photos with captions, with boxes, and with one name.
+"""Learn the picture tower's projection and last blocks from photos with captions, with boxes, and with one name.
 
     python -m recipes.percept_mini.train_picture --data ../shared/data -o FOLDER     train, or resume
     python -m recipes.percept_mini.train_picture --data ../shared/data --check FILE  figures of a projection
 
-Only the linear map from the network's features to the text space is learnt, 1,280 x 384 numbers; network and concepts
-stay as they are. Needs what `recipes.percept_mini.picture_data` makes (and makes it). Photos for reporting are not
-used; choices are made on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`, and in
+First the linear map from the network's features to the text space is learnt, 1,280 x 384 numbers. Then this map and the
+last blocks of the network are trained together, and the result is mixed with what there was before, weight by weight
+(WiSE-FT, Wortsman et al. 2022, arXiv 2109.01903), so that what the network knew is kept. The concepts stay as they are.
+Needs what `recipes.percept_mini.picture_data` makes (and makes it). Photos for reporting are not used; choices are made
+on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`, with the blocks, and in
 `picture_words.txt` the words that the tower then knows.
 
 Losses: those of `percept train --captions` (`training.captions.losses`), for captions and phrases of them; the logistic
@@ -30,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.models.checkpoint import read_model
-from engines.networks.picture import CONCEPTS_FILE
+from engines.networks.picture import CONCEPTS_FILE, LEARNT, load_network
 from pipeline.arrays import Array
 from recipes.percept_mini import picture_data
 from recipes.percept_mini.build_concepts import PROMPT, fitted_projection
@@ -40,7 +42,7 @@ from recipes.percept_mini.text_data import BUNDLED, text_vectors
 from stages.words.scoring import competing
 from training.captions import losses
 from training.captions.losses import caption_losses, centred
-from training.captions.projection import FEATURES_LEFT_OUT
+from training.captions.projection import FEATURES_LEFT_OUT, read_parts
 from training.train.loop import Training
 from training.train.plan import TrainingPlan, usual_plan
 
@@ -65,6 +67,12 @@ SHARES = {"imagenet": 4.0}
 WRONG_NAMES = 2.5
 """Weight of photos without a thing, compared with those with it, for each name of a box and each word for people."""
 WEIGHTS = {**losses.WEIGHTS, "captions": 6.0, "words": 4.0, "names": 16.0, "classes": 0.5, "kept": 1.0}
+OF_BLOCKS = {**WEIGHTS, "classes": 1.0, "kept": 5.0}
+"""The same for the second training. A network can forget more than a map."""
+FASTER = 7.0
+"""How much larger the steps of the projection are than those of the blocks."""
+BEFORE = 0.5
+"""Share of the weights before the second training in those that are written."""
 MEASURES = ("person", "names", "captions", "classes")
 """Of the photos for choices; see `figures`."""
 
@@ -83,19 +91,67 @@ class Projection(nn.Module):
         return functional.normalize(NAMED * named + self.drop(directions) @ self.projection, dim=-1)
 
 
+class LastBlocks(nn.Module):
+    """The last blocks and the head of the network: maps "N 192 7 7" -> named "N 384" and directions "N 1280"."""
+
+    concepts: Tensor
+
+    def __init__(self, concepts: Tensor) -> None:
+        super().__init__()
+        network = load_network()
+        self.blocks = nn.ModuleList(list(network._blocks[picture_data.LEARNT_FROM :]))
+        self.head, self.classify = network._conv_head, network._fc.requires_grad_(False)
+        self.register_buffer("concepts", concepts.float())
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        x = maps.contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            x = block(x)
+        return read_parts(functional.relu6(self.head(x)), self.classify, self.concepts)
+
+    def named_weights(self) -> dict[str, Tensor]:
+        """The trained ones, as `concepts.safetensors` names them."""
+        found = {
+            f"{LEARNT}_blocks.{picture_data.LEARNT_FROM + number}.{name}": weight
+            for number, block in enumerate(self.blocks)
+            for name, weight in block.state_dict().items()
+        }
+        return found | {f"{LEARNT}_conv_head.{name}": weight for name, weight in self.head.state_dict().items()}
+
+    def put(self, stored: Mapping[str, Tensor]) -> None:
+        """Take such weights, if there are any."""
+        for name, weight in self.named_weights().items():
+            if name in stored:
+                weight.copy_(stored[name])
+
+
+class Tower(Projection):
+    """The last blocks and the projection together."""
+
+    def __init__(self, projection: Tensor, bias: float, concepts: Tensor) -> None:
+        super().__init__(projection / FASTER, bias)
+        self.last = LastBlocks(concepts).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, named: Tensor, directions: Tensor) -> Tensor:
+        return functional.normalize(NAMED * named + self.drop(directions) @ (FASTER * self.projection), dim=-1)
+
+
 class Photos:
     """All views of all collections, with their texts as vectors."""
 
-    def __init__(self, runs: Path) -> None:
+    def __init__(self, runs: Path, with_maps: bool = False) -> None:
         self.photos, self.views = list[Photo](), list[View]()
-        named, directions = list[Array](), list[Array]()
+        named, directions, maps = list[Array](), list[Array](), list[Array]()
         for collection in VIEWS:
-            seen = picture_data.load(runs, collection)
+            seen = picture_data.load(runs, collection, with_maps)
             first = len(self.photos)
             self.photos += seen.photos
             self.views += [replace(view, photo=view.photo + first) for view in seen.views]
             named.append(seen.named)
             directions.append(seen.directions)
+            maps.append(seen.maps)
+        self.maps = torch.from_numpy(np.concatenate(maps))
+        """float16 "N 192 7 7", if they were asked for."""
         self.named, self.directions = (torch.from_numpy(np.concatenate(each)) for each in (named, directions))
         self.photo = torch.tensor([view.photo for view in self.views])
         splits = [split_of(self.photos[view.photo]) for view in self.views]
@@ -104,6 +160,13 @@ class Photos:
         )
         self._texts(runs)
         self._words()
+
+    @torch.inference_mode()
+    def read_with(self, last: LastBlocks, rows: Tensor) -> None:
+        """Replace what the network of the package reads in these views by what trained blocks read in them."""
+        for some in rows.split(256):
+            named, directions = last(self.maps[some].float())
+            self.named[some], self.directions[some] = named.half(), directions.half()
 
     def of(self, row: int) -> Photo:
         return self.photos[self.views[row].photo]
@@ -186,7 +249,7 @@ class PictureTrainee:
         assert isinstance(network, Projection)
         photos = self._photos
         views = photos.train[torch.multinomial(self._drawn, len(rows))]
-        vectors = network(photos.named[views].float(), photos.directions[views].float())
+        vectors = network(*self._read(network, views))
         odds = photos.odds(vectors, network.bias)
         return {
             **self._of_captions(network, vectors, views),
@@ -196,10 +259,15 @@ class PictureTrainee:
             "kept": self._of_concepts(vectors, views),
         }
 
+    def _read(self, network: nn.Module, views: Tensor) -> tuple[Tensor, Tensor]:
+        return self._photos.named[views].float(), self._photos.directions[views].float()
+
     def _of_captions(self, network: Projection, vectors: Tensor, views: Tensor) -> dict[str, Tensor]:
         photos = self._photos
         numbers = photos.photo[views]
         rows = torch.tensor([row for row, number in enumerate(numbers.tolist()) if number in photos.captions_of])
+        if not len(rows):
+            return {}
         own = [photos.captions_of[number] for number in numbers[rows].tolist()]
         drawn = [_one_of(texts) for texts in own]
         shorter = (torch.rand(len(drawn)) < PHRASES).tolist()
@@ -248,9 +316,27 @@ class PictureTrainee:
         assert isinstance(network, Projection)
         network.eval()
         photos = self._photos
-        rows = photos.check
-        vectors = network(photos.named[rows].float(), photos.directions[rows].float())
-        return figures(photos, vectors, network.bias)
+        parts = [network(*self._read(network, rows)) for rows in photos.check.split(256)]
+        return figures(photos, torch.cat(parts), network.bias)
+
+
+class TowerTrainee(PictureTrainee):
+    """The same for the last blocks and the projection together."""
+
+    branches: Mapping[str, float] = OF_BLOCKS
+
+    def __init__(self, photos: Photos, projection: Tensor, bias: float, concepts: Tensor) -> None:
+        super().__init__(photos, projection, bias)
+        self.network = Tower(NAMED * projection, bias, concepts)
+        self._initial = {name: weight.detach().clone() for name, weight in self.network.named_parameters()}
+
+    def frozen(self) -> Mapping[str, Tensor]:
+        return self._initial
+
+    def _read(self, network: nn.Module, views: Tensor) -> tuple[Tensor, Tensor]:
+        assert isinstance(network, Tower)
+        found: tuple[Tensor, Tensor] = network.last(self._photos.maps[views].float())
+        return found
 
 
 def figures(photos: Photos, vectors: Tensor, bias: Tensor | float) -> dict[str, float]:
@@ -331,6 +417,10 @@ def plan_of(steps: int, batch: int) -> TrainingPlan:
     )
 
 
+def plan_of_blocks(steps: int, batch: int) -> TrainingPlan:
+    return replace(plan_of(steps, batch), learning_rate=1.5e-4, weight_decay=0.0, every_steps=25, frozen_ratio=BEFORE)
+
+
 def told(row: Mapping[str, float]) -> None:
     if "person" in row:
         log.info("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
@@ -341,8 +431,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with images/, captions/ and boxes/")
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument("-o", "--output", type=Path, default=BUNDLED, help="where concepts.safetensors is written")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=300, help="of the projection alone")
     parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--block-steps", type=int, default=240, help="of the last blocks; 0 leaves the network alone")
+    parser.add_argument("--block-batch", type=int, default=320)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--check", type=Path, help="train nothing: print the figures of this concepts.safetensors")
     options = parser.parse_args()
@@ -352,25 +444,51 @@ def main() -> None:
         picture_data.make(options.data, collection, options.runs, reader)
     torch.set_num_threads(options.threads)
     stored = load_file(options.check or BUNDLED / CONCEPTS_FILE)
-    spec, photos = read_model("percept-mini").image, Photos(options.runs)
+    spec, photos = read_model("percept-mini").image, Photos(options.runs, with_maps=True)
     assert spec is not None
-    fitted = torch.from_numpy(fitted_projection(stored["concepts"].float().numpy()))
-    trainee = PictureTrainee(photos, stored["projection"].float() if options.check else fitted, spec.bias)
     if options.check:
-        print("  ".join(f"{name} {value:.1f}" for name, value in trainee.accuracy(trainee.network).items()))
+        print(checked(photos, stored, spec.bias))
         return
+    concepts = stored["concepts"].float()
+    for folder in ("projection", "blocks"):
+        (options.runs / folder).mkdir(parents=True, exist_ok=True)
+    trainee = PictureTrainee(photos, torch.from_numpy(fitted_projection(concepts.numpy())), spec.bias)
     plan = plan_of(options.steps, options.batch)
-    trained = Training(trainee, plan, options.runs, "cpu", MEASURES).run(told)
+    trained = Training(trainee, plan, options.runs / "projection", "cpu", MEASURES).run(told)
     assert isinstance(trained, Projection)
+    projection, bias, blocks = trained.projection.detach() / NAMED, float(trained.bias), dict[str, Tensor]()
+    if options.block_steps:
+        of_both = TowerTrainee(photos, projection, bias, concepts)
+        plan = plan_of_blocks(options.block_steps, options.block_batch)
+        tower = Training(of_both, plan, options.runs / "blocks", "cpu", MEASURES).run(told)
+        assert isinstance(tower, Tower)
+        projection, bias = FASTER * tower.projection.detach() / NAMED, float(tower.bias)
+        blocks = {name: weight.half().contiguous() for name, weight in tower.last.named_weights().items()}
+    kept = {name: tensor for name, tensor in stored.items() if not name.startswith(LEARNT)}
     options.output.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {**stored, "projection": (trained.projection.detach() / NAMED).half().contiguous()},
-        options.output / CONCEPTS_FILE,
-    )
-    concepts = (BUNDLED / "concepts.txt").read_text().splitlines()
-    known = dict.fromkeys([*concepts, *photos.known()])
+    made = {**kept, "projection": projection.half().contiguous(), **blocks}
+    save_file(made, options.output / CONCEPTS_FILE)
+    log.info("mixed: %s", checked(photos, made, bias))
+    names = (BUNDLED / "concepts.txt").read_text().splitlines()
+    known = dict.fromkeys([*names, *photos.known()])
     (options.output / VOCABULARY).write_text("".join(f"{word}\n" for word in known))
-    log.info("bias %.2f at temperature %g", float(trained.bias), TEMPERATURE)
+    log.info("bias %.2f at temperature %g", bias, TEMPERATURE)
+
+
+def checked(photos: Photos, stored: Mapping[str, Tensor], bias: float) -> str:
+    """The figures of a tower: its projection, and its blocks if it has any of its own."""
+    read_checked(photos, stored)
+    rows = photos.check
+    tokens = photos.named[rows].float() + photos.directions[rows].float() @ stored["projection"].float()
+    found = figures(photos, functional.normalize(tokens, dim=-1), bias)
+    return "  ".join(f"{name} {value:.1f}" for name, value in found.items())
+
+
+def read_checked(photos: Photos, stored: Mapping[str, Tensor]) -> None:
+    """Let the photos for choices be read by the blocks of `concepts.safetensors`."""
+    last = LastBlocks(stored["concepts"]).eval()
+    last.put(stored)
+    photos.read_with(last, photos.check)
 
 
 if __name__ == "__main__":

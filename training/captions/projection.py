@@ -33,8 +33,13 @@ def parts_of(tower: ConceptPicture, pictures: Tensor) -> tuple[Tensor, Tensor]:
     named: "N 384", the concepts, weighted with their probabilities. directions: "N 1280", the features of the quarters,
     each at unit length, averaged. A token is named + directions @ projection.
     """
-    parts = functional.avg_pool2d(tower.network.features(pictures), PART, STEP).flatten(2).transpose(1, 2)
-    named = tower.network._fc(parts).softmax(-1).mean(1) @ tower.concepts
+    return read_parts(tower.network.features(pictures), tower.network._fc, tower.concepts)
+
+
+def read_parts(features: Tensor, classify: nn.Module, concepts: Tensor) -> tuple[Tensor, Tensor]:
+    """The same from the network's features "N 1280 7 7"."""
+    parts = functional.avg_pool2d(features, PART, STEP).flatten(2).transpose(1, 2)
+    named = classify(parts).softmax(-1).mean(1) @ concepts
     return named, functional.normalize(parts, dim=-1).mean(1)
 
 

@@ -2,10 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from recipes.percept_mini import picture_data
 from recipes.percept_mini.folds import is_checked, is_reported
 from recipes.percept_mini.picture_data import Photo, Reader, load, make, split_of, views
+from recipes.percept_mini.text_data import BUNDLED
+from recipes.percept_mini.train_picture import LastBlocks
 from tests.recipes.percept_mini.photos import photos_in, picture
 
 
@@ -47,6 +51,14 @@ def test_what_is_read_is_made_once_and_never_of_photos_for_reporting(
     seen = load(runs, "voc2012")
     assert seen.named.shape == (len(seen.views), 384)
     assert seen.directions.shape == (len(seen.views), 1280)
+    assert seen.maps.size == 0
+    maps = load(runs, "voc2012", with_maps=True).maps
+    last = LastBlocks(load_file(BUNDLED / "concepts.safetensors")["concepts"]).eval()
+    with torch.inference_mode():
+        named, directions = last(torch.from_numpy(maps).float())
+    # OpenVINO may compute in bfloat16
+    np.testing.assert_allclose(named, seen.named.astype(np.float32), atol=0.02)
+    np.testing.assert_allclose(directions, seen.directions.astype(np.float32), atol=0.02)
     assert (np.linalg.norm(seen.directions.astype(np.float32), axis=1) > 0.5).all()
     used = {seen.photos[view.photo].file for view in seen.views}
     assert used == {file for file in files if not is_reported(file)}

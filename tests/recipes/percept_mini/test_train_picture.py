@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from engines.networks.picture import load_network, load_picture
 from recipes.percept_mini import train_picture
 from recipes.percept_mini.text_data import BUNDLED
 from recipes.percept_mini.train_picture import auroc
@@ -20,7 +21,7 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order() -> None:
 
 @pytest.mark.minutes
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # in torch.export
-def test_a_projection_is_learnt_and_nothing_else(
+def test_projection_and_last_blocks_are_learnt_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for collection in ("voc2012", "coco_small", "flickr8k", "imagenet"):
@@ -32,9 +33,22 @@ def test_a_projection_is_learnt_and_nothing_else(
         monkeypatch.setattr(sys, "argv", ["train_picture", *common, *arguments])
         train_picture.main()
 
-    call("--steps", "2", "--batch", "32", "-o", str(tmp_path / "out"))
+    call("--steps", "2", "--batch", "32", "--block-steps", "2", "--block-batch", "32", "-o", str(tmp_path / "out"))
     before, after = (load_file(folder / "concepts.safetensors") for folder in (BUNDLED, tmp_path / "out"))
-    assert before.keys() == after.keys()
+    learnt = {name for name in after if name.startswith("network.")}
+    assert {name.split(".")[2] for name in learnt if "_blocks" in name} == {"12", "13", "14", "15"}
+    assert after.keys() - learnt == {"concepts", "projection", "center"}
+    package, tower = load_network(), load_picture(tmp_path / "out").network
+    changed = {
+        name
+        for name, weight in tower.state_dict().items()
+        if not torch.allclose(weight, package.state_dict()[name], 1e-3, 1e-3)
+    }
+    moved = (after["network._conv_head.bias"].float() - package._conv_head.bias).abs().max()
+    assert 0 < float(moved) < 0.05
+    assert all(
+        name.startswith(("_blocks.12", "_blocks.13", "_blocks.14", "_blocks.15", "_conv_head")) for name in changed
+    )
     assert torch.equal(before["concepts"], after["concepts"])
     assert not torch.equal(before["projection"], after["projection"])
     assert after["projection"].isfinite().all()
