@@ -31,7 +31,8 @@ def plan_work(
 ) -> Work:
     """follows: sources that change later are taken once more.
 
-    Raises: ConfigError: files of the archive were made in another way, or are not ours."""
+    Raises: ConfigError: files of the archive were made in another way, or are not ours.
+    """
     refuse_misfits({each.name for each in wanted}, known, asked, archive)
     work, problems = Work(tally=Tally(wanted=len(wanted), follows=follows)), Problems()
     for each in wanted:

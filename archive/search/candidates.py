@@ -28,7 +28,8 @@ class Candidates:
     def __init__(
         self, rows: Rows, query: Query, needles: Mapping[str, tuple[Nearest, Array]], top: int, allowed: Array | None
     ) -> None:
-        alive = rows.alive if allowed is None else rows.alive & allowed
+        living = rows.alive
+        alive = living if allowed is None else living & allowed
         count = min(len(rows), max(FEWEST, PER_HIT * top))
         named = [index.rows_near(queries, count, alive) for index, queries in needles.values()]
         self._rows, self._query = rows, query
@@ -38,8 +39,8 @@ class Candidates:
         wide = wide[alive[wide]] if len(rows) else wide
         self.bounds[wide] = self._exact(wide)
         self._near = near
-        living = np.flatnonzero(rows.alive)
-        self.mean = self._mean(living[:: max(1, len(living) // SAMPLE)])
+        every = np.flatnonzero(living)
+        self.mean = self._mean(every[:: max(1, len(every) // SAMPLE)])
 
     def best_first(self) -> Iterator[tuple[int, float]]:
         """Row and exact score of the candidates, the best first; equal ones in the order of rows."""

@@ -54,16 +54,17 @@ class Scan:
         self._rows, self._query = rows, query
         self.bounds = np.empty(len(rows), np.float32)
         over_blocks(rows, self._look)
-        self.mean = self._mean()
-        self.bounds[~rows.alive if allowed is None else ~(rows.alive & allowed)] = NOTHING
+        alive = rows.alive
+        self.mean = self._mean(alive)
+        self.bounds[~alive if allowed is None else ~(alive & allowed)] = NOTHING
         self.bounds[np.isnan(self.bounds)] = NOTHING
 
     def _look(self, block: Block, where: slice) -> None:
         self.bounds[where] = self._query.bound(block).numpy()
 
-    def _mean(self) -> float:
+    def _mean(self, alive: Array) -> float:
         """Over all rows, those too that are not allowed: what is usual does not depend on what is asked for."""
-        found = self.bounds[self._rows.alive & np.isfinite(self.bounds)]
+        found = self.bounds[alive & np.isfinite(self.bounds)]
         return float(found.mean(dtype=np.float64)) if len(found) else 0.0
 
     def best_first(self) -> Iterator[tuple[int, float]]:

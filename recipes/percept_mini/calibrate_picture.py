@@ -4,7 +4,7 @@
 
 Fitted on the photos for choices that `recipes.percept_mini.picture_data` has read, by the logistic loss of
 `calibrate_sound`: on all words that captions and boxes tell right from wrong, and on names of boxes and words for
-people alone. The temperature should be the one that the projection was learnt with (`train_picture.TEMPERATURE`). For
+people alone. The temperature should be the one that the projection was learnt with (`picture_photos.TEMPERATURE`). For
 each temperature, it prints both losses with the best bias, and between which biases "person" is at least 0.5 in 80 % of
 the photos with a large person, and below 0.2 in 90 % of those without one; if the first is larger, none has both.
 """
@@ -22,9 +22,10 @@ from torch.nn import functional
 from engines.networks.picture import CONCEPTS_FILE
 from recipes.percept_mini.calibrate_sound import weighted_loss
 from recipes.percept_mini.picture_data import RUNS
+from recipes.percept_mini.picture_photos import Photos
 from recipes.percept_mini.picture_words import RIGHT, WRONG
 from recipes.percept_mini.text_data import BUNDLED
-from recipes.percept_mini.train_picture import Photos, read_checked
+from recipes.percept_mini.train_picture import read_checked
 
 TEMPERATURES = (0.04, 0.05, 0.06, 0.07, 0.085, 0.1)
 BIASES = np.arange(0, 9, 0.1)

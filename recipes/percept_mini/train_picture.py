@@ -1,14 +1,16 @@
-"""Learn the picture tower's projection and last blocks from photos with captions, with boxes, and with one name.
+"""Learn the picture tower's projection from photos with captions, with boxes, and with one name.
 
     python -m recipes.percept_mini.train_picture --data ../shared/data -o FOLDER     train, or resume
     python -m recipes.percept_mini.train_picture --data ../shared/data --check FILE  figures of a projection
 
-First the linear map from the network's features to the text space is learnt, 1,280 x 384 numbers. Then this map and the
-last blocks of the network are trained together, and the result is mixed with what there was before, weight by weight
-(WiSE-FT, Wortsman et al. 2022, arXiv 2109.01903), so that what the network knew is kept. The concepts stay as they are.
+The linear map from the network's features to the text space is learnt, 1,280 x 384 numbers; network and concepts stay
+as they are. With `--block-steps`, this map and the last blocks of the network are then trained together, and the result
+is mixed with what there was before, weight by weight (WiSE-FT, Wortsman et al. 2022, arXiv 2109.01903), so that what
+the network knew is kept. The bundled tower has not been trained so.
+
 Needs what `recipes.percept_mini.picture_data` makes (and makes it). Photos for reporting are not used; choices are made
-on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`, with the blocks, and in
-`picture_words.txt` the words that the tower then knows.
+on those for choices (`recipes.percept_mini.folds`). Writes `concepts.safetensors`, and in `picture_words.txt` the words
+that the tower then knows.
 
 Losses: those of `percept train --captions` (`training.captions.losses`), for captions and phrases of them; the logistic
 loss of words' odds as the product computes them, and the same for each thing by itself; cross-entropy of the class
@@ -24,7 +26,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from msgspec.structs import replace
 from safetensors.torch import load_file, save_file
@@ -32,26 +33,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.models.checkpoint import read_model
-from engines.networks.picture import CONCEPTS_FILE, LEARNT, load_network
-from pipeline.arrays import Array
+from engines.networks.picture import CONCEPTS_FILE, LEARNT, put_learnt
 from recipes.percept_mini import picture_data
-from recipes.percept_mini.build_concepts import PROMPT, fitted_projection
-from recipes.percept_mini.picture_data import RUNS, VIEWS, Photo, View, split_of
-from recipes.percept_mini.picture_words import RIGHT, UNKNOWN, WRONG, Targets, phrases
-from recipes.percept_mini.text_data import BUNDLED, text_vectors
-from stages.words.scoring import competing
+from recipes.percept_mini.build_concepts import fitted_projection
+from recipes.percept_mini.picture_data import RUNS, VIEWS
+from recipes.percept_mini.picture_networks import FASTER, NAMED, LastBlocks, Projection, Tower
+from recipes.percept_mini.picture_photos import TEMPERATURE, Photos
+from recipes.percept_mini.picture_words import RIGHT, UNKNOWN, WRONG
+from recipes.percept_mini.text_data import BUNDLED
 from training.captions import losses
-from training.captions.losses import caption_losses, centred
-from training.captions.projection import FEATURES_LEFT_OUT, read_parts
+from training.captions.losses import caption_losses
 from training.train.loop import Training
 from training.train.plan import TrainingPlan, usual_plan
 
 log = logging.getLogger("train_picture")
-PEOPLE = ("person", "people", "man", "woman", "child")
-TEMPERATURE = 0.06
-"""Of the product's scores; see model.toml."""
-NAMED = 2.0
-"""The concepts are so much longer while the projection is learnt: larger numbers are learnt in larger steps."""
 PHRASES = 0.4
 """How often one phrase of a caption takes the place of the whole, so that short labels are understood too."""
 UNSAID = 0.3
@@ -59,8 +54,6 @@ UNSAID = 0.3
 WRONG_WORDS = 10.0
 """Weight of all wrong words together, compared with all right ones, as in calibration."""
 KEPT_TEMPERATURE = 0.07
-SEEN_OFTEN = 20
-"""The tower knows a word that is right of so many photos it was trained on."""
 VOCABULARY = "picture_words.txt"
 SHARES = {"imagenet": 4.0}
 """How often photos of a collection are drawn, compared with others."""
@@ -69,161 +62,10 @@ WRONG_NAMES = 2.5
 WEIGHTS = {**losses.WEIGHTS, "captions": 6.0, "words": 4.0, "names": 16.0, "classes": 0.5, "kept": 1.0}
 OF_BLOCKS = {**WEIGHTS, "classes": 1.0, "kept": 5.0}
 """The same for the second training. A network can forget more than a map."""
-FASTER = 7.0
-"""How much larger the steps of the projection are than those of the blocks."""
 BEFORE = 0.5
 """Share of the weights before the second training in those that are written."""
 MEASURES = ("person", "names", "captions", "classes")
 """Of the photos for choices; see `figures`."""
-
-
-class Projection(nn.Module):
-    """Tokens of views at unit length: named "N 384" and directions "N 1280" -> "N 384"; and odds of words."""
-
-    def __init__(self, projection: Tensor, bias: float) -> None:
-        super().__init__()
-        self.projection = nn.Parameter(projection.clone())
-        self.bias = nn.Parameter(torch.tensor(bias))
-        self.sharpness = nn.Parameter(torch.tensor(1 / losses.TEMPERATURE).log())
-        self.drop = nn.Dropout(FEATURES_LEFT_OUT)
-
-    def forward(self, named: Tensor, directions: Tensor) -> Tensor:
-        return functional.normalize(NAMED * named + self.drop(directions) @ self.projection, dim=-1)
-
-
-class LastBlocks(nn.Module):
-    """The last blocks and the head of the network: maps "N 192 7 7" -> named "N 384" and directions "N 1280"."""
-
-    concepts: Tensor
-
-    def __init__(self, concepts: Tensor) -> None:
-        super().__init__()
-        network = load_network()
-        self.blocks = nn.ModuleList(list(network._blocks[picture_data.LEARNT_FROM :]))
-        self.head, self.classify = network._conv_head, network._fc.requires_grad_(False)
-        self.register_buffer("concepts", concepts.float())
-
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        x = maps.contiguous(memory_format=torch.channels_last)
-        for block in self.blocks:
-            x = block(x)
-        return read_parts(functional.relu6(self.head(x)), self.classify, self.concepts)
-
-    def named_weights(self) -> dict[str, Tensor]:
-        """The trained ones, as `concepts.safetensors` names them."""
-        found = {
-            f"{LEARNT}_blocks.{picture_data.LEARNT_FROM + number}.{name}": weight
-            for number, block in enumerate(self.blocks)
-            for name, weight in block.state_dict().items()
-        }
-        return found | {f"{LEARNT}_conv_head.{name}": weight for name, weight in self.head.state_dict().items()}
-
-    def put(self, stored: Mapping[str, Tensor]) -> None:
-        """Take such weights, if there are any."""
-        for name, weight in self.named_weights().items():
-            if name in stored:
-                weight.copy_(stored[name])
-
-
-class Tower(Projection):
-    """The last blocks and the projection together."""
-
-    def __init__(self, projection: Tensor, bias: float, concepts: Tensor) -> None:
-        super().__init__(projection / FASTER, bias)
-        self.last = LastBlocks(concepts).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def forward(self, named: Tensor, directions: Tensor) -> Tensor:
-        return functional.normalize(NAMED * named + self.drop(directions) @ (FASTER * self.projection), dim=-1)
-
-
-class Photos:
-    """All views of all collections, with their texts as vectors."""
-
-    def __init__(self, runs: Path, with_maps: bool = False) -> None:
-        self.photos, self.views = list[Photo](), list[View]()
-        named, directions, maps = list[Array](), list[Array](), list[Array]()
-        for collection in VIEWS:
-            seen = picture_data.load(runs, collection, with_maps)
-            first = len(self.photos)
-            self.photos += seen.photos
-            self.views += [replace(view, photo=view.photo + first) for view in seen.views]
-            named.append(seen.named)
-            directions.append(seen.directions)
-            maps.append(seen.maps)
-        self.maps = torch.from_numpy(np.concatenate(maps))
-        """float16 "N 192 7 7", if they were asked for."""
-        self.named, self.directions = (torch.from_numpy(np.concatenate(each)) for each in (named, directions))
-        self.photo = torch.tensor([view.photo for view in self.views])
-        splits = [split_of(self.photos[view.photo]) for view in self.views]
-        self.train, self.check = (
-            torch.tensor([row for row, split in enumerate(splits) if split == kind]) for kind in ("train", "check")
-        )
-        self._texts(runs)
-        self._words()
-
-    @torch.inference_mode()
-    def read_with(self, last: LastBlocks, rows: Tensor) -> None:
-        """Replace what the network of the package reads in these views by what trained blocks read in them."""
-        for some in rows.split(256):
-            named, directions = last(self.maps[some].float())
-            self.named[some], self.directions[some] = named.half(), directions.half()
-
-    def of(self, row: int) -> Photo:
-        return self.photos[self.views[row].photo]
-
-    def _texts(self, runs: Path) -> None:
-        """Vectors of the captions, centred on their mean, and which of them belong to each photo."""
-        used = {view.photo for view in self.views}
-        captions = sorted({text for number in used for text in self.photos[number].captions})
-        given = _kept(runs / "captions.npy", captions, "{}")
-        self.captions = centred(given, given.mean(0))
-        place = {text: row for row, text in enumerate(captions)}
-        self.captions_of = {
-            number: [place[text] for text in self.photos[number].captions]
-            for number in used
-            if self.photos[number].captions
-        }
-        parts = [phrases(caption) for caption in captions]
-        texts = sorted({text for each in parts for text in each})
-        place = {text: len(captions) + row for row, text in enumerate(texts)}
-        self.phrases_of = [[place[text] for text in each] for each in parts]
-        """Rows in `texts` of the phrases of each caption."""
-        self.texts = torch.cat([self.captions, prompt_vectors(_kept(runs / "phrases.npy", texts, PROMPT))])
-
-    def _words(self) -> None:
-        background = read_words(BUNDLED / "background.txt")
-        boxes = {box[0] for photo in self.photos for box in photo.boxes}
-        self.words = sorted({*background, *read_words(BUNDLED / "vocabulary.txt"), *boxes, *PEOPLE})
-        self.names = torch.tensor([row for row, word in enumerate(self.words) if word in boxes or word in PEOPLE])
-        """Rows in `words` of the names of boxes and the words for people."""
-        self.classes = sorted({photo.name for photo in self.photos if photo.name})
-        targets, place = Targets(self.words), {name: row for row, name in enumerate(self.classes)}
-        found = [targets.of(self.photos[view.photo], view) for view in self.views]
-        self.targets = torch.from_numpy(np.stack(found))
-        self.said = torch.tensor([self.photos[view.photo].collection == "flickr8k" for view in self.views])
-        self.class_of = torch.tensor([place.get(self.photos[view.photo].name, -1) for view in self.views])
-        self.word_vectors, self.background, self.class_vectors = map(prompted, (self.words, background, self.classes))
-        self.concepts = prompted((BUNDLED / "concepts.txt").read_text().splitlines())
-        self.kept = torch.from_numpy(competing(self.word_vectors.numpy(), self.background.numpy()))
-
-    def known(self) -> list[str]:
-        """The words that are right of many photos for training, in alphabetical order. Names of data sets are left
-        out where nobody says them.
-        """
-        said = {*read_words(BUNDLED / "background.txt"), *read_words(BUNDLED / "vocabulary.txt"), *PEOPLE}
-        photos, often = self.photo[self.train], []
-        for place, word in enumerate(self.words):
-            right = self.targets[self.train, place] == RIGHT
-            if word in said and len(photos[right].unique()) >= SEEN_OFTEN:
-                often.append(word)
-        return often
-
-    def odds(self, vectors: Tensor, bias: Tensor | float, temperature: float = TEMPERATURE) -> Tensor:
-        """Log-odds of the words, as `stages.words.scoring.log_odds` computes them, "N W"."""
-        rivals = vectors @ self.background.T / temperature
-        top = rivals.amax(1, keepdim=True)
-        against = ((rivals - top).exp() @ self.kept.T).clamp(min=1e-30).log() + top
-        return vectors @ self.word_vectors.T / temperature - against + bias
 
 
 class PictureTrainee:
@@ -328,7 +170,9 @@ class TowerTrainee(PictureTrainee):
     def __init__(self, photos: Photos, projection: Tensor, bias: float, concepts: Tensor) -> None:
         super().__init__(photos, projection, bias)
         self.network = Tower(NAMED * projection, bias, concepts)
-        self._initial = {name: weight.detach().clone() for name, weight in self.network.named_parameters()}
+        self._initial = {
+            name: weight.detach().clone() for name, weight in self.network.named_parameters() if weight.requires_grad
+        }
 
     def frozen(self) -> Mapping[str, Tensor]:
         return self._initial
@@ -381,29 +225,6 @@ def _one_of(rows: list[int]) -> int:
     return rows[int(torch.randint(len(rows), ()))]
 
 
-def _kept(file: Path, texts: list[str], prompt: str) -> Tensor:
-    """Vectors of texts, "N 384", from a file if it has them, else computed and written to it."""
-    if not file.is_file() or len(vectors := np.load(file)) != len(texts):
-        log.info("%d texts become vectors in %s", len(texts), file)
-        vectors = text_vectors([prompt.format(text) for text in texts]).astype(np.float16)
-        np.save(file, vectors)
-    return torch.from_numpy(vectors).float()
-
-
-def read_words(path: Path) -> list[str]:
-    return [line.split("=")[0].strip() for line in path.read_text().splitlines() if line.strip()]
-
-
-def prompted(words: list[str]) -> Tensor:
-    """Label vectors as the product makes them, "N 384"."""
-    return prompt_vectors(torch.from_numpy(text_vectors([PROMPT.format(word) for word in words])))
-
-
-def prompt_vectors(vectors: Tensor) -> Tensor:
-    """Vectors of filled prompts "N 384", centred as those of labels."""
-    return functional.normalize(vectors - load_file(BUNDLED / CONCEPTS_FILE)["center"].float(), dim=-1)
-
-
 def plan_of(steps: int, batch: int) -> TrainingPlan:
     return replace(
         usual_plan("picture"),
@@ -433,7 +254,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=BUNDLED, help="where concepts.safetensors is written")
     parser.add_argument("--steps", type=int, default=300, help="of the projection alone")
     parser.add_argument("--batch", type=int, default=1024)
-    parser.add_argument("--block-steps", type=int, default=240, help="of the last blocks; 0 leaves the network alone")
+    parser.add_argument("--block-steps", type=int, default=0, help="of the last blocks, too, such as 240")
     parser.add_argument("--block-batch", type=int, default=320)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--check", type=Path, help="train nothing: print the figures of this concepts.safetensors")
@@ -463,7 +284,7 @@ def main() -> None:
         tower = Training(of_both, plan, options.runs / "blocks", "cpu", MEASURES).run(told)
         assert isinstance(tower, Tower)
         projection, bias = FASTER * tower.projection.detach() / NAMED, float(tower.bias)
-        blocks = {name: weight.half().contiguous() for name, weight in tower.last.named_weights().items()}
+        blocks = {name: weight.detach().half().contiguous() for name, weight in tower.last.learnt().items()}
     kept = {name: tensor for name, tensor in stored.items() if not name.startswith(LEARNT)}
     options.output.mkdir(parents=True, exist_ok=True)
     made = {**kept, "projection": projection.half().contiguous(), **blocks}
@@ -487,7 +308,7 @@ def checked(photos: Photos, stored: Mapping[str, Tensor], bias: float) -> str:
 def read_checked(photos: Photos, stored: Mapping[str, Tensor]) -> None:
     """Let the photos for choices be read by the blocks of `concepts.safetensors`."""
     last = LastBlocks(stored["concepts"]).eval()
-    last.put(stored)
+    put_learnt(last.network, stored)
     photos.read_with(last, photos.check)
 
 

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 from recipes.percept_mini import picture_data
 from recipes.percept_mini.folds import is_checked, is_reported
 from recipes.percept_mini.picture_data import Photo, Reader, load, make, split_of, views
+from recipes.percept_mini.picture_networks import LastBlocks
 from recipes.percept_mini.text_data import BUNDLED
-from recipes.percept_mini.train_picture import LastBlocks
 from tests.recipes.percept_mini.photos import photos_in, picture
 
 

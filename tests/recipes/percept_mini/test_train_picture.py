@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from engines.networks.picture import load_network, load_picture
-from recipes.percept_mini import train_picture
+from recipes.percept_mini import picture_photos, train_picture
 from recipes.percept_mini.text_data import BUNDLED
 from recipes.percept_mini.train_picture import auroc
 from tests.recipes.percept_mini.photos import photos_in
@@ -26,7 +26,7 @@ def test_projection_and_last_blocks_are_learnt_and_nothing_else(
 ) -> None:
     for collection in ("voc2012", "coco_small", "flickr8k", "imagenet"):
         photos_in(tmp_path / "data", collection, 60)
-    monkeypatch.setattr(train_picture, "read_words", lambda path: ["dog", "man", "sheep", "table"])
+    monkeypatch.setattr(picture_photos, "read_words", lambda path: ["dog", "man", "sheep", "table"])
     common = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs"), "--threads", "1"]
 
     def call(*arguments: str) -> None:
