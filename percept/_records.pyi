@@ -58,7 +58,7 @@ class OpenSet(msgspec.Struct, frozen=True):
     """Whether the score is above the threshold."""
 
 class Track(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A moving object followed through the source."""
+    """An object followed through the source."""
 
     id: int
     """Unique within a source and never used again."""
@@ -69,6 +69,10 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     an action, a place or a sound; missing if nothing is probable."""
     probability: float | None = None
     """Probability of that name."""
+    filled: list[int] = ...
+    """Which of `boxes`, counted from 0, lie between two frames in which the object was seen: in a straight line."""
+    kind: str = "motion"
+    """What found it: motion, or network once a network has; missing for motion."""
 
 class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One JSON object per clip: a result, or one of `error`, `dropped` and `gap`.

@@ -79,7 +79,7 @@ class OpenSet(msgspec.Struct, frozen=True):
 
 
 class Track(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A moving object followed through the source."""
+    """An object followed through the source."""
 
     id: Annotated[int, Meta(description="Unique within a source and never used again.")]
     boxes: Annotated[
@@ -96,6 +96,16 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
         ),
     ] = None
     probability: Annotated[float | None, Meta(description="Probability of that name.")] = None
+    filled: Annotated[
+        list[int],
+        Meta(
+            description="Which of `boxes`, counted from 0, lie between two frames in which the object was seen: in a "
+            "straight line."
+        ),
+    ] = []
+    kind: Annotated[
+        str, Meta(description="What found it: motion, or network once a network has; missing for motion.")
+    ] = "motion"
 
 
 class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

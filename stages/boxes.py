@@ -1,11 +1,20 @@
 """Boxes: x0 y0 x1 y1 in pixels, half-open. Detection yields them and tracking follows them."""
 
+from enum import IntEnum
+
 import numpy as np
 
 from pipeline.arrays import Array
 
 Box = tuple[float, float, float, float]
 """x0 y0 x1 y1 in pixels, half-open."""
+
+
+class BoxKind(IntEnum):
+    """What found a box. Boxes of a network are tight and around whole objects; those from motion often are neither."""
+
+    MOTION = 0
+    NETWORK = 1
 
 
 def box_iou(a: Array, b: Array) -> Array:

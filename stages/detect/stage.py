@@ -29,6 +29,7 @@ class Detect(Stage):
     `boxes` float32 "N 6": index in `frames`, x0, y0, x1, y1 in pixels of the upright source, score in [0, 1].
     `box_times_ns` int64 "N": times of their frames.
     `box_crops` int64 "C": rows of the boxes for the image tower to encode, in ascending order.
+    `detect_times_ns` int64 "F": times of all frames that were looked at, with boxes or without.
     """
 
     preload = ("cv2",)
@@ -42,6 +43,7 @@ class Detect(Stage):
             "boxes": Spec("float32", "N 6", in_message=True),
             "box_times_ns": Spec("int64", "N", in_message=True),
             "box_crops": Spec("int64", "C", in_message=True),
+            "detect_times_ns": Spec("int64", "F", in_message=True),
         }
 
     def demand(self) -> Demand:
@@ -71,6 +73,7 @@ class Detect(Stage):
             "boxes": boxes,
             "box_times_ns": clip["frame_times_ns"][boxes[:, 0].astype(int)],
             "box_crops": self._crops(boxes, shares),
+            "detect_times_ns": times_ns[kept[1:]],
         }
 
     def _crops(self, boxes: Array, shares: Array) -> Array | Absent:

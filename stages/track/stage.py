@@ -1,7 +1,7 @@
-"""The stage that follows moving objects through a source, clip by clip."""
+"""The stage that follows objects through a source, clip by clip."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path as FilePath
 
 import msgspec
 import numpy as np
@@ -11,14 +11,20 @@ from pipeline.clip import Clip, ClipInfo
 from pipeline.part import Part
 from pipeline.result import Track
 from pipeline.stage import Fold, Outputs, Resources, StageOptions
-from stages.boxes import Box
-from stages.track.state import TrackMemory, TrackState, decode_state, encode_state
-from stages.track.tracker import Detection, Sighting, TrackerOptions, alive, step
+from stages.boxes import Box, BoxKind
+from stages.track.costs import Detection
+from stages.track.options import NETWORK, TrackerOptions
+from stages.track.paths import Path, follow
+from stages.track.state import TrackMemory, decode_state, encode_state
+from stages.track.tracker import alive
 from stages.words.labels import LABELS_FILE, LabelSet
 
 
 class TrackOptions(StageOptions, frozen=True, kw_only=True):
     tracker: TrackerOptions = TrackerOptions()
+    """For boxes from motion."""
+    network: TrackerOptions = NETWORK
+    """For boxes of a network."""
     least_probability: float = 0.5
     """A label of the run names a track if it is a thing and at least so probable."""
     least_everyday_probability: float = 0.8
@@ -29,54 +35,62 @@ class TrackOptions(StageOptions, frozen=True, kw_only=True):
 class TrackStage(Fold):
     """Gives boxes of the same object one id, unique within the source and never reused.
 
-    A track is a record {"id", "boxes": [[time_s, x0, y0, x1, y1], ...], "label", "probability"}; boxes are in pixels of
-    the upright source. It is reported from the frame in which it is confirmed.
+    A track is a record {"id", "boxes": [[time_s, x0, y0, x1, y1], ...], "label", "probability", "filled", "kind"};
+    boxes are in pixels of the upright source. As the whole clip is at hand, a track is told from its first box in the
+    clip in which it is confirmed, and short gaps are filled.
     """
 
     required = ("boxes", "box_times_ns")
-    optional = ("box_embeddings", "box_crops")
+    optional = ("box_embeddings", "box_crops", "box_kinds", "box_names", "detect_times_ns")
     Options = TrackOptions
     options: TrackOptions
 
     _labels: LabelSet | None = None
 
     def gives(self) -> dict[str, Spec]:
-        return {"tracks": Part(type=list[Track], doc="Moving objects, each with its boxes in this clip.")}
+        return {"tracks": Part(type=list[Track], doc="Objects that were followed, each with its boxes in this clip.")}
 
     def update(self, state: bytes, clip: Clip) -> tuple[bytes, Outputs]:
         memory = decode_state(state)
         if memory.epoch != clip.info.epoch:
             memory = msgspec.structs.replace(memory, epoch=clip.info.epoch, tracks=())
-        sightings: list[Sighting] = []
-        for time_ns, detections in by_frame(clip):
-            memory, seen = step(memory, time_ns, detections, self.options.tracker)
-            sightings += seen
-        remaining = alive(memory.tracks, clip.info.end_ns, self.options.tracker)
+        options = {BoxKind.MOTION: self.options.tracker, BoxKind.NETWORK: self.options.network}
+        looked_at = clip.get("detect_times_ns")
+        times_ns = (clip["box_times_ns"] if looked_at is None else looked_at).tolist()
+        memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options)
+        remaining = alive(memory.tracks, clip.info.end_ns, options)
         memory = msgspec.structs.replace(memory, tracks=tuple(remaining))
-        return encode_state(memory), {"tracks": self._records(sightings, memory, clip.info)}
+        return encode_state(memory), {"tracks": [self._record(path, clip.info) for path in paths]}
 
     def open(self, resources: Resources) -> None:
-        path = Path(self.run.directory) / LABELS_FILE
+        path = FilePath(self.run.directory) / LABELS_FILE
         if path.is_file():  # written by classify; without it tracks have no labels
             self._labels = resources.get(("labels", str(path)), lambda: LabelSet.load(path))
 
-    def _records(self, sightings: list[Sighting], memory: TrackState, info: ClipInfo) -> list[dict[str, object]]:
-        boxes: dict[int, list[list[float]]] = {}
-        for seen in sightings:
-            row = [round(seen.time_ns / 1e9, 3), *(round(value, 1) for value in within(seen.box, info))]
-            boxes.setdefault(seen.id, []).append(row)
-        tracks = {track.id: track for track in memory.tracks}
-        return [{"id": id, "boxes": boxes[id], **self._named(tracks.get(id))} for id in sorted(boxes)]
+    def _record(self, path: Path, info: ClipInfo) -> dict[str, object]:
+        rows = [
+            [round(place.time_ns / 1e9, 3), *(round(value, 1) for value in within(place.box, info))]
+            for place in path.places
+        ]
+        filled = [row for row, place in enumerate(path.places) if place.filled]
+        kind = path.track.kind.name.lower()
+        return {"id": path.track.id, "boxes": rows, "filled": filled, "kind": kind, **self._named(path.track)}
 
-    def _named(self, track: TrackMemory | None) -> dict[str, object]:
-        """What the mean of a track's crops shows, and its probability."""
-        vector = track.vector() if track is not None else None
-        names = self._labels.box_names if self._labels is not None else None
+    def _named(self, track: TrackMemory) -> dict[str, object]:
+        """What the track is, and how probable that is.
+
+        What the mean of its crops shows, if it is a label of the run; else what the detector calls it; else an everyday
+        word for its crops.
+        """
+        vector, names = track.vector(), self._labels.box_names if self._labels is not None else None
+        least, least_everyday = self.options.least_probability, self.options.least_everyday_probability
+        named = None
         if vector is not None and names is not None:
-            named = names.name(vector, self.options.least_probability, self.options.least_everyday_probability)
-            if named is not None:
-                return {"label": named[0], "probability": named[1]}
-        return {"label": None, "probability": None}
+            named = names.name(vector, least, 2.0 if track.names else least_everyday)
+        if named is None and track.names:
+            name, total = track.names[0]
+            named = (name, total / track.hits) if total / track.hits >= least else None
+        return {"label": None, "probability": None} if named is None else {"label": named[0], "probability": named[1]}
 
 
 def within(box: Box, info: ClipInfo) -> Box:
@@ -96,12 +110,15 @@ def by_frame(clip: Clip) -> Iterator[tuple[int, list[Detection]]]:
         raise ValueError(f"box_times_ns must be int64 ({count},), got {times_ns.shape}")
     crops, rows = clip.get("box_embeddings"), clip.get("box_crops")
     vectors = {} if crops is None or rows is None else dict(zip(rows.tolist(), crops.astype(np.float32), strict=True))
+    kinds, names = clip.get("box_kinds"), clip.get("box_names")
+    kinds = [0] * count if kinds is None else kinds.tolist()
+    names = [""] * count if names is None else names
     for time_ns in np.unique(times_ns):
         here = np.flatnonzero(times_ns == time_ns).tolist()
-        yield int(time_ns), [detection(boxes[i], vectors.get(i)) for i in here]
+        yield int(time_ns), [detection(boxes[i], vectors.get(i), kinds[i], names[i]) for i in here]
 
 
-def detection(row: Array, vector: Array | None) -> Detection:
+def detection(row: Array, vector: Array | None, kind: int, name: str) -> Detection:
     """The detection in a row "6" of `boxes`."""
     x0, y0, x1, y1, score = (float(value) for value in row[1:])
-    return Detection((x0, y0, x1, y1), score, vector)
+    return Detection((x0, y0, x1, y1), score, vector, BoxKind(kind), name)

@@ -4,24 +4,34 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
+from stages.boxes import BoxKind
 from stages.track.motion_model import MovingBox
 
-VERSION = 1
+VERSION = 2
+MOST_NAMES = 4
 
 
 class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
     """One object that is tracked, or a tentative one."""
 
+    key: int
+    """Tells tracks apart that have no id yet."""
     id: int
     """0 until confirmed: a false alarm never uses up an id."""
+    kind: BoxKind
+    """NETWORK once a network has found it."""
     moving: MovingBox
     hits: int
+    evidence: float
+    """Sum of the log-odds of its scores."""
     first_ns: int
     last_ns: int
     """When it was last seen; `moving` is its state at that time."""
     appearance: bytes = b""
     """float16 "D", mean of its crops' unit vectors; empty before the first crop."""
     crops: int = 0
+    names: tuple[tuple[str, float], ...] = ()
+    """What the detector called it, with the sum of the scores for each name; the highest first."""
 
     @property
     def confirmed(self) -> bool:
@@ -35,6 +45,13 @@ class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
             old = np.frombuffer(self.appearance, np.float16).astype(np.float32)
             mean = old + share * (mean - old) if len(old) == len(mean) else mean
         return msgspec.structs.replace(self, appearance=mean.astype(np.float16).tobytes(), crops=self.crops + 1)
+
+    def with_name(self, name: str, score: float) -> "TrackMemory":
+        """With one more name from the detector. The `MOST_NAMES` best are remembered."""
+        sums = dict(self.names)
+        sums[name] = sums.get(name, 0.0) + score
+        best = sorted(sums.items(), key=lambda named: (-named[1], named[0]))[:MOST_NAMES]
+        return msgspec.structs.replace(self, names=tuple(best))
 
     def vector(self) -> Array | None:
         """float32 "D" of unit length, or None before the first crop."""
@@ -51,6 +68,7 @@ class TrackState(msgspec.Struct, array_like=True, frozen=True):
     version: int = VERSION
     epoch: int = 0
     next_id: int = 1
+    next_key: int = 1
     tracks: tuple[TrackMemory, ...] = ()
 
 

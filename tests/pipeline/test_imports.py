@@ -303,7 +303,7 @@ COVERED_BY = {
     "tests/stages/test_classify.py": "stages.words.reliability",
     "tests/stages/test_encode.py": "stages.tower_inputs",
     "tests/stages/test_flow.py": "stages.flow_raft",
-    "tests/stages/track/test_tracks.py": "stages.track.{stage, state, tracker}",
+    "tests/stages/track/test_tracks.py": "stages.track.{costs, options, paths, stage, state, tracker}",
     "tests/stages/words/test_label_side.py": "stages.words.capped",
     "tests/stages/words/test_labels.py": "stages.words.{label_vectors, text_cache}",
     "tests/stages/words/test_word.py": "stages.words.tree",

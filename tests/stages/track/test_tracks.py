@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.arrays import Array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
+from stages.boxes import BoxKind
 from stages.track.stage import TrackStage, within
 from stages.track.state import TrackState, decode_state
 from stages.words.box_names import box_names
@@ -57,6 +58,16 @@ def whole(clips: list[list[dict[str, Any]]]) -> dict[int, list[list[float]]]:
     return tracks
 
 
+def seen(clips: list[list[dict[str, Any]]]) -> dict[int, list[list[float]]]:
+    """The same without what was filled in."""
+    return whole(
+        [
+            [t | {"boxes": [row for i, row in enumerate(t["boxes"]) if i not in t["filled"]]} for t in clip]
+            for clip in clips
+        ]
+    )
+
+
 def walker(times: Sequence[int], x: float, y: float, speed: float, size: float = 40, score: float = 0.9) -> list[Row]:
     return [(i * STEP, x + speed * i / 8, y, x + speed * i / 8 + size, y + 2 * size, score) for i in times]
 
@@ -64,7 +75,7 @@ def walker(times: Sequence[int], x: float, y: float, speed: float, size: float =
 def test_one_object_keeps_its_id_over_ten_clips() -> None:
     tracks = whole(run(walker(range(160), 10, 20, 25)))
     assert list(tracks) == [1]
-    assert len(tracks[1]) == 158
+    assert len(tracks[1]) == 160
     last = tracks[1][-1]
     assert last[0] == round(159 * STEP / 1e9, 3)
     assert np.allclose(last[1:], [506.9, 20, 546.9, 100], atol=2)
@@ -97,6 +108,28 @@ def test_a_track_survives_a_gap_of_up_to_two_seconds(gap: int, ids: list[int]) -
     assert sorted(whole(run(walker(times, 10, 20, 25)))) == ids
 
 
+def test_a_track_is_told_from_its_first_box_in_the_clip() -> None:
+    rows = walker(range(14, 26), 10, 20, 25)
+    assert [row[0] for row in whole(run(rows))[1]] == [i / 8 for i in range(16, 26)], "confirmed in the second clip"
+    assert [row[0] for row in whole(run(rows, 4 * SECOND))[1]] == [i / 8 for i in range(14, 26)]
+
+
+def test_short_gaps_are_filled_in_a_straight_line_and_marked_also_after_a_clip_border() -> None:
+    frames = np.arange(48, dtype=np.int64) * STEP
+    gaps = [6, 7, 16, 17, 30, 31, 32, 33, 34, 35, 36]
+    rows = walker([i for i in range(48) if i not in gaps], 10, 20, 80)
+    track, state, told = stage(), b"", []
+    for start in (0, 2 * SECOND, 4 * SECOND):
+        within_clip = frames[(frames >= start) & (frames < start + 2 * SECOND)]
+        inside = [row for row in rows if start <= row[0] < start + 2 * SECOND]
+        state, outputs = track.update(state, clip_of(inside, start, start + 2 * SECOND, detect_times_ns=within_clip))
+        told.append(outputs["tracks"])
+    filled = [t["boxes"][i] for clip in told for t in clip for i in t["filled"]]
+    assert [row[0] for row in filled] == [i / 8 for i in (6, 7, 16, 17)], "0.75 s and more are not filled"
+    assert np.allclose([row[1] for row in filled], [10 + 10 * i for i in (6, 7, 16, 17)], atol=3)
+    assert len(whole(told)[1]) == 48 - 7
+
+
 def test_a_flash_of_one_or_two_frames_is_not_a_track_and_uses_no_id() -> None:
     rows = walker(range(2), 500, 300, 0) + walker(range(8, 20), 10, 20, 25)
     assert list(whole(run(rows))) == [1]
@@ -105,7 +138,7 @@ def test_a_flash_of_one_or_two_frames_is_not_a_track_and_uses_no_id() -> None:
 def test_weak_detections_start_no_track_but_continue_one() -> None:
     assert whole(run(walker(range(20), 10, 20, 25, score=0.3))) == {}
     rows = walker(range(8), 10, 20, 25) + walker(range(8, 20), 10, 20, 25, score=0.3)
-    assert len(whole(run(rows))[1]) == 18
+    assert len(whole(run(rows))[1]) == 20
 
 
 def test_a_part_of_an_object_starts_no_track_of_its_own() -> None:
@@ -238,7 +271,11 @@ def scenes(draw: st.DrawFn) -> list[Row]:
 @settings(max_examples=40, deadline=None)
 @given(scenes(), st.sampled_from([STEP, SECOND // 2, SECOND, 5 * SECOND]))
 def test_clip_length_does_not_change_the_tracks(rows: list[Row], clip_ns: int) -> None:
-    assert whole(run(rows, clip_ns)) == whole(run(rows, 1000 * SECOND))
+    """But for what needs the whole clip: boxes from before a track was confirmed, and filled ones."""
+    short, long = seen(run(rows, clip_ns)), seen(run(rows, 1000 * SECOND))
+    assert list(short) == list(long)
+    for id, boxes in short.items():
+        assert boxes == long[id][-len(boxes) :]
 
 
 @settings(max_examples=40, deadline=None)
@@ -281,3 +318,34 @@ def test_a_retry_with_the_same_state_and_clip_has_the_same_result(rows: list[Row
         first, second, elsewhere = track.update(state, clip), track.update(state, clip), stage().update(state, clip)
         assert first == second == elsewhere
         state = first[0]
+
+
+def detected(rows: Sequence[Row], kind: BoxKind, names: Sequence[str] = ()) -> dict[str, Any]:
+    return {"box_kinds": np.full(len(rows), kind, np.uint8), "box_names": list(names) or [""] * len(rows)}
+
+
+def test_boxes_of_a_network_need_evidence_and_are_named_by_it() -> None:
+    strong, weak = walker(range(16), 10, 20, 25, score=0.95), walker(range(16), 300, 20, 25, score=0.72)
+    names = ["dog"] * 10 + ["cat"] * 6 + ["bus"] * 16
+    clip = clip_of(strong + weak[:4], 0, 2 * SECOND, **detected(strong + weak[:4], BoxKind.NETWORK, names[:20]))
+    _, outputs = stage().update(b"", clip)
+    (found,) = outputs["tracks"]
+    assert (found["label"], found["kind"], len(found["boxes"])) == ("dog", "network", 16)
+    assert found["probability"] == pytest.approx(10 * 0.95 / 16)
+
+
+def test_a_network_takes_over_what_motion_found_and_motion_bridges_what_it_misses() -> None:
+    rows = walker(range(40), 10, 20, 25)
+    kinds = [BoxKind.NETWORK if 10 <= i < 20 or i > 30 else BoxKind.MOTION for i in range(40)]
+    clip = clip_of(rows, 0, 5 * SECOND, box_kinds=np.array(kinds, np.uint8))
+    _, outputs = stage().update(b"", clip)
+    (found,) = outputs["tracks"]
+    assert (found["id"], found["kind"], len(found["boxes"]), found["filled"]) == (1, "network", 40, [])
+
+
+def test_a_box_from_motion_inside_one_of_a_network_starts_no_track() -> None:
+    person = walker(range(16), 100, 100, 5, size=60, score=0.95)
+    arm = [(t, x0 + 5, y0 + 20, x0 + 20, y0 + 60, 0.8) for t, x0, y0, *_ in person]
+    kinds = np.array([BoxKind.NETWORK] * 16 + [BoxKind.MOTION] * 16, np.uint8)
+    _, outputs = stage().update(b"", clip_of(person + arm, 0, 2 * SECOND, box_kinds=kinds))
+    assert [t["id"] for t in outputs["tracks"]] == [1]

@@ -1,0 +1,74 @@
+"""The tracks of a clip: as the whole clip is at hand, a track is told from its first box, and short gaps are filled."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from stages.boxes import Box
+from stages.track.costs import Detection
+from stages.track.state import TrackMemory, TrackState
+from stages.track.tracker import Options, step
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a track is in one frame."""
+
+    time_ns: int
+    box: Box
+    filled: bool = False
+    """Not seen there: in a straight line between two frames in which it was."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """A confirmed track in one clip."""
+
+    track: TrackMemory
+    """After the clip."""
+    places: list[Place]
+    """In order of time."""
+
+
+def follow(
+    state: TrackState, frames: Iterable[tuple[int, Sequence[Detection]]], times_ns: Sequence[int], options: Options
+) -> tuple[TrackState, list[Path]]:
+    """Track through the frames of a clip: (time_ns, detections), in order of time.
+
+    A frame without detections may be left out of `frames`. `times_ns` are the times of all frames, ascending, which is
+    where gaps are filled. Paths come in the order of their ids.
+    """
+    latest: dict[int, TrackMemory] = {track.key: track for track in state.tracks}
+    places = {track.key: [Place(track.last_ns, track.moving.box)] for track in state.tracks if track.confirmed}
+    known = set(places)
+    for time_ns, detections in frames:
+        state, sightings = step(state, time_ns, detections, options)
+        latest |= {track.key: track for track in state.tracks if track.last_ns == time_ns}
+        for seen in sightings:
+            places.setdefault(seen.key, []).append(Place(seen.time_ns, seen.box))
+    paths = []
+    for key, seen_at in places.items():
+        track = latest[key]
+        own = filled(seen_at, times_ns, options[track.kind].fill_s)
+        own = own[1:] if key in known else own
+        if track.confirmed and own:
+            paths.append(Path(track, own))
+    return state, sorted(paths, key=lambda path: path.track.id)
+
+
+def filled(places: Sequence[Place], times_ns: Sequence[int], most_s: float) -> list[Place]:
+    """The places with those between two of them that are at most `most_s` apart."""
+    whole = list(places[:1])
+    for before, after in pairwise(places):
+        if after.time_ns - before.time_ns <= most_s * 1e9:
+            between = times_ns[bisect_right(times_ns, before.time_ns) : bisect_left(times_ns, after.time_ns)]
+            whole += [Place(time_ns, _between(before, after, time_ns), True) for time_ns in between]
+        whole.append(after)
+    return whole
+
+
+def _between(before: Place, after: Place, time_ns: int) -> Box:
+    share = (time_ns - before.time_ns) / (after.time_ns - before.time_ns)
+    x0, y0, x1, y1 = (a + share * (b - a) for a, b in zip(before.box, after.box, strict=True))
+    return x0, y0, x1, y1
