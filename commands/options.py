@@ -117,6 +117,19 @@ FLAGS = (
         "optical flow: dis (default), or raft, which needs --set flow.weights=raft-small.pth",
         "NAME",
     ),
+    Flag("--find", "follow.find", "follow these things alone: 'dog, red car', or @words.txt", "WORDS"),
+    Flag(
+        "--detect",
+        "follow.which",
+        "tracks in results: all, found (by --find), or none, which looks for no boxes and saves time",
+        "WHICH",
+    ),
+    Flag(
+        "--detector",
+        "stages.detect.detector",
+        "what finds objects besides motion: own (the model's), none, or an ONNX file with the outputs of YOLOX",
+        "NAME|FILE",
+    ),
     Flag(
         "--engine",
         "model.engine",

@@ -31,6 +31,9 @@ def label(
     model: str | os.PathLike[str] | None = None,
     audio_model: str | os.PathLike[str] | None = None,
     flow: str | None = None,
+    find: str | None = None,
+    detect: Literal["auto", "all", "found", "none"] | None = None,
+    detector: str | os.PathLike[str] | None = None,
     engine: str | None = None,
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] | None = None,
     device: str | None = None,
@@ -82,6 +85,10 @@ def label(
         model: percept-mini, a model directory, or a hub id (default: percept-mini).
         audio_model: Another model for sound.
         flow: Optical flow: dis (default), or raft, which needs settings={"flow.weights": "raft-small.pth"}.
+        find: Follow these things alone: 'dog, red car', or @words.txt.
+        detect: Tracks in results: all, found (by `find`), or none, which looks for no boxes and saves time (default:
+            auto).
+        detector: What finds objects besides motion: own (the model's), none, or an ONNX file with the outputs of YOLOX.
         engine: Backend that runs the networks: auto, torch, onnxruntime, openvino, tensorrt (default: auto).
         precision: auto, fp32, bf16, fp16, int8 (default: auto).
         device: auto, cpu, cuda or cuda:N (default: auto).
@@ -123,6 +130,9 @@ def label(
         "model": model,
         "audio_model": audio_model,
         "flow": flow,
+        "find": find,
+        "detect": detect,
+        "detector": detector,
         "engine": engine,
         "precision": precision,
         "device": device,

@@ -132,6 +132,9 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
     words, labels = config.labels.words, ("-",)
     with problems.collected():
         labels = _load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)()
+    find = ()
+    with problems.collected():
+        find = _load(_PARSE_LABELS)(config.follow.find) if config.follow.find else ()
     with problems.collected():
         _load(_CHECK_PROMPTS)(labels, config.labels.templates, config.labels.descriptions)
     return RunSettings(
@@ -143,6 +146,8 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
         description_weight=config.labels.description_weight,
         modalities=config.analysed,
         key_frames=config.decode.key_frames,
+        find=find,
+        follow=config.follow.chosen,
         top_k=config.labels.top_k,
         engine=config.model.engine,
         precision=config.model.precision,

@@ -137,6 +137,18 @@ class LabelOptions(_Options, frozen=True):
     """Labels exclude each other: events follow shares."""
 
 
+class FollowOptions(_Options, frozen=True):
+    find: str | tuple[str, ...] = ""
+    """Things to follow, written as in `labels.words`: "dog, red car". They name tracks in place of the labels."""
+    which: Literal["auto", "all", "found", "none"] = "auto"
+    """Tracks in results: "all", "found" (those that `find` names), "none" (no boxes are looked for, which saves time);
+    "auto" is "found" with `find`, otherwise "all"."""
+
+    @property
+    def chosen(self) -> Literal["all", "found", "none"]:
+        return self.which if self.which != "auto" else "found" if self.find else "all"
+
+
 class QueueOptions(_Options, frozen=True):
     slots: int = 0
     """Clips in shared memory at the same time; 0: automatic."""
@@ -192,6 +204,7 @@ class Config(_Options, frozen=True):
     decode: DecodeOptions = DecodeOptions()
     model: ModelOptions = ModelOptions()
     labels: LabelOptions = LabelOptions()
+    follow: FollowOptions = FollowOptions()
     queue: QueueOptions = QueueOptions()
     deadlines: DeadlineOptions = DeadlineOptions()
     events: EventOptions = EventOptions()
@@ -226,6 +239,10 @@ class Config(_Options, frozen=True):
             found.append(
                 f"events.leave is {self.events.leave}; expected at most enter ({self.events.enter}). "
                 "Omit it, and it follows enter"
+            )
+        if self.follow.which == "found" and not self.follow.find:
+            found.append(
+                'follow.which is "found", and follow.find is empty; say what to find, such as --find "dog, bus"'
             )
         if not self.modalities:
             found.append("modalities is empty; expected one or more of image, motion, audio")

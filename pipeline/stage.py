@@ -18,7 +18,7 @@ The graph follows from `required`, `optional` and `gives`. Nobody draws edges by
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import msgspec
 
@@ -77,6 +77,10 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     modalities: tuple[str, ...] = ("image", "motion", "audio")
     key_frames: bool = False
     """Pictures are key frames, too far apart for motion."""
+    find: tuple[str, ...] = ()
+    """Things that name tracks in place of the labels, as `labels`."""
+    follow: Literal["all", "found", "none"] = "all"
+    """Which tracks are told; with "none", nothing looks for boxes."""
     top_k: int = 5
     engine: str = "auto"
     precision: str = "auto"

@@ -86,6 +86,8 @@ class Flow(Stage):
     def process(self, clip: Clip) -> Outputs:
         if self.run.key_frames:
             return {"flow": Absent("key_frames")}
+        if self.run.follow == "none" and "motion" not in self.run.modalities:
+            return {"flow": Absent("not_asked")}
         frames, times_ns = with_previous(clip)
         if len(frames) < 2:
             return {"flow": Absent("too_short")}

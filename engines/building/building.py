@@ -107,7 +107,7 @@ def prepare_network(
     failed_gate = False
     for candidate in able:
         order = order_of(key, directory, candidate, run)
-        if candidate == REFERENCE:
+        if candidate == REFERENCE and not network(key).is_onnx:
             return None
         reported: list[str] = []
         try:
@@ -225,7 +225,11 @@ def _build(order: Order, chosen: Backend, exported: Path | None, into: Path, rep
 
 
 def reference_of(order: Order) -> Engine:
-    """The PyTorch module in fp32 on the CPU, not open."""
+    """The PyTorch module in fp32 on the CPU, not open; of an ONNX file, what ONNX Runtime makes of it."""
+    if network(order.network).is_onnx:
+        from engines.backends.on_onnxruntime import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(Path(order.directory), order.inputs, order.outputs, order.threads, order.micro_batch)
     from engines.backends.on_torch import TorchEngine
 
     return TorchEngine(order.load, order.inputs, order.outputs, threads=order.threads)
@@ -259,9 +263,13 @@ def check(order: Order, engine: Engine, labels: Array | None = None, reference: 
 
 def ensure_export(order: Order, precision: str, report: Report) -> Path | None:
     """Return the network's ONNX file in this precision, exporting it if it is not cached; None for precision ""."""
+    loader = network(order.network)
+    if loader.is_onnx:
+        _check_graph(order, precision)
+        return Path(order.directory)
     if not precision:
         return None
-    facts, loader = export_facts(order, precision), network(order.network)
+    facts = export_facts(order, precision)
 
     def build(into: Path) -> None:
         from engines.building.export import export
@@ -272,6 +280,13 @@ def ensure_export(order: Order, precision: str, report: Report) -> Path | None:
     return Cache(order.cache_directory, "exports").get(key_of(facts), facts, build) / "network.onnx"
 
 
+def _check_graph(order: Order, precision: str) -> None:
+    """Raises: Refused: the network is an ONNX file, which has fp32 alone."""
+    if precision != "fp32":
+        why = f"needs the network in {precision or 'PyTorch'}"
+        raise Refused(f"{why}; {order.directory} is an ONNX file in fp32", why)
+
+
 def export_facts(order: Order, precision: str) -> dict[str, str]:
     """What an exported network depends on."""
     from importlib.metadata import version
@@ -279,6 +294,12 @@ def export_facts(order: Order, precision: str) -> dict[str, str]:
     from engines.building.export import EXPORTER_VERSION, OPSET
 
     made_by = {"exporter": str(EXPORTER_VERSION), "opset": str(OPSET), "network": order.network, "precision": precision}
+    if network(order.network).is_onnx:
+        return {
+            "network": order.network,
+            "precision": precision,
+            **network(order.network).fingerprint(Path(order.directory)),
+        }
     # Without "+cpu" or "+cu130": an export from one machine is valid on another.
     tools = {name: version(name).partition("+")[0] for name in ("torch", "onnxscript", "onnx-ir")}
     return {**made_by, **tools, **network(order.network).fingerprint(Path(order.directory))}
@@ -295,14 +316,20 @@ def engine_facts(order: Order, chosen: Backend) -> dict[str, str]:
 
 def _make(order: Order, chosen: Backend) -> Engine:
     """Raises: ModelError: it was not built, or did not pass its gate."""
+    is_onnx = network(order.network).is_onnx
+    if is_onnx:
+        _check_graph(order, chosen.graph(order.precision))
     if Candidate(chosen.name, order.precision, order.device) == REFERENCE:
         return chosen.make(order, None, Path())
     cache, graph = Cache(order.cache_directory, "engines"), chosen.graph(order.precision)
     key = key_of(engine_facts(order, chosen))
     built = cache.find(key)
     exported = None
-    if graph and chosen.runs_export:
-        exported = Cache(order.cache_directory, "exports").find(key_of(export_facts(order, graph)))
+    if is_onnx:
+        exported = Path(order.directory)
+    elif graph and chosen.runs_export:
+        found = Cache(order.cache_directory, "exports").find(key_of(export_facts(order, graph)))
+        exported = found / "network.onnx" if found else None
     if built is None or (chosen.runs_export and exported is None):
         if by_hand := chosen.made_by(order):
             raise Refused(f"not made yet. Run: {by_hand}", "is not made yet")
@@ -310,7 +337,7 @@ def _make(order: Order, chosen: Backend) -> Engine:
     record = record_of(cache.meta(key))
     if not record.gate.passed:
         raise Refused(record.gate.refusal)
-    return chosen.make(order, exported / "network.onnx" if exported else None, built)
+    return chosen.make(order, exported, built)
 
 
 def order_of(key: str, directory: str, candidate: Candidate, run: EngineSettings) -> Order:

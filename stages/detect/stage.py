@@ -1,20 +1,44 @@
-"""Boxes around objects that move relative to the scene, and which of them to encode."""
+"""Boxes around objects, and which of them to encode: of a network, if one is given, and of what moves."""
 
+from collections.abc import Callable
+from functools import cached_property
 from itertools import pairwise
+from typing import cast
 
 import cv2
 import numpy as np
 
-from pipeline.arrays import Array, Spec
-from pipeline.clip import Absent, Clip
+from pipeline.arrays import RECORD, Array, Spec
+from pipeline.clip import Absent, Clip, Reason
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
+from stages.boxes import BoxKind, box_cover
+from stages.detect.detector import Detector
+from stages.detect.detectors import OWN, make_detector
 from stages.detect.regions import RegionOptions, moving_regions
+from stages.detect.seen import NOTHING, see
 from stages.flow import grey_at, with_previous
+
+SURE = 0.3
+"""Score from which a box of the network stands for what moves inside it."""
 
 
 class DetectOptions(StageOptions, frozen=True, kw_only=True):
+    detector: str = OWN
+    """A network that finds objects, also those that do not move: "own" for the model's, if it has one; or an ONNX file
+    with the outputs of YOLOX; "none" for boxes from motion alone."""
+    names: str = ""
+    """For `detector`: a text file with the name of each class in a line; empty for those of COCO if there are 80."""
+    least_score: float = 0.1
+    """Boxes of the network with a lower score are left out."""
+    frames_per_clip: int = 0
+    """Frames of a clip in which the network looks, evenly spaced; 0 for what suits it: 2 for the model's own, all for a
+    file. To the frames between, boxes are carried along the flow."""
+    motion: bool = True
+    """Also boxes of what moves where the network finds nothing."""
+    covered: float = 0.5
+    """A box from motion is left out if this share of it, or of a box of the network, lies inside the other."""
     short_side_px: int = 224
-    """Frames are compared at this size."""
+    """Frames are compared at this size, to find what moves."""
     crops_per_clip: int = 2
     """Boxes per clip that the image tower encodes, for the labels of tracks; each costs as much as one picture of the
     clip. 0 encodes none."""
@@ -24,17 +48,20 @@ class DetectOptions(StageOptions, frozen=True, kw_only=True):
 
 
 class Detect(Stage):
-    """Class-agnostic detection of objects that move differently from the camera. Static objects are not found.
+    """Detection of what moves differently from the camera, without names; and of what a network finds.
 
     `boxes` float32 "N 6": index in `frames`, x0, y0, x1, y1 in pixels of the upright source, score in [0, 1].
     `box_times_ns` int64 "N": times of their frames.
+    `box_kinds` uint8 "N": a `BoxKind` each. `box_names`: what the network calls each, or "".
+    `box_vectors` float16 "N D": what each looks like, in the text space of the picture tower; zeros for boxes from
+    motion; only if the network tells it.
     `box_crops` int64 "C": rows of the boxes for the image tower to encode, in ascending order.
     `detect_times_ns` int64 "F": times of all frames that were looked at, with boxes or without.
     """
 
     preload = ("cv2",)
-    required = ("flow", "frames", "frame_times_ns")
-    optional = ("previous_frame", "previous_time_ns")
+    required = ("frames", "frame_times_ns")
+    optional = ("flow", "previous_frame", "previous_time_ns")
     Options = DetectOptions
     options: DetectOptions
 
@@ -42,19 +69,77 @@ class Detect(Stage):
         return {
             "boxes": Spec("float32", "N 6", in_message=True),
             "box_times_ns": Spec("int64", "N", in_message=True),
+            "box_kinds": Spec("uint8", "N", in_message=True),
+            "box_names": RECORD,
+            "box_vectors": Spec("float16", "N D", in_message=True),
             "box_crops": Spec("int64", "C", in_message=True),
             "detect_times_ns": Spec("int64", "F", in_message=True),
         }
 
     def demand(self) -> Demand:
-        return Demand(short_side_px=self.options.short_side_px)
+        wanted = 0 if self._detector is None else self._detector.short_side_px
+        return Demand(short_side_px=max(self.options.short_side_px, wanted))
+
+    @cached_property
+    def _detector(self) -> Detector | None:
+        options = self.options
+        if self.run.follow == "none":
+            return None
+        return make_detector(options.detector, options.names, options.least_score, self.run)
+
+    def check(self) -> None:
+        self._detector  # noqa: B018  (reads the file's facts)
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        if self._detector is not None:
+            self._detector.prepare(report)
+
+    def improve(self, report: Callable[[str], None]) -> bool:
+        return self._detector is not None and self._detector.improve(report)
 
     def open(self, resources: Resources) -> None:
         cv2.setNumThreads(self.run.threads)
+        if self._detector is not None:
+            self._detector.open(resources)
+
+    def describe(self) -> dict[str, str]:
+        return {} if self._detector is None else {"detector": self._detector.name}
 
     def process(self, clip: Clip) -> Outputs:
+        if self.run.follow == "none":
+            return dict.fromkeys(self.gives(), Absent("not_asked"))
+        if self._detector is None and clip.get("flow") is None:
+            return dict.fromkeys(self.gives(), Absent(cast(Reason, clip.absent.get("flow", "failed"))))
+        seen = NOTHING if self._detector is None else see(self._detector, clip, self.options.frames_per_clip)
+        moving, looked_at = self._by_motion(clip)
+        times_ns = clip["frame_times_ns"]
+        boxes = np.concatenate([seen.boxes, moving[~self._is_covered(moving, seen.boxes)]])
+        kinds = np.repeat([BoxKind.NETWORK, BoxKind.MOTION], [len(seen.boxes), len(boxes) - len(seen.boxes)])
+        names = seen.names + [""] * (len(boxes) - len(seen.names))
+        vectors = seen.vectors
+        if vectors is not None:
+            vectors = np.concatenate([vectors, np.zeros((len(boxes) - len(vectors), vectors.shape[1]), np.float32)])
+        order = np.lexsort((kinds != BoxKind.NETWORK, boxes[:, 0]))
+        height, width = clip["frames"].shape[1:3]
+        pixels = boxes[order]
+        shares = pixels[:, 1:5] / size_of(width, height)
+        pixels[:, 1:5] = shares * size_of(clip.info.width or width, clip.info.height or height)
+        return {
+            "boxes": pixels,
+            "box_times_ns": times_ns[pixels[:, 0].astype(int)],
+            "box_kinds": kinds[order].astype(np.uint8),
+            "box_names": [names[i] for i in order.tolist()],
+            "box_vectors": Absent("not_asked") if vectors is None else vectors[order].astype(np.float16),
+            "box_crops": self._crops(pixels, shares),
+            "detect_times_ns": times_ns[sorted({*seen.frames, *looked_at})],
+        }
+
+    def _by_motion(self, clip: Clip) -> tuple[Array, list[int]]:
+        """What moves: rows as in `boxes` in pixels of `frames`, and the frames in which it was looked for."""
+        flow = clip.get("flow")
+        if flow is None or not self.options.motion:
+            return np.zeros((0, 6), np.float32), []
         frames, times_ns = with_previous(clip)
-        flow = clip["flow"]
         frames, times_ns = frames[-len(flow) - 1 :], times_ns[-len(flow) - 1 :]
         kept = paced(times_ns, self.options.least_step_s)
         grey = [grey_at(frames[i], self.options.short_side_px) for i in kept]
@@ -66,15 +151,17 @@ class Detect(Stage):
             for region in regions
         ]
         boxes = np.array(rows, np.float32).reshape(-1, 6)
-        shares = boxes[:, 1:5] / size_of(*grey[0].shape[::-1])
         height, width = clip["frames"].shape[1:3]
-        boxes[:, 1:5] = shares * size_of(clip.info.width or width, clip.info.height or height)
-        return {
-            "boxes": boxes,
-            "box_times_ns": clip["frame_times_ns"][boxes[:, 0].astype(int)],
-            "box_crops": self._crops(boxes, shares),
-            "detect_times_ns": times_ns[kept[1:]],
-        }
+        boxes[:, 1:5] *= size_of(width, height) / size_of(*grey[0].shape[::-1])
+        return boxes, [index + first for index in kept[1:]]
+
+    def _is_covered(self, moving: Array, seen: Array) -> Array:
+        """bool "N": which boxes from motion show what the network has found in the same frame."""
+        sure = seen[seen[:, 5] >= SURE]
+        same_frame = moving[:, :1] == sure[None, :, 0]
+        cover = box_cover(moving[:, 1:5], sure[:, 1:5])
+        covered: Array = (same_frame & (cover > self.options.covered)).any(axis=1)
+        return covered
 
     def _crops(self, boxes: Array, shares: Array) -> Array | Absent:
         """Rows of the boxes to encode; `shares` "N 4" are all boxes in shares of the picture."""

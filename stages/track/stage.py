@@ -1,6 +1,7 @@
 """The stage that follows objects through a source, clip by clip."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path as FilePath
 
 import msgspec
@@ -18,6 +19,7 @@ from stages.track.paths import Path, follow
 from stages.track.state import TrackMemory, decode_state, encode_state
 from stages.track.tracker import alive
 from stages.words.labels import LABELS_FILE, LabelSet
+from stages.words.word import words_of
 
 
 class TrackOptions(StageOptions, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ class TrackStage(Fold):
     """
 
     required = ("boxes", "box_times_ns")
-    optional = ("box_embeddings", "box_crops", "box_kinds", "box_names", "detect_times_ns")
+    optional = ("box_embeddings", "box_crops", "box_kinds", "box_names", "box_vectors", "detect_times_ns")
     Options = TrackOptions
     options: TrackOptions
 
@@ -60,7 +62,8 @@ class TrackStage(Fold):
         memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options)
         remaining = alive(memory.tracks, clip.info.end_ns, options)
         memory = msgspec.structs.replace(memory, tracks=tuple(remaining))
-        return encode_state(memory), {"tracks": [self._record(path, clip.info) for path in paths]}
+        records = [self._record(path, clip.info) for path in paths]
+        return encode_state(memory), {"tracks": [each for each in records if self._is_wanted(each["label"])]}
 
     def open(self, resources: Resources) -> None:
         path = FilePath(self.run.directory) / LABELS_FILE
@@ -76,6 +79,16 @@ class TrackStage(Fold):
         kind = path.track.kind.name.lower()
         return {"id": path.track.id, "boxes": rows, "filled": filled, "kind": kind, **self._named(path.track)}
 
+    def _is_wanted(self, label: object) -> bool:
+        """With "found", a track is told from the clip on in which it has a name that was asked for."""
+        if self.run.follow != "found":
+            return True
+        return str(label).casefold() in self._found
+
+    @cached_property
+    def _found(self) -> frozenset[str]:
+        return frozenset(word.name.casefold() for word in words_of(self.run.find))
+
     def _named(self, track: TrackMemory) -> dict[str, object]:
         """What the track is, and how probable that is.
 
@@ -85,6 +98,9 @@ class TrackStage(Fold):
         vector, names = track.vector(), self._labels.box_names if self._labels is not None else None
         least, least_everyday = self.options.least_probability, self.options.least_everyday_probability
         named = None
+        if track.names and track.names[0][0].casefold() in self._found:
+            name, total = track.names[0]
+            return {"label": name, "probability": min(1.0, total / track.hits)}
         if vector is not None and names is not None:
             named = names.name(vector, least, 2.0 if track.names else least_everyday)
         if named is None and track.names:
@@ -108,14 +124,24 @@ def by_frame(clip: Clip) -> Iterator[tuple[int, list[Detection]]]:
     count = check_array("boxes", boxes, "N 6", "float32")["N"]
     if check_array("box_times_ns", times_ns, "N", "int64")["N"] != count:
         raise ValueError(f"box_times_ns must be int64 ({count},), got {times_ns.shape}")
-    crops, rows = clip.get("box_embeddings"), clip.get("box_crops")
-    vectors = {} if crops is None or rows is None else dict(zip(rows.tolist(), crops.astype(np.float32), strict=True))
+    vectors = vectors_of(clip)
     kinds, names = clip.get("box_kinds"), clip.get("box_names")
     kinds = [0] * count if kinds is None else kinds.tolist()
     names = [""] * count if names is None else names
     for time_ns in np.unique(times_ns):
         here = np.flatnonzero(times_ns == time_ns).tolist()
         yield int(time_ns), [detection(boxes[i], vectors.get(i), kinds[i], names[i]) for i in here]
+
+
+def vectors_of(clip: Clip) -> dict[int, Array]:
+    """What boxes look like, by row: what the tower says of a crop, or else what the detector says of the place."""
+    vectors: dict[int, Array] = {}
+    told, crops, rows = clip.get("box_vectors"), clip.get("box_embeddings"), clip.get("box_crops")
+    if told is not None:
+        vectors = {row: told[row].astype(np.float32) for row in np.flatnonzero(told.any(axis=1)).tolist()}
+    if crops is not None and rows is not None:
+        vectors |= zip(rows.tolist(), crops.astype(np.float32), strict=True)
+    return vectors
 
 
 def detection(row: Array, vector: Array | None, kind: int, name: str) -> Detection:

@@ -60,11 +60,18 @@ class BoxNames:
         return cls(tuple(names), own, LabelSide.of_arrays(file, BOX_NAMES))
 
 
-def box_names(words: tuple[Word, ...], background: tuple[str, ...], side: LabelSide) -> BoxNames:
-    """The things among the labels of a run and among its background words. `side`: that of the image tower."""
+def box_names(
+    words: tuple[Word, ...], background: tuple[str, ...], side: LabelSide, all_things: bool = False
+) -> BoxNames:
+    """The things among the labels of a run and among its background words.
+
+    side: that of the image tower. all_things: whether the words are things without being asked.
+    """
     names = tuple(name for word in words for name in word.names)
     things = are_things(names, side.labels, background, side.background)
     starts = np.arange(len(words)) if side.starts is None else side.starts
+    if all_things:
+        things = np.ones(len(names), bool)
     own = np.flatnonzero(np.logical_and.reduceat(things, starts))
     shown = {words[index].name.casefold() for index in own}
     known = are_things(background, side.background, background, side.background)

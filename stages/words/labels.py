@@ -41,7 +41,7 @@ class LabelSet:
     hierarchy: Hierarchy | None = None
     open_set: OpenSetScore | None = None
     box_names: BoxNames | None = None
-    """What tracks may be called; None without an image tower."""
+    """What tracks may be called: what the run is to find, or else its labels; None without an image tower."""
 
     def save(self, path: Path) -> None:
         """Write one npz file, complete or not at all."""
@@ -98,6 +98,11 @@ def build_label_set(
     builder = SideBuilder(spec, words, run, report, open_tower)
     shares = head_shares(spec.fusion, tuple(SYNONYM.join(word.names) for word in words))
     sides = {name: builder.side(name) for name in spec.towers() if name in run.modalities}
+    names = words
+    side = sides.get("image")
+    if run.find and side is not None:
+        names = words_of(run.find)
+        side = SideBuilder(spec, names, run, report, open_tower).side("image")
     return LabelSet(
         tuple(word.name for word in words),
         sides,
@@ -105,5 +110,5 @@ def build_label_set(
         shares,
         hierarchy_of(words),
         open_set.load(spec, sides, shares),
-        box_names(words, builder.background, sides["image"]) if "image" in sides else None,
+        None if side is None else box_names(names, builder.background, side, all_things=bool(run.find)),
     )

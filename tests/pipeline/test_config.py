@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from pipeline.build import make_plan
-from pipeline.config import RANGES, Config, load_config, make_config
+from pipeline.config import RANGES, Config, FollowOptions, load_config, make_config
 from pipeline.errors import ConfigError
 from tests.conftest import ROOT
 
@@ -186,3 +186,12 @@ def test_every_config_of_ours_makes_a_plan(path: Path) -> None:
 
 def test_the_default_config_file_lists_the_defaults() -> None:
     assert load_config(str(ROOT / "configs" / "default.toml")) == Config()
+
+
+def test_what_is_told_of_tracks_follows_from_what_is_to_be_found() -> None:
+    assert Config().follow.chosen == "all"
+    assert FollowOptions(find="dog").chosen == "found"
+    assert FollowOptions(find="dog", which="all").chosen == "all"
+    (problem,) = Config(follow=FollowOptions(which="found")).problems()
+    assert "follow.which is" in problem
+    assert "--find" in problem

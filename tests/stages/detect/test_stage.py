@@ -1,4 +1,4 @@
-"""Boxes around squares that move over a textured scene, with the camera at rest and panning."""
+"""Boxes around squares that move over a textured scene, with the camera at rest and panning; and of a network."""
 
 from typing import Any
 
@@ -7,10 +7,13 @@ import pytest
 
 from pipeline.arrays import Array, check_array
 from pipeline.clip import Absent, Clip, ClipInfo
-from pipeline.stage import Budget, RunSettings
+from pipeline.stage import Budget, Resources, RunSettings
+from stages.boxes import BoxKind, box_cover
+from stages.detect.detector import Found
 from stages.detect.regions import RegionOptions, moving_regions
 from stages.detect.stage import Detect, diverse_boxes, flow_between, paced
 from stages.flow import Flow, grey_at
+from tests.stages.detect.fake_detector import FakeDetector, found
 from tests.stages.test_flow import texture
 
 SECOND = 1_000_000_000
@@ -40,7 +43,7 @@ def clip_of(frames: Array, width: int = 0, height: int = 0, rate_hz: int = 8, **
 
 
 def detect(clip: Clip, **settings: Any) -> Any:
-    stage = Detect(Detect.Options(), RunSettings(modalities=("motion",), **settings), Budget())
+    stage = Detect(Detect.Options(detector="none"), RunSettings(modalities=("motion",), **settings), Budget())
     outputs = stage.process(clip)
     assert set(outputs) == set(stage.gives())
     count = check_array("boxes", outputs["boxes"], "N 6", "float32")["N"]
@@ -156,7 +159,7 @@ def test_pictures_of_one_pixel_work() -> None:
 
 
 def encoding(modality: str = "image", **options: Any) -> Detect:
-    return Detect(Detect.Options(**options), RunSettings(modalities=(modality,)), Budget())
+    return Detect(Detect.Options(detector="none", **options), RunSettings(modalities=(modality,)), Budget())
 
 
 def test_a_bounded_number_of_boxes_is_chosen_for_encoding() -> None:
@@ -186,3 +189,77 @@ def test_chosen_boxes_are_spread_over_objects_and_time() -> None:
     assert sum(i < 8 for i in chosen) == 2
     assert diverse_boxes(boxes, shares, 0) == []
     assert diverse_boxes(boxes[:2], shares[:2], 5) == [0, 1]
+
+
+def seeing(
+    monkeypatch: pytest.MonkeyPatch, frames: Array, truth: list[Found], count: int = 0, **options: Any
+) -> Detect:
+    fake = FakeDetector(frames, truth, count)
+    stage = Detect(Detect.Options(**options), RunSettings(modalities=("motion",)), Budget())
+    with monkeypatch.context() as patch:
+        patch.setattr("stages.detect.stage.make_detector", lambda *given: fake)
+        stage.open(Resources())
+    assert fake.is_open
+    return stage
+
+
+TREE = (220.0, 20.0, 280.0, 80.0)
+"""Where the square never is."""
+
+
+def test_what_moves_inside_a_box_of_the_network_has_no_box_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, truth = scene(count=9)
+    sure = [found((*box, 0.9)) for box in truth]
+    outputs = seeing(monkeypatch, frames, sure).process(clip_of(frames))
+    is_motion = outputs["box_kinds"] == BoxKind.MOTION
+    assert (~is_motion).sum() == 9
+    for row in outputs["boxes"][is_motion]:
+        assert box_cover(row[None, 1:5], truth[int(row[0])][None]) <= 0.5
+    for other in ([found((*box, 0.2)) for box in truth], [found((*TREE, 0.9))] * 9):  # unsure, or elsewhere
+        kinds = seeing(monkeypatch, frames, other).process(clip_of(frames))["box_kinds"]
+        assert (kinds == BoxKind.MOTION).sum() >= is_motion.sum() + 7
+    kinds = seeing(monkeypatch, frames, other, motion=False).process(clip_of(frames))["box_kinds"]
+    assert kinds.tolist() == [BoxKind.NETWORK] * 9
+
+
+def test_kinds_names_and_vectors_line_up_with_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, _ = scene(count=9)
+    vector = np.array([[0.6, 0.8]], np.float32)
+    trees = [found((*TREE, 0.9), names=["tree"], vectors=vector)] * 9
+    stage = seeing(monkeypatch, frames, trees)
+    outputs = stage.process(clip_of(frames, width=600, height=448))
+    assert set(outputs) == set(stage.gives())
+    boxes, kinds = outputs["boxes"], outputs["box_kinds"]
+    assert check_array("box_kinds", kinds, "N", "uint8") == {"N": len(boxes)}
+    assert check_array("box_vectors", outputs["box_vectors"], "N D", "float16") == {"N": len(boxes), "D": 2}
+    is_tree = np.isclose(boxes[:, 1:5], 2 * np.array(TREE)).all(axis=1)
+    assert is_tree.sum() == 9
+    assert (~is_tree).sum() >= 7
+    assert kinds.tolist() == np.where(is_tree, BoxKind.NETWORK, BoxKind.MOTION).tolist()
+    assert outputs["box_names"] == ["tree" if tree else "" for tree in is_tree]
+    np.testing.assert_allclose(outputs["box_vectors"], is_tree[:, None] * vector, atol=1e-3)
+    assert (np.diff(boxes[:, 0]) >= 0).all()
+    firsts = np.unique(boxes[:, 0], return_index=True)[1]
+    assert is_tree[firsts].all()  # the network's come first in each frame
+    assert outputs["detect_times_ns"].tolist() == clip_of(frames)["frame_times_ns"].tolist()
+
+
+def test_without_flow_boxes_of_the_network_are_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, truth = scene(count=8)
+    whole = clip_of(frames)
+    clip = Clip(whole.info, {name: whole[name] for name in ("frames", "frame_times_ns")}, {"flow": "not_asked"})
+    outputs = seeing(monkeypatch, frames, [found((*box, 0.9)) for box in truth], count=2).process(clip)
+    np.testing.assert_allclose(outputs["boxes"], [(i, *truth[i], 0.9) for i in (2, 6)], rtol=1e-5)
+    assert outputs["box_kinds"].tolist() == [BoxKind.NETWORK] * 2
+    assert outputs["box_names"] == ["", ""]
+    assert outputs["box_vectors"] == Absent("not_asked")
+    times = clip["frame_times_ns"][[2, 6]].tolist()
+    assert (outputs["box_times_ns"].tolist(), outputs["detect_times_ns"].tolist()) == (times, times)
+    assert encoding().process(clip) == dict.fromkeys(encoding().gives(), Absent("not_asked"))
+
+
+def test_frames_are_as_large_as_the_network_wants_and_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, _ = scene(count=2)
+    stage = seeing(monkeypatch, frames, [found()] * 2)
+    assert (stage.demand().short_side_px, stage.describe()) == (300, {"detector": "fake"})
+    assert (encoding().demand().short_side_px, encoding().describe()) == (224, {})

@@ -349,3 +349,29 @@ def test_a_box_from_motion_inside_one_of_a_network_starts_no_track() -> None:
     kinds = np.array([BoxKind.NETWORK] * 16 + [BoxKind.MOTION] * 16, np.uint8)
     _, outputs = stage().update(b"", clip_of(person + arm, 0, 2 * SECOND, box_kinds=kinds))
     assert [t["id"] for t in outputs["tracks"]] == [1]
+
+
+def test_only_what_was_asked_for_is_told_whatever_named_it(tmp_path: Path) -> None:
+    label_set(tmp_path)
+    run_settings = RunSettings(directory=str(tmp_path), find=("Dog", "bus"), follow="found")
+    track = TrackStage(TrackStage.Options(), run_settings, Budget())
+    track.open(Resources())
+    dog, cat = walker(range(16), 10, 20, 25, score=0.95), walker(range(16), 300, 20, 25, score=0.95)
+    moving = walker(range(16), 600, 20, 25)
+    rows = dog + cat + moving
+    kinds = np.array([BoxKind.NETWORK] * 32 + [BoxKind.MOTION] * 16, np.uint8)
+    looks = {"box_embeddings": np.array([[0.1, 0.99, 0.05]], np.float16), "box_crops": np.array([40])}
+    names = ["dog"] * 16 + ["cat"] * 16 + [""] * 16
+    _, outputs = track.update(b"", clip_of(rows, 0, 2 * SECOND, box_kinds=kinds, box_names=names, **looks))
+    assert [(t["label"], t["kind"]) for t in outputs["tracks"]] == [("dog", "network"), ("bus", "motion")]
+
+
+def test_what_a_detector_says_of_a_place_names_a_track_until_there_is_a_crop(tmp_path: Path) -> None:
+    label_set(tmp_path)
+    track = TrackStage(TrackStage.Options(), RunSettings(directory=str(tmp_path)), Budget())
+    track.open(Resources())
+    rows = walker(range(16), 10, 20, 25, score=0.95)
+    looks = np.tile(np.array([0.1, 0.99, 0.05], np.float16), (16, 1))
+    clip = clip_of(rows, 0, 2 * SECOND, **detected(rows, BoxKind.NETWORK), box_vectors=looks)
+    _, outputs = track.update(b"", clip)
+    assert [t["label"] for t in outputs["tracks"]] == ["bus"]

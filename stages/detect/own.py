@@ -1,0 +1,93 @@
+"""The detector of a model directory: a head on its picture tower; see `engines.networks.detector`."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engines.building.building import begins_at_once, improve_network, open_network
+from engines.engine import Engine
+from engines.models.checkpoint import read_model
+from engines.networks.detector_facts import SIDE_STEP_PX, STRIDES_PX, WEIGHTS_FILE
+from pipeline.arrays import Array
+from pipeline.stage import Resources, RunSettings
+from stages.detect.cells import boxes_of, kept_cells
+from stages.detect.detector import Found
+
+LONG_SIDE_PX = 320
+"""Of the pictures that it looks at; the short side follows, up to a multiple of 32."""
+NETWORK = "concept_detector"
+GREY = 127
+
+
+class OwnDetector:
+    """See `stages.detect.detector.Detector`."""
+
+    frames_per_clip = 2
+
+    def __init__(self, directory: str, least_score: float, run: RunSettings) -> None:
+        self.directory = directory
+        self._least_score = least_score
+        self._run = run
+        self._engine: Engine | None = None
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        if not begins_at_once(self._run):
+            self.improve(report)
+
+    def improve(self, report: Callable[[str], None]) -> bool:
+        return improve_network(NETWORK, self.directory, self._run, report, what="detector")
+
+    def open(self, resources: Resources) -> None:
+        make = partial(open_network, NETWORK, self.directory, self._run)
+        self._engine = resources.get((NETWORK, self.directory), make)
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("the detector is not open")
+        return self._engine
+
+    @property
+    def name(self) -> str:
+        return f"own-{self.engine.name}@{LONG_SIDE_PX}"
+
+    @property
+    def short_side_px(self) -> int:
+        return 0
+
+    def detect(self, frames: Sequence[Array]) -> list[Found]:
+        pictures, scale = pictures_of(frames)
+        given = self.engine.run({"pictures": pictures})
+        found = []
+        for row in range(len(frames)):
+            each = [boxes_of(given[f"cells_{stride}"][row], stride) for stride in STRIDES_PX]
+            boxes, scores = (np.concatenate(parts) for parts in zip(*each, strict=True))
+            maps = [given[f"vectors_{stride}"][row] for stride in STRIDES_PX]
+            vectors = np.concatenate([each.reshape(len(each), -1).T for each in maps])
+            kept = kept_cells(boxes, scores, self._least_score)
+            found.append(Found(boxes[kept] / np.float32(scale), scores[kept], vectors=vectors[kept]))
+        return found
+
+
+def own_directory(run: RunSettings) -> str:
+    """The directory of the model's picture tower if there is a detector in it, else ""."""
+    tower = read_model(run.model, run.audio_model).image
+    directory = "" if tower is None else tower.directory
+    return directory if directory and (Path(directory) / WEIGHTS_FILE).is_file() else ""
+
+
+def pictures_of(frames: Sequence[Array]) -> tuple[Array, float]:
+    """Frames uint8 "H W 3" of one size -> float32 "N 3 h w" in [-1, 1], sides multiples of 32, grey right and below;
+    and the scale from pixels of the frame."""
+    height, width = frames[0].shape[:2]
+    scale = LONG_SIDE_PX / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    wide, high = (-(-side // SIDE_STEP_PX) * SIDE_STEP_PX for side in size)
+    pictures = np.full((len(frames), high, wide, 3), GREY, np.uint8)
+    for picture, frame in zip(pictures, frames, strict=True):
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        picture[: size[1], : size[0]] = cv2.resize(np.ascontiguousarray(frame), size, interpolation=way)
+    return (np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32) - 127) / 128, scale
