@@ -175,6 +175,19 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… slope of memory per minute, MB", "slopes.memory_mb", ""),
         ("… slope of descriptors", "slopes.descriptors", ""),
     ],
+    "detection": [
+        ("photos of VOC that are only reported: objects found with 30 boxes", "ours.recall of 30 boxes", "{:.1f} %"),
+        ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),
+        ("… mean AP50 of the names with at least 20 objects", "ours.mean AP50", "{:.1f} %"),
+    ],
+    "tracking": [
+        ("KITTI, cars: HOTA of the tracker, with the same boxes as others", "native.Car.ours.HOTA", "{:.1f}"),
+        ("… ByteTrack", "native.Car.ByteTrackTracker.HOTA", "{:.1f}"),
+        ("… C-BIoU", "native.Car.CBIoUTracker.HOTA", "{:.1f}"),
+        ("KITTI, pedestrians: HOTA of the tracker", "native.Pedestrian.ours.HOTA", "{:.1f}"),
+        ("… ByteTrack", "native.Pedestrian.ByteTrackTracker.HOTA", "{:.1f}"),
+        ("… C-BIoU", "native.Pedestrian.CBIoUTracker.HOTA", "{:.1f}"),
+    ],
 }
 
 

@@ -12,7 +12,7 @@ def ports_of_onnx(path: Path) -> Ports:
     """The first axis counts as the batch, also where the file fixes it at 1: then engines run one after another.
 
     Raises:
-        ModelError: it cannot be read, or another axis is not fixed.
+        ModelError: it cannot be read, is not one file, or another axis is not fixed.
     """
     try:
         status = path.stat()
@@ -29,6 +29,8 @@ def _ports(path: Path, size_bytes: int, changed_ns: int) -> Ports:
         graph = onnx.load(path, load_external_data=False).graph
     except Exception as error:  # protobuf's errors and onnx's have no common base class
         raise ModelError(f"{path}: not an ONNX file ({type(error).__name__}: {error})") from error
+    if any(onnx.external_data_helper.uses_external_data(tensor) for tensor in graph.initializer):
+        raise ModelError(f"{path}: keeps its weights in a second file; expected one file with all. Save it as one")
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [_port(path, each) for each in graph.input if each.name not in weights]
     if not inputs:

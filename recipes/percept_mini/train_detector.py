@@ -203,12 +203,11 @@ class DetectorTrainee:
 
     def accuracy(self, network: nn.Module) -> Mapping[str, float]:
         truths, answers, names = self.checked(network)
-        found = average_precision(truths, answers, names)
-        return {
-            "recall": recall(truths, answers),
-            "person": found["person"],
-            "names": sum(found.values()) / len(found),
-        }
+        by_name = average_precision(truths, answers, names)
+        found = {"recall": recall(truths, answers)}
+        if by_name:
+            found["names"] = sum(by_name.values()) / len(by_name)
+        return found | ({"person": by_name["person"]} if "person" in by_name else {})
 
     @torch.inference_mode()
     def checked(self, network: nn.Module) -> tuple[list[Truth], list[Answer], list[str]]:

@@ -6,7 +6,7 @@ import numpy as np
 from pipeline.arrays import Array
 
 LEAST_SCORE = 0.05
-SAME = 0.6
+SAME = 0.5
 """Intersection over union from which two boxes show the same object, whatever it is."""
 MOST = 30
 """Most boxes of a picture, the best ones."""
@@ -22,7 +22,7 @@ def boxes_of(cells: Array, stride_px: int) -> tuple[Array, Array]:
 
 
 def kept_cells(boxes: Array, scores: Array, least: float) -> Array:
-    """Indices of boxes with at least this score that no better one overlaps, best first; at most `MOST`."""
+    """Indices of boxes with more than this score that no better one overlaps, best first; at most `MOST`."""
     sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     kept: Array = np.asarray(cv2.dnn.NMSBoxes(sized.tolist(), scores.tolist(), least, SAME), int).reshape(-1)
     return kept[np.lexsort((kept, -scores[kept]))][:MOST]

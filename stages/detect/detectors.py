@@ -12,7 +12,8 @@ OWN, NONE = "own", "none"
 
 
 def make_detector(path: str, names: str, least_score: float, run: RunSettings) -> Detector | None:
-    """The detector in a file; for "own" that of the model, or None if it has none; for "none" None.
+    """The detector in a file; for "own" that of the model, or None if it has none or pictures are not asked
+    for; for "none" None.
 
     names: a file with one name per line; "" for those of COCO if their number fits, and no names otherwise.
 
@@ -22,6 +23,8 @@ def make_detector(path: str, names: str, least_score: float, run: RunSettings) -
     if path == NONE:
         return None
     if path == OWN:
+        if "image" not in run.modalities:
+            return None  # pictures are not to be looked at
         directory = own_directory(run)
         return OwnDetector(directory, least_score, run) if directory else None
     file = Path(path).expanduser().absolute()

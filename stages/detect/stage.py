@@ -57,6 +57,7 @@ class Detect(Stage):
     motion; only if the network tells it.
     `box_crops` int64 "C": rows of the boxes for the image tower to encode, in ascending order.
     `detect_times_ns` int64 "F": times of all frames that were looked at, with boxes or without.
+    `cut_times_ns` int64 "K": times of the first frames after scene cuts.
     """
 
     preload = ("cv2",)
@@ -74,6 +75,7 @@ class Detect(Stage):
             "box_vectors": Spec("float16", "N D", in_message=True),
             "box_crops": Spec("int64", "C", in_message=True),
             "detect_times_ns": Spec("int64", "F", in_message=True),
+            "cut_times_ns": Spec("int64", "K", in_message=True),
         }
 
     def demand(self) -> Demand:
@@ -132,6 +134,7 @@ class Detect(Stage):
             "box_vectors": Absent("not_asked") if vectors is None else vectors[order].astype(np.float16),
             "box_crops": self._crops(pixels, shares),
             "detect_times_ns": times_ns[sorted({*seen.frames, *looked_at})],
+            "cut_times_ns": cuts(clip.get("flow"), times_ns),
         }
 
     def _by_motion(self, clip: Clip) -> tuple[Array, list[int]]:
@@ -190,6 +193,14 @@ def flow_between(flow: Array, times_ns: Array, kept: list[int]) -> Array:
         is_cut = not pairs.any(axis=(1, 2, 3)).all()
         means.append(np.zeros_like(pairs[0]) if is_cut else (pairs * share).sum(axis=0))
     return np.stack(means)
+
+
+def cuts(flow: Array | None, times_ns: Array) -> Array:
+    """Times of the frames to which no flow leads: the first ones after scene cuts, int64 "K"."""
+    if flow is None:
+        return np.zeros(0, np.int64)
+    found: Array = times_ns[len(times_ns) - len(flow) :][~flow.any(axis=(1, 2, 3))]
+    return found
 
 
 def size_of(width: int, height: int) -> Array:

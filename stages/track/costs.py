@@ -18,7 +18,8 @@ class Detection:
     box: Box
     score: float
     vector: Array | None = None
-    """Unit length "D", or None if no crop was encoded."""
+    """Unit length "D": what its crop looks like, or else the place of the picture that it is in; None if unknown."""
+    is_crop: bool = True
     kind: BoxKind = BoxKind.MOTION
     name: str = ""
     """What the detector calls it; "" if it gives no names."""

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from stages.boxes import Box
+import msgspec
+
+from stages.boxes import Box, BoxKind
 from stages.track.costs import Detection
 from stages.track.state import TrackMemory, TrackState
 from stages.track.tracker import Options, step
@@ -32,21 +34,31 @@ class Path:
 
 
 def follow(
-    state: TrackState, frames: Iterable[tuple[int, Sequence[Detection]]], times_ns: Sequence[int], options: Options
+    state: TrackState,
+    frames: Iterable[tuple[int, Sequence[Detection]]],
+    times_ns: Sequence[int],
+    options: Options,
+    cuts_ns: Sequence[int] = (),
 ) -> tuple[TrackState, list[Path]]:
     """Track through the frames of a clip: (time_ns, detections), in order of time.
 
     A frame without detections may be left out of `frames`. `times_ns` are the times of all frames, ascending, which is
-    where gaps are filled. Paths come in the order of their ids.
+    where gaps are filled. `cuts_ns` are the times of the first frames after scene cuts, ascending: what a network found
+    before ends there, because another thing may be in the same place. Paths come in the order of their ids.
     """
     latest: dict[int, TrackMemory] = {track.key: track for track in state.tracks}
     places = {track.key: [Place(track.last_ns, track.moving.box)] for track in state.tracks if track.confirmed}
     known = set(places)
+    cuts = list(cuts_ns)
     for time_ns, detections in frames:
+        while cuts and cuts[0] <= time_ns:
+            state = after_cut(state, cuts.pop(0))
         state, sightings = step(state, time_ns, detections, options)
         latest |= {track.key: track for track in state.tracks if track.last_ns == time_ns}
         for seen in sightings:
             places.setdefault(seen.key, []).append(Place(seen.time_ns, seen.box))
+    for time_ns in cuts:
+        state = after_cut(state, time_ns)
     paths = []
     for key, seen_at in places.items():
         track = latest[key]
@@ -55,6 +67,12 @@ def follow(
         if track.confirmed and own:
             paths.append(Path(track, own))
     return state, sorted(paths, key=lambda path: path.track.id)
+
+
+def after_cut(state: TrackState, time_ns: int) -> TrackState:
+    """Without what a network saw before a scene cut. What moves is found anew by its place anyway."""
+    kept = [track for track in state.tracks if track.kind is not BoxKind.NETWORK or track.last_ns >= time_ns]
+    return msgspec.structs.replace(state, tracks=tuple(kept))
 
 
 def filled(places: Sequence[Place], times_ns: Sequence[int], most_s: float) -> list[Place]:

@@ -43,7 +43,15 @@ class TrackStage(Fold):
     """
 
     required = ("boxes", "box_times_ns")
-    optional = ("box_embeddings", "box_crops", "box_kinds", "box_names", "box_vectors", "detect_times_ns")
+    optional = (
+        "box_embeddings",
+        "box_crops",
+        "box_kinds",
+        "box_names",
+        "box_vectors",
+        "detect_times_ns",
+        "cut_times_ns",
+    )
     Options = TrackOptions
     options: TrackOptions
 
@@ -59,7 +67,9 @@ class TrackStage(Fold):
         options = {BoxKind.MOTION: self.options.tracker, BoxKind.NETWORK: self.options.network}
         looked_at = clip.get("detect_times_ns")
         times_ns = (clip["box_times_ns"] if looked_at is None else looked_at).tolist()
-        memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options)
+        cuts = clip.get("cut_times_ns")
+        cuts_ns = [] if cuts is None else cuts.tolist()
+        memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options, cuts_ns)
         remaining = alive(memory.tracks, clip.info.end_ns, options)
         memory = msgspec.structs.replace(memory, tracks=tuple(remaining))
         records = [self._record(path, clip.info) for path in paths]
@@ -124,27 +134,28 @@ def by_frame(clip: Clip) -> Iterator[tuple[int, list[Detection]]]:
     count = check_array("boxes", boxes, "N 6", "float32")["N"]
     if check_array("box_times_ns", times_ns, "N", "int64")["N"] != count:
         raise ValueError(f"box_times_ns must be int64 ({count},), got {times_ns.shape}")
-    vectors = vectors_of(clip)
+    vectors, crops = vectors_of(clip)
     kinds, names = clip.get("box_kinds"), clip.get("box_names")
     kinds = [0] * count if kinds is None else kinds.tolist()
     names = [""] * count if names is None else names
     for time_ns in np.unique(times_ns):
         here = np.flatnonzero(times_ns == time_ns).tolist()
-        yield int(time_ns), [detection(boxes[i], vectors.get(i), kinds[i], names[i]) for i in here]
+        yield int(time_ns), [detection(boxes[i], vectors.get(i), i in crops, kinds[i], names[i]) for i in here]
 
 
-def vectors_of(clip: Clip) -> dict[int, Array]:
-    """What boxes look like, by row: what the tower says of a crop, or else what the detector says of the place."""
+def vectors_of(clip: Clip) -> tuple[dict[int, Array], set[int]]:
+    """What boxes look like, by row: what the tower says of a crop, or else what the detector says of the place. And the
+    rows of crops."""
     vectors: dict[int, Array] = {}
     told, crops, rows = clip.get("box_vectors"), clip.get("box_embeddings"), clip.get("box_crops")
     if told is not None:
         vectors = {row: told[row].astype(np.float32) for row in np.flatnonzero(told.any(axis=1)).tolist()}
-    if crops is not None and rows is not None:
-        vectors |= zip(rows.tolist(), crops.astype(np.float32), strict=True)
-    return vectors
+    if crops is None or rows is None:
+        return vectors, set()
+    return vectors | dict(zip(rows.tolist(), crops.astype(np.float32), strict=True)), set(rows.tolist())
 
 
-def detection(row: Array, vector: Array | None, kind: int, name: str) -> Detection:
+def detection(row: Array, vector: Array | None, is_crop: bool, kind: int, name: str) -> Detection:
     """The detection in a row "6" of `boxes`."""
     x0, y0, x1, y1, score = (float(value) for value in row[1:])
-    return Detection((x0, y0, x1, y1), score, vector, BoxKind(kind), name)
+    return Detection((x0, y0, x1, y1), score, vector, is_crop, BoxKind(kind), name)

@@ -29,7 +29,8 @@ class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
     """When it was last seen; `moving` is its state at that time."""
     appearance: bytes = b""
     """float16 "D", mean of its crops' unit vectors; empty before the first crop."""
-    crops: int = 0
+    crops: float = 0.0
+    """How many crops that mean is worth."""
     names: tuple[tuple[str, float], ...] = ()
     """What the detector called it, with the sum of the scores for each name; the highest first."""
 
@@ -37,14 +38,15 @@ class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
     def confirmed(self) -> bool:
         return self.id > 0
 
-    def with_crop(self, vector: Array, memory: int) -> "TrackMemory":
-        """With one more crop in the mean; after `memory` crops old ones fade (moving average)."""
-        share = 1 / min(self.crops + 1, memory)
+    def with_crop(self, vector: Array, memory: int, weight: float = 1.0) -> "TrackMemory":
+        """With one more crop in the mean; after `memory` crops old ones fade (moving average). `weight`: what it is
+        worth, in crops."""
+        share = weight / min(self.crops + weight, memory)
         mean = vector.astype(np.float32)
         if self.appearance:
             old = np.frombuffer(self.appearance, np.float16).astype(np.float32)
             mean = old + share * (mean - old) if len(old) == len(mean) else mean
-        return msgspec.structs.replace(self, appearance=mean.astype(np.float16).tobytes(), crops=self.crops + 1)
+        return msgspec.structs.replace(self, appearance=mean.astype(np.float16).tobytes(), crops=self.crops + weight)
 
     def with_name(self, name: str, score: float) -> "TrackMemory":
         """With one more name from the detector. The `MOST_NAMES` best are remembered."""

@@ -17,6 +17,8 @@ from stages.track.state import TrackMemory, TrackState
 
 MOST_EVIDENCE = 3.0
 """Log-odds that one detection adds at most, and takes away."""
+PLACE = 0.05
+"""What a detector says of a place, compared with a crop that the picture tower reads: there are many more places."""
 SAME_OBJECT = 0.5
 """Intersection over union from which a box from motion and one of a network show the same object."""
 MOST_COST = 10.0
@@ -198,7 +200,8 @@ def _told(track: TrackMemory, detection: Detection, options: Options) -> Box:
 
 def _with_looks(track: TrackMemory, detection: Detection, options: Options) -> TrackMemory:
     if detection.vector is not None:
-        track = track.with_crop(detection.vector, options[detection.kind].appearance_memory)
+        weight = 1.0 if detection.is_crop else PLACE
+        track = track.with_crop(detection.vector, options[detection.kind].appearance_memory, weight)
     return track.with_name(detection.name, detection.score) if detection.name else track
 
 

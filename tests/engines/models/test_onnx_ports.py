@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from engines.engine import Port
 from engines.models.onnx_ports import ports_of_onnx
@@ -53,4 +54,13 @@ def test_a_missing_file_and_one_of_another_kind_are_named(tmp_path: Path) -> Non
         ports_of_onnx(path)
     path.write_bytes(b"")
     with pytest.raises(ModelError, match=r"a\.onnx: a network without inputs"):
+        ports_of_onnx(path)
+
+
+def test_weights_in_a_second_file_are_refused_because_engines_would_not_notice_their_change(tmp_path: Path) -> None:
+    path = relu(tmp_path / "a.onnx", [1, 3])
+    model = onnx.load(path)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones(1, np.float32), "weight"))
+    onnx.save(model, path, save_as_external_data=True, size_threshold=0)
+    with pytest.raises(ModelError, match=r"a\.onnx: keeps its weights in a second file; expected one file"):
         ports_of_onnx(path)

@@ -15,7 +15,7 @@ def test_a_box_lies_around_the_middle_of_its_cell() -> None:
 
 
 def test_the_best_of_overlapping_boxes_with_enough_score_is_kept() -> None:
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [4, 0, 14, 10], [50, 0, 60, 10], [80, 0, 90, 10]], np.float32)
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [5, 0, 15, 10], [50, 0, 60, 10], [80, 0, 90, 10]], np.float32)
     scores = np.array([0.6, 0.9, 0.5, 0.95, 0.2], np.float32)
     assert kept_cells(boxes, scores, 0.3).tolist() == [3, 1, 2]
     assert kept_cells(boxes, scores, 0.99).tolist() == []

@@ -375,3 +375,14 @@ def test_what_a_detector_says_of_a_place_names_a_track_until_there_is_a_crop(tmp
     clip = clip_of(rows, 0, 2 * SECOND, **detected(rows, BoxKind.NETWORK), box_vectors=looks)
     _, outputs = track.update(b"", clip)
     assert [t["label"] for t in outputs["tracks"]] == ["bus"]
+
+
+def test_what_a_network_found_ends_at_a_scene_cut_and_the_next_shot_has_new_ids() -> None:
+    rows = walker(range(32), 10, 20, 0, score=0.95)
+    cut = np.array([16 * STEP], np.int64)
+    clip = clip_of(rows, 0, 4 * SECOND, **detected(rows, BoxKind.NETWORK), cut_times_ns=cut)
+    _, outputs = stage().update(b"", clip)
+    assert [(t["id"], t["boxes"][0][0], t["boxes"][-1][0]) for t in outputs["tracks"]] == [
+        (1, 0, 15 / 8),
+        (2, 2, 31 / 8),
+    ]
