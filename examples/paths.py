@@ -1,4 +1,4 @@
-"""Follow moving objects and print where they went: python paths.py talk.mp4 [WORD...]"""
+"""Follow objects and print where they went: python paths.py talk.mp4 [WORD...]"""
 
 import sys
 from collections import defaultdict

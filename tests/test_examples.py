@@ -65,10 +65,8 @@ def test_what_is_seen_and_what_is_heard() -> None:
 @pytest.mark.slow
 def test_the_paths_of_objects() -> None:
     """The sheep walks to the right, then the ball bounces to the left: docs/sample.md."""
-    sheep, ball = run("paths.py", SAMPLE, "sheep", "baseball")
-    assert sheep.split()[1] == "sheep"
-    assert ball.split()[1] == "ball"
-    lefts = [[int(part.split("%")[0]) for part in line.split("(")[1:]] for line in (sheep, ball)]
+    lines = {line.split()[1]: line for line in run("paths.py", SAMPLE, "sheep", "baseball")}
+    lefts = [[int(part.split("%")[0]) for part in lines[name].split("(")[1:]] for name in ("sheep", "ball")]
     assert lefts[0][0] < lefts[0][1]
     assert lefts[1][0] > lefts[1][1]
 

@@ -328,6 +328,7 @@ PLANS = [
     ),
     *((key, "bf16") for key in ("clap_fused_audio", "align_vision", "concept_motion")),
     ("raft_small", "fp16"),
+    ("concept_detector", "fp16"),
     ("mov_fusion_motion", "fp32"),
     ("mov_fusion_audio", "bf16"),
 ]
@@ -347,6 +348,7 @@ LIKE_OTHERS = {
     "align_text": "a BERT like clap_text",
     "metaclip_2_text": "like clip_text",
     "metaclip_2_vision": "like clip_vision",
+    "onnx_file": "runs on the CPU: it is in fp32",
     "open_clip_text": "needs open_clip",
     "open_clip_vision": "needs open_clip",
 }
