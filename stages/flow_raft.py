@@ -1,7 +1,7 @@
 """Optical flow by RAFT-small, through the engine layer."""
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -9,12 +9,11 @@ import msgspec
 import numpy as np
 
 from engines.backends.table import device_of
-from engines.building.building import begins_at_once, improve_network, open_network
-from engines.engine import Engine
 from engines.models.network import NETWORKS
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError, ModelError
-from pipeline.stage import Resources, RunSettings
+from pipeline.stage import RunSettings
+from stages.built_network import BuiltNetwork
 
 STEP_PX = 8
 LEAST_PX, MOST_PX = NETWORKS["raft_small"].ranges["W"]
@@ -23,36 +22,15 @@ NAMES = ("raft-small.safetensors", "raft-small.pth")
 HOW = "--set flow.weights=path/to/raft-small.pth (among the models of github.com/princeton-vl/RAFT)"
 
 
-class RaftFlow:
-    """The network with its engine: `prepare` or `improve` builds it, `open` loads it."""
-
+class RaftFlow(BuiltNetwork):
     def __init__(self, weights: str, run: RunSettings) -> None:
-        self.path = weights_file(weights)
-        self.run = run
-        self._engine: Engine | None = None
+        super().__init__("raft_small", str(weights_file(weights)), run, "flow")
 
     @cached_property
-    def _settings(self) -> RunSettings:
+    def settings(self) -> RunSettings:
         """Always fp32 on the CPU: there the runtime decides what is bf16 and rounds coordinates too, so the flow is off
         by 0.2 to 0.4 px. On a GPU the graph decides."""
         return msgspec.structs.replace(self.run, precision="fp32") if device_of(self.run) == "cpu" else self.run
-
-    def prepare(self, report: Callable[[str], None]) -> None:
-        if not begins_at_once(self._settings):
-            self.improve(report)
-
-    def improve(self, report: Callable[[str], None]) -> bool:
-        return improve_network("raft_small", str(self.path), self._settings, report)
-
-    def open(self, resources: Resources) -> None:
-        make = partial(open_network, "raft_small", str(self.path), self._settings)
-        self._engine = resources.get(("raft_small", str(self.path)), make)
-
-    @property
-    def engine(self) -> Engine:
-        if self._engine is None:
-            raise RuntimeError("flow is not open")
-        return self._engine
 
     def shifts(self, frames: Sequence[Array], width: int, height: int) -> Array:
         """T frames RGB uint8 "H W 3" -> float32 "T-1 h w 2": shifts at this size, in its pixels. One engine call."""

@@ -21,7 +21,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 CPU_FEATURES = ("amx_bf16", "amx_int8", "avx2", "avx512_bf16", "avx512_vnni", "avx512f", "avx_vnni")
 """CPU flags that decide which kernels run, and so affect an engine's outputs."""
 NETWORK = "network.xml"
-QUANTISER_VERSION = 1
+QUANTISER_VERSION = 2
 """Part of the cache key of int8 engines: raise it when `engines/building/quantize.py` makes different networks."""
 
 

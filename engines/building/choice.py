@@ -11,6 +11,7 @@ from engines.building.building import REFERENCE, open_network
 from engines.cache.cache import Cache, key_of
 from engines.gate.gate import GateReport
 from engines.models.checkpoint import read_model
+from engines.models.detector import detector_tower
 from engines.models.fusion import exchange_tower, exchanges, settings_for
 from engines.models.model import ModelSpec, TowerSpec
 from engines.models.tower import label_set
@@ -33,14 +34,17 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def networks(spec: ModelSpec, modalities: Sequence[str] = ()) -> list[tuple[tuple[str, ...], TowerSpec]]:
-    """Each network of a model's towers once, with the modalities that share it; then those of its fusion head."""
+    """Each network of a model's towers once, with the modalities that share it; then its detector, and the networks of
+    its fusion head."""
     shared: dict[tuple[str, str], tuple[tuple[str, ...], TowerSpec]] = {}
     for modality, tower in spec.towers().items():
         if not modalities or modality in modalities:
             key = tower.network, tower.directory
             shared[key] = (*shared.get(key, ((), tower))[0], modality), tower
+    detector = detector_tower(spec) if not modalities or "image" in modalities else None
+    found = [*shared.values(), *([(("detector",), detector)] if detector is not None else [])]
     asked = [other for other in exchanges(spec) if not modalities or {"image", other} <= set(modalities)]
-    return [*shared.values(), *(((f"image with {other}",), exchange_tower(spec, other)) for other in asked)]
+    return [*found, *(((f"image with {other}",), exchange_tower(spec, other)) for other in asked)]
 
 
 def installed(device: str) -> tuple[list[Candidate], list[str]]:

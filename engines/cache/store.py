@@ -15,6 +15,7 @@ from engines.building.building import EngineRecord, record_of
 from engines.cache.cache import Cache, Meta, key_of
 from engines.gate.gate import GateReport
 from engines.models.checkpoint import read_model
+from engines.models.detector import detector_tower
 from engines.models.fusion import exchange_tower, exchanges
 from pipeline import machine
 from pipeline.errors import ModelError
@@ -79,13 +80,15 @@ def order_of(record: EngineRecord, cache_directory: str, threads: int = 1) -> tu
 
 
 def networks_of(model: str, audio_model: str = "") -> set[tuple[str, str]]:
-    """(network, directory) of every tower of a model, including text towers and the fusion head.
+    """(network, directory) of every tower of a model, including text towers, the detector and the fusion head.
 
     Raises:
         ModelError: there is no such model.
     """
     spec = read_model(model, audio_model)
     heads = [exchange_tower(spec, other) for other in exchanges(spec)]
+    detector = detector_tower(spec)
+    heads += [detector] if detector is not None else []
     towers = {(tower.network, tower.directory) for tower in (*spec.towers().values(), *heads)}
     return towers | {(text.network, text.directory) for text in spec.texts.values()}
 

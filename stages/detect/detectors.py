@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from engines.models.checkpoint import read_model
+from engines.models.detector import detector_tower
 from pipeline.errors import ConfigError
 from pipeline.stage import RunSettings
 from stages.detect.detector import Detector
-from stages.detect.own import OwnDetector, own_directory
+from stages.detect.own import OwnDetector
 from stages.detect.yolox import Yolox, names_of
 
 OWN, NONE = "own", "none"
@@ -25,8 +27,8 @@ def make_detector(path: str, names: str, least_score: float, run: RunSettings) -
     if path == OWN:
         if "image" not in run.modalities:
             return None  # pictures are not to be looked at
-        directory = own_directory(run)
-        return OwnDetector(directory, least_score, run) if directory else None
+        tower = detector_tower(read_model(run.model, run.audio_model))
+        return None if tower is None else OwnDetector(tower.directory, least_score, run)
     file = Path(path).expanduser().absolute()
     if not file.is_file():
         raise ConfigError(

@@ -1,24 +1,20 @@
 """The detector of a model directory: a head on its picture tower; see `engines.networks.detector`."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from engines.building.building import begins_at_once, improve_network, open_network
-from engines.engine import Engine
-from engines.models.checkpoint import read_model
-from engines.networks.detector_facts import SIDE_STEP_PX, STRIDES_PX, WEIGHTS_FILE
+from engines.models.detector import DETECTOR
+from engines.networks.detector_facts import SIDE_STEP_PX, STRIDES_PX
 from pipeline.arrays import Array
-from pipeline.stage import Resources, RunSettings
+from pipeline.stage import RunSettings
+from stages.built_network import BuiltNetwork
 from stages.detect.cells import boxes_of, kept_cells, without_parts
 from stages.detect.detector import Found
 
 LONG_SIDE_PX = 320
 """Of the pictures that it looks at; the short side follows, up to a multiple of 32."""
-NETWORK = "concept_detector"
 SHIFT = 0.9
 """Added to the log-odds of scores. The network says how often such a box was right on photos, which is too strict for
 tracks, as these gather evidence over frames: of people that cover a tenth of a picture, 0.7 has 4 in 10, and 0.5, which
@@ -26,33 +22,14 @@ becomes 0.7, has 8 in 10."""
 GREY = 127
 
 
-class OwnDetector:
+class OwnDetector(BuiltNetwork):
     """See `stages.detect.detector.Detector`."""
 
     frames_per_clip = 2
 
     def __init__(self, directory: str, least_score: float, run: RunSettings) -> None:
-        self.directory = directory
+        super().__init__(DETECTOR, directory, run, "detector")
         self._least_score = least_score
-        self._run = run
-        self._engine: Engine | None = None
-
-    def prepare(self, report: Callable[[str], None]) -> None:
-        if not begins_at_once(self._run):
-            self.improve(report)
-
-    def improve(self, report: Callable[[str], None]) -> bool:
-        return improve_network(NETWORK, self.directory, self._run, report, what="detector")
-
-    def open(self, resources: Resources) -> None:
-        make = partial(open_network, NETWORK, self.directory, self._run)
-        self._engine = resources.get((NETWORK, self.directory), make)
-
-    @property
-    def engine(self) -> Engine:
-        if self._engine is None:
-            raise RuntimeError("the detector is not open")
-        return self._engine
 
     @property
     def name(self) -> str:
@@ -75,13 +52,6 @@ class OwnDetector:
             kept = kept[without_parts(boxes[kept], vectors[kept])]
             found.append(Found(boxes[kept] / np.float32(scale), shifted(scores[kept]), vectors=vectors[kept]))
         return found
-
-
-def own_directory(run: RunSettings) -> str:
-    """The directory of the model's picture tower if there is a detector in it, else ""."""
-    tower = read_model(run.model, run.audio_model).image
-    directory = "" if tower is None else tower.directory
-    return directory if directory and (Path(directory) / WEIGHTS_FILE).is_file() else ""
 
 
 def shifted(scores: Array) -> Array:

@@ -5,20 +5,20 @@ the grids with strides 8, 16 and 32: centre x, y relative to the cell, log width
 probability of an object, and of each class.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache, partial
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
 
-from engines.building.building import open_network, prepare_network
-from engines.engine import Engine
+from engines.backends.table import CPU_ALONE
 from engines.models.onnx_ports import ports_of_onnx
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError, ModelError
-from pipeline.stage import Resources, RunSettings
+from pipeline.stage import RunSettings
+from stages.built_network import BuiltNetwork
 from stages.detect.coco import COCO
 from stages.detect.detector import Found
 
@@ -31,38 +31,24 @@ MOST = 100
 NETWORK = "onnx_file"
 
 
-class Yolox:
+class Yolox(BuiltNetwork):
     """See `stages.detect.detector.Detector`. Runs on the CPU: the file is in fp32, and no engine for GPUs takes it."""
 
     frames_per_clip = 0
 
     def __init__(self, path: Path, names: tuple[str, ...], least_score: float, run: RunSettings) -> None:
+        super().__init__(NETWORK, str(path), run, "detector")
         self.path = path
         self._least_score = least_score
-        self._settings = msgspec.structs.replace(
-            run, device="cpu", precision="auto" if run.precision in ("fp16", "int8") else run.precision
-        )
-        if self._settings.engine not in ("auto", "openvino", "onnxruntime"):
-            self._settings = msgspec.structs.replace(self._settings, engine="auto")
-        self._engine: Engine | None = None
         self.height, self.width, classes = shape_of(path)
         self.names = names_for(path, names, classes)
 
-    def prepare(self, report: Callable[[str], None]) -> None:
-        prepare_network(NETWORK, str(self.path), self._settings, report, what="detector")
-
-    def improve(self, report: Callable[[str], None]) -> bool:
-        return False
-
-    def open(self, resources: Resources) -> None:
-        make = partial(open_network, NETWORK, str(self.path), self._settings)
-        self._engine = resources.get((NETWORK, str(self.path)), make)
-
-    @property
-    def engine(self) -> Engine:
-        if self._engine is None:
-            raise RuntimeError("the detector is not open")
-        return self._engine
+    @cached_property
+    def settings(self) -> RunSettings:
+        """What a run asks of engines, as far as one on the CPU can do it."""
+        engine = self.run.engine if self.run.engine in CPU_ALONE else "auto"
+        precision = "auto" if self.run.precision in ("fp16", "int8") else self.run.precision
+        return msgspec.structs.replace(self.run, engine=engine, precision=precision, device="cpu")
 
     @property
     def short_side_px(self) -> int:

@@ -1,8 +1,7 @@
 """Constant-velocity model in real time: the position of a box, its velocity, and the uncertainty of both.
 
 A Kalman filter (Kalman 1960; boxes as in SORT, Bewley et al. 2016), with independent axes for centre x, centre y, width
-and height. All noise scales with the size of the box, so nothing depends on the resolution. Two steps of time equal one
-of their sum.
+and height. All noise scales with the size of the box, so nothing depends on the resolution.
 """
 
 import math

@@ -300,6 +300,7 @@ COVERED_BY = {
     "tests/pages/test_report.py": "commands.report",
     "tests/pipeline/sinks/test_film.py": "stages.decode.{film, film_relay, film_sound}",
     "tests/stages/detect/test_stage.py": "stages.detect.{change, regions}",
+    "tests/stages/detect/test_own.py": "engines.models.detector, stages.built_network",
     "tests/stages/detect/test_detectors.py": "stages.detect.detector",
     "tests/stages/test_classify.py": "stages.words.reliability",
     "tests/stages/test_encode.py": "stages.tower_inputs",

@@ -69,7 +69,7 @@ def test_towers_that_share_a_network_are_listed_once() -> None:
     spec = read_model("percept-mini")
     assert spec.image is not None
     shared = msgspec.structs.replace(spec, motion=spec.image, fusion=None)
-    assert [towers for towers, _ in networks(shared)] == [("image", "motion"), ("audio",)]
+    assert [towers for towers, _ in networks(shared)] == [("image", "motion"), ("audio",), ("detector",)]
     assert [towers for towers, _ in networks(shared, ["audio"])] == [("audio",)]
 
 

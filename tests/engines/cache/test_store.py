@@ -82,6 +82,7 @@ def test_an_entry_that_is_being_built_is_not_removed(cache: Path) -> None:
 
 def test_the_networks_of_a_model_are_its_towers_texts_and_exchanges() -> None:
     assert {network for network, _ in store.networks_of("percept-mini")} == {
+        "concept_detector",
         "concept_motion",
         "concept_picture",
         "concept_sound",

@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import save_file
 
 from engines.models.checkpoint import read_model
+from engines.models.detector import detector_tower
 from engines.networks.detector import DetectorHead
 from engines.networks.detector_facts import WEIGHTS_FILE
 from pipeline.stage import Resources, RunSettings
-from stages.detect.own import LONG_SIDE_PX, OwnDetector, own_directory, pictures_of
+from stages.detect.own import LONG_SIDE_PX, OwnDetector, pictures_of, shifted
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +30,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_detector_belongs_to_the_picture_tower_of_its_model(model: Path, tmp_path: Path) -> None:
-    assert own_directory(RunSettings(model=str(model))) == str(model)
+    tower = detector_tower(read_model(str(model)))
+    assert tower is not None
+    assert (tower.network, tower.directory) == ("concept_detector", str(model))
     for file in model.iterdir():
         if file.name != WEIGHTS_FILE:
             (tmp_path / file.name).symlink_to(file.resolve())
-    assert own_directory(RunSettings(model=str(tmp_path))) == ""
+    assert detector_tower(read_model(str(tmp_path))) is None
 
 
 @pytest.mark.parametrize(
@@ -65,3 +68,11 @@ def test_boxes_are_in_pixels_of_the_frame_and_each_has_a_unit_vector(model: Path
         count = min(len(small_one.boxes), len(large_one.boxes), 3)
         assert np.allclose(2 * small_one.boxes[:count], large_one.boxes[:count], atol=4)
     assert detector.name == f"own-onnxruntime-fp32@{LONG_SIDE_PX}"
+
+
+def test_scores_are_raised_for_tracks_and_stay_probabilities_in_order() -> None:
+    scores = np.linspace(0.01, 0.99, 9, dtype=np.float32)
+    raised = shifted(scores)
+    assert ((raised > scores) & (raised < 1)).all()
+    assert (np.diff(raised) > 0).all()
+    assert shifted(np.float32(0.5)) == pytest.approx(0.711, abs=1e-3)

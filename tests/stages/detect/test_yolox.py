@@ -117,7 +117,7 @@ def test_boxes_are_in_pixels_of_the_frames(tmp_path: Path, run: RunSettings) -> 
     detector = Yolox(write_yolox(tmp_path / "tiny.onnx"), ("a", "b", "c"), 0.5, run)
     dark, bright = (np.full((96, 128, 3), value, np.uint8) for value in (0, 255))
     detector.prepare(lambda text: None)
-    with pytest.raises(RuntimeError, match="the detector is not open"):
+    with pytest.raises(RuntimeError, match="detector is not open"):
         detector.detect([dark])
     detector.open(resources)
     none, one = detector.detect([dark, bright])
