@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+TEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not minutes and not paced'
+TEST_PACED := $(BIN)/python -m pytest -m paced
 
 .PHONY: demo test check docs setup clean
 
@@ -9,13 +11,15 @@ demo: setup
 	$(BIN)/percept run engines/bundled/sample.mp4 --labels @engines/bundled/sample.labels.txt --events --html demo.html --overwrite
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(TEST)
+	$(TEST_PACED)
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(TEST)
+	$(TEST_PACED)
 
 docs: setup
 	$(BIN)/python -m manual

@@ -27,6 +27,7 @@ INSTALL = """Install it once; new shells then complete `percept r<TAB>` and `per
 WORDS: Mapping[str, tuple[str, ...]] = {
     "config": tuple(sorted(file.stem for file in BUNDLED.glob("*.toml"))),
     "labels.templates": ("model", "pool", "zpe"),
+    "follow.which": ("all", "found", "none"),
     "layout": ("auto", *LAYOUTS),
     "modalities": MODALITIES,
     "model": ("percept-mini",),
@@ -34,6 +35,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "model.device": ("auto", "cpu", "cuda"),
     "model.engine": ("auto", *BACKENDS),
     "model.precision": ("auto", "fp32", "bf16", "fp16", "int8"),
+    "stages.detect.detector": ("none", "own"),
     "stages.flow.method": ("dis", "raft"),
 }
 """Words that complete the value of an option that takes any text, by the option's destination."""

@@ -4,14 +4,10 @@ import cv2
 import numpy as np
 
 from pipeline.arrays import Array
-from stages.boxes import box_cover
 
 LEAST_SCORE = 0.05
 SAME = 0.5
 """Intersection over union from which two boxes show the same object, whatever it is."""
-INSIDE, ALIKE = 0.75, 0.7
-"""Share of the smaller of two boxes that is inside the other one, and cosine of their vectors, from which the weaker
-one is a part of the same object, or has it as a part."""
 MOST = 30
 """Most boxes of a picture, the best ones."""
 
@@ -30,16 +26,3 @@ def kept_cells(boxes: Array, scores: Array, least: float) -> Array:
     sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     kept: Array = np.asarray(cv2.dnn.NMSBoxes(sized.tolist(), scores.tolist(), least, SAME), int).reshape(-1)
     return kept[np.lexsort((kept, -scores[kept]))][:MOST]
-
-
-def without_parts(boxes: Array, vectors: Array) -> Array:
-    """Indices of boxes "N 4", best first, that are no part of a better one that looks alike, nor have it as a part.
-
-    vectors: "N D", of unit length.
-    """
-    doubles = (box_cover(boxes, boxes) >= INSIDE) & (vectors @ vectors.T >= ALIKE)
-    kept: list[int] = []
-    for index in range(len(boxes)):
-        if not doubles[index, kept].any():
-            kept.append(index)
-    return np.array(kept, int)

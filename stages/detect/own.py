@@ -10,7 +10,7 @@ from engines.networks.detector_facts import SIDE_STEP_PX, STRIDES_PX
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
 from stages.built_network import BuiltNetwork
-from stages.detect.cells import boxes_of, kept_cells, without_parts
+from stages.detect.cells import boxes_of, kept_cells
 from stages.detect.detector import Found
 
 LONG_SIDE_PX = 320
@@ -49,7 +49,6 @@ class OwnDetector(BuiltNetwork):
             maps = [given[f"vectors_{stride}"][row] for stride in STRIDES_PX]
             vectors = np.concatenate([each.reshape(len(each), -1).T for each in maps])
             kept = kept_cells(boxes, scores, self._least_score)
-            kept = kept[without_parts(boxes[kept], vectors[kept])]
             found.append(Found(boxes[kept] / np.float32(scale), shifted(scores[kept]), vectors=vectors[kept]))
         return found
 

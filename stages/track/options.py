@@ -49,6 +49,9 @@ class TrackerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     cover: float = 0.7
     """A detection with more than this share inside a box that was just matched starts no track: it is a part of that
     object. 1 turns this off, for detectors that never find parts."""
+    cover_alike: float | None = None
+    """If given, that holds only for boxes that look alike: from this cosine on, if both looks are known. It then also
+    holds for a detection around such a box."""
     told: float = 0.0
     """Share of the detected box in the one that is told; the rest is the filtered one."""
     appearance_memory: int = 10
@@ -68,7 +71,8 @@ NETWORK = TrackerOptions(
     recent_s=0.25,
     association="overlap",
     least_overlap=0.2,
-    cover=1.0,
+    cover=0.5,
+    cover_alike=0.45,
     told=0.5,
     motion=MotionOptions(place=0.07, extent=0.15, start_growth=0.5, growth_push=0.5, growth_s=1.0, swell=0.2),
 )

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
-from stages.boxes import Box, BoxKind, areas, shared_area
+from stages.boxes import Box, BoxKind, areas, box_cover, shared_area
 from stages.track.association import match
 from stages.track.costs import Candidate, Detection, by_overlap, by_place
 from stages.track.motion_model import MovingBox, correct, predict, start
@@ -37,6 +37,14 @@ class Sighting:
     box: Box
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A box of a frame that belongs to a track, and what it looks like."""
+
+    box: Box
+    vector: Array | None
+
+
 def step(
     state: TrackState, time_ns: int, detections: Sequence[Detection], options: Options
 ) -> tuple[TrackState, list[Sighting]]:
@@ -59,8 +67,8 @@ def step(
             next_id = max(next_id, track.id + 1)
             sightings.append(Sighting(track.key, time_ns, _told(track, detection, options)))
         kept.append(track)
-    taken = [found[j].box for j in pairs.values()]
-    taken += [track.moving.box for track in kept if track.last_ns == time_ns]
+    taken = [Taken(found[j].box, found[j].vector) for j in pairs.values()]
+    taken += [Taken(track.moving.box, track.vector()) for track in kept if track.last_ns == time_ns]
     taken_ones = set(pairs.values())
     free = [d for j, d in enumerate(found) if j not in taken_ones and d.score >= options[d.kind].birth_score]
     fresh = newcomers(free, taken, time_ns, state.next_key, options)
@@ -130,12 +138,19 @@ class _Rounds:
         return [j for j in sorted(self._unpaired) if self._found[j].kind is kind and low <= self._found[j].score < high]
 
 
-def is_covered(box: Box, others: list[Box], share: float) -> bool:
-    """Whether more than this share of the box is inside one of the others."""
-    if not others:
+def is_covered(detection: Detection, others: Sequence[Taken], options: TrackerOptions) -> bool:
+    """Whether a detection shows a part of what one of the other boxes is around; see `TrackerOptions.cover`."""
+    if not others or options.cover >= 1:
         return False
-    inside = shared_area(np.array([box]), np.array(others)).max() / max(float(areas(np.array([box]))[0]), 1e-9)
-    return bool(inside > share)
+    box, boxes = np.array([detection.box]), np.array([other.box for other in others])
+    if options.cover_alike is None:
+        return bool(shared_area(box, boxes).max() / max(float(areas(box)[0]), 1e-9) > options.cover)
+    near = np.flatnonzero(box_cover(box, boxes)[0] > options.cover).tolist()
+    return any(_are_alike(detection.vector, others[i].vector, options.cover_alike) for i in near)
+
+
+def _are_alike(one: Array | None, other: Array | None, least: float) -> bool:
+    return one is not None and other is not None and len(one) == len(other) and float(one @ other) >= least
 
 
 def alive(tracks: Iterable[TrackMemory], time_ns: int, options: Options) -> list[TrackMemory]:
@@ -206,15 +221,15 @@ def _with_looks(track: TrackMemory, detection: Detection, options: Options) -> T
 
 
 def newcomers(
-    found: Sequence[Detection], taken: list[Box], time_ns: int, next_key: int, options: Options
+    found: Sequence[Detection], taken: list[Taken], time_ns: int, next_key: int, options: Options
 ) -> list[TrackMemory]:
     """Tentative tracks for strong detections that continue no track and are not part of one that does."""
     fresh: list[TrackMemory] = []
     for detection in found:
         its = options[detection.kind]
-        if its.cover < 1 and is_covered(detection.box, taken, its.cover):
+        if is_covered(detection, taken, its):
             continue
-        taken = [*taken, detection.box]
+        taken = [*taken, Taken(detection.box, detection.vector)]
         moving, evidence = start(detection.box, its.motion), log_odds(detection.score)
         track = TrackMemory(next_key + len(fresh), 0, detection.kind, moving, 1, evidence, time_ns, time_ns)
         fresh.append(_with_looks(track, detection, options))

@@ -193,7 +193,7 @@ def test_engine_build_prepares_the_engines(config: str) -> None:
     done = percept(config, "engine", "build", "-c", config)
     assert done.returncode == 0
     networks = [line.split("  ")[0] for line in done.stdout.splitlines() if not line.startswith(" ")]
-    assert networks == ["image", "motion", "audio", "image with motion", "image with audio"]
+    assert networks == ["image", "motion", "audio", "detector", "image with motion", "image with audio"]
     assert "ready" in done.stderr
     assert percept(config, "engine", "bild").returncode == 2
 

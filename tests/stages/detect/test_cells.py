@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.detect.cells import MOST, boxes_of, kept_cells, without_parts
+from stages.detect.cells import MOST, boxes_of, kept_cells
 
 
 def test_a_box_lies_around_the_middle_of_its_cell() -> None:
@@ -25,12 +25,3 @@ def test_the_number_of_boxes_is_bounded() -> None:
     boxes = (np.arange(MOST + 5)[:, None] * np.full((1, 4), 20) + [0, 0, 10, 10]).astype(np.float32)
     kept = kept_cells(boxes, np.linspace(0.9, 0.1, MOST + 5, dtype=np.float32), 0.05)
     assert kept.tolist() == list(range(MOST))
-
-
-def test_a_weaker_box_inside_or_around_a_better_one_goes_if_it_looks_alike() -> None:
-    boxes = np.array(
-        [[0, 0, 40, 80], [5, 10, 35, 40], [5, 45, 35, 75], [-10, -10, 60, 90], [30, 0, 70, 80]], np.float32
-    )
-    person, bag = np.array([1.0, 0.0]), np.array([0.0, 1.0])
-    assert without_parts(boxes, np.array([person, person, bag, person, person])).tolist() == [0, 2, 4]
-    assert without_parts(boxes[:0], np.zeros((0, 2))).tolist() == []

@@ -386,3 +386,15 @@ def test_what_a_network_found_ends_at_a_scene_cut_and_the_next_shot_has_new_ids(
         (1, 0, 15 / 8),
         (2, 2, 31 / 8),
     ]
+
+
+@pytest.mark.parametrize(("cosine", "ids"), [(0.95, [1]), (0.3, [1, 2])])
+def test_a_part_that_looks_like_the_whole_starts_no_track_and_another_thing_inside_it_does(
+    cosine: float, ids: list[int]
+) -> None:
+    whole_, part = walker(range(16), 10, 20, 0, size=60, score=0.95), walker(range(16), 15, 25, 0, size=30, score=0.9)
+    looks = np.tile(np.array([1.0, 0.0], np.float16), (32, 1))
+    looks[16:] = cosine, (1 - cosine**2) ** 0.5
+    rows = whole_ + part
+    _, outputs = stage().update(b"", clip_of(rows, 0, 2 * SECOND, **detected(rows, BoxKind.NETWORK), box_vectors=looks))
+    assert [t["id"] for t in outputs["tracks"]] == ids

@@ -2,8 +2,10 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import av
@@ -27,6 +29,10 @@ LOWER = ((0.0, 0.55), (1.0, 0.55), (1.0, 1.0), (0.0, 1.0))
 CHANGE_S = 6.4
 CELL_S = 0.125
 SECONDS = 8.5
+NO_DATA = "no data came for 1 s"
+Reading = Callable[[], Recording]
+
+pytestmark = pytest.mark.paced
 
 
 @pytest.fixture(scope="module")
@@ -52,49 +58,82 @@ def cameras(folder: Path) -> Iterator[Farm]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def recordings(cameras: Farm, folder: Path) -> dict[str, Recording]:
-    """All cameras that need to be read for a while, at the same time."""
-    film = write_film(folder / "film.mp4", 2.5, Picture(), Sound())
-    clock = restarted(3.0)
-    reset = write_film(folder / "reset.ts", 8.0, Picture(clock=clock, b_frames=2), Sound(codec="mp2", clock=clock))
-    long = write_film(folder / "long.ts", 9.0, Picture(gop=100), Sound(codec="mp2"))
-    with (
-        send_ts(reset) as reset_url,
-        send_ts(long, skip=long.stat().st_size // 20) as long_url,
-        picture_server() as picture_url,
-        hls_server(
-            write_film(folder / "segments.ts", 14.0, Picture(gop=8), Sound(codec="mp2")), folder / "hls"
-        ) as hls_url,
-        farm({"cam": camera(folder, "cam")}) as server,
-        farm({"cam": camera(folder, "cam")}) as hanging,
-        ThreadPoolExecutor(20) as threads,
-    ):
-        waiting = {
-            name: threads.submit(record, reader_of(cameras.url(name)), SECONDS)
-            for name in ("both", "aac", "pictures", "sound", "hushed", "turned", "enlarged")
-        }
-        filmed = reader_of(cameras.url("both"), keep_s=20.0, audio_context_s=2.5)
-        woken = reader_of(cameras.url("still"), clip_s=0.5)
+class Recordings:
+    """What was read from all cameras that have to be read for a while.
+
+    Those of a group are read at the same time, when one of them is asked for. All at once would make each other late.
+    """
+
+    def __init__(self, cameras: Farm, folder: Path) -> None:
+        self._cameras, self._folder = cameras, folder
+        self._done: dict[str, Recording] = {}
+        self._groups = [self._streams, self._uses, self._accidents, self._senders]
+
+    def __getitem__(self, name: str) -> Recording:
+        while name not in self._done:
+            with ExitStack() as servers, ThreadPoolExecutor(10) as threads:
+                waiting = {each: threads.submit(read) for each, read in self._groups.pop(0)(servers).items()}
+                self._done |= {each: read.result(100) for each, read in waiting.items()}
+        return self._done[name]
+
+    def _streams(self, servers: ExitStack) -> dict[str, Reading]:
+        """Cameras of all kinds."""
+        names = ("both", "aac", "pictures", "sound", "hushed", "turned", "enlarged")
+        return {name: partial(record, reader_of(self._cameras.url(name)), SECONDS) for name in names}
+
+    def _uses(self, servers: ExitStack) -> dict[str, Reading]:
+        """One camera, and what is done with it."""
+        both, still, folder = self._cameras.url("both"), self._cameras.url("still"), self._folder
+        filmed = reader_of(both, keep_s=20.0, audio_context_s=2.5)
+        woken = reader_of(still, clip_s=0.5)
         seen = folder / "seen"
-        masked = reader_of(cameras.url("both"), directory=str(seen), masks=(UPPER,), zones={"top": UPPER, "low": LOWER})
-        waiting |= {
-            "masked": threads.submit(record, masked, SECONDS, react=lambda so_far: (seen / "watched").touch()),
-            "rare": threads.submit(record, reader_of(cameras.url("rare"), clip_s=0.5), SECONDS),
-            "still": threads.submit(record, reader_of(cameras.url("still"), clip_s=0.5), SECONDS),
-            "woken": threads.submit(record, woken, SECONDS, react=lambda so_far: wake(woken, so_far)),
-            "filmed": threads.submit(record, filmed, SECONDS, react=lambda so_far: cut(filmed, so_far, folder)),
-            "paused": threads.submit(record, reader_of(cameras.url("both"), every=False), SECONDS, react=pause),
-            "lost": threads.submit(record, reader_of(server.url("cam")), SECONDS, react=Accidents(server)),
-            "stuck": threads.submit(record, stuck_reader(hanging), SECONDS, react=lambda so_far: hanging.stall()),
-            "file": threads.submit(record, reader_of(str(film), realtime=True, loop=True), SECONDS),
-            "once": threads.submit(record, reader_of(str(film), realtime=True), SECONDS),
-            "reset": threads.submit(record, reader_of(reset_url), SECONDS),
-            "midway": threads.submit(record, reader_of(long_url), SECONDS),
-            "segments": threads.submit(record, reader_of(hls_url), SECONDS),
-            "arriving": threads.submit(record, reader_of(picture_url, reuse=False), SECONDS),
+        masked = reader_of(both, directory=str(seen), masks=(UPPER,), zones={"top": UPPER, "low": LOWER})
+        return {
+            "masked": partial(record, masked, SECONDS, react=lambda so_far: (seen / "watched").touch()),
+            "rare": partial(record, reader_of(self._cameras.url("rare"), clip_s=0.5), SECONDS),
+            "still": partial(record, reader_of(still, clip_s=0.5), SECONDS),
+            "woken": partial(record, woken, SECONDS, react=lambda so_far: wake(woken, so_far)),
+            "filmed": partial(record, filmed, SECONDS, react=lambda so_far: cut(filmed, so_far, folder)),
         }
-        return {name: recording.result(60) for name, recording in waiting.items()}
+
+    def _accidents(self, servers: ExitStack) -> dict[str, Reading]:
+        lost, stuck = (servers.enter_context(farm({"cam": camera(self._folder, "cam")})) for _ in range(2))
+        paused = reader_of(self._cameras.url("both"), every=False)
+        accidents = Accidents(lost)
+        return {
+            "paused": partial(record, paused, SECONDS, react=pause, enough=lambda so_far: len(so_far.clips) >= 3),
+            "lost": partial(record, reader_of(lost.url("cam")), SECONDS, react=accidents, enough=is_lost_again),
+            "stuck": partial(
+                record, stuck_reader(stuck), SECONDS, react=lambda so_far: stuck.stall(), enough=lambda so_far: False
+            ),
+        }
+
+    def _senders(self, servers: ExitStack) -> dict[str, Reading]:
+        """Files, and what is sent without a camera."""
+        folder = self._folder
+        film = write_film(folder / "film.mp4", 2.5, Picture(), Sound())
+        clock = restarted(3.0)
+        reset = write_film(folder / "reset.ts", 8.0, Picture(clock=clock, b_frames=2), Sound(codec="mp2", clock=clock))
+        long = write_film(folder / "long.ts", 9.0, Picture(gop=100), Sound(codec="mp2"))
+        segments = write_film(folder / "segments.ts", 14.0, Picture(gop=8), Sound(codec="mp2"))
+        readers = {
+            "file": reader_of(str(film), realtime=True, loop=True),
+            "once": reader_of(str(film), realtime=True),
+            "reset": reader_of(servers.enter_context(send_ts(reset))),
+            "midway": reader_of(servers.enter_context(send_ts(long, skip=long.stat().st_size // 20))),
+            "segments": reader_of(servers.enter_context(hls_server(segments, folder / "hls"))),
+            "arriving": reader_of(servers.enter_context(picture_server()), reuse=False),
+        }
+        return {name: partial(record, reader, SECONDS) for name, reader in readers.items()}
+
+
+@pytest.fixture(scope="module")
+def recordings(cameras: Farm, folder: Path) -> Recordings:
+    return Recordings(cameras, folder)
+
+
+def is_lost_again(recording: Recording) -> bool:
+    return any(NO_DATA in text for _, state, text, _ in recording.connections if state == "lost")
 
 
 def stuck_reader(server: Farm) -> LiveReader:
@@ -182,7 +221,7 @@ def check_tiling(recording: Recording) -> None:
         "woken",
     ],
 )
-def test_clips_tile_the_time(recordings: dict[str, Recording], name: str) -> None:
+def test_clips_tile_the_time(recordings: Recordings, name: str) -> None:
     assert len(recordings[name].clips) >= 3
     check_tiling(recordings[name])
     if name not in ("paused", "lost"):
@@ -190,7 +229,7 @@ def test_clips_tile_the_time(recordings: dict[str, Recording], name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["both", "aac"])
-def test_pictures_and_sound_of_one_moment_are_at_one_time(recordings: dict[str, Recording], name: str) -> None:
+def test_pictures_and_sound_of_one_moment_are_at_one_time(recordings: Recordings, name: str) -> None:
     recording = recordings[name]
     assert recording.states == ["connecting", "live"]
     start_s = None
@@ -205,7 +244,7 @@ def test_pictures_and_sound_of_one_moment_are_at_one_time(recordings: dict[str, 
     assert all("previous_frame" in clip.arrays for clip in recording.clips[1:])
 
 
-def test_sound_before_the_clip_goes_with_it(recordings: dict[str, Recording]) -> None:
+def test_sound_before_the_clip_goes_with_it(recordings: Recordings) -> None:
     clips = recordings["filmed"].clips
     masks = [clip.arrays["audio_mask"] for clip in clips]
     assert {len(mask) for mask in masks} == {40_000}
@@ -214,11 +253,11 @@ def test_sound_before_the_clip_goes_with_it(recordings: dict[str, Recording]) ->
     assert clips[3].arrays["audio_start_ns"][0] == pytest.approx(clips[3].info.end_ns - 2.5 * NS, abs=100_000)
 
 
-def test_a_clip_comes_soon_after_its_end(recordings: dict[str, Recording]) -> None:
+def test_a_clip_comes_soon_after_its_end(recordings: Recordings) -> None:
     assert all(0 <= age_s < 1.5 for age_s in recordings["both"].ages_s)
 
 
-def test_the_camera_tells_the_wall_time(recordings: dict[str, Recording]) -> None:
+def test_the_camera_tells_the_wall_time(recordings: Recordings) -> None:
     """The server is on this machine, and its sender reports hold the same clock."""
     recording = recordings["both"]
     here_ns = time.time_ns() - time.monotonic_ns()
@@ -230,7 +269,7 @@ def test_the_camera_tells_the_wall_time(recordings: dict[str, Recording]) -> Non
     assert abs(told[-1].measures["clock_offset_s"]) < 0.5
 
 
-def test_a_camera_has_pictures_or_sound_alone(recordings: dict[str, Recording]) -> None:
+def test_a_camera_has_pictures_or_sound_alone(recordings: Recordings) -> None:
     (pictures,) = recordings["pictures"].opened
     assert (pictures.has_video, pictures.has_audio, pictures.width, pictures.height) == (True, False, 64, 48)
     assert all(clip.absent["audio"] == "no_stream" for clip in recordings["pictures"].clips if clip.arrays)
@@ -240,7 +279,7 @@ def test_a_camera_has_pictures_or_sound_alone(recordings: dict[str, Recording]) 
     assert all(len(clip.arrays["audio"]) == 16_000 for clip in recordings["sound"].clips[:2])
 
 
-def test_pictures_go_on_when_the_sound_is_lost(recordings: dict[str, Recording]) -> None:
+def test_pictures_go_on_when_the_sound_is_lost(recordings: Recordings) -> None:
     clips = recordings["hushed"].clips
     assert "audio" in clips[1].arrays
     assert len(clips) >= 6
@@ -249,14 +288,14 @@ def test_pictures_go_on_when_the_sound_is_lost(recordings: dict[str, Recording])
     assert min(recordings["hushed"].ages_s[5:]) < 1.0, "the later ones do not wait for the sound"
 
 
-def test_another_shape_begins_an_epoch_and_another_size_does_not(recordings: dict[str, Recording]) -> None:
+def test_another_shape_begins_an_epoch_and_another_size_does_not(recordings: Recordings) -> None:
     turned, enlarged = recordings["turned"].clips, recordings["enlarged"].clips
     assert {(clip.info.epoch, clip.arrays["frames"].shape[1:3]) for clip in turned} == {(0, (48, 64)), (1, (64, 48))}
     assert {(clip.info.epoch, clip.arrays["frames"].shape[1:3]) for clip in enlarged} == {(0, (48, 64))}
     assert all(apart_s(*map(np.median, shifts_s(clip))) < TOGETHER_S for clip in (turned[-1], enlarged[-1]))
 
 
-def test_what_nobody_takes_is_thrown_away(recordings: dict[str, Recording]) -> None:
+def test_what_nobody_takes_is_thrown_away(recordings: Recordings) -> None:
     """Packets that waited too long are gone; clips that were come to late are told, and not decoded."""
     recording = recordings["paused"]
     (gap,) = recording.gaps
@@ -275,27 +314,27 @@ def test_what_nobody_takes_is_thrown_away(recordings: dict[str, Recording]) -> N
     assert recording.states == ["connecting", "live"], "the connection was kept"
 
 
-def test_a_file_plays_at_its_own_pace_again_and_again(recordings: dict[str, Recording]) -> None:
+def test_a_file_plays_at_its_own_pace_again_and_again(recordings: Recordings) -> None:
     recording = recordings["file"]
     assert 7 <= len(recording.clips) <= 9
     assert {clip.info.epoch for clip in recording.clips} == {0}
     assert all(len(clip.arrays["frames"]) >= 7 for clip in recording.clips)
 
 
-def test_a_file_that_is_not_looped_ends(recordings: dict[str, Recording]) -> None:
+def test_a_file_that_is_not_looped_ends(recordings: Recordings) -> None:
     clips = recordings["once"].clips
     assert [round((clip.info.end_ns - clip.info.start_ns) / NS, 1) for clip in clips[:2]] == [1.0, 1.0]
     assert 2.4 < (clips[-1].info.end_ns - clips[0].info.start_ns) / NS < 2.6
 
 
-def test_whole_segments_at_once_are_no_error(recordings: dict[str, Recording]) -> None:
+def test_whole_segments_at_once_are_no_error(recordings: Recordings) -> None:
     """HLS. What becomes of a clip of which nothing was decoded is tried in `test_clips`."""
     recording = recordings["segments"]
     assert sum("frames" in clip.arrays for clip in recording.clips) >= 2
     check_tiling(recording)
 
 
-def test_a_clock_that_is_set_begins_an_epoch(recordings: dict[str, Recording]) -> None:
+def test_a_clock_that_is_set_begins_an_epoch(recordings: Recordings) -> None:
     recording = recordings["reset"]
     assert {clip.info.epoch for clip in recording.clips} == {0, 1}
     last = recording.clips[-2]
@@ -305,7 +344,7 @@ def test_a_clock_that_is_set_begins_an_epoch(recordings: dict[str, Recording]) -
     assert sum(spans) > 6.0
 
 
-def test_before_the_first_key_frame_there_are_no_pictures_and_no_errors(recordings: dict[str, Recording]) -> None:
+def test_before_the_first_key_frame_there_are_no_pictures_and_no_errors(recordings: Recordings) -> None:
     """The camera is read from the middle of a long group of pictures; their size is told when it is known."""
     recording = recordings["midway"]
     assert [(info.width, info.height) for info in recording.opened] == [(0, 0), (64, 48)]
@@ -315,14 +354,14 @@ def test_before_the_first_key_frame_there_are_no_pictures_and_no_errors(recordin
     assert apart_s(*map(np.median, shifts_s(recording.clips[-1]))) < TOGETHER_S
 
 
-def test_pictures_without_times_have_that_of_their_arrival(recordings: dict[str, Recording]) -> None:
+def test_pictures_without_times_have_that_of_their_arrival(recordings: Recordings) -> None:
     """Ten a second; FFmpeg numbers them at 25."""
     clips = recordings["arriving"].clips
     shifts = [float(np.median(shifts_s(clip)[0])) for clip in clips[1:]]
     assert max(apart_s(shift, shifts[0]) for shift in shifts) < 0.5, "numbers alone would be 0.6 s off after 1 s"
 
 
-def test_while_nothing_changes_clips_are_reused_and_a_change_is_not_missed(recordings: dict[str, Recording]) -> None:
+def test_while_nothing_changes_clips_are_reused_and_a_change_is_not_missed(recordings: Recordings) -> None:
     clips = recordings["still"].clips
     reused = [clip for clip in clips if is_reused(clip)]
     assert len(reused) >= 3
@@ -337,12 +376,12 @@ def test_while_nothing_changes_clips_are_reused_and_a_change_is_not_missed(recor
 
 
 def test_without_key_frames_a_still_camera_is_decoded_and_its_clips_are_reused(
-    recordings: dict[str, Recording],
+    recordings: Recordings,
 ) -> None:
     assert sum(map(is_reused, recordings["rare"].clips)) >= 3
 
 
-def test_what_is_masked_is_black_wherever_it_is_seen(recordings: dict[str, Recording], folder: Path) -> None:
+def test_what_is_masked_is_black_wherever_it_is_seen(recordings: Recordings, folder: Path) -> None:
     clips = recordings["masked"].clips
     for clip in clips:
         assert clip.info.live is not None
@@ -362,14 +401,14 @@ def test_what_is_masked_is_black_wherever_it_is_seen(recordings: dict[str, Recor
     assert max(lower) > 30
 
 
-def test_a_wake_up_makes_the_next_clip_whole(recordings: dict[str, Recording]) -> None:
+def test_a_wake_up_makes_the_next_clip_whole(recordings: Recordings) -> None:
     clips = recordings["woken"].clips
     first = next(place for place, clip in enumerate(clips) if is_reused(clip))
     assert not is_reused(clips[first + 1])
     assert is_reused(clips[first + 2])
 
 
-def test_a_lost_server_leaves_a_gap(recordings: dict[str, Recording]) -> None:
+def test_a_lost_server_leaves_a_gap(recordings: Recordings) -> None:
     recording = recordings["lost"]
     assert recording.states[:3] == ["connecting", "live", "lost"]
     gap, clips = recording.gaps[0], recording.clips
@@ -377,16 +416,16 @@ def test_a_lost_server_leaves_a_gap(recordings: dict[str, Recording]) -> None:
     assert [clip.info.epoch for clip in clips[:3]] == [0, 0, 1]
     assert clips[2].info.start_ns / NS - recording.notes["back_s"] < 5.0
     assert apart_s(*map(np.median, shifts_s(clips[2]))) < TOGETHER_S
-    assert any("no data came for 1 s" in text for _, state, text, _ in recording.connections if state == "lost")
+    assert is_lost_again(recording)
 
 
-def test_too_many_connections_that_hang_end_the_reader(recordings: dict[str, Recording]) -> None:
+def test_too_many_connections_that_hang_end_the_reader(recordings: Recordings) -> None:
     """FFmpeg gives a hanging camera up a little later than the reader."""
     assert recordings["stuck"].stuck == "door: 1 connections hang and cannot be ended"
     assert len(recordings["stuck"].clips) == 1
 
 
-def test_a_film_is_cut_from_what_was_sent(recordings: dict[str, Recording], folder: Path) -> None:
+def test_a_film_is_cut_from_what_was_sent(recordings: Recordings, folder: Path) -> None:
     assert len(recordings["filmed"].clips) >= 3
     assert (folder / "cut.mp4").stat().st_size > 1000
 
