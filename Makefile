@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 BIN := .venv/bin
 TEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m 'not minutes and not paced'
 TEST_PACED := $(BIN)/python -m pytest -m paced
+# Containers often set it. Then every process compiles torch's sources anew, for four seconds or more.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check docs setup clean
 

@@ -1,6 +1,10 @@
 """From pixels to tracks: `percept run --detector` beside the same network with ByteTrack, on one video with truth.
 
     python -m benchmarks.tracking_pixels DETECTOR.onnx [--video VIDEO --truth gt.txt] [--fps 8] [--json FILE|-]
+    python -m benchmarks.tracking_pixels DETECTOR.onnx --pan 1.6 --pan 2.5 --pan 4
+
+With `--pan`, a window pans over the video, there and back in so many seconds, and a second line has our tracker without
+the camera's motion.
 
 The truth is in MOT format at 25 frames a second, of people. Both sides see the same frames; only boxes that are called
 "person" count. ByteTrack runs if the package `trackers` is installed. One short video: five points are noise.
@@ -20,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
+from benchmarks.panned import pan
 from benchmarks.track_metrics import Tally
 from benchmarks.tracking import PEERS, peer, read_tracks
 from pipeline.arrays import Array
@@ -89,29 +94,47 @@ def theirs(name: str, seen: list[tuple[float, Array]], fps: float) -> Tracked:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(__file__).resolve().parents[2] / "shared/data/tracking/TUD-Stadtmitte"
-    parser.add_argument("detector", type=Path)
-    parser.add_argument("--video", type=Path, default=data / "TUD-Stadtmitte.mp4")
-    parser.add_argument("--truth", type=Path, default=data / "gt.txt")
-    parser.add_argument("--fps", type=float, nargs="+", default=[25.0, 8.0])
-    parser.add_argument("--set", action="append", default=[], help="as of percept run")
-    parser.add_argument(
-        "--json", nargs="?", const="-", default="", help="write the figures to this file, or print them"
-    )
-    options = parser.parse_args()
-    truth, results = read_tracks(options.truth), dict[str, Any]()
-    for fps in options.fps:
-        seen = list(detections(options.video, options.detector, fps))
+def compared(
+    video: Path, truth_file: Path, detector: Path, rates_hz: list[float], settings: list[str], camera_off: bool = False
+) -> dict[str, Any]:
+    """Figures of all sides at each rate."""
+    truth, results = read_tracks(truth_file), dict[str, Any]()
+    for fps in rates_hz:
+        seen = list(detections(video, detector, fps))
         frames = [frame for time_s, _ in seen if (frame := frame_at(time_s)) in truth]
-        sides = {"ours": ours(options.video, options.detector, fps, options.set)}
+        sides = {"ours": ours(video, detector, fps, settings)}
+        if camera_off:
+            sides["ours without the camera's motion"] = ours(video, detector, fps, [*settings, "track.camera=false"])
         if find_spec("trackers") is not None:
             sides |= {name: theirs(name, seen, fps) for name in PEERS}
         for name, tracked in sides.items():
             tally = Tally()
             tally.add(truth, tracked, frames)
             results[f"{name} at {fps:g} frames a second"] = tally.metrics()
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = Path(__file__).resolve().parents[2] / "shared/data/tracking/TUD-Stadtmitte"
+    parser.add_argument("detector", type=Path)
+    parser.add_argument("--video", type=Path, default=data / "TUD-Stadtmitte.mp4")
+    parser.add_argument("--truth", type=Path, default=data / "gt.txt")
+    parser.add_argument("--pan", type=float, action="append", default=[], help="seconds of a pan, there and back")
+    parser.add_argument("--fps", type=float, nargs="+", default=[25.0, 8.0])
+    parser.add_argument("--set", action="append", default=[], help="as of percept run")
+    parser.add_argument(
+        "--json", nargs="?", const="-", default="", help="write the figures to this file, or print them"
+    )
+    options = parser.parse_args()
+    results = dict[str, Any]()
+    if not options.pan:
+        results = compared(options.video, options.truth, options.detector, options.fps, options.set)
+    for period_s in options.pan:
+        with tempfile.TemporaryDirectory() as folder:
+            video, truth = pan(options.video, options.truth, Path(folder), period_s, RATE_HZ)
+            found = compared(video, truth, options.detector, options.fps, options.set, camera_off=True)
+        results |= {f"{name}, pans of {period_s:g} s": figures for name, figures in found.items()}
     if options.json == "-":
         print(json.dumps(results, indent=1))
         return
@@ -120,7 +143,7 @@ def main() -> None:
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
     else:
-        report.write("tracking_pixels", results)
+        report.write("tracking_pans" if options.pan else "tracking_pixels", results)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,19 @@ def found_lines(summaries: Sequence[SummaryRecord]) -> list["Text"]:
         lines += _label_lines(each.summary, each.first_events) or [
             Text("  no label fits for long", style="bright_black")
         ]
+        lines += counted_lines(each)
     return lines
+
+
+def counted_lines(summary: SummaryRecord) -> list["Text"]:
+    """`  over gate: 3 in, 1 out` and `  in door: 4 visits, 2.5 s each, at most 4.0 s`"""
+    from rich.text import Text
+
+    texts = [f"over {name}: {each.inward} in, {each.out} out" for name, each in summary.lines.items()]
+    for name, each in summary.zones.items():
+        times = f", {each.mean_s:.1f} s each, at most {each.longest_s:.1f} s" if each.visits else ""
+        texts.append(f"in {name}: {each.visits} visit{'s' * (each.visits != 1)}{times}")
+    return [Text(f"  {visible(text)}") for text in texts]
 
 
 def _label_lines(totals: dict[str, float], events: Sequence[EventRecord]) -> list["Text"]:

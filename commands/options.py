@@ -15,6 +15,7 @@ from engines.devices.gpus import gpu_here
 from pipeline.config import Config, read_config
 from pipeline.errors import ConfigError, Problems
 from pipeline.logs import log
+from pipeline.places import line_problem, parse_place, zone_problem
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Flag:
     switch: bool = False
     value: bool = True
     """What a switch sets."""
+    repeats: bool = False
+    """May be given several times: its values are places."""
 
 
 def seconds(text: str) -> float:
@@ -127,8 +130,25 @@ FLAGS = (
     Flag(
         "--detector",
         "stages.detect.detector",
-        "what finds objects besides motion: own (the model's), none, or an ONNX file with the outputs of YOLOX",
-        "NAME|FILE",
+        "what finds objects besides motion: own (the model's), none, an ONNX file with the outputs of YOLOX, or a "
+        "directory of OWL-ViT or OWLv2, which look for the things among --find or --labels",
+        "NAME|PATH",
+    ),
+    Flag(
+        "--zone",
+        "follow.zones",
+        "count tracks in a part of the picture, and how long they stay: NAME:x,y;x,y;x,y;... in fractions of the "
+        "picture, such as 'door:0,0.5;0.3,0.5;0.3,1;0,1'; may be repeated",
+        "ZONE",
+        repeats=True,
+    ),
+    Flag(
+        "--line",
+        "follow.lines",
+        "count tracks that cross a line: NAME:x,y;x,y in fractions of the picture; from the top down, what moves right "
+        "goes in; may be repeated",
+        "LINE",
+        repeats=True,
     ),
     Flag(
         "--engine",
@@ -180,7 +200,8 @@ def add_config_options(parser: Parser, flags: Sequence[Flag] = FLAGS) -> None:
             group.add_argument(flag.name, dest=flag.key, action="store_const", const=flag.value, help=flag.help)
         else:
             text = f"{flag.help}{_default(defaults, flag.key)}"
-            group.add_argument(flag.name, dest=flag.key, metavar=flag.metavar, type=flag.parse, help=text)
+            more: dict[str, Any] = {"action": "append"} if flag.repeats else {"type": flag.parse}
+            group.add_argument(flag.name, dest=flag.key, metavar=flag.metavar, help=text, **more)
     group.add_argument(
         "-c",
         "--config",
@@ -207,6 +228,11 @@ def add_output_options(parser: Parser) -> None:
     group.add_argument(
         "--events", metavar="FILE",
         help="merge clips into events: in the JSON lines, or in FILE: .csv, .vtt, .srt or .jsonl "
+        "('*' is replaced by the source's name)",
+    )  # fmt: skip
+    group.add_argument(
+        "--tracks", metavar="FILE",
+        help="write tracks, frame by frame: .txt as in MOTChallenge, .json as in COCO, .xml for CVAT "
         "('*' is replaced by the source's name)",
     )  # fmt: skip
     group.add_argument(
@@ -241,8 +267,32 @@ def usable_config(options: argparse.Namespace, problems: Problems, default: str 
     given = [
         (flag.key, value) for flag in (*FLAGS, FEATURES) if (value := getattr(options, flag.key, None)) is not None
     ]
-    overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given]
+    repeated = {flag.key: flag.name for flag in FLAGS if flag.repeats}
+    overrides = []
+    for key, value in given:
+        with problems.collected():
+            shown = _places(repeated[key], value) if key in repeated else json.dumps(value, ensure_ascii=False)
+            overrides.append(f"{key}={shown}")
     return read_config(options.config or default or _bundled_for(options), overrides + options.set, problems)
+
+
+def _places(flag: str, texts: Sequence[str]) -> str:
+    """An inline table of TOML with the places of a repeated option.
+
+    Raises: ConfigError: one is no place, or two have one name.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        try:
+            name, points = parse_place(text)
+        except ValueError as error:
+            raise ConfigError(f"{flag} {error}") from None
+        if problem := zone_problem(points) if flag == "--zone" else line_problem(points):
+            raise ConfigError(f"{flag} {text!r}: {problem}")
+        if name in found:
+            raise ConfigError(f"{flag} {text!r}: {name} is given twice; expected another name")
+        found[name] = json.dumps(points)
+    return "{" + ", ".join(f"{json.dumps(name)} = {points}" for name, points in found.items()) + "}"
 
 
 def _bundled_for(options: argparse.Namespace) -> str | None:
@@ -260,7 +310,7 @@ def _default(defaults: Any, key: str) -> str:
         if part not in defaults:  # an option of a stage, whose default is defined by the stage
             return ""
         defaults = defaults[part]
-    if defaults in ("", None):
+    if defaults in ("", None, {}):
         return ""
     shown = ",".join(defaults) if isinstance(defaults, list | tuple) else defaults
     return f" (default: {shown})"

@@ -13,7 +13,7 @@ import msgspec
 from pipeline.config import Config
 from pipeline.errors import ConfigError, Problems
 from pipeline.sinks.file import without_secrets
-from pipeline.sinks.kinds import EVENT_KINDS, KINDS, Kind, kinds_of, resolved
+from pipeline.sinks.kinds import EVENT_KINDS, KINDS, TRACK_KINDS, Kind, kinds_of, resolved
 from pipeline.sinks.paths import check_outputs
 from pipeline.status import EventOptions, OutputSpec
 
@@ -59,6 +59,8 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
             with_events=options.events in ("", "-") and kind in ("jsonl", "json"),
             events=events,
             video=video,
+            zones=config.follow.zones if kind == "video" else {},
+            lines=config.follow.lines if kind == "video" else {},
             fingerprint=fingerprint(config) if kind == "jsonl" else "",
             resume_from=resume_from if options.resume and kind != "jsonl" else "",
         )
@@ -85,6 +87,9 @@ def _files(options: argparse.Namespace, config: Config, problems: Problems) -> l
         with problems.collected():
             kind = output_kind(options.events, KINDS)
             files.append((options.events, "events" if kind == "jsonl" else kind))
+    if options.tracks:
+        with problems.collected():
+            files.append((options.tracks, _track_kind(options.tracks)))
     if options.video:
         with problems.collected():
             _check_video(options.video)
@@ -93,6 +98,13 @@ def _files(options: argparse.Namespace, config: Config, problems: Problems) -> l
         with problems.collected():
             files.append((options.html, _html(options.html)))
     return files
+
+
+def _track_kind(path: str) -> str:
+    kind = TRACK_KINDS.get(Path(path).suffix.lower())
+    if kind is None:
+        raise ConfigError(f"--tracks {path}: expected a name that ends in .txt (MOT), .json (COCO) or .xml (CVAT)")
+    return kind
 
 
 def stdout_kind(format_name: str) -> str:

@@ -5,20 +5,16 @@ from collections.abc import Iterator, Sequence
 
 from live import schedule
 from live.condition_text import parse
-from live.settings import Alerts, Camera, Mqtt, Page, Polygon, Rule, Settings, Watched, Webhook
+from live.settings import Alerts, Camera, Mqtt, Page, Rule, Settings, Watched, Webhook
 from live.sources import scheme_of, url_problems
 from live.targets import label_texts, targets
-from live.zones import area
 from pipeline.config import did_you_mean
 from pipeline.errors import ConfigError
+from pipeline.places import NAME, zone_problem
 from stages.words.word import clean_labels
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""Safe as a file name, as a level of an MQTT topic and in a URL."""
 KINDS = ("label", "rule", "health", "connection", "test")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MOST_CORNERS = 200
-SMALLEST_AREA = 1e-6
 DAY_S = 86_400.0
 RANGES: tuple[tuple[str, float, float], ...] = (
     ("threshold", 0.0, 1.0),
@@ -63,9 +59,11 @@ def camera_problems(camera: Camera) -> list[str]:
     for name, polygon in camera.zones.items():
         if not NAME.fullmatch(name):
             found.append(f"zones has {name!r}; expected a name of letters, digits, -, _ and .")
-        found += [f"zones.{name} {problem}" for problem in _polygon(polygon)]
+        if problem := zone_problem(polygon):
+            found.append(f"zones.{name} {problem}")
     for index, mask in enumerate(camera.masks):
-        found += [f"masks[{index}] {problem}" for problem in _polygon(mask)]
+        if problem := zone_problem(mask):
+            found.append(f"masks[{index}] {problem}")
     found += [f"schedule.{problem}" for problem in schedule.problems(camera.schedule)]
     found += _rules(camera)
     return found
@@ -141,15 +139,6 @@ def _rule(rule: Rule, camera: Camera) -> Iterator[str]:
     except ConfigError as error:
         yield f"when: {error}"
     yield from _out_of_range(rule)
-
-
-def _polygon(polygon: Polygon) -> Iterator[str]:
-    if not 3 <= len(polygon) <= MOST_CORNERS:
-        yield f"has {len(polygon)} corners; expected from 3 to {MOST_CORNERS}"
-    elif any(not 0 <= value <= 1 for corner in polygon for value in corner):  # True for a NaN
-        yield "has a corner outside the picture; expected fractions of it from 0 to 1, such as [0.5, 1.0]"
-    elif area(polygon) < SMALLEST_AREA:
-        yield "has no area; expected corners that are not on one line"
 
 
 def _out_of_range(part: object) -> Iterator[str]:

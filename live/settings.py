@@ -4,8 +4,7 @@ from typing import Literal
 
 import msgspec
 
-Polygon = tuple[tuple[float, float], ...]
-"""Corners x, y in fractions of the upright picture, from the upper left; three or more."""
+from pipeline.places import Polygon
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -45,7 +45,9 @@ A record
     result.labels[0].probability                   0.81: of this label alone; two labels can both be true
     result.labels[0].share                         0.64: among the given labels, for those that exclude each other
     result.labels[0].evidence["audio"]             what the sound alone says; also "image" and "motion"
-    result.tracks                                  moving objects: id, label, and boxes of time_s, x0, y0, x1, y1
+    result.tracks                                  objects: id, label, and boxes of time_s, x0, y0, x1, y1
+    result.tracks[0].movement                      "moving right", speed, direction, still since
+    result.zones, result.crossings                 of run(..., zone="door:0,0;.2,0;.2,1;0,1", line="gate:.5,0;.5,1")
     result.absent                                  what is missing, and why: {"audio": "no_stream"}
     result.is_result                               False for an error, a dropped clip and a gap
     result.to_dict()                               plain data: what the JSON line of the command contains
@@ -55,6 +57,7 @@ Tables
 
     table = percept.to_pandas(percept.run("talk.mp4"))         one row per clip and label; also to_polars
     table = percept.to_pandas("talk.jsonl", what="tracks")     of a file that `percept run -o talk.jsonl` wrote
+    percept.to_supervision(results)                            tracks, picture by picture, for the package supervision
     results = list(percept.read("talk.jsonl"))
 
 Errors
@@ -76,17 +79,22 @@ if TYPE_CHECKING:
         Category,
         ClipRecord,
         ConfigError,
+        Crossing,
         Evidence,
         Label,
         ModelError,
+        Movement,
         OpenSet,
         OutputError,
         PerceptError,
         SourceError,
         Track,
+        Visit,
+        ZoneVisits,
     )
     from percept._run import run
     from percept._search import Hit, search
+    from percept._supervision import to_supervision
     from percept._tables import to_pandas, to_polars
     from percept._watch import Watch, watch
 else:
@@ -96,7 +104,10 @@ else:
         from importlib import import_module
 
         for module in (
-            ("_records", "_reading", "_tables", "_run", "_label", "_labelled", "_search", "_watch", "_child")
+            (
+                *("_records", "_reading", "_tables", "_supervision", "_run", "_label", "_labelled", "_search"),
+                *("_watch", "_child"),
+            )
             if name in __all__
             else ()
         ):
@@ -112,24 +123,29 @@ __all__ = [
     "Category",
     "ClipRecord",
     "ConfigError",
+    "Crossing",
     "Evidence",
     "Hit",
     "Label",
     "Labelled",
     "ModelError",
+    "Movement",
     "OpenSet",
     "OutputError",
     "PerceptError",
     "Run",
     "SourceError",
     "Track",
+    "Visit",
     "Watch",
+    "ZoneVisits",
     "label",
     "read",
     "run",
     "search",
     "to_pandas",
     "to_polars",
+    "to_supervision",
     "watch",
 ]
 

@@ -33,7 +33,9 @@ def label(
     flow: str | None = None,
     find: str | None = None,
     detect: Literal["auto", "all", "found", "none"] | None = None,
-    detector: str | os.PathLike[str] | None = None,
+    detector: str | None = None,
+    zone: str | Sequence[str] | None = None,
+    line: str | Sequence[str] | None = None,
     engine: str | None = None,
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] | None = None,
     device: str | None = None,
@@ -88,7 +90,12 @@ def label(
         find: Follow these things alone: 'dog, red car', or @words.txt.
         detect: Tracks in results: all, found (by `find`), or none, which looks for no boxes and saves time (default:
             auto).
-        detector: What finds objects besides motion: own (the model's), none, or an ONNX file with the outputs of YOLOX.
+        detector: What finds objects besides motion: own (the model's), none, an ONNX file with the outputs of YOLOX, or
+            a directory of OWL-ViT or OWLv2, which look for the things among `find` or `labels`.
+        zone: Count tracks in a part of the picture, and how long they stay: NAME:x,y;x,y;x,y;... in fractions of the
+            picture, such as 'door:0,0.5;0.3,0.5;0.3,1;0,1'; may be repeated.
+        line: Count tracks that cross a line: NAME:x,y;x,y in fractions of the picture; from the top down, what moves
+            right goes in; may be repeated.
         engine: Backend that runs the networks: auto, torch, onnxruntime, openvino, tensorrt (default: auto).
         precision: auto, fp32, bf16, fp16, int8 (default: auto).
         device: auto, cpu, cuda or cuda:N (default: auto).
@@ -133,6 +140,8 @@ def label(
         "find": find,
         "detect": detect,
         "detector": detector,
+        "zone": zone,
+        "line": line,
         "engine": engine,
         "precision": precision,
         "device": device,
@@ -147,4 +156,4 @@ def label(
         "csv": csv,
         "json": json,
     }
-    return labelled(sources, output, labels, options, [], config, settings, progress)
+    return labelled(sources, output, labels, options, ["zone", "line"], config, settings, progress)

@@ -57,6 +57,62 @@ class OpenSet(msgspec.Struct, frozen=True):
     none_of_these: bool
     """Whether the score is above the threshold."""
 
+class Movement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a track moves in a clip, the camera's own motion taken off."""
+
+    word: str
+    """What it does: "still", "moving right" (or left, up, down, up right, …), "moving to and fro", "coming closer" or
+    "going away"."""
+    speed: float
+    """Along its path, in sizes of its box per second; the size is the root of its area."""
+    direction_deg: float | None = None
+    """Where it goes: 0 is right, 90 up, 180 left, -90 down. Missing if it goes nowhere."""
+    still_since_s: float | None = None
+    """Since when it has been still, in seconds of the source."""
+
+class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A track in a zone, in this clip."""
+
+    track: int
+    """Its id."""
+    since_s: float
+    """When it came in; in an earlier clip, if it has stayed since."""
+    until_s: float
+    """When it was last seen inside."""
+    dwell_s: float
+    """How long it has been inside: from the one to the other."""
+    label: str | None = None
+    """The track's label."""
+    left: bool = False
+    """It went out in this clip. Missing if it is still in, or got lost."""
+
+class ZoneVisits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was in a zone during a clip."""
+
+    zone: str
+    """Its name."""
+    entered: int = 0
+    """How many came in during this clip."""
+    left: int = 0
+    """How many went out during this clip."""
+    visits: list[Visit] = ...
+    """By track; a track may come twice."""
+
+class Crossing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A track that crossed a line."""
+
+    line: str
+    """Its name."""
+    track: int
+    """The track's id."""
+    time_s: float
+    """When its foot was seen beyond the line, in seconds of the source."""
+    way: str
+    """"in" or "out". A line drawn from the top down is crossed in by what moves right, one drawn from left to right by
+    what moves up."""
+    label: str | None = None
+    """The track's label."""
+
 class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     """An object followed through the source."""
 
@@ -73,6 +129,8 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which of `boxes`, counted from 0, lie between two frames in which the object was seen: in a straight line."""
     kind: str = "motion"
     """What found it: motion, or network once a network has; missing for motion."""
+    movement: Movement | None = None
+    """How it moves in this clip; missing if it was seen too briefly to tell."""
 
 class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One JSON object per clip: a result, or one of `error`, `dropped` and `gap`.
@@ -152,6 +210,14 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def tracks(self) -> list[Track] | None:
         """The moving objects of the clip; None if they were not looked for."""
+
+    @property
+    def zones(self) -> list[ZoneVisits] | None:
+        """Present if zones were asked for: what was in each of them."""
+
+    @property
+    def crossings(self) -> list[Crossing] | None:
+        """Present if lines were asked for: which tracks crossed them, in order of time."""
 
     @property
     def category(self) -> Category | None:

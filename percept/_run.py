@@ -32,7 +32,9 @@ def run(
     flow: str | None = None,
     find: str | None = None,
     detect: Literal["auto", "all", "found", "none"] | None = None,
-    detector: str | os.PathLike[str] | None = None,
+    detector: str | None = None,
+    zone: str | Sequence[str] | None = None,
+    line: str | Sequence[str] | None = None,
     engine: str | None = None,
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] | None = None,
     device: str | None = None,
@@ -41,6 +43,7 @@ def run(
     recursive: bool = False,
     output: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     events: str | os.PathLike[str] | None = None,
+    tracks: str | os.PathLike[str] | None = None,
     video: str | os.PathLike[str] | None = None,
     panel: Literal["below", "corner", "off"] | None = None,
     html: str | os.PathLike[str] | None = None,
@@ -88,7 +91,12 @@ def run(
         find: Follow these things alone: 'dog, red car', or @words.txt.
         detect: Tracks in results: all, found (by `find`), or none, which looks for no boxes and saves time (default:
             auto).
-        detector: What finds objects besides motion: own (the model's), none, or an ONNX file with the outputs of YOLOX.
+        detector: What finds objects besides motion: own (the model's), none, an ONNX file with the outputs of YOLOX, or
+            a directory of OWL-ViT or OWLv2, which look for the things among `find` or `labels`.
+        zone: Count tracks in a part of the picture, and how long they stay: NAME:x,y;x,y;x,y;... in fractions of the
+            picture, such as 'door:0,0.5;0.3,0.5;0.3,1;0,1'; may be repeated.
+        line: Count tracks that cross a line: NAME:x,y;x,y in fractions of the picture; from the top down, what moves
+            right goes in; may be repeated.
         engine: Backend that runs the networks: auto, torch, onnxruntime, openvino, tensorrt (default: auto).
         precision: auto, fp32, bf16, fp16, int8 (default: auto).
         device: auto, cpu, cuda or cuda:N (default: auto).
@@ -99,6 +107,8 @@ def run(
             .srt; a page as .html.
         events: Write events, which are merged clips, to a file: .csv, .vtt, .srt or .jsonl ('*' is replaced by the
             source's name).
+        tracks: Write tracks, frame by frame: .txt as in MOTChallenge, .json as in COCO, .xml for CVAT ('*' is replaced
+            by the source's name).
         video: Write a copy of the video with labels and tracks drawn on it.
         panel: Where the labelled video shows labels: below the picture (default), in a corner without boxes, or not.
         html: Write a page that plays the video with its results.
@@ -134,6 +144,8 @@ def run(
         "find": find,
         "detect": detect,
         "detector": detector,
+        "zone": zone,
+        "line": line,
         "engine": engine,
         "precision": precision,
         "device": device,
@@ -142,9 +154,10 @@ def run(
         "recursive": recursive,
         "output": output,
         "events": events,
+        "tracks": tracks,
         "video": video,
         "panel": panel,
         "html": html,
         "overwrite": overwrite,
     }
-    return records(sources, labels, options, ["output"], config, settings, progress)
+    return records(sources, labels, options, ["zone", "line", "output"], config, settings, progress)

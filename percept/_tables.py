@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars
 
 Records = Iterable[_records.ClipRecord] | _records.ClipRecord | Iterable[Hit] | str | os.PathLike[str]
-What = Literal["labels", "tracks", "clips", "hits"]
+What = Literal["labels", "tracks", "clips", "visits", "crossings", "hits"]
 
 _CLIP: dict[str, type] = {"source": str, "epoch": int, "clip": int, "start_s": float, "end_s": float}
 _MODALITIES = ("image", "motion", "audio")
@@ -22,10 +22,13 @@ _SCORES: dict[str, type] = {"label": str, "probability": float, "share": float}
 _EVIDENCE: dict[str, type] = {f"{name}_probability": float for name in _MODALITIES}
 _TROUBLE: dict[str, type] = {"error": str, "dropped": str, "gap": bool}
 _BOX: dict[str, type] = {"time_s": float, "x0": float, "y0": float, "x1": float, "y1": float}
+_STAY: dict[str, type] = {"since_s": float, "until_s": float, "dwell_s": float, "left": bool}
 _ABOUT: dict[str, type] = {"width": int, "height": int, "tracks": int, "category": str, "none_of_these": bool}
 COLUMNS: dict[str, dict[str, type]] = {
     "labels": _CLIP | _SCORES | _EVIDENCE | _TROUBLE,
-    "tracks": _CLIP | {"track": int, "label": str, "probability": float} | _BOX,
+    "tracks": _CLIP | {"track": int, "label": str, "probability": float, "movement": str, "speed": float} | _BOX,
+    "visits": _CLIP | {"zone": str, "track": int, "label": str, **_STAY},
+    "crossings": _CLIP | {"line": str, "track": int, "label": str, "time_s": float, "way": str},
     "clips": _CLIP | _SCORES | _ABOUT | _TROUBLE | {"model": str, "engine": str},
     "hits": {"source": str, "name": str, "start_s": float, "end_s": float, "best_s": float, "score": float}
     | {"scale": str, "clips": int, **{f"{name}_score": float for name in _MODALITIES}, "label": str},
@@ -47,9 +50,12 @@ def to_pandas(results: Records, what: What = "labels") -> "pandas.DataFrame":
             share, image_probability, motion_probability, audio_probability (of each modality alone, missing where the
             clip has none), error, dropped, gap. A clip without labels, such as a failed one or a gap, keeps one row.
             "tracks" has a row for each box of each track: source, epoch, clip, start_s, end_s, track (its id), label,
-            probability, time_s, x0, y0, x1, y1 in pixels. Clips without tracks have no row.
+            probability, movement, speed, time_s, x0, y0, x1, y1 in pixels. Clips without tracks have no row.
             "clips" has a row for each clip: its best label with probability and share, width, height, tracks (how
             many), category, none_of_these, error, dropped, gap, model, engine.
+            "visits" has a row for each track in a zone in each clip: zone, track, label, since_s, until_s, dwell_s,
+            left. The last row of a visit, by source, zone, track and since_s, has its whole length.
+            "crossings" has a row for each crossing of a line: line, track, label, time_s, way.
             "hits", the table of what `percept.search` gives, has a row for each hit: source, name, start_s, end_s,
             best_s, score, scale, clips, image_score, motion_score, audio_score, label (the best clip's best).
 
@@ -132,8 +138,22 @@ def _label_rows(record: _records.ClipRecord) -> Iterator[dict[str, Any]]:
 def _track_rows(record: _records.ClipRecord) -> Iterator[dict[str, Any]]:
     for track in record.tracks or []:
         of_track = _clip(record) | {"track": track.id, "label": track.label, "probability": track.probability}
+        if track.movement is not None:
+            of_track |= {"movement": track.movement.word, "speed": track.movement.speed}
         for box in track.boxes:
             yield of_track | dict(zip(_BOX, box, strict=True))
+
+
+def _visit_rows(record: _records.ClipRecord) -> Iterator[dict[str, Any]]:
+    for zone in record.zones or []:
+        for visit in zone.visits:
+            fields = {name: getattr(visit, name) for name in ("track", "label", *_STAY)}
+            yield _clip(record) | {"zone": zone.zone} | fields
+
+
+def _crossing_rows(record: _records.ClipRecord) -> Iterator[dict[str, Any]]:
+    for each in record.crossings or []:
+        yield _clip(record) | {name: getattr(each, name) for name in ("line", "track", "label", "time_s", "way")}
 
 
 def _clip_rows(record: _records.ClipRecord) -> Iterator[dict[str, Any]]:
@@ -159,4 +179,6 @@ _ROWS: dict[str, Callable[[_records.ClipRecord], Iterator[dict[str, Any]]]] = {
     "labels": _label_rows,
     "tracks": _track_rows,
     "clips": _clip_rows,
+    "visits": _visit_rows,
+    "crossings": _crossing_rows,
 }

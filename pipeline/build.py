@@ -148,6 +148,8 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
         key_frames=config.decode.key_frames,
         find=find,
         follow=config.follow.chosen,
+        zones=config.follow.zones,
+        lines=config.follow.lines,
         top_k=config.labels.top_k,
         engine=config.model.engine,
         precision=config.model.precision,

@@ -11,6 +11,7 @@ import msgspec
 
 from pipeline.clip import MODALITIES
 from pipeline.errors import ConfigError, Problems
+from pipeline.places import Line, Polygon, places_problems
 from pipeline.small_file import parse_toml
 from pipeline.stage import DESCRIPTION_WEIGHT
 from pipeline.status import EventOptions, VideoOptions
@@ -143,6 +144,12 @@ class FollowOptions(_Options, frozen=True):
     which: Literal["auto", "all", "found", "none"] = "auto"
     """Tracks in results: "all", "found" (those that `find` names), "none" (no boxes are looked for, which saves time);
     "auto" is "found" with `find`, otherwise "all"."""
+    zones: dict[str, Polygon] = {}
+    """Where tracks are counted, and how long they stay: name = [[x, y], [x, y], [x, y], ...], in fractions of the
+    upright picture's width and height, from the upper left."""
+    lines: dict[str, Line] = {}
+    """Where tracks are counted as they cross: name = [[x, y], [x, y]]. A line from the top down is crossed in by what
+    moves right, one from left to right by what moves up."""
 
     @property
     def chosen(self) -> Literal["all", "found", "none"]:
@@ -240,6 +247,7 @@ class Config(_Options, frozen=True):
                 f"events.leave is {self.events.leave}; expected at most enter ({self.events.enter}). "
                 "Omit it, and it follows enter"
             )
+        found += [f"follow.{problem}" for problem in places_problems(self.follow.zones, self.follow.lines)]
         if self.follow.which == "found" and not self.follow.find:
             found.append(
                 'follow.which is "found", and follow.find is empty; say what to find, such as --find "dog, bus"'

@@ -78,6 +78,64 @@ class OpenSet(msgspec.Struct, frozen=True):
     none_of_these: Annotated[bool, Meta(description="Whether the score is above the threshold.")]
 
 
+class Movement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a track moves in a clip, the camera's own motion taken off."""
+
+    word: Annotated[
+        str,
+        Meta(
+            description='What it does: "still", "moving right" (or left, up, down, up right, …), "moving to and fro", '
+            '"coming closer" or "going away".'
+        ),
+    ]
+    speed: Annotated[
+        float, Meta(description="Along its path, in sizes of its box per second; the size is the root of its area.")
+    ]
+    direction_deg: Annotated[
+        float | None,
+        Meta(description="Where it goes: 0 is right, 90 up, 180 left, -90 down. Missing if it goes nowhere."),
+    ] = None
+    still_since_s: Annotated[
+        float | None, Meta(description="Since when it has been still, in seconds of the source.")
+    ] = None
+
+
+class Visit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A track in a zone, in this clip."""
+
+    track: Annotated[int, Meta(description="Its id.")]
+    since_s: Annotated[float, Meta(description="When it came in; in an earlier clip, if it has stayed since.")]
+    until_s: Annotated[float, Meta(description="When it was last seen inside.")]
+    dwell_s: Annotated[float, Meta(description="How long it has been inside: from the one to the other.")]
+    label: Annotated[str | None, Meta(description="The track's label.")] = None
+    left: Annotated[bool, Meta(description="It went out in this clip. Missing if it is still in, or got lost.")] = False
+
+
+class ZoneVisits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was in a zone during a clip."""
+
+    zone: Annotated[str, Meta(description="Its name.")]
+    entered: Annotated[int, Meta(description="How many came in during this clip.")] = 0
+    left: Annotated[int, Meta(description="How many went out during this clip.")] = 0
+    visits: Annotated[list[Visit], Meta(description="By track; a track may come twice.")] = []
+
+
+class Crossing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A track that crossed a line."""
+
+    line: Annotated[str, Meta(description="Its name.")]
+    track: Annotated[int, Meta(description="The track's id.")]
+    time_s: Annotated[float, Meta(description="When its foot was seen beyond the line, in seconds of the source.")]
+    way: Annotated[
+        str,
+        Meta(
+            description='"in" or "out". A line drawn from the top down is crossed in by what moves right, one drawn '
+            "from left to right by what moves up."
+        ),
+    ]
+    label: Annotated[str | None, Meta(description="The track's label.")] = None
+
+
 class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     """An object followed through the source."""
 
@@ -106,6 +164,9 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: Annotated[
         str, Meta(description="What found it: motion, or network once a network has; missing for motion.")
     ] = "motion"
+    movement: Annotated[
+        Movement | None, Meta(description="How it moves in this clip; missing if it was seen too briefly to tell.")
+    ] = None
 
 
 class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -225,6 +286,16 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cast(list[Track] | None, self.parts.get("tracks"))
 
     @property
+    def zones(self) -> list[ZoneVisits] | None:
+        """Present if zones were asked for: what was in each of them."""
+        return cast(list[ZoneVisits] | None, self.parts.get("zones"))
+
+    @property
+    def crossings(self) -> list[Crossing] | None:
+        """Present if lines were asked for: which tracks crossed them, in order of time."""
+        return cast(list[Crossing] | None, self.parts.get("crossings"))
+
+    @property
     def category(self) -> Category | None:
         """Present if labels form a hierarchy."""
         return cast(Category | None, self.parts.get("category"))
@@ -235,7 +306,14 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cast(OpenSet | None, self.parts.get("open_set"))
 
 
-TYPES: dict[str, Any] = {"labels": list[Label], "tracks": list[Track], "category": Category, "open_set": OpenSet}
+TYPES: dict[str, Any] = {
+    "labels": list[Label],
+    "tracks": list[Track],
+    "zones": list[ZoneVisits],
+    "crossings": list[Crossing],
+    "category": Category,
+    "open_set": OpenSet,
+}
 """Types of the parts that `ClipRecord` has a property for. All other parts are plain data."""
 CORE = frozenset(ClipRecord.__struct_fields__)
 _ALWAYS = frozenset({*(field.name for field in msgspec.structs.fields(ClipRecord) if field.required), "schema_version"})

@@ -24,6 +24,7 @@ import msgspec
 
 from pipeline.arrays import Array, Spec
 from pipeline.clip import Clip
+from pipeline.places import Line, Polygon
 
 T = TypeVar("T")
 
@@ -81,6 +82,10 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Things that name tracks in place of the labels, as `labels`."""
     follow: Literal["all", "found", "none"] = "all"
     """Which tracks are told; with "none", nothing looks for boxes."""
+    zones: dict[str, Polygon] = {}
+    """By name: where tracks are counted, in fractions of the picture."""
+    lines: dict[str, Line] = {}
+    """By name: which tracks are counted as they cross them, in fractions of the picture."""
     top_k: int = 5
     engine: str = "auto"
     precision: str = "auto"

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from pipeline.places import Line, Polygon
+
 Level = Literal["debug", "info", "warning", "error"]
 RunPhase = Literal["prepare", "run", "drain", "build"]
 """prepare: until the first clip can start. drain: after Ctrl-C. build: all is written, and engines are still built."""
@@ -80,6 +82,9 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """jsonl only: event and summary lines between the clip lines."""
     events: EventOptions = EventOptions()
     video: VideoOptions = VideoOptions()
+    zones: dict[str, Polygon] = {}
+    """Drawn in the labelled video."""
+    lines: dict[str, Line] = {}
     film: FilmSource = FilmSource()
     """Set by the run."""
 
@@ -192,6 +197,22 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return f"{self.event} {self.start_s:.1f}–{self.end_s:.1f} s"
 
 
+class ZoneCount(msgspec.Struct, frozen=True):
+    """What came into a zone of a source."""
+
+    visits: int = 0
+    mean_s: float = 0.0
+    """How long they stayed."""
+    longest_s: float = 0.0
+
+
+class LineCount(msgspec.Struct, frozen=True, rename={"inward": "in"}):
+    """What crossed a line of a source."""
+
+    inward: int = 0
+    out: int = 0
+
+
 class SummaryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One per source, after its last clip."""
 
@@ -207,6 +228,8 @@ class SummaryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     errors: int = 0
     drops: int = 0
     gaps: int = 0
+    zones: dict[str, ZoneCount] = {}
+    lines: dict[str, LineCount] = {}
     first_events: tuple[EventRecord, ...] = ()
     """The longest events, in order of time. Only in the closing account, not in files."""
 

@@ -30,14 +30,14 @@ def with_head(directory: Path, gate: float | None) -> Path:
     return directory
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def said_alone(result: ClipRecord) -> list[dict[str, Evidence]]:
     """What each modality said of each label: all but what it adds, which the head is part of."""
     labels = sorted(result.labels, key=lambda label: label.label)
     return [{name: replace(each, contribution=None) for name, each in label.evidence.items()} for label in labels]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_an_untrained_head_changes_no_record_and_an_open_one_does(tmp_path: Path) -> None:
     video = tmp_path / "a.mp4"
     make_video(video, seconds=4, audio=Sound())

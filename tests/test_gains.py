@@ -56,11 +56,10 @@ def write(path: Path, samples: Any, codec: str, gain_db: float = 0.0, pictures: 
     return path
 
 
-def probabilities(paths: Sequence[Path], cache: Path, **options: Any) -> list[Any]:
+def probabilities(paths: Sequence[Path], **options: Any) -> list[Any]:
     """Probabilities "clips labels" of each file."""
-    settings = {"model.cache_directory": str(cache)}
     rows: dict[str, list[list[float]]] = {str(path): [] for path in paths}
-    for result in percept.run(list(paths), LABELS, settings=settings, top_k=len(LABELS), **options):
+    for result in percept.run(list(paths), LABELS, top_k=len(LABELS), **options):
         found = {row.label: row.probability for row in result.labels}
         rows[result.source].append([found[label] for label in LABELS])
     return [np.array(each) for each in rows.values()]
@@ -73,7 +72,7 @@ def test_a_change_of_gain_moves_no_probability(sound: Any, tmp_path: Path) -> No
     paths = [
         write(tmp_path / f"{codec}-{name}", sound, codec, gain) for codec in FORMATS for name, gain in cases.items()
     ]
-    plain, *others = probabilities(paths, tmp_path / "cache", modalities="audio")
+    plain, *others = probabilities(paths, modalities="audio")
     assert plain.shape == (8, len(LABELS))
     assert plain[6:, LABELS.index("siren")].min() > 0.5
     for path, other in zip(paths[1:], others, strict=True):
@@ -90,7 +89,7 @@ def test_nor_does_it_together_with_pictures(sound: Any, tmp_path: Path) -> None:
         "hiss.mov": (hiss(len(siren), -70.0), "pcm_f32le", 0.0),
     }
     paths = [write(tmp_path / name, *case, pictures=True) for name, case in cases.items()]
-    plain, quiet, silent, hissing = probabilities(paths, tmp_path / "cache", engine="torch")
+    plain, quiet, silent, hissing = probabilities(paths, engine="torch")
     assert plain.shape == (2, len(LABELS))
     assert np.abs(quiet - plain).max() < 0.05
     assert np.abs(hissing - silent).max() < 1e-6

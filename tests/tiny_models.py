@@ -233,7 +233,7 @@ def _write_clip_preprocessor(directory: Path, size_px: int) -> None:
     )
 
 
-def _write_clip_tokenizer(directory: Path, pad: str = "<|endoftext|>") -> int:
+def _write_clip_tokenizer(directory: Path, pad: str = "<|endoftext|>", max_length: int = 77) -> int:
     """Write byte-pair tokenizer files like CLIP's: all bytes, also as word ends, and some merges; return the size."""
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -249,7 +249,7 @@ def _write_clip_tokenizer(directory: Path, pad: str = "<|endoftext|>") -> int:
         "eos_token": "<|endoftext|>",
         "unk_token": "<|endoftext|>",
         "pad_token": pad,
-        "model_max_length": 77,
+        "model_max_length": max_length,
     }
     (directory / "tokenizer_config.json").write_text(json.dumps(settings))
     return len(vocabulary)
@@ -308,3 +308,46 @@ def _write_word_tokenizer(directory: Path) -> int:
     }
     (directory / "tokenizer_config.json").write_text(json.dumps(settings))
     return len(vocabulary)
+
+
+OWL_SIDE_PX = {"owlvit": 96, "owlv2": 128}
+
+
+def make_tiny_owl(directory: Path, kind: str = "owlvit") -> Path:
+    """OWL-ViT or OWLv2 ("owlv2") that nobody trained, with heads that tell words and places apart."""
+    from engines.networks.torchaudio_import import import_torchaudio
+
+    import_torchaudio()
+    import torch
+    import transformers
+
+    directory.mkdir(parents=True)
+    vocabulary = _write_clip_tokenizer(directory, pad="!", max_length=16)
+    torch.manual_seed(5)
+    ends = {"bos_token_id": vocabulary - 2, "eos_token_id": vocabulary - 1, "pad_token_id": 0}
+    prefix = "OwlViT" if kind == "owlvit" else "Owlv2"
+    config = getattr(transformers, f"{prefix}Config")(
+        text_config={**SIZES, **ends, "vocab_size": vocabulary, "max_position_embeddings": 16},
+        vision_config={**SIZES, "hidden_size": 48, "image_size": OWL_SIDE_PX[kind], "patch_size": 16},
+        projection_dim=32,
+    )
+    model = getattr(transformers, f"{prefix}ForObjectDetection")(config)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "layernorm" not in name and "layer_norm" not in name and weight.ndim > 1:
+                weight.copy_(torch.randn_like(weight) * (0.6 if "embedding" in name else weight.shape[-1] ** -0.5))
+        model.class_head.logit_scale.bias.fill_(1.5)
+        model.class_head.logit_shift.bias.fill_(-0.1)
+    model.save_pretrained(directory)
+    write_preprocessor(
+        directory,
+        image_processor_type=f"{prefix}ImageProcessor",
+        do_resize=True,
+        size={"height": OWL_SIDE_PX[kind], "width": OWL_SIDE_PX[kind]},
+        resample=3 if kind == "owlvit" else 2,
+        do_center_crop=False,
+        do_pad=kind == "owlv2",
+        image_mean=[0.48145466, 0.4578275, 0.40821073],
+        image_std=[0.26862954, 0.26130258, 0.27577711],
+    )
+    return directory

@@ -28,6 +28,8 @@ NOT_LIVE = {
     "--no-merge",
     "--exclusive",
     "--min-duration",
+    "--zone",
+    "--line",
 }
 """Options of files."""
 

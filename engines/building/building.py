@@ -272,10 +272,11 @@ def ensure_export(order: Order, precision: str, report: Report) -> Path | None:
     facts = export_facts(order, precision)
 
     def build(into: Path) -> None:
-        from engines.building.export import export
+        from engines.building.export import PARITY_BATCHES, export
 
         report(f"exporting {order.network} in {precision}, once per model")
-        export(order.load(), order.inputs, order.outputs, into / "network.onnx", precision, loader.ranges)
+        most = loader.max_batch or PARITY_BATCHES[-1]
+        export(order.load(), order.inputs, order.outputs, into / "network.onnx", precision, loader.ranges, most)
 
     return Cache(order.cache_directory, "exports").get(key_of(facts), facts, build) / "network.onnx"
 

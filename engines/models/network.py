@@ -20,6 +20,8 @@ from engines.models.published_ports import (
     masked_text_ports,
     open_clip_ports,
     open_clip_text_ports,
+    owl_ports,
+    owl_text_ports,
     text_ports,
     vision_ports,
     width_of,
@@ -252,6 +254,7 @@ _MOTION = Features(f"{_FEATURES}:ConceptFeatures", lambda directory: 128)
 _POOLED = Features(f"{_FEATURES}:ProjectedFeatures", width_of("vision_config"))
 _HEARD = Features(f"{_FEATURES}:ProjectedFeatures", width_of("audio_config"))
 _TOKENS = Features()
+_OWL = "engines.networks.owl_towers"
 _OPEN_CLIP = "engines.networks.open_clip_towers"
 NETWORKS: dict[str, Network] = {
     "concept_picture": Network(
@@ -354,6 +357,21 @@ NETWORKS: dict[str, Network] = {
             f"{_TOWERS}:load_{key}", clap_ports, checkpoint_files, "transformers", level=(-30.0, 20.0), features=_HEARD
         )
         for key in ("clap_audio", "clap_fused_audio")
+    },
+    **{
+        f"{kind}_vision": Network(
+            f"{_OWL}:load_{kind}_vision",
+            owl_ports,
+            checkpoint_files,
+            "transformers",
+            micro_batch=1,  # of 577 or 3,601 tokens
+            max_batch=2,  # as many as a clip has, and the gate is to end
+        )
+        for kind in ("owlvit", "owlv2")
+    },
+    **{
+        f"{kind}_text": Network(f"{_OWL}:load_{kind}_text", owl_text_ports, checkpoint_files, "transformers")
+        for kind in ("owlvit", "owlv2")
     },
     **{
         f"open_clip_{part}": Network(f"{_OPEN_CLIP}:load_open_clip_{part}", ports, open_clip_files, "open_clip_torch")

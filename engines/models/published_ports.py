@@ -19,7 +19,7 @@ def vision_ports(directory: Path) -> Ports:
 
 def text_ports(directory: Path) -> Ports:
     config = _config(directory)
-    text = config.get("text_config") or {}
+    text = _text(config)
     if config.get("model_type") != "siglip":
         return (Port("ids", "int64", "B L"),), (Port("vectors", "float32", f"B {config.get('projection_dim', 512)}"),)
     dim = text.get("projection_size") or text.get("hidden_size", 768)
@@ -62,9 +62,33 @@ def masked_text_ports(directory: Path) -> Ports:
     return inputs, (Port("vectors", "float32", f"B {_config(directory).get('projection_dim', 512)}"),)
 
 
+def owl_ports(directory: Path) -> Ports:
+    """OWL-ViT and OWLv2, whose picture tower says something of each of its patches."""
+    config = _config(directory)
+    vision, is_v2 = config.get("vision_config") or {}, config.get("model_type") == "owlv2"
+    size, patch = vision.get("image_size", 768), vision.get("patch_size", 16 if is_v2 else 32)
+    patches = (size // patch) ** 2
+    outputs = (
+        Port("vectors", "float32", f"B {patches} {_text(config).get('hidden_size', 512)}"),
+        Port("shifts", "float32", f"B {patches}"),
+        Port("boxes", "float32", f"B {patches} 4"),
+    )
+    return (Port("pictures", "float32", f"B 3 {size} {size}"),), outputs
+
+
+def owl_text_ports(directory: Path) -> Ports:
+    config = _config(directory)
+    ids = Port("ids", "int64", f"B {_text(config).get('max_position_embeddings', 16)}")
+    return (ids,), (Port("vectors", "float32", f"B {config.get('projection_dim', 512)}"),)
+
+
 def width_of(part: str) -> Callable[[Path], int]:
     """The number of values of the pooled output before projection. part: "vision_config" or "audio_config"."""
     return lambda directory: int((_config(directory).get(part) or {}).get("hidden_size", 768))
+
+
+def _text(config: dict[str, Any]) -> dict[str, Any]:
+    return dict(config.get("text_config") or {})
 
 
 def _config(directory: Path) -> dict[str, Any]:

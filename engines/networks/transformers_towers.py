@@ -132,61 +132,61 @@ def _sized(vision: Any, size: Size) -> Any:
 
 
 def load_clip_vision(directory: Path, size: Size = ()) -> VisionTower:
-    model = _load("CLIPModel", directory)
+    model = load_checkpoint("CLIPModel", directory)
     return VisionTower(_sized(model.vision_model, size), model.visual_projection)
 
 
 def load_clip_text(directory: Path) -> TextTower:
-    model = _load("CLIPModel", directory)
+    model = load_checkpoint("CLIPModel", directory)
     return TextTower(model.text_model, model.text_projection)
 
 
 def load_metaclip_2_vision(directory: Path, size: Size = ()) -> VisionTower:
-    model = _load("MetaClip2Model", directory)
+    model = load_checkpoint("MetaClip2Model", directory)
     return VisionTower(_sized(model.vision_model, size), model.visual_projection)
 
 
 def load_metaclip_2_text(directory: Path) -> TextTower:
-    model = _load("MetaClip2Model", directory)
+    model = load_checkpoint("MetaClip2Model", directory)
     return TextTower(model.text_model, model.text_projection)
 
 
 def load_siglip_vision(directory: Path, size: Size = ()) -> VisionTower:
-    return VisionTower(_sized(_load("SiglipModel", directory).vision_model, size), nn.Identity())
+    return VisionTower(_sized(load_checkpoint("SiglipModel", directory).vision_model, size), nn.Identity())
 
 
 def load_siglip_text(directory: Path) -> TextTower:
-    return TextTower(_load("SiglipModel", directory).text_model, nn.Identity())
+    return TextTower(load_checkpoint("SiglipModel", directory).text_model, nn.Identity())
 
 
 def load_align_vision(directory: Path) -> VisionTower:
-    vision = _load("AlignModel", directory).vision_model
+    vision = load_checkpoint("AlignModel", directory).vision_model
     if vision.config.pooling_type == "mean":  # its pooling window is larger than the picture, which engines refuse
         vision.pooler = nn.AdaptiveAvgPool2d(1)
     return VisionTower(vision, nn.Identity())
 
 
 def load_align_text(directory: Path) -> FirstTokenTextTower:
-    model = _load("AlignModel", directory)
+    model = load_checkpoint("AlignModel", directory)
     return FirstTokenTextTower(model.text_model, model.text_projection)
 
 
 def load_clap_audio(directory: Path) -> AudioTower:
-    model = _load("ClapModel", directory)
+    model = load_checkpoint("ClapModel", directory)
     return AudioTower(model.audio_model, model.audio_projection)
 
 
 def load_clap_fused_audio(directory: Path) -> FusedAudioTower:
-    model = _load("ClapModel", directory)
+    model = load_checkpoint("ClapModel", directory)
     return FusedAudioTower(model.audio_model, model.audio_projection)
 
 
 def load_clap_text(directory: Path) -> MaskedTextTower:
-    model = _load("ClapModel", directory)
+    model = load_checkpoint("ClapModel", directory)
     return MaskedTextTower(model.text_model, model.text_projection)
 
 
-def _load(class_name: str, directory: Path) -> Any:
+def load_checkpoint(class_name: str, directory: Path) -> Any:
     """Load the model in fp32, for inference. Pickled weights are refused before transformers opens them.
 
     Raises:

@@ -144,5 +144,13 @@ def after_track(record: ClipRecord, last_track_id: int) -> ClipRecord:
     """The record with track ids that continue those of an earlier run, so that no id is used twice."""
     if not last_track_id or not record.tracks:
         return record
-    tracks = [msgspec.structs.replace(track, id=track.id + last_track_id) for track in record.tracks]
-    return msgspec.structs.replace(record, parts=record.parts | {"tracks": tracks})
+    replace, parts = msgspec.structs.replace, dict(record.parts)
+    parts["tracks"] = [replace(track, id=track.id + last_track_id) for track in record.tracks]
+    if record.zones:
+        parts["zones"] = [
+            replace(zone, visits=[replace(visit, track=visit.track + last_track_id) for visit in zone.visits])
+            for zone in record.zones
+        ]
+    if record.crossings:
+        parts["crossings"] = [replace(each, track=each.track + last_track_id) for each in record.crossings]
+    return replace(record, parts=parts)

@@ -1,14 +1,18 @@
 """Draws one clip on pictures: boxes with their names, labels with the evidence for them. Sizes follow the picture."""
 
 import colorsys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
 from pipeline.arrays import Array
+from pipeline.places import Line, Point, Polygon
 from pipeline.result import ClipRecord, Track
 from pipeline.sinks.corner import CornerChooser, Rect
 from pipeline.sinks.lettering import DARK, WHITE, Colour
@@ -18,7 +22,9 @@ from pipeline.status import VideoOptions
 LEAST_NAMED = 0.5
 """Tracks with a less probable label show only their number."""
 HOLD_S = 0.25
-"""How long the box of a track stays after its last time: about one step of the frame grid."""
+"""How long the box of a track stays after its last time at most: one step of the frame grid."""
+CORNER = 0.2
+"""Share of each side that is drawn, from both its ends, where a track was not seen."""
 BRIDGE_S = 1.0
 """Boxes are interpolated over at most this time."""
 
@@ -58,13 +64,37 @@ class Artist:
             if box is None:
                 continue
             rect, colour = place.of(box), track_colour(path.id)
-            cv2.rectangle(picture, rect[:2], rect[2:], colour, self._thick_px, cv2.LINE_AA)
+            if path.is_filled(time_s):
+                self._corners_of(picture, rect, colour)
+            else:
+                cv2.rectangle(picture, rect[:2], rect[2:], colour, self._thick_px, cv2.LINE_AA)
             text = self._tag_text(path)
             x0, y0, x1, y1 = self._tag_rect(text, rect)
             cv2.rectangle(picture, (x0, y0), (x1, y1), colour, -1)
             size = self._small.size_px
             ink = DARK if sum(colour) > 380 else WHITE
             self._small.draw(picture, text, x0 + size // 2, y0 + round(size * 1.05), ink, 600)
+
+    def _corners_of(self, picture: Array, rect: Rect, colour: Colour) -> None:
+        x0, y0, x1, y1 = rect
+        across, down = round(CORNER * (x1 - x0)), round(CORNER * (y1 - y0))
+        for x, dx in ((x0, across), (x1, -across)):
+            for y, dy in ((y0, down), (y1, -down)):
+                points = np.array([[x + dx, y], [x, y], [x, y + dy]], np.int32)
+                cv2.polylines(picture, [points], False, colour, self._thick_px, cv2.LINE_AA)
+
+    def shape(self, picture: Array, points: Sequence[tuple[int, int]], closed: bool, text: str) -> None:
+        """Draw a zone or a line, and what it counted at its first point, in place."""
+        corners = np.array(points, np.int32)
+        for colour, thick_px in ((DARK, self._thick_px + 2), (WHITE, self._thick_px)):
+            cv2.polylines(picture, [corners], closed, colour, thick_px, cv2.LINE_AA)
+        size = self._small.size_px
+        text = self._small.fit(text, self.width // 2, 600)
+        width, height = self._small.width(text, 600) + size, round(size * 1.4)
+        x = int(np.clip(points[0][0], 0, max(0, self.width - width)))
+        y = int(np.clip(points[0][1], 0, max(0, self.height - height)))
+        cv2.rectangle(picture, (x, y), (x + width, y + height), WHITE, -1)
+        self._small.draw(picture, text, x + size // 2, y + round(size * 1.05), DARK, 600)
 
     def corner(self, record: ClipRecord, paths: list["TrackPath"], place: Place, picture: Array) -> Panel | None:
         """The panel of a clip in a corner without boxes, given the first of its pictures; None if there is no room."""
@@ -100,8 +130,10 @@ class Artist:
 class ClipDrawing:
     """What the pictures of one clip show, from its start to its end. Other pictures stay as they are."""
 
-    def __init__(self, artist: Artist, record: ClipRecord, paths: list["TrackPath"]) -> None:
-        self._artist, self._record, self._paths = artist, record, paths
+    def __init__(
+        self, artist: Artist, record: ClipRecord, paths: list["TrackPath"], shapes: Sequence["Shape"] = ()
+    ) -> None:
+        self._artist, self._record, self._paths, self._shapes = artist, record, paths, shapes
         self._strip = artist.panels.strip(record) if artist.strip_px else None
         self._panel: Panel | None = None
         self._placed = artist.options.panel != "corner"
@@ -114,11 +146,51 @@ class ClipDrawing:
         if not self._placed:
             self._panel = self._artist.corner(self._record, self._paths, place, shown)
             self._placed = True
+        for shape in self._shapes:
+            self._artist.shape(shown, shape.points(self._record, place), shape.closed, shape.text)
         self._artist.tracks(shown, self._paths, time_s, place)
         if self._panel is not None:
             self._panel.blend(shown)
         if self._strip is not None:
             below[:] = self._strip
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A zone or a line, with what it has counted up to the end of a clip."""
+
+    corners: Sequence[Point]
+    """In fractions of the picture."""
+    closed: bool
+    text: str
+
+    def points(self, record: ClipRecord, place: Place) -> list[tuple[int, int]]:
+        places = [place.of((x * record.width, y * record.height, 0.0, 0.0)) for x, y in self.corners]
+        return [(x, y) for x, y, _, _ in places]
+
+
+class Shapes:
+    """The zones and lines of a source, which count as its records come."""
+
+    def __init__(self, zones: Mapping[str, Polygon], lines: Mapping[str, Line]) -> None:
+        self._zones, self._lines = zones, lines
+        self._entered: Counter[str] = Counter()
+        self._crossed: Counter[tuple[str, str]] = Counter()
+
+    def after(self, record: ClipRecord) -> list[Shape]:
+        inside: Counter[str] = Counter()
+        for zone in record.zones or ():
+            self._entered[zone.zone] += zone.entered
+            inside[zone.zone] = len({visit.track for visit in zone.visits if not visit.left})
+        self._crossed.update((each.line, each.way) for each in record.crossings or ())
+        shown = [
+            Shape(polygon, True, f"{name}  {inside[name]} now, {self._entered[name]} in all")
+            for name, polygon in self._zones.items()
+        ]
+        return shown + [
+            Shape(line, False, f"{name}  {self._crossed[name, 'in']} in, {self._crossed[name, 'out']} out")
+            for name, line in self._lines.items()
+        ]
 
 
 Box = tuple[float, float, float, float]
@@ -131,6 +203,20 @@ class TrackPath:
     id: int
     label: str
     boxes: list[tuple[float, float, float, float, float]]
+    filled: set[float] = field(default_factory=set)
+    """Times at which it was not seen."""
+    until_s: float = math.inf
+    """End of the clip of the last box: nothing is known of the track after it."""
+
+    @property
+    def hold_s(self) -> float:
+        """How long the last box stays: until the next picture would be looked at."""
+        return min(HOLD_S, self.boxes[-1][0] - self.boxes[-2][0]) if len(self.boxes) > 1 else HOLD_S
+
+    def is_filled(self, time_s: float) -> bool:
+        """Whether the track was not seen in the pictures around a time."""
+        place = bisect_right(self.boxes, time_s, key=lambda box: box[0])
+        return any(box[0] in self.filled for box in self.boxes[max(0, place - 1) : place + 1])
 
     def at(self, time_s: float) -> Box | None:
         """The box at a time, interpolated between its neighbours; None if the track is not visible."""
@@ -145,7 +231,8 @@ class TrackPath:
             share = (time_s - before[0]) / (after[0] - before[0])
             x0, y0, x1, y1 = (a + (b - a) * share for a, b in zip(before[1:], after[1:], strict=True))
             return x0, y0, x1, y1
-        if before is not None and time_s - before[0] <= HOLD_S:
+        held_s = self.hold_s if after is None else HOLD_S
+        if before is not None and time_s - before[0] <= held_s and time_s < self.until_s:
             return before[1:]
         return None
 
@@ -170,7 +257,9 @@ def track_paths(records: list[ClipRecord]) -> list[TrackPath]:
     for record in records:
         for track in record.tracks or ():
             path = paths.setdefault(track.id, TrackPath(track.id, "", []))
+            path.filled |= {track.boxes[place][0] for place in track.filled}
             path.boxes += [box for box in track.boxes if not path.boxes or box[0] > path.boxes[-1][0]]
+            path.until_s = record.end_s
             path.label = track_text(track) or path.label
     return list(paths.values())
 

@@ -5,6 +5,7 @@ from bisect import insort
 from collections import Counter
 
 from pipeline.result import ClipRecord
+from pipeline.sinks.counts import Counts
 from pipeline.sinks.running import Running
 from pipeline.status import EventOptions, EventRecord, SummaryRecord
 
@@ -39,6 +40,7 @@ class Merger:
         self._ended: list[Running] = []
         """Events that are held back, in order of their start."""
         self._near: dict[str, set[str]] = {}
+        self._places = Counts()
         self._last: ClipRecord | None = None
         self._epoch = 0
         self._counts: Counter[str] = Counter()
@@ -61,6 +63,7 @@ class Merger:
         for name in sorted(probable):
             self._extend(name, probable[name], record)
         self._end_over(record.end_s)
+        self._hold(self._places.add(record))
         self._count(record, bool(probable))
         self._last = record if record.is_result else None
         return self._released(record.end_s)
@@ -68,6 +71,7 @@ class Merger:
     def end(self) -> tuple[list[EventRecord], SummaryRecord]:
         """The events that are left, and the summary of the source."""
         self._end(list(self._open))
+        self._hold(self._places.end())
         events = self._released(float("inf"))
         summary = SummaryRecord(
             source=self.source,
@@ -82,6 +86,8 @@ class Merger:
             errors=self._counts["errors"],
             drops=self._counts["drops"],
             gaps=self._counts["gaps"],
+            zones=self._places.zones,
+            lines=self._places.lines,
             first_events=tuple(sorted(self._longest, key=lambda event: (event.epoch, event.start_s))),
         )
         return events, summary
@@ -135,6 +141,10 @@ class Merger:
                     continue
             insort(self._ended, event, key=lambda each: each.order)
 
+    def _hold(self, events: list[Running]) -> None:
+        for event in events:
+            insort(self._ended, event, key=lambda each: each.order)
+
     def _is_same(self, a: Running, b: Running) -> bool:
         """Whether the heavier one's label is a near-synonym of every label of both, and the events overlap enough."""
         main = a.label if a.outweighs(b) else b.label
@@ -155,6 +165,8 @@ class Merger:
 
     def _is_settled(self, event: Running) -> bool:
         """Whether no event can still come before it or be merged with it."""
+        if self._places.first_s < event.start_s:
+            return False
         return not any(
             other.order < event.order or (self.options.merge and self._is_same(event, other))
             for other in self._open.values()

@@ -39,10 +39,15 @@ KINDS: dict[str, Kind] = {
     "vtt": Kind("pipeline.sinks.subtitles:Vtt", (".vtt",), per_source=".vtt"),
     "srt": Kind("pipeline.sinks.subtitles:Srt", (".srt",), per_source=".srt"),
     "video": Kind("pipeline.sinks.video:LabelledVideo", per_source=".mp4"),  # --video
+    "mot": Kind("archive.exports.track_files:TrackFiles", per_source=".txt"),  # --tracks FILE.txt
+    "coco": Kind("archive.exports.track_files:TrackFiles", per_source=".json"),  # --tracks FILE.json
+    "cvat": Kind("archive.exports.track_files:TrackFiles", per_source=".xml"),  # --tracks FILE.xml
     "html": Kind("pages.sink:Page", (".html", ".htm")),  # --html
 }
 EVENT_KINDS = ("csv", "vtt", "srt")
 """Kinds that `--events FILE` can name, in addition to JSON lines."""
+TRACK_KINDS = {".txt": "mot", ".json": "coco", ".xml": "cvat"}
+"""Kinds that `--tracks FILE` names by its suffix."""
 
 
 def kinds_of(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Kind]:

@@ -16,7 +16,7 @@ from pipeline.status import OutputSpec
 
 if TYPE_CHECKING:
     from pipeline.arrays import Array
-    from pipeline.sinks.draw import Artist, Place
+    from pipeline.sinks.draw import Artist, Place, Shapes
     from pipeline.sinks.rewrite import Area, Rewriter
 
 _END_S = float("inf")
@@ -85,10 +85,11 @@ class Job:
         self._before: ClipRecord | None = None
         self._rewriter: Rewriter | None = None
         self._artist: Artist | None = None
+        self._shapes: Shapes | None = None
         self.left_out: list[str] = []
 
     def open(self) -> None:
-        from pipeline.sinks.draw import Artist
+        from pipeline.sinks.draw import Artist, Shapes
         from pipeline.sinks.film import open_film
         from pipeline.sinks.rewrite import Rewriter
 
@@ -104,6 +105,7 @@ class Job:
             self._fail(rewriter, str(error))
             raise output_error(self.path, error) from error
         self._rewriter, self._artist = rewriter, artist
+        self._shapes = Shapes(self._spec.zones, self._spec.lines)
 
     def add(self, record: ClipRecord) -> None:
         if self._last is not None:
@@ -139,7 +141,8 @@ class Job:
 
         known = [self._before, record, following]
         paths = track_paths([each for each in known if each and each.epoch == record.epoch])
-        drawing = ClipDrawing(artist, record, paths)
+        shapes = self._shapes.after(record) if self._shapes and record.width and record.height else []
+        drawing = ClipDrawing(artist, record, paths, shapes)
 
         def draw(picture: "Array", time_s: float, area: "Area") -> None:
             drawing.draw(picture, time_s, place_of(record, area))

@@ -53,9 +53,9 @@ class OwnDetector(BuiltNetwork):
         return found
 
 
-def shifted(scores: Array) -> Array:
-    """Scores in (0, 1) with `SHIFT` added to their log-odds."""
-    more = scores * np.float32(np.exp(SHIFT))
+def shifted(scores: Array, shift: float = SHIFT) -> Array:
+    """Scores in (0, 1) with `shift` added to their log-odds."""
+    more = scores * np.float32(np.exp(shift))
     return more / (1 - scores + more)
 
 

@@ -46,8 +46,13 @@ class Region:
     """In [0, 1): rises with speed, area and change."""
 
 
-def moving_regions(flow: Array, grey: Sequence[Array], times_ns: Array, options: RegionOptions) -> list[list[Region]]:
-    """Regions of every picture except the first, best first, from flow "P h w 2" between P + 1 pictures uint8 "H W"."""
+def moving_regions(
+    flow: Array, grey: Sequence[Array], times_ns: Array, options: RegionOptions
+) -> tuple[list[list[Region]], list[CameraMotion | None]]:
+    """Regions of every picture except the first, best first, from flow "P h w 2" between P + 1 pictures uint8 "H W".
+
+    And how the camera moved, for each pair; None across a scene cut.
+    """
     flow = flow[:, ::2, ::2].astype(np.float32)  # DIS has no finer detail
     cameras = camera_motions(flow)
     change = Change(grey, cameras, times_ns, options.slip_px)
@@ -60,7 +65,7 @@ def moving_regions(flow: Array, grey: Sequence[Array], times_ns: Array, options:
         motion = carried(flow[p], camera, seconds)
         against_scene = change.against_scene(p + 1)
         found.append(regions_of(change.at(p + 1), against_scene, motion, threshold(camera, options), options))
-    return found
+    return found, cameras
 
 
 def threshold(camera: CameraMotion, options: RegionOptions) -> float:

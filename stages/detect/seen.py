@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.arrays import Array
 from pipeline.clip import Clip
 from stages.detect.carry import carried, nearest
+from stages.detect.cuts import cut_pairs
 from stages.detect.detector import Detector
 from stages.pictures import evenly
 
@@ -34,11 +35,12 @@ def see(detector: Detector, clip: Clip, frames_per_clip: int) -> Seen:
     watched = evenly(count, len(frames)).tolist()
     found = detector.detect([frames[index] for index in watched])
     height, width = frames.shape[1:3]
+    cuts = cut_pairs(clip)
     owner = nearest(watched, len(frames)) if flow is not None else []
     rows, which, at = list[Array](), list[tuple[int, Array]](), set[int]()
     for number, (index, each) in enumerate(zip(watched, found, strict=True)):
         mine = [frame for frame, whose in enumerate(owner) if whose == number] or [index]
-        for frame, boxes, alive in _along(each.boxes, index, mine, flow, clip["frame_times_ns"], width, height):
+        for frame, boxes, alive in _along(each.boxes, index, mine, flow, cuts, clip["frame_times_ns"], width, height):
             inside = np.clip(boxes, 0, [width, height, width, height])
             rows.append(np.column_stack([np.full(len(alive), frame), inside, each.scores[alive]]))
             which.append((number, alive))
@@ -50,7 +52,14 @@ def see(detector: Detector, clip: Clip, frames_per_clip: int) -> Seen:
 
 
 def _along(
-    boxes: Array, index: int, mine: Sequence[int], flow: Array | None, times_ns: Array, width: int, height: int
+    boxes: Array,
+    index: int,
+    mine: Sequence[int],
+    flow: Array | None,
+    cuts: Array,
+    times_ns: Array,
+    width: int,
+    height: int,
 ) -> list[tuple[int, Array, Array]]:
     """The boxes of frame `index` in each of the frames `mine` around it that they can be carried to: frame, boxes, and
     which of them are still in the picture."""
@@ -63,7 +72,7 @@ def _along(
         here, alive, frame = boxes, everything, index
         while frame + step in mine:
             pair = max(frame, frame + step) - skipped
-            if pair < 0 or not flow[pair].any():  # no flow, or a scene cut
+            if pair < 0 or cuts[pair]:  # no flow
                 break
             seconds = float(times_ns[frame + step] - times_ns[frame]) / 1e9
             here, inside = carried(here, flow[pair], seconds, width, height)

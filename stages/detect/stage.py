@@ -1,6 +1,6 @@
 """Boxes around objects, and which of them to encode: of a network, if one is given, and of what moves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import cast
@@ -12,27 +12,31 @@ from pipeline.arrays import RECORD, Array, Spec
 from pipeline.clip import Absent, Clip, Reason
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.boxes import BoxKind, box_cover
+from stages.detect.camera import CameraMotion
+from stages.detect.cuts import cut_pairs
 from stages.detect.detector import Detector
 from stages.detect.detectors import OWN, make_detector
 from stages.detect.regions import RegionOptions, moving_regions
 from stages.detect.seen import NOTHING, see
 from stages.flow import grey_at, with_previous
 
+SCENE = ("scene_spans_ns", "scene_rates")
 SURE = 0.3
 """Score from which a box of the network stands for what moves inside it."""
 
 
 class DetectOptions(StageOptions, frozen=True, kw_only=True):
     detector: str = OWN
-    """A network that finds objects, also those that do not move: "own" for the model's, if it has one; or an ONNX file
-    with the outputs of YOLOX; "none" for boxes from motion alone."""
+    """A network that finds objects, also those that do not move: "own" for the model's, if it has one; an ONNX file
+    with the outputs of YOLOX; a directory of OWL-ViT or OWLv2, which looks for the things that words of the run name;
+    "none" for boxes from motion alone."""
     names: str = ""
     """For `detector`: a text file with the name of each class in a line; empty for those of COCO if there are 80."""
     least_score: float = 0.1
     """Boxes of the network with a lower score are left out."""
     frames_per_clip: int = 0
-    """Frames of a clip in which the network looks, evenly spaced; 0 for what suits it: 2 for the model's own, all for a
-    file. To the frames between, boxes are carried along the flow."""
+    """Frames of a clip in which the network looks, evenly spaced; 0 for what suits it: 2 for the model's own and
+    OWL-ViT, 1 for OWLv2, all for a file. To the frames between, boxes are carried along the flow."""
     motion: bool = True
     """Also boxes of what moves where the network finds nothing."""
     covered: float = 0.5
@@ -58,6 +62,8 @@ class Detect(Stage):
     `box_crops` int64 "C": rows of the boxes for the image tower to encode, in ascending order.
     `detect_times_ns` int64 "F": times of all frames that were looked at, with boxes or without.
     `cut_times_ns` int64 "K": times of the first frames after scene cuts.
+    `scene_rates` float32 "S 2 3" from the one to the other time of `scene_spans_ns` int64 "S 2": how the scene moves,
+    as `CameraMotion.matrix`.
     """
 
     preload = ("cv2",)
@@ -76,6 +82,8 @@ class Detect(Stage):
             "box_crops": Spec("int64", "C", in_message=True),
             "detect_times_ns": Spec("int64", "F", in_message=True),
             "cut_times_ns": Spec("int64", "K", in_message=True),
+            "scene_spans_ns": Spec("int64", "S 2", in_message=True),
+            "scene_rates": Spec("float32", "S 2 3", in_message=True),
         }
 
     def demand(self) -> Demand:
@@ -113,7 +121,7 @@ class Detect(Stage):
         if self._detector is None and clip.get("flow") is None:
             return dict.fromkeys(self.gives(), Absent(cast(Reason, clip.absent.get("flow", "failed"))))
         seen = NOTHING if self._detector is None else see(self._detector, clip, self.options.frames_per_clip)
-        moving, looked_at = self._by_motion(clip)
+        moving, looked_at, scene = self._by_motion(clip)
         times_ns = clip["frame_times_ns"]
         boxes = np.concatenate([seen.boxes, moving[~self._is_covered(moving, seen.boxes)]])
         kinds = np.repeat([BoxKind.NETWORK, BoxKind.MOTION], [len(seen.boxes), len(boxes) - len(seen.boxes)])
@@ -134,19 +142,21 @@ class Detect(Stage):
             "box_vectors": Absent("not_asked") if vectors is None else vectors[order].astype(np.float16),
             "box_crops": self._crops(pixels, shares),
             "detect_times_ns": times_ns[sorted({*seen.frames, *looked_at})],
-            "cut_times_ns": cuts(clip.get("flow"), times_ns),
+            "cut_times_ns": cuts(clip),
+            **scene,
         }
 
-    def _by_motion(self, clip: Clip) -> tuple[Array, list[int]]:
-        """What moves: rows as in `boxes` in pixels of `frames`, and the frames in which it was looked for."""
+    def _by_motion(self, clip: Clip) -> tuple[Array, list[int], Outputs]:
+        """What moves: rows as in `boxes` in pixels of `frames`, the frames in which it was looked for, and how the
+        scene moves."""
         flow = clip.get("flow")
         if flow is None or not self.options.motion:
-            return np.zeros((0, 6), np.float32), []
+            return np.zeros((0, 6), np.float32), [], dict.fromkeys(SCENE, Absent("not_asked"))
         frames, times_ns = with_previous(clip)
         frames, times_ns = frames[-len(flow) - 1 :], times_ns[-len(flow) - 1 :]
         kept = paced(times_ns, self.options.least_step_s)
         grey = [grey_at(frames[i], self.options.short_side_px) for i in kept]
-        found = moving_regions(flow_between(flow, times_ns, kept), grey, times_ns[kept], self.options.regions)
+        found, cameras = moving_regions(flow_between(flow, times_ns, kept), grey, times_ns[kept], self.options.regions)
         first = len(clip["frames"]) - len(frames)  # -1 with a previous frame
         rows = [
             (index + first, *region.box, region.score)
@@ -156,7 +166,7 @@ class Detect(Stage):
         boxes = np.array(rows, np.float32).reshape(-1, 6)
         height, width = clip["frames"].shape[1:3]
         boxes[:, 1:5] *= size_of(width, height) / size_of(*grey[0].shape[::-1])
-        return boxes, [index + first for index in kept[1:]]
+        return boxes, [index + first for index in kept[1:]], scene_motion(cameras, times_ns[kept])
 
     def _is_covered(self, moving: Array, seen: Array) -> Array:
         """bool "N": which boxes from motion show what the network has found in the same frame."""
@@ -195,11 +205,20 @@ def flow_between(flow: Array, times_ns: Array, kept: list[int]) -> Array:
     return np.stack(means)
 
 
-def cuts(flow: Array | None, times_ns: Array) -> Array:
-    """Times of the frames to which no flow leads: the first ones after scene cuts, int64 "K"."""
-    if flow is None:
-        return np.zeros(0, np.int64)
-    found: Array = times_ns[len(times_ns) - len(flow) :][~flow.any(axis=(1, 2, 3))]
+def scene_motion(cameras: Sequence[CameraMotion | None], times_ns: Array) -> Outputs:
+    """How the scene moves from each of the frames at `times_ns` to the next, where that is known."""
+    pairs = [(span, camera.matrix) for span, camera in zip(pairwise(times_ns), cameras, strict=True) if camera]
+    spans, rates = [span for span, _ in pairs], [matrix for _, matrix in pairs]
+    return {
+        "scene_spans_ns": np.array(spans, np.int64).reshape(-1, 2),
+        "scene_rates": np.array(rates, np.float32).reshape(-1, 2, 3),
+    }
+
+
+def cuts(clip: Clip) -> Array:
+    """Times of the first frames after scene cuts, int64 "K"."""
+    pairs, times_ns = cut_pairs(clip), clip["frame_times_ns"]
+    found: Array = times_ns[len(times_ns) - len(pairs) :][pairs]
     return found
 
 

@@ -1,6 +1,6 @@
 """The stage that follows objects through a source, clip by clip."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path as FilePath
 
@@ -10,15 +10,20 @@ import numpy as np
 from pipeline.arrays import Array, Spec, check_array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.part import Part
-from pipeline.result import Track
+from pipeline.result import Crossing, Track, ZoneVisits
 from pipeline.stage import Fold, Outputs, Resources, StageOptions
 from stages.boxes import Box, BoxKind
 from stages.track.costs import Detection
+from stages.track.counting import Followed, count
+from stages.track.movement import STILL_WORD, movement
 from stages.track.options import NETWORK, TrackerOptions
 from stages.track.paths import Path, follow
-from stages.track.state import TrackMemory, decode_state, encode_state
+from stages.track.related import related
+from stages.track.scene import REST, Scene
+from stages.track.state import Known, TrackMemory, decode_state, encode_state
 from stages.track.tracker import alive
 from stages.words.labels import LABELS_FILE, LabelSet
+from stages.words.relations import Relation, relations_of, things_to_find
 from stages.words.word import words_of
 
 
@@ -27,6 +32,8 @@ class TrackOptions(StageOptions, frozen=True, kw_only=True):
     """For boxes from motion."""
     network: TrackerOptions = NETWORK
     """For boxes of a network."""
+    camera: bool = True
+    """While the camera moves, tracks are carried along with the scene."""
     least_probability: float = 0.5
     """A label of the run names a track if it is a thing and at least so probable."""
     least_everyday_probability: float = 0.8
@@ -39,7 +46,8 @@ class TrackStage(Fold):
 
     A track is a record {"id", "boxes": [[time_s, x0, y0, x1, y1], ...], "label", "probability", "filled", "kind"};
     boxes are in pixels of the upright source. As the whole clip is at hand, a track is told from its first box in the
-    clip in which it is confirmed, and short gaps are filled.
+    clip in which it is confirmed, and short gaps are filled. With zones or lines, what is in them and what crosses them
+    are records of their own.
     """
 
     required = ("boxes", "box_times_ns")
@@ -51,6 +59,8 @@ class TrackStage(Fold):
         "box_vectors",
         "detect_times_ns",
         "cut_times_ns",
+        "scene_spans_ns",
+        "scene_rates",
     )
     Options = TrackOptions
     options: TrackOptions
@@ -58,7 +68,17 @@ class TrackStage(Fold):
     _labels: LabelSet | None = None
 
     def gives(self) -> dict[str, Spec]:
-        return {"tracks": Part(type=list[Track], doc="Objects that were followed, each with its boxes in this clip.")}
+        return {
+            "tracks": Part(type=list[Track], doc="Objects that were followed, each with its boxes in this clip."),
+            "zones": Part(
+                type=list[ZoneVisits] | None,
+                doc="If zones were asked for: which tracks were in each of them, and for how long.",
+            ),
+            "crossings": Part(
+                type=list[Crossing] | None,
+                doc="If lines were asked for: which tracks crossed them, when, and which way.",
+            ),
+        }
 
     def update(self, state: bytes, clip: Clip) -> tuple[bytes, Outputs]:
         memory = decode_state(state)
@@ -69,11 +89,64 @@ class TrackStage(Fold):
         times_ns = (clip["box_times_ns"] if looked_at is None else looked_at).tolist()
         cuts = clip.get("cut_times_ns")
         cuts_ns = [] if cuts is None else cuts.tolist()
-        memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options, cuts_ns)
+        scene = Scene(clip.get("scene_spans_ns"), clip.get("scene_rates"), clip.info.width, clip.info.height)
+        memory, paths = follow(
+            memory, by_frame(clip), sorted(set(times_ns)), options, cuts_ns, scene if self.options.camera else REST
+        )
         remaining = alive(memory.tracks, clip.info.end_ns, options)
-        memory = msgspec.structs.replace(memory, tracks=tuple(remaining))
-        records = [self._record(path, clip.info) for path in paths]
-        return encode_state(memory), {"tracks": [each for each in records if self._is_wanted(each["label"])]}
+        ids = {track.id for track in remaining}
+        known = {number: value for number, value in memory.known.items() if number in ids}
+        tracks, known = self._told(paths, known, clip.info, scene)
+        visits, crossings = None, None
+        if self.run.zones or self.run.lines:
+            known, visits, crossings = count(
+                known,
+                [Followed(path.track.id, label, path.places) for path, label in self._counted(paths, tracks)],
+                self.run.zones,
+                self.run.lines,
+                (clip.info.width, clip.info.height),
+            )
+        known = {number: value for number, value in known.items() if number in ids}
+        memory = msgspec.structs.replace(memory, tracks=tuple(remaining), known=known)
+        return encode_state(memory), {
+            "tracks": tracks,
+            "zones": visits if self.run.zones else None,
+            "crossings": crossings if self.run.lines else None,
+        }
+
+    def _told(
+        self, paths: Sequence[Path], known: dict[int, Known], info: ClipInfo, scene: Scene
+    ) -> tuple[list[dict[str, object]], dict[int, Known]]:
+        """The tracks of a clip as records, and since when each has been still."""
+        told = []
+        named = {path.track.id: self._named(path.track) for path in paths}
+        labels = {number: None if name["label"] is None else str(name["label"]) for number, name in named.items()}
+        phrases = related(paths, labels, self._relations) if self._relations else {}
+        for path in paths:
+            record, moved = self._record(path, info), movement(path.places, scene)
+            record |= named[path.track.id]
+            if path.track.id in phrases:
+                record["label"] = phrases[path.track.id]
+            if moved is not None:
+                before = known.get(path.track.id, Known())
+                since_ns = -1
+                if moved.word == STILL_WORD:
+                    since_ns = path.places[0].time_ns if before.still_since_ns < 0 else before.still_since_ns
+                    moved = msgspec.structs.replace(moved, still_since_s=round(since_ns / 1e9, 3))
+                known = known | {path.track.id: msgspec.structs.replace(before, still_since_ns=since_ns)}
+                record["movement"] = moved
+            if self._is_wanted(record["label"]):
+                told.append(record)
+        return told, known
+
+    @staticmethod
+    def _counted(paths: Sequence[Path], tracks: list[dict[str, object]]) -> Iterator[tuple[Path, str | None]]:
+        """The paths of tracks that are told, each with its label."""
+        labels = {track["id"]: track["label"] for track in tracks}
+        for path in paths:
+            if path.track.id in labels:
+                label = labels[path.track.id]
+                yield path, None if label is None else str(label)
 
     def open(self, resources: Resources) -> None:
         path = FilePath(self.run.directory) / LABELS_FILE
@@ -87,17 +160,27 @@ class TrackStage(Fold):
         ]
         filled = [row for row, place in enumerate(path.places) if place.filled]
         kind = path.track.kind.name.lower()
-        return {"id": path.track.id, "boxes": rows, "filled": filled, "kind": kind, **self._named(path.track)}
+        return {"id": path.track.id, "boxes": rows, "filled": filled, "kind": kind}
 
     def _is_wanted(self, label: object) -> bool:
         """With "found", a track is told from the clip on in which it has a name that was asked for."""
         if self.run.follow != "found":
             return True
-        return str(label).casefold() in self._found
+        return str(label).casefold() in self._asked
+
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        """What tracks are called that are asked for: words, and phrases with a place in them."""
+        return frozenset(word.name.casefold() for word in words_of(self.run.find))
+
+    @cached_property
+    def _relations(self) -> tuple[Relation, ...]:
+        return relations_of(self.run.find)
 
     @cached_property
     def _found(self) -> frozenset[str]:
-        return frozenset(word.name.casefold() for word in words_of(self.run.find))
+        """The names of the things that are looked for."""
+        return frozenset(word.name.casefold() for word in things_to_find(self.run.find))
 
     def _named(self, track: TrackMemory) -> dict[str, object]:
         """What the track is, and how probable that is.

@@ -4,10 +4,11 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
+from pipeline.places import Point
 from stages.boxes import BoxKind
 from stages.track.motion_model import MovingBox
 
-VERSION = 2
+VERSION = 3
 MOST_NAMES = 4
 
 
@@ -64,6 +65,24 @@ class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
         return mean / length if length > 0 else None
 
 
+class Stay(msgspec.Struct, array_like=True, frozen=True):
+    """A track in a zone."""
+
+    since_ns: int
+    until_ns: int
+
+
+class Known(msgspec.Struct, array_like=True, frozen=True):
+    """What is remembered of a track between clips."""
+
+    stays: dict[str, Stay] = {}
+    """By zone."""
+    feet: dict[str, Point] = {}
+    """By line: where the foot point last was clear of it, in pixels."""
+    still_since_ns: int = -1
+    """-1: it moves."""
+
+
 class TrackState(msgspec.Struct, array_like=True, frozen=True):
     """State of a source. A new epoch ends all tracks, but ids continue to count."""
 
@@ -72,6 +91,10 @@ class TrackState(msgspec.Struct, array_like=True, frozen=True):
     next_id: int = 1
     next_key: int = 1
     tracks: tuple[TrackMemory, ...] = ()
+    time_ns: int = 0
+    """The last frame that was looked at; tracks are where the camera has taken them until then."""
+    known: dict[int, Known] = {}
+    """By track id, of tracks that are alive."""
 
 
 def encode_state(state: TrackState) -> bytes:

@@ -19,6 +19,7 @@ from stages.words.hierarchy import Hierarchy, hierarchy_of
 from stages.words.label_side import LabelSide
 from stages.words.label_vectors import SideBuilder
 from stages.words.open_set import OpenSetScore
+from stages.words.relations import things_to_find
 from stages.words.text_cache import OpenTower, open_text_tower
 from stages.words.word import SYNONYM, words_of
 
@@ -101,7 +102,7 @@ def build_label_set(
     names = words
     side = sides.get("image")
     if run.find and side is not None:
-        names = words_of(run.find)
+        names = things_to_find(run.find)
         side = SideBuilder(spec, names, run, report, open_tower).side("image")
     return LabelSet(
         tuple(word.name for word in words),

@@ -24,11 +24,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PERCEPT_CACHE", str(tmp_path_factory.getbasetemp() / "words-cache"))
-
-
 def test_both_actions_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["labels"]) == 0
     assert capsys.readouterr().out.strip() == ACTIONS.usage()

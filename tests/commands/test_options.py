@@ -97,6 +97,43 @@ def test_nonsense_about_events_is_refused(arguments: tuple[str, ...], problem: s
         config("a.mp4", *arguments)
 
 
+def test_zones_and_lines_are_written_with_their_names() -> None:
+    follow = config(
+        "a.mp4", "--zone", "door.1:0,0.5;0.3,0.5;0.3,1", "--zone", "b:0,0;1,0;1,1", "--line", "gate:0.5,0;0.5,1"
+    ).follow
+    assert follow.zones == {
+        "door.1": ((0.0, 0.5), (0.3, 0.5), (0.3, 1.0)),
+        "b": ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)),
+    }
+    assert follow.lines == {"gate": ((0.5, 0.0), (0.5, 1.0))}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--zone", "door"), "--zone 'door': expected NAME:x,y;x,y;..."),
+        (("--line", "gate:0.5,0"), "--line 'gate:0.5,0': has 1 points; expected 2"),
+        (
+            ("--zone", "door:0,0;640,0;640,480"),
+            "has a corner outside the picture; expected fractions",
+        ),
+        (("--zone", "a:0,0;1,0;1,1", "--zone", "a:0,0;1,0;1,1"), "a is given twice; expected another name"),
+        (("--zone", "a:0,0;1,0;1,1", "--line", "a:0,0;1,1"), "follow.lines has 'a', which is a zone, too"),
+    ],
+)
+def test_what_is_no_place_is_refused(arguments: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        config("a.mp4", *arguments)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.txt", "mot"), ("a.json", "coco"), ("a.xml", "cvat")])
+def test_the_name_of_tracks_says_their_format(name: str, kind: str, tmp_path: Path) -> None:
+    (spec,) = [each for each in outputs("a.mp4", "--tracks", str(tmp_path / name)) if each.per_source]
+    assert (spec.kind, spec.path) == (kind, str(tmp_path / name))
+    with pytest.raises(ConfigError, match=r"expected a name that ends in \.txt"):
+        outputs("a.mp4", "--tracks", "tracks")
+
+
 def test_the_flow_method_is_an_option_of_its_stage() -> None:
     made = config("a.mp4", "--flow", "raft", "--set", "flow.weights=raft-small.pth")
     assert made.stages == {"flow": {"method": "raft", "weights": "raft-small.pth"}}

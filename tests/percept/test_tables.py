@@ -97,7 +97,7 @@ def test_one_record_and_a_file_are_accepted(file: Path) -> None:
     assert len(percept.to_pandas(RECORDS[0])) == 2
     assert percept.to_pandas(str(file)).equals(percept.to_pandas(RECORDS))
     assert percept.to_polars(file).equals(percept.to_polars(RECORDS))
-    with pytest.raises(ValueError, match="what is 'boxes'; expected labels, tracks, clips"):
+    with pytest.raises(ValueError, match="what is 'boxes'; expected labels, tracks, visits"):
         percept.to_polars(file, "boxes")  # type: ignore[arg-type]
 
 

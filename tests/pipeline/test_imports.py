@@ -19,7 +19,7 @@ ALLOWED = {
     "stages": (
         "stages",
         "engines",
-        *(f"pipeline.{name}" for name in ("clip", "stage", "part", "result", "arrays", "errors", "media")),
+        *(f"pipeline.{name}" for name in ("clip", "stage", "part", "places", "result", "arrays", "errors", "media")),
     ),
     "pipeline": ("pipeline",),
     "pages": ("pages", "pipeline"),
@@ -301,6 +301,7 @@ COVERED_BY = {
     "tests/pipeline/sinks/test_film.py": "stages.decode.{film, film_relay, film_sound}",
     "tests/stages/detect/test_stage.py": "stages.detect.{change, regions}",
     "tests/stages/detect/test_own.py": "engines.models.detector, stages.built_network",
+    "tests/stages/detect/test_owl.py": "engines.networks.owl_towers, stages.detect.owl_pictures",
     "tests/stages/detect/test_detectors.py": "stages.detect.detector",
     "tests/stages/test_classify.py": "stages.words.reliability",
     "tests/stages/test_encode.py": "stages.tower_inputs",

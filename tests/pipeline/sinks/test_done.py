@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, OutputError
-from pipeline.result import ClipRecord, encode_json
+from pipeline.result import ClipRecord, Crossing, Visit, ZoneVisits, encode_json
 from pipeline.sinks.done import Done, Progress, after_track, kept_records, read_done
 from tests.pipeline.sinks.records import failed, gap, result
 
@@ -157,5 +157,9 @@ def test_track_ids_continue_those_of_the_earlier_run(last: int, ids: list[int]) 
     record = result(0)
     assert [track.id for track in after_track(record, last).tracks or ()] == ids
     assert after_track(record, last).labels == record.labels
+    visits = [ZoneVisits("yard", visits=[Visit(1, 0.0, 1.0, 1.0)])]
+    parts = record.parts | {"zones": visits, "crossings": [Crossing("gate", 1, 0.5, "in")]}
+    counted: Any = after_track(msgspec.structs.replace(record, parts=parts), last)
+    assert [counted.zones[0].visits[0].track, counted.crossings[0].track] == ids * 2
     without: Any = msgspec.structs.replace(record, parts={})
     assert after_track(without, last) == without

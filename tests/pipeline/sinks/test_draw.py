@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import Array
-from pipeline.result import ClipRecord, Evidence, Label, Track
+from pipeline.result import ClipRecord, Crossing, Evidence, Label, Track, Visit, ZoneVisits
 from pipeline.sinks.draw import (
     HOLD_S,
     Artist,
     ClipDrawing,
     Place,
+    Shapes,
     TrackPath,
     hull,
     track_colour,
@@ -136,6 +137,45 @@ def test_a_track_moves_evenly_between_its_boxes() -> None:
     assert path.at(1.2) == (10.0, 0.0, 20.0, 10.0), "it stays for a moment after its last box"
     assert path.at(3.0) is None, "boxes four seconds apart are not joined"
     assert path.at(-1.0) is None
+
+
+def test_the_last_box_stays_for_a_step_and_never_past_its_clip() -> None:
+    boxes = [(0.75, 0.0, 0.0, 10.0, 10.0), (0.875, 0.0, 0.0, 10.0, 10.0)]
+    path = TrackPath(1, "", boxes, until_s=0.95)
+    assert path.at(0.94) == boxes[1][1:]
+    assert path.at(0.96) is None, "the next clip may be another scene"
+    path.until_s = 2.0
+    assert path.at(0.99) == boxes[1][1:]
+    assert path.at(1.01) is None, "a step later it would have been seen again"
+
+
+def test_where_a_track_was_not_seen_only_corners_are_drawn() -> None:
+    track = Track(
+        id=1, boxes=[(2.0, 100, 100, 300, 300), (2.5, 100, 100, 300, 300), (3.0, 100, 100, 300, 300)], filled=[1]
+    )
+    record = ClipRecord(source="a", epoch=0, clip=1, start_s=2.0, end_s=4.0, parts={"tracks": [track]})
+    (path,) = track_paths([record])
+    assert [path.is_filled(time_s) for time_s in (2.2, 2.7, 3.1)] == [True, True, False]
+    pictures = [drawn(record, time_s, "off", shade=0) for time_s in (2.2, 3.1)]
+    assert [bool(picture[200, 300].any()) for picture in pictures] == [False, True], "the middle of a side"
+    assert all(picture[105, 300].any() for picture in pictures), "a corner"
+
+
+def test_zones_and_lines_are_drawn_with_what_they_counted() -> None:
+    zone = ZoneVisits("yard", 1, 0, [Visit(1, 2.0, 3.0, 1.0)])
+    record = ClipRecord(
+        source="a", epoch=0, clip=1, start_s=2.0, end_s=4.0, width=WIDTH, height=HEIGHT,
+        parts={"zones": [zone], "crossings": [Crossing("gate", 1, 2.5, "in")]},
+    )  # fmt: skip
+    shapes = Shapes({"yard": ((0.1, 0.5), (0.4, 0.5), (0.4, 0.9))}, {"gate": ((0.5, 0.1), (0.5, 0.9))})
+    shapes.after(record)
+    shown = shapes.after(record)
+    assert [shape.text for shape in shown] == ["yard  1 now, 2 in all", "gate  2 in, 0 out"]
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    ClipDrawing(Artist(WIDTH, HEIGHT, VideoOptions(panel="off")), record, [], shown).draw(picture, 3.0, PLACE)
+    assert picture[300, 320].min() > 200, "on the line"
+    assert picture[300, 256].min() > 200, "on the right side of the zone"
+    assert not picture[300, 500].any()
 
 
 def test_the_tracks_of_two_clips_are_joined_by_their_id() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import OutputError
-from pipeline.sinks.kinds import KINDS, make_sink
+from pipeline.sinks.kinds import KINDS, TRACK_KINDS, make_sink
 from tests.pipeline.sinks.records import failed, feed, gap, make_spec, result
 
-TEXT = sorted(KINDS.keys() - {"video", "parquet", "terminal"})
+TEXT = sorted(KINDS.keys() - {"video", "parquet", "terminal", *TRACK_KINDS.values()})
 WHOLE = sorted(KINDS.keys() - {"jsonl"})
 """Kinds whose files are only valid whole."""
 

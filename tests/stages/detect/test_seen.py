@@ -15,8 +15,10 @@ COUNT, WIDTH, HEIGHT = 8, 200, 100
 NOTHING = found()
 
 
-def frames() -> Array:
-    return np.arange(COUNT, dtype=np.uint8)[:, None, None, None] + np.zeros((1, HEIGHT, WIDTH, 3), np.uint8)
+def frames(step: int = 20) -> Array:
+    """Each is brighter than the one before, by so many grey levels."""
+    shades = step * np.arange(COUNT, dtype=np.uint8)
+    return shades[:, None, None, None] + np.zeros((1, HEIGHT, WIDTH, 3), np.uint8)
 
 
 def clip_of(**more: Any) -> Clip:
@@ -51,6 +53,13 @@ def test_the_flow_from_the_clip_before_carries_nothing() -> None:
     with_pair = see(detector({2: ONE}), clip_of(flow=flow_of(9, 1, 2, 3, 4, 5, 6, 7)), 0)
     without = see(detector({2: ONE}), clip_of(flow=flow_of(1, 2, 3, 4, 5, 6, 7)), 0)
     np.testing.assert_array_equal(with_pair.boxes, without.boxes)
+
+
+def test_what_stands_still_is_carried_although_its_flow_is_zero_as_across_a_cut() -> None:
+    still = frames(step=1)
+    every = see(FakeDetector(still, [ONE] * COUNT, 1), clip_of(frames=still, flow=flow_of(*[0] * 7)), 1)
+    assert every.frames == list(range(COUNT))
+    assert (every.boxes[:, 1:5] == ONE.boxes[0]).all()
 
 
 def test_nothing_is_carried_across_a_cut() -> None:

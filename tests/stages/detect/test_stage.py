@@ -76,7 +76,7 @@ def test_the_place_an_object_left_is_not_part_of_its_box_under_a_panning_camera(
 def test_velocity_is_relative_to_the_scene_not_the_picture() -> None:
     clip = clip_of(scene(count=9, pan_px=8.0)[0])
     grey = [grey_at(frame, 224) for frame in clip["frames"]]
-    found = moving_regions(clip["flow"], grey, clip["frame_times_ns"], RegionOptions())
+    found, _ = moving_regions(clip["flow"], grey, clip["frame_times_ns"], RegionOptions())
     largest = [max(regions, key=lambda r: r.area).velocity for regions in found if regions]
     across, down = np.median(largest, axis=0)
     assert across > 0.3  # in the picture it moves by 5 px a frame, 0.18 short sides per second; the scene by -0.29
@@ -263,3 +263,13 @@ def test_frames_are_as_large_as_the_network_wants_and_it_is_named(monkeypatch: p
     stage = seeing(monkeypatch, frames, [found()] * 2)
     assert (stage.demand().short_side_px, stage.describe()) == (300, {"detector": "fake"})
     assert (encoding().demand().short_side_px, encoding().describe()) == (224, {})
+
+
+def test_the_motion_of_the_scene_is_told_for_every_pair_of_frames_that_was_compared() -> None:
+    found = detect(clip_of(scene(pan_px=6.0)[0]))
+    spans, rates = found["scene_spans_ns"], found["scene_rates"]
+    assert len(spans) == len(rates) == 16
+    assert np.array_equal(spans[1:, 0], spans[:-1, 1])
+    per_frame_px = rates[:, 0, 2] * 224 * (spans[:, 1] - spans[:, 0]) / 1e9
+    assert np.median(per_frame_px) == pytest.approx(-6.0, abs=0.7)
+    assert np.abs(np.median(rates[:, 1, 2])) < 0.05

@@ -39,6 +39,31 @@ def clip_of(rows: Sequence[Row], start_ns: int, end_ns: int, epoch: int = 0, **m
     return Clip(info, {"boxes": boxes, "box_times_ns": times, **more})
 
 
+def test_zones_and_lines_are_counted_over_clips_and_movement_is_told() -> None:
+    settings = RunSettings(
+        zones={"left": ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))}, lines={"gate": ((0.5, 0.0), (0.5, 1.0))}
+    )
+    track, state, told = TrackStage(TrackStage.Options(), settings, Budget()), b"", []
+    rows = [(n * STEP, 10.0 + 5 * n, 20.0, 50.0 + 5 * n, 80.0, 0.9) for n in range(32)]
+    for start in (0, 2 * SECOND):
+        clip = clip_of([row for row in rows if start <= row[0] < start + 2 * SECOND], start, start + 2 * SECOND)
+        sized = ClipInfo("a.mp4", 0, 0, start, start + 2 * SECOND, width=200, height=100)
+        state, outputs = track.update(state, Clip(sized, clip.arrays))
+        told.append(outputs)
+    assert [record["tracks"][0]["movement"].word for record in told] == ["moving right", "moving right"]
+    first, second = (record["zones"][0] for record in told)
+    assert (first.entered, first.left, second.entered, second.left) == (1, 0, 0, 1)
+    assert second.visits[0].since_s == first.visits[0].since_s
+    assert second.visits[0].left
+    assert [(each.way, each.track) for record in told for each in record["crossings"]] == [("in", 1)]
+    assert decode_state(state).known.keys() == {1}
+
+
+def test_nothing_is_counted_unless_asked() -> None:
+    _, outputs = stage().update(b"", clip_of([(0, 0, 0, 9, 9, 0.9)], 0, SECOND))
+    assert (outputs["zones"], outputs["crossings"]) == (None, None)
+
+
 def run(rows: Sequence[Row], clip_ns: int = 2 * SECOND, stop_ns: int = 0) -> list[list[dict[str, Any]]]:
     """Tracks of every clip of a source."""
     track, state, found = stage(), b"", []

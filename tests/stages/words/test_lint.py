@@ -7,6 +7,7 @@ import pytest
 
 from engines.models.checkpoint import read_model
 from engines.models.tokens import Reading
+from pipeline.machine import cache_directory
 from pipeline.stage import RunSettings
 from stages.words.label_side import LabelSide
 from stages.words.lint import Finding, above, alike, everywhere, in_most_clips, is_foreign, lint, twice, unseen
@@ -126,9 +127,9 @@ def test_a_name_with_only_letter_or_unknown_tokens_is_foreign(name: str, reading
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder for text vectors: those of all words that the picture tower knows take a while."""
-    return str(tmp_path_factory.mktemp("cache"))
+def cache() -> str:
+    """A folder that outlives the tests: vectors of all words that the picture tower knows take a while."""
+    return str(cache_directory())
 
 
 @pytest.mark.timeout(600)

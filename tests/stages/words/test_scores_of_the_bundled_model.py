@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from engines.models.checkpoint import read_model
+from pipeline.machine import cache_directory
 from pipeline.stage import RunSettings
 from stages.classify import score
 from stages.words.labels import LabelSet, build_label_set
@@ -35,8 +36,8 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tmp_path_factory.mktemp("cache"))
+def cache() -> str:
+    return str(cache_directory())  # whose engines are there already
 
 
 @pytest.fixture(scope="module")
