@@ -31,7 +31,7 @@ class Flag:
     value: bool = True
     """What a switch sets."""
     repeats: bool = False
-    """May be given several times: its values are places."""
+    """May be given several times."""
 
 
 def seconds(text: str) -> float:
@@ -121,6 +121,14 @@ FLAGS = (
         "NAME",
     ),
     Flag("--find", "follow.find", "follow these things alone: 'dog, red car', or @words.txt", "WORDS"),
+    Flag(
+        "--find-like",
+        "follow.like",
+        "follow what looks like this: photo.jpg, clip.mp4@12s, or a box in it, clip.mp4@12s:x0,y0,x1,y1 in fractions; "
+        "may be repeated",
+        "EXAMPLE",
+        repeats=True,
+    ),
     Flag(
         "--detect",
         "follow.which",
@@ -271,7 +279,8 @@ def usable_config(options: argparse.Namespace, problems: Problems, default: str 
     overrides = []
     for key, value in given:
         with problems.collected():
-            shown = _places(repeated[key], value) if key in repeated else json.dumps(value, ensure_ascii=False)
+            is_places = repeated.get(key) in ("--zone", "--line")
+            shown = _places(repeated[key], value) if is_places else json.dumps(value, ensure_ascii=False)
             overrides.append(f"{key}={shown}")
     return read_config(options.config or default or _bundled_for(options), overrides + options.set, problems)
 

@@ -31,6 +31,7 @@ def run(
     audio_model: str | os.PathLike[str] | None = None,
     flow: str | None = None,
     find: str | None = None,
+    find_like: Sequence[str] | str | Sequence[Sequence[str] | str] | None = None,
     detect: Literal["auto", "all", "found", "none"] | None = None,
     detector: str | None = None,
     zone: str | Sequence[str] | None = None,
@@ -89,6 +90,8 @@ def run(
         audio_model: Another model for sound.
         flow: Optical flow: dis (default), or raft, which needs settings={"flow.weights": "raft-small.pth"}.
         find: Follow these things alone: 'dog, red car', or @words.txt.
+        find_like: Follow what looks like this: photo.jpg, clip.mp4@12s, or a box in it, clip.mp4@12s:x0,y0,x1,y1 in
+            fractions; may be repeated (default: ).
         detect: Tracks in results: all, found (by `find`), or none, which looks for no boxes and saves time (default:
             auto).
         detector: What finds objects besides motion: own (the model's), none, an ONNX file with the outputs of YOLOX, or
@@ -142,6 +145,7 @@ def run(
         "audio_model": audio_model,
         "flow": flow,
         "find": find,
+        "find_like": find_like,
         "detect": detect,
         "detector": detector,
         "zone": zone,
@@ -160,4 +164,4 @@ def run(
         "html": html,
         "overwrite": overwrite,
     }
-    return records(sources, labels, options, ["zone", "line", "output"], config, settings, progress)
+    return records(sources, labels, options, ["find_like", "zone", "line", "output"], config, settings, progress)

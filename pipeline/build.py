@@ -147,6 +147,7 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
         modalities=config.analysed,
         key_frames=config.decode.key_frames,
         find=find,
+        like=config.follow.like,
         follow=config.follow.chosen,
         zones=config.follow.zones,
         lines=config.follow.lines,

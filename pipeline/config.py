@@ -141,9 +141,11 @@ class LabelOptions(_Options, frozen=True):
 class FollowOptions(_Options, frozen=True):
     find: str | tuple[str, ...] = ""
     """Things to follow, written as in `labels.words`: "dog, red car". They name tracks in place of the labels."""
+    like: tuple[str, ...] = ()
+    """Things to follow by an example: a photo, or a box in a film: "clip.mp4@12s:0.1,0.2,0.4,0.9" (fractions)."""
     which: Literal["auto", "all", "found", "none"] = "auto"
-    """Tracks in results: "all", "found" (those that `find` names), "none" (no boxes are looked for, which saves time);
-    "auto" is "found" with `find`, otherwise "all"."""
+    """Tracks in results: "all", "found" (what `find` names, or what looks like an example of `like`), "none" (no boxes
+    are looked for, which saves time); "auto" is "found" with `find` or `like`, otherwise "all"."""
     zones: dict[str, Polygon] = {}
     """Where tracks are counted, and how long they stay: name = [[x, y], [x, y], [x, y], ...], in fractions of the
     upright picture's width and height, from the upper left."""
@@ -153,7 +155,7 @@ class FollowOptions(_Options, frozen=True):
 
     @property
     def chosen(self) -> Literal["all", "found", "none"]:
-        return self.which if self.which != "auto" else "found" if self.find else "all"
+        return self.which if self.which != "auto" else "found" if self.find or self.like else "all"
 
 
 class QueueOptions(_Options, frozen=True):
@@ -248,7 +250,7 @@ class Config(_Options, frozen=True):
                 "Omit it, and it follows enter"
             )
         found += [f"follow.{problem}" for problem in places_problems(self.follow.zones, self.follow.lines)]
-        if self.follow.which == "found" and not self.follow.find:
+        if self.follow.which == "found" and not (self.follow.find or self.follow.like):
             found.append(
                 'follow.which is "found", and follow.find is empty; say what to find, such as --find "dog, bus"'
             )

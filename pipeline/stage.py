@@ -80,6 +80,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Pictures are key frames, too far apart for motion."""
     find: tuple[str, ...] = ()
     """Things that name tracks in place of the labels, as `labels`."""
+    like: tuple[str, ...] = ()
+    """Examples of things that name tracks, too: see `stages.track.examples`."""
     follow: Literal["all", "found", "none"] = "all"
     """Which tracks are told; with "none", nothing looks for boxes."""
     zones: dict[str, Polygon] = {}

@@ -1,6 +1,6 @@
 """The stage that follows objects through a source, clip by clip."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path as FilePath
 
@@ -15,6 +15,7 @@ from pipeline.stage import Fold, Outputs, Resources, StageOptions
 from stages.boxes import Box, BoxKind
 from stages.track.costs import Detection
 from stages.track.counting import Followed, count
+from stages.track.examples import EXAMPLES_FILE, Example, Examples, check_examples, write_examples
 from stages.track.movement import STILL_WORD, movement
 from stages.track.options import NETWORK, TrackerOptions
 from stages.track.paths import Path, follow
@@ -36,6 +37,9 @@ class TrackOptions(StageOptions, frozen=True, kw_only=True):
     """While the camera moves, tracks are carried along with the scene."""
     least_probability: float = 0.5
     """A label of the run names a track if it is a thing and at least so probable."""
+    least_likeness: float = 0.6
+    """A track is like an example if the cosine of their vectors is at least this. Of other things, percept-mini takes
+    one in a hundred for it; published models need more, such as 0.85."""
     least_everyday_probability: float = 0.8
     """Otherwise an everyday word of the model's background vocabulary does, if it is at least so probable. Above 1,
     tracks have labels of the run only."""
@@ -66,6 +70,7 @@ class TrackStage(Fold):
     options: TrackOptions
 
     _labels: LabelSet | None = None
+    _examples: Examples | None = None
 
     def gives(self) -> dict[str, Spec]:
         return {
@@ -148,7 +153,18 @@ class TrackStage(Fold):
                 label = labels[path.track.id]
                 yield path, None if label is None else str(label)
 
+    def check(self) -> None:
+        if self.run.like:
+            check_examples(self.run)
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        if self.run.like:
+            write_examples(self.run, report)
+
     def open(self, resources: Resources) -> None:
+        examples = FilePath(self.run.directory) / EXAMPLES_FILE
+        if self.run.like and examples.is_file():
+            self._examples = Examples.load(examples)
         path = FilePath(self.run.directory) / LABELS_FILE
         if path.is_file():  # written by classify; without it tracks have no labels
             self._labels = resources.get(("labels", str(path)), lambda: LabelSet.load(path))
@@ -171,7 +187,8 @@ class TrackStage(Fold):
     @cached_property
     def _asked(self) -> frozenset[str]:
         """What tracks are called that are asked for: words, and phrases with a place in them."""
-        return frozenset(word.name.casefold() for word in words_of(self.run.find))
+        words = frozenset(word.name.casefold() for word in words_of(self.run.find))
+        return words | {Example.parse(text).name.casefold() for text in self.run.like}
 
     @cached_property
     def _relations(self) -> tuple[Relation, ...]:
@@ -185,11 +202,16 @@ class TrackStage(Fold):
     def _named(self, track: TrackMemory) -> dict[str, object]:
         """What the track is, and how probable that is.
 
+        An example that it looks like, if there are examples. Else:
         What the mean of its crops shows, if it is a label of the run; else what the detector calls it; else an everyday
         word for its crops.
         """
         vector, names = track.vector(), self._labels.box_names if self._labels is not None else None
         least, least_everyday = self.options.least_probability, self.options.least_everyday_probability
+        if vector is not None and self._examples is not None:
+            like = self._examples.name(vector, self.options.least_likeness)
+            if like is not None:
+                return dict(like)
         named = None
         if track.names and track.names[0][0].casefold() in self._found:
             name, total = track.names[0]
