@@ -14,6 +14,7 @@ from tests.tiny_models import (
     make_tiny_clip,
     make_tiny_laion,
     make_tiny_metaclip_2,
+    make_tiny_owl,
     make_tiny_siglip,
 )
 
@@ -61,6 +62,16 @@ def tiny_metaclip_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_align(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_align(tmp_path_factory.mktemp("models") / "tiny-align")
+
+
+@pytest.fixture(scope="session")
+def tiny_owlvit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_owl(tmp_path_factory.mktemp("models") / "tiny-owlvit")
+
+
+@pytest.fixture(scope="session")
+def tiny_owlv2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_owl(tmp_path_factory.mktemp("models") / "tiny-owlv2", "owlv2")
 
 
 @pytest.fixture(scope="session", autouse=True)

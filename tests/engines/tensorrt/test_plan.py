@@ -329,6 +329,7 @@ PLANS = [
     *((key, "bf16") for key in ("clap_fused_audio", "align_vision", "concept_motion")),
     ("raft_small", "fp16"),
     ("concept_detector", "fp16"),
+    *((f"{kind}_vision", "fp16") for kind in ("owlvit", "owlv2")),
     ("mov_fusion_motion", "fp32"),
     ("mov_fusion_audio", "bf16"),
 ]
@@ -351,11 +352,13 @@ LIKE_OTHERS = {
     "onnx_file": "runs on the CPU: it is in fp32",
     "open_clip_text": "needs open_clip",
     "open_clip_vision": "needs open_clip",
+    "owlv2_text": "like clip_text",
+    "owlvit_text": "like clip_text",
 }
 """Networks for which no plan is built, and why."""
 FAMILIES = {
     "clap_fused": "tiny_clap_fused",
-    **{kind: f"tiny_{kind}" for kind in ("clip", "siglip", "clap", "align", "raft", "mov")},
+    **{kind: f"tiny_{kind}" for kind in ("clip", "siglip", "clap", "align", "raft", "mov", "owlvit", "owlv2")},
 }
 """Fixture with the checkpoint, by the prefix of a network's key; all others belong to the bundled model."""
 
