@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
@@ -15,7 +16,12 @@ from engines.devices.gpus import gpu_here
 from pipeline.config import Config, read_config
 from pipeline.errors import ConfigError, Problems
 from pipeline.logs import log
-from pipeline.places import line_problem, parse_place, zone_problem
+from pipeline.places import Polygon, line_problem, parse_place, zone_problem
+from pipeline.result import CLOCK, clock_seconds
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,15 @@ class Flag:
     """What a switch sets."""
     repeats: bool = False
     """May be given several times."""
+    in_toml: Callable[[Any], str] = as_json
+    """The value as TOML. May raise ConfigError."""
 
 
 def seconds(text: str) -> float:
     """`90`, `90s`, `1:30` or `00:01:30.5`"""
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?", text.strip())
-    if match is None:
+    if re.fullmatch(CLOCK, text.strip()) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time; expected seconds or hh:mm:ss, such as 90 or 1:30")
-    hours, minutes, rest = match.groups()
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
+    return clock_seconds(text.strip())
 
 
 def probability(text: str) -> float:
@@ -54,6 +60,25 @@ def probability(text: str) -> float:
 
 def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def places(flag: str, problem_of: Callable[[Polygon], str], texts: Sequence[str]) -> str:
+    """An inline table of TOML with the places that an option names.
+
+    Raises: ConfigError: one is no place, or two have one name.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        try:
+            name, points = parse_place(text)
+        except ValueError as error:
+            raise ConfigError(f"{flag} {error}") from None
+        if problem := problem_of(points):
+            raise ConfigError(f"{flag} {text!r}: {problem}")
+        if name in found:
+            raise ConfigError(f"{flag} {text!r}: {name} is given twice; expected another name")
+        found[name] = json.dumps(points)
+    return "{" + ", ".join(f"{json.dumps(name)} = {points}" for name, points in found.items()) + "}"
 
 
 FLAGS = (
@@ -149,6 +174,7 @@ FLAGS = (
         "picture, such as 'door:0,0.5;0.3,0.5;0.3,1;0,1'; may be repeated",
         "ZONE",
         repeats=True,
+        in_toml=partial(places, "--zone", zone_problem),
     ),
     Flag(
         "--line",
@@ -157,6 +183,7 @@ FLAGS = (
         "goes in; may be repeated",
         "LINE",
         repeats=True,
+        in_toml=partial(places, "--line", line_problem),
     ),
     Flag(
         "--engine",
@@ -272,36 +299,12 @@ def usable_config(options: argparse.Namespace, problems: Problems, default: str 
     if getattr(options, "labels.words", None) in ("", []):
         text = "--labels: no label found; expected at least one. Omit it to use the default vocabulary."
         problems.add(ConfigError(text))
-    given = [
-        (flag.key, value) for flag in (*FLAGS, FEATURES) if (value := getattr(options, flag.key, None)) is not None
-    ]
-    repeated = {flag.key: flag.name for flag in FLAGS if flag.repeats}
     overrides = []
-    for key, value in given:
-        with problems.collected():
-            is_places = repeated.get(key) in ("--zone", "--line")
-            shown = _places(repeated[key], value) if is_places else json.dumps(value, ensure_ascii=False)
-            overrides.append(f"{key}={shown}")
+    for flag in (*FLAGS, FEATURES):
+        if (value := getattr(options, flag.key, None)) is not None:
+            with problems.collected():
+                overrides.append(f"{flag.key}={flag.in_toml(value)}")
     return read_config(options.config or default or _bundled_for(options), overrides + options.set, problems)
-
-
-def _places(flag: str, texts: Sequence[str]) -> str:
-    """An inline table of TOML with the places of a repeated option.
-
-    Raises: ConfigError: one is no place, or two have one name.
-    """
-    found: dict[str, str] = {}
-    for text in texts:
-        try:
-            name, points = parse_place(text)
-        except ValueError as error:
-            raise ConfigError(f"{flag} {error}") from None
-        if problem := zone_problem(points) if flag == "--zone" else line_problem(points):
-            raise ConfigError(f"{flag} {text!r}: {problem}")
-        if name in found:
-            raise ConfigError(f"{flag} {text!r}: {name} is given twice; expected another name")
-        found[name] = json.dumps(points)
-    return "{" + ", ".join(f"{json.dumps(name)} = {points}" for name, points in found.items()) + "}"
 
 
 def _bundled_for(options: argparse.Namespace) -> str | None:

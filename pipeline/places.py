@@ -15,6 +15,8 @@ Box = tuple[float, float, float, float]
 
 LEAST_INSIDE = 0.5
 """A track is in a zone with this share of its box, or with its foot point."""
+AWAY_S = 1.0
+"""A track that is back in a zone after at most so long was there all the time: boxes jitter at its edge."""
 MOST_CORNERS = 200
 SMALLEST_AREA = 1e-6
 """Of a zone, as a share of the picture."""

@@ -329,6 +329,18 @@ _parts: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind)
 _plain: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Any)
 
 
+CLOCK = r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?s?"
+"""A time as people write it: `90`, `90s`, `1:30` or `00:01:30.5`."""
+
+
+def clock_seconds(text: str) -> float:
+    """The seconds of a time that is written as `CLOCK`."""
+    seconds = 0.0
+    for part in text.removesuffix("s").split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
+
+
 def clock_text(seconds: float) -> str:
     """`0:04`, `0:04.5` or `1:02:03`"""
     tenths = round(max(0.0, seconds) * 10)

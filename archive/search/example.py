@@ -14,6 +14,7 @@ from pipeline.build import make_plan
 from pipeline.config import Config, GroupOptions
 from pipeline.errors import ConfigError, SourceError
 from pipeline.plain import PlainLoop, refuse_failed
+from pipeline.result import CLOCK, clock_seconds
 from pipeline.run import place, private_directory
 from stages.classify import EMBEDDING_OF
 
@@ -21,8 +22,7 @@ STAGES = ("flow", "spectrogram", "signals", "encode")
 TOGETHER = 8
 MOST_CLIPS = 300
 """Of an example that is a whole file: ten minutes."""
-_TIME = r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)s?"
-_AT = re.compile(rf"(.+)@({_TIME})(?:-({_TIME}))?")
+_AT = re.compile(rf"(.+)@({CLOCK})(?:-({CLOCK}))?")
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,11 @@ class Place:
         match = _AT.fullmatch(text)
         if match is None:
             return cls(text)
-        start_s = _seconds(match[3], match[4], match[5])
-        end_s = _seconds(match[7], match[8], match[9]) if match[6] else None
+        start_s = clock_seconds(match[2])
+        end_s = clock_seconds(match[3]) if match[3] else None
         if end_s is not None and end_s <= start_s:
             raise ConfigError(f"{text}: ends before it begins; expected FILE@FROM-TO, such as clip.mp4@12s-20s")
         return cls(match[1], start_s, end_s)
-
-
-def _seconds(hours: str | None, minutes: str | None, rest: str) -> float:
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """What zones and lines counted over a source: visits as events, and totals."""
 
+from pipeline.places import AWAY_S
 from pipeline.result import ClipRecord, Visit
 from pipeline.sinks.running import Running
 from pipeline.status import LineCount, ZoneCount
 
-AWAY_S = 1.0
-"""A visit of which no more is told for longer is over: a track that is back sooner goes on with it."""
 SHOWN_S = 1.0
 """How long the event of a crossing lasts, so that subtitles show it."""
 SOMETHING = "something"

@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pipeline.places import Line, Polygon, crosses, is_inside, side
+from pipeline.places import AWAY_S, Line, Polygon, crosses, is_inside, side
 from pipeline.result import Crossing, Visit, ZoneVisits
 from stages.boxes import Box
 from stages.track.paths import Place
 from stages.track.state import Known, Stay
 
-AWAY_S = 1.0
-"""A track that is back in a zone after at most so long was there all the time: boxes jitter at its edge."""
 CLEAR = 0.1
 """A foot point is on one side of a line from this distance on, in heights of the box. Closer, it may jitter."""
 

@@ -1,7 +1,7 @@
 """Things that are asked for by an example: a photo, or a box in a picture of a film."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +9,11 @@ import numpy as np
 
 from pipeline.arrays import Array
 from pipeline.errors import ConfigError
+from pipeline.result import CLOCK, clock_seconds
 from pipeline.stage import RunSettings
 
 EXAMPLES_FILE = "examples.npz"
-_TEXT = re.compile(
-    r"(?P<path>.+?)(?:@(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d+)?)s?)?"
-    r"(?::(?P<box>-?[\d.]+,-?[\d.]+,-?[\d.]+,-?[\d.]+))?"
-)
+_TEXT = re.compile(rf"(?P<path>.+?)(?:@(?P<time>{CLOCK}))?(?::(?P<box>-?[\d.]+(?:,-?[\d.]+){{3}}))?")
 SHORT_SIDE_PX = 640
 """The picture is read at this size at most, so that a small box has enough pixels."""
 
@@ -35,7 +33,7 @@ class Example:
         match = _TEXT.fullmatch(text)
         if match is None:
             raise ConfigError(f"--find-like {text!r}: expected FILE, FILE@TIME or FILE@TIME:x0,y0,x1,y1")
-        time_s = 3600 * int(match["hours"] or 0) + 60 * int(match["minutes"] or 0) + float(match["seconds"] or 0)
+        time_s = clock_seconds(match["time"] or "0")
         if match["box"] is None:
             return cls(match["path"], time_s)
         try:
@@ -127,7 +125,7 @@ class Examples:
         with np.load(path) as file:
             return cls(tuple(file["names"].tolist()), file["vectors"])
 
-    def name(self, looks: Array, least: float) -> Mapping[str, object] | None:
+    def name(self, looks: Array, least: float) -> tuple[str, float] | None:
         """The example that a unit vector "D" is most like, and the cosine of both; None if that is below `least`."""
         if len(looks) != self.vectors.shape[1]:
             return None
@@ -135,4 +133,4 @@ class Examples:
         best = int(likeness.argmax())
         if likeness[best] < least:
             return None
-        return {"label": self.names[best], "probability": round(float(min(1.0, likeness[best])), 6)}
+        return self.names[best], min(1.0, float(likeness[best]))

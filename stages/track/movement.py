@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 
 from pipeline.result import Movement
 from stages.boxes import Box
 from stages.track.paths import Place
 from stages.track.scene import Scene
+from stages.track.state import Known
 
 LEAST_S = 0.5
 """Shortest path that says how something moves; also the step along it. Boxes jitter, so shorter steps add up."""
@@ -47,16 +49,25 @@ def movement(places: Sequence[Place], scene: Scene) -> Movement | None:
     return Movement(word, round(speed, 3), None if angle is None else round(angle, 1))
 
 
+def with_stillness(moved: Movement | None, places: Sequence[Place], before: Known) -> tuple[Movement | None, Known]:
+    """The movement with the time since which the track has been still, and what is to be remembered of that."""
+    if moved is None:
+        return None, before
+    if moved.word != STILL_WORD:
+        return moved, msgspec.structs.replace(before, still_since_ns=-1)
+    since_ns = places[0].time_ns if before.still_since_ns < 0 else before.still_since_ns
+    still = msgspec.structs.replace(moved, still_since_s=round(since_ns / 1e9, 3))
+    return still, msgspec.structs.replace(before, still_since_ns=since_ns)
+
+
 def _own_path(places: Sequence[Place], scene: Scene) -> tuple[list[tuple[float, float]], float]:
     """Where the centre would be in a scene at rest, in pixels from its start, and by how much its size grew (log)."""
-    path = [(0.0, 0.0)]
-    grown = math.log(_size(places[-1].box) / _size(places[0].box))
+    path, grown = [(0.0, 0.0)], 0.0
     for before, after in pairwise(places):
-        (x0, y0), (x1, y1) = _centre(before.box), _centre(after.box)
-        seconds = (after.time_ns - before.time_ns) / 1e9
-        vx, vy, growth = scene.rate_at(after.time_ns, (x0 + x1) / 2, (y0 + y1) / 2)
-        path.append((path[-1][0] + x1 - x0 - vx * seconds, path[-1][1] + y1 - y0 - vy * seconds))
-        grown -= growth * seconds
+        carried = scene.carried(before.box, before.time_ns, after.time_ns)
+        (x0, y0), (x1, y1) = _centre(carried), _centre(after.box)
+        path.append((path[-1][0] + x1 - x0, path[-1][1] + y1 - y0))
+        grown += math.log(_size(after.box) / _size(carried))
     return path, grown
 
 

@@ -1,7 +1,7 @@
 """How the scene moves through the picture, because the camera does, and tracks that are carried along."""
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 
 import msgspec
 
@@ -28,13 +28,6 @@ class Scene:
     def is_still(self) -> bool:
         """Whether nothing is carried anywhere."""
         return self._rates is None or not self._spans or not self._rates.any()
-
-    def rate_at(self, time_ns: int, x: float, y: float) -> tuple[float, float, float]:
-        """Pixels per second that the scene moves at a place, and the growth of what is there, per second."""
-        row = bisect_left(self._ends_ns, time_ns)
-        if row >= len(self._spans) or self._spans[row][0] >= time_ns:
-            return 0.0, 0.0, 0.0
-        return self._rate(row, x, y)
 
     def carried(self, box: Box, from_ns: int, until_ns: int) -> Box:
         """A box where the scene takes it from one time to another."""

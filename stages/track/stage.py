@@ -10,13 +10,13 @@ import numpy as np
 from pipeline.arrays import Array, Spec, check_array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.part import Part
-from pipeline.result import Crossing, Track, ZoneVisits
+from pipeline.result import Crossing, Movement, Track, ZoneVisits
 from pipeline.stage import Fold, Outputs, Resources, StageOptions
 from stages.boxes import Box, BoxKind
 from stages.track.costs import Detection
 from stages.track.counting import Followed, count
 from stages.track.examples import EXAMPLES_FILE, Example, Examples, check_examples, write_examples
-from stages.track.movement import STILL_WORD, movement
+from stages.track.movement import movement, with_stillness
 from stages.track.options import NETWORK, TrackerOptions
 from stages.track.paths import Path, follow
 from stages.track.related import related
@@ -26,6 +26,9 @@ from stages.track.tracker import alive
 from stages.words.labels import LABELS_FILE, LabelSet
 from stages.words.relations import Relation, relations_of, things_to_find
 from stages.words.word import words_of
+
+Name = tuple[str | None, float | None]
+"""What a track is called, and how probable that is; None without a name."""
 
 
 class TrackOptions(StageOptions, frozen=True, kw_only=True):
@@ -95,63 +98,25 @@ class TrackStage(Fold):
         cuts = clip.get("cut_times_ns")
         cuts_ns = [] if cuts is None else cuts.tolist()
         scene = Scene(clip.get("scene_spans_ns"), clip.get("scene_rates"), clip.info.width, clip.info.height)
-        memory, paths = follow(
-            memory, by_frame(clip), sorted(set(times_ns)), options, cuts_ns, scene if self.options.camera else REST
-        )
+        carrying = scene if self.options.camera else REST
+        memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options, cuts_ns, carrying)
         remaining = alive(memory.tracks, clip.info.end_ns, options)
+        names, moves, known = self._names(paths), dict[int, Movement | None](), dict(memory.known)
+        for path in paths:
+            number, moved = path.track.id, movement(path.places, scene)
+            moves[number], known[number] = with_stillness(moved, path.places, known.get(number, Known()))
+        told = [path for path in paths if self._is_wanted(names[path.track.id][0])]
+        followed = [Followed(path.track.id, names[path.track.id][0], path.places) for path in told]
+        size = clip.info.width, clip.info.height
+        known, visits, crossings = count(known, followed, self.run.zones, self.run.lines, size)
         ids = {track.id for track in remaining}
-        known = {number: value for number, value in memory.known.items() if number in ids}
-        tracks, known = self._told(paths, known, clip.info, scene)
-        visits, crossings = None, None
-        if self.run.zones or self.run.lines:
-            known, visits, crossings = count(
-                known,
-                [Followed(path.track.id, label, path.places) for path, label in self._counted(paths, tracks)],
-                self.run.zones,
-                self.run.lines,
-                (clip.info.width, clip.info.height),
-            )
         known = {number: value for number, value in known.items() if number in ids}
         memory = msgspec.structs.replace(memory, tracks=tuple(remaining), known=known)
         return encode_state(memory), {
-            "tracks": tracks,
+            "tracks": [record_of(path, clip.info, names[path.track.id], moves[path.track.id]) for path in told],
             "zones": visits if self.run.zones else None,
             "crossings": crossings if self.run.lines else None,
         }
-
-    def _told(
-        self, paths: Sequence[Path], known: dict[int, Known], info: ClipInfo, scene: Scene
-    ) -> tuple[list[dict[str, object]], dict[int, Known]]:
-        """The tracks of a clip as records, and since when each has been still."""
-        told = []
-        named = {path.track.id: self._named(path.track) for path in paths}
-        labels = {number: None if name["label"] is None else str(name["label"]) for number, name in named.items()}
-        phrases = related(paths, labels, self._relations) if self._relations else {}
-        for path in paths:
-            record, moved = self._record(path, info), movement(path.places, scene)
-            record |= named[path.track.id]
-            if path.track.id in phrases:
-                record["label"] = phrases[path.track.id]
-            if moved is not None:
-                before = known.get(path.track.id, Known())
-                since_ns = -1
-                if moved.word == STILL_WORD:
-                    since_ns = path.places[0].time_ns if before.still_since_ns < 0 else before.still_since_ns
-                    moved = msgspec.structs.replace(moved, still_since_s=round(since_ns / 1e9, 3))
-                known = known | {path.track.id: msgspec.structs.replace(before, still_since_ns=since_ns)}
-                record["movement"] = moved
-            if self._is_wanted(record["label"]):
-                told.append(record)
-        return told, known
-
-    @staticmethod
-    def _counted(paths: Sequence[Path], tracks: list[dict[str, object]]) -> Iterator[tuple[Path, str | None]]:
-        """The paths of tracks that are told, each with its label."""
-        labels = {track["id"]: track["label"] for track in tracks}
-        for path in paths:
-            if path.track.id in labels:
-                label = labels[path.track.id]
-                yield path, None if label is None else str(label)
 
     def check(self) -> None:
         if self.run.like:
@@ -169,16 +134,7 @@ class TrackStage(Fold):
         if path.is_file():  # written by classify; without it tracks have no labels
             self._labels = resources.get(("labels", str(path)), lambda: LabelSet.load(path))
 
-    def _record(self, path: Path, info: ClipInfo) -> dict[str, object]:
-        rows = [
-            [round(place.time_ns / 1e9, 3), *(round(value, 1) for value in within(place.box, info))]
-            for place in path.places
-        ]
-        filled = [row for row, place in enumerate(path.places) if place.filled]
-        kind = path.track.kind.name.lower()
-        return {"id": path.track.id, "boxes": rows, "filled": filled, "kind": kind}
-
-    def _is_wanted(self, label: object) -> bool:
+    def _is_wanted(self, label: str | None) -> bool:
         """With "found", a track is told from the clip on in which it has a name that was asked for."""
         if self.run.follow != "found":
             return True
@@ -199,29 +155,49 @@ class TrackStage(Fold):
         """The names of the things that are looked for."""
         return frozenset(word.name.casefold() for word in things_to_find(self.run.find))
 
-    def _named(self, track: TrackMemory) -> dict[str, object]:
-        """What the track is, and how probable that is.
+    def _names(self, paths: Sequence[Path]) -> dict[int, Name]:
+        """What the tracks are, by id: a phrase, where one with a place fits."""
+        names = {path.track.id: self._name(path.track) for path in paths}
+        phrases = related(paths, {number: label for number, (label, _) in names.items()}, self._relations)
+        return names | {number: (phrase, names[number][1]) for number, phrase in phrases.items()}
 
-        An example that it looks like, if there are examples. Else:
-        What the mean of its crops shows, if it is a label of the run; else what the detector calls it; else an everyday
+    def _name(self, track: TrackMemory) -> Name:
+        """What a track is: what the detector calls it, if that was asked for by name; an example that it looks like;
+        what the mean of its crops shows, if it is a label of the run; else what the detector calls it; else an everyday
         word for its crops.
         """
-        vector, names = track.vector(), self._labels.box_names if self._labels is not None else None
-        least, least_everyday = self.options.least_probability, self.options.least_everyday_probability
+        options, vector = self.options, track.vector()
+        names = self._labels.box_names if self._labels is not None else None
+        called, mean = (track.names[0][0], track.names[0][1] / track.hits) if track.names else ("", 0.0)
+        if called and called.casefold() in self._found:
+            return called, min(1.0, mean)
         if vector is not None and self._examples is not None:
-            like = self._examples.name(vector, self.options.least_likeness)
+            like = self._examples.name(vector, options.least_likeness)
             if like is not None:
-                return dict(like)
-        named = None
-        if track.names and track.names[0][0].casefold() in self._found:
-            name, total = track.names[0]
-            return {"label": name, "probability": min(1.0, total / track.hits)}
+                return like
         if vector is not None and names is not None:
-            named = names.name(vector, least, 2.0 if track.names else least_everyday)
-        if named is None and track.names:
-            name, total = track.names[0]
-            named = (name, total / track.hits) if total / track.hits >= least else None
-        return {"label": None, "probability": None} if named is None else {"label": named[0], "probability": named[1]}
+            everyday = 2.0 if called else options.least_everyday_probability
+            named = names.name(vector, options.least_probability, everyday)
+            if named is not None:
+                return named
+        return (called, mean) if called and mean >= options.least_probability else (None, None)
+
+
+def record_of(path: Path, info: ClipInfo, name: Name, moved: Movement | None) -> dict[str, object]:
+    """A track of a clip as a record."""
+    rows = [
+        [round(place.time_ns / 1e9, 3), *(round(value, 1) for value in within(place.box, info))]
+        for place in path.places
+    ]
+    return {
+        "id": path.track.id,
+        "boxes": rows,
+        "label": name[0],
+        "probability": name[1],
+        "filled": [row for row, place in enumerate(path.places) if place.filled],
+        "kind": path.track.kind.name.lower(),
+        "movement": moved,
+    }
 
 
 def within(box: Box, info: ClipInfo) -> Box:

@@ -61,7 +61,7 @@ def test_what_cannot_be_looked_at_is_told_before_the_run(tmp_path: Path) -> None
 def test_the_example_that_is_most_like_a_track_names_it(tmp_path: Path) -> None:
     np.savez(tmp_path / "examples.npz", names=np.array(["like a", "like b"]), vectors=np.eye(2, dtype=np.float32))
     examples = Examples.load(tmp_path / "examples.npz")
-    assert examples.name(np.array([0.6, 0.8], np.float32), 0.7) == {"label": "like b", "probability": 0.8}
+    assert examples.name(np.array([0.6, 0.8], np.float32), 0.7) == ("like b", pytest.approx(0.8))
     assert examples.name(np.array([0.6, 0.8], np.float32), 0.85) is None
     assert examples.name(np.ones(3, np.float32), 0.0) is None, "of another model"
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from pipeline.result import Movement
-from stages.track.movement import movement
+from stages.track.movement import movement, with_stillness
 from stages.track.paths import Place
 from stages.track.scene import REST, Scene
+from stages.track.state import Known
 
 STEP_NS = 125_000_000
 Path = Callable[[float], tuple[float, float, float]]
@@ -83,8 +84,13 @@ def test_under_a_zooming_camera_what_grows_with_the_scene_is_still() -> None:
     assert moved(path, zooming).word == "still"
 
 
-def test_where_the_camera_is_not_known_it_is_at_rest() -> None:
-    known = Scene(np.array([[0, STEP_NS]]), np.array([[[0, 0, 1.0], [0, 0, 0]]], np.float32), 640, 480)
-    assert known.rate_at(STEP_NS, 320, 240)[0] == pytest.approx(480)
-    assert known.rate_at(2 * STEP_NS, 320, 240) == (0.0, 0.0, 0.0)
-    assert known.rate_at(0, 320, 240)[0] == 0.0 or known.rate_at(0, 320, 240)[0] == pytest.approx(480)
+def test_still_since_is_kept_over_clips_until_it_moves() -> None:
+    stands, walks = places(lambda t: (300, 200, 80)), places(lambda t: (100 + 80 * t, 200, 80))
+    first, known = with_stillness(movement(stands, REST), stands, Known())
+    later = [Place(place.time_ns + 2_000_000_000, place.box) for place in stands]
+    second, known = with_stillness(movement(later, REST), later, known)
+    assert [each and each.still_since_s for each in (first, second)] == [0.0, 0.0]
+    assert with_stillness(None, [], known) == (None, known), "seen too briefly to tell"
+    third, known = with_stillness(movement(walks, REST), walks, known)
+    assert third is not None
+    assert (third.still_since_s, known) == (None, Known())
