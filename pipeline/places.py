@@ -116,7 +116,7 @@ def zone_problem(polygon: Sequence[Point]) -> str:
 def line_problem(line: Sequence[Point]) -> str:
     """What is wrong with a line; "" if nothing is."""
     if len(line) != 2:
-        return f"has {len(line)} points; expected 2: where it begins and where it ends"
+        return f"has {len(line)} point{'s' * (len(line) != 1)}; expected 2: where it begins and where it ends"
     if _is_outside(line):
         return "has a point outside the picture; expected fractions of it from 0 to 1, such as [0.5, 1.0]"
     return "ends where it begins; expected two points" if line[0] == line[1] else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.arrays import Array
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.result import CLOCK, clock_seconds
 from pipeline.stage import RunSettings
 
@@ -103,7 +103,10 @@ def write_examples(run: RunSettings, report: Callable[[str], None]) -> None:
     engine = open_tower(model, "image", run, features=False)
     found: dict[str, list[Array]] = {}
     for example in map(Example.parse, run.like):
-        picture = example.picture()
+        try:
+            picture = example.picture()
+        except SourceError as error:
+            raise SourceError(f"--find-like: {error}") from error
         height, width = picture.shape[:2]
         box = np.array([[0.0, *example.box]]) * np.array([1.0, width, height, width, height])
         given = engine.run({engine.inputs[0].name: crop_pictures(picture[None], box, tower)})

@@ -112,7 +112,7 @@ def test_zones_and_lines_are_written_with_their_names() -> None:
     ("arguments", "problem"),
     [
         (("--zone", "door"), "--zone 'door': expected NAME:x,y;x,y;..."),
-        (("--line", "gate:0.5,0"), "--line 'gate:0.5,0': has 1 points; expected 2"),
+        (("--line", "gate:0.5,0"), "--line 'gate:0.5,0': has 1 point; expected 2"),
         (
             ("--zone", "door:0,0;640,0;640,480"),
             "has a corner outside the picture; expected fractions",
