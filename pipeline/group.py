@@ -71,6 +71,7 @@ class StageGroup:
 
     note: receives sentences for the user.
     memory: all slots, uint8 "N"; None if clips are not in slots.
+    clock_ns: what `took_ns` is read from.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class StageGroup:
         group: GroupPlan,
         note: Callable[[str], None] = lambda text: None,
         memory: Array | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         settings = msgspec.structs.replace(plan.settings, threads=group.threads)
         made = make_stages(plan.config, settings, plan.budget)
@@ -88,6 +90,7 @@ class StageGroup:
         self._folds = frozenset(name for name, stage in self.stages.items() if isinstance(stage, Fold))
         self._resources = Resources(memory)
         self._note = note
+        self._clock_ns = clock_ns
         self._noted: set[str] = set()
         self.took_ns: dict[str, int] = {}
         """How long each stage has worked."""
@@ -118,9 +121,9 @@ class StageGroup:
         """The same for several clips, stage by stage. A failure on one clip does not affect the others."""
         passages = list(map(Passage, clips, states))
         for name, stage in self.stages.items():
-            began_ns = time.monotonic_ns()
+            began_ns = self._clock_ns()
             self._run_stage(name, stage, passages)
-            self.took_ns[name] = self.took_ns.get(name, 0) + time.monotonic_ns() - began_ns
+            self.took_ns[name] = self.took_ns.get(name, 0) + self._clock_ns() - began_ns
         return [passage.settled() for passage in passages]
 
     def _run_stage(self, name: str, stage: Stage, passages: list[Passage]) -> None:

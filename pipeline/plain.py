@@ -4,6 +4,7 @@ It does what the processes of a run do together, without slots, queues or retrie
 training, `percept check` and the benchmarks use it: they need the values of stages, not records.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
@@ -63,6 +64,7 @@ class PlainLoop:
     threads: of each network and library; 0 takes every core.
     report: shows the steps of preparing.
     improve: build faster engines first, as a run does while it works.
+    clock_ns: what `took_ns` is read from.
     """
 
     def __init__(
@@ -72,13 +74,16 @@ class PlainLoop:
         threads: int = 0,
         report: Callable[[str], None] = lambda text: None,
         improve: bool = True,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.plan = plan
+        self._clock_ns = clock_ns
+        self._decode_ns = 0
         self._improve = improve
         self._report = report
         self._threads = threads or core_count()
         self._groups = [
-            StageGroup(plan, part)
+            StageGroup(plan, part, clock_ns=clock_ns)
             for group in _in_order(plan.groups)
             if (part := self._part(group, arrays)) is not None
         ]
@@ -116,6 +121,14 @@ class PlainLoop:
         """The stages that run, by name."""
         return {name: stage for group in self._groups for name, stage in group.stages.items()}
 
+    @property
+    def took_ns(self) -> dict[str, int]:
+        """How long the reader, "decode", and each stage have worked."""
+        took = {"decode": self._decode_ns}
+        for group in self._groups:
+            took |= group.took_ns
+        return took
+
     def close(self) -> None:
         while self._groups:
             self._groups.pop().close()
@@ -131,10 +144,16 @@ class PlainLoop:
             reader.open()
             clips = (item for item in reader.clips() if not isinstance(item, Gap))
             states: dict[int, bytes] = {}
-            while together := list(islice(clips, batch)):
+            while together := self._decoded(clips, batch):
                 yield from self.settle(together, states)
         finally:
             reader.close()
+
+    def _decoded(self, clips: Iterator[DecodedClip], count: int) -> list[DecodedClip]:
+        began_ns = self._clock_ns()
+        together = list(islice(clips, count))
+        self._decode_ns += self._clock_ns() - began_ns
+        return together
 
     def settle(self, clips: Sequence[DecodedClip], states: dict[int, bytes] | None = None) -> list[Passed]:
         """Run the stages on decoded clips of one source. `states`: of its folds; changed in place."""

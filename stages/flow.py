@@ -1,5 +1,6 @@
 """Dense optical flow between neighbouring frames, in short sides per second."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -17,6 +18,11 @@ from stages.flow_raft import RaftFlow, weights_file
 MOST_SHORT_SIDES_PER_S = 1_000.0
 """Larger values are meaningless and would overflow float16."""
 
+FINEST_SCALE = 1
+"""DIS works at half of its input. At a quarter of one twice as large, the preset's own, it is as exact and slower."""
+REFINEMENTS = 4
+"""Rounds of variational refinement, most of DIS's time; the preset's five are not more exact at this scale."""
+RAFT_SCALE = 2
 LEAST_PX = 64
 """OpenCV 5.0's DIS crashes the process on wide pictures less than 32 px high."""
 
@@ -26,10 +32,9 @@ class FlowOptions(StageOptions, frozen=True, kw_only=True):
     """"raft" is more accurate, and slow without a GPU."""
     weights: str = ""
     """For "raft": `raft-small.pth` as published, the same as safetensors, or a folder with one of them."""
-    short_side_px: int = 224
-    """Frames are shrunk to this before flow is computed; smaller is faster and loses detail."""
-    shrink: int = 2
-    """Flow is stored at 1/shrink of that size. DIS works at a quarter of its input, so 2 loses nothing."""
+    short_side_px: int = 112
+    """Of the flow. DIS sees frames at this size and works at half of it, RAFT at twice this size. Smaller is faster and
+    loses detail."""
     least_agreement: float = 0.65
     """Correlation between a frame and the next one, warped back by the flow, below which the pair is a scene cut."""
 
@@ -46,17 +51,16 @@ class Flow(Stage):
     required = ("frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = FlowOptions
-    preload = ("cv2", "torch", "kornia.geometry.transform", "engines.building.building")
+    preload = ("cv2", "engines.building.building")
     options: FlowOptions
 
     def gives(self) -> dict[str, Spec]:
-        short, long = self.budget.short_side_px, self.budget.long_side_px
-        ratio = min(1.0, self.options.short_side_px / short) / self.options.shrink
-        pixels = (int(short * ratio) + 1) * (int(long * ratio) + 1)
+        pixels = min(self.options.short_side_px, self.budget.short_side_px) * self.budget.long_side_px
         return {"flow": Spec("float16", "P h w 2", max_bytes=self.budget.frames * pixels * 2 * 2)}
 
     def demand(self) -> Demand:
-        return Demand(short_side_px=self.options.short_side_px)
+        scale = RAFT_SCALE if self._raft else 1
+        return Demand(short_side_px=scale * self.options.short_side_px)
 
     def check(self) -> None:
         if self.options.method == "raft":
@@ -81,7 +85,10 @@ class Flow(Stage):
 
     @cached_property
     def _search(self) -> Any:
-        return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        search.setFinestScale(FINEST_SCALE)
+        search.setVariationalRefinementIterations(REFINEMENTS)
+        return search
 
     def process(self, clip: Clip) -> Outputs:
         if self.run.key_frames:
@@ -96,18 +103,18 @@ class Flow(Stage):
         if seconds.min() <= 0:
             raise ValueError(f"frame_times_ns must increase, got steps down to {seconds.min():.6f} s")
         shifts_px = self._shifts(frames, grey)
-        is_cut = agreement(grey, shifts_px, self.options.shrink) < self.options.least_agreement
+        is_cut = agreement(grey, shifts_px) < self.options.least_agreement
         flow = shifts_px / (min(grey[0].shape) * seconds[:, None, None, None])
         flow[is_cut] = 0
         return {"flow": np.clip(flow, -MOST_SHORT_SIDES_PER_S, MOST_SHORT_SIDES_PER_S).astype(np.float16)}
 
     def _shifts(self, frames: Sequence[Array], grey: Sequence[Array]) -> Array:
-        """float32 "P h w 2": displacements in pixels of the grey pictures, at 1/shrink of their size."""
-        height, width = (max(1, side // self.options.shrink) for side in grey[0].shape)
-        if self._raft:
-            found = self._raft.shifts(frames, *grey[0].shape[::-1])
-        else:
-            found = np.stack([self._dis(*pair) for pair in pairwise(grey)])
+        """float32 "P h w 2": displacements in pixels of the grey pictures, which have the same size."""
+        if not self._raft:
+            return np.stack([self._dis(*pair) for pair in pairwise(grey)])
+        height, width = grey[0].shape
+        scale = min(RAFT_SCALE, min(frames[0].shape[:2]) / min(height, width))
+        found = self._raft.shifts(frames, round(scale * width), round(scale * height)) / np.float32(scale)
         return np.stack([cv2.resize(shift, (width, height), interpolation=cv2.INTER_AREA) for shift in found])
 
     def _dis(self, before: Array, after: Array) -> Array:
@@ -150,25 +157,24 @@ def at_least(grey: Array, side_px: int) -> Array:
     return np.pad(grey, pad, mode="edge") if any(after for _, after in pad) else grey
 
 
-def agreement(grey: Sequence[Array], shifts_px: Array, shrink: int) -> Array:
+def agreement(grey: Sequence[Array], shifts_px: Array) -> Array:
     """Correlation in [-1, 1] of each frame with the next one, warped back by the flow between them: float32 "P".
 
-    grey: P + 1 pictures uint8 "H W"; shifts_px: float32 "P h w 2", in pixels of the full size, at 1/shrink of it.
-    Near 1 if the flow explains the change, near 0 across a scene cut, and 1 for pictures without contrast.
+    grey: P + 1 pictures uint8 "h w"; shifts_px: float32 "P h w 2". Both are compared at half their size. Near 1 if the
+    flow explains the change, near 0 across a scene cut, and 1 for pictures without contrast.
     """
-    import torch
-    from kornia.geometry.transform import remap
-
     height, width = (max(1, side // 2) for side in shifts_px.shape[1:3])
-    small = np.stack([cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA) for picture in grey])
-    pictures = torch.from_numpy(small).float()
-    shifts = torch.from_numpy(
-        np.stack([cv2.resize(s, (width, height), interpolation=cv2.INTER_AREA) for s in shifts_px])
-    )
-    shifts = shifts / (2 * shrink)
-    x, y = torch.arange(width) + shifts[..., 0], torch.arange(height)[:, None] + shifts[..., 1]
-    back = remap(pictures[1:, None], x, y, padding_mode="border", align_corners=True)[:, 0]
-    a, b = (part - part.mean((1, 2), keepdim=True) for part in (pictures[:-1], back))
-    power = ((a * a).sum((1, 2)) * (b * b).sum((1, 2))).sqrt()
-    correlation = (a * b).sum((1, 2)) / power.clamp(min=1e-9)
-    return np.asarray(torch.where(power > height * width, correlation, torch.ones(())).numpy())
+    size = width, height
+    small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) for picture in grey]
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    found = np.ones(len(shifts_px), np.float32)
+    for pair, shift in enumerate(shifts_px):
+        there = cv2.resize(shift, size, interpolation=cv2.INTER_AREA) / 2
+        back = cv2.remap(
+            small[pair + 1], x + there[..., 0], y + there[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        a, b = (each - each.mean() for each in (small[pair], back))
+        power = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+        if power > height * width:
+            found[pair] = float((a * b).sum()) / power
+    return found
