@@ -2,8 +2,8 @@
 
     python -m benchmarks.stages [--seconds 16] [--heights 360,720,1080,2160] [--rounds 3] [--set STAGE.KEY=VALUE]
 
-The film is the bundled sample (24 frames a second, moving), scaled with `benchmarks.media`. A round decodes and labels it
-once; the table has the median of the rounds. Before a change, copy the results; afterwards run both checkouts in turn.
+The film is the bundled sample (24 frames a second, moving), scaled with `benchmarks.media`. A round decodes and labels
+it once; the table has the median of the rounds.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from pipeline.arrays import Array, Spec, check_array
 from pipeline.clip import Absent, Clip
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.flow_raft import RaftFlow, weights_file
+from stages.half import to_half
 
 MOST_SHORT_SIDES_PER_S = 1_000.0
 """Larger values are meaningless and would overflow float16."""
@@ -51,7 +52,7 @@ class Flow(Stage):
     required = ("frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = FlowOptions
-    preload = ("cv2", "engines.building.building")
+    preload = ("cv2", "torch", "engines.building.building")
     options: FlowOptions
 
     def gives(self) -> dict[str, Spec]:
@@ -106,7 +107,7 @@ class Flow(Stage):
         is_cut = agreement(grey, shifts_px) < self.options.least_agreement
         flow = shifts_px / (min(grey[0].shape) * seconds[:, None, None, None])
         flow[is_cut] = 0
-        return {"flow": np.clip(flow, -MOST_SHORT_SIDES_PER_S, MOST_SHORT_SIDES_PER_S).astype(np.float16)}
+        return {"flow": to_half(np.clip(flow, -MOST_SHORT_SIDES_PER_S, MOST_SHORT_SIDES_PER_S))}
 
     def _shifts(self, frames: Sequence[Array], grey: Sequence[Array]) -> Array:
         """float32 "P h w 2": displacements in pixels of the grey pictures, which have the same size."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from engines.models.model import TowerSpec
 from pipeline.arrays import Array
+from stages.half import from_half
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,14 +57,15 @@ def flow_pictures(flow: Array, tower: TowerSpec) -> Array:
     if tower.fit == "crop" and not tower.resized_px:
         flow = _middle_if_sized(flow, tower.size_px)
     bound = tower.flow_bound
-    pictures = np.empty((*flow.shape[:3], 3), np.float32)
-    pictures[..., :2] = flow
-    speed = np.hypot(pictures[..., 0], pictures[..., 1])
-    np.clip(pictures[..., :2], -bound, bound, out=pictures[..., :2])
-    pictures[..., :2] += bound
-    pictures[..., :2] *= 255 / (2 * bound)
-    pictures[..., 2] = np.minimum(speed / bound, 1) * 255
-    return frame_pictures(np.rint(pictures).astype(np.uint8), tower)
+    motion = from_half(flow)
+    speed = np.sqrt(np.square(motion[..., 0]) + np.square(motion[..., 1]))
+    np.clip(motion, -bound, bound, out=motion)
+    motion += bound
+    motion *= 255 / (2 * bound)
+    pictures = np.empty((*flow.shape[:3], 3), np.uint8)
+    pictures[..., :2] = np.rint(motion, out=motion)
+    pictures[..., 2] = np.rint(np.minimum(speed * np.float32(255 / bound), 255))
+    return frame_pictures(pictures, tower)
 
 
 def flow_clips(flow: Array, tower: TowerSpec) -> Array:

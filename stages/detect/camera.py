@@ -34,10 +34,9 @@ class CameraMotion:
 
     def field(self, height: int, width: int) -> Array:
         """float32 "h w 2": the flow of a still scene under this motion."""
-        rows = self.matrix.astype(np.float32)
-        x = np.linspace(-1, 1, width, dtype=np.float32)[:, None] * rows[:, 0]
-        y = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None] * rows[:, 1]
-        return x + y + rows[:, 2]
+        x, y, shift = self.matrix.astype(np.float32).T
+        along = np.linspace(-1, 1, width, dtype=np.float32)[:, None] * x + shift
+        return along + np.linspace(-1, 1, height, dtype=np.float32)[:, None, None] * y
 
 
 def camera_motions(flow: Array) -> list[CameraMotion | None]:

@@ -10,6 +10,10 @@ MIDDLE = 0.6
 """Share of a box's sides whose flow counts: at its edges there is more of the background."""
 LEAST_INSIDE = 0.3
 """Share of a carried box inside the picture below which it is lost."""
+SAMPLES = 9
+"""Places along each side at which the flow is looked up: it is smooth."""
+LEAST_CELLS = 4
+"""A box whose middle is narrower in the flow does not tell how it grows."""
 MOST_GROWTH_PER_S = 1.0
 """Relative change of a box's sides per second, at most: what flow says of it is rough."""
 
@@ -22,37 +26,38 @@ def carried(boxes: Array, flow: Array, seconds: float, width: int, height: int) 
     """
     rows, columns = flow.shape[:2]
     short_px = min(width, height)
-    moved = boxes.astype(np.float64).copy()
-    for i, (x0, y0, x1, y1) in enumerate(boxes):
-        left, right = _middle(x0, x1, columns / width, columns)
-        upper, lower = _middle(y0, y1, rows / height, rows)
-        part = flow[upper:lower, left:right].astype(np.float32)
-        shift = np.median(part.reshape(-1, 2), axis=0) * seconds * short_px
-        growth = 1 + np.clip(_growth_per_s(part, width / columns, short_px), -1, 1) * MOST_GROWTH_PER_S * seconds
-        middle, half = np.array([x0 + x1, y0 + y1]) / 2 + shift, np.array([x1 - x0, y1 - y0]) / 2 * growth
-        moved[i] = *(middle - half), *(middle + half)
+    xs, wide = _across(boxes[:, 0], boxes[:, 2], columns / width, columns)
+    ys, high = _across(boxes[:, 1], boxes[:, 3], rows / height, rows)
+    there = flow[ys[:, :, None], xs[:, None, :]].astype(np.float32)
+    shift = np.median(there.reshape(len(boxes), SAMPLES * SAMPLES, 2), axis=1) * (seconds * short_px)
+    growths = (
+        _slope(np.median(there[..., 0], axis=1), xs * (width / columns / short_px), wide),
+        _slope(np.median(there[..., 1], axis=2), ys * (height / rows / short_px), high),
+    )
+    known = (wide >= LEAST_CELLS).astype(int) + (high >= LEAST_CELLS)
+    growth = 1 + np.clip(sum(growths) / np.maximum(known, 1), -1, 1) * MOST_GROWTH_PER_S * seconds
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2 + shift
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2 * growth[:, None]
+    moved = np.concatenate([middle - half, middle + half], axis=1)
     inside = np.clip(moved, 0, [width, height, width, height])
     area, whole = ((b[:, 2:] - b[:, :2]).prod(axis=1) for b in (inside, moved))
     return moved.astype(np.float32), area >= LEAST_INSIDE * np.maximum(whole, 1e-6)
 
 
-def _middle(low: float, high: float, scale: float, count: int) -> tuple[int, int]:
-    """The middle of a side as a range of rows or columns, at least one."""
+def _across(low: Array, high: Array, scale: float, count: int) -> tuple[Array, Array]:
+    """Rows or columns at even distances along the middle of each side: int64 "N S"; and how many it spans: "N"."""
     margin = (1 - MIDDLE) / 2 * (high - low)
-    first = min(max(int((low + margin) * scale), 0), count - 1)
-    return first, max(first + 1, min(int(np.ceil((high - margin) * scale)), count))
+    first = np.clip(((low + margin) * scale).astype(np.int64), 0, count - 1)
+    end = np.clip(np.ceil((high - margin) * scale).astype(np.int64), first + 1, count)
+    places = first[:, None] + (end - 1 - first)[:, None] * np.linspace(0, 1, SAMPLES)
+    return np.rint(places).astype(np.int64), end - first
 
 
-def _growth_per_s(part: Array, px_per_cell: float, short_px: int) -> float:
-    """Divergence of flow "h w 2" in short sides per second: how fast what it shows grows, per second."""
-    slopes = []
-    for axis, count in ((1, part.shape[1]), (0, part.shape[0])):
-        if count < 4:
-            continue
-        along = (np.arange(count) - (count - 1) / 2) * px_per_cell / short_px
-        line = np.median(part[..., 0 if axis == 1 else 1], axis=1 - axis)
-        slopes.append(float((along * line).sum() / (along * along).sum()))
-    return float(np.mean(slopes)) if slopes else 0.0
+def _slope(values: Array, places: Array, span: Array) -> Array:
+    """How fast flow "N S" rises along places "N S" in short sides: growth per second. 0 for a short side."""
+    along = places - places.mean(axis=1, keepdims=True)
+    slope = (along * values).sum(axis=1) / np.maximum((along * along).sum(axis=1), 1e-12)
+    return np.where(span >= LEAST_CELLS, slope, 0.0)
 
 
 def nearest(watched: Sequence[int], count: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Boxes around objects that move relative to the scene: changed pixels with motion, joined into regions."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from pipeline.arrays import Array
 from stages.boxes import Box
 from stages.detect.camera import CameraMotion, camera_motions
 from stages.detect.change import Change
+from stages.half import from_half
 
 
 class RegionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,7 +55,7 @@ def moving_regions(
 
     And how the camera moved, for each pair; None across a scene cut.
     """
-    flow = flow[:, ::2, ::2].astype(np.float32)  # DIS has no finer detail
+    flow = from_half(flow[:, ::2, ::2])  # DIS has no finer detail
     cameras = camera_motions(flow)
     change = Change(grey, cameras, times_ns, options.slip_px)
     found: list[list[Region]] = []
@@ -82,7 +84,7 @@ def carried(flow: Array, camera: CameraMotion, seconds: float) -> Array:
     height, width = flow.shape[:2]
     shift = flow * np.float32(seconds * min(height, width))
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    motion = flow - camera.field(height, width)
+    motion = flow - camera.field(height, width) if camera.speed else flow
     back = x - shift[..., 0], y - shift[..., 1]
     moved: Array = cv2.remap(motion, *back, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return moved
@@ -123,17 +125,25 @@ def moving_mask(change: Array, motion: Array, least_speed: float, least_change: 
 
 def fragments_of(mask: Array, moving: Array, change: Array, motion: Array, least_area: float) -> list[Region]:
     """The 64 largest connected regions of the mask with at least `least_area` pixels, a tenth of them moving."""
+    height, width = mask.shape
+    moved = np.flatnonzero(moving)
+    if len(moved) == 0:
+        return []
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
-    y, x = np.nonzero(moving)
-    label = labels[y, x]
-    there = motion[y * motion.shape[0] // mask.shape[0], x * motion.shape[1] // mask.shape[1]]
+    label = labels.ravel()[moved]
     count = np.bincount(label, minlength=len(areas))
+    kept = np.flatnonzero((areas >= least_area) & (count >= np.maximum(1, 0.1 * areas)))
+    belongs = np.zeros(len(areas), bool)
+    belongs[kept] = True
+    inside = belongs[label]
+    moved, label = moved[inside], label[inside]
+    y, x = np.divmod(moved, width)
+    there = motion[y * motion.shape[0] // height, x * motion.shape[1] // width]
     strength, vx, vy = (
         np.bincount(label, values, minlength=len(areas)) / np.maximum(count, 1)
-        for values in (change[y, x], there[:, 0], there[:, 1])
+        for values in (change.ravel()[moved], there[:, 0], there[:, 1])
     )
-    kept = np.flatnonzero((areas >= least_area) & (count >= np.maximum(1, 0.1 * areas)))
     fragments = []
     for i in sorted(kept[kept > 0], key=lambda i: -areas[i])[:64]:
         left, top, w, h = (int(value) for value in stats[i, :4])
@@ -199,10 +209,10 @@ def joined(a: Region, b: Region) -> Region:
 
 def with_score(region: Region, least_speed: float, least_area: float) -> Region:
     """The region with its score: the geometric mean of three shares, each 1/2 at a value that is barely enough."""
-    speed = float(np.hypot(*region.velocity))
+    speed = math.hypot(*region.velocity)
     parts = (
         region.area / (region.area + least_area),
         region.change / (region.change + 15),
         speed / (speed + least_speed),
     )
-    return replace(region, score=float(np.prod(parts)) ** (1 / 3))
+    return replace(region, score=math.prod(parts) ** (1 / 3))

@@ -19,6 +19,7 @@ from stages.detect.detectors import OWN, make_detector
 from stages.detect.regions import RegionOptions, moving_regions
 from stages.detect.seen import NOTHING, see
 from stages.flow import grey_at, with_previous
+from stages.half import from_half
 
 SCENE = ("scene_spans_ns", "scene_rates")
 SURE = 0.3
@@ -199,7 +200,7 @@ def flow_between(flow: Array, times_ns: Array, kept: list[int]) -> Array:
     seconds = np.diff(times_ns).astype(np.float32)[:, None, None, None]
     means = []
     for start, stop in pairwise(kept):
-        pairs, share = flow[start:stop].astype(np.float32), seconds[start:stop] / seconds[start:stop].sum()
+        pairs, share = from_half(flow[start:stop]), seconds[start:stop] / seconds[start:stop].sum()
         is_cut = not pairs.any(axis=(1, 2, 3)).all()
         means.append(np.zeros_like(pairs[0]) if is_cut else (pairs * share).sum(axis=0))
     return np.stack(means)
