@@ -10,8 +10,8 @@ MIDDLE = 0.6
 """Share of a box's sides whose flow counts: at its edges there is more of the background."""
 LEAST_INSIDE = 0.3
 """Share of a carried box inside the picture below which it is lost."""
-SAMPLES = 9
-"""Places along each side at which the flow is looked up: it is smooth."""
+SAMPLES = 10
+"""Places along each side at which the flow is looked up: it is smooth. An even number lies evenly around the middle."""
 LEAST_CELLS = 4
 """A box whose middle is narrower in the flow does not tell how it grows."""
 MOST_GROWTH_PER_S = 1.0

@@ -44,7 +44,7 @@ def test_each_box_follows_the_flow_of_its_own_middle() -> None:
 def test_a_box_grows_with_a_flow_that_diverges(per_s: float, seconds: float, times: float) -> None:
     boxes, _ = carried(BOX, diverging(per_s), seconds, WIDTH, HEIGHT)
     np.testing.assert_allclose(
-        boxes, [[100 - 20 * times, 50 - 10 * times, 100 + 20 * times, 50 + 10 * times]], atol=0.15
+        boxes, [[100 - 20 * times, 50 - 10 * times, 100 + 20 * times, 50 + 10 * times]], atol=0.1
     )
 
 
