@@ -21,7 +21,7 @@ from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.device_pictures import box_tensor
 from stages.pictures import crop_pictures
 from stages.spectrogram import most_patches
-from stages.tower_inputs import INPUTS, stream_of, tower_input, tower_tensor
+from stages.tower_inputs import INPUTS, distinct_rows, stream_of, tower_input, tower_tensor
 
 LEAST_DIFFERENCE = 1e-5
 MOST_CHANGE = 0.05
@@ -40,6 +40,8 @@ class Part(NamedTuple):
     """The modality, or "box"."""
     inputs: Any
     """An array, or a tensor on the engine's device."""
+    which: Array | None = None
+    """For each picture, which of the inputs stands for it; None if each is its own."""
 
 
 class Encoded(NamedTuple):
@@ -162,7 +164,7 @@ class Encode(Stage):
                 if reason:
                     outputs[number] |= dict.fromkeys(self._names(name), Absent(reason))
                 else:
-                    parts.append(Part(number, name, self._inputs(name, clip)))
+                    parts.append(Part(number, name, *self._inputs(name, clip)))
         for part, encoded in self._encode(parts):
             outputs[part.clip] |= self._values(part.name, encoded)
         return list(outputs)
@@ -182,14 +184,17 @@ class Encode(Stage):
         missing = (_why_missing(array, clip, "not_asked") for array in ("box_crops", "boxes"))
         return next(filter(None, missing), None)
 
-    def _inputs(self, name: str, clip: Clip) -> Any:
-        """The input from a clip for a modality, or for its boxes; made on the engine's device."""
+    def _inputs(self, name: str, clip: Clip) -> tuple[Any, Array | None]:
+        """The input from a clip for a modality, or for its boxes; made on the engine's device. And `Part.which`."""
         tower, uploader = self._towers[_tower_of(name)], self._uploaders.get(self._engines[_tower_of(name)].device)
-        if uploader is None:
-            return box_input(tower, clip) if name == BOX else tower_input(tower, clip)
         if name == BOX:
-            return box_tensor(tower, clip["frames"], box_places(clip), uploader)
-        return tower_tensor(tower, clip[stream_of(tower)], uploader)
+            places = box_places(clip)
+            return box_tensor(tower, clip["frames"], places, uploader) if uploader else box_input(tower, clip), None
+        stream = clip[stream_of(tower)]
+        rows, which = distinct_rows(tower, stream)
+        if uploader is None:
+            return tower_input(tower, clip, rows), which
+        return tower_tensor(tower, stream, uploader, rows), which
 
     def _encode(self, parts: Sequence[Part]) -> list[tuple[Part, Encoded]]:
         """Each part with what its engine gives for it; one call per engine."""
@@ -203,7 +208,10 @@ class Encode(Stage):
             given = engine.run(feeds)
             ends = np.cumsum([len(part.inputs) for part in together])[:-1]
             tokens, features = (np.split(given[port.name], ends) for port in (engine.outputs[0], engine.outputs[-1]))
-            encoded += zip(together, map(Encoded, tokens, features), strict=True)
+            encoded += [
+                (part, Encoded(*(values if part.which is None else values[part.which] for values in both)))
+                for part, *both in zip(together, tokens, features, strict=True)
+            ]
         return encoded
 
     def _names(self, name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from engines.models.model import TowerSpec
 from pipeline.arrays import Array
 from pipeline.clip import Clip
 from stages import device_pictures, pictures
-from stages.pictures import evenly
+from stages.pictures import evenly, without_repeats
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,15 +68,32 @@ def stream_of(tower: TowerSpec) -> str:
     return INPUTS[tower.input].stream
 
 
-def tower_input(tower: TowerSpec, clip: Clip) -> Array:
-    """The tower's input from a clip: pictures float32 "N 3 S S", or log-mel patches "K B M"."""
-    kind = INPUTS[tower.input]
-    stream = clip[kind.stream]
-    return kind.on_host(stream[evenly(tower.pictures_per_clip, len(stream))] if kind.picks else stream, tower)
+def tower_rows(tower: TowerSpec, stream: Array) -> Array | None:
+    """The rows of the stream that the tower sees; None: all of it."""
+    return evenly(tower.pictures_per_clip, len(stream)) if INPUTS[tower.input].picks else None
 
 
-def tower_tensor(tower: TowerSpec, stream: Array, uploader: Uploader) -> "Tensor":
+def distinct_rows(tower: TowerSpec, stream: Array) -> tuple[Array | None, Array | None]:
+    """The same without pictures that look like another one; and for each picture the number of the row that stands for
+    it, None if all look different."""
+    rows = tower_rows(tower, stream)
+    if rows is None or tower.input != "frames" or tower.fit == "tiles":
+        return rows, None
+    distinct, which = without_repeats([stream[row] for row in rows.tolist()])
+    return (rows, None) if len(distinct) == len(rows) else (rows[distinct], which)
+
+
+def tower_input(tower: TowerSpec, clip: Clip, rows: Array | None = None) -> Array:
+    """The tower's input from a clip: pictures float32 "N 3 S S", or log-mel patches "K B M".
+
+    rows: of its stream, if not all that the tower sees.
+    """
+    stream = clip[stream_of(tower)]
+    rows = tower_rows(tower, stream) if rows is None else rows
+    return INPUTS[tower.input].on_host(stream if rows is None else stream[rows], tower)
+
+
+def tower_tensor(tower: TowerSpec, stream: Array, uploader: Uploader, rows: Array | None = None) -> "Tensor":
     """The same on the uploader's device, from the stream in the slot."""
-    kind = INPUTS[tower.input]
-    rows = evenly(tower.pictures_per_clip, len(stream)) if kind.picks else None
-    return kind.on_device(uploader.upload(stream, rows), tower)
+    rows = tower_rows(tower, stream) if rows is None else rows
+    return INPUTS[tower.input].on_device(uploader.upload(stream, rows), tower)

@@ -1,10 +1,12 @@
 """The decoded frames of one stream, in order, with repaired times. Failures are counted and skipped."""
 
 import logging
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import av
@@ -14,6 +16,7 @@ from stages.decode.packets import NUMBERS, Packets
 from stages.decode.shape import Shapes, Size
 from stages.decode.source import nanoseconds, reason
 from stages.decode.timeline import Failures, Timeline
+from stages.decode.unused import Looked, Sparing, Unused, with_neighbours
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +50,16 @@ class DecodedStream:
     """Without a next frame, there are no more."""
 
     def __init__(
-        self, packets: Packets, duration_ns: int, has_no_times: bool = False, key_frames: bool = False
+        self,
+        packets: Packets,
+        duration_ns: int,
+        has_no_times: bool = False,
+        key_frames: bool = False,
+        spares: bool = False,
     ) -> None:
         """`duration_ns`: of a frame without its own. `has_no_times`: the times of the packets are estimates.
 
-        `key_frames`: only these are decoded.
+        `key_frames`: only these are decoded. `spares`: see `spare`.
         """
         self.container = packets.link.container
         self.stream = packets.link.current[packets.kind]
@@ -71,6 +79,7 @@ class DecodedStream:
         """Of the first packet since the start or the last seek."""
         self._from_key = False
         """Decoding began with a key frame under way: pictures shown before it lack references."""
+        self._sparing = Sparing() if spares and not key_frames else None
         self._pass: tuple[int, int] | None = None
         """Time and epoch up to which packets are passed over."""
 
@@ -128,6 +137,18 @@ class DecodedStream:
         if (head := self.peek()) is not None:
             self._pass = time_ns, head.epoch
 
+    def spare(self, unused: Unused, epoch: int) -> None:
+        """Do not decode pictures of this epoch that are unused, if nothing refers to them. The picture before such a
+        one is shown instead.
+        """
+
+        def left_out(before_ns: int, time_ns: int, after_ns: int) -> bool:
+            ends = self.clock.epoch_at(before_ns), self.clock.epoch_at(after_ns)
+            return unused(before_ns, time_ns, after_ns) and ends == (epoch, epoch)
+
+        if self._sparing is not None:
+            self._sparing.unused = left_out
+
     def ticks(self, time_ns: int) -> int:
         """A time on the repaired clock in ticks of the stream."""
         base = self.stream.time_base
@@ -167,7 +188,8 @@ class DecodedStream:
             before_ns = self._raw_ns(following) if following is not None else None
             if self.clock.is_repeat(raw_ns) or (before_ns is not None and self.timeline.catches_up(raw_ns, before_ns)):
                 return None
-        duration_ns = nanoseconds(frame.duration, frame.time_base) if frame.duration and frame.time_base else 0
+        ticks = frame.duration if decoded.duration is None else decoded.duration
+        duration_ns = nanoseconds(ticks, frame.time_base) if ticks and frame.time_base else 0
         time_ns, estimated = self.timeline.place(raw_ns, duration_ns, before_ns)
         size = self._follow_shape(decoded)
         return Shown(
@@ -209,25 +231,28 @@ class DecodedStream:
     def _decoded(self) -> "Iterator[_Decoded]":
         """All decodable frames, without those shown before a key frame with which decoding began under way.
 
-        An empty packet of a video shows the picture before it once more (part of Theora and of AVI).
+        An empty packet of a video shows the picture before it once more (part of Theora and of AVI). So does one whose
+        picture was left out because nobody uses it.
         """
         last: _Decoded | None = None
-        repeats: list[int] = []
+        repeats: list[_Repeat] = []
         self._first_ticks = None
         for packet, frame, aspect in self._raw_frames():
             first_ticks = self._first_ticks if self._from_key else None
             if frame is None:
-                repeats.append(packet.pts)
+                insort(repeats, (packet.pts, packet.duration if packet.size else None), key=itemgetter(0))
             elif first_ticks is None or frame.pts is None or frame.pts >= first_ticks:
+                repeats = [repeat for repeat in repeats if repeat[0] != frame.pts]  # it was not left out after all
                 yield from _repeated(last, repeats, frame.pts)
                 last = _Decoded(frame, frame.pts, aspect)
                 yield last
         yield from _repeated(last, repeats, None)
 
     def _raw_frames(self) -> Iterator[tuple[Any, Any, Fraction | None]]:
-        """Packets, each frame that they complete, and its pixel aspect; the frame of an empty packet is None."""
+        """Packets, each frame that they complete, and its pixel aspect. The frame of an empty packet is None, and first
+        that of one whose picture may be left out."""
         context, aspect, base = self._packets.context, None, self.stream.time_base
-        for packet, decoder in self._sent():
+        for packet, decoder, before_ns, after_ns in self._looked_ahead():
             if self._first_ticks is None:
                 self._first_ticks = packet.pts
             if decoder is not context:
@@ -238,6 +263,9 @@ class DecodedStream:
             if self._is_repeat(packet):
                 yield packet, None, aspect
                 continue
+            spares = self._sparing is not None and self._sparing.tell(
+                (packet, context, before_ns, after_ns), self._packet_ns
+            )
             try:
                 frames = self._decode_key(context, packet) if self._key_frames else context.decode(packet)
             except av.error.FFmpegError as error:
@@ -245,7 +273,11 @@ class DecodedStream:
                 continue
             if packet.is_keyframe and self.stream.type == "video":
                 aspect = self.shapes.aspect(context)
+            if spares:
+                yield packet, None, aspect
             for frame in frames:
+                if self._sparing is not None:
+                    self._sparing.see(frame)
                 yield packet, frame, aspect
         for frame in self._flushed(context, base):
             yield None, frame, aspect
@@ -257,6 +289,12 @@ class DecodedStream:
             return sent
         usual_s = Fraction(self.timeline.duration_ns, 1_000_000_000)
         return key_packets(sent, usual_s, self._epoch_of, self._warn_of_few)
+
+    def _looked_ahead(self) -> Iterator[Looked]:
+        """The packets to decode, with the times of their neighbours if pictures may be left out."""
+        if self._sparing is None:
+            return ((packet, decoder, None, None) for packet, decoder in self._sent())
+        return with_neighbours(self._sent(), self._packet_ns)
 
     def _passed(self, sent: Iterator[Sent]) -> Iterator[Sent]:
         """Packets without those that are passed over."""
@@ -331,11 +369,17 @@ class _Decoded:
     """When it is shown."""
     aspect: Fraction | None = None
     """Of its pixels."""
+    duration: int | None = None
+    """How long it is shown, in ticks; None: as the frame says."""
 
 
-def _repeated(last: _Decoded | None, repeats: list[int], before: int | None) -> Iterator[_Decoded]:
+_Repeat = tuple[int, int | None]
+"""When a picture is shown once more, and how long."""
+
+
+def _repeated(last: _Decoded | None, repeats: list[_Repeat], before: int | None) -> Iterator[_Decoded]:
     """The frame again at those times that are before the next frame, or at all if there is none; they are used up."""
-    while repeats and (before is None or repeats[0] < before):
-        ticks = repeats.pop(0)
+    while repeats and (before is None or repeats[0][0] < before):
+        ticks, duration = repeats.pop(0)
         if last is not None:
-            yield replace(last, ticks=ticks)
+            yield replace(last, ticks=ticks, duration=duration)

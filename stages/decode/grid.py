@@ -12,6 +12,7 @@ from stages.decode.frames import Shown
 from stages.decode.reader import NS
 from stages.decode.tiling import Tiling, spread_indices
 from stages.decode.timeline import Failures
+from stages.decode.unused import Unused
 
 LOST_NS = NS
 """A picture is not held across a stretch longer than this in which decoding failed."""
@@ -52,6 +53,9 @@ class Pictures(ABC):
     @abstractmethod
     def skip_to(self, time_ns: int) -> None:
         """Skip pictures before the one shown at `time_ns`, as far as that is safe and saves decoding."""
+
+    def spare(self, unused: Unused, epoch: int) -> None:
+        """Pictures of this epoch that are `unused` need not be decoded; those before them may be given instead."""
 
 
 @dataclass
@@ -108,6 +112,7 @@ class PictureGrid:
         self._tile = first_tile
         self._tiles: dict[int, TileFrames] = {}
         self._last: Shown | None = None
+        pictures.spare(self.is_unused, epoch)
 
     def advance(self, until_ns: int) -> None:
         """Read all pictures before `until_ns` that belong to this epoch."""
@@ -153,6 +158,15 @@ class PictureGrid:
         if not frames.times_ns:
             self._fill(frames, self.tiling.start_ns(tile), self.pending())
         return frames
+
+    def is_unused(self, before_ns: int, time_ns: int, after_ns: int) -> bool:
+        """Whether a picture shown between two others is neither the first of its cell nor held for a later clip."""
+        here, later = self.tiling.locate(time_ns), self.tiling.locate(after_ns)
+        if here is not None and here != self.tiling.locate(before_ns):
+            return False
+        tile, later_tile = self.tiling.tile_at(time_ns), self.tiling.tile_at(after_ns)
+        is_held = later is not None and later.cell > 0
+        return later_tile == tile or (later_tile == tile + 1 and not is_held)
 
     def _add(self, shown: Shown) -> None:
         self.covered_ns = max(self.covered_ns, shown.end_ns)

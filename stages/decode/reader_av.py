@@ -44,6 +44,7 @@ from stages.decode.source import (
 from stages.decode.still import Still, StillPictures, may_be_still, read_still
 from stages.decode.timing import Timing
 from stages.decode.tracks import note_on_tracks, with_fallbacks
+from stages.decode.unused import Unused
 from stages.decode.wall_time import start_wall
 
 INDEXED = {"mov", "mp4", "matroska", "webm"}
@@ -104,6 +105,9 @@ class AvPictures(Pictures):
         self._seek(min(time_ns, self._index.whole_until_ns))
         if time_ns > self._index.whole_until_ns:
             self.stream.pass_to(time_ns)
+
+    def spare(self, unused: Unused, epoch: int) -> None:
+        self.stream.spare(unused, epoch)
 
     def _seek(self, time_ns: int) -> None:
         """Go to the last key frame at or before a time, unless the next picture is after it."""

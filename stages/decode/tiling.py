@@ -29,6 +29,10 @@ class Tiling:
     def end_ns(self, tile: int) -> int:
         return self.start_ns(tile) + self.clip_ns
 
+    def tile_at(self, time_ns: int) -> int:
+        """The tile that began last."""
+        return (time_ns + ROUNDING_NS - self.anchor_ns) // self.stride_ns
+
     def locate(self, time_ns: int) -> Cell | None:
         """The cell that a frame falls into; None between tiles and before the first."""
         tile, since_ns = divmod(time_ns + ROUNDING_NS - self.anchor_ns, self.stride_ns)

@@ -6,6 +6,7 @@ only its first packets have none (leading.py), or segments of an HLS playlist ar
 
 from fractions import Fraction
 
+from pipeline.media import is_url
 from stages.decode.arrival import Arrivals, comes_live, has_no_times
 from stages.decode.clock import Clock
 from stages.decode.container import RUNNING, names_of
@@ -55,7 +56,8 @@ class Timing:
         if watch is not None:
             filters.append(watch.watched)
         packets = Packets(link, kind, clock, origin, reopen, shown_name(self._source), filters)
-        decoded = DecodedStream(packets, duration_ns, is_estimated, self._key_frames and kind == "video")
+        is_file = kind == "video" and not is_url(self._source)
+        decoded = DecodedStream(packets, duration_ns, is_estimated, self._key_frames and kind == "video", is_file)
         if watch is not None:
             watch.decoded = decoded
         self._streams.append(decoded)

@@ -36,7 +36,8 @@ class CameraMotion:
         """float32 "h w 2": the flow of a still scene under this motion."""
         x, y, shift = self.matrix.astype(np.float32).T
         along = np.linspace(-1, 1, width, dtype=np.float32)[:, None] * x + shift
-        return along + np.linspace(-1, 1, height, dtype=np.float32)[:, None, None] * y
+        field: Array = along + np.linspace(-1, 1, height, dtype=np.float32)[:, None, None] * y
+        return field
 
 
 def camera_motions(flow: Array) -> list[CameraMotion | None]:

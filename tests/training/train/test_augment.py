@@ -19,7 +19,7 @@ def moving(speed_px: int, frames: int = 4) -> np.ndarray:
 
 
 def flow_of(frames: np.ndarray) -> np.ndarray:
-    stage = Flow(Flow.Options(short_side_px=96, shrink=1), RunSettings(), Budget())
+    stage = Flow(Flow.Options(short_side_px=96), RunSettings(), Budget())
     stage.open(Resources())
     times = np.arange(len(frames), dtype=np.int64) * 125_000_000
     info = ClipInfo(source="", source_index=0, index=0, start_ns=0, end_ns=2_000_000_000)
