@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from commands.columns import size_text
 from commands.console import Console
+from commands.profile import profile_lines, stages
 from commands.progress import clock_text
 from pipeline.logs import log, redact, visible
 from pipeline.sinks.paths import output_paths
@@ -25,19 +28,27 @@ SHOWN_SOURCES = 10
 _NAME_COLUMNS = 28
 
 
-def report(account: Account, console: Console, outputs: Sequence[OutputSpec] = (), began_s: float = 0.0) -> None:
-    """Say how a run ended: lines for a person, or log lines of fields. `began_s`: its start, by `time.time()`."""
+def report(
+    account: Account, console: Console, outputs: Sequence[OutputSpec] = (), began_s: float = 0.0, profile: bool = False
+) -> None:
+    """Say how a run ended: lines for a person, or log lines of fields.
+
+    began_s: its start, by `time.time()`. profile: say also where the time went.
+    """
     written = written_files(outputs, began_s)
     for message in account.messages:
         log(logging.ERROR if account.exit_code else logging.WARNING, message)
     if console.as_fields:
         log(logging.INFO, "account", **fields(account))
+        for stage in stages(account) if profile else ():
+            log(logging.INFO, "profile", **msgspec.structs.asdict(stage))
         for summary in account.summaries:
             log(logging.INFO, "summary", **summary_fields(summary))
         for path in written:
             log(logging.INFO, "written", path=path, bytes=os.path.getsize(path))
     elif logging.getLogger("percept").isEnabledFor(logging.INFO):
-        console.print([*found_lines(account.summaries), *written_lines(written), *closing_lines(account)])
+        found, wrote = found_lines(account.summaries), written_lines(written)
+        console.print([*found, *wrote, *(profile_lines(account) if profile else ()), *closing_lines(account)])
 
 
 def found_lines(summaries: Sequence[SummaryRecord]) -> list["Text"]:

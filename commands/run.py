@@ -47,6 +47,7 @@ def make_parser() -> Parser:
         epilog=EXAMPLES,
     )
     add_sources(parser, "several are processed in order")
+    parser.add_argument("--profile", action="store_true", help="say at the end which stages took the time")
     parser.add_argument("--request", choices=["-"], help=argparse.SUPPRESS)
     add_output_options(parser)
     add_config_options(parser)
@@ -84,7 +85,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     def report(account: Account) -> None:
         console.clear()
         if account.exit_code != ReaderGone.exit_code:
-            closing.report(account, console, outputs, began_s)
+            closing.report(account, console, outputs, began_s, options.profile)
 
     account: Account = run(
         config,

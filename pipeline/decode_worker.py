@@ -3,6 +3,7 @@
 Native decoders can hang while they hold the GIL, which no thread can time out. A process can be killed.
 """
 
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ class Decoder:
         self._closing = False
         self._stopping = False
         self._place = (-1, -1)
+        self._took_ns = 0
 
     def run(self) -> None:
         relay_warnings(self._bus)
@@ -66,6 +68,7 @@ class Decoder:
 
     def _decode(self, order: Open) -> None:
         self._closing = False
+        self._took_ns = 0
         self._slots.watch(self._seat, Phase.OPENING, order.source_index, order.start_index)
         reader: Reader | None = None
         try:
@@ -74,7 +77,7 @@ class Decoder:
             self._bus.send(Opened(reader.open()))
             count = self._send_clips(reader.clips(order.start_index), order.source_index, order.start_index)
             self._finish()
-            self._bus.send(Ended(order.source_index, count))
+            self._bus.send(Ended(order.source_index, count, self._took_ns))
         except SourceError as error:
             self._bus.send(SourceFailed(order.source_index, str(error)))
         except Exception as error:
@@ -95,7 +98,9 @@ class Decoder:
         while not self._closing:
             self._place = source_index, index
             self._alive()
+            began_ns = time.monotonic_ns()
             item = next(items, None)
+            self._took_ns += time.monotonic_ns() - began_ns
             if item is None:
                 break
             if isinstance(item, Gap):

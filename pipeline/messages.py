@@ -80,6 +80,8 @@ class Ended(_Message, frozen=True, tag=6):
 
     source_index: int
     count: int
+    took_ns: int = 0
+    """How long the decoder has worked, without waiting for slots."""
 
 
 class SourceFailed(_Message, frozen=True, tag=7):

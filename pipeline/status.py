@@ -260,3 +260,5 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """From the sinks, when events were asked for."""
     mean_batch: dict[str, float] = {}
     """Mean batch size, by name of the groups that batch."""
+    stage_s: dict[str, float] = {}
+    """How long the decoders ("decode") and each stage have worked, in all their processes together."""

@@ -83,6 +83,7 @@ class Supervisor:
         self.plan = plan
         self.sources = list(sources)
         self._starts = dict(starts or {})
+        self._decode_ns = 0
         self._supply: Supply = supply or NoSupply()
         self._on_complete = on_complete
         self._last_account: Account | None = None
@@ -232,6 +233,8 @@ class Supervisor:
             case Done():
                 self.leases.done(worker, message)
             case Decoded() | Opened() | GapFound() | Ended() | SourceFailed():
+                if isinstance(message, Ended):
+                    self._decode_ns += message.took_ns
                 if isinstance(message, Opened):
                     self._notice(message.info.in_words(), "debug")
                 if notice := self.feed.handle(worker, message):
@@ -460,6 +463,9 @@ class Supervisor:
             messages=tuple(self._messages),
             summaries=self.outlet.summaries,
             mean_batch=self.leases.mean_batches(),
+            stage_s={
+                name: took_ns / 1e9 for name, took_ns in ({"decode": self._decode_ns} | self.leases.took_ns).items()
+            },
         )
 
     def _exit_code(self) -> int:
