@@ -6,6 +6,7 @@ import pytest
 from commands.account import account_text, fields, found_lines, speed_text, summary_fields
 from commands.columns import size_text
 from commands.console import LINE_EVERY_S, Console, status_fields
+from commands.profile import profile_lines
 from pipeline.logs import key_values, log, redact, start_logging
 from pipeline.status import Account, EventRecord, Position, Status, SummaryRecord
 from tests.pipeline.runs import wait_for
@@ -214,3 +215,15 @@ def test_a_traceback_is_one_json_line() -> None:
         logging.getLogger("percept").exception("bug")
     assert stream.getvalue().count("\n") == 1
     assert "a:b" not in stream.getvalue()
+
+
+def test_a_profile_shows_the_slowest_stage_first() -> None:
+    account = Account(results=3, errors=1, stage_s={"decode": 1.0, "encode": 3.0, "track": 0.0})
+    assert [line.plain for line in profile_lines(account)] == [
+        "",
+        "4.0 s of work, in all processes together",
+        "  encode      3.0 s    750.0 ms a clip   75%  " + 18 * "█",
+        "  decode      1.0 s    250.0 ms a clip   25%  " + 6 * "█",
+        "  track       0.0 s      0.0 ms a clip    0%  ",
+    ]
+    assert profile_lines(Account()) == []

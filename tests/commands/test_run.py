@@ -61,10 +61,11 @@ def percept_run(config: str, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_results_are_on_stdout_and_messages_on_stderr(config: str) -> None:
-    code, out, err = percept_run(config, "fake:clips=3", "fake:clips=2")
+    code, out, err = percept_run(config, "fake:clips=3", "fake:clips=2", "--profile")
     assert code == 0, err
     assert [line.count('"labels"') for line in out.splitlines()] == [1] * 5
     assert "account clips_in=5 results=5 errors=0 drops=0 in_flight=0" in err
+    assert "profile stage=decode took_s=" in err
 
 
 def test_events_and_tables_are_written_next_to_the_results(config: str, tmp_path: Path) -> None:

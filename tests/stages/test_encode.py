@@ -86,6 +86,19 @@ def test_towers_of_the_same_network_run_in_one_call(directory: Path, streams: di
         np.testing.assert_allclose(together[f"{modality}_tokens"], alone, atol=1e-5)
 
 
+def test_frames_that_look_alike_are_encoded_once(directory: Path, streams: dict[str, Any]) -> None:
+    frames = streams["frames"].copy()
+    frames[1:12] = frames[0]
+    stage = opened(directory / "mov-like", modalities=("image",))
+    batches = record_batches(stage)
+    tokens = stage.process(clip_of(streams | {"frames": frames}))["image_tokens"]
+    assert batches == [3]
+    one, other, last = (
+        stage.process(clip_of(streams | {"frames": frames[[i]]}))["image_tokens"][0] for i in (1, 13, 15)
+    )
+    np.testing.assert_allclose(tokens, [one] * 6 + [other, last], atol=1e-5)
+
+
 def record_batches(stage: Encode) -> list[int]:
     """The number of pictures in each later call of the image engine."""
     batches: list[int] = []

@@ -16,6 +16,7 @@ from stages.pictures import (
     frame_pictures,
     log_mel_pictures,
     square_around,
+    without_repeats,
 )
 
 CLIP = TowerSpec(
@@ -72,6 +73,17 @@ def test_frames_moved_by_one_pixel_would_be_noticed() -> None:
     frames = scene(225, 400)
     moved = frame_pictures(np.roll(frames, 1, axis=2), CLIP)
     assert (np.abs(moved - theirs(frames, CLIP)) * np.reshape(CLIP.std, (1, 3, 1, 1))).max() * 255 > 30
+
+
+def test_frames_that_look_alike_are_told_from_others() -> None:
+    scene_, random = scene(225, 400)[0], np.random.default_rng(1)
+    noisy = np.clip(scene_ + random.normal(0, 6, scene_.shape), 0, 255).astype(np.uint8)
+    changed = scene_.copy()
+    changed[100:130, 200:230] += 40  # a thing of a hundredth of the picture
+    red = scene_.copy()
+    red[100:130, 200:230, 0] += 60
+    distinct, which = without_repeats([scene_, noisy, changed, scene_, red, noisy])
+    assert (distinct, which.tolist()) == ([0, 2, 4], [0, 0, 1, 0, 2, 0])
 
 
 def test_frames_are_neither_changed_nor_kept() -> None:
