@@ -37,6 +37,8 @@ OWN = ("name", "url", "url_env", "url_file")
 SHARED = tuple(name for name in Camera.__struct_fields__ if name not in OWN)
 FILES = ("url_file", "password_file", "token_file", "secret_file", "directory")
 
+NAMES = ("zones", "lines")
+"""Tables whose keys are names, not keys of settings."""
 FILES_ONLY = ("realtime", "loop")
 
 Tree = dict[str, Any]
@@ -129,7 +131,7 @@ def in_plural(tree: Any) -> Any:
         return tree
     names = {key: ALIASES.get(key, key) for key in tree}
     return {
-        key if names[key] in tree else names[key]: each if key == "zones" else in_plural(each)
+        key if names[key] in tree else names[key]: each if key in NAMES else in_plural(each)
         for key, each in tree.items()
     }
 
@@ -150,7 +152,7 @@ def _wrong_brackets(tree: Any, above: str = "") -> Iterator[str]:
             yield f"{above}{key} is one value; write [[{path}]], and {keys} below it"
         if key in SINGLE and isinstance(each, list) and any(isinstance(part, dict) for part in each):
             yield f"[[{path}]] is a list of tables; write [{path}], with single brackets, once"
-        if key != "zones":
+        if key not in NAMES:
             for part in each if isinstance(each, list) else [each]:
                 yield from _wrong_brackets(part, f"{path}.")
 

@@ -32,7 +32,7 @@ class Rules:
         for rule in camera.rules:
             before = memories.get(rule.name)
             memory = before.memory if before and before.when == rule.when else Memory()
-            self._judges[rule.name] = Judge(parse(rule.when, labels, camera.zones), memory)
+            self._judges[rule.name] = Judge(parse(rule.when, labels, camera.zones, camera.lines), memory)
             memories[rule.name] = Judged(rule.when, memory)
 
     def has(self, name: str, when: str) -> bool:

@@ -2,7 +2,6 @@
 
 import time
 import traceback
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -168,16 +167,16 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
     """
     quick = [sink for sink in sinks if not sink.is_slow]
     slow = Backlog(bus, [sink for sink in sinks if sink.is_slow])
-    counted: dict[Sink, Counter[str]] = {sink: Counter() for sink in sinks}
+    told: dict[Sink, Counted] = dict.fromkeys(sinks, Counted({}))
     supplied: set[int] = set()
     while True:
         slots.watch(seat, Phase.IDLE)
         message = bus.receive(0 if slow else TICK_S)
         for sink in sinks:
             sink.tick()
-            if sink.counts != counted.get(sink):
-                counted[sink] = sink.counts.copy()
-                bus.send(Counted(dict(sink.counts)))
+            if (counted := sink.counted()) != told[sink]:
+                told[sink] = counted
+                bus.send(counted)
         match message:
             case None:
                 if slow:

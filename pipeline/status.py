@@ -205,12 +205,32 @@ class ZoneCount(msgspec.Struct, frozen=True):
     """How long they stayed."""
     longest_s: float = 0.0
 
+    def with_visit(self, dwell_s: float) -> "ZoneCount":
+        """With one more visit."""
+        visits = self.visits + 1
+        mean_s = self.mean_s + (dwell_s - self.mean_s) / visits
+        return ZoneCount(visits, round(mean_s, 3), max(self.longest_s, dwell_s))
+
+
+class ZoneNow(ZoneCount, frozen=True):
+    """What has come into a zone of a camera so far."""
+
+    inside: int = 0
+    """How many are in it now; they count among the visits."""
+
 
 class LineCount(msgspec.Struct, frozen=True, rename={"inward": "in"}):
     """What crossed a line of a source."""
 
     inward: int = 0
     out: int = 0
+
+
+class PlaceCounts(msgspec.Struct, frozen=True):
+    """What the zones and lines of a camera have counted so far, by name."""
+
+    zones: dict[str, ZoneNow] = {}
+    lines: dict[str, LineCount] = {}
 
 
 class SummaryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   percept watch ctl status
   percept watch ctl labels door "person, dog barking"
   percept watch ctl change door threshold=0.6 hold_s=10
+  percept watch ctl change door 'lines={gate=[[0.5,0],[0.5,1]]}'
   percept watch ctl preview door "glass breaking"
   percept watch ctl add yard rtsp://cam/2
   percept watch ctl remove yard
@@ -153,8 +154,17 @@ def _camera_line(camera: dict[str, Any]) -> str:
         f"{camera['errors']} failed" if camera["errors"] else "",
         f"{camera['age_s']['p50']:.1f} s old" if camera["age_s"]["p50"] is not None else "",
         f"{camera['reconnects']} reconnects" if camera["reconnects"] else "",
+        *(zone_text(name, zone) for name, zone in camera.get("zones", {}).items()),
+        *(f"{name}: {line['in']} in, {line['out']} out" for name, line in camera.get("lines", {}).items()),
     ]
     return " · ".join(filter(None, parts))
+
+
+def zone_text(name: str, zone: dict[str, Any]) -> str:
+    """`drive: 12 visits, 8 s on average, 2 in it now`"""
+    visits = f"{zone['visits']} visit{'s' * (zone['visits'] != 1)}"
+    average = f", {zone['mean_s']:.0f} s on average" if zone["visits"] else ""
+    return f"{name}: {visits}{average}" + (f", {zone['inside']} in it now" if zone["inside"] else "")
 
 
 def _event_line(event: dict[str, Any]) -> str:

@@ -151,7 +151,9 @@ def with_page_options(page: Page, options: argparse.Namespace) -> Page:
 
 
 def with_labels(settings: Settings, config: Config) -> Settings:
-    """Cameras without labels get those of --labels, or the default vocabulary; --clip-seconds and --fps likewise."""
+    """Cameras without labels get those of --labels, or the default vocabulary; --clip-seconds, --fps, --zone and --line
+    likewise.
+    """
     words = config.labels.words
     labels = read_labels(words, Path(), "--labels") if words else default_labels()
     default = Camera(name="default")
@@ -159,7 +161,10 @@ def with_labels(settings: Settings, config: Config) -> Settings:
 
     def filled(camera: Camera) -> Camera:
         missing = {key: value for key, value in usual.items() if getattr(camera, key) == getattr(default, key)}
-        return msgspec.structs.replace(camera, labels=camera.labels or tuple(labels), **missing)
+        zones, lines = camera.zones or config.follow.zones, camera.lines or config.follow.lines
+        return msgspec.structs.replace(
+            camera, labels=camera.labels or tuple(labels), zones=zones, lines=lines, **missing
+        )
 
     return msgspec.structs.replace(settings, cameras=tuple(map(filled, settings.cameras)))
 

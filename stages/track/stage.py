@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.arrays import Array, Spec, check_array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.part import Part
+from pipeline.places import Places
 from pipeline.result import Crossing, Movement, Track, ZoneVisits
 from pipeline.stage import Fold, Outputs, Resources, StageOptions
 from stages.boxes import Box, BoxKind
@@ -21,7 +22,7 @@ from stages.track.options import NETWORK, TrackerOptions
 from stages.track.paths import Path, follow
 from stages.track.related import related
 from stages.track.scene import REST, Scene
-from stages.track.state import Known, TrackMemory, decode_state, encode_state
+from stages.track.state import Known, TrackMemory, after_stillness, decode_state, encode_state
 from stages.track.tracker import alive
 from stages.words.labels import LABELS_FILE, LabelSet
 from stages.words.relations import Relation, relations_of, things_to_find
@@ -92,6 +93,8 @@ class TrackStage(Fold):
         memory = decode_state(state)
         if memory.epoch != clip.info.epoch:
             memory = msgspec.structs.replace(memory, epoch=clip.info.epoch, tracks=())
+        elif clip.info.live is not None and clip.info.live.still_ns:
+            memory = after_stillness(memory, clip.info.live.still_ns)
         options = {BoxKind.MOTION: self.options.tracker, BoxKind.NETWORK: self.options.network}
         looked_at = clip.get("detect_times_ns")
         times_ns = (clip["box_times_ns"] if looked_at is None else looked_at).tolist()
@@ -108,14 +111,15 @@ class TrackStage(Fold):
         told = [path for path in paths if self._is_wanted(names[path.track.id][0])]
         followed = [Followed(path.track.id, names[path.track.id][0], path.places) for path in told]
         size = clip.info.width, clip.info.height
-        known, visits, crossings = count(known, followed, self.run.zones, self.run.lines, size)
+        places = clip.info.places or Places(self.run.zones, self.run.lines)
+        known, visits, crossings = count(known, followed, places.zones, places.lines, size)
         ids = {track.id for track in remaining}
         known = {number: value for number, value in known.items() if number in ids}
         memory = msgspec.structs.replace(memory, tracks=tuple(remaining), known=known)
         return encode_state(memory), {
             "tracks": [record_of(path, clip.info, names[path.track.id], moves[path.track.id]) for path in told],
-            "zones": visits if self.run.zones else None,
-            "crossings": crossings if self.run.lines else None,
+            "zones": visits if places.zones else None,
+            "crossings": crossings if places.lines else None,
         }
 
     def check(self) -> None:

@@ -97,6 +97,19 @@ class TrackState(msgspec.Struct, array_like=True, frozen=True):
     """By track id, of tracks that are alive."""
 
 
+def after_stillness(state: TrackState, still_ns: int) -> TrackState:
+    """The state once nothing has changed for so long: all is where it was, as if it had been seen there until now."""
+    replace = msgspec.structs.replace
+    known = {
+        number: replace(
+            each, stays={zone: replace(stay, until_ns=stay.until_ns + still_ns) for zone, stay in each.stays.items()}
+        )
+        for number, each in state.known.items()
+    }
+    tracks = tuple(replace(track, last_ns=track.last_ns + still_ns) for track in state.tracks)
+    return replace(state, tracks=tracks, known=known, time_ns=state.time_ns + still_ns)
+
+
 def encode_state(state: TrackState) -> bytes:
     return msgspec.msgpack.encode(state)
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.arrays import Array
-from pipeline.clip import Clip, ClipInfo
+from pipeline.clip import Clip, ClipInfo, LiveFacts
+from pipeline.places import Places
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.boxes import BoxKind
 from stages.track.stage import TrackStage, within
@@ -57,6 +58,19 @@ def test_zones_and_lines_are_counted_over_clips_and_movement_is_told() -> None:
     assert second.visits[0].left
     assert [(each.way, each.track) for record in told for each in record["crossings"]] == [("in", 1)]
     assert decode_state(state).known.keys() == {1}
+
+
+def test_who_was_there_when_everything_came_to_rest_is_there_when_something_moves_again() -> None:
+    everywhere = Places({"all": ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))})
+    track, state, told = stage(), b"", []
+    for start, still_ns in ((0, 0), (60 * SECOND, 58 * SECOND), (64 * SECOND, 0)):
+        live = LiveFacts(wall_ns=0, captured_ns=0, still_ns=still_ns)
+        rows = [(start + n * STEP, 10.0, 20.0, 50.0, 80.0, 0.9) for n in range(16)]
+        info = ClipInfo("door", 0, 0, start, start + 2 * SECOND, width=200, height=100, live=live, places=everywhere)
+        state, outputs = track.update(state, Clip(info, clip_of(rows, start, start + 2 * SECOND).arrays))
+        told.append((outputs["tracks"][0]["id"], outputs["zones"][0].visits[-1].dwell_s))
+    assert [round(dwell_s) for _, dwell_s in told] == [2, 62, 2], "then nobody knows what was there for two seconds"
+    assert [number for number, _ in told[:2]] == [1, 1]
 
 
 def test_nothing_is_counted_unless_asked() -> None:
