@@ -9,7 +9,7 @@ from live.moments import Moments
 from live.settings import Camera
 from pipeline.result import ClipRecord
 from pipeline.sinks.counts import Counts
-from pipeline.status import LineCount, PlaceCounts, ZoneNow
+from pipeline.status import PlaceCounts
 
 PAST_EVERY_S = 60.0
 """What a camera has learned is kept so often. It is large, and may be a little old."""
@@ -23,7 +23,7 @@ class CameraEvents:
     def __init__(self, camera: Camera, clock: Callable[[], float] = time.monotonic) -> None:
         self.camera = camera
         self._clock = clock
-        self._moments, self._health, self._counts = Moments(camera), Health(camera), Counts()
+        self._moments, self._health, self._counts = Moments(camera), Health(camera), Counts(places=camera.places)
         self._kept_s = clock()
 
     def add(self, record: ClipRecord) -> list[LiveEvent]:
@@ -39,16 +39,12 @@ class CameraEvents:
 
     def configure(self, camera: Camera) -> list[LiveEvent]:
         self.camera = camera
-        self._counts.keep_only(camera.zones, camera.lines)
+        self._counts.keep_only(camera.places)
         return self._moments.configure(camera)
 
     def counted(self) -> PlaceCounts:
         """What its zones and lines have counted since the watch began."""
-        found, camera = self._counts.now(), self.camera
-        return PlaceCounts(
-            {name: found.zones.get(name, ZoneNow()) for name in camera.zones},
-            {name: found.lines.get(name, LineCount()) for name in camera.lines},
-        )
+        return self._counts.now()
 
     def stop(self) -> list[LiveEvent]:
         """The camera is not watched any more: all its events are over."""
@@ -72,10 +68,10 @@ class CameraEvents:
             self._moments.restore(moments, load("past") or b"")
         if health := load("health"):
             self._health.restore(health)
-        self._counts = Counts(load("counts") or b"")
+        self._counts = Counts(load("counts") or b"", self.camera.places)
 
     def begin_watch(self, load: Load) -> list[LiveEvent]:
         """Go on from an earlier run, whose events are over; only what was learned counts on."""
         self.restore(load)
-        self._counts = Counts()
+        self._counts = Counts(places=self.camera.places)
         return [*self._moments.begin_watch(), *self._health.begin_watch()]

@@ -34,6 +34,9 @@ class Places(msgspec.Struct, frozen=True, omit_defaults=True):
     lines: dict[str, Line] = {}
 
 
+NOWHERE = Places()
+
+
 def is_inside(polygon: Polygon, box: Box) -> bool:
     """Whether a box, in fractions, counts as inside: by its foot point, or by enough of it."""
     x0, _, x1, y1 = box

@@ -131,7 +131,7 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
             complete = _write_all(bus, sinks, RecordMaker(plan.parts), slots, seat)
         _close_all(sinks, complete)
         _report(bus, sinks)
-        bus.send(SinkClosed(next((found for sink in sinks if (found := sink.summaries())), ())))
+        bus.send(SinkClosed(max((sink.summaries() for sink in sinks), key=len, default=())))
     except PerceptError as error:
         bus.send(Broken(type(error).__name__, str(error)))
     except Exception as error:

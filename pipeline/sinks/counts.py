@@ -1,10 +1,8 @@
 """What zones and lines counted over a source: visits as events, and totals."""
 
-from collections.abc import Collection
-
 import msgspec
 
-from pipeline.places import AWAY_S
+from pipeline.places import AWAY_S, NOWHERE, Places
 from pipeline.result import ClipRecord, Visit
 from pipeline.sinks.running import Running
 from pipeline.status import LineCount, PlaceCounts, ZoneCount, ZoneNow
@@ -35,12 +33,14 @@ class _State(msgspec.Struct, array_like=True):
 class Counts:
     """Visits and crossings of one source, from its records in order.
 
-    state: what `state` returned, to go on in another process. Raises: msgspec.DecodeError: it is no state.
+    state: what `state` returned, to go on in another process. places: those that are told also if nothing was counted
+    there. Raises: msgspec.DecodeError: it is no state.
     """
 
-    def __init__(self, state: bytes = b"") -> None:
+    def __init__(self, state: bytes = b"", places: Places = NOWHERE) -> None:
         found = msgspec.msgpack.decode(state, type=_State) if state else _State()
         self.zones, self.lines, self._open, self._still_s = found.zones, found.lines, found.open, found.still_s
+        self._begin(places)
 
     def state(self) -> bytes:
         return msgspec.msgpack.encode(_State(self.zones, self.lines, self._open, self._still_s))
@@ -82,22 +82,28 @@ class Counts:
         """Totals, visits that go on among them."""
         zones = {}
         for name, count in self.zones.items():
-            dwells_s = [open.visit.dwell_s for (zone, *_), open in self._open.items() if zone == name]
-            for dwell_s in dwells_s:
-                count = count.with_visit(dwell_s)
-            zones[name] = ZoneNow(count.visits, count.mean_s, count.longest_s, len(dwells_s))
+            inside = [one_visit(open.visit) for (zone, *_), open in self._open.items() if zone == name]
+            total = sum(inside, count)
+            zones[name] = ZoneNow(total.visits, total.mean_s, total.longest_s, len(inside))
         return PlaceCounts(zones, dict(self.lines))
 
-    def keep_only(self, zones: Collection[str], lines: Collection[str]) -> None:
+    def keep_only(self, places: Places) -> None:
         """Forget what was counted elsewhere."""
-        self.zones = {name: count for name, count in self.zones.items() if name in zones}
-        self.lines = {name: count for name, count in self.lines.items() if name in lines}
-        self._open = {key: open for key, open in self._open.items() if key[0] in zones}
+        self.zones = {name: count for name, count in self.zones.items() if name in places.zones}
+        self.lines = {name: count for name, count in self.lines.items() if name in places.lines}
+        self._open = {key: open for key, open in self._open.items() if key[0] in places.zones}
+        self._begin(places)
+
+    def _begin(self, places: Places) -> None:
+        for zone in places.zones:
+            self.zones.setdefault(zone, ZoneCount())
+        for line in places.lines:
+            self.lines.setdefault(line, LineCount())
 
     def _visit(self, key: tuple[str, int, float]) -> Running:
         open = self._open.pop(key)
         visit = open.visit
-        self.zones[key[0]] = self.zones[key[0]].with_visit(visit.dwell_s)
+        self.zones[key[0]] = self.zones[key[0]] + one_visit(visit)
         event = Running(f"{visit.label or SOMETHING} in {key[0]}", open.epoch, visit.since_s, visit.until_s)
         event.add(open.probability, visit.until_s)
         return event
@@ -113,6 +119,10 @@ class Counts:
             event.add(_probability(record, each.track), event.end_s)
             events.append(event)
         return events
+
+
+def one_visit(visit: Visit) -> ZoneCount:
+    return ZoneCount(1, visit.dwell_s, visit.dwell_s)
 
 
 def _probability(record: ClipRecord, number: int) -> float:
