@@ -7,7 +7,7 @@ from live import schedule
 from live.condition_text import parse
 from live.settings import Alerts, Camera, Mqtt, Page, Rule, Settings, Watched, Webhook
 from live.sources import scheme_of, url_problems
-from live.targets import label_texts, targets
+from live.targets import label_texts, targets, things
 from pipeline.config import did_you_mean
 from pipeline.errors import ConfigError
 from pipeline.places import NAME, places_problems, zone_problem
@@ -94,6 +94,11 @@ def _place(camera: Camera) -> Iterator[str]:
 
 
 def _labels(camera: Camera) -> Iterator[str]:
+    if camera.find:
+        try:
+            clean_labels(camera.find, "find")
+        except ConfigError as error:
+            yield str(error)
     if not camera.labels:
         return
     try:
@@ -131,7 +136,7 @@ def _rule(rule: Rule, camera: Camera) -> Iterator[str]:
         yield "expected a name of at most 100 characters"
     try:
         if camera.labels:
-            parse(rule.when, targets(camera), camera.zones, camera.lines)
+            parse(rule.when, targets(camera), camera.zones, camera.lines, things(camera))
     except ConfigError as error:
         yield f"when: {error}"
     yield from _out_of_range(rule)

@@ -51,21 +51,36 @@ class _Token:
         return self.kind == "word" and self.text.lower() in words
 
 
-def parse(text: str, labels: Collection[str], zones: Collection[str] = (), lines: Collection[str] = ()) -> Node:
+def parse(
+    text: str,
+    labels: Collection[str],
+    zones: Collection[str] = (),
+    lines: Collection[str] = (),
+    things: Collection[str] = (),
+) -> Node:
     """The condition in a text.
 
-    labels: names of the camera's labels, as in results. zones, lines: names of its zones and lines.
+    labels: names of the camera's labels, as in results. zones, lines: names of its zones and lines. things: what its
+    tracks may be called besides; conditions on tracks have these names, too.
 
     Raises:
         ConditionError: shows the place with a caret, and says what was expected there.
     """
-    return _Parser(text, labels, zones, lines).parse()
+    return _Parser(text, labels, zones, lines, things).parse()
 
 
 class _Parser:
-    def __init__(self, text: str, labels: Collection[str], zones: Collection[str], lines: Collection[str]) -> None:
+    def __init__(
+        self,
+        text: str,
+        labels: Collection[str],
+        zones: Collection[str],
+        lines: Collection[str],
+        things: Collection[str],
+    ) -> None:
         self._text = text
         self._labels = {name.casefold(): name for name in labels}
+        self._things = {name.casefold(): name for name in things} | self._labels
         self._zones = {name.casefold(): name for name in zones}
         self._lines = {name.casefold(): name for name in lines}
         self._at = self._depth = 0
@@ -154,7 +169,7 @@ class _Parser:
 
     def _term(self) -> Node:
         name = self._name_tokens()
-        text, label = _name(name), self._labels.get(_name(name).casefold(), "")
+        text, label = _name(name), self._things.get(_name(name).casefold(), "")
         if not label and text.lower() not in ("motion", "anything"):
             self._unknown_label(name)
         is_motion = not label and text.lower() == "motion"
@@ -165,6 +180,10 @@ class _Parser:
         zone = self._zone(self._run()) if self._takes("in") else ""
         if not label:
             return Motion(zone) if is_motion else Anything(zone)
+        if not zone and label.casefold() not in self._labels:
+            self._fail(
+                name[0], name[-1], f"{label!r} is to be found, but is no label; say where: in a zone or over a line"
+            )
         if self._now.kind != "sign":
             return Probable(label, zone)
         if zone:
@@ -215,7 +234,7 @@ class _Parser:
         return run
 
     def _is_label(self, run: list[_Token]) -> bool:
-        return _name(run).casefold() in self._labels
+        return _name(run).casefold() in self._things
 
     def _zone(self, run: list[_Token]) -> str:
         return self._place(run, "zone", self._zones)
@@ -233,11 +252,11 @@ class _Parser:
 
     def _unknown_label(self, run: list[_Token]) -> NoReturn:
         name = _name(run)
-        joined = next((each for each in self._labels.values() if each.casefold().startswith(f"{name} ".casefold())), "")
+        joined = next((each for each in self._things.values() if each.casefold().startswith(f"{name} ".casefold())), "")
         if joined and quoted(joined) != joined:
             hint = f"; write {quoted(joined)} in quotes"
         else:
-            hint = did_you_mean(name, self._labels.values()) or "; add it to the camera's labels"
+            hint = did_you_mean(name, self._things.values()) or "; add it to the camera's labels"
         self._fail(run[0], run[-1], f"{name!r} is not a label of the camera{hint}")
 
     def _compared(self, label: str) -> Node:

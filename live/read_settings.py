@@ -108,7 +108,7 @@ def settings_of(tree: Tree, path: Path) -> tuple[Settings, list[str]]:
     shared = {key: tree.pop(key) for key in SHARED if key in tree}
     cameras = tree.get("cameras", [])
     tables = [each for each in cameras if isinstance(each, dict)] if isinstance(cameras, list) else []
-    problems = [problem for table in (shared, *tables) if (problem := _read_labels(table, path))]
+    problems = [problem for table in (shared, *tables) for problem in _read_words(table, path)]
     wrong = list(misfits({"name": "", **shared}, Camera, "", _hint))
     shared = known_part(shared, Camera)
     is_usable = not any(misfits({"name": "", **shared}, Camera, ""))
@@ -175,17 +175,17 @@ def _resolve(table: Tree, path: Path) -> None:
         table["url"] = str(path.parent / url)
 
 
-def _read_labels(camera: Tree, path: Path) -> str:
-    """Put the labels in place of the text that says where they are. What is wrong with them, or ""."""
-    labels, of = camera.get("labels"), f"camera {_name(camera)}: " if "name" in camera else ""
-    if not isinstance(labels, str):
-        return ""
-    try:
-        camera["labels"] = read_labels(labels, path.parent, f"{of}labels")
-    except ConfigError as error:
-        camera["labels"] = [labels]
-        return str(error)
-    return ""
+def _read_words(camera: Tree, path: Path) -> Iterator[str]:
+    """Put labels and words to find in place of the text that says where they are. Says what is wrong with them."""
+    of = f"camera {_name(camera)}: " if "name" in camera else ""
+    for key in ("labels", "find"):
+        words = camera.get(key)
+        if isinstance(words, str):
+            try:
+                camera[key] = read_labels(words, path.parent, f"{of}{key}")
+            except ConfigError as error:
+                camera[key] = [words]
+                yield str(error)
 
 
 def _hint(wrong: str, known: list[str]) -> str:

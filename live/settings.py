@@ -60,6 +60,8 @@ class Camera(_Settings, frozen=True):
     realtime: bool = False
     loop: bool = False
     labels: tuple[str | Watched, ...] = ()
+    find: tuple[str, ...] = ()
+    """Things that name tracks in place of the labels; tracks of other things are not told."""
     threshold: float = 0.5
     hold_s: float = 4.0
     rules: tuple[Rule, ...] = ()

@@ -241,7 +241,7 @@ class WatchSupervisor(Supervisor):
                     self.feed.remove(camera.index)
                     self.outlet.forget(camera.index)
             elif change.after is not None and (camera := self.feed.named(change.after.name)) is not None:
-                if change.labels is not None:
+                if change.words is not None:
                     camera.labels_version += 1
                     self.feed.wake(camera.index)
                 camera.places = change.after.places

@@ -167,7 +167,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     engine_reason: str = ""
     """Why a preferred backend was passed over; missing if none was."""
     labels_version: int = 0
-    """Which set of labels was asked for, counted from 1. Only results have it."""
+    """Which set of labels and words to find was asked for, counted from 1. Only results have it."""
     estimated_times: bool = False
     """The source carries no times; they were estimated."""
     corrupt_frames: int = 0

@@ -211,7 +211,8 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ""
     )
     labels_version: Annotated[
-        int, Meta(description="Which set of labels was asked for, counted from 1. Only results have it.")
+        int,
+        Meta(description="Which set of labels and words to find was asked for, counted from 1. Only results have it."),
     ] = 0
     estimated_times: Annotated[bool, Meta(description="The source carries no times; they were estimated.")] = False
     corrupt_frames: Annotated[int, Meta(description="Frames of the clip that were damaged.")] = 0

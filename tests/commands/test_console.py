@@ -196,9 +196,8 @@ def test_what_zones_and_lines_have_counted_is_said_of_each_source_and_of_all_tog
 def test_a_run_that_is_stopped_at_once_says_what_is_missing(tmp_path: Path) -> None:
     lines, tracks = str(tmp_path / "a.jsonl"), str(tmp_path / "a.txt")
     outputs = [OutputSpec(path=lines), OutputSpec(kind="mot", path=tracks), OutputSpec(kind="terminal", path="")]
-    assert unwritten_text(outputs, [lines]) == (
-        f"stopped at once, so not written: {tracks}; the same command with --resume goes on from {lines} and writes them"
-    )
+    how = f"the same command with --resume goes on from {lines} and writes them"
+    assert unwritten_text(outputs, [lines]) == f"stopped at once, so not written: {tracks}; {how}"
     assert unwritten_text(outputs[1:], []) == f"stopped at once, so not written: {tracks}"
     assert unwritten_text(outputs, [lines, tracks]) == ""
 

@@ -75,6 +75,16 @@ def test_a_condition_is_read(text: str, node: Node) -> None:
     assert parse(text, LABELS, ZONES, LINES) == node
 
 
+def test_what_is_to_be_found_stands_in_conditions_on_tracks() -> None:
+    def read(text: str) -> Node:
+        return parse(text, LABELS, ZONES, LINES, ["red car", "man left of the bus"])
+
+    assert read("red car over gate in and dog") == Every((Crosses("red car", "gate", "in"), Probable("dog")))
+    assert read("man left of the bus in hall") == Probable("man left of the bus", "hall")
+    with pytest.raises(ConditionError, match="'red car' is to be found, but is no label; say where"):
+        read("red car and dog")
+
+
 def test_a_label_named_motion_is_a_label() -> None:
     assert parse("motion", ["motion"]) == Probable("motion")
 

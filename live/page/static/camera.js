@@ -137,6 +137,7 @@ export class CameraView {
       ["Events go on for", durationText(camera.hold_s ?? 4)],
       ["False alarms", camera.false_alarms_per_day ? `at most ${camera.false_alarms_per_day} a day` : ""],
       ["Active", camera.schedule?.active?.length ? `${camera.schedule.active.join(", ")} (${camera.schedule.zone ?? "UTC"})` : ""],
+      ["Find", (camera.find ?? []).join(", ")],
       ["Zones", Object.keys(camera.zones ?? {}).join(", ")],
       ["Lines", Object.keys(camera.lines ?? {}).join(", ")],
       ["Masks", camera.masks?.length ? String(camera.masks.length) : ""],

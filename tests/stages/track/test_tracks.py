@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from pipeline.stage import Budget, Resources, RunSettings
 from stages.boxes import BoxKind
 from stages.track.stage import TrackStage, within
 from stages.track.state import TrackState, decode_state
+from stages.track.watch import TrackWatch
 from stages.words.box_names import box_names
 from stages.words.labels import LABELS_FILE, LabelSet, LabelSide
+from stages.words.versions import LabelVersions
 from stages.words.word import words_of
 
 SECOND = 1_000_000_000
@@ -403,6 +406,22 @@ def test_only_what_was_asked_for_is_told_whatever_named_it(tmp_path: Path) -> No
     names = ["dog"] * 16 + ["cat"] * 16 + [""] * 16
     _, outputs = track.update(b"", clip_of(rows, 0, 2 * SECOND, box_kinds=kinds, box_names=names, **looks))
     assert [(t["label"], t["kind"]) for t in outputs["tracks"]] == [("dog", "network"), ("bus", "motion")]
+
+
+def test_a_track_of_a_camera_is_told_under_its_id_once_its_thing_is_to_be_found(tmp_path: Path) -> None:
+    made, versions = label_set(tmp_path), LabelVersions(tmp_path)
+    for version, find in enumerate([(), ("dog",), ("bus",)], 1):
+        replace(made, find=find).save(versions.path(3, version))
+    track, state, told = TrackWatch(TrackWatch.Options(), RunSettings(directory=str(tmp_path)), Budget()), b"", []
+    track.open(Resources())
+    looks = {"box_embeddings": np.array([[0.1, 0.99, 0.05]], np.float16), "box_crops": np.array([5])}
+    for number, version in enumerate([2, 3, 1]):
+        start = 2 * number * SECOND
+        clip = clip_of(walker(range(16 * number, 16 * number + 16), 10, 20, 25), start, start + 2 * SECOND, **looks)
+        info = ClipInfo("door", 3, number, start, start + 2 * SECOND, labels_version=version)
+        state, outputs = track.update(state, Clip(info, clip.arrays))
+        told.append([(t["id"], t["label"]) for t in outputs["tracks"]])
+    assert told == [[], [(1, "bus")], [(1, "bus")]]
 
 
 def test_what_a_detector_says_of_a_place_names_a_track_until_there_is_a_crop(tmp_path: Path) -> None:
