@@ -1,8 +1,9 @@
 """What tracks are called, and which of them are told."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from pipeline.arrays import Array
 from stages.track.examples import Example, Examples
 from stages.track.options import TrackOptions
 from stages.track.paths import Path
@@ -12,9 +13,20 @@ from stages.words.box_names import BoxNames
 from stages.words.relations import relations_of, things_to_find
 from stages.words.word import words_of
 
-Name = tuple[str | None, float | None]
-"""What a track is called, and how probable that is; None without a name."""
+By = Literal["picture", "detector", "example"]
 Which = Literal["all", "found", "none"]
+
+
+class Name(NamedTuple):
+    """What a track is called."""
+
+    label: str | None = None
+    """None: it has no name."""
+    probability: float | None = None
+    by: By = "picture"
+    """Who named it."""
+    thing: str = ""
+    """The name without a place in it."""
 
 
 class Naming:
@@ -47,8 +59,14 @@ class Naming:
     def names(self, paths: Sequence[Path]) -> dict[int, Name]:
         """What the tracks are, by id: a phrase, where one with a place fits."""
         names = {path.track.id: self._name(path.track) for path in paths}
-        phrases = related(paths, {number: label for number, (label, _) in names.items()}, self._relations)
-        return names | {number: (phrase, names[number][1]) for number, phrase in phrases.items()}
+        phrases = related(paths, {number: name.label for number, name in names.items()}, self._relations)
+        return names | {number: names[number]._replace(label=phrase) for number, phrase in phrases.items()}
+
+    def similarity(self, name: Name, look: Array) -> float | None:
+        """Cosine of a unit vector "D" of the picture tower and a name; None if nobody knows what that looks like."""
+        if name.by == "example":
+            return None if self._examples is None else self._examples.similarity(name.thing, look)
+        return None if self._names is None else self._names.similarity(name.thing, look)
 
     def _name(self, track: TrackMemory) -> Name:
         """What a track is: what the detector calls it, if that was asked for by name; an example that it looks like;
@@ -58,14 +76,15 @@ class Naming:
         options, vector = self._options, track.vector()
         called, mean = (track.names[0][0], track.names[0][1] / track.hits) if track.names else ("", 0.0)
         if called and called.casefold() in self._found:
-            return called, min(1.0, mean)
+            return Name(called, min(1.0, mean), "detector", called)
         if vector is not None and self._examples is not None:
             like = self._examples.name(vector, options.least_likeness)
             if like is not None:
-                return like
+                return Name(*like, "example", like[0])
         if vector is not None and self._names is not None:
             everyday = 2.0 if called else options.least_everyday_probability
             named = self._names.name(vector, options.least_probability, everyday)
             if named is not None:
-                return named
-        return (called, mean) if called and mean >= options.least_probability else (None, None)
+                return Name(*named, "picture", named[0])
+        is_sure = called and mean >= options.least_probability
+        return Name(called, mean, "detector", called) if is_sure else Name()

@@ -11,16 +11,17 @@ from pipeline.arrays import Array, Spec, check_array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.part import Part
 from pipeline.places import Places
-from pipeline.result import Crossing, Movement, Track, ZoneVisits
+from pipeline.result import Crossing, Movement, Track, TrackEvidence, ZoneVisits
 from pipeline.stage import Fold, Outputs, Resources
-from stages.boxes import Box, BoxKind
+from stages.boxes import BoxKind
 from stages.track.costs import Detection
 from stages.track.counting import Followed, count
+from stages.track.evidence import evidence
 from stages.track.examples import EXAMPLES_FILE, Examples, check_examples, write_examples
 from stages.track.movement import movement, with_stillness
 from stages.track.naming import Name, Naming, Which
 from stages.track.options import TrackOptions
-from stages.track.paths import Path, follow
+from stages.track.paths import Path, follow, told_box
 from stages.track.scene import REST, Scene
 from stages.track.state import Known, after_stillness, decode_state, encode_state
 from stages.track.tracker import alive
@@ -83,12 +84,13 @@ class TrackStage(Fold):
         memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options, cuts_ns, carrying)
         remaining = alive(memory.tracks, clip.info.end_ns, options)
         naming, moves, known = self.naming(clip.info), dict[int, Movement | None](), dict(memory.known)
-        names = naming.names(paths)
+        names, reasons = naming.names(paths), dict[int, TrackEvidence | None]()
         for path in paths:
             number, moved = path.track.id, movement(path.places, scene)
-            moves[number], known[number] = with_stillness(moved, path.places, known.get(number, Known()))
-        told = [path for path in paths if naming.is_told(names[path.track.id][0])]
-        followed = [Followed(path.track.id, names[path.track.id][0], path.places) for path in told]
+            moves[number], seen = with_stillness(moved, path.places, known.get(number, Known()))
+            reasons[number], known[number] = evidence(path, names[number], naming, clip.info, seen)
+        told = [path for path in paths if naming.is_told(names[path.track.id].label)]
+        followed = [Followed(path.track.id, names[path.track.id].label, path.places) for path in told]
         size = clip.info.width, clip.info.height
         places = clip.info.places or Places(self.run.zones, self.run.lines)
         known, visits, crossings = count(known, followed, places.zones, places.lines, size)
@@ -96,7 +98,10 @@ class TrackStage(Fold):
         known = {number: value for number, value in known.items() if number in ids}
         memory = msgspec.structs.replace(memory, tracks=tuple(remaining), known=known)
         return encode_state(memory), {
-            "tracks": [record_of(path, clip.info, names[path.track.id], moves[path.track.id]) for path in told],
+            "tracks": [
+                record_of(path, clip.info, names[path.track.id], reasons[path.track.id], moves[path.track.id])
+                for path in told
+            ],
             "zones": visits if places.zones else None,
             "crossings": crossings if places.lines else None,
         }
@@ -130,30 +135,21 @@ class TrackStage(Fold):
         return Naming(self.options, find, self.run.like, follow, names, self._examples)
 
 
-def record_of(path: Path, info: ClipInfo, name: Name, moved: Movement | None) -> dict[str, object]:
+def record_of(
+    path: Path, info: ClipInfo, name: Name, reason: TrackEvidence | None, moved: Movement | None
+) -> dict[str, object]:
     """A track of a clip as a record."""
-    rows = [
-        [round(place.time_ns / 1e9, 3), *(round(value, 1) for value in within(place.box, info))]
-        for place in path.places
-    ]
+    rows = [[round(place.time_ns / 1e9, 3), *told_box(place.box, info)] for place in path.places]
     return {
         "id": path.track.id,
         "boxes": rows,
-        "label": name[0],
-        "probability": name[1],
+        "label": name.label,
+        "probability": name.probability,
+        "evidence": reason,
         "filled": [row for row, place in enumerate(path.places) if place.filled],
         "kind": path.track.kind.name.lower(),
         "movement": moved,
     }
-
-
-def within(box: Box, info: ClipInfo) -> Box:
-    """The part of a box that is inside the picture, if the picture's size is known."""
-    if not info.width or not info.height:
-        return box
-    x0, x1 = (min(max(x, 0.0), float(info.width)) for x in (box[0], box[2]))
-    y0, y1 = (min(max(y, 0.0), float(info.height)) for y in (box[1], box[3]))
-    return x0, y0, x1, y1
 
 
 def by_frame(clip: Clip) -> Iterator[tuple[int, list[Detection]]]:

@@ -5,6 +5,7 @@ import numpy as np
 
 from pipeline.arrays import Array
 from pipeline.places import Point
+from pipeline.result import View
 from stages.boxes import BoxKind
 from stages.track.motion_model import MovingBox
 
@@ -81,6 +82,10 @@ class Known(msgspec.Struct, array_like=True, frozen=True):
     """By line: where the foot point last was clear of it, in pixels."""
     still_since_ns: int = -1
     """-1: it moves."""
+    name: str = ""
+    """What it was called last."""
+    views: tuple[View, ...] = ()
+    """Those of its crops that fit this name best."""
 
 
 class TrackState(msgspec.Struct, array_like=True, frozen=True):

@@ -17,7 +17,8 @@ from pipeline.clip import Clip, ClipInfo, LiveFacts
 from pipeline.places import Places
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.boxes import BoxKind
-from stages.track.stage import TrackStage, within
+from stages.track.paths import within
+from stages.track.stage import TrackStage
 from stages.track.state import TrackState, decode_state
 from stages.track.watch import TrackWatch
 from stages.words.box_names import box_names
@@ -260,6 +261,9 @@ def test_a_track_is_named_by_its_crops_and_keeps_its_name(tmp_path: Path) -> Non
     (track,) = named(tmp_path, np.array([0.1, 0.99, 0.05]))
     assert track["label"] == "bus"
     assert track["probability"] > 0.9
+    (view,) = track["evidence"].views
+    assert (track["evidence"].by, view.time_s, round(view.similarity, 2)) == ("picture", 0.625, 0.99)
+    assert view.box == tuple(track["boxes"][5][1:])
 
 
 def test_a_track_that_fits_no_label_has_none(tmp_path: Path) -> None:
