@@ -15,7 +15,7 @@ from commands.progress import clock_text
 from pipeline.logs import log, redact, visible
 from pipeline.sinks.paths import output_paths
 from pipeline.sinks.rows import short_name
-from pipeline.status import Account, EventRecord, OutputSpec, SummaryRecord
+from pipeline.status import Account, EventRecord, LineCount, OutputSpec, SummaryRecord, ZoneCount
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -38,6 +38,8 @@ def report(
     written = written_files(outputs, began_s)
     for message in account.messages:
         log(logging.ERROR if account.exit_code else logging.WARNING, message)
+    if account.interrupted and account.in_flight and (text := unwritten_text(outputs, written)):
+        log(logging.WARNING, text)
     if console.as_fields:
         log(logging.INFO, "account", **fields(account))
         for stage in stages(account) if profile else ():
@@ -61,26 +63,42 @@ def found_lines(summaries: Sequence[SummaryRecord]) -> list["Text"]:
         for each in heard:
             for name, label_s in each.summary.items():
                 totals[name] = totals.get(name, 0.0) + label_s
-        return [Text(""), Text(f"Found in {len(heard)} sources", style="bold"), *_label_lines(totals, ())]
+        heading = Text(f"Found in {len(heard)} sources", style="bold")
+        return [Text(""), heading, *_label_lines(totals, ()), *_counted_lines(heard)]
     lines: list[Text] = []
     for each in heard:
         lines += [Text(""), Text(f"Found in {short_name(redact(each.source))}", style="bold")]
         lines += _label_lines(each.summary, each.first_events) or [
             Text("  no label fits for long", style="bright_black")
         ]
-        lines += counted_lines(each)
+        lines += _counted_lines([each])
+    if len(heard) > 1 and (together := _counted_lines(heard)):
+        lines += [Text(""), Text(f"In all {len(heard)} sources", style="bold"), *together]
     return lines
 
 
-def counted_lines(summary: SummaryRecord) -> list["Text"]:
-    """`  over gate: 3 in, 1 out` and `  in door: 4 visits, 2.5 s each, at most 4.0 s`"""
-    from rich.text import Text
+def counted_texts(summaries: Sequence[SummaryRecord]) -> list[str]:
+    """What zones and lines have counted in these sources together.
 
-    texts = [f"over {name}: {each.inward} in, {each.out} out" for name, each in summary.lines.items()]
-    for name, each in summary.zones.items():
+    `over gate: 3 in, 1 out` and `in door: 4 visits, 2.5 s each, at most 4.0 s`
+    """
+    lines, zones = dict[str, LineCount](), dict[str, ZoneCount]()
+    for summary in summaries:
+        for name, line in summary.lines.items():
+            lines[name] = lines.get(name, LineCount()) + line
+        for name, zone in summary.zones.items():
+            zones[name] = zones.get(name, ZoneCount()) + zone
+    texts = [f"over {name}: {each.inward} in, {each.out} out" for name, each in lines.items()]
+    for name, each in zones.items():
         times = f", {each.mean_s:.1f} s each, at most {each.longest_s:.1f} s" if each.visits else ""
         texts.append(f"in {name}: {each.visits} visit{'s' * (each.visits != 1)}{times}")
-    return [Text(f"  {visible(text)}") for text in texts]
+    return texts
+
+
+def _counted_lines(summaries: Sequence[SummaryRecord]) -> list["Text"]:
+    from rich.text import Text
+
+    return [Text(f"  {visible(text)}") for text in counted_texts(summaries)]
 
 
 def _label_lines(totals: dict[str, float], events: Sequence[EventRecord]) -> list["Text"]:
@@ -109,6 +127,17 @@ def written_files(outputs: Sequence[OutputSpec], since_s: float) -> list[str]:
     """The files of a run that were written since a time."""
     paths = [path for spec in outputs for path in output_paths(spec)]
     return [path for path in paths if os.path.isfile(path) and os.path.getmtime(path) >= since_s - 1]
+
+
+def unwritten_text(outputs: Sequence[OutputSpec], written: Sequence[str]) -> str:
+    """Which files a run did not write that was stopped at once, and how they come about; "" if there are none."""
+    files = [(spec.kind, path) for spec in outputs for path in output_paths(spec) if path not in written]
+    missing = [visible(path) for kind, path in files if kind != "jsonl" and path not in ("", "-")]
+    if not missing:
+        return ""
+    lines = [path for spec in outputs if spec.kind == "jsonl" for path in output_paths(spec) if path in written]
+    how = f"; the same command with --resume goes on from {visible(lines[0])} and writes them" if lines else ""
+    return f"stopped at once, so not written: {', '.join(missing)}{how}"
 
 
 def written_lines(paths: Sequence[str]) -> list["Text"]:
@@ -188,6 +217,7 @@ def summary_fields(summary: SummaryRecord) -> dict[str, object]:
         "seconds_labelled": summary.seconds_labelled,
         "errors": summary.errors,
         "gaps": summary.gaps,
+        **({"counted": "; ".join(counted)} if (counted := counted_texts([summary])) else {}),
         "longest": ", ".join(map(str, sorted(longest, key=lambda event: (event.start_s, event.event)))),
     }
 

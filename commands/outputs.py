@@ -59,8 +59,8 @@ def make_outputs(options: argparse.Namespace, config: Config, sources: list[str]
             with_events=options.events in ("", "-") and kind in ("jsonl", "json"),
             events=events,
             video=video,
-            zones=config.follow.zones if kind == "video" else {},
-            lines=config.follow.lines if kind == "video" else {},
+            zones=config.follow.zones,
+            lines=config.follow.lines,
             fingerprint=fingerprint(config) if kind == "jsonl" else "",
             resume_from=resume_from if options.resume and kind != "jsonl" else "",
         )
@@ -119,6 +119,8 @@ def terminal_output(config: Config, sources: Sequence[str], *, rows: bool) -> Ou
         path="-" if rows else "",
         sources=tuple(map(without_secrets, sources)),
         events=event_options(config),
+        zones=config.follow.zones,
+        lines=config.follow.lines,
     )
     return resolved(spec, config.sinks)
 

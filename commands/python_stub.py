@@ -13,8 +13,8 @@ from types import ModuleType
 from pipeline import errors, result
 
 RECORDS = (
-    *("Evidence", "Label", "Category", "OpenSet", "Movement", "Visit", "ZoneVisits", "Crossing", "Track"),
-    "ClipRecord",
+    *("Evidence", "Label", "Category", "OpenSet", "Movement", "Visit", "ZoneVisits", "Crossing", "View"),
+    *("TrackEvidence", "Track", "ClipRecord"),
 )
 ERRORS = ("PerceptError", "ConfigError", "SourceError", "ModelError", "OutputError")
 HEAD = '''"""Types of `percept._records`. Written by `python -m commands.python_api` from our own types; do not edit."""

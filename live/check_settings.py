@@ -7,10 +7,10 @@ from live import schedule
 from live.condition_text import parse
 from live.settings import Alerts, Camera, Mqtt, Page, Rule, Settings, Watched, Webhook
 from live.sources import scheme_of, url_problems
-from live.targets import label_texts, targets
+from live.targets import label_texts, targets, things
 from pipeline.config import did_you_mean
 from pipeline.errors import ConfigError
-from pipeline.places import NAME, zone_problem
+from pipeline.places import NAME, places_problems, zone_problem
 from stages.words.word import clean_labels
 
 KINDS = ("label", "rule", "health", "connection", "test")
@@ -56,11 +56,7 @@ def camera_problems(camera: Camera) -> list[str]:
     found = [*_place(camera), *_out_of_range(camera), *_labels(camera)]
     if not camera.modalities:
         found.append("modalities is empty; expected one or more of image, motion, audio")
-    for name, polygon in camera.zones.items():
-        if not NAME.fullmatch(name):
-            found.append(f"zones has {name!r}; expected a name of letters, digits, -, _ and .")
-        if problem := zone_problem(polygon):
-            found.append(f"zones.{name} {problem}")
+    found += places_problems(camera.zones, camera.lines)
     for index, mask in enumerate(camera.masks):
         if problem := zone_problem(mask):
             found.append(f"masks[{index}] {problem}")
@@ -98,6 +94,11 @@ def _place(camera: Camera) -> Iterator[str]:
 
 
 def _labels(camera: Camera) -> Iterator[str]:
+    if camera.find:
+        try:
+            clean_labels(camera.find, "find")
+        except ConfigError as error:
+            yield str(error)
     if not camera.labels:
         return
     try:
@@ -135,7 +136,7 @@ def _rule(rule: Rule, camera: Camera) -> Iterator[str]:
         yield "expected a name of at most 100 characters"
     try:
         if camera.labels:
-            parse(rule.when, targets(camera), camera.zones)
+            parse(rule.when, targets(camera), camera.zones, camera.lines, things(camera))
     except ConfigError as error:
         yield f"when: {error}"
     yield from _out_of_range(rule)

@@ -57,6 +57,19 @@ class ClipFacts:
         found = self._zone(zone)
         return found.has(label) if label else bool(found.tracks)
 
+    def crossed(self, label: str, line: str, way: str) -> Truth:
+        if self._record.crossings is None:
+            return None
+        return any(
+            each.line == line and way in ("", each.way) and label in ("", each.label) for each in self._record.crossings
+        )
+
+    def stays(self, label: str, zone: str, seconds: float) -> Truth:
+        if self._record.zones is None:
+            return None
+        visits = [visit for each in self._record.zones if each.zone == zone for visit in each.visits]
+        return any(visit.dwell_s >= seconds and not visit.left and label in ("", visit.label) for visit in visits)
+
     def _zone(self, name: str) -> Evidence:
         if name not in self._zones:
             zone = Zone(name, self._camera.zones[name]) if name else PICTURE

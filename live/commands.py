@@ -171,7 +171,7 @@ class Commands:
 
     def _make(self, changes: list[Change]) -> None:
         """Have the vectors of new labels computed, one camera after another; then all changes take effect together."""
-        waiting = deque(change for change in changes if change.labels is not None)
+        waiting = deque(change for change in changes if change.words is not None)
 
         def step(_: dict[str, Any]) -> None:
             if not waiting:
@@ -179,11 +179,12 @@ class Commands:
                 return
             change = waiting.popleft()
             assert change.after is not None
+            assert change.words is not None
             feed = self._watch.feed
             camera = feed.named(change.after.name)
             index = feed.next_index if camera is None else camera.index
             version = 1 if camera is None else camera.labels_version + 1
-            self._ask_clerk({"labels": change.labels, "camera": index, "version": version}, step)
+            self._ask_clerk(change.words._asdict() | {"camera": index, "version": version}, step)
 
         step({})
 

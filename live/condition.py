@@ -13,6 +13,10 @@ without a person.
 * `LABEL in ZONE`: a track with that label is in the zone; or the label is probable, and something moves in the zone.
 * `motion in ZONE`: a track or motion is in the zone. `motion`: anywhere in the picture.
 * `anything in ZONE`: a track is in the zone. `anything`: there is a track.
+* `LABEL over LINE`, `LABEL over LINE in`, `… out`: a track with that label crosses the line in the clip, that way.
+  `anything over LINE`: any track does.
+* `LABEL stays in ZONE for 30 s`: one and the same track with that label has been in the zone for so long, and has not
+  left it. `anything stays in ZONE for 30 s`: any track has.
 * `X for 30 s` (`s`, `min`, `h`): X has been true without a break for so long.
 * `X within 10 s`: X is true, or was so at some time in the last 10 s.
 
@@ -27,6 +31,7 @@ import msgspec
 from live.condition_parts import (
     Anything,
     Compared,
+    Crosses,
     Either,
     Every,
     Held,
@@ -36,6 +41,7 @@ from live.condition_parts import (
     Not,
     Probable,
     Recent,
+    Stays,
     show,
     walk,
 )
@@ -64,6 +70,12 @@ class Facts(Protocol):
 
     def tracked(self, label: str, zone: str) -> Truth:
         """Whether a track with this label ("": with any or none) is in a zone ("": anywhere)."""
+
+    def crossed(self, label: str, line: str, way: str) -> Truth:
+        """Whether a track with this label ("": with any or none) crossed a line, this way ("": either)."""
+
+    def stays(self, label: str, zone: str, seconds: float) -> Truth:
+        """Whether a track with this label ("": with any or none) has been in a zone for so long."""
 
 
 class Memory(msgspec.Struct):
@@ -147,6 +159,10 @@ class _Round:
                 return self._facts.moves(zone)
             case Anything(zone):
                 return self._facts.tracked("", zone)
+            case Crosses(label, line, way):
+                return self._facts.crossed(label, line, way)
+            case Stays(label, zone, seconds):
+                return self._facts.stays(label, zone, seconds - NEARLY_S)
             case Probable(label, ""):
                 return self._facts.probable(label)
             case Probable(label, zone):

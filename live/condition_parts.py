@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_RESERVED = {"and", "or", "not", "motion", "anything", "for", "within", "in"}
+_RESERVED = {"and", "or", "not", "motion", "anything", "for", "within", "in", "over", "stays"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,26 @@ class Motion:
 @dataclass(frozen=True)
 class Anything:
     zone: str = ""
+
+
+@dataclass(frozen=True)
+class Crosses:
+    """A track crosses a line in the clip."""
+
+    label: str
+    """"": whatever it is."""
+    line: str
+    way: str = ""
+    """in, out; "": either."""
+
+
+@dataclass(frozen=True)
+class Stays:
+    """One and the same track has been in a zone for so long."""
+
+    label: str
+    zone: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ class Recent:
     seconds: float
 
 
-Leaf = Probable | Compared | Motion | Anything
+Leaf = Probable | Compared | Motion | Anything | Crosses | Stays
 Node = Leaf | Not | Every | Either | Held | Recent
 
 
@@ -78,12 +98,12 @@ def walk(node: Node) -> Iterator[Node]:
 
 def labels_of(node: Node) -> set[str]:
     """The labels that a condition asks for."""
-    return {each.label for each in walk(node) if isinstance(each, Probable | Compared)}
+    return {each.label for each in walk(node) if isinstance(each, Probable | Compared | Crosses | Stays) and each.label}
 
 
 def zones_of(node: Node) -> set[str]:
     """The zones that it asks for."""
-    return {each.zone for each in walk(node) if isinstance(each, Probable | Motion | Anything) and each.zone}
+    return {each.zone for each in walk(node) if isinstance(each, Probable | Motion | Anything | Stays) and each.zone}
 
 
 def show(node: Node) -> str:
@@ -96,6 +116,10 @@ def show(node: Node) -> str:
         case Motion(zone) | Anything(zone):
             word = "motion" if isinstance(node, Motion) else "anything"
             return word + (f" in {quoted(zone)}" if zone else "")
+        case Crosses(label, line, way):
+            return f"{_tracked(label)} over {quoted(line)}" + (f" {way}" if way else "")
+        case Stays(label, zone, seconds):
+            return f"{_tracked(label)} stays in {quoted(zone)} for {seconds:.15g} s"
         case Not(part):
             return f"not {_inside(part, Every | Either | Held | Recent)}"
         case Held(part, seconds) | Recent(part, seconds):
@@ -110,6 +134,10 @@ def show(node: Node) -> str:
 def _inside(node: Node, bracketed: object) -> str:
     text = show(node)
     return f"({text})" if isinstance(node, bracketed) else text  # type: ignore[arg-type]
+
+
+def _tracked(label: str) -> str:
+    return quoted(label) if label else "anything"
 
 
 def quoted(name: str) -> str:

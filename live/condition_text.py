@@ -1,11 +1,25 @@
 """Reads conditions as people write them; `live.condition` says what they mean."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from live.condition_parts import Anything, Compared, Either, Every, Held, Motion, Node, Not, Probable, Recent, quoted
+from live.condition_parts import (
+    Anything,
+    Compared,
+    Crosses,
+    Either,
+    Every,
+    Held,
+    Motion,
+    Node,
+    Not,
+    Probable,
+    Recent,
+    Stays,
+    quoted,
+)
 from pipeline.config import did_you_mean
 from pipeline.errors import ConfigError
 
@@ -37,22 +51,38 @@ class _Token:
         return self.kind == "word" and self.text.lower() in words
 
 
-def parse(text: str, labels: Collection[str], zones: Collection[str] = ()) -> Node:
+def parse(
+    text: str,
+    labels: Collection[str],
+    zones: Collection[str] = (),
+    lines: Collection[str] = (),
+    things: Collection[str] = (),
+) -> Node:
     """The condition in a text.
 
-    labels: names of the camera's labels, as in results. zones: names of its zones.
+    labels: names of the camera's labels, as in results. zones, lines: names of its zones and lines. things: what its
+    tracks may be called besides; conditions on tracks have these names, too.
 
     Raises:
         ConditionError: shows the place with a caret, and says what was expected there.
     """
-    return _Parser(text, labels, zones).parse()
+    return _Parser(text, labels, zones, lines, things).parse()
 
 
 class _Parser:
-    def __init__(self, text: str, labels: Collection[str], zones: Collection[str]) -> None:
+    def __init__(
+        self,
+        text: str,
+        labels: Collection[str],
+        zones: Collection[str],
+        lines: Collection[str],
+        things: Collection[str],
+    ) -> None:
         self._text = text
         self._labels = {name.casefold(): name for name in labels}
+        self._things = {name.casefold(): name for name in things} | self._labels
         self._zones = {name.casefold(): name for name in zones}
+        self._lines = {name.casefold(): name for name in lines}
         self._at = self._depth = 0
         self._tokens: list[_Token] = []
 
@@ -138,15 +168,22 @@ class _Parser:
     # -- labels, zones and times
 
     def _term(self) -> Node:
-        name, zone = self._name_and_zone()
-        text = _name(name)
-        if not self._is_label(name):
-            if text.lower() == "motion":
-                return Motion(zone)
-            if text.lower() == "anything":
-                return Anything(zone)
+        name = self._name_tokens()
+        text, label = _name(name), self._things.get(_name(name).casefold(), "")
+        if not label and text.lower() not in ("motion", "anything"):
             self._unknown_label(name)
-        label = self._labels[text.casefold()]
+        is_motion = not label and text.lower() == "motion"
+        if self._now.is_word("over", "stays"):
+            if is_motion:
+                self._fail(self._now, self._now, "motion is no track; write anything in its place")
+            return self._crosses(label) if self._take().is_word("over") else self._stays(label)
+        zone = self._zone(self._run()) if self._takes("in") else ""
+        if not label:
+            return Motion(zone) if is_motion else Anything(zone)
+        if not zone and label.casefold() not in self._labels:
+            self._fail(
+                name[0], name[-1], f"{label!r} is to be found, but is no label; say where: in a zone or over a line"
+            )
         if self._now.kind != "sign":
             return Probable(label, zone)
         if zone:
@@ -155,20 +192,37 @@ class _Parser:
             )
         return self._compared(label)
 
-    def _name_and_zone(self) -> tuple[list[_Token], str]:
-        """The tokens of a label, motion or anything; and the zone behind `in`."""
+    def _name_tokens(self) -> list[_Token]:
+        """The tokens of a label, motion or anything, up to `in`, `over` or `stays`, which may be words of a label."""
         run = self._run()
         if not run:
             self._fail(self._now, self._now, "expected a label, motion, anything, not or a bracket here")
-        if run[0].kind == "quoted":
-            return run, self._zone(self._run()) if self._takes("in") else ""
-        if self._is_label(run):
-            return run, ""
-        for at in reversed(range(1, len(run))):
-            if run[at].is_word("in"):
-                behind = run[at + 1 :] or self._run()
-                return run[:at], self._zone(behind)
-        return run, ""
+        if run[0].kind == "quoted" or self._is_label(run):
+            return run
+        places = [at for at in range(1, len(run)) if run[at].is_word("in", "over", "stays")]
+        known = [at for at in places if self._is_label(run[:at]) or _name(run[:at]).lower() in ("motion", "anything")]
+        of_tracks = [at for at in places if not run[at].is_word("in")]
+        at = known[-1] if known else of_tracks[0] if of_tracks else places[-1] if places else len(run)
+        self._at -= len(run) - at
+        return run[:at]
+
+    def _crosses(self, label: str) -> Node:
+        """What is behind `over`: a line, and perhaps a way."""
+        run, way = self._run(), ""
+        if len(run) > 1 and run[-1].is_word("in", "out"):
+            way = run.pop().text.lower()
+        elif self._now.is_word("in", "out"):  # behind quotes
+            way = self._take().text.lower()
+        return Crosses(label, self._place(run, "line", self._lines), way)
+
+    def _stays(self, label: str) -> Node:
+        """What is behind `stays`: in, a zone, for, a time."""
+        if not self._takes("in"):
+            self._fail(self._now, self._now, "expected in and the name of a zone here")
+        zone = self._zone(self._run())
+        if not (self._starts_time() and self._take().is_word("for")):
+            self._fail(self._now, self._now, "expected for and a time here, such as for 30 s")
+        return Stays(label, zone, self._duration())
 
     def _run(self) -> list[_Token]:
         """One token in quotes, or words up to the next joint."""
@@ -180,24 +234,29 @@ class _Parser:
         return run
 
     def _is_label(self, run: list[_Token]) -> bool:
-        return _name(run).casefold() in self._labels
+        return _name(run).casefold() in self._things
 
     def _zone(self, run: list[_Token]) -> str:
+        return self._place(run, "zone", self._zones)
+
+    def _place(self, run: list[_Token], kind: str, known: Mapping[str, str]) -> str:
+        """The name of a zone or line, as the settings write it."""
+        have = f"; known: {', '.join(known.values())}" if known else f"; the camera has no {kind}s"
         if not run:
-            self._fail(self._now, self._now, f"expected the name of a zone here{_known(self._zones.values())}")
+            self._fail(self._now, self._now, f"expected the name of a {kind} here{have}")
         name = _name(run)
-        if name.casefold() not in self._zones:
-            hint = did_you_mean(name, self._zones.values()) or _known(self._zones.values())
-            self._fail(run[0], run[-1], f"no zone has the name {name!r}{hint}")
-        return self._zones[name.casefold()]
+        if name.casefold() not in known:
+            hint = did_you_mean(name, known.values()) or have
+            self._fail(run[0], run[-1], f"no {kind} has the name {name!r}{hint}")
+        return known[name.casefold()]
 
     def _unknown_label(self, run: list[_Token]) -> NoReturn:
         name = _name(run)
-        joined = next((each for each in self._labels.values() if each.casefold().startswith(f"{name} ".casefold())), "")
+        joined = next((each for each in self._things.values() if each.casefold().startswith(f"{name} ".casefold())), "")
         if joined and quoted(joined) != joined:
             hint = f"; write {quoted(joined)} in quotes"
         else:
-            hint = did_you_mean(name, self._labels.values()) or "; add it to the camera's labels"
+            hint = did_you_mean(name, self._things.values()) or "; add it to the camera's labels"
         self._fail(run[0], run[-1], f"{name!r} is not a label of the camera{hint}")
 
     def _compared(self, label: str) -> Node:
@@ -234,10 +293,6 @@ def _name(run: list[_Token]) -> str:
     if run[0].kind == "quoted":
         return re.sub(r"\\(.)", r"\1", run[0].text[1:-1])
     return " ".join(token.text for token in run)
-
-
-def _known(names: Collection[str]) -> str:
-    return f"; known: {', '.join(names)}" if names else "; the camera has no zones"
 
 
 def visible_space(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,17 @@ class Refused(Exception):
         self.status = status
 
 
+class Words(NamedTuple):
+    """What a camera is asked for."""
+
+    labels: tuple[str, ...]
+    find: tuple[str, ...]
+
+    @classmethod
+    def of(cls, camera: Camera) -> "Words":
+        return cls(label_names(camera), camera.find)
+
+
 @dataclass(frozen=True)
 class Change:
     """New settings, and what they mean for one camera."""
@@ -37,12 +48,12 @@ class Change:
     after: Camera | None
 
     @property
-    def labels(self) -> tuple[str, ...] | None:
-        """The camera's labels, if they are others now."""
+    def words(self) -> Words | None:
+        """The camera's labels and what is to be found there, if they are others now."""
         if self.after is None:
             return None
-        names = label_names(self.after)
-        return None if self.before is not None and names == label_names(self.before) else names
+        words = Words.of(self.after)
+        return None if self.before is not None and words == Words.of(self.before) else words
 
     @property
     def needs_reader(self) -> bool:

@@ -1,13 +1,13 @@
 """From cameras to a plan: one config for the networks, and the options of each camera's reader."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from live.settings import Camera, Settings
-from pipeline.config import Config, GroupOptions
+from pipeline.config import Config, FollowOptions, GroupOptions
 from pipeline.machine import core_count
 
 SLOTS_PER_CAMERA = 3
@@ -25,10 +25,14 @@ def label_names(camera: Camera) -> tuple[str, ...]:
     return tuple(each if isinstance(each, str) else each.label for each in camera.labels)
 
 
-def watch_config(config: Config, settings: Settings, labels_of: Callable[[Camera], tuple[str, ...]]) -> Config:
-    """The config under which all these cameras can be watched: the longest clips, all modalities, all labels."""
+def watch_config(config: Config, settings: Settings, words_of: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Config:
+    """The config under which all these cameras can be watched: the longest clips, all modalities, all labels.
+
+    words_of: labels and words to find, as the stages read them.
+    """
     cameras = settings.cameras
-    labels = [labels_of(camera) for camera in cameras]
+    labels = [words_of(label_names(camera)) for camera in cameras]
+    find = [words_of(camera.find) if camera.find else () for camera in cameras]
     every = tuple(dict.fromkeys(name for names in labels for name in names))
     asked = {name for camera in cameras for name in camera.modalities}
     clips = msgspec.structs.replace(
@@ -37,7 +41,10 @@ def watch_config(config: Config, settings: Settings, labels_of: Callable[[Camera
         fps=max([camera.fps for camera in cameras], default=config.clips.fps),
         shots=False,
     )
-    classify = config.stages.get("classify", {}) | {"labels": [list(names) for names in labels]}
+    stages = {name: dict(options) for name, options in config.stages.items()}
+    stages.setdefault("classify", {}).update(labels=list(map(list, labels)), find=list(map(list, find)))
+    if "track" in stages:
+        stages["track"]["which"] = config.follow.which
     top_k = max(config.labels.top_k, min(MOST_LABELS, max(map(len, labels), default=0)))
     slots = SLOTS_PER_CAMERA * len(cameras) + SPARE_SLOTS
     return msgspec.structs.replace(
@@ -47,9 +54,18 @@ def watch_config(config: Config, settings: Settings, labels_of: Callable[[Camera
         modalities=tuple(name for name in config.modalities if name in asked) or config.modalities,
         labels=msgspec.structs.replace(config.labels, words=every or config.labels.words, top_k=top_k),
         queue=msgspec.structs.replace(config.queue, slots=config.queue.slots or slots),
-        stages=config.stages | {"classify": classify},
+        follow=_follow(config.follow, find),
+        stages=stages,
         groups=tuple(map(with_workers, config.groups)),
     )
+
+
+def _follow(follow: FollowOptions, find: Sequence[tuple[str, ...]]) -> FollowOptions:
+    """What is looked for at any camera, since a detector that is told words has those of all of them. Which tracks are
+    told is decided for each camera."""
+    words = tuple(dict.fromkeys(word for words in find for word in words))
+    is_mixed = follow.which == "auto" and not all(find)
+    return msgspec.structs.replace(follow, find=words, which="all" if is_mixed else follow.which)
 
 
 def with_workers(group: GroupOptions) -> GroupOptions:

@@ -37,6 +37,8 @@ OWN = ("name", "url", "url_env", "url_file")
 SHARED = tuple(name for name in Camera.__struct_fields__ if name not in OWN)
 FILES = ("url_file", "password_file", "token_file", "secret_file", "directory")
 
+NAMES = ("zones", "lines")
+"""Tables whose keys are names, not keys of settings."""
 FILES_ONLY = ("realtime", "loop")
 
 Tree = dict[str, Any]
@@ -106,7 +108,7 @@ def settings_of(tree: Tree, path: Path) -> tuple[Settings, list[str]]:
     shared = {key: tree.pop(key) for key in SHARED if key in tree}
     cameras = tree.get("cameras", [])
     tables = [each for each in cameras if isinstance(each, dict)] if isinstance(cameras, list) else []
-    problems = [problem for table in (shared, *tables) if (problem := _read_labels(table, path))]
+    problems = [problem for table in (shared, *tables) for problem in _read_words(table, path)]
     wrong = list(misfits({"name": "", **shared}, Camera, "", _hint))
     shared = known_part(shared, Camera)
     is_usable = not any(misfits({"name": "", **shared}, Camera, ""))
@@ -129,7 +131,7 @@ def in_plural(tree: Any) -> Any:
         return tree
     names = {key: ALIASES.get(key, key) for key in tree}
     return {
-        key if names[key] in tree else names[key]: each if key == "zones" else in_plural(each)
+        key if names[key] in tree else names[key]: each if key in NAMES else in_plural(each)
         for key, each in tree.items()
     }
 
@@ -150,7 +152,7 @@ def _wrong_brackets(tree: Any, above: str = "") -> Iterator[str]:
             yield f"{above}{key} is one value; write [[{path}]], and {keys} below it"
         if key in SINGLE and isinstance(each, list) and any(isinstance(part, dict) for part in each):
             yield f"[[{path}]] is a list of tables; write [{path}], with single brackets, once"
-        if key != "zones":
+        if key not in NAMES:
             for part in each if isinstance(each, list) else [each]:
                 yield from _wrong_brackets(part, f"{path}.")
 
@@ -173,17 +175,17 @@ def _resolve(table: Tree, path: Path) -> None:
         table["url"] = str(path.parent / url)
 
 
-def _read_labels(camera: Tree, path: Path) -> str:
-    """Put the labels in place of the text that says where they are. What is wrong with them, or ""."""
-    labels, of = camera.get("labels"), f"camera {_name(camera)}: " if "name" in camera else ""
-    if not isinstance(labels, str):
-        return ""
-    try:
-        camera["labels"] = read_labels(labels, path.parent, f"{of}labels")
-    except ConfigError as error:
-        camera["labels"] = [labels]
-        return str(error)
-    return ""
+def _read_words(camera: Tree, path: Path) -> Iterator[str]:
+    """Put labels and words to find in place of the text that says where they are. Says what is wrong with them."""
+    of = f"camera {_name(camera)}: " if "name" in camera else ""
+    for key in ("labels", "find"):
+        words = camera.get(key)
+        if isinstance(words, str):
+            try:
+                camera[key] = read_labels(words, path.parent, f"{of}{key}")
+            except ConfigError as error:
+                camera[key] = [words]
+                yield str(error)
 
 
 def _hint(wrong: str, known: list[str]) -> str:

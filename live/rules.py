@@ -8,6 +8,7 @@ import msgspec
 from live.condition import Facts, Judge, Memory, Truth
 from live.condition_text import parse
 from live.settings import Camera, Rule
+from live.targets import things
 
 
 class Judged(msgspec.Struct):
@@ -32,7 +33,9 @@ class Rules:
         for rule in camera.rules:
             before = memories.get(rule.name)
             memory = before.memory if before and before.when == rule.when else Memory()
-            self._judges[rule.name] = Judge(parse(rule.when, labels, camera.zones), memory)
+            self._judges[rule.name] = Judge(
+                parse(rule.when, labels, camera.zones, camera.lines, things(camera)), memory
+            )
             memories[rule.name] = Judged(rule.when, memory)
 
     def has(self, name: str, when: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.places import Polygon
+from pipeline.places import Line, Places, Polygon
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -60,6 +60,8 @@ class Camera(_Settings, frozen=True):
     realtime: bool = False
     loop: bool = False
     labels: tuple[str | Watched, ...] = ()
+    find: tuple[str, ...] = ()
+    """Things that name tracks in place of the labels; tracks of other things are not told."""
     threshold: float = 0.5
     hold_s: float = 4.0
     rules: tuple[Rule, ...] = ()
@@ -69,6 +71,9 @@ class Camera(_Settings, frozen=True):
     fps: float = 8.0
     modalities: tuple[Literal["image", "motion", "audio"], ...] = ("image", "motion", "audio")
     zones: dict[str, Polygon] = {}
+    """Where something moves, and where tracks are counted, in fractions of the picture."""
+    lines: dict[str, Line] = {}
+    """Where tracks are counted as they cross."""
     masks: tuple[Polygon, ...] = ()
     schedule: Schedule = Schedule()
     policy: Literal["latest", "every"] = "latest"
@@ -82,6 +87,10 @@ class Camera(_Settings, frozen=True):
     post_s: float = 3.0
     longest_s: float = 60.0
     """Longest film of an event."""
+
+    @property
+    def places(self) -> Places:
+        return Places(self.zones, self.lines)
 
 
 class Keep(_Settings, frozen=True):

@@ -21,7 +21,7 @@ from live.mqtt import MqttTarget
 from live.retention import MEDIA, Retention
 from live.settings import Settings
 from pipeline.errors import OutputError
-from pipeline.messages import Configured, FilmAsked, FilmWritten, Told
+from pipeline.messages import Configured, Counted, FilmAsked, FilmWritten, Told
 from pipeline.result import ClipRecord
 from pipeline.sinks.jsonl import rounded
 from pipeline.sinks.sink import Sink, SinkOptions
@@ -134,6 +134,10 @@ class WatchSink(Sink):
             self._connections[camera] = state
         for target in self._brokers():
             target.connection(camera, state)
+
+    def counted(self) -> Counted:
+        places = {name: camera.counted() for name, camera in self._cameras.items()}
+        return Counted(dict(self.counts), {name: found for name, found in places.items() if found.zones or found.lines})
 
     def film_written(self, message: FilmWritten) -> None:
         """A film that was asked for is there, or cannot be."""

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from pipeline.status import LineCount, ZoneNow
+
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True):
     pass
@@ -80,6 +82,10 @@ class CameraStatus(_Part, frozen=True):
     """By reason: superseded, no_slot."""
     age_s: Age = Age()
     events: int = 0
+    zones: dict[str, ZoneNow] = {}
+    """Tracks that were in each zone, since the watch began."""
+    lines: dict[str, LineCount] = {}
+    """Tracks that crossed each line."""
     labels_version: int = 1
     width: int = 0
     height: int = 0

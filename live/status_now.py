@@ -9,8 +9,10 @@ from pipeline.ledger import LEASED, READY
 from pipeline.live_feed import LiveFeed, Watched
 from pipeline.live_ledger import LiveLedger
 from pipeline.live_outlet import LiveOutlet
+from pipeline.messages import Counted
 from pipeline.plan import Plan
 from pipeline.processes import Processes
+from pipeline.status import PlaceCounts
 
 
 def quantile(values: Iterable[float], share: float) -> float | None:
@@ -19,12 +21,12 @@ def quantile(values: Iterable[float], share: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
 
 
-def camera_status(camera: Watched, ledger: LiveLedger, outlet: LiveOutlet, events: int) -> CameraStatus:
+def camera_status(camera: Watched, ledger: LiveLedger, outlet: LiveOutlet, counted: Counted) -> CameraStatus:
     """One camera, without its URL."""
     source, facts = ledger.sources[camera.index], ledger.cameras[camera.index]
     ages_s = outlet.ages_s.get(camera.index, ())
     last = facts.recent[-1].info.live if facts.recent else None
-    info = source.info
+    info, places = source.info, counted.places.get(camera.name, PlaceCounts())
     return CameraStatus(
         name=camera.name,
         connection=camera.state,
@@ -43,7 +45,9 @@ def camera_status(camera: Watched, ledger: LiveLedger, outlet: LiveOutlet, event
             p99=_rounded(quantile(ages_s, 0.99)),
             last=_rounded(ages_s[-1] if ages_s else None),
         ),
-        events=events,
+        events=counted.events.get(camera.name, 0),
+        zones=places.zones,
+        lines=places.lines,
         labels_version=camera.labels_version,
         width=info.width if info else 0,
         height=info.height if info else 0,
@@ -81,14 +85,14 @@ def status_now(
     processes: Processes,
     *,
     deaths: Mapping[str, int],
-    events: Mapping[str, int],
+    counted: Counted,
     canary: Canary,
     uptime_s: float,
     ready: bool,
     version: int,
     stage_s: dict[str, float],
 ) -> Status:
-    """deaths: by name of a process. events: by camera. stage_s: seconds that each stage has worked."""
+    """deaths: by name of a process. stage_s: seconds that each stage has worked."""
     counts = ledger.counts
     return Status(
         time=utc_text(datetime.now(UTC)),
@@ -120,9 +124,7 @@ def status_now(
             unwritten=outlet.lost,
         ),
         version=version,
-        cameras=tuple(
-            camera_status(camera, ledger, outlet, events.get(camera.name, 0)) for camera in feed.cameras.values()
-        ),
+        cameras=tuple(camera_status(camera, ledger, outlet, counted) for camera in feed.cameras.values()),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from live.settings import Camera, Watched
 from pipeline.small_file import read_small_file
+from stages.words.relations import parse_relation
 from stages.words.tree import flattened
 from stages.words.word import clean_labels, parse_word, read_lines
 
@@ -34,6 +35,15 @@ def targets(camera: Camera) -> dict[str, Target]:
             hold_s = camera.hold_s if label.hold_s is None else label.hold_s
             found.setdefault(word.name, Target(word.name, label.label, label.threshold, hold_s, label.events))
     return found
+
+
+def things(camera: Camera) -> list[str]:
+    """What tracks of a camera may be called by their looks: labels and things to find, as in results."""
+    words = [word for text in camera.find if (word := parse_word(text)) is not None]
+    found = [
+        name for word in words for name in (word.names if any(map(parse_relation, word.names)) else word.names[:1])
+    ]
+    return [*targets(camera), *found]
 
 
 def label_texts(labels: Iterable[str | Watched]) -> list[str]:

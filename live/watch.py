@@ -102,7 +102,7 @@ class WatchSupervisor(Supervisor):
         self._deaths: dict[str, int] = {}
         self._canary = Canary()
         self._tidied_s = 0.0
-        self._events: dict[str, int] = {}
+        self._counted = Counted({})
         self._address = ""
         """Of the page."""
         self._has_listened = False
@@ -138,7 +138,7 @@ class WatchSupervisor(Supervisor):
                 self._spawn(role)
 
     def _add(self, camera: Camera) -> None:
-        self.feed.add(camera.name, self._options(camera), camera.policy == "every")
+        self.feed.add(camera.name, self._options(camera), camera.policy == "every").places = camera.places
 
     def _options(self, camera: Camera) -> dict[str, Any]:
         directory = Path(self.plan.settings.directory, "cameras", camera.name)
@@ -176,8 +176,8 @@ class WatchSupervisor(Supervisor):
                     self._canary.fail(f"{worker.name}: {problem}")
                     self._notice(f"{worker.name}: {problem}; replacing the process", "error")
                     self.processes.kill(worker)
-            case Counted(events):
-                self._events = events
+            case Counted():
+                self._counted = message
             case Told(text, level):
                 self._notice(text, level)
             case Ask():
@@ -241,9 +241,10 @@ class WatchSupervisor(Supervisor):
                     self.feed.remove(camera.index)
                     self.outlet.forget(camera.index)
             elif change.after is not None and (camera := self.feed.named(change.after.name)) is not None:
-                if change.labels is not None:
+                if change.words is not None:
                     camera.labels_version += 1
                     self.feed.wake(camera.index)
+                camera.places = change.after.places
                 if change.needs_reader:
                     self.feed.reopen(camera.index, self._options(change.after))
                     self._notice(f"{camera.name}: opened again with its new settings")
@@ -296,7 +297,7 @@ class WatchSupervisor(Supervisor):
             self.outlet,
             self.processes,
             deaths=self._deaths,
-            events=self._events,
+            counted=self._counted,
             canary=self._canary.status(set(self.processes.workers)),
             uptime_s=time.monotonic() - self._began_s,
             ready=self._ready_s > 0,

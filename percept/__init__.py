@@ -46,6 +46,7 @@ A record
     result.labels[0].share                         0.64: among the given labels, for those that exclude each other
     result.labels[0].evidence["audio"]             what the sound alone says; also "image" and "motion"
     result.tracks                                  objects: id, label, and boxes of time_s, x0, y0, x1, y1
+    result.tracks[0].evidence                      what its name rests on: up to three views of it
     result.tracks[0].movement                      "moving right", speed, direction, still since
     result.zones, result.crossings                 of run(..., zone="door:0,0;.2,0;.2,1;0,1", line="gate:.5,0;.5,1")
     result.absent                                  what is missing, and why: {"audio": "no_stream"}
@@ -89,6 +90,8 @@ if TYPE_CHECKING:
         PerceptError,
         SourceError,
         Track,
+        TrackEvidence,
+        View,
         Visit,
         ZoneVisits,
     )
@@ -136,6 +139,8 @@ __all__ = [
     "Run",
     "SourceError",
     "Track",
+    "TrackEvidence",
+    "View",
     "Visit",
     "Watch",
     "ZoneVisits",

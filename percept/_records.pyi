@@ -113,6 +113,27 @@ class Crossing(msgspec.Struct, frozen=True, omit_defaults=True):
     label: str | None = None
     """The track's label."""
 
+class View(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A track in a picture that was looked at closely."""
+
+    time_s: float
+    """When, in seconds of the source; in this clip or an earlier one."""
+    box: tuple[float, float, float, float]
+    """x0, y0, x1, y1, as in `boxes`."""
+    similarity: float
+    """Cosine between what is seen there and the name's text vector, or the example."""
+    kind: str = "crop"
+    """crop: the picture tower has read the box alone; place: what it says of the place in the whole picture."""
+
+class TrackEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the name of a track rests on."""
+
+    by: str
+    """Who named it: picture (the picture tower, by the mean of all views), detector (by a name of its own), or example
+    (of `--find-like`)."""
+    views: list[View] = ...
+    """Up to three that fit the name best, crops before places; none if the name is one that only the detector knows."""
+
 class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     """An object followed through the source."""
 
@@ -125,6 +146,8 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     an action, a place or a sound; missing if nothing is probable."""
     probability: float | None = None
     """Probability of that name."""
+    evidence: TrackEvidence | None = None
+    """What the name rests on, if there is one."""
     filled: list[int] = ...
     """Which of `boxes`, counted from 0, lie between two frames in which the object was seen: in a straight line."""
     kind: str = "motion"
@@ -167,7 +190,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     engine_reason: str = ""
     """Why a preferred backend was passed over; missing if none was."""
     labels_version: int = 0
-    """Which set of labels was asked for, counted from 1. Only results have it."""
+    """Which set of labels and words to find was asked for, counted from 1. Only results have it."""
     estimated_times: bool = False
     """The source carries no times; they were estimated."""
     corrupt_frames: int = 0

@@ -124,6 +124,9 @@ def watch(
     top_k: int | None = None,
     modalities: Sequence[str] | str | None = None,
     min_probability: float | str | None = None,
+    find: str | None = None,
+    zone: str | Sequence[str] | None = None,
+    line: str | Sequence[str] | None = None,
     model: Name | None = None,
     audio_model: Name | None = None,
     engine: str | None = None,
@@ -155,6 +158,7 @@ def watch(
         top_k: Labels per clip in results (5).
         modalities: Which of image, motion, audio to use.
         min_probability: An event begins at this probability (0.5).
+        find, zone, line: As for `percept.run`; for cameras that do not say their own.
         model, audio_model, engine, precision, device: As for `percept.run`.
         state: Folder in which events, snapshots and results are kept; None: they are not.
         port: Port of the web page; None: there is no page.
@@ -173,6 +177,9 @@ def watch(
         "top-k": top_k,
         "modalities": modalities,
         "min-probability": min_probability,
+        "find": find,
+        "zone": zone,
+        "line": line,
         "model": model,
         "audio-model": audio_model,
         "engine": engine,
@@ -181,7 +188,7 @@ def watch(
         "port": -1 if port is None else port,
         "config": config,
     }
-    arguments = list(_child.arguments(options, ()))
+    arguments = list(_child.arguments(options, ("zone", "line")))
     arguments += [f"--set={key}={json.dumps(value)}" for key, value in (settings or {}).items()]
     request: dict[str, Any] = {"sources": names}
     if isinstance(labels, str):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline.arrays import Array
+from pipeline.places import Places
 
 Modality = Literal["image", "motion", "audio"]
 MODALITIES: tuple[Modality, ...] = ("image", "motion", "audio")
@@ -59,6 +60,8 @@ class LiveFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """When the clip's last picture or sound was captured, on this machine's monotonic clock; 0 for a gap."""
     reused: bool = False
     """Nothing has changed since an earlier clip, and its answers hold: the clip was not decoded in full."""
+    still_ns: int = 0
+    """For how long nothing had changed before the clip: the length of the reused ones since one was decoded in full."""
     measures: dict[str, float] = {}
     """Measurements of the clip by name; see `stages.decode.live.measures`."""
 
@@ -84,6 +87,8 @@ class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """Only of clips from a live reader."""
     labels_version: int = 1
     """The set of labels that is asked of the clip."""
+    places: Places | None = None
+    """Where its tracks are counted; None: in the zones and at the lines of the run."""
 
 
 class Missed(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from pipeline.messages import (
     ToWorker,
     Wake,
 )
+from pipeline.places import Places
 from pipeline.processes import Processes, Worker
 from pipeline.slots import Slots
 
@@ -47,6 +48,7 @@ class Watched:
     every: bool = False
     """Its clips wait for their turn."""
     labels_version: int = 1
+    places: Places | None = None
     worker: Worker | None = None
     grants: dict[int, int] = field(default_factory=dict)
     """Slots and their generations."""
@@ -76,7 +78,9 @@ class Watched:
 class LiveFeed:
     """Keeps a decode process for every camera alive, grants it slots, and never makes it wait for one.
 
-    labels_version: the version of a camera's labels is stamped on its clips as they arrive.
+    What is asked of a clip, the version of its camera's labels and where tracks are counted, is stamped on it as it
+    arrives.
+
     on_connection: called whenever the connection of a camera changes.
     """
 
@@ -253,8 +257,8 @@ class LiveFeed:
             self.release(message.slot)
 
     def _stamped(self, camera: Watched, info: ClipInfo) -> ClipInfo:
-        """A clip is asked the labels of the moment at which it arrives."""
-        return msgspec.structs.replace(info, labels_version=camera.labels_version)
+        """A clip is asked what holds at the moment at which it arrives."""
+        return msgspec.structs.replace(info, labels_version=camera.labels_version, places=camera.places)
 
     def _connection(self, camera: Watched, message: Connection) -> str | None:
         before, camera.state, camera.text = camera.state, message.state, message.text

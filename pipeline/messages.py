@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.arrays import Array, Spec, read_only
 from pipeline.clip import ClipInfo, Gap, SourceInfo
-from pipeline.status import Level, Row, SummaryRecord, Writing
+from pipeline.status import Level, PlaceCounts, Row, SummaryRecord, Writing
 
 PROTOCOL_VERSION = 4
 
@@ -207,9 +207,10 @@ class Reply(_Message, frozen=True, tag=36):
 
 
 class Counted(_Message, frozen=True, tag=38):
-    """How many events each camera has had."""
+    """What each camera has had so far."""
 
     events: dict[str, int]
+    places: dict[str, PlaceCounts] = {}
 
 
 class Probed(_Message, frozen=True, tag=37):

@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 Point = tuple[float, float]
 """x to the right and y down, from 0 to 1."""
 Polygon = tuple[Point, ...]
@@ -23,6 +25,16 @@ SMALLEST_AREA = 1e-6
 EDGE = 1e-6
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Safe as a file name, as a level of an MQTT topic and in a URL."""
+
+
+class Places(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where tracks are counted, by name."""
+
+    zones: dict[str, Polygon] = {}
+    lines: dict[str, Line] = {}
+
+
+NOWHERE = Places()
 
 
 def is_inside(polygon: Polygon, box: Box) -> bool:

@@ -136,6 +136,42 @@ class Crossing(msgspec.Struct, frozen=True, omit_defaults=True):
     label: Annotated[str | None, Meta(description="The track's label.")] = None
 
 
+class View(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A track in a picture that was looked at closely."""
+
+    time_s: Annotated[float, Meta(description="When, in seconds of the source; in this clip or an earlier one.")]
+    box: Annotated[tuple[float, float, float, float], Meta(description="x0, y0, x1, y1, as in `boxes`.")]
+    similarity: Annotated[
+        float, Meta(description="Cosine between what is seen there and the name's text vector, or the example.")
+    ]
+    kind: Annotated[
+        str,
+        Meta(
+            description="crop: the picture tower has read the box alone; place: what it says of the place in the whole "
+            "picture."
+        ),
+    ] = "crop"
+
+
+class TrackEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the name of a track rests on."""
+
+    by: Annotated[
+        str,
+        Meta(
+            description="Who named it: picture (the picture tower, by the mean of all views), detector (by a name of "
+            "its own), or example (of `--find-like`)."
+        ),
+    ]
+    views: Annotated[
+        list[View],
+        Meta(
+            description="Up to three that fit the name best, crops before places; none if the name is one that only "
+            "the detector knows."
+        ),
+    ] = []
+
+
 class Track(msgspec.Struct, frozen=True, omit_defaults=True):
     """An object followed through the source."""
 
@@ -154,6 +190,7 @@ class Track(msgspec.Struct, frozen=True, omit_defaults=True):
         ),
     ] = None
     probability: Annotated[float | None, Meta(description="Probability of that name.")] = None
+    evidence: Annotated[TrackEvidence | None, Meta(description="What the name rests on, if there is one.")] = None
     filled: Annotated[
         list[int],
         Meta(
@@ -211,7 +248,8 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ""
     )
     labels_version: Annotated[
-        int, Meta(description="Which set of labels was asked for, counted from 1. Only results have it.")
+        int,
+        Meta(description="Which set of labels and words to find was asked for, counted from 1. Only results have it."),
     ] = 0
     estimated_times: Annotated[bool, Meta(description="The source carries no times; they were estimated.")] = False
     corrupt_frames: Annotated[int, Meta(description="Frames of the clip that were damaged.")] = 0

@@ -2,7 +2,6 @@
 
 import time
 import traceback
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -132,7 +131,7 @@ def run_sink(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
             complete = _write_all(bus, sinks, RecordMaker(plan.parts), slots, seat)
         _close_all(sinks, complete)
         _report(bus, sinks)
-        bus.send(SinkClosed(next((found for sink in sinks if (found := sink.summaries())), ())))
+        bus.send(SinkClosed(max((sink.summaries() for sink in sinks), key=len, default=())))
     except PerceptError as error:
         bus.send(Broken(type(error).__name__, str(error)))
     except Exception as error:
@@ -168,16 +167,16 @@ def _write_all(bus: Bus, sinks: list[Sink], make: RecordMaker, slots: Slots, sea
     """
     quick = [sink for sink in sinks if not sink.is_slow]
     slow = Backlog(bus, [sink for sink in sinks if sink.is_slow])
-    counted: dict[Sink, Counter[str]] = {sink: Counter() for sink in sinks}
+    told: dict[Sink, Counted] = dict.fromkeys(sinks, Counted({}))
     supplied: set[int] = set()
     while True:
         slots.watch(seat, Phase.IDLE)
         message = bus.receive(0 if slow else TICK_S)
         for sink in sinks:
             sink.tick()
-            if sink.counts != counted.get(sink):
-                counted[sink] = sink.counts.copy()
-                bus.send(Counted(dict(sink.counts)))
+            if (counted := sink.counted()) != told[sink]:
+                told[sink] = counted
+                bus.send(counted)
         match message:
             case None:
                 if slow:

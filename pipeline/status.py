@@ -83,7 +83,7 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     events: EventOptions = EventOptions()
     video: VideoOptions = VideoOptions()
     zones: dict[str, Polygon] = {}
-    """Drawn in the labelled video."""
+    """Where tracks are counted."""
     lines: dict[str, Line] = {}
     film: FilmSource = FilmSource()
     """Set by the run."""
@@ -205,12 +205,35 @@ class ZoneCount(msgspec.Struct, frozen=True):
     """How long they stayed."""
     longest_s: float = 0.0
 
+    def __add__(self, other: "ZoneCount") -> "ZoneCount":
+        visits = self.visits + other.visits
+        total_s = self.mean_s * self.visits + other.mean_s * other.visits
+        mean_s = round(total_s / visits, 3) if visits else 0.0
+        return ZoneCount(visits, mean_s, max(self.longest_s, other.longest_s))
+
+
+class ZoneNow(ZoneCount, frozen=True):
+    """What has come into a zone of a camera so far."""
+
+    inside: int = 0
+    """How many are in it now; they count among the visits."""
+
 
 class LineCount(msgspec.Struct, frozen=True, rename={"inward": "in"}):
     """What crossed a line of a source."""
 
     inward: int = 0
     out: int = 0
+
+    def __add__(self, other: "LineCount") -> "LineCount":
+        return LineCount(self.inward + other.inward, self.out + other.out)
+
+
+class PlaceCounts(msgspec.Struct, frozen=True):
+    """What the zones and lines of a camera have counted so far, by name."""
+
+    zones: dict[str, ZoneNow] = {}
+    lines: dict[str, LineCount] = {}
 
 
 class SummaryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,11 +1,11 @@
 """Scores the labels of cameras, of which each has its own, and which may change while clips come in."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from pipeline.arrays import Array
@@ -14,21 +14,23 @@ from pipeline.errors import ConfigError
 from pipeline.stage import Outputs, Resources, StageOptions
 from stages.classify import EMBEDDING_OF, FUSED_OF, Classify, rows, score_all
 from stages.words.labels import LabelSet, build_label_set
+from stages.words.versions import LabelVersions
 from stages.words.word import parse_labels
 
 KEPT_VERSIONS = 4
 """Versions of a camera's labels that clips under way may ask for."""
-KEPT = 64
-"""Label sets that a process holds ready."""
 
 
 class WatchOptions(StageOptions, frozen=True, kw_only=True):
     labels: tuple[tuple[str, ...], ...] = ()
     """Labels of each camera, by its number, at the start."""
+    find: tuple[tuple[str, ...], ...] = ()
+    """What is to be found at each camera, likewise; empty: nothing at any of them."""
 
 
 class ClassifyWatch(Classify):
-    """Like `Classify`, with the labels of the clip's camera in the version that the clip asks for.
+    """Like `Classify`, with the labels of the clip's camera in the version that the clip asks for. Words to find, by
+    which tracks are named, are part of a version.
 
     Every version is a file in the run's directory, which `ask` writes before any clip asks for it.
     """
@@ -39,30 +41,33 @@ class ClassifyWatch(Classify):
     def prepare(self, report: Callable[[str], None]) -> None:
         super().prepare(report)  # all labels together, by which tracks are named
         for camera, labels in enumerate(self.options.labels):
-            self._write(camera, 1, labels, report)
+            self._write(camera, 1, labels, self.options.find[camera] if self.options.find else (), report)
 
     def open(self, resources: Resources) -> None:
-        self._sets: OrderedDict[tuple[int, int], LabelSet] = OrderedDict()
+        self._versions = LabelVersions(Path(self.run.directory))
 
     def describe(self) -> dict[str, str]:
         return {"labels": f"of {len(self.options.labels)} cameras"}
 
     def process(self, clip: Clip) -> Outputs:
-        self.label_set = self._set_of(clip.info.source_index, clip.info.labels_version)
+        self.label_set = self._versions.get(clip.info.source_index, clip.info.labels_version)
         return self.answer(self.label_set, clip)
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """{"labels", "camera", "version"}: write another version. {"labels", "clips"}: score clips by their arrays."""
+        """{"labels", "find", "camera", "version"}: write another version. {"labels", "clips"}: score clips by their
+        arrays.
+        """
         labels = tuple(parse_labels(tuple(question["labels"])))
         if not labels:
             raise ConfigError("labels: expected at least one")
         if "clips" in question:
             return {"clips": self._preview(labels, question["clips"])}
-        self._write(question["camera"], question["version"], labels, lambda text: None)
+        find = tuple(parse_labels(tuple(question["find"]))) if question.get("find") else ()
+        self._write(question["camera"], question["version"], labels, find, lambda text: None)
         return {}
 
     def _preview(self, labels: Sequence[str], clips: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
-        self.label_set = self._built(labels, lambda text: None)
+        self.label_set = self._built(labels, (), lambda text: None)
         scored: list[list[dict[str, Any]]] = []
         for arrays in clips:
             present = {name: _vector(arrays[key]) for name, key in EMBEDDING_OF.items() if self._has(name, key, arrays)}
@@ -77,37 +82,28 @@ class ClassifyWatch(Classify):
     def _has(self, name: str, key: str, arrays: Mapping[str, Any]) -> bool:
         return name in self.label_set.sides and key in arrays
 
-    def _write(self, camera: int, version: int, labels: Sequence[str], report: Callable[[str], None]) -> None:
+    def _write(
+        self, camera: int, version: int, labels: Sequence[str], find: Sequence[str], report: Callable[[str], None]
+    ) -> None:
         """Write a label set under the name that workers read, whole or not at all."""
-        key = sha256("\n".join(labels).encode()).hexdigest()[:16]
+        key = sha256("\n".join([*labels, "", *find]).encode()).hexdigest()[:16]
         path = Path(self.run.directory) / f"labels-of-all-{key}.npz"
         if not path.exists():
-            self._built(labels, report).save(path)
-        link = Path(self.run.directory) / _file_of(camera, version)
+            self._built(labels, find, report).save(path)
+        versions = LabelVersions(Path(self.run.directory))
+        link = versions.path(camera, version)
         link.unlink(missing_ok=True)
         link.hardlink_to(path)
-        Path(self.run.directory, _file_of(camera, version - KEPT_VERSIONS)).unlink(missing_ok=True)
+        versions.path(camera, version - KEPT_VERSIONS).unlink(missing_ok=True)
         for other in Path(self.run.directory).glob("labels-of-all-*.npz"):
             if other.stat().st_nlink == 1:  # no camera has these labels any more
                 other.unlink()
 
-    def _built(self, labels: Sequence[str], report: Callable[[str], None]) -> LabelSet:
+    def _built(self, labels: Sequence[str], find: Sequence[str], report: Callable[[str], None]) -> LabelSet:
         from engines.models.checkpoint import read_model
 
-        return build_label_set(read_model(self.run.model, self.run.audio_model), tuple(labels), self.run, report)
-
-    def _set_of(self, camera: int, version: int) -> LabelSet:
-        key = camera, version
-        if key not in self._sets:
-            self._sets[key] = LabelSet.load(Path(self.run.directory) / _file_of(camera, version))
-            while len(self._sets) > KEPT:
-                self._sets.popitem(last=False)
-        self._sets.move_to_end(key)
-        return self._sets[key]
-
-
-def _file_of(camera: int, version: int) -> str:
-    return f"labels-of-{camera}-{version}.npz"
+        run = msgspec.structs.replace(self.run, find=tuple(find))
+        return build_label_set(read_model(run.model, run.audio_model), tuple(labels), run, report)
 
 
 def _vector(packed: Any) -> Array:

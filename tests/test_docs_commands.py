@@ -40,7 +40,7 @@ def test_a_command_of_a_page_is_accepted(page: str, command: str) -> None:
     if arguments[:1] == ["ctl"]:
         verb = f"{verb}.{arguments.pop(0)}"
     module = import_module(f"commands.{verb}")
-    parser = module.action_parser(arguments.pop(0)) if hasattr(module, "ACTIONS") else module.make_parser()
+    parser = module.action_parser(arguments.pop(0)) if hasattr(module, "action_parser") else module.make_parser()
     try:
         parser.parse_intermixed_args(split_events(arguments))
     except ConfigError as error:  # text may name a command without all that it needs

@@ -17,6 +17,7 @@ from live.read_settings import read
 from live.settings import Alerts, Camera, Keep, Mqtt, Page, Rule, Schedule, Watched, Webhook
 from live.status import Age, CameraStatus, ProcessStatus, QueueStatus, Status
 from live.webhook import signature
+from pipeline.status import LineCount, ZoneNow
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "watch.md").read_text()
@@ -36,7 +37,7 @@ def test_the_annotated_settings_are_right(file: Path) -> None:
     door, yard = settings.cameras
     assert (door.name, yard.url_env) == ("door", "YARD_URL")
     assert door.password_file == str(file.parent / "secrets" / "door")
-    assert [rule.name for rule in door.rules] == ["break-in", "somebody waits"]
+    assert [rule.name for rule in door.rules] == ["break-in", "somebody waits", "somebody comes"]
     assert yard.labels == ("person", "dog barking")
     assert check(settings) == []
 
@@ -69,7 +70,7 @@ def test_the_conditions_of_the_page_are_understood() -> None:
     labels = ["glass breaking", "person", "dog barking", "rock and roll"]
     assert len(texts) >= 9
     for text in texts:
-        parse(text, labels, ["drive"])
+        parse(text, labels, ["drive"], ["gate"])
 
 
 def test_the_code_that_checks_a_signature_accepts_ours_and_no_other() -> None:
@@ -103,7 +104,14 @@ def test_settings_of_deploy_are_right(tmp_path: Path) -> None:
 
 
 def test_the_metrics_of_the_page_are_those_that_there_are() -> None:
-    camera = CameraStatus(name="door", age_s=Age(p50=1.0, p99=2.0), drops={"superseded": 1}, measures={"change": 0.1})
+    camera = CameraStatus(
+        name="door",
+        age_s=Age(p50=1.0, p99=2.0),
+        drops={"superseded": 1},
+        measures={"change": 0.1},
+        zones={"drive": ZoneNow()},
+        lines={"gate": LineCount()},
+    )
     status = Status(
         cameras=(camera,),
         processes=(ProcessStatus(name="output"),),

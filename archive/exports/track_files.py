@@ -1,4 +1,4 @@
-"""The tracks of a run in a format of other programs: one file per source, written when it ends."""
+"""The tracks of a run in a format of other programs: one file per source, written when it ends or is cut short."""
 
 from collections import defaultdict
 
@@ -9,7 +9,7 @@ from archive.exports.media import Media
 from archive.exports.source import Source
 from archive.schema import Facts
 from pipeline.clip import SourceInfo
-from pipeline.result import ClipRecord
+from pipeline.result import ClipRecord, clock_text
 from pipeline.sinks.file import WholeFile
 from pipeline.sinks.paths import source_paths
 from pipeline.sinks.sink import Sink
@@ -39,10 +39,21 @@ class TrackFiles(Sink):
             self._clips[record.source].append(msgspec.structs.replace(record, parts=parts))
 
     def source_ended(self, source_index: int, clips: int) -> None:
-        name = self._names.get(source_index, "")
+        self._write(self._names.get(source_index, ""))
+
+    def close(self, complete: bool) -> None:
+        """Of a source that was cut short, its tracks so far are written."""
+        for name, clips in list(self._clips.items()):
+            if self._write(name):
+                until = clock_text(clips[-1].end_s)
+                text = f"has the tracks of {name} until {until}, because the run was cut short there"
+                self.notes.append(f"{self._paths[name]}: {text}")
+
+    def _write(self, name: str) -> bool:
+        """Write the file of a source. Returns whether it has one."""
         held = self._clips.pop(name, [])
         if not held or name not in self._paths:
-            return
+            return False
         source = self._source(name, held)
         if all(source.size) and not source.has_rate:
             self.notes.append(f"{name}: its frame rate is unknown, so frames of its tracks are thousandths of a second")
@@ -54,9 +65,7 @@ class TrackFiles(Sink):
             file.close(complete=False)
             raise
         file.close(complete=True)
-
-    def close(self, complete: bool) -> None:
-        self._clips.clear()
+        return True
 
     def _source(self, name: str, clips: list[ClipRecord]) -> Source:
         info = self._infos.get(name) or SourceInfo(name, 0)

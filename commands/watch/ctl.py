@@ -15,7 +15,9 @@ from pipeline.small_file import parse_toml
 EXAMPLES = """examples:
   percept watch ctl status
   percept watch ctl labels door "person, dog barking"
+  percept watch ctl find door "person, red car"
   percept watch ctl change door threshold=0.6 hold_s=10
+  percept watch ctl change door 'lines={gate=[[0.5,0],[0.5,1]]}'
   percept watch ctl preview door "glass breaking"
   percept watch ctl add yard rtsp://cam/2
   percept watch ctl remove yard
@@ -25,6 +27,7 @@ ACTIONS = {
     "status": "cameras, queues and processes",
     "settings": "what is watched, without secrets",
     "labels": "CAMERA WORDS: look for other words",
+    "find": "CAMERA WORDS: follow these things alone; all again: change CAMERA find=[]",
     "change": "CAMERA KEY=VALUE...: change keys of a camera, as in cameras.toml",
     "preview": "CAMERA WORDS: what the last minute would have said to these words",
     "add": "CAMERA URL [KEY=VALUE...]: watch one more camera",
@@ -75,6 +78,8 @@ def ask(options: argparse.Namespace) -> dict[str, Any]:
             answer = watch.settings()
         case "labels", [camera, words]:
             answer = watch.change(camera, {"labels": _words(words)})
+        case "find", [camera, words]:
+            answer = watch.change(camera, {"find": _words(words, "find")})
         case "change", [camera, _, *_]:
             answer = watch.change(camera, _pairs(options.arguments[1:]))
         case "preview", [camera, words]:
@@ -106,10 +111,10 @@ def _refuse_empty(options: argparse.Namespace) -> None:
             )
 
 
-def _words(text: str) -> list[str]:
+def _words(text: str, where: str = "labels") -> list[str]:
     from live.targets import read_labels
 
-    return read_labels(text, Path(), "labels")
+    return read_labels(text, Path(), where)
 
 
 def _pairs(texts: list[str]) -> dict[str, Any]:
@@ -153,8 +158,17 @@ def _camera_line(camera: dict[str, Any]) -> str:
         f"{camera['errors']} failed" if camera["errors"] else "",
         f"{camera['age_s']['p50']:.1f} s old" if camera["age_s"]["p50"] is not None else "",
         f"{camera['reconnects']} reconnects" if camera["reconnects"] else "",
+        *(zone_text(name, zone) for name, zone in camera.get("zones", {}).items()),
+        *(f"{name}: {line['in']} in, {line['out']} out" for name, line in camera.get("lines", {}).items()),
     ]
     return " · ".join(filter(None, parts))
+
+
+def zone_text(name: str, zone: dict[str, Any]) -> str:
+    """`drive: 12 visits, 8 s on average, 2 in it now`"""
+    visits = f"{zone['visits']} visit{'s' * (zone['visits'] != 1)}"
+    average = f", {zone['mean_s']:.0f} s on average" if zone["visits"] else ""
+    return f"{name}: {visits}{average}" + (f", {zone['inside']} in it now" if zone["inside"] else "")
 
 
 def _event_line(event: dict[str, Any]) -> str:

@@ -28,8 +28,6 @@ NOT_LIVE = {
     "--no-merge",
     "--exclusive",
     "--min-duration",
-    "--zone",
-    "--line",
 }
 """Options of files."""
 

@@ -16,7 +16,7 @@ from commands.options import usable_config
 from commands.watch.options import make_parser
 from commands.watch.screen import watch_fields, watch_line
 from live.folder import StateFolder
-from live.plan import label_names, watch_config
+from live.plan import watch_config
 from live.read_settings import check, from_arguments, read, read_shared
 from live.secrets import Masker, url_of
 from live.secrets import problems as secrets_missing
@@ -151,26 +151,31 @@ def with_page_options(page: Page, options: argparse.Namespace) -> Page:
 
 
 def with_labels(settings: Settings, config: Config) -> Settings:
-    """Cameras without labels get those of --labels, or the default vocabulary; --clip-seconds and --fps likewise."""
+    """Cameras without labels get those of --labels, or the default vocabulary; likewise with --clip-seconds, --fps,
+    --find, --zone and --line.
+    """
     words = config.labels.words
     labels = read_labels(words, Path(), "--labels") if words else default_labels()
+    find = tuple(read_labels(config.follow.find, Path(), "--find")) if config.follow.find else ()
     default = Camera(name="default")
     usual = {"clip_seconds": config.clips.seconds, "fps": config.clips.fps}
 
     def filled(camera: Camera) -> Camera:
         missing = {key: value for key, value in usual.items() if getattr(camera, key) == getattr(default, key)}
-        return msgspec.structs.replace(camera, labels=camera.labels or tuple(labels), **missing)
+        zones, lines = camera.zones or config.follow.zones, camera.lines or config.follow.lines
+        words = {"labels": camera.labels or tuple(labels), "find": camera.find or find}
+        return msgspec.structs.replace(camera, zones=zones, lines=lines, **words, **missing)
 
     return msgspec.structs.replace(settings, cameras=tuple(map(filled, settings.cameras)))
 
 
-def labels_of(camera: Camera) -> tuple[str, ...]:
-    return parse_labels(list(label_names(camera)))
+def words_of(words: tuple[str, ...]) -> tuple[str, ...]:
+    return parse_labels(list(words))
 
 
 def watch_plan(config: Config, settings: Settings) -> Plan:
     """The plan, without outputs and directory. Raises: ConfigError, ModelError."""
-    plan = make_plan(watch_config(config, settings, labels_of), max(1, len(settings.cameras)))
+    plan = make_plan(watch_config(config, settings, words_of), max(1, len(settings.cameras)))
     return msgspec.structs.replace(plan, roles=WATCH_ROLES)
 
 

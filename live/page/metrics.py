@@ -90,7 +90,16 @@ def _cameras(cameras: tuple[CameraStatus, ...]) -> Iterator[Metric]:
         }.items()
     }
     measures = Gauge("percept_camera_measure", "Measurements of the newest clip.", labels=["camera", "measure"])
+    inside = Gauge("percept_camera_inside", "Tracks in a zone now.", labels=["camera", "zone"])
+    visits = Counter("percept_camera_visits", "Tracks that came into a zone.", labels=["camera", "zone"])
+    crossings = Counter("percept_camera_crossings", "Tracks that crossed a line.", labels=["camera", "line", "way"])
     for camera in cameras:
+        for zone, count in camera.zones.items():
+            inside.add_metric([camera.name, zone], count.inside)
+            visits.add_metric([camera.name, zone], count.visits)
+        for line, crossed in camera.lines.items():
+            crossings.add_metric([camera.name, line, "in"], crossed.inward)
+            crossings.add_metric([camera.name, line, "out"], crossed.out)
         for name in CONNECTIONS:
             state.add_metric([camera.name, name], float(camera.connection == name))
         for quantile, seconds in (("0.5", camera.age_s.p50), ("0.99", camera.age_s.p99)):
@@ -102,4 +111,4 @@ def _cameras(cameras: tuple[CameraStatus, ...]) -> Iterator[Metric]:
             counter.add_metric([camera.name], getattr(camera, name))
         for name, value in camera.measures.items():
             measures.add_metric([camera.name, name], value)
-    yield from (state, age, drops, *counts.values(), measures)
+    yield from (state, age, drops, *counts.values(), inside, visits, crossings, measures)

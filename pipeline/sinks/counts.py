@@ -1,37 +1,72 @@
 """What zones and lines counted over a source: visits as events, and totals."""
 
-from pipeline.places import AWAY_S
+import msgspec
+
+from pipeline.places import AWAY_S, NOWHERE, Places
 from pipeline.result import ClipRecord, Visit
 from pipeline.sinks.running import Running
-from pipeline.status import LineCount, ZoneCount
+from pipeline.status import LineCount, PlaceCounts, ZoneCount, ZoneNow
 
 SHOWN_S = 1.0
 """How long the event of a crossing lasts, so that subtitles show it."""
 SOMETHING = "something"
 
 
-class Counts:
-    """Visits and crossings of one source, from its records in order."""
+class _Open(msgspec.Struct, array_like=True, frozen=True):
+    """A visit that goes on."""
 
-    def __init__(self) -> None:
-        self.zones: dict[str, ZoneCount] = {}
-        self.lines: dict[str, LineCount] = {}
-        self._open: dict[tuple[str, int, float], tuple[ClipRecord, Visit]] = {}
-        """By zone, track and start: the record in which it began, and what was told last."""
+    epoch: int
+    probability: float
+    visit: Visit
+    """As it was told last."""
+
+
+class _State(msgspec.Struct, array_like=True):
+    zones: dict[str, ZoneCount] = {}
+    lines: dict[str, LineCount] = {}
+    open: dict[tuple[str, int, float], _Open] = {}
+    """By zone, track and start."""
+    still_s: float = 0.0
+    """For how long nothing has changed, so that nothing is told: who was in a zone still is."""
+
+
+class Counts:
+    """Visits and crossings of one source, from its records in order.
+
+    state: what `state` returned, to go on in another process. places: those that are told also if nothing was counted
+    there. Raises: msgspec.DecodeError: it is no state.
+    """
+
+    def __init__(self, state: bytes = b"", places: Places = NOWHERE) -> None:
+        found = msgspec.msgpack.decode(state, type=_State) if state else _State()
+        self.zones, self.lines, self._open, self._still_s = found.zones, found.lines, found.open, found.still_s
+        self._begin(places)
+
+    def state(self) -> bytes:
+        return msgspec.msgpack.encode(_State(self.zones, self.lines, self._open, self._still_s))
 
     def add(self, record: ClipRecord) -> list[Running]:
         """Events that are complete with this record."""
+        if record.reused:
+            self._still_s += record.end_s - record.start_s
+            return []
         for zone in record.zones or ():
             self.zones.setdefault(zone.zone, ZoneCount())
             for visit in zone.visits:
                 key = zone.zone, visit.track, visit.since_s
-                began = self._open[key][0] if key in self._open else record
-                self._open[key] = began, visit
+                if key in self._open:
+                    self._open[key] = msgspec.structs.replace(self._open[key], visit=visit)
+                elif record.start_s - visit.until_s <= AWAY_S:  # else it was over while nothing was told of it
+                    self._open[key] = _Open(record.epoch, _probability(record, visit.track), visit)
         over = [
             key
-            for key, (began, visit) in self._open.items()
-            if visit.left or record.epoch != began.epoch or record.start_s - visit.until_s > AWAY_S
+            for key, open in self._open.items()
+            if open.visit.left
+            or record.epoch != open.epoch
+            or record.start_s - open.visit.until_s - self._still_s > AWAY_S
         ]
+        if record.zones is not None:
+            self._still_s = 0.0
         return [self._visit(key) for key in over] + self._crossings(record)
 
     def end(self) -> list[Running]:
@@ -41,16 +76,36 @@ class Counts:
     @property
     def first_s(self) -> float:
         """Start of the earliest visit that goes on; infinity without one."""
-        return min((visit.since_s for _, visit in self._open.values()), default=float("inf"))
+        return min((open.visit.since_s for open in self._open.values()), default=float("inf"))
+
+    def now(self) -> PlaceCounts:
+        """Totals, visits that go on among them."""
+        zones = {}
+        for name, count in self.zones.items():
+            inside = [one_visit(open.visit) for (zone, *_), open in self._open.items() if zone == name]
+            total = sum(inside, count)
+            zones[name] = ZoneNow(total.visits, total.mean_s, total.longest_s, len(inside))
+        return PlaceCounts(zones, dict(self.lines))
+
+    def keep_only(self, places: Places) -> None:
+        """Forget what was counted elsewhere."""
+        self.zones = {name: count for name, count in self.zones.items() if name in places.zones}
+        self.lines = {name: count for name, count in self.lines.items() if name in places.lines}
+        self._open = {key: open for key, open in self._open.items() if key[0] in places.zones}
+        self._begin(places)
+
+    def _begin(self, places: Places) -> None:
+        for zone in places.zones:
+            self.zones.setdefault(zone, ZoneCount())
+        for line in places.lines:
+            self.lines.setdefault(line, LineCount())
 
     def _visit(self, key: tuple[str, int, float]) -> Running:
-        began, visit = self._open.pop(key)
-        before = self.zones[key[0]]
-        visits = before.visits + 1
-        mean_s = before.mean_s + (visit.dwell_s - before.mean_s) / visits
-        self.zones[key[0]] = ZoneCount(visits, round(mean_s, 3), max(before.longest_s, visit.dwell_s))
-        event = Running(f"{visit.label or SOMETHING} in {key[0]}", began.epoch, visit.since_s, visit.until_s)
-        event.add(_probability(began, visit.track), visit.until_s)
+        open = self._open.pop(key)
+        visit = open.visit
+        self.zones[key[0]] = self.zones[key[0]] + one_visit(visit)
+        event = Running(f"{visit.label or SOMETHING} in {key[0]}", open.epoch, visit.since_s, visit.until_s)
+        event.add(open.probability, visit.until_s)
         return event
 
     def _crossings(self, record: ClipRecord) -> list[Running]:
@@ -64,6 +119,10 @@ class Counts:
             event.add(_probability(record, each.track), event.end_s)
             events.append(event)
         return events
+
+
+def one_visit(visit: Visit) -> ZoneCount:
+    return ZoneCount(1, visit.dwell_s, visit.dwell_s)
 
 
 def _probability(record: ClipRecord, number: int) -> float:

@@ -5,6 +5,7 @@ from abc import abstractmethod
 import msgspec
 
 from pipeline.clip import SourceInfo
+from pipeline.places import Places
 from pipeline.result import ClipRecord
 from pipeline.sinks.file import WholeFile, printable
 from pipeline.sinks.hysteresis import Merger
@@ -31,15 +32,18 @@ class Events:
         merger = self._mergers.get(record.source)
         if merger is None:
             live = record.source in self._live
-            merger = self._mergers[record.source] = Merger(record.source, self.spec.events, live)
+            merger = self._mergers[record.source] = self._merger(record.source, live)
         return merger.add(record)
 
     def end(self, source_index: int) -> tuple[list[EventRecord], SummaryRecord]:
         name = self._names.get(source_index, "")
-        merger = self._mergers.pop(name, None) or Merger(name, self.spec.events)
+        merger = self._mergers.pop(name, None) or self._merger(name)
         events, summary = merger.end()
         self.summaries.append(summary)
         return events, summary
+
+    def _merger(self, source: str, live: bool = False) -> Merger:
+        return Merger(source, self.spec.events, live, Places(self.spec.zones, self.spec.lines))
 
     def left(self) -> list[EventRecord]:
         """The events so far of sources that did not end, for a run that is cut short. Nothing may be added after."""

@@ -4,6 +4,7 @@ import heapq
 from bisect import insort
 from collections import Counter
 
+from pipeline.places import NOWHERE, Places
 from pipeline.result import ClipRecord
 from pipeline.sinks.counts import Counts
 from pipeline.sinks.running import Running
@@ -31,7 +32,7 @@ class Merger:
     the order. Files that are written at the end of a source sort their events, and have no exception.
     """
 
-    def __init__(self, source: str, options: EventOptions, live: bool = False) -> None:
+    def __init__(self, source: str, options: EventOptions, live: bool = False, places: Places = NOWHERE) -> None:
         self.source = source
         self.options = options
         self._held_s = LIVE_HELD_S if live else HELD_S
@@ -40,7 +41,7 @@ class Merger:
         self._ended: list[Running] = []
         """Events that are held back, in order of their start."""
         self._near: dict[str, set[str]] = {}
-        self._places = Counts()
+        self._places = Counts(places=places)
         self._last: ClipRecord | None = None
         self._epoch = 0
         self._counts: Counter[str] = Counter()

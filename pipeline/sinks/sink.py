@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from pipeline.clip import SourceInfo
-from pipeline.messages import Configured, FilmAsked, FilmWritten, Told
+from pipeline.messages import Configured, Counted, FilmAsked, FilmWritten, Told
 from pipeline.result import ClipRecord
 from pipeline.status import OutputSpec, Row, SummaryRecord
 
@@ -64,6 +64,10 @@ class Sink(ABC):
 
     def tick(self) -> None:
         """Called at least twice a second, also while nothing comes, in a watch."""
+
+    def counted(self) -> Counted:
+        """What has been counted so far, in a watch."""
+        return Counted(dict(self.counts))
 
     def film_written(self, film: FilmWritten) -> None:
         """A film that it asked for is written, or cannot be."""

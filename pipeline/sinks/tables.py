@@ -43,6 +43,8 @@ class Csv(SortedEvents):
     def close(self, complete: bool) -> None:
         super().close(complete)
         self._file.close(complete)
+        if not complete and not is_special(self.spec.path):
+            self.notes.append(f"{self.spec.path}: no events were written, because the run did not end")
 
 
 def cells(event: EventRecord) -> tuple[object, ...]:

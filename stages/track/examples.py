@@ -137,3 +137,8 @@ class Examples:
         if likeness[best] < least:
             return None
         return self.names[best], min(1.0, float(likeness[best]))
+
+    def similarity(self, name: str, looks: Array) -> float | None:
+        """Cosine of a unit vector "D" with the nearest view of an example; None if there is none of this name."""
+        rows = [row for row, each in enumerate(self.names) if each == name]
+        return float((self.vectors[rows] @ looks).max()) if rows and len(looks) == self.vectors.shape[1] else None

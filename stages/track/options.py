@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from pipeline.stage import StageOptions
 from stages.track.motion_model import MotionOptions
 
 
@@ -77,3 +78,20 @@ NETWORK = TrackerOptions(
     motion=MotionOptions(place=0.07, extent=0.15, start_growth=0.5, growth_push=0.5, growth_s=1.0, swell=0.2),
 )
 """For boxes of a network, which are tight and around whole objects."""
+
+
+class TrackOptions(StageOptions, frozen=True, kw_only=True):
+    tracker: TrackerOptions = TrackerOptions()
+    """For boxes from motion."""
+    network: TrackerOptions = NETWORK
+    """For boxes of a network."""
+    camera: bool = True
+    """While the camera moves, tracks are carried along with the scene."""
+    least_probability: float = 0.5
+    """A label of the run names a track if it is a thing and at least so probable."""
+    least_likeness: float = 0.6
+    """A track is like an example if the cosine of their vectors is at least this. Of other things, percept-mini takes
+    one in a hundred for it; published models need more, such as 0.85."""
+    least_everyday_probability: float = 0.8
+    """Otherwise an everyday word of the model's background vocabulary does, if it is at least so probable. Above 1,
+    tracks have labels of the run only."""

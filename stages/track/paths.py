@@ -2,11 +2,12 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import msgspec
 
+from pipeline.clip import ClipInfo
 from stages.boxes import Box, BoxKind
 from stages.track.costs import Detection
 from stages.track.scene import REST, Scene
@@ -22,6 +23,8 @@ class Place:
     box: Box
     filled: bool = False
     """Not seen there: in a straight line between two frames in which it was."""
+    detection: Detection | None = field(default=None, compare=False)
+    """What was found there."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def follow(
         state, sightings = step(state, time_ns, detections, options)
         latest |= {track.key: track for track in state.tracks if track.last_ns == time_ns}
         for seen in sightings:
-            places.setdefault(seen.key, []).append(Place(seen.time_ns, seen.box))
+            places.setdefault(seen.key, []).append(Place(seen.time_ns, seen.box, detection=seen.detection))
     for time_ns in cuts:
         state = after_cut(state, time_ns)
     last_ns = max([carried_ns, *times_ns[-1:]])
@@ -105,4 +108,19 @@ def _between(before: Place, after: Place, time_ns: int, scene: Scene) -> Box:
     share = (time_ns - before.time_ns) / (after.time_ns - before.time_ns)
     here, there = (scene.carried(before.box, before.time_ns, until_ns) for until_ns in (time_ns, after.time_ns))
     x0, y0, x1, y1 = (a + share * (c - b) for a, b, c in zip(here, there, after.box, strict=True))
+    return x0, y0, x1, y1
+
+
+def told_box(box: Box, info: ClipInfo) -> Box:
+    """The part of a box that is inside the picture, if the picture's size is known, in tenths of a pixel."""
+    x0, y0, x1, y1 = (round(value, 1) for value in within(box, info))
+    return x0, y0, x1, y1
+
+
+def within(box: Box, info: ClipInfo) -> Box:
+    """The part of a box that is inside the picture, if the picture's size is known."""
+    if not info.width or not info.height:
+        return box
+    x0, x1 = (min(max(x, 0.0), float(info.width)) for x in (box[0], box[2]))
+    y0, y1 = (min(max(y, 0.0), float(info.height)) for y in (box[1], box[3]))
     return x0, y0, x1, y1

@@ -10,42 +10,22 @@ import numpy as np
 from pipeline.arrays import Array, Spec, check_array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.part import Part
-from pipeline.result import Crossing, Movement, Track, ZoneVisits
-from pipeline.stage import Fold, Outputs, Resources, StageOptions
-from stages.boxes import Box, BoxKind
+from pipeline.places import Places
+from pipeline.result import Crossing, Movement, Track, TrackEvidence, ZoneVisits
+from pipeline.stage import Fold, Outputs, Resources
+from stages.boxes import BoxKind
 from stages.track.costs import Detection
 from stages.track.counting import Followed, count
-from stages.track.examples import EXAMPLES_FILE, Example, Examples, check_examples, write_examples
+from stages.track.evidence import evidence
+from stages.track.examples import EXAMPLES_FILE, Examples, check_examples, write_examples
 from stages.track.movement import movement, with_stillness
-from stages.track.options import NETWORK, TrackerOptions
-from stages.track.paths import Path, follow
-from stages.track.related import related
+from stages.track.naming import Name, Naming, Which
+from stages.track.options import TrackOptions
+from stages.track.paths import Path, follow, told_box
 from stages.track.scene import REST, Scene
-from stages.track.state import Known, TrackMemory, decode_state, encode_state
+from stages.track.state import Known, after_stillness, decode_state, encode_state
 from stages.track.tracker import alive
 from stages.words.labels import LABELS_FILE, LabelSet
-from stages.words.relations import Relation, relations_of, things_to_find
-from stages.words.word import words_of
-
-Name = tuple[str | None, float | None]
-"""What a track is called, and how probable that is; None without a name."""
-
-
-class TrackOptions(StageOptions, frozen=True, kw_only=True):
-    tracker: TrackerOptions = TrackerOptions()
-    """For boxes from motion."""
-    network: TrackerOptions = NETWORK
-    """For boxes of a network."""
-    camera: bool = True
-    """While the camera moves, tracks are carried along with the scene."""
-    least_probability: float = 0.5
-    """A label of the run names a track if it is a thing and at least so probable."""
-    least_likeness: float = 0.6
-    """A track is like an example if the cosine of their vectors is at least this. Of other things, percept-mini takes
-    one in a hundred for it; published models need more, such as 0.85."""
-    least_everyday_probability: float = 0.8
-    """Otherwise an everyday word of the model's background vocabulary does, if it is at least so probable. Above 1,
-    tracks have labels of the run only."""
 
 
 class TrackStage(Fold):
@@ -92,6 +72,8 @@ class TrackStage(Fold):
         memory = decode_state(state)
         if memory.epoch != clip.info.epoch:
             memory = msgspec.structs.replace(memory, epoch=clip.info.epoch, tracks=())
+        elif clip.info.live is not None and clip.info.live.still_ns:
+            memory = after_stillness(memory, clip.info.live.still_ns)
         options = {BoxKind.MOTION: self.options.tracker, BoxKind.NETWORK: self.options.network}
         looked_at = clip.get("detect_times_ns")
         times_ns = (clip["box_times_ns"] if looked_at is None else looked_at).tolist()
@@ -101,21 +83,27 @@ class TrackStage(Fold):
         carrying = scene if self.options.camera else REST
         memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options, cuts_ns, carrying)
         remaining = alive(memory.tracks, clip.info.end_ns, options)
-        names, moves, known = self._names(paths), dict[int, Movement | None](), dict(memory.known)
+        naming, moves, known = self.naming(clip.info), dict[int, Movement | None](), dict(memory.known)
+        names, reasons = naming.names(paths), dict[int, TrackEvidence | None]()
         for path in paths:
             number, moved = path.track.id, movement(path.places, scene)
-            moves[number], known[number] = with_stillness(moved, path.places, known.get(number, Known()))
-        told = [path for path in paths if self._is_wanted(names[path.track.id][0])]
-        followed = [Followed(path.track.id, names[path.track.id][0], path.places) for path in told]
+            moves[number], seen = with_stillness(moved, path.places, known.get(number, Known()))
+            reasons[number], known[number] = evidence(path, names[number], naming, clip.info, seen)
+        told = [path for path in paths if naming.is_told(names[path.track.id].label)]
+        followed = [Followed(path.track.id, names[path.track.id].label, path.places) for path in told]
         size = clip.info.width, clip.info.height
-        known, visits, crossings = count(known, followed, self.run.zones, self.run.lines, size)
+        places = clip.info.places or Places(self.run.zones, self.run.lines)
+        known, visits, crossings = count(known, followed, places.zones, places.lines, size)
         ids = {track.id for track in remaining}
         known = {number: value for number, value in known.items() if number in ids}
         memory = msgspec.structs.replace(memory, tracks=tuple(remaining), known=known)
         return encode_state(memory), {
-            "tracks": [record_of(path, clip.info, names[path.track.id], moves[path.track.id]) for path in told],
-            "zones": visits if self.run.zones else None,
-            "crossings": crossings if self.run.lines else None,
+            "tracks": [
+                record_of(path, clip.info, names[path.track.id], reasons[path.track.id], moves[path.track.id])
+                for path in told
+            ],
+            "zones": visits if places.zones else None,
+            "crossings": crossings if places.lines else None,
         }
 
     def check(self) -> None:
@@ -134,79 +122,34 @@ class TrackStage(Fold):
         if path.is_file():  # written by classify; without it tracks have no labels
             self._labels = resources.get(("labels", str(path)), lambda: LabelSet.load(path))
 
-    def _is_wanted(self, label: str | None) -> bool:
-        """With "found", a track is told from the clip on in which it has a name that was asked for."""
-        if self.run.follow != "found":
-            return True
-        return str(label).casefold() in self._asked
+    def naming(self, info: ClipInfo) -> Naming:
+        """What names the tracks of a clip."""
+        return self._naming
 
     @cached_property
-    def _asked(self) -> frozenset[str]:
-        """What tracks are called that are asked for: words, and phrases with a place in them."""
-        words = frozenset(word.name.casefold() for word in words_of(self.run.find))
-        return words | {Example.parse(text).name.casefold() for text in self.run.like}
+    def _naming(self) -> Naming:
+        return self.naming_by(self.run.find, self.run.follow, self._labels)
 
-    @cached_property
-    def _relations(self) -> tuple[Relation, ...]:
-        return relations_of(self.run.find)
-
-    @cached_property
-    def _found(self) -> frozenset[str]:
-        """The names of the things that are looked for."""
-        return frozenset(word.name.casefold() for word in things_to_find(self.run.find))
-
-    def _names(self, paths: Sequence[Path]) -> dict[int, Name]:
-        """What the tracks are, by id: a phrase, where one with a place fits."""
-        names = {path.track.id: self._name(path.track) for path in paths}
-        phrases = related(paths, {number: label for number, (label, _) in names.items()}, self._relations)
-        return names | {number: (phrase, names[number][1]) for number, phrase in phrases.items()}
-
-    def _name(self, track: TrackMemory) -> Name:
-        """What a track is: what the detector calls it, if that was asked for by name; an example that it looks like;
-        what the mean of its crops shows, if it is a label of the run; else what the detector calls it; else an everyday
-        word for its crops.
-        """
-        options, vector = self.options, track.vector()
-        names = self._labels.box_names if self._labels is not None else None
-        called, mean = (track.names[0][0], track.names[0][1] / track.hits) if track.names else ("", 0.0)
-        if called and called.casefold() in self._found:
-            return called, min(1.0, mean)
-        if vector is not None and self._examples is not None:
-            like = self._examples.name(vector, options.least_likeness)
-            if like is not None:
-                return like
-        if vector is not None and names is not None:
-            everyday = 2.0 if called else options.least_everyday_probability
-            named = names.name(vector, options.least_probability, everyday)
-            if named is not None:
-                return named
-        return (called, mean) if called and mean >= options.least_probability else (None, None)
+    def naming_by(self, find: Sequence[str], follow: Which, labels: LabelSet | None) -> Naming:
+        names = labels.box_names if labels is not None else None
+        return Naming(self.options, find, self.run.like, follow, names, self._examples)
 
 
-def record_of(path: Path, info: ClipInfo, name: Name, moved: Movement | None) -> dict[str, object]:
+def record_of(
+    path: Path, info: ClipInfo, name: Name, reason: TrackEvidence | None, moved: Movement | None
+) -> dict[str, object]:
     """A track of a clip as a record."""
-    rows = [
-        [round(place.time_ns / 1e9, 3), *(round(value, 1) for value in within(place.box, info))]
-        for place in path.places
-    ]
+    rows = [[round(place.time_ns / 1e9, 3), *told_box(place.box, info)] for place in path.places]
     return {
         "id": path.track.id,
         "boxes": rows,
-        "label": name[0],
-        "probability": name[1],
+        "label": name.label,
+        "probability": name.probability,
+        "evidence": reason,
         "filled": [row for row, place in enumerate(path.places) if place.filled],
         "kind": path.track.kind.name.lower(),
         "movement": moved,
     }
-
-
-def within(box: Box, info: ClipInfo) -> Box:
-    """The part of a box that is inside the picture, if the picture's size is known."""
-    if not info.width or not info.height:
-        return box
-    x0, x1 = (min(max(x, 0.0), float(info.width)) for x in (box[0], box[2]))
-    y0, y1 = (min(max(y, 0.0), float(info.height)) for y in (box[1], box[3]))
-    return x0, y0, x1, y1
 
 
 def by_frame(clip: Clip) -> Iterator[tuple[int, list[Detection]]]:

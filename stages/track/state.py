@@ -5,6 +5,7 @@ import numpy as np
 
 from pipeline.arrays import Array
 from pipeline.places import Point
+from pipeline.result import View
 from stages.boxes import BoxKind
 from stages.track.motion_model import MovingBox
 
@@ -81,6 +82,10 @@ class Known(msgspec.Struct, array_like=True, frozen=True):
     """By line: where the foot point last was clear of it, in pixels."""
     still_since_ns: int = -1
     """-1: it moves."""
+    name: str = ""
+    """What it was called last."""
+    views: tuple[View, ...] = ()
+    """Those of its crops that fit this name best."""
 
 
 class TrackState(msgspec.Struct, array_like=True, frozen=True):
@@ -95,6 +100,19 @@ class TrackState(msgspec.Struct, array_like=True, frozen=True):
     """The last frame that was looked at; tracks are where the camera has taken them until then."""
     known: dict[int, Known] = {}
     """By track id, of tracks that are alive."""
+
+
+def after_stillness(state: TrackState, still_ns: int) -> TrackState:
+    """The state once nothing has changed for so long: all is where it was, as if it had been seen there until now."""
+    replace = msgspec.structs.replace
+    known = {
+        number: replace(
+            each, stays={zone: replace(stay, until_ns=stay.until_ns + still_ns) for zone, stay in each.stays.items()}
+        )
+        for number, each in state.known.items()
+    }
+    tracks = tuple(replace(track, last_ns=track.last_ns + still_ns) for track in state.tracks)
+    return replace(state, tracks=tracks, known=known, time_ns=state.time_ns + still_ns)
 
 
 def encode_state(state: TrackState) -> bytes:

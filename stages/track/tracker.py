@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -35,6 +35,8 @@ class Sighting:
     """Of its `TrackMemory`."""
     time_ns: int
     box: Box
+    detection: Detection | None = field(default=None, compare=False)
+    """What was found there."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,15 @@ def step(
             detection = found[pairs[i]]
             track = seen(candidate, detection, time_ns, next_id, options)
             next_id = max(next_id, track.id + 1)
-            sightings.append(Sighting(track.key, time_ns, _told(track, detection, options)))
+            sightings.append(Sighting(track.key, time_ns, _told(track, detection, options), detection))
         kept.append(track)
     taken = [Taken(found[j].box, found[j].vector) for j in pairs.values()]
     taken += [Taken(track.moving.box, track.vector()) for track in kept if track.last_ns == time_ns]
     taken_ones = set(pairs.values())
     free = [d for j, d in enumerate(found) if j not in taken_ones and d.score >= options[d.kind].birth_score]
     fresh = newcomers(free, taken, time_ns, state.next_key, options)
-    sightings += [Sighting(track.key, time_ns, track.moving.box) for track in fresh]
-    tracks = bounded(kept + fresh, options)
+    sightings += [Sighting(track.key, time_ns, track.moving.box, detection) for track, detection in fresh]
+    tracks = bounded(kept + [track for track, _ in fresh], options)
     after = msgspec.structs.replace(state, next_id=next_id, next_key=state.next_key + len(fresh), tracks=tuple(tracks))
     return after, sightings
 
@@ -222,9 +224,9 @@ def _with_looks(track: TrackMemory, detection: Detection, options: Options) -> T
 
 def newcomers(
     found: Sequence[Detection], taken: list[Taken], time_ns: int, next_key: int, options: Options
-) -> list[TrackMemory]:
+) -> list[tuple[TrackMemory, Detection]]:
     """Tentative tracks for strong detections that continue no track and are not part of one that does."""
-    fresh: list[TrackMemory] = []
+    fresh: list[tuple[TrackMemory, Detection]] = []
     for detection in found:
         its = options[detection.kind]
         if is_covered(detection, taken, its):
@@ -232,7 +234,7 @@ def newcomers(
         taken = [*taken, Taken(detection.box, detection.vector)]
         moving, evidence = start(detection.box, its.motion), log_odds(detection.score)
         track = TrackMemory(next_key + len(fresh), 0, detection.kind, moving, 1, evidence, time_ns, time_ns)
-        fresh.append(_with_looks(track, detection, options))
+        fresh.append((_with_looks(track, detection, options), detection))
     return fresh
 
 

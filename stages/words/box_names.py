@@ -48,6 +48,12 @@ class BoxNames:
                 return self.names[index], float(probability[index])
         return None
 
+    def similarity(self, name: str, looks: Array) -> float | None:
+        """Cosine of a unit embedding "D" with a name; None if it is none of `names`."""
+        if name not in self.names:
+            return None
+        return float(self.side.compare(looks[None])[0][0, self.names.index(name)])
+
     def _best(self, probability: Array, first: int) -> int | None:
         return first + int(probability.argmax()) if len(probability) else None
 

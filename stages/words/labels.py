@@ -43,6 +43,8 @@ class LabelSet:
     open_set: OpenSetScore | None = None
     box_names: BoxNames | None = None
     """What tracks may be called: what the run is to find, or else its labels; None without an image tower."""
+    find: tuple[str, ...] = ()
+    """What is to be found."""
 
     def save(self, path: Path) -> None:
         """Write one npz file, complete or not at all."""
@@ -51,6 +53,7 @@ class LabelSet:
             "background": self.background,
             "hierarchy": self.hierarchy.to_json() if self.hierarchy else "",
             "open_set": self.open_set.to_json() if self.open_set else "",
+            "find": self.find,
             "box_names": [self.box_names.names, self.box_names.own] if self.box_names else [],
         }
         arrays: dict[str, Any] = {"text": np.frombuffer(json.dumps(text).encode(), np.uint8)}
@@ -84,6 +87,7 @@ class LabelSet:
                 Hierarchy.from_json(text["hierarchy"]) if text["hierarchy"] else None,
                 OpenSetScore.from_json(text["open_set"]) if text["open_set"] else None,
                 BoxNames.of_arrays(file, *text["box_names"]) if text["box_names"] else None,
+                tuple(text["find"]),
             )
 
 
@@ -112,4 +116,5 @@ def build_label_set(
         hierarchy_of(words),
         open_set.load(spec, sides, shares),
         None if side is None else box_names(names, builder.background, side, all_things=bool(run.find)),
+        run.find,
     )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from stages.boxes import Box
+from pipeline.places import Box
 from stages.words.word import Word, words_of
 
 WAYS = {

@@ -1,14 +1,16 @@
 import io
 import logging
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from commands.account import account_text, fields, found_lines, speed_text, summary_fields
+from commands.account import account_text, fields, found_lines, speed_text, summary_fields, unwritten_text
 from commands.columns import size_text
 from commands.console import LINE_EVERY_S, Console, status_fields
 from commands.profile import profile_lines
 from pipeline.logs import key_values, log, redact, start_logging
-from pipeline.status import Account, EventRecord, Position, Status, SummaryRecord
+from pipeline.status import Account, EventRecord, LineCount, OutputSpec, Position, Status, SummaryRecord, ZoneCount
 from tests.pipeline.runs import wait_for
 
 STATUS = Status(
@@ -173,6 +175,32 @@ def test_of_many_labels_and_sources_the_longest_are_listed() -> None:
     assert (len(lines), lines[-1]) == (11, "  and 4 more labels")
     lines = [line.plain for line in found_lines([summary(("rain", 0, 2), source=f"{n}.mp4") for n in range(30)])]
     assert [line.rstrip() for line in lines] == ["", "Found in 30 sources", "  rain     1:00"]
+
+
+def counting(source: str, lines: tuple[int, int], visits: int, mean_s: float) -> SummaryRecord:
+    zones = {"door": ZoneCount(visits, mean_s, 2 * mean_s)}
+    return msgspec.structs.replace(summary(source=source), lines={"gate": LineCount(*lines)}, zones=zones)
+
+
+def test_what_zones_and_lines_have_counted_is_said_of_each_source_and_of_all_together() -> None:
+    both = [counting("a.mp4", (3, 1), 1, 2.0), counting("b.mp4", (0, 2), 3, 4.0)]
+    together = ["  over gate: 3 in, 3 out", "  in door: 4 visits, 3.5 s each, at most 8.0 s"]
+    lines = [line.plain for line in found_lines(both)]
+    assert lines[-4:] == ["", "In all 2 sources", *together]
+    assert "  over gate: 0 in, 2 out" in lines
+    assert [line.plain for line in found_lines(both[:1])][-1] == "  in door: 1 visit, 2.0 s each, at most 4.0 s"
+    many = [*both, *(counting(f"{n}.mp4", (0, 0), 0, 0.0) for n in range(20))]
+    assert [line.plain for line in found_lines(many)][-2:] == together
+    assert summary_fields(both[0])["counted"] == "over gate: 3 in, 1 out; in door: 1 visit, 2.0 s each, at most 4.0 s"
+
+
+def test_a_run_that_is_stopped_at_once_says_what_is_missing(tmp_path: Path) -> None:
+    lines, tracks = str(tmp_path / "a.jsonl"), str(tmp_path / "a.txt")
+    outputs = [OutputSpec(path=lines), OutputSpec(kind="mot", path=tracks), OutputSpec(kind="terminal", path="")]
+    how = f"the same command with --resume goes on from {lines} and writes them"
+    assert unwritten_text(outputs, [lines]) == f"stopped at once, so not written: {tracks}; {how}"
+    assert unwritten_text(outputs[1:], []) == f"stopped at once, so not written: {tracks}"
+    assert unwritten_text(outputs, [lines, tracks]) == ""
 
 
 def test_the_log_names_the_longest_events() -> None:

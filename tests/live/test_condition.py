@@ -36,6 +36,12 @@ class Clip:
     def moves(self, zone: str) -> Truth:
         return self.moving.get(zone)
 
+    def crossed(self, label: str, line: str, way: str) -> Truth:
+        return False
+
+    def stays(self, label: str, zone: str, seconds: float) -> Truth:
+        return False
+
     def tracked(self, label: str, zone: str) -> Truth:
         return any(label in ("", name) and zone in ("", where) for name, where in self.tracks)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from live.condition_parts import (
     Anything,
     Compared,
+    Crosses,
     Either,
     Every,
     Held,
@@ -17,13 +18,25 @@ from live.condition_parts import (
     Not,
     Probable,
     Recent,
+    Stays,
     quoted,
     show,
 )
 from live.condition_text import ConditionError, parse
 
-LABELS = ["glass breaking", "dog", "dog barking", "rock and roll", "person", "cat in a box", "wait for it", 'say "hi"']
+LABELS = [
+    "glass breaking",
+    "dog",
+    "dog barking",
+    "rock and roll",
+    "person",
+    "cat in a box",
+    "wait for it",
+    'say "hi"',
+    "jump over fence",
+]
 ZONES = ["drive", "hall"]
+LINES = ["gate"]
 
 
 @pytest.mark.parametrize(
@@ -50,10 +63,26 @@ ZONES = ["drive", "hall"]
         ("motion", Motion()),
         ("anything in hall", Anything("hall")),
         (r'"say \"hi\""', Probable('say "hi"')),
+        ("dog over gate", Crosses("dog", "gate")),
+        ("Anything over gate IN for 2 s", Held(Crosses("", "gate", "in"), 2.0)),
+        ('"dog barking" over "gate" out and dog', Every((Crosses("dog barking", "gate", "out"), Probable("dog")))),
+        ("jump over fence over gate in", Crosses("jump over fence", "gate", "in")),
+        ("person stays in hall for 30 s", Stays("person", "hall", 30.0)),
+        ("not anything stays in hall for 2 min", Not(Stays("", "hall", 120.0))),
     ],
 )
 def test_a_condition_is_read(text: str, node: Node) -> None:
-    assert parse(text, LABELS, ZONES) == node
+    assert parse(text, LABELS, ZONES, LINES) == node
+
+
+def test_what_is_to_be_found_stands_in_conditions_on_tracks() -> None:
+    def read(text: str) -> Node:
+        return parse(text, LABELS, ZONES, LINES, ["red car", "man left of the bus"])
+
+    assert read("red car over gate in and dog") == Every((Crosses("red car", "gate", "in"), Probable("dog")))
+    assert read("man left of the bus in hall") == Probable("man left of the bus", "hall")
+    with pytest.raises(ConditionError, match="'red car' is to be found, but is no label; say where"):
+        read("red car and dog")
 
 
 def test_a_label_named_motion_is_a_label() -> None:
@@ -76,6 +105,12 @@ def test_a_label_named_motion_is_a_label() -> None:
         ("dog for 30 apples", "expected a time here, such as 30 s, 2 min or 1 h", 8),
         ("dog for 30", "expected a time here, such as 30 s, 2 min or 1 h", 8),
         ("dog for 90 h", "expected a time of more than 0 s, and at most 24 h", 8),
+        ("dog over gat in", "no line has the name 'gat' (did you mean 'gate'?)", 9),
+        ("dog over", "expected the name of a line here; known: gate", 8),
+        ("motion over gate", "motion is no track; write anything in its place", 7),
+        ("zebra over gate in", "'zebra' is not a label of the camera; add it to the camera's labels", 0),
+        ("dog stays on hall", "expected in and the name of a zone here", 10),
+        ("dog stays in hall", "expected for and a time here, such as for 30 s", 17),
         ("dog > 2", "expected a probability from 0 to 1 here, such as 0.6", 6),
         ("dog > nan", "expected a probability from 0 to 1 here, such as 0.6", 6),
         ("dog in hall > 0.4", "a comparison of a label in a zone; join two parts: … and motion in hall", 12),
@@ -84,7 +119,7 @@ def test_a_label_named_motion_is_a_label() -> None:
 )
 def test_an_error_shows_the_place(text: str, problem: str, mark: int) -> None:
     with pytest.raises(ConditionError) as error:
-        parse(text, LABELS, ZONES)
+        parse(text, LABELS, ZONES, LINES)
     said, line, caret = str(error.value).split("\n")
     assert said == problem
     assert line == f"    {text}"
@@ -116,6 +151,8 @@ def nodes(labels: list[str], zones: list[str]) -> st.SearchStrategy[Node]:
         st.builds(Compared, label, st.sampled_from([">", ">=", "<", "<="]), st.integers(0, 100).map(lambda p: p / 100)),
         st.builds(Motion, zone),
         st.builds(Anything),
+        st.builds(Crosses, label, st.sampled_from(LINES), st.sampled_from(["", "in", "out"])),
+        st.builds(Stays, label, zone, st.integers(1, 9_000).map(float)),
     )
 
     def deeper(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
@@ -135,15 +172,15 @@ def nodes(labels: list[str], zones: list[str]) -> st.SearchStrategy[Node]:
 @given(st.data(), st.lists(NAMES, min_size=1, max_size=3, unique_by=str.casefold))
 def test_any_condition_reads_back_as_it_is_shown(data: st.DataObject, labels: list[str]) -> None:
     node = data.draw(nodes(labels, ZONES))
-    assert parse(show(node), labels, ZONES) == node
+    assert parse(show(node), labels, ZONES, LINES) == node
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_a_condition_or_an_error(text: str) -> None:
     with contextlib.suppress(ConditionError):
-        node = parse(text, LABELS, ZONES)
-        assert parse(show(node), LABELS, ZONES) == node
+        node = parse(text, LABELS, ZONES, LINES)
+        assert parse(show(node), LABELS, ZONES, LINES) == node
 
 
 def test_quotes_stand_where_they_must() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from live.control import Control, Refused
+from live.control import Control, Refused, Words
 from live.read_settings import check, read, read_shared
 from live.settings import Camera, Settings
 from live.write_settings import write
@@ -21,15 +21,21 @@ def control(*problems: str) -> Control:
 
 def test_a_change_of_labels_needs_no_new_reader() -> None:
     (change,) = control().change(SETTINGS, "door", {"labels": ["dog", {"label": "cat", "threshold": 0.7}]})
-    assert change.labels == ("dog", "cat")
+    assert change.words == Words(("dog", "cat"), ())
     assert not change.needs_reader
     assert SETTINGS.cameras[0].labels == ("dog",), "the settings themselves are as they were"
+
+
+def test_other_things_to_find_are_other_words_and_need_no_new_reader() -> None:
+    (change,) = control().change(SETTINGS, "door", {"find": ["red car", "dog"], "lines": {"gate": [[0, 0], [1, 1]]}})
+    assert change.words == Words(("dog",), ("red car", "dog"))
+    assert not change.needs_reader
 
 
 @pytest.mark.parametrize("part", [{"threshold": 0.7}, {"labels": ["dog"]}, {"labels": [{"label": "dog", "hold_s": 2}]}])
 def test_another_threshold_needs_no_new_vectors(part: dict[str, Any]) -> None:
     (change,) = control().change(SETTINGS, "door", part)
-    assert change.labels is None
+    assert change.words is None
 
 
 @pytest.mark.parametrize(
@@ -74,12 +80,12 @@ def test_what_the_settings_do_not_allow_is_refused() -> None:
 def test_cameras_come_and_go() -> None:
     added = control().add(SETTINGS, {"name": "gate", "labels": ["car"]})
     assert [camera.name for camera in added.settings.cameras] == ["door", "yard", "gate"]
-    assert added.labels == ("car",)
+    assert added.words == Words(("car",), ())
     with pytest.raises(Refused, match="already"):
         control().add(SETTINGS, {"name": "yard"})
     removed = control().remove(added.settings, "door")
     assert [camera.name for camera in removed.settings.cameras] == ["yard", "gate"]
-    assert (removed.labels, removed.needs_reader) == (None, False)
+    assert (removed.words, removed.needs_reader) == (None, False)
 
 
 SHARED = """\

@@ -15,8 +15,8 @@ DOOR = Camera(name="door", labels=("dog", Watched(label="cat", threshold=0.7)), 
 YARD = Camera(name="yard", labels=("cat", "siren"), fps=4.0, modalities=("audio",), record=True)
 
 
-def names(camera: Camera) -> tuple[str, ...]:
-    return tuple(each if isinstance(each, str) else each.label for each in camera.labels)
+def names(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words
 
 
 def test_the_config_has_room_for_every_camera() -> None:
@@ -28,6 +28,16 @@ def test_the_config_has_room_for_every_camera() -> None:
     assert config.queue.slots >= 6
     many = Camera(name="many", labels=tuple(f"word {number}" for number in range(20)))
     assert watch_config(Config(), Settings(cameras=(DOOR, many)), names).labels.top_k == 20
+
+
+def test_what_is_to_be_found_is_told_for_each_camera_and_looked_for_at_any() -> None:
+    found = msgspec.structs.replace(DOOR, find=("red car",))
+    mixed = watch_config(load_config("watch"), Settings(cameras=(found, YARD)), names)
+    assert mixed.stages["classify"]["find"] == [["red car"], []]
+    assert (mixed.follow.find, mixed.follow.chosen) == (("red car",), "all"), "a detector looks for labels, too"
+    assert mixed.stages["track"]["which"] == "auto"
+    alone = watch_config(load_config("watch"), Settings(cameras=(found,)), names)
+    assert alone.follow.chosen == "found"
 
 
 def test_the_bundled_settings_make_a_plan_in_which_the_newest_clip_wins() -> None:

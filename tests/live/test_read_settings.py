@@ -46,9 +46,12 @@ schedule = {}
 [camera.zones]
 rule = [[0, 0], [1, 0], [1, 1]]
 
+[camera.lines]
+camera = [[0.5, 0], [0.5, 1]]
+
 [[camera.rule]]
 name = "break-in"
-when = "glass breaking and not person in rule"
+when = "glass breaking and not person in rule or person over camera in"
 
 [[camera]]
 name = "yard"
@@ -75,8 +78,9 @@ def test_a_file_is_read_with_keys_for_all_cameras(folder: Path) -> None:
                 labels=("dog barking", Watched(label="glass breaking", threshold=0.7, hold_s=10.0), "person"),
                 masks=(((0.0, 0.0), (0.2, 0.0), (0.2, 1.0)),),
                 zones={"rule": ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))},
+                lines={"camera": ((0.5, 0.0), (0.5, 1.0))},
                 threshold=0.4,
-                rules=(Rule(name="break-in", when="glass breaking and not person in rule"),),
+                rules=(Rule(name="break-in", when="glass breaking and not person in rule or person over camera in"),),
             ),
             Camera(
                 name="yard",

@@ -101,7 +101,11 @@ def test_rules_are_changed_added_and_removed(path: Path) -> None:
 def test_cameras_are_added_and_removed(path: Path) -> None:
     settings = read(path)
     added = Camera(
-        name="gate", url="rtsp://gate/1", labels=("car",), zones={"way": ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))}
+        name="gate",
+        url="rtsp://gate/1",
+        labels=("car",),
+        zones={"way": ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))},
+        lines={"in": ((0.5, 0.0), (0.5, 1.0))},
     )
     new = msgspec.structs.replace(settings, cameras=(settings.cameras[1], added))
     write(path, new, settings)

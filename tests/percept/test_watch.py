@@ -26,14 +26,19 @@ def left_over(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
 @pytest.mark.slow
 def test_a_loop_gives_records_until_it_is_left(left_over: Callable[[], list[int]]) -> None:
     found = []
-    with percept.watch(SAMPLE, LABELS, realtime=True, loop=True) as watch:
+    places = {"find": "dog, sheep", "zone": "all:0,0;1,0;1,1;0,1", "line": ["gate:0.5,0;0.5,1"]}
+    with percept.watch(SAMPLE, LABELS, realtime=True, loop=True, **places) as watch:
         for record in watch:
             found.append(record)
-            if len(found) == 3:
+            if len(found) >= 3 and record.zones:
                 break
         assert left_over()
     assert left_over() == []
-    assert [record.clip for record in found] == [0, 1, 2]
+    assert [record.clip for record in found] == list(range(len(found)))
+    assert found[-1].zones
+    assert found[-1].zones[0].zone == "all"
+    assert found[-1].crossings is not None
+    assert {track.label for record in found for track in record.tracks or ()} <= {"dog", "sheep"}
     assert {record.source for record in found} == {"sample"}
     assert next(watch, None) is None
 

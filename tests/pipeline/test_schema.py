@@ -45,7 +45,7 @@ def test_every_field_of_a_record_is_a_property_and_parts_are_too() -> None:
     assert written.keys() <= schema["properties"].keys()
     assert "parts" not in schema["properties"]
     assert schema["properties"]["brightness"] == {"$ref": "#/$defs/Reading", "description": "The brightness."}
-    assert {"Label", "Evidence", "Track", "Movement", "Reading"} == schema["$defs"].keys()
+    assert {"Label", "Evidence", "Track", "Movement", "TrackEvidence", "View", "Reading"} == schema["$defs"].keys()
 
 
 def test_required_are_the_fields_that_every_line_has() -> None:

@@ -12,6 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.machine import cache_directory
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.classify_watch import ClassifyWatch, WatchOptions
+from stages.words.versions import LabelVersions
 
 MODALITIES = ("image", "audio")
 
@@ -54,6 +55,15 @@ def test_a_clip_is_asked_the_labels_of_its_camera_in_its_version(stage: Classify
     assert set(answered(stage, 0, 2)) == {"dog", "rain"}
     assert answered(stage, 0, 2)["dog"] == pytest.approx(answered(stage, 0, 1)["dog"]), "others do not move it"
     assert set(answered(stage, 0, 1)) == {"dog", "cat"}, "clips that came before keep their version"
+
+
+def test_words_to_find_are_part_of_a_version_and_name_tracks(stage: ClassifyWatch) -> None:
+    assert stage.ask({"labels": ["dog"], "find": ["red car", "bus"], "camera": 1, "version": 2}) == {}
+    assert set(answered(stage, 1, 2)) == {"dog"}
+    labels = LabelVersions(Path(stage.run.directory)).get(1, 2)
+    assert labels.find == ("red car", "bus")
+    assert labels.box_names is not None
+    assert labels.box_names.names[: labels.box_names.own] == ("red car", "bus")
 
 
 def test_a_preview_says_what_the_clip_would_have_said(stage: ClassifyWatch) -> None:

@@ -20,29 +20,52 @@ export function boxAt(boxes, time) {
 }
 
 export function drawZones(context, zones, place) {
-  context.font = "500 12px system-ui, sans-serif";
-  for (const [name, corners] of Object.entries(zones)) {
-    const points = corners.map(([x, y]) => [place.left + x * place.wide, place.top + y * place.high]);
+  for (const [name, corners] of Object.entries(zones)) drawPlace(context, name, corners, place, true);
+}
+
+/* Lines, with an arrow at the middle that points to the side that is "in". */
+export function drawLines(context, lines, place) {
+  for (const [name, ends] of Object.entries(lines)) {
+    drawPlace(context, name, ends, place, false);
+    const [[x0, y0], [x1, y1]] = ends.map((point) => toScreen(point, place));
+    const length = Math.hypot(x1 - x0, y1 - y0) || 1;
+    const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2];
+    const [right, down] = [(y1 - y0) / length, (x0 - x1) / length];
     context.beginPath();
-    points.forEach(([x, y], number) => (number ? context.lineTo(x, y) : context.moveTo(x, y)));
-    context.closePath();
-    context.setLineDash([6, 5]);
-    context.lineWidth = 3;
-    context.strokeStyle = "rgb(0 0 0 / 0.4)";
-    context.stroke();
-    context.lineWidth = 1.5;
-    context.strokeStyle = "#fff";
-    context.stroke();
-    context.setLineDash([]);
-    const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
-    const wide = context.measureText(name).width + 10;
-    const left = Math.max(place.left, Math.min(x, place.left + place.wide - wide));
-    context.fillStyle = "rgb(16 18 24 / 0.7)";
-    context.fillRect(left, Math.max(place.top, y), wide, 18);
+    context.moveTo(x + right * 14, y + down * 14);
+    context.lineTo(x - down * 5 + right * 3, y + right * 5 + down * 3);
+    context.lineTo(x + down * 5 + right * 3, y - right * 5 + down * 3);
     context.fillStyle = "#fff";
-    context.textBaseline = "middle";
-    context.fillText(name, left + 5, Math.max(place.top, y) + 9.5);
+    context.fill();
   }
+}
+
+function toScreen([x, y], place) {
+  return [place.left + x * place.wide, place.top + y * place.high];
+}
+
+function drawPlace(context, name, corners, place, isClosed) {
+  context.font = "500 12px system-ui, sans-serif";
+  const points = corners.map((corner) => toScreen(corner, place));
+  context.beginPath();
+  points.forEach(([x, y], number) => (number ? context.lineTo(x, y) : context.moveTo(x, y)));
+  if (isClosed) context.closePath();
+  context.setLineDash(isClosed ? [6, 5] : []);
+  context.lineWidth = 3;
+  context.strokeStyle = "rgb(0 0 0 / 0.4)";
+  context.stroke();
+  context.lineWidth = 1.5;
+  context.strokeStyle = "#fff";
+  context.stroke();
+  context.setLineDash([]);
+  const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
+  const wide = context.measureText(name).width + 10;
+  const left = Math.max(place.left, Math.min(x, place.left + place.wide - wide));
+  context.fillStyle = "rgb(16 18 24 / 0.7)";
+  context.fillRect(left, Math.max(place.top, y), wide, 18);
+  context.fillStyle = "#fff";
+  context.textBaseline = "middle";
+  context.fillText(name, left + 5, Math.max(place.top, y) + 9.5);
 }
 
 export function drawBox(context, [x0, y0, x1, y1], rgb) {

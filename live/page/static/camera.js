@@ -64,6 +64,7 @@ export class CameraView {
     this.feed.focusOn(this.name);
     this.stop = new AbortController();
     this.parts = [];
+    this.asksFor = this.counts = undefined;
     this.root.replaceChildren(element("div", { class: "empty" },
       element("h2", { text: "This camera is not watched" }),
       element("p", { text: "It may have been removed." }),
@@ -80,12 +81,13 @@ export class CameraView {
     this.badge = connectionBadge();
     this.facts = element("p", { class: "facts" });
     this.asked = element("div");
+    this.counted = element("div");
     this.root.replaceChildren(
       element("div", { class: "camera-head" }, element("h1", { text: this.name, title: this.name }), this.badge.root, this.facts),
       element("div", { class: "first" }, element("div", { class: "slot-player" }, this.picture.root), this.bars.root),
       this.strip.root,
       element("div", { class: "lower" }, this.timeline.root,
-        element("div", { class: "side" }, this.editor.root, this.asked)));
+        element("div", { class: "side" }, this.counted, this.editor.root, this.asked)));
   }
 
   _status() {
@@ -99,9 +101,28 @@ export class CameraView {
       status.age_s?.p99 != null ? `results ${status.age_s.p50.toFixed(1)} s old, 99 % under ${status.age_s.p99.toFixed(1)} s` : "",
       status.reconnects ? `${status.reconnects} reconnects` : "",
     ];
+    this._count(status);
     const text = facts.filter(Boolean).join(" · ");
     if (this.facts.textContent !== text) this.facts.textContent = text;
     this._ask(camera);
+  }
+
+  /* What zones and lines have counted since the watch began. */
+  _count(status) {
+    const rows = [
+      ...Object.entries(status.zones ?? {}).map(([name, { visits, mean_s, longest_s, inside }]) => [name, [
+        `${visits} ${visits === 1 ? "visit" : "visits"}`,
+        visits ? `${durationText(mean_s)} on average, at most ${durationText(longest_s)}` : "",
+        inside ? `${inside} in it now` : "",
+      ].filter(Boolean).join(" · ")]),
+      ...Object.entries(status.lines ?? {}).map(([name, line]) => [name, `${line.in} in · ${line.out} out`]),
+    ];
+    const text = JSON.stringify(rows);
+    if (this.counts === text) return;
+    this.counts = text;
+    const list = element("dl", { class: "facts" },
+      ...rows.flatMap(([name, value]) => [element("dt", { text: name }), element("dd", { text: value })]));
+    this.counted.replaceChildren(...(rows.length ? [panel("Counts", { class: "asked" }, list)] : []));
   }
 
   /* Rules, schedule and zones, as they are; the config says them. */
@@ -116,7 +137,9 @@ export class CameraView {
       ["Events go on for", durationText(camera.hold_s ?? 4)],
       ["False alarms", camera.false_alarms_per_day ? `at most ${camera.false_alarms_per_day} a day` : ""],
       ["Active", camera.schedule?.active?.length ? `${camera.schedule.active.join(", ")} (${camera.schedule.zone ?? "UTC"})` : ""],
+      ["Find", (camera.find ?? []).join(", ")],
       ["Zones", Object.keys(camera.zones ?? {}).join(", ")],
+      ["Lines", Object.keys(camera.lines ?? {}).join(", ")],
       ["Masks", camera.masks?.length ? String(camera.masks.length) : ""],
       ["Films", camera.record ? `${camera.pre_s ?? 5} s before to ${camera.post_s ?? 3} s after` : "none"],
       ["Source", camera.url ?? ""],

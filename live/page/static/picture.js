@@ -1,7 +1,7 @@
 /* The live picture with zones and tracks. Pictures and boxes carry the same clock, so each box is drawn on the picture
    it belongs to: "in step", the picture waits for its boxes; otherwise it is the newest one, without tracks. */
 import { cameraPath, url } from "./api.js";
-import { boxAt, drawBox, drawTag, drawZones } from "./boxes.js";
+import { boxAt, drawBox, drawLines, drawTag, drawZones } from "./boxes.js";
 import { cleared, element, iconButton, percent, trackColour } from "./elements.js";
 
 const LONGEST_DELAY_S = 12;
@@ -206,6 +206,7 @@ export class Picture {
     const context = cleared(this.overlay, width, height);
     if (!this.withBoxes) return;
     drawZones(context, this.camera.zones ?? {}, place);
+    drawLines(context, this.camera.lines ?? {}, place);
     if (this.inStep && this.captured !== undefined) this._drawTracks(context, place, width);
   }
 

@@ -47,6 +47,8 @@ class LiveClipMaker(ClipMaker):
         """How long the newest packet has waited here."""
         self._shed = 0
         """Packets that were thrown away since the last clip."""
+        self._still_ns = 0
+        """Length of the clips since the last one that was decoded in full."""
         self._index = self._number = 0
         """Of the next clip, and of the epoch."""
         self._end_ns: int | None = None
@@ -111,6 +113,7 @@ class LiveClipMaker(ClipMaker):
         session.epoch = None
         session.is_eager = True
         self._previous = None
+        self._still_ns = 0
         self._stillness.reset()
         self._meter.reset()
 
@@ -177,7 +180,9 @@ class LiveClipMaker(ClipMaker):
         pictures = list(zip(clip.arrays.get("frame_times_ns", ()), clip.arrays.get("frames", ()), strict=True))
         if self.options.feed.reuse and self._has_not_changed(session, info, pictures) and is_whole:
             return self._reused(session, clip.info, pictures)
-        return replace(clip, info=self._with_facts(session, clip.info, pictures, reused=False))
+        made = replace(clip, info=self._with_facts(session, clip.info, pictures, reused=False))
+        self._still_ns = 0
+        return made
 
     def _has_not_changed(self, session: Session, info: ClipInfo, pictures: Pictures) -> bool:
         """Whether a decoded clip is like those before."""
@@ -209,8 +214,11 @@ class LiveClipMaker(ClipMaker):
             clock=wall.clock,
             captured_ns=session.captured_ns(info.end_ns) + zero_ns,
             reused=reused,
+            still_ns=self._still_ns,
             measures=measures,
         )
+        if reused:
+            self._still_ns += info.end_ns - info.start_ns
         return msgspec.structs.replace(info, live=live, decode_errors=info.decode_errors + (shed > 0))
 
 

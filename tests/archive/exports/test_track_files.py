@@ -46,9 +46,17 @@ def test_coco_and_cvat_name_them(tmp_path: Path) -> None:
     assert "<track" in (tmp_path / "talk.xml").read_text()
 
 
-def test_a_source_that_was_not_read_to_its_end_leaves_no_file_and_one_without_a_rate_is_told(tmp_path: Path) -> None:
-    run(make_sink(make_spec("mot", str(tmp_path / "a.txt"))), clips(), complete=False)
-    assert not (tmp_path / "a.txt").exists()
+def test_of_a_source_that_was_cut_short_the_tracks_so_far_are_written_and_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    sink = run(make_sink(make_spec("mot", str(path))), clips(), complete=False)
+    assert sink.notes == [f"{path}: has the tracks of talk.mp4 until 0:04, because the run was cut short there"]
+    whole = run(make_sink(make_spec("mot", str(tmp_path / "b.txt"))), clips())
+    assert (path.read_text(), whole.notes) == ((tmp_path / "b.txt").read_text(), [])
+    assert run(make_sink(make_spec("mot", str(tmp_path / "c.txt"))), [], complete=False).notes == []
+    assert not (tmp_path / "c.txt").exists(), "nothing came"
+
+
+def test_a_source_without_a_rate_is_told(tmp_path: Path) -> None:
     sink = run(make_sink(make_spec("mot", str(tmp_path / "b.txt"))), clips(), rate_hz=0.0)
     assert "its frame rate is unknown" in sink.notes[0]
 

@@ -25,6 +25,7 @@ CAMERAS = (
         labels=("person", Watched(label="glass breaking", threshold=0.35)),
         rules=(Rule(name="intruder", when="glass breaking and not person"),),
         zones={"path": ((0.1, 0.6), (0.9, 0.6), (0.9, 0.95), (0.1, 0.95))},
+        lines={"gate": ((0.0, 0.2), (1.0, 0.2))},
     ),
     Camera(name="drive", url_env="DRIVE_URL", user="root", password_file="/etc/drive", labels=("delivery van",)),
 )

@@ -233,6 +233,8 @@ class FakeWatch:
             "drops": {"superseded": 3},
             "age_s": {"p50": 1.25, "p99": 2.5, "last": 1.0},
             "events": 4,
+            "zones": {name: {"visits": 3, "mean_s": 4.0, "longest_s": 65.0, "inside": 1} for name in camera.zones},
+            "lines": {name: {"in": 2, "out": 1} for name in camera.lines},
             "labels_version": 1,
             "width": 640,
             "height": 360,

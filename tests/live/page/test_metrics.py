@@ -50,6 +50,16 @@ def test_a_lost_camera_shows_at_once(watch: FakeWatch, client: Client) -> None:
         assert until(lambda: samples(client.get("/metrics").body)[key] == 1)
 
 
+def test_what_zones_and_lines_have_counted() -> None:
+    zones, lines = {"yard": {"visits": 3, "mean_s": 1.5, "longest_s": 2.0, "inside": 1}}, {"gate": {"in": 2, "out": 1}}
+    found = samples(metrics(msgspec.convert({"cameras": [{"name": "a", "zones": zones, "lines": lines}]}, Status)))
+    camera = ("camera", "a")
+    assert found["percept_camera_visits_total", (camera, ("zone", "yard"))] == 3
+    assert found["percept_camera_inside", (camera, ("zone", "yard"))] == 1
+    assert found["percept_camera_crossings_total", (camera, ("line", "gate"), ("way", "in"))] == 2
+    assert found["percept_camera_crossings_total", (camera, ("line", "gate"), ("way", "out"))] == 1
+
+
 def test_names_are_escaped_and_an_empty_status_has_metrics() -> None:
     empty = samples(metrics(Status()))
     assert empty["percept_ready", ()] == 0

@@ -188,6 +188,40 @@ def test_boxes_are_drawn_on_the_picture_that_they_belong_to(page_browser: PageBr
     assert visit.complaints == []
 
 
+def test_what_zones_and_lines_have_counted_is_shown_and_a_line_points_to_the_side_that_is_in(
+    page_browser: PageBrowser, busy: FakeWatch
+) -> None:
+    white = """() => {
+      const [picture, overlay] = document.querySelectorAll(".slot-player canvas");
+      if (!overlay?.width) return null;
+      const { width, height } = overlay;
+      const { data } = overlay.getContext("2d").getImageData(width / 2 - 2, 0, 4, height);
+      let [above, below, line] = [0, 0, height * 0.2];
+      for (let y = 0; y < height; y++) {
+        const isWhite = data[y * 16 + 8] > 240 && data[y * 16 + 11] > 240;
+        if (isWhite && y < line - 3 && y > line - 16) above++;
+        if (isWhite && y > line + 3 && y < line + 16) below++;
+      }
+      return above ? [above, below] : null;
+    }"""
+
+    def look(page: Any) -> tuple[str, list[int]]:
+        until(page, "document.body.innerText.includes('Counts')")
+        return page.inner_text(".asked"), until(page, f"({white})()")
+
+    (text, (above, below)), visit = page_browser.look(f"{busy.address}#/camera/front-door", look)
+    assert text.split("\n") == [
+        "Counts",
+        "path",
+        "3 visits · 4 s on average, at most 1 min 5 s · 1 in it now",
+        "gate",
+        "2 in · 1 out",
+    ]
+    assert above > 3
+    assert below == 0
+    assert visit.complaints == []
+
+
 def test_the_strip_shows_how_loud_it_was(page_browser: PageBrowser, busy: FakeWatch) -> None:
     """Twelve clips of 2 s are 24 of 300 s, with a pixel between two; half as loud as can be is half the height."""
     lengths = """() => {

@@ -53,3 +53,27 @@ def test_events_of_a_source_come_in_order_with_totals_in_its_summary() -> None:
     rest, summary = merger.end()
     assert [each.event for each in rest] == ["dog in yard", "dog over gate, in"]
     assert (summary.zones, summary.lines) == ({"yard": ZoneCount(1, 1.4, 1.4)}, {"gate": LineCount(1, 0)})
+
+
+def test_who_was_there_when_everything_came_to_rest_is_there_until_something_moves() -> None:
+    counts = Counts()
+    counts.add(clip(0, visit(0.5, 1.9)))
+    still = [
+        ClipRecord(source="a", epoch=0, clip=n, start_s=n * 2.0, end_s=n * 2.0 + 2, reused=True) for n in (1, 2, 3)
+    ]
+    for record in still:
+        assert counts.add(record) == []
+    counts = Counts(counts.state())
+    assert counts.add(clip(4, visit(0.5, 9.5))) == []
+    assert counts.zones["yard"].visits == 0, "it goes on"
+    (event,) = counts.add(clip(6))
+    assert (event.start_s, event.end_s) == (0.5, 9.5)
+
+
+def test_a_visit_that_was_over_while_clips_were_dropped_counts_once() -> None:
+    counts = Counts()
+    counts.add(clip(0, visit(0.5, 1.9)))
+    lost = [ClipRecord(source="a", epoch=0, clip=n, start_s=n * 2.0, end_s=n * 2.0 + 2, dropped="late") for n in (1, 2)]
+    assert [len(counts.add(record)) for record in lost] == [0, 1]
+    counts.add(clip(3, visit(0.5, 1.9, left=True)))
+    assert counts.zones["yard"].visits == 1

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.arrays import Array
-from pipeline.clip import Clip, ClipInfo
+from pipeline.clip import Clip, ClipInfo, LiveFacts
+from pipeline.places import Places
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.boxes import BoxKind
-from stages.track.stage import TrackStage, within
+from stages.track.paths import within
+from stages.track.stage import TrackStage
 from stages.track.state import TrackState, decode_state
+from stages.track.watch import TrackWatch
 from stages.words.box_names import box_names
 from stages.words.labels import LABELS_FILE, LabelSet, LabelSide
+from stages.words.versions import LabelVersions
 from stages.words.word import words_of
 
 SECOND = 1_000_000_000
@@ -57,6 +62,19 @@ def test_zones_and_lines_are_counted_over_clips_and_movement_is_told() -> None:
     assert second.visits[0].left
     assert [(each.way, each.track) for record in told for each in record["crossings"]] == [("in", 1)]
     assert decode_state(state).known.keys() == {1}
+
+
+def test_who_was_there_when_everything_came_to_rest_is_there_when_something_moves_again() -> None:
+    everywhere = Places({"all": ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))})
+    track, state, told = stage(), b"", []
+    for start, still_ns in ((0, 0), (60 * SECOND, 58 * SECOND), (64 * SECOND, 0)):
+        live = LiveFacts(wall_ns=0, captured_ns=0, still_ns=still_ns)
+        rows = [(start + n * STEP, 10.0, 20.0, 50.0, 80.0, 0.9) for n in range(16)]
+        info = ClipInfo("door", 0, 0, start, start + 2 * SECOND, width=200, height=100, live=live, places=everywhere)
+        state, outputs = track.update(state, Clip(info, clip_of(rows, start, start + 2 * SECOND).arrays))
+        told.append((outputs["tracks"][0]["id"], outputs["zones"][0].visits[-1].dwell_s))
+    assert [round(dwell_s) for _, dwell_s in told] == [2, 62, 2], "then nobody knows what was there for two seconds"
+    assert [number for number, _ in told[:2]] == [1, 1]
 
 
 def test_nothing_is_counted_unless_asked() -> None:
@@ -243,6 +261,9 @@ def test_a_track_is_named_by_its_crops_and_keeps_its_name(tmp_path: Path) -> Non
     (track,) = named(tmp_path, np.array([0.1, 0.99, 0.05]))
     assert track["label"] == "bus"
     assert track["probability"] > 0.9
+    (view,) = track["evidence"].views
+    assert (track["evidence"].by, view.time_s, round(view.similarity, 2)) == ("picture", 0.625, 0.99)
+    assert view.box == tuple(track["boxes"][5][1:])
 
 
 def test_a_track_that_fits_no_label_has_none(tmp_path: Path) -> None:
@@ -389,6 +410,22 @@ def test_only_what_was_asked_for_is_told_whatever_named_it(tmp_path: Path) -> No
     names = ["dog"] * 16 + ["cat"] * 16 + [""] * 16
     _, outputs = track.update(b"", clip_of(rows, 0, 2 * SECOND, box_kinds=kinds, box_names=names, **looks))
     assert [(t["label"], t["kind"]) for t in outputs["tracks"]] == [("dog", "network"), ("bus", "motion")]
+
+
+def test_a_track_of_a_camera_is_told_under_its_id_once_its_thing_is_to_be_found(tmp_path: Path) -> None:
+    made, versions = label_set(tmp_path), LabelVersions(tmp_path)
+    for version, find in enumerate([(), ("dog",), ("bus",)], 1):
+        replace(made, find=find).save(versions.path(3, version))
+    track, state, told = TrackWatch(TrackWatch.Options(), RunSettings(directory=str(tmp_path)), Budget()), b"", []
+    track.open(Resources())
+    looks = {"box_embeddings": np.array([[0.1, 0.99, 0.05]], np.float16), "box_crops": np.array([5])}
+    for number, version in enumerate([2, 3, 1]):
+        start = 2 * number * SECOND
+        clip = clip_of(walker(range(16 * number, 16 * number + 16), 10, 20, 25), start, start + 2 * SECOND, **looks)
+        info = ClipInfo("door", 3, number, start, start + 2 * SECOND, labels_version=version)
+        state, outputs = track.update(state, Clip(info, clip.arrays))
+        told.append([(t["id"], t["label"]) for t in outputs["tracks"]])
+    assert told == [[], [(1, "bus")], [(1, "bus")]]
 
 
 def test_what_a_detector_says_of_a_place_names_a_track_until_there_is_a_crop(tmp_path: Path) -> None:

@@ -368,6 +368,8 @@ def test_while_nothing_changes_clips_are_reused_and_a_change_is_not_missed(recor
     assert all(not clip.arrays and clip.absent["frames"] == "not_asked" for clip in reused)
     assert all("change" in clip.info.live.measures for clip in reused if clip.info.live)
     moving = clips[reused[-1].info.index + 1]
+    still_ns = [clip.info.live.still_ns for clip in clips if clip.info.live and not clip.info.live.reused]
+    assert sum(still_ns) == sum(clip.info.end_ns - clip.info.start_ns for clip in reused), "told by the next clip"
     lower = moving.arrays["frames"][:, 30:42].astype(int).mean(axis=(1, 2, 3))
     assert np.ptp(lower) > 5, "the change is in the first clip that was decoded"
     is_grey = abs(lower[0] - 86) < 3
