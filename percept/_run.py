@@ -42,6 +42,7 @@ def run(
     start: float | str | None = None,
     end: float | str | None = None,
     recursive: bool = False,
+    profile: bool = False,
     output: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     events: str | os.PathLike[str] | None = None,
     tracks: str | os.PathLike[str] | None = None,
@@ -106,6 +107,7 @@ def run(
         start: Where to start: seconds or hh:mm:ss (default: 0.0).
         end: Where to end: seconds or hh:mm:ss.
         recursive: Also search the folders in a folder.
+        profile: Say at the end which stages took the time.
         output: Also write to a file, or to several: results as .jsonl, .json, .parquet or .txt; events as .csv, .vtt or
             .srt; a page as .html.
         events: Write events, which are merged clips, to a file: .csv, .vtt, .srt or .jsonl ('*' is replaced by the
@@ -156,6 +158,7 @@ def run(
         "start": start,
         "end": end,
         "recursive": recursive,
+        "profile": profile,
         "output": output,
         "events": events,
         "tracks": tracks,
