@@ -190,11 +190,10 @@ class Encode(Stage):
         if name == BOX:
             places = box_places(clip)
             return box_tensor(tower, clip["frames"], places, uploader) if uploader else box_input(tower, clip), None
-        stream = clip[stream_of(tower)]
-        rows, which = distinct_rows(tower, stream)
+        rows, which = distinct_rows(tower, clip)
         if uploader is None:
             return tower_input(tower, clip, rows), which
-        return tower_tensor(tower, stream, uploader, rows), which
+        return tower_tensor(tower, clip[stream_of(tower)], uploader, rows), which
 
     def _encode(self, parts: Sequence[Part]) -> list[tuple[Part, Encoded]]:
         """Each part with what its engine gives for it; one call per engine."""

@@ -1,5 +1,6 @@
 """The kinds of tower input: the array that each is made from, and how, on the host and on the engine's device."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +16,10 @@ from stages.pictures import evenly, without_repeats
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+SLACK = 0.1
+"""A clip that is longer by less than a frame gets no picture for it."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +73,19 @@ def stream_of(tower: TowerSpec) -> str:
     return INPUTS[tower.input].stream
 
 
-def tower_rows(tower: TowerSpec, stream: Array) -> Array | None:
-    """The rows of the stream that the tower sees; None: all of it."""
-    return evenly(tower.pictures_per_clip, len(stream)) if INPUTS[tower.input].picks else None
+def tower_rows(tower: TowerSpec, stream: Array, seconds: float = math.inf) -> Array | None:
+    """The rows of the stream of a clip of this length that the tower sees; None: all of it."""
+    if not INPUTS[tower.input].picks:
+        return None
+    enough = math.ceil(tower.pictures_per_s * seconds - SLACK) if tower.pictures_per_s else math.inf
+    return evenly(max(1, int(min(enough, tower.pictures_per_clip))), len(stream))
 
 
-def distinct_rows(tower: TowerSpec, stream: Array) -> tuple[Array | None, Array | None]:
+def distinct_rows(tower: TowerSpec, clip: Clip) -> tuple[Array | None, Array | None]:
     """The same without pictures that look like another one; and for each picture the number of the row that stands for
     it, None if all look different."""
-    rows = tower_rows(tower, stream)
+    stream = clip[stream_of(tower)]
+    rows = tower_rows(tower, stream, (clip.info.end_ns - clip.info.start_ns) / 1e9)
     if rows is None or tower.input != "frames" or tower.fit == "tiles":
         return rows, None
     distinct, which = without_repeats([stream[row] for row in rows.tolist()])

@@ -89,6 +89,7 @@ class TorchEngine(Engine):
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]  # the other may be half captured
             log.warning(
                 "%s: cannot be captured as a CUDA graph (%s); its kernels are launched one by one", self.name, error
             )
@@ -165,7 +166,7 @@ class TorchBackend(Backend):
     def precisions(self, device: str) -> tuple[str, ...]:
         if device == "cpu":
             return ("fp32",)
-        return ("bf16", "fp32") if _capability(device) >= HAS_BF16 else ("fp16", "fp32")
+        return ("bf16", "fp16", "fp32") if _capability(device) >= HAS_BF16 else ("fp16", "fp32")
 
     def other_precisions(self, device: str) -> tuple[str, ...]:
         if device == "cpu":

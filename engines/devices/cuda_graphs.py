@@ -1,6 +1,7 @@
 """Captures a network as one CUDA graph per batch size; a request is padded to the next size and replayed."""
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from engines.engine import Port
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 Function = Callable[..., "tuple[Tensor, ...]"]
 
+CAPTURING = Lock()
+"""Held while a graph is captured: another capture in the process, in another thread, would spoil both."""
 WARM_UPS = 3
 """Runs before a capture, in which libraries choose kernels and allocate workspace; neither is allowed in a capture."""
 
@@ -89,6 +92,6 @@ def _captured(
     stream.synchronize()
     graph = torch.cuda.CUDAGraph()
     # "thread_local": another engine's thread may allocate during the capture.
-    with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+    with CAPTURING, torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
         outputs = function(*given)
     return graph.replay, tuple(outputs)

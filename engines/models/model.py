@@ -52,6 +52,9 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Mean of pixels in [0, 1]: the network's input is (pixel - mean) / std."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     pictures_per_clip: int = 8
+    """At most; fewer in a short clip, if `pictures_per_s` says so."""
+    pictures_per_s: float = 0.0
+    """So many are enough, as frames differ little; 0 for `pictures_per_clip` in clips of any length."""
     flow_bound: float = 2.0
     """Flow pictures: +-bound short sides per second map to 0..255."""
     mel: MelSpec | None = None

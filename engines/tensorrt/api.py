@@ -131,17 +131,22 @@ def able(device: str) -> list[Installed]:
 
 
 def chosen(device: str) -> tuple[Installed, ModuleType]:
-    """The first TensorRT that can be imported; bindings without their libraries are skipped.
+    """The first TensorRT that can be imported, with its libraries, and runs on this kind of GPU.
 
     Raises:
-        ModelError: as `able`, or none can be imported; the message says why for each.
+        ModelError: as `able`, or there is none; the message says why for each.
     """
     wrong = []
     for installed in able(device):
         try:
-            return installed, importlib.import_module(installed.module)
+            trt = importlib.import_module(installed.module)
         except (ImportError, OSError) as error:
             wrong.append(f"{installed.package} cannot be imported: {error}")
+            continue
+        if why := refused(trt, device):
+            wrong.append(why)
+            continue
+        return installed, trt
     raise ModelError(f"{'; '.join(wrong)}. Run again: {INSTALL}")
 
 
@@ -160,10 +165,24 @@ def listed(trt: ModuleType) -> list[str]:
     return [name for name in kinds if name.startswith("SM")]
 
 
-def unlisted(trt: ModuleType, device: str) -> str:
-    """A note if TensorRT-RTX does not list this GPU's kind, such as 9.0; "" if it does, or for other TensorRTs.
+def refused(trt: ModuleType, device: str) -> str:
+    """Why TensorRT-RTX does not run on this kind of GPU; "" if it does, or may.
 
-    The GPU may still work: the gate decides.
+    For a kind that is missing between those that it lists, such as 9.0, it builds a plan and then refuses to load it.
+    """
+    known, (major, minor) = listed(trt), capability_of(device)
+    if not known or f"SM{major}{minor}" in known or 10 * major + minor > max(int(name[2:]) for name in known):
+        return ""
+    return (
+        f"{trt.__name__} {trt.__version__} does not run on GPUs of compute capability {major}.{minor}. "
+        f"Install the full TensorRT: {INSTALL}"
+    )
+
+
+def unlisted(trt: ModuleType, device: str) -> str:
+    """A note if TensorRT-RTX does not list this GPU's kind; "" if it does, or for other TensorRTs.
+
+    A newer GPU may still work: the gate decides.
     """
     major, minor = capability_of(device)
     known = listed(trt)

@@ -182,10 +182,10 @@ class TensorRtBackend(Backend):
         return missing(device)
 
     def precisions(self, device: str) -> tuple[str, ...]:
-        return ("bf16",) if capability_of(device) >= BF16_FROM else ("fp16",)
+        return ("bf16", "fp16", "fp32") if capability_of(device) >= BF16_FROM else ("fp16", "fp32")
 
     def other_precisions(self, device: str) -> tuple[str, ...]:
-        return ("fp16", "fp32") if capability_of(device) >= BF16_FROM else ("fp32",)
+        return ()
 
     def graph(self, precision: str) -> str:
         return precision

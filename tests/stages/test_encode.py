@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from engines.models.model import TowerSpec
 from pipeline.arrays import check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.errors import ConfigError
 from pipeline.machine import cache_directory
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.encode import Encode, box_input, pool
-from stages.tower_inputs import tower_input
+from stages.tower_inputs import tower_input, tower_rows
 from tests.tiny_models import make_tiny_clip, write_mov_like
 
 SECOND = 1_000_000_000
@@ -84,6 +85,14 @@ def test_towers_of_the_same_network_run_in_one_call(directory: Path, streams: di
     for modality in ("image", "motion", "audio"):
         alone = ask({"pictures": tower_input(stage._towers[modality], clip_of(streams))})["tokens"]
         np.testing.assert_allclose(together[f"{modality}_tokens"], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(("seconds", "pictures"), [(0.3, 1), (1.0, 2), (2.0, 4), (2.04, 4), (2.4, 5), (10.0, 8)])
+def test_a_short_clip_needs_fewer_pictures(seconds: float, pictures: int) -> None:
+    tower = TowerSpec(network="clip_vision", directory="", space="", pictures_per_s=2.0)
+    rows = tower_rows(tower, np.zeros((40, 1)), seconds)
+    assert rows is not None
+    assert len(rows) == pictures
 
 
 def test_frames_that_look_alike_are_encoded_once(directory: Path, streams: dict[str, Any]) -> None:

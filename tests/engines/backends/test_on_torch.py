@@ -191,8 +191,8 @@ def test_a_missing_gpu_is_reported() -> None:
 @pytest.mark.parametrize(
     ("capability", "best", "other"),
     [
-        ((9, 0), ("bf16", "fp32"), ("fp16",)),
-        ((8, 0), ("bf16", "fp32"), ("fp16",)),
+        ((9, 0), ("bf16", "fp16", "fp32"), ()),
+        ((8, 0), ("bf16", "fp16", "fp32"), ()),
         ((7, 5), ("fp16", "fp32"), ("bf16",)),
     ],
 )

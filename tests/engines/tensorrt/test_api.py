@@ -9,6 +9,7 @@ import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ from engines.tensorrt.api import (
     OLDEST,
     USED,
     USED_OF_RTX,
+    Installed,
     able,
     capability_of,
     chosen,
@@ -256,6 +258,28 @@ def test_a_gpu_that_rtx_does_not_list_is_noted(
     assert str(caught.value) == (f"it does not load\n{note}" if noted else "it does not load")
     assert unlisted(trt, "sm90") == ""  # the build refuses it and names it
     assert unlisted(json, "cuda:0") == ""
+
+
+@pytest.mark.parametrize(
+    ("capability", "is_refused"), [((9, 0), True), ((7, 5), True), ((8, 9), False), ((12, 1), False), ((13, 0), False)]
+)
+def test_a_gpu_that_rtx_leaves_out_is_refused_before_a_plan_is_built(
+    capability: tuple[int, int], is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = dict.fromkeys(("NONE", "CURRENT", "SM80", "SM86", "SM89", "SM120"))
+    trt = SimpleNamespace(
+        __name__="tensorrt_rtx", __version__="1.7.1", ComputeCapability=SimpleNamespace(__members__=kinds)
+    )
+    monkeypatch.setattr(tensorrt_api, "gpu_at", lambda device: Gpu("a GPU", capability, 1 << 30, "13.1"))
+    monkeypatch.setattr(tensorrt_api, "able", lambda device: [Installed("tensorrt_rtx", "tensorrt-rtx 1.7.1")])
+    monkeypatch.setattr(tensorrt_api.importlib, "import_module", lambda name: trt)
+    if not is_refused:
+        assert find_tensorrt("cuda:0") is trt
+        return
+    with pytest.raises(
+        ModelError, match=r"does not run on GPUs of compute capability \d.\d. Install the full"
+    ):
+        find_tensorrt("cuda:0")
 
 
 def test_the_extras_require_a_supported_version() -> None:
