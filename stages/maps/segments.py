@@ -14,12 +14,14 @@ from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from stages.maps.stuff import is_stuff
 
-BEGINS, ENDS = 0.5, 0.3
-"""A word is in a picture if its probability reaches the first in a cell, and its parts end where it falls below the
-second: as events begin and end."""
+LEAST = 0.3
+"""A word is in a picture if its probability reaches this in a cell, and its parts end below it, as events do."""
 OF_PEAK = 0.4
 """They also end where the word's log-odds fall below this share of their peak: a cell sees more than its own place, so
 the surroundings of a thing look like it, too."""
+HANDICAP = 0.5
+"""Share of its own peak that each word's log-odds are lowered by before words compete for a pixel, for the same reason:
+what is very sure in the middle of a thing would win its surroundings from all others."""
 LEAST_AREA = 0.003
 """Share of the picture below which a part is noise."""
 KINDS = ("semantic", "instance", "panoptic")
@@ -76,13 +78,14 @@ def segments(
     boxes: "N 4" x0 y0 x1 y1 in pixels, around whole objects: a piece of one word is divided among those inside it.
     fill: the words that are in the picture divide it among them; otherwise a pixel that none fits is unknown.
     """
-    is_there = peaks >= log_odds(BEGINS)
+    is_there = peaks >= log_odds(LEAST)
     if not is_there.any():
         return Segments(np.zeros(odds.shape[1:], np.int32), ())
-    best = np.where(is_there[:, None, None], odds, -np.inf).argmax(axis=0)
+    level = odds - HANDICAP * np.maximum(peaks, 0).astype(odds.dtype)[:, None, None]
+    best = np.where(is_there[:, None, None], level, -np.inf).argmax(axis=0)
     panoptic, parts = np.zeros(best.shape, np.int32), list[Part]()
     for label in np.flatnonzero(is_there).tolist():
-        least = max(log_odds(ENDS), OF_PEAK * float(peaks[label]))
+        least = max(log_odds(LEAST), OF_PEAK * float(peaks[label]))
         own, is_thing = (best == label) & (fill or odds[label] >= least), not is_stuff(words[label])
         for mask in divided(own, boxes) if is_thing else [own]:
             area = float(mask.mean())
