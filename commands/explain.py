@@ -35,6 +35,7 @@ def make_parser() -> Parser:
     parser.add_argument("source", metavar="FILE", help="a film, a photo or a sound")
     parser.add_argument("--at", metavar="TIME", type=seconds, default=0.0, help="the moment: seconds or hh:mm:ss (default: 0)")
     parser.add_argument("--label", metavar="WORD", default="", help="the label to explain (default: the most probable)")
+    parser.add_argument("--pixels", action="store_true", help="also show one frame's evidence in its pixels, which takes longer")
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", metavar="FILE", help="the picture (default: NAME-why.png)")
     output.add_argument("--overwrite", action="store_true", help="replace an existing file")
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
         from evidence.strip import strip_png
         from evidence.told import facts, sentences
 
-        with explaining(with_label(config, options.label), console.detail) as explainer:
+        with explaining(with_label(config, options.label), console.detail, options.pixels) as explainer:
             why = explainer.at(options.source, options.at, options.label.partition("|")[0].strip())
         write_bytes(picture, strip_png(why))
         if options.json:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -10,10 +10,11 @@ import numpy as np
 
 from engines.models.checkpoint import read_model
 from engines.models.patch_tower import PatchTower
-from evidence import heard, moved
+from evidence import heard, in_pixels, moved
 from evidence.contrast import contrasted
 from evidence.heard import Hearing
 from evidence.heat import Heat, shared_out
+from evidence.in_pixels import Pixels
 from evidence.moved import Moving
 from evidence.seen import seen_fields, seen_rows, seen_window
 from pipeline.arrays import Array
@@ -21,7 +22,7 @@ from pipeline.build import make_plan
 from pipeline.clip import Clip, DecodedClip
 from pipeline.config import Config, GroupOptions
 from pipeline.errors import ConfigError, ModelError, SourceError
-from pipeline.plain import Passed, PlainLoop, make_reader, refuse_failed
+from pipeline.plain import PlainLoop, make_reader, refuse_failed
 from pipeline.result import Label
 from pipeline.run import place, private_directory
 from stages.tower_inputs import tower_input
@@ -36,12 +37,21 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Seen:
-    """A map of pictures. frames: uint8 "T H W 3", those that the tower reads. window: rows and columns that it sees."""
+    """A map of pictures. frames: uint8 "T H W 3", those that the tower reads. window: rows and columns that it sees.
+
+    pixels: the heat of frame `best`, which has most of it, handed back to its pixels, float32 "S S" over the window;
+        None if it was not asked for, or the tower cannot do that.
+    """
 
     heat: Heat
     frames: Array
     times_s: Array
     window: tuple[slice, slice]
+    pixels: Array | None = None
+
+    @property
+    def best(self) -> int:
+        return int(self.heat.values.sum(axis=(1, 2)).argmax())
 
 
 @dataclass(frozen=True)
@@ -107,19 +117,21 @@ class Explanation:
 class Explainer:
     """See `explaining`."""
 
-    def __init__(self, loop: PlainLoop, report: Report) -> None:
+    def __init__(self, loop: PlainLoop, pixels: bool) -> None:
         settings = loop.plan.settings
-        self._loop, self._report = loop, report
+        self._loop = loop
         self._spec = read_model(settings.model, settings.audio_model)
         self._clip_ns = settings.clip_ns
         towers = self._spec.towers()
         self._patches, self._no_patches = _patches(self._spec, settings)
         audio, motion = towers.get("audio"), towers.get("motion")
+        image = towers.get("image")
+        self._pixels = Pixels(image) if pixels and image is not None and image.network == in_pixels.NETWORK else None
         self._hearing = Hearing(audio) if audio is not None and audio.network == heard.NETWORK else None
         self._moving = Moving(motion) if motion is not None and motion.network == moved.NETWORK else None
 
     def open(self) -> None:
-        for each in (self._patches, self._hearing, self._moving):
+        for each in (self._patches, self._pixels, self._hearing, self._moving):
             if each is not None:
                 each.open()
 
@@ -132,21 +144,21 @@ class Explainer:
 
         Raises: ConfigError: the label is not among those of the run. SourceError: there is nothing at that time.
         """
-        passed = self._clip_at(source, time_s)
-        rows = msgspec.convert(passed.values.get("labels") or [], list[Label])
+        clip = self.clip_at(source, time_s)
+        rows = msgspec.convert(clip.get("labels") or [], list[Label])
         if not rows:
             raise SourceError(f"{source}: has neither picture nor sound at {time_s:g} s; choose another moment")
         found = next((each for each in rows if each.label == label), None) if label else rows[0]
         if found is None:
             raise ConfigError(f"--label {label}: not among the labels; expected one of {', '.join(self.labels.labels[:8])}")
-        return self._explained(source, Clip(passed.info, passed.values, passed.absent), found)
+        return self._explained(source, clip, found)
 
     @property
     def labels(self) -> LabelSet:
         labels: LabelSet = self._loop.stages["classify"].label_set  # type: ignore[attr-defined]
         return labels
 
-    def _clip_at(self, source: str, time_s: float) -> Passed:
+    def clip_at(self, source: str, time_s: float) -> Clip:
         """The clip of the run's grid that has this time, after all stages. It is decoded from the clip before it on, so
         that its first motion is that of a run."""
         number = int(time_s * 1e9) // self._clip_ns
@@ -167,13 +179,13 @@ class Explainer:
             raise SourceError(f"{source}: has nothing at {time_s:g} s{end}. Choose another moment")
         (passed,) = self._loop.settle([last])
         refuse_failed([passed], source)
-        return passed
+        return Clip(passed.info, passed.values, passed.absent)
 
     def _explained(self, source: str, clip: Clip, label: Label) -> Explanation:
         row = self.labels.labels.index(label.label)
         maps: dict[str, Any] = {}
         why_not: dict[str, str] = {}
-        for name, make in (("image", self._seen), ("motion", self._moved), ("audio", self._heard)):
+        for name, make in (("image", self._seen), ("motion", self._moved), ("audio", self.heard)):
             evidence = label.evidence.get(name)
             if evidence is None:
                 why_not[name] = str(clip.absent.get(f"{name}_embedding", "not there")).replace("_", " ")
@@ -201,9 +213,13 @@ class Explainer:
         heat = shared_out(seen_fields(clip, self._patches, contrasted(self.labels.sides["image"], row)), added)
         rows = seen_rows(clip, tower)
         frames, times_s = clip["frames"][rows], clip["frame_times_ns"][rows] / 1e9
-        return Seen(heat, frames, times_s, seen_window(*frames.shape[1:3], tower))
+        seen = Seen(heat, frames, times_s, seen_window(*frames.shape[1:3], tower))
+        if self._pixels is None or not heat.is_shown:
+            return seen
+        pictures = tower_input(tower, clip)
+        return replace(seen, pixels=self._pixels.of(pictures[seen.best], heat.values[seen.best]))
 
-    def _heard(self, clip: Clip, row: int, added: float) -> "Heard | str":
+    def heard(self, clip: Clip, row: int, added: float) -> "Heard | str":
         if self._hearing is None:
             return "this sound tower does not say when it hears what"
         patches, begins = self._hearing.log_mel(clip)
@@ -235,17 +251,21 @@ def _patches(spec: Any, settings: Any) -> tuple[PatchTower | None, str]:
 
 
 @contextmanager
-def explaining(config: Config, report: Report = lambda text: None) -> Iterator[Explainer]:
+def explaining(
+    config: Config, report: Report = lambda text: None, pixels: bool = False
+) -> Iterator[Explainer]:
     """Open what explains clips: the stages of a run up to the labels, and the towers once more, with their places.
 
-    All labels of the config can be asked for. Raises: ConfigError, ModelError: the model cannot be used.
+    All labels of the config can be asked for. pixels: see `Seen`.
+
+    Raises: ConfigError, ModelError: the model cannot be used.
     """
     labels = msgspec.structs.replace(config.labels, top_k=max(config.labels.top_k, 10_000))
     config = msgspec.structs.replace(config, groups=(GroupOptions(stages=STAGES),), labels=labels)
     with private_directory() as directory:
         plan = place(make_plan(config), directory)
         with PlainLoop(plan, report=report, improve=False) as loop:
-            explainer = Explainer(loop, report)
+            explainer = Explainer(loop, pixels)
             explainer.open()
             try:
                 yield explainer

@@ -16,6 +16,11 @@ from pipeline.config import Config, GroupOptions
 from pipeline.errors import SourceError
 from pipeline.plain import PlainLoop
 from pipeline.run import place, private_directory
+from pipeline.stage import Resources
+from stages.boxes import box_cover
+from stages.detect.detector import Detector
+from stages.detect.detectors import OWN, make_detector
+from stages.encode import unit
 from stages.maps.segments import Segments, segments
 from stages.maps.word_map import WordMap, word_map
 from stages.words.labels import LabelSet, build_label_set
@@ -24,6 +29,10 @@ SHORT_SIDE_PX = 360
 """Of the pictures that maps are drawn on."""
 STILL_S = 2.0
 """Length of the clip of which a picture is the first."""
+LEAST_BOX = 0.4
+"""Score from which a box of the model's detector is an object."""
+COVERED = 0.6
+"""Share of the smaller of two boxes from which they are around the same object."""
 MANY = 30
 """From so many pictures on, a faster engine is built first."""
 
@@ -48,8 +57,10 @@ class Sight:
 class Looking:
     """See `looking`."""
 
-    def __init__(self, loop: PlainLoop, tower: PatchTower, labels: LabelSet, fill: bool) -> None:
-        self._loop, self.tower, self.labels, self.fill = loop, tower, labels, fill
+    def __init__(
+        self, loop: PlainLoop, tower: PatchTower, labels: LabelSet, fill: bool, detector: Detector | None = None
+    ) -> None:
+        self._loop, self.tower, self.labels, self.fill, self._detector = loop, tower, labels, fill, detector
 
     def at(self, source: str, time_s: float | None = None, every_s: float | None = None) -> Iterator[Sight]:
         """What is in a source at a time, or every so many seconds from there on; a photo has one picture.
@@ -70,9 +81,24 @@ class Looking:
     def look(self, frame: Array, time_s: float = 0.0, size: tuple[int, int] = (0, 0)) -> Sight:
         """What is in a picture, uint8 "H W 3". size: width and height of its source, if they differ."""
         found = word_map(np.ascontiguousarray(frame), self.tower, self.labels.sides["image"])
-        parts = segments(found.pixels, found.peaks, self.labels.labels, fill=self.fill)
+        parts = segments(found.pixels, found.peaks, self.labels.labels, self._boxes(frame), self.fill)
         height, width = frame.shape[:2]
         return Sight(time_s, frame, found, parts, size[0] or width, size[1] or height)
+
+
+    def _boxes(self, frame: Array) -> dict[int, Array]:
+        """Boxes "N 4" around objects, by the word that fits each best; of boxes that cover each other, the surest."""
+        if self._detector is None:
+            return {}
+        found = self._detector.detect([frame])[0]
+        if found.vectors is None or not len(found.boxes):
+            return {}
+        words = self.labels.sides["image"].compare(unit(found.vectors))[2].argmax(axis=1)
+        kept: list[int] = []
+        for row in range(len(found.boxes)):
+            if not kept or box_cover(found.boxes[row : row + 1], found.boxes[kept]).max() < COVERED:
+                kept.append(row)
+        return {int(word): found.boxes[[row for row in kept if words[row] == word]] for word in set(words[kept])}
 
 
 @contextmanager
@@ -107,9 +133,13 @@ def looking(
         found = build_label_set(spec, tuple(labels), plan.settings, report)
         if pictures >= MANY or not begins_at_once(plan.settings):
             tower.improve(report)
+        detector, resources = make_detector(OWN, "", LEAST_BOX, plan.settings), Resources()
         with PlainLoop(plan, (), report=report, improve=False) as loop:
             tower.open()
             try:
-                yield Looking(loop, tower, found, fill)
+                if detector is not None:
+                    detector.open(resources)
+                yield Looking(loop, tower, found, fill, detector)
             finally:
+                resources.close()
                 tower.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from evidence.colours import FAINT, INK, PAPER, RULE, SUPPORT
+from evidence.colours import FAINT, INK, PAPER, RULE, SUPPORT, heat
 from evidence.explaining import Explanation, Heard, Moved, Seen
 from evidence.told import sentences, signed
 from pipeline.arrays import Array
@@ -35,6 +35,8 @@ def strip(why: Explanation) -> Array:
     seen, heard, moved = (None if name in why.why_not else why.maps.get(name) for name in ("image", "audio", "motion"))
     if isinstance(seen, Seen):
         blocks.append(_frames(seen, why))
+        if seen.pixels is not None:
+            blocks.append(_pixels(seen, seen.pixels))
     panels = []
     if isinstance(heard, Heard):
         panels.append((f"Sound {signed(why.added['audio'])}", "audio", heard))
@@ -81,6 +83,36 @@ def _frames(seen: Seen, why: Explanation) -> Array:
         share = seen.heat.values[number].sum() / seen.heat.total
         SMALL.draw(sheet, f"{seen.times_s[number]:.2f} s · {share:.0%} of it", x, 34 + height + 22, FAINT)
     return sheet
+
+
+def _pixels(seen: Seen, pixels: Array) -> Array:
+    """The frame with most of the evidence, as the network looks at it: large, and the relevance of its pixels."""
+    height = 300
+    rows, columns = seen.window
+    square = seen.frames[seen.best][rows, columns]
+    width = round(height * square.shape[1] / square.shape[0])
+    sheet = _sheet(34 + height + 20)
+    _heading(sheet, f"The same in pixels, at {seen.times_s[seen.best]:.2f} s", MARGIN, 20, SUPPORT["image"])
+    cells = seen.heat.values[seen.best]
+    soft = cv2.GaussianBlur(pixels, (0, 0), 1.5)
+    shown = (
+        cv2.resize(np.ascontiguousarray(square), (width, height), interpolation=cv2.INTER_CUBIC),
+        lit(square, cv2.resize((cells / cells.max()).astype(np.float32), square.shape[1::-1]), width, height, SUPPORT["image"]),
+        cv2.resize(heat(np.sqrt(soft / max(float(np.quantile(soft, 0.998)), 1e-12))), (width, height)),
+    )
+    for place, picture in enumerate(shown):
+        x = MARGIN + place * (width + GAP)
+        sheet[34 : 34 + height, x : x + width] = picture
+    x = MARGIN + len(shown) * (width + GAP) + 8
+    for line, text in enumerate(wrapped(_ABOUT_PIXELS, WIDTH - MARGIN - x, SMALL)):
+        SMALL.draw(sheet, text, x, 52 + 24 * line, FAINT)
+    return sheet
+
+
+_ABOUT_PIXELS = (
+    "Left: what the network looks at. Middle: the evidence by cell. Right: the same evidence, handed back layer by layer "
+    "to the pixels that made those cells active. Trust the cells for where, the pixels for what."
+)
 
 
 def lit_frame(seen: Seen, number: int, top: float, width: int, height: int) -> Array:
@@ -213,12 +245,12 @@ def _footer(why: Explanation) -> Array:
     return sheet
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrapped(text: str, width: int, letters: Text = BODY) -> list[str]:
     """Lines of at most `width` pixels."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if BODY.width(longer) > width and lines[-1]:
+        if letters.width(longer) > width and lines[-1]:
             lines.append(word)
         else:
             lines[-1] = longer

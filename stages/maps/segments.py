@@ -4,7 +4,7 @@ There is one set of parts, and three ways to tell it (DaTaSeg, Gu et al. 2023, a
 parts of a word, `instance` leaves out what cannot be counted, `panoptic` has all. So the three agree pixel by pixel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -71,11 +71,12 @@ class Segments:
 
 
 def segments(
-    odds: Array, peaks: Array, words: Sequence[str], boxes: Array | None = None, fill: bool = False
+    odds: Array, peaks: Array, words: Sequence[str], boxes: Mapping[int, Array] | None = None, fill: bool = False
 ) -> Segments:
     """The parts of a picture from the log-odds "C H W" of words and the peaks of each, "C".
 
-    boxes: "N 4" x0 y0 x1 y1 in pixels, around whole objects: a piece of one word is divided among those inside it.
+    boxes: by the number of a word "N 4", x0 y0 x1 y1 in pixels, around whole objects: a piece of the word is divided
+        among those inside it.
     fill: the words that are in the picture divide it among them; otherwise a pixel that none fits is unknown.
     """
     is_there = peaks >= log_odds(LEAST)
@@ -87,7 +88,7 @@ def segments(
     for label in np.flatnonzero(is_there).tolist():
         least = max(log_odds(LEAST), OF_PEAK * float(peaks[label]))
         own, is_thing = (best == label) & (fill or odds[label] >= least), not is_stuff(words[label])
-        for mask in divided(own, boxes) if is_thing else [own]:
+        for mask in divided(own, (boxes or {}).get(label)) if is_thing else [own]:
             area = float(mask.mean())
             if area < LEAST_AREA:
                 continue
