@@ -2,10 +2,11 @@
 
     python -m benchmarks.explaining [--data ../shared/data] [--model percept-mini]
 
-halves     pictures composed of two photos, and montages of four, on photos that nothing here was trained or tuned on
+halves     pictures composed of two photos, and montages of four, half of which do not meet in the
+           middle, on photos that nothing here was trained or tuned on
            (`recipes.percept_mini.folds`): is the peak of a word's map in its photo, how well do parts and photos agree,
            is a word that is not there unknown, is the map of an unrelated sentence flatter?
-evidence   the same pictures: how much of the evidence for a word is in its photo, and is another word's map another one?
+evidence   such pairs: how much of the evidence for a word is in its photo, and is another word's map another one?
 sounds     half a second of a sound (ESC-10, fold 3) in ten seconds of a quiet room: is it found within 0.2 s?
 moments    real clips: do the parts add up to the answer, and are the numbers of the sentences those of the maps?
 """
@@ -39,7 +40,7 @@ from pipeline.config import load_config
 from pipeline.errors import SourceError
 from pipeline.stage import RunSettings
 from recipes.percept_mini.folds import is_reported
-from stages.maps.cells import square_pictures
+from stages.maps.cells import square_pictures, squares
 from stages.maps.segments import KINDS, segments
 from stages.maps.word_map import cell_odds, propagated, word_map
 from stages.words.label_side import LabelSide
@@ -53,12 +54,23 @@ SOUNDS = 60
 FAR = 0.3
 """Cosine of two words, relative to the background, below which one is not there where the other is."""
 UNRELATED = (
-    "the annual report of the accounting office", "a lecture on the history of grammar", "the price of copper in spring",
-    "an argument about voting rights", "the second movement of a quartet", "a proof by induction",
-    "the minutes of last week's meeting", "a change of the exchange rate", "the theory of supply and demand",
+    "the annual report of the accounting office",
+    "a lecture on the history of grammar",
+    "the price of copper in spring",
+    "an argument about voting rights",
+    "the second movement of a quartet",
+    "a proof by induction",
+    "the minutes of last week's meeting",
+    "a change of the exchange rate",
+    "the theory of supply and demand",
     "a letter of recommendation",
-)  # fmt: skip
-WORDS = {"baby_cry": "baby crying", "clock_tick": "clock ticking", "dog_bark": "dog barking", "person_sneeze": "sneezing"}
+)
+WORDS = {
+    "baby_cry": "baby crying",
+    "clock_tick": "clock ticking",
+    "dog_bark": "dog barking",
+    "person_sneeze": "sneezing",
+}
 RATE_HZ, LENGTH_S, PLANTED_S = 16_000, 10.0, 0.5
 
 
@@ -140,20 +152,26 @@ def fitted(pixels: Array, height: int, width: int) -> Array:
     """The middle of a photo at a size."""
     scale = max(height / pixels.shape[0], width / pixels.shape[1])
     size = max(width, round(pixels.shape[1] * scale)), max(height, round(pixels.shape[0] * scale))
-    large = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    large = cv2.resize(
+        np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    )
     top, left = (large.shape[0] - height) // 2, (large.shape[1] - width) // 2
     return large[top : top + height, left : left + width]
 
 
-def composed(every: Sequence[Photo], chance: np.random.Generator, parts: int) -> Composed:
-    """Two photos side by side or one above the other, or four in the corners, of different words."""
-    half = SIDE_PX // 2
+def composed(every: Sequence[Photo], chance: np.random.Generator, parts: int, uneven: bool = False) -> Composed:
+    """Two photos side by side or one above the other, or four in the corners, of different words.
+
+    uneven: they do not meet in the middle, but up to a tenth of the side from it.
+    """
+    middle = [SIDE_PX // 2 + (round(float(chance.uniform(-0.1, 0.1)) * SIDE_PX) if uneven else 0) for _ in range(2)]
+    rows, columns = ([(0, each), (each, SIDE_PX - each)] for each in middle)
     if parts == 4:
-        boxes = [(y, x, half, half) for y in (0, half) for x in (0, half)]
+        boxes = [(top, left, height, width) for top, height in rows for left, width in columns]
     elif chance.random() < 0.5:
-        boxes = [(0, 0, SIDE_PX, half), (0, half, SIDE_PX, half)]
+        boxes = [(0, left, SIDE_PX, width) for left, width in columns]
     else:
-        boxes = [(0, 0, half, SIDE_PX), (half, 0, half, SIDE_PX)]
+        boxes = [(top, 0, height, SIDE_PX) for top, height in rows]
     chosen = [every[int(row)] for row in chance.permutation(len(every))[:parts]]
     pixels = np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
     places = []
@@ -168,8 +186,8 @@ def composed(every: Sequence[Photo], chance: np.random.Generator, parts: int) ->
 def pictures(data: Path, seed: int) -> Iterator[tuple[str, Composed]]:
     every, chance = photos(data), np.random.default_rng(seed)
     for parts, kind in ((2, "pairs"), (4, "montages")):
-        for _ in range(PICTURES // 2):
-            yield kind, composed(every, chance, parts)
+        for number in range(PICTURES // 2):
+            yield kind, composed(every, chance, parts, uneven=number % 2 == 1)
 
 
 def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
@@ -179,7 +197,12 @@ def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
     side, unrelated = tower.side(names), tower.side(UNRELATED)
     row_of, chance = {name: row for row, name in enumerate(names)}, np.random.default_rng(1)
     peaks: dict[str, list[bool]] = {"pairs": [], "montages": []}
-    raw_peaks, ious, tight, raw_ious = list[bool](), dict[str, list[float]](pairs=[], montages=[]), list[float](), list[float]()
+    raw_peaks, ious, tight, raw_ious = (
+        list[bool](),
+        dict[str, list[float]](pairs=[], montages=[]),
+        list[float](),
+        list[float](),
+    )
     unknown, found, agree, entropies, seconds = list[bool](), list[bool](), list[bool](), list[float](), list[float]()
     for number, (kind, each) in enumerate(every):
         absent = absent_word(side, [row_of[word] for word in each.words], chance)
@@ -192,8 +215,8 @@ def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
         raw = word_map(each.pixels, tower.tower, asked, smooth=False)
         filled = segments(smooth.pixels, smooth.peaks, labels, fill=True)
         for row, place in enumerate(each.places):
-            peaks[kind].append(bool(place[peak_of(smooth.cells[0, row])]))
-            raw_peaks.append(bool(place[peak_of(raw.cells[0, row])]))
+            peaks[kind].append(bool(place[tuple(smooth.places[row])]))
+            raw_peaks.append(bool(place[tuple(raw.places[row])]))
             ious[kind].append(iou(filled.mask("semantic") == row + 1, place))
             tight.append(iou(whole.mask("semantic") == row + 1, place))
             found.append(bool((whole.mask("semantic") == row + 1).any()))
@@ -204,8 +227,8 @@ def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
         )
         unknown.append(not (whole.mask("semantic") == len(each.words) + 1).any())
         agree.append(is_consistent(whole))
-        own = entropy(smooth.cells[0, : len(each.words)]).mean()
-        other = word_map(each.pixels, tower.tower, rows_of(unrelated, [number % len(UNRELATED)])).cells[0]
+        own = entropy(smooth.pixels[: len(each.words)]).mean()
+        other = word_map(each.pixels, tower.tower, rows_of(unrelated, [number % len(UNRELATED)])).pixels
         entropies.append(float(entropy(other).mean() - own))
     chosen = np.arange(len(every))
     return {
@@ -235,12 +258,6 @@ def absent_word(side: LabelSide, present: Sequence[int], chance: np.random.Gener
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     able = np.flatnonzero((vectors @ vectors[list(present)].T).max(axis=1) < FAR)
     return int(chance.choice(able))
-
-
-def peak_of(cells: Array) -> tuple[int, int]:
-    """The pixel in the middle of the highest cell."""
-    row, column = np.unravel_index(int(cells.argmax()), cells.shape)
-    return int((row + 0.5) * SIDE_PX / cells.shape[0]), int((column + 0.5) * SIDE_PX / cells.shape[1])
 
 
 def iou(mask: Array, place: Array) -> float:
@@ -277,7 +294,9 @@ def on_evidence(data: Path, tower: Tower) -> dict[str, Any]:
     inside, correlations, sums, shown_maps = list[float](), list[float](), list[float](), list[bool]()
     for _ in range(COMPOSITES):
         each = composed(every, chance, 2)
-        patches = tower.tower.engine.run({"pictures": square_pictures(each.pixels, tower.spec.image)})["patches"]
+        patches = tower.tower.engine.run(
+            {"pictures": square_pictures(each.pixels, squares(SIDE_PX, SIDE_PX), tower.spec.image)}
+        )["patches"]
         smooth = np.stack([propagated(one.astype(np.float32)) for one in patches])
         maps = []
         for word, place in zip(each.words, each.places, strict=True):
@@ -301,7 +320,7 @@ def on_evidence(data: Path, tower: Tower) -> dict[str, Any]:
 
 
 def on_sounds(data: Path, model: str, folder: Path) -> dict[str, Any]:
-    """How far the middle of the strongest half second of evidence is from the middle of the planted sound."""
+    """How far the centre of the strongest half second of evidence is from the centre of the planted sound's power."""
     chance, files = np.random.default_rng(3), sorted((data / "audio" / "esc10").glob("*/3-*.ogg"))
     wanted = [file for file in files if file.parent.name not in ("rain", "sea_waves", "fire_crackling")]
     chosen = [wanted[int(row)] for row in chance.permutation(len(wanted))[:SOUNDS]]
@@ -312,7 +331,7 @@ def on_sounds(data: Path, model: str, folder: Path) -> dict[str, Any]:
         for number, file in enumerate(chosen):
             begin_s = float(chance.uniform(0.5, LENGTH_S - 1))
             path = folder / f"{number}.wav"
-            plant(file, path, begin_s, chance)
+            truth_s = plant(file, path, begin_s, chance)
             began_s = time.perf_counter()
             clip = explainer.clip_at(str(path), 5.0)
             heard = explainer.heard(clip, words.index(word_of(file)), 1.0)
@@ -321,9 +340,10 @@ def on_sounds(data: Path, model: str, folder: Path) -> dict[str, Any]:
             shown_maps.append(heard.heat.is_shown)
             if along.sum():
                 width = max(1, round(PLANTED_S / heard.column_s))
-                sums = np.convolve(along, np.ones(width), "valid")
-                middle_s = (int(sums.argmax()) + width / 2) * heard.column_s
-                away.append(abs(middle_s - begin_s - PLANTED_S / 2))
+                first = int(np.convolve(along, np.ones(width), "valid").argmax())
+                times_s = (np.arange(len(along)) + 0.5) * heard.column_s
+                window = slice(first, first + width)
+                away.append(abs(float(np.average(times_s[window], weights=along[window])) - truth_s))
             else:
                 away.append(LENGTH_S)
     return {
@@ -341,8 +361,8 @@ def word_of(file: Path) -> str:
     return WORDS.get(file.parent.name, file.parent.name.replace("_", " "))
 
 
-def plant(file: Path, into: Path, begin_s: float, chance: np.random.Generator) -> None:
-    """Write ten seconds of a quiet room with the loudest half second of a sound in it."""
+def plant(file: Path, into: Path, begin_s: float, chance: np.random.Generator) -> float:
+    """Write ten seconds of a quiet room with the loudest half second of a sound in it; where its power is centred."""
     samples = read_sound(file)
     length = round(PLANTED_S * RATE_HZ)
     power = np.convolve(np.pad(samples, (0, max(0, length - len(samples)))) ** 2, np.ones(length), "valid")
@@ -356,6 +376,7 @@ def plant(file: Path, into: Path, begin_s: float, chance: np.random.Generator) -
     with wave.open(str(into), "wb") as out:
         out.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
         out.writeframes((np.clip(room, -1, 1) * 32767).astype("<i2").tobytes())
+    return begin_s + float(np.average(np.arange(length), weights=piece**2)) / RATE_HZ
 
 
 def read_sound(file: Path) -> Array:
@@ -402,7 +423,7 @@ def sum_error(why: Explanation) -> float:
 def is_as_told(why: Explanation) -> bool:
     """Whether the numbers that the first sentence gives are those of the maps, within one percent."""
     first, _ = sentences(why)
-    told = [int(number) for number in re.findall(r"(\d+)%", first)]
+    told = [int(number) for number in re.findall(r"(\d+) %", first)]
     wanted = []
     for name, value in sorted(why.shares.items(), key=lambda each: -each[1]):
         if value >= 0.005:

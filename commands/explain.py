@@ -22,8 +22,8 @@ EXAMPLES = """examples:
   percept explain film.mp4 --at 1:05 --label "dog barking" -o why.png
   percept explain film.mp4 --at 12 --labels "rain, siren" --json
 
-The picture shows where in the frames, when and how high in the sound, and where in the motion the label's evidence is, and
-what each of them adds to the label's log-odds. docs/explaining.md says what such maps can and cannot show."""
+The picture shows where in the frames, when and how high in the sound, and where in the motion the label's evidence is,
+and what each of them adds to the label's log-odds. docs/explaining.md says what such maps can and cannot show."""
 
 
 def make_parser() -> Parser:
@@ -33,9 +33,13 @@ def make_parser() -> Parser:
         epilog=EXAMPLES,
     )
     parser.add_argument("source", metavar="FILE", help="a film, a photo or a sound")
-    parser.add_argument("--at", metavar="TIME", type=seconds, default=0.0, help="the moment: seconds or hh:mm:ss (default: 0)")
+    parser.add_argument(
+        "--at", metavar="TIME", type=seconds, default=0.0, help="the moment: seconds or hh:mm:ss (default: 0)"
+    )
     parser.add_argument("--label", metavar="WORD", default="", help="the label to explain (default: the most probable)")
-    parser.add_argument("--pixels", action="store_true", help="also show one frame's evidence in its pixels, which takes longer")
+    parser.add_argument(
+        "--pixels", action="store_true", help="also show one frame's evidence in its pixels, which takes longer"
+    )
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", metavar="FILE", help="the picture (default: NAME-why.png)")
     output.add_argument("--overwrite", action="store_true", help="replace an existing file")
@@ -87,4 +91,3 @@ def _check(options: argparse.Namespace, picture: Path) -> None:
         raise ConfigError(f"{picture}: exists already. Choose another name with -o, or add --overwrite.")
     if picture.suffix.lower() != ".png":
         raise ConfigError(f"-o {picture}: expected a name that ends in .png")
-

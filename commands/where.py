@@ -25,15 +25,15 @@ the others. What no word fits is unknown. docs/explaining.md says how far such m
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept where",
-        description="Show where words are in a photo, or in pictures of a film: a picture with its parts drawn on it, a\n"
-        "mask, and a JSON file with boxes and areas.",
+        description="Show where words are in a photo, or in pictures of a film: a picture with its parts drawn on it,\n"
+        "a mask, and a JSON file with boxes and areas.",
         epilog=EXAMPLES,
     )
     parser.add_argument("source", metavar="FILE", help="a photo or a film")
     parser.add_argument("--labels", metavar="WORDS", required=True, help="what to look for: 'dog|cat; grass; sky'")
     parser.add_argument(
         "--as", dest="kind", choices=KINDS, default="panoptic",
-        help="semantic: one part a word; instance: each thing by itself, without grass and sky; panoptic: both (default)",
+        help="semantic: one part a word; instance: each thing by itself, no grass and sky; panoptic: both (default)",
     )  # fmt: skip
     when = parser.add_mutually_exclusive_group()
     when.add_argument("--at", metavar="TIME", type=seconds, help="one moment: seconds or hh:mm:ss")
@@ -42,6 +42,9 @@ def make_parser() -> Parser:
     )
     parser.add_argument(
         "--fill", action="store_true", help="divide the whole picture among the words that are in it, without unknown"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="look at large parts of the picture alone: faster, less exact"
     )
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", metavar="FOLDER", default="maps", help="where files go (default: maps/)")
@@ -60,14 +63,14 @@ def main(arguments: list[str]) -> int:
             _check(options)
         problems.raise_all()
 
-        from evidence.looking import looking
+        from evidence.looking import How, looking
         from evidence.sights import sentence, write_sights
         from pipeline.logs import is_terminal
         from stages.maps.phrases import parse_phrases
 
         every_s = None if options.at is not None else options.every or EVERY_S
         words = parse_phrases(options.labels)
-        with looking(config, words, console.detail, every_s, options.fill) as look:
+        with looking(config, words, console.detail, How(not options.quick, options.fill), every_s) as look:
             names = look.labels.labels
             sights = look.at(options.source, options.at, every_s)
             for told in write_sights(Path(options.output), options.source, sights, names, options.kind):

@@ -21,7 +21,11 @@ def contrasted(side: LabelSide, row: int, others: int = OTHERS) -> LabelSide:
     able = np.flatnonzero(side.kept[row] >= ANOTHER_MEANING)
     chosen = able[np.linspace(0, len(able) - 1, min(others, len(able))).astype(int)] if len(able) else able
     words = side.background[chosen]
-    kept = np.concatenate([side.kept[row][None], competing(words, side.background)]) if len(chosen) else side.kept[row][None]
+    kept = (
+        np.concatenate([side.kept[row][None], competing(words, side.background)])
+        if len(chosen)
+        else side.kept[row][None]
+    )
     starts = np.array([0, *(len(label) + np.arange(len(chosen)))])
     return replace(side, labels=np.concatenate([label, words]), kept=kept, starts=starts, known=None)
 

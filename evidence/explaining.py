@@ -150,7 +150,9 @@ class Explainer:
             raise SourceError(f"{source}: has neither picture nor sound at {time_s:g} s; choose another moment")
         found = next((each for each in rows if each.label == label), None) if label else rows[0]
         if found is None:
-            raise ConfigError(f"--label {label}: not among the labels; expected one of {', '.join(self.labels.labels[:8])}")
+            raise ConfigError(
+                f"--label {label}: not among the labels; expected one of {', '.join(self.labels.labels[:8])}"
+            )
         return self._explained(source, clip, found)
 
     @property
@@ -199,7 +201,9 @@ class Explainer:
             if isinstance(made, str):
                 why_not[name] = made
             elif not made.heat.is_shown:
-                why_not[name] = "its map would be the same for other words" if not made.heat.separates else "no place stands out"
+                why_not[name] = (
+                    "its map would be the same for other words" if not made.heat.separates else "no place stands out"
+                )
         info = clip.info
         return Explanation(
             source, info.start_ns / 1e9, info.end_ns / 1e9, label,
@@ -213,7 +217,7 @@ class Explainer:
         heat = shared_out(seen_fields(clip, self._patches, contrasted(self.labels.sides["image"], row)), added)
         rows = seen_rows(clip, tower)
         frames, times_s = clip["frames"][rows], clip["frame_times_ns"][rows] / 1e9
-        seen = Seen(heat, frames, times_s, seen_window(*frames.shape[1:3], tower))
+        seen = Seen(heat, frames, times_s, seen_window(frames.shape[1], frames.shape[2], tower))
         if self._pixels is None or not heat.is_shown:
             return seen
         pictures = tower_input(tower, clip)
@@ -228,7 +232,8 @@ class Explainer:
         bins = np.full((int(begins[-1]) + mel.patch_bins, mel.mel_bands), patches.min(), np.float32)
         for patch, begin in zip(patches, begins, strict=True):
             bins[begin : begin + mel.patch_bins] = patch
-        heat = shared_out(fields, added)
+        loud = self._hearing.loudness(bins, *fields.shape[2:])
+        heat = shared_out(fields, added, loud)
         return Heard(
             heat, clip.info.start_ns / 1e9, bins, mel.hop_samples / mel.sample_rate_hz, self._hearing.column_s,
             self._hearing.edges_hz(heat.values.shape[1]),
@@ -251,9 +256,7 @@ def _patches(spec: Any, settings: Any) -> tuple[PatchTower | None, str]:
 
 
 @contextmanager
-def explaining(
-    config: Config, report: Report = lambda text: None, pixels: bool = False
-) -> Iterator[Explainer]:
+def explaining(config: Config, report: Report = lambda text: None, pixels: bool = False) -> Iterator[Explainer]:
     """Open what explains clips: the stages of a run up to the labels, and the towers once more, with their places.
 
     All labels of the config can be asked for. pixels: see `Seen`.

@@ -15,8 +15,8 @@ from stages.spectrogram import SHORTEST_S, heard_seconds
 from stages.words.label_side import LabelSide
 
 NETWORK = "concept_sound"
-FINE = 2
-"""Cells that each of the network's places is drawn as, along each axis."""
+PLACES = 6
+"""Of a patch in time, in the network's last feature map."""
 
 
 class Hearing:
@@ -33,7 +33,7 @@ class Hearing:
         self._front = LogMel(self.mel)
 
     def log_mel(self, clip: Clip) -> tuple[Array, Array]:
-        """Log-mel patches float32 "K B M" of a clip's sound as the tower hears it, and in which bin each begins, "K"."""
+        """Log-mel patches float32 "K B M" of a clip as the tower hears it, and the bin where each begins, "K"."""
         import torch
 
         audio, heard = clip["audio"], clip["audio_mask"] != 0
@@ -72,10 +72,19 @@ class Hearing:
         x = (log_mel.unsqueeze(1) + 2.4) / 2.6
         return net.blocks(torch.relu(net.stem_norm(net.stem(x))))
 
+    def loudness(self, bins: Array, rows: int, columns: int) -> Array:
+        """How loud each place is, from log-mel "bins bands": the mean root of magnitude, float64 "1 f t". A place can
+        speak for a word only as far as there is sound in it; the network's places see more than their own stretch."""
+        magnitude = np.maximum(np.exp(bins.astype(np.float64)) - self.mel.log_offset, 0)
+        step, bands = self.mel.patch_bins // PLACES, bins.shape[1] // rows
+        placed = np.sqrt(magnitude[: columns * step]).reshape(columns, step, rows, bands)
+        loud: Array = placed.mean(axis=(1, 3)).T[None]
+        return loud
+
     @property
     def column_s(self) -> float:
-        """Length of a column of the fields: the network shrinks time by 16."""
-        return 16 * self.mel.hop_samples / self.mel.sample_rate_hz
+        """Length of a column of the fields."""
+        return self.mel.patch_bins // PLACES * self.mel.hop_samples / self.mel.sample_rate_hz
 
     def edges_hz(self, rows: int) -> Array:
         """The frequencies between `rows` equal stretches of mel bands, "rows + 1"."""

@@ -8,6 +8,8 @@ from pipeline.arrays import Array
 
 OF_PEAK = 0.4
 """Places below this share of a map's highest log-odds have no part: they only resemble their surroundings."""
+LEAST_RISE = 2.0
+"""Where no place is sure, the rise of the highest above the median counts in its stead, up to this."""
 ALIKE = 0.5
 """From this correlation on, with the maps of other words on average, a map says nothing about its own word."""
 
@@ -37,20 +39,24 @@ class Heat:
         return self.total > 0 and self.separates
 
 
-def shared_out(fields: Array, contribution: float) -> Heat:
+def shared_out(fields: Array, contribution: float, weights: Array | None = None) -> Heat:
     """The heat of the first of the fields "W T h w": log-odds of the label, then of other words, in each place.
 
-    The share of a place is by how far its log-odds are above `OF_PEAK` of the highest.
+    The share of a place is by how far its log-odds are above `OF_PEAK` of the highest, times its weight, "T h w" >= 0.
     """
     own = np.asarray(fields[0], np.float64)
-    support = np.maximum(own - OF_PEAK * max(float(own.max()), 0.0), 0)
+    peak = float(own.max())
+    rise = max(peak, min(peak - float(np.median(own)), LEAST_RISE))
+    support = np.maximum(own - (peak - (1 - OF_PEAK) * rise), 0)
+    if weights is not None:
+        support = support * weights
     if support.sum() <= 0 or contribution <= 0:
         return Heat(np.zeros_like(own), likeness(fields))
     return Heat(support * (contribution / support.sum()), likeness(fields))
 
 
 def likeness(fields: Array) -> float:
-    """Mean correlation of the first field with the others; 1 if it is the same everywhere, or if there are no others."""
+    """Mean correlation of the first field with the others; 1 if it is the same everywhere, or there are no others."""
     flat = np.asarray(fields, np.float64).reshape(len(fields), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(flat, axis=1)
@@ -70,3 +76,8 @@ def smallest_stretch(amounts: Array, share: float) -> tuple[int, int]:
             first = int(sums.argmax())
             return first, first + length
     return 0, len(amounts)
+
+
+def percent(share: float) -> str:
+    """`64 %`"""
+    return f"{100 * share:.0f} %"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -12,9 +12,11 @@ from engines.models.checkpoint import read_model
 from engines.models.patch_tower import PatchTower
 from pipeline.arrays import Array
 from pipeline.build import make_plan
+from pipeline.clip import DecodedClip
 from pipeline.config import Config, GroupOptions
 from pipeline.errors import SourceError
-from pipeline.plain import PlainLoop
+from pipeline.plain import make_reader
+from pipeline.plan import Plan
 from pipeline.run import place, private_directory
 from pipeline.stage import Resources
 from stages.boxes import box_cover
@@ -33,8 +35,6 @@ LEAST_BOX = 0.4
 """Score from which a box of the model's detector is an object."""
 COVERED = 0.6
 """Share of the smaller of two boxes from which they are around the same object."""
-MANY = 30
-"""From so many pictures on, a faster engine is built first."""
 
 Report = Callable[[str], None]
 
@@ -54,37 +54,49 @@ class Sight:
     is_film: bool = True
 
 
+@dataclass(frozen=True)
+class How:
+    """fine: with small squares beside large ones, see `word_map`. fill: see `segments`."""
+
+    fine: bool = True
+    fill: bool = False
+
+
 class Looking:
     """See `looking`."""
 
     def __init__(
-        self, loop: PlainLoop, tower: PatchTower, labels: LabelSet, fill: bool, detector: Detector | None = None
+        self, plan: Plan, tower: PatchTower, labels: LabelSet, how: How, detector: Detector | None = None
     ) -> None:
-        self._loop, self.tower, self.labels, self.fill, self._detector = loop, tower, labels, fill, detector
+        self._plan, self.tower, self.labels, self._how, self._detector = plan, tower, labels, how, detector
 
     def at(self, source: str, time_s: float | None = None, every_s: float | None = None) -> Iterator[Sight]:
         """What is in a source at a time, or every so many seconds from there on; a photo has one picture.
 
         Raises: SourceError: it cannot be read, or has no picture there.
         """
+        reader = make_reader(self._plan, source, start_ns=round((time_s or 0.0) * 1e9))
         found = False
-        for clip in self._loop.run(source, start_ns=round((time_s or 0.0) * 1e9)):
-            if (frames := clip.values.get("frames")) is not None:
-                found = True
-                size = clip.info.width, clip.info.height
-                yield self.look(frames[0], float(clip.values["frame_times_ns"][0]) / 1e9, size)
-            if every_s is None and found:
-                break
+        try:
+            info = reader.open()
+            for clip in reader.clips():
+                if isinstance(clip, DecodedClip) and (frames := clip.arrays.get("frames")) is not None:
+                    found = True
+                    at_s, size = float(clip.arrays["frame_times_ns"][0]) / 1e9, (clip.info.width, clip.info.height)
+                    yield replace(self.look(frames[0], at_s, size), is_film=info.frame_rate_hz > 0)
+                if every_s is None and found:
+                    break
+        finally:
+            reader.close()
         if not found:
             raise SourceError(f"{source}: has no picture at {time_s or 0.0:g} s; choose another moment")
 
     def look(self, frame: Array, time_s: float = 0.0, size: tuple[int, int] = (0, 0)) -> Sight:
         """What is in a picture, uint8 "H W 3". size: width and height of its source, if they differ."""
-        found = word_map(np.ascontiguousarray(frame), self.tower, self.labels.sides["image"])
-        parts = segments(found.pixels, found.peaks, self.labels.labels, self._boxes(frame), self.fill)
+        found = word_map(np.ascontiguousarray(frame), self.tower, self.labels.sides["image"], fine=self._how.fine)
+        parts = segments(found.pixels, found.peaks, self.labels.labels, self._boxes(frame), self._how.fill)
         height, width = frame.shape[:2]
         return Sight(time_s, frame, found, parts, size[0] or width, size[1] or height)
-
 
     def _boxes(self, frame: Array) -> dict[int, Array]:
         """Boxes "N 4" around objects, by the word that fits each best; of boxes that cover each other, the surest."""
@@ -106,14 +118,12 @@ def looking(
     config: Config,
     labels: Sequence[str],
     report: Report = lambda text: None,
+    how: How = How(),
     every_s: float | None = None,
-    fill: bool = False,
-    pictures: int = 1,
 ) -> Iterator[Looking]:
     """Open what looks for these labels, as `parse_phrases` gives them.
 
-    every_s: one picture is looked at in so many seconds. fill: see `segments`. pictures: about how many will be looked
-    at.
+    every_s: one picture is looked at in so many seconds; None for a single one.
 
     Raises: ConfigError, ModelError: the model has no picture tower that gives patches, or cannot be used.
     """
@@ -131,15 +141,14 @@ def looking(
         spec = read_model(plan.settings.model, plan.settings.audio_model)
         tower = PatchTower(spec, plan.settings)
         found = build_label_set(spec, tuple(labels), plan.settings, report)
-        if pictures >= MANY or not begins_at_once(plan.settings):
+        if every_s is not None or not begins_at_once(plan.settings):
             tower.improve(report)
         detector, resources = make_detector(OWN, "", LEAST_BOX, plan.settings), Resources()
-        with PlainLoop(plan, (), report=report, improve=False) as loop:
-            tower.open()
-            try:
-                if detector is not None:
-                    detector.open(resources)
-                yield Looking(loop, tower, found, fill, detector)
-            finally:
-                resources.close()
-                tower.close()
+        tower.open()
+        try:
+            if detector is not None:
+                detector.open(resources)
+            yield Looking(plan, tower, found, how, detector)
+        finally:
+            resources.close()
+            tower.close()

@@ -52,7 +52,7 @@ class Moving:
 
 
 def log_odds(tokens: Any, side: LabelSide) -> Any:
-    """`stages.words.scoring.log_odds` as torch computes it: tokens "N D" -> "N C". Each word has its first name alone."""
+    """`stages.words.scoring.log_odds` as torch computes it: tokens "N D" -> "N C". A word has its first name alone."""
     import torch
 
     starts = side.starts if side.starts is not None else np.arange(len(side.labels))

@@ -4,13 +4,16 @@ import cv2
 import numpy as np
 
 from evidence.colours import FAINT, INK, PAPER, word_colour
+from evidence.heat import percent
 from pipeline.arrays import Array
-from pipeline.sinks.lettering import DARK, Text
+from pipeline.sinks.lettering import DARK, WHITE, Text
 from stages.maps.segments import Segments
 
 WIDTH_PX = 960
 TINT = 0.45
 """Opacity of a part's colour."""
+LUMA, BRIGHT = (0.299, 0.587, 0.114), 115
+"""On a brighter colour, words are dark."""
 LEAST_ROOM = 0.9
 """Half-height of a part, in heights of the text, from which it has a name of its own."""
 
@@ -53,8 +56,9 @@ def _name(picture: Array, own: Array, word: str, colour: tuple[int, int, int], t
     width, height = text.width(word, 600) + text.size_px, round(text.size_px * 1.5)
     x = int(np.clip(column - width // 2, 0, picture.shape[1] - width))
     y = int(np.clip(row - height // 2, 0, picture.shape[0] - height))
+    ink = DARK if np.dot(colour, LUMA) > BRIGHT else WHITE
     cv2.rectangle(picture, (x, y), (x + width, y + height), colour, -1, cv2.LINE_AA)
-    text.draw(picture, word, x + text.size_px // 2, y + round(text.size_px * 1.1), DARK, 600)
+    text.draw(picture, word, x + text.size_px // 2, y + round(text.size_px * 1.1), ink, 600)
 
 
 def legend(width: int, found: Segments, words: tuple[str, ...], peaks: Array, text: Text) -> Array:
@@ -63,10 +67,10 @@ def legend(width: int, found: Segments, words: tuple[str, ...], peaks: Array, te
     entries = []
     for number, word in enumerate(words):
         area = sum(part.area for part in found.parts if part.label == number)
-        told = f"{area:.0%} of the picture" if area else f"no part (at most {peaks[number]:.0%})"
+        told = f"{percent(area)} of the picture" if area else f"no part (at most {percent(peaks[number])})"
         entries.append((word, told, word_colour(number) if area else None))
     unknown = 1 - sum(part.area for part in found.parts)
-    entries.append(("unknown", f"{unknown:.0%} of the picture", None))
+    entries.append(("unknown", f"{percent(unknown)} of the picture", None))
     rows: list[list[tuple[str, str, tuple[int, int, int] | None]]] = [[]]
     left = em
     for entry in entries:

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from evidence.heat import percent
 from evidence.looking import Sight
 from evidence.overlay import overlay
 from pipeline.arrays import Array
@@ -41,8 +42,10 @@ def write_sights(
 
 
 def facts(sight: Sight, words: Sequence[str], kind: str) -> dict[str, Any]:
-    """What was found in a picture: its words, and the parts of this kind. Boxes are x0 y0 x1 y1 in pixels of the source;
-    areas are shares of the picture."""
+    """What was found in a picture: its words, and the parts of this kind.
+
+    Boxes are x0 y0 x1 y1 in pixels of the source, areas shares of the picture.
+    """
     height, width = sight.frame.shape[:2]
     scale = np.array([sight.width / width, sight.height / height] * 2)
     parts = [part for part in sight.segments.parts if kind != "instance" or part.is_thing]
@@ -71,9 +74,9 @@ def facts(sight: Sight, words: Sequence[str], kind: str) -> dict[str, Any]:
 
 def sentence(told: dict[str, Any]) -> str:
     """`0:04  sheep 31 %, grass 52 %, unknown 17 %; no dog`"""
-    found = [f"{each['word']} {each['area']:.0%}" for each in told["words"] if each["area"]]
+    found = [f"{each['word']} {percent(each['area'])}" for each in told["words"] if each["area"]]
     missing = [each["word"] for each in told["words"] if not each["area"]]
-    seen = ", ".join([*found, f"unknown {told['unknown']:.0%}"])
+    seen = ", ".join([*found, f"unknown {percent(told['unknown'])}"])
     return f"{clock_text(told['time_s'])}  {seen}" + (f"; no {', no '.join(missing)}" if missing else "")
 
 

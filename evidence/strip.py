@@ -7,6 +7,7 @@ import numpy as np
 
 from evidence.colours import FAINT, INK, PAPER, RULE, SUPPORT, heat
 from evidence.explaining import Explanation, Heard, Moved, Seen
+from evidence.heat import percent
 from evidence.told import sentences, signed
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
@@ -37,7 +38,7 @@ def strip(why: Explanation) -> Array:
         blocks.append(_frames(seen, why))
         if seen.pixels is not None:
             blocks.append(_pixels(seen, seen.pixels))
-    panels = []
+    panels: list[tuple[str, str, Heard | Moved]] = []
     if isinstance(heard, Heard):
         panels.append((f"Sound {signed(why.added['audio'])}", "audio", heard))
     if isinstance(moved, Moved):
@@ -57,7 +58,7 @@ def _title(why: Explanation) -> Array:
     sheet[:6] = SUPPORT[max(why.shares, key=lambda name: why.shares[name])] if why.label.evidence else INK
     name = TITLE.fit(why.label.label, 620, 700)
     TITLE.draw(sheet, name, MARGIN, 62, INK, 700)
-    TITLE.draw(sheet, f"{why.label.probability:.0%}", MARGIN + TITLE.width(name, 700) + 18, 62, FAINT, 400)
+    TITLE.draw(sheet, f"{percent(why.label.probability)}", MARGIN + TITLE.width(name, 700) + 18, 62, FAINT, 400)
     where = BODY.fit(f"{Path(why.source).name} · {clock_text(why.start_s)}–{clock_text(why.end_s)}", 480)
     BODY.draw(sheet, where, WIDTH - MARGIN - BODY.width(where), 60, FAINT)
     return sheet
@@ -81,7 +82,7 @@ def _frames(seen: Seen, why: Explanation) -> Array:
         lit = lit_frame(seen, int(number), top, width, height)
         sheet[34 : 34 + height, x : x + width] = lit
         share = seen.heat.values[number].sum() / seen.heat.total
-        SMALL.draw(sheet, f"{seen.times_s[number]:.2f} s · {share:.0%} of it", x, 34 + height + 22, FAINT)
+        SMALL.draw(sheet, f"{seen.times_s[number]:.2f} s · {percent(share)} of it", x, 34 + height + 22, FAINT)
     return sheet
 
 
@@ -97,7 +98,13 @@ def _pixels(seen: Seen, pixels: Array) -> Array:
     soft = cv2.GaussianBlur(pixels, (0, 0), 1.5)
     shown = (
         cv2.resize(np.ascontiguousarray(square), (width, height), interpolation=cv2.INTER_CUBIC),
-        lit(square, cv2.resize((cells / cells.max()).astype(np.float32), square.shape[1::-1]), width, height, SUPPORT["image"]),
+        lit(
+            square,
+            cv2.resize((cells / cells.max()).astype(np.float32), square.shape[1::-1]),
+            width,
+            height,
+            SUPPORT["image"],
+        ),
         cv2.resize(heat(np.sqrt(soft / max(float(np.quantile(soft, 0.998)), 1e-12))), (width, height)),
     )
     for place, picture in enumerate(shown):
@@ -110,8 +117,8 @@ def _pixels(seen: Seen, pixels: Array) -> Array:
 
 
 _ABOUT_PIXELS = (
-    "Left: what the network looks at. Middle: the evidence by cell. Right: the same evidence, handed back layer by layer "
-    "to the pixels that made those cells active. Trust the cells for where, the pixels for what."
+    "Left: what the network looks at. Middle: the evidence by cell. Right: the same evidence, handed back layer by "
+    "layer to the pixels that made those cells active. Trust the cells for where, the pixels for what."
 )
 
 
@@ -126,7 +133,7 @@ def lit_frame(seen: Seen, number: int, top: float, width: int, height: int) -> A
 
 
 def lit(picture: Array, field: Array, width: int, height: int, colour: Colour) -> Array:
-    """A picture uint8 "H W 3" in colour where a field "H W" is 1, dark and grey where it is 0, with a line at one half."""
+    """A picture uint8 "H W 3": in colour where a field "H W" is 1, dark and grey where it is 0, a line at one half."""
     field = np.clip(cv2.resize(field.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
     drawn = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     grey = drawn.mean(axis=2, keepdims=True)
@@ -167,7 +174,9 @@ def _spectrogram(sheet: Array, part: Heard, x: int, room: int) -> None:
         text = f"{hz / 1000:.1f}" + (" kHz" if row == len(part.edges_hz) - 1 else "")
         baseline = int(np.clip(y + 6, 34 + 12, 34 + PANEL_PX))
         SMALL.draw(sheet, text, left - 8 - SMALL.width(text), baseline, FAINT)
-    step = next(each for each in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600) if seconds / each <= max(4, room // 140))
+    step = next(
+        each for each in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600) if seconds / each <= max(4, room // 140)
+    )
     for tick in np.arange(0, seconds + 1e-6, step):
         text, at = f"{part.start_s + tick:g} s", left + round(tick / seconds * width)
         cv2.line(sheet, (at, 34 + PANEL_PX), (at, 34 + PANEL_PX + 5), RULE, 1)
@@ -206,7 +215,9 @@ def flow_colours(flow: Array, fastest: float) -> Array:
 def _bars(why: Explanation) -> Array:
     """A waterfall in log-odds: where it begins, what each modality adds, where it ends."""
     base = why.label.base_log_odds or 0.0
-    rows: list[tuple[str, float, float, Colour, str]] = [("to begin with", 0.0, base, FAINT, "a word that is not there")]
+    rows: list[tuple[str, float, float, Colour, str]] = [
+        ("to begin with", 0.0, base, FAINT, "a word that is not there")
+    ]
     level = base
     for name in MODALITIES:
         if name in why.added:
@@ -214,7 +225,7 @@ def _bars(why: Explanation) -> Array:
             level += why.added[name]
         else:
             rows.append((NAMES[name], level, level, SUPPORT[name], why.why_not.get(name, "")))
-    rows.append(("together", 0.0, level, INK, f"log-odds, which is {why.label.probability:.1%}"))
+    rows.append(("together", 0.0, level, INK, f"log-odds, which is {100 * why.label.probability:.1f} %"))
     sheet = _sheet(44 + ROW_PX * len(rows) + 12)
     cv2.line(sheet, (MARGIN, 6), (WIDTH - MARGIN, 6), RULE, 1)
     BODY.draw(sheet, "What each adds, in log-odds (Shapley values)", MARGIN, 32, INK, 600)
@@ -224,13 +235,13 @@ def _bars(why: Explanation) -> Array:
     scale = (right - left) / max(high - low, 1e-6)
     zero = left + round(-low * scale)
     cv2.line(sheet, (zero, 44), (zero, 44 + ROW_PX * len(rows)), RULE, 2)
-    for number, (name, begin, end, colour, note) in enumerate(rows):
+    for number, (told, begin, end, colour, note) in enumerate(rows):
         y = 44 + ROW_PX * number
-        weight = 600 if name == "together" else 400
-        BODY.draw(sheet, name, MARGIN, y + 23, INK, weight)
+        weight = 600 if told == "together" else 400
+        BODY.draw(sheet, told, MARGIN, y + 23, INK, weight)
         at = sorted((left + round((begin - low) * scale), left + round((end - low) * scale)))
         cv2.rectangle(sheet, (at[0], y + 8), (max(at[1], at[0] + 2), y + 26), colour, -1)
-        value = f"{signed(end - begin)}" if name in NAMES.values() or name == "to begin with" else signed(end)
+        value = f"{signed(end - begin)}" if told != "together" else signed(end)
         BODY.draw(sheet, value, right + 86 - BODY.width(value, weight), y + 23, INK, weight)
         SMALL.draw(sheet, SMALL.fit(note, WIDTH - MARGIN - right - 110), right + 110, y + 23, FAINT)
     return sheet
@@ -246,7 +257,16 @@ def _footer(why: Explanation) -> Array:
 
 
 def wrapped(text: str, width: int, letters: Text = BODY) -> list[str]:
-    """Lines of at most `width` pixels."""
+    """As few lines of at most `width` pixels as possible, about equally long."""
+    lines = _filled(text, width, letters)
+    for less in range(width, width // 2, -20):
+        if len(_filled(text, less, letters)) > len(lines):
+            break
+        lines = _filled(text, less, letters)
+    return lines
+
+
+def _filled(text: str, width: int, letters: Text) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -255,5 +275,3 @@ def wrapped(text: str, width: int, letters: Text = BODY) -> list[str]:
         else:
             lines[-1] = longer
     return lines
-
-

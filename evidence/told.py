@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from evidence.explaining import Explanation, Heard, Moved, Seen
-from evidence.heat import smallest_stretch
+from evidence.heat import percent, smallest_stretch
 from pipeline.arrays import Array
 from pipeline.sinks.panel import NAMES
 
@@ -34,7 +34,7 @@ class Spot:
     share: float
 
     def __str__(self) -> str:
-        return f"{self.share:.0%} of it {self.where}"
+        return f"{percent(self.share)} of it {self.where}"
 
 
 def sentences(why: Explanation) -> tuple[str, str]:
@@ -51,7 +51,7 @@ def evidence_sentence(why: Explanation) -> str:
             continue
         spots = [] if name in why.why_not else spots_of(why.maps[name])
         more = f", {' and '.join(map(str, spots))}" if spots else ""
-        told.append(f"{share:.0%} {NAMES[name]}{more}")
+        told.append(f"{percent(share)} {NAMES[name]}{more}")
     silent = [NAMES[name] for name, share in shares if share < 0.005]
     rest = f"{_and(silent)} {'does' if len(silent) == 1 else 'do'} not speak for it" if silent else ""
     begin = f"{why.label.label} {why.label.probability:.2f} at {why.start_s:.1f}–{why.end_s:.1f} s: "
@@ -106,14 +106,17 @@ def whole_picture(part: Seen) -> Array:
     values = part.heat.values.sum(axis=0)
     height, width = part.frames.shape[1:3]
     rows, columns = part.window
-    above, left = (_cells(part.window[axis].start, values.shape[axis], each) for axis, each in ((0, rows), (1, columns)))
+    above, left = (
+        _cells(part.window[axis].start, values.shape[axis], each) for axis, each in ((0, rows), (1, columns))
+    )
     below = _cells(height - rows.stop, values.shape[0], rows)
     right = _cells(width - columns.stop, values.shape[1], columns)
     return np.pad(values, ((above, below), (left, right)))
 
 
 def _cells(pixels: int, cells: int, window: slice) -> int:
-    return round(pixels * cells / (window.stop - window.start))
+    side: int = window.stop - window.start
+    return round(pixels * cells / side)
 
 
 def seen_where(values: Array) -> Spot:

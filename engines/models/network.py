@@ -125,7 +125,8 @@ class Network:
         tower = loaded[0] if isinstance(loaded, tuple) else loaded
         if not self.wrapper:
             return tower
-        return _named(self.wrapper)(*((tower, directory) if self.gives_patches else (tower,))).eval()
+        wrapped: nn.Module = _named(self.wrapper)(*((tower, directory) if self.gives_patches else (tower,)))
+        return wrapped.eval()
 
     def fingerprint(self, directory: Path) -> dict[str, str]:
         """sha-256 of weights and code; the same network in another directory has the same fingerprint.

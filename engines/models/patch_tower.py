@@ -21,7 +21,9 @@ class PatchTower:
 
     def __init__(self, spec: ModelSpec, run: EngineSettings) -> None:
         if spec.image is None:
-            raise ModelError(f"{spec.id} has no picture tower, so it cannot say where something is. Use another --model")
+            raise ModelError(
+                f"{spec.id} has no picture tower, so it cannot say where something is. Use another --model"
+            )
         self.tower: TowerSpec = spec.image
         try:
             self._key = with_patches(self.tower.network)

@@ -83,7 +83,7 @@ def owl_text_ports(directory: Path) -> Ports:
 
 
 def patch_grid_of(directory: Path, size: tuple[int, int] | tuple[()]) -> tuple[int, int]:
-    """Rows and columns of the patches of a vision transformer, for pictures of `size` or of the size it was made for."""
+    """Rows and columns of the patches of a vision transformer, for pictures of `size` or of its own size."""
     vision = _config(directory).get("vision_config") or {}
     side, patch = vision.get("image_size", 224), vision.get("patch_size", 32)
     height, width = size or (side, side)

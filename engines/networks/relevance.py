@@ -62,8 +62,8 @@ def handed_back(layer: nn.Module, x: Tensor, relevance: Tensor) -> Tensor:
 
 def _with_weights(layer: nn.Module, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
     """The layer's output with a part of its weights and without bias."""
-    weights = {"weight": part(layer.weight.detach()), "bias": None}  # type: ignore[operator, union-attr]
+    weights: dict[str, Tensor] = {"weight": part(layer.weight.detach())}  # type: ignore[operator]
     if layer.bias is not None:
-        weights["bias"] = torch.zeros_like(layer.bias)  # type: ignore[arg-type, assignment]
+        weights["bias"] = torch.zeros_like(layer.bias)  # type: ignore[arg-type]
     result: Tensor = torch.func.functional_call(layer, weights, (x,))
     return result

@@ -14,14 +14,17 @@ from pipeline.arrays import Array
 from pipeline.errors import ConfigError
 from stages.maps.stuff import is_stuff
 
-LEAST = 0.3
-"""A word is in a picture if its probability reaches this in a cell, and its parts end below it, as events do."""
+BEGINS, ENDS = 0.5, 0.3
+"""A word is in a picture if its probability reaches the first somewhere, and its parts end where it falls below the
+second: as events begin and end. Where words divide a picture, the second is enough."""
 OF_PEAK = 0.4
 """They also end where the word's log-odds fall below this share of their peak: a cell sees more than its own place, so
 the surroundings of a thing look like it, too."""
 HANDICAP = 0.5
-"""Share of its own peak that each word's log-odds are lowered by before words compete for a pixel, for the same reason:
+"""Where words divide a picture, share of its own peak that each word's log-odds are lowered by, for the same reason:
 what is very sure in the middle of a thing would win its surroundings from all others."""
+RAGGED = 0.012
+"""Edges of parts are smoothed over this share of the short side, on each side of a pixel."""
 LEAST_AREA = 0.003
 """Share of the picture below which a part is noise."""
 KINDS = ("semantic", "instance", "panoptic")
@@ -79,15 +82,17 @@ def segments(
         among those inside it.
     fill: the words that are in the picture divide it among them; otherwise a pixel that none fits is unknown.
     """
-    is_there = peaks >= log_odds(LEAST)
+    is_there = peaks >= log_odds(ENDS if fill else BEGINS)
     if not is_there.any():
         return Segments(np.zeros(odds.shape[1:], np.int32), ())
-    level = odds - HANDICAP * np.maximum(peaks, 0).astype(odds.dtype)[:, None, None]
+    level = odds - (HANDICAP if fill else 0) * np.maximum(peaks, 0).astype(odds.dtype)[:, None, None]
     best = np.where(is_there[:, None, None], level, -np.inf).argmax(axis=0)
+    least = np.maximum(log_odds(ENDS), OF_PEAK * peaks)
+    known = np.take_along_axis(odds, best[None], axis=0)[0] >= least[best]
+    word = smoothed(np.where(known | fill, best + 1, 0), len(words))
     panoptic, parts = np.zeros(best.shape, np.int32), list[Part]()
     for label in np.flatnonzero(is_there).tolist():
-        least = max(log_odds(LEAST), OF_PEAK * float(peaks[label]))
-        own, is_thing = (best == label) & (fill or odds[label] >= least), not is_stuff(words[label])
+        own, is_thing = word == label + 1, not is_stuff(words[label])
         for mask in divided(own, (boxes or {}).get(label)) if is_thing else [own]:
             area = float(mask.mean())
             if area < LEAST_AREA:
@@ -97,6 +102,15 @@ def segments(
             score = float((1 / (1 + np.exp(-odds[label][mask].astype(np.float64)))).mean())
             parts.append(Part(number, label, box_of(mask), area, score, is_thing))
     return Segments(panoptic, tuple(parts))
+
+
+def smoothed(numbers: Array, words: int) -> Array:
+    """Numbers of words "H W", each the median of those around it: no specks and frayed edges. One of them, always."""
+    if words > 254:  # OpenCV's median of large windows has 8 bits
+        return numbers
+    side = max(1, round(RAGGED * min(numbers.shape)))
+    median: Array = cv2.medianBlur(numbers.astype(np.uint8), 2 * side + 1)
+    return median.astype(np.int64)
 
 
 def divided(mask: Array, boxes: Array | None) -> list[Array]:

@@ -11,42 +11,48 @@ import numpy as np
 from engines.models.patch_tower import PatchTower
 from pipeline.arrays import Array
 from stages.encode import unit
-from stages.maps.cells import Squares, guided, spread, square_pictures
+from stages.maps.cells import FINE, guided, spread, square_pictures, squares
 from stages.words.label_side import LabelSide
 
 SHARPNESS = 4.0
 """Exponent of the likeness of two cells: with more, fewer cells speak for each other."""
 EDGES = 0.07
-"""Radius in which a map's edges move to those of the picture, in sides of a square."""
+"""Radius in which a map's edges move to those of the picture, in short sides of it."""
 
 
 @dataclass(frozen=True)
 class WordMap:
-    """Log-odds of words in one picture."""
+    """Log-odds of words in one picture.
 
-    cells: Array
-    """float64 "N C r c": of each word in each cell of each square."""
+    pixels: float32 "C H W". peaks: the highest of each word, "C", and where it is, as row and column "C 2"; these are
+        from before edges were moved.
+    """
+
     pixels: Array
-    """float32 "C H W"."""
-
-    @property
-    def peaks(self) -> Array:
-        """The highest log-odds of each word in a cell, "C"."""
-        highest: Array = self.cells.max(axis=(0, 2, 3))
-        return highest
+    peaks: Array
+    places: Array
 
 
-def word_map(frame: Array, tower: PatchTower, side: LabelSide, smooth: bool = True) -> WordMap:
+def word_map(frame: Array, tower: PatchTower, side: LabelSide, smooth: bool = True, fine: bool = True) -> WordMap:
     """The map of the words of `side` for a frame uint8 "H W 3".
 
-    smooth: cells that are alike speak for each other, see `propagated`.
+    smooth: cells that are alike speak for each other, see `propagated`; and edges move to those of the frame. fine:
+        the mean of two maps, from large and from small squares.
     """
-    patches = tower.engine.run({"pictures": square_pictures(frame, tower.tower)})["patches"].astype(np.float32)
+    height, width = frame.shape[:2]
+    scales = [squares(height, width, share) for share in ((1.0, FINE) if fine else (1.0,))]
+    pictures = [square_pictures(frame, places, tower.tower) for places in scales]
+    patches = tower.engine.run({"pictures": np.concatenate(pictures)})["patches"].astype(np.float32)
     patches = np.stack([propagated(each) for each in patches]) if smooth else patches
-    cells = cell_odds(patches, side, tower.grid)
-    pixels = spread(cells, *frame.shape[:2])
-    radius_px = max(1, round(EDGES * Squares.of(*frame.shape[:2]).side))
-    return WordMap(cells, guided(pixels, frame, radius_px) if smooth else pixels)
+    cells = np.split(cell_odds(patches, side, tower.grid), np.cumsum([len(places) for places in scales])[:-1])
+    fields = [spread(each, places, height, width) for each, places in zip(cells, scales, strict=True)]
+    pixels: Array = np.stack(fields).mean(axis=0)
+    flat = pixels.reshape(len(pixels), -1)
+    highest = flat.argmax(axis=1)
+    places = np.stack(np.unravel_index(highest, (height, width)), axis=1)
+    peaks = np.take_along_axis(flat, highest[:, None], axis=1)[:, 0].astype(np.float64)
+    radius_px = max(1, round(EDGES * min(height, width)))
+    return WordMap(guided(pixels, frame, radius_px) if smooth else pixels, peaks, places)
 
 
 def cell_odds(patches: Array, side: LabelSide, grid: tuple[int, int]) -> Array:
