@@ -41,7 +41,7 @@ from pipeline.errors import SourceError
 from pipeline.stage import RunSettings
 from recipes.percept_mini.folds import is_reported
 from stages.maps.cells import square_pictures, squares
-from stages.maps.segments import KINDS, segments
+from stages.maps.segments import HANDICAP, KINDS, segments
 from stages.maps.word_map import cell_odds, propagated, word_map
 from stages.words.label_side import LabelSide
 from stages.words.labels import build_label_set
@@ -203,7 +203,9 @@ def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
         list[float](),
         list[float](),
     )
+    own_ious, filled_unknown = dict[str, list[float]](pairs=[], montages=[]), list[bool]()
     unknown, found, agree, entropies, seconds = list[bool](), list[bool](), list[bool](), list[float](), list[float]()
+    quick_seconds = list[float]()
     for number, (kind, each) in enumerate(every):
         absent = absent_word(side, [row_of[word] for word in each.words], chance)
         words = [row_of[word] for word in each.words]
@@ -212,6 +214,9 @@ def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
         smooth = word_map(each.pixels, tower.tower, asked)
         whole = segments(smooth.pixels, smooth.peaks, labels)
         seconds.append(time.perf_counter() - began_s)
+        began_s = time.perf_counter()
+        word_map(each.pixels, tower.tower, asked, fine=False)
+        quick_seconds.append(time.perf_counter() - began_s)
         raw = word_map(each.pixels, tower.tower, asked, smooth=False)
         filled = segments(smooth.pixels, smooth.peaks, labels, fill=True)
         for row, place in enumerate(each.places):
@@ -225,6 +230,10 @@ def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
             float(np.mean([iou(divided[0] == row, place) for row, place in enumerate(each.places)]))
             - float(np.mean([iou(divided[1] == row, place) for row, place in enumerate(each.places)]))
         )
+        level = smooth.pixels - HANDICAP * np.maximum(smooth.peaks, 0)[:, None, None]
+        best = level[:-1].argmax(axis=0)
+        own_ious[kind] += [iou(best == row, place) for row, place in enumerate(each.places)]
+        filled_unknown.append(not (filled.mask("semantic") == len(each.words) + 1).any())
         unknown.append(not (whole.mask("semantic") == len(each.words) + 1).any())
         agree.append(is_consistent(whole))
         own = entropy(smooth.pixels[: len(each.words)]).mean()
@@ -241,13 +250,17 @@ def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
         "words_found": share(found),
         "iou_divided_pairs": mean(ious["pairs"]),
         "iou_divided_montages": mean(ious["montages"]),
+        "iou_own_words_pairs": mean(own_ious["pairs"]),
+        "iou_own_words_montages": mean(own_ious["montages"]),
         "iou_with_unknown": mean(tight),
         "iou_gain_of_smoothing": interval(raw_ious, chosen),
         "absent_word_unknown": share(unknown),
+        "absent_word_unknown_divided": share(filled_unknown),
         "three_outputs_agree": share(agree),
         "entropy_gain_of_unrelated_sentence": interval(entropies, chosen),
         "unrelated_sentence_is_flatter": share(value > 0 for value in entropies),
         "where_pictures_per_s": round(1 / float(np.median(seconds)), 1),
+        "where_pictures_per_s_quick": round(1 / float(np.median(quick_seconds)), 1),
     }
 
 

@@ -108,11 +108,6 @@ class Explanation:
         total = sum(positive.values())
         return {name: value / total if total else 0.0 for name, value in positive.items()}
 
-    def _repr_png_(self) -> bytes:
-        from evidence.strip import strip_png
-
-        return strip_png(self)
-
 
 class Explainer:
     """See `explaining`."""
