@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
 
         every_s = None if options.at is not None else options.every or EVERY_S
         words = parse_phrases(options.labels)
-        with looking(config, words, console.detail, How(not options.quick, options.fill), every_s) as look:
+        with looking(config, words, console.say, How(not options.quick, options.fill), every_s) as look:
             names = look.labels.labels
             sights = look.at(options.source, options.at, every_s)
             for told in write_sights(Path(options.output), options.source, sights, names, options.kind):
