@@ -34,7 +34,7 @@ from engines.models.patch_tower import PatchTower
 from evidence.contrast import contrasted
 from evidence.explaining import Explanation, explaining
 from evidence.heat import shared_out
-from evidence.told import sentences, spots_of
+from evidence.told import EVERYWHERE, sentences, spots_of
 from pipeline.arrays import Array
 from pipeline.config import load_config
 from pipeline.errors import SourceError
@@ -441,7 +441,8 @@ def is_as_told(why: Explanation) -> bool:
     for name, value in sorted(why.shares.items(), key=lambda each: -each[1]):
         if value >= 0.005:
             wanted.append(value)
-            wanted += [spot.share for spot in ([] if name in why.why_not else spots_of(why.maps[name]))]
+            spots = [] if name in why.why_not else spots_of(why.maps[name])
+            wanted += [spot.share for spot in spots if spot.where != EVERYWHERE]
     return len(told) == len(wanted) and all(
         abs(number / 100 - value) <= 0.01 for number, value in zip(told, wanted, strict=True)
     )

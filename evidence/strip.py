@@ -72,6 +72,7 @@ def _heading(sheet: Array, text: str, x: int, baseline: int, colour: Colour) -> 
 def _frames(seen: Seen, why: Explanation) -> Array:
     count = min(FRAMES, len(seen.frames))
     chosen = np.linspace(0, len(seen.frames) - 1, count).round().astype(int)
+    chosen[np.abs(chosen - seen.best).argmin()] = seen.best
     width = (WIDTH - 2 * MARGIN - (FRAMES - 1) * GAP) // FRAMES if count > 1 else 560
     height = round(width * seen.frames.shape[1] / seen.frames.shape[2])
     sheet = _sheet(34 + height + 38)
@@ -241,7 +242,7 @@ def _bars(why: Explanation) -> Array:
         BODY.draw(sheet, told, MARGIN, y + 23, INK, weight)
         at = sorted((left + round((begin - low) * scale), left + round((end - low) * scale)))
         cv2.rectangle(sheet, (at[0], y + 8), (max(at[1], at[0] + 2), y + 26), colour, -1)
-        value = f"{signed(end - begin)}" if told != "together" else signed(end)
+        value = signed(end) if told == "together" else signed(end - begin) if end != begin else "–"
         BODY.draw(sheet, value, right + 86 - BODY.width(value, weight), y + 23, INK, weight)
         SMALL.draw(sheet, SMALL.fit(note, WIDTH - MARGIN - right - 110), right + 110, y + 23, FAINT)
     return sheet

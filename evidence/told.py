@@ -26,6 +26,9 @@ THIRDS = (
 HALVES = ("in the left half", "in the right half", "in the upper half", "in the lower half")
 
 
+EVERYWHERE = "spread over the picture"
+
+
 @dataclass(frozen=True)
 class Spot:
     """A part of a map and its share of it."""
@@ -34,7 +37,7 @@ class Spot:
     share: float
 
     def __str__(self) -> str:
-        return f"{percent(self.share)} of it {self.where}"
+        return self.where if self.where == EVERYWHERE else f"{percent(self.share)} of it {self.where}"
 
 
 def sentences(why: Explanation) -> tuple[str, str]:
@@ -131,7 +134,7 @@ def seen_where(values: Array) -> Spot:
         best = int(amounts.argmax())
         if amounts[best] >= least * total:
             return Spot(names[best], float(amounts[best] / total))
-    return Spot("spread over the picture", 1.0)
+    return Spot(EVERYWHERE, 1.0)
 
 
 def thirds(values: Array) -> Array:
