@@ -129,7 +129,8 @@ def lit_frame(seen: Seen, number: int, top: float, width: int, height: int) -> A
     field = np.zeros(frame.shape[:2], np.float32)
     rows, columns = seen.window
     size = columns.stop - columns.start, rows.stop - rows.start
-    field[rows, columns] = cv2.resize(seen.heat.values[number].astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    cells = cv2.resize(seen.heat.values[number].astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    field[rows, columns] = cv2.GaussianBlur(cells, (0, 0), max(size) / 60)
     return lit(frame, field / top, width, height, SUPPORT["image"])
 
 
