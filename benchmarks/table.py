@@ -175,6 +175,13 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… slope of memory per minute, MB", "slopes.memory_mb", ""),
         ("… slope of descriptors", "slopes.descriptors", ""),
     ],
+    "explaining": [
+        ("pictures of two or four photos: the peak of a word's map is in its photo", "peak_in_its_part", ""),
+        ("… a word that is not there is unknown", "absent_word_unknown", ""),
+        ("… pairs divided between their words: IoU", "iou_divided_pairs", ""),
+        ("… over 70 % of the evidence for a word is in its photo", "evidence_70_percent_in_its_half", ""),
+        ("half a second of sound in ten: its evidence is within 0.2 s of it", "sound_found_within_0.2_s", ""),
+    ],
     "detection": [
         ("photos of VOC that are only reported: objects found with 30 boxes", "ours.recall of 30 boxes", "{:.1f} %"),
         ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),

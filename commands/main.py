@@ -15,6 +15,8 @@ VERBS = {
     "export": "write an archive's labels as subtitles, markers, tracks, for other programs",
     "report": "write pages that show an archive: sources, timelines, labels, best moments",
     "search": "find moments in an archive by words, by an example, or by both",
+    "explain": "say why a clip has a label: where, when, and by picture, motion or sound",
+    "where": "show where words are in a photo, or in pictures of a film",
     "watch": "watch live cameras: labels, events, alerts and a web page",
     "view": "write a page that plays a video with its results",
     "check": "say what this installation can do; validate settings, model and sources",

@@ -73,6 +73,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from percept._child import Run
+    from percept._explain import Why, explain
     from percept._label import label
     from percept._labelled import Labelled
     from percept._reading import read
@@ -109,7 +110,7 @@ else:
         for module in (
             (
                 *("_records", "_reading", "_tables", "_supervision", "_run", "_label", "_labelled", "_search"),
-                *("_watch", "_child"),
+                *("_watch", "_child", "_explain"),
             )
             if name in __all__
             else ()
@@ -143,7 +144,9 @@ __all__ = [
     "View",
     "Visit",
     "Watch",
+    "Why",
     "ZoneVisits",
+    "explain",
     "label",
     "read",
     "run",

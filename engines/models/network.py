@@ -22,6 +22,7 @@ from engines.models.published_ports import (
     open_clip_text_ports,
     owl_ports,
     owl_text_ports,
+    patch_grid_of,
     text_ports,
     vision_ports,
     width_of,
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int] | tuple[()]
 """Height and width of pictures, or () for the size that a network was trained on."""
-FEATURES = "+features"
-"""Ends the key of a network that gives features beside tokens."""
+FEATURES, PATCHES = "+features", "+patches"
+"""End the key of a network that gives features, or patches, beside tokens."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,22 @@ class Features:
 
     wrapper: str = ""
     size: Callable[[Path], int] = lambda directory: 0
+
+
+@dataclass(frozen=True)
+class Patches:
+    """What a picture tower reads in each cell of a grid, in the text space of its tokens.
+
+    wrapper: "module:name" that takes the loaded tower and its directory, and gives patches "B P D" beside its tokens,
+        row by row.
+    grid: rows and columns for a directory and a picture size; reads only the configuration.
+    files: what the wrapper reads beside the tower's files. code: modules that it takes networks from.
+    """
+
+    wrapper: str
+    grid: Callable[[Path, Size], tuple[int, int]]
+    files: Callable[[Path], list[Path]] = lambda directory: []
+    code: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,8 @@ class Network:
     size: that picture size, or ().
     features: the features that it can give, or None.
     gives_features: features are a second output; the key ends in "+features". Such a network has engines of its own.
+    patches: the patches that it can give, or None.
+    gives_patches: patches are a second output; the key ends in "+patches".
     is_onnx: there is no PyTorch module and no loader; in place of a directory there is an ONNX file in fp32.
     """
 
@@ -87,10 +106,15 @@ class Network:
     size: Size = ()
     features: Features | None = None
     gives_features: bool = False
+    patches: Patches | None = None
+    gives_patches: bool = False
     is_onnx: bool = False
 
     @property
     def wrapper(self) -> str:
+        """What takes the loaded tower; "" for the tower alone."""
+        if self.gives_patches and self.patches is not None:
+            return self.patches.wrapper
         return self.features.wrapper if self.features is not None and self.gives_features else ""
 
     def load(self, directory: Path) -> "nn.Module":
@@ -99,7 +123,10 @@ class Network:
         given = (directory, self.size) if self.size else (directory,)
         loaded: nn.Module | tuple[nn.Module, Any] = _named(self.loader)(*given)
         tower = loaded[0] if isinstance(loaded, tuple) else loaded
-        return _named(self.wrapper)(tower).eval() if self.wrapper else tower
+        if not self.wrapper:
+            return tower
+        wrapped: nn.Module = _named(self.wrapper)(*((tower, directory) if self.gives_patches else (tower,)))
+        return wrapped.eval()
 
     def fingerprint(self, directory: Path) -> dict[str, str]:
         """sha-256 of weights and code; the same network in another directory has the same fingerprint.
@@ -112,7 +139,8 @@ class Network:
             facts["size"] = "{}x{}".format(*self.size)
         if self.wrapper:
             facts["wrapper"] = self.wrapper
-        sources = [find_spec(each.split(":")[0]) for each in (self.loader, self.wrapper) if each]
+        more = self.patches.code if self.patches is not None and self.gives_patches else ()
+        sources = [find_spec(each.split(":")[0]) for each in (self.loader, self.wrapper, *more) if each]
         code = [Path(source.origin) for source in sources if source and source.origin]
         for path in [*self.files(directory), *code]:
             facts[path.name] = sha256_of(path)
@@ -139,17 +167,20 @@ def _sha256(path: Path, size_bytes: int, changed_ns: int) -> str:
 
 
 def network(key: str) -> Network:
-    """The network of this key. "key@HEIGHTxWIDTH" is for pictures of that size; "key+features" also gives features.
+    """The network of this key. "key@HEIGHTxWIDTH" is for pictures of that size; "key+features" also gives features,
+    "key+patches" patches.
 
     Raises:
         ModelError: the key is unknown (the message lists the known ones), the network has a fixed size, or it gives no
-            features.
+            features or patches.
     """
     plain, plus, more = key.partition("+")
     name, at, size = plain.partition("@")
     if name not in NETWORKS:
         raise ModelError(f"unknown network {name!r}; known are {', '.join(sorted(NETWORKS))}")
     found = _at_size(plain, NETWORKS[name], size) if at else NETWORKS[name]
+    if f"+{more}" == PATCHES and found.patches is not None:
+        return _with_patches(found)
     return _with_features(key, found, more) if plus else found
 
 
@@ -177,6 +208,41 @@ def _with_features(key: str, found: Network, more: str) -> Network:
         return inputs, (*outputs, Port("features", "float32", f"B {features.size(directory)}"))
 
     return replace(found, ports=ports, gives_features=True)
+
+
+def with_patches(key: str) -> str:
+    """The key of the network that also gives patches.
+
+    Raises:
+        ModelError: it gives none; the message names the networks that do.
+    """
+    if network(key).patches is None:
+        able = ", ".join(sorted(name for name, each in NETWORKS.items() if each.patches is not None))
+        raise ModelError(f"network {key!r} does not say what it reads where; those that do are {able}")
+    return f"{key}{PATCHES}"
+
+
+def patch_grid(key: str, directory: Path) -> tuple[int, int]:
+    """Rows and columns of the patches of a network. Raises: ModelError: it gives none."""
+    found = network(with_patches(key))
+    assert found.patches is not None
+    return found.patches.grid(directory, found.size)
+
+
+def _with_patches(found: Network) -> Network:
+    patches = found.patches
+    assert patches is not None
+
+    def ports(directory: Path) -> Ports:
+        inputs, outputs = found.ports(directory)
+        rows, columns = patches.grid(directory, found.size)
+        size = outputs[0].dims.split()[-1]
+        return inputs, (*outputs, Port("patches", "float32", f"B {rows * columns} {size}"))
+
+    def files(directory: Path) -> list[Path]:
+        return [*found.files(directory), *patches.files(directory)]
+
+    return replace(found, ports=ports, files=files, gives_patches=True)
 
 
 def _named(path: str) -> Any:
@@ -254,6 +320,16 @@ _MOTION = Features(f"{_FEATURES}:ConceptFeatures", lambda directory: 128)
 _POOLED = Features(f"{_FEATURES}:ProjectedFeatures", width_of("vision_config"))
 _HEARD = Features(f"{_FEATURES}:ProjectedFeatures", width_of("audio_config"))
 _TOKENS = Features()
+_PATCHES = "engines.networks.patches"
+_CELLS = Patches(
+    f"{_PATCHES}:picture_patches",
+    lambda directory, size: (14, 14),
+    lambda directory: [file for file in (directory / DETECTOR_FILE,) if file.is_file()],
+    ("engines.networks.detector",),
+)
+_CLIP_PATCHES, _SIGLIP_PATCHES = (
+    Patches(f"{_PATCHES}:{name}", patch_grid_of) for name in ("ClipPatches", "SiglipPatches")
+)
 _OWL = "engines.networks.owl_towers"
 _OPEN_CLIP = "engines.networks.open_clip_towers"
 NETWORKS: dict[str, Network] = {
@@ -266,6 +342,7 @@ NETWORKS: dict[str, Network] = {
         ),
         micro_batch=4,
         features=_PICTURE,
+        patches=_CELLS,
     ),
     "concept_detector": Network(
         "engines.networks.detector:load_detector",
@@ -341,8 +418,13 @@ NETWORKS: dict[str, Network] = {
             "transformers",
             any_size=True,
             features=features,
+            patches=patches,
         )
-        for kind, features in (("clip", _POOLED), ("metaclip_2", _POOLED), ("siglip", _TOKENS))
+        for kind, features, patches in (
+            ("clip", _POOLED, _CLIP_PATCHES),
+            ("metaclip_2", _POOLED, _CLIP_PATCHES),
+            ("siglip", _TOKENS, _SIGLIP_PATCHES),
+        )
     },
     **{
         f"{kind}_text": Network(f"{_TOWERS}:load_{kind}_text", text_ports, checkpoint_files, "transformers")

@@ -82,6 +82,14 @@ def owl_text_ports(directory: Path) -> Ports:
     return (ids,), (Port("vectors", "float32", f"B {config.get('projection_dim', 512)}"),)
 
 
+def patch_grid_of(directory: Path, size: tuple[int, int] | tuple[()]) -> tuple[int, int]:
+    """Rows and columns of the patches of a vision transformer, for pictures of `size` or of its own size."""
+    vision = _config(directory).get("vision_config") or {}
+    side, patch = vision.get("image_size", 224), vision.get("patch_size", 32)
+    height, width = size or (side, side)
+    return height // patch, width // patch
+
+
 def width_of(part: str) -> Callable[[Path], int]:
     """The number of values of the pooled output before projection. part: "vision_config" or "audio_config"."""
     return lambda directory: int((_config(directory).get(part) or {}).get("hidden_size", 768))

@@ -126,6 +126,15 @@ def load_detector(directory: Path) -> Detector:
     Raises:
         FileNotFoundError: the directory has no detector.
     """
+    return detector_of(directory, load_head(directory)).requires_grad_(False).eval()
+
+
+def load_head(directory: Path) -> DetectorHead:
+    """The head of the detector of a model directory.
+
+    Raises:
+        FileNotFoundError: the directory has no detector.
+    """
     from safetensors.torch import load_file
 
     file = directory / WEIGHTS_FILE
@@ -133,7 +142,7 @@ def load_detector(directory: Path) -> Detector:
         raise FileNotFoundError(f"{file}: missing; this model has no detector of its own")
     head = DetectorHead()
     head.load_state_dict({name: weight.float() for name, weight in load_file(file).items()})
-    return detector_of(directory, head).requires_grad_(False).eval()
+    return head.requires_grad_(False).eval()
 
 
 def detector_of(directory: Path, head: DetectorHead) -> Detector:

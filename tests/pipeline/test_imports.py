@@ -24,13 +24,14 @@ ALLOWED = {
     "pipeline": ("pipeline",),
     "pages": ("pages", "pipeline"),
     "archive": ("archive", "pages", "stages", "engines", "pipeline"),
+    "evidence": ("evidence", "stages", "engines", "pipeline"),
     "live": ("live", "pipeline", "stages.words.relations", "stages.words.tree", "stages.words.word"),
     "training": ("training", "stages", "engines", "pipeline"),
     "recipes": ("recipes", "training", "stages", "engines", "pipeline", "benchmarks"),
-    "commands": ("commands", "archive", "live", "pages", "training", "stages", "engines", "pipeline"),
+    "commands": ("commands", "archive", "evidence", "live", "pages", "training", "stages", "engines", "pipeline"),
 }
 """The modules of ours that each folder may import. Only `commands` may import `commands`."""
-PACKAGES = ("archive", "commands", "live", "pages", "pipeline", "stages", "engines", "training")
+PACKAGES = ("archive", "commands", "evidence", "live", "pages", "pipeline", "stages", "engines", "training")
 OURS = (*ALLOWED, "benchmarks", "tests", "configs", "percept")
 HEAVY = ("torch", "torchaudio", "transformers", "cv2", "av", "onnx", "onnxruntime", "kornia", "numpy", "zmq")
 
@@ -218,6 +219,13 @@ COVERED_BY = {
     "tests/commands/test_search.py": "archive.search.{asking, example, opened, question, search}",
     "tests/pages/test_search_hits.py": "archive.search.sheet",
     "tests/commands/test_label_on.py": "archive.{on_local, on_ray} commands.labelling_on",
+    "tests/evidence/test_explaining.py": (
+        "evidence.{colours, heard, in_pixels, moved, seen, strip, told} commands.explain"
+    ),
+    "tests/evidence/test_heat.py": "evidence.contrast",
+    "tests/evidence/test_looking.py": "evidence.{overlay, sights} commands.where",
+    "tests/stages/maps/test_word_map.py": "stages.maps.{cells, phrases}",
+    "tests/stages/maps/test_segments.py": "stages.maps.stuff",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",
     "tests/stages/decode/test_contract.py": ("stages.decode.{assembly, frames, grid, reader, reader_decord}"),
@@ -290,6 +298,7 @@ COVERED_BY = {
     ),
     "tests/engines/models/test_hub.py": "engines.models.assemble",
     "tests/engines/models/test_model_file.py": "engines.models.model",
+    "tests/engines/networks/test_patches.py": "engines.models.patch_tower",
     "tests/engines/networks/test_fusion.py": "engines.networks.fusion_shape",
     "tests/engines/networks/test_open_clip.py": "engines.networks.{open_clip_format, open_clip_towers}",
     "tests/stages/decode/live/test_reader.py": ("stages.decode.live.{session, streams, viewer}"),

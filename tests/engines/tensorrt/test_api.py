@@ -276,9 +276,7 @@ def test_a_gpu_that_rtx_leaves_out_is_refused_before_a_plan_is_built(
     if not is_refused:
         assert find_tensorrt("cuda:0") is trt
         return
-    with pytest.raises(
-        ModelError, match=r"does not run on GPUs of compute capability \d.\d. Install the full"
-    ):
+    with pytest.raises(ModelError, match=r"does not run on GPUs of compute capability \d.\d. Install the full"):
         find_tensorrt("cuda:0")
 
 

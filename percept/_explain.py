@@ -1,0 +1,111 @@
+"""`percept.explain`: why a clip got a label, by the command `percept explain` in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from percept import _child
+from percept._home import HOME
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a clip got a label. A notebook shows its picture."""
+
+    source: str
+    start_s: float
+    end_s: float
+    label: str
+    probability: float
+    base_log_odds: float
+    contributions: dict[str, float]
+    """What each modality adds to the log-odds: with `base_log_odds`, they sum to those of `probability`."""
+    shares: dict[str, float]
+    """The share of each modality in what speaks for the label."""
+    spots: dict[str, dict[str, float]]
+    """By modality, the parts of its map that are named ("in the upper left"), and the share of each."""
+    no_map: dict[str, str]
+    """Modalities without a map, and why."""
+    sentences: tuple[str, str]
+    picture: bytes
+    """PNG."""
+
+    __module__ = "percept"
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+    def _repr_png_(self) -> bytes:
+        return self.picture
+
+
+def explain(
+    source: str | os.PathLike[str],
+    at: float,
+    label: str = "",
+    *,
+    pixels: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    audio_model: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Why:
+    """Say why the clip at a moment has a label.
+
+        why = percept.explain("talk.mp4", 4.5, "rain")
+        print(why)
+        open("why.png", "wb").write(why.picture)
+
+    Args:
+        source: A film, a photo or a sound.
+        at: The moment, in seconds: that of a record is its `start_s`.
+        label: The label; by default the most probable one of the usual words.
+        pixels: Also show one frame's evidence in its pixels, which takes longer.
+        model: As for `percept.run`.
+        audio_model: As for `percept.run`.
+        settings: Single settings, as for `percept.run`.
+
+    Raises:
+        ConfigError, SourceError, ModelError: with the message of the command line.
+    """
+    options: dict[str, Any] = {"label": label or None, "pixels": pixels, "at": at}
+    options |= {name: os.fspath(each) for name, each in (("model", model), ("audio_model", audio_model)) if each}
+    _, given, _ = _child.order([], None, options, (), None, settings)
+    with tempfile.TemporaryDirectory(prefix="percept-") as folder, tempfile.TemporaryFile() as log:
+        path = Path(folder, "why.png")
+        command = [sys.executable, "-P", "-m", "commands.main", "explain", "--json", "--log-json", "-o", str(path)]
+        child = subprocess.Popen(
+            [*command, *given, "--", os.fspath(source)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))},
+            start_new_session=True,
+        )
+        try:
+            found = child.communicate()[0]
+            if child.returncode:
+                raise _child.error(child.returncode, log, "explain")
+            return _why(json.loads(found), path.read_bytes())
+        finally:
+            _child.stop(child)
+
+
+def _why(told: dict[str, Any], picture: bytes) -> Why:
+    parts = told["modalities"]
+    first, second = told["sentences"]
+    kept = {name: told[name] for name in ("source", "start_s", "end_s", "label", "probability", "base_log_odds")}
+    return Why(
+        **kept,
+        contributions={name: part["contribution"] for name, part in parts.items()},
+        shares={name: part["share"] for name, part in parts.items()},
+        spots={name: {spot["where"]: spot["share"] for spot in part["spots"]} for name, part in parts.items()},
+        no_map={name: part["no_map"] for name, part in parts.items() if "no_map" in part},
+        sentences=(first, second),
+        picture=picture,
+    )
