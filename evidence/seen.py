@@ -7,8 +7,7 @@ from engines.models.patch_tower import PatchTower
 from pipeline.arrays import Array
 from pipeline.clip import Clip
 from stages.maps.word_map import cell_odds, propagated
-from stages.pictures import evenly
-from stages.tower_inputs import tower_input
+from stages.tower_inputs import seconds_of, tower_input, tower_rows
 from stages.words.label_side import LabelSide
 
 
@@ -22,7 +21,9 @@ def seen_fields(clip: Clip, tower: PatchTower, side: LabelSide) -> Array:
 
 def seen_rows(clip: Clip, tower: TowerSpec) -> Array:
     """The frames of the clip that the tower reads, int64 "T"."""
-    return evenly(tower.pictures_per_clip, len(clip["frames"]))
+    rows = tower_rows(tower, clip["frames"], seconds_of(clip))
+    assert rows is not None
+    return rows
 
 
 def seen_window(height: int, width: int, tower: TowerSpec) -> tuple[slice, slice]:

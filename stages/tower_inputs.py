@@ -81,11 +81,15 @@ def tower_rows(tower: TowerSpec, stream: Array, seconds: float = math.inf) -> Ar
     return evenly(max(1, int(min(enough, tower.pictures_per_clip))), len(stream))
 
 
+def seconds_of(clip: Clip) -> float:
+    return (clip.info.end_ns - clip.info.start_ns) / 1e9
+
+
 def distinct_rows(tower: TowerSpec, clip: Clip) -> tuple[Array | None, Array | None]:
     """The same without pictures that look like another one; and for each picture the number of the row that stands for
     it, None if all look different."""
     stream = clip[stream_of(tower)]
-    rows = tower_rows(tower, stream, (clip.info.end_ns - clip.info.start_ns) / 1e9)
+    rows = tower_rows(tower, stream, seconds_of(clip))
     if rows is None or tower.input != "frames" or tower.fit == "tiles":
         return rows, None
     distinct, which = without_repeats([stream[row] for row in rows.tolist()])
@@ -98,7 +102,7 @@ def tower_input(tower: TowerSpec, clip: Clip, rows: Array | None = None) -> Arra
     rows: of its stream, if not all that the tower sees.
     """
     stream = clip[stream_of(tower)]
-    rows = tower_rows(tower, stream) if rows is None else rows
+    rows = tower_rows(tower, stream, seconds_of(clip)) if rows is None else rows
     return INPUTS[tower.input].on_host(stream if rows is None else stream[rows], tower)
 
 

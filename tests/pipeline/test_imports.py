@@ -203,6 +203,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 # -- where the tests of a module are ----------------------------------------------------------------------------------
 
 COVERED_BY = {
+    "tests/stages/test_pictures.py": "stages.half",
     "tests/archive/test_store.py": "archive.{entries, s3_claims, s3_connection, s3_object} pipeline.s3",
     "tests/archive/test_claims.py": "archive.local_claims",
     "tests/archive/test_plan.py": "archive.{tally, verdict}",
@@ -262,7 +263,7 @@ COVERED_BY = {
     "tests/commands/test_adapt_and_calibrate.py": (
         "commands.{adapt, calibrate, model_output, training_options} training.adapt.gather training.calibrate.store"
     ),
-    "tests/commands/test_console.py": "commands.account",
+    "tests/commands/test_console.py": "commands.account commands.profile",
     "tests/commands/test_terminal.py": "commands.{rows, screen} pipeline.sinks.terminal",
     "tests/pipeline/sinks/test_rows.py": "pipeline.sinks.table",
     "tests/commands/test_engine.py": (

@@ -133,4 +133,4 @@ class _Streams:
 def stream_input(tower: TowerSpec, stream: Array) -> Array:
     """The tower's input, made from a stream as in a run: float32 "K ..."."""
     info = ClipInfo(source="", source_index=0, index=0, start_ns=0, end_ns=NS)
-    return tower_input(tower, Clip(info, {stream_of(tower): stream}, {}))
+    return tower_input(tower, Clip(info, {stream_of(tower): stream}, {}), np.arange(len(stream)))
