@@ -1,12 +1,13 @@
 """Where does the time go? CPU time and output of each stage per clip of 2 s, one process, one thread.
 
-    python -m benchmarks.stages [--seconds 16] [--heights 360,720,1080,2160] [--rounds 3] [--set STAGE.KEY=VALUE]
+    python -m benchmarks.stages [--seconds 16] [--heights 360,720,1080,2160] [--rounds 3] [--before FILE]
 
 The film is the bundled sample (24 frames a second, moving), scaled with `benchmarks.media`. A round decodes and labels
 it once; the table has the median of the rounds.
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--heights", default="360,720,1080,2160")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--set", action="append", default=[], dest="settings")
+    parser.add_argument("--before", type=Path, help="results of an earlier checkout, to keep and print beside these")
     parser.add_argument("--film", type=Path, help="measure this film instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, private_directory() as directory:
@@ -37,9 +39,11 @@ def main() -> None:
             place(make_plan(load_config(None, options.settings)), directory), threads=1, clock_ns=time.process_time_ns
         ) as loop:
             figures = {title: measured(loop, film, options.rounds) for title, film in films.items()}
-    print(table(figures))
+    before = json.loads(options.before.read_text())["films"] if options.before else {}
+    for films in filter(None, (before, figures)):
+        print(table(films))
     if not options.film and not options.settings:
-        report.write("stages", {"films": figures})
+        report.write("stages", {"films": figures, "before": before})
 
 
 def made(folder: Path, options: argparse.Namespace) -> dict[str, Path]:
