@@ -10,7 +10,7 @@ import pytest
 
 from engines.backends.on_onnxruntime import OnnxRuntimeEngine
 from engines.engine import Engine, Port
-from engines.gate.gate import LIMITS, GateReport, gate, joined
+from engines.gate.gate import LIMITS, GateReport, _same_winner, gate, joined
 from engines.gate.golden import golden
 from pipeline.arrays import Array
 from tests.engines import faulty
@@ -188,3 +188,12 @@ def test_joined_reports_pass_only_together_and_faults_name_the_sizes() -> None:
     assert both.faults
     assert all(fault.endswith(" at T 16, M 3") for fault in both.faults)
     assert len(both.figures) == len(good.figures) + len(bad.figures)
+
+
+@pytest.mark.parametrize(("behind", "share"), [(0.002, 1.0), (0.05, 5 / 6)])
+def test_a_tie_that_falls_the_other_way_is_no_fault(behind: float, share: float) -> None:
+    labels = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float64)
+    reference = np.array([[1, 0.2, -1.2]] * 5 + [[1, 1 - 2 * behind, -2 + 2 * behind]])
+    reduced = reference.copy()
+    reduced[5, :2] = reduced[5, 1::-1]
+    assert _same_winner(reference, reduced, labels) == pytest.approx(share)
