@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import av
 
-from stages.decode.key_frames import Sent, from_last_key, key_packets
+from stages.decode.key_frames import Place, Sent, from_last_key, key_packets
 from stages.decode.packets import NUMBERS, Packets
 from stages.decode.shape import Shapes, Size
 from stages.decode.source import nanoseconds, reason
 from stages.decode.timeline import Failures, Timeline
-from stages.decode.unused import Looked, Sparing, Unused, with_neighbours
+from stages.decode.unused import Sparing, Unused, with_neighbours
 
 log = logging.getLogger(__name__)
 
@@ -239,10 +239,12 @@ class DecodedStream:
         self._first_ticks = None
         for packet, frame, aspect in self._raw_frames():
             first_ticks = self._first_ticks if self._from_key else None
-            if frame is None:
-                insort(repeats, (packet.pts, packet.duration if packet.size else None), key=itemgetter(0))
+            if isinstance(packet, Sent):
+                insort(repeats, _Repeat(packet.packet.pts, packet.packet.duration, packet.before), key=TICKS)
+            elif frame is None:
+                insort(repeats, _Repeat(packet.pts), key=TICKS)
             elif first_ticks is None or frame.pts is None or frame.pts >= first_ticks:
-                repeats = [repeat for repeat in repeats if repeat[0] != frame.pts]  # it was not left out after all
+                repeats = [repeat for repeat in repeats if repeat.ticks != frame.pts]  # it was not left out after all
                 yield from _repeated(last, repeats, frame.pts)
                 last = _Decoded(frame, frame.pts, aspect)
                 yield last
@@ -252,7 +254,8 @@ class DecodedStream:
         """Packets, each frame that they complete, and its pixel aspect. The frame of an empty packet is None, and first
         that of one whose picture may be left out."""
         context, aspect, base = self._packets.context, None, self.stream.time_base
-        for packet, decoder, before_ns, after_ns in self._looked_ahead():
+        for sent in self._sent():
+            packet, decoder = sent.packet, sent.decoder
             if self._first_ticks is None:
                 self._first_ticks = packet.pts
             if decoder is not context:
@@ -263,9 +266,7 @@ class DecodedStream:
             if self._is_repeat(packet):
                 yield packet, None, aspect
                 continue
-            spares = self._sparing is not None and self._sparing.tell(
-                (packet, context, before_ns, after_ns), self._packet_ns
-            )
+            spares = self._sparing is not None and self._sparing.tell(sent, self._packet_ns)
             try:
                 frames = self._decode_key(context, packet) if self._key_frames else context.decode(packet)
             except av.error.FFmpegError as error:
@@ -274,7 +275,7 @@ class DecodedStream:
             if packet.is_keyframe and self.stream.type == "video":
                 aspect = self.shapes.aspect(context)
             if spares:
-                yield packet, None, aspect
+                yield sent, None, aspect
             for frame in frames:
                 if self._sparing is not None:
                     self._sparing.see(frame)
@@ -283,18 +284,15 @@ class DecodedStream:
             yield None, frame, aspect
 
     def _sent(self) -> Iterator[Sent]:
-        """The packets to decode, each with its decoder."""
-        sent = self._passed((packet, self._packets.context) for packet in self._packets.restart())
+        """The packets to decode."""
+        sent: Iterator[Sent] = (Sent(packet, self._packets.context) for packet in self._packets.restart())
+        if self._sparing is not None:
+            sent = with_neighbours(sent, self._packet_ns)
+        passed = self._passed(sent)
         if not self._key_frames:
-            return sent
+            return passed
         usual_s = Fraction(self.timeline.duration_ns, 1_000_000_000)
-        return key_packets(sent, usual_s, self._epoch_of, self._warn_of_few)
-
-    def _looked_ahead(self) -> Iterator[Looked]:
-        """The packets to decode, with the times of their neighbours if pictures may be left out."""
-        if self._sparing is None:
-            return ((packet, decoder, None, None) for packet, decoder in self._sent())
-        return with_neighbours(self._sent(), self._packet_ns)
+        return key_packets(passed, usual_s, self._epoch_of, self._warn_of_few)
 
     def _passed(self, sent: Iterator[Sent]) -> Iterator[Sent]:
         """Packets without those that are passed over."""
@@ -305,9 +303,8 @@ class DecodedStream:
             held, left_out = from_last_key(chain([first], sent), self._is_passed)
             self._pass = None
             if left_out:
-                packet, decoder = held[0]
-                self._first_ticks, self._from_key = packet.pts, True
-                decoder.flush_buffers()
+                self._first_ticks, self._from_key = held[0].packet.pts, True
+                held[0].decoder.flush_buffers()
             yield from held
 
     def _is_passed(self, packet: Any) -> bool:
@@ -373,13 +370,23 @@ class _Decoded:
     """How long it is shown, in ticks; None: as the frame says."""
 
 
-_Repeat = tuple[int, int | None]
-"""When a picture is shown once more, and how long."""
+class _Repeat(NamedTuple):
+    """When a picture is shown once more."""
+
+    ticks: int
+    duration: int | None = None
+    after: Place | None = None
+    """Only after this picture, and not last: it stands for a picture that was left out, if that could be decoded."""
+
+
+TICKS = attrgetter("ticks")
 
 
 def _repeated(last: _Decoded | None, repeats: list[_Repeat], before: int | None) -> Iterator[_Decoded]:
     """The frame again at those times that are before the next frame, or at all if there is none; they are used up."""
-    while repeats and (before is None or repeats[0][0] < before):
-        ticks, duration = repeats.pop(0)
-        if last is not None:
-            yield replace(last, ticks=ticks, duration=duration)
+    while repeats and (before is None or repeats[0].ticks < before):
+        ticks, duration, after = repeats.pop(0)
+        follows = after is None or (before is not None and last is not None and last.ticks == after.ticks)
+        if last is not None and follows:
+            last = replace(last, ticks=ticks, duration=duration)
+            yield last

@@ -2,13 +2,27 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 FAR_APART_S = 30.0
 """Key frames that are further apart are worth a warning: the clips between them have the same picture."""
 MOST_HELD_BYTES = 64 << 20
-Sent = tuple[Any, Any]
-"""A packet and its decoder."""
+
+
+class Place(NamedTuple):
+    """Of a picture, in the order in which pictures are shown."""
+
+    time_ns: int
+    ticks: int
+
+
+class Sent(NamedTuple):
+    """A packet and its decoder, and the pictures shown before and after its own; None if they are unknown."""
+
+    packet: Any
+    decoder: Any
+    before: Place | None = None
+    after: Place | None = None
 
 
 def key_packets(
@@ -22,19 +36,20 @@ def key_packets(
     """
     held: Sent | None = None
     end = 0
-    for packet, decoder in sent:
+    for each in sent:
+        packet = each.packet
         if packet.is_keyframe and packet.size:
             if held is not None:
                 yield _lasting(held, end, warn)
-            held, end = (packet, decoder), _end_of(packet, usual_s)
-        elif held is not None and epoch_of(packet) == epoch_of(held[0]):
+            held, end = each, _end_of(packet, usual_s)
+        elif held is not None and epoch_of(packet) == epoch_of(held.packet):
             end = max(end, _end_of(packet, usual_s))
     if held is not None:
         yield _lasting(held, end, warn)
 
 
 def _lasting(sent: Sent, end: int, warn: Callable[[Any, float], None]) -> Sent:
-    packet = sent[0]
+    packet = sent.packet
     if packet.pts is not None and end > packet.pts:
         packet.duration = end - packet.pts
         lasts_s = float(packet.duration * packet.time_base)
@@ -58,11 +73,12 @@ def from_last_key(sent: Iterable[Sent], is_before: Callable[[Any], bool]) -> tup
     """
     held: list[Sent] = []
     size, left_out = 0, False
-    for packet, decoder in sent:
+    for each in sent:
+        packet = each.packet
         goes_on = is_before(packet)
         if goes_on and packet.is_keyframe and packet.size:
             held, size, left_out = [], 0, True
-        held.append((packet, decoder))
+        held.append(each)
         size += packet.size
         if not goes_on or size > MOST_HELD_BYTES:
             break

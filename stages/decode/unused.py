@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from stages.decode.key_frames import Sent
+from stages.decode.key_frames import Place, Sent
 
 Unused = Callable[[int, int, int], bool]
 """Whether a picture may be left out: its time, between those of the pictures shown before and after it, in ns."""
@@ -19,31 +19,35 @@ AHEAD = 16
 BEHIND = 32
 SETTLING = 32
 """After a change of the size, so many packets are decoded: where it shows, a new grid of clips begins."""
-Looked = tuple[Any, Any, int | None, int | None]
-"""A packet, its decoder, and when the pictures before and after its own are shown."""
 
 
-def with_neighbours(sent: Iterable[Sent], time_ns: Callable[[Any], int]) -> Iterator[Looked]:
-    """Every packet with the times of its neighbours in the order in which pictures are shown; None if unknown."""
-    waiting, known, past = deque[Sent](), list[int](), deque[int]()
+def with_neighbours(sent: Iterable[Sent], time_ns: Callable[[Any], int]) -> Iterator[Sent]:
+    """Every packet with its neighbours."""
+    waiting, known, past = deque[Sent](), list[Place](), deque[Place]()
     packets = iter(sent)
     while True:
-        while len(waiting) <= AHEAD and (each := next(packets, None)) is not None:
-            waiting.append(each)
-            if each[0].pts is not None:
-                insort(known, time_ns(each[0]))
+        while len(waiting) <= AHEAD and (read := next(packets, None)) is not None:
+            waiting.append(read)
+            if is_shown(read.packet):
+                insort(known, Place(time_ns(read.packet), read.packet.pts))
         if not waiting:
             return
-        packet, decoder = waiting.popleft()
-        if packet.pts is None:
-            yield packet, decoder, None, None
+        each = waiting.popleft()
+        packet = each.packet
+        if not is_shown(packet):
+            yield each
             continue
-        at = time_ns(packet)
-        first, end = bisect_left(known, at), bisect_right(known, at)
-        yield packet, decoder, known[first - 1] if first else None, known[end] if end < len(known) else None
-        past.append(at)
+        here = Place(time_ns(packet), packet.pts)
+        first, end = bisect_left(known, here), bisect_right(known, here)
+        yield each._replace(before=known[first - 1] if first else None, after=known[end] if end < len(known) else None)
+        past.append(here)
         if len(past) > BEHIND:
             known.pop(bisect_left(known, past.popleft()))
+
+
+def is_shown(packet: Any) -> bool:
+    """Whether the picture has a time, and is not one that the container wants decoded for others alone."""
+    return packet.pts is not None and not packet.is_discard
 
 
 class Sparing:
@@ -59,14 +63,19 @@ class Sparing:
     def see(self, frame: Any) -> None:
         self._is_progressive = not frame.interlaced_frame
 
-    def tell(self, looked: Looked, time_ns: Callable[[Any], int]) -> bool:
+    def tell(self, sent: Sent, time_ns: Callable[[Any], int]) -> bool:
         """Whether the decoder leaves this packet's picture out, if no other one refers to it."""
-        packet, decoder, before_ns, after_ns = looked
+        packet, decoder, before, after = sent
         shape = decoder.width, decoder.height, decoder.sample_aspect_ratio
         self._since = self._since + 1 if shape == self._shape else 0
         self._shape = shape
-        may = self._may(packet, decoder) and before_ns is not None and after_ns is not None
-        spares = may and self.unused is not None and self.unused(before_ns or 0, time_ns(packet), after_ns or 0)
+        spares = (
+            self.unused is not None
+            and before is not None
+            and after is not None
+            and self._may(packet, decoder)
+            and self.unused(before.time_ns, time_ns(packet), after.time_ns)
+        )
         wanted = "NONREF" if spares else "DEFAULT"
         if decoder.skip_frame != wanted:
             decoder.skip_frame = wanted
@@ -74,4 +83,4 @@ class Sparing:
 
     def _may(self, packet: Any, decoder: Any) -> bool:
         is_able = decoder.name in CODECS and self._is_progressive and self._since >= SETTLING
-        return is_able and packet.pts is not None and not packet.is_keyframe
+        return bool(is_able and not packet.is_keyframe)

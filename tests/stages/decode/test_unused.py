@@ -8,6 +8,7 @@ import pytest
 
 from stages.decode import unused
 from stages.decode.grid import PictureGrid
+from stages.decode.key_frames import Place, Sent
 from stages.decode.tiling import Tiling
 from stages.decode.unused import Sparing, with_neighbours
 from tests.media import make_size_change, make_video
@@ -101,10 +102,15 @@ def test_a_picture_is_unused_if_no_clip_begins_with_it(
 def test_neighbours_are_those_in_the_order_of_showing() -> None:
     class Packet:
         def __init__(self, pts: int | None) -> None:
-            self.pts = pts
+            self.pts, self.is_discard = pts, False
 
     shown = [0, 4, 2, 1, 3, 8, 6, 5, 7, None, 9]
-    looked = with_neighbours([(Packet(pts), "decoder") for pts in shown], lambda packet: int(packet.pts))
-    assert [(packet.pts, before, after) for packet, _, before, after in looked] == [
-        (pts, None if not pts else pts - 1, None if pts in (9, None) else pts + 1) for pts in shown
+    looked = with_neighbours([Sent(Packet(pts), "decoder") for pts in shown], lambda packet: 10 * packet.pts)
+    assert [(each.packet.pts, each.before, each.after) for each in looked] == [
+        (
+            pts,
+            Place(10 * pts - 10, pts - 1) if pts else None,
+            Place(10 * pts + 10, pts + 1) if pts in range(9) else None,
+        )
+        for pts in shown
     ]
