@@ -135,14 +135,7 @@ def _run(
     view = _views.view(progress)
     talk = ["--log-json", f"--progress-every={PROGRESS_EVERY_S if view else math.inf}"]
     with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "commands.main", "run", "--request=-", "-o", "-", *talk, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))},
-            start_new_session=True,
-        )
+        child = start(["run", "--request=-", "-o", "-", *talk, *arguments], log)
         try:
             assert child.stdout is not None
             send(child, request)
@@ -154,6 +147,35 @@ def _run(
                 code = child.wait(timeout=60)
                 if code not in _FINISHED:
                     raise error(code, log)
+        finally:
+            stop(child)
+
+
+def start(arguments: Sequence[str], log: IO[bytes], stdin: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+    """The command `percept` with these arguments, in a session of its own: results on stdout, log lines in `log`."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "commands.main", *arguments],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))},
+        start_new_session=True,
+    )
+
+
+def answer(verb: str, arguments: Sequence[str]) -> bytes:
+    """What the command of this name prints as JSON.
+
+    Raises:
+        PerceptError: it failed; of the kind that its exit code tells, with its message.
+    """
+    with tempfile.TemporaryFile() as log:
+        child = start([verb, "--json", "--log-json", *arguments], log, subprocess.DEVNULL)
+        try:
+            found = child.communicate()[0]
+            if child.returncode:
+                raise error(child.returncode, log, verb)
+            return found
         finally:
             stop(child)
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from percept import _child
-from percept._home import HOME
 
 
 @dataclass(frozen=True)
@@ -76,24 +73,10 @@ def explain(
     options: dict[str, Any] = {"label": label or None, "pixels": pixels, "at": at}
     options |= {name: os.fspath(each) for name, each in (("model", model), ("audio_model", audio_model)) if each}
     _, given, _ = _child.order([], None, options, (), None, settings)
-    with tempfile.TemporaryDirectory(prefix="percept-") as folder, tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryDirectory(prefix="percept-") as folder:
         path = Path(folder, "why.png")
-        command = [sys.executable, "-P", "-m", "commands.main", "explain", "--json", "--log-json", "-o", str(path)]
-        child = subprocess.Popen(
-            [*command, *given, "--", os.fspath(source)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))},
-            start_new_session=True,
-        )
-        try:
-            found = child.communicate()[0]
-            if child.returncode:
-                raise _child.error(child.returncode, log, "explain")
-            return _why(json.loads(found), path.read_bytes())
-        finally:
-            _child.stop(child)
+        found = _child.answer("explain", ["-o", str(path), *given, "--", os.fspath(source)])
+        return _why(json.loads(found), path.read_bytes())
 
 
 def _why(told: dict[str, Any], picture: bytes) -> Why:

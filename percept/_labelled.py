@@ -3,15 +3,12 @@
 import json
 import math
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from percept import _child, _progress, _views
-from percept._home import HOME
 
 _ENDED = (0, 1, 3)
 """Exit codes of runs that came to their end, though sources may have failed."""
@@ -59,17 +56,7 @@ def labelled(
     view = _views.view(progress)
     talk = ["--log-json", f"--progress-every={_child.PROGRESS_EVERY_S if view else math.inf}"]
     with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(
-            [
-                *(sys.executable, "-P", "-m", "commands.main", "label", "--request=-"),
-                *(f"--output={os.fspath(output)}", *talk, *given),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))},
-            start_new_session=True,
-        )
+        child = _child.start(["label", "--request=-", f"--output={os.fspath(output)}", *talk, *given], log)
         try:
             assert child.stdout is not None
             _child.send(child, json.dumps(request).encode())

@@ -2,15 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from percept import _child, _records, _views
-from percept._home import HOME
 
 
 @dataclass(frozen=True)
@@ -101,23 +97,8 @@ def search(
     options |= {"minus": minus or None, "aspect": aspect or None, "where": where or None, "mix": mix, "top": top}
     options |= {"approximate": approximate}
     _, given, _ = _child.order([], None, options, (), None, settings)
-    command = [sys.executable, "-P", "-m", "commands.main", "search", "--json", "--log-json", *given]
-    with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(
-            [*command, "--", os.fspath(archive), text],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))},
-            start_new_session=True,
-        )
-        try:
-            found = child.communicate()[0]
-            if child.returncode:
-                raise _child.error(child.returncode, log, "search")
-            return [_hit(json.loads(line)) for line in found.splitlines()]
-        finally:
-            _child.stop(child)
+    found = _child.answer("search", [*given, "--", os.fspath(archive), text])
+    return [_hit(json.loads(line)) for line in found.splitlines()]
 
 
 def _hit(fields: dict[str, Any]) -> Hit:

@@ -5,14 +5,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from percept import _child, _progress, _records
-from percept._home import HOME
 
 Name = str | os.PathLike[str]
 
@@ -85,16 +83,7 @@ class Watch(Iterator[_records.ClipRecord], AsyncIterator[_records.ClipRecord]):
     ) -> Generator[_records.ClipRecord, None, None]:
         with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory(prefix="percept-watch-") as own:
             talk = ["--request=-", "--format=jsonl", f"--state={state or own}", "--log-json"]
-            child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "commands.main", "watch", *talk, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=os.environ
-                | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))},
-                start_new_session=True,
-            )
-            self._child = child
+            self._child = child = _child.start(["watch", *talk, *arguments], log)
             seen: dict[str, tuple[int, float]] = {}
             try:
                 assert child.stdout is not None

@@ -60,7 +60,7 @@ class Flow(Stage):
         return {"flow": Spec("float16", "P h w 2", max_bytes=self.budget.frames * pixels * 2 * 2)}
 
     def demand(self) -> Demand:
-        scale = RAFT_SCALE if self._raft else 1
+        scale = RAFT_SCALE if self.options.method == "raft" else 1
         return Demand(short_side_px=scale * self.options.short_side_px)
 
     def check(self) -> None:

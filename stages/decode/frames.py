@@ -237,22 +237,20 @@ class DecodedStream:
         last: _Decoded | None = None
         repeats: list[_Repeat] = []
         self._first_ticks = None
-        for packet, frame, aspect in self._raw_frames():
+        for repeat, frame, aspect in self._raw_frames():
             first_ticks = self._first_ticks if self._from_key else None
-            if isinstance(packet, Sent):
-                insort(repeats, _Repeat(packet.packet.pts, packet.packet.duration, packet.before), key=TICKS)
-            elif frame is None:
-                insort(repeats, _Repeat(packet.pts), key=TICKS)
+            if repeat is not None:
+                insort(repeats, repeat, key=TICKS)
             elif first_ticks is None or frame.pts is None or frame.pts >= first_ticks:
-                repeats = [repeat for repeat in repeats if repeat.ticks != frame.pts]  # it was not left out after all
+                repeats = [each for each in repeats if each.ticks != frame.pts]  # it was not left out after all
                 yield from _repeated(last, repeats, frame.pts)
                 last = _Decoded(frame, frame.pts, aspect)
                 yield last
         yield from _repeated(last, repeats, None)
 
-    def _raw_frames(self) -> Iterator[tuple[Any, Any, Fraction | None]]:
-        """Packets, each frame that they complete, and its pixel aspect. The frame of an empty packet is None, and first
-        that of one whose picture may be left out."""
+    def _raw_frames(self) -> "Iterator[tuple[_Repeat | None, Any, Fraction | None]]":
+        """Every frame that packets complete, with its pixel aspect. For an empty packet, and at first for one whose
+        picture may be left out, there is none, but what is shown once more."""
         context, aspect, base = self._packets.context, None, self.stream.time_base
         for sent in self._sent():
             packet, decoder = sent.packet, sent.decoder
@@ -264,7 +262,7 @@ class DecodedStream:
                 context = decoder
             base = packet.time_base
             if self._is_repeat(packet):
-                yield packet, None, aspect
+                yield _Repeat(packet.pts), None, aspect
                 continue
             spares = self._sparing is not None and self._sparing.tell(sent, self._packet_ns)
             try:
@@ -275,11 +273,11 @@ class DecodedStream:
             if packet.is_keyframe and self.stream.type == "video":
                 aspect = self.shapes.aspect(context)
             if spares:
-                yield sent, None, aspect
+                yield _Repeat(packet.pts, packet.duration, sent.before), None, aspect
             for frame in frames:
                 if self._sparing is not None:
                     self._sparing.see(frame)
-                yield packet, frame, aspect
+                yield None, frame, aspect
         for frame in self._flushed(context, base):
             yield None, frame, aspect
 
