@@ -163,8 +163,8 @@ class Explainer:
         reader = make_reader(self._loop.plan, source, start_ns=start_ns)
         last: DecodedClip | None = None
         try:
-            reader.open()
-            for clip in reader.clips():
+            duration_ns = reader.open().duration_ns
+            for clip in reader.clips() if not duration_ns or start_ns < duration_ns else ():
                 if isinstance(clip, DecodedClip):
                     last = clip
                     if clip.info.end_ns > time_s * 1e9:
@@ -172,7 +172,8 @@ class Explainer:
         finally:
             reader.close()
         if last is None or not last.info.start_ns <= time_s * 1e9 < max(last.info.end_ns, 1):
-            end = f"; it ends at {last.info.end_ns / 1e9:g} s" if last is not None else ""
+            end_ns = duration_ns if last is None else last.info.end_ns
+            end = f"; it ends at {end_ns / 1e9:g} s" if end_ns else ""
             raise SourceError(f"{source}: has nothing at {time_s:g} s{end}. Choose another moment")
         (passed,) = self._loop.settle([last])
         refuse_failed([passed], source)

@@ -111,7 +111,7 @@ def test_a_motion_that_is_named_has_a_map(tmp_path: Path) -> None:
 
 
 def test_a_moment_after_the_end_and_a_label_that_was_not_asked_for_are_refused(explainer: Explainer) -> None:
-    with pytest.raises(SourceError, match="nothing at or after"):
+    with pytest.raises(SourceError, match="has nothing at 99 s; it ends at 16 s"):
         explainer.at(SAMPLE, 99)
     with pytest.raises(ConfigError, match=r"--label dog: not among the labels; expected one of sheep, rain, siren"):
         explainer.at(SAMPLE, 4.5, "dog")
