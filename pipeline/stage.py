@@ -137,13 +137,20 @@ class Stage(ABC):
     optional: ClassVar[tuple[str, ...]] = ()
     """Arrays that it uses if they are present. It runs once they are settled, either way."""
     Options: ClassVar[type[StageOptions]] = StageOptions
-    preload: ClassVar[tuple[str, ...]] = ()
-    """Modules that the fork server imports, so that workers start quickly: ("torch", "cv2")."""
 
     def __init__(self, options: StageOptions, run: RunSettings, budget: Budget) -> None:
         self.options = options
         self.run = run
         self.budget = budget
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Modules that the fork server imports, so that workers start quickly: ("cv2",). A plain attribute does, too.
+        "module:function" is called instead, which imports one.
+
+        Called before anything starts; imports nothing heavy itself.
+        """
+        return ()
 
     @abstractmethod
     def gives(self) -> dict[str, Spec]:

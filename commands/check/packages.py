@@ -1,10 +1,15 @@
 """The packages that Percept needs and may use: versions, sizes, and what is missing with the command for it."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from typing import TYPE_CHECKING
+
+from pipeline.machine import package_version
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 NAME = "percept-av"
 EXTRAS = {
@@ -36,8 +41,7 @@ class Wanted:
     @property
     def version(self) -> str:
         """The installed version; "" if it is not installed."""
-        found = installed(self.name)
-        return found.version if found else ""
+        return package_version(self.name) if installed(self.name) else ""
 
     @property
     def fault(self) -> str:
@@ -62,13 +66,18 @@ def installed(name: str) -> Distribution | None:
         return None
 
 
-def required(name: str = NAME, extras: tuple[str, ...] = ()) -> Iterator[Wanted]:
-    """What an installed package with these extras needs here, by its own account; nothing if it is not installed."""
+@cache
+def requirements(name: str) -> "tuple[Requirement, ...]":
+    """All that an installed package may need; nothing if it is not installed."""
     from packaging.requirements import Requirement
 
     found = installed(name)
-    for text in (found.requires if found else None) or ():
-        need = Requirement(text)
+    return tuple(Requirement(text) for text in (found.requires if found else None) or ())
+
+
+def required(name: str = NAME, extras: tuple[str, ...] = ()) -> Iterator[Wanted]:
+    """What an installed package with these extras needs here, by its own account; nothing if it is not installed."""
+    for need in requirements(name):
         if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
             yield Wanted(need.name, str(need.specifier), tuple(need.extras))
 
@@ -88,26 +97,23 @@ def missing_extras() -> list[str]:
 
 def with_dependencies() -> Iterator[Distribution]:
     """Percept and all that it needs, each once, as far as they are installed; of its extras none."""
+    from packaging.utils import canonicalize_name
+
     waiting, seen = [Wanted(NAME, "")], set[tuple[str, tuple[str, ...]]]()
     names = set[str]()
     while waiting:
         now = waiting.pop()
-        found = installed(now.name)
-        if found is None or (found.name, now.extras) in seen:
+        found, name = installed(now.name), canonicalize_name(now.name)
+        if found is None or (name, now.extras) in seen:
             continue
-        seen.add((found.name, now.extras))
-        if found.name not in names:
+        seen.add((name, now.extras))
+        if name not in names:
             yield found
-        names.add(found.name)
+        names.add(name)
         waiting += required(now.name, now.extras)
 
 
 def size_bytes(found: Distribution) -> int:
-    """Bytes of the files that a package has installed, as far as they exist."""
-    size = 0
-    for file in found.files or ():
-        try:
-            size += os.stat(file.locate()).st_size
-        except OSError:
-            continue
-    return size
+    """Bytes of the files that a package has installed, by its own list: NAME,HASH,SIZE."""
+    sizes = (line.rpartition(",")[2] for line in (found.read_text("RECORD") or "").splitlines())
+    return sum(int(size) for size in sizes if size.isdigit())

@@ -203,7 +203,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 # -- where the tests of a module are ----------------------------------------------------------------------------------
 
 COVERED_BY = {
-    "tests/stages/test_pictures.py": "stages.half",
+    "tests/stages/test_pictures.py": "stages.{fit, half}",
     "tests/archive/test_store.py": "archive.{entries, s3_claims, s3_connection, s3_object} pipeline.s3",
     "tests/archive/test_claims.py": "archive.local_claims",
     "tests/archive/test_plan.py": "archive.{tally, verdict}",
