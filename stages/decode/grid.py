@@ -178,7 +178,7 @@ class PictureGrid:
         self._tiles.pop(tile, None)
         self._tile = tile + 1
         self.covered_ns = max(self.covered_ns, end_ns)
-        self.pictures.drop_to(end_ns - ROUNDING_NS)
+        self.pictures.drop_to(end_ns + ROUNDING_NS)
 
     def is_unused(self, before_ns: int, time_ns: int, after_ns: int) -> bool:
         """Whether a picture shown between two others is neither the first of its cell nor held for a later clip."""

@@ -1,6 +1,6 @@
 """The PyAV reader: any container and codec that FFmpeg supports. Each stream has its own container."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -26,7 +26,7 @@ from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
 from stages.decode.key_frames import Keys
 from stages.decode.links import Kind, Link, link_of, next_chain
-from stages.decode.live.still_sizes import PacketFacts
+from stages.decode.live.still_sizes import DEEPEST, PacketFacts
 from stages.decode.picture import notes_on_picture
 from stages.decode.read_ahead import Seen
 from stages.decode.reader import NS, ReaderOptions
@@ -120,7 +120,7 @@ class AvPictures(Pictures):
         seen = ahead.stretch(start_ns, end_ns, until_ns)
         if seen is None or any(self.stream.clock.epoch_at(each.time_ns) != head.epoch for each in seen):
             return None
-        return [PacketFacts(each.size, each.key is not None) for each in seen]
+        return list(facts_of(seen))
 
     def key_pictures(self, start_ns: int, end_ns: int) -> list[Array] | None:
         ahead = self.stream.ahead
@@ -165,6 +165,15 @@ class AvPictures(Pictures):
                 return
             target_ns = self._index.time_ns(entry) - 1
             entry = self._index.key_before(target_ns)
+
+
+def facts_of(seen: Iterable[Seen]) -> Iterator[PacketFacts]:
+    """What is known of pictures, in the order in which they are decoded."""
+    latest_ns, depth = -1, 0
+    for each in seen:
+        depth = 0 if each.time_ns > latest_ns or each.key is not None else min(depth + 1, DEEPEST)
+        latest_ns = max(latest_ns, each.time_ns)
+        yield PacketFacts(each.size, each.key is not None, depth)
 
 
 class Index:

@@ -59,7 +59,9 @@ class Timing:
         packets = Packets(link, kind, clock, origin, reopen, shown_name(self._source), filters)
         is_file = kind == "video" and not is_url(self._source)
         is_keys = self._key_frames and kind == "video"
-        decoded = DecodedStream(packets, duration_ns, is_estimated, is_keys, is_file, self._reads_ahead and is_file and watch is None)
+        decoded = DecodedStream(
+            packets, duration_ns, is_estimated, is_keys, is_file, self._reads_ahead and is_file and watch is None
+        )
         if watch is not None:
             watch.decoded = decoded
         self._streams.append(decoded)

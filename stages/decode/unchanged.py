@@ -17,6 +17,8 @@ from stages.decode.relay import Relay
 from stages.decode.sound import SoundTrack
 from stages.decode.tiling import ROUNDING_NS
 
+FRESH_S = 120.0
+"""Of media time: answers are never older, so that an error cannot last."""
 REMEMBERED = 3
 """Scenes that may come back, beside the newest."""
 NAMES = ("frames", "frame_times_ns", "previous_frame", "previous_time_ns", "audio", "audio_start_ns", "audio_mask")
@@ -33,7 +35,7 @@ class Unchanged:
         self._sound = sound
         self._number = number
         self._now_s = 0.0
-        self._stillness = Stillness(lambda: self._now_s, REMEMBERED, steady_sound=True)
+        self._stillness = Stillness(lambda: self._now_s, FRESH_S, REMEMBERED, steady_sound=True)
         self._starts_ns: dict[int, int] = {}
         """Of the clips whose answers are kept, by place."""
 

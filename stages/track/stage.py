@@ -77,11 +77,14 @@ class TrackStage(Fold):
         options = {BoxKind.MOTION: self.options.tracker, BoxKind.NETWORK: self.options.network}
         looked_at = clip.get("detect_times_ns")
         times_ns = (clip["box_times_ns"] if looked_at is None else looked_at).tolist()
+        if clip.info.reuse is not None:
+            times_ns = ends(times_ns)
         cuts = clip.get("cut_times_ns")
         cuts_ns = [] if cuts is None else cuts.tolist()
         scene = Scene(clip.get("scene_spans_ns"), clip.get("scene_rates"), clip.info.width, clip.info.height)
         carrying = scene if self.options.camera else REST
-        memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options, cuts_ns, carrying)
+        frames = [frame for frame in by_frame(clip) if clip.info.reuse is None or frame[0] in times_ns]
+        memory, paths = follow(memory, frames, sorted(set(times_ns)), options, cuts_ns, carrying)
         remaining = alive(memory.tracks, clip.info.end_ns, options)
         naming, moves, known = self.naming(clip.info), dict[int, Movement | None](), dict(memory.known)
         names, reasons = naming.names(paths), dict[int, TrackEvidence | None]()
@@ -133,6 +136,11 @@ class TrackStage(Fold):
     def naming_by(self, find: Sequence[str], follow: Which, labels: LabelSet | None) -> Naming:
         names = labels.box_names if labels is not None else None
         return Naming(self.options, find, self.run.like, follow, names, self._examples)
+
+
+def ends(times_ns: Sequence[int]) -> list[int]:
+    """The first and the last time: where nothing changes, these tell all."""
+    return sorted({min(times_ns), max(times_ns)}) if times_ns else []
 
 
 def record_of(

@@ -99,7 +99,7 @@ class StillPictures:
         """Compare pictures, uint8 "h w", with the newest reference, and if they differ, with older ones."""
         grids = _grids(lumas)
         newest = self._beside(grids, self.references[0] if self.references else None)
-        if newest.is_still or not lumas:
+        if newest.agrees or not lumas:
             return newest
         for reference in self.references[1:]:
             if self._beside(grids[:1], reference).is_still and (look := self._beside(grids, reference)).is_still:

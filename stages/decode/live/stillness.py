@@ -22,14 +22,20 @@ __all__ = ["PacketFacts", "Stillness"]
 class Stillness:
     """Remembers how one camera looks and sounds while nothing happens. Every clip is told to it, in order.
 
-    clock: seconds. remembered: how many clips, beside the newest that was labelled, may hold again once all is as it
-    was: when somebody has walked by. steady_sound: sound holds only if the quiet is an even noise.
+    clock: seconds. fresh_s: how long answers hold. remembered: how many clips, beside the newest that was labelled, may
+    hold again once all is as it was: when somebody has walked by. steady_sound: sound holds only if the quiet is an even
+    noise.
     """
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, remembered: int = 0, steady_sound: bool = False
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        fresh_s: float = FRESH_S,
+        remembered: int = 0,
+        steady_sound: bool = False,
     ) -> None:
         self._clock = clock
+        self._fresh_s = fresh_s
         self._remembered = remembered
         self._steady_sound = steady_sound
         self.reset()
@@ -105,4 +111,4 @@ class Stillness:
         """Whether the answers of a clip may hold for others that look like it."""
         if reference is None or not reference.may_hold or reference.answered_s <= self._awake_s:
             return False
-        return self._clock() - reference.answered_s < FRESH_S
+        return self._clock() - reference.answered_s < self._fresh_s
