@@ -1,13 +1,13 @@
-"""What films of fixed cameras cost if clips that show what an earlier one shows are not labelled again, and what it misses.
+"""What does it save not to label clips of a film again that show what an earlier one shows, and what does it miss?
 
     python -m benchmarks.still_files FOLDER [--planted 200] [--pairs 3] [--json FILE]
 
-FOLDER has real clips in clips*/. Films are made of them: an empty scene, real people who walk into it for 0.4 to 1.5 s in
-one of ten clips, and a real sensor's noise (`benchmarks.still_films`), with and without a camera's noise reduction, in
-five encodings. The costs are those of `percept run` with `decode.reuse` and without, in turn: CPU time of all its
+FOLDER has real clips in clips*/. Films are made of them: an empty scene, real people who walk into it for 0.4 to 1.5 s
+in one of ten clips, and a real sensor's noise (`benchmarks.still_films`), with and without a camera's noise reduction,
+in five encodings. The costs are those of `percept run` with `decode.reuse` and without, in turn: CPU time of all its
 processes, less that of a run of the first two seconds. Changes are planted in films of 360 lines: walks in every third
-clip, some of them pale. A walk is missed if the answers of an earlier clip are given for its clip; only those count
-that come after a clip for which they were.
+clip, as they were filmed, and paler. A walk is missed if the answers of an earlier clip are given for its clip;
+only those count that come after a clip for which they were.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -32,6 +32,7 @@ RATE = 15
 CLIPS, FIRST, EVERY, TIMES = 60, 9, 10, 3
 PLANTED_CLIPS, PLANTED_FIRST, PLANTED_EVERY = 50, 10, 3
 LABELS = "a person,a person walking,an empty room,a dog,a car,a street,a sports field,a person dancing"
+CONTRASTS = (1.0, 0.7, 0.4)
 POLL_S = 0.1
 
 
@@ -112,7 +113,7 @@ def labelled(path: Path) -> list[dict[str, Any]]:
     return [clip for line in path.read_text().splitlines() if "labels" in (clip := json.loads(line))]
 
 
-def planted_in(film: Path, walks: Sequence[int]) -> Planted:
+def planted_in(film: Path, walks: Container[int]) -> Planted:
     """Judge the clips of a film in which somebody walks in these clips."""
     count, was_reused = Planted(), False
     options = ReaderOptions(reuse=True, modalities=("image", "motion"))
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--planted", type=int, default=200)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--kinds", default="", help="numbers of the kinds of film whose costs are measured")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     paths = still_clips(options.folder, 12)
@@ -142,7 +144,7 @@ def main() -> None:
         parser.error(f"{options.folder}: expected clips in clips*/ whose camera stands still")
     with tempfile.TemporaryDirectory() as folder:
         planted = all_planted(paths, Path(folder), options.planted)
-        costs = all_costs(paths, Path(folder), options.pairs) if options.pairs else {}
+        costs = all_costs(paths, Path(folder), options.pairs, options.kinds)
     if options.json:
         figures = {"costs": costs, "planted": planted}
         options.json.write_text(
@@ -160,27 +162,34 @@ def in_words(encoding: Encoding, denoises: bool) -> str:
 
 
 def all_planted(paths: Sequence[Path], folder: Path, wanted: int) -> dict[str, Planted]:
+    """As many walks as are wanted as they were filmed, and a third as many of each lower contrast."""
     found: dict[str, Planted] = {}
     seed = 0
-    while sum(each.planted for each in found.values()) < wanted and seed < 10 * len(kinds()):
-        encoding, denoises = kinds()[seed % len(kinds())]
-        scene = Sensed(shot_of(paths[seed % len(paths)], RATE, seed), denoises=denoises, height=360, fades=True)
-        film = folder / "planted.mp4"
-        write_film(film, encoding, scene.frames(PLANTED_CLIPS, PLANTED_FIRST, PLANTED_EVERY), RATE)
-        count, name = planted_in(film, list(scene.walks)), in_words(encoding, denoises)
-        before = found.get(name, Planted())
-        found[name] = Planted(*(a + b for a, b in zip(asdict(before).values(), asdict(count).values(), strict=True)))
-        seed += 1
-        print(f"{paths[(seed - 1) % len(paths)].stem:40} {name:50} {count}", flush=True)
-    total = [sum(each) for each in zip(*(asdict(each).values() for each in found.values()), strict=True)]
-    print(f"planted {total[0]}, missed {total[1]}; of {total[2]} quiet clips {total[3]} were not labelled anew")
+    for contrast, many in zip(CONTRASTS, (wanted, wanted // 3, wanted // 3), strict=True):
+        planted = 0
+        while planted < many and seed < wanted:
+            encoding, denoises = kinds()[seed % len(kinds())]
+            path = paths[seed * 7 % len(paths)]
+            scene = Sensed(shot_of(path, RATE, seed), denoises=denoises, height=360, contrast=contrast)
+            film = folder / "planted.mp4"
+            write_film(film, encoding, scene.frames(PLANTED_CLIPS, PLANTED_FIRST, PLANTED_EVERY), RATE)
+            found[f"contrast {contrast}: {in_words(encoding, denoises)}, {seed}"] = count = planted_in(
+                film, scene.walks
+            )
+            seed, planted = seed + 1, planted + count.planted
+            print(f"{contrast:3} {path.stem:40} {in_words(encoding, denoises):42} {count}", flush=True)
+        these = [each for name, each in found.items() if name.startswith(f"contrast {contrast}")]
+        missed, quiet, reused = (sum(getattr(each, name) for each in these) for name in ("missed", "quiet", "reused"))
+        print(f"contrast {contrast}: planted {planted}, missed {missed}; of {quiet} quiet clips {reused} were reused")
     return found
 
 
-def all_costs(paths: Sequence[Path], folder: Path, pairs: int) -> dict[str, Cost]:
+def all_costs(paths: Sequence[Path], folder: Path, pairs: int, numbers: str) -> dict[str, Cost]:
     found = {}
     print(f"{'':50} {'CPU s/h':>8} {'without':>8} {'gain':>5} {'reused':>7} {'differ':>7} {'same first':>10}")
-    for number, (encoding, denoises) in enumerate(kinds()):
+    wanted = [int(each) for each in numbers.split(",")] if numbers else list(range(len(kinds()))) if pairs else []
+    for number in wanted:
+        encoding, denoises = kinds()[number]
         film = folder / f"film{number}.mp4"
         scene = Sensed(shot_of(paths[(3 + number) % len(paths)], RATE, number), denoises=denoises)
         write_film(film, encoding, scene.frames(CLIPS, FIRST, EVERY), RATE, TIMES)

@@ -21,8 +21,6 @@ from benchmarks.stillness_media import HEIGHT as SMALL_HEIGHT
 from benchmarks.stillness_media import WIDTH as SMALL_WIDTH
 from pipeline.arrays import Array
 
-CONTRASTS = (1.0, 0.7, 0.4)
-"""Of what moves with the scene behind it, as a share of what was filmed."""
 GAMMA = 2.2
 ELECTRONS = 6000.0
 """Of a pixel that is white: a small camera in daylight."""
@@ -62,8 +60,8 @@ class Sensed(Scene):
 
     denoises: bool = True
     height: int = 720
-    fades: bool = False
-    """What moves has any of `CONTRASTS`."""
+    contrast: float = 1.0
+    """Of what moves with the scene behind it, as a share of what was filmed."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,8 +84,7 @@ class Sensed(Scene):
 
     def _walker(self, count: int) -> tuple[list[tuple[Array, Array]], float]:
         found, amount = super()._walker(count)
-        contrast = CONTRASTS[int(self._random.integers(len(CONTRASTS)))] if self.fades else 1.0
-        return [(share * contrast, walker) for share, walker in found], amount
+        return [(share * self.contrast, walker) for share, walker in found], amount
 
     def _sensed(self, planes: Array, time_s: float) -> Array:
         luma = cv2.resize(planes[:SMALL_HEIGHT], (self.width, self.height), interpolation=cv2.INTER_CUBIC)

@@ -34,6 +34,8 @@ RESTLESS_CLIPS = 8
 GAINS = (0.8, 1.25)
 SHIFT = 20.0
 """Largest change of the mean, in levels, that passes for daylight."""
+MOVING_SHARE = 0.25
+"""Of the cells: more than a gain, an offset and what is restless explain."""
 KEPT_CELLS = 0.8
 """Share of the cells to which gain and offset are fitted: those that deviate least."""
 
@@ -97,6 +99,9 @@ class StillPictures:
 
     def look(self, lumas: Sequence[Array]) -> Look:
         """Compare pictures, uint8 "h w", with the newest reference, and if they differ, with older ones."""
+        if len(lumas) > 2 and (ends := _moving_ends(lumas)) is not None:
+            everything = np.ones(ends.shape[1:], bool)
+            return Look(ends, everything, np.zeros(everything.shape, np.float32), False, False)
         grids = _grids(lumas)
         newest = self._beside(grids, self.references[0] if self.references else None)
         if newest.agrees or not lumas:
@@ -200,6 +205,15 @@ def with_neighbours(marked: Array) -> Array:
     rows = framed[:-2] | framed[1:-1] | framed[2:]
     near: Array = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
     return near
+
+
+def _moving_ends(lumas: Sequence[Array]) -> Array | None:
+    """The grids of the first and the last picture, "2 rows columns", if they differ in so much that no reference can
+    look like both; else None. A clip in which all moves is judged by these alone, as that costs little."""
+    ends = _grids([lumas[0], lumas[-1]])
+    if len(ends) < 2 or (np.abs(ends[0] - ends[1]) > 2 * MOST_LEVELS).mean() < MOVING_SHARE:
+        return None
+    return ends
 
 
 def _grids(lumas: Sequence[Array]) -> Array:

@@ -18,6 +18,8 @@ LEAST_MOVER = 0.003
 """Share of the picture: a person at a distance, 40 of 360 lines high."""
 MARGIN = 1.3
 """How far above the largest sum of quiet clips a change begins."""
+REPAIRED = 2
+"""In so many quiet clips, after somebody has walked by, an encoder may still repair what he has hidden."""
 LEARNT_CLIPS, KEPT_CLIPS = 4, 12
 WINDOWS = (1, 2, 4, 6, 8, 12, 16)
 SHORT = 5
@@ -62,6 +64,8 @@ class StillSizes:
         self._keys: deque[int] = deque(maxlen=KEPT_CLIPS)
         self._counts: deque[int] = deque(maxlen=KEPT_CLIPS)
         self._since_key = 0
+        self._still = REPAIRED
+        """Quiet clips in a row."""
         self._known: tuple[_Usual, Array] | None = None
         """See `_learnt`."""
 
@@ -88,7 +92,8 @@ class StillSizes:
 
     def add(self, packets: Sequence[PacketFacts], is_still: bool) -> None:
         """Learn from a clip; each is told once."""
-        if is_still and packets:
+        self._still = self._still + 1 if is_still else 0
+        if is_still and packets and (self._still > REPAIRED or len(self._quiet) < LEARNT_CLIPS):
             self._known = None
             self._quiet.append(self._of(packets))
             self._counts.append(len(packets))

@@ -23,8 +23,8 @@ class Stillness:
     """Remembers how one camera looks and sounds while nothing happens. Every clip is told to it, in order.
 
     clock: seconds. fresh_s: how long answers hold. remembered: how many clips, beside the newest that was labelled, may
-    hold again once all is as it was: when somebody has walked by. steady_sound: sound holds only if the quiet is an even
-    noise.
+    hold again once all is as it was: when somebody has walked by. steady_sound: sound holds only if the quiet is an
+    even noise.
     """
 
     def __init__(
