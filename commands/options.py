@@ -114,6 +114,13 @@ FLAGS = (
     ),
     Flag("--shots", "clips.shots", "clips end where shots end; long shots are cut into clips", switch=True),
     Flag("--keyframes", "decode.key_frames", "decode key frames only: much faster, without motion", switch=True),
+    Flag(
+        "--no-reuse",
+        "decode.reuse",
+        "label every clip anew, also where nothing changes",
+        switch=True,
+        value=False,
+    ),
     Flag("--fps", "clips.fps", "frames per second that are analysed", "N", float),
     Flag("--top-k", "labels.top_k", "labels per clip in results", "K", int),
     Flag("--modalities", "modalities", "which of image, motion, audio to use", "LIST", words),

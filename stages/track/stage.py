@@ -27,6 +27,8 @@ from stages.track.state import Known, after_stillness, decode_state, encode_stat
 from stages.track.tracker import alive
 from stages.words.labels import LABELS_FILE, LabelSet
 
+STILL_STEP_NS = 400_000_000
+
 
 class TrackStage(Fold):
     """Gives boxes of the same object one id, unique within the source and never reused.
@@ -78,7 +80,7 @@ class TrackStage(Fold):
         looked_at = clip.get("detect_times_ns")
         times_ns = (clip["box_times_ns"] if looked_at is None else looked_at).tolist()
         if clip.info.reuse is not None:
-            times_ns = ends(times_ns)
+            times_ns = spread_out(sorted(set(times_ns)))
         cuts = clip.get("cut_times_ns")
         cuts_ns = [] if cuts is None else cuts.tolist()
         scene = Scene(clip.get("scene_spans_ns"), clip.get("scene_rates"), clip.info.width, clip.info.height)
@@ -138,9 +140,13 @@ class TrackStage(Fold):
         return Naming(self.options, find, self.run.like, follow, names, self._examples)
 
 
-def ends(times_ns: Sequence[int]) -> list[int]:
-    """The first and the last time: where nothing changes, these tell all."""
-    return sorted({min(times_ns), max(times_ns)}) if times_ns else []
+def spread_out(times_ns: Sequence[int]) -> list[int]:
+    """Those of ascending times that are `STILL_STEP_NS` apart, and the last: where nothing changes, they tell all."""
+    kept = list(times_ns[:1])
+    for time_ns in times_ns[1:]:
+        if time_ns - kept[-1] >= STILL_STEP_NS or time_ns == times_ns[-1]:
+            kept.append(time_ns)
+    return kept
 
 
 def record_of(
