@@ -1,6 +1,6 @@
 """What does it save not to label clips of a film again that show what an earlier one shows, and what does it miss?
 
-    python -m benchmarks.still_files FOLDER [--planted 200] [--pairs 3] [--json FILE]
+    python -m benchmarks.still_files FOLDER [--planted 200] [--pairs 3] [--kinds 0,1,2]
 
 FOLDER has real clips in clips*/. Films are made of them: an empty scene, real people who walk into it for 0.4 to 1.5 s
 in one of ten clips, and a real sensor's noise (`benchmarks.still_films`), with and without a camera's noise reduction,
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -24,6 +24,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.report import write
 from benchmarks.still_films import CLIP_S, ENCODINGS, Encoding, Sensed, shot_of, write_film
 from benchmarks.stillness_media import still_clips
 from stages.decode.reader import ReaderOptions, make_reader
@@ -32,7 +33,7 @@ RATE = 15
 CLIPS, FIRST, EVERY, TIMES = 60, 9, 10, 3
 PLANTED_CLIPS, PLANTED_FIRST, PLANTED_EVERY = 50, 10, 3
 LABELS = "a person,a person walking,an empty room,a dog,a car,a street,a sports field,a person dancing"
-CONTRASTS = (1.0, 0.7, 0.4)
+CONTRASTS = {"as filmed": 1.0, "paler": 0.7, "palest": 0.4}
 POLL_S = 0.1
 
 
@@ -53,6 +54,9 @@ class Cost:
     @property
     def gain(self) -> float:
         return median(self.without_s) / median(self.with_s)
+
+    def figures(self) -> dict[str, Any]:
+        return asdict(self) | {"gain": round(self.gain, 2)}
 
 
 @dataclass
@@ -137,7 +141,6 @@ def main() -> None:
     parser.add_argument("--planted", type=int, default=200)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--kinds", default="", help="numbers of the kinds of film whose costs are measured")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     paths = still_clips(options.folder, 12)
     if not paths:
@@ -145,16 +148,27 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         planted = all_planted(paths, Path(folder), options.planted)
         costs = all_costs(paths, Path(folder), options.pairs, options.kinds)
-    if options.json:
-        figures = {"costs": costs, "planted": planted}
-        options.json.write_text(
-            json.dumps({k: {n: asdict(c) for n, c in v.items()} for k, v in figures.items()}, indent=1)
-        )
+    if planted:
+        figures = {"planted": planted_figures(planted), "costs": {name: cost.figures() for name, cost in costs.items()}}
+        write("still_files", figures | {"films": {name: asdict(each) for name, each in planted.items()}})
+
+
+def planted_figures(planted: Mapping[str, Planted]) -> dict[str, dict[str, int]]:
+    """What came of all films of one contrast."""
+    totals = {}
+    for name in CONTRASTS:
+        these = [asdict(each) for film, each in planted.items() if film.startswith(f"{name}, ")]
+        totals[name] = {key: sum(each[key] for each in these) for key in asdict(Planted())}
+    return totals
 
 
 def kinds() -> list[tuple[Encoding, bool]]:
     """Every encoding, with a camera's noise reduction and without."""
     return [(encoding, denoises) for denoises in (True, False) for encoding in ENCODINGS]
+
+
+def key_of(encoding: Encoding, denoises: bool) -> str:
+    return f"{encoding.key}_{'reduced' if denoises else 'raw'}"
 
 
 def in_words(encoding: Encoding, denoises: bool) -> str:
@@ -165,22 +179,20 @@ def all_planted(paths: Sequence[Path], folder: Path, wanted: int) -> dict[str, P
     """As many walks as are wanted as they were filmed, and a third as many of each lower contrast."""
     found: dict[str, Planted] = {}
     seed = 0
-    for contrast, many in zip(CONTRASTS, (wanted, wanted // 3, wanted // 3), strict=True):
+    for shade, many in zip(CONTRASTS, (wanted, wanted // 3, wanted // 3), strict=True):
         planted = 0
         while planted < many and seed < wanted:
             encoding, denoises = kinds()[seed % len(kinds())]
             path = paths[seed * 7 % len(paths)]
+            contrast = CONTRASTS[shade]
             scene = Sensed(shot_of(path, RATE, seed), denoises=denoises, height=360, contrast=contrast)
             film = folder / "planted.mp4"
             write_film(film, encoding, scene.frames(PLANTED_CLIPS, PLANTED_FIRST, PLANTED_EVERY), RATE)
-            found[f"contrast {contrast}: {in_words(encoding, denoises)}, {seed}"] = count = planted_in(
-                film, scene.walks
-            )
+            found[f"{shade}, {key_of(encoding, denoises)}, {path.stem}, {seed}"] = count = planted_in(film, scene.walks)
             seed, planted = seed + 1, planted + count.planted
-            print(f"{contrast:3} {path.stem:40} {in_words(encoding, denoises):42} {count}", flush=True)
-        these = [each for name, each in found.items() if name.startswith(f"contrast {contrast}")]
-        missed, quiet, reused = (sum(getattr(each, name) for each in these) for name in ("missed", "quiet", "reused"))
-        print(f"contrast {contrast}: planted {planted}, missed {missed}; of {quiet} quiet clips {reused} were reused")
+            print(f"{shade:10} {path.stem:40} {in_words(encoding, denoises):42} {count}", flush=True)
+    for shade, totals in planted_figures(found).items():
+        print(f"{shade}: {totals}")
     return found
 
 
@@ -194,7 +206,7 @@ def all_costs(paths: Sequence[Path], folder: Path, pairs: int, numbers: str) -> 
         scene = Sensed(shot_of(paths[(3 + number) % len(paths)], RATE, number), denoises=denoises)
         write_film(film, encoding, scene.frames(CLIPS, FIRST, EVERY), RATE, TIMES)
         name = in_words(encoding, denoises)
-        found[name] = cost = cost_of(film, pairs)
+        found[key_of(encoding, denoises)] = cost = cost_of(film, pairs)
         film.unlink()
         print(
             f"{name:50} {median(cost.with_s):8.0f} {median(cost.without_s):8.0f} {cost.gain:5.2f} "

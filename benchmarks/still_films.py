@@ -37,6 +37,7 @@ KEPT = 0.7
 class Encoding:
     """How a film is written."""
 
+    key: str
     name: str
     codec: str
     options: Mapping[str, str]
@@ -46,11 +47,23 @@ class Encoding:
 
 CAMERA = {"preset": "superfast", "tune": "zerolatency", "sc_threshold": "0"}
 ENCODINGS = (
-    Encoding("camera h264, key frame 1 s", "libx264", {**CAMERA, "crf": "26"}, 1.0),
-    Encoding("camera h264, key frame 2 s", "libx264", {**CAMERA, "crf": "26", "maxrate": "2M", "bufsize": "2M"}, 2.0),
-    Encoding("camera h265, key frame 2 s", "libx265", {"preset": "superfast", "tune": "zerolatency", "crf": "28"}, 2.0),
-    Encoding("mpeg4, key frame 1 s", "mpeg4", {"qscale": "5"}, 1.0),
-    Encoding("x264 medium, key frame 250", "libx264", {"preset": "medium", "crf": "23"}, 0.0),
+    Encoding("h264_1s", "camera h264, key frame 1 s", "libx264", {**CAMERA, "crf": "26"}, 1.0),
+    Encoding(
+        "h264_2s",
+        "camera h264, key frame 2 s",
+        "libx264",
+        {**CAMERA, "crf": "26", "maxrate": "2M", "bufsize": "2M"},
+        2.0,
+    ),
+    Encoding(
+        "h265_2s",
+        "camera h265, key frame 2 s",
+        "libx265",
+        {"preset": "superfast", "tune": "zerolatency", "crf": "28"},
+        2.0,
+    ),
+    Encoding("mpeg4_1s", "mpeg4, key frame 1 s", "mpeg4", {"qscale": "5"}, 1.0),
+    Encoding("x264_250", "x264 medium, key frame 250", "libx264", {"preset": "medium", "crf": "23"}, 0.0),
 )
 
 
