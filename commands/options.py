@@ -114,6 +114,7 @@ FLAGS = (
     ),
     Flag("--shots", "clips.shots", "clips end where shots end; long shots are cut into clips", switch=True),
     Flag("--keyframes", "decode.key_frames", "decode key frames only: much faster, without motion", switch=True),
+    Flag("--reuse", "decode.reuse", "where nothing changes, the answers of an earlier clip hold", switch=True),
     Flag("--fps", "clips.fps", "frames per second that are analysed", "N", float),
     Flag("--top-k", "labels.top_k", "labels per clip in results", "K", int),
     Flag("--modalities", "modalities", "which of image, motion, audio to use", "LIST", words),

@@ -19,6 +19,7 @@ def label(
     every: float | str | None = None,
     shots: bool = False,
     keyframes: bool = False,
+    reuse: bool = False,
     fps: float | None = None,
     top_k: int | None = None,
     modalities: Sequence[str] | str | None = None,
@@ -76,6 +77,7 @@ def label(
         every: Label one clip in each stretch of this length: seconds or hh:mm:ss (default: 0.0).
         shots: Clips end where shots end; long shots are cut into clips.
         keyframes: Decode key frames only: much faster, without motion.
+        reuse: Where nothing changes, the answers of an earlier clip hold.
         fps: Frames per second that are analysed (default: 8.0).
         top_k: Labels per clip in results (default: 5).
         modalities: Which of image, motion, audio to use (default: image,motion,audio).
@@ -128,6 +130,7 @@ def label(
         "every": every,
         "shots": shots,
         "keyframes": keyframes,
+        "reuse": reuse,
         "fps": fps,
         "top_k": top_k,
         "modalities": modalities,

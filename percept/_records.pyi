@@ -213,7 +213,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     age_s: float = 0.0
     """Live sources: from the capture of the clip's last picture or sound to its record."""
     reused: bool = False
-    """Live sources: nothing had changed, and the answers are those of an earlier clip."""
+    """Nothing had changed, and the answers are those of an earlier clip that shows the same."""
     measures: dict[str, float] = {}
     """Live sources: brightness, change, loudness and the like, by name."""
     schema_version: int = ...

@@ -275,7 +275,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         float, Meta(description="Live sources: from the capture of the clip's last picture or sound to its record.")
     ] = 0.0
     reused: Annotated[
-        bool, Meta(description="Live sources: nothing had changed, and the answers are those of an earlier clip.")
+        bool, Meta(description="Nothing had changed, and the answers are those of an earlier clip that shows the same.")
     ] = False
     measures: Annotated[
         dict[str, float], Meta(description="Live sources: brightness, change, loudness and the like, by name.")

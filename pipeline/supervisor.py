@@ -451,6 +451,7 @@ class Supervisor:
             errors=counts.errors,
             drops=counts.drops,
             in_flight=counts.in_flight,
+            reused=counts.reused,
             gaps=counts.gaps,
             sources=len(self.sources),
             sources_failed=counts.sources_failed,
