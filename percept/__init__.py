@@ -27,6 +27,13 @@ One Parquet file per source: labels, and embeddings that can be searched. What i
 
     # videos/yard.mp4 3:12–3:18: 91 %
 
+Questions
+---------
+
+    print(percept.ask("talk.jsonl", "how often did the dog bark after the siren?"))
+
+    # Dog barking was found twice after siren (0:04–0:06), at 0:08–0:10 and 0:14–0:18.
+
 Live cameras
 ------------
 
@@ -72,6 +79,7 @@ them a `PerceptError`. Messages say what to do.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from percept._ask import Answer, Proof, ask
     from percept._child import Run
     from percept._explain import Why, explain
     from percept._label import label
@@ -110,7 +118,7 @@ else:
         for module in (
             (
                 *("_records", "_reading", "_tables", "_supervision", "_run", "_label", "_labelled", "_search"),
-                *("_watch", "_child", "_explain"),
+                *("_watch", "_child", "_explain", "_ask"),
             )
             if name in __all__
             else ()
@@ -124,6 +132,7 @@ else:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "Category",
     "ClipRecord",
     "ConfigError",
@@ -137,6 +146,7 @@ __all__ = [
     "OpenSet",
     "OutputError",
     "PerceptError",
+    "Proof",
     "Run",
     "SourceError",
     "Track",
@@ -146,6 +156,7 @@ __all__ = [
     "Watch",
     "Why",
     "ZoneVisits",
+    "ask",
     "explain",
     "label",
     "read",
