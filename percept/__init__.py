@@ -56,6 +56,7 @@ A record
     result.tracks[0].evidence                      what its name rests on: up to three views of it
     result.tracks[0].movement                      "moving right", speed, direction, still since
     result.zones, result.crossings                 of run(..., zone="door:0,0;.2,0;.2,1;0,1", line="gate:.5,0;.5,1")
+    result.text                                    of run(..., text=True): what is written, where, and how sure it is
     result.absent                                  what is missing, and why: {"audio": "no_stream"}
     result.is_result                               False for an error, a dropped clip and a gap
     result.to_dict()                               plain data: what the JSON line of the command contains
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
         OutputError,
         PerceptError,
         SourceError,
+        TextLine,
         Track,
         TrackEvidence,
         View,
@@ -149,6 +151,7 @@ __all__ = [
     "Proof",
     "Run",
     "SourceError",
+    "TextLine",
     "Track",
     "TrackEvidence",
     "View",

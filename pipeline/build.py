@@ -31,7 +31,10 @@ STAGES = {
     "store": "stages.store:Store",
     "detect": "stages.detect.stage:Detect",
     "track": "stages.track.stage:TrackStage",
+    "text": "stages.text.stage:TextStage",
 }
+ON_DEMAND = ("text",)
+"""Stages that are off unless they have options. Each is then a group of its own, if no group names it."""
 CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
 _PARSE_LABELS = "stages.words.word:parse_labels"
 _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
@@ -99,10 +102,12 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
 
 
 def in_order(config: Config) -> Config:
-    """With `--templates zpe`, `classify` carries state, so it moves to a group of its own.
+    """With the groups of stages on demand. With `--templates zpe`, `classify` carries state, so it moves to a group of
+    its own.
 
     The other stages still run in parallel and out of order.
     """
+    config = _on_demand(config)
     classify = config.stages.get("classify", {})
     if config.labels.templates.partition(":")[0] != "zpe" or "class" in classify:
         return config
@@ -115,6 +120,13 @@ def in_order(config: Config) -> Config:
             groups.append(GroupOptions(name="classify", stages=("classify",)))
     stages = config.stages | {"classify": classify | {"class": CLASSIFY_STREAM}}
     return msgspec.structs.replace(config, groups=tuple(groups), stages=stages)
+
+
+def _on_demand(config: Config) -> Config:
+    named = {name for group in config.groups for name in group.stages}
+    wanted = [name for name in ON_DEMAND if name in config.stages and name not in named]
+    groups = tuple(GroupOptions(name=name, stages=(name,)) for name in wanted)
+    return msgspec.structs.replace(config, groups=groups + config.groups) if groups else config
 
 
 def make_settings(config: Config) -> RunSettings:

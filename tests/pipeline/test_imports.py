@@ -221,7 +221,7 @@ COVERED_BY = {
     "tests/archive/search/test_scan.py": "archive.search.{query, rows, vectors}",
     "tests/archive/search/test_texts.py": "archive.search.odds",
     "tests/archive/search/test_candidates.py": "archive.search.nearest",
-    "tests/commands/test_search.py": "archive.search.{asking, example, opened, question, search}",
+    "tests/commands/test_search.py": "archive.search.{example, opened, question, search}",
     "tests/pages/test_search_hits.py": "archive.search.sheet",
     "tests/commands/test_label_on.py": "archive.{on_local, on_ray} commands.labelling_on",
     "tests/evidence/test_explaining.py": (
