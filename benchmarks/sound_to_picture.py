@@ -9,6 +9,8 @@ its photos first.
 """
 
 import argparse
+import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,7 +24,6 @@ from archive.search.question import Question
 from archive.search.search import search
 from benchmarks import report
 from benchmarks.accuracy import DATA
-from commands.main import main as percept
 from engines.models.checkpoint import read_model
 from pipeline.config import load_config
 from recipes.percept_mini.picture_data import Photo, archive_of, pictures, read_photos, split_of
@@ -56,8 +57,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sound-to-picture-") as folder:
         kinds = dict(write_photos(options.data, Path(folder) / "photos"))
         labels = str(Path(folder) / "labels")
-        code = percept(["label", str(Path(folder) / "photos"), "-o", labels, "--model", options.model, "-q"])
-        assert code == 0, f"percept label ended with {code}"
+        command = ["label", str(Path(folder) / "photos"), "-o", labels, "--model", options.model, "-q"]
+        subprocess.run([sys.executable, "-m", "commands.main", *command], check=True, timeout=1800)
         opened = Opened(labels, load_config("label", [f"model.path={options.model}"]))
         figures = {"model": read_model(options.model).id, **searched(options.data, opened, kinds)}
     for name, value in figures.items():

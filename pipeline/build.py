@@ -37,6 +37,7 @@ ON_DEMAND = ("text",)
 """Stages that are off unless they have options. Each is then a group of its own, if no group names it."""
 CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
 _PARSE_LABELS = "stages.words.word:parse_labels"
+_SPLIT_LABELS = "stages.text.phrases:split_labels"
 _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words.word:default_labels"
 _CHECK_READER = "stages.decode.reader:check_reader"
@@ -124,9 +125,17 @@ def in_order(config: Config) -> Config:
 
 def _on_demand(config: Config) -> Config:
     named = {name for group in config.groups for name in group.stages}
-    wanted = [name for name in ON_DEMAND if name in config.stages and name not in named]
+    wanted = [name for name in ON_DEMAND if name not in named and (name in config.stages or _is_wanted(name, config))]
     groups = tuple(GroupOptions(name=name, stages=(name,)) for name in wanted)
     return msgspec.structs.replace(config, groups=groups + config.groups) if groups else config
+
+
+def _is_wanted(name: str, config: Config) -> bool:
+    """Whether the labels need a stage: those that are read."""
+    try:
+        return name == "text" and bool(_load(_SPLIT_LABELS)(_load(_PARSE_LABELS)(config.labels.words or ("-",)))[1])
+    except ConfigError:
+        return False  # it is told with the other problems
 
 
 def make_settings(config: Config) -> RunSettings:
@@ -141,9 +150,12 @@ def make_settings(config: Config) -> RunSettings:
 
 
 def _settings(config: Config, problems: Problems) -> RunSettings:
-    words, labels = config.labels.words, ("-",)
+    words, labels, phrases = config.labels.words, ("-",), ()
     with problems.collected():
-        labels = _load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)()
+        labels, phrases = _load(_SPLIT_LABELS)(_load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)())
+    if not labels:
+        problems.add(ConfigError(f"--labels: {', '.join(phrases)} is only read; add a label that is seen or heard"))
+        labels = ("-",)
     find = ()
     with problems.collected():
         find = _load(_PARSE_LABELS)(config.follow.find) if config.follow.find else ()
@@ -153,6 +165,7 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
         model=config.model.path,
         audio_model=config.model.audio_path,
         labels=labels,
+        phrases=phrases,
         templates=config.labels.templates,
         descriptions=config.labels.descriptions,
         description_weight=config.labels.description_weight,

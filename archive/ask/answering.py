@@ -11,9 +11,11 @@ from archive.ask.log import Log
 from archive.ask.matching import Match, Matcher, no_word
 from archive.ask.question import Limit, Question, Which
 from archive.ask.source_log import SourceLog
+from archive.ask.stems import says_nothing
 from pipeline.errors import ConfigError
 from pipeline.logs import visible
 from pipeline.result import clock_text
+from stages.text.phrases import plain, split_text
 
 _VERBS = {"visit": {"in": "entered", "out": "left"}, "crossing": {"entered": "in", "left": "out"}}
 """How a zone and a line call what was done there."""
@@ -123,6 +125,8 @@ class Answering:
             return "track", lambda source: [each for each in source.tracks if names is None or each.what in names]
         if question.kind == "what":
             return "event", lambda source: source.events
+        if pick := self._written(question.thing):
+            return "event", pick
         if match := self._matcher.find(question.thing, self._log.labels):
             self._matches.append(match)
             if (
@@ -136,6 +140,21 @@ class Answering:
             self._matches.append(Match(question.thing, tuple(sorted(names))))
             return "track", lambda source: [each for each in source.tracks if each.what in names]
         raise no_word(question.thing, self._log.labels | self._log.names, places=self._log.zones | self._log.lines)
+
+    def _written(self, thing: str) -> Callable[[SourceLog], list[Happening]] | None:
+        """What picks the stretches where `text:"EXIT"` can be read; None if the thing is none to read."""
+        rest, phrases = split_text(thing)
+        if not phrases:
+            return None
+        if len(phrases) > 1 or not says_nothing(rest):
+            raise ConfigError(f'{visible(thing)!r}: expected only what is read, such as text:"EXIT"')
+        if not self._log.has_text:
+            raise ConfigError("the log has nothing that was read; run it again with --text")
+        self._matches.append(Match(thing, (f"“{phrases[0]}”",), is_quoted=True))
+        wanted = plain(phrases[0])
+        return lambda source: joined(
+            replace(each, what=phrases[0]) for each in source.written if wanted in plain(each.what)
+        )
 
     def _names_track(self, thing: str) -> set[str]:
         match = self._matcher.find(thing, self._log.names, with_model=False) if thing else None
@@ -197,6 +216,8 @@ class Answering:
 
     def _named(self, thing: str) -> Callable[[SourceLog], list[Happening]]:
         """What picks the events, or the tracks, of a thing."""
+        if pick := self._written(thing):
+            return pick
         if match := self._matcher.find(thing, self._log.labels):
             self._matches.append(match)
             return lambda source: joined(each for each in source.events if each.is_any_of(match.names))

@@ -128,6 +128,7 @@ def _without_quotes(text: str) -> tuple[str, list[str]]:
 
 def _with_quotes(question: Question, quotes: Sequence[str]) -> Question:
     def back(phrase: str) -> str:
+        phrase = re.sub(r"text:qq(\d+)qq", lambda match: f'text:"{quotes[int(match[1])]}"', phrase)
         return re.sub(r"qq(\d+)qq", lambda match: quotes[int(match[1])], phrase)
 
     limits = tuple(replace(limit, thing=back(limit.thing)) for limit in question.limits)

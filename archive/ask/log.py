@@ -29,6 +29,8 @@ class Log:
     zones: set[str] = field(default_factory=set)
     lines: set[str] = field(default_factory=set)
     has_tracks: bool = False
+    has_text: bool = False
+    """Whether pictures were read, with `--text`."""
     model: str = ""
 
     @property
@@ -54,6 +56,7 @@ def log_of(records: Iterable[ClipRecord], options: EventOptions, where: str = "t
         log.zones.update(zone.zone for zone in record.zones or ())
         log.lines.update(crossing.line for crossing in record.crossings or ())
         log.has_tracks |= record.tracks is not None and record.is_result
+        log.has_text |= record.text is not None
         log.model = log.model or record.model
     log.sources = [reader.end() for reader in readers.values()]
     return log

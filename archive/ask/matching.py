@@ -19,10 +19,12 @@ class Match:
     phrase: str
     names: tuple[str, ...]
     by_model: bool = False
+    is_quoted: bool = False
+    """It stands for what is written, in these words."""
 
     @property
     def is_literal(self) -> bool:
-        return self.names == (telling(self.phrase),)
+        return self.is_quoted or self.names == (telling(self.phrase),)
 
     def __str__(self) -> str:
         """`bark = dog barking`"""

@@ -30,6 +30,8 @@ class SourceLog:
     tracks: list[Happening] = field(default_factory=list)
     visits: list[Happening] = field(default_factory=list)
     crossings: list[Happening] = field(default_factory=list)
+    written: list[Happening] = field(default_factory=list)
+    """Every line that was read, for as long as its clip."""
     best: dict[str, Best] = field(default_factory=dict)
     spans: dict[int, tuple[float, float]] = field(default_factory=dict)
     """First and last second of each part."""
@@ -59,6 +61,13 @@ class SourceReader:
                 self.log.best[label.label] = Best(value, record.start_s, record.end_s)
         for track in record.tracks or ():
             self._tracks.setdefault((self._part, track.id), _Path(track.id)).add(track, record)
+        for line in record.text or ():
+            self.log.written.append(
+                Happening(
+                    self.log.name, line.text, record.start_s, record.end_s, line.confidence,
+                    part=self._part, wall=record.wall_time,
+                )
+            )  # fmt: skip
         self._add_places(record)
 
     def end(self) -> SourceLog:

@@ -34,6 +34,11 @@ def telling(text: str) -> str:
     return " ".join(word for word in words if stem(word) not in _neutral()) or bare(text)
 
 
+def says_nothing(text: str) -> bool:
+    """Whether all words of a text are such as say no more than that something was there."""
+    return all(word in _little() or stem(word) in _neutral() for word in words_in(text))
+
+
 def without_neutral(found: frozenset[str]) -> frozenset[str]:
     """Stems without those of words that say no more than that something was there."""
     return found - _neutral()

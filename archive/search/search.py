@@ -16,6 +16,7 @@ from archive.search.scan import Scan
 from archive.search.where import Where
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
+from stages.text.phrases import split_text
 
 FEW_ROWS = 500_000
 """Which a condition leaves: an index would find too few of them, and to look at all takes no time."""
@@ -30,7 +31,7 @@ def search(opened: Opened, question: Question, thumbnails: bool = False) -> list
     where = Where(question.where) if question.where else None
     if question.excerpt:
         return _places(opened, question, where, thumbnails)
-    words, phrases = readings.split(question.text)
+    words, phrases = split_text(question.text)
     allowed = _allowed(opened, where)
     if phrases:
         sure = readings.read_confidence(opened.rows, opened.store, phrases)

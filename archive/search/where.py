@@ -207,7 +207,7 @@ def _labels(store: Store, file: str) -> Any:
 
 def _text(store: Store, file: str) -> Any:
     """What was read in all clips of a file."""
-    lines = ("\n".join(line["text"] for line in each) if each else None for each in lines_of(store, file))
+    lines = ("\n".join(line.text for line in each) if each else None for each in lines_of(store, file))
     return pyarrow.array(lines, COLUMNS["text"])
 
 

@@ -15,14 +15,11 @@ def make_reader(name: str) -> TextReader:
     try:
         if not colon:
             raise ImportError("it is in no table")
-        reader = getattr(importlib.import_module(module), kind)()
+        reader = getattr(importlib.import_module(module), kind)
     except (ImportError, AttributeError) as error:
-        known = ", ".join(READERS)
-        raise ConfigError(
-            f"stages.text.reader: {name!r} cannot be used ({error}); expected {known}, or module:Class"
-        ) from None
-    if not isinstance(reader, TextReader):
-        raise ConfigError(
-            f"stages.text.reader: {name!r} is no reader; expected a class derived from stages.text.reader"
-        )
-    return reader
+        text = f"stages.text.reader: {name!r} cannot be used ({error}); expected {', '.join(READERS)}, or module:Class"
+        raise ConfigError(text) from None
+    if not (isinstance(reader, type) and issubclass(reader, TextReader)):
+        text = f"stages.text.reader: {name!r} is no reader; expected a class derived from stages.text.reader.TextReader"
+        raise ConfigError(text)
+    return reader()

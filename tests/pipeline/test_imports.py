@@ -203,6 +203,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 # -- where the tests of a module are ----------------------------------------------------------------------------------
 
 COVERED_BY = {
+    "tests/stages/text/test_stage.py": "stages.text.{on_rapidocr, phrases, reader, readers}",
     "tests/stages/test_pictures.py": "stages.half",
     "tests/archive/test_store.py": "archive.{entries, s3_claims, s3_connection, s3_object} pipeline.s3",
     "tests/archive/test_claims.py": "archive.local_claims",

@@ -10,7 +10,7 @@ from archive.ask.answering import answer
 from archive.ask.log import Log, log_of
 from archive.ask.sentences import sentence
 from pipeline.errors import ConfigError
-from pipeline.result import ClipRecord, Crossing, Label, Track, Visit, ZoneVisits
+from pipeline.result import ClipRecord, Crossing, Label, TextLine, Track, Visit, ZoneVisits
 from pipeline.status import EventOptions
 
 CLIP_S = 2
@@ -285,3 +285,23 @@ def test_tracks_zones_and_lines_can_be_asked(places: Log, question: str, value: 
             answer(question, places)
     else:
         assert answer(question, places).value == value
+
+
+def test_what_is_written_can_be_asked() -> None:
+    """A sign is read in clips 1, 2 and 5; a dog barks in clip 4."""
+
+    def lines(clip: int) -> list[TextLine]:
+        return [TextLine("Way OUT", 0.9, 2.0 * clip, (0, 0, 9, 9))] if clip in (1, 2, 5) else []
+
+    log = log_of(
+        [record(clip, {"dog barking": 0.9 if clip == 4 else 0.1}, text=lines(clip)) for clip in range(6)],
+        EventOptions(),
+    )
+    assert answer('when could text:"way out" be seen?', log).value == [2.0, 10.0]
+    assert answer('did the dog bark after text:"way out"?', log).value is True
+    assert (
+        sentence(answer("how long was text:out there?", log))
+        == "“out” lasted 6 s, in 2 stretches, at 0:02–0:06 and 0:10–0:12."
+    )
+    with pytest.raises(ConfigError, match="run it again with --text"):
+        answer("when was text:out there?", LOG)
