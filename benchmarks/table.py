@@ -108,6 +108,14 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("75 real clips against 85 words, all modalities: right word first", "all clips, fused, first 1", "{:.2f}"),
         ("… picture alone", "all clips, picture, first 1", "{:.2f}"),
     ],
+    "reading": [
+        ("100 captions on frames of real clips, read: share of wrong characters", "character_error.value", "{:.1%}"),
+        ("… read without any error", "without_error", ""),
+    ],
+    "sound_to_picture": [
+        ("161 photos searched with 42 sounds of what they show, through the words: mean average precision", "map", ""),
+        ("… by chance", "chance", "{:.2f}"),
+    ],
     "archive": [
         (
             "short files labelled, over one `percept run` per file: rate",

@@ -34,7 +34,7 @@ class Flag:
     metavar: str | None = None
     parse: Callable[[str], Any] = str
     switch: bool = False
-    value: bool = True
+    value: bool | str = True
     """What a switch sets."""
     repeats: bool = False
     """May be given several times."""
@@ -167,6 +167,13 @@ FLAGS = (
         "what finds objects besides motion: own (the model's), none, an ONNX file with the outputs of YOLOX, or a "
         "directory of OWL-ViT or OWLv2, which look for the things among --find or --labels",
         "NAME|PATH",
+    ),
+    Flag(
+        "--text",
+        "stages.text.reader",
+        "also read what is written in the pictures (signs, captions); needs the extra ocr",
+        switch=True,
+        value="rapidocr",
     ),
     Flag(
         "--zone",

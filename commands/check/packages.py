@@ -20,6 +20,7 @@ EXTRAS = {
     "parquet": "results as a table: -o x.parquet",
     "archive": "archives: percept label, search, relabel, report, export",
     "faiss": "quick searches of very large archives: percept search --approximate",
+    "ocr": "what is written in pictures: percept run --text",
     "s3": "archives and sources in S3: s3://bucket/prefix",
     "ray": "labelling on many machines: percept label --on ray",
     "otio": "markers for editing programs: percept export --as otio",
