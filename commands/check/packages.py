@@ -1,12 +1,13 @@
 """The packages that Percept needs and may use: versions, sizes, and what is missing with the command for it."""
 
+import contextlib
+import csv
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import TYPE_CHECKING
-
-from pipeline.machine import package_version
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -42,7 +43,8 @@ class Wanted:
     @property
     def version(self) -> str:
         """The installed version; "" if it is not installed."""
-        return package_version(self.name) if installed(self.name) else ""
+        found = installed(self.name)
+        return version_of(found) if found else ""
 
     @property
     def fault(self) -> str:
@@ -68,17 +70,22 @@ def installed(name: str) -> Distribution | None:
 
 
 @cache
-def requirements(name: str) -> "tuple[Requirement, ...]":
-    """All that an installed package may need; nothing if it is not installed."""
+def version_of(found: Distribution) -> str:
+    return found.version
+
+
+@cache
+def requirements(found: Distribution) -> "tuple[Requirement, ...]":
+    """All that a package may need."""
     from packaging.requirements import Requirement
 
-    found = installed(name)
-    return tuple(Requirement(text) for text in (found.requires if found else None) or ())
+    return tuple(Requirement(text) for text in found.requires or ())
 
 
 def required(name: str = NAME, extras: tuple[str, ...] = ()) -> Iterator[Wanted]:
     """What an installed package with these extras needs here, by its own account; nothing if it is not installed."""
-    for need in requirements(name):
+    found = installed(name)
+    for need in requirements(found) if found else ():
         if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
             yield Wanted(need.name, str(need.specifier), tuple(need.extras))
 
@@ -115,6 +122,12 @@ def with_dependencies() -> Iterator[Distribution]:
 
 
 def size_bytes(found: Distribution) -> int:
-    """Bytes of the files that a package has installed, by its own list: NAME,HASH,SIZE."""
-    sizes = (line.rpartition(",")[2] for line in (found.read_text("RECORD") or "").splitlines())
-    return sum(int(size) for size in sizes if size.isdigit())
+    """Bytes of the files that a package has installed, by its own list; of those without a size there, as they are."""
+    total = 0
+    for name, _, size in csv.reader((found.read_text("RECORD") or "").splitlines()):
+        if size.isdigit():
+            total += int(size)
+        else:
+            with contextlib.suppress(OSError):
+                total += os.stat(str(found.locate_file(name))).st_size
+    return total
