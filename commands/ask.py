@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from commands.console import Console, add_console_options
-from commands.options import FLAGS, Parser, add_config_options, seconds, usable_config
-from pipeline.errors import ConfigError, Problems
+from commands.options import FLAGS, Parser, add_config_options, make_config, seconds
+from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from archive.ask.answerer import Foreign
@@ -63,11 +63,7 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     with Console.of(options) as console:
-        problems = Problems()
-        config = usable_config(options, problems, default="default")
-        with problems.collected():
-            _check(options)
-        problems.raise_all()
+        config = make_config(options, lambda: _check(options), default="default")
 
         from archive.ask.log import read_log
         from commands.outputs import event_options

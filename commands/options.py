@@ -291,10 +291,16 @@ def add_output_options(parser: Parser) -> None:
     group.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
-def make_config(options: argparse.Namespace) -> Config:
-    """The config file, overridden by options, then by --set. Raises: ConfigError: all problems with them."""
+def make_config(options: argparse.Namespace, *checks: Callable[[], object], default: str | None = None) -> Config:
+    """The config file, overridden by options, then by --set. checks: of other options. default: see `usable_config`.
+
+    Raises: ConfigError, ModelError: all problems with them, and those that the checks raise.
+    """
     problems = Problems()
-    config = usable_config(options, problems)
+    config = usable_config(options, problems, default)
+    for check in checks:
+        with problems.collected():
+            check()
     problems.raise_all()
     return config
 

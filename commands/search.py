@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from commands.console import Console, add_console_options
-from commands.options import FLAGS, Parser, add_config_options, probability, usable_config, words
-from pipeline.errors import ConfigError, Problems
+from commands.options import FLAGS, Parser, add_config_options, make_config, probability, words
+from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from archive.search.hits import Hit
@@ -86,14 +86,8 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     with Console.of(options) as console:
-        problems = Problems()
-        config = usable_config(options, problems, default="label")
         question = question_of(options)
-        with problems.collected():
-            _check(options)
-        with problems.collected():
-            question.check()
-        problems.raise_all()
+        config = make_config(options, lambda: _check(options), question.check, default="label")
 
         from archive.search.opened import Opened
         from archive.search.search import search

@@ -9,6 +9,7 @@ from pipeline.part import Part
 from pipeline.result import TextLine
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.boxes import box_iou
+from stages.pictures import evenly
 from stages.text.reader import Line
 from stages.text.readers import make_reader
 
@@ -56,17 +57,11 @@ class TextStage(Stage):
         frames, times_ns = clip["frames"], clip["frame_times_ns"]
         scale = clip.info.width / frames.shape[2]
         found: list[TextLine] = []
-        for index in evenly(len(frames), self.options.pictures):
+        for index in evenly(self.options.pictures, len(frames)):
             for line in self._reader.read(frames[index], self.options.short_side_px):
                 if line.confidence >= self.options.least_confidence:
                     add(found, in_source(line, int(times_ns[index]) / 1e9, scale))
         return {"text": sorted(found, key=lambda line: (line.time_s, line.box[1], line.box[0]))}
-
-
-def evenly(count: int, wanted: int) -> list[int]:
-    """So many places among `count`, each in the middle of its stretch; all if there are fewer."""
-    wanted = min(count, wanted)
-    return [(2 * number + 1) * count // (2 * wanted) for number in range(wanted)]
 
 
 def in_source(line: Line, time_s: float, scale: float) -> TextLine:

@@ -17,7 +17,7 @@ from pipeline.stage import Budget, Resources, RunSettings
 from stages.text.phrases import phrase_of, read_rows, split_labels
 from stages.text.reader import Line, TextReader
 from stages.text.readers import READERS, make_reader
-from stages.text.stage import TextOptions, TextStage, evenly
+from stages.text.stage import TextOptions, TextStage
 
 
 class FakeReader(TextReader):
@@ -59,13 +59,6 @@ def test_lines_of_several_pictures_are_told_once_each_in_pixels_of_the_source() 
     ]
     assert lines[2].confidence == pytest.approx(0.64)
     assert [line.text for line in stage_of(least_confidence=0.9).process(clip_of([10]))["text"]] == ["level 10"]
-
-
-@pytest.mark.parametrize(
-    ("count", "wanted", "places"), [(16, 1, [8]), (16, 2, [4, 12]), (3, 8, [0, 1, 2]), (1, 1, [0])]
-)
-def test_pictures_are_spread_over_a_clip(count: int, wanted: int, places: list[int]) -> None:
-    assert evenly(count, wanted) == places
 
 
 def test_nothing_is_read_unless_it_is_asked_for() -> None:
