@@ -13,7 +13,19 @@ from types import ModuleType
 from pipeline import errors, result
 
 RECORDS = (
-    *("Evidence", "Label", "Category", "OpenSet", "Movement", "Visit", "ZoneVisits", "Crossing", "TextLine", "View"),
+    *(
+        "Evidence",
+        "Label",
+        "Category",
+        "OpenSet",
+        "Movement",
+        "Visit",
+        "ZoneVisits",
+        "Crossing",
+        "TextLine",
+        "Region",
+        "View",
+    ),
     *("TrackEvidence", "Track", "ClipRecord"),
 )
 ERRORS = ("PerceptError", "ConfigError", "SourceError", "ModelError", "OutputError")

@@ -47,6 +47,7 @@ class Recording:
         self._contributions: dict[str, list[int | None]] = {name: [] for name in MODALITIES}
         self._bases: list[int | None] = []
         self._notes: dict[int, list[int]] = {}
+        self._regions: list[list[int]] = []
         self._sizes: list[list[int]] = []
         self._tracks: dict[int, dict[str, Any]] = {}
         self._merger: Merger | None = Merger(source, events or EventOptions())
@@ -113,6 +114,7 @@ class Recording:
             "contributions": self._contributions,
             "bases": self._bases,
             "notes": [[clip, *texts] for clip, texts in self._notes.items()],
+            "regions": self._regions,
             "sizes": self._sizes,
             "tracks": list(self._tracks.values()),
             "events": events,
@@ -140,6 +142,9 @@ class Recording:
             self._weights[name].append(-1 if one is None else mille(one.weight))
         if notes := [self._texts.setdefault(text, len(self._texts)) for text in notes_of(record)]:
             self._notes[self.clips] = notes
+        for region in record.regions or ():
+            edges = map(round, region.box)
+            self._regions.append([self.clips, self._word(region.label), mille(region.area), *edges])
         self._add_size(record)
         self.model = self.model or record.model
         self.end_s = max(self.end_s, record.end_s)

@@ -125,6 +125,21 @@ class TextLine(msgspec.Struct, frozen=True):
     box: tuple[float, float, float, float]
     """x0, y0, x1, y1, in pixels of the upright source with square pixels."""
 
+class Region(msgspec.Struct, frozen=True):
+    """Where in the picture a label is."""
+
+    label: str
+    """The label, one of those of the clip."""
+    time_s: float
+    """Of the picture that was looked at, in seconds of the source."""
+    box: tuple[float, float, float, float]
+    """x0, y0, x1, y1 around it, in pixels of the upright source with square pixels. Two things of a kind have one
+    box."""
+    area: float
+    """Share of the picture that it covers, from 0 to 1."""
+    peak: float
+    """The label's probability where it is surest, from 0 to 1."""
+
 class View(msgspec.Struct, frozen=True, omit_defaults=True):
     """A track in a picture that was looked at closely."""
 
@@ -257,6 +272,10 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def text(self) -> list[TextLine] | None:
         """Present if reading was asked for (`--text`): what is written in the pictures."""
+
+    @property
+    def regions(self) -> list[Region] | None:
+        """Present if it was asked for (`--regions`): where in the picture the probable labels are."""
 
     @property
     def category(self) -> Category | None:
