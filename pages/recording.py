@@ -5,6 +5,7 @@ thousandths, boxes whole pixels; -1 means that there is none. Contributions and 
 means that the record does not tell.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.clip import MODALITIES
@@ -25,6 +26,17 @@ REASONS = {
     "no_tower": "the model has none",
     "key_frames": "only key frames were read",
 }
+
+
+@dataclass(frozen=True)
+class Strongest:
+    """The best label of a clip. clip: its place in the recording."""
+
+    clip: int
+    start_s: float
+    end_s: float
+    label: str
+    probability: float
 
 
 class Recording:
@@ -87,6 +99,22 @@ class Recording:
                 share = self._labels["probability"][place] / 1000
                 found.append((share, (start + end) / 2000, words[self._labels["word"][place]]))
         return found
+
+    def strongest(self) -> list[Strongest]:
+        """The best label of each clip that has labels."""
+        words, columns = list(self._words), self._columns
+        first = [*columns["first"], len(self._labels["word"])]
+        return [
+            Strongest(
+                clip,
+                columns["start"][clip] / 1000,
+                columns["end"][clip] / 1000,
+                words[self._labels["word"][place]],
+                self._labels["probability"][place] / 1000,
+            )
+            for clip, place in enumerate(first[:-1])
+            if place < first[clip + 1]
+        ]
 
     def tree(self) -> dict[str, Any]:
         """Everything, as plain data for JSON."""

@@ -60,6 +60,7 @@ A record
     result.regions                                 of run(..., regions=True): where labels are: box, area
     result.absent                                  what is missing, and why: {"audio": "no_stream"}
     result.is_result                               False for an error, a dropped clip and a gap
+    result.explain()                               why it has its best label: two sentences and a picture
     result.to_dict()                               plain data: what the JSON line of the command contains
 
 Tables
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
         OpenSet,
         OutputError,
         PerceptError,
+        Region,
         SourceError,
         TextLine,
         Track,
@@ -150,6 +152,7 @@ __all__ = [
     "OutputError",
     "PerceptError",
     "Proof",
+    "Region",
     "Run",
     "SourceError",
     "TextLine",

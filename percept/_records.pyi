@@ -1,8 +1,12 @@
 """Types of `percept._records`. Written by `python -m commands.python_api` from our own types; do not edit."""
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from percept._explain import Why
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one modality alone says about a label."""
@@ -285,6 +289,24 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def open_set(self) -> OpenSet | None:
         """Present if the model was calibrated for it."""
 
+    def explain(
+        self,
+        label: str = "",
+        *,
+        source: str | os.PathLike[str] | None = None,
+        pixels: bool = False,
+        model: str | os.PathLike[str] | None = None,
+        audio_model: str | os.PathLike[str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Why:
+        """Why the clip has a label, by default its best one: as `percept.explain` says at its time, with its length.
+
+        source: the file, if it is no longer where it was. The others: as for `percept.explain`; give those of the run.
+
+        Raises: SourceError: the file is gone. ConfigError: the clip has no labels, or another model's. Also as
+            `percept.explain`.
+        """
+
     def _repr_html_(self) -> str:
         """The record for a notebook."""
 
@@ -313,5 +335,6 @@ class OutputError(PerceptError):
 
     exit_code = 5
 
+def clip_seconds(start_s: float, end_s: float, usual_s: float) -> float: ...
 def clock_text(seconds: float) -> str: ...
 def decode_json(line: bytes | str) -> ClipRecord: ...

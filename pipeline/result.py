@@ -419,6 +419,13 @@ def clock_seconds(text: str) -> float:
     return seconds
 
 
+def clip_seconds(start_s: float, end_s: float, usual_s: float) -> float:
+    """The length of the clips of a run, from one of its clips: the usual one, if a clip of that run may be this one."""
+    length_s, tail_s = end_s - start_s, 0.5
+    fits = length_s <= usual_s + tail_s and abs(start_s / usual_s - round(start_s / usual_s)) < 1e-6
+    return usual_s if fits or length_s <= 0 else round(length_s, 3)
+
+
 def clock_text(seconds: float) -> str:
     """`0:04`, `0:04.5` or `1:02:03`"""
     tenths = round(max(0.0, seconds) * 10)

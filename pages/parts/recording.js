@@ -20,6 +20,7 @@ percept.Recording = class {
     this.events = tree.events.map(([word, start, end, mean, peak, others]) => ({ word, start, end, mean, peak, others }));
     this.tracks = tree.tracks.map((track) => new percept.Track(track, this.words));
     this.notes = new Map(tree.notes.map(([clip, ...texts]) => [clip, texts.map((each) => tree.texts[each])]));
+    this.why = new Map((tree.why ?? []).map(([clip, label, sentences, picture]) => [`${clip} ${label}`, { sentences, picture }]));
     this.regions = new Map();
     for (const [clip, ...row] of tree.regions) this.regions.set(clip, [...(this.regions.get(clip) ?? []), row]);
     this.end = Math.max(tree.end, 1);
