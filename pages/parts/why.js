@@ -5,8 +5,8 @@
   percept.Why = class {
     constructor() {
       this.title = element("h2");
-      this.picture = element("img", { alt: "" });
-      this.text = element("div");
+      this.picture = element("div");
+      this.text = element("div", { class: "told" });
       const closing = element("button", { type: "button", text: "Close", onclick: () => this.root.close() });
       const closeOutside = (event) => event.target === this.root && this.root.close();
       this.root = element("dialog", { class: "help why", "aria-label": "Why", onclick: closeOutside },
@@ -17,13 +17,10 @@
       const label = recording.words[word];
       this.title.textContent = `Why ${label}?`;
       const found = recording.why.get(`${clip} ${label}`);
-      this.picture.hidden = !found?.picture;
-      if (found?.picture) {
-        this.picture.src = found.picture;
-        this.picture.alt = found.sentences.join(" ");
-      }
+      const picture = found?.picture && element("img", { src: found.picture, alt: found.sentences.join(" ") });
+      this.picture.replaceChildren(...[picture].filter(Boolean));
       const missing = ["This label was not explained when the page was made. On the machine with the video, run:"];
-      const texts = found?.picture ? found.sentences.slice(2) : (found?.sentences ?? missing); // two are in the picture
+      const texts = picture ? found.sentences.slice(2) : (found?.sentences ?? missing); // two are in the picture
       this.text.replaceChildren(...texts.map((text) => element("p", { text })));
       if (!found) this.text.append(element("p", {}, element("code", { text: command(recording, clip, label) })));
       this.root.showModal();

@@ -30,7 +30,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def dialog(page: Any) -> dict[str, Any]:
     """What the open dialog shows; then it is closed."""
-    until(page, "(image => image.hidden || image.complete)(document.querySelector('dialog.why img'))")
+    until(page, "document.querySelector('dialog.why img')?.complete ?? true")
     found = page.evaluate(
         """() => {
           const dialog = document.querySelector("dialog.why");
@@ -38,9 +38,9 @@ def dialog(page: Any) -> dict[str, Any]:
           return {
             open: dialog.open,
             title: dialog.querySelector("h2").textContent,
-            text: dialog.querySelector("div").textContent,
-            picture: picture.hidden ? 0 : picture.naturalWidth,
-            alt: picture.alt,
+            text: dialog.querySelector(".told").textContent,
+            picture: picture?.naturalWidth ?? 0,
+            alt: picture?.alt ?? "",
           };
         }"""
     )
