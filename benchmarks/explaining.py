@@ -12,7 +12,6 @@ moments    real clips: do the parts add up to the answer, and are the numbers of
 """
 
 import argparse
-import dataclasses
 import io
 import re
 import tarfile
@@ -132,10 +131,6 @@ class Tower:
         return build_label_set(self.spec, tuple(words), self.run, lambda text: None).sides["image"]
 
 
-def rows_of(side: LabelSide, rows: Sequence[int]) -> LabelSide:
-    return dataclasses.replace(side, labels=side.labels[rows], kept=side.kept[rows])
-
-
 def photos(data: Path) -> list[Photo]:
     """One photo of each class of ImageNet that is only for reporting, with the name of its class."""
     found = []
@@ -209,7 +204,7 @@ def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
     for number, (kind, each) in enumerate(every):
         absent = absent_word(side, [row_of[word] for word in each.words], chance)
         words = [row_of[word] for word in each.words]
-        asked, labels = rows_of(side, [*words, absent]), (*each.words, names[absent])
+        asked, labels = side.only([*words, absent]), (*each.words, names[absent])
         began_s = time.perf_counter()
         smooth = word_map(each.pixels, tower.tower, asked)
         whole = segments(smooth.pixels, smooth.peaks, labels)
@@ -237,7 +232,7 @@ def on_pictures(data: Path, tower: Tower) -> dict[str, Any]:
         unknown.append(not (whole.mask("semantic") == len(each.words) + 1).any())
         agree.append(is_consistent(whole))
         own = entropy(smooth.pixels[: len(each.words)]).mean()
-        other = word_map(each.pixels, tower.tower, rows_of(unrelated, [number % len(UNRELATED)])).pixels
+        other = word_map(each.pixels, tower.tower, unrelated.only([number % len(UNRELATED)])).pixels
         entropies.append(float(entropy(other).mean() - own))
     chosen = np.arange(len(every))
     return {

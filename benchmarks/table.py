@@ -190,6 +190,21 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… over 70 % of the evidence for a word is in its photo", "evidence_70_percent_in_its_half", ""),
         ("half a second of sound in ten: its evidence is within 0.2 s of it", "sound_found_within_0.2_s", ""),
     ],
+    "places": [
+        (
+            "100 photos of things of one kind: the surest place of `--regions` is inside their box",
+            "regions.quick_peak_inside",
+            "",
+        ),
+        ("… with `regions.fine`", "regions.fine_peak_inside", ""),
+        ("… IoU of the region's box with theirs", "regions.quick_iou", ""),
+        (
+            "pairs of photos, one of them like a third: the peak of `where --like` is in it, by a box",
+            "like.box_peak_in_its_half",
+            "",
+        ),
+        ("… by what stands out in the middle", "like.middle_peak_in_its_half", ""),
+    ],
     "detection": [
         ("photos of VOC that are only reported: objects found with 30 boxes", "ours.recall of 30 boxes", "{:.1f} %"),
         ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),

@@ -34,7 +34,7 @@ class Flag:
     metavar: str | None = None
     parse: Callable[[str], Any] = str
     switch: bool = False
-    value: bool | str = True
+    value: bool | int | str = True
     """What a switch sets."""
     repeats: bool = False
     """May be given several times."""
@@ -174,6 +174,13 @@ FLAGS = (
         "also read what is written in the pictures (signs, captions); needs the extra ocr",
         switch=True,
         value="rapidocr",
+    ),
+    Flag(
+        "--regions",
+        "stages.regions.most",
+        "also say where in the picture the probable labels are: box and share of the picture",
+        switch=True,
+        value=3,
     ),
     Flag(
         "--zone",

@@ -13,18 +13,53 @@ from types import ModuleType
 from pipeline import errors, result
 
 RECORDS = (
-    *("Evidence", "Label", "Category", "OpenSet", "Movement", "Visit", "ZoneVisits", "Crossing", "TextLine", "View"),
+    *(
+        "Evidence",
+        "Label",
+        "Category",
+        "OpenSet",
+        "Movement",
+        "Visit",
+        "ZoneVisits",
+        "Crossing",
+        "TextLine",
+        "Region",
+        "View",
+    ),
     *("TrackEvidence", "Track", "ClipRecord"),
 )
 ERRORS = ("PerceptError", "ConfigError", "SourceError", "ModelError", "OutputError")
 HEAD = '''"""Types of `percept._records`. Written by `python -m commands.python_api` from our own types; do not edit."""
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from percept._explain import Why
+
 '''
+ADDED = '''
+def explain(
+    self, label: str = "", *, source: str | os.PathLike[str] | None = None, pixels: bool = False,
+    model: str | os.PathLike[str] | None = None, audio_model: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Why:
+    """Why the clip has a label, by default its best one: as `percept.explain` says at its time, with its length.
+
+    source: the file, if it is no longer where it was. The others: as for `percept.explain`; give those of the run.
+
+    Raises: SourceError: the file is gone. ConfigError: the clip has no labels, or another model's. Also as
+        `percept.explain`.
+    """
+
+def _repr_html_(self) -> str:
+    """The record for a notebook."""
+'''
+"""Methods that `percept/_records.py` adds to ClipRecord."""
 TAIL = """
+def clip_seconds(start_s: float, end_s: float, usual_s: float) -> float: ...
 def clock_text(seconds: float) -> str: ...
 def decode_json(line: bytes | str) -> ClipRecord: ...
 """
@@ -56,7 +91,7 @@ def _declared(node: ast.ClassDef) -> ast.ClassDef:
     """The class without code: fields with their descriptions, and methods without bodies."""
     node.body = [part for statement in node.body for part in _member(statement)]
     if node.name == "ClipRecord":
-        node.body += ast.parse('def _repr_html_(self) -> str:\n    """The record for a notebook."""').body
+        node.body += ast.parse(ADDED).body
     return node
 
 

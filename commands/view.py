@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.console import Console, add_console_options
-from commands.options import Parser
+from commands.options import FLAGS, Parser, add_config_options, make_config
+from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.logs import log
 from pipeline.sinks.file import printable
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   percept view talk.jsonl                         writes talk.html
   percept view talk.jsonl --video talk.mp4 --open
+  percept view talk.jsonl --explain               also why, for the best label of each clip
   percept view all.jsonl --html /srv/pages/all.html
 
 The page is one file that needs no network. It refers to the video by a relative path, so move them together. For a
-video that browsers cannot play, a small preview is made next to the page."""
+video that browsers cannot play, a small preview is made next to the page. Settings below are for --explain: give those
+of the run."""
+MOST = 60
+_SETTINGS = ("--labels", "--descriptions", "--model", "--audio-model", "--engine", "--precision", "--device")
 
 
 def make_parser() -> Parser:
@@ -34,8 +39,13 @@ def make_parser() -> Parser:
     parser.add_argument("results", metavar="RESULTS", help="JSON lines of a run (.jsonl), or a JSON array (.json)")
     parser.add_argument("--video", metavar="FILE", help="the video, if it is no longer where the results say")
     parser.add_argument("--html", metavar="FILE", help="the page (default: next to the results, with .html)")
+    parser.add_argument(
+        "--explain", action="store_true",
+        help=f"also explain the best label of each clip, at most {MOST}: click a label to see why it is there",
+    )  # fmt: skip
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is not such a page")
+    add_config_options(parser, [flag for flag in FLAGS if flag.name in _SETTINGS])
     add_console_options(parser)
     return parser
 
@@ -54,6 +64,8 @@ def main(arguments: list[str]) -> int:
     _check(page, options.results, options.video, options.overwrite)
     sources = _sources(options.results, options.video)
     _make_previews(sources, page)
+    if options.explain:
+        _explain(sources, make_config(options), console)
 
     from pages.page import write_page
 
@@ -72,6 +84,15 @@ def main(arguments: list[str]) -> int:
     if options.open and not webbrowser.open(url):
         log(logging.WARNING, f"no browser was found; open {url} yourself")
     return 0
+
+
+def _explain(sources: "list[PageSource]", config: Config, console: Console) -> None:
+    from commands.view_explained import explain_clips
+
+    if not any(source.path for source in sources):
+        raise ConfigError("--explain: the video is not here; say where it is with --video FILE")
+    count = explain_clips(sources, config, console.detail, MOST)
+    console.say(f"explained the best label of {count} clip{'s' * (count != 1)}")
 
 
 def _check(page: str, results: str, video: str | None, overwrite: bool) -> None:

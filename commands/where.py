@@ -16,6 +16,7 @@ EVERY_S = 2.0
 EXAMPLES = """examples:
   percept where photo.jpg --labels "dog|puppy; grass; sky"
   percept where film.mp4 --labels "car; road" --at 1:05 --as instance
+  percept where film.mp4 --like cup.jpg:0.2,0.1,0.7,0.9 --labels "table"
   percept where film.mp4 --labels "person; bicycle" --every 10 -o maps/
 
 Words are separated by ";", synonyms by "|". Each word is compared with the model's background vocabulary, never with
@@ -30,7 +31,12 @@ def make_parser() -> Parser:
         epilog=EXAMPLES,
     )
     parser.add_argument("source", metavar="FILE", help="a photo or a film")
-    parser.add_argument("--labels", metavar="WORDS", required=True, help="what to look for: 'dog|cat; grass; sky'")
+    parser.add_argument("--labels", metavar="WORDS", default="", help="what to look for: 'dog|cat; grass; sky'")
+    parser.add_argument(
+        "--like", metavar="EXAMPLE", action="append", default=[],
+        help="look for what is like this: photo.jpg (what stands out in its middle), clip.mp4@12s, or a box in it, "
+        "photo.jpg:x0,y0,x1,y1 in fractions; may be repeated",
+    )  # fmt: skip
     parser.add_argument(
         "--as", dest="kind", choices=KINDS, default="panoptic",
         help="semantic: one part a word; instance: each thing by itself, no grass and sky; panoptic: both (default)",
@@ -59,15 +65,17 @@ def main(arguments: list[str]) -> int:
     with Console.of(options) as console:
         config = make_config(options, lambda: _check(options))
 
-        from evidence.looking import How, looking
+        from evidence.looking import LIKE, How, looking
         from evidence.sights import sentence, write_sights
         from pipeline.logs import is_terminal
         from stages.maps.phrases import parse_phrases
+        from stages.track.examples import Example
 
         every_s = None if options.at is not None else options.every or EVERY_S
-        words = parse_phrases(options.labels)
-        with looking(config, words, console.say, How(not options.quick, options.fill), every_s) as look:
-            names = look.labels.labels
+        words = parse_phrases(options.labels) if options.labels else ()
+        like = [Example.parse(text, LIKE) for text in options.like]
+        with looking(config, words, console.say, How(not options.quick, options.fill), every_s, like) as look:
+            names = look.names
             sights = look.at(options.source, options.at, every_s)
             for told in write_sights(Path(options.output), options.source, sights, names, options.kind):
                 as_json = options.json or not is_terminal(sys.stdout)
@@ -77,6 +85,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
+    if not options.labels and not options.like:
+        raise ConfigError("nothing to look for; expected --labels 'dog; grass', or --like photo.jpg")
+    if options.like:
+        from evidence.looking import LIKE
+        from stages.track.examples import Example
+
+        for text in options.like:
+            Example.parse(text, LIKE).check_file(LIKE)
     if options.every is not None and options.every <= 0:
         raise ConfigError(f"--every {options.every:g}: expected more than 0 seconds")
     if not options.output:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.arrays import Array
 from stages.words.label_side import LabelSide
 from stages.words.scoring import competing
 
@@ -17,7 +16,7 @@ ANOTHER_MEANING = 0.999
 def contrasted(side: LabelSide, row: int, others: int = OTHERS) -> LabelSide:
     """The label in row `row` alone, the first of the result, with so many words of the background: evenly spaced ones
     of another meaning."""
-    label = synonyms(side, row)
+    label = side.synonyms(row)
     able = np.flatnonzero(side.kept[row] >= ANOTHER_MEANING)
     chosen = able[np.linspace(0, len(able) - 1, min(others, len(able))).astype(int)] if len(able) else able
     words = side.background[chosen]
@@ -28,11 +27,3 @@ def contrasted(side: LabelSide, row: int, others: int = OTHERS) -> LabelSide:
     )
     starts = np.array([0, *(len(label) + np.arange(len(chosen)))])
     return replace(side, labels=np.concatenate([label, words]), kept=kept, starts=starts, known=None)
-
-
-def synonyms(side: LabelSide, row: int) -> Array:
-    """The vectors of the names of a label, "S D"."""
-    if side.starts is None:
-        return np.asarray(side.labels[row : row + 1])
-    ends = [*side.starts[1:].tolist(), len(side.labels)]
-    return np.asarray(side.labels[int(side.starts[row]) : ends[row]])

@@ -23,8 +23,10 @@ from stages.boxes import box_cover
 from stages.detect.detector import Detector
 from stages.detect.detectors import OWN, make_detector
 from stages.encode import unit
+from stages.maps.exemplars import Exemplars, Joined, exemplar
 from stages.maps.segments import Segments, segments
-from stages.maps.word_map import WordMap, word_map
+from stages.maps.word_map import Compares, WordMap, word_map
+from stages.track.examples import WHOLE, Example
 from stages.words.labels import LabelSet, build_label_set
 
 SHORT_SIDE_PX = 360
@@ -33,6 +35,7 @@ STILL_S = 2.0
 """Length of the clip of which a picture is the first."""
 LEAST_BOX = 0.4
 """Score from which a box of the model's detector is an object."""
+LIKE = "--like"
 COVERED = 0.6
 """Share of the smaller of two boxes from which they are around the same object."""
 
@@ -62,13 +65,26 @@ class How:
     fill: bool = False
 
 
+@dataclass(frozen=True)
+class Sought:
+    """What is looked for, and how it is compared with what the tower reads."""
+
+    names: tuple[str, ...]
+    side: Compares
+
+
 class Looking:
     """See `looking`."""
 
     def __init__(
-        self, plan: Plan, tower: PatchTower, labels: LabelSet, how: How, detector: Detector | None = None
+        self, plan: Plan, tower: PatchTower, sought: Sought, how: How, detector: Detector | None = None
     ) -> None:
-        self._plan, self.tower, self.labels, self._how, self._detector = plan, tower, labels, how, detector
+        self._plan, self.tower, self._sought, self._how, self._detector = plan, tower, sought, how, detector
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all that is looked for: words, and after them exemplars."""
+        return self._sought.names
 
     def at(self, source: str, time_s: float | None = None, every_s: float | None = None) -> Iterator[Sight]:
         """What is in a source at a time, or every so many seconds from there on; a photo has one picture.
@@ -93,8 +109,8 @@ class Looking:
 
     def look(self, frame: Array, time_s: float = 0.0, size: tuple[int, int] = (0, 0)) -> Sight:
         """What is in a picture, uint8 "H W 3". size: width and height of its source, if they differ."""
-        found = word_map(np.ascontiguousarray(frame), self.tower, self.labels.sides["image"], fine=self._how.fine)
-        parts = segments(found.pixels, found.peaks, self.labels.labels, self._boxes(frame), self._how.fill)
+        found = word_map(np.ascontiguousarray(frame), self.tower, self._sought.side, fine=self._how.fine)
+        parts = segments(found.pixels, found.peaks, self.names, self._boxes(frame), self._how.fill)
         height, width = frame.shape[:2]
         return Sight(time_s, frame, found, parts, size[0] or width, size[1] or height)
 
@@ -105,7 +121,7 @@ class Looking:
         found = self._detector.detect([frame])[0]
         if found.vectors is None or not len(found.boxes):
             return {}
-        words = self.labels.sides["image"].compare(unit(found.vectors))[2].argmax(axis=1)
+        words = self._sought.side.compare(unit(found.vectors))[2].argmax(axis=1)
         kept: list[int] = []
         for row in range(len(found.boxes)):
             if not kept or box_cover(found.boxes[row : row + 1], found.boxes[kept]).max() < COVERED:
@@ -120,12 +136,14 @@ def looking(
     report: Report = lambda text: None,
     how: How = How(),
     every_s: float | None = None,
+    like: Sequence[Example] = (),
 ) -> Iterator[Looking]:
-    """Open what looks for these labels, as `parse_phrases` gives them.
+    """Open what looks for these labels, as `parse_phrases` gives them, and for things that are like these examples.
 
     every_s: one picture is looked at in so many seconds; None for a single one.
 
-    Raises: ConfigError, ModelError: the model has no picture tower that gives patches, or cannot be used.
+    Raises: ConfigError, ModelError: the model has no picture tower that gives patches, or cannot be used. SourceError:
+        an example cannot be read.
     """
     clip_s = min(every_s or STILL_S, STILL_S)
     config = msgspec.structs.replace(
@@ -140,7 +158,8 @@ def looking(
         plan = place(make_plan(config), directory)
         spec = read_model(plan.settings.model, plan.settings.audio_model)
         tower = PatchTower(spec, plan.settings)
-        found = build_label_set(spec, tuple(labels), plan.settings, report)
+        words = build_label_set(spec, tuple(labels), plan.settings, report) if labels else None
+        pictures = [(example, _picture(example)) for example in like]
         if every_s is not None or not begins_at_once(plan.settings):
             tower.improve(report)
         detector, resources = make_detector(OWN, "", LEAST_BOX, plan.settings), Resources()
@@ -148,7 +167,26 @@ def looking(
         try:
             if detector is not None:
                 detector.open(resources)
-            yield Looking(plan, tower, found, how, detector)
+            yield Looking(plan, tower, _sought(words, pictures, tower), how, detector)
         finally:
             resources.close()
             tower.close()
+
+
+def _picture(example: Example) -> Array:
+    try:
+        return example.picture(LIKE)
+    except SourceError as error:
+        raise SourceError(f"{LIKE}: {error}") from error
+
+
+def _sought(words: LabelSet | None, examples: Sequence[tuple[Example, Array]], tower: PatchTower) -> Sought:
+    found = Exemplars(
+        tuple(
+            exemplar(each.name, picture, None if each.box == WHOLE else each.box, tower) for each, picture in examples
+        )
+    )
+    if words is None:
+        return Sought(found.names, found)
+    side = words.sides["image"]
+    return Sought((*words.labels, *found.names), Joined((side, found)) if examples else side)

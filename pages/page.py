@@ -32,6 +32,7 @@ SCRIPTS = (
     "timeline.js",
     "event_list.js",
     "contact_sheet.js",
+    "why.js",
     "keyboard.js",
     "page.js",
 )

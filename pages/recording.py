@@ -5,6 +5,7 @@ thousandths, boxes whole pixels; -1 means that there is none. Contributions and 
 means that the record does not tell.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.clip import MODALITIES
@@ -27,6 +28,17 @@ REASONS = {
 }
 
 
+@dataclass(frozen=True)
+class Strongest:
+    """The best label of a clip. clip: its place in the recording."""
+
+    clip: int
+    start_s: float
+    end_s: float
+    label: str
+    probability: float
+
+
 class Recording:
     """The records of one source, added in their order."""
 
@@ -47,6 +59,7 @@ class Recording:
         self._contributions: dict[str, list[int | None]] = {name: [] for name in MODALITIES}
         self._bases: list[int | None] = []
         self._notes: dict[int, list[int]] = {}
+        self._regions: list[list[int]] = []
         self._sizes: list[list[int]] = []
         self._tracks: dict[int, dict[str, Any]] = {}
         self._merger: Merger | None = Merger(source, events or EventOptions())
@@ -87,6 +100,22 @@ class Recording:
                 found.append((share, (start + end) / 2000, words[self._labels["word"][place]]))
         return found
 
+    def strongest(self) -> list[Strongest]:
+        """The best label of each clip that has labels."""
+        words, columns = list(self._words), self._columns
+        first = [*columns["first"], len(self._labels["word"])]
+        return [
+            Strongest(
+                clip,
+                columns["start"][clip] / 1000,
+                columns["end"][clip] / 1000,
+                words[self._labels["word"][place]],
+                self._labels["probability"][place] / 1000,
+            )
+            for clip, place in enumerate(first[:-1])
+            if place < first[clip + 1]
+        ]
+
     def tree(self) -> dict[str, Any]:
         """Everything, as plain data for JSON."""
         events = [
@@ -113,6 +142,7 @@ class Recording:
             "contributions": self._contributions,
             "bases": self._bases,
             "notes": [[clip, *texts] for clip, texts in self._notes.items()],
+            "regions": self._regions,
             "sizes": self._sizes,
             "tracks": list(self._tracks.values()),
             "events": events,
@@ -140,6 +170,9 @@ class Recording:
             self._weights[name].append(-1 if one is None else mille(one.weight))
         if notes := [self._texts.setdefault(text, len(self._texts)) for text in notes_of(record)]:
             self._notes[self.clips] = notes
+        for region in record.regions or ():
+            edges = map(round, region.box)
+            self._regions.append([self.clips, self._word(region.label), mille(region.area), *edges])
         self._add_size(record)
         self.model = self.model or record.model
         self.end_s = max(self.end_s, record.end_s)

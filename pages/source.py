@@ -32,6 +32,8 @@ class PageSource:
         self.preview = ""
         self.preview_start_s = 0.0
         self.warnings: list[str] = []
+        self.explanations: list[list[Any]] = []
+        """Rows of clip, label, sentences and a picture as a data URI; "" if there is none."""
         if path is not None:
             try:
                 self.media = probe(path)
@@ -68,7 +70,7 @@ class PageSource:
             "preview": bool(self.preview),
         }
         tree["poster"], tree["thumbnails"] = self._pictures(budget_bytes)
-        tree["warnings"] = self.warnings
+        tree["warnings"], tree["why"] = self.warnings, self.explanations
         return tree
 
     def _pictures(self, budget_bytes: int) -> tuple[str, list[list[Any]]]:

@@ -57,8 +57,10 @@ A record
     result.tracks[0].movement                      "moving right", speed, direction, still since
     result.zones, result.crossings                 of run(..., zone="door:0,0;.2,0;.2,1;0,1", line="gate:.5,0;.5,1")
     result.text                                    of run(..., text=True): what is written, where, and how sure it is
+    result.regions                                 of run(..., regions=True): where labels are: box, area
     result.absent                                  what is missing, and why: {"audio": "no_stream"}
     result.is_result                               False for an error, a dropped clip and a gap
+    result.explain()                               why it has its best label: two sentences and a picture
     result.to_dict()                               plain data: what the JSON line of the command contains
 
 Tables
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
         OpenSet,
         OutputError,
         PerceptError,
+        Region,
         SourceError,
         TextLine,
         Track,
@@ -149,6 +152,7 @@ __all__ = [
     "OutputError",
     "PerceptError",
     "Proof",
+    "Region",
     "Run",
     "SourceError",
     "TextLine",

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from percept import _child
+from percept import _child, _records
+
+USUAL_MODEL, USUAL_CLIP_S = "percept-mini", 2.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,37 @@ def explain(
         path = Path(folder, "why.png")
         found = _child.answer("explain", ["-o", str(path), *given, "--", os.fspath(source)])
         return _why(json.loads(found), path.read_bytes())
+
+
+def explain_record(
+    record: Any,
+    label: str = "",
+    *,
+    source: str | os.PathLike[str] | None = None,
+    pixels: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    audio_model: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Why:
+    """`ClipRecord.explain`."""
+    if not record.labels:
+        raise _records.ConfigError(f"{record!r} has no label that could be explained")
+    if not model and record.model and record.model.partition("@")[0] != USUAL_MODEL:
+        raise _records.ConfigError(f"{record!r} was labelled by {record.model}; give it: explain(model=...)")
+    path = os.fspath(source or record.source)
+    if "://" not in path and not os.path.exists(path):
+        raise _records.SourceError(f"{path}: is not here any more. Say where the file is: explain(source=...)")
+    length_s = _records.clip_seconds(record.start_s, record.end_s, USUAL_CLIP_S)
+    more = {} if length_s == USUAL_CLIP_S else {"clips.seconds": length_s}
+    return explain(
+        path,
+        (record.start_s + record.end_s) / 2,
+        label or record.labels[0].label,
+        pixels=pixels,
+        model=model,
+        audio_model=audio_model,
+        settings=more | dict(settings or {}),
+    )
 
 
 def _why(told: dict[str, Any], picture: bytes) -> Why:

@@ -37,6 +37,7 @@ def label(
     detect: Literal["auto", "all", "found", "none"] | None = None,
     detector: str | None = None,
     text: bool = False,
+    regions: bool = False,
     zone: str | Sequence[str] | None = None,
     line: str | Sequence[str] | None = None,
     engine: str | None = None,
@@ -99,6 +100,7 @@ def label(
         detector: What finds objects besides motion: own (the model's), none, an ONNX file with the outputs of YOLOX, or
             a directory of OWL-ViT or OWLv2, which look for the things among `find` or `labels`.
         text: Also read what is written in the pictures (signs, captions); needs the extra ocr.
+        regions: Also say where in the picture the probable labels are: box and share of the picture.
         zone: Count tracks in a part of the picture, and how long they stay: NAME:x,y;x,y;x,y;... in fractions of the
             picture, such as 'door:0,0.5;0.3,0.5;0.3,1;0,1'; may be repeated.
         line: Count tracks that cross a line: NAME:x,y;x,y in fractions of the picture; from the top down, what moves
@@ -150,6 +152,7 @@ def label(
         "detect": detect,
         "detector": detector,
         "text": text,
+        "regions": regions,
         "zone": zone,
         "line": line,
         "engine": engine,

@@ -18,10 +18,12 @@ Movement = _result.Movement
 ZoneVisits = _result.ZoneVisits
 Visit = _result.Visit
 TextLine = _result.TextLine
+Region = _result.Region
 Crossing = _result.Crossing
 Category = _result.Category
 OpenSet = _result.OpenSet
 clock_text = _result.clock_text
+clip_seconds = _result.clip_seconds
 decode_json = _result.decode_json
 
 PerceptError = _errors.PerceptError
@@ -31,3 +33,12 @@ ModelError = _errors.ModelError
 OutputError = _errors.OutputError
 
 ClipRecord._repr_html_ = clip_html
+
+
+def _explain(record, label="", **more):  # type: ignore[no-untyped-def]  # its types are in the stub
+    from percept._explain import explain_record
+
+    return explain_record(record, label, **more)
+
+
+ClipRecord.explain = _explain

@@ -1,8 +1,12 @@
 """Types of `percept._records`. Written by `python -m commands.python_api` from our own types; do not edit."""
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from percept._explain import Why
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one modality alone says about a label."""
@@ -124,6 +128,21 @@ class TextLine(msgspec.Struct, frozen=True):
     """When it was read, in seconds of the source."""
     box: tuple[float, float, float, float]
     """x0, y0, x1, y1, in pixels of the upright source with square pixels."""
+
+class Region(msgspec.Struct, frozen=True):
+    """Where in the picture a label is."""
+
+    label: str
+    """The label, one of those of the clip."""
+    time_s: float
+    """Of the picture that was looked at, in seconds of the source."""
+    box: tuple[float, float, float, float]
+    """x0, y0, x1, y1 around it, in pixels of the upright source with square pixels. Two things of a kind have one
+    box."""
+    area: float
+    """Share of the picture that it covers, from 0 to 1."""
+    peak: float
+    """The label's probability where it is surest, from 0 to 1."""
 
 class View(msgspec.Struct, frozen=True, omit_defaults=True):
     """A track in a picture that was looked at closely."""
@@ -259,12 +278,34 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Present if reading was asked for (`--text`): what is written in the pictures."""
 
     @property
+    def regions(self) -> list[Region] | None:
+        """Present if it was asked for (`--regions`): where in the picture the probable labels are."""
+
+    @property
     def category(self) -> Category | None:
         """Present if labels form a hierarchy."""
 
     @property
     def open_set(self) -> OpenSet | None:
         """Present if the model was calibrated for it."""
+
+    def explain(
+        self,
+        label: str = "",
+        *,
+        source: str | os.PathLike[str] | None = None,
+        pixels: bool = False,
+        model: str | os.PathLike[str] | None = None,
+        audio_model: str | os.PathLike[str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Why:
+        """Why the clip has a label, by default its best one: as `percept.explain` says at its time, with its length.
+
+        source: the file, if it is no longer where it was. The others: as for `percept.explain`; give those of the run.
+
+        Raises: SourceError: the file is gone. ConfigError: the clip has no labels, or another model's. Also as
+            `percept.explain`.
+        """
 
     def _repr_html_(self) -> str:
         """The record for a notebook."""
@@ -294,5 +335,6 @@ class OutputError(PerceptError):
 
     exit_code = 5
 
+def clip_seconds(start_s: float, end_s: float, usual_s: float) -> float: ...
 def clock_text(seconds: float) -> str: ...
 def decode_json(line: bytes | str) -> ClipRecord: ...

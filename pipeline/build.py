@@ -35,8 +35,9 @@ STAGES = {
     "detect": "stages.detect.stage:Detect",
     "track": "stages.track.stage:TrackStage",
     "text": "stages.text.stage:TextStage",
+    "regions": "stages.maps.stage:RegionStage",
 }
-ON_DEMAND = ("text",)
+ON_DEMAND = ("text", "regions")
 """Stages that are off unless they have options. Each is then a group of its own, if no group names it."""
 CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
 _PARSE_LABELS = "stages.words.word:parse_labels"

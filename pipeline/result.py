@@ -148,6 +148,22 @@ class TextLine(msgspec.Struct, frozen=True):
     ]
 
 
+class Region(msgspec.Struct, frozen=True):
+    """Where in the picture a label is."""
+
+    label: Annotated[str, Meta(description="The label, one of those of the clip.")]
+    time_s: Annotated[float, Meta(description="Of the picture that was looked at, in seconds of the source.")]
+    box: Annotated[
+        tuple[float, float, float, float],
+        Meta(
+            description="x0, y0, x1, y1 around it, in pixels of the upright source with square pixels. Two things of a "
+            "kind have one box."
+        ),
+    ]
+    area: Annotated[float, Meta(description="Share of the picture that it covers, from 0 to 1.")]
+    peak: Annotated[float, Meta(description="The label's probability where it is surest, from 0 to 1.")]
+
+
 class View(msgspec.Struct, frozen=True, omit_defaults=True):
     """A track in a picture that was looked at closely."""
 
@@ -351,6 +367,11 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cast(list[TextLine] | None, self.parts.get("text"))
 
     @property
+    def regions(self) -> list[Region] | None:
+        """Present if it was asked for (`--regions`): where in the picture the probable labels are."""
+        return cast(list[Region] | None, self.parts.get("regions"))
+
+    @property
     def category(self) -> Category | None:
         """Present if labels form a hierarchy."""
         return cast(Category | None, self.parts.get("category"))
@@ -367,6 +388,7 @@ TYPES: dict[str, Any] = {
     "zones": list[ZoneVisits],
     "crossings": list[Crossing],
     "text": list[TextLine],
+    "regions": list[Region],
     "category": Category,
     "open_set": OpenSet,
 }
@@ -395,6 +417,13 @@ def clock_seconds(text: str) -> float:
     for part in text.removesuffix("s").split(":"):
         seconds = 60 * seconds + float(part)
     return seconds
+
+
+def clip_seconds(start_s: float, end_s: float, usual_s: float) -> float:
+    """The length of the clips of a run, from one of its clips: the usual one, if a clip of that run may be this one."""
+    length_s, tail_s = end_s - start_s, 0.5
+    fits = length_s <= usual_s + tail_s and abs(start_s / usual_s - round(start_s / usual_s)) < 1e-6
+    return usual_s if fits or length_s <= 0 else round(length_s, 3)
 
 
 def clock_text(seconds: float) -> str:

@@ -28,6 +28,7 @@ NOT_LIVE = {
     "--no-merge",
     "--exclusive",
     "--min-duration",
+    "--regions",
 }
 """Options of files."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from engines.backends.backend import Report
 from engines.backends.table import EngineSettings
-from engines.building.building import improve_network, open_network
+from engines.building.building import improve_network, open_network, runtime_of
 from engines.engine import Engine
 from engines.models.model import ModelSpec, TowerSpec
 from engines.models.network import patch_grid, with_patches
@@ -38,10 +38,16 @@ class PatchTower:
         """Rows and columns."""
         return patch_grid(self.tower.network, Path(self.tower.directory))
 
-    def improve(self, report: Report) -> None:
-        """Build the best engine, once per model and machine."""
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """See `pipeline.stage.Stage.preload`."""
+        return runtime_of(self._key, self.tower.directory, self._run), "engines.models.tower"
+
+    def improve(self, report: Report) -> bool:
+        """Build the best engine, once per model and machine. Returns whether `open` now opens another one."""
         labels = lambda: label_set(self._spec, self.tower)  # noqa: E731
-        improve_network(self._key, self.tower.directory, self._run, report, labels, "picture tower with patches")
+        what = "picture tower with patches"
+        return improve_network(self._key, self.tower.directory, self._run, report, labels, what)
 
     def open(self) -> None:
         self._engine = open_network(self._key, self.tower.directory, self._run)

@@ -1,9 +1,11 @@
-/* The labels of the clip on show, each with its probability and what every modality says. */
+/* The labels of the clip on show, each with its probability and what every modality says. `onwhy` is told clip and word
+   of a label that is clicked. */
 {
   const { element, percent, signed, clockText, MODALITIES } = percept;
 
   percept.LabelBars = class {
-    constructor(root, recording) {
+    constructor(root, recording, onwhy) {
+      this.onwhy = onwhy;
       this.recording = recording;
       this.clip = null;
       this.filter = null;
@@ -51,8 +53,9 @@
           element("span", { class: "scale" }, element("span", { class: "fill" })),
           element("span", { class: "added" })));
       const parts = MODALITIES.map(({ key }) => element("span", { class: `fill ${key}` }));
+      const asked = () => this.onwhy(this.clip, this.recording.labelsOf(this.clip)[[...this.rows.children].indexOf(row)].word);
       const row = element("li", {},
-        element("span", { class: "word" }), element("span", { class: "value" }),
+        element("button", { type: "button", class: "word", onclick: asked }), element("span", { class: "value" }),
         element("span", { class: "scale whole" }, ...parts),
         element("span", { class: "meters" }, ...meters));
       this.rows.append(row);
@@ -63,7 +66,8 @@
       const word = this.recording.words[label.word];
       const [name, value, whole, meters] = row.children;
       row.title = this._sum(label);
-      name.textContent = name.title = word;
+      name.textContent = word;
+      name.title = `${word}: why?`;
       value.textContent = percent(label.probability);
       const wanted = !this.filter || (label.probability >= this.filter.least && this.filter.matches(word));
       row.classList.toggle("dim", !wanted);

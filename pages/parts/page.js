@@ -33,7 +33,7 @@
       this.main.replaceChildren(this._warnings(recording), this.first, slots.filter, slots.timeline, lists);
       const onshape = (shape) => this.first.style.setProperty("--shape", shape);
       this.player = new percept.Player(slots.player, recording, { onshape });
-      this.bars = new percept.LabelBars(slots.bars, recording);
+      this.bars = new percept.LabelBars(slots.bars, recording, (clip, word) => this.why.show(recording, clip, word));
       this.filter = new percept.Filter(slots.filter);
       this.timeline = new percept.Timeline(slots.timeline, recording);
       this.events = new percept.EventList(slots.events, recording);
@@ -81,10 +81,11 @@
       const hidden = this.sources.length < 2;
       this.picker = element("select", { "aria-label": "Source", hidden, onchange: choose }, ...choices);
       this.dialog = percept.helpDialog("Made by Percept. This page loads nothing but the video.");
+      this.why = new percept.Why();
       const help = iconButton("Help (?)", QUESTION, () => this.dialog.showModal());
       const title = element("div", { class: "title" }, this.name, this.facts);
       const tools = element("div", { class: "tools" }, this.theme.button, help);
-      return element("header", { class: "top" }, this._home(), title, this.picker, tools, this.dialog);
+      return element("header", { class: "top" }, this._home(), title, this.picker, tools, this.dialog, this.why.root);
     }
 
     /* The way back to the report that the page belongs to. */

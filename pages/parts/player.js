@@ -23,10 +23,11 @@
       this.clock = this.media
         ? new percept.MediaClock(this.media, recording.end, media.start)
         : new percept.Clock(recording.end);
-      const hasStage = media.kind !== "sound" && (this.media || poster || recording.tracks.length);
+      const hasBoxes = Boolean(recording.tracks.length || recording.regions.size);
+      const hasStage = media.kind !== "sound" && (this.media || poster || hasBoxes);
       if (hasStage) this._stage(poster);
       else if (this.media) root.append(this.media);
-      this._controls(Boolean(hasStage));
+      this._controls(Boolean(hasStage), hasBoxes);
       this.clock.addEventListener("time", () => this.draw());
       this.clock.addEventListener("state", () => this._stateChanged());
       if (this.media) this._load(media);
@@ -80,7 +81,7 @@
       this._shape(this.recording.sizeAt(0));
       if (!this.media && !poster) {
         this.stage.classList.add("bare");
-        this.message.textContent = "The video is not here. These are the boxes of its tracks.";
+        this.message.textContent = "The video is not here. These are the boxes in its results.";
         this.message.hidden = false;
       }
       picture.addEventListener("load", () => this.draw());
@@ -111,7 +112,7 @@
       else this.root.prepend(element("p", { class: "message", text }));
     }
 
-    _controls(hasStage) {
+    _controls(hasStage, hasBoxes) {
       const { clock, media } = this;
       this.playButton = iconButton("Play (space)", PLAY, () => clock.toggle());
       this.playButton.classList.add("play", "paused");
@@ -125,7 +126,7 @@
       const rates = RATES.map((each) => element("option", { value: each, text: `${each}×`, selected: each === 1 }));
       const rate = element("select", { "aria-label": "Speed", class: "rate", onchange: setRate }, ...rates);
       if (media) this.muteButton = iconButton("Sound off (m)", LOUD, () => this.toggleMuted());
-      if (hasStage && this.recording.tracks.length) {
+      if (hasStage && hasBoxes) {
         this.boxButton = iconButton("Boxes (b)", BOXES, () => this.toggleBoxes());
         this.boxButton.setAttribute("aria-pressed", "true");
       }
@@ -148,7 +149,9 @@
       const context = percept.cleared(canvas, width, height);
       const size = this.recording.sizeAt(ms);
       if (!this.boxes || !size) return;
-      percept.drawTracks(context, this.recording.tracks, ms, this._place(size, width, height), width);
+      const place = this._place(size, width, height);
+      percept.drawRegions(context, this.recording.regionsAt(ms), place, width);
+      percept.drawTracks(context, this.recording.tracks, ms, place, width);
     }
 
     /* Where the source is on the stage: it fits into the file's picture, and that into the stage. */

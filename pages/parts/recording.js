@@ -20,6 +20,9 @@ percept.Recording = class {
     this.events = tree.events.map(([word, start, end, mean, peak, others]) => ({ word, start, end, mean, peak, others }));
     this.tracks = tree.tracks.map((track) => new percept.Track(track, this.words));
     this.notes = new Map(tree.notes.map(([clip, ...texts]) => [clip, texts.map((each) => tree.texts[each])]));
+    this.why = new Map((tree.why ?? []).map(([clip, label, sentences, picture]) => [`${clip} ${label}`, { sentences, picture }]));
+    this.regions = new Map();
+    for (const [clip, ...row] of tree.regions) this.regions.set(clip, [...(this.regions.get(clip) ?? []), row]);
     this.end = Math.max(tree.end, 1);
     this.others = [...this.state.keys()].filter((clip) => this.state[clip] !== 0 && this.endOf[clip] > this.start[clip]);
     this.places = this._placesByWord();
@@ -68,6 +71,12 @@ percept.Recording = class {
     }
     const sum = parts[0] + parts[1] + parts[2];
     return sum ? parts.map((part) => part / sum) : [0, 0, 0];
+  }
+
+  /* Where labels are in the picture of the clip at a time: word, share of the picture and box. */
+  regionsAt(ms) {
+    const rows = this.regions.get(this.clipAt(ms)) ?? [];
+    return rows.map(([word, area, ...box]) => ({ word: this.words[word], area, box }));
   }
 
   /* Width and height of the upright source at a time, in pixels of its boxes; null if unknown. */

@@ -32,16 +32,22 @@ percept.Track = class {
   }
 };
 
-/* Draw the boxes of all tracks at a time. `place`: left, top and scale from pixels of boxes to those of the canvas. */
-percept.drawTracks = (context, tracks, ms, place, width) => {
+/* Set the font of tags for a canvas of this width. Gives its size. */
+percept.tagFont = (context, width) => {
   const size = Math.max(11, Math.min(15, width / 46));
   context.font = `600 ${size}px system-ui, sans-serif`;
   context.lineJoin = "round";
+  return size;
+};
+
+/* Draw the boxes of all tracks at a time. `place`: left, top and scale from pixels of boxes to those of the canvas. */
+percept.drawTracks = (context, tracks, ms, place, width) => {
+  const size = percept.tagFont(context, width);
   let drawn = 0;
   for (const track of tracks) {
     const box = track.boxAt(ms);
     if (!box) continue;
-    const [x0, y0, x1, y1] = box.map((edge, side) => edge * place.scale + (side % 2 ? place.top : place.left));
+    const [x0, y0, x1, y1] = placed(box, place);
     const rgb = percept.trackColour(track.id);
     drawBox(context, [x0, y0, x1, y1], rgb);
     drawTag(context, track.nameAt(ms), x0, y0, rgb, size, width);
@@ -49,6 +55,25 @@ percept.drawTracks = (context, tracks, ms, place, width) => {
   }
   return drawn;
 };
+
+/* Draw where labels are, as dashed boxes with word and share of the picture. */
+percept.drawRegions = (context, regions, place, width) => {
+  const size = percept.tagFont(context, width);
+  regions.forEach(({ word, area, box }, row) => {
+    const [x0, y0, x1, y1] = placed(box, place);
+    context.setLineDash([7, 5]);
+    drawBox(context, [x0, y0, x1, y1], REGION);
+    context.setLineDash([]);
+    // tags of tracks are at the top; those of regions at the bottom, above each other
+    drawTag(context, `${word}, ${percept.percent(area)} of the picture`, x0, y1 - row * size * 1.7, REGION, size, width);
+  });
+};
+
+const REGION = [255, 255, 255];
+
+function placed(box, place) {
+  return box.map((edge, side) => edge * place.scale + (side % 2 ? place.top : place.left));
+}
 
 function drawBox(context, [x0, y0, x1, y1], rgb) {
   context.beginPath();

@@ -96,6 +96,12 @@ class Artist:
         cv2.rectangle(picture, (x, y), (x + width, y + height), WHITE, -1)
         self._small.draw(picture, text, x + size // 2, y + round(size * 1.05), DARK, 600)
 
+    def region(self, picture: Array, rect: Rect, text: str, row: int) -> None:
+        """Draw where a label is, its name so many rows above the bottom of its box, in place."""
+        x0, y0, x1, y1 = rect
+        named = max(y0, y1 - row * round(1.6 * self._small.size_px))
+        self.shape(picture, [(x0, named), (x0, y0), (x1, y0), (x1, y1), (x0, y1)], True, text)
+
     def corner(self, record: ClipRecord, paths: list["TrackPath"], place: Place, picture: Array) -> Panel | None:
         """The panel of a clip in a corner without boxes, given the first of its pictures; None if there is no room."""
         taken = [rect for path in paths for rect in self._swept(path, record, place)]
@@ -148,6 +154,8 @@ class ClipDrawing:
             self._placed = True
         for shape in self._shapes:
             self._artist.shape(shown, shape.points(self._record, place), shape.closed, shape.text)
+        for row, region in enumerate(self._record.regions or (), 1):
+            self._artist.region(shown, place.of(region.box), region.label, row)
         self._artist.tracks(shown, self._paths, time_s, place)
         if self._panel is not None:
             self._panel.blend(shown)

@@ -5,6 +5,7 @@ vocabulary, never against each other. So another word moves no map, and 0 is a p
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -12,12 +13,18 @@ from engines.models.patch_tower import PatchTower
 from pipeline.arrays import Array
 from stages.encode import unit
 from stages.maps.cells import FINE, guided, spread, square_pictures, squares
-from stages.words.label_side import LabelSide
 
 SHARPNESS = 4.0
 """Exponent of the likeness of two cells: with more, fewer cells speak for each other."""
 EDGES = 0.07
 """Radius in which a map's edges move to those of the picture, in short sides of it."""
+
+
+class Compares(Protocol):
+    """What is looked for: words, which are a `LabelSide`, or exemplars."""
+
+    def compare(self, embeddings: Array) -> tuple[Array, Array, Array]:
+        """See `LabelSide.compare`."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class WordMap:
     places: Array
 
 
-def word_map(frame: Array, tower: PatchTower, side: LabelSide, smooth: bool = True, fine: bool = True) -> WordMap:
+def word_map(frame: Array, tower: PatchTower, side: Compares, smooth: bool = True, fine: bool = True) -> WordMap:
     """The map of the words of `side` for a frame uint8 "H W 3".
 
     smooth: cells that are alike speak for each other, see `propagated`; and edges move to those of the frame. fine:
@@ -55,7 +62,7 @@ def word_map(frame: Array, tower: PatchTower, side: LabelSide, smooth: bool = Tr
     return WordMap(guided(pixels, frame, radius_px) if smooth else pixels, peaks, places)
 
 
-def cell_odds(patches: Array, side: LabelSide, grid: tuple[int, int]) -> Array:
+def cell_odds(patches: Array, side: Compares, grid: tuple[int, int]) -> Array:
     """Log-odds of each word in each patch: "N P D" -> "N C r c"."""
     count, places, _ = patches.shape
     odds = side.compare(unit(patches.reshape(count * places, -1)))[2]

@@ -13,6 +13,8 @@ from pipeline.result import CLOCK, clock_seconds
 from pipeline.stage import RunSettings
 
 EXAMPLES_FILE = "examples.npz"
+FLAG = "--find-like"
+WHOLE = (0.0, 0.0, 1.0, 1.0)
 _TEXT = re.compile(rf"(?P<path>.+?)(?:@(?P<time>{CLOCK}))?(?::(?P<box>-?[\d.]+(?:,-?[\d.]+){{3}}))?")
 SHORT_SIDE_PX = 640
 """The picture is read at this size at most, so that a small box has enough pixels."""
@@ -24,36 +26,41 @@ class Example:
 
     path: str
     time_s: float = 0.0
-    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    box: tuple[float, float, float, float] = WHOLE
     """x0, y0, x1, y1 in fractions of the upright picture."""
 
     @classmethod
-    def parse(cls, text: str) -> "Example":
-        """Raises: ConfigError: it has a box that is none."""
+    def parse(cls, text: str, flag: str = FLAG) -> "Example":
+        """flag: the option that it is given with. Raises: ConfigError: it has a box that is none."""
         match = _TEXT.fullmatch(text)
         if match is None:
-            raise ConfigError(f"--find-like {text!r}: expected FILE, FILE@TIME or FILE@TIME:x0,y0,x1,y1")
+            raise ConfigError(f"{flag} {text!r}: expected FILE, FILE@TIME or FILE@TIME:x0,y0,x1,y1")
         time_s = clock_seconds(match["time"] or "0")
         if match["box"] is None:
             return cls(match["path"], time_s)
         try:
             x0, y0, x1, y1 = (float(value) for value in match["box"].split(","))
         except ValueError:
-            raise ConfigError(f"--find-like {text!r}: expected four numbers in the box x0,y0,x1,y1") from None
+            raise ConfigError(f"{flag} {text!r}: expected four numbers in the box x0,y0,x1,y1") from None
         if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
             raise ConfigError(
-                f"--find-like {text!r}: expected a box x0,y0,x1,y1 in fractions of the picture, from 0 to 1, such as "
+                f"{flag} {text!r}: expected a box x0,y0,x1,y1 in fractions of the picture, from 0 to 1, such as "
                 "0.1,0.2,0.4,0.9"
             )
         return cls(match["path"], time_s, (x0, y0, x1, y1))
+
+    def check_file(self, flag: str = FLAG) -> None:
+        """Raises: ConfigError: there is no such file."""
+        if "://" not in self.path and not Path(self.path).is_file():
+            raise ConfigError(f"{flag} {self.path}: there is no such file; expected a photo or a film")
 
     @property
     def name(self) -> str:
         """What tracks are called that look like it."""
         return f"like {Path(self.path).name}"
 
-    def picture(self) -> Array:
-        """uint8 "H W 3" RGB, upright.
+    def picture(self, flag: str = FLAG) -> Array:
+        """uint8 "H W 3" RGB, upright. flag: as for `parse`.
 
         Raises: SourceError: the file cannot be read. ConfigError: it has no picture at that time.
         """
@@ -72,7 +79,7 @@ class Example:
             for clip in reader.clips():
                 if not isinstance(clip, Gap) and "frames" in clip.arrays:
                     return np.array(clip.arrays["frames"][0])
-        raise ConfigError(f"--find-like {self.path}: has no picture at {self.time_s:g} s; choose another moment")
+        raise ConfigError(f"{flag} {self.path}: has no picture at {self.time_s:g} s; choose another moment")
 
 
 def check_examples(run: RunSettings) -> None:
@@ -80,9 +87,7 @@ def check_examples(run: RunSettings) -> None:
     from engines.models.checkpoint import read_model
 
     for text in run.like:
-        example = Example.parse(text)
-        if "://" not in example.path and not Path(example.path).is_file():
-            raise ConfigError(f"--find-like {text}: there is no file {example.path}")
+        Example.parse(text).check_file()
     tower = read_model(run.model, run.audio_model).towers().get("image")
     if "image" not in run.modalities or tower is None or tower.input != "frames":
         raise ConfigError(

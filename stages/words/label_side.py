@@ -1,6 +1,7 @@
 """The label vectors of one tower, and how embeddings are compared with them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,20 @@ class LabelSide:
             similarity = np.maximum.reduceat(similarity, self.starts, axis=1)
         odds = scoring.log_odds(similarity, background, self.kept, self.temperature, self.bias)
         return similarity, background, scoring.capped(odds, self.known)
+
+    def synonyms(self, row: int) -> Array:
+        """The vectors of the names of a label, "S D"."""
+        if self.starts is None:
+            return self.labels[row : row + 1]
+        ends = [*self.starts[1:].tolist(), len(self.labels)]
+        return self.labels[int(self.starts[row]) : ends[row]]
+
+    def only(self, rows: Sequence[int]) -> "LabelSide":
+        """Some of the labels alone, in this order."""
+        names = [self.synonyms(row) for row in rows]
+        starts = np.cumsum([0, *(len(each) for each in names)])[:-1]
+        known = None if self.known is None else self.known[list(rows)]
+        return replace(self, labels=np.concatenate(names), kept=self.kept[list(rows)], starts=starts, known=known)
 
     def arrays(self, name: str) -> dict[str, Any]:
         """The arrays to store in an npz file, by key."""

@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with looking(
         load_config(None, SETTINGS), parse_phrases("sheep; cup of coffee|cup; volcano"), how=How(fine=False)
     ) as look:
-        names = look.labels.labels
+        names = look.names
         for time_s in (4.5, 9.0):
             sights = look.at(SAMPLE, time_s)
             told = list(write_sights(into / f"{time_s:g}", SAMPLE, sights, names, "panoptic"))
@@ -87,12 +87,26 @@ def test_file_names_are_plain() -> None:
         (["--labels", "dog", "--at", "1", "--every", "2"], "not allowed with argument"),
         (["--labels", "dog", "-o", ""], "-o: has no name; expected a folder"),
         (["--labels", "dog", "--as", "boxes"], "invalid choice: 'boxes'"),
-        ([], "the following arguments are required: --labels"),
+        ([], "nothing to look for; expected --labels 'dog; grass', or --like photo.jpg"),
+        (["--like", "nowhere.jpg"], "--like nowhere.jpg: there is no such file"),
+        (["--like", "a.jpg:0.5,0,0.1,1"], "--like 'a.jpg:0.5,0,0.1,1': expected a box x0,y0,x1,y1"),
     ],
 )
 def test_wrong_options_are_refused(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["where", SAMPLE, *given]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_sheep_is_found_by_another_picture_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = f"{SAMPLE}@7:0.3,0.1,0.85,0.9"
+    given = ["where", SAMPLE, "--like", example, "--at", "4.5", "--quick", "--engine", "torch", "-o", str(tmp_path)]
+    assert main(given) == 0
+    told = json.loads(capsys.readouterr().out)
+    (part,) = told["parts"]
+    assert part["word"] == "like sample.mp4"
+    x0, y0, x1, y1 = np.array(part["box"]) / [480, 270, 480, 270]
+    assert x0 < 0.15 < 0.4 < x1 < 0.8, "the sheep stands left of the middle"
+    assert y0 < 0.3 < 0.6 < y1
 
 
 def test_the_command_prints_a_line_for_each_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

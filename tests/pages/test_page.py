@@ -12,7 +12,7 @@ import pytest
 from commands.main import main
 from pages.recording import ERROR
 from pipeline.arrays import Array
-from pipeline.result import ClipRecord
+from pipeline.result import ClipRecord, Region
 from tests.media import make_sound, make_video
 from tests.pages.conftest import Browser
 from tests.pages.records import clip, following, label, square_box, written
@@ -226,6 +226,35 @@ def test_without_its_video_the_page_still_works(browser: Browser, square: Path, 
     (message, time_ms, thumbnails), _ = browser.visit(tmp_path / "moved.html", look)
     assert message.startswith("square #1.mp4 cannot be played")
     assert (time_ms, thumbnails) == (6000, 4)
+
+
+def test_regions_are_drawn_while_their_clip_lasts(browser: Browser, tmp_path: Path) -> None:
+    records = [clip("gone.mp4", index, [label("red square", 0.9)]) for index in range(2)]
+    records[1].parts["regions"] = [Region("red square", 3.0, (80, 60, 240, 180), 0.25, 0.9)]
+    assert main(["view", str(written(tmp_path / "regions.jsonl", records)), "-q"]) == 0
+    bright = """() => {
+      const canvas = document.querySelector(".stage canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const scale = canvas.height / 240;
+      const columns = [];
+      for (let y = Math.round(75 * scale); y < 120 * scale; y++) for (let x = 0; x < canvas.width; x++) {
+        if (data[(y * canvas.width + x) * 4] > 200) columns.push((x - canvas.width / 2) / scale + 160);
+      }
+      return columns.length ? [Math.min(...columns), Math.max(...columns)] : [];
+    }"""
+
+    def look(page: Any) -> list[list[float]]:
+        sides = []
+        for time_ms in (1000, 3000):
+            page.evaluate(f"percept.page.seek({time_ms})")
+            page.wait_for_timeout(150)
+            sides.append(page.evaluate(bright))
+        return sides
+
+    (before, during), visit = browser.visit(tmp_path / "regions.html", look)
+    assert before == []
+    assert during == pytest.approx([80, 240], abs=3)
+    assert [text for text in visit.complaints if "willReadFrequently" not in text] == []
 
 
 def test_several_sources_errors_gaps_and_sound(browser: Browser, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Records become columns of small integers."""
 
 from pages.recording import ERROR, GAP, RESULT, Recording
-from pipeline.result import Category, ClipRecord, Evidence, Label, OpenSet, Track
+from pipeline.result import Category, ClipRecord, Evidence, Label, OpenSet, Region, Track
 from pipeline.status import Alternative, EventOptions, EventRecord
 from tests.pages.records import clip, label
 
@@ -54,6 +54,12 @@ def test_tracks_are_joined_across_clips_and_change_their_name() -> None:
     boxes = [value for time in (0, 1000, 2000, 4000, 6000) for value in (time, 1, 3, 30, 40)]
     assert tree["tracks"] == [{"id": 7, "names": [[0, 0, 900], [6000, 1, 500]], "boxes": boxes}]
     assert tree["words"] == ["dog", "cat"]
+
+
+def test_regions_are_rows_of_clip_word_share_and_box() -> None:
+    records = [clip("talk.mp4", index, [label("dog", 0.9)]) for index in range(2)]
+    records[1].parts["regions"] = [Region("dog", 3.0, (1.4, 2.6, 30, 40), 0.25, 0.9)]
+    assert recording(*records).tree()["regions"] == [[1, 0, 250, 1, 3, 30, 40]]
 
 
 def test_events_are_those_of_the_file_else_those_of_the_clips() -> None:

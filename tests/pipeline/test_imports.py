@@ -313,6 +313,7 @@ COVERED_BY = {
     "tests/stages/decode/test_still.py": "stages.decode.side_data",
     "tests/stages/decode/test_tiling.py": "stages.decode.timeline",
     "tests/pages/test_page.py": "pages.source",
+    "tests/pages/test_why.py": "commands.view_explained",
     "tests/pages/test_report.py": "commands.report",
     "tests/pipeline/sinks/test_film.py": "stages.decode.{film, film_relay, film_sound}",
     "tests/stages/detect/test_stage.py": "stages.detect.{change, regions}",

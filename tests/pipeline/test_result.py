@@ -19,6 +19,7 @@ from pipeline.result import (
     Label,
     OpenSet,
     Track,
+    clip_seconds,
     decode_json,
     encode_json,
 )
@@ -132,3 +133,11 @@ def test_a_result_is_no_error_no_drop_and_no_gap(change: dict[str, Any], is_resu
 def test_the_description_of_absent_lists_every_reason() -> None:
     description = msgspec.json.schema(ClipRecord)["$defs"]["ClipRecord"]["properties"]["absent"]["description"]
     assert all(reason in description for reason in Reason.__args__)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "length_s"),
+    [(4.0, 6.0, 2.0), (4.0, 6.4, 2.0), (8.0, 9.3, 2.0), (4.0, 8.0, 4.0), (3.0, 4.0, 1.0), (0.0, 0.0, 2.0)],
+)
+def test_a_clip_tells_how_long_the_clips_of_its_run_are(start_s: float, end_s: float, length_s: float) -> None:
+    assert clip_seconds(start_s, end_s, 2.0) == length_s

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import Array
-from pipeline.result import ClipRecord, Crossing, Evidence, Label, Track, Visit, ZoneVisits
+from pipeline.result import ClipRecord, Crossing, Evidence, Label, Region, Track, Visit, ZoneVisits
 from pipeline.sinks.draw import (
     HOLD_S,
     Artist,
@@ -217,3 +217,10 @@ def test_boxes_are_scaled_and_drawn_in_the_colour_of_their_track() -> None:
 
 def test_neighbouring_tracks_differ_in_colour() -> None:
     assert sum(abs(a - b) for a, b in zip(track_colour(1), track_colour(2), strict=True)) > 150
+
+
+def test_regions_are_outlined_as_long_as_their_clip_lasts() -> None:
+    record = clip([])
+    record.parts["regions"] = [Region("dog", 3.0, (100, 50, 300, 250), 0.2, 0.9)]
+    assert (drawn(record, 2.5, "off")[150, [100, 300]] == 255).all()
+    assert (drawn(record, 4.5, "off") == 120).all()
