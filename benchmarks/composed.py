@@ -7,7 +7,7 @@ Things are those of VOC 2012 with a box of their own, of photos that nothing her
 import hashlib
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,3 +140,26 @@ class Canvas:
 def is_held_out(colour: str, kind: str) -> bool:
     """Whether a pair of colour and thing is only reported on: half of them, by their hash."""
     return hashlib.sha256(f"{colour} {kind}".encode()).digest()[0] % 2 == 0
+
+
+def photos_of_pairs(data: Path, reported: bool, others: Sequence[str]) -> Iterator[tuple[str, Array]]:
+    """Photos with one person and one thing of `others`, whose boxes meet: the name of the thing, uint8 "H W 3"."""
+    fold = is_reported if reported else is_checked
+    tree = [each for each in json.loads((data / "boxes" / "voc2012.json").read_text()) if fold(each["file"])]
+    with tarfile.open(data / "boxes" / "voc2012.tar") as tar:
+        files = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
+        for photo in tree:
+            people = [box for kind, *box in photo["boxes"] if kind == "person"]
+            ridden = [(kind, box) for kind, *box in photo["boxes"] if kind in others]
+            if len(people) != 1 or len(ridden) != 1 or photo["file"] not in files:
+                continue
+            if not is_rider(np.array(people[0]), np.array(ridden[0][1])):
+                continue
+            content = np.frombuffer(tar.extractfile(files[photo["file"]]).read(), np.uint8)  # type: ignore[union-attr]
+            yield ridden[0][0], cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def is_rider(person: Array, ridden: Array) -> bool:
+    """Whether a person sits on it, as far as boxes tell: above its middle, and into it."""
+    x, y = (person[:2] + person[2:]) / 2
+    return bool(ridden[0] < x < ridden[2] and y < (ridden[1] + ridden[3]) / 2 and person[3] > ridden[1])
