@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import msgspec
 import numpy as np
 
@@ -10,17 +11,21 @@ from engines.models.patch_tower import PatchTower
 from pipeline.arrays import Array
 from pipeline.clip import Clip
 from pipeline.result import Movement, Track
-from stages.boxes import box_iou
+from stages.boxes import areas, box_iou, shared_area
 from stages.detect.stage import size_of
 from stages.encode import unit
 from stages.pictures import crop_pictures
 
-MOST, MOST_QUICK = 12, 5
+MOST, MOST_QUICK = 8, 5
 """Boxes of a picture that are looked at, the surest ones."""
 SAME = 0.6
 """Intersection over union from which two boxes are around the same thing."""
 ITS_TRACK = 0.5
 """The same, from which a box is that of a track."""
+
+
+PART = 0.8
+"""How much less a box counts that lies in a surer one as a whole."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Candidates:
     boxes: "N 4", x0 y0 x1 y1 in pixels of the picture. scores: "N", how sure the detector is of a thing. vectors: "N D"
     of unit length, and patches: "N P D", what the picture tower reads in each box, and in each place of it. tracks and
     moves: the number of a box's track and how it moves, None where that is not known. by_map: for a name, "N", how sure a word map is of it there.
+    grey: as `vectors`, of the same boxes without colours; None if nobody asks for a colour.
     """
 
     boxes: Array
@@ -39,6 +45,7 @@ class Candidates:
     tracks: tuple[int | None, ...]
     moves: tuple[Movement | None, ...]
     by_map: Mapping[str, Array] = field(default_factory=dict)
+    grey: Array | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -59,6 +66,8 @@ class Picture:
     height: int
     """Of the source, in pixels."""
     is_film: bool
+    spans: Mapping[int, tuple[float, float]]
+    """By track, from when to when it is seen in the clip of the picture, in seconds."""
 
 
 def picture_of(clip: Clip, at_ns: int | None, is_film: bool) -> Picture:
@@ -79,6 +88,7 @@ def picture_of(clip: Clip, at_ns: int | None, is_film: bool) -> Picture:
         tuple(None if track is None else track.id for track in tracks),
         tuple(None if track is None else track.movement for track in tracks),
         clip.info.width or width, clip.info.height or height, is_film,
+        {track.id: (track.boxes[0][0], track.boxes[-1][0]) for track in known if track.boxes},
     )  # fmt: skip
 
 
@@ -135,6 +145,24 @@ def with_parts(found: Candidates, parts: Sequence[tuple[str, Array, float]], fra
         found.moves + (None,) * more,
         by_map,
     )
+
+
+def wholeness(boxes: Array, scores: Array) -> Array:
+    """How far a box is around a whole thing of its own: "N 4", "N" -> "N" in (0, 1].
+
+    The less, the more of it lies in a surer box (linear Soft-NMS, Bodla et al. 2017, arXiv 1704.04503, with the share
+    of the box in place of the overlap, because parts of things read like the whole).
+    """
+    share = shared_area(boxes, boxes) / np.maximum(areas(boxes)[:, None], 1e-9)
+    surer = scores[None] > scores[:, None]
+    whole: Array = 1 - PART * np.where(surer, share, 0.0).max(axis=1, initial=0.0)
+    return whole
+
+
+def without_colour(frame: Array) -> Array:
+    """A frame uint8 "H W 3" in grey."""
+    grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
+    return np.repeat(grey[..., None], 3, axis=2)
 
 
 def read(frame: Array, boxes: Array, tower: PatchTower) -> tuple[Array, Array]:

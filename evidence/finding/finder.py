@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -11,21 +11,27 @@ from engines.building.building import begins_at_once
 from engines.models.checkpoint import read_model
 from engines.models.model import ModelSpec
 from engines.models.patch_tower import PatchTower
+from engines.models.text_tower import WordTower
 from evidence.finding.answer import Finding
-from evidence.finding.candidates import MOST, MOST_QUICK, Candidates, Picture, looked_into, picture_of, with_parts
+from evidence.finding.candidates import MOST, MOST_QUICK, Candidates, Picture, looked_into, picture_of, read, with_parts, without_colour
 from evidence.finding.judge import Judge, prompts_of
 from pipeline.arrays import Array
 from pipeline.build import make_plan
 from pipeline.clip import Clip, DecodedClip
 from pipeline.config import Config, GroupOptions
-from pipeline.errors import SourceError
+from pipeline.errors import ModelError, SourceError
 from pipeline.plain import PlainLoop, make_reader, refuse_failed
 from pipeline.run import place, private_directory
 from stages.maps.segments import segments
 from stages.maps.word_map import word_map
+from stages.encode import unit
 from stages.phrase.parse import parse_phrase
+from stages.phrase.parts import Phrase
+from stages.words.label_vectors import center_of
 from stages.words.labels import build_label_set
 
+SHORT_SIDE_PX = 448
+"""Of the pictures in which boxes are looked into, if the source has that many."""
 STILL_S = 2.0
 """Length of a clip at most."""
 SURE = 0.5
@@ -41,12 +47,33 @@ class Finder:
     def __init__(self, loop: PlainLoop, spec: ModelSpec, tower: PatchTower, is_quick: bool, report: Report) -> None:
         self._loop, self._spec, self.tower = loop, spec, tower
         self._is_quick, self._report = is_quick, report
+        self._word_tower: WordTower | None = None
 
     def judge(self, text: str) -> Judge:
         """Raises: ConfigError: the phrase names nothing."""
         phrase = parse_phrase(text)
         side = build_label_set(self._spec, tuple(prompts_of(phrase)), self._loop.plan.settings, self._report).sides["image"]
-        return Judge(phrase, side, self.tower, self._is_quick)
+        words = {} if self._is_quick else self._words(phrase)
+        return Judge(phrase, side, self.tower, self._is_quick, words)
+
+    def _words(self, phrase: Phrase) -> dict[str, Array]:
+        """The tokens of each name, "m D", as label vectors; none if the text tower does not tell them."""
+        tower = self._spec.towers()["image"]
+        if self._word_tower is None:
+            try:
+                self._word_tower = WordTower(self._spec.texts[tower.space], self._loop.plan.settings)
+            except ModelError as error:
+                self._report(f"words are compared as a whole: {error}")
+                return {}
+        names = list(dict.fromkeys(thing.name for thing in phrase.things))
+        told = self._word_tower.words([tower.prompts[0].replace("{}", name) for name in names])
+        center = center_of(self._spec, "image")
+        centred = told if center is None else [unit(each) - center for each in told]
+        return dict(zip(names, centred, strict=True))
+
+    def close(self) -> None:
+        if self._word_tower is not None:
+            self._word_tower.close()
 
     def learn(self, texts: Sequence[str]) -> None:
         """Encode the words of many phrases together, so that each is there when it is asked for."""
@@ -66,6 +93,9 @@ class Finder:
         found = looked_into(picture, self.tower, MOST_QUICK if self._is_quick else MOST)
         if not self._is_quick and (missing := self._missing(judge, found)):
             found = with_parts(found, self._parts(picture, judge, missing), picture.frame, self.tower)
+        if not self._is_quick and any(thing.of("colour") for thing in judge.phrase.things):
+            grey, _ = read(without_colour(picture.frame), found.boxes, self.tower)
+            found = replace(found, grey=grey)
         return judge.finding(picture, found)
 
     def _missing(self, judge: Judge, found: Candidates) -> list[str]:
@@ -124,6 +154,7 @@ def finding(
         config,
         groups=(GroupOptions(stages=STAGES),),
         modalities=("image", "motion"),
+        decode=msgspec.structs.replace(config.decode, short_side_px=SHORT_SIDE_PX),
         clips=msgspec.structs.replace(config.clips, seconds=clip_s, stride_seconds=every_s or clip_s),
     )
     with private_directory() as directory:
@@ -135,7 +166,9 @@ def finding(
             tower.improve(report)
         with PlainLoop(plan, report=report, improve=improves) as loop:
             tower.open()
+            finder = Finder(loop, spec, tower, is_quick, report)
             try:
-                yield Finder(loop, spec, tower, is_quick, report)
+                yield finder
             finally:
                 tower.close()
+                finder.close()

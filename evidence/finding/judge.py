@@ -1,17 +1,18 @@
 """Judges candidates by a phrase: towers say what fits a name, pixels and geometry all that can be measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evidence.finding.aligned import moved
 from evidence.finding.answer import Answer, Box, Finding, Part
-from evidence.finding.candidates import Candidates, Picture, read
+from evidence.finding.candidates import Candidates, Picture, read, wholeness
 from evidence.finding.measured import measured
 from evidence.finding.ranked import Chosen, Term, ranked
 from engines.models.patch_tower import PatchTower
 from pipeline.arrays import Array
-from stages.boxes import box_iou
+from stages.boxes import box_cover, box_iou
 from stages.phrase.geometry import HOLDS, between
 from stages.phrase.lexicon import GUESSED
 from stages.phrase.parts import Phrase, Relation, Thing
@@ -20,13 +21,15 @@ from stages.words.scoring import sigmoid
 
 LEAST_SCORE = 0.35
 """Below it, an answer is none."""
-BARELY = 0.1
+BARELY = 0.3
 """Score of the detector at which a box is as well around no thing, but a part of one."""
 VOTE = 0.25
 """Weight of the towers' vote on a verb beside its geometry. Text vectors hardly know who does what to whom, so the vote
 decides only where geometry does not."""
 SAME = 0.7
 """Intersection over union from which two boxes are not two things."""
+COVERED = 0.6
+"""Share of the smaller of two boxes from which the worse answer is left out."""
 MOST_PAIRS = 6
 """Pairs of boxes whose crops are voted on, the best ones."""
 
@@ -62,9 +65,15 @@ class Place:
 
 
 class Judge:
-    """Compares with the vectors of a phrase: `side` has a row for each of `prompts_of(phrase)`."""
+    """Compares with the vectors of a phrase: `side` has a row for each of `prompts_of(phrase)`.
 
-    def __init__(self, phrase: Phrase, side: LabelSide, tower: PatchTower, is_quick: bool) -> None:
+    words: the tokens of the names of things, "m D", for the comparison with places of a box (`aligned`).
+    """
+
+    def __init__(
+        self, phrase: Phrase, side: LabelSide, tower: PatchTower, is_quick: bool, words: Mapping[str, Array] | None = None
+    ) -> None:
+        self._words = words or {}
         self.phrase, self._tower, self._is_quick = phrase, tower, is_quick
         self._side = side
         self._row = {prompt: row for row, prompt in enumerate(prompts_of(phrase))}
@@ -80,8 +89,18 @@ class Judge:
         if not self._is_quick:
             chosen = self._voted(picture.frame, places, terms, chosen, counts)
         scale = np.array([picture.width / picture.frame.shape[1], picture.height / picture.frame.shape[0]] * 2)
-        answers = [self._answer(each, places, terms, notes, found, scale) for each in chosen]
+        own = self._distinct(chosen, places[self.phrase.asked].boxes)
+        answers = [self._answer(each, places, terms, notes, found, scale) for each in own]
         return Finding(self.phrase, picture, tuple(answers), least)
+
+    def _distinct(self, chosen: Sequence[Chosen], boxes: Array) -> list[Chosen]:
+        """Without answers whose box covers, or is covered by, that of a better one: they are parts of it."""
+        kept: list[Chosen] = []
+        for each in chosen:
+            row, rows = each.boxes[self.phrase.asked], [other.boxes[self.phrase.asked] for other in kept]
+            if not kept or box_cover(boxes[[row]], boxes[rows]).max() < COVERED:
+                kept.append(each)
+        return kept
 
     def side_of(self, names: Sequence[str]) -> LabelSide:
         """The rows of these names."""
@@ -95,10 +114,17 @@ class Judge:
         return np.array([self._fits(thing, found, odds) for thing in self.phrase.things]).reshape(-1, len(found))
 
     def _fits(self, thing: Thing, found: Candidates, odds: Array) -> Array:
+        sure = found.scores / (found.scores + BARELY) * wholeness(found.boxes, found.scores)
         if thing.is_any:
-            return found.scores / (found.scores + BARELY)
+            return sure
         name = _with_motion(self.phrase, thing) if not any(found.moves) else thing.name
-        fits = sigmoid(odds[:, self._row[name]]) * found.scores / (found.scores + BARELY)
+        own = odds[:, self._row[name]]
+        if found.grey is not None and thing.of("colour"):
+            own = (own + self._side.compare(found.grey)[2][:, self._row[name]]) / 2
+        if thing.name in self._words:
+            cosines = self._side.compare(found.vectors)[0][:, self._row[name]]
+            own = own + moved(cosines, self._words[thing.name], found.patches) / self._side.temperature
+        fits = sigmoid(own) * sure
         return np.maximum(fits, found.by_map.get(thing.name, 0.0))
 
     def _place(self, thing: Thing, frame: Array, found: Candidates, odds: Array) -> Place:

@@ -1,0 +1,60 @@
+"""How the words of a phrase and the places of a picture fit each other, one by one: re-rankers for boxes."""
+
+import numpy as np
+
+from pipeline.arrays import Array
+from stages.encode import unit
+
+BETA = 0.15
+"""Weight of the words beside the whole phrase. No tower here was trained for it, so it may move boxes against each
+other, but not their level."""
+SMOOTH = 0.05
+"""Entropy of a plan, in cosines: with less, words spread over fewer places."""
+ROUNDS = 100
+
+
+def late_interaction(words: Array, patches: Array, spoken: Array | None = None) -> float:
+    """The mean over words of each one's best cosine with a place: "m D", "P D" -> [-1, 1].
+
+    From text to picture in FILIP (Yao et al. 2021, arXiv 2111.07783, equations 4 and 5). spoken: bool "m", for padded
+    words, of which it takes no notice.
+    """
+    words = words if spoken is None else words[spoken]
+    return float((unit(words) @ unit(patches).T).max(axis=1).mean())
+
+
+def transported(words: Array, patches: Array, smooth: float = SMOOTH) -> float:
+    """The mean cosine of words and places, if every word goes to as many places, and every place takes as much."""
+    cosines = unit(words) @ unit(patches).T
+    return float((sinkhorn(1 - cosines, smooth) * cosines).sum())
+
+
+def sinkhorn(cost: Array, smooth: float, rounds: int = ROUNDS) -> Array:
+    """The plan "m n" of least cost that sums to 1 / m in rows and 1 / n in columns, with an entropy of weight `smooth`.
+
+    Sinkhorn's iteration in logarithms (Cuturi 2013, arXiv 1306.0895).
+    """
+    rows, columns = cost.shape
+    level = -np.asarray(cost, np.float64) / smooth
+    one, other = np.zeros(rows), np.zeros(columns)
+    for _ in range(rounds):
+        one = -np.log(rows) - _log_sum(level + other[None], axis=1)
+        other = -np.log(columns) - _log_sum(level + one[:, None], axis=0)
+    plan: Array = np.exp(level + one[:, None] + other[None])
+    return plan
+
+
+def _log_sum(values: Array, axis: int) -> Array:
+    top = values.max(axis=axis, keepdims=True)
+    total: Array = np.log(np.exp(values - top).sum(axis=axis)) + top.squeeze(axis)
+    return total
+
+
+def moved(cosines: Array, words: Array, patches: Array) -> Array:
+    """By how much words move the cosine of each box with a phrase: "N", "m D", "N P D" -> "N", of mean 0.
+
+    (1 - beta) cosine + beta score, the score being the mean of `late_interaction` and `transported`.
+    """
+    scores = np.array([(late_interaction(words, each) + transported(words, each, SMOOTH)) / 2 for each in patches])
+    change: Array = BETA * (scores - cosines)
+    return change - change.mean() if len(change) else change
