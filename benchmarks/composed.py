@@ -55,14 +55,18 @@ def things(data: Path, reported: bool, most: int = 25) -> dict[str, list[Thing]]
     with tarfile.open(data / "boxes" / "voc2012.tar") as tar:
         files = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
         for photo in tree:
-            wanted = [number for number, (kind, *_) in enumerate(photo["boxes"]) if len(found.get(kind, [0] * most)) < most]
+            wanted = [
+                number for number, (kind, *_) in enumerate(photo["boxes"]) if len(found.get(kind, [0] * most)) < most
+            ]
             if not wanted or photo["file"] not in files:
                 continue
             content = np.frombuffer(tar.extractfile(files[photo["file"]]).read(), np.uint8)  # type: ignore[union-attr]
             pixels = cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
             boxes = np.array([box for _, *box in photo["boxes"]])
             for number in wanted:
-                if is_alone(boxes, number, pixels) and (cut := cut_out(photo["boxes"][number][0], pixels, boxes[number])):
+                if is_alone(boxes, number, pixels) and (
+                    cut := cut_out(photo["boxes"][number][0], pixels, boxes[number])
+                ):
                     found[cut.kind].append(cut)
     return {kind: cuts for kind, cuts in found.items() if len(cuts) >= 3}
 
@@ -107,7 +111,11 @@ def coloured(pixels: Array, colour: str) -> Array:
     grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY).astype(np.float32)
     hsv[..., 0] = HUES[colour]
     hsv[..., 1] = 110 if colour == "pink" else 190
-    hsv[..., 2] = 70 + 185 * np.clip((grey - np.percentile(grey, 2)) / max(1.0, float(np.ptp(np.percentile(grey, (2, 98))))), 0, 1) ** 0.8
+    hsv[..., 2] = (
+        70
+        + 185
+        * np.clip((grey - np.percentile(grey, 2)) / max(1.0, float(np.ptp(np.percentile(grey, (2, 98))))), 0, 1) ** 0.8
+    )
     toned: Array = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)
     return toned
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.finding [--data ../shared/data] [--model percept-mini] [--choices]
 
-scenes     300 pictures of things that were cut out of photos (`benchmarks.composed`), with a phrase that fits one of them
-           and half fits others: a colour, a place, a size, a relation, or a colour and a relation. Pairs of colour and
-           thing are those that nothing was chosen on. Is the best box around the right thing, and does a phrase with its
-           roles swapped fit less well? The same without re-ranking (`--quick`).
+scenes     300 pictures of things that were cut out of photos (`benchmarks.composed`), with a phrase that fits one of
+           them and half fits others: a colour, a place, a size, a relation, or a colour and a relation. Pairs of colour
+           and thing are those that nothing was chosen on. Is the best box around the right thing, and does a phrase
+           with its roles swapped fit less well? The same without re-ranking (`--quick`).
 pairs      photos of VOC with one person and one thing to ride, of which one is in the other's box or meets it: does
            "person riding horse" fit better than "horse riding person"?
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.accuracy import DATA
-from benchmarks.composed import HEIGHT, HUES, WIDTH, Canvas, Thing, is_held_out, photos_of_pairs, things
+from benchmarks.composed import HUES, Canvas, Thing, is_held_out, photos_of_pairs, things
 from engines.models.checkpoint import read_model
 from evidence.finding.answer import Finding
 from evidence.finding.finder import Finder, finding
@@ -71,7 +71,10 @@ def main() -> None:
     pairs = list(photos_of_pairs(options.data, not options.choices, RIDDEN))
     for is_quick in (False, True):
         config = load_config(None, (f"model.path={options.model}",))
-        with tempfile.TemporaryDirectory(prefix="finding-") as folder, finding(config, is_quick=is_quick, every_s=2.0) as finder:
+        with (
+            tempfile.TemporaryDirectory(prefix="finding-") as folder,
+            finding(config, is_quick=is_quick, every_s=2.0) as finder,
+        ):
             told = on_scenes(finder, scenes, Path(folder)) | on_pairs(finder, pairs, Path(folder))
             figures |= {f"{name}_quick" if is_quick else name: value for name, value in told.items()}
     figures["quick_takes"] = round(figures["look_s_quick"]["median"] / figures["look_s"]["median"], 3)
@@ -100,7 +103,14 @@ class Drawn:
         """Different colours, the first of which makes a pair to report on, or one for choices."""
         able = [colour for colour in HUES if is_held_out(colour, kind) == self._held_out]
         first = str(self.chance.choice(able))
-        near = {"red": "orange pink", "orange": "red yellow", "yellow": "orange", "purple": "pink blue", "pink": "red purple", "blue": "purple"}
+        near = {
+            "red": "orange pink",
+            "orange": "red yellow",
+            "yellow": "orange",
+            "purple": "pink blue",
+            "pink": "red purple",
+            "blue": "purple",
+        }
         others = [each for each in HUES if each != first and each not in near.get(first, "").split()]
         return [first, *map(str, self.chance.permutation(others)[: count - 1])]
 
@@ -121,7 +131,10 @@ def by_colour(drawn: Drawn) -> Scene:
     one, other = drawn.kinds[:2]
     first, second = drawn.colours(one, 2)
     spots = drawn.chance.permutation(np.array(SPOTS)).tolist()
-    boxes = [drawn.put(kind, colour, spot, drawn.size()) for (kind, colour), spot in zip(((one, first), (one, second), (other, first)), spots, strict=True)]
+    boxes = [
+        drawn.put(kind, colour, spot, drawn.size())
+        for (kind, colour), spot in zip(((one, first), (one, second), (other, first)), spots, strict=True)
+    ]
     return drawn.scene("colour", f"the {first} {one}", "", boxes, 2)
 
 
@@ -129,7 +142,10 @@ def by_relation(drawn: Drawn) -> Scene:
     """ "the dog left of the cat", with another dog right of it."""
     one, other = drawn.kinds[:2]
     way = str(drawn.chance.choice(sorted(RELATIONS)))
-    boxes = [drawn.put(kind, "", SPOTS[spot], drawn.size()) for kind, spot in zip((one, other, one), RELATIONS[way], strict=True)]
+    boxes = [
+        drawn.put(kind, "", SPOTS[spot], drawn.size())
+        for kind, spot in zip((one, other, one), RELATIONS[way], strict=True)
+    ]
     return drawn.scene("relation", f"the {one} {way} the {other}", "", boxes, 2)
 
 
@@ -139,9 +155,15 @@ def by_both(drawn: Drawn) -> Scene:
     first, second = drawn.colours(one, 2)
     way = str(drawn.chance.choice(sorted(RELATIONS)))
     spots = RELATIONS[way]
-    boxes = [drawn.put(one, first, SPOTS[spots[0]], drawn.size()), drawn.put(other, second, SPOTS[spots[1]], drawn.size())]
+    boxes = [
+        drawn.put(one, first, SPOTS[spots[0]], drawn.size()),
+        drawn.put(other, second, SPOTS[spots[1]], drawn.size()),
+    ]
     boxes.append(drawn.put(one, second, SPOTS[spots[2]], drawn.size()))
-    phrase, swapped = (f"the {a} {way} the {b}" for a, b in ((f"{first} {one}", f"{second} {other}"), (f"{second} {other}", f"{first} {one}")))
+    phrase, swapped = (
+        f"the {a} {way} the {b}"
+        for a, b in ((f"{first} {one}", f"{second} {other}"), (f"{second} {other}", f"{first} {one}"))
+    )
     return drawn.scene("both", phrase, swapped, boxes, 2)
 
 
@@ -152,7 +174,10 @@ def by_size(drawn: Drawn) -> Scene:
     word = str(drawn.chance.choice(("big", "small")))
     sizes = (LARGE, SMALL) if word == "big" else (SMALL, LARGE)
     cut = drawn._cuts[one][int(drawn.chance.integers(len(drawn._cuts[one])))]
-    boxes = [np.array(drawn.canvas.add(cut, "", tuple(spot), size).box, float) for spot, size in zip(spots[:2], sizes, strict=True)]
+    boxes = [
+        np.array(drawn.canvas.add(cut, "", tuple(spot), size).box, float)
+        for spot, size in zip(spots[:2], sizes, strict=True)
+    ]
     boxes.append(drawn.put(other, "", spots[2], sizes[0]))
     return drawn.scene("size", f"the {word} {one}", "", boxes, 2)
 
@@ -162,12 +187,20 @@ def by_place(drawn: Drawn) -> Scene:
     one, other = drawn.kinds[:2]
     side = str(drawn.chance.choice(("left", "right")))
     order = (0, 2, 1) if side == "left" else (2, 0, 1)
-    boxes = [drawn.put(kind, "", SPOTS[spot], drawn.size()) for kind, spot in zip((one, one, other), order, strict=True)]
+    boxes = [
+        drawn.put(kind, "", SPOTS[spot], drawn.size()) for kind, spot in zip((one, one, other), order, strict=True)
+    ]
     return drawn.scene("place", f"the {one} on the {side}", "", boxes, 2)
 
 
 def on_scenes(finder: Finder, scenes: Sequence[Scene], folder: Path) -> dict[str, Any]:
-    right, points, swapped, seconds, there = dict[str, list[bool]](), list[bool](), list[bool](), list[float](), list[bool]()
+    right, points, swapped, seconds, there = (
+        dict[str, list[bool]](),
+        list[bool](),
+        list[bool](),
+        list[float](),
+        list[bool](),
+    )
     finder.learn([text for scene in scenes for text in (scene.phrase, scene.swapped) if text])
     for number, scene in enumerate(scenes):
         file = folder / f"{number}.png"
@@ -201,7 +234,8 @@ def on_pairs(finder: Finder, photos: Sequence[tuple[str, Array]], folder: Path) 
         file = folder / f"pair-{number}.png"
         cv2.imwrite(str(file), pixels[..., ::-1])
         right, wrong = (
-            best(next(finder.at(str(file), finder.judge(text)))) for text in (f"person riding {kind}", f"{kind} riding person")
+            best(next(finder.at(str(file), finder.judge(text))))
+            for text in (f"person riding {kind}", f"{kind} riding person")
         )
         lower.append(wrong < right)
     return {"photos_of_riders": len(lower), "swapped_riders_score_lower": share(lower)}

@@ -26,8 +26,8 @@ names that the model judges. docs/explaining.md says how far the answers can be 
 def make_parser() -> Parser:
     parser = Parser(
         prog="percept find",
-        description="Find what a phrase describes, in a photo or a film: boxes, best first, each with the parts of the\n"
-        "phrase that speak for it.",
+        description="Find what a phrase describes, in a photo or a film: boxes, best first, each with the parts of\n"
+        "the phrase that speak for it.",
         epilog=EXAMPLES,
     )
     parser.add_argument("source", metavar="FILE", help="a photo or a film")
@@ -40,7 +40,9 @@ def make_parser() -> Parser:
     parser.add_argument("--most", metavar="N", type=int, default=MOST, help=f"boxes of a picture (default: {MOST})")
     parser.add_argument("--quick", action="store_true", help="look into fewer boxes, and only once: faster, less exact")
     output = parser.add_argument_group("output")
-    output.add_argument("-o", "--output", metavar="FILE", help="a picture with the boxes; of a film, that of its best moment")
+    output.add_argument(
+        "-o", "--output", metavar="FILE", help="a picture with the boxes; of a film, that of its best moment"
+    )
     output.add_argument("--overwrite", action="store_true", help="replace an existing file")
     output.add_argument("--json", action="store_true", help="print JSON lines, also on a terminal")
     add_config_options(parser, [flag for flag in FLAGS if flag.name in _SETTINGS])
@@ -71,7 +73,10 @@ def main(arguments: list[str]) -> int:
             over = OverTime(judge.phrase)
             for found in finder.at(options.source, judge, options.at, every_s):
                 over.add(found)
-                print(json.dumps(facts(found, options.most)) if as_json else "\n".join(lines(found, options.most)), flush=True)
+                print(
+                    json.dumps(facts(found, options.most)) if as_json else "\n".join(lines(found, options.most)),
+                    flush=True,
+                )
         if over.is_film and options.at is None:
             print(json.dumps(film_facts(over)) if as_json else "\n".join(film_lines(over)))
         if options.output and over.best is not None:

@@ -74,6 +74,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from percept._child import Run
     from percept._explain import Why, explain
+    from percept._find import Found, FoundBox, FoundPart, FoundTrack, find
     from percept._label import label
     from percept._labelled import Labelled
     from percept._reading import read
@@ -110,7 +111,7 @@ else:
         for module in (
             (
                 *("_records", "_reading", "_tables", "_supervision", "_run", "_label", "_labelled", "_search"),
-                *("_watch", "_child", "_explain"),
+                *("_watch", "_child", "_explain", "_find"),
             )
             if name in __all__
             else ()
@@ -129,6 +130,10 @@ __all__ = [
     "ConfigError",
     "Crossing",
     "Evidence",
+    "Found",
+    "FoundBox",
+    "FoundPart",
+    "FoundTrack",
     "Hit",
     "Label",
     "Labelled",
@@ -147,6 +152,7 @@ __all__ = [
     "Why",
     "ZoneVisits",
     "explain",
+    "find",
     "label",
     "read",
     "run",

@@ -33,8 +33,9 @@ class Candidates:
     """Boxes in one picture.
 
     boxes: "N 4", x0 y0 x1 y1 in pixels of the picture. scores: "N", how sure the detector is of a thing. vectors: "N D"
-    of unit length, and patches: "N P D", what the picture tower reads in each box, and in each place of it. tracks and
-    moves: the number of a box's track and how it moves, None where that is not known. by_map: for a name, "N", how sure a word map is of it there.
+        of unit length, and patches: "N P D", what the picture tower reads in each box, and in each place of it.
+    tracks and moves: the number of a box's track and how it moves, None where that is not known.
+    by_map: for a name, "N", how sure a word map is of it there.
     grey: as `vectors`, of the same boxes without colours; None if nobody asks for a colour.
     """
 
@@ -120,11 +121,13 @@ def looked_into(picture: Picture, tower: PatchTower, most: int) -> Candidates:
             kept.append(row)
     boxes = picture.boxes[kept]
     vectors, patches = read(picture.frame, boxes, tower)
-    tracks, moves = (tuple(each[row] for row in kept) for each in (picture.tracks, picture.moves))
+    tracks, moves = tuple(picture.tracks[row] for row in kept), tuple(picture.moves[row] for row in kept)
     return Candidates(boxes, picture.scores[kept], vectors, patches, tracks, moves)
 
 
-def with_parts(found: Candidates, parts: Sequence[tuple[str, Array, float]], frame: Array, tower: PatchTower) -> Candidates:
+def with_parts(
+    found: Candidates, parts: Sequence[tuple[str, Array, float]], frame: Array, tower: PatchTower
+) -> Candidates:
     """With the parts of a word map: each with its name, its box "4" and its probability."""
     boxes, rows = found.boxes, list[int]()
     for _, box, _ in parts:

@@ -83,7 +83,8 @@ def _names(pixels: Array) -> Array:
     lab, owner = _table()
     values = _lab(pixels).reshape(-1, 3)
     nearest = ((values[:, None] - lab[None]) ** 2).sum(axis=2).argmin(axis=1)
-    return owner[nearest].reshape(pixels.shape[:2])
+    names: Array = owner[nearest].reshape(pixels.shape[:2])
+    return names
 
 
 def _table() -> tuple[Array, Array]:
@@ -93,6 +94,6 @@ def _table() -> tuple[Array, Array]:
 
 
 def _lab(pixels: Array) -> Array:
-    lab = cv2.cvtColor(np.ascontiguousarray(pixels, np.float32) / 255, cv2.COLOR_RGB2LAB)
+    lab: Array = cv2.cvtColor(np.ascontiguousarray(pixels, np.float32) / 255, cv2.COLOR_RGB2LAB)
     lab[..., 0] *= LIGHTNESS
     return lab

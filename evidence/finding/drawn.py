@@ -27,7 +27,11 @@ def found_picture(found: Finding, most: int) -> Array:
         _box(picture, told[rank].box, whole, (220, 220, 220), f"or {told[rank].score:.2f}", 1)
     if told:
         for number, part in _things(told[0])[::-1]:
-            name = f"{found.phrase.read(part.span)} {told[0].score:.2f}" if number == found.phrase.asked else found.phrase.read(part.span)
+            name = (
+                f"{found.phrase.read(part.span)} {told[0].score:.2f}"
+                if number == found.phrase.asked
+                else found.phrase.read(part.span)
+            )
             _box(picture, part.box, whole, word_colour(number), name, 4 if number == found.phrase.asked else 2)
     return np.vstack([picture, _legend(found, told[0] if told else None)])
 
@@ -66,7 +70,9 @@ def _legend(found: Finding, answer: Answer | None) -> Array:
             SMALL.draw(sheet, SMALL.fit(f"not measured: {part.note}", WIDTH_PX - MARGIN - left), left, y, FAINT)
             continue
         cv2.rectangle(sheet, (left, y - 14), (left + BAR_PX, y), RULE, -1)
-        cv2.rectangle(sheet, (left, y - 14), (left + max(2, round(BAR_PX * part.score)), y), word_colour(part.thing), -1)
+        cv2.rectangle(
+            sheet, (left, y - 14), (left + max(2, round(BAR_PX * part.score)), y), word_colour(part.thing), -1
+        )
         BODY.draw(sheet, f"{part.score:.2f}", left + BAR_PX + 12, y, INK)
         SMALL.draw(sheet, SMALL.fit(part.note, WIDTH_PX - MARGIN - left - BAR_PX - 70), left + BAR_PX + 66, y, FAINT)
     return sheet

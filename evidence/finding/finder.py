@@ -1,4 +1,4 @@
-"""Finds what phrases describe, in photos and films: the reader, the detector and the picture tower, open in this process."""
+"""Finds what phrases describe, in photos and films: reader, detector and picture tower, open in this process."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,17 @@ from engines.models.model import ModelSpec
 from engines.models.patch_tower import PatchTower
 from engines.models.text_tower import WordTower
 from evidence.finding.answer import Finding
-from evidence.finding.candidates import MOST, MOST_QUICK, Candidates, Picture, looked_into, picture_of, read, with_parts, without_colour
+from evidence.finding.candidates import (
+    MOST,
+    MOST_QUICK,
+    Candidates,
+    Picture,
+    looked_into,
+    picture_of,
+    read,
+    with_parts,
+    without_colour,
+)
 from evidence.finding.judge import Judge, prompts_of
 from pipeline.arrays import Array
 from pipeline.build import make_plan
@@ -22,9 +32,9 @@ from pipeline.config import Config, GroupOptions
 from pipeline.errors import ModelError, SourceError
 from pipeline.plain import PlainLoop, make_reader, refuse_failed
 from pipeline.run import place, private_directory
+from stages.encode import unit
 from stages.maps.segments import segments
 from stages.maps.word_map import word_map
-from stages.encode import unit
 from stages.phrase.parse import parse_phrase
 from stages.phrase.parts import Phrase
 from stages.words.label_vectors import center_of
@@ -52,7 +62,9 @@ class Finder:
     def judge(self, text: str) -> Judge:
         """Raises: ConfigError: the phrase names nothing."""
         phrase = parse_phrase(text)
-        side = build_label_set(self._spec, tuple(prompts_of(phrase)), self._loop.plan.settings, self._report).sides["image"]
+        side = build_label_set(self._spec, tuple(prompts_of(phrase)), self._loop.plan.settings, self._report).sides[
+            "image"
+        ]
         words = {} if self._is_quick else self._words(phrase)
         return Judge(phrase, side, self.tower, self._is_quick, words)
 
@@ -80,7 +92,9 @@ class Finder:
         prompts = dict.fromkeys(prompt for text in texts for prompt in prompts_of(parse_phrase(text)))
         build_label_set(self._spec, tuple(prompts), self._loop.plan.settings, self._report)
 
-    def at(self, source: str, judge: Judge, time_s: float | None = None, every_s: float | None = None) -> Iterator[Finding]:
+    def at(
+        self, source: str, judge: Judge, time_s: float | None = None, every_s: float | None = None
+    ) -> Iterator[Finding]:
         """What is found in a source at a time, or in one picture of each clip; a photo has one.
 
         Raises: SourceError: it cannot be read, or has no picture there.

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engines.models.patch_tower import PatchTower
 from evidence.finding.aligned import moved
 from evidence.finding.answer import Answer, Box, Finding, Part
 from evidence.finding.candidates import Candidates, Picture, read, wholeness
 from evidence.finding.measured import measured
 from evidence.finding.ranked import Chosen, Term, ranked
-from engines.models.patch_tower import PatchTower
 from pipeline.arrays import Array
 from stages.boxes import box_cover, box_iou
 from stages.phrase.geometry import HOLDS, between
@@ -71,7 +71,12 @@ class Judge:
     """
 
     def __init__(
-        self, phrase: Phrase, side: LabelSide, tower: PatchTower, is_quick: bool, words: Mapping[str, Array] | None = None
+        self,
+        phrase: Phrase,
+        side: LabelSide,
+        tower: PatchTower,
+        is_quick: bool,
+        words: Mapping[str, Array] | None = None,
     ) -> None:
         self._words = words or {}
         self.phrase, self._tower, self._is_quick = phrase, tower, is_quick
@@ -168,7 +173,9 @@ class Judge:
 
     def _apart(self, places: Sequence[Place]) -> dict[tuple[int, int], Array]:
         """Boxes that two things cannot both have; clothes lie in their wearers."""
-        free = {number for number, thing in enumerate(self.phrase.things) if thing.worn is None or not self._is_worn(thing)}
+        free = {
+            number for number, thing in enumerate(self.phrase.things) if thing.worn is None or not self._is_worn(thing)
+        }
         return {
             (one, other): box_iou(places[one].boxes, places[other].boxes) >= SAME
             for one in free
@@ -185,7 +192,9 @@ class Judge:
             if not asked:
                 continue
             rows = [self._row[sentence] for sentence in asked]
-            pairs = list(dict.fromkeys((c.boxes[relation.subject], c.boxes[relation.others[0]]) for c in chosen))[:MOST_PAIRS]
+            pairs = list(dict.fromkeys((c.boxes[relation.subject], c.boxes[relation.others[0]]) for c in chosen))[
+                :MOST_PAIRS
+            ]
             ones, others = (places[thing].boxes for thing in (relation.subject, relation.others[0]))
             around = np.array([_around(ones[one], others[other]) for one, other in pairs])
             vectors, _ = read(frame, around, self._tower)
@@ -210,20 +219,26 @@ class Judge:
         scale: Array,
     ) -> Answer:
         boxes = [_told(places[number].boxes[row] * scale) for number, row in enumerate(chosen.boxes)]
-        score_of = {key: float(term.scores[tuple(chosen.boxes[thing] for thing in term.things)]) for key, term in terms.items()}
+        score_of = {
+            key: float(term.scores[tuple(chosen.boxes[thing] for thing in term.things)]) for key, term in terms.items()
+        }
         parts = []
         for number, thing in enumerate(self.phrase.things):
             key: Judge.Key = ("thing", number, 0)
             parts.append(Part("thing", thing.span, number, boxes[number], score_of.get(key), notes.get(key, "")))
             for row, attribute in enumerate(thing.attributes):
                 key = "attribute", number, row
-                parts.append(Part(attribute.kind, attribute.span, number, boxes[number], score_of.get(key), notes.get(key, "")))
+                parts.append(
+                    Part(attribute.kind, attribute.span, number, boxes[number], score_of.get(key), notes.get(key, ""))
+                )
         for number, relation in enumerate(self.phrase.relations):
             key = "relation", number, 0
             box = boxes[relation.subject]
             for other in relation.others:
                 box = _told(_around(np.array(box), np.array(boxes[other])))
-            parts.append(Part(relation.kind, relation.span, relation.subject, box, score_of.get(key), notes.get(key, "")))
+            parts.append(
+                Part(relation.kind, relation.span, relation.subject, box, score_of.get(key), notes.get(key, ""))
+            )
         asked = self.phrase.asked
         return Answer(boxes[asked], chosen.score, tuple(parts), found.tracks[chosen.boxes[asked]])
 

@@ -1,7 +1,5 @@
 """Attributes that are measured: size and place among the candidates for a thing, motion from tracks."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from evidence.finding.candidates import Candidates
@@ -88,5 +86,3 @@ def _motion(value: str, move: Movement | None) -> float:
     if value == "fast":
         return float(1 / (1 + np.exp(-(speed - FAST) / (FAST / 3))))
     return 0.95 if value in words else 0.05
-
-

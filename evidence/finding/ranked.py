@@ -33,7 +33,9 @@ class Chosen:
     score: float
 
 
-def ranked(asked: int, counts: Sequence[int], terms: Sequence[Term], apart: Mapping[tuple[int, int], Array]) -> list[Chosen]:
+def ranked(
+    asked: int, counts: Sequence[int], terms: Sequence[Term], apart: Mapping[tuple[int, int], Array]
+) -> list[Chosen]:
     """For each box of the thing that is asked for, the best choice for all others; best first.
 
     counts: of boxes for each thing. apart: for pairs of things, bool "N M": which boxes are not both possible, as they
@@ -52,7 +54,9 @@ def _order(asked: int, count: int, terms: Sequence[Term]) -> list[int]:
     order = [asked]
     while len(order) < count:
         rest = [number for number in range(count) if number not in order]
-        near = [number for number in rest if any(number in term.things and set(term.things) & set(order) for term in terms)]
+        near = [
+            number for number in rest if any(number in term.things and set(term.things) & set(order) for term in terms)
+        ]
         order.append((near or rest)[0])
     return order
 

@@ -80,7 +80,12 @@ def _track(each: Followed) -> str:
 
 def film_facts(over: OverTime) -> dict[str, Any]:
     tracks = [
-        {"track": each.track, "begin_s": round(each.begin_s, 3), "end_s": round(each.end_s, 3), "score": round(each.score, 4)}
+        {
+            "track": each.track,
+            "begin_s": round(each.begin_s, 3),
+            "end_s": round(each.end_s, 3),
+            "score": round(each.score, 4),
+        }
         for each in over.tracks()
     ]
     return {"phrase": over.phrase.text, "tracks": tracks}

@@ -68,7 +68,9 @@ def _in_column(a: Array, b: Array) -> Array:
 
 def _shared_length(a: Array, b: Array, axis: int) -> Array:
     """Pixels that both share along an axis; below 0 their distance."""
-    shared: Array = np.minimum(a[:, None, axis + 2], b[None, :, axis + 2]) - np.maximum(a[:, None, axis], b[None, :, axis])
+    shared: Array = np.minimum(a[:, None, axis + 2], b[None, :, axis + 2]) - np.maximum(
+        a[:, None, axis], b[None, :, axis]
+    )
     return shared
 
 
@@ -139,7 +141,8 @@ def nearest(a: Array, b: Array) -> Array:
     """How near it is, in sizes of both; ranks decide among candidates."""
     x, y, w, h, u, v, p, q = _sides(a, b)
     size = (np.sqrt(w * h) + np.sqrt(p * q)) / 2
-    return 1 / (1 + (np.hypot(x - u, y - v) / np.maximum(size, 1e-6)) ** 2)
+    near: Array = 1 / (1 + (np.hypot(x - u, y - v) / np.maximum(size, 1e-6)) ** 2)
+    return near
 
 
 def between(a: Array, b: Array, c: Array) -> Array:

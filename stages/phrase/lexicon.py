@@ -1,7 +1,10 @@
 """The closed vocabulary of attributes and relations. Every other word is part of a thing's name."""
 
 COLOURS = {
-    **{name: name for name in "red orange yellow green blue purple pink brown black white grey".split()},
+    **{
+        name: name
+        for name in ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey"]
+    },
     **{"gray": "grey", "violet": "purple", "golden": "yellow", "crimson": "red", "scarlet": "red", "navy": "blue"},
     **{"turquoise": "blue", "beige": "brown", "silver": "grey", "blond": "yellow", "blonde": "yellow"},
 }
@@ -37,13 +40,14 @@ PLACE_PHRASES = {
     for more in ("", " side", " half", " of the picture", " of the image", " side of the picture")
 }
 
+_GOES = ("moving", "going", "walking", "running")
 MOTIONS = {
     **dict.fromkeys(("running", "runs", "fast", "racing", "speeding", "galloping"), "fast"),
     **dict.fromkeys(("walking", "walks", "moving", "moves", "flying", "swimming", "jumping", "driving by"), "moving"),
     **dict.fromkeys(("still", "standing still", "not moving", "motionless", "parked", "stationary"), "still"),
     **dict.fromkeys(("standing", "stands", "sitting", "sits", "lying", "lies", "sleeping", "sleeps"), "still"),
-    **{f"{verb} {way}": way for verb in ("moving", "going", "walking", "running") for way in ("left", "right", "up", "down")},
-    **{f"{verb} to the {way}": way for verb in ("moving", "going", "walking", "running") for way in ("left", "right")},
+    **{f"{verb} {way}": way for verb in _GOES for way in ("left", "right", "up", "down")},
+    **{f"{verb} to the {way}": way for verb in _GOES for way in ("left", "right")},
     **dict.fromkeys(("coming closer", "approaching"), "closer"),
     **dict.fromkeys(("going away", "moving away"), "away"),
 }  # fmt: skip
@@ -95,20 +99,61 @@ PARTICLES = frozenset({"on", "at", "from", "in", "to", "with"})
 
 CLOTHES = {
     **dict.fromkeys(("hat", "cap", "helmet", "hood", "glasses", "sunglasses", "scarf", "mask", "hair"), (0.0, 0.25)),
-    **dict.fromkeys(("shirt", "t-shirt", "jacket", "coat", "sweater", "pullover", "hoodie", "blouse", "vest"), (0.15, 0.6)),
-    **dict.fromkeys(("top", "jersey", "suit", "tie", "uniform", "cardigan", "collar"), (0.15, 0.6)),
+    **dict.fromkeys(("shirt", "t-shirt", "jacket", "coat", "sweater", "pullover", "hoodie", "blouse"), (0.15, 0.6)),
+    **dict.fromkeys(("top", "vest", "jersey", "suit", "tie", "uniform", "cardigan", "collar"), (0.15, 0.6)),
     **dict.fromkeys(("trousers", "pants", "jeans", "shorts", "skirt", "leggings"), (0.5, 0.95)),
     **dict.fromkeys(("shoes", "boots", "sneakers", "socks", "shoe"), (0.85, 1.0)),
     **dict.fromkeys(("dress", "robe", "overall", "clothes", "gown"), (0.15, 0.9)),
 }  # fmt: skip
 """What is worn, and where on its wearer: from, until, in heights of the box."""
 
-ARTICLES = frozenset("the a an this that these those his her its their my your some".split())
-FILLERS = frozenset("who which that is are was were has have had being also there and it's that's both".split())
+ARTICLES = frozenset(
+    ["the", "a", "an", "this", "that", "these", "those", "his", "her", "its", "their", "my", "your", "some"]
+)
+FILLERS = frozenset(
+    [
+        "who",
+        "which",
+        "that",
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "have",
+        "had",
+        "being",
+        "also",
+        "there",
+        "and",
+        "it's",
+        "that's",
+        "both",
+    ]
+)
 """Words that join parts and say nothing of a picture."""
 PRONOUNS = {**dict.fromkeys(("he", "she", "him", "they", "them"), "person"), "it": "thing"}
-PEOPLE = frozenset("person man woman boy girl child people lady guy player rider driver dancer kid baby worker".split())
-ANYTHING = frozenset("one thing object something anything someone ones".split())
+PEOPLE = frozenset(
+    [
+        "person",
+        "man",
+        "woman",
+        "boy",
+        "girl",
+        "child",
+        "people",
+        "lady",
+        "guy",
+        "player",
+        "rider",
+        "driver",
+        "dancer",
+        "kid",
+        "baby",
+        "worker",
+    ]
+)
+ANYTHING = frozenset(["one", "thing", "object", "something", "anything", "someone", "ones"])
 """Names that fit every box."""
-NEGATIONS = frozenset("not no without never isn't nobody nothing".split())
+NEGATIONS = frozenset(["not", "no", "without", "never", "isn't", "nobody", "nothing"])
 OPENINGS = ("find", "show me", "show", "where is", "where are", "a photo of", "a picture of", "there is", "there are")

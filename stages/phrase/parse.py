@@ -18,8 +18,8 @@ from stages.words.things import is_activity, known
 MOST_THINGS = 12
 _TOKEN = re.compile(r"[\w'’-]+|[.,;:!?\n]")
 _ENDS = frozenset(".;:!?\n")
-_BE = frozenset("is are was were".split())
-_WHO = frozenset("who which that".split())
+_BE = frozenset(["is", "are", "was", "were"])
+_WHO = frozenset(["who", "which", "that"])
 _LONGEST = 7
 """Words of the longest entry of a table."""
 
@@ -86,9 +86,13 @@ class _Reader:
         self._merge()
         things = [_thing(draft) for draft in self._drafts]
         if not things:
-            raise ConfigError(f"{self._text!r}: names nothing to find; expected a phrase such as 'the dog left of the car'")
+            raise ConfigError(
+                f"{self._text!r}: names nothing to find; expected a phrase such as 'the dog left of the car'"
+            )
         if len(things) > MOST_THINGS:
-            raise ConfigError(f"{len(things)} things are named; expected at most {MOST_THINGS}. Ask for fewer at a time")
+            raise ConfigError(
+                f"{len(things)} things are named; expected at most {MOST_THINGS}. Ask for fewer at a time"
+            )
         relations = [self._as_worn(relation) for relation in self._relations]
         return Phrase(self._text, tuple(things), (*relations, *self._also_worn(relations)), self._asked or 0)
 
@@ -185,7 +189,7 @@ class _Reader:
         return True
 
     def _read_in_colour(self) -> bool:
-        """"in red", but not "in red trousers"."""
+        """ "in red", but not "in red trousers"."""
         if self._words(self._at, 1) not in ("in", "dressed") or not self._has_name:
             return False
         at = self._at + (2 if self._words(self._at, 2) == "dressed in" else 1)
@@ -208,7 +212,11 @@ class _Reader:
         if at >= len(self._tokens):
             return False
         word, here = self._tokens[at].word, self._at
-        if word in _ENDS or word in {",", "and", "of"} or word in lexicon.FILLERS | lexicon.ARTICLES | lexicon.PRONOUNS.keys():
+        if (
+            word in _ENDS
+            or word in {",", "and", "of"}
+            or word in lexicon.FILLERS | lexicon.ARTICLES | lexicon.PRONOUNS.keys()
+        ):
             return False
         self._at = at
         ends = self._longest(lexicon.RELATIONS)[1] or (self._longest(lexicon.PLACE_PHRASES)[1] and word in ("on", "at"))
@@ -225,7 +233,7 @@ class _Reader:
         return True
 
     def _read_verb(self) -> bool:
-        """"riding a bike", "led by a man", and any other verb in "-ing" before an article."""
+        """ "riding a bike", "led by a man", and any other verb in "-ing" before an article."""
         word, after = self._tokens[self._at].word, self._at + 1
         kind = _verb_kind(word)
         if not self._has_name or self._is_waiting or after >= len(self._tokens):
@@ -308,7 +316,12 @@ class _Reader:
 
     def _adjective(self) -> tuple[Attribute, int] | None:
         skipped = int(self._words(self._at, 1) in lexicon.SHADES and self._words(self._at + 1, 1) in lexicon.COLOURS)
-        tables = (("colour", lexicon.COLOURS), ("size", lexicon.SIZES), ("place", lexicon.PLACES), ("motion", lexicon.MOTIONS))
+        tables = (
+            ("colour", lexicon.COLOURS),
+            ("size", lexicon.SIZES),
+            ("place", lexicon.PLACES),
+            ("motion", lexicon.MOTIONS),
+        )
         word = self._words(self._at + skipped, 1)
         for kind, table in tables:
             if word in table:
@@ -364,7 +377,7 @@ class _Reader:
             self._relations.append(Relation(kind, subject, others, waiting.span, words, waiting.verb))
 
     def _as_worn(self, relation: Relation) -> Relation:
-        """"in a red shirt" is worn; so is what a person has "with" it."""
+        """ "in a red shirt" is worn; so is what a person has "with" it."""
         able = relation.kind in ("inside", "with", "holding") and _is_clothing(self._drafts[relation.others[0]])
         return replace(relation, kind="worn") if able else relation
 
@@ -377,13 +390,15 @@ class _Reader:
         return [relation for relation in worn.values() if relation not in relations]
 
     def _merge(self) -> None:
-        """"The car" is the car of a sentence before, if nothing else is said of it."""
+        """ "The car" is the car of a sentence before, if nothing else is said of it."""
         kept, number_of = list[_Draft](), dict[int, int]()
         for number, draft in enumerate(self._drafts):
             same = [place for place, other in enumerate(kept) if _is_same(other, draft)] if draft.is_definite else []
             number_of[number] = same[-1] if same else len(kept)
             if same:
-                kept[same[-1]].attributes += [each for each in draft.attributes if each.kind not in _kinds(kept[same[-1]])]
+                kept[same[-1]].attributes += [
+                    each for each in draft.attributes if each.kind not in _kinds(kept[same[-1]])
+                ]
             else:
                 kept.append(draft)
         moved = [
@@ -395,8 +410,14 @@ class _Reader:
 
     def _referred(self, kind: str) -> int | None:
         """What "it" or "he" is: of what was named in sentences before, the nearest subject of that kind."""
-        before = [number for number, draft in enumerate(self._drafts) if draft.sentence < self._sentence or not draft.is_open]
-        people = {number for number in before if self._drafts[number].names[-1:] and self._drafts[number].names[-1].word in lexicon.PEOPLE}
+        before = [
+            number for number, draft in enumerate(self._drafts) if draft.sentence < self._sentence or not draft.is_open
+        ]
+        people = {
+            number
+            for number in before
+            if self._drafts[number].names[-1:] and self._drafts[number].names[-1].word in lexicon.PEOPLE
+        }
         able = [number for number in before if (number in people) == (kind == "person")] or before
         subjects = {relation.subject for relation in self._relations}
         return max(able, key=lambda number: (self._drafts[number].sentence, number in subjects, number), default=None)
