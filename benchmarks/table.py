@@ -182,6 +182,12 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… over 70 % of the evidence for a word is in its photo", "evidence_70_percent_in_its_half", ""),
         ("half a second of sound in ten: its evidence is within 0.2 s of it", "sound_found_within_0.2_s", ""),
     ],
+    "finding": [
+        ("scenes with two things of a name: the best box points at the one described", "points_at_the_right_thing", ""),
+        ("… and overlaps it by half or more", "right_box", ""),
+        ("… quick", "right_box_quick", ""),
+        ("… a phrase with swapped roles fits less well", "swapped_roles_score_lower", ""),
+    ],
     "detection": [
         ("photos of VOC that are only reported: objects found with 30 boxes", "ours.recall of 30 boxes", "{:.1f} %"),
         ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),
