@@ -65,10 +65,12 @@ def main(arguments: list[str]) -> int:
         from evidence.finding.told import facts, film_facts, film_lines, lines
         from evidence.sights import write_png
         from pipeline.logs import is_terminal
+        from stages.phrase.parse import parse_phrase
 
         every_s = None if options.at is not None else options.every or EVERY_S
         as_json = options.json or not is_terminal(sys.stdout)
-        with finding(config, console.detail, options.quick, every_s) as finder:
+        names = [thing.name for thing in parse_phrase(options.phrase).things if not thing.is_any]
+        with finding(config, console.detail, options.quick, every_s, names) as finder:
             judge = finder.judge(options.phrase)
             over = OverTime(judge.phrase)
             for found in finder.at(options.source, judge, options.at, every_s):

@@ -44,7 +44,7 @@ SHORT_SIDE_PX = 448
 """Of the pictures in which boxes are looked into, if the source has that many."""
 STILL_S = 2.0
 """Length of a clip at most."""
-SURE = 0.5
+SURE = 0.15
 """A thing that no box fits so well is looked for with a word map as well."""
 STAGES = ("flow", "detect", "track")
 
@@ -154,12 +154,16 @@ class Finder:
 
 @contextmanager
 def finding(
-    config: Config, report: Report = lambda text: None, is_quick: bool = False, every_s: float | None = None
+    config: Config,
+    report: Report = lambda text: None,
+    is_quick: bool = False,
+    every_s: float | None = None,
+    names: Sequence[str] = (),
 ) -> Iterator[Finder]:
     """Open what finds phrases.
 
     is_quick: no map and no vote, and fewer boxes are looked into. every_s: one picture is looked at in so many
-        seconds; None for a single one.
+        seconds; None for a single one. names: for a detector that looks for words.
 
     Raises: ConfigError, ModelError: the model has no picture tower that gives patches, or cannot be used.
     """
@@ -168,6 +172,7 @@ def finding(
         config,
         groups=(GroupOptions(stages=STAGES),),
         modalities=("image", "motion"),
+        follow=msgspec.structs.replace(config.follow, find=tuple(names), which="all"),
         decode=msgspec.structs.replace(config.decode, short_side_px=SHORT_SIDE_PX),
         clips=msgspec.structs.replace(config.clips, seconds=clip_s, stride_seconds=every_s or clip_s),
     )
