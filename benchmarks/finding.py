@@ -5,7 +5,8 @@
 scenes     300 pictures of things that were cut out of photos (`benchmarks.composed`), with a phrase that fits one of
            them and half fits others: a colour, a place, a size, a relation, or a colour and a relation. Pairs of colour
            and thing are those that nothing was chosen on. Is the best box around the right thing, and does a phrase
-           with its roles swapped fit less well? The same without re-ranking (`--quick`).
+           with its roles swapped fit less well? Is a thing that is not there said not to be? The same
+           without re-ranking (`--quick`).
 pairs      photos of VOC with one person and one thing to ride, of which one is in the other's box or meets it: does
            "person riding horse" fit better than "horse riding person"?
 
@@ -50,6 +51,8 @@ class Scene(NamedTuple):
     phrase: str
     swapped: str
     """The same words in other roles; "" where there are none."""
+    absent: str
+    """The same of a thing that is not there."""
     boxes: Array
     """Of all things, the right one first."""
     alike: int
@@ -123,7 +126,8 @@ class Drawn:
         return int(self.chance.integers(125, 170))
 
     def scene(self, kind: str, phrase: str, swapped: str, boxes: Sequence[Array], alike: int) -> Scene:
-        return Scene(self.canvas.pixels, kind, phrase, swapped, np.array(boxes), alike)
+        absent = phrase.replace(self.kinds[0], self.kinds[2])
+        return Scene(self.canvas.pixels, kind, phrase, swapped, absent, np.array(boxes), alike)
 
 
 def by_colour(drawn: Drawn) -> Scene:
@@ -194,14 +198,9 @@ def by_place(drawn: Drawn) -> Scene:
 
 
 def on_scenes(finder: Finder, scenes: Sequence[Scene], folder: Path) -> dict[str, Any]:
-    right, points, swapped, seconds, there = (
-        dict[str, list[bool]](),
-        list[bool](),
-        list[bool](),
-        list[float](),
-        list[bool](),
-    )
-    finder.learn([text for scene in scenes for text in (scene.phrase, scene.swapped) if text])
+    right, seconds = dict[str, list[bool]](), list[float]()
+    points, swapped, there, absent = list[bool](), list[bool](), list[bool](), list[bool]()
+    finder.learn([text for scene in scenes for text in (scene.phrase, scene.swapped, scene.absent) if text])
     for number, scene in enumerate(scenes):
         file = folder / f"{number}.png"
         cv2.imwrite(str(file), scene.pixels[..., ::-1])
@@ -213,6 +212,7 @@ def on_scenes(finder: Finder, scenes: Sequence[Scene], folder: Path) -> dict[str
         right.setdefault(scene.kind, []).append(bool(overlaps[0] >= RIGHT))
         points.append(bool(overlaps.argmax() == 0 and overlaps.max() > 0))
         there.append(found.is_there)
+        absent.append(not next(finder.at(str(file), finder.judge(scene.absent))).is_there)
         if scene.swapped:
             (other,) = finder.at(str(file), finder.judge(scene.swapped))
             swapped.append(best(other) < best(found))
@@ -222,6 +222,7 @@ def on_scenes(finder: Finder, scenes: Sequence[Scene], folder: Path) -> dict[str
         **{f"right_box_{kind}": share(values) for kind, values in right.items()},
         "points_at_the_right_thing": share(points),
         "said_to_be_there": share(there),
+        "absent_said_not_to_be_there": share(absent),
         "swapped_roles_score_lower": share(swapped),
         "look_s": report.min_median_max([round(value, 3) for value in seconds[1:]]),
     }
