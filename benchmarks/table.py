@@ -108,6 +108,14 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("75 real clips against 85 words, all modalities: right word first", "all clips, fused, first 1", "{:.2f}"),
         ("… picture alone", "all clips, picture, first 1", "{:.2f}"),
     ],
+    "reading": [
+        ("100 captions on frames of real clips, read: share of wrong characters", "character_error.value", "{:.1%}"),
+        ("… read without any error", "without_error", ""),
+    ],
+    "sound_to_picture": [
+        ("161 photos searched with 42 sounds of what they show, through the words: mean average precision", "map", ""),
+        ("… by chance", "chance", "{:.2f}"),
+    ],
     "archive": [
         (
             "short files labelled, over one `percept run` per file: rate",
@@ -192,6 +200,25 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("photos of VOC that are only reported: objects found with 30 boxes", "ours.recall of 30 boxes", "{:.1f} %"),
         ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),
         ("… mean AP50 of the names with at least 20 objects", "ours.mean AP50", "{:.1f} %"),
+    ],
+    "still_files": [
+        ("films of fixed cameras: people who walk in, planted", "planted.as filmed.planted", "{:.0f}"),
+        ("… missed where answers are reused", "planted.as filmed.missed", "{:.0f}"),
+        ("… planted paler, at 0.7 of their contrast", "planted.paler.planted", "{:.0f}"),
+        ("… of these missed", "planted.paler.missed", "{:.0f}"),
+        ("… planted at 0.4 of their contrast", "planted.palest.planted", "{:.0f}"),
+        ("… of these missed", "planted.palest.missed", "{:.0f}"),
+        (
+            "CPU time without reuse over that with it: H.265 camera, key frame 2 s",
+            "costs.h265_2s_reduced.gain",
+            "{:.1f}×",
+        ),
+        ("… MPEG-4, key frame 1 s", "costs.mpeg4_1s_reduced.gain", "{:.1f}×"),
+        ("… H.264 camera, key frame 2 s", "costs.h264_2s_reduced.gain", "{:.1f}×"),
+        ("… H.264 camera, key frame 1 s", "costs.h264_1s_reduced.gain", "{:.1f}×"),
+        ("… x264 medium, key frame 250 pictures", "costs.x264_250_reduced.gain", "{:.1f}×"),
+        ("… H.265 camera, key frame 2 s, raw noise", "costs.h265_2s_raw.gain", "{:.1f}×"),
+        ("… largest difference of a probability, H.265", "costs.h265_2s_reduced.difference", "{:.3f}"),
     ],
     "tracking": [
         ("KITTI, cars: HOTA of the tracker, with the same boxes as others", "native.Car.ours.HOTA", "{:.1f}"),

@@ -177,6 +177,8 @@ def account_text(account: Account) -> str:
         f"{account.sources} source{'s' * (account.sources != 1)}"
         + (f" ({account.sources_failed} failed)" if account.sources_failed else ""),
     ]
+    if account.reused:
+        parts.append(f"{account.reused} clip{'s' * (account.reused != 1)} reused, where nothing changed")
     if account.gaps:
         parts.append(f"{account.gaps} gap{'s' * (account.gaps != 1)}")
     if account.clips_before:
@@ -192,6 +194,7 @@ def fields(account: Account) -> dict[str, object]:
         "errors": account.errors,
         "drops": account.drops,
         "in_flight": account.in_flight,
+        "reused": account.reused,
         "gaps": account.gaps,
         "sources": account.sources,
         "sources_failed": account.sources_failed,

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from commands.console import Console, add_console_options
-from commands.options import FLAGS, Parser, add_config_options, seconds, usable_config
+from commands.options import FLAGS, Parser, add_config_options, make_config, seconds
 from pipeline.config import Config
-from pipeline.errors import ConfigError, Problems
+from pipeline.errors import ConfigError
 
 _SETTINGS = (
     *("--labels", "--descriptions", "--clip-seconds", "--modalities"),
@@ -52,12 +52,8 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     with Console.of(options) as console:
-        problems = Problems()
-        config = usable_config(options, problems)
         picture = Path(options.output or f"{Path(options.source).stem}-why.png")
-        with problems.collected():
-            _check(options, picture)
-        problems.raise_all()
+        config = make_config(options, lambda: _check(options, picture))
 
         from evidence.explaining import explaining
         from evidence.sights import write_bytes

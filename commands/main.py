@@ -15,6 +15,7 @@ VERBS = {
     "export": "write an archive's labels as subtitles, markers, tracks, for other programs",
     "report": "write pages that show an archive: sources, timelines, labels, best moments",
     "search": "find moments in an archive by words, by an example, or by both",
+    "ask": "ask what was seen and heard, in plain words",
     "explain": "say why a clip has a label: where, when, and by picture, motion or sound",
     "where": "show where words are in a photo, or in pictures of a film",
     "find": "find what a phrase describes, in a photo or a film",

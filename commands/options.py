@@ -34,7 +34,7 @@ class Flag:
     metavar: str | None = None
     parse: Callable[[str], Any] = str
     switch: bool = False
-    value: bool = True
+    value: bool | str = True
     """What a switch sets."""
     repeats: bool = False
     """May be given several times."""
@@ -114,6 +114,7 @@ FLAGS = (
     ),
     Flag("--shots", "clips.shots", "clips end where shots end; long shots are cut into clips", switch=True),
     Flag("--keyframes", "decode.key_frames", "decode key frames only: much faster, without motion", switch=True),
+    Flag("--reuse", "decode.reuse", "where nothing changes, the answers of an earlier clip hold", switch=True),
     Flag("--fps", "clips.fps", "frames per second that are analysed", "N", float),
     Flag("--top-k", "labels.top_k", "labels per clip in results", "K", int),
     Flag("--modalities", "modalities", "which of image, motion, audio to use", "LIST", words),
@@ -166,6 +167,13 @@ FLAGS = (
         "what finds objects besides motion: own (the model's), none, an ONNX file with the outputs of YOLOX, or a "
         "directory of OWL-ViT or OWLv2, which look for the things among --find or --labels",
         "NAME|PATH",
+    ),
+    Flag(
+        "--text",
+        "stages.text.reader",
+        "also read what is written in the pictures (signs, captions); needs the extra ocr",
+        switch=True,
+        value="rapidocr",
     ),
     Flag(
         "--zone",
@@ -283,10 +291,16 @@ def add_output_options(parser: Parser) -> None:
     group.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
-def make_config(options: argparse.Namespace) -> Config:
-    """The config file, overridden by options, then by --set. Raises: ConfigError: all problems with them."""
+def make_config(options: argparse.Namespace, *checks: Callable[[], object], default: str | None = None) -> Config:
+    """The config file, overridden by options, then by --set. checks: of other options. default: see `usable_config`.
+
+    Raises: ConfigError, ModelError: all problems with them, and those that the checks raise.
+    """
     problems = Problems()
-    config = usable_config(options, problems)
+    config = usable_config(options, problems, default)
+    for check in checks:
+        with problems.collected():
+            check()
     problems.raise_all()
     return config
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from pipeline import errors, result
 
 RECORDS = (
-    *("Evidence", "Label", "Category", "OpenSet", "Movement", "Visit", "ZoneVisits", "Crossing", "View"),
+    *("Evidence", "Label", "Category", "OpenSet", "Movement", "Visit", "ZoneVisits", "Crossing", "TextLine", "View"),
     *("TrackEvidence", "Track", "ClipRecord"),
 )
 ERRORS = ("PerceptError", "ConfigError", "SourceError", "ModelError", "OutputError")

@@ -80,6 +80,8 @@ def make_asked(config: "Config", console: Console) -> "Asked":
     from stages.words.labels import build_label_set
 
     run = msgspec.structs.replace(make_settings(config), threads=core_count())
+    if run.phrases:
+        raise ConfigError(f"--labels: {', '.join(run.phrases)} is read in the pictures; label the videos again for it")
     spec = read_model(run.model, run.audio_model)
     return Asked(build_label_set(spec, run.labels, run, console.detail), run.labels, spec.id, run.top_k)
 

@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from commands.console import Console, add_console_options
-from commands.options import FLAGS, Parser, add_config_options, probability, usable_config, words
-from pipeline.errors import ConfigError, Problems
+from commands.options import FLAGS, Parser, add_config_options, make_config, probability, words
+from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from archive.search.hits import Hit
@@ -21,11 +21,12 @@ EXAMPLES = """examples:
   percept search labels/ "at night" --like photo.jpg          like this photo, but at night
   percept search labels/ --like-sound bark.wav --modality image    pictures of what barks
   percept search labels/ --like photo.jpg --aspect place      the same place, whatever happens there
+  percept search labels/ 'a door text:"EXIT"'                 where this can be read; label with --text
   percept search labels/ --excerpt short.mp4                  where it is part of a longer recording
 
 A condition may name source, name, start_s, end_s, duration (of the source, in seconds), recorded, device, timecode,
-and labels (those with a probability of at least 0.5), such as "'dog' in labels". The first search of an archive
-prepares it; later ones add what is new."""
+text (what was read), and labels (those with a probability of at least 0.5), such as "'dog' in labels". The first search
+of an archive prepares it; later ones add what is new."""
 _SETTINGS = ("--model", "--audio-model", "--templates", "--device", "--engine")
 
 
@@ -85,14 +86,8 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     with Console.of(options) as console:
-        problems = Problems()
-        config = usable_config(options, problems, default="label")
         question = question_of(options)
-        with problems.collected():
-            _check(options)
-        with problems.collected():
-            question.check()
-        problems.raise_all()
+        config = make_config(options, lambda: _check(options), question.check, default="label")
 
         from archive.search.opened import Opened
         from archive.search.search import search
@@ -175,7 +170,7 @@ def cells(number: int, hit: "Hit") -> tuple[str, ...]:
     from commands.progress import clock_text
     from pipeline.logs import visible
 
-    score = f"{hit.score:.0%}".replace("%", " %") if hit.scale == "probability" else f"{hit.score:.3f}"
+    score = f"{hit.score:.0%}".replace("%", " %") if hit.scale != "similarity" else f"{hit.score:.3f}"
     labels = ", ".join(f"{visible(name)} {100 * value:.0f} %" for name, value in hit.labels)
     return str(number), score, f"{clock_text(hit.start_s)}–{clock_text(hit.end_s)}", visible(hit.name), labels
 

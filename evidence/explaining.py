@@ -160,7 +160,7 @@ class Explainer:
         that its first motion is that of a run."""
         number = int(time_s * 1e9) // self._clip_ns
         start_ns = max(0, number - 1) * self._clip_ns
-        reader = make_reader(self._loop.plan, source, start_ns=start_ns)
+        reader = make_reader(self._loop.plan, source, start_ns=start_ns, reuse=False)
         last: DecodedClip | None = None
         try:
             duration_ns = reader.open().duration_ns

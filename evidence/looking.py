@@ -75,7 +75,7 @@ class Looking:
 
         Raises: SourceError: it cannot be read, or has no picture there.
         """
-        reader = make_reader(self._plan, source, start_ns=round((time_s or 0.0) * 1e9))
+        reader = make_reader(self._plan, source, start_ns=round((time_s or 0.0) * 1e9), reuse=False)
         found = False
         try:
             info = reader.open()

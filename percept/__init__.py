@@ -27,6 +27,13 @@ One Parquet file per source: labels, and embeddings that can be searched. What i
 
     # videos/yard.mp4 3:12–3:18: 91 %
 
+Questions
+---------
+
+    print(percept.ask("talk.jsonl", "how often did the dog bark after the siren?"))
+
+    # Dog barking was found twice after siren (0:04–0:06), at 0:08–0:10 and 0:14–0:18.
+
 Live cameras
 ------------
 
@@ -49,6 +56,7 @@ A record
     result.tracks[0].evidence                      what its name rests on: up to three views of it
     result.tracks[0].movement                      "moving right", speed, direction, still since
     result.zones, result.crossings                 of run(..., zone="door:0,0;.2,0;.2,1;0,1", line="gate:.5,0;.5,1")
+    result.text                                    of run(..., text=True): what is written, where, and how sure it is
     result.absent                                  what is missing, and why: {"audio": "no_stream"}
     result.is_result                               False for an error, a dropped clip and a gap
     result.to_dict()                               plain data: what the JSON line of the command contains
@@ -72,6 +80,7 @@ them a `PerceptError`. Messages say what to do.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from percept._ask import Answer, Proof, ask
     from percept._child import Run
     from percept._explain import Why, explain
     from percept._find import Found, FoundBox, FoundPart, FoundTrack, find
@@ -91,6 +100,7 @@ if TYPE_CHECKING:
         OutputError,
         PerceptError,
         SourceError,
+        TextLine,
         Track,
         TrackEvidence,
         View,
@@ -111,7 +121,7 @@ else:
         for module in (
             (
                 *("_records", "_reading", "_tables", "_supervision", "_run", "_label", "_labelled", "_search"),
-                *("_watch", "_child", "_explain", "_find"),
+                *("_watch", "_child", "_explain", "_ask", "_find"),
             )
             if name in __all__
             else ()
@@ -125,6 +135,7 @@ else:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "Category",
     "ClipRecord",
     "ConfigError",
@@ -142,8 +153,10 @@ __all__ = [
     "OpenSet",
     "OutputError",
     "PerceptError",
+    "Proof",
     "Run",
     "SourceError",
+    "TextLine",
     "Track",
     "TrackEvidence",
     "View",
@@ -151,6 +164,7 @@ __all__ = [
     "Watch",
     "Why",
     "ZoneVisits",
+    "ask",
     "explain",
     "find",
     "label",

@@ -19,6 +19,7 @@ def label(
     every: float | str | None = None,
     shots: bool = False,
     keyframes: bool = False,
+    reuse: bool = False,
     fps: float | None = None,
     top_k: int | None = None,
     modalities: Sequence[str] | str | None = None,
@@ -35,6 +36,7 @@ def label(
     find_like: Sequence[str] | str | Sequence[Sequence[str] | str] | None = None,
     detect: Literal["auto", "all", "found", "none"] | None = None,
     detector: str | None = None,
+    text: bool = False,
     zone: str | Sequence[str] | None = None,
     line: str | Sequence[str] | None = None,
     engine: str | None = None,
@@ -76,6 +78,7 @@ def label(
         every: Label one clip in each stretch of this length: seconds or hh:mm:ss (default: 0.0).
         shots: Clips end where shots end; long shots are cut into clips.
         keyframes: Decode key frames only: much faster, without motion.
+        reuse: Where nothing changes, the answers of an earlier clip hold.
         fps: Frames per second that are analysed (default: 8.0).
         top_k: Labels per clip in results (default: 5).
         modalities: Which of image, motion, audio to use (default: image,motion,audio).
@@ -95,6 +98,7 @@ def label(
             auto).
         detector: What finds objects besides motion: own (the model's), none, an ONNX file with the outputs of YOLOX, or
             a directory of OWL-ViT or OWLv2, which look for the things among `find` or `labels`.
+        text: Also read what is written in the pictures (signs, captions); needs the extra ocr.
         zone: Count tracks in a part of the picture, and how long they stay: NAME:x,y;x,y;x,y;... in fractions of the
             picture, such as 'door:0,0.5;0.3,0.5;0.3,1;0,1'; may be repeated.
         line: Count tracks that cross a line: NAME:x,y;x,y in fractions of the picture; from the top down, what moves
@@ -128,6 +132,7 @@ def label(
         "every": every,
         "shots": shots,
         "keyframes": keyframes,
+        "reuse": reuse,
         "fps": fps,
         "top_k": top_k,
         "modalities": modalities,
@@ -144,6 +149,7 @@ def label(
         "find_like": find_like,
         "detect": detect,
         "detector": detector,
+        "text": text,
         "zone": zone,
         "line": line,
         "engine": engine,

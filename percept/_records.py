@@ -17,6 +17,7 @@ View = _result.View
 Movement = _result.Movement
 ZoneVisits = _result.ZoneVisits
 Visit = _result.Visit
+TextLine = _result.TextLine
 Crossing = _result.Crossing
 Category = _result.Category
 OpenSet = _result.OpenSet

@@ -113,6 +113,18 @@ class Crossing(msgspec.Struct, frozen=True, omit_defaults=True):
     label: str | None = None
     """The track's label."""
 
+class TextLine(msgspec.Struct, frozen=True):
+    """A line that is written in the picture."""
+
+    text: str
+    """What it says."""
+    confidence: float
+    """How sure the reader is, from 0 to 1; no calibrated probability."""
+    time_s: float
+    """When it was read, in seconds of the source."""
+    box: tuple[float, float, float, float]
+    """x0, y0, x1, y1, in pixels of the upright source with square pixels."""
+
 class View(msgspec.Struct, frozen=True, omit_defaults=True):
     """A track in a picture that was looked at closely."""
 
@@ -213,7 +225,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     age_s: float = 0.0
     """Live sources: from the capture of the clip's last picture or sound to its record."""
     reused: bool = False
-    """Live sources: nothing had changed, and the answers are those of an earlier clip."""
+    """Nothing had changed, and the answers are those of an earlier clip that shows the same."""
     measures: dict[str, float] = {}
     """Live sources: brightness, change, loudness and the like, by name."""
     schema_version: int = ...
@@ -241,6 +253,10 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def crossings(self) -> list[Crossing] | None:
         """Present if lines were asked for: which tracks crossed them, in order of time."""
+
+    @property
+    def text(self) -> list[TextLine] | None:
+        """Present if reading was asked for (`--text`): what is written in the pictures."""
 
     @property
     def category(self) -> Category | None:

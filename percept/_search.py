@@ -4,9 +4,11 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from percept import _child, _records, _views
+
+Scale = Literal["probability", "similarity", "confidence"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Hit:
     """Start of the best clip."""
     score: float
     """Of the best clip."""
-    scale: Literal["probability", "similarity"]
-    """What the score is: a calibrated probability for words; a cosine where an example or an aspect was asked for."""
+    scale: Scale
+    """What the score is: a calibrated probability for words; a cosine where an example or an aspect was asked for; for
+    what is written alone, how sure the reader is."""
     clips: int
     by_modality: dict[str, float]
     """What picture, motion and sound of the best clip said."""
@@ -70,7 +73,7 @@ def search(
 
     Args:
         archive: The folder of the archive, or s3://bucket/prefix.
-        text: What to look for.
+        text: What to look for. 'text:"EXIT"' in it: only where this can be read, in an archive made with `text=True`.
         like: A moment ("clip.mp4@12s"), a stretch ("clip.mp4@12s-20s"), a photo or a sound as example.
         like_sound: The same, its sound alone.
         minus: What hits are not about.
@@ -102,7 +105,7 @@ def search(
 
 
 def _hit(fields: dict[str, Any]) -> Hit:
-    scale: Literal["probability", "similarity"] = "probability" if "probability" in fields else "similarity"
+    scale = next(name for name in get_args(Scale) if name in fields)
     labels = {each["label"]: each["probability"] for each in fields["labels"]}
     kept = {name: fields[name] for name in ("source", "name", "start_s", "end_s", "best_s", "clips", "by_modality")}
     return Hit(**kept, score=fields[scale], scale=scale, labels=labels)

@@ -31,9 +31,13 @@ STAGES = {
     "store": "stages.store:Store",
     "detect": "stages.detect.stage:Detect",
     "track": "stages.track.stage:TrackStage",
+    "text": "stages.text.stage:TextStage",
 }
+ON_DEMAND = ("text",)
+"""Stages that are off unless they have options. Each is then a group of its own, if no group names it."""
 CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
 _PARSE_LABELS = "stages.words.word:parse_labels"
+_SPLIT_LABELS = "stages.text.phrases:split_labels"
 _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words.word:default_labels"
 _CHECK_READER = "stages.decode.reader:check_reader"
@@ -99,10 +103,12 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
 
 
 def in_order(config: Config) -> Config:
-    """With `--templates zpe`, `classify` carries state, so it moves to a group of its own.
+    """With the groups of stages on demand. With `--templates zpe`, `classify` carries state, so it moves to a group of
+    its own.
 
     The other stages still run in parallel and out of order.
     """
+    config = _on_demand(config)
     classify = config.stages.get("classify", {})
     if config.labels.templates.partition(":")[0] != "zpe" or "class" in classify:
         return config
@@ -117,6 +123,21 @@ def in_order(config: Config) -> Config:
     return msgspec.structs.replace(config, groups=tuple(groups), stages=stages)
 
 
+def _on_demand(config: Config) -> Config:
+    named = {name for group in config.groups for name in group.stages}
+    wanted = [name for name in ON_DEMAND if name not in named and (name in config.stages or _is_wanted(name, config))]
+    groups = tuple(GroupOptions(name=name, stages=(name,)) for name in wanted)
+    return msgspec.structs.replace(config, groups=groups + config.groups) if groups else config
+
+
+def _is_wanted(name: str, config: Config) -> bool:
+    """Whether the labels need a stage: those that are read."""
+    try:
+        return name == "text" and bool(_load(_SPLIT_LABELS)(_load(_PARSE_LABELS)(config.labels.words or ("-",)))[1])
+    except ConfigError:
+        return False  # it is told with the other problems
+
+
 def make_settings(config: Config) -> RunSettings:
     """The settings that all stages share. Parses the labels and reads their files.
 
@@ -129,9 +150,12 @@ def make_settings(config: Config) -> RunSettings:
 
 
 def _settings(config: Config, problems: Problems) -> RunSettings:
-    words, labels = config.labels.words, ("-",)
+    words, labels, phrases = config.labels.words, ("-",), ()
     with problems.collected():
-        labels = _load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)()
+        labels, phrases = _load(_SPLIT_LABELS)(_load(_PARSE_LABELS)(words) if words else _load(_DEFAULT_LABELS)())
+    if not labels:
+        problems.add(ConfigError(f"--labels: {', '.join(phrases)} is only read; add a label that is seen or heard"))
+        labels = ("-",)
     find = ()
     with problems.collected():
         find = _load(_PARSE_LABELS)(config.follow.find) if config.follow.find else ()
@@ -141,6 +165,7 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
         model=config.model.path,
         audio_model=config.model.audio_path,
         labels=labels,
+        phrases=phrases,
         templates=config.labels.templates,
         descriptions=config.labels.descriptions,
         description_weight=config.labels.description_weight,
@@ -265,6 +290,7 @@ def _reader_options(config: Config, budget: Budget, demand: Demand) -> dict[str,
         "modalities": config.analysed,
         "shots": clips.shots,
         "key_frames": decode.key_frames,
+        "reuse": decode.reuse and clips.stride_ns == clips.clip_ns and not (clips.shots or decode.key_frames),
         "audio_track": decode.audio_track,
         "start_ns": round(clips.start_s * 1e9),
         "end_ns": None if clips.end_s is None else round(clips.end_s * 1e9),

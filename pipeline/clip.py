@@ -66,6 +66,14 @@ class LiveFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Measurements of the clip by name; see `stages.decode.live.measures`."""
 
 
+class Reuse(msgspec.Struct, frozen=True):
+    """An earlier clip of the source that shows the same, so that its answers hold."""
+
+    place: int
+    """Where its answers were kept; see `ClipInfo.kept_in`."""
+    start_ns: int
+
+
 class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """The source and the stretch of a clip. Times are those of a player's seek bar, in nanoseconds.
 
@@ -89,6 +97,11 @@ class ClipInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """The set of labels that is asked of the clip."""
     places: Places | None = None
     """Where its tracks are counted; None: in the zones and at the lines of the run."""
+    kept_in: int = -1
+    """Its answers may hold for later clips, and are kept in this place until another clip takes it; -1: they are not.
+    Only of clips of files: those of a watch may always hold for the clip after."""
+    reuse: Reuse | None = None
+    """Whose answers hold for it, so that it comes without media. Only of clips of files."""
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -146,3 +159,8 @@ class DecodedClip:
     info: ClipInfo
     arrays: Mapping[str, Array]
     absent: Mapping[str, str] = field(default_factory=dict)
+
+
+def moved(arrays: Mapping[str, Any], by_ns: int) -> dict[str, Any]:
+    """What was found in one clip, as it is in another that shows the same so much later: times move, the rest stays."""
+    return {name: value + by_ns if name.endswith("_ns") else value for name, value in arrays.items()}

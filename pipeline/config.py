@@ -92,6 +92,9 @@ class DecodeOptions(_Options, frozen=True):
     """Sources decoded at the same time; 0: automatic."""
     key_frames: bool = False
     """Decode key frames only: several times faster, and without motion."""
+    reuse: bool = False
+    """Where nothing changes, the answers of an earlier clip hold, and clips are neither labelled nor, if their key
+    frames and packets tell enough, decoded."""
     threads: int = 1
     """Threads that decode the pictures of one source."""
     audio_track: str = ""

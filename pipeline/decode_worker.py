@@ -106,6 +106,11 @@ class Decoder:
             if isinstance(item, Gap):
                 self._bus.send(GapFound(item))
                 continue
+            if item.info.reuse is not None:
+                self._bus.send(Decoded(item.info, -1, 0, {}, {}))
+                index = item.info.index + 1
+                self._read_messages()
+                continue
             grant = self._grant()
             if grant is None:
                 break
@@ -126,8 +131,7 @@ class Decoder:
 
         Grants that were meant for an earlier source are stale and skipped.
         """
-        while (message := self._bus.receive(0)) is not None:
-            self._note(message)
+        self._read_messages()
         while not self._closing:
             while not self._grants and not self._closing:
                 self._slots.watch(self._seat, Phase.IDLE)
@@ -137,6 +141,10 @@ class Decoder:
                 if self._slots.generation(slot) == generation:
                     return slot, generation
         return None
+
+    def _read_messages(self) -> None:
+        while (message := self._bus.receive(0)) is not None:
+            self._note(message)
 
 
 def run_decode(worker: int, seat: int, plan: Plan, slots: Slots) -> None:

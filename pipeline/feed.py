@@ -178,6 +178,9 @@ class Feed:
         decoder.grants.clear()
 
     def _decoded(self, worker: Worker, message: Decoded) -> None:
+        if message.info.reuse is not None:
+            self._ledger.reused(message.info)
+            return
         del self._decoders[worker.id].grants[message.slot]
         self._lost_in_a_row.pop(message.info.source_index, None)
         if not self._ledger.decoded(message.info, message.slot, message.generation, message.shapes, message.absent):

@@ -40,6 +40,9 @@ def make_groups(
         _check_order(group, stages, owner, problems)
         _check_folds(group, index, folds, problems)
         preload = tuple(dict.fromkeys(module for stage in members for module in stage.preload))
+        if preload:
+            modules = dict.fromkeys(type(stage).__module__ for stage in members)
+            preload += tuple(module for module in modules if module.startswith("stages."))  # others may start threads
         workers = group.workers or (min(cores, 8) if preload and not folds else 1)
         plans.append(
             GroupPlan(

@@ -47,6 +47,8 @@ class Entry:
     error: str | None = None
     facts: int = 0
     """Number of the facts of the workers that settled it, in the fact book."""
+    same: list["Entry"] = field(default_factory=list)
+    """Clips that wait for its answers, as they show the same."""
 
     @property
     def key(self) -> Key:
@@ -77,6 +79,8 @@ class Source:
     cursor: dict[int, int] = field(default_factory=dict)
     """Per ordered group: the next clip for its fold."""
     state: dict[int, bytes] = field(default_factory=dict)
+    kept: dict[int, Entry] = field(default_factory=dict)
+    """Clips whose answers may hold for later ones, by place."""
     first_index: int = 0
     ticket: bytes = b""
     """What sinks are told of it first; empty once they were."""
@@ -88,6 +92,8 @@ class Counts:
     results: int = 0
     errors: int = 0
     drops: int = 0
+    reused: int = 0
+    """Results that are those of an earlier clip."""
     gaps: int = 0
     sources_failed: int = 0
     deaths: int = 0
@@ -170,6 +176,8 @@ class Ledger:
         )
         source.received += 1
         source.entries[info.index] = entry
+        if info.kept_in >= 0:
+            source.kept[info.kept_in] = entry
         self.counts.clips_in += 1
         self._free_slot(entry)
         for group, missing in enumerate(entry.missing):
@@ -178,6 +186,23 @@ class Ledger:
         if not self.groups:
             self._finish(source, entry)
         return True
+
+    def reused(self, info: ClipInfo) -> None:
+        """Add a clip without media that shows what an earlier one shows. Only ordered groups see it."""
+        source = self.sources[info.source_index]
+        if info.index != source.received or source.ended or info.reuse is None:
+            return
+        ordered = [group.index in self._ordered for group in self.groups]
+        status = [WAITING if is_ordered else DONE for is_ordered in ordered]
+        entry = Entry(info, -1, 0, {}, {}, {}, [1] * len(ordered), status, sum(ordered), 0)
+        source.received += 1
+        source.entries[info.index] = entry
+        self.counts.clips_in += 1
+        kept = source.kept[info.reuse.place]
+        if kept.outcome:
+            self._answer_as(source, entry, kept)
+        else:
+            kept.same.append(entry)
 
     def gap(self, gap: Gap) -> bool:
         """Add a gap. Returns whether it is new."""
@@ -366,7 +391,9 @@ class Ledger:
         entry.outcome = "result"
         self._decided += 1
         self.counts.results += 1
+        self.counts.reused += entry.info.reuse is not None
         self._same_fault = ("", -1)
+        self._pass_answers(source, entry)
 
     def _fail(self, source: Source, entry: Entry, error: str) -> None:
         entry.outcome, entry.error = "error", error
@@ -376,6 +403,30 @@ class Ledger:
         self._free_slot(entry)
         for group in self._ordered:
             self._advance(source, group)
+        self._pass_answers(source, entry)
+
+    def _pass_answers(self, source: Source, entry: Entry) -> None:
+        """Settle the clips that waited for the answers of this one."""
+        same, entry.same = entry.same, []
+        for each in same:
+            self._answer_as(source, each, entry)
+
+    def _answer_as(self, source: Source, entry: Entry, kept: Entry) -> None:
+        """Give a clip the answers of another, but for those that depend on the order. These are still to be found."""
+        if kept.error is not None:
+            self._fail(source, entry, kept.error)
+            return
+        found_anew = {name for group in self._ordered for name in self.groups[group].gives}
+        stages = {stage for group in self._ordered for stage in self.groups[group].stages}
+        entry.values = {name: value for name, value in kept.values.items() if name not in found_anew}
+        entry.absent = {name: why for name, why in kept.absent.items() if name not in found_anew}
+        entry.failed = {name: text for name, text in kept.failed.items() if name not in stages}
+        entry.facts = kept.facts
+        entry.missing = [0] * len(self.groups)
+        for group in self._ordered:
+            self._advance(source, group)
+        if not entry.undone:
+            self._finish(source, entry)
 
     def _free_slot(self, entry: Entry) -> None:
         """Free the slot if nobody uses it or will use it."""

@@ -188,10 +188,6 @@ class LiveDecoder(Decoder):
         if self._closing:
             raise _Closed
 
-    def _read_messages(self) -> None:
-        while (message := self._bus.receive(0)) is not None:
-            self._note(message)
-
 
 def run_live_decode(worker: int, seat: int, plan: Plan, slots: Slots) -> None:
     LiveDecoder(worker, seat, plan, slots).run()

@@ -1,7 +1,9 @@
 """What this process may use of the machine: cores, memory, and a folder that outlives it."""
 
+import importlib.metadata
 import os
 from collections.abc import Iterator
+from functools import cache
 from math import ceil
 from pathlib import Path
 
@@ -9,6 +11,16 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _SELF = Path("/proc/self/cgroup")
 _MEMORY = Path("/proc/meminfo")
 UNKNOWN_BYTES = 1 << 62
+
+
+@cache
+def package_version(name: str) -> str:
+    """The installed version. Asked once in a process: the standard library parses a file for every answer.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    return importlib.metadata.version(name)
 
 
 def core_count() -> int:

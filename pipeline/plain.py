@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import msgspec
 
 from pipeline.build import load
-from pipeline.clip import Clip, ClipInfo, DecodedClip, Gap, SourceInfo
+from pipeline.clip import Clip, ClipInfo, DecodedClip, Gap, SourceInfo, moved
 from pipeline.errors import PerceptError
 from pipeline.group import StageGroup
 from pipeline.machine import core_count
@@ -144,8 +144,9 @@ class PlainLoop:
             reader.open()
             clips = (item for item in reader.clips() if not isinstance(item, Gap))
             states: dict[int, bytes] = {}
+            kept: dict[int, Passed] = {}
             while together := self._decoded(clips, batch):
-                yield from self.settle(together, states)
+                yield from self.settle(together, states, kept)
         finally:
             reader.close()
 
@@ -155,12 +156,22 @@ class PlainLoop:
         self._decode_ns += self._clock_ns() - began_ns
         return together
 
-    def settle(self, clips: Sequence[DecodedClip], states: dict[int, bytes] | None = None) -> list[Passed]:
-        """Run the stages on decoded clips of one source. `states`: of its folds; changed in place."""
-        states = {} if states is None else states
+    def settle(
+        self,
+        clips: Sequence[DecodedClip],
+        states: dict[int, bytes] | None = None,
+        kept: dict[int, Passed] | None = None,
+    ) -> list[Passed]:
+        """Run the stages on decoded clips of one source.
+
+        `states`: of its folds, and `kept`: clips whose answers may hold for later ones; both are changed in place.
+        """
+        states, kept = {} if states is None else states, {} if kept is None else kept
         passed = [Passed(clip.info, dict(clip.arrays), dict(clip.absent), {}) for clip in clips]
+        same = _shown_before(passed, kept)
+        anew = [each for each in passed if each.info.index not in same]
         for number, group in enumerate(self._groups):
-            for together in ([each] for each in passed) if group.has_fold else (passed,):
+            for together in ([each] for each in passed) if group.has_fold else (anew,) if anew else ():
                 views = [Clip(each.info, each.values, each.absent) for each in together]
                 state = states.get(number, b"")
                 for each, settled in zip(together, group.run_many(views, [state] * len(views)), strict=True):
@@ -168,7 +179,30 @@ class PlainLoop:
                     each.absent.update(settled.absent)
                     each.failed.update(settled.failed)
                     states[number] = state if settled.state is None else settled.state
+            if not group.has_fold:
+                for each in passed:
+                    if each.info.index in same:
+                        _answer_as(each, same[each.info.index], group)
         return passed
+
+
+def _shown_before(passed: Sequence[Passed], kept: dict[int, Passed]) -> dict[int, Passed]:
+    """By index of the clips that show what an earlier one shows: that one."""
+    same = {}
+    for each in passed:
+        if (reuse := each.info.reuse) is not None:
+            same[each.info.index] = kept[reuse.place]
+        elif each.info.kept_in >= 0:
+            kept[each.info.kept_in] = each
+    return same
+
+
+def _answer_as(clip: Passed, earlier: Passed, group: StageGroup) -> None:
+    """Give a clip what a group found in an earlier one that shows the same."""
+    by_ns = clip.info.start_ns - earlier.info.start_ns
+    clip.values.update(moved({name: earlier.values[name] for name in group.owner if name in earlier.values}, by_ns))
+    clip.absent.update({name: earlier.absent[name] for name in group.owner if name in earlier.absent})
+    clip.failed.update({name: earlier.failed[name] for name in group.stages if name in earlier.failed})
 
 
 def refuse_failed(clips: Sequence[Passed], source: str) -> None:

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> None:
     plan_file, result_fd, *sources = arguments
     plan = msgspec.msgpack.decode(Path(plan_file).read_bytes(), type=Plan)
     for index, source in enumerate(sources):
-        reader = make_reader(plan, source, index)
+        reader = make_reader(plan, source, index, reuse=False)
         try:
             probed = Probed(source, reader.open())
         except SourceError as error:

@@ -248,7 +248,9 @@ class Processes:
     def _server_for(self, role: Role, group: int) -> ServerName:
         if role == "sink":
             return "output"
-        heavy = role in ("prepare", "clerk") or (role == "group" and self._plan.groups[group].preload)
+        heavy = role == "clerk" or (role == "group" and self._plan.groups[group].preload)
+        if role == "prepare":  # beside the imports of the heavy server, unless it needs the longest of them
+            heavy = "torch" in self._heavy
         return "heavy" if self._heavy and heavy else "light"
 
     def _server(self, name: ServerName) -> ForkServer:

@@ -136,6 +136,18 @@ class Crossing(msgspec.Struct, frozen=True, omit_defaults=True):
     label: Annotated[str | None, Meta(description="The track's label.")] = None
 
 
+class TextLine(msgspec.Struct, frozen=True):
+    """A line that is written in the picture."""
+
+    text: Annotated[str, Meta(description="What it says.")]
+    confidence: Annotated[float, Meta(description="How sure the reader is, from 0 to 1; no calibrated probability.")]
+    time_s: Annotated[float, Meta(description="When it was read, in seconds of the source.")]
+    box: Annotated[
+        tuple[float, float, float, float],
+        Meta(description="x0, y0, x1, y1, in pixels of the upright source with square pixels."),
+    ]
+
+
 class View(msgspec.Struct, frozen=True, omit_defaults=True):
     """A track in a picture that was looked at closely."""
 
@@ -275,7 +287,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         float, Meta(description="Live sources: from the capture of the clip's last picture or sound to its record.")
     ] = 0.0
     reused: Annotated[
-        bool, Meta(description="Live sources: nothing had changed, and the answers are those of an earlier clip.")
+        bool, Meta(description="Nothing had changed, and the answers are those of an earlier clip that shows the same.")
     ] = False
     measures: Annotated[
         dict[str, float], Meta(description="Live sources: brightness, change, loudness and the like, by name.")
@@ -334,6 +346,11 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cast(list[Crossing] | None, self.parts.get("crossings"))
 
     @property
+    def text(self) -> list[TextLine] | None:
+        """Present if reading was asked for (`--text`): what is written in the pictures."""
+        return cast(list[TextLine] | None, self.parts.get("text"))
+
+    @property
     def category(self) -> Category | None:
         """Present if labels form a hierarchy."""
         return cast(Category | None, self.parts.get("category"))
@@ -349,6 +366,7 @@ TYPES: dict[str, Any] = {
     "tracks": list[Track],
     "zones": list[ZoneVisits],
     "crossings": list[Crossing],
+    "text": list[TextLine],
     "category": Category,
     "open_set": OpenSet,
 }

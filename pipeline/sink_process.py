@@ -92,6 +92,7 @@ class RecordMaker:
             failed=done.failed,
             dropped=done.dropped,
             gap=done.gap,
+            reused=info.reuse is not None or (info.live is not None and info.live.reused),
             **_live(None if done.gap else info.live),
         )
 
@@ -109,7 +110,7 @@ def _live(facts: LiveFacts | None) -> dict[str, Any]:
     if facts is None:
         return {}
     age_s = (time.monotonic_ns() - facts.captured_ns) / 1e9
-    return {"clock": facts.clock, "age_s": round(age_s, 3), "reused": facts.reused, "measures": facts.measures}
+    return {"clock": facts.clock, "age_s": round(age_s, 3), "measures": facts.measures}
 
 
 def utc_text(wall_ns: int) -> str:

@@ -70,6 +70,8 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
     audio_model: str = ""
     labels: tuple[str, ...] = ()
     """Synonyms and parents as in "vehicle > car|automobile"."""
+    phrases: tuple[str, ...] = ()
+    """Labels that are read in the pictures: `text:"EXIT"`."""
     templates: str = "model"
     """"model", "pool", "zpe" or a file: see `stages.words.templates`."""
     descriptions: str = ""
@@ -134,16 +136,24 @@ class Stage(ABC):
 
     required: ClassVar[tuple[str, ...]] = ()
     """Arrays without which the stage does not run. If one is absent, all outputs are absent."""
-    optional: ClassVar[tuple[str, ...]] = ()
-    """Arrays that it uses if they are present. It runs once they are settled, either way."""
+    optional: tuple[str, ...] = ()
+    """Arrays that it uses if they are present. It runs once they are settled, either way. Its
+    constructor adds what it uses only in some runs."""
     Options: ClassVar[type[StageOptions]] = StageOptions
-    preload: ClassVar[tuple[str, ...]] = ()
-    """Modules that the fork server imports, so that workers start quickly: ("torch", "cv2")."""
 
     def __init__(self, options: StageOptions, run: RunSettings, budget: Budget) -> None:
         self.options = options
         self.run = run
         self.budget = budget
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Modules that the fork server imports, so that workers start quickly: ("cv2",). A plain attribute does, too.
+        "module:function" is called instead, which imports one.
+
+        Called before anything starts; imports nothing heavy itself.
+        """
+        return ()
 
     @abstractmethod
     def gives(self) -> dict[str, Spec]:

@@ -265,6 +265,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     errors: int = 0
     drops: int = 0
     in_flight: int = 0
+    reused: int = 0
+    """Results that are those of an earlier clip, because nothing had changed."""
     gaps: int = 0
     sources: int = 0
     sources_failed: int = 0

@@ -100,8 +100,8 @@ class Supervisor:
         self._step_text = ""
         """The last step of preparing; several stages may report the same one."""
         self._early_deaths: dict[str, int] = {}
-        self._last_to_speak: Worker | None = None
-        """Has exited, and may have sent messages before."""
+        self._exited: dict[int, Worker] = {}
+        """By id: workers that have exited, and whose last messages are awaited."""
         self._messages: list[str] = []
         self._warnings: set[str] = set()
         self._began_s = time.monotonic()
@@ -221,8 +221,7 @@ class Supervisor:
 
     def _worker(self, number: int) -> Worker | None:
         """The worker of this id, if it lives or its last messages are awaited."""
-        last = self._last_to_speak
-        return self.processes.workers.get(number, last if last is not None and last.id == number else None)
+        return self.processes.workers.get(number) or self._exited.get(number)
 
     def _send(self, worker: Worker, message: ToWorker) -> None:
         worker.sent_to()
@@ -319,9 +318,12 @@ class Supervisor:
     # -- deaths ---------------------------------------------------------------------------------------------------
 
     def _handle_deaths(self, dead: list[tuple[Worker, str]]) -> None:
+        awaited = [worker for worker, _ in dead if worker.role in ("sink", "prepare") or not worker.ready]
+        self._exited = {worker.id: worker for worker in awaited}
         for worker, cause in dead:
-            if worker.role in ("sink", "prepare") or not worker.ready:
+            if worker.id in self._exited:
                 self._await_last_messages(worker)
+                del self._exited[worker.id]
             if worker.role == "prepare" and worker.ready and not worker.stopping:
                 self._improving = False
                 if worker.status != 0:
@@ -361,12 +363,10 @@ class Supervisor:
 
     def _await_last_messages(self, worker: Worker) -> None:
         """Wait for the last messages of a process that exited by itself. They may arrive after its exit was noticed."""
-        self._last_to_speak = worker
         until_s = time.monotonic() + LAST_WORDS_S
         while worker.status == 0 and not worker.stopping and time.monotonic() < until_s:
             self._hub.wait((), 10)
             self._receive()
-        self._last_to_speak = None
 
     def _replace_or_stop(self, worker: Worker, cause: str) -> None:
         """Replace a worker, unless it keeps dying before it is ready, or the run goes on as well without it."""
@@ -451,6 +451,7 @@ class Supervisor:
             errors=counts.errors,
             drops=counts.drops,
             in_flight=counts.in_flight,
+            reused=counts.reused,
             gaps=counts.gaps,
             sources=len(self.sources),
             sources_failed=counts.sources_failed,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.build import make_stages
 from pipeline.bus import Bus
-from pipeline.clip import MODALITIES, Clip
+from pipeline.clip import MODALITIES, Clip, moved
 from pipeline.errors import PerceptError
 from pipeline.group import Settled, StageGroup
 from pipeline.inbox import Inbox
@@ -145,6 +145,8 @@ class ClipRunner:
         arrays: dict[str, Any] = {name: self._slots.read(item.slot, name, shape) for name, shape in item.shapes.items()}
         for name, data in item.values.items():
             arrays[name] = unpack(self._specs[name], data)
+        if (reuse := item.info.reuse) is not None:
+            arrays = moved(arrays, item.info.start_ns - reuse.start_ns)
         return Clip(item.info, arrays, item.absent)
 
     def _answer(self, item: WorkClip, settled: Settled) -> DoneClip:

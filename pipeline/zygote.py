@@ -185,11 +185,12 @@ def _die_with(parent: int) -> None:
 
 
 def _preload(module: str) -> Any:
-    """Import a module. If that fails, it fails again, with a report, in the worker that needs it."""
+    """Import a module, or call "module:function", which imports one. If that fails, it fails again, with a report, in
+    the worker that needs it."""
     try:
-        if module == "torchaudio":
-            module = "engines.networks.torchaudio_import"
-        return importlib.import_module(module)
+        name, _, function = module.partition(":")
+        imported = importlib.import_module(name)
+        return getattr(imported, function)() if function else imported
     except Exception:
         return None
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from engines.building.building import begins_at_once, improve_network, open_network
+from engines.building.building import begins_at_once, improve_network, open_network, runtime_of
 from engines.engine import Engine
 from engines.models.network import network
 from pipeline.stage import Resources, RunSettings
@@ -23,6 +23,11 @@ class BuiltNetwork:
     def settings(self) -> RunSettings:
         """Those for its engine."""
         return self.run
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """See `pipeline.stage.Stage.preload`."""
+        return (runtime_of(self.key, self.directory, self.settings),)
 
     def prepare(self, report: Callable[[str], None]) -> None:
         if network(self.key).is_onnx or not begins_at_once(self.settings):

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from pipeline.arrays import Array, Spec
 from pipeline.clip import MODALITIES, Absent, Clip, Reason
 from pipeline.part import Part
-from pipeline.result import Category, Label, OpenSet
-from pipeline.stage import Outputs, Resources, Stage
+from pipeline.result import Category, Label, OpenSet, TextLine
+from pipeline.stage import Budget, Outputs, Resources, RunSettings, Stage, StageOptions
+from stages.text.phrases import read_rows
 from stages.words import scoring
 from stages.words.contributions import contributions
 from stages.words.head_share import mixed
@@ -36,6 +38,11 @@ class Classify(Stage):
     """
 
     optional = (*EMBEDDING_OF.values(), *FUSED_OF.values(), "signals")
+
+    def __init__(self, options: StageOptions, run: RunSettings, budget: Budget) -> None:
+        super().__init__(options, run, budget)
+        if run.phrases:  # without them, nothing waits for what is read
+            self.optional = (*self.optional, "text")
 
     def gives(self) -> dict[str, Spec]:
         return {
@@ -76,7 +83,11 @@ class Classify(Stage):
         fused = {name: clip[key] for name, key in FUSED_OF.items() if self._scores(name, key, clip)}
         signals: Signals = clip.get("signals") or {}
         scores = score_all(label_set, present, signals, fused)
-        return {"labels": rows(label_set, scores, self.run.top_k), **verdict(label_set, scores)}
+        found = rows(label_set, scores, self.run.top_k)
+        if self.run.phrases:
+            found += read_rows(self.run.phrases, msgspec.convert(clip.get("text") or [], list[TextLine]))
+            found = sorted(found, key=lambda row: -row["probability"])[: self.run.top_k]
+        return {"labels": found, **verdict(label_set, scores)}
 
     def _scores(self, name: str, key: str, clip: Clip) -> bool:
         return name in self.label_set.sides and key in clip.arrays

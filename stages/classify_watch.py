@@ -13,6 +13,7 @@ from pipeline.clip import Clip
 from pipeline.errors import ConfigError
 from pipeline.stage import Outputs, Resources, StageOptions
 from stages.classify import EMBEDDING_OF, FUSED_OF, Classify, rows, score_all
+from stages.text.phrases import split_labels
 from stages.words.labels import LabelSet, build_label_set
 from stages.words.versions import LabelVersions
 from stages.words.word import parse_labels
@@ -102,6 +103,8 @@ class ClassifyWatch(Classify):
     def _built(self, labels: Sequence[str], find: Sequence[str], report: Callable[[str], None]) -> LabelSet:
         from engines.models.checkpoint import read_model
 
+        if phrases := split_labels(labels)[1]:
+            raise ConfigError(f"labels: {', '.join(phrases)} is read in the pictures, which a watch does not do yet")
         run = msgspec.structs.replace(self.run, find=tuple(find))
         return build_label_set(read_model(run.model, run.audio_model), tuple(labels), run, report)
 

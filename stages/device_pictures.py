@@ -12,7 +12,8 @@ import numpy as np
 from engines.devices.device import Uploader
 from engines.models.model import TowerSpec
 from pipeline.arrays import Array
-from stages.pictures import LOUD_LOG_MEL, evenly_or_repeated, fitted, square_around
+from stages.fit import fit_of
+from stages.pictures import LOUD_LOG_MEL, evenly_or_repeated, square_around
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +33,7 @@ def box_tensor(tower: TowerSpec, frames: Array, boxes: Array, uploader: Uploader
 
 def frame_pictures(frames: "Tensor", tower: TowerSpec) -> "Tensor":
     """Frames uint8 "T H W 3" -> float32 "N 3 S S"; N is T, except for `fit = "tiles"`."""
-    return _normalised(fitted(_pixels(frames), tower, _resized), tower)
+    return _normalised(_fitted(_pixels(frames), tower), tower)
 
 
 def flow_pictures(flow: "Tensor", tower: TowerSpec) -> "Tensor":
@@ -42,7 +43,7 @@ def flow_pictures(flow: "Tensor", tower: TowerSpec) -> "Tensor":
     bound, motion = tower.flow_bound, flow.permute(0, 3, 1, 2).float()
     speed = torch.hypot(motion[:, :1], motion[:, 1:])
     pictures = torch.cat([(motion.clamp(-bound, bound) + bound) / (2 * bound), (speed / bound).clamp(max=1)], 1)
-    return _normalised(fitted((pictures * 255).round(), tower, _resized), tower)
+    return _normalised(_fitted((pictures * 255).round(), tower), tower)
 
 
 def flow_clips(flow: "Tensor", tower: TowerSpec) -> "Tensor":
@@ -60,7 +61,7 @@ def log_mel_pictures(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
     floor = float(np.log(tower.mel.log_offset if tower.mel else 1e-3))
     grey = (((log_mel - floor) / (LOUD_LOG_MEL - floor)).clamp(0, 1) * 255).round()
     upright = grey.transpose(1, 2).flip(1)[:, None].expand(-1, 3, -1, -1)
-    return _normalised(fitted(upright, replace(tower, fit="stretch"), _resized), tower)
+    return _normalised(_fitted(upright, replace(tower, fit="stretch")), tower)
 
 
 def log_mel_chunks(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
@@ -70,6 +71,22 @@ def log_mel_chunks(log_mel: "Tensor", tower: TowerSpec) -> "Tensor":
     mean, std = (torch.tensor(values).to(log_mel).reshape(3, 1, 1) for values in (tower.mean, tower.std))
     picture: Tensor = (log_mel.transpose(1, 2) - mean) / std
     return picture[None]
+
+
+def _fitted(pixels: "Tensor", tower: TowerSpec) -> "Tensor":
+    """Pixels float32 "N 3 H W", integer values from 0 to 255 -> "M 3 S S" by the tower's `fit`."""
+    import torch
+
+    size, fit = tower.size_px, fit_of(pixels.shape[-2], pixels.shape[-1], tower)
+    scaled = _resized(pixels, fit.height, fit.width, tower.resample)
+    if fit.is_padded:
+        fill = torch.tensor(tower.mean).mul(255).round().to(pixels)
+        square = fill[None, :, None, None].repeat(len(pixels), 1, size, size)
+        top, left = (-start for start in fit.corners[0])
+        square[..., top : top + fit.height, left : left + fit.width] = scaled
+        return square
+    squares = [scaled[..., top : top + size, left : left + size] for top, left in fit.corners]
+    return torch.stack(squares, 1).flatten(0, 1)
 
 
 def _pixels(frames: "Tensor") -> "Tensor":

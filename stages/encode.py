@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engines.backends.table import check_engine
-from engines.building.building import begins_at_once
+from engines.building.building import begins_at_once, runtime_of
 from engines.devices.device import Uploader, open_uploader
 from engines.engine import Engine
 from engines.gate.golden import golden
@@ -67,10 +67,14 @@ class Encode(Stage):
     what the tower has before its projection into text space, from the same engine call; not of unit length.
     """
 
-    preload = ("torch", "onnxruntime", "engines.models.tower", "stages.pictures")
     optional = ("frames", "flow", "log_mel", "boxes", "box_crops")
     Options = EncodeOptions
     options: EncodeOptions
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        networks = dict.fromkeys((tower.network, tower.directory) for tower in self._towers.values())
+        return *(runtime_of(*each, self.run) for each in networks), "engines.models.tower", "stages.pictures"
 
     @cached_property
     def model(self) -> ModelSpec:

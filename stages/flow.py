@@ -52,8 +52,11 @@ class Flow(Stage):
     required = ("frames", "frame_times_ns")
     optional = ("previous_frame", "previous_time_ns")
     Options = FlowOptions
-    preload = ("cv2", "torch", "engines.building.building")
     options: FlowOptions
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        return ("cv2", "torch") if self.options.method == "raft" else ("cv2",)
 
     def gives(self) -> dict[str, Spec]:
         pixels = min(self.options.short_side_px, self.budget.short_side_px) * self.budget.long_side_px

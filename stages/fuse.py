@@ -7,10 +7,17 @@ from typing import Any
 import numpy as np
 
 from engines.backends.table import check_engine
-from engines.building.building import begins_at_once
+from engines.building.building import begins_at_once, runtime_of
 from engines.engine import Engine
 from engines.models.checkpoint import read_model
-from engines.models.fusion import exchanges, fused_modalities, improve_exchange, open_exchange
+from engines.models.fusion import (
+    exchange_tower,
+    exchanges,
+    fused_modalities,
+    improve_exchange,
+    open_exchange,
+    settings_for,
+)
 from engines.models.model import ModelSpec
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS
 from pipeline.arrays import Array, Spec
@@ -29,6 +36,11 @@ class Fuse(Stage):
     """
 
     optional = (*(f"{name}_{part}" for name in MODALITIES for part in ("tokens", "embedding")), "signals")
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        towers = [exchange_tower(self.model, other) for other in self._others]
+        return tuple(runtime_of(each.network, each.directory, settings_for(each, self.run)) for each in towers)
 
     @cached_property
     def model(self) -> ModelSpec:

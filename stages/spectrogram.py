@@ -1,6 +1,6 @@
 """The audio tower's input: log-mel patches of the sound."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -11,12 +11,14 @@ from engines.models.model import MelSpec, TowerSpec
 from pipeline.arrays import Array, Spec
 from pipeline.clip import Absent, Clip
 from pipeline.stage import Demand, Resources, Stage
+from stages.log_mel import LogMel
 from stages.loudness import amplified, gain_of_clip
 
 REPEATING = ("clap", "clap_fused", "kaldi")
 """Styles of `MelSpec` that repeat a sound that is too short."""
 TOGETHER = ("clap_fused", "kaldi")
 """Styles whose patches are one input for the whole sound."""
+BY_NUMPY = ("magnitude", "power")
 SHORTEST_S = 0.2
 """A patch with less real sound than this is dropped."""
 
@@ -29,8 +31,13 @@ class Spectrogram(Stage):
     stream began, in a gap) are dropped.
     """
 
-    preload = ("torch", "torchaudio")
     required = ("audio", "audio_mask")
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        mel = self._mel
+        is_by_torch = mel is not None and mel.style not in BY_NUMPY
+        return ("torch", "engines.networks.torchaudio_import:import_torchaudio") if is_by_torch else ()
 
     @cached_property
     def _tower(self) -> TowerSpec | None:
@@ -55,13 +62,8 @@ class Spectrogram(Stage):
         }
 
     def open(self, resources: Resources) -> None:
-        mel = self._mel
-        if mel is None:
-            return
-        import torch
-
-        torch.set_num_threads(self.run.threads)
-        self._log_mel = _front_end(mel)
+        if self._mel:
+            self._log_mel = _front_end(self._mel, self.run.threads)
 
     def process(self, clip: Clip) -> Mapping[str, Any]:
         mel = self._mel
@@ -73,32 +75,31 @@ class Spectrogram(Stage):
             return {"log_mel": Absent("gap")}
         # sound that is too short is repeated, without the silence before the stream began
         begin = int(heard.argmax()) if mel.style in REPEATING else 0
-        patches = self._patches(amplified(clip["audio"][begin:], gain_of_clip(clip)))
+        patches = self._log_mel(amplified(clip["audio"][begin:], gain_of_clip(clip)))
         kept = heard_seconds(heard[begin:], mel, len(patches)) >= SHORTEST_S
         if not kept.any():
             return {"log_mel": Absent("too_short")}
         return {"log_mel": np.ascontiguousarray(patches[kept])}
 
-    def _patches(self, samples: Array) -> Array:
-        import torch
 
+def _front_end(mel: MelSpec, threads: int) -> Callable[[Array], Array]:
+    """Samples float32 "S" -> patches float32 "K B M"."""
+    if mel.style in BY_NUMPY:
+        return LogMel(mel)
+    import torch
+
+    from engines.networks.clap_mel import ClapMel
+    from engines.networks.kaldi_mel import KaldiMel
+
+    torch.set_num_threads(threads)
+    module = KaldiMel(mel) if mel.style == "kaldi" else ClapMel(mel)
+
+    def patches(samples: Array) -> Array:
         with torch.inference_mode():
-            patches: Array = self._log_mel(torch.from_numpy(samples)).numpy()
-        return patches
+            made: Array = module(torch.from_numpy(samples)).numpy()
+        return made
 
-
-def _front_end(mel: MelSpec) -> Any:
-    if mel.style in ("clap", "clap_fused"):
-        from engines.networks.clap_mel import ClapMel
-
-        return ClapMel(mel)
-    if mel.style == "kaldi":
-        from engines.networks.kaldi_mel import KaldiMel
-
-        return KaldiMel(mel)
-    from engines.networks.log_mel import LogMel
-
-    return LogMel(mel)
+    return patches
 
 
 def most_patches(mel: MelSpec, samples: int) -> int:
@@ -117,7 +118,7 @@ def heard_seconds(heard: Array, mel: MelSpec, patches: int) -> Array:
     if mel.style in TOGETHER:
         return np.full(patches, heard.sum() / mel.sample_rate_hz)
     hop = mel.hop_samples * mel.patch_hop_bins
-    length = mel.window_samples + mel.hop_samples * (mel.patch_bins - 1)
+    length = mel.patch_samples
     total = np.concatenate([[0], np.cumsum(heard)])
     begins = np.minimum(np.arange(patches) * hop, len(heard))
     if mel.style == "clap":  # evenly spaced, so that the last one ends with the sound

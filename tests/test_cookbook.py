@@ -66,8 +66,8 @@ def shell(script: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_there_are_twelve_recipes() -> None:
-    assert len(RECIPES) == 12
+def test_there_are_thirteen_recipes() -> None:
+    assert len(RECIPES) == 13
     assert all(BLOCKS.search(text) for text in RECIPES.values())
 
 

@@ -25,11 +25,20 @@ def query_of(opened: Opened, question: Question) -> TextQuery | VectorQuery:
     example = _example(opened, question)
     if not example and not question.aspect:
         return _text_query(opened, question)
-    asked = question.modalities or tuple(example) or opened.words.modalities
+    asked = question.modalities or comparable(opened, example) or opened.words.modalities
     names = opened.have([name for name in asked if name in MODALITIES])
     spans = opened.words.aspect(question.aspect) if question.aspect else {}
     vectors = {name: _vector(opened, question, example, name) for name in names}
     return VectorQuery(vectors, {name: span for name, span in spans.items() if name in vectors})
+
+
+def comparable(opened: Opened, example: Vectors) -> tuple[str, ...]:
+    """The modalities of an example; pictures, if the archive has none of them: they are compared through the words."""
+    dims = opened.rows.catalog.dims
+    if not example or any(name in dims for name in example) or "image" not in dims:
+        return tuple(example)
+    opened.report(f"the archive has no {' or '.join(example)}; pictures are compared, through the model's words")
+    return ("image",)
 
 
 def _text_query(opened: Opened, question: Question) -> TextQuery:

@@ -7,7 +7,8 @@ import torch
 from archive.search.rows import Block, Rows
 from pipeline.arrays import Array
 
-Scale = Literal["probability", "similarity"]
+Scale = Literal["probability", "similarity", "confidence"]
+"""What a score is: calibrated, a cosine, or what a reader of text says of itself."""
 NOTHING = float("-inf")
 """The score of a clip that has nothing to compare."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archive.search.candidates import Candidates
+from archive.search.readings import ReadScan
 from archive.search.rows import Rows
 from archive.search.scan import Scan
 from pipeline.arrays import Array
@@ -23,7 +24,7 @@ class Range:
     stop: int
 
 
-def merged(rows: Rows, scan: Scan | Candidates, top: int) -> list[Range]:
+def merged(rows: Rows, scan: Scan | Candidates | ReadScan, top: int) -> list[Range]:
     """The `top` best ranges, best first. No row is in two of them.
 
     A range is grown from its best clip over neighbours whose score is nearer to that than to the mean of all clips.

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from archive.search import excerpt
+import numpy as np
+
+from archive.search import excerpt, readings
 from archive.search.asking import query_of
 from archive.search.candidates import Candidates
 from archive.search.example import Place, examples
@@ -14,6 +16,7 @@ from archive.search.scan import Scan
 from archive.search.where import Where
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
+from stages.text.phrases import split_text
 
 FEW_ROWS = 500_000
 """Which a condition leaves: an index would find too few of them, and to look at all takes no time."""
@@ -28,8 +31,15 @@ def search(opened: Opened, question: Question, thumbnails: bool = False) -> list
     where = Where(question.where) if question.where else None
     if question.excerpt:
         return _places(opened, question, where, thumbnails)
-    query = query_of(opened, question)
+    words, phrases = split_text(question.text)
     allowed = _allowed(opened, where)
+    if phrases:
+        sure = readings.read_confidence(opened.rows, opened.store, phrases)
+        allowed = sure > 0 if allowed is None else (sure > 0) & allowed
+        question = replace(question, text=words)
+        if not (words or question.like or question.like_sound):
+            return _read(opened, question, np.where(allowed, sure, 0.0), thumbnails)
+    query = query_of(opened, question)
     if question.approximate and (allowed is None or allowed.sum() > FEW_ROWS):
         needles = {name: (opened.nearest(name), vectors) for name, vectors in query.needles().items()}
         scan: Scan | Candidates = Candidates(opened.rows, query, needles, question.top, allowed)
@@ -37,6 +47,12 @@ def search(opened: Opened, question: Question, thumbnails: bool = False) -> list
         scan = Scan(opened.rows, query, allowed)
     found = [(each, query.evidence(opened.rows, each.row)) for each in merged(opened.rows, scan, question.top)]
     return described(opened.rows, opened.store, found, query.scale, thumbnails)
+
+
+def _read(opened: Opened, question: Question, sure: Array, thumbnails: bool) -> list[Hit]:
+    """What is written, and nothing else: the best is what the reader is surest of."""
+    found = merged(opened.rows, readings.ReadScan(sure), question.top)
+    return described(opened.rows, opened.store, [(each, {}) for each in found], "confidence", thumbnails)
 
 
 def _allowed(opened: Opened, where: Where | None) -> Array | None:

@@ -11,6 +11,7 @@ import pyarrow
 
 from archive.search.catalog import Segment
 from archive.search.condition import fault_of, nodes
+from archive.search.readings import lines_of
 from archive.search.rows import Rows
 from archive.shard import ShardError, read_table
 from archive.store import Store
@@ -27,9 +28,11 @@ COLUMNS: Mapping[str, Any] = {
     "device": pyarrow.string(),
     "timecode": pyarrow.string(),
     "labels": pyarrow.list_(pyarrow.string()),
+    "text": pyarrow.string(),
 }
 """What a condition may name. `duration`: of the source up to the end of its last clip, in seconds. `labels`: names of a
-clip's labels that are at least as probable as `LEAST_PROBABILITY`, best first."""
+clip's labels that are at least as probable as `LEAST_PROBABILITY`, best first. `text`: the lines that were read in its
+pictures, one below the other; null if nothing was read."""
 LEAST_PROBABILITY = 0.5
 """A clip has its best labels whatever their probability: of few words, all."""
 ROW = "percept row"
@@ -57,7 +60,8 @@ class Where:
     def __init__(self, text: str) -> None:
         self._text = text
         self._connection = _connect()
-        self._wants_labels = "labels" in _names(self._tree())
+        names = _names(self._tree())
+        self._wants = [name for name in _KEPT if name in names]
         self._condition = f"\n{text}\n"
         self._check()
 
@@ -67,9 +71,9 @@ class Where:
     def rows(self, rows: Rows, store: Store) -> Array:
         """Whether each row fits: bool "N". Rows of files that are gone do not."""
         fits = np.zeros(len(rows), bool)
-        labels = lru_cache(maxsize=1)(partial(_labels, store)) if self._wants_labels else None
+        kept = {name: lru_cache(maxsize=1)(partial(_KEPT[name], store)) for name in self._wants}
         for part in _parts(rows):
-            table = pyarrow.concat_tables(_table(rows, each, labels) for each in part)
+            table = pyarrow.concat_tables(_table(rows, each, kept) for each in part)
             fits[self._fits(table)] = True
         return fits
 
@@ -166,7 +170,8 @@ def _parts(rows: Rows) -> Iterator[list[Segment]]:
         yield part
 
 
-def _table(rows: Rows, segment: Segment, labels: Callable[[str], Any] | None) -> Any:
+def _table(rows: Rows, segment: Segment, kept: Mapping[str, Callable[[str], Any]]) -> Any:
+    """kept: what reads a column of a file, for those that are asked for and not in the search cache."""
     start_s, end_s = (rows.column(name)[segment.first : segment.stop] for name in ("start_s", "end_s"))
     texts = {name: getattr(segment, name) for name in ("source", "name", "recorded", "device", "timecode")}
     columns: dict[str, Any] = {name: pyarrow.repeat(text, segment.rows) for name, text in texts.items()}
@@ -175,15 +180,16 @@ def _table(rows: Rows, segment: Segment, labels: Callable[[str], Any] | None) ->
         "start_s": start_s,
         "end_s": end_s,
         "duration": np.full(segment.rows, end_s.max(initial=0.0)),
-        "labels": pyarrow.nulls(segment.rows, COLUMNS["labels"]) if labels is None else _own(labels, segment),
     }
+    for name in _KEPT:
+        columns[name] = _own(name, kept[name], segment) if name in kept else pyarrow.nulls(segment.rows, COLUMNS[name])
     return pyarrow.table(columns)
 
 
-def _own(labels: Callable[[str], Any], segment: Segment) -> Any:
-    """The labels of a segment's clips; none if its file has just changed."""
-    found = labels(segment.file)[segment.in_file : segment.in_file + segment.rows]
-    return found if len(found) == segment.rows else pyarrow.array([[]] * segment.rows, COLUMNS["labels"])
+def _own(name: str, column: Callable[[str], Any], segment: Segment) -> Any:
+    """A column of a segment's clips; nulls if its file has just changed."""
+    found = column(segment.file)[segment.in_file : segment.in_file + segment.rows]
+    return found if len(found) == segment.rows else pyarrow.nulls(segment.rows, COLUMNS[name])
 
 
 def _labels(store: Store, file: str) -> Any:
@@ -197,3 +203,13 @@ def _labels(store: Store, file: str) -> Any:
         [label["label"] for label in labels or () if label["probability"] >= LEAST_PROBABILITY] for labels in column
     ]
     return pyarrow.array(names, COLUMNS["labels"])
+
+
+def _text(store: Store, file: str) -> Any:
+    """What was read in all clips of a file."""
+    lines = ("\n".join(line.text for line in each) if each else None for each in lines_of(store, file))
+    return pyarrow.array(lines, COLUMNS["text"])
+
+
+_KEPT: Mapping[str, Callable[[Store, str], Any]] = {"labels": _labels, "text": _text}
+"""Columns that are read from the files of the archive, if a condition names them."""

@@ -22,9 +22,11 @@ def make_parser() -> "Parser":
         prog="percept check",
         description="Say what this installation is and can do, and what is missing, with the command for it. Validate\n"
         "settings and model without running, and show the engines that a run would use. With sources, inspect\n"
-        "these instead of the installation. With -v, also show stages and groups of processes.",
+        "these instead of the installation. With --load, also load the networks. With -v, also show stages and groups\n"
+        "of processes.",
     )
     add_sources(parser, "to inspect")
+    parser.add_argument("--load", action="store_true", help="load the networks once, as a run would")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for instance for a bug report")
     add_config_options(parser)
     add_console_options(parser)

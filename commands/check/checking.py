@@ -39,9 +39,10 @@ def check(options: argparse.Namespace, report: Report) -> int:
     if options.verbose:
         report.add(stages_section(plan, make_stages(plan.config, plan.settings, plan.budget)))
         report.add(groups_section(plan))
-    loaded = loaded_section(plan, console.say)
+    loaded = loaded_section(plan, console.say) if options.load else None
     report.add(engines_section(plan.settings))
-    report.add(loaded)
+    if loaded:
+        report.add(loaded)
     if not sources and (lacking := [each.name for each in broken() if not each.version]):
         raise ModelError(f"{', '.join(lacking)}: needed, but not installed. See above for the commands that install it")
     return SourceError.exit_code if errors else 0

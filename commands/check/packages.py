@@ -1,10 +1,16 @@
 """The packages that Percept needs and may use: versions, sizes, and what is missing with the command for it."""
 
+import contextlib
+import csv
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 NAME = "percept-av"
 EXTRAS = {
@@ -15,6 +21,7 @@ EXTRAS = {
     "parquet": "results as a table: -o x.parquet",
     "archive": "archives: percept label, search, relabel, report, export",
     "faiss": "quick searches of very large archives: percept search --approximate",
+    "ocr": "what is written in pictures: percept run --text",
     "s3": "archives and sources in S3: s3://bucket/prefix",
     "ray": "labelling on many machines: percept label --on ray",
     "otio": "markers for editing programs: percept export --as otio",
@@ -37,7 +44,7 @@ class Wanted:
     def version(self) -> str:
         """The installed version; "" if it is not installed."""
         found = installed(self.name)
-        return found.version if found else ""
+        return version_of(found) if found else ""
 
     @property
     def fault(self) -> str:
@@ -62,13 +69,23 @@ def installed(name: str) -> Distribution | None:
         return None
 
 
-def required(name: str = NAME, extras: tuple[str, ...] = ()) -> Iterator[Wanted]:
-    """What an installed package with these extras needs here, by its own account; nothing if it is not installed."""
+@cache
+def version_of(found: Distribution) -> str:
+    return found.version
+
+
+@cache
+def requirements(found: Distribution) -> "tuple[Requirement, ...]":
+    """All that a package may need."""
     from packaging.requirements import Requirement
 
+    return tuple(Requirement(text) for text in found.requires or ())
+
+
+def required(name: str = NAME, extras: tuple[str, ...] = ()) -> Iterator[Wanted]:
+    """What an installed package with these extras needs here, by its own account; nothing if it is not installed."""
     found = installed(name)
-    for text in (found.requires if found else None) or ():
-        need = Requirement(text)
+    for need in requirements(found) if found else ():
         if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
             yield Wanted(need.name, str(need.specifier), tuple(need.extras))
 
@@ -88,26 +105,29 @@ def missing_extras() -> list[str]:
 
 def with_dependencies() -> Iterator[Distribution]:
     """Percept and all that it needs, each once, as far as they are installed; of its extras none."""
+    from packaging.utils import canonicalize_name
+
     waiting, seen = [Wanted(NAME, "")], set[tuple[str, tuple[str, ...]]]()
     names = set[str]()
     while waiting:
         now = waiting.pop()
-        found = installed(now.name)
-        if found is None or (found.name, now.extras) in seen:
+        found, name = installed(now.name), canonicalize_name(now.name)
+        if found is None or (name, now.extras) in seen:
             continue
-        seen.add((found.name, now.extras))
-        if found.name not in names:
+        seen.add((name, now.extras))
+        if name not in names:
             yield found
-        names.add(found.name)
+        names.add(name)
         waiting += required(now.name, now.extras)
 
 
 def size_bytes(found: Distribution) -> int:
-    """Bytes of the files that a package has installed, as far as they exist."""
-    size = 0
-    for file in found.files or ():
-        try:
-            size += os.stat(file.locate()).st_size
-        except OSError:
-            continue
-    return size
+    """Bytes of the files that a package has installed, by its own list; of those without a size there, as they are."""
+    total = 0
+    for name, _, size in csv.reader((found.read_text("RECORD") or "").splitlines()):
+        if size.isdigit():
+            total += int(size)
+        else:
+            with contextlib.suppress(OSError):
+                total += os.stat(str(found.locate_file(name))).st_size
+    return total

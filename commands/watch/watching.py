@@ -28,6 +28,7 @@ from pipeline.errors import ConfigError, Problems
 from pipeline.logs import LOGGER, log
 from pipeline.plan import Plan
 from pipeline.status import Account, OutputSpec
+from stages.text.phrases import split_labels
 from stages.words.word import default_labels, parse_labels
 
 SETTINGS_SUFFIX = ".toml"
@@ -170,7 +171,10 @@ def with_labels(settings: Settings, config: Config) -> Settings:
 
 
 def words_of(words: tuple[str, ...]) -> tuple[str, ...]:
-    return parse_labels(list(words))
+    labels, phrases = split_labels(parse_labels(list(words)))
+    if phrases:
+        raise ConfigError(f"labels: {', '.join(phrases)} is read in the pictures, which a watch does not do yet")
+    return labels
 
 
 def watch_plan(config: Config, settings: Settings) -> Plan:

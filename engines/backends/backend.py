@@ -48,6 +48,8 @@ class Backend(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     """Part of every engine's cache key: raise it when the adapter makes different engines for the same order."""
+    runtime: ClassVar[str] = "torch"
+    """Module that its engines import, as in `pipeline.stage.Stage.preload`."""
     runs_export: ClassVar[bool] = False
     """Whether its engines load the exported file itself instead of the output of `build`."""
     in_child: ClassVar[bool] = False

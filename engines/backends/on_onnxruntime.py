@@ -1,7 +1,6 @@
 """The portable CPU backend: an exported network in ONNX Runtime, fp32."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from engines.backends.on_openvino import cpu_features
 from engines.engine import Engine, Port
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
+from pipeline.machine import package_version
 
 _ERRORS_ONLY = 3
 
@@ -79,6 +79,7 @@ class OnnxRuntimeEngine(Engine):
 
 class OnnxRuntimeBackend(Backend):
     name = "onnxruntime"
+    runtime = "onnxruntime"
     runs_export = True
 
     def missing(self, device: str) -> str:
@@ -90,7 +91,7 @@ class OnnxRuntimeBackend(Backend):
         return ("fp32",)
 
     def facts(self, order: Order) -> dict[str, str]:
-        return {"onnxruntime": version("onnxruntime"), "cpu": " ".join(cpu_features())}
+        return {"onnxruntime": package_version("onnxruntime"), "cpu": " ".join(cpu_features())}
 
     def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
         assert exported is not None

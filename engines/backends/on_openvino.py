@@ -1,11 +1,10 @@
 """OpenVINO on the CPU: bf16 if the CPU supports it, else fp32; int8 from a network that was quantised offline."""
 
+import contextlib
 import importlib
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from engines.backends.backend import Backend, Order, Report
 from engines.engine import Engine, Port
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
+from pipeline.machine import package_version
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """Arithmetic for floats. By default OpenVINO would choose; int8 networks keep some operations in floats."""
@@ -21,6 +21,9 @@ CPU_INFO = Path("/proc/cpuinfo")
 CPU_FEATURES = ("amx_bf16", "amx_int8", "avx2", "avx512_bf16", "avx512_vnni", "avx512f", "avx_vnni")
 """CPU flags that decide which kernels run, and so affect an engine's outputs."""
 NETWORK = "network.xml"
+COMPILED = "network.blob"
+"""Depends on the version of OpenVINO and on the CPU, which are part of an engine's key."""
+WITHOUT_WEIGHTS = {"CACHE_MODE": "OPTIMIZE_SIZE"}
 QUANTISER_VERSION = 2
 """Part of the cache key of int8 engines: raise it when `engines/building/quantize.py` makes different networks."""
 
@@ -46,14 +49,40 @@ class OpenVinoEngine(Engine):
         self._request: Any = None
 
     def _open(self) -> None:
-        openvino = import_openvino()
-        core = openvino.Core()
         try:
-            model = core.read_model(self._path)
-            self._check_names(model)
-            self._request = core.compile_model(model, "CPU", self._options()).create_infer_request()
+            compiled = self._imported() or self._compiled()
+            self._check_names(compiled)
+            self._request = compiled.create_infer_request()
         except RuntimeError as error:  # the only type that OpenVINO raises
             raise ModelError(f"{self._path}: OpenVINO cannot load it: {_last_line(error)}") from error
+
+    def _compiled(self) -> Any:
+        core = import_openvino().Core()
+        return core.compile_model(core.read_model(self._path), "CPU", self._options())
+
+    def _imported(self) -> Any:
+        """What `export_compiled` wrote, which spares most of compiling; None if it is missing or cannot be used."""
+        try:
+            blob = self._path.with_name(COMPILED).read_bytes()
+        except OSError:
+            return None
+        weights = {"WEIGHTS_PATH": str(self._path.with_suffix(".bin"))}
+        with contextlib.suppress(RuntimeError):
+            return import_openvino().Core().import_model(blob, "CPU", self._options() | WITHOUT_WEIGHTS | weights)
+        return None
+
+    def export_compiled(self) -> None:
+        """Write the compiled network, without its weights, next to the network.
+
+        Raises:
+            ModelError: it cannot be compiled.
+        """
+        try:
+            core = import_openvino().Core()
+            compiled = core.compile_model(core.read_model(self._path), "CPU", self._options() | WITHOUT_WEIGHTS)
+            self._path.with_name(COMPILED).write_bytes(compiled.export_model().getvalue())
+        except RuntimeError as error:
+            raise ModelError(f"{self._path}: OpenVINO cannot compile it: {_last_line(error)}") from error
 
     def _options(self) -> dict[str, Any]:
         """Every option is set explicitly. Threads are not pinned: two workers that both pin would share one core."""
@@ -84,6 +113,7 @@ class OpenVinoEngine(Engine):
 
 class OpenVinoBackend(Backend):
     name = "openvino"
+    runtime = "engines.backends.on_openvino:import_openvino"
 
     def missing(self, device: str) -> str:
         if device != "cpu":
@@ -102,8 +132,8 @@ class OpenVinoBackend(Backend):
         return "percept engine quantize MODEL CLIPS..." if order.precision == "int8" else ""
 
     def facts(self, order: Order) -> dict[str, str]:
-        facts = {"openvino": version("openvino"), "cpu": " ".join(cpu_features()), "precision": order.precision}
-        return facts | ({"quantiser": str(QUANTISER_VERSION)} if order.precision == "int8" else {})
+        facts = {"openvino": package_version("openvino"), "cpu": " ".join(cpu_features()), "precision": order.precision}
+        return facts | ({"quantiser": str(QUANTISER_VERSION)} if order.precision == "int8" else {"has": COMPILED})
 
     def build(self, order: Order, exported: Path | None, into: Path, report: Report) -> None:
         """Write OpenVINO's own format, fp32 for bf16 too. It is memory-mapped, so processes share the weights."""
@@ -113,6 +143,7 @@ class OpenVinoBackend(Backend):
         if exported is None:
             raise ModelError(f"{order.network}: OpenVINO needs the exported network, got none")
         save(convert(exported), into)
+        OpenVinoEngine(into / NETWORK, order.inputs, order.outputs, order.precision).export_compiled()
 
     def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
         _check_precision(order)
@@ -153,7 +184,7 @@ def convert(exported: Path) -> Any:
         raise ModelError(f"{exported}: OpenVINO cannot read it: {_last_line(error)}") from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def _root_logger_kept() -> Iterator[None]:
     """Restore the root logger. A failed conversion sets it to ERROR, with a handler and a filter: warnings vanish."""
     root = logging.getLogger()

@@ -107,10 +107,15 @@ def check_engine(run: EngineSettings) -> None:
     problems.raise_all()
     if run.device.startswith("cuda"):
         return  # the processes that use the GPU check the rest: this process may still fork
-    if run.device == "auto" and gpu_here() and run.engine not in CPU_ALONE:
+    if may_use_gpu(run):
         return
     device = "cpu" if run.device == "auto" else run.device
     candidates(Settings(run.engine, run.precision, device, run.threads, run.cache_directory))
+
+
+def may_use_gpu(run: EngineSettings) -> bool:
+    """Whether networks may run on a GPU. Imports no torch and does not initialise CUDA."""
+    return run.device.startswith("cuda") or (run.device == "auto" and run.engine not in CPU_ALONE and gpu_here())
 
 
 def device_of(run: EngineSettings) -> str:
@@ -119,7 +124,7 @@ def device_of(run: EngineSettings) -> str:
         return "cuda:0"
     if run.device != "auto":
         return run.device
-    if run.engine in CPU_ALONE:
+    if not may_use_gpu(run):
         return "cpu"
     import torch
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from engines.backends.backend import Backend, Order, Report
-from engines.backends.table import Candidate, EngineSettings, PassedOver, backend, candidates
+from engines.backends.table import Candidate, EngineSettings, PassedOver, backend, candidates, may_use_gpu
 from engines.cache.cache import Cache, Meta, key_of
 from engines.engine import Engine
 from engines.gate.gate import GATE_VERSION, GateReport, gate, joined, pending
@@ -21,6 +21,7 @@ from engines.models.network import network
 from engines.tensorrt.api import is_ahead_of_time
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
+from pipeline.machine import package_version
 
 log = logging.getLogger("percept.engines")
 
@@ -91,6 +92,12 @@ def usable(key: str, directory: str, run: EngineSettings) -> Candidate | None:
     return None
 
 
+def runtime_of(key: str, directory: str, run: EngineSettings) -> str:
+    """The module that a process imports to open the network now: PyTorch on a GPU, or while nothing else is built."""
+    found = None if may_use_gpu(run) else usable(key, directory, run)
+    return backend(found.backend).runtime if found else "torch"
+
+
 def prepare_network(
     key: str, directory: str, run: EngineSettings, report: Report, labels: LabelSet = no_labels, what: str = ""
 ) -> EngineRecord | None:
@@ -144,10 +151,11 @@ def _recording(report: Report, reported: list[str]) -> Report:
     return both
 
 
-def open_network(key: str, directory: str, run: EngineSettings, build: bool = False) -> Engine:
+def open_network(key: str, directory: str, run: EngineSettings, build: bool = False, is_opened: bool = True) -> Engine:
     """Return the open engine; `engine.reason` says why it was chosen, `engine.passed_over` is a summary.
 
     build: build an engine that was never prepared; otherwise it is passed over, because that takes seconds and memory.
+    is_opened: False to be told which engine it is, without loading it.
 
     Raises:
         ModelError: no backend can run it.
@@ -159,7 +167,8 @@ def open_network(key: str, directory: str, run: EngineSettings, build: bool = Fa
         order = order_of(key, directory, candidate, run)
         try:
             engine = _make(order, backend(candidate.backend))
-            engine.open()
+            if is_opened:
+                engine.open()
         except UNUSABLE as error:
             passed_over.append(_not_usable(candidate, error))
             known = isinstance(error, Refused)  # whoever builds it reports it; every process would do so again
@@ -290,8 +299,6 @@ def _check_graph(order: Order, precision: str) -> None:
 
 def export_facts(order: Order, precision: str) -> dict[str, str]:
     """What an exported network depends on."""
-    from importlib.metadata import version
-
     from engines.building.export import EXPORTER_VERSION, OPSET
 
     made_by = {"exporter": str(EXPORTER_VERSION), "opset": str(OPSET), "network": order.network, "precision": precision}
@@ -302,7 +309,7 @@ def export_facts(order: Order, precision: str) -> dict[str, str]:
             **network(order.network).fingerprint(Path(order.directory)),
         }
     # Without "+cpu" or "+cu130": an export from one machine is valid on another.
-    tools = {name: version(name).partition("+")[0] for name in ("torch", "onnxscript", "onnx-ir")}
+    tools = {name: package_version(name).partition("+")[0] for name in ("torch", "onnxscript", "onnx-ir")}
     return {**made_by, **tools, **network(order.network).fingerprint(Path(order.directory))}
 
 

@@ -66,14 +66,13 @@ def order_for(key: str, directory: str, candidate: Candidate, cache_directory: s
 
 
 def taken(model: str, audio_model: str, modalities: Sequence[str], run: EngineSettings) -> Iterator[Choice]:
-    """The engine that a run opens for each network; it must have been prepared.
+    """The engine that a run opens for each network, if it can be opened; it must have been prepared.
 
     Raises:
-        ModelError: no engine can be opened.
+        ModelError: there is no engine.
     """
     for towers, tower in networks(read_model(model, audio_model), modalities):
-        engine = open_network(tower.network, tower.directory, settings_for(tower, run))
-        engine.close()
+        engine = open_network(tower.network, tower.directory, settings_for(tower, run), is_opened=False)
         candidate = Candidate(engine.backend, engine.precision, engine.device)
         yield Choice(
             towers=towers,

@@ -7,7 +7,7 @@ together. An exchange whose gates are closed changes nothing and needs no engine
 from pathlib import Path
 
 from engines.backends.backend import Report
-from engines.backends.table import EngineSettings, Settings, device_of
+from engines.backends.table import EngineSettings, Settings, may_use_gpu
 from engines.building.building import improve_network, open_network
 from engines.engine import Engine
 from engines.models.model import ModelSpec, TowerSpec
@@ -66,7 +66,8 @@ def settings_for(tower: TowerSpec, run: EngineSettings) -> EngineSettings:
     `engines/models/network.py`), and the gate refuses it. On the CPU, ONNX Runtime therefore runs this small network
     in fp32, regardless of the towers' engine.
     """
-    if tower.space or run.engine not in ("auto", "openvino") or device_of(run) != "cpu":
+    is_elsewhere = run.device not in ("auto", "cpu") or may_use_gpu(run)
+    if tower.space or run.engine not in ("auto", "openvino") or is_elsewhere:
         return run
     engine = "onnxruntime,torch" if run.engine == "auto" else "onnxruntime"
     return Settings(engine, "fp32", "cpu", run.threads, run.cache_directory)

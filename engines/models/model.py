@@ -28,6 +28,15 @@ class MelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """clap: decibels of ten seconds; clap_fused: all of the sound shrunk in time, then its front, middle and back;
     kaldi: front, middle and back from `torchaudio.compliance.kaldi.fbank`, for log_mel_chunks."""
 
+    @property
+    def patch_samples(self) -> int:
+        """Number of samples that one patch covers."""
+        return self.window_samples + self.hop_samples * (self.patch_bins - 1)
+
+    def patches(self, samples: int) -> int:
+        """Number of patches for that many samples, at least one: at most half a hop is added or lost at the end."""
+        return 1 + max(0, round((samples - self.patch_samples) / (self.hop_samples * self.patch_hop_bins)))
+
 
 class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One encoder: its input, the preprocessing, and how its embedding is compared with words."""

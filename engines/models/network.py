@@ -6,7 +6,6 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,7 @@ from engines.networks.detector_facts import TOKEN
 from engines.networks.detector_facts import WEIGHTS_FILE as DETECTOR_FILE
 from engines.networks.fusion_shape import IMAGE, MAX_TOKENS, SHAPE_FILE, WEIGHTS_FILE, read_shape
 from pipeline.errors import ModelError
+from pipeline.machine import package_version
 
 if TYPE_CHECKING:
     from torch import nn
@@ -140,7 +140,10 @@ class Network:
         Raises:
             ModelError: a file is missing.
         """
-        facts = {"loader": self.loader, "package": f"{self.package} {version(self.package)}" if self.package else ""}
+        facts = {
+            "loader": self.loader,
+            "package": f"{self.package} {package_version(self.package)}" if self.package else "",
+        }
         if self.size:
             facts["size"] = "{}x{}".format(*self.size)
         if self.wrapper:

@@ -37,19 +37,9 @@ class LogMel(nn.Module):
             mel_scale="htk",
         )
 
-    @property
-    def patch_samples(self) -> int:
-        """Number of samples that one patch covers."""
-        return self.spec.window_samples + self.spec.hop_samples * (self.spec.patch_bins - 1)
-
-    def patches(self, samples: int) -> int:
-        """Number of patches for that many samples."""
-        spec = self.spec
-        return 1 + max(0, round((samples - self.patch_samples) / (spec.hop_samples * spec.patch_hop_bins)))
-
     def forward(self, samples: Tensor) -> Tensor:
         spec = self.spec
-        wanted = self.patch_samples + spec.hop_samples * spec.patch_hop_bins * (self.patches(samples.shape[-1]) - 1)
+        wanted = spec.patch_samples + spec.hop_samples * spec.patch_hop_bins * (spec.patches(samples.shape[-1]) - 1)
         # torch centres a short window in n_fft samples, so frames would begin (n_fft - window) / 2 late: pad that much.
         side = (spec.n_fft - spec.window_samples) // 2
         fitted = nn.functional.pad(samples[..., :wanted], (side, max(0, wanted - samples.shape[-1]) + side))

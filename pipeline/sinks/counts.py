@@ -47,7 +47,7 @@ class Counts:
 
     def add(self, record: ClipRecord) -> list[Running]:
         """Events that are complete with this record."""
-        if record.reused:
+        if record.reused and record.zones is None:
             self._still_s += record.end_s - record.start_s
             return []
         for zone in record.zones or ():

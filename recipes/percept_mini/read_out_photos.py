@@ -42,7 +42,7 @@ def read_photos(tar: Path) -> tuple[list["Image"], Classes]:
 def fitted_photo(photo: "Image", fit: Fit) -> Tensor:
     """A photo fitted as the product fits a frame: uint8 "M 3 224 224"; several squares for tiles."""
     tower = TowerSpec(network="", space="", size_px=SIDE_PX, fit=fit, mean=(127 / 255,) * 3)
-    return fitted(torch.from_numpy(np.asarray(photo).copy()).permute(2, 0, 1)[None], tower)
+    return torch.from_numpy(fitted(np.asarray(photo)[None], tower)).permute(0, 3, 1, 2)
 
 
 @torch.inference_mode()

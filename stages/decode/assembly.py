@@ -19,6 +19,7 @@ from stages.decode.shots import ShotPictures
 from stages.decode.sound import SoundTrack
 from stages.decode.source import shown_name
 from stages.decode.tiling import Tiling
+from stages.decode.unchanged import Unchanged
 
 SOUND_AHEAD_NS = NS // 10
 """Sound is decoded this far beyond a clip, so that the resampler has output all samples of the clip."""
@@ -301,6 +302,7 @@ class AssemblingReader(ClipMaker):
     def _tiles(self, epoch: Epoch, number: int, index: int, first_tile: int, start_index: int) -> Iterator[DecodedClip]:
         """The clips of one epoch."""
         options, tile, last = self.options, first_tile, False
+        unchanged = Unchanged(epoch.media.pictures, epoch.media.sound, epoch.number) if options.reuse else None
         while not last:
             start_ns, end_ns = epoch.tiling.start_ns(tile), epoch.tiling.end_ns(tile)
             self._check_duration(start_ns)
@@ -310,6 +312,12 @@ class AssemblingReader(ClipMaker):
             if epoch.media.sound:
                 epoch.media.sound.forget(self._window(start_ns, end_ns)[0])
             horizon_ns = end_ns + (options.tail_ns if options.clips_touch else 0)
+            asked = unchanged if index + tile >= start_index else None
+            clip = self._undecoded(asked, epoch, tile, number, index, horizon_ns) if asked is not None else None
+            if clip is not None:
+                yield clip
+                tile += 1
+                continue
             epoch.advance(horizon_ns)
             epoch_end_ns = epoch.end_ns(horizon_ns)
             if epoch_end_ns is not None:
@@ -320,8 +328,25 @@ class AssemblingReader(ClipMaker):
             size = epoch.grid.size if epoch.grid else (0, 0)
             info = self._clip_info(number, index + tile, start_ns, end_ns, size)
             self._missing_errors = int(epoch_end_ns is not None and last and self._ends_early(epoch, epoch_end_ns))
-            yield self._clip(epoch, tile, info, joined=last and options.clips_touch)
+            clip = self._clip(epoch, tile, info, joined=last and options.clips_touch)
+            yield asked.decoded(clip) if asked is not None and not last else clip
             tile += 1
+
+    def _undecoded(
+        self, unchanged: Unchanged, epoch: Epoch, tile: int, number: int, index: int, horizon_ns: int
+    ) -> DecodedClip | None:
+        """The clip of a tile without media and without decoding its pictures, if nothing has changed; else None."""
+        limit_ns = self.options.end_ns
+        if epoch.grid is None or (limit_ns is not None and limit_ns < horizon_ns):
+            return None
+        start_ns, end_ns = epoch.tiling.start_ns(tile), epoch.tiling.end_ns(tile)
+        clip = unchanged.undecoded(
+            self._clip_info(number, index + tile, start_ns, end_ns, epoch.grid.size), horizon_ns + SOUND_AHEAD_NS
+        )
+        if clip is not None:
+            epoch.grid.skip(tile)
+            self._previous = None
+        return clip
 
     def _ends_early(self, epoch: Epoch, end_ns: int) -> bool:
         """Whether the source ends well before its declared end: the file was cut off."""

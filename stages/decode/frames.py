@@ -13,6 +13,7 @@ import av
 
 from stages.decode.key_frames import Place, Sent, from_last_key, key_packets
 from stages.decode.packets import NUMBERS, Packets
+from stages.decode.read_ahead import ReadAhead
 from stages.decode.shape import Shapes, Size
 from stages.decode.source import nanoseconds, reason
 from stages.decode.timeline import Failures, Timeline
@@ -56,10 +57,11 @@ class DecodedStream:
         has_no_times: bool = False,
         key_frames: bool = False,
         spares: bool = False,
+        reads_ahead: bool = False,
     ) -> None:
         """`duration_ns`: of a frame without its own. `has_no_times`: the times of the packets are estimates.
 
-        `key_frames`: only these are decoded. `spares`: see `spare`.
+        `key_frames`: only these are decoded. `spares`: see `spare`. `reads_ahead`: there is an `ahead`.
         """
         self.container = packets.link.container
         self.stream = packets.link.current[packets.kind]
@@ -79,6 +81,10 @@ class DecodedStream:
         """Of the first packet since the start or the last seek."""
         self._from_key = False
         """Decoding began with a key frame under way: pictures shown before it lack references."""
+        self.ahead: ReadAhead | None = None
+        """The packets to come, once reading has begun."""
+        self._has_dropped = False
+        self._reads_ahead = reads_ahead and not has_no_times
         self._sparing = Sparing() if spares and not key_frames else None
         self._pass: tuple[int, int] | None = None
         """Time and epoch up to which packets are passed over."""
@@ -136,6 +142,11 @@ class DecodedStream:
         """
         if (head := self.peek()) is not None:
             self._pass = time_ns, head.epoch
+
+    def drop_to(self, time_ns: int) -> None:
+        """Do not decode what was read ahead, up to the last key frame shown at or before a time."""
+        if self.ahead is not None:
+            self._has_dropped |= self.ahead.drop_to(time_ns)
 
     def spare(self, unused: Unused, epoch: int) -> None:
         """Do not decode pictures of this epoch that are unused, if nothing refers to them. The picture before such a
@@ -286,6 +297,8 @@ class DecodedStream:
         sent: Iterator[Sent] = (Sent(packet, self._packets.context) for packet in self._packets.restart())
         if self._sparing is not None:
             sent = with_neighbours(sent, self._packet_ns)
+        if self._reads_ahead:
+            sent = self.ahead = ReadAhead(sent, self._ticks_ns)
         passed = self._passed(sent)
         if not self._key_frames:
             return passed
@@ -295,15 +308,22 @@ class DecodedStream:
     def _passed(self, sent: Iterator[Sent]) -> Iterator[Sent]:
         """Packets without those that are passed over."""
         for first in sent:
+            if self._has_dropped:
+                self._has_dropped = False
+                self._begin_with(first)
             if self._pass is None:
                 yield first
                 continue
             held, left_out = from_last_key(chain([first], sent), self._is_passed)
             self._pass = None
             if left_out:
-                self._first_ticks, self._from_key = held[0].packet.pts, True
-                held[0].decoder.flush_buffers()
+                self._begin_with(held[0])
             yield from held
+
+    def _begin_with(self, key: Sent) -> None:
+        """Decode from a key frame on, after others were left out."""
+        self._first_ticks, self._from_key = key.packet.pts, True
+        key.decoder.flush_buffers()
 
     def _is_passed(self, packet: Any) -> bool:
         """Whether a packet may be passed over: what is shown then is its picture or a later one."""
@@ -318,7 +338,10 @@ class DecodedStream:
         return 0 if packet.pts is None else self.clock.epoch_at(self._packet_ns(packet))
 
     def _packet_ns(self, packet: Any) -> int:
-        return nanoseconds(packet.pts, packet.time_base) - self._packets.origin_ns
+        return self._ticks_ns(packet.pts, packet.time_base)
+
+    def _ticks_ns(self, ticks: int, base: Fraction) -> int:
+        return nanoseconds(ticks, base) - self._packets.origin_ns
 
     def _warn_of_few(self, packet: Any, lasts_s: float) -> None:
         if not self._has_warned:

@@ -9,8 +9,9 @@ import numpy as np
 from pipeline.arrays import Array
 from stages.decode.cuts import Sketcher
 from stages.decode.frames import Shown
+from stages.decode.live.still_sizes import PacketFacts
 from stages.decode.reader import NS
-from stages.decode.tiling import Tiling, spread_indices
+from stages.decode.tiling import ROUNDING_NS, Tiling, spread_indices
 from stages.decode.timeline import Failures
 from stages.decode.unused import Unused
 
@@ -53,6 +54,18 @@ class Pictures(ABC):
     @abstractmethod
     def skip_to(self, time_ns: int) -> None:
         """Skip pictures before the one shown at `time_ns`, as far as that is safe and saves decoding."""
+
+    def packets(self, start_ns: int, end_ns: int, until_ns: int) -> list[PacketFacts] | None:
+        """What is known of the pictures of a stretch without decoding them; None if that is not all, or if the source
+        does not go on until a later time as it is."""
+        return None
+
+    def key_pictures(self, start_ns: int, end_ns: int) -> list[Array] | None:
+        """The key frames of a stretch whose `packets` are known, and the one after it; None if there is none soon."""
+        return None
+
+    def drop_to(self, time_ns: int) -> None:
+        """Do not decode pictures that `packets` told of before the one shown at `time_ns`, as far as possible."""
 
     def spare(self, unused: Unused, epoch: int) -> None:
         """Pictures of this epoch that are `unused` need not be decoded; those before them may be given instead."""
@@ -158,6 +171,14 @@ class PictureGrid:
         if not frames.times_ns:
             self._fill(frames, self.tiling.start_ns(tile), self.pending())
         return frames
+
+    def skip(self, tile: int) -> None:
+        """Do without a tile: its pictures need not be decoded."""
+        end_ns = self.tiling.end_ns(tile)
+        self._tiles.pop(tile, None)
+        self._tile = tile + 1
+        self.covered_ns = max(self.covered_ns, end_ns)
+        self.pictures.drop_to(end_ns + ROUNDING_NS)
 
     def is_unused(self, before_ns: int, time_ns: int, after_ns: int) -> bool:
         """Whether a picture shown between two others is neither the first of its cell nor held for a later clip."""

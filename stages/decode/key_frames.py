@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import av
+
 FAR_APART_S = 30.0
 """Key frames that are further apart are worth a warning: the clips between them have the same picture."""
 MOST_HELD_BYTES = 64 << 20
@@ -83,3 +85,39 @@ def from_last_key(sent: Iterable[Sent], is_before: Callable[[Any], bool]) -> tup
         if not goes_on or size > MOST_HELD_BYTES:
             break
     return held, left_out
+
+
+class Keys:
+    """Decodes single key frames, beside the decoder that decodes everything."""
+
+    def __init__(self, like: Any) -> None:
+        self.like = like
+        self._context: Any = None
+
+    @property
+    def context(self) -> Any:
+        """The decoder."""
+        if self._context is None:
+            self._context = self._made()
+        return self._context
+
+    def decoded(self, packet: Any) -> list[Any]:
+        """The picture of a key frame; empty if it cannot be decoded."""
+        context = self.context
+        try:
+            frames = [*context.decode(packet), *context.decode(None)]
+        except av.error.FFmpegError:
+            frames = []
+        context.flush_buffers()
+        return frames[:1]
+
+    def _made(self) -> Any:
+        like = self.like
+        context: Any = av.CodecContext.create(like.codec.name, "r")
+        context.extradata = like.extradata
+        context.width, context.height = like.width, like.height
+        if like.pix_fmt:
+            context.pix_fmt = like.pix_fmt
+        context.thread_type, context.thread_count = "NONE", 1
+        context.options = dict(like.options)
+        return context

@@ -30,6 +30,8 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Clips end where a shot ends; a shot that is longer than a clip is tiled from its start."""
     key_frames: bool = False
     """Pictures are key frames; each is shown until the next one."""
+    reuse: bool = False
+    """Clips that show what an earlier one shows come without media; see `stages.decode.unchanged`."""
     tail_ns: int = NS // 2
     """A last clip shorter than this joins the one before it, or is left out if clips do not touch; a shorter shot joins
     another one."""
@@ -82,6 +84,10 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 self.shots and (self.key_frames or not self.clips_touch),
                 "shots are found on all pictures: neither key_frames nor a longer stride_ns goes with them",
             ),
+            (
+                self.reuse and (self.shots or self.key_frames or not self.clips_touch),
+                "what is unchanged is found on clips that touch: neither shots nor key_frames go with reuse",
+            ),
             (self.threads < 1, f"threads {self.threads} must be at least 1"),
         ]
         if problems := [text for is_wrong, text in wrong if is_wrong]:
@@ -132,7 +138,8 @@ class Reader(ABC):
     def clips(self, start_index: int = 0) -> Iterator[DecodedClip | Gap]:
         """Clips in order from clip `start_index`; a gap comes before the clip that follows it.
 
-        A later start yields the same clips, bit for bit. Call it once per `open`.
+        A later start yields the same clips, bit for bit; with `reuse`, none is said to show what one before it shows.
+        Call it once per `open`.
 
         Raises:
             SourceError: nothing could be decoded, or the source is longer than the limit.

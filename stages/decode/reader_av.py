@@ -1,6 +1,6 @@
 """The PyAV reader: any container and codec that FFmpeg supports. Each stream has its own container."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -24,8 +24,11 @@ from stages.decode.cuts import Sketcher
 from stages.decode.device import device, tags_of, timecode
 from stages.decode.frames import DecodedStream, Shown
 from stages.decode.grid import Pictures
+from stages.decode.key_frames import Keys
 from stages.decode.links import Kind, Link, link_of, next_chain
+from stages.decode.live.still_sizes import DEEPEST, PacketFacts
 from stages.decode.picture import notes_on_picture
+from stages.decode.read_ahead import Seen
 from stages.decode.reader import NS, ReaderOptions
 from stages.decode.relay import Relay
 from stages.decode.shape import keeps_shape
@@ -65,6 +68,9 @@ class AvPictures(Pictures):
         self._sketcher = Sketcher()
         self._conversion_errors = 0
         self._index = Index(stream, options.gap_ns)
+        self._keys: Keys | None = None
+        self._key_pictures: dict[int, Array] = {}
+        """By time."""
 
     @property
     def errors(self) -> int:  # type: ignore[override]
@@ -106,6 +112,43 @@ class AvPictures(Pictures):
         if time_ns > self._index.whole_until_ns:
             self.stream.pass_to(time_ns)
 
+    def packets(self, start_ns: int, end_ns: int, until_ns: int) -> list[PacketFacts] | None:
+        head, ahead = self.stream.peek(), self.stream.ahead
+        if head is None or ahead is None:
+            return None
+        ahead.forget(start_ns)
+        seen = ahead.stretch(start_ns, end_ns, until_ns)
+        if seen is None or any(self.stream.clock.epoch_at(each.time_ns) != head.epoch for each in seen):
+            return None
+        return list(facts_of(seen))
+
+    def key_pictures(self, start_ns: int, end_ns: int) -> list[Array] | None:
+        ahead = self.stream.ahead
+        after = ahead.key_after(end_ns) if ahead is not None else None
+        if ahead is None or after is None:
+            return None
+        known, self._key_pictures = self._key_pictures, {}
+        for each in (*ahead.keys(start_ns, end_ns), after):
+            picture = known.get(each.time_ns)
+            if picture is None and (picture := self._key_picture(each)) is None:
+                return None
+            self._key_pictures[each.time_ns] = picture
+        return list(self._key_pictures.values())
+
+    def _key_picture(self, seen: Seen) -> Array | None:
+        """None if it cannot be decoded, or has another shape."""
+        if self._keys is None or self._keys.like is not seen.decoder:
+            self._keys = Keys(seen.decoder)
+        shapes = self.stream.shapes
+        for frame in self._keys.decoded(seen.key):
+            size = shapes.of(frame, shapes.aspect(self._keys.context))
+            if not shapes.is_other(size):
+                return self.convert(Shown(seen.time_ns, seen.time_ns, frame, size=size, canvas=shapes.size))
+        return None
+
+    def drop_to(self, time_ns: int) -> None:
+        self.stream.drop_to(time_ns)
+
     def spare(self, unused: Unused, epoch: int) -> None:
         self.stream.spare(unused, epoch)
 
@@ -122,6 +165,15 @@ class AvPictures(Pictures):
                 return
             target_ns = self._index.time_ns(entry) - 1
             entry = self._index.key_before(target_ns)
+
+
+def facts_of(seen: Iterable[Seen]) -> Iterator[PacketFacts]:
+    """What is known of pictures, in the order in which they are decoded."""
+    latest_ns, depth = -1, 0
+    for each in seen:
+        depth = 0 if each.time_ns > latest_ns or each.key is not None else min(depth + 1, DEEPEST)
+        latest_ns = max(latest_ns, each.time_ns)
+        yield PacketFacts(each.size, each.key is not None, depth)
 
 
 class Index:

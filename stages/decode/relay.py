@@ -25,6 +25,10 @@ class Relay:
         """Samples of a section."""
 
     @property
+    def rate_hz(self) -> int:
+        return self.tracks[0].rate_hz
+
+    @property
     def broken_off(self) -> str:
         return next((track.broken_off for track in self.tracks if track.broken_off), "")
 

@@ -34,6 +34,7 @@ class Timing:
         """End of a recorded playlist, at the least."""
         self._source = source
         self._key_frames = options.key_frames
+        self._reads_ahead = options.reuse
         self._timeout_s = (options.open_timeout_s, options.read_timeout_s)
         self._playlists: dict[int, PlaylistFile | None] = {}
         self._arrivals: Arrivals | None = None
@@ -57,7 +58,10 @@ class Timing:
             filters.append(watch.watched)
         packets = Packets(link, kind, clock, origin, reopen, shown_name(self._source), filters)
         is_file = kind == "video" and not is_url(self._source)
-        decoded = DecodedStream(packets, duration_ns, is_estimated, self._key_frames and kind == "video", is_file)
+        is_keys = self._key_frames and kind == "video"
+        decoded = DecodedStream(
+            packets, duration_ns, is_estimated, is_keys, is_file, self._reads_ahead and is_file and watch is None
+        )
         if watch is not None:
             watch.decoded = decoded
         self._streams.append(decoded)

@@ -34,6 +34,10 @@ class Detector(Protocol):
     frames_per_clip: int
     """In which it usually looks; 0 for all."""
 
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """See `pipeline.stage.Stage.preload`."""
+
     def prepare(self, report: Callable[[str], None]) -> None: ...
 
     def improve(self, report: Callable[[str], None]) -> bool: ...

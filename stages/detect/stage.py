@@ -67,7 +67,6 @@ class Detect(Stage):
     as `CameraMotion.matrix`.
     """
 
-    preload = ("cv2",)
     required = ("frames", "frame_times_ns")
     optional = ("flow", "previous_frame", "previous_time_ns")
     Options = DetectOptions
@@ -90,6 +89,10 @@ class Detect(Stage):
     def demand(self) -> Demand:
         wanted = 0 if self._detector is None else self._detector.short_side_px
         return Demand(short_side_px=max(self.options.short_side_px, wanted))
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        return ("cv2", *(self._detector.preload if self._detector is not None else ()))
 
     @cached_property
     def _detector(self) -> Detector | None:

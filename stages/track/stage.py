@@ -27,6 +27,8 @@ from stages.track.state import Known, after_stillness, decode_state, encode_stat
 from stages.track.tracker import alive
 from stages.words.labels import LABELS_FILE, LabelSet
 
+STILL_STEP_NS = 400_000_000
+
 
 class TrackStage(Fold):
     """Gives boxes of the same object one id, unique within the source and never reused.
@@ -77,11 +79,14 @@ class TrackStage(Fold):
         options = {BoxKind.MOTION: self.options.tracker, BoxKind.NETWORK: self.options.network}
         looked_at = clip.get("detect_times_ns")
         times_ns = (clip["box_times_ns"] if looked_at is None else looked_at).tolist()
+        if clip.info.reuse is not None:
+            times_ns = spread_out(sorted(set(times_ns)))
         cuts = clip.get("cut_times_ns")
         cuts_ns = [] if cuts is None else cuts.tolist()
         scene = Scene(clip.get("scene_spans_ns"), clip.get("scene_rates"), clip.info.width, clip.info.height)
         carrying = scene if self.options.camera else REST
-        memory, paths = follow(memory, by_frame(clip), sorted(set(times_ns)), options, cuts_ns, carrying)
+        frames = [frame for frame in by_frame(clip) if clip.info.reuse is None or frame[0] in times_ns]
+        memory, paths = follow(memory, frames, sorted(set(times_ns)), options, cuts_ns, carrying)
         remaining = alive(memory.tracks, clip.info.end_ns, options)
         naming, moves, known = self.naming(clip.info), dict[int, Movement | None](), dict(memory.known)
         names, reasons = naming.names(paths), dict[int, TrackEvidence | None]()
@@ -133,6 +138,15 @@ class TrackStage(Fold):
     def naming_by(self, find: Sequence[str], follow: Which, labels: LabelSet | None) -> Naming:
         names = labels.box_names if labels is not None else None
         return Naming(self.options, find, self.run.like, follow, names, self._examples)
+
+
+def spread_out(times_ns: Sequence[int]) -> list[int]:
+    """Those of ascending times that are `STILL_STEP_NS` apart, and the last: where nothing changes, they tell all."""
+    kept = list(times_ns[:1])
+    for time_ns in times_ns[1:]:
+        if time_ns - kept[-1] >= STILL_STEP_NS or time_ns == times_ns[-1]:
+            kept.append(time_ns)
+    return kept
 
 
 def record_of(

@@ -144,6 +144,12 @@ def test_the_account_has_the_mean_batch_size() -> None:
     assert fields(account)["mean_batch_model"] == 11.26
 
 
+def test_clips_whose_answers_were_reused_are_told() -> None:
+    account = Account(clips_in=42, results=42, sources=1, reused=30)
+    assert account_text(account).endswith("; 1 source; 30 clips reused, where nothing changed")
+    assert fields(account)["reused"] == 30
+
+
 def summary(*events: tuple[str, float, float], source: str = "a.mp4") -> SummaryRecord:
     totals: dict[str, float] = {}
     for name, start_s, end_s in events:

@@ -226,7 +226,7 @@ def test_a_missing_extra_names_the_command_that_installs_it(cache: Path, model: 
 def test_check_prints_the_engine_of_each_tower_and_why_preferred_ones_were_passed_over(cache: Path, model: str) -> None:
     for_model = ("--model", model, "--labels", "dog, rain")
     assert without({"openvino"}, "engine", "build", "--model", model).returncode == 0
-    done = without({"openvino"}, "check", *for_model)
+    done = without({"openvino"}, "check", "--load", *for_model)
     assert done.returncode == 0, done.stderr
     engines = done.stdout.split("\nengines\n")[1].split("\n\n")[0]
     assert "image  onnxruntime-fp32 on cpu  passed: centred cosine 1.0000" in engines

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from pipeline.arrays import RECORD, Spec
-from pipeline.clip import Absent, Clip, ClipInfo, DecodedClip, Gap, SourceInfo
+from pipeline.clip import Absent, Clip, ClipInfo, DecodedClip, Gap, Reuse, SourceInfo
 from pipeline.errors import ModelError, SourceError
 from pipeline.part import Part
 from pipeline.result import Label, Track
@@ -77,6 +77,13 @@ class FakeReader:
                 self.source, self.source_index, index, index * CLIP_NS, (index + 1) * CLIP_NS, epoch, 64, 48
             )
             frames = np.full((2, SIDE, SIDE, 3), index % 251, np.uint8)
+            if index in wish(self.source, "same"):
+                before = max(kept for kept in wish(self.source, "kept") if kept < index)
+                info = msgspec.structs.replace(info, reuse=Reuse(before % 2, before * CLIP_NS))
+                yield DecodedClip(info, {}, {"audio": "no_stream"})
+                continue
+            if index in wish(self.source, "kept"):
+                info = msgspec.structs.replace(info, kept_in=index % 2)
             yield DecodedClip(info, {"frames": frames}, {"audio": "no_stream"})
 
     def close(self) -> None:

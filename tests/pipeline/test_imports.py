@@ -203,9 +203,14 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 # -- where the tests of a module are ----------------------------------------------------------------------------------
 
 COVERED_BY = {
-    "tests/stages/test_pictures.py": "stages.half",
+    "tests/stages/test_pictures.py": "stages.{fit, half}",
+    "tests/stages/text/test_stage.py": "stages.text.{on_rapidocr, phrases, reader, readers}",
     "tests/archive/test_store.py": "archive.{entries, s3_claims, s3_connection, s3_object} pipeline.s3",
     "tests/archive/test_claims.py": "archive.local_claims",
+    "tests/archive/ask/test_answering.py": "archive.ask.{grammar, happening, limits, question, sentences}",
+    "tests/archive/ask/test_log.py": "archive.ask.source_log",
+    "tests/archive/ask/test_stems.py": "archive.ask.matching",
+    "tests/commands/test_ask.py": "archive.ask.{answerer, nearest}",
     "tests/archive/test_plan.py": "archive.{tally, verdict}",
     "tests/archive/test_run_claims.py": "archive.process",
     "tests/archive/test_shard.py": "archive.{labels, schema, settings}",
@@ -217,7 +222,7 @@ COVERED_BY = {
     "tests/archive/search/test_scan.py": "archive.search.{query, rows, vectors}",
     "tests/archive/search/test_texts.py": "archive.search.odds",
     "tests/archive/search/test_candidates.py": "archive.search.nearest",
-    "tests/commands/test_search.py": "archive.search.{asking, example, opened, question, search}",
+    "tests/commands/test_search.py": "archive.search.{example, opened, question, search}",
     "tests/pages/test_search_hits.py": "archive.search.sheet",
     "tests/commands/test_label_on.py": "archive.{on_local, on_ray} commands.labelling_on",
     "tests/evidence/test_explaining.py": (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.clip import ClipInfo, Gap, SourceInfo
+from pipeline.clip import ClipInfo, Gap, Reuse, SourceInfo
 from pipeline.ledger import SAME_FAULT_LIMIT, Entry, Ledger
 from pipeline.messages import DoneClip, Finished, SourceDone, SourceStarted
 from pipeline.plan import GroupPlan
@@ -459,3 +459,58 @@ def test_a_fold_that_dies_at_a_clip_given_up_elsewhere_continues_after_it() -> N
     world.ledger.died(99, "killed by SIGKILL")
     (after,) = world.ledger.lease(0, 98, 2)
     assert (after.info.index, world.ledger.state_for(after, 0)) == (1, b"")
+
+
+def lone(ordered: bool) -> Ledger:
+    """One source, and one group that gives labels; with another, that is ordered, after it."""
+    groups = [group_plan(0, (), ordered=False, uses_slot=True, labels=True)]
+    groups += [group_plan(1, (0,), ordered=True, uses_slot=False, labels=False)] if ordered else []
+    ledger = Ledger(tuple(groups), frozenset({"frames"}), lambda slot: None, TRIES)
+    ledger.add_source(0, "a")
+    ledger.opened(SourceInfo("a", 0))
+    for group in groups:
+        ledger.introduce(group.index + 1, group.index, {})
+    return ledger
+
+
+def clip(index: int, kept_in: int = -1, place: int = -1) -> ClipInfo:
+    reuse = Reuse(place, 0) if place >= 0 else None
+    return ClipInfo("a", 0, index, index * SECOND_NS, (index + 1) * SECOND_NS, kept_in=kept_in, reuse=reuse)
+
+
+def settle(ledger: Ledger, group: int, **values: bytes) -> list[int]:
+    """Let a group settle what is ready for it. Returns the clips."""
+    leased = ledger.lease(group, group + 1, 9)
+    for entry in leased:
+        ledger.done(group + 1, group, DoneClip(0, entry.info.index, {}, dict(values), {}, {}, None))
+    return [entry.info.index for entry in leased]
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_clips_that_show_the_same_wait_for_its_answers_and_only_ordered_groups_see_them(ordered: bool) -> None:
+    ledger = lone(ordered)
+    ledger.decoded(clip(0, kept_in=2), 0, 1, {}, {"audio": "no_stream"})
+    ledger.reused(clip(1, place=2))
+    assert [entry.info.index for entry in ledger.ready[0]] == [0]
+    assert settle(ledger, 0, labels=b"labels", array=b"more") == [0]
+    ledger.reused(clip(2, place=2))
+    if ordered:
+        assert settle(ledger, 1, array1=b"one") == [0]
+        assert settle(ledger, 1, array1=b"two") == [1, 2]
+    out = [each for each in ledger.emit() if isinstance(each, Finished)]
+    assert [each.info.index for each in out] == [0, 1, 2]
+    assert all(each.parts["labels"] == b"labels" and each.absent == {"audio": "no_stream"} for each in out)
+    assert (ledger.counts.results, ledger.counts.reused, ledger.counts.in_flight) == (3, 2, 0)
+
+
+def test_what_shows_the_same_as_a_clip_that_failed_fails_as_well() -> None:
+    ledger = lone(ordered=True)
+    ledger.decoded(clip(0, kept_in=0), 0, 1, {}, {})
+    ledger.reused(clip(1, place=0))
+    for _ in range(TRIES + 1):
+        ledger.introduce(1, 0, {})
+        ledger.lease(0, 1, 1)
+        ledger.died(1, "died")
+    ledger.reused(clip(2, place=0))
+    assert [each.error is not None for each in ledger.emit() if isinstance(each, Finished)] == [True] * 3
+    assert (ledger.counts.errors, ledger.counts.in_flight) == (3, 0)

@@ -89,6 +89,24 @@ def test_it_gives_what_a_run_gives(tmp_path: Path) -> None:
     assert all("frames" in each.values for each in passed), "what was decoded is there as well"
 
 
+@pytest.mark.parametrize("batch", [1, 5])
+def test_clips_that_show_the_same_have_the_answers_of_the_kept_one_and_tracks_of_their_own(
+    tmp_path: Path, batch: int
+) -> None:
+    source = "fake:clips=12,kept=1+6,same=2+3+7+8+11"
+    ran = run_fakes(tmp_path, source)
+    with PlainLoop(plan_of()) as loop:
+        passed = list(loop.run(source, batch=batch))
+    means = [0, 1, 1, 1, 4, 5, 6, 6, 6, 9, 10, 6]
+    assert [labels[0]["label"] for labels in values(passed, "labels")] == [f"mean {mean}" for mean in means]
+    assert [record["labels"][0]["label"] for record in ran.records] == [f"mean {mean}" for mean in means]
+    assert [record["clip"] for record in ran.records if record.get("reused")] == [2, 3, 7, 8, 11]
+    assert [[track["id"] for track in record["tracks"]] for record in ran.records] == [
+        [track["id"] for track in tracks] for tracks in values(passed, "tracks")
+    ]
+    assert ran.account.reused == 5
+
+
 def test_only_the_stages_of_the_arrays_asked_for_run() -> None:
     with PlainLoop(plan_of()) as loop:
         assert list(loop.stages) == ["fake_model", "fake_track"]

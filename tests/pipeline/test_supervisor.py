@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import make_config
+from pipeline.processes import Processes, Worker
 from pipeline.run import run
 from pipeline.status import OutputSpec, Status
 from pipeline.supervisor import Supervisor
@@ -152,6 +153,33 @@ def test_the_last_message_of_a_process_counts_even_after_its_exit(
     ran = run_fakes(tmp_path, "fake:clips=5", **with_track(stage))
     assert [notice.text for notice in ran.notices if notice.level != "debug"] == []
     assert ran.account.messages == messages
+
+
+def test_the_last_messages_of_processes_that_exit_together_all_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive, died = Supervisor._receive, Processes.died
+    ended: dict[str, tuple[Worker, str]] = {}
+
+    def together(processes: Processes) -> list[tuple[Worker, str]]:
+        """The deaths of both are noticed in one call."""
+        dead = died(processes)
+        if len(ended) == 2:
+            return dead
+        ended.update({worker.name: (worker, cause) for worker, cause in dead})
+        return list(ended.values()) if len(ended) == 2 else []
+
+    def late(supervisor: Supervisor, most: int = 1_000) -> bool:
+        """No message arrives between the start of the stage and the death of both."""
+        names = {worker.name for worker in supervisor.processes.workers.values()}
+        return False if len(ended) < 2 and "track" in names | set(ended) else receive(supervisor, most)
+
+    monkeypatch.setattr(Supervisor, "_receive", late)
+    monkeypatch.setattr(Processes, "died", together)
+    ran = run_fakes(tmp_path, "fake:clips=5", **with_track("CannotOpen"))
+    assert set(ended) == {"prepare", "track"}
+    assert [notice.text for notice in ran.notices if notice.level != "debug"] == []
+    assert ran.account.messages == ("track: model.bin: is missing. Download it.",)
 
 
 # -- an interrupt -----------------------------------------------------------------------------------------------------

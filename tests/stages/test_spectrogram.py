@@ -91,7 +91,8 @@ def test_patches_do_not_depend_on_the_gain(stage: Spectrogram, gain_db: float) -
 @pytest.mark.parametrize("level_dbfs", [-65.1, -72.0, -90.0])
 def test_a_noise_floor_is_not_amplified(stage: Spectrogram, level_dbfs: float) -> None:
     floor = noise(2) / np.float32(0.1) * np.float32(10 ** (level_dbfs / 20))
-    np.testing.assert_array_equal(stage.process(clip_of(floor))["log_mel"], LogMel()(torch.tensor(floor)).numpy())
+    found = stage.process(clip_of(floor))["log_mel"]
+    np.testing.assert_allclose(found, LogMel()(torch.tensor(floor)).numpy(), atol=1e-4)
 
 
 def test_a_tower_that_needs_ten_seconds_gets_one_patch(tmp_path: Path) -> None:

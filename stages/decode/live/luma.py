@@ -8,6 +8,8 @@ from pipeline.arrays import Array
 
 ROWS, COLUMNS = 18, 32
 """Cells of the grid over a picture."""
+MOST_AT_ONCE = 200_000
+"""Multiplications of one product."""
 
 
 def luma(picture: Array, step: int = 2) -> Array:
@@ -18,8 +20,15 @@ def luma(picture: Array, step: int = 2) -> Array:
 def cells(plane: Array, rows: int = ROWS, columns: int = COLUMNS) -> Array:
     """float32 "rows columns": means over the cells of a grid. Planes with fewer lines have fewer cells."""
     rows, columns = min(rows, plane.shape[0]), min(columns, plane.shape[1])
-    means: Array = _means(rows, plane.shape[0]) @ plane.astype(np.float32) @ _means(columns, plane.shape[1]).T
-    return means
+    halfway = _product(_means(rows, plane.shape[0]), plane.astype(np.float32))
+    return _product(_means(columns, plane.shape[1]), halfway.T).T
+
+
+def _product(one: Array, other: Array) -> Array:
+    """`one @ other` in pieces so small that no library starts threads for them: these would take longer."""
+    step = max(1, MOST_AT_ONCE // one.size)
+    pieces = [one @ other[:, place : place + step] for place in range(0, other.shape[1], step)]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
 
 
 @lru_cache(maxsize=32)

@@ -34,8 +34,30 @@ RESTLESS_CLIPS = 8
 GAINS = (0.8, 1.25)
 SHIFT = 20.0
 """Largest change of the mean, in levels, that passes for daylight."""
+MOVING_SHARE = 0.25
+"""Of the cells: more than a gain, an offset and what is restless explain."""
 KEPT_CELLS = 0.8
 """Share of the cells to which gain and offset are fitted: those that deviate least."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A clip that was labelled, to compare later ones with."""
+
+    grid: Array | None
+    """float32 "rows columns"; None without pictures."""
+    is_steady: bool
+    """Its pictures are all alike: what was said of them can be said of one that looks so."""
+    place: int
+    """Number of it among those that are remembered."""
+    answered_s: float
+    is_quiet: bool
+    """It sounds like the quiet."""
+
+    @property
+    def may_hold(self) -> bool:
+        """Whether what was said of it may be said of others."""
+        return self.is_steady and self.is_quiet
 
 
 @dataclass(frozen=True)
@@ -52,15 +74,17 @@ class Look:
     """Nothing has changed, as far as is known."""
     agrees: bool
     """Nothing has changed, and the noise is known."""
+    like: Reference | None = None
+    """What it was compared with: the newest reference, or an older one that it looks like."""
 
 
 class StillPictures:
-    """The reference, and the noise of each cell."""
+    """The references, and the noise of each cell. `remembered`: how many, beside the newest."""
 
-    def __init__(self) -> None:
-        self._reference: Array | None = None
-        self._is_steady = False
-        """The pictures of the reference are all alike: what was said of them can be said of one that looks so."""
+    def __init__(self, remembered: int = 0) -> None:
+        self.references: list[Reference] = []
+        """The newest first."""
+        self._remembered = remembered
         self._variances: deque[Array] = deque(maxlen=KEPT_CLIPS)
         self._changes: deque[Array] = deque(maxlen=KEPT_CLIPS)
 
@@ -69,21 +93,38 @@ class StillPictures:
         """Whether there has been a picture."""
         return self._reference is not None
 
+    @property
+    def _reference(self) -> Array | None:
+        return self.references[0].grid if self.references else None
+
     def look(self, lumas: Sequence[Array]) -> Look:
-        """Compare pictures, uint8 "h w", with the reference."""
+        """Compare pictures, uint8 "h w", with the newest reference, and if they differ, with older ones."""
+        if len(lumas) > 2 and (ends := _moving_ends(lumas)) is not None:
+            everything = np.ones(ends.shape[1:], bool)
+            return Look(ends, everything, np.zeros(everything.shape, np.float32), False, False)
         grids = _grids(lumas)
-        reference = self._reference
+        newest = self._beside(grids, self.references[0] if self.references else None)
+        if newest.agrees or not lumas:
+            return newest
+        for reference in self.references[1:]:
+            if self._beside(grids[:1], reference).is_still and (look := self._beside(grids, reference)).is_still:
+                return look
+        return newest
+
+    def _beside(self, grids: Array, like: Reference | None) -> Look:
+        reference = like.grid if like is not None else None
         if reference is None or reference.shape != grids.shape[1:]:
             everything = np.ones(grids.shape[1:], bool)
-            is_nothing = reference is None and not lumas
-            return Look(grids, everything, np.zeros(grids.shape[1:], np.float32), is_nothing, is_nothing)
+            is_nothing = reference is None and not len(grids)
+            return Look(grids, everything, np.zeros(grids.shape[1:], np.float32), is_nothing, is_nothing, like)
+        assert like is not None
         rest, is_daylight = residuals(grids, reference)
         changed: Array = np.any(np.abs(rest) > self._limit(rest), axis=0)
         if not is_daylight:
             changed[:] = True
-        is_still = not bool((changed & ~self._restless()).any())
+        is_still = not bool((changed & ~self._restless(reference.shape)).any())
         variance: Array = np.square(rest).mean(axis=0)
-        return Look(grids, changed, variance, is_still, is_still and self._is_steady and self._is_learnt)
+        return Look(grids, changed, variance, is_still, is_still and like.is_steady and self._is_learnt, like)
 
     def add(self, look: Look) -> None:
         """Learn from the pictures of a clip that was decoded in full."""
@@ -100,21 +141,26 @@ class StillPictures:
         if self._reference is not None:
             self._changes.append(np.zeros(self._reference.shape, bool))
 
-    def refer_to(self, look: Look) -> None:
+    def refer_to(self, look: Look, answered_s: float, is_quiet: bool) -> Reference:
         """Compare with these pictures from now on: they are labelled."""
-        self._reference = np.median(look.grids, axis=0) if len(look.grids) else None
-        self._is_steady = self._reference is None or self._is_alike(look.grids)
+        grid: Array | None = np.median(look.grids, axis=0) if len(look.grids) else None
+        is_steady = grid is None or self._is_alike(look.grids, grid)
+        older = [each for each in self.references if each.is_steady and not (look.is_still and each is look.like)]
+        older = older[: self._remembered]
+        place = min(set(range(self._remembered + 1)) - {each.place for each in older})
+        made = Reference(grid, is_steady, place, answered_s, is_quiet)
+        self.references = [made, *older]
+        return made
 
     @property
     def _is_learnt(self) -> bool:
         return len(self._variances) >= LEARNT_CLIPS
 
-    def _is_alike(self, grids: Array) -> bool:
-        """Whether no picture of the reference differs from it."""
-        assert self._reference is not None
-        rest, is_daylight = residuals(grids, self._reference)
+    def _is_alike(self, grids: Array, reference: Array) -> bool:
+        """Whether no picture of a reference differs from it."""
+        rest, is_daylight = residuals(grids, reference)
         changed: Array = np.any(np.abs(rest) > self._limit(rest), axis=0)
-        return is_daylight and not bool((changed & ~self._restless()).any())
+        return is_daylight and not bool((changed & ~self._restless(reference.shape)).any())
 
     def _limit(self, rest: Array) -> Array:
         """Levels beyond which a cell has changed, for residuals "N rows columns"."""
@@ -126,11 +172,10 @@ class StillPictures:
         limit: Array = np.minimum(SIGMAS * np.minimum(noise, NOISE_RATIO * np.median(noise)), MOST_LEVELS)
         return limit
 
-    def _restless(self) -> Array:
+    def _restless(self, shape: tuple[int, ...]) -> Array:
         """bool "rows columns": the cells that are left out."""
-        assert self._reference is not None
-        if len(self._changes) < RESTLESS_CLIPS or self._changes[-1].shape != self._reference.shape:
-            return np.zeros(self._reference.shape, bool)
+        if len(self._changes) < RESTLESS_CLIPS or self._changes[-1].shape != shape:
+            return np.zeros(shape, bool)
         restless = with_neighbours(np.mean(self._changes, axis=0) >= RESTLESS_SHARE)
         return restless if restless.mean() <= RESTLESS_MOST else np.zeros_like(restless)
 
@@ -160,6 +205,15 @@ def with_neighbours(marked: Array) -> Array:
     rows = framed[:-2] | framed[1:-1] | framed[2:]
     near: Array = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
     return near
+
+
+def _moving_ends(lumas: Sequence[Array]) -> Array | None:
+    """The grids of the first and the last picture, "2 rows columns", if they differ in so much that no reference can
+    look like both; else None. A clip in which all moves is judged by these alone, as that costs little."""
+    ends = _grids([lumas[0], lumas[-1]])
+    if len(ends) < 2 or (np.abs(ends[0] - ends[1]) > 2 * MOST_LEVELS).mean() < MOVING_SHARE:
+        return None
+    return ends
 
 
 def _grids(lumas: Sequence[Array]) -> Array:

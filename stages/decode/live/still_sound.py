@@ -19,6 +19,8 @@ WINDOWS_S = (0.3, 0.8, 2.0)
 LIMITS = (5.2, 4.7, 4.1)
 """Deviations in any band that count as a change, for each window."""
 DEVIATION_LEAST_DB = 0.4
+DEVIATION_MOST_DB = 3.5
+"""Of an even noise, in the shortest window. Rain and fans stay below it, speech and music reach 10."""
 LEARNT_CLIPS, KEPT_CLIPS = 4, 20
 NEW_QUIET = 5
 """After so many clips with other sound in a row, the new sound is the quiet."""
@@ -53,9 +55,10 @@ class Heard:
 
 
 class StillSound:
-    """Levels of quiet clips."""
+    """Levels of quiet clips. `steady`: they hold only while they are an even noise, unlike speech or music."""
 
-    def __init__(self) -> None:
+    def __init__(self, steady: bool = False) -> None:
+        self._steady = steady
         self._quiet: deque[Heard] = deque(maxlen=KEPT_CLIPS)
         self._odd: list[Heard] = []
         self._has_sound = False
@@ -64,7 +67,11 @@ class StillSound:
         """Whether a clip sounds like the quiet. False until that is learnt."""
         if clip is None:
             return not self._has_sound
-        return len(self._quiet) >= LEARNT_CLIPS and self._fits(clip)
+        return len(self._quiet) >= LEARNT_CLIPS and self._fits(clip, self._steady)
+
+    def is_quiet(self, clip: Heard | None) -> bool:
+        """Whether a clip that was added is of the quiet itself, so that what was said of it can be said of others."""
+        return clip is None or (bool(self._quiet) and not self._odd)
 
     def add(self, clip: Heard | None) -> None:
         """Learn from a clip; each is told once."""
@@ -82,12 +89,14 @@ class StillSound:
             self._quiet.extend(self._odd)
             self._odd.clear()
 
-    def _fits(self, clip: Heard) -> bool:
+    def _fits(self, clip: Heard, steady: bool = False) -> bool:
         if clip.sums.shape != self._quiet[-1].sums.shape:
             return False
         count = np.sum([each.counts for each in self._quiet], axis=0)
         mean = np.sum([each.sums for each in self._quiet], axis=0) / count
         variance = np.sum([each.squares for each in self._quiet], axis=0) / count - np.square(mean)
+        if steady and float(np.sqrt(np.maximum(variance, 0)).max(axis=1)[0]) > DEVIATION_MOST_DB:
+            return False
         room = np.sqrt(np.maximum(variance, DEVIATION_LEAST_DB**2)) * np.array(LIMITS)[:, None]
         return bool((np.maximum(clip.most - mean, mean - clip.least) <= room).all())
 

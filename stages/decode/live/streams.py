@@ -10,6 +10,7 @@ from pipeline.arrays import Array
 from stages.decode.canvas import Canvas
 from stages.decode.frames import Shown
 from stages.decode.grid import Pictures
+from stages.decode.key_frames import Keys
 from stages.decode.live.queue import Arrived, Track
 from stages.decode.reader import NS
 from stages.decode.shape import Shapes
@@ -141,36 +142,6 @@ class VideoStream(Decoding):
             self.shapes.size,
             self.shapes.turns,
         )
-
-
-class Keys:
-    """Decodes single key frames, beside the decoder that decodes everything."""
-
-    def __init__(self, context: Any) -> None:
-        self._like = context
-        self._context: Any = None
-
-    def decoded(self, packet: Any) -> list[Any]:
-        """The picture of a key frame; empty if it cannot be decoded."""
-        if self._context is None:
-            self._context = self._made()
-        try:
-            frames = [*self._context.decode(packet), *self._context.decode(None)]
-        except av.error.FFmpegError:
-            frames = []
-        self._context.flush_buffers()
-        return frames[:1]
-
-    def _made(self) -> Any:
-        like = self._like
-        context: Any = av.CodecContext.create(like.codec.name, "r")
-        context.extradata = like.extradata
-        context.width, context.height = like.width, like.height
-        if like.pix_fmt:
-            context.pix_fmt = like.pix_fmt
-        context.thread_type, context.thread_count = "NONE", 1
-        context.options = dict(like.options)
-        return context
 
 
 class LivePictures(Pictures):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.arrays import Array
-from pipeline.clip import Clip, ClipInfo, LiveFacts
+from pipeline.clip import Clip, ClipInfo, LiveFacts, Reuse
 from pipeline.places import Places
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.boxes import BoxKind
@@ -75,6 +76,21 @@ def test_who_was_there_when_everything_came_to_rest_is_there_when_something_move
         told.append((outputs["tracks"][0]["id"], outputs["zones"][0].visits[-1].dwell_s))
     assert [round(dwell_s) for _, dwell_s in told] == [2, 62, 2], "then nobody knows what was there for two seconds"
     assert [number for number, _ in told[:2]] == [1, 1]
+
+
+def test_who_stands_still_is_told_in_clips_that_show_the_same_at_steps_that_bridge_no_gap() -> None:
+    track, state, ids, steps = stage(), b"", [], set()
+    for start in range(0, 40 * SECOND, 2 * SECOND):
+        rows = [(start + n * STEP, 10.0, 20.0, 50.0, 80.0, 0.9) for n in range(16)]
+        reuse = Reuse(0, 0) if start else None
+        info = ClipInfo("door", 0, 0, start, start + 2 * SECOND, width=200, height=100, reuse=reuse)
+        state, outputs = track.update(state, Clip(info, clip_of(rows, start, start + 2 * SECOND).arrays))
+        (told,) = outputs["tracks"]
+        ids.append(told["id"])
+        times_s = [row[0] for row in told["boxes"]]
+        steps |= {round(after - before, 3) for before, after in pairwise(times_s)} if start else set()
+    assert set(ids) == {1}
+    assert 0.125 < max(steps) <= 0.5
 
 
 def test_nothing_is_counted_unless_asked() -> None:

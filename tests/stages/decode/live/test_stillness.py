@@ -276,3 +276,36 @@ def test_gain_and_offset_are_taken_off_and_a_covered_lens_is_no_daylight() -> No
     assert rest[1, 3, 4] == pytest.approx(50, abs=0.5)
     for covered in (np.full_like(reference, 120), reference * 0.1):
         assert not residuals(covered[None], reference)[1]
+
+
+def test_what_was_said_while_a_siren_was_heard_is_not_said_of_the_quiet_after_it() -> None:
+    camera = Camera().learn([heard(room(number)) for number in range(LEARNT)])
+    assert camera.see(heard(room(20) + siren(0.05))) == "labelled"
+    assert camera.see(heard(room(21))) == "labelled"
+    assert camera.see(heard(room(22))) != "labelled"
+
+
+def test_speech_is_no_even_noise_so_its_answers_hold_for_no_other_clip() -> None:
+    random = np.random.default_rng(4)
+    levels = [np.repeat(10 ** random.uniform(-2, 0, 16), RATE_HZ * CLIP_S // 16) for _ in range(12)]
+    clips = [heard((room(number) * level).astype(np.float32)) for number, level in enumerate(levels)]
+    camera = Camera()
+    assert camera.learn(clips).see(clips[6]) != "labelled"
+    camera.stillness = Stillness(lambda: camera.now_s, steady_sound=True)
+    assert {camera.see(each) for each in [*clips, clips[6]]} == {"labelled"}
+
+
+def test_a_scene_that_comes_back_is_known_again() -> None:
+    pictures = [scene(number, 1.0) for number in range(6 * PER_CLIP)]
+    away = [scene(number, 1.0, gain=0.5) for number in range(3 * PER_CLIP)]
+    lumas = [pictures[place : place + PER_CLIP] for place in range(0, len(pictures), PER_CLIP)]
+    others = [away[place : place + PER_CLIP] for place in range(0, len(away), PER_CLIP)]
+    for remembered, known in ((2, True), (0, False)):
+        stillness = Stillness(lambda: 1.0, remembered=remembered)
+        for each in lumas:
+            holds = stillness.decoded(each, None, 0, ())
+        first = stillness.reference
+        assert holds
+        assert not stillness.decoded(others[0], None, 0, ())
+        assert stillness.decoded(lumas[2], None, 0, ()) == known
+        assert (stillness.reference is first) == known
