@@ -134,8 +134,10 @@ class Finder:
         states: dict[int, bytes] = {}
         found = False
         try:
-            is_film = reader.open().frame_rate_hz > 0
-            for clip in reader.clips():
+            info = reader.open()
+            is_film, duration_ns = info.frame_rate_hz > 0, info.duration_ns
+            is_after = bool(at_ns is not None and duration_ns and at_ns >= duration_ns)
+            for clip in () if is_after else reader.clips():
                 if not isinstance(clip, DecodedClip) or clip.arrays.get("frames") is None:
                     continue
                 (passed,) = self._loop.settle([clip], states)
@@ -149,7 +151,8 @@ class Finder:
         finally:
             reader.close()
         if not found:
-            raise SourceError(f"{source}: has no picture at {time_s or 0.0:g} s; choose another moment")
+            end = f"; it ends at {duration_ns / 1e9:g} s" if duration_ns else ""
+            raise SourceError(f"{source}: has no picture at {time_s or 0.0:g} s{end}. Choose another moment")
 
 
 @contextmanager
