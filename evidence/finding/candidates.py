@@ -25,7 +25,11 @@ ITS_TRACK = 0.5
 
 
 PART = 0.8
-"""How much less a box counts that lies in a surer one as a whole."""
+"""How much less a box counts that lies in a surer one as a whole, or is around two."""
+SURER = 0.3
+"""By what share a box is clearly surer than another one."""
+FILLED = 0.5
+"""Share of a group that its things fill."""
 
 
 @dataclass(frozen=True)
@@ -151,15 +155,32 @@ def with_parts(
 
 
 def wholeness(boxes: Array, scores: Array) -> Array:
-    """How far a box is around a whole thing of its own: "N 4", "N" -> "N" in (0, 1].
+    """How far a box is around one whole thing: "N 4", "N" -> "N" in (0, 1].
 
     The less, the more of it lies in a surer box (linear Soft-NMS, Bodla et al. 2017, arXiv 1704.04503, with the share
-    of the box in place of the overlap, because parts of things read like the whole).
+    of the box in place of the overlap, because parts of things read like the whole); and the more it is a group of two
+    others.
     """
-    share = shared_area(boxes, boxes) / np.maximum(areas(boxes)[:, None], 1e-9)
-    surer = scores[None] > scores[:, None]
-    whole: Array = 1 - PART * np.where(surer, share, 0.0).max(axis=1, initial=0.0)
+    inside = shared_area(boxes, boxes) / np.maximum(areas(boxes)[:, None], 1e-9)
+    surer = np.clip((scores[None] / np.maximum(scores[:, None], 1e-9) - 1) / SURER, 0.0, 1.0)
+    part = (surer * inside).max(axis=1, initial=0.0)
+    whole: Array = (1 - PART * part) * (1 - PART * _grouped(boxes, scores, inside))
     return whole
+
+
+def _grouped(boxes: Array, scores: Array, inside: Array) -> Array:
+    """How far each box is around two others that are apart, as sure, and fill half of it: "N" in [0, 1].
+
+    inside: "N N", the share of each box that lies in each other one.
+    """
+    count, size = len(boxes), areas(boxes)
+    as_sure = np.minimum(1.0, scores[None] / np.maximum(scores[:, None], 1e-9))
+    held = np.where(np.eye(count, dtype=bool), 0.0, inside.T * as_sure)
+    apart = 1 - np.maximum(inside, inside.T)
+    filled = np.minimum(1.0, (size[None, :, None] + size[None, None]) / np.maximum(FILLED * size[:, None, None], 1e-9))
+    pairs = held[:, :, None] * held[:, None] * apart[None] * filled
+    grouped: Array = pairs.max(axis=(1, 2), initial=0.0)
+    return grouped
 
 
 def without_colour(frame: Array) -> Array:

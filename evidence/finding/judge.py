@@ -19,7 +19,7 @@ from stages.phrase.parts import Phrase, Relation, Thing
 from stages.words.label_side import LabelSide
 from stages.words.scoring import sigmoid
 
-LEAST_SCORE = 0.35
+LEAST_SCORE = 0.4
 """Below it, an answer is none."""
 BARELY = 0.3
 """Score of the detector at which a box is as well around no thing, but a part of one."""
@@ -129,8 +129,8 @@ class Judge:
         if thing.name in self._words:
             cosines = self._side.compare(found.vectors)[0][:, self._row[name]]
             own = own + moved(cosines, self._words[thing.name], found.patches) / self._side.temperature
-        fits = sigmoid(own) * sure
-        return np.maximum(fits, found.by_map.get(thing.name, 0.0))
+        likely = sigmoid(own)
+        return np.maximum(likely * sure, np.minimum(likely, found.by_map.get(thing.name, 0.0)))
 
     def _place(self, thing: Thing, frame: Array, found: Candidates, odds: Array) -> Place:
         if thing.worn is None or not self._is_worn(thing):

@@ -10,7 +10,7 @@ from stages.boxes import areas
 from stages.phrase.parts import Attribute
 from stages.track.movement import STILL
 
-RIVAL = 0.7
+RIVAL = 0.5
 """A box competes for being the biggest or the leftmost if the thing's name fits it at least so well, in shares of the
 best."""
 STEP_SIZE, STEP_PLACE = 0.15, 0.06
