@@ -13,6 +13,7 @@ from evidence.finding.measured import measured
 from evidence.finding.ranked import Chosen, Term, ranked
 from pipeline.arrays import Array
 from stages.boxes import box_cover, box_iou
+from stages.maps.stuff import is_stuff
 from stages.phrase.geometry import HOLDS, between
 from stages.phrase.lexicon import GUESSED
 from stages.phrase.parts import Phrase, Relation, Thing
@@ -129,8 +130,9 @@ class Judge:
         if thing.name in self._words:
             cosines = self._side.compare(found.vectors)[0][:, self._row[name]]
             own = own + moved(cosines, self._words[thing.name], found.patches) / self._side.temperature
-        likely = sigmoid(own)
-        return np.maximum(likely * sure, np.minimum(likely, found.by_map.get(thing.name, 0.0)))
+        likely, mapped = sigmoid(own), found.by_map.get(thing.name, np.zeros(len(found)))
+        # In the box of a part of a map the tower must read the thing, too; but in that of grass it reads what stands there.
+        return np.maximum(likely * sure, mapped if is_stuff(thing.name) else np.minimum(likely, mapped))
 
     def _place(self, thing: Thing, frame: Array, found: Candidates, odds: Array) -> Place:
         if thing.worn is None or not self._is_worn(thing):

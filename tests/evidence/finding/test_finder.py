@@ -21,7 +21,7 @@ def test_a_sheep_is_found_on_the_grass_and_no_volcano() -> None:
     with finding(load_config(None, SETTINGS)) as finder:
         (found,) = finder.at(SAMPLE, finder.judge("a white sheep on the grass"), 5.5)
         (absent,) = finder.at(SAMPLE, finder.judge("a red bus left of a volcano"), 5.5)
-        with pytest.raises(SourceError, match="at or after"):
+        with pytest.raises(SourceError, match="has no picture at 99 s; it ends at 16 s"):
             next(finder.at(SAMPLE, finder.judge("a sheep"), 99))
     assert found.is_there
     x0, y0, x1, y1 = found.answers[0].box

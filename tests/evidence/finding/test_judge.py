@@ -67,6 +67,18 @@ def test_a_box_in_a_surer_one_counts_less() -> None:
     assert whole.tolist() == pytest.approx([1.0, 0.2, 1.0])
 
 
+def test_a_tight_box_in_a_barely_surer_one_counts_nearly_as_much() -> None:
+    whole = wholeness(np.array([[0, 0, 100, 60], [10, 10, 60, 50.0]]), np.array([0.75, 0.74]))
+    assert whole[1] > 0.9
+
+
+def test_a_box_around_two_things_counts_less() -> None:
+    boxes = np.array([[0, 0, 100, 50], [0, 0, 45, 50], [55, 0, 100, 50], [0, 0, 10, 10.0]])
+    assert wholeness(boxes[:3], np.full(3, 0.7))[0] == pytest.approx(0.2)
+    assert wholeness(boxes[:2], np.full(2, 0.7))[0] == 1.0
+    assert wholeness(boxes, np.array([0.9, 0.1, 0.1, 0.1]))[0] > 0.95  # parts are not as sure
+
+
 def test_who_came_in_first_was_not_there_from_the_start() -> None:
     over = OverTime(parse_phrase("the person who came in first"))
     for time_s, spans in ((1.0, {1: (0.0, 2.0), 2: (1.2, 2.0)}), (3.0, {2: (2.0, 3.5), 3: (2.5, 4.0)})):
