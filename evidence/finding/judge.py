@@ -131,7 +131,7 @@ class Judge:
             cosines = self._side.compare(found.vectors)[0][:, self._row[name]]
             own = own + moved(cosines, self._words[thing.name], found.patches) / self._side.temperature
         likely, mapped = sigmoid(own), found.by_map.get(thing.name, np.zeros(len(found)))
-        # In the box of a part of a map the tower must read the thing, too; but in that of grass it reads what stands there.
+        # In the box of a map's part the tower must read the thing, too; in that of grass, it reads what stands on it.
         return np.maximum(likely * sure, mapped if is_stuff(thing.name) else np.minimum(likely, mapped))
 
     def _place(self, thing: Thing, frame: Array, found: Candidates, odds: Array) -> Place:
