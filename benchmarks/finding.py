@@ -36,7 +36,7 @@ from stages.boxes import box_iou
 from training.intervals import share
 
 SCENES = 300
-ABSENT_EVERY = 3
+ABSENT_EVERY = 4
 """In each so-manieth scene something is asked for that is not there."""
 RIGHT = 0.5
 """Intersection over union from which a box is around a thing."""

@@ -9,7 +9,7 @@ from evidence.overlay import BRIGHT, LUMA
 from pipeline.arrays import Array
 from pipeline.sinks.lettering import DARK, WHITE, Colour, Text
 
-WIDTH_PX = 960
+WIDTH_PX, HEIGHT_PX = 960, 720
 BODY, SMALL = Text(20), Text(16)
 MARGIN, ROW_PX = 24, 30
 BAR_PX = 160
@@ -18,10 +18,11 @@ BAR_PX = 160
 def found_picture(found: Finding, most: int) -> Array:
     """uint8 "h w 3" RGB."""
     frame = found.picture.frame
-    scale = WIDTH_PX / frame.shape[1]
-    size = WIDTH_PX, round(frame.shape[0] * scale)
-    picture = cv2.resize(np.ascontiguousarray(frame), size, interpolation=cv2.INTER_CUBIC)
-    whole = WIDTH_PX / found.picture.width, size[1] / found.picture.height
+    scale = min(WIDTH_PX / frame.shape[1], HEIGHT_PX / frame.shape[0])
+    size = round(frame.shape[1] * scale), round(frame.shape[0] * scale)
+    picture = np.full((size[1], WIDTH_PX, 3), PAPER, np.uint8)
+    picture[:, : size[0]] = cv2.resize(np.ascontiguousarray(frame), size, interpolation=cv2.INTER_CUBIC)
+    whole = size[0] / found.picture.width, size[1] / found.picture.height
     told = found.told[:most]
     for rank in range(len(told) - 1, 0, -1):
         _box(picture, told[rank].box, whole, (220, 220, 220), f"or {told[rank].score:.2f}", 1)

@@ -65,13 +65,8 @@ def _facts_of(found: Finding, answer: Answer) -> dict[str, Any]:
 
 def film_lines(over: OverTime) -> list[str]:
     """Which tracks fit, over the whole film."""
-    asked = over.phrase.read(over.phrase.things[over.phrase.asked].span)
-    order = over.phrase.things[over.phrase.asked].of("order")
-    what = " ".join([asked, *(over.phrase.read(each.span) for each in order)])
-    tracks = over.tracks()
-    if not tracks:
-        return [f"{what}: no track fits"]
-    return [f"{what}: {_track(each)}" for each in tracks]
+    told = [_track(each) for each in over.tracks()] or ["no track fits"]
+    return [f"{over.phrase.text}: {each}" for each in told]
 
 
 def _track(each: Followed) -> str:
