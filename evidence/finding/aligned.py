@@ -67,5 +67,6 @@ def moved(cosines: Array, words: Array, patches: Array) -> Array:
     if not len(patches):
         return np.zeros(0)
     scores = (late_interaction(words, patches) + transported(words, patches)) / 2
-    change: Array = BETA * (scores - cosines)
-    return change - change.mean()
+    change = BETA * (scores - cosines)
+    level: Array = change - change.mean()
+    return level
