@@ -201,6 +201,16 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),
         ("… mean AP50 of the names with at least 20 objects", "ours.mean AP50", "{:.1f} %"),
     ],
+    "crops": [
+        (
+            "objects of such photos, cut out with a margin: right names among 20",
+            "1 times as large.right, shown",
+            "{:.1f} %",
+        ),
+        ("… with blurred surroundings instead", "1 times as large.right, blurred", "{:.1f} %"),
+        ("… cut out by boxes 1.4 times as large, with a margin", "1.4 times as large.right, shown", "{:.1f} %"),
+        ("… with blurred surroundings", "1.4 times as large.right, blurred", "{:.1f} %"),
+    ],
     "still_files": [
         ("films of fixed cameras: people who walk in, planted", "planted.as filmed.planted", "{:.0f}"),
         ("… missed where answers are reused", "planted.as filmed.missed", "{:.0f}"),

@@ -23,6 +23,7 @@ KEPT = {
     "networks": "networks of an earlier version; no longer used",
     "text-vectors": "vectors of labels and prompts; made again when a run needs them",
     "features": "clips that eval, train, adapt and calibrate have encoded; made again from the clips",
+    "costs": "what clips have cost in earlier runs; measured again by the next one",
     "timing": "TensorRT's timings of kernels; made again with the engines",
 }
 """Every folder that Percept makes in its cache, and what losing it costs."""

@@ -5,16 +5,19 @@ This is the one module that reaches stages, by name. A config that names a class
 
 import importlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pipeline.arrays import Spec
 from pipeline.config import Config, GroupOptions, did_you_mean, misfits
+from pipeline.costs import known_costs
 from pipeline.errors import ConfigError, Problems
 from pipeline.grouping import make_groups
-from pipeline.machine import cache_directory, core_count
+from pipeline.machine import available_bytes, cache_directory, core_count
 from pipeline.part import Part, PartInfo, part_info
+from pipeline.placing import Placing
 from pipeline.plan import Plan
 from pipeline.result import CORE
 from pipeline.slots import Layout
@@ -80,8 +83,8 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
                 problems.add(ConfigError(f"stages.{name}: gives {array!r}, which {owner[array]} gives already"))
             owner[array], specs[array] = name, spec.bare()
     parts = _parts(stages, problems)
-    cores = core_count()
-    groups = make_groups(config, stages, owner, parts, cores, problems)
+    placing = Placing(core_count(), sources, available_bytes(), known_costs(Path(settings.cache_directory), config))
+    groups = make_groups(config, stages, owner, parts, placing, problems)
     problems.raise_all()
     shared = frozenset(array for array in specs if owner[array] == "decode") | {part.name for part in parts}
     shared |= {array for group in groups for array in group.needs} | (specs.keys() & set(config.keep))
@@ -98,7 +101,8 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
         slots=config.queue.slots or 2 * in_work + 2,
         groups=groups,
         reader_options=_reader_options(config, budget, demand),
-        decode_workers=config.decode.workers or max(1, min(sources, cores // 4)),
+        decode_workers=config.decode.workers or placing.decoders,
+        placed=placing.text,
     )
 
 

@@ -197,7 +197,8 @@ class GroupOptions(_Options, frozen=True):
     name: str = ""
     """Shown in logs; empty: the first of its stages."""
     workers: int = 0
-    """0: automatic, which is 1 for light or ordered groups and one per core, at most 8, for others."""
+    """0: automatic, which is 1 for light or ordered groups. For others it is one per core, at most 8, and more if
+    earlier runs have shown that they are busy."""
     threads: int = 0
     """Of each worker; 0: the cores divided by the number of workers."""
     batch: int = 1

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pipeline.config import Config, GroupOptions
 from pipeline.errors import ConfigError, Problems
 from pipeline.part import PartInfo
+from pipeline.placing import Placing
 from pipeline.plan import GroupPlan
 from pipeline.stage import Fold, Stage
 
@@ -25,7 +26,7 @@ def make_groups(
     stages: Mapping[str, Stage],
     owner: Mapping[str, str],
     parts: tuple[PartInfo, ...],
-    cores: int,
+    placing: Placing,
     problems: Problems,
 ) -> tuple[GroupPlan, ...]:
     """owner: the stage that gives each array, or "decode"."""
@@ -43,7 +44,7 @@ def make_groups(
         if preload:
             modules = dict.fromkeys(type(stage).__module__ for stage in members)
             preload += tuple(module for module in modules if module.startswith("stages."))  # others may start threads
-        workers = group.workers or (min(cores, 8) if preload and not folds else 1)
+        workers = group.workers or (placing.workers(group.stages) if preload and not folds else 1)
         plans.append(
             GroupPlan(
                 index=index,
@@ -56,7 +57,7 @@ def make_groups(
                 after=tuple(sorted({home[owner[array]] for array in needs if owner[array] != "decode"})),
                 ordered=folds > 0,
                 workers=workers,
-                threads=group.threads or max(1, cores // workers),
+                threads=group.threads or max(1, placing.cores // workers),
                 preload=preload,
                 batch=group.batch,
                 wait_ms=group.wait_ms,

@@ -57,6 +57,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[GroupPlan, ...]
     reader_options: dict[str, Any]
     decode_workers: int
+    placed: str = ""
+    """What the numbers of processes rest on."""
     outputs: tuple[OutputSpec, ...] = ()
     roles: dict[str, str] = {}
     """Processes of other kinds: the function that runs one, "package.module:function", by role."""

@@ -11,6 +11,7 @@ import msgspec
 
 from pipeline.build import film_source, make_plan, make_stages
 from pipeline.config import Config
+from pipeline.costs import remember_costs
 from pipeline.errors import OutputError, PerceptError, Problems
 from pipeline.plan import Plan
 from pipeline.sinks.done import read_done
@@ -56,6 +57,7 @@ def run(
 
         def conclude(account: Account) -> None:
             _conclude(plan, outputs)
+            remember_costs(Path(plan.settings.cache_directory), plan.config, account)
             on_complete(account)
 
         supervisor = Supervisor(

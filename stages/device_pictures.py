@@ -13,7 +13,7 @@ from engines.devices.device import Uploader
 from engines.models.model import TowerSpec
 from pipeline.arrays import Array
 from stages.fit import fit_of
-from stages.pictures import LOUD_LOG_MEL, evenly_or_repeated, square_around
+from stages.pictures import BLUR_PX, LOUD_LOG_MEL, crop_margin, evenly_or_repeated, inside_of, square_around
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,9 +26,22 @@ def box_tensor(tower: TowerSpec, frames: Array, boxes: Array, uploader: Uploader
     size = tower.size_px
     crops = pixels.new_empty((len(boxes), 3, size, size))
     for place, (row, box) in enumerate(zip(which, boxes, strict=True)):
-        x0, y0, x1, y1 = square_around(box[1:5], frames.shape[1], frames.shape[2])
-        crops[place] = _resized(pixels[row : row + 1, :, y0:y1, x0:x1], size, size, tower.resample)[0]
+        square = x0, y0, x1, y1 = square_around(box[1:5], frames.shape[1], frames.shape[2], crop_margin(tower))
+        crop = _resized(pixels[row : row + 1, :, y0:y1, x0:x1], size, size, tower.resample)
+        if tower.surroundings == "blurred":
+            crop = _with_blurred_surroundings(crop, inside_of(box[1:5], square, size))
+        crops[place] = crop[0]
     return _normalised(crops, tower)
+
+
+def _with_blurred_surroundings(crop: "Tensor", inside: tuple[slice, slice]) -> "Tensor":
+    from torch.nn.functional import interpolate
+
+    places = max(1, crop.shape[-1] // BLUR_PX)
+    cells = interpolate(crop, (places, places), mode="area").round()
+    blurred = interpolate(cells, crop.shape[2:], mode="bilinear").round()
+    blurred[..., inside[0], inside[1]] = crop[..., inside[0], inside[1]]
+    return blurred
 
 
 def frame_pictures(frames: "Tensor", tower: TowerSpec) -> "Tensor":

@@ -9,8 +9,10 @@ from pipeline.arrays import Array
 from stages.fit import fit_of
 from stages.half import from_half
 
-CROP_PADDING = 0.1
-"""Margin on each side of a box, as a share of its longer side, so that a crop shows some background."""
+MARGIN = 0.1
+"""On each side of a box that is read alone, as a share of its longer side: boxes are never quite right."""
+BLUR_PX = 32
+"""Of a crop's surroundings, what is in a square of this size becomes one place."""
 PARTS = 16
 ALIKE = 4
 LOUD_LOG_MEL = 5.0
@@ -112,26 +114,57 @@ def log_mel_chunks(log_mel: Array, tower: TowerSpec) -> Array:
 def crop_pictures(frames: Array, boxes: Array, tower: TowerSpec) -> Array:
     """Crops of boxes "N 5" (frame index, x0, y0, x1, y1 in pixels of `frames`) from uint8 "T H W 3": float32 "N 3 S S".
 
-    Each box is padded, widened to a square as far as the frame allows, and resized. Further columns are ignored.
+    Each box is widened to a square as far as the frame allows, and resized. What is around it is shown, with a margin,
+    or blurred, as the tower wants it: coarse boxes are named better so (FGVP, Yang et al. 2023, "Fine-grained visual
+    prompting"). Further columns are ignored.
     """
     size = tower.size_px
     crops = np.empty((len(boxes), size, size, 3), np.uint8)
     for crop, box in zip(crops, boxes, strict=True):
-        x0, y0, x1, y1 = square_around(box[1:5], frames.shape[1], frames.shape[2])
+        square = x0, y0, x1, y1 = square_around(box[1:5], frames.shape[1], frames.shape[2], crop_margin(tower))
         crop[:] = resized(frames[None, int(box[0]), y0:y1, x0:x1], size, size, tower.resample)[0]
+        if tower.surroundings == "blurred":
+            crop[:] = _with_blurred_surroundings(crop, inside_of(box[1:5], square, size))
     return _normalised(crops, tower)
 
 
-def square_around(box: Array, height: int, width: int) -> tuple[int, int, int, int]:
-    """A square around the padded box, x0, y0, x1, y1 in whole pixels, shifted or cut to stay inside the frame.
+def crop_margin(tower: TowerSpec) -> float:
+    """How much of a crop's surroundings is shown on each side, as a share of the box's longer side."""
+    return MARGIN if tower.surroundings == "shown" else 0.0
+
+
+def square_around(box: Array, height: int, width: int, margin: float) -> tuple[int, int, int, int]:
+    """A square around the box and its margin, x0, y0, x1, y1 in whole pixels, shifted or cut to stay inside the frame.
 
     Never empty, even for a box without area or outside the frame.
     """
     x0, y0, x1, y1 = (float(value) for value in box)
-    side = max(x1 - x0, y1 - y0, 1.0) * (1 + 2 * CROP_PADDING)
+    side = max(x1 - x0, y1 - y0, 1.0) * (1 + 2 * margin)
     left, right = _span((x0 + x1) / 2, side, width)
     top, bottom = _span((y0 + y1) / 2, side, height)
     return left, top, right, bottom
+
+
+def inside_of(box: Array, square: tuple[int, int, int, int], size: int) -> tuple[slice, slice]:
+    """Rows and columns of the box and its margin in a crop "S S" of the square around it."""
+    x0, y0, x1, y1 = (float(value) for value in box)
+    left, top, right, bottom = square
+    margin = MARGIN * max(x1 - x0, y1 - y0)
+    rows, columns = (
+        [min(max(round((edge - begin) * size / (end - begin)), 0), size) for edge in edges]
+        for edges, begin, end in (((y0 - margin, y1 + margin), top, bottom), ((x0 - margin, x1 + margin), left, right))
+    )
+    return slice(*rows), slice(*columns)
+
+
+def _with_blurred_surroundings(crop: Array, inside: tuple[slice, slice]) -> Array:
+    import cv2
+
+    places = max(1, len(crop) // BLUR_PX)
+    cells = cv2.resize(crop, (places, places), interpolation=cv2.INTER_AREA)
+    blurred: Array = cv2.resize(cells, crop.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    blurred[inside] = crop[inside]
+    return blurred
 
 
 def _span(middle: float, side: float, limit: int) -> tuple[int, int]:

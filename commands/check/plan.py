@@ -43,6 +43,7 @@ def stages_section(plan: Plan, stages: dict[str, Stage]) -> Section:
 def groups_section(plan: Plan) -> Section:
     rows = [("decode", str(plan.decode_workers), "1", "decode")]
     rows += [(group.name, str(group.workers), str(group.threads), " ".join(group.stages)) for group in plan.groups]
+    rows.append(("", "", "", f"({plan.placed})"))
     return Section("groups", tuple(rows), ("group", "processes", "threads", "stages"))
 
 

@@ -64,6 +64,9 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """At most; fewer in a short clip, if `pictures_per_s` says so."""
     pictures_per_s: float = 0.0
     """So many are enough, as frames differ little; 0 for `pictures_per_clip` in clips of any length."""
+    surroundings: Literal["shown", "blurred"] = "shown"
+    """What is around a box that is read alone: a margin as it is, or blurred. Which of them names things better depends
+    on the tower; `benchmarks.crops` measures it."""
     flow_bound: float = 2.0
     """Flow pictures: +-bound short sides per second map to 0..255."""
     mel: MelSpec | None = None

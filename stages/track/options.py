@@ -73,7 +73,7 @@ NETWORK = TrackerOptions(
     association="overlap",
     least_overlap=0.2,
     cover=0.5,
-    cover_alike=0.45,
+    cover_alike=0.35,
     told=0.5,
     motion=MotionOptions(place=0.07, extent=0.15, start_growth=0.5, growth_push=0.5, growth_s=1.0, swell=0.2),
 )

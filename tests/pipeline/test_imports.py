@@ -204,6 +204,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 
 COVERED_BY = {
     "tests/stages/test_pictures.py": "stages.{fit, half}",
+    "tests/pipeline/test_placing.py": "pipeline.costs",
     "tests/stages/text/test_stage.py": "stages.text.{on_rapidocr, phrases, reader, readers}",
     "tests/archive/test_store.py": "archive.{entries, s3_claims, s3_connection, s3_object} pipeline.s3",
     "tests/archive/test_claims.py": "archive.local_claims",

@@ -126,14 +126,16 @@ def test_the_centre_of_a_larger_picture_is_the_same(fit: Any) -> None:
     assert levels_apart(ours, pictures.frame_pictures(frames, tower)).max() <= 1.01
 
 
-def test_crops_are_the_same_pictures() -> None:
+@pytest.mark.parametrize("surroundings", ["shown", "blurred"])
+def test_crops_are_the_same_pictures(surroundings: Any) -> None:
+    tower = msgspec.structs.replace(CLIP, surroundings=surroundings)
     frames = scene(80, 120, 4)
     boxes = np.array([[3, 10, 10, 50, 60], [1, 0, 0, 119, 79], [3, 100, 60, 140, 90], [0, 5, 5, 9, 30]], np.float32)
-    ours = device_pictures.box_tensor(CLIP, frames, boxes, Uploader("cpu"))
-    apart = levels_apart(ours, pictures.crop_pictures(frames, boxes, CLIP))
+    ours = device_pictures.box_tensor(tower, frames, boxes, Uploader("cpu"))
+    apart = levels_apart(ours, pictures.crop_pictures(frames, boxes, tower))
     assert apart.max() <= 2.01
     assert apart.mean() < 0.02
-    assert device_pictures.box_tensor(CLIP, frames, boxes[:0], Uploader("cpu")).shape == (0, 3, 64, 64)
+    assert device_pictures.box_tensor(tower, frames, boxes[:0], Uploader("cpu")).shape == (0, 3, 64, 64)
 
 
 @pytest.mark.parametrize("fit", FITS)

@@ -159,13 +159,13 @@ def test_a_spectrogram_is_upright_and_silence_is_black() -> None:
     [(10, 10, 30, 50), (0, 0, 100, 80), (-20, -5, 3, 4), (98, 70, 140, 90), (50, 40, 50, 40), (300, 300, 310, 310)],
 )
 def test_the_square_around_a_box_stays_in_the_frame_and_is_never_empty(box: tuple[float, ...]) -> None:
-    x0, y0, x1, y1 = square_around(np.array(box), 80, 100)
+    x0, y0, x1, y1 = square_around(np.array(box), 80, 100, 0.1)
     assert 0 <= x0 < x1 <= 100
     assert 0 <= y0 < y1 <= 80
 
 
 def test_the_square_contains_the_padded_box() -> None:
-    x0, y0, x1, y1 = square_around(np.array([40.0, 30.0, 50.0, 50.0]), 80, 100)
+    x0, y0, x1, y1 = square_around(np.array([40.0, 30.0, 50.0, 50.0]), 80, 100, 0.1)
     assert (x1 - x0, y1 - y0) == (24, 24)
     assert x0 <= 39
     assert x1 >= 51
@@ -182,6 +182,18 @@ def test_crops_show_the_content_of_the_box() -> None:
     assert crops[0].min() > 0.99
     assert crops[1].max() == 0
     assert crop_pictures(frames, boxes[:0], PLAIN).shape == (0, 3, 64, 64)
+
+
+def test_blurred_surroundings_keep_their_colour_and_the_box_with_its_margin_stays_sharp() -> None:
+    stripes = np.zeros((80, 100, 3), np.uint8)
+    stripes[:, ::2] = 200
+    box = np.array([[0, 40, 20, 50, 60]], np.float32)  # 10 wide, in a square of 40; its margin is 4
+    tower = msgspec.structs.replace(PLAIN, surroundings="blurred")
+    (crop,) = crop_pictures(stripes[None], box, tower) * 255
+    inside, outside = crop[:, :, 23:41], np.concatenate([crop[:, :, :17], crop[:, :, 47:]], axis=2)
+    assert inside.max() - inside.min() > 150
+    assert outside.max() - outside.min() < 20
+    assert abs(outside.mean() - 100) < 15
 
 
 @pytest.mark.parametrize("of", [1, 3, 8, 9, 16, 17])

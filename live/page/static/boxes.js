@@ -40,8 +40,15 @@ export function drawLines(context, lines, place) {
   }
 }
 
-function toScreen([x, y], place) {
+/* A point of the picture, in fractions, on the stage, in pixels. */
+export function toScreen([x, y], place) {
   return [place.left + x * place.wide, place.top + y * place.high];
+}
+
+/* The other way round; what is beside the picture counts as its edge. */
+export function toPicture([x, y], place) {
+  const share = (value) => Math.min(1, Math.max(0, value));
+  return [share((x - place.left) / place.wide), share((y - place.top) / place.high)];
 }
 
 function drawPlace(context, name, corners, place, isClosed) {

@@ -4,6 +4,7 @@ import { durationText, element } from "./elements.js";
 import { Editor } from "./editor.js";
 import { connectionBadge, panel } from "./parts.js";
 import { Picture } from "./picture.js";
+import { Places } from "./places.js";
 import { Strip } from "./strip.js";
 import { Timeline } from "./timeline.js";
 
@@ -49,6 +50,7 @@ export class CameraView {
     if (!view) return this._missing();
     if (!this.parts.length) this._build(view);
     this.editor.configured(view.camera);
+    this.places.configured(view.camera);
     this.picture.camera = view.camera;
     for (const noted of view.recent.slice(-20)) this.picture.learn(noted);
     const seen = view.recent.findLast(({ record }) => !record.dropped && !record.error && record.clip >= 0);
@@ -77,7 +79,8 @@ export class CameraView {
     this.strip = new Strip();
     this.timeline = new Timeline(this.feed, this.name);
     this.editor = new Editor(view.camera);
-    this.parts = [this.picture, this.strip, this.timeline, this.editor];
+    this.places = new Places(view.camera, this.picture);
+    this.parts = [this.picture, this.strip, this.timeline, this.editor, this.places];
     this.badge = connectionBadge();
     this.facts = element("p", { class: "facts" });
     this.asked = element("div");
@@ -87,7 +90,7 @@ export class CameraView {
       element("div", { class: "first" }, element("div", { class: "slot-player" }, this.picture.root), this.bars.root),
       this.strip.root,
       element("div", { class: "lower" }, this.timeline.root,
-        element("div", { class: "side" }, this.counted, this.editor.root, this.asked)));
+        element("div", { class: "side" }, this.counted, this.editor.root, this.places.root, this.asked)));
   }
 
   _status() {
@@ -125,7 +128,7 @@ export class CameraView {
     this.counted.replaceChildren(...(rows.length ? [panel("Counts", { class: "asked" }, list)] : []));
   }
 
-  /* Rules, schedule and zones, as they are; the config says them. */
+  /* Rules, schedule and the like, as they are; the config says them. */
   _ask(camera) {
     const text = JSON.stringify(camera);
     if (this.asksFor === text) return;
@@ -137,9 +140,6 @@ export class CameraView {
       ["Events go on for", durationText(camera.hold_s ?? 4)],
       ["False alarms", camera.false_alarms_per_day ? `at most ${camera.false_alarms_per_day} a day` : ""],
       ["Active", camera.schedule?.active?.length ? `${camera.schedule.active.join(", ")} (${camera.schedule.zone ?? "UTC"})` : ""],
-      ["Find", (camera.find ?? []).join(", ")],
-      ["Zones", Object.keys(camera.zones ?? {}).join(", ")],
-      ["Lines", Object.keys(camera.lines ?? {}).join(", ")],
       ["Masks", camera.masks?.length ? String(camera.masks.length) : ""],
       ["Films", camera.record ? `${camera.pre_s ?? 5} s before to ${camera.post_s ?? 3} s after` : "none"],
       ["Source", camera.url ?? ""],

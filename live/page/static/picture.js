@@ -2,7 +2,8 @@
    it belongs to: "in step", the picture waits for its boxes; otherwise it is the newest one, without tracks. */
 import { cameraPath, url } from "./api.js";
 import { boxAt, drawBox, drawLines, drawTag, drawZones } from "./boxes.js";
-import { cleared, element, iconButton, percent, trackColour } from "./elements.js";
+import { cleared, element, iconButton, percent, tell, trackColour } from "./elements.js";
+import { Sketch } from "./sketch.js";
 
 const LONGEST_DELAY_S = 12;
 const LAGS = 5;
@@ -72,7 +73,24 @@ export class Picture {
     this._draw();
   }
 
+  /* The corners of a zone or the ends of a line that the user draws, in fractions of the picture; null: given up. */
+  sketched(kind) {
+    this.sketch?.close();
+    if (!this.bitmap) {
+      tell("There is no picture to draw on yet.", true);
+      return Promise.resolve(null);
+    }
+    return new Promise((done) => {
+      this.sketch = new Sketch(this.stage, kind, () => this.place, () => this._draw(), (points) => {
+        this.sketch = undefined;
+        this._draw();
+        done(points);
+      });
+    });
+  }
+
   close() {
+    this.sketch?.close();
     this.stop.abort();
     this.resized.disconnect();
     cancelAnimationFrame(this.frame);
@@ -163,9 +181,12 @@ export class Picture {
 
   /* Until there is a live picture, or if there is none: that of the newest clip. */
   async _still(clip) {
-    const response = await fetch(url(`${cameraPath(this.camera.name)}/clip/${clip}.jpg`), { signal: this.stop.signal }).catch(() => null);
-    if (!response?.ok || this.ahead !== undefined) return;
-    const bitmap = await createImageBitmap(await response.blob()).catch(() => null);
+    const from = url(`${cameraPath(this.camera.name)}/clip/${clip}.jpg`);
+    const picture = async () => {
+      const response = await fetch(from, { signal: this.stop.signal });
+      return response.ok ? createImageBitmap(await response.blob()) : null;
+    };
+    const bitmap = await picture().catch(() => null); // also if the view closes meanwhile
     if (!bitmap || this.ahead !== undefined) return;
     this.bitmap?.close();
     this.bitmap = bitmap;
@@ -201,12 +222,14 @@ export class Picture {
     }
     const scale = Math.min(width / this.bitmap.width, height / this.bitmap.height);
     const [wide, high] = [this.bitmap.width * scale, this.bitmap.height * scale];
-    const place = { left: (width - wide) / 2, top: (height - high) / 2, wide, high };
+    const place = (this.place = { left: (width - wide) / 2, top: (height - high) / 2, wide, high });
     cleared(this.canvas, width, height).drawImage(this.bitmap, place.left, place.top, wide, high);
     const context = cleared(this.overlay, width, height);
+    this.sketch?.draw(context);
     if (!this.withBoxes) return;
-    drawZones(context, this.camera.zones ?? {}, place);
-    drawLines(context, this.camera.lines ?? {}, place);
+    const { zones, lines } = this.edited ?? this.camera;
+    drawZones(context, zones ?? {}, place);
+    drawLines(context, lines ?? {}, place);
     if (this.inStep && this.captured !== undefined) this._drawTracks(context, place, width);
   }
 

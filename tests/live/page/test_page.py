@@ -222,6 +222,60 @@ def test_what_zones_and_lines_have_counted_is_shown_and_a_line_points_to_the_sid
     assert visit.complaints == []
 
 
+def test_a_line_is_drawn_on_the_picture_and_applied_with_things_to_find(
+    page_browser: PageBrowser, busy: FakeWatch
+) -> None:
+    def look(page: Any) -> tuple[list[str], list[str], bool]:
+        until(page, "document.querySelectorAll('.places li').length === 2 && document.querySelector('.message').hidden")
+        stage = page.locator(".stage")
+        size = stage.bounding_box()
+
+        def click(x: float, y: float) -> None:
+            stage.click(position={"x": x * size["width"], "y": y * size["height"]})
+
+        page.get_by_role("button", name="Draw a zone").click()
+        click(0.1, 0.1)
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Draw a line").click()
+        click(0.25, 0.5)
+        click(0.75, 0.5)
+        until(page, "document.querySelectorAll('.places li').length === 3")
+        page.keyboard.type("kerb")
+        page.get_by_role("button", name="Swap in and out").last.click()
+        drawn = page.eval_on_selector_all(".places input", "fields => fields.map(field => field.value)")
+        said = []
+        page.locator(".places .points").last.fill("0.75,0.5; 1.25")
+        said.append(page.inner_text(".counting .said"))
+        is_held = page.locator(".counting .primary").is_disabled()
+        page.locator(".places .points").last.fill("0.75,0.5; 0.25,0.5")
+        page.get_by_label("Things to find").fill("dog, red car,")
+        page.locator(".counting .primary").click()
+        until(page, "!document.getElementById('toast').hidden")
+        said.append(page.inner_text("#toast"))
+        return drawn, said, is_held
+
+    (drawn, said, is_held), visit = page_browser.look(f"{busy.address}#/camera/front-door", look)
+    assert drawn[:4] == ["path", "0.1,0.6; 0.9,0.6; 0.9,0.95; 0.1,0.95", "gate", "0,0.2; 1,0.2"]
+    assert drawn[4] == "kerb"
+    assert [float(each) for each in drawn[5].replace(";", ",").split(",")] == pytest.approx(
+        [0.75, 0.5, 0.25, 0.5], abs=0.01
+    )
+    assert is_held
+    assert said == [
+        "kerb: a line has two ends, such as 0.1,0.5; 0.9,0.5.",
+        "Applied, from the next clip on.",
+    ]
+    assert busy.asked[-1] == {
+        "do": "change",
+        "camera": "front-door",
+        "change": {
+            "find": ["dog", "red car"],
+            "lines": {"gate": [[0.0, 0.2], [1.0, 0.2]], "kerb": [[0.75, 0.5], [0.25, 0.5]]},
+        },
+    }
+    assert visit.complaints == []
+
+
 def test_the_strip_shows_how_loud_it_was(page_browser: PageBrowser, busy: FakeWatch) -> None:
     """Twelve clips of 2 s are 24 of 300 s, with a pixel between two; half as loud as can be is half the height."""
     lengths = """() => {
