@@ -205,6 +205,12 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("… by what stands out in the middle", "like.middle_peak_in_its_half", ""),
     ],
+    "finding": [
+        ("scenes with two things of a name: the best box points at the one described", "points_at_the_right_thing", ""),
+        ("… and overlaps it by half or more", "right_box", ""),
+        ("… quick", "right_box_quick", ""),
+        ("… a phrase with swapped roles fits less well", "swapped_roles_score_lower", ""),
+    ],
     "detection": [
         ("photos of VOC that are only reported: objects found with 30 boxes", "ours.recall of 30 boxes", "{:.1f} %"),
         ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),

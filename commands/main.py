@@ -18,6 +18,7 @@ VERBS = {
     "ask": "ask what was seen and heard, in plain words",
     "explain": "say why a clip has a label: where, when, and by picture, motion or sound",
     "where": "show where words are in a photo, or in pictures of a film",
+    "find": "find what a phrase describes, in a photo or a film",
     "watch": "watch live cameras: labels, events, alerts and a web page",
     "view": "write a page that plays a video with its results",
     "check": "say what this installation can do; validate settings, model and sources",

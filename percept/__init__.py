@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from percept._ask import Answer, Proof, ask
     from percept._child import Run
     from percept._explain import Why, explain
+    from percept._find import Found, FoundBox, FoundPart, FoundTrack, find
     from percept._label import label
     from percept._labelled import Labelled
     from percept._reading import read
@@ -123,7 +124,7 @@ else:
         for module in (
             (
                 *("_records", "_reading", "_tables", "_supervision", "_run", "_label", "_labelled", "_search"),
-                *("_watch", "_child", "_explain", "_ask"),
+                *("_watch", "_child", "_explain", "_ask", "_find"),
             )
             if name in __all__
             else ()
@@ -143,6 +144,10 @@ __all__ = [
     "ConfigError",
     "Crossing",
     "Evidence",
+    "Found",
+    "FoundBox",
+    "FoundPart",
+    "FoundTrack",
     "Hit",
     "Label",
     "Labelled",
@@ -165,6 +170,7 @@ __all__ = [
     "ZoneVisits",
     "ask",
     "explain",
+    "find",
     "label",
     "read",
     "run",

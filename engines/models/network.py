@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int] | tuple[()]
 """Height and width of pictures, or () for the size that a network was trained on."""
-FEATURES, PATCHES = "+features", "+patches"
-"""End the key of a network that gives features, or patches, beside tokens."""
+FEATURES, PATCHES, WORDS = "+features", "+patches", "+words"
+"""End the key of a network that gives features, patches, or words, beside its first output."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class Network:
     gives_features: features are a second output; the key ends in "+features". Such a network has engines of its own.
     patches: the patches that it can give, or None.
     gives_patches: patches are a second output; the key ends in "+patches".
+    words: "module:name" that takes a loaded text tower and gives words "B L D" beside its vectors; "" if it cannot.
+    gives_words: words are a second output; the key ends in "+words".
     is_onnx: there is no PyTorch module and no loader; in place of a directory there is an ONNX file in fp32.
     """
 
@@ -108,6 +110,8 @@ class Network:
     gives_features: bool = False
     patches: Patches | None = None
     gives_patches: bool = False
+    words: str = ""
+    gives_words: bool = False
     is_onnx: bool = False
 
     @property
@@ -115,6 +119,8 @@ class Network:
         """What takes the loaded tower; "" for the tower alone."""
         if self.gives_patches and self.patches is not None:
             return self.patches.wrapper
+        if self.gives_words:
+            return self.words
         return self.features.wrapper if self.features is not None and self.gives_features else ""
 
     def load(self, directory: Path) -> "nn.Module":
@@ -171,11 +177,11 @@ def _sha256(path: Path, size_bytes: int, changed_ns: int) -> str:
 
 def network(key: str) -> Network:
     """The network of this key. "key@HEIGHTxWIDTH" is for pictures of that size; "key+features" also gives features,
-    "key+patches" patches.
+    "key+patches" patches, "key+words" words.
 
     Raises:
         ModelError: the key is unknown (the message lists the known ones), the network has a fixed size, or it gives no
-            features or patches.
+            features, patches or words.
     """
     plain, plus, more = key.partition("+")
     name, at, size = plain.partition("@")
@@ -184,6 +190,8 @@ def network(key: str) -> Network:
     found = _at_size(plain, NETWORKS[name], size) if at else NETWORKS[name]
     if f"+{more}" == PATCHES and found.patches is not None:
         return _with_patches(found)
+    if f"+{more}" == WORDS and found.words:
+        return _with_words(found)
     return _with_features(key, found, more) if plus else found
 
 
@@ -223,6 +231,27 @@ def with_patches(key: str) -> str:
         able = ", ".join(sorted(name for name, each in NETWORKS.items() if each.patches is not None))
         raise ModelError(f"network {key!r} does not say what it reads where; those that do are {able}")
     return f"{key}{PATCHES}"
+
+
+def with_words(key: str) -> str:
+    """The key of the text network that also gives words.
+
+    Raises:
+        ModelError: it gives none; the message names the networks that do.
+    """
+    if not network(key).words:
+        able = ", ".join(sorted(name for name, each in NETWORKS.items() if each.words))
+        raise ModelError(f"network {key!r} does not say what it makes of each word; those that do are {able}")
+    return f"{key}{WORDS}"
+
+
+def _with_words(found: Network) -> Network:
+    def ports(directory: Path) -> Ports:
+        inputs, outputs = found.ports(directory)
+        batch, length = inputs[0].dims.split()
+        return inputs, (*outputs, Port("words", "float32", f"{batch} {length} {outputs[0].dims.split()[-1]}"))
+
+    return replace(found, ports=ports, gives_words=True)
 
 
 def patch_grid(key: str, directory: Path) -> tuple[int, int]:
@@ -323,6 +352,7 @@ _MOTION = Features(f"{_FEATURES}:ConceptFeatures", lambda directory: 128)
 _POOLED = Features(f"{_FEATURES}:ProjectedFeatures", width_of("vision_config"))
 _HEARD = Features(f"{_FEATURES}:ProjectedFeatures", width_of("audio_config"))
 _TOKENS = Features()
+_WORDS = "engines.networks.words"
 _PATCHES = "engines.networks.patches"
 _CELLS = Patches(
     f"{_PATCHES}:picture_patches",
@@ -389,6 +419,7 @@ NETWORKS: dict[str, Network] = {
         ),
         _own_files("text.safetensors", "tokenizer.json"),
         ranges={"L": (2, 128)},
+        words=f"{_WORDS}:MiniWords",
     ),
     "raft_small": Network(
         "engines.networks.raft:load_raft",
@@ -430,8 +461,10 @@ NETWORKS: dict[str, Network] = {
         )
     },
     **{
-        f"{kind}_text": Network(f"{_TOWERS}:load_{kind}_text", text_ports, checkpoint_files, "transformers")
-        for kind in ("clip", "metaclip_2", "siglip")
+        f"{kind}_text": Network(
+            f"{_TOWERS}:load_{kind}_text", text_ports, checkpoint_files, "transformers", words=f"{_WORDS}:{words}"
+        )
+        for kind, words in (("clip", "ClipWords"), ("metaclip_2", "ClipWords"), ("siglip", "SiglipWords"))
     },
     "align_vision": Network(
         f"{_TOWERS}:load_align_vision", align_ports, checkpoint_files, "transformers", features=_TOKENS

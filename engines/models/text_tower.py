@@ -10,10 +10,53 @@ from engines.backends.table import AUTO, EngineSettings, Settings
 from engines.building.building import open_network
 from engines.engine import Port
 from engines.models.model import TextSpec
+from engines.models.network import with_words
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 
 TEXT_BATCH = 64
+
+
+class WordTower:
+    """A text tower that says what it makes of each word.
+
+    Raises:
+        ModelError: it cannot; the message names the towers that do.
+    """
+
+    def __init__(self, text: TextSpec, run: EngineSettings) -> None:
+        key = with_words(text.network)
+        settings = Settings("torch", threads=run.threads, cache_directory=run.cache_directory)
+        self._encode, self._spoken = _tokenizer(text), _spoken(text)
+        self._engine = open_network(key, text.directory, settings, build=True)
+
+    def words(self, prompts: Sequence[str]) -> list[Array]:
+        """For each prompt its tokens, without those that mark its ends, and without padding: float32 "m D"."""
+        feeds = self._encode(list(prompts), self._engine.inputs)
+        states = self._engine.run(feeds)["words"]
+        return [states[row, : len(is_said)][is_said] for row, is_said in enumerate(map(self._spoken, prompts))]
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def _spoken(text: TextSpec) -> Callable[[str], Array]:
+    """Which tokens of a prompt are part of its text, bool "L"."""
+    directory = Path(text.directory)
+    if text.network == "mini_text":
+        from engines.networks.text import load_tokenizer
+
+        mini = load_tokenizer(directory / "tokenizer.json")
+        return lambda prompt: ~np.array(mini.encode(prompt).special_tokens_mask, bool)
+    from engines.networks.transformers_tokenizer import load_tokenizer as load
+
+    theirs = _or_none_usable(load, directory)
+
+    def spoken(prompt: str) -> Array:
+        ids = theirs(prompt, truncation=True, max_length=text.max_tokens)["input_ids"]
+        return ~np.isin(ids, [each for each in theirs.all_special_ids if each is not None])
+
+    return spoken
 
 
 class TextTower:

@@ -1,34 +1,18 @@
 """Things that are asked for by where they are: "the man left of the bus"."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from pipeline.errors import ConfigError
 from pipeline.places import Box
+from stages.phrase.geometry import HOLDS
+from stages.phrase.parse import parse_phrase
 from stages.words.word import Word, words_of
 
-WAYS = {
-    "left of": "left",
-    "right of": "right",
-    "above": "above",
-    "over": "above",
-    "below": "below",
-    "under": "below",
-    "underneath": "below",
-    "beneath": "below",
-    "next to": "beside",
-    "beside": "beside",
-    "near": "beside",
-}
-_RELATION = re.compile(
-    rf"(?:the |a |an )?(?P<thing>.+?) (?:that is |who is |is )?(?:to the )?(?P<way>{'|'.join(WAYS)}) "
-    r"(?:the |a |an )?(?P<other>.+)",
-    re.IGNORECASE,
-)
-INTO = 0.25
-"""How far the middle of a thing may be over the nearer side of the other one, as a share of its width or height."""
-BESIDE = 0.75
-"""Largest distance between two things that are beside each other, as a share of the larger one's longer side."""
+WAYS = frozenset({"left", "right", "above", "below", "beside"})
+"""What tracks are asked for by; `percept find` knows more."""
 
 
 @dataclass(frozen=True)
@@ -43,29 +27,20 @@ class Relation:
 
     def holds(self, box: Box, other: Box) -> bool:
         """Whether a box of the thing is in that place, seen from the other one."""
-        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        x0, y0, x1, y1 = other
-        right, down = INTO * (x1 - x0), INTO * (y1 - y0)
-        in_column = min(box[2], x1) > max(box[0], x0)
-        if self.way == "left":
-            return x < x0 + right
-        if self.way == "right":
-            return x > x1 - right
-        if self.way == "above":
-            return in_column and y < y0 + down
-        if self.way == "below":
-            return in_column and y > y1 - down
-        apart = max(x0 - box[2], box[0] - x1, y0 - box[3], box[1] - y1, 0.0)
-        longest = max(x1 - x0, y1 - y0, box[2] - box[0], box[3] - box[1])
-        return apart <= BESIDE * longest
+        return bool(HOLDS[self.way](np.array([box]), np.array([other]))[0, 0] >= 0.5)
 
 
 def parse_relation(text: str) -> Relation | None:
-    """A phrase with a place in it; None for any other."""
-    match = _RELATION.fullmatch(text)
-    if match is None:
+    """A phrase of two things with a place between them; None for any other."""
+    try:
+        phrase = parse_phrase(text)
+    except ConfigError:
         return None
-    return Relation(text, match["thing"], WAYS[match["way"].lower()], match["other"])
+    if len(phrase.things) != 2 or len(phrase.relations) != 1 or phrase.relations[0].kind not in WAYS:
+        return None
+    relation = phrase.relations[0]
+    thing, other = (phrase.read(phrase.things[number].span) for number in (relation.subject, *relation.others))
+    return None if relation.verb else Relation(text, thing, relation.kind, other)
 
 
 def relations_of(find: Iterable[str]) -> tuple[Relation, ...]:

@@ -230,6 +230,12 @@ COVERED_BY = {
         "evidence.{colours, heard, in_pixels, moved, seen, strip, told} commands.explain"
     ),
     "tests/evidence/test_heat.py": "evidence.contrast",
+    "tests/evidence/finding/test_finder.py": "evidence.finding.{drawn, told} commands.find",
+    "tests/evidence/finding/test_judge.py": (
+        "evidence.finding.{answer, candidates, colour, measured, over_time, ranked}"
+    ),
+    "tests/evidence/finding/test_aligned.py": "engines.networks.words",
+    "tests/stages/phrase/test_parse.py": "stages.phrase.parts",
     "tests/evidence/test_looking.py": "evidence.{overlay, sights} commands.where",
     "tests/stages/maps/test_word_map.py": "stages.maps.{cells, phrases}",
     "tests/stages/maps/test_segments.py": "stages.maps.stuff",
