@@ -27,6 +27,24 @@ def shared_data() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of exported networks that all workers of this test run share: whoever needs one first exports it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exports"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def cache_without_engines(tmp_path: Path, exports: Path) -> Path:
+    """A cache in which no engine is built yet; the networks that other tests exported are there."""
+    cache = tmp_path / "cache_without_engines"
+    cache.mkdir()
+    (cache / "exports").symlink_to(exports)
+    return cache
+
+
 @pytest.fixture
 def silent_url() -> Iterator[str]:
     """A server on this machine that accepts connections and never answers."""
