@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from pipeline import machine
 from pipeline.logs import LOGGER
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: threads of one would wait for those of others
@@ -28,11 +29,17 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of exported networks that all workers of this test run share: whoever needs one first exports it."""
+def between_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this test run share."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exports"
-    folder.mkdir(exist_ok=True)
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def exports() -> Path:
+    """The exported networks of this machine. The bundled ones are there; who needs another first exports it for all."""
+    folder = machine.cache_directory() / "exports"
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

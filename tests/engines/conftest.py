@@ -79,13 +79,13 @@ def tiny_owlv2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def vit(exports: Path) -> Path:
+def vit(between_workers: Path) -> Path:
     """The ONNX file of the vision transformer in `tests.engines.faulty`."""
 
     def build(into: Path) -> None:
         export_vit(into)
 
-    return Cache(exports.parent, "vits").get("vit", {}, build) / "vit.onnx"
+    return Cache(between_workers, "vits").get("vit", {}, build) / "vit.onnx"
 
 
 @pytest.fixture(scope="session", autouse=True)

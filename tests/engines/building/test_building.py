@@ -33,7 +33,13 @@ def quiet(text: str) -> None: ...
 
 
 @pytest.fixture
-def wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
+def known_export(tmp_path: Path, exports: Path) -> None:
+    """The exports of all tests are in `tmp_path`, so that only engines are to be built."""
+    (tmp_path / "exports").symlink_to(exports)
+
+
+@pytest.fixture
+def wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache_without_engines: Path) -> Backend:
     """A backend that is tried first and runs the wrong weights."""
     other = write_small(tmp_path / "other", seed=1)
 
@@ -41,7 +47,7 @@ def wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
         name = "wrong"
 
         def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
-            wrong_export = building.ensure_export(small_order(other, tmp_path / "elsewhere"), "fp32", quiet)
+            wrong_export = building.ensure_export(small_order(other, cache_without_engines), "fp32", quiet)
             return super().make(order, wrong_export, built)
 
     _put_first(monkeypatch, Wrong())
@@ -60,6 +66,7 @@ def _put_first(monkeypatch: pytest.MonkeyPatch, made: Backend) -> None:
     monkeypatch.setattr(building, "backend", found)
 
 
+@pytest.mark.usefixtures("known_export")
 def test_auto_uses_the_first_installed_candidate(small: Path, tmp_path: Path) -> None:
     able, _ = candidates(settings(tmp_path))
     assert [each.backend for each in able][-2:] == ["onnxruntime", "torch"]
@@ -70,6 +77,7 @@ def test_auto_uses_the_first_installed_candidate(small: Path, tmp_path: Path) ->
     engine.close()
 
 
+@pytest.mark.usefixtures("known_export")
 def test_a_missing_extra_is_reported_with_its_command(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +101,7 @@ def test_an_unavailable_precision_is_named(tmp_path: Path) -> None:
         candidates(settings(tmp_path, "onnxruntime", "bf16"))
 
 
+@pytest.mark.usefixtures("known_export")
 def test_a_wrong_engine_is_reported_passed_over_and_built_once(small: Path, tmp_path: Path, wrong: Backend) -> None:
     reported: list[str] = []
     record = prepare_network("small", str(small), settings(tmp_path), reported.append)
@@ -109,11 +118,13 @@ def test_a_wrong_engine_is_reported_passed_over_and_built_once(small: Path, tmp_
     assert len(reported) == before
 
 
+@pytest.mark.usefixtures("known_export")
 def test_a_wrong_engine_requested_by_name_is_an_error(small: Path, tmp_path: Path, wrong: Backend) -> None:
     with pytest.raises(ModelError, match=r"no engine can be used.*failed its gate.*max abs"):
         prepare_network("small", str(small), settings(tmp_path, "wrong"), quiet)
 
 
+@pytest.mark.usefixtures("known_export")
 def test_an_engine_that_cannot_be_built_is_reported_and_passed_over(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +215,7 @@ def test_if_a_builder_is_killed_the_waiting_process_builds(small: Path, tmp_path
     assert len(Cache(tmp_path, "engines").entries()) == 1
 
 
+@pytest.mark.usefixtures("known_export")
 def test_an_engine_from_another_machine_is_gated_on_first_use(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +233,7 @@ def test_an_engine_from_another_machine_is_gated_on_first_use(
     assert not Cache(tmp_path, "engines").fault(meta.key)
 
 
+@pytest.mark.usefixtures("known_export")
 def test_an_engine_that_fails_while_it_runs_is_passed_over(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +281,7 @@ def test_the_key_does_not_depend_on_the_device_torch_is_built_for(
     assert chosen.name == "onnxruntime"
 
 
+@pytest.mark.usefixtures("known_export")
 def test_missing_int8_is_reported_and_replaced(small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     if why := backend("openvino").missing("cpu"):
         pytest.skip(why)

@@ -219,8 +219,9 @@ def assert_alike(one: Found, other: Found) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_run_tells_what_its_words_name(kind: str, folder: Path, tmp_path: Path) -> None:
+def test_a_run_tells_what_its_words_name(folder: Path, tmp_path: Path) -> None:
+    """With the kind that pads its pictures; what both find in a frame is compared with transformers above."""
+    kind = "owlv2"
     video = make_video(tmp_path / "a.mp4", size=(160, 120), picture=nearly_still)
     asked: Any = {"detector": folder / kind, "find": "dog|puppy, red car, person", "engine": "torch"}
     results = list(percept.run(video, **asked, modalities="image,motion", settings={"detect.motion": False}))
