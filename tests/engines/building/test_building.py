@@ -169,7 +169,7 @@ def test_other_weights_are_another_engine(small: Path, tmp_path: Path) -> None:
 
 
 SLOW = """
-import sys, time
+import shutil, sys, time
 from pathlib import Path
 from engines.models.network import NETWORKS
 from tests.engines.small import NETWORK, small_order
@@ -177,42 +177,51 @@ from engines.backends.table import backend
 from engines.building.building import ensure
 from engines.building import export
 NETWORKS["small"] = NETWORK
-real = export.export
-def slow(*arguments):
+def slow(module, inputs, outputs, path, *more):
     print("exporting", flush=True)
     time.sleep(float(sys.argv[3]))
-    real(*arguments)
+    shutil.copy(sys.argv[4], path)
 export.export = slow
 record = ensure(small_order(Path(sys.argv[1]), Path(sys.argv[2])), backend("onnxruntime"), lambda text: None)
 print("passed", record.gate.passed, flush=True)
 """
 
 
-def start(small: Path, cache: Path, seconds: float) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", SLOW, str(small), str(cache), str(seconds)]
+@pytest.fixture
+def known_file(small: Path, cache_without_engines: Path) -> Path:
+    """What `SLOW` takes for its own export."""
+    path = building.ensure_export(small_order(small, cache_without_engines), "fp32", quiet)
+    assert path is not None
+    return path
+
+
+def start(small: Path, cache: Path, seconds: float, file: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", SLOW, str(small), str(cache), str(seconds), str(file)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_two_processes_that_need_the_same_engine_build_it_once(small: Path, tmp_path: Path) -> None:
-    processes = [start(small, tmp_path, 1.0) for _ in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+def test_two_processes_that_need_the_same_engine_build_it_once(small: Path, known_file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    processes = [start(small, cache, 1.0, known_file) for _ in range(2)]
+    outputs = [process.communicate(timeout=170)[0] for process in processes]
     assert sorted(text.count("exporting") for text in outputs) == [0, 1]
     assert all("passed True" in text for text in outputs)
 
 
-def test_if_a_builder_is_killed_the_waiting_process_builds(small: Path, tmp_path: Path) -> None:
-    first = start(small, tmp_path, 60.0)
+def test_if_a_builder_is_killed_the_waiting_process_builds(small: Path, known_file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = start(small, cache, 60.0, known_file)
     assert first.stdout is not None
     assert first.stdout.readline() == "exporting\n"
-    second = start(small, tmp_path, 0.0)
+    second = start(small, cache, 0.0, known_file)
     time.sleep(0.5)
     assert second.poll() is None
     os.kill(first.pid, signal.SIGKILL)
     first.communicate(timeout=10)
-    output, _ = second.communicate(timeout=120)
+    output, _ = second.communicate(timeout=170)
     assert output.split("\n")[:2] == ["exporting", "passed True"]
-    assert not list(tmp_path.glob("*/*.new-*"))
-    assert len(Cache(tmp_path, "engines").entries()) == 1
+    assert not list(cache.glob("*/*.new-*"))
+    assert len(Cache(cache, "engines").entries()) == 1
 
 
 @pytest.mark.usefixtures("known_export")

@@ -31,7 +31,7 @@ from engines.models.checkpoint import BUNDLED
 from engines.models.network import network
 from pipeline.errors import ModelError
 from tests.engines import faulty, small
-from tests.engines.bundled import exported_once
+from tests.engines.exported import exported_once
 from tests.engines.faulty import make_qdq_fault
 
 ROOT = Path(__file__).parents[3]

@@ -20,7 +20,7 @@ from engines.networks.picture import (
     load_network,
     load_picture,
 )
-from tests.engines.bundled import exported_once
+from tests.engines.exported import exported_once
 
 BUNDLED = Path(picture.__file__).parents[1] / "bundled" / "percept-mini"
 INPUTS, OUTPUTS = (Port("pictures", "float32", "B 3 224 224"),), (Port("tokens", "float32", "B 384"),)

@@ -8,7 +8,7 @@ from engines.backends.on_onnxruntime import OnnxRuntimeEngine
 from engines.engine import Port
 from engines.networks.log_mel import LogMel
 from engines.networks.sound import CLASSES, ConceptSound, load_sound
-from tests.engines.bundled import exported_once
+from tests.engines.exported import exported_once
 
 BUNDLED = Path(__file__).parents[3] / "engines" / "bundled" / "percept-mini"
 
