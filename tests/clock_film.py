@@ -10,9 +10,12 @@ rises by 100 Hz per second from 300 Hz. `tests/clock_reading.py` tells the time 
 The time that a moment tells is its told time. A `Clock` gives the timestamp that it gets in the file.
 """
 
+import pickle
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +151,36 @@ def write_film(
     shots, tracks = as_list(pictures), as_list(sounds)
     clocks = {number: each.clock for number, each in enumerate((*shots, *tracks))}
     later = {number for number, clock in clocks.items() if path.suffix in SUFFIXES or goes_back(clock, start_s, end_s)}
+    stamps = [right if number in later else clocks[number] for number in clocks]
+    if path.suffix in SUFFIXES and not any(leaves_out(clock, start_s, end_s) for clock in clocks.values()):
+        plain = [[replace(each, clock=right) for each in streams] for streams in (shots, tracks)]
+        path.write_bytes(unclocked(path.suffix, pickle.dumps((*plain, stamps, start_s, end_s, settings, format_name))))
+    else:
+        encode(path, shots, tracks, stamps, start_s, end_s, settings, format_name)
+    patch(path, {number: clocks[number] for number in later if clocks[number] is not right}, len(shots), settings)
+    return path
+
+
+@lru_cache(maxsize=16)
+def unclocked(suffix: str, given: bytes) -> bytes:
+    """The file that `encode` writes with what is pickled in `given`: films often differ in their clocks alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"film{suffix}"
+        encode(path, *pickle.loads(given))
+        return path.read_bytes()
+
+
+def encode(
+    path: Path,
+    shots: Sequence[Picture],
+    tracks: Sequence[Sound],
+    stamps: Sequence[Clock],
+    start_s: float,
+    end_s: float,
+    settings: dict[str, str],
+    format_name: str | None,
+) -> None:
+    """Write the streams, stamped by `stamps`; a moment is left out if its stream's own clock says so."""
     with same_scheduling(), av.open(str(path), "w", format=format_name, options=settings) as container:
         streams = [add_picture(container, shot) for shot in shots] + [add_sound(container, track) for track in tracks]
         packets = [picture_packets(stream, shot, start_s, end_s) for stream, shot in zip(streams, shots, strict=False)]
@@ -155,9 +188,12 @@ def write_film(
             sound_packets(stream, track, start_s, end_s)
             for stream, track in zip(streams[len(shots) :], tracks, strict=True)
         ]
-        write_packets(container, packets, [right if number in later else clocks[number] for number in clocks])
-    patch(path, {number: clocks[number] for number in later if clocks[number] is not right}, len(shots), settings)
-    return path
+        write_packets(container, packets, stamps)
+
+
+def leaves_out(clock: Clock, start_s: float, end_s: float) -> bool:
+    """Whether moments of the film get no stamp."""
+    return clock is not right and any(clock(float(at)) is None for at in np.arange(start_s, end_s, 0.001))
 
 
 def goes_back(clock: Clock, start_s: float, end_s: float) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from pipeline import machine
 from pipeline.logs import LOGGER
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: threads of one would wait for those of others
@@ -25,6 +26,30 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real media: {path} is missing")
     return path
+
+
+@pytest.fixture(scope="session")
+def between_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def exports() -> Path:
+    """The exported networks of this machine. The bundled ones are there; who needs another first exports it for all."""
+    folder = machine.cache_directory() / "exports"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def cache_without_engines(tmp_path: Path, exports: Path) -> Path:
+    """A cache in which no engine is built yet; the networks that other tests exported are there."""
+    cache = tmp_path / "cache_without_engines"
+    cache.mkdir()
+    (cache / "exports").symlink_to(exports)
+    return cache
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ realtime = true
 CAMERA = "rtsp://user:secret@cam/1"
 SMALL = {
     "percept watch": "--port 0 --state state --format jsonl",
-    "--flow raft": "--model tiny --engine torch --set clips.fps=1",
+    "--flow raft": "--model tiny --engine torch --set clips.fps=1 --end 2",
     "--model openai/": "--model tiny",
     "model init": "--image tiny --audio tiny-clap",
     "percept eval": "--model tiny",

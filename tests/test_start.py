@@ -21,5 +21,7 @@ print(sorted({"torch", "torchaudio", "transformers", "kornia", "onnx"} & set(sys
 
 @pytest.mark.skipif(gpu_here(), reason="networks run by PyTorch or TensorRT on a GPU")
 def test_once_engines_are_built_nothing_of_a_run_imports_pytorch() -> None:
-    run_python(LABEL_THE_SAMPLE)  # builds what is not built
-    assert run_python(LABEL_THE_SAMPLE).strip() == "[]"
+    imported = run_python(LABEL_THE_SAMPLE)
+    if imported.strip() != "[]":  # the first run built what was not built
+        imported = run_python(LABEL_THE_SAMPLE)
+    assert imported.strip() == "[]"

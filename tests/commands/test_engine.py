@@ -18,6 +18,7 @@ from commands.engine.clean import chosen
 from commands.main import main
 from engines.building.quantize import missing as nncf_missing
 from pipeline.clip import ClipInfo
+from tests.engines.exported import exported_once
 from tests.tiny_models import make_tiny_clip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def filled(tmp_path_factory: pytest.TempPathFactory, model: str) -> Path:
     """A cache with the model's ONNX Runtime engine, to be copied."""
     root = tmp_path_factory.mktemp("filled")
+    exported = exported_once("clip_vision", Path(model)).parent
+    shutil.copytree(exported, root / "exports" / exported.name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERCEPT_CACHE", str(root))
         assert main(["engine", "build", "--all", "--engine", "onnxruntime", "--model", model, "-q"]) == 0

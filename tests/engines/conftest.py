@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from engines.cache.cache import Cache
 from engines.models.network import NETWORKS
 from pipeline.stage import RunSettings
+from tests.engines.faulty import export_vit
 from tests.engines.small import NETWORK, write_small
 from tests.tiny_models import (
     make_tiny_align,
@@ -20,8 +22,10 @@ from tests.tiny_models import (
 
 
 @pytest.fixture(scope="session")
-def cache_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache_directory(tmp_path_factory: pytest.TempPathFactory, exports: Path) -> Path:
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "exports").symlink_to(exports)
+    return cache
 
 
 @pytest.fixture
@@ -72,6 +76,16 @@ def tiny_owlvit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_owlv2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_owl(tmp_path_factory.mktemp("models") / "tiny-owlv2", "owlv2")
+
+
+@pytest.fixture(scope="session")
+def vit(between_workers: Path) -> Path:
+    """The ONNX file of the vision transformer in `tests.engines.faulty`."""
+
+    def build(into: Path) -> None:
+        export_vit(into)
+
+    return Cache(between_workers, "vits").get("vit", {}, build) / "vit.onnx"
 
 
 @pytest.fixture(scope="session", autouse=True)

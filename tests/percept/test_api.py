@@ -75,16 +75,22 @@ def test_every_setting_of_the_command_is_a_parameter() -> None:
     assert all(parameter.kind is not parameter.VAR_KEYWORD for parameter in signature.parameters.values())
 
 
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy keeps of the standard library from one project to the next."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["installed", "checkout"])
-def test_a_type_checker_sees_the_types(kind: str, installed: Path, project: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_type_checker_sees_the_types(kind: str, installed: Path, project: Path, known: Path) -> None:  # noqa: F811
     """In a project that has packages of all our names."""
     home = installed if kind == "installed" else ROOT
     (project / "mypy.ini").write_text("[mypy]\n[mypy-pandas.*,polars.*]\nfollow_imports = skip\n")  # they take a minute
     (project / "right.py").write_text(PROGRAM)
     (project / "wrong.py").write_text("import percept\n" + "\n".join(WRONG))
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "right.py", "wrong.py"],
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(known), "right.py", "wrong.py"],
         cwd=project, env=os.environ | {"MYPYPATH": str(home)}, capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if line.startswith(("right.py", "wrong.py"))]

@@ -7,6 +7,8 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -36,28 +38,55 @@ OURS = (*ALLOWED, "benchmarks", "tests", "configs", "percept")
 HEAVY = ("torch", "torchaudio", "transformers", "cv2", "av", "onnx", "onnxruntime", "kornia", "numpy", "zmq")
 
 
-def imports(path: Path, at_runtime: bool = False) -> Iterator[tuple[int, str]]:
-    """Line and full name of everything a file imports, at its top or inside a function."""
-    for node in nodes(ast.parse(path.read_text(encoding="utf-8")), at_runtime):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}:{node.lineno}: imports are absolute"
-            assert node.module
-            yield node.lineno, node.module
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+@dataclass(frozen=True)
+class Read:
+    """What a source file says. Each is parsed once for all tests."""
+
+    imports: list[tuple[int, str]]
+    """Line and full name of everything that it imports, at its top or inside a function."""
+    imports_at_runtime: set[str]
+    """The same names, without those under `if TYPE_CHECKING`."""
+    strings: list[str]
+    has_code: bool
 
 
-def nodes(tree: ast.AST, at_runtime: bool) -> Iterator[ast.AST]:
-    """All nodes of a tree; with `at_runtime`, without those under `if TYPE_CHECKING`."""
-    waiting = [tree]
+@cache
+def read(path: Path) -> Read:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    code = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    found = Read([], set(), [], any(isinstance(node, code) for node in tree.body))
+    for node, at_runtime in nodes(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.strings.append(node.value)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [*imported(node, path)]
+            found.imports.extend((node.lineno, name) for name in names)
+            found.imports_at_runtime.update(names if at_runtime else ())
+    return found
+
+
+def imported(node: ast.Import | ast.ImportFrom, path: Path) -> Iterator[str]:
+    """The full names that a statement imports."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    else:
+        assert not node.level, f"{path}:{node.lineno}: imports are absolute"
+        assert node.module
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
+    """All nodes of a tree, and whether they run: those under `if TYPE_CHECKING` do not."""
+    waiting = [(tree, True)]
     while waiting:
-        node = waiting.pop()
-        yield node
-        if at_runtime and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            waiting += node.orelse
+        node, runs = waiting.pop()
+        yield node, runs
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += [(child, False) for child in (node.test, *node.body)]
+            waiting += [(child, runs) for child in node.orelse]
         else:
-            waiting += ast.iter_child_nodes(node)
+            waiting += [(child, runs) for child in ast.iter_child_nodes(node)]
 
 
 def under(name: str, parents: tuple[str, ...]) -> bool:
@@ -68,7 +97,7 @@ def under(name: str, parents: tuple[str, ...]) -> bool:
 def test_imports_go_in_one_direction(package: str) -> None:
     wrong = []
     for path in sorted((ROOT / package).rglob("*.py")):
-        for line, name in imports(path):
+        for line, name in read(path).imports:
             if under(name, OURS) and name != "pipeline" and not under(name, ALLOWED[package]):
                 wrong.append(f"{path.relative_to(ROOT)}:{line}: {name}")
     assert not wrong, "\n".join(wrong)
@@ -79,7 +108,7 @@ def test_only_the_command_itself_imports_verbs() -> None:
         f"{path.relative_to(ROOT)}:{line}: {name}"
         for package in {*OURS} - {"commands", "tests"}
         for path in sorted((ROOT / package).rglob("*.py"))
-        for line, name in imports(path)
+        for line, name in read(path).imports
         if under(name, ("commands",)) and not (package == "percept" and under(name, ("commands.main",)))
     ]
     assert wrong == []
@@ -98,7 +127,7 @@ def test_there_are_no_import_cycles() -> None:
     """Imports inside functions count as well. Those under `if TYPE_CHECKING` do not, because they never run."""
     known = modules()
     graph = {
-        module: {name for _, name in imports(path, at_runtime=True) if name in known} - {module}
+        module: {name for name in read(path).imports_at_runtime if name in known} - {module}
         for module, path in known.items()
     }
     try:
@@ -113,9 +142,8 @@ def test_only_one_module_names_stages_and_engines_in_strings() -> None:
         str(path.relative_to(ROOT))
         for package in ("pipeline", "commands", "live", "pages", "training")
         for path in sorted((ROOT / package).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if re.fullmatch(r"(stages|engines|commands|live|pages|training)(\.\w+)+:\w+", node.value)
+        for text in read(path).strings
+        if re.fullmatch(r"(stages|engines|commands|live|pages|training)(\.\w+)+:\w+", text)
     }
     assert naming == {
         "pipeline/build.py",
@@ -126,7 +154,7 @@ def test_only_one_module_names_stages_and_engines_in_strings() -> None:
 
 @pytest.mark.parametrize("package", ["pipeline", "stages", "engines", "commands", "live", "pages"])
 def test_a_package_imports_nothing_by_itself(package: str) -> None:
-    assert {name for _, name in imports(ROOT / package / "__init__.py")} <= {"os"}
+    assert {name for _, name in read(ROOT / package / "__init__.py").imports} <= {"os"}
 
 
 def run_python(code: str, cwd: Path = ROOT) -> str:
@@ -360,17 +388,12 @@ def namesake(path: Path) -> Path:
     return ROOT / "tests" / relative.with_name(f"test_{relative.name}.py")
 
 
-def has_code(path: Path) -> bool:
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in body)
-
-
 def test_every_module_has_a_test_file_of_its_name_or_is_covered_by_another() -> None:
     covered = {name for names in COVERED_BY.values() for name in spread(names)}
     untested = [
         str(path.relative_to(ROOT))
         for name, path in modules().items()
-        if has_code(path) and not namesake(path).exists() and name not in covered
+        if read(path).has_code and not namesake(path).exists() and name not in covered
     ]
     assert not untested, "\n".join(untested)
 
@@ -379,6 +402,6 @@ def test_no_module_is_listed_as_covered_by_another_test_file_without_need() -> N
     known = modules()
     stale = [file for file in COVERED_BY if not (ROOT / file).exists()]
     for name in (name for names in COVERED_BY.values() for name in spread(names)):
-        if name not in known or not has_code(known[name]) or namesake(known[name]).exists():
+        if name not in known or not read(known[name]).has_code or namesake(known[name]).exists():
             stale.append(name)
     assert not stale, "\n".join(stale)

@@ -33,7 +33,13 @@ def quiet(text: str) -> None: ...
 
 
 @pytest.fixture
-def wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
+def known_export(tmp_path: Path, exports: Path) -> None:
+    """The exports of all tests are in `tmp_path`, so that only engines are to be built."""
+    (tmp_path / "exports").symlink_to(exports)
+
+
+@pytest.fixture
+def wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache_without_engines: Path) -> Backend:
     """A backend that is tried first and runs the wrong weights."""
     other = write_small(tmp_path / "other", seed=1)
 
@@ -41,7 +47,7 @@ def wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
         name = "wrong"
 
         def make(self, order: Order, exported: Path | None, built: Path) -> Engine:
-            wrong_export = building.ensure_export(small_order(other, tmp_path / "elsewhere"), "fp32", quiet)
+            wrong_export = building.ensure_export(small_order(other, cache_without_engines), "fp32", quiet)
             return super().make(order, wrong_export, built)
 
     _put_first(monkeypatch, Wrong())
@@ -60,6 +66,7 @@ def _put_first(monkeypatch: pytest.MonkeyPatch, made: Backend) -> None:
     monkeypatch.setattr(building, "backend", found)
 
 
+@pytest.mark.usefixtures("known_export")
 def test_auto_uses_the_first_installed_candidate(small: Path, tmp_path: Path) -> None:
     able, _ = candidates(settings(tmp_path))
     assert [each.backend for each in able][-2:] == ["onnxruntime", "torch"]
@@ -70,6 +77,7 @@ def test_auto_uses_the_first_installed_candidate(small: Path, tmp_path: Path) ->
     engine.close()
 
 
+@pytest.mark.usefixtures("known_export")
 def test_a_missing_extra_is_reported_with_its_command(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +101,7 @@ def test_an_unavailable_precision_is_named(tmp_path: Path) -> None:
         candidates(settings(tmp_path, "onnxruntime", "bf16"))
 
 
+@pytest.mark.usefixtures("known_export")
 def test_a_wrong_engine_is_reported_passed_over_and_built_once(small: Path, tmp_path: Path, wrong: Backend) -> None:
     reported: list[str] = []
     record = prepare_network("small", str(small), settings(tmp_path), reported.append)
@@ -109,11 +118,13 @@ def test_a_wrong_engine_is_reported_passed_over_and_built_once(small: Path, tmp_
     assert len(reported) == before
 
 
+@pytest.mark.usefixtures("known_export")
 def test_a_wrong_engine_requested_by_name_is_an_error(small: Path, tmp_path: Path, wrong: Backend) -> None:
     with pytest.raises(ModelError, match=r"no engine can be used.*failed its gate.*max abs"):
         prepare_network("small", str(small), settings(tmp_path, "wrong"), quiet)
 
 
+@pytest.mark.usefixtures("known_export")
 def test_an_engine_that_cannot_be_built_is_reported_and_passed_over(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +169,7 @@ def test_other_weights_are_another_engine(small: Path, tmp_path: Path) -> None:
 
 
 SLOW = """
-import sys, time
+import shutil, sys, time
 from pathlib import Path
 from engines.models.network import NETWORKS
 from tests.engines.small import NETWORK, small_order
@@ -166,44 +177,54 @@ from engines.backends.table import backend
 from engines.building.building import ensure
 from engines.building import export
 NETWORKS["small"] = NETWORK
-real = export.export
-def slow(*arguments):
+def slow(module, inputs, outputs, path, *more):
     print("exporting", flush=True)
     time.sleep(float(sys.argv[3]))
-    real(*arguments)
+    shutil.copy(sys.argv[4], path)
 export.export = slow
 record = ensure(small_order(Path(sys.argv[1]), Path(sys.argv[2])), backend("onnxruntime"), lambda text: None)
 print("passed", record.gate.passed, flush=True)
 """
 
 
-def start(small: Path, cache: Path, seconds: float) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", SLOW, str(small), str(cache), str(seconds)]
+@pytest.fixture
+def known_file(small: Path, cache_without_engines: Path) -> Path:
+    """What `SLOW` takes for its own export."""
+    path = building.ensure_export(small_order(small, cache_without_engines), "fp32", quiet)
+    assert path is not None
+    return path
+
+
+def start(small: Path, cache: Path, seconds: float, file: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", SLOW, str(small), str(cache), str(seconds), str(file)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_two_processes_that_need_the_same_engine_build_it_once(small: Path, tmp_path: Path) -> None:
-    processes = [start(small, tmp_path, 1.0) for _ in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+def test_two_processes_that_need_the_same_engine_build_it_once(small: Path, known_file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    processes = [start(small, cache, 1.0, known_file) for _ in range(2)]
+    outputs = [process.communicate(timeout=170)[0] for process in processes]
     assert sorted(text.count("exporting") for text in outputs) == [0, 1]
     assert all("passed True" in text for text in outputs)
 
 
-def test_if_a_builder_is_killed_the_waiting_process_builds(small: Path, tmp_path: Path) -> None:
-    first = start(small, tmp_path, 60.0)
+def test_if_a_builder_is_killed_the_waiting_process_builds(small: Path, known_file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = start(small, cache, 60.0, known_file)
     assert first.stdout is not None
     assert first.stdout.readline() == "exporting\n"
-    second = start(small, tmp_path, 0.0)
+    second = start(small, cache, 0.0, known_file)
     time.sleep(0.5)
     assert second.poll() is None
     os.kill(first.pid, signal.SIGKILL)
     first.communicate(timeout=10)
-    output, _ = second.communicate(timeout=120)
+    output, _ = second.communicate(timeout=170)
     assert output.split("\n")[:2] == ["exporting", "passed True"]
-    assert not list(tmp_path.glob("*/*.new-*"))
-    assert len(Cache(tmp_path, "engines").entries()) == 1
+    assert not list(cache.glob("*/*.new-*"))
+    assert len(Cache(cache, "engines").entries()) == 1
 
 
+@pytest.mark.usefixtures("known_export")
 def test_an_engine_from_another_machine_is_gated_on_first_use(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +242,7 @@ def test_an_engine_from_another_machine_is_gated_on_first_use(
     assert not Cache(tmp_path, "engines").fault(meta.key)
 
 
+@pytest.mark.usefixtures("known_export")
 def test_an_engine_that_fails_while_it_runs_is_passed_over(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +290,7 @@ def test_the_key_does_not_depend_on_the_device_torch_is_built_for(
     assert chosen.name == "onnxruntime"
 
 
+@pytest.mark.usefixtures("known_export")
 def test_missing_int8_is_reported_and_replaced(small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     if why := backend("openvino").missing("cpu"):
         pytest.skip(why)

@@ -15,7 +15,6 @@ from engines.backends.backend import Order
 from engines.backends.on_onnxruntime import OnnxRuntimeEngine
 from engines.backends.on_openvino import BACKEND, NETWORK
 from engines.building import quantize as quantising
-from engines.building.building import ensure_export
 from engines.building.export import export
 from engines.building.quantize import (
     CALIBRATION_SAMPLES,
@@ -32,7 +31,8 @@ from engines.models.checkpoint import BUNDLED
 from engines.models.network import network
 from pipeline.errors import ModelError
 from tests.engines import faulty, small
-from tests.engines.faulty import export_vit, make_qdq_fault
+from tests.engines.exported import exported_once
+from tests.engines.faulty import make_qdq_fault
 
 ROOT = Path(__file__).parents[3]
 needs_nncf = pytest.mark.skipif(bool(missing()), reason=missing() or "NNCF is installed")
@@ -46,11 +46,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "network.onnx"
     export(small.Small().eval(), small.INPUTS, small.OUTPUTS, path)
     return path
-
-
-@pytest.fixture(scope="module")
-def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_vit(tmp_path_factory.mktemp("vit"))
 
 
 @pytest.fixture
@@ -209,22 +204,14 @@ def test_a_vision_transformer_in_int8_passes_the_gate_and_the_qdq_fault_does_not
 
 @needs_nncf
 @pytest.mark.slow
-def test_the_bundled_picture_tower_in_int8_keeps_most_of_its_accuracy(order: Order, cache_directory: Path) -> None:
+def test_the_bundled_picture_tower_in_int8_keeps_most_of_its_accuracy(order: Order, tmp_path: Path) -> None:
     """A convolutional network that ends in a product with probabilities, which must not be rounded to int8."""
     loader, directory = network("concept_picture"), BUNDLED / "percept-mini"
     inputs, outputs = loader.ports(directory)
     wanted = replace(
-        order,
-        network="concept_picture",
-        directory=str(directory),
-        inputs=inputs,
-        outputs=outputs,
-        cache_directory=str(cache_directory),
-        threads=2,
+        order, network="concept_picture", directory=str(directory), inputs=inputs, outputs=outputs, threads=2
     )
-    exported = ensure_export(wanted, "fp32", quiet)
-    assert exported is not None
-    report = quantize(wanted, exported, golden(inputs, 32), cache_directory, quiet)
+    report = quantize(wanted, exported_once("concept_picture"), golden(inputs, 32), tmp_path, quiet)
     assert report.centred_cosine > 0.85, report.text
 
 

@@ -165,11 +165,10 @@ def test_outputs_that_are_pictures_have_no_top1() -> None:
     assert {each.top1 for each in report.figures} == {None}
 
 
-def test_a_quantised_network_that_its_runtime_computes_wrongly_fails(tmp_path: Path) -> None:
-    exported = faulty.export_vit(tmp_path)
-    wrong = faulty.make_qdq_fault(exported, tmp_path)
+def test_a_quantised_network_that_its_runtime_computes_wrongly_fails(vit: Path, tmp_path: Path) -> None:
+    wrong = faulty.make_qdq_fault(vit, tmp_path)
     ports = faulty.INPUTS, faulty.OUTPUTS
-    engines = [OnnxRuntimeEngine(path, *ports) for path in (exported, wrong)]
+    engines = [OnnxRuntimeEngine(path, *ports) for path in (vit, wrong)]
     for engine in engines:
         engine.open()
     engines[1].precision = "int8"

@@ -249,9 +249,9 @@ def test_an_engine_that_was_not_prepared_is_not_built_on_opening(tiny_clip: Path
 
 
 def test_auto_uses_torch_without_a_warning_until_another_engine_is_built(
-    tiny_clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tiny_clip: Path, cache_without_engines: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = RunSettings(cache_directory=str(tmp_path))
+    run = RunSettings(cache_directory=str(cache_without_engines))
     spec = read_model(str(tiny_clip))
     engine = open_tower(spec, "image", run)
     assert engine.name == "torch-fp32"
@@ -263,8 +263,8 @@ def test_auto_uses_torch_without_a_warning_until_another_engine_is_built(
     assert not improve_tower(spec, "image", run, lambda text: None)
 
 
-def test_preparing_twice_builds_once(tiny_clip: Path, tmp_path: Path) -> None:
-    run, reported = RunSettings(engine="onnxruntime", cache_directory=str(tmp_path)), list[str]()
+def test_preparing_twice_builds_once(tiny_clip: Path, cache_without_engines: Path) -> None:
+    run, reported = RunSettings(engine="onnxruntime", cache_directory=str(cache_without_engines)), list[str]()
     spec = read_model(str(tiny_clip))
     improve_tower(spec, "image", run, reported.append)
     improve_tower(spec, "image", run, reported.append)

@@ -10,7 +10,6 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from engines.backends.on_onnxruntime import OnnxRuntimeEngine
-from engines.building.export import export
 from engines.engine import Port
 from engines.networks import picture
 from engines.networks.picture import (
@@ -21,6 +20,7 @@ from engines.networks.picture import (
     load_network,
     load_picture,
 )
+from tests.engines.exported import exported_once
 
 BUNDLED = Path(picture.__file__).parents[1] / "bundled" / "percept-mini"
 INPUTS, OUTPUTS = (Port("pictures", "float32", "B 3 224 224"),), (Port("tokens", "float32", "B 384"),)
@@ -100,9 +100,8 @@ def test_folding_the_norms_changes_nothing() -> None:
         torch.testing.assert_close(load_network()(pixels(2)), plain(pixels(2)), atol=1e-3, rtol=1e-3)
 
 
-def test_the_exported_tower_computes_the_same_tokens_at_any_batch(tower: ConceptPicture, tmp_path: Path) -> None:
-    export(tower, INPUTS, OUTPUTS, tmp_path / "picture.onnx")
-    engine = OnnxRuntimeEngine(tmp_path / "picture.onnx", INPUTS, OUTPUTS)
+def test_the_exported_tower_computes_the_same_tokens_at_any_batch(tower: ConceptPicture) -> None:
+    engine = OnnxRuntimeEngine(exported_once("concept_picture"), INPUTS, OUTPUTS)
     engine.open()
     for batch in (1, 3, 8):
         with torch.inference_mode():

@@ -64,11 +64,11 @@ def test_a_tower_at_its_own_size_computes_the_same(make: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
-def test_a_tower_reads_a_wide_picture(tiny_clip: Path, engine: str, tmp_path: Path) -> None:
+def test_a_tower_reads_a_wide_picture(tiny_clip: Path, engine: str, cache_without_engines: Path) -> None:
     spec = read_model(str(tiny_clip))
     assert spec.image is not None
     wide = msgspec.structs.replace(spec, image=msgspec.structs.replace(spec.image, network="clip_vision@16x75"))
-    run = RunSettings(engine=engine, cache_directory=str(tmp_path))
+    run = RunSettings(engine=engine, cache_directory=str(cache_without_engines))
     pictures = np.random.default_rng(0).standard_normal((2, 3, 16, 75)).astype(np.float32)
     got = open_tower(wide, "image", run, build=True).run({"pictures": pictures})["tokens"]
     np.testing.assert_allclose(got, by_hand(tiny_clip, torch.from_numpy(pictures), (2, 9)).numpy(), atol=1e-4)

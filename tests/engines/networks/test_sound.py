@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from engines.backends.on_onnxruntime import OnnxRuntimeEngine
-from engines.building.export import export
 from engines.engine import Port
 from engines.networks.log_mel import LogMel
 from engines.networks.sound import CLASSES, ConceptSound, load_sound
+from tests.engines.exported import exported_once
 
 BUNDLED = Path(__file__).parents[3] / "engines" / "bundled" / "percept-mini"
 
@@ -70,10 +70,9 @@ def test_silence_yields_a_short_token_and_a_steady_tone_is_a_telephone() -> None
     assert network.read_out(silent[None]).norm() < 0.1 * network.read_out(scores[None]).norm()
 
 
-def test_the_exported_network_computes_the_same_for_any_number_of_patches(tmp_path: Path) -> None:
+def test_the_exported_network_computes_the_same_for_any_number_of_patches() -> None:
     network, ports = load_sound(BUNDLED), (Port("log_mel", "float32", "B 96 64"), Port("tokens", "float32", "B 384"))
-    export(network, ports[:1], ports[1:], tmp_path / "sound.onnx")
-    engine = OnnxRuntimeEngine(tmp_path / "sound.onnx", ports[:1], ports[1:])
+    engine = OnnxRuntimeEngine(exported_once("concept_sound"), ports[:1], ports[1:])
     engine.open()
     for count in (1, 3, 10):
         patches = torch.randn(count, 96, 64, generator=torch.Generator().manual_seed(count)) * 2 - 2

@@ -51,7 +51,8 @@ def test_frames_are_as_large_as_fits_with_grey_around(size: tuple[int, int], sha
 
 
 def test_boxes_are_in_pixels_of_the_frame_and_each_has_a_unit_vector(model: Path, tmp_path: Path) -> None:
-    run = RunSettings(model=str(model), engine="onnxruntime", precision="fp32", cache_directory=str(tmp_path))
+    """With PyTorch: the network is exported and passes its gate when the bundled detector's engine is built."""
+    run = RunSettings(model=str(model), engine="torch", precision="fp32", cache_directory=str(tmp_path))
     detector = OwnDetector(str(model), 0.05, run)
     detector.prepare(lambda line: None)
     detector.open(Resources())
@@ -67,7 +68,7 @@ def test_boxes_are_in_pixels_of_the_frame_and_each_has_a_unit_vector(model: Path
     for small_one, large_one in zip(found, detector.detect(large), strict=True):
         count = min(len(small_one.boxes), len(large_one.boxes), 3)
         assert np.allclose(2 * small_one.boxes[:count], large_one.boxes[:count], atol=4)
-    assert detector.name == f"own-onnxruntime-fp32@{LONG_SIDE_PX}"
+    assert detector.name == f"own-torch-fp32@{LONG_SIDE_PX}"
 
 
 def test_scores_are_raised_for_tracks_and_stay_probabilities_in_order() -> None:
