@@ -34,6 +34,7 @@ from pipeline.plain import PlainLoop, make_reader, refuse_failed
 from pipeline.run import place, private_directory
 from stages.encode import unit
 from stages.maps.segments import segments
+from stages.maps.stuff import is_stuff
 from stages.maps.word_map import word_map
 from stages.phrase.parse import parse_phrase
 from stages.phrase.parts import Phrase
@@ -45,7 +46,7 @@ SHORT_SIDE_PX = 448
 STILL_S = 2.0
 """Length of a clip at most."""
 SURE = 0.15
-"""A thing that no box fits so well is looked for with a word map as well."""
+"""A thing that no box fits so well is looked for with a word map as well, and grass and the like always."""
 STAGES = ("flow", "detect", "track")
 
 Report = Callable[[str], None]
@@ -113,9 +114,13 @@ class Finder:
         return judge.finding(picture, found)
 
     def _missing(self, judge: Judge, found: Candidates) -> list[str]:
-        """Names of things that fit no box."""
+        """Names of things that fit no box, or have no edges for one."""
         every = zip(judge.phrase.things, judge.fits(found), strict=True)
-        return [thing.name for thing, fits in every if fits.max(initial=0.0) < SURE and thing.worn is None]
+        return [
+            thing.name
+            for thing, fits in every
+            if thing.worn is None and (is_stuff(thing.name) or fits.max(initial=0.0) < SURE)
+        ]
 
     def _parts(self, picture: Picture, judge: Judge, names: list[str]) -> list[tuple[str, Array, float]]:
         """Where a word map shows them."""
