@@ -141,7 +141,7 @@ class Finder:
         try:
             info = reader.open()
             is_film, duration_ns = info.frame_rate_hz > 0, info.duration_ns
-            is_after = bool(at_ns is not None and duration_ns and at_ns >= duration_ns)
+            is_after = bool(at_ns is not None and is_film and duration_ns and at_ns >= duration_ns)
             for clip in () if is_after else reader.clips():
                 if not isinstance(clip, DecodedClip) or clip.arrays.get("frames") is None:
                     continue
