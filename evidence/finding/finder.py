@@ -150,7 +150,9 @@ class Finder:
                 if at_ns is not None and is_film and clip.info.end_ns <= at_ns:
                     continue
                 found = True
-                yield picture_of(Clip(passed.info, passed.values, passed.absent), at_ns, is_film)
+                picture = picture_of(Clip(passed.info, passed.values, passed.absent), at_ns, is_film)
+                # Numbers of tracks count from the start of the film, which was not read.
+                yield picture if at_ns is None else replace(picture, tracks=(None,) * len(picture.boxes))
                 if at_ns is not None:
                     break
         finally:

@@ -24,6 +24,7 @@ def test_a_sheep_is_found_on_the_grass_and_no_volcano() -> None:
         with pytest.raises(SourceError, match="has no picture at 99 s; it ends at 16 s"):
             next(finder.at(SAMPLE, finder.judge("a sheep"), 99))
     assert found.is_there
+    assert found.answers[0].track is None, "its number in a run is not known"
     x0, y0, x1, y1 = found.answers[0].box
     assert 80 < x0 < 180 < 240 < x1 < 320
     assert y0 < 60 < 200 < y1
