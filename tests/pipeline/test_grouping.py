@@ -13,6 +13,7 @@ from pipeline.config import Config, make_config
 from pipeline.errors import ConfigError, Problems
 from pipeline.grouping import make_groups
 from pipeline.part import Part, part_info
+from pipeline.placing import Placing
 from pipeline.plan import GroupPlan
 from pipeline.stage import Budget, Fold, Outputs, RunSettings, Stage, StageOptions
 
@@ -70,7 +71,7 @@ def grouped(*groups: dict[str, Any], cores: int = 4, **stages: Stage) -> tuple[G
     )
     config: Config = make_config({"groups": list(groups)})
     problems = Problems()
-    plans = make_groups(config, stages, owner, parts, cores, problems)
+    plans = make_groups(config, stages, owner, parts, Placing(cores, 1, 1 << 40, None), problems)
     problems.raise_all()
     return plans
 
