@@ -112,5 +112,6 @@ def _empty(tree: Mapping[str, Any], words: list[str]) -> dict[str, Any]:
         "notes": [],
         "sizes": [],
         "tracks": [],
+        "regions": [],
         "events": [],
     }
