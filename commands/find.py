@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from commands.console import Console, add_console_options
-from commands.options import FLAGS, Parser, add_config_options, seconds, usable_config
-from pipeline.errors import ConfigError, Problems
+from commands.options import FLAGS, Parser, add_config_options, make_config, seconds
+from pipeline.errors import ConfigError
 
 _SETTINGS = ("--model", "--detector", "--engine", "--precision", "--device")
 EVERY_S = 2.0
@@ -53,11 +53,7 @@ def make_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     options = make_parser().parse_args(arguments)
     with Console.of(options) as console:
-        problems = Problems()
-        config = usable_config(options, problems)
-        with problems.collected():
-            _check(options)
-        problems.raise_all()
+        config = make_config(options, lambda: _check(options))
 
         from evidence.finding.drawn import found_picture
         from evidence.finding.finder import finding

@@ -3,21 +3,19 @@
 import hashlib
 import logging
 import os
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from pipeline.config import Config
-from pipeline.machine import core_count
+from pipeline.machine import CPU_INFO, core_count, cpu_name
 from pipeline.status import Account
 
 LEAST_CLIPS, LEAST_S = 30, 5.0
 """A run that measured less than this tells nothing."""
 NEW = 0.5
 """Weight of the newest run: what costs depend on most, the size of pictures, is usually that of the run before."""
-CPU_INFO = Path("/proc/cpuinfo")
 log = logging.getLogger("percept.costs")
 
 
@@ -63,15 +61,14 @@ def _file(cache: Path, config: Config) -> Path:
     """One for each machine, model, and way of looking at clips."""
     clips, stages = config.clips, [group.stages for group in config.groups]
     about = (
-        *(_processor(), core_count(), config.model, config.modalities, stages),
+        *(cpu_name(_text(CPU_INFO)), core_count(), config.model, config.modalities, stages, config.stages),
         *(clips.seconds, clips.fps, config.decode.reader, config.decode.threads),
     )
     return cache / "costs" / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.json"
 
 
-def _processor() -> str:
+def _text(file: Path) -> str:
     try:
-        lines = CPU_INFO.read_text().splitlines()
+        return file.read_text()
     except OSError:
-        lines = []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+        return ""

@@ -2,11 +2,13 @@
 
 import importlib.metadata
 import os
+import platform
 from collections.abc import Iterator
 from functools import cache
 from math import ceil
 from pathlib import Path
 
+CPU_INFO = Path("/proc/cpuinfo")
 _CGROUPS = Path("/sys/fs/cgroup")
 _SELF = Path("/proc/self/cgroup")
 _MEMORY = Path("/proc/meminfo")
@@ -21,6 +23,12 @@ def package_version(name: str) -> str:
         PackageNotFoundError: it is not installed.
     """
     return importlib.metadata.version(name)
+
+
+def cpu_name(info: str) -> str:
+    """From the text of /proc/cpuinfo; ARM has no name there."""
+    named = (line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 def core_count() -> int:

@@ -1,17 +1,11 @@
 """The CPU, the memory and the GPUs of this machine."""
 
 import os
-import platform
 from pathlib import Path
 
-CPU_INFO, MEMORY_INFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
+MEMORY_INFO = Path("/proc/meminfo")
 KERNELS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "i8mm")
 """CPU flags that decide how fast networks run, on x86 and on ARM."""
-
-
-def cpu_name(info: str) -> str:
-    """From the text of /proc/cpuinfo; ARM has no name there."""
-    return _field(info, "model name") or platform.processor() or platform.machine()
 
 
 def cpu_flags(info: str) -> tuple[str, ...]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from commands.check.codecs import AUDIO, PICTURES, VIDEO, WRITTEN, hardware_decoders, usable
-from commands.check.hardware import CPU_INFO, MEMORY_INFO, cores_text, cpu_flags, cpu_name, has_bf16, memory_bytes
+from commands.check.hardware import MEMORY_INFO, cores_text, cpu_flags, has_bf16, memory_bytes
 from commands.check.packages import EXTRAS, NAME, broken, installed, missing_extras, size_bytes, with_dependencies
 from commands.check.report import Section
 from commands.columns import folder_bytes, size_text
 from engines.devices.gpus import NVIDIA_DRIVER, gpu_probe, torch_has_cuda, why_no_gpu_here
-from pipeline.machine import core_count
+from pipeline.machine import CPU_INFO, core_count, cpu_name
 
 Rows = Iterator[tuple[str, ...]]
 CPU_TORCH = "pip install --force-reinstall torch torchaudio --index-url https://download.pytorch.org/whl/cpu"

@@ -66,8 +66,9 @@ export class Places {
   }
 
   async _draw(kind) {
-    const points = await this.picture.sketched(kind);
-    if (!points) return;
+    const drawn = await this.picture.sketched(kind);
+    if (!drawn) return;
+    const points = drawn.map((point) => point.map((share) => Math.round(share * 1000) / 1000));
     const names = new Set(this.places.map(({ name }) => name));
     let number = 1;
     while (names.has(`${kind} ${number}`)) number++;
@@ -150,7 +151,7 @@ function fill(row, { name, text }) {
   }
 }
 
-const pointsText = (points) => points.map((point) => point.map((value) => String(Math.round(value * 1000) / 1000)).join(",")).join("; ");
+const pointsText = (points) => points.map((point) => point.join(",")).join("; ");
 
 /* "0.1,0.5; 0.9,0.5" -> [[0.1, 0.5], [0.9, 0.5]]; null if it is not that, or not inside the picture. */
 function pointsOf(text) {

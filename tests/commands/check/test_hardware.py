@@ -2,7 +2,8 @@
 
 import os
 
-from commands.check.hardware import cores_text, cpu_flags, cpu_name, has_bf16, memory_bytes
+from commands.check.hardware import cores_text, cpu_flags, has_bf16, memory_bytes
+from pipeline.machine import cpu_name
 
 X86 = "processor\t: 0\nmodel name\t: AMD EPYC 9654\nflags\t\t: fpu avx2 avx512f avx512_bf16\n\nprocessor\t: 1\n"
 ARM = "processor\t: 0\nBogoMIPS\t: 2100.00\nFeatures\t: fp asimd bf16 i8mm\nCPU part\t: 0xd4f\n"

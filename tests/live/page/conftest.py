@@ -24,7 +24,7 @@ CAMERAS = (
         url="rtsp://admin:hunter2@cam-1.local:554/stream1?token=s3cr3t",
         labels=("person", Watched(label="glass breaking", threshold=0.35)),
         rules=(Rule(name="intruder", when="glass breaking and not person"),),
-        zones={"path": ((0.1, 0.6), (0.9, 0.6), (0.9, 0.95), (0.1, 0.95))},
+        zones={"path": ((0.1, 0.60125), (0.9, 0.6), (0.9, 0.95), (0.1, 0.95))},
         lines={"gate": ((0.0, 0.2), (1.0, 0.2))},
     ),
     Camera(name="drive", url_env="DRIVE_URL", user="root", password_file="/etc/drive", labels=("delivery van",)),

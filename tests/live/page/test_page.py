@@ -255,7 +255,7 @@ def test_a_line_is_drawn_on_the_picture_and_applied_with_things_to_find(
         return drawn, said, is_held
 
     (drawn, said, is_held), visit = page_browser.look(f"{busy.address}#/camera/front-door", look)
-    assert drawn[:4] == ["path", "0.1,0.6; 0.9,0.6; 0.9,0.95; 0.1,0.95", "gate", "0,0.2; 1,0.2"]
+    assert drawn[:4] == ["path", "0.1,0.60125; 0.9,0.6; 0.9,0.95; 0.1,0.95", "gate", "0,0.2; 1,0.2"]
     assert drawn[4] == "kerb"
     assert [float(each) for each in drawn[5].replace(";", ",").split(",")] == pytest.approx(
         [0.75, 0.5, 0.25, 0.5], abs=0.01
