@@ -216,6 +216,16 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),
         ("… mean AP50 of the names with at least 20 objects", "ours.mean AP50", "{:.1f} %"),
     ],
+    "kinds": [
+        (
+            "photos that are only reported: mean AUROC of wider words, if nothing is known of kinds",
+            "classes.without.auroc",
+            "{:.3f}",
+        ),
+        ("… now", "classes.with.auroc", "{:.3f}"),
+        ("… mean probability where they are right, if nothing is known of kinds", "classes.without.right", ""),
+        ("… now", "classes.with.right", ""),
+    ],
     "crops": [
         (
             "objects of such photos, cut out with a margin: right names among 20",

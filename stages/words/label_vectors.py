@@ -13,6 +13,7 @@ from pipeline.stage import RunSettings
 from stages.words import scoring
 from stages.words.adapted import adapted
 from stages.words.descriptions import Described, plain, read_descriptions
+from stages.words.kinds import are_kinds, nearer_to_kinds
 from stages.words.label_side import LabelSide
 from stages.words.templates import MODEL, OWN_POOL, STREAM, Templates, read_templates, templates_of
 from stages.words.text_cache import OpenTower, TextCache
@@ -101,11 +102,13 @@ class SideBuilder:
             for_labels = Templates.equal(templates.texts[:1])
         labels = mixed(self.label_stack(modality, for_labels), np.array(for_labels.weights), center)
         background = mixed(self.background_stack(modality, templates), np.array(templates.weights), center)
-        kept = scoring.competing(labels, background)
+        is_rival = ~are_kinds(self.names, self.background, and_others=True)
+        kept = np.where(is_rival, scoring.competing(labels, background), np.float32(0))
         if self.starts is not None:  # a word that means the same as one synonym competes with none of them
             kept = np.minimum.reduceat(kept, self.starts, axis=0)
-        moved = adapted(self.spec, modality, self.names, labels)
-        known = self._known(modality, labels, background, np.any(moved != labels, axis=1))
+        near = self._nearer_to_kinds(modality, labels, background)
+        moved = adapted(self.spec, modality, self.names, near)
+        known = self._known(modality, near, background, np.any(moved != near, axis=1))
         return LabelSide(
             moved, background, kept, tower.temperature, tower.bias, self.starts, tower.knows_stillness, known
         )
@@ -124,9 +127,17 @@ class SideBuilder:
     def _vocabulary(self, modality: str) -> Array:
         return self.vectors(modality, known_words(self.spec, modality))
 
-    def adapted(self, modality: str, labels: Array) -> Array:
-        """Vectors of all synonyms "S D", moved for labels that were learnt from examples."""
-        return adapted(self.spec, modality, self.names, labels)
+    def moved(self, modality: str, labels: Array, background: Array) -> Array:
+        """Vectors of all synonyms "S D", nearer to their kinds, and moved for labels that were learnt from examples."""
+        return adapted(self.spec, modality, self.names, self._nearer_to_kinds(modality, labels, background))
+
+    def _nearer_to_kinds(self, modality: str, labels: Array, background: Array) -> Array:
+        return nearer_to_kinds(labels, background, self._kinds, self.spec.towers()[modality].kinds_share)
+
+    @cached_property
+    def _kinds(self) -> Array:
+        """Which background words are kinds of each synonym, bool "S V"."""
+        return are_kinds(self.names, self.background)
 
     def label_stack(self, modality: str, templates: Templates) -> Array:
         """Every synonym in every template, "P S D", not centred.

@@ -14,6 +14,7 @@ from pipeline.arrays import Array
 from pipeline.errors import ModelError
 from pipeline.stage import RunSettings
 from stages.words import scoring
+from stages.words.kinds import are_kinds
 from stages.words.label_side import LabelSide
 from stages.words.label_vectors import SideBuilder
 from stages.words.labels import build_label_set
@@ -182,9 +183,11 @@ def unseen(
 def above(words: Sequence[Word], modality: str, side: LabelSide) -> Iterator[Finding]:
     """Pairs of a label and a kind of it, such as "animal" and "dog": in a clip of the second, both are right.
 
-    Both must be near each other. The first is then more general if the second is named after it ("police car"), or if
-    most background words near the second are near the first, but not the other way round.
+    The bundled table knows some (`stages/words/kinds.py`). For others, both must be near each other; the first is then
+    more general if the second is named after it ("police car"), or if most background words near the second are near
+    the first, but not the other way round.
     """
+    names = [word.name for word in words]
     first = np.arange(len(words)) if side.starts is None else side.starts
     vectors = scoring.relative(side.labels[first], side.background)
     around = vectors @ scoring.relative(side.background, side.background).T
@@ -192,16 +195,17 @@ def above(words: Sequence[Word], modality: str, side: LabelSide) -> Iterator[Fin
     counts = neighbours.sum(axis=1)
     for start in range(0, len(vectors), ROWS):
         near = vectors[start : start + ROWS] @ vectors.T
-        for row, specific in np.argwhere(near >= NEAR):
+        listed = are_kinds(names[start : start + ROWS], names)
+        for row, specific in np.argwhere(listed | (near >= NEAR)):
             general = start + int(row)
             if general == specific:
                 continue
             shared = int((neighbours[general] & neighbours[specific]).sum())
             includes = counts[specific] >= FEW_NEIGHBOURS and shared >= INCLUDED * counts[specific]
             is_wider = includes and counts[general] >= MORE * counts[specific]
-            if is_wider or _is_named_after(words[specific].name, words[general].name):
+            if listed[row, specific] or is_wider or _is_named_after(names[specific], names[general]):
                 cosine = float(near[row, specific])
-                yield Finding("above", (words[general].name, words[specific].name), modality, cosine, f"{cosine:.2f}")
+                yield Finding("above", (names[general], names[specific]), modality, cosine, f"{cosine:.2f}")
 
 
 def _is_named_after(specific: str, general: str) -> bool:

@@ -23,8 +23,8 @@ class Stack:
     """The vectors of the words in each template, for one tower.
 
     labels: "P S D" and background: "P V D", float32. plain: unit "P V D", the background with the centre subtracted.
-    center: "D". shift: "S D", by which `percept adapt` moved the label vectors. usual: "D", mean embedding of the clips
-    that the tower was trained on, or empty.
+    center: "D". shift: "S D", by which kinds and `percept adapt` moved the label vectors. usual: "D", mean embedding of
+    the clips that the tower was trained on, or empty.
     """
 
     labels: Array
@@ -48,8 +48,9 @@ def make_stack(builder: SideBuilder, modality: str) -> Stack:
     labels, background = builder.label_stack(modality, templates), builder.background_stack(modality, templates)
     given = center_of(spec, modality)
     center = np.zeros(labels.shape[2], np.float32) if given is None else given
-    plain = unit(_mean(labels, np.array(templates.weights)) - center)
-    shift = builder.adapted(modality, plain.astype(np.float32)) - plain
+    weights = np.array(templates.weights)
+    plain, words = (unit(_mean(each, weights) - center) for each in (labels, background))
+    shift = builder.moved(modality, plain.astype(np.float32), words) - plain
     return Stack(labels, background, unit(background - center), center, shift, usual_embedding(spec, modality))
 
 

@@ -1,0 +1,96 @@
+"""Which everyday words are kinds of a label: in a picture of a dog, "animal" is right, and "dog" is no rival of it.
+
+CHiLS (Novack et al. 2023, arXiv 2302.02551) asks for the kinds of a label in its place. Here they only move its vector
+and do not compete with it, so one label still costs one cosine.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.arrays import Array
+from stages.words.word import SYNONYM, read_lines
+
+TABLE = Path(__file__).with_name("kinds.txt")
+LEAST = 3
+"""With fewer kinds their mean is one of them rather than the label."""
+
+
+def are_kinds(names: Sequence[str], words: Sequence[str], and_others: bool = False) -> Array:
+    """Which words are kinds of which name, bool "N W"; with those that also say that it is right, if `and_others`."""
+    rows_of = defaultdict[str, list[int]](list)
+    for row, word in enumerate(words):
+        rows_of[_plain(word)].append(row)
+    result = np.zeros((len(names), len(words)), bool)
+    for row, name in enumerate(names):
+        for kind in kinds_of(name) | (others_of(name) if and_others else frozenset()):
+            result[row, rows_of.get(kind, [])] = True
+    return result
+
+
+def nearer_to_kinds(vectors: Array, words: Array, kinds: Array, share: float) -> Array:
+    """Label vectors mixed with the mean of their kinds, where there are enough: unit "N D", "W D", bool "N W"."""
+    moved = np.array(vectors)
+    for row in np.flatnonzero(kinds.sum(axis=1) >= LEAST) if share else ():
+        mixed = (1.0 - share) * vectors[row] + share * _unit(words[kinds[row]].mean(axis=0))
+        moved[row] = _unit(mixed)
+    return moved
+
+
+def kinds_of(name: str) -> frozenset[str]:
+    """All words that the bundled table knows as kinds of a name, at any distance; none for a name it lacks.
+
+    Case, spaces and an article in front make no difference. The name itself is not among them.
+    """
+    found, todo = set[str](), [_plain(name)]
+    while todo:
+        below = _table().get(todo.pop(), _NONE).kinds - found
+        found |= below
+        todo += below
+    return frozenset(found - {_plain(name)})
+
+
+def others_of(name: str) -> frozenset[str]:
+    """Words that are no kinds of a name and say that it is right, such as "face" of "person"."""
+    return frozenset[str]().union(*(_table().get(each, _NONE).others for each in (_plain(name), *kinds_of(name))))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    kinds: frozenset[str]
+    """Those just below."""
+    others: frozenset[str]
+
+
+_NONE = _Entry(frozenset(), frozenset())
+
+
+@cache
+def _table() -> dict[str, _Entry]:
+    """The entry of each name; all words are in lower case."""
+    table = dict[str, _Entry]()
+    for line in read_lines(TABLE, str(TABLE)):
+        if line.strip() and not line.startswith("#"):
+            names, _, found = line.partition("=")
+            kinds, _, others = found.partition(";")
+            entry = _Entry(_words(kinds), _words(others))
+            table |= {_plain(name): entry for name in names.split(SYNONYM)}
+    return table
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(filter(None, map(_plain, text.split(","))))
+
+
+def _plain(name: str) -> str:
+    words = name.casefold().replace("_", " ").split()
+    return " ".join(words[1:] if len(words) > 1 and words[0] in ("a", "an", "the") else words)
+
+
+def _unit(vector: Array) -> Array:
+    result: Array = vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return result
