@@ -223,8 +223,8 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
             "{:.3f}",
         ),
         ("… now", "classes.with.auroc", "{:.3f}"),
-        ("… mean probability where they are right, if nothing is known of kinds", "classes.without.right", ""),
-        ("… now", "classes.with.right", ""),
+        ("… mean probability where they are right, if nothing is known of kinds", "classes.without.right", "{:.2f}"),
+        ("… now", "classes.with.right", "{:.2f}"),
     ],
     "crops": [
         (
