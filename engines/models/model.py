@@ -85,6 +85,9 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     speaks_of: tuple[float, float] | None = None
     """Text cosine of a label with the nearest word of `vocabulary`, relative to the background's mean, up to which the
     tower says nothing about the label, and from which it is believed; None if it is believed of all labels."""
+    silent_on: tuple[str, ...] = ()
+    """Words that read like some of `vocabulary` and mean something else, such as "shaking hands" where a shaking camera
+    is known: the tower says nothing about labels that are nearer to them than to its own words."""
     kinds_share: float = 0.0
     """Share that the words known as kinds of a label (`stages/words/kinds.py`), if three or more, have in its vector:
     "animal" lies nearer to "dog" and "bird". Which share helps depends on the tower: `benchmarks.kinds` measures it."""

@@ -110,7 +110,7 @@ def write_vectors(folder: Path) -> None:
     prompts = [prompt.format(word) for prompt in VECTOR_PROMPTS for word in dict.fromkeys(words)]
     spec = read_model("percept-mini")
     for modality, tower in spec.towers().items():
-        known = known_words(spec, modality) if tower.speaks_of else ()
+        known = (*known_words(spec, modality), *tower.silent_on) if tower.speaks_of else ()
         prompts += [tower.prompts[0].format(word) for word in known]
     prompts = list(dict.fromkeys(prompts))
     keys = np.stack([np.frombuffer(hashlib.sha256(prompt.encode()).digest()[:16], np.uint8) for prompt in prompts])

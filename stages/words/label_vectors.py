@@ -119,13 +119,18 @@ class SideBuilder:
         if not tower.speaks_of:
             return None
         low, high = tower.speaks_of
-        near = scoring.relative(labels, background) @ scoring.relative(self._vocabulary(modality), background).T
-        known = np.clip((near.max(axis=1) - low) / (high - low), LEAST_KNOWN, 1.0)
+        near = self._nearest(modality, labels, background, known_words(self.spec, modality))
+        known = np.clip((near - low) / (high - low), LEAST_KNOWN, 1.0)
+        if tower.silent_on:
+            known[self._nearest(modality, labels, background, tower.silent_on) > near] = LEAST_KNOWN
         known = np.where(is_learnt, 1.0, known)
         return known if self.starts is None else np.maximum.reduceat(known, self.starts)
 
-    def _vocabulary(self, modality: str) -> Array:
-        return self.vectors(modality, known_words(self.spec, modality))
+    def _nearest(self, modality: str, labels: Array, background: Array, words: Sequence[str]) -> Array:
+        """Cosine of each label with the nearest of these words, relative to the background's mean, "S"."""
+        theirs = scoring.relative(self.vectors(modality, words), background)
+        nearest: Array = (scoring.relative(labels, background) @ theirs.T).max(axis=1)
+        return nearest
 
     def moved(self, modality: str, labels: Array, background: Array) -> Array:
         """Vectors of all synonyms "S D", nearer to their kinds, and moved for labels that were learnt from examples."""

@@ -8,7 +8,7 @@ from stages.words.word import SYNONYM
 
 
 def known_words(spec: ModelSpec, modality: str) -> tuple[str, ...]:
-    """The words that a tower was made to know, the first phrasing of each; () if the model does not state them.
+    """The words that a tower was made to know, in all phrasings; () if the model does not state them.
 
     Raises:
         ModelError: the file that the model names cannot be read.
@@ -23,5 +23,5 @@ def known_words(spec: ModelSpec, modality: str) -> tuple[str, ...]:
         raise ModelError(
             f"{path}: {error}; expected the words that the {modality} tower knows, one per line"
         ) from error
-    words = (line.split(SYNONYM)[0].strip() for line in lines if not line.startswith("#"))
+    words = (word.strip() for line in lines if not line.startswith("#") for word in line.split(SYNONYM))
     return tuple(dict.fromkeys(word for word in words if word))

@@ -119,3 +119,15 @@ def test_every_place_that_computes_odds_believes_such_a_tower_as_little() -> Non
 def test_certain_odds_of_a_label_that_is_partly_known_stay_finite() -> None:
     odds = scoring.capped(np.array([[-900.0, 900.0, 900.0]]), np.array([0.5, 0.5, 1.0]))
     np.testing.assert_allclose(odds, [[-900.0 + np.log(0.5), 0.0, 900.0]], atol=1e-9)
+
+
+def test_a_tower_of_few_words_is_silent_on_words_that_only_read_like_its_own(tmp_path: Path, spec: ModelSpec) -> None:
+    (tmp_path / "words.txt").write_text("shaking|a shaky camera\n")
+    assert spec.audio is not None
+    tower = replace(spec.audio, directory=str(tmp_path), vocabulary="words.txt", speaks_of=(-1.0, -0.5))
+    labels = ("shaking", "a shaky camera", "shaking hands")
+    for silent_on, expected in ((), [1, 1, 1]), (("shaking hands",), [1, 1, LEAST_KNOWN]):
+        audio = replace(tower, silent_on=silent_on)
+        known = made(tmp_path, replace(spec, audio=audio), *labels).sides["audio"].known
+        assert known is not None
+        assert known.tolist() == expected
