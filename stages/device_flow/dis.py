@@ -1,7 +1,8 @@
 """Optical flow by dense inverse search in PyTorch, of all pairs of a batch of clips at once, on a GPU or a CPU."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -52,8 +53,6 @@ class TorchDis:
 
     def open(self, resources: Resources) -> None:
         device = device_of(self.run)
-        if device == "cpu":
-            torch.set_num_threads(self.run.threads)
         self._uploader: Uploader = resources.get(("uploader", device), partial(open_uploader, device, resources.memory))
 
     @property
@@ -67,7 +66,7 @@ class TorchDis:
             alike.setdefault((stretch.height, stretch.width), []).append(number)
         flows: dict[int, Array] = {}
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), one_thread():
                 for numbers in alike.values():
                     found = self._together([stretches[number] for number in numbers])
                     flows |= dict(zip(numbers, found, strict=True))
@@ -93,6 +92,17 @@ class TorchDis:
         if stretch.previous is None:
             return pictures
         return torch.cat([grey(self._uploader.upload(stretch.previous)[None], *size), pictures])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """On a CPU, threads wait for each other longer than they compute: the pictures are small, and the steps many."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def shifts(before: Tensor, after: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Grey pictures on a device, many at once: made from frames, scaled, sampled."""
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,6 +25,7 @@ def scaled(pictures: Tensor, height: int, width: int) -> Tensor:
     return down @ pictures @ across.T
 
 
+@lru_cache(maxsize=64)
 def _areas(pixels: int, places: int, device: torch.device) -> Tensor:
     """How much each of the pixels counts in each of the places that share them equally: float32 "places pixels"."""
     edges = torch.arange(places + 1, dtype=torch.float64, device=device)[:, None] * (pixels / places)

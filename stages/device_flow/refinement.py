@@ -5,6 +5,8 @@ that Kroeger et al. 2016 use: grey levels and their slopes stay the same, and fl
 linear system of each round is solved by red-black successive over-relaxation, both components of a pixel together.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,8 +23,19 @@ SOFTNESS = 0.001
 LEAST_SLOPE = 0.1
 """Grey levels per pixel, in the normalisation of the data terms."""
 
-Terms = list[tuple[Tensor, Tensor, Tensor, Tensor]]
-"""Linearised data terms: what changes per pixel of shift, right and down, the change that is left, and the norm."""
+
+class Terms(NamedTuple):
+    """Data terms, linear in a further shift, of the grey level and of its slopes to the right and down: "P 3 H W"."""
+
+    x: Tensor
+    """Change per pixel to the right."""
+    y: Tensor
+    """Change per pixel down."""
+    left: Tensor
+    """The change that is left."""
+    norm: Tensor
+    products: Tensor
+    """ "P 3 5 H W": xx, xy, yy, x left, y left, each times the norm."""
 
 
 def refined(before: Tensor, after: Tensor, shifts_px: Tensor) -> Tensor:
@@ -48,8 +61,11 @@ def _terms(mean: Tensor, left: Tensor) -> Terms:
     """The terms of pictures "P H W": the mean of both, and what they differ by, after warping."""
     right, down = slopes(mean)
     (right_right, right_down), (_, down_down), (left_right, left_down) = slopes(right), slopes(down), slopes(left)
-    derivatives = ((right, down, left), (right_right, right_down, left_right), (right_down, down_down, left_down))
-    return [(x, y, change, 1 / (x * x + y * y + LEAST_SLOPE**2)) for x, y, change in derivatives]
+    x, y = torch.stack([right, right_right, right_down], 1), torch.stack([down, right_down, down_down], 1)
+    lefts = torch.stack([left, left_right, left_down], 1)
+    norm = 1 / (x * x + y * y + LEAST_SLOPE**2)
+    products = torch.stack([x * x, x * y, y * y, x * lefts, y * lefts], 2) * norm[:, :, None]
+    return Terms(x, y, lefts, norm, products)
 
 
 def _smoothness(shifts: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,16 +87,13 @@ def _system(terms: Terms, shifts: Tensor, step: Tensor, ties: Tensor) -> tuple[T
 
     shifts, step: "P 2 H W", around which the terms are linear, and how far from there the solution is so far.
     """
-    left = [change + x * step[:, 0] + y * step[:, 1] for x, y, change, _ in terms]
-    squares = [each * each * norm for each, (*_, norm) in zip(left, terms, strict=True)]
-    grey = GREY / (squares[0] + SOFTNESS**2).sqrt()
-    slope = SLOPES / (squares[1] + squares[2] + SOFTNESS**2).sqrt()
-    xx = xy = yy = at_x = at_y = torch.zeros_like(ties)
-    for (x, y, change, norm), weight in zip(terms, (grey, slope, slope), strict=True):
-        by_x, by_y = weight * norm * x, weight * norm * y
-        xx, xy, yy = xx + by_x * x, xy + by_x * y, yy + by_y * y
-        at_x, at_y = at_x - by_x * change, at_y - by_y * change
-    known = torch.stack([at_x + xx * shifts[:, 0] + xy * shifts[:, 1], at_y + xy * shifts[:, 0] + yy * shifts[:, 1]], 1)
+    left = terms.left + terms.x * step[:, :1] + terms.y * step[:, 1:]
+    squares = left * left * terms.norm
+    grey = GREY / (squares[:, :1] + SOFTNESS**2).sqrt()
+    slope = SLOPES / (squares[:, 1:].sum(1, keepdim=True) + SOFTNESS**2).sqrt()
+    weights = torch.cat([grey, slope, slope], 1)
+    xx, xy, yy, at_x, at_y = (weights[:, :, None] * terms.products).sum(1).unbind(1)
+    known = torch.stack([xx * shifts[:, 0] + xy * shifts[:, 1] - at_x, xy * shifts[:, 0] + yy * shifts[:, 1] - at_y], 1)
     xx, yy = xx + ties, yy + ties
     inverse = torch.stack([yy, -xy, -xy, xx], 1) / (xx * yy - xy * xy)[:, None]
     return inverse.reshape(len(ties), 2, 2, *ties.shape[1:]), known

@@ -5,6 +5,7 @@ their content went (inverse compositional, means taken off), and their shifts ar
 patches in order and hands good shifts on; here, each first tries those of its neighbours.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -33,6 +34,7 @@ class Patches(NamedTuple):
     y: Tensor
 
 
+@lru_cache(maxsize=64)
 def patches(height: int, width: int, device: torch.device) -> Patches:
     """Patches that cover a picture; the last ones may go beyond it."""
     rows, columns = (max(0, -(-(side - PATCH_PX) // STRIDE_PX)) + 1 for side in (height, width))
