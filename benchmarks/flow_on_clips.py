@@ -50,8 +50,12 @@ def on_clips(folder: Path, device: str) -> dict[str, Any]:
                 "same_first_word": mean(pairs["clips"], "same_first_word"),
                 "probability_differs": mean(pairs["clips"], "probability_differs")}  # fmt: skip
     boxes = {name: sum(each[name] for each in pairs["boxes"]) for name in pairs["boxes"][0]}
-    print(figures | boxes)
-    return figures | {"boxes": boxes}
+    figures["left_over_that_of_dis"] = figures["left_by_dis_torch"] / figures["left_by_dis"]
+    figures["boxes"] = boxes | {
+        "shared": (boxes["dis_shared"] + boxes["dis_torch_shared"]) / (boxes["dis"] + boxes["dis_torch"])
+    }
+    print(figures)
+    return figures
 
 
 def opened(by: str, device: str, stack: ExitStack) -> PlainLoop:
