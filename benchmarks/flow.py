@@ -1,15 +1,20 @@
 """What are the error and the cost of each optical flow method?
 
     python -m benchmarks.flow ../shared/data/flow [--weights ../shared/data/weights/raft-small.pth] [--updates 4 8 12]
+        [--only NAME ...] [--clips ../shared/data/clips]
 
 Every frame of the folder is moved by known flow (bicubic sampling from a larger picture, so that content enters at the
 borders). The error of a method is the end-point error in pixels, over all pixels whose content stays in view. For
 consecutive frames, whose flow is unknown, it is the mean difference in grey levels between the first frame and the
 second frame warped back by the flow. Cost is processor time on one thread, which other processes hardly affect; with
---device cuda, wall time. The short side is 224 px, as in the flow stage.
+--device cuda, wall time. Pictures have a short side of 224 px. "stage: ..." is the flow stage, which works at half.
+
+With --clips, the stage's DIS and "dis-torch" are also compared on ten real clips: see `benchmarks.flow_on_clips`.
+Figures of methods that --only leaves out stay as they were.
 """
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -22,10 +27,14 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import report
+from benchmarks.flow_on_clips import on_clips
 from engines.backends.on_torch import TorchEngine
 from engines.models.network import network
 from engines.networks.raft import load_raft
 from pipeline.arrays import Array
+from pipeline.clip import Clip, ClipInfo
+from pipeline.stage import Budget, Resources, RunSettings
+from stages.flow import Flow
 from stages.flow_raft import network_pictures
 
 SHORT_SIDE_PX, LONG_SIDE_PX, MARGIN_PX = 224, 640, 32
@@ -45,10 +54,14 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path("../shared/data/weights/raft-small.pth"))
     parser.add_argument("--updates", type=int, nargs="*", default=[6, 8, 12])
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", nargs="*", help="methods that are measured")
+    parser.add_argument("--clips", type=Path, help="folder of films")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     methods: dict[str, Method] = {"no motion": no_motion, "dis fast": dis(), "farneback": farneback}
+    methods |= {f"stage: {by}": by_stage(by, options.device) for by in ("dis", "dis-torch")}
     methods |= {f"raft-small, {n} updates": raft(options.weights, n, options.device) for n in options.updates}
+    chosen = options.only if options.only is not None else list(methods)
     pictures = {path.stem: large(path) for path in sorted(options.frames.iterdir()) if cv2.haveImageReader(str(path))}
     cases = [
         (kind, *pair(picture, mapped))
@@ -56,12 +69,31 @@ def main() -> None:
         for kind, mapped in motions(picture.shape[0], picture.shape[1], seed).items()
     ]
     clock = time.thread_time if options.device == "cpu" else time.perf_counter
-    figures: dict[str, Any] = {}
-    for name, method in methods.items():
-        figures[name] = measured(method, cases, clock)
-        figures[name]["left_over"] = left_over(method, pictures)
+    earlier = json.loads((report.RESULTS / "flow.json").read_text())
+    figures: dict[str, Any] = earlier["methods"]
+    for name in chosen:
+        figures[name] = measured(methods[name], cases, clock)
+        figures[name]["left_over"] = left_over(methods[name], pictures)
         print(line(name, figures[name]), flush=True)
-    report.write("flow", {"frames": len(pictures), "device": options.device, "methods": figures})
+    clips = on_clips(options.clips, options.device) if options.clips else earlier.get("clips", {})
+    summary = {
+        "frames": len(pictures),
+        "device": options.device,
+        "measured": chosen,
+        "methods": figures,
+        "torch_over_dis": torch_over_dis(figures),
+        "clips": clips,
+    }
+    report.write("flow", summary)
+
+
+def torch_over_dis(figures: dict[str, Any]) -> dict[str, float]:
+    """The mean end-point error of the stage's "dis-torch" over that of its DIS: by kind, of all, and at worst."""
+    ours, theirs = (
+        {kind: epe["mean"] for kind, epe in figures[f"stage: {by}"]["epe_px"].items()} for by in ("dis-torch", "dis")
+    )
+    ratios = {kind: ours[kind] / theirs[kind] for kind in ours}
+    return ratios | {"all": sum(ours.values()) / sum(theirs.values()), "worst": max(ratios.values())}
 
 
 def measured(method: Method, cases: list[Case], clock: Callable[[], float]) -> dict[str, Any]:
@@ -151,6 +183,22 @@ def no_motion(before: Array, after: Array) -> Array:
 def dis() -> Method:
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     return lambda before, after: search.calc(grey_of(before), grey_of(after), None)
+
+
+def by_stage(by: str, device: str) -> Method:
+    """The flow stage with this method. What it does about scene cuts is turned off."""
+    stage = Flow(Flow.Options(method=by, least_agreement=-1), RunSettings(device=device), Budget())
+    stage.open(Resources())
+    times_ns = np.array([0, 1_000_000_000])
+
+    def flow(before: Array, after: Array) -> Array:
+        height, width = before.shape[:2]
+        arrays = {"frames": np.stack([before, after]), "frame_times_ns": times_ns}
+        found = stage.process(Clip(ClipInfo("", 0, 0, 0, 2_000_000_000), arrays))["flow"][0]
+        large = cv2.resize(found.astype(np.float32), (width, height))
+        return np.asarray(large * (np.float32([width, height]) * min(found.shape[:2]) / found.shape[1::-1]))
+
+    return flow
 
 
 def farneback(before: Array, after: Array) -> Array:

@@ -69,6 +69,22 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("peak memory of the whole process tree, one hour of 720p", "peak_mb", "{:.0f} MB"),
         ("… its growth in the second half, per minute of run", "second_half_mb_per_minute", "{:+.1f} MB"),
     ],
+    "flow": [
+        (
+            "`--flow dis-torch`: end-point error over that of DIS, frames moved by known flow",
+            "torch_over_dis.all",
+            "{:.2f}×",
+        ),
+        ("… at worst, of seven kinds of motion", "torch_over_dis.worst", "{:.2f}×"),
+        (
+            "… grey levels left after warping over those of DIS, ten real films",
+            "clips.left_over_that_of_dis",
+            "{:.3f}×",
+        ),
+        ("… cosine of motion embeddings with those by DIS, median of clips", "clips.motion_cosine.median", "{:.3f}"),
+        ("… clips with the same first word by motion alone", "clips.same_first_word", "{:.0%}"),
+        ("… boxes by motion that both give, at an overlap of 0.5", "clips.boxes.shared", "{:.0%}"),
+    ],
     "fidelity": [
         ("cosine of the embedding of a slot's frame with transformers' of the full frame", "cosine", "{:.4f}"),
     ],

@@ -36,7 +36,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "model.engine": ("auto", *BACKENDS),
     "model.precision": ("auto", "fp32", "bf16", "fp16", "int8"),
     "stages.detect.detector": ("none", "own"),
-    "stages.flow.method": ("dis", "raft"),
+    "stages.flow.method": ("dis", "dis-torch", "raft"),
 }
 """Words that complete the value of an option that takes any text, by the option's destination."""
 FOLDERS = {"DIR", "FOLDER"}

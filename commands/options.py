@@ -143,7 +143,7 @@ FLAGS = (
     Flag(
         "--flow",
         "stages.flow.method",
-        "optical flow: dis (default), or raft, which needs --set flow.weights=raft-small.pth",
+        "optical flow: dis (default), dis-torch (for a GPU), or raft, which needs --set flow.weights=raft-small.pth",
         "NAME",
     ),
     Flag("--find", "follow.find", "follow these things alone: 'dog, red car', or @words.txt", "WORDS"),

@@ -93,7 +93,8 @@ def run(
         no_merge: near-synonyms (car, automobile) have events of their own.
         model: percept-mini, a model directory, or a hub id (default: percept-mini).
         audio_model: Another model for sound.
-        flow: Optical flow: dis (default), or raft, which needs settings={"flow.weights": "raft-small.pth"}.
+        flow: Optical flow: dis (default), dis-torch (for a GPU), or raft, which needs settings={"flow.weights": "raft-
+            small.pth"}.
         find: Follow these things alone: 'dog, red car', or @words.txt.
         find_like: Follow what looks like this: photo.jpg, clip.mp4@12s, or a box in it, clip.mp4@12s:x0,y0,x1,y1 in
             fractions; may be repeated (default: ).

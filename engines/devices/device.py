@@ -4,6 +4,7 @@ On "cpu" the same calls return CPU tensors, so code that uses them can be tested
 """
 
 import logging
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -135,6 +136,8 @@ class Uploader:
         self._stream: Any = None
         self._being_read: deque[tuple[Any, Any]] = deque()
         """(event after the copy, tensor that the copy reads), oldest first."""
+        self._held: dict[int, Tensor] = {}
+        """By the id of their array."""
 
     def open(self) -> None:
         if self._memory is not None and self.device != "cpu":
@@ -147,9 +150,22 @@ class Uploader:
         """
         import torch
 
+        if (held := self._held.get(id(array))) is not None:
+            return held if rows is None else torch.stack([held[int(row)] for row in rows])
         if self.device == "cpu":
             return torch.from_numpy(_writable(array if rows is None else array[np.asarray(rows)]))
         return self._upload(array, rows)
+
+    def hold(self, array: Array) -> "Tensor":
+        """Copy the whole array, and keep the copy as long as the array object lives: `upload` takes it from there.
+
+        For stages of one process that use the same array on the same stream.
+        """
+        if id(array) not in self._held:
+            copy = self.upload(array)
+            self._held[id(array)] = copy.clone() if self.device == "cpu" else copy  # shared memory would keep the array
+            weakref.finalize(array, self._held.pop, id(array), None)
+        return self._held[id(array)]
 
     def wait_copied(self) -> None:
         """Wait until all arrays passed to `upload` are copied; then their slots may be released."""
@@ -158,6 +174,7 @@ class Uploader:
 
     def close(self) -> None:
         self.wait_copied()
+        self._held.clear()
         self._stream = None
         if self._memory is not None:
             self._memory.close()

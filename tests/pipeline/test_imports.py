@@ -357,6 +357,7 @@ COVERED_BY = {
     "tests/stages/test_classify.py": "stages.words.reliability",
     "tests/stages/test_encode.py": "stages.tower_inputs",
     "tests/stages/test_flow.py": "stages.flow_raft",
+    "tests/stages/device_flow/test_dis.py": "stages.device_flow.{refinement, search}",
     "tests/stages/track/test_tracks.py": "stages.track.{costs, naming, options, paths, stage, state, tracker, watch}",
     "tests/stages/test_classify_watch.py": "stages.words.versions",
     "tests/stages/words/test_label_side.py": "stages.words.capped",

@@ -43,11 +43,11 @@ def flow_of(clip: Clip, key_frames: bool = False, **options: Any) -> Any:
     return flow
 
 
-@pytest.fixture(params=["dis", "raft"])
+@pytest.fixture(params=["dis", "raft", "dis-torch"])
 def method(request: pytest.FixtureRequest) -> dict[str, str]:
     """Options of the stage; RAFT with the published weights."""
-    if request.param == "dis":
-        return {}
+    if request.param != "raft":
+        return {"method": request.param}
     return {"method": "raft", "weights": str(request.getfixturevalue("shared_data") / "weights")}
 
 
@@ -146,9 +146,10 @@ def test_cuts_between_real_clips_are_detected_and_real_motion_is_not_a_cut(
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 640), (17, 300), (31, 640), (300, 17), (40, 40)])
-def test_tiny_and_narrow_pictures_work(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("by", ["dis", "dis-torch"])
+def test_tiny_and_narrow_pictures_work(size: tuple[int, int], by: str) -> None:
     picture = texture(*size)
-    flow = flow_of(clip_of([picture, picture], [0, SECOND // 8]))
+    flow = flow_of(clip_of([picture, picture], [0, SECOND // 8]), method=by)
     assert flow.shape == (1, *size, 2)
     assert np.isfinite(flow).all()
 
@@ -254,18 +255,20 @@ def warped(picture: Array, seed: int) -> tuple[Array, Array]:
 
 
 def test_end_point_error_on_warped_real_frames_is_below_a_pixel_and_farnebacks(shared_data: Path) -> None:
-    errors: dict[str, list[float]] = {"dis": [], "farneback": []}
+    errors: dict[str, list[float]] = {"dis": [], "dis-torch": [], "farneback": []}
     for seed, path in enumerate(sorted((shared_data / "flow").iterdir())[:8]):
         before = load(path)
         after, truth = warped(before, seed)
-        dis = flow_of(clip_of([before, after], [0, SECOND]))[0].astype(np.float32) * min(before.shape[:2])
-        dis = cv2.resize(dis, (before.shape[1], before.shape[0]))
+        ours = {by: flow_of(clip_of([before, after], [0, SECOND]), method=by)[0] for by in ("dis", "dis-torch")}
+        large = {by: cv2.resize(flow.astype(np.float32), before.shape[1::-1]) for by, flow in ours.items()}
         grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
         farneback = cv2.calcOpticalFlowFarneback(*grey, None, 0.5, 3, 15, 3, 5, 1.2, 0)
         inner = np.s_[12:-12, 12:-12]
-        for name, flow in (("dis", dis), ("farneback", farneback)):
+        found = {by: flow * min(before.shape[:2]) for by, flow in large.items()}
+        for name, flow in (*found.items(), ("farneback", farneback)):
             errors[name].append(float(np.linalg.norm(flow[inner] - truth[inner], axis=-1).mean()))
     mean = {name: float(np.mean(values)) for name, values in errors.items()}
     print(f"mean end-point error in px: {mean}")
     assert mean["dis"] < 0.6
     assert mean["dis"] < mean["farneback"]
+    assert mean["dis-torch"] < 1.1 * mean["dis"]

@@ -1,7 +1,9 @@
 """Memory is registered and released in the right order, and arrays arrive unchanged."""
 
+import gc
 import logging
 import mmap
+import weakref
 from typing import Any
 
 import numpy as np
@@ -129,3 +131,15 @@ def test_a_gpu_number_that_is_too_high_is_reported(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert why_no_gpu("cuda:1") == ""
     assert "expected cuda:0 to cuda:1" in why_no_gpu("cuda:2")
+
+
+def test_an_array_that_is_held_is_copied_once_and_kept_as_long_as_it_lives() -> None:
+    uploader = Uploader("cpu")
+    array = np.arange(12).reshape(4, 3)
+    held = uploader.hold(array)
+    assert uploader.hold(array) is uploader.upload(array) is held
+    assert uploader.upload(array, [2, 0]).tolist() == array[[2, 0]].tolist()
+    gone = weakref.ref(held)
+    del array, held
+    gc.collect()
+    assert gone() is None
