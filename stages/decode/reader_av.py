@@ -345,7 +345,7 @@ class AvReader(AssemblingReader):
             return None, (0, 0)
         if head.estimated:
             notes.append(self._timing.note())
-        notes += notes_on_picture(head.picture)
+        notes += [*notes_on_picture(head.picture), *video.notes]
         return AvPictures(video, self.source, self.options), head.canvas
 
     def _sound(self, audio: Sequence[DecodedStream], notes: list[str]) -> SoundTrack | Relay | None:
