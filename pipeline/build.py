@@ -305,7 +305,7 @@ def _reader_options(config: Config, budget: Budget, demand: Demand) -> dict[str,
         "max_pixels": decode.max_pixels,
         "max_duration_s": decode.max_hours * 3600.0,
         "threads": decode.threads,
-        "device": decode.device,
+        "device": decode.device if decode.reader == "av" else "cpu",
         "reader": decode.reader,
     }
 

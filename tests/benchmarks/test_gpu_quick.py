@@ -19,11 +19,14 @@ def script(folder: Path, name: str, then: str = "") -> list[str]:
     return [sys.executable, "-S", "-c", code]
 
 
-def test_a_step_that_takes_too_long_is_ended_with_all_it_started_and_its_figures_stay(tmp_path: Path) -> None:
+def test_a_step_that_takes_too_long_is_ended_with_all_it_started_and_its_figures_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_quick, "LEAST_S", 1.0)
     sleep = f"import time; child = subprocess.Popen([{sys.executable!r}, '-S', '-c', 'import time; time.sleep(600)'])"
     sleep += f"; pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid)); time.sleep(600)"
-    found = bounded(script(tmp_path, "long", sleep), gpu_quick.LEAST_S, tmp_path, "long")
-    assert found == {"figure": 7, "skipped": "ended after 5 s"}
+    found = bounded(script(tmp_path, "long", sleep), 2.0, tmp_path, "long")
+    assert found == {"figure": 7, "skipped": "ended after 2 s"}
     child = int((tmp_path / "child").read_text())
     deadline = time.monotonic() + 20
     while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
