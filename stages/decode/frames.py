@@ -175,6 +175,11 @@ class DecodedStream:
         if self._sparing is not None:
             self._sparing.unused = left_out
 
+    def close(self) -> None:
+        """Let go of a hardware decoder."""
+        if self._hardware is not None:
+            self._hardware.close()
+
     def ticks(self, time_ns: int) -> int:
         """A time on the repaired clock in ticks of the stream."""
         base = self.stream.time_base

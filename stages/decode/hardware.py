@@ -55,11 +55,18 @@ class HardwareDecoder:
         self._handover = Handover()
         self._ends_after: int | None = None
         """Pictures up to this time were given before software took over."""
-        self._is_over = not self._device
-        if other := next((name for name in ("key_frames", "reuse", "shots") if getattr(options, name)), ""):
-            self._end(Unsuited(f"{other} looks at them in another way"), None)
-        elif (codec := codec_of(self._context)) not in DECODERS:
-            self._end(Unsuited(f"no {codec} in hardware"), None)
+        self._is_over = False
+        if problem := self._problem():
+            self._end(Unsuited(problem))
+
+    def _problem(self) -> str:
+        """Why nothing of the source is decoded by hardware, as far as that is known before it is read."""
+        if not self._device:
+            return nvdec.why_none(self._options.device)
+        if other := next((name for name in ("key_frames", "reuse", "shots") if getattr(self._options, name)), ""):
+            return f"{other} looks at them in another way"
+        codec = codec_of(self._context)
+        return "" if codec in DECODERS else f"no {codec} in hardware"
 
     @property
     def is_on(self) -> bool:
@@ -77,7 +84,7 @@ class HardwareDecoder:
         if self._is_over:
             return self._new(context.decode(packet))
         if context is not self._context:
-            self._end(Unsuited("the pictures move to another stream"), packet)
+            self._end(Unsuited("the pictures move to another stream"))
             return list(context.decode(packet))
         problem = self._handover.sent(packet) if packet is not None else ""
         if self._inner is None:
@@ -89,6 +96,11 @@ class HardwareDecoder:
         self._handover, self._ends_after = Handover(under_way=True), None
         if self._inner is not None:
             self._inner.flush_buffers()
+
+    def close(self) -> None:
+        """Let go of the GPU. Nothing is decoded afterwards."""
+        self._inner = self._like = None
+        self._is_over, self._handover = True, Handover()
 
     # In hardware
 
@@ -161,7 +173,7 @@ class HardwareDecoder:
         try:
             frames = list(context.decode(packet))
         except av.error.FFmpegError:
-            self._end(Unsuited("its first picture cannot be decoded"), packet)
+            self._end(Unsuited("its first picture cannot be decoded"))
             raise
         try:
             self._check_packet(packet, problem)
@@ -173,7 +185,7 @@ class HardwareDecoder:
                     self._handover.gave(frame.pts)
                 frames += self._taken_over(context, frames[0])
         except (Unsuited, av.error.FFmpegError) as error:
-            self._end(error, packet)
+            self._end(error)
         return frames
 
     def _check_first(self, frame: Any) -> None:
@@ -224,7 +236,7 @@ class HardwareDecoder:
 
     def _fall_back(self, context: Any, packet: Any | None, why: Exception) -> list[Any]:
         """Software decodes again what is owed, and goes on."""
-        self._end(why, packet)
+        self._end(why)
         context.flush_buffers()
         context.skip_frame = "DEFAULT"
         frames: list[Any] = []
@@ -246,13 +258,12 @@ class HardwareDecoder:
             self._ends_after = None
         return new
 
-    def _end(self, error: Exception, packet: Any | None) -> None:
+    def _end(self, error: Exception) -> None:
         """No more hardware. What it has begun is told at once; else it is a note, where hardware was asked for."""
         self._is_over = True
         why = str(error) if isinstance(error, Unsuited) else f"{DECODERS[codec_of(self._context)]}: {reason(error)}"
         if self._inner is not None:
             self._inner = None
-            at_s = float((packet.pts or 0) * packet.time_base) if packet is not None else 0.0
-            log.warning("%s: at %.1f s decoding goes on in software: %s", self._name, at_s, why)
+            log.warning("%s: decoding goes on in software: %s", self._name, why)
         elif self._options.device != "auto":
             self.note = f"pictures are decoded in software: {why}"

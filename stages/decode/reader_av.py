@@ -272,6 +272,7 @@ class AvReader(AssemblingReader):
         return info, Media(pictures, None, start_ns=0, audio_absent=absent)
 
     def _close(self) -> None:
+        self._timing.close()
         while self._containers:
             self._containers.pop().close()
 

@@ -88,6 +88,11 @@ class Timing:
             if self.leading_ns:
                 decoded.failures.add(0, self.leading_ns)
 
+    def close(self) -> None:
+        """Nothing is decoded any more."""
+        while self._streams:
+            self._streams.pop().close()
+
     def note(self) -> str:
         """For a source whose first picture has an estimated time."""
         return ESTIMATED if self._arrivals is None or self._arrivals.is_recording else ARRIVED

@@ -1,5 +1,6 @@
 """Pictures decoded by hardware, which a stand-in plays: the same clips and times, and software wherever it must."""
 
+import weakref
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from stages.decode import nvdec
-from stages.decode.reader import NS
+from stages.decode.reader import NS, ReaderOptions, make_reader
 from tests.media import Sound, make_size_change, make_video
 from tests.stages.decode.reading import Reading, read
 from tests.stages.decode.stand_in import StandIn, play
@@ -198,6 +199,15 @@ def test_a_film_without_a_second_key_frame_is_not_held_in_memory(
     play(monkeypatch)
     check_same(read(film, **SMALL, device="cuda"), soft)
     assert "key frames are too far apart" in caplog.text
+
+
+def test_a_closed_reader_lets_go_of_the_hardware_at_once(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = play(monkeypatch)
+    with make_reader(str(film), 0, ReaderOptions(**SMALL, device="cuda")) as reader:
+        reader.open()
+        kept = weakref.ref(opened.pop())
+        assert kept() is not None
+    assert kept() is None
 
 
 def test_a_failed_gate_is_a_note(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
