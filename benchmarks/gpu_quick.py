@@ -133,6 +133,10 @@ def run(options: argparse.Namespace) -> None:
             left_s = options.budget - (time.monotonic() - began)
             found[name] = bounded(command(name, folder, options), min(STEPS[name].limit_s, left_s), folder, name)
             write(about(options) | found, place(options))
+            print(
+                f"{time.monotonic() - began:5.0f} s: {name} {found[name].get('skipped', 'done')[:60].strip()}",
+                flush=True,
+            )
     print(table(found, time.monotonic() - began))
     print(f"written to {place(options)}")
 

@@ -6,30 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
 from stages.decode import nvdec
 from stages.decode.reader import NS, ReaderOptions, make_reader
 from tests.media import Sound, make_size_change, make_video
-from tests.stages.decode.reading import Reading, read
+from tests.stages.decode.reading import Reading, check_same, read
 from tests.stages.decode.stand_in import StandIn, play
 
 SMALL: dict[str, Any] = {"short_side_px": 64, "long_side_px": 120}
 """Sizes to which the films of these tests are made smaller."""
-
-
-def check_same(hard: Reading, soft: Reading, levels: float = 1.5) -> None:
-    """The same clips, times and sound exactly; the same pictures but for how they are made smaller."""
-    assert [clip.info for clip in hard.clips] == [clip.info for clip in soft.clips]
-    for one, other in zip(hard.clips, soft.clips, strict=True):
-        assert one.absent == other.absent
-        for name, array in other.arrays.items():
-            if array.dtype == np.uint8 and array.ndim > 1:
-                assert np.abs(one.arrays[name].astype(int) - array).mean() <= levels
-            else:
-                assert np.array_equal(one.arrays[name], array)
 
 
 @pytest.mark.parametrize(
