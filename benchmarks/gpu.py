@@ -2,6 +2,7 @@
 and the time that a live clip waits for its labels.
 
     python -m benchmarks.gpu [--device cuda] [--model l14] [--parts fraction,sweep,build,latency] [--output FILE]
+    python -m benchmarks.gpu --quick [--budget 240]      what matters most, in four minutes: benchmarks/gpu_quick.py
 
 `--device cpu --model tiny` tests the script itself; results are written only from a GPU, or with --output.
 """
@@ -16,8 +17,7 @@ import tempfile
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from engines.building.building import GPU_BATCH, open_network
 from engines.engine import Engine
 from pipeline.config import BUNDLED
 from pipeline.errors import ModelError
+from stages.decode.nvdec import why_none
 from tests.tiny_models import make_tiny_clip
 
 VISION = {
@@ -61,6 +62,7 @@ CONFIG = """
 modalities = {modalities}
 [decode]
 factory = "benchmarks.paced:{reader}"
+device = "{decode}"
 workers = {sources}
 [model]
 path = "{model}"
@@ -80,21 +82,53 @@ NEEDS_MORE_THAN_PICTURES = {"flow", "spectrogram", "detect", "track"}
 
 
 def main() -> None:
+    options = make_parser().parse_args()
+    if options.quick or options.step:
+        from benchmarks import gpu_quick
+
+        gpu_quick.run(options)
+        return
+    bench = Bench(options)
+    figures: dict[str, Any] = {"device": device_name(options.device), "model": options.model}
+    with tempfile.TemporaryDirectory() as folder:
+        bench.prepare(Path(folder))
+        for part in options.parts.split(","):
+            figures[part] = getattr(bench, part)()
+    keep(figures, options)
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--model", choices=VISION, default="l14")
+    parser.add_argument("--model", choices=VISION, default="l14", help="with --quick: b16, unless given")
     parser.add_argument("--engine", default="torch", help="engine of the runs; the sweep uses all that are installed")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--parts", default="sweep,build,fraction,latency")
     parser.add_argument("--sources", default="1,8,32", help="numbers of simultaneous paced sources")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each measurement")
     parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
-    bench = Bench(options)
-    figures: dict[str, Any] = {"device": device_name(options.device), "model": options.model}
-    with tempfile.TemporaryDirectory() as folder, using(Path(folder), bench):
-        for part in options.parts.split(","):
-            figures[part] = getattr(bench, part)()
+    quick = parser.add_argument_group("quick")
+    quick.add_argument("--quick", action="store_true")
+    quick.add_argument("--budget", type=float, default=240.0, help="seconds for everything")
+    quick.add_argument("--file-seconds", type=float, default=60.0, help="length of the files")
+    quick.add_argument("--shrink", type=int, default=1, help="tests the script with smaller pictures")
+    quick.add_argument("--steps", default="", help="some of them, such as media,files_720")
+    quick.add_argument("--folder", type=Path, help="where media, model and engines stay for the next time")
+    quick.add_argument("--step", help=argparse.SUPPRESS)
+    return parser
+
+
+def made_once(path: Path, make: Callable[[Path], Any]) -> Path:
+    """Make a file or folder, unless it is there. What is made halfway has another name."""
+    if not path.exists():
+        part = path.with_name(f"part-{path.name}")
+        make(part)
+        part.rename(path)
+    return path
+
+
+def keep(figures: dict[str, Any], options: argparse.Namespace) -> None:
+    """Write the figures, or print those of a test of the script."""
     if options.output:
         options.output.write_text(json.dumps({"machine": report.machine(), **figures}, indent=1) + "\n")
     elif options.device != "cpu":
@@ -109,14 +143,6 @@ def device_name(device: str) -> str:
     import torch
 
     return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
-
-
-@contextmanager
-def using(folder: Path, bench: "Bench") -> Iterator[None]:
-    """Make the model and the video that all parts use."""
-    bench.folder, bench.model = folder, make_model(folder / "model", bench.options.model)
-    bench.video = media.scaled(folder / "720p.mp4")
-    yield
 
 
 def make_model(folder: Path, kind: str) -> Path:
@@ -144,9 +170,17 @@ class Bench:
     folder: Path
     model: Path
     video: Path
+    shrink: int
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
+
+    def prepare(self, folder: Path) -> None:
+        """Make the model and the video that all parts use, unless they are there."""
+        self.folder, self.model, self.video = folder, folder / "model", folder / "720p.mp4"
+        self.shrink = self.options.shrink
+        made_once(self.model, lambda path: make_model(path, self.options.model))
+        made_once(self.video, lambda path: media.scaled(path, 1280 // self.shrink, 720 // self.shrink))
 
     # -- engines alone --------------------------------------------------------------------------------------------
 
@@ -199,21 +233,28 @@ class Bench:
     def fraction(self) -> dict[str, Any]:
         """Clips per second of the pipeline (pictures only, from sources without decoding cost) against the limit of the
         engine alone; with one process for the networks, and with two."""
+        alone = self.encoder()
+        return {"encoder_clips_per_s": alone} | {f"workers_{workers}": self.kept(alone, workers) for workers in (1, 2)}
+
+    def encoder(self) -> float:
+        """Clips per second of the engine alone."""
         engine = self._engine(self.options.engine, self.options.precision, self.folder / "cache")
         alone = max(self._rates(engine, GPU_BATCH).values()) / PICTURES
         engine.close()
+        return alone
+
+    def kept(self, alone: float, workers: int) -> dict[str, float]:
+        """What the pipeline keeps of that, with so many processes for the networks."""
         sources = 2 if self.options.device == "cpu" else 8
         clips = int(min(alone, MOST_CLIPS_PER_S) * self.options.seconds)
-        figures: dict[str, Any] = {"encoder_clips_per_s": alone}
-        for workers in (1, 2):
-            folder = self._sources(f"repeated{workers}", sources)
-            (folder / paced.CLIPS).write_text(str(max(8, clips // sources)))
-            config = self._config(folder, "make_repeating_reader", ["image"], sources, workers)
-            done = report.execute([*command(config), *videos(folder), "-o", "/dev/null"])
-            whole = report.clips_per_s(done.stderr)
-            figures[f"workers_{workers}"] = {"pipeline_clips_per_s": whole, "fraction": whole / alone}
-            print(f"engine alone {alone:.1f} clips/s, pipeline ({workers}) {whole:.1f}: {whole / alone:.2f}")
-        return figures
+        folder = self._sources(f"repeated{workers}", sources)
+        (folder / paced.CLIPS).write_text(str(max(8, clips // sources)))
+        config = self._config(folder, "make_repeating_reader", ["image"], sources, workers)
+        done = report.execute([*command(config), *videos(folder), "-o", "/dev/null"])
+        whole = report.clips_per_s(done.stderr)
+        print(f"engine alone {alone:.1f} clips/s, pipeline ({workers}) {whole:.1f}: {whole / alone:.2f}")
+        batch = report.field(done.stderr, "mean_batch_model")
+        return {"pipeline_clips_per_s": whole, "fraction": whole / alone, "mean_batch": batch}
 
     def latency(self) -> dict[str, Any]:
         """Time from the moment a live source has a complete clip to its labels, and to its line in the output.
@@ -222,11 +263,11 @@ class Bench:
         """
         found = {}
         for sources in map(int, self.options.sources.split(",")):
-            found[str(sources)] = figures = self._latency(sources)
+            found[str(sources)] = figures = self.delay(sources)
             print(f"{sources} sources: {figures}")
         return found
 
-    def _latency(self, sources: int) -> dict[str, float]:
+    def delay(self, sources: int) -> dict[str, float]:
         folder = self._sources(f"paced{sources}", sources)
         config = self._config(folder, "make_paced_reader", ["image", "motion", "audio"], sources)
         lines: list[tuple[float, int]] = []
@@ -253,10 +294,10 @@ class Bench:
 
     def _sources(self, name: str, count: int) -> Path:
         """A folder of identical videos, as long as a measurement."""
-        folder, video = self.folder / name, self.folder / "long.mp4"
+        folder, video = self.folder / name, self.folder / f"long{self.options.seconds:g}.mp4"
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        if not video.exists():
-            media.looped(video, self.options.seconds, self.video)
+        made_once(video, lambda path: media.looped(path, self.options.seconds, self.video))
         for number in range(count):
             shutil.copy(video, folder / f"{number:03}.mp4")
         return folder
@@ -265,6 +306,7 @@ class Bench:
         path = folder / "config.toml"
         text = CONFIG.format(
             reader=reader,
+            decode=decoder(self.options.device),
             modalities=modalities,
             sources=sources,
             model=self.model,
@@ -276,6 +318,11 @@ class Bench:
         )
         path.write_text(text + groups(workers, set() if "motion" in modalities else NEEDS_MORE_THAN_PICTURES))
         return path
+
+
+def decoder(device: str) -> str:
+    """What decodes pictures of a run whose networks run on a device."""
+    return device if device != "cpu" and not why_none(device) else "cpu"
 
 
 def groups(workers: int, without: set[str]) -> str:

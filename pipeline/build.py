@@ -45,6 +45,7 @@ _SPLIT_LABELS = "stages.text.phrases:split_labels"
 _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words.word:default_labels"
 _CHECK_READER = "stages.decode.reader:check_reader"
+_CHECK_DECODER = "stages.decode.nvdec:check_device"
 _OPEN_FILM = "stages.decode.film:open_film"
 WATCH_ROLES = {
     "decode": "pipeline.live_decode:run_live_decode",
@@ -65,6 +66,8 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
     config = in_order(config)
     with problems.collected():
         _load(_CHECK_READER)(config.decode.reader)
+    with problems.collected():
+        _load(_CHECK_DECODER)(config.decode.device)
     settings = _settings(config, problems)
     sketch = _stages(config, settings, Budget(), problems)
     demands: list[Demand] = []
@@ -302,6 +305,7 @@ def _reader_options(config: Config, budget: Budget, demand: Demand) -> dict[str,
         "max_pixels": decode.max_pixels,
         "max_duration_s": decode.max_hours * 3600.0,
         "threads": decode.threads,
+        "device": decode.device if decode.reader == "av" else "cpu",
         "reader": decode.reader,
     }
 

@@ -97,6 +97,9 @@ class DecodeOptions(_Options, frozen=True):
     frames and packets tell enough, decoded."""
     threads: int = 1
     """Threads that decode the pictures of one source."""
+    device: str = "cpu"
+    """"cpu", "cuda", "cuda:N" or "auto": what decodes pictures of H.264, HEVC and AV1. Where a GPU would give others
+    than the CPU, the CPU decodes. See docs/gpu.md."""
     audio_track: str = ""
     """Index among the audio streams, or a language code; empty: the default track of the container."""
     long_side_px: int = 640
@@ -284,6 +287,10 @@ class Config(_Options, frozen=True):
             found.append("clips.shots does not go with decode.key_frames: shots are found on all pictures. Choose one")
         if self.decode.key_frames and self.decode.reader != "av":
             found.append(f"decode.key_frames needs the reader av; decode.reader is {self.decode.reader!r}")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.decode.device):
+            found.append(f"decode.device is {self.decode.device!r}; expected auto, cpu, cuda or cuda:N")
+        if self.decode.device.startswith("cuda") and self.decode.reader != "av":
+            found.append(f"decode.device needs the reader av; decode.reader is {self.decode.reader!r}")
         if self.modalities and not self.analysed:
             found.append("modalities has motion alone, which key frames do not show. Omit decode.key_frames")
         return found

@@ -62,7 +62,7 @@ def _file(cache: Path, config: Config) -> Path:
     clips, stages = config.clips, [group.stages for group in config.groups]
     about = (
         *(cpu_name(_text(CPU_INFO)), core_count(), config.model, config.modalities, stages, config.stages),
-        *(clips.seconds, clips.fps, config.decode.reader, config.decode.threads),
+        *(clips.seconds, clips.fps, config.decode.reader, config.decode.threads, config.decode.device),
     )
     return cache / "costs" / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}.json"
 

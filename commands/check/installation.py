@@ -92,6 +92,8 @@ def versions() -> Rows:
 def media() -> Rows:
     import av
 
+    from stages.decode.nvdec import why_none
+
     yield "ffmpeg", f"{av.ffmpeg_version_info}, inside av {av.__version__}"
     for what, names in (("video", VIDEO), ("audio", AUDIO), ("pictures", PICTURES)):
         found = usable(names)
@@ -102,7 +104,9 @@ def media() -> Rows:
         "labelled video",
         " ".join(written) if len(written) == len(WRITTEN) else "cannot be written: no libx264",
     )
-    yield "hardware", f"{' '.join(hardware_decoders()) or 'none'} in this build; not used, decoding is on the CPU"
+    why = why_none("cuda")
+    use = f"not used: {why}" if why else "NVDEC with --set decode.device=auto"
+    yield "hardware", f"{' '.join(hardware_decoders()) or 'none'} in this build; {use}"
 
 
 SECTIONS: dict[str, Callable[[], Rows]] = {

@@ -34,11 +34,18 @@ def why_no_gpu_here(device: str) -> str:
         return f"device {device!r}: PyTorch is not installed. Run: pip install torch"
     if not torch_has_cuda():
         return f"device {device!r}: torch {version('torch')} is built without CUDA. Choose --device cpu"
+    if why := why_no_driver(device):
+        return f"device {device!r}: {why}. Choose --device cpu"
+    return ""
+
+
+def why_no_driver(device: str) -> str:
+    """Why the driver does not offer "cuda" or "cuda:N" to anybody here; "" if it probably does."""
     if not (NVIDIA_DRIVER / "version").exists():
-        return f"device {device!r}: no NVIDIA driver is loaded. Choose --device cpu"
+        return "no NVIDIA driver is loaded"
     number, count = int(device.partition(":")[2] or 0), len(list((NVIDIA_DRIVER / "gpus").glob("*")))
     if count and number >= count and not os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return f"device {device!r}: there are {count} GPUs; expected cuda:0 to cuda:{count - 1}"
+        return f"there are {count} GPUs; expected cuda:0 to cuda:{count - 1}"
     return ""
 
 

@@ -1,11 +1,14 @@
 """Converts the pictures of a source to frames of one size."""
 
+from typing import Any
+
 from av.video.reformatter import Interpolation
 
 from pipeline.arrays import Array
 from stages.decode.frames import Shown
 from stages.decode.picture import SCALING, PictureConverter, fit_size
 from stages.decode.reader import ReaderOptions
+from stages.decode.reduced import Reduced
 from stages.decode.shape import Size, fit_within, with_bars
 
 
@@ -23,13 +26,15 @@ class Canvas:
         Raises:
             av.error.FFmpegError, ValueError, MemoryError: the picture cannot be converted.
         """
-        canvas = frame_size(shown.canvas, self._options)
-        return with_bars(self._converter(fit_within(shown.size, canvas), shown).convert(shown.picture), canvas)
+        canvas, picture, like = frame_size(shown.canvas, self._options), shown.picture, None
+        if isinstance(picture, Reduced):
+            picture, like = picture.frame, picture.like
+        return with_bars(self._converter(fit_within(shown.size, canvas), picture).convert(picture, like), canvas)
 
-    def _converter(self, size: Size, shown: Shown) -> PictureConverter:
+    def _converter(self, size: Size, picture: Any) -> PictureConverter:
         if size not in self._converters:
             converter = PictureConverter(*size, self._options.max_pixels, self._scaling)
-            self._converters[size] = converter.starting_with(shown.picture)
+            self._converters[size] = converter.starting_with(picture)
         return self._converters[size]
 
 

@@ -137,7 +137,7 @@ def open_film(source: str, options: Mapping[str, Any]) -> AvFilm:
     given = msgspec.convert(dict(options), ReaderOptions)
     rate_hz = given.audio_rate_hz or ANY_RATE_HZ
     both = msgspec.structs.replace(
-        given, modalities=("image", "audio"), audio_rate_hz=rate_hz, shots=False, key_frames=False
+        given, modalities=("image", "audio"), audio_rate_hz=rate_hz, shots=False, key_frames=False, device="cpu"
     )
     try:
         return AvFilm(FilmReader(source, 0, both))

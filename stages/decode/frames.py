@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 
@@ -18,6 +18,9 @@ from stages.decode.shape import Shapes, Size
 from stages.decode.source import nanoseconds, reason
 from stages.decode.timeline import Failures, Timeline
 from stages.decode.unused import Sparing, Unused, with_neighbours
+
+if TYPE_CHECKING:
+    from stages.decode.hardware import HardwareDecoder
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +61,12 @@ class DecodedStream:
         key_frames: bool = False,
         spares: bool = False,
         reads_ahead: bool = False,
+        hardware: "HardwareDecoder | None" = None,
     ) -> None:
         """`duration_ns`: of a frame without its own. `has_no_times`: the times of the packets are estimates.
 
-        `key_frames`: only these are decoded. `spares`: see `spare`. `reads_ahead`: there is an `ahead`.
+        `key_frames`: only these are decoded. `spares`: see `spare`. `reads_ahead`: there is an `ahead`. `hardware`:
+        decodes in place of the stream's own decoder.
         """
         self.container = packets.link.container
         self.stream = packets.link.current[packets.kind]
@@ -88,6 +93,9 @@ class DecodedStream:
         self._sparing = Sparing() if spares and not key_frames else None
         self._pass: tuple[int, int] | None = None
         """Time and epoch up to which packets are passed over."""
+        self._hardware = hardware
+        if hardware is not None:
+            hardware.lost = self._lost
 
     @property
     def packets(self) -> int:
@@ -105,6 +113,11 @@ class DecodedStream:
     @property
     def first_error(self) -> str:
         return self._packets.first_error
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd about how it is decoded, once the first picture was."""
+        return [self._hardware.note] if self._hardware is not None and self._hardware.note else []
 
     def peek(self) -> Shown | None:
         """The next frame, which stays the next one; None at the end."""
@@ -132,6 +145,8 @@ class DecodedStream:
         self._head = self._ahead = None
         self._from_key = True
         self._frames = self._decoded()
+        if self._hardware is not None:
+            self._hardware.restart()
         self.clock.jump()
         self.timeline.jump_to(time_ns)
         return True
@@ -159,6 +174,11 @@ class DecodedStream:
 
         if self._sparing is not None:
             self._sparing.unused = left_out
+
+    def close(self) -> None:
+        """Let go of a hardware decoder."""
+        if self._hardware is not None:
+            self._hardware.close()
 
     def ticks(self, time_ns: int) -> int:
         """A time on the repaired clock in ticks of the stream."""
@@ -275,9 +295,9 @@ class DecodedStream:
             if self._is_repeat(packet):
                 yield _Repeat(packet.pts), None, aspect
                 continue
-            spares = self._sparing is not None and self._sparing.tell(sent, self._packet_ns)
+            spares = self._sparing is not None and not self._in_hardware and self._sparing.tell(sent, self._packet_ns)
             try:
-                frames = self._decode_key(context, packet) if self._key_frames else context.decode(packet)
+                frames = self._decode_key(context, packet) if self._key_frames else self._decode(context, packet)
             except av.error.FFmpegError as error:
                 self._lost(packet, error)
                 continue
@@ -324,6 +344,8 @@ class DecodedStream:
         """Decode from a key frame on, after others were left out."""
         self._first_ticks, self._from_key = key.packet.pts, True
         key.decoder.flush_buffers()
+        if self._hardware is not None:
+            self._hardware.restart()
 
     def _is_passed(self, packet: Any) -> bool:
         """Whether a packet may be passed over: what is shown then is its picture or a later one."""
@@ -357,10 +379,17 @@ class DecodedStream:
         context.flush_buffers()
         return frames
 
+    @property
+    def _in_hardware(self) -> bool:
+        return self._hardware is not None and self._hardware.is_on
+
+    def _decode(self, context: Any, packet: Any | None) -> list[Any]:
+        return list(context.decode(packet) if self._hardware is None else self._hardware.decode(context, packet))
+
     def _flushed(self, context: Any, base: Fraction) -> list[Any]:
         """The frames that a decoder still holds. PyAV leaves them without a time base."""
         try:
-            frames = list(context.decode(None))
+            frames = self._decode(context, None)
         except av.error.FFmpegError as error:
             self._packets.count(error)
             return []
@@ -371,8 +400,10 @@ class DecodedStream:
     def _is_repeat(self, packet: Any) -> bool:
         return bool(packet.size == 0) and self._packets.kind == "video"
 
-    def _lost(self, packet: Any, error: Exception) -> None:
+    def _lost(self, packet: Any | None, error: Exception) -> None:
         self._packets.count(error)
+        if packet is None:
+            return
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None:
             start_ns = nanoseconds(ticks, packet.time_base) - self._packets.origin_ns

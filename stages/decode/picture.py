@@ -134,8 +134,10 @@ class PictureConverter:
             self._peaks_nits[frame.color_trc] = peak_nits(frame)
         return self
 
-    def convert(self, frame: Any) -> Array:
+    def convert(self, frame: Any, like: Any | None = None) -> Array:
         """An `av.VideoFrame` -> uint8 "H W 3".
+
+        like: a frame at full size that tells how this one is turned and coloured, if this one was made smaller.
 
         Raises:
             ValueError: the picture has more pixels than the limit.
@@ -143,7 +145,7 @@ class PictureConverter:
         if frame.width * frame.height > self.max_pixels:
             raise ValueError(f"{frame.width}x{frame.height} pixels, more than the limit of {self.max_pixels}")
         self.starting_with(frame)
-        turn, matrix = self._turn(frame), assumed_matrix(frame)
+        turn, matrix = self._turn(like or frame), assumed_matrix(like or frame)
         if frame.interlaced_frame and frame.height >= 4:
             frame = self._top_field(frame)
         if has_alpha(frame.format.name):

@@ -56,6 +56,9 @@ class ReaderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_streams: int = 256
     threads: int = 1
     """Threads of a video decoder."""
+    device: str = "cpu"
+    """What decodes pictures: "cpu", "cuda", "cuda:N", or "auto", a GPU if there is one. Where a GPU would give other
+    pictures, software decodes."""
     open_timeout_s: float = 20.0
     read_timeout_s: float = 20.0
     """For network sources: longest wait for one read."""

@@ -272,6 +272,7 @@ class AvReader(AssemblingReader):
         return info, Media(pictures, None, start_ns=0, audio_absent=absent)
 
     def _close(self) -> None:
+        self._timing.close()
         while self._containers:
             self._containers.pop().close()
 
@@ -345,7 +346,7 @@ class AvReader(AssemblingReader):
             return None, (0, 0)
         if head.estimated:
             notes.append(self._timing.note())
-        notes += notes_on_picture(head.picture)
+        notes += [*notes_on_picture(head.picture), *video.notes]
         return AvPictures(video, self.source, self.options), head.canvas
 
     def _sound(self, audio: Sequence[DecodedStream], notes: list[str]) -> SoundTrack | Relay | None:

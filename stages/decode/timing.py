@@ -11,6 +11,7 @@ from stages.decode.arrival import Arrivals, comes_live, has_no_times
 from stages.decode.clock import Clock
 from stages.decode.container import RUNNING, names_of
 from stages.decode.frames import DecodedStream
+from stages.decode.hardware import HardwareDecoder
 from stages.decode.hls import Losses, LossWatch
 from stages.decode.leading import LeadingTimes
 from stages.decode.links import Kind, Link, Reopen, demux
@@ -33,8 +34,7 @@ class Timing:
         self.declared_end_ns: int | None = None
         """End of a recorded playlist, at the least."""
         self._source = source
-        self._key_frames = options.key_frames
-        self._reads_ahead = options.reuse
+        self._options = options
         self._timeout_s = (options.open_timeout_s, options.read_timeout_s)
         self._playlists: dict[int, PlaylistFile | None] = {}
         self._arrivals: Arrivals | None = None
@@ -58,9 +58,15 @@ class Timing:
             filters.append(watch.watched)
         packets = Packets(link, kind, clock, origin, reopen, shown_name(self._source), filters)
         is_file = kind == "video" and not is_url(self._source)
-        is_keys = self._key_frames and kind == "video"
+        is_hard = kind == "video" and self._options.device != "cpu"
         decoded = DecodedStream(
-            packets, duration_ns, is_estimated, is_keys, is_file, self._reads_ahead and is_file and watch is None
+            packets,
+            duration_ns,
+            has_no_times=is_estimated,
+            key_frames=self._options.key_frames and kind == "video",
+            spares=is_file,
+            reads_ahead=self._options.reuse and is_file and watch is None,
+            hardware=HardwareDecoder(self._options, stream, shown_name(self._source)) if is_hard else None,
         )
         if watch is not None:
             watch.decoded = decoded
@@ -81,6 +87,11 @@ class Timing:
             decoded.move_origin(-(self._early_ns + self.leading_ns))
             if self.leading_ns:
                 decoded.failures.add(0, self.leading_ns)
+
+    def close(self) -> None:
+        """Nothing is decoded any more."""
+        while self._streams:
+            self._streams.pop().close()
 
     def note(self) -> str:
         """For a source whose first picture has an estimated time."""

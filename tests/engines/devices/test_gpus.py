@@ -42,6 +42,8 @@ def test_torch_without_a_driver_is_not_enough(machine: Path) -> None:
 
 
 def test_a_missing_gpu_is_refused(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert why_no_gpu_here("cuda:2") == "device 'cuda:2': there are 2 GPUs; expected cuda:0 to cuda:1"
+    assert (
+        why_no_gpu_here("cuda:2") == "device 'cuda:2': there are 2 GPUs; expected cuda:0 to cuda:1. Choose --device cpu"
+    )
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")  # the GPUs are renumbered then
     assert why_no_gpu_here("cuda:2") == ""

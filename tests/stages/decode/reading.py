@@ -90,3 +90,15 @@ def same_media(one: DecodedClip, other: DecodedClip) -> bool:
         and one.arrays.keys() == other.arrays.keys()
         and all(np.array_equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
     )
+
+
+def check_same(hard: Reading, soft: Reading, levels: float = 1.5) -> None:
+    """The same clips, times and sound exactly; the same pictures but for how they are made smaller."""
+    assert [clip.info for clip in hard.clips] == [clip.info for clip in soft.clips]
+    for one, other in zip(hard.clips, soft.clips, strict=True):
+        assert one.absent == other.absent
+        for name, array in other.arrays.items():
+            if array.dtype == np.uint8 and array.ndim > 1:
+                assert np.abs(one.arrays[name].astype(int) - array).mean() <= levels
+            else:
+                assert np.array_equal(one.arrays[name], array)
