@@ -72,18 +72,19 @@ _NONE = _Entry(frozenset(), frozenset())
 @cache
 def _table() -> dict[str, _Entry]:
     """The entry of each name; all words are in lower case."""
+    lines = [line for line in read_lines(TABLE, str(TABLE)) if line.strip() and not line.startswith("#")]
+    parts = [line.partition("=") for line in lines]
+    same = {name: names for names in (_words(line, SYNONYM) for line, _, _ in parts) for name in names}
     table = dict[str, _Entry]()
-    for line in read_lines(TABLE, str(TABLE)):
-        if line.strip() and not line.startswith("#"):
-            names, _, found = line.partition("=")
-            kinds, _, others = found.partition(";")
-            entry = _Entry(_words(kinds), _words(others))
-            table |= {_plain(name): entry for name in names.split(SYNONYM)}
+    for line, _, found in parts:
+        kinds, _, others = found.partition(";")
+        every = frozenset(name for kind in _words(kinds) for name in same.get(kind, {kind}))
+        table |= dict.fromkeys(_words(line, SYNONYM), _Entry(every, _words(others)))
     return table
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(filter(None, map(_plain, text.split(","))))
+def _words(text: str, separator: str = ",") -> frozenset[str]:
+    return frozenset(filter(None, map(_plain, text.split(separator))))
 
 
 def _plain(name: str) -> str:
