@@ -21,8 +21,9 @@ from stages.device_flow.search import PATCH_PX, searched
 
 FINEST_SCALE = 1
 """Shifts are searched down to half of the pictures' size."""
-COARSEST_PATCHES = 2.5
-"""The long side of the pictures at the coarsest scale, in patches; up to twice as many."""
+COARSEST_PATCHES = 1.25
+"""The long side of the pictures at the coarsest scale, in patches; up to twice as many. One scale more than in OpenCV:
+content that moves by a tenth of the picture is followed better."""
 FINEST_REFINEMENTS = 2
 
 

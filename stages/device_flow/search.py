@@ -5,6 +5,7 @@ their content went (inverse compositional, means taken off), and their shifts ar
 patches in order and hands good shifts on; here, each first tries those of its neighbours.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,13 +16,12 @@ from torch import Tensor
 from stages.device_flow.grey import sampled, slopes
 
 PATCH_PX, STRIDE_PX = 8, 4
-STEPS = 4
-"""Of descent. More fit patches closer, and make the flow no better."""
+ROUNDS, STEPS = 2, 4
+"""Patches try their neighbours' shifts and then descend by so many steps; this many times."""
 LEAST_POWER = 4.0
 """Squared slopes that every patch has at least: one without structure stays where it is."""
 LEAST_DIFFERENCE = 1.0
 """In grey levels: pixels that fit better count alike in the blend."""
-NEIGHBOURS = ((0, 1), (2, 1), (1, 0), (1, 2))
 
 
 class Patches(NamedTuple):
@@ -58,7 +58,7 @@ def searched(before: Tensor, after: Tensor, start_px: Tensor) -> Tensor:
 
 
 def _descended(before: Tensor, after: Tensor, shifts: Tensor, grid: Patches) -> Tensor:
-    """The best shifts "P 2 N" among the given ones, those of the neighbours, and a descent from the best of these."""
+    """The best shifts "P 2 N" among the given ones, those of the neighbours, and those that a descent comes by."""
     content, right, down = (_centred(_cut(each, grid)) for each in (before, *slopes(before)))
     xx, xy, yy = (right * right).sum(-1), (right * down).sum(-1), (down * down).sum(-1)
     xx, yy = xx + LEAST_POWER, yy + LEAST_POWER
@@ -72,17 +72,23 @@ def _descended(before: Tensor, after: Tensor, shifts: Tensor, grid: Patches) -> 
         return torch.where((cost < least)[:, None], candidates, best), torch.minimum(cost, least)
 
     best, least = shifts, (difference(shifts) ** 2).sum(-1)
+    for _ in range(ROUNDS):
+        for theirs in _of_neighbours(best, grid):
+            best, least = better(theirs, difference(theirs))
+        at, differs = best, difference(best)
+        for _ in range(STEPS):
+            x, y = (right * differs).sum(-1), (down * differs).sum(-1)
+            at = at - torch.stack([yy * x - xy * y, xx * y - xy * x], 1) / size[:, None]
+            differs = difference(at)
+            best, least = better(at, differs)
+    return best
+
+
+def _of_neighbours(shifts: Tensor, grid: Patches) -> Iterator[Tensor]:
+    """The shifts "P 2 N" of the left, right, upper and lower neighbours."""
     padded = F.pad(shifts.reshape(len(shifts), 2, grid.rows, grid.columns), (1, 1, 1, 1), mode="replicate")
-    for row, column in NEIGHBOURS:
-        theirs = padded[:, :, row : row + grid.rows, column : column + grid.columns].flatten(2)
-        best, least = better(theirs, difference(theirs))
-    at = best
-    for _ in range(STEPS):
-        differs = difference(at)
-        best, least = better(at, differs)
-        x, y = (right * differs).sum(-1), (down * differs).sum(-1)
-        at = at - torch.stack([yy * x - xy * y, xx * y - xy * x], 1) / size[:, None]
-    return better(at, difference(at))[0]
+    for row, column in ((1, 0), (1, 2), (0, 1), (2, 1)):
+        yield padded[:, :, row : row + grid.rows, column : column + grid.columns].flatten(2)
 
 
 def _cut(pictures: Tensor, grid: Patches, shifts: Tensor | None = None) -> Tensor:

@@ -22,9 +22,9 @@ def test_the_bundled_towers_state_what_they_know() -> None:
     assert not any("|" in word or word.startswith("#") for word in known_words(spec, "motion"))
 
 
-def test_the_first_phrasing_of_each_word_is_read_once(tmp_path: Path) -> None:
+def test_all_phrasings_of_each_word_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("# heading\ndog|hound\n\ncat\ndog\n")
-    assert known_words(model(tmp_path, "words.txt"), "image") == ("dog", "cat")
+    assert known_words(model(tmp_path, "words.txt"), "image") == ("dog", "hound", "cat")
     assert known_words(model(tmp_path, ""), "image") == ()
 
 
