@@ -85,6 +85,7 @@ class HardwareDecoder:
             return self._new(context.decode(packet))
         if context is not self._context:
             self._end(Unsuited("the pictures move to another stream"))
+            self._handover = Handover()
             return list(context.decode(packet))
         problem = self._handover.sent(packet) if packet is not None else ""
         if self._inner is None:
@@ -186,6 +187,7 @@ class HardwareDecoder:
                 frames += self._taken_over(context, frames[0])
         except (Unsuited, av.error.FFmpegError) as error:
             self._end(error)
+            self._handover = Handover()
         return frames
 
     def _check_first(self, frame: Any) -> None:

@@ -14,7 +14,6 @@ from pipeline.errors import ConfigError
 
 DECODERS = {"h264": "h264_cuvid", "hevc": "hevc_cuvid", "av1": "av1_cuvid"}
 """By codec."""
-DEVICES = '"cpu", "auto", "cuda" or "cuda:N"'
 
 Size = tuple[int, int]
 """Width and height in pixels."""

@@ -41,8 +41,8 @@ def test_clips_and_times_are_those_of_software(
 ) -> None:
     path = make_video(tmp_path / name, 8.0, size=(1280, 720), gop=25, **settings)
     soft = read(path, start)
-    ended: list[Exception] = []
-    monkeypatch.setattr(HardwareDecoder, "_end", lambda self, error: ended.append(error))
+    ended, end = list[Exception](), HardwareDecoder._end
+    monkeypatch.setattr(HardwareDecoder, "_end", lambda self, error: (ended.append(error), end(self, error)))
     hard = read(path, start, device=gpu)
     assert ended == [], "the hardware decodes all of it"
     check_same(hard, soft, levels=2 * gate.MOST_LEVELS)

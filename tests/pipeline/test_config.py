@@ -75,6 +75,11 @@ def test_every_number_has_a_range() -> None:
             {"model": {"device": "gpu"}},
             "live.toml: model.device is 'gpu'; expected auto, cpu, cuda or cuda:N (sm89 to build for one)",
         ),
+        ({"decode": {"device": "gpu"}}, "live.toml: decode.device is 'gpu'; expected auto, cpu, cuda or cuda:N"),
+        (
+            {"decode": {"device": "cuda", "reader": "decord"}},
+            "live.toml: decode.device needs the reader av; decode.reader is 'decord'",
+        ),
         ({"clips": 5}, "live.toml: Expected `object`, got `int` - at `$.clips` (it is 5)"),
         ({"groups": [{"name": "x"}]}, "live.toml: Object missing required field `stages` - at `$.groups[0]`"),
         (
