@@ -116,6 +116,17 @@ class Recording:
             if place < first[clip + 1]
         ]
 
+    def tracks(self, start_s: float, end_s: float) -> list[Track]:
+        """The tracks of a stretch, as the page has them: without what their names rest on."""
+        words, found = list(self._words), []
+        for path in self._tracks.values():
+            rows = zip(*[iter(path["boxes"])] * 5, strict=True)
+            boxes = [(time / 1000, *edges) for time, *edges in rows if ms(start_s) <= time < ms(end_s)]
+            names = [words[word] for since, word, _ in path["names"] if since < ms(end_s)]
+            if boxes:
+                found.append(Track(path["id"], boxes, names[-1] if names else None))
+        return found
+
     def tree(self) -> dict[str, Any]:
         """Everything, as plain data for JSON."""
         events = [
