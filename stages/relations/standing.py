@@ -43,7 +43,7 @@ def _ways(pair: Pair) -> Iterator[Held]:
     both = pair, pair.turned
     for kind, able in (("inside", HOLDERS), ("on", SUPPORTS)):
         for each in both:
-            if noun(each.other.label or "") in able:
+            if noun(each.other.label or "") in able - {noun(each.one.label or "")}:
                 yield _held(kind, each)
     for each in both:
         if noun(each.other.label or "") not in HOLDERS | SUPPORTS:
