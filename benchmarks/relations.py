@@ -4,8 +4,8 @@
 
 Films of 2 s with two things that were cut out of photos (`benchmarks.composed`), each with a relation of our making:
 left of, above, on, in front of, moves toward, follows. They are looked at as a run does, with the names of all kinds as
-labels, and no everyday words besides. A relation that is told is true if both tracks are on things of these names, and if it is the one that the film
-was made for; left of, above and next to are also true if the true boxes say so.
+labels, and no everyday words besides. A relation that is told is true if both tracks are on things of these names, and
+if it is the one that the film was made for; left of, above and next to are also true if the true boxes say so.
 
 found      of the relations that films were made for, those that are told
 found of named things  the same where both things have a track with their name
