@@ -20,6 +20,8 @@ from stages.relations.standing import Held
 WORDS = standing.WORDS | moving.WORDS
 SAME = 0.7
 """Intersection over union from which two tracks are one thing."""
+LEAST_MOMENTS = 2
+"""Pictures of a clip that show both, at least."""
 PART = 0.85
 """Share of a thing in another one of its name from which it is a part of it."""
 
@@ -64,7 +66,7 @@ class RelationStage(Stage):
     def _relations(self, tracks: Sequence[Track]) -> Iterator[Relation]:
         for one, other in combinations(tracks, 2):
             pair = pair_of(one, other)
-            if len(pair.times_s) and not _are_one(pair):
+            if len(pair.times_s) >= LEAST_MOMENTS and not _are_one(pair):
                 for held in (
                     *standing.standing(pair, self.options.least_held),
                     *moving.moving(pair, self.options.least_held),

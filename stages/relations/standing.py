@@ -32,23 +32,23 @@ def standing(pair: Pair, least: float) -> Iterator[Held]:
     least: of the mean score over all moments; a relation also has to hold in more than half of them.
     """
     way = next((held for held in _ways(pair) if is_sure(held, least)), None)
-    if way is not None:
-        yield way
-    if way is not None and way.kind == "left" and is_sure(beside := _held("beside", way.pair), least):
+    if way is None:
+        return
+    yield way
+    if way.kind == "left" and is_sure(beside := _held("beside", way.pair), least):
         yield beside
 
 
 def _ways(pair: Pair) -> Iterator[Held]:
     """The ways that are possible, the most telling ones first; of above and left, the clearer one."""
     both = pair, pair.turned
+    nouns = {noun(track.label or "") for track in (pair.one, pair.other)}
     for kind, able in (("inside", HOLDERS), ("on", SUPPORTS)):
-        for each in both:
-            if noun(each.other.label or "") in able - {noun(each.one.label or "")}:
-                yield _held(kind, each)
-    for each in both:
-        if noun(each.other.label or "") not in HOLDERS | SUPPORTS:
-            front = _held("front", each)
-            yield front._replace(scores=np.minimum(front.scores, _held("touching", each).scores))
+        yield from (_held(kind, each) for each in both if len(nouns) == 2 and noun(each.other.label or "") in able)
+    if not nouns & (HOLDERS | SUPPORTS):
+        touching = _held("touching", pair).scores
+        for front in (_held("front", each) for each in both):
+            yield front._replace(scores=np.minimum(front.scores, touching))
     yield from sorted(
         (_held(kind, each) for kind in ("above", "left") for each in both), key=lambda held: -held.scores.mean()
     )
