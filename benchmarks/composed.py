@@ -47,11 +47,11 @@ class Put:
     box: tuple[int, int, int, int]
 
 
-def things(data: Path, reported: bool, most: int = 25) -> dict[str, list[Thing]]:
+def things(data: Path, reported: bool, most: int = 25, kinds: Sequence[str] = KINDS) -> dict[str, list[Thing]]:
     """Cut-outs by their kind, at most so many of each; of photos to report on, or of those for choices."""
     fold = is_reported if reported else is_checked
     tree = [each for each in json.loads((data / "boxes" / "voc2012.json").read_text()) if fold(each["file"])]
-    found: dict[str, list[Thing]] = {kind: [] for kind in KINDS}
+    found: dict[str, list[Thing]] = {kind: [] for kind in kinds}
     with tarfile.open(data / "boxes" / "voc2012.tar") as tar:
         files = {Path(member.name).name: member for member in tar.getmembers() if member.isfile()}
         for photo in tree:

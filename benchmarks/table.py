@@ -227,6 +227,13 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… quick", "right_box_quick", ""),
         ("… a phrase with swapped roles fits less well", "swapped_roles_score_lower", ""),
     ],
+    "relations": [
+        ("films of two cut-outs: the relation that each was made for is told", "found", ""),
+        ("… where both have a track with their name", "found_of_named_things", ""),
+        ("… of what is told, true with both names", "true", ""),
+        ("… true, whatever the names", "true_names_aside", ""),
+        ("photos of riders: the picture tower alone tells who rides whom", "tower_tells_who_rides_whom", ""),
+    ],
     "detection": [
         ("photos of VOC that are only reported: objects found with 30 boxes", "ours.recall of 30 boxes", "{:.1f} %"),
         ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),

@@ -11,6 +11,7 @@ from commands.console import Console, add_console_options
 from commands.options import FLAGS, Parser, add_config_options, make_config, seconds
 from pipeline.config import Config
 from pipeline.errors import ConfigError
+from pipeline.result import ClipRecord, Track
 
 _SETTINGS = (
     *("--labels", "--descriptions", "--clip-seconds", "--modalities"),
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   percept explain film.mp4 --at 4.5                      its most probable label
   percept explain film.mp4 --at 1:05 --label "dog barking" -o why.png
   percept explain film.mp4 --at 12 --labels "rain, siren" --json
+  percept explain film.mp4 --at 12 --results film.jsonl   name the track, too
 
 The picture shows where in the frames, when and how high in the sound, and where in the motion the label's evidence is,
 and what each of them adds to the label's log-odds. docs/explaining.md says what such maps can and cannot show."""
@@ -37,6 +39,11 @@ def make_parser() -> Parser:
         "--at", metavar="TIME", type=seconds, default=0.0, help="the moment: seconds or hh:mm:ss (default: 0)"
     )
     parser.add_argument("--label", metavar="WORD", default="", help="the label to explain (default: the most probable)")
+    parser.add_argument(
+        "--results",
+        metavar="FILE",
+        help="results of a run, as JSON lines: the sentence names the track of the clip that the evidence lies on",
+    )
     parser.add_argument(
         "--pixels", action="store_true", help="also show one frame's evidence in its pixels, which takes longer"
     )
@@ -60,8 +67,9 @@ def main(arguments: list[str]) -> int:
         from evidence.strip import strip_png
         from evidence.told import facts, sentences
 
+        tracks = _tracks(options.results, options.source, options.at) if options.results else []
         with explaining(with_label(config, options.label), console.detail, options.pixels) as explainer:
-            why = explainer.at(options.source, options.at, options.label.partition("|")[0].strip())
+            why = explainer.at(options.source, options.at, options.label.partition("|")[0].strip(), tracks)
         write_bytes(picture, strip_png(why))
         if options.json:
             print(json.dumps(facts(why) | {"picture": str(picture)}))
@@ -76,6 +84,20 @@ def with_label(config: Config, label: str) -> Config:
     if not label or config.labels.words:
         return config
     return msgspec.structs.replace(config, labels=msgspec.structs.replace(config.labels, words=[label]))
+
+
+def _tracks(results: str, source: str, time_s: float) -> list[Track]:
+    """The tracks of a source at a time, from a file of results. Raises: ConfigError: it has no such clip."""
+    from pages.read import read_results
+
+    for record in read_results(results):
+        if not isinstance(record, ClipRecord) or os.path.basename(record.source) != os.path.basename(source):
+            continue
+        if record.is_result and record.start_s <= time_s < record.end_s:
+            return record.tracks or []
+    raise ConfigError(
+        f"--results {results}: has no clip of {source} at {time_s:g} s; expected the results of a run on it"
+    )
 
 
 def _check(options: argparse.Namespace, picture: Path) -> None:

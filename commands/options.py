@@ -183,6 +183,13 @@ FLAGS = (
         value=3,
     ),
     Flag(
+        "--relations",
+        "stages.relations.most",
+        "also say how tracks stand to one another: dog on sofa, person left of bus",
+        switch=True,
+        value=8,
+    ),
+    Flag(
         "--zone",
         "follow.zones",
         "count tracks in a part of the picture, and how long they stay: NAME:x,y;x,y;x,y;... in fractions of the "

@@ -24,6 +24,7 @@ RECORDS = (
         "Crossing",
         "TextLine",
         "Region",
+        "Relation",
         "View",
     ),
     *("TrackEvidence", "Track", "ClipRecord"),

@@ -61,8 +61,9 @@ def _told(explainer: Any, source: PageSource, each: Strongest) -> list[Any]:
     from evidence.strip import strip
     from evidence.told import sentences
 
+    tracks = source.recording.tracks(each.start_s, each.end_s)
     try:
-        why = explainer.at(source.path, (each.start_s + each.end_s) / 2, each.label)
+        why = explainer.at(source.path, (each.start_s + each.end_s) / 2, each.label, tracks)
     except PerceptError as error:
         return [each.clip, each.label, [f"It could not be explained: {error}"], ""]
     told = list(sentences(why))

@@ -1,6 +1,6 @@
 """Says why a clip got a label: what each modality adds, and where, when and at which frequencies it does."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +23,7 @@ from pipeline.clip import Clip, DecodedClip
 from pipeline.config import Config, GroupOptions
 from pipeline.errors import ConfigError, ModelError, SourceError
 from pipeline.plain import PlainLoop, make_reader, refuse_failed
-from pipeline.result import Label
+from pipeline.result import Label, Track
 from pipeline.run import place, private_directory
 from stages.tower_inputs import tower_input
 from stages.words.labels import LabelSet
@@ -80,6 +80,7 @@ class Explanation:
     """Why a clip got a label.
 
     label: as in the record, with what each modality adds. why_not: for each modality without a map, the reason.
+    tracks: those of the clip, if they are known, with boxes in pixels of the source. size: its width and height.
     """
 
     source: str
@@ -90,6 +91,8 @@ class Explanation:
     motion: Moved | None
     audio: Heard | None
     why_not: Mapping[str, str]
+    tracks: Sequence[Track] = ()
+    size: tuple[int, int] = (0, 0)
 
     @property
     def maps(self) -> dict[str, Seen | Moved | Heard]:
@@ -134,8 +137,10 @@ class Explainer:
         if self._patches is not None:
             self._patches.close()
 
-    def at(self, source: str, time_s: float, label: str = "") -> Explanation:
+    def at(self, source: str, time_s: float, label: str = "", tracks: Sequence[Track] = ()) -> Explanation:
         """Why the clip around a time has a label, by default its most probable one.
+
+        tracks: of a run's record of that clip; they are not looked for here, since their numbers count from the start.
 
         Raises: ConfigError: the label is not among those of the run. SourceError: there is nothing at that time.
         """
@@ -148,7 +153,7 @@ class Explainer:
             raise ConfigError(
                 f"--label {label}: not among the labels; expected one of {', '.join(self.labels.labels[:8])}"
             )
-        return self._explained(source, clip, found)
+        return replace(self._explained(source, clip, found), tracks=tracks)
 
     @property
     def labels(self) -> LabelSet:
@@ -203,7 +208,7 @@ class Explainer:
         info = clip.info
         return Explanation(
             source, info.start_ns / 1e9, info.end_ns / 1e9, label,
-            maps.get("image"), maps.get("motion"), maps.get("audio"), why_not,
+            maps.get("image"), maps.get("motion"), maps.get("audio"), why_not, (), (info.width, info.height),
         )  # fmt: skip
 
     def _seen(self, clip: Clip, row: int, added: float) -> "Seen | str":

@@ -7,8 +7,9 @@ import numpy as np
 
 from evidence.colours import FAINT, INK, PAPER, RULE, SUPPORT, heat
 from evidence.explaining import Explanation, Heard, Moved, Seen
+from evidence.followed import box_at
 from evidence.heat import percent
-from evidence.told import sentences, signed
+from evidence.told import sentences, signed, track_of
 from pipeline.arrays import Array
 from pipeline.clip import MODALITIES
 from pipeline.result import clock_text
@@ -77,14 +78,26 @@ def _frames(seen: Seen, why: Explanation) -> Array:
     height = round(width * seen.frames.shape[1] / seen.frames.shape[2])
     sheet = _sheet(34 + height + 38)
     _heading(sheet, f"Picture {signed(why.added['image'])}", MARGIN, 20, SUPPORT["image"])
-    top = seen.heat.values.max()
+    top, lies = seen.heat.values.max(), track_of(why, "image")
     for place, number in enumerate(chosen):
         x = MARGIN + place * (width + GAP)
         lit = lit_frame(seen, int(number), top, width, height)
+        if lies is not None and (box := box_at(lies.track, float(seen.times_s[number]))) is not None:
+            _outlined(lit, np.array(box) * width / why.size[0], str(lies.track.id))
         sheet[34 : 34 + height, x : x + width] = lit
         share = seen.heat.values[number].sum() / seen.heat.total
         SMALL.draw(sheet, f"{seen.times_s[number]:.2f} s · {percent(share)} of it", x, 34 + height + 22, FAINT)
     return sheet
+
+
+def _outlined(picture: Array, box: Array, name: str) -> None:
+    """Draw the box of a track, with its number, as the page does. box: x0 y0 x1 y1 in pixels of the picture."""
+    x0, y0, x1, y1 = (round(float(side)) for side in box)
+    cv2.rectangle(picture, (x0, y0), (x1, y1), (0, 0, 0), 4, cv2.LINE_AA)
+    cv2.rectangle(picture, (x0, y0), (x1, y1), (255, 255, 255), 2, cv2.LINE_AA)
+    left, top = max(0, x0), max(0, y0)
+    cv2.rectangle(picture, (left, top), (left + SMALL.width(name) + 10, top + 20), (255, 255, 255), -1)
+    SMALL.draw(picture, name, left + 5, top + 16, INK, 600)
 
 
 def _pixels(seen: Seen, pixels: Array) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from evidence.explaining import Explanation, Heard, Moved, Seen
+from evidence.followed import Lies, lies_on
 from evidence.heat import percent, smallest_stretch
 from pipeline.arrays import Array
 from pipeline.sinks.panel import NAMES
@@ -35,6 +36,8 @@ class Spot:
 
     where: str
     share: float
+    track: int | None = None
+    """The number of the track, if it is the boxes of one."""
 
     def __str__(self) -> str:
         return self.where if self.where == EVERYWHERE else f"{percent(self.share)} of it {self.where}"
@@ -52,7 +55,7 @@ def evidence_sentence(why: Explanation) -> str:
     for name, share in shares:
         if share < 0.005:
             continue
-        spots = [] if name in why.why_not else spots_of(why.maps[name])
+        spots = spots_in(why, name)
         more = f", {' and '.join(map(str, spots))}" if spots else ""
         told.append(f"{percent(share)} {NAMES[name]}{more}")
     silent = [NAMES[name] for name, share in shares if share < 0.005]
@@ -79,7 +82,8 @@ def facts(why: Explanation) -> dict[str, Any]:
             "share": round(why.shares[name], 6),
             "spots": [
                 {"where": spot.where, "share": round(spot.share, 6)}
-                for spot in ([] if name in why.why_not else spots_of(why.maps[name]))
+                | ({} if spot.track is None else {"track": spot.track})
+                for spot in spots_in(why, name)
             ],
         }
         | ({"no_map": why.why_not[name]} if name in why.why_not else {})
@@ -95,6 +99,34 @@ def facts(why: Explanation) -> dict[str, Any]:
         "modalities": modalities,
         "sentences": list(sentences(why)),
     }
+
+
+def spots_in(why: Explanation, name: str) -> list[Spot]:
+    """Where the map of a modality has the most, and the track that it lies on; nothing without a map."""
+    if name in why.why_not:
+        return []
+    lies = track_of(why, name)
+    if lies is None:
+        return spots_of(why.maps[name])
+    named = f" ({lies.track.label})" if lies.track.label and lies.track.label != why.label.label else ""
+    on = Spot(f"in the box of track {lies.track.id}{named}", lies.share, lies.track.id)
+    return [*spots_of(why.maps[name]), on]
+
+
+def track_of(why: Explanation, name: str) -> Lies | None:
+    """The track that the map of a modality lies on, if tracks are known."""
+    part = why.maps.get(name)
+    if part is None or isinstance(part, Heard) or not all(why.size):
+        return None
+    width, height = why.size
+    if isinstance(part, Seen):
+        (rows, columns), (high, wide) = part.window, part.frames.shape[1:3]
+        x0, x1 = (each * width / wide for each in (columns.start, columns.stop))
+        y0, y1 = (each * height / high for each in (rows.start, rows.stop))
+        return lies_on(part.heat.values, part.times_s.tolist(), why.tracks, (x0, y0, x1, y1))
+    count = len(part.heat.values)
+    times_s = why.start_s + (np.arange(count) + 0.5) / count * (why.end_s - why.start_s)
+    return lies_on(part.heat.values, times_s.tolist(), why.tracks, (0.0, 0.0, width, height))
 
 
 def spots_of(part: Seen | Heard | Moved) -> list[Spot]:

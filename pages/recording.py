@@ -17,6 +17,8 @@ RESULT, ERROR, DROPPED, GAP = range(4)
 NAMES = {"image": "picture", "motion": "motion", "audio": "sound"}
 LEAST_NAMED = 0.5
 """A track shows a label that is at least this probable, as in the labelled video."""
+MOST_RELATIONS = 3
+"""Relations of tracks that are told of a clip, the surest ones."""
 REASONS = {
     "no_stream": "the source has none",
     "gap": "it pauses here",
@@ -116,6 +118,17 @@ class Recording:
             if place < first[clip + 1]
         ]
 
+    def tracks(self, start_s: float, end_s: float) -> list[Track]:
+        """The tracks of a stretch, as the page has them: without what their names rest on."""
+        words, found = list(self._words), []
+        for path in self._tracks.values():
+            rows = zip(*[iter(path["boxes"])] * 5, strict=True)
+            boxes = [(time / 1000, *edges) for time, *edges in rows if ms(start_s) <= time < ms(end_s)]
+            names = [words[word] for since, word, _ in path["names"] if since < ms(end_s)]
+            if boxes:
+                found.append(Track(path["id"], boxes, names[-1] if names else None))
+        return found
+
     def tree(self) -> dict[str, Any]:
         """Everything, as plain data for JSON."""
         events = [
@@ -213,6 +226,7 @@ def notes_of(record: ClipRecord) -> list[str]:
     notes += [f"{name} failed: {why}" for name, why in record.failed.items()]
     if record.category is not None:
         notes.append("category: " + " › ".join(record.category.path))
+    notes += [str(relation) for relation in (record.relations or ())[:MOST_RELATIONS]]
     if record.open_set is not None and record.open_set.none_of_these:
         notes.append("none of these labels fits")
     if record.corrupt_frames or record.decode_errors:

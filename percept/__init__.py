@@ -58,6 +58,7 @@ A record
     result.zones, result.crossings                 of run(..., zone="door:0,0;.2,0;.2,1;0,1", line="gate:.5,0;.5,1")
     result.text                                    of run(..., text=True): what is written, where, and how sure it is
     result.regions                                 of run(..., regions=True): where labels are: box, area
+    result.relations                               of run(..., relations=True): "dog on sofa", with tracks, score, times
     result.absent                                  what is missing, and why: {"audio": "no_stream"}
     result.is_result                               False for an error, a dropped clip and a gap
     result.explain()                               why it has its best label: two sentences and a picture
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
         OutputError,
         PerceptError,
         Region,
+        Relation,
         SourceError,
         TextLine,
         Track,
@@ -158,6 +160,7 @@ __all__ = [
     "PerceptError",
     "Proof",
     "Region",
+    "Relation",
     "Run",
     "SourceError",
     "TextLine",

@@ -50,6 +50,7 @@ def explain(
     label: str = "",
     *,
     pixels: bool = False,
+    results: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
     audio_model: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -65,6 +66,7 @@ def explain(
         at: The moment, in seconds: that of a record is its `start_s`.
         label: The label; by default the most probable one of the usual words.
         pixels: Also show one frame's evidence in its pixels, which takes longer.
+        results: Results of a run on the source: the sentence names the track of the clip that the evidence lies on.
         model: As for `percept.run`.
         audio_model: As for `percept.run`.
         settings: Single settings, as for `percept.run`.
@@ -73,7 +75,8 @@ def explain(
         ConfigError, SourceError, ModelError: with the message of the command line.
     """
     options: dict[str, Any] = {"label": label or None, "pixels": pixels, "at": at}
-    options |= {name: os.fspath(each) for name, each in (("model", model), ("audio_model", audio_model)) if each}
+    paths = {"model": model, "audio_model": audio_model, "results": results}
+    options |= {name: os.fspath(each) for name, each in paths.items() if each}
     _, given, _ = _child.order([], None, options, (), None, settings)
     with tempfile.TemporaryDirectory(prefix="percept-") as folder:
         path = Path(folder, "why.png")
@@ -101,15 +104,19 @@ def explain_record(
         raise _records.SourceError(f"{path}: is not here any more. Say where the file is: explain(source=...)")
     length_s = _records.clip_seconds(record.start_s, record.end_s, USUAL_CLIP_S)
     more = {} if length_s == USUAL_CLIP_S else {"clips.seconds": length_s}
-    return explain(
-        path,
-        (record.start_s + record.end_s) / 2,
-        label or record.labels[0].label,
-        pixels=pixels,
-        model=model,
-        audio_model=audio_model,
-        settings=more | dict(settings or {}),
-    )
+    with tempfile.TemporaryDirectory(prefix="percept-") as folder:
+        results = Path(folder, "record.jsonl")
+        results.write_text(json.dumps(record.to_dict() | {"source": path}) + "\n")
+        return explain(
+            path,
+            (record.start_s + record.end_s) / 2,
+            label or record.labels[0].label,
+            pixels=pixels,
+            results=results if record.tracks else None,
+            model=model,
+            audio_model=audio_model,
+            settings=more | dict(settings or {}),
+        )
 
 
 def _why(told: dict[str, Any], picture: bytes) -> Why:

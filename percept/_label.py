@@ -38,6 +38,7 @@ def label(
     detector: str | None = None,
     text: bool = False,
     regions: bool = False,
+    relations: bool = False,
     zone: str | Sequence[str] | None = None,
     line: str | Sequence[str] | None = None,
     engine: str | None = None,
@@ -102,6 +103,7 @@ def label(
             a directory of OWL-ViT or OWLv2, which look for the things among `find` or `labels`.
         text: Also read what is written in the pictures (signs, captions); needs the extra ocr.
         regions: Also say where in the picture the probable labels are: box and share of the picture.
+        relations: Also say how tracks stand to one another: dog on sofa, person left of bus.
         zone: Count tracks in a part of the picture, and how long they stay: NAME:x,y;x,y;x,y;... in fractions of the
             picture, such as 'door:0,0.5;0.3,0.5;0.3,1;0,1'; may be repeated.
         line: Count tracks that cross a line: NAME:x,y;x,y in fractions of the picture; from the top down, what moves
@@ -154,6 +156,7 @@ def label(
         "detector": detector,
         "text": text,
         "regions": regions,
+        "relations": relations,
         "zone": zone,
         "line": line,
         "engine": engine,

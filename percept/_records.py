@@ -19,6 +19,7 @@ ZoneVisits = _result.ZoneVisits
 Visit = _result.Visit
 TextLine = _result.TextLine
 Region = _result.Region
+Relation = _result.Relation
 Crossing = _result.Crossing
 Category = _result.Category
 OpenSet = _result.OpenSet

@@ -144,6 +144,28 @@ class Region(msgspec.Struct, frozen=True):
     peak: float
     """The label's probability where it is surest, from 0 to 1."""
 
+class Relation(msgspec.Struct, frozen=True):
+    """How one track stands to another one, such as "dog on sofa"."""
+
+    subject: str
+    """Label of the track of which it is told."""
+    subject_track: int
+    """Its id."""
+    relation: str
+    """left of, above, on, in, next to, in front of, moves toward or follows. Right of, below and behind are told with
+    subject and object turned round."""
+    object: str
+    """Label of the other track."""
+    object_track: int
+    """Its id."""
+    score: float
+    """From 0 to 1: geometric mean of both labels' probabilities and of how far the relation holds between the boxes,
+    where 0.5 is just so. No probability."""
+    start_s: float
+    """The first moment of the clip in which it holds, in seconds of the source."""
+    end_s: float
+    """The last such moment."""
+
 class View(msgspec.Struct, frozen=True, omit_defaults=True):
     """A track in a picture that was looked at closely."""
 
@@ -280,6 +302,10 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def regions(self) -> list[Region] | None:
         """Present if it was asked for (`--regions`): where in the picture the probable labels are."""
+
+    @property
+    def relations(self) -> list[Relation] | None:
+        """Present if it was asked for (`--relations`): how named tracks stand to one another."""
 
     @property
     def category(self) -> Category | None:

@@ -36,9 +36,11 @@ STAGES = {
     "track": "stages.track.stage:TrackStage",
     "text": "stages.text.stage:TextStage",
     "regions": "stages.maps.stage:RegionStage",
+    "relations": "stages.relations.stage:RelationStage",
 }
-ON_DEMAND = ("text", "regions")
-"""Stages that are off unless they have options. Each is then a group of its own, if no group names it."""
+ON_DEMAND = {"text": "", "regions": "", "relations": "track"}
+"""Stages that are off unless they have options. If no group names one, it then runs after the stage given here, in the
+same group; "": in a group of its own."""
 CLASSIFY_STREAM = "stages.classify_stream:ClassifyStream"
 _PARSE_LABELS = "stages.words.word:parse_labels"
 _SPLIT_LABELS = "stages.text.phrases:split_labels"
@@ -134,8 +136,13 @@ def in_order(config: Config) -> Config:
 def _on_demand(config: Config) -> Config:
     named = {name for group in config.groups for name in group.stages}
     wanted = [name for name in ON_DEMAND if name not in named and (name in config.stages or _is_wanted(name, config))]
-    groups = tuple(GroupOptions(name=name, stages=(name,)) for name in wanted)
-    return msgspec.structs.replace(config, groups=groups + config.groups) if groups else config
+    guests = [name for name in wanted if ON_DEMAND[name] in named]
+    own = tuple(GroupOptions(name=name, stages=(name,)) for name in wanted if name not in guests)
+    groups = tuple(
+        msgspec.structs.replace(group, stages=(*group.stages, *(n for n in guests if ON_DEMAND[n] in group.stages)))
+        for group in config.groups
+    )
+    return msgspec.structs.replace(config, groups=own + groups) if wanted else config
 
 
 def _is_wanted(name: str, config: Config) -> bool:

@@ -164,6 +164,37 @@ class Region(msgspec.Struct, frozen=True):
     peak: Annotated[float, Meta(description="The label's probability where it is surest, from 0 to 1.")]
 
 
+class Relation(msgspec.Struct, frozen=True):
+    """How one track stands to another one, such as "dog on sofa"."""
+
+    subject: Annotated[str, Meta(description="Label of the track of which it is told.")]
+    subject_track: Annotated[int, Meta(description="Its id.")]
+    relation: Annotated[
+        str,
+        Meta(
+            description="left of, above, on, in, next to, in front of, moves toward or follows. Right of, below and "
+            "behind are told with subject and object turned round."
+        ),
+    ]
+    object: Annotated[str, Meta(description="Label of the other track.")]
+    object_track: Annotated[int, Meta(description="Its id.")]
+    score: Annotated[
+        float,
+        Meta(
+            description="From 0 to 1: geometric mean of both labels' probabilities and of how far the relation holds "
+            "between the boxes, where 0.5 is just so. No probability."
+        ),
+    ]
+    start_s: Annotated[
+        float, Meta(description="The first moment of the clip in which it holds, in seconds of the source.")
+    ]
+    end_s: Annotated[float, Meta(description="The last such moment.")]
+
+    def __str__(self) -> str:
+        """`dog (1) on sofa (2)`"""
+        return f"{self.subject} ({self.subject_track}) {self.relation} {self.object} ({self.object_track})"
+
+
 class View(msgspec.Struct, frozen=True, omit_defaults=True):
     """A track in a picture that was looked at closely."""
 
@@ -372,6 +403,11 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cast(list[Region] | None, self.parts.get("regions"))
 
     @property
+    def relations(self) -> list[Relation] | None:
+        """Present if it was asked for (`--relations`): how named tracks stand to one another."""
+        return cast(list[Relation] | None, self.parts.get("relations"))
+
+    @property
     def category(self) -> Category | None:
         """Present if labels form a hierarchy."""
         return cast(Category | None, self.parts.get("category"))
@@ -389,6 +425,7 @@ TYPES: dict[str, Any] = {
     "crossings": list[Crossing],
     "text": list[TextLine],
     "regions": list[Region],
+    "relations": list[Relation],
     "category": Category,
     "open_set": OpenSet,
 }

@@ -29,6 +29,7 @@ NOT_LIVE = {
     "--exclusive",
     "--min-duration",
     "--regions",
+    "--relations",
 }
 """Options of files."""
 

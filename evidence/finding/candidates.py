@@ -28,6 +28,9 @@ PART = 0.8
 """How much less a box counts that lies in a surer one as a whole, or is around two."""
 SURER = 0.3
 """By what share a box is clearly surer than another one."""
+WHOLE, ROOMY, AS_SURE = 0.85, 0.6, 0.9
+"""Share of a box that lies in a loose one around it at least, and of its area at most; ratio of their scores from which
+the inner one counts, in full at 1.1."""
 FILLED = 0.5
 """Share of a group that its things fill."""
 
@@ -166,6 +169,20 @@ def wholeness(boxes: Array, scores: Array) -> Array:
     part = (surer * inside).max(axis=1, initial=0.0)
     whole: Array = (1 - PART * part) * (1 - PART * _grouped(boxes, scores, inside))
     return whole
+
+
+def tightness(boxes: Array, scores: Array, fits: Array) -> Array:
+    """How far a box is not loosely around another one that a name fits, too: "N 4", "N", "N" -> "N" in (0, 1].
+
+    A box with much room around a smaller one counts the less, the surer the detector is of that, and the more the name
+    fits it: half as well as it fits the loose one is enough, because surroundings help names.
+    """
+    inside = shared_area(boxes, boxes) / np.maximum(areas(boxes)[:, None], 1e-9)
+    held = (inside >= WHOLE) & (areas(boxes)[:, None] < ROOMY * areas(boxes)[None])
+    as_sure = np.clip((scores[:, None] / np.maximum(scores[None], 1e-9) - AS_SURE) / (2 * (1 - AS_SURE)), 0.0, 1.0)
+    reads = np.minimum(1.0, 2 * fits[:, None] / np.maximum(fits[None], 1e-9))
+    tight: Array = 1 - PART * np.where(held, as_sure * reads, 0.0).max(axis=0, initial=0.0)
+    return tight
 
 
 def _grouped(boxes: Array, scores: Array, inside: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 from engines.models.patch_tower import PatchTower
 from evidence.finding.aligned import moved
 from evidence.finding.answer import Answer, Box, Finding, Part
-from evidence.finding.candidates import Candidates, Picture, read, wholeness
+from evidence.finding.candidates import Candidates, Picture, read, tightness, wholeness
 from evidence.finding.measured import measured
 from evidence.finding.ranked import Chosen, Term, ranked
 from pipeline.arrays import Array
@@ -132,7 +132,9 @@ class Judge:
             own = own + moved(cosines, self._words[thing.name], found.patches) / self._side.temperature
         likely, mapped = sigmoid(own), found.by_map.get(thing.name, np.zeros(len(found)))
         # In the box of a map's part the tower must read the thing, too; in that of grass, it reads what stands on it.
-        return np.maximum(likely * sure, mapped if is_stuff(thing.name) else np.minimum(likely, mapped))
+        fits = np.maximum(likely * sure, mapped if is_stuff(thing.name) else np.minimum(likely, mapped))
+        tight: Array = fits * tightness(found.boxes, found.scores, fits)
+        return tight
 
     def _place(self, thing: Thing, frame: Array, found: Candidates, odds: Array) -> Place:
         if thing.worn is None or not self._is_worn(thing):

@@ -6,13 +6,15 @@ from evidence.finding.candidates import Candidates
 from evidence.finding.colour import NAMES, called, colour_shares
 from pipeline.arrays import Array
 from pipeline.result import Movement
-from stages.boxes import areas
+from stages.boxes import areas, box_cover
 from stages.phrase.parts import Attribute
 from stages.track.movement import STILL
 
-RIVAL = 0.5
+RIVAL = 0.25
 """A box competes for being the biggest or the leftmost if the thing's name fits it at least so well, in shares of the
 best."""
+SAME = 0.6
+"""Share of the smaller of two boxes that lies in the other one, from which they are around one thing."""
 STEP_SIZE, STEP_PLACE = 0.15, 0.06
 """Difference that counts clearly: in the logarithm of a length, in sides of the picture."""
 FAST = 0.8
@@ -28,14 +30,15 @@ def measured(attribute: Attribute, frame: Array, found: Candidates, fits: Array)
 
     fits: "N", how well the thing's name fits each.
     """
-    rivals = fits >= RIVAL * fits.max(initial=0.0)
     if attribute.kind == "colour":
         shares = colour_shares(frame, found.boxes)
         return called(shares[:, NAMES.index(attribute.value)]), ""
-    if attribute.kind == "size":
-        return (_size(attribute.value, found.boxes, rivals), "") if rivals.sum() > 1 else (None, "there is only one")
-    if attribute.kind == "place":
-        return _place(attribute.value, found.boxes, frame.shape[1], frame.shape[0], rivals), ""
+    if attribute.kind in ("size", "place"):
+        best = tightest(found.boxes, fits)
+        boxes, rivals = found.boxes[best], (fits >= RIVAL * fits.max(initial=0.0)) & (best == np.arange(len(best)))
+        if attribute.kind == "place":
+            return _place(attribute.value, boxes, frame.shape[1], frame.shape[0], rivals), ""
+        return (_size(attribute.value, boxes, rivals), "") if rivals.sum() > 1 else (None, "there is only one")
     if attribute.kind == "motion":
         if not any(found.moves):
             return None, "nothing is followed here long enough"
@@ -43,11 +46,18 @@ def measured(attribute: Attribute, frame: Array, found: Candidates, fits: Array)
     return None, "only the whole film tells it"
 
 
+def tightest(boxes: Array, fits: Array) -> Array:
+    """For each box the one that fits best of those around the same thing, "N": a loose box makes nothing bigger."""
+    same = box_cover(boxes, boxes) >= SAME
+    best: Array = np.where(same, fits[None], -1.0).argmax(axis=1)
+    return best
+
+
 def among(values: Array, rivals: Array, step: float) -> Array:
-    """How clearly each value "N" is above those of its rivals, in [0, 1]."""
+    """How clearly each value "N" is above those of its rivals, in [0, 1]. What has the same value is no rival."""
     result = np.empty(len(values))
     for row in range(len(values)):
-        others = np.delete(values, row)[np.delete(rivals, row)]
+        others = values[rivals & (values != values[row])]
         room = values[row] - others.max() if len(others) else 0.0
         result[row] = 1 / (1 + np.exp(-np.clip(room / step, -30, 30)))
     return result

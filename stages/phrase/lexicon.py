@@ -107,6 +107,20 @@ CLOTHES = {
 }  # fmt: skip
 """What is worn, and where on its wearer: from, until, in heights of the box."""
 
+SUPPORTS = frozenset(
+    {"armchair", "bed", "bench", "bicycle", "bike", "camel", "carpet", "chair", "couch", "counter", "cushion",
+    "desk", "donkey", "elephant", "horse", "ladder", "mat", "motorbike", "motorcycle", "pillow", "plate",
+    "pony", "rug", "scooter", "shelf", "skateboard", "sled", "snowboard", "sofa", "stage", "stool", "surfboard",
+    "swing", "table", "tray", "wheelchair"}
+)  # fmt: skip
+"""What a thing that overlaps it is usually on, and not behind."""
+HOLDERS = frozenset(
+    {"backpack", "bag", "basket", "bathtub", "bin", "bowl", "box", "bucket", "cage", "cart", "cradle", "crib",
+    "cup", "glass", "jar", "mug", "nest", "pan", "pot", "pram", "sink", "stroller", "suitcase", "tent", "tub",
+    "vase"}
+)  # fmt: skip
+"""What a thing inside its box is usually in, and not in front of."""
+
 ARTICLES = frozenset(
     ["the", "a", "an", "this", "that", "these", "those", "his", "her", "its", "their", "my", "your", "some"]
 )

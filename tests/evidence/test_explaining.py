@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from evidence.strip import flow_colours, strip, strip_png
 from evidence.told import Spot, facts, seen_where, sentences, spots_of
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, SourceError
+from pipeline.result import Track
 from tests.conftest import ROOT
 from tests.media import make_video
 
@@ -76,6 +78,23 @@ def test_the_numbers_of_the_sentences_are_those_of_the_maps(rain: Explanation) -
     assert sum(parts) == pytest.approx(total, abs=0.03)
     assert 1 / (1 + np.exp(-total)) == pytest.approx(probability, abs=0.01)
     assert facts(rain)["sentences"] == [first, second]
+
+
+def test_a_sentence_names_the_track_that_the_evidence_lies_on(sheep: Explanation) -> None:
+    """The boxes of track 4 are around ten rows and eight columns of the map's 14 x 14 cells."""
+    assert sheep.image is not None
+    (width, height), window = sheep.size, sheep.image.window[1]
+    left, right = (each / sheep.image.frames.shape[2] * width for each in (window.start, window.stop))
+    box = (left, 0.0, left + (right - left) * 8 / 14, height * 10 / 14)
+    tracks = [Track(3, [(4.0, 0, 0, 5, 5)]), Track(4, [(4.0 + step / 4, *box) for step in range(8)], "cow")]
+    why = replace(sheep, tracks=tracks)
+    mass = sheep.image.heat.values[:, :10, :8].sum() / sheep.image.heat.total
+    (_, spot) = facts(why)["modalities"]["image"]["spots"]
+    assert spot == {"where": "in the box of track 4 (cow)", "share": pytest.approx(mass, abs=1e-5), "track": 4}
+    assert f" and {100 * mass:.0f} % of it in the box of track 4 (cow); " in sentences(why)[0]
+    drawn, plain = strip(why)[130:300], strip(sheep)[130:300]
+    assert 500 < (drawn != plain).any(axis=2).sum() < drawn.shape[0] * drawn.shape[1] / 20, "boxes are outlined"
+    assert "track" not in sentences(sheep)[0]
 
 
 def test_pixels_have_the_heat_of_their_frame(sheep: Explanation) -> None:

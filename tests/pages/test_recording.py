@@ -1,9 +1,9 @@
 """Records become columns of small integers."""
 
-from pages.recording import ERROR, GAP, RESULT, Recording
-from pipeline.result import Category, ClipRecord, Evidence, Label, OpenSet, Region, Track
+from pages.recording import ERROR, GAP, RESULT, Recording, notes_of
+from pipeline.result import Category, ClipRecord, Evidence, Label, OpenSet, Region, Relation, Track
 from pipeline.status import Alternative, EventOptions, EventRecord
-from tests.pages.records import clip, label
+from tests.pages.records import clip, label, square_box, square_track
 
 
 def recording(*records: ClipRecord | EventRecord, events: EventOptions | None = None) -> Recording:
@@ -54,6 +54,20 @@ def test_tracks_are_joined_across_clips_and_change_their_name() -> None:
     boxes = [value for time in (0, 1000, 2000, 4000, 6000) for value in (time, 1, 3, 30, 40)]
     assert tree["tracks"] == [{"id": 7, "names": [[0, 0, 900], [6000, 1, 500]], "boxes": boxes}]
     assert tree["words"] == ["dog", "cat"]
+
+
+def test_the_tracks_of_a_stretch_are_those_of_the_page() -> None:
+    records = [clip("a", index, [], [square_track(2.0 * index, 2.0, (320, 240))]) for index in range(3)]
+    (track,) = recording(*records).tracks(2.0, 4.0)
+    assert (track.id, track.label, len(track.boxes)) == (1, "square", 16)
+    assert track.boxes[0] == (2.0, *square_box(2.0, (320, 240)))
+    assert recording(*records).tracks(8.0, 10.0) == []
+
+
+def test_relations_are_notes_of_their_clip() -> None:
+    record = clip("talk.mp4", 0)
+    record.parts["relations"] = [Relation("dog", 3, "on", "sofa", 5, 0.9, 0.0, 1.9)] * 4
+    assert notes_of(record) == ["dog (3) on sofa (5)"] * 3
 
 
 def test_regions_are_rows_of_clip_word_share_and_box() -> None:

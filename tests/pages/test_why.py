@@ -1,11 +1,13 @@
 """Why a label is there, on the page: a click shows the picture and the sentences of `percept explain`."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from commands.main import main
+from pipeline.result import Track
 from tests.evidence.test_explaining import SAMPLE
 from tests.pages.conftest import Browser
 from tests.pages.records import clip, label, written
@@ -16,10 +18,12 @@ ENGINE = ["--engine", "torch", "--device", "cpu", "-q"]
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page with a clip of the sample, one that it does not have, and one that nobody has labelled."""
+    """A page with two clips of the sample, one that it does not have, and one that nobody has labelled."""
     folder = tmp_path_factory.mktemp("why")
+    track = Track(7, [(6.0 + step / 8, 150, 0, 330, 205) for step in range(16)], "sheep", 0.9)
     records = [
         clip(SAMPLE, 2, [label("rain", 0.9, audio=0.9), label("cat's tail", 0.2, image=0.2)], width=480, height=270),
+        clip(SAMPLE, 3, [label("sheep", 0.9, image=0.9)], [track], width=480, height=270),
         clip(SAMPLE, 49, [label("rain", 0.8)], width=480, height=270),
         clip(SAMPLE, 50),
     ]
@@ -55,10 +59,14 @@ def test_a_click_on_a_label_shows_why_it_is_there(browser: Browser, page: Path) 
         for place in (0, 1):
             shown.locator(".label-bars .word").nth(place).click()
             found.append(dialog(shown))
-        shown.evaluate("percept.page.why.show(percept.page.recording, 1, 0)")  # later than the player goes
+        shown.evaluate("percept.page.seek(7000)")
+        shown.locator(".label-bars .word").nth(0).click()
+        found.append(dialog(shown))
+        assert shown.evaluate("percept.page.recording.tracks[0].nameAt(7000)").startswith("7 ")
+        shown.evaluate("percept.page.why.show(percept.page.recording, 2, 0)")  # later than the player goes
         return [*found, dialog(shown)]
 
-    (rain, other, late), visit = browser.visit(page, look)
+    (rain, other, sheep, late), visit = browser.visit(page, look)
     assert rain["open"]
     assert rain["title"] == "Why rain?"
     assert rain["picture"] == 960
@@ -66,6 +74,7 @@ def test_a_click_on_a_label_shows_why_it_is_there(browser: Browser, page: Path) 
     assert "The results say 0.90: they were made with other settings." in rain["text"]
     assert other["picture"] == 0
     assert f"percept explain {SAMPLE} --at 5.0 --label 'cat'\\''s tail'" in other["text"]
+    assert re.search(r"\d\d % of it in the box of track 7; ", sheep["alt"])
     assert late["picture"] == 0
     assert "It could not be explained:" in late["text"]
     assert visit.complaints == []

@@ -190,8 +190,11 @@ def test_the_problems_of_all_stages_are_reported_at_once() -> None:
 
 def test_the_default_config_runs_every_stage_of_ours() -> None:
     plan = make_plan(Config())
-    assert {name for group in plan.groups for name in group.stages} == set(STAGES) - {"store", "text", "regions"}, (
-        "archives have the one, who asks the other"
-    )
+    assert {name for group in plan.groups for name in group.stages} == set(STAGES) - {
+        "store",
+        "text",
+        "regions",
+        "relations",
+    }, "archives have the one, who asks the other"
     assert [group.name for group in plan.groups] == ["analyse", "track"]
     assert plan.groups[1].ordered

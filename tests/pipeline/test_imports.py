@@ -266,6 +266,7 @@ COVERED_BY = {
     "tests/stages/phrase/test_parse.py": "stages.phrase.parts",
     "tests/evidence/test_looking.py": "evidence.{overlay, sights} commands.where",
     "tests/stages/maps/test_word_map.py": "stages.maps.{cells, phrases}",
+    "tests/stages/relations/test_stage.py": "stages.relations.{moving, pair, standing}",
     "tests/stages/maps/test_segments.py": "stages.maps.stuff",
     # contract suites
     "tests/engines/test_engine.py": "engines.backends.{backend, on_onnxruntime, table}",

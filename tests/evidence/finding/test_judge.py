@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evidence.finding.answer import Answer, Finding
-from evidence.finding.candidates import Candidates, Picture, wholeness
+from evidence.finding.candidates import Candidates, Picture, tightness, wholeness
 from evidence.finding.colour import NAMES, called, colour_shares
 from evidence.finding.measured import measured
 from evidence.finding.over_time import OverTime
@@ -41,6 +41,18 @@ def test_places_and_sizes_are_among_those_that_the_name_fits() -> None:
     assert (alone, why) == (None, "there is only one")
 
 
+def test_a_loose_box_makes_nothing_bigger_and_a_small_thing_competes_though_its_name_fits_less() -> None:
+    """Two dogs, a large and a small one, and a loose box around the small one."""
+    boxes = np.array([[0, 0, 100, 100], [150, 0, 190, 40], [140, 0, 260, 120.0]])
+    found = Candidates(boxes, np.ones(3), np.zeros((3, 4)), np.zeros((3, 1, 4)), (1, 2, 3), (None, None, None))
+    frame, fits = np.zeros((120, 300, 3), np.uint8), np.array([0.9, 0.3, 0.2])
+    big, small = (measured(Attribute("size", each, (0, 3)), frame, found, fits)[0] for each in ("big", "small"))
+    assert big is not None
+    assert big[0] > 0.9 > 0.1 > big[2]
+    assert small is not None
+    assert small[1] > 0.9 > 0.1 > small[0]
+
+
 def test_motion_is_that_of_tracks_and_unknown_without() -> None:
     moves = (Movement("moving right", 1.5, 0.0), Movement("still", 0.01), None)
     frame, fits = np.zeros((120, 200, 3), np.uint8), np.ones(3)
@@ -70,6 +82,14 @@ def test_a_box_in_a_surer_one_counts_less() -> None:
 def test_a_tight_box_in_a_barely_surer_one_counts_nearly_as_much() -> None:
     whole = wholeness(np.array([[0, 0, 100, 60], [10, 10, 60, 50.0]]), np.array([0.75, 0.74]))
     assert whole[1] > 0.9
+
+
+def test_a_loose_box_counts_less_if_the_name_fits_the_one_in_it() -> None:
+    boxes, scores = np.array([[0, 0, 100, 100], [20, 20, 80, 80.0]]), np.array([0.7, 0.8])
+    assert tightness(boxes, scores, np.array([0.6, 0.4])).tolist() == pytest.approx([0.2, 1.0])
+    assert tightness(boxes, scores, np.array([0.6, 0.01])).min() > 0.95  # a sofa with a cat on it
+    assert tightness(boxes, scores[::-1], np.array([0.6, 0.4])).tolist() == [1.0, 1.0]  # a part of it
+    assert tightness(boxes[:1], scores[:1], np.ones(1)).tolist() == [1.0]
 
 
 def test_a_box_around_two_things_counts_less() -> None:
