@@ -52,7 +52,9 @@ class Example:
     def check_file(self, flag: str = FLAG) -> None:
         """Raises: ConfigError: there is no such file."""
         if "://" not in self.path and not Path(self.path).is_file():
-            raise ConfigError(f"{flag} {self.path}: there is no such file; expected a photo or a film")
+            raise ConfigError(
+                f"{flag} {self.path}: there is no such file; expected FILE, FILE@TIME or FILE@TIME:x0,y0,x1,y1"
+            )
 
     @property
     def name(self) -> str:

@@ -1,12 +1,14 @@
 """What the box of a track may be called, and which name fits its looks."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from pipeline.arrays import Array
 from stages.words import scoring
+from stages.words.kinds import are_kinds
 from stages.words.label_side import LabelSide
 from stages.words.things import are_things
 from stages.words.word import Word
@@ -33,8 +35,8 @@ class BoxNames:
     def name(self, looks: Array, least: float, least_everyday: float) -> tuple[str, float] | None:
         """The name for a box with this unit embedding "D", and its probability; None if none is probable.
 
-        A label of the run is preferred, if its probability is `least` and no everyday word fits clearly better. An
-        everyday word needs the probability `least_everyday`.
+        A label of the run is preferred, if its probability is `least` and no everyday word fits clearly better; what
+        is a person may still be a man. An everyday word needs the probability `least_everyday`.
         """
         if not self.names:
             return None
@@ -43,10 +45,25 @@ class BoxNames:
         everyday = self._best(probability[self.own :], self.own)
         mine = self._best(probability[: self.own], 0)
         for index, lowest in ((mine, least), (everyday, least_everyday)):
-            gives_way = index == mine and everyday is not None and logits[everyday] > logits[mine] + FITS_BETTER
+            gives_way = index is not None and index == mine and self._gives_way(index, probability, logits)
             if index is not None and probability[index] >= lowest and not gives_way:
                 return self.names[index], float(probability[index])
         return None
+
+    def _gives_way(self, label: int, probability: Array, logits: Array) -> bool:
+        """Whether the best of the everyday words that are not true of the label anyway fits clearly better."""
+        rival = self._best(np.where(self._also_true[label], -1.0, probability[self.own :]), self.own)
+        return (
+            rival is not None
+            and not self._also_true[label][rival - self.own]
+            and bool(logits[rival] > logits[label] + FITS_BETTER)
+        )
+
+    @cached_property
+    def _also_true(self) -> Array:
+        """Which everyday words are true of each label, bool "O E": "person" of "man"."""
+        labels, everyday = self.names[: self.own], self.names[self.own :]
+        return are_kinds(everyday, labels).T
 
     def similarity(self, name: str, looks: Array) -> float | None:
         """Cosine of a unit embedding "D" with a name; None if it is none of `names`."""
@@ -85,7 +102,8 @@ def box_names(
     counts = np.array([len(words[index].names) for index in own] + [1] * len(everyday), np.int64)
     rows = [starts[index] + number for index in own for number in range(len(words[index].names))]
     labels = np.concatenate([side.labels[rows], side.background[everyday]])
-    kept = np.concatenate([side.kept[own], scoring.competing(side.background[everyday], side.background)])
+    is_rival = ~are_kinds(background, [words[index].name for index in own]).T
+    kept = np.concatenate([side.kept[own] * is_rival, scoring.competing(side.background[everyday], side.background)])
     of_names = np.cumsum(counts) - counts if (counts > 1).any() else None
     return BoxNames(
         (*(words[index].name for index in own), *(background[index] for index in everyday)),

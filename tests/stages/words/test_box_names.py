@@ -67,6 +67,20 @@ def test_a_label_gives_way_to_an_everyday_word_only_if_that_fits_clearly_better(
     assert found[0] == "animal", "the user's word, although `sheep` fits slightly better"
 
 
+def test_a_person_may_still_be_called_a_man_and_not_a_man_a_woman() -> None:
+    background = ("person", "man", "woman", "car")
+    man = np.array([0.0, 1.0, 0.0, 0.0])
+    for wanted, found in (("man", "man"), ("woman", "person")):
+        vectors = np.eye(4, dtype=np.float32)
+        own = vectors[background.index(wanted)][None]
+        side = LabelSide(own, vectors, scoring.competing(own, vectors), 0.1, 2.0)
+        name = box_names(words_of([wanted]), background, side, all_things=True).name(
+            np.array([0.8, 0.6, 0.0, 0.0]) if wanted == "man" else man * 0.6 + np.array([0.8, 0, 0, 0]), 0.5, 0.5
+        )
+        assert name is not None
+        assert name[0] == found
+
+
 def test_without_a_thing_no_box_has_a_name() -> None:
     side = LabelSide(np.eye(2, dtype=np.float32)[:1], np.eye(2, dtype=np.float32), np.ones((1, 2), np.float32), 0.1, 0)
     names = box_names(words_of(["rain"]), ("beach", "snow"), side)
