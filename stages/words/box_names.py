@@ -1,5 +1,6 @@
 """What the box of a track may be called, and which name fits its looks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -35,8 +36,8 @@ class BoxNames:
     def name(self, looks: Array, least: float, least_everyday: float) -> tuple[str, float] | None:
         """The name for a box with this unit embedding "D", and its probability; None if none is probable.
 
-        A label of the run is preferred, if its probability is `least` and no everyday word fits clearly better; what
-        is a person may still be a man. An everyday word needs the probability `least_everyday`.
+        A label of the run is preferred, if its probability is `least` and no everyday word fits clearly better that
+        speaks against it. An everyday word needs the probability `least_everyday`.
         """
         if not self.names:
             return None
@@ -51,7 +52,7 @@ class BoxNames:
         return None
 
     def _gives_way(self, label: int, probability: Array, logits: Array) -> bool:
-        """Whether the best of the everyday words that are not true of the label anyway fits clearly better."""
+        """Whether the best of the everyday words that speak against a label fits clearly better."""
         rival = self._best(np.where(self._also_true[label], -1.0, probability[self.own :]), self.own)
         return (
             rival is not None
@@ -61,9 +62,8 @@ class BoxNames:
 
     @cached_property
     def _also_true(self) -> Array:
-        """Which everyday words are true of each label, bool "O E": "person" of "man"."""
-        labels, everyday = self.names[: self.own], self.names[self.own :]
-        return are_kinds(everyday, labels).T
+        """Which everyday words do not speak against each label, bool "O E": "person" of "man", "dog" of "animal"."""
+        return go_together(self.names[: self.own], self.names[self.own :])
 
     def similarity(self, name: str, looks: Array) -> float | None:
         """Cosine of a unit embedding "D" with a name; None if it is none of `names`."""
@@ -81,6 +81,17 @@ class BoxNames:
     @classmethod
     def of_arrays(cls, file: "np.lib.npyio.NpzFile", names: list[str], own: int) -> "BoxNames":
         return cls(tuple(names), own, LabelSide.of_arrays(file, BOX_NAMES))
+
+
+def go_together(labels: Sequence[str], words: Sequence[str]) -> Array:
+    """Which words are right of the same things as which label, bool "N W": the label itself too.
+
+    Kinds of it, what it is a kind of, and the noun at its end: "bus" of "red bus".
+    """
+    ends = [[f" {label.casefold()}".endswith(f" {word.casefold()}") for word in words] for label in labels]
+    wider, narrower = are_kinds(words, labels).T, are_kinds(labels, words, and_others=True)
+    together: Array = wider | narrower | np.array(ends, bool).reshape(len(labels), len(words))
+    return together
 
 
 def box_names(
@@ -102,7 +113,7 @@ def box_names(
     counts = np.array([len(words[index].names) for index in own] + [1] * len(everyday), np.int64)
     rows = [starts[index] + number for index in own for number in range(len(words[index].names))]
     labels = np.concatenate([side.labels[rows], side.background[everyday]])
-    is_rival = ~are_kinds(background, [words[index].name for index in own]).T
+    is_rival = ~go_together([words[index].name for index in own], background)
     kept = np.concatenate([side.kept[own] * is_rival, scoring.competing(side.background[everyday], side.background)])
     of_names = np.cumsum(counts) - counts if (counts > 1).any() else None
     return BoxNames(

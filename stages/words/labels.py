@@ -1,8 +1,9 @@
 """The labels of a run as vectors, computed once for all workers of the run."""
 
 import json
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
+from stages.phrase.lexicon import COLOURS
 from stages.words import open_set
 from stages.words.box_names import BOX_NAMES, BoxNames, box_names
 from stages.words.head_share import head_shares
@@ -22,6 +24,8 @@ from stages.words.open_set import OpenSetScore
 from stages.words.relations import things_to_find
 from stages.words.text_cache import OpenTower, open_text_tower
 from stages.words.word import SYNONYM, words_of
+
+log = logging.getLogger("percept.labels")
 
 LABELS_FILE = "labels.npz"
 """Name of the label set in the run's directory."""
@@ -91,6 +95,16 @@ class LabelSet:
             )
 
 
+def _warn_of_colours(names: Sequence[str]) -> None:
+    """Warn of colours among what is to be found: for a picture tower, "green bus" fits a red one, too."""
+    coloured = [name for name in names if not COLOURS.keys().isdisjoint(name.casefold().split())]
+    if coloured:
+        log.warning(
+            f"--find {coloured[0]!r}: tracks are named by what they are, and hardly by their colour: others may be "
+            "among them. percept find measures colours"
+        )
+
+
 def build_label_set(
     spec: ModelSpec, labels: tuple[str, ...], run: RunSettings, report: Report, open_tower: OpenTower = open_text_tower
 ) -> LabelSet:
@@ -107,6 +121,7 @@ def build_label_set(
     side = sides.get("image")
     if run.find and side is not None:
         names = things_to_find(run.find)
+        _warn_of_colours([word.name for word in names])
         side = SideBuilder(spec, names, run, report, open_tower).side("image")
     return LabelSet(
         tuple(word.name for word in words),

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.arrays import Array
 from stages.words import scoring
-from stages.words.box_names import BoxNames, box_names
+from stages.words.box_names import BoxNames, box_names, go_together
 from stages.words.label_side import LabelSide
 from stages.words.word import words_of
 
@@ -67,18 +67,23 @@ def test_a_label_gives_way_to_an_everyday_word_only_if_that_fits_clearly_better(
     assert found[0] == "animal", "the user's word, although `sheep` fits slightly better"
 
 
-def test_a_person_may_still_be_called_a_man_and_not_a_man_a_woman() -> None:
+def test_words_that_go_with_a_label_do_not_speak_against_it() -> None:
+    words = ("person", "man", "dog", "cat", "bus", "car")
+    expected = {"man": {"person", "man"}, "animal": {"dog", "cat"}, "Red bus": {"bus"}, "cat": {"cat"}}
+    for (label, right), row in zip(expected.items(), go_together(list(expected), words), strict=True):
+        assert {word for word, goes in zip(words, row, strict=True) if goes} == right, label
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("man", "man"), ("woman", "person")])
+def test_a_person_may_still_be_called_a_man_and_not_a_man_a_woman(wanted: str, found: str) -> None:
     background = ("person", "man", "woman", "car")
-    man = np.array([0.0, 1.0, 0.0, 0.0])
-    for wanted, found in (("man", "man"), ("woman", "person")):
-        vectors = np.eye(4, dtype=np.float32)
-        own = vectors[background.index(wanted)][None]
-        side = LabelSide(own, vectors, scoring.competing(own, vectors), 0.1, 2.0)
-        name = box_names(words_of([wanted]), background, side, all_things=True).name(
-            np.array([0.8, 0.6, 0.0, 0.0]) if wanted == "man" else man * 0.6 + np.array([0.8, 0, 0, 0]), 0.5, 0.5
-        )
-        assert name is not None
-        assert name[0] == found
+    vectors = np.eye(4, dtype=np.float32)
+    own = vectors[background.index(wanted)][None]
+    side = LabelSide(own, vectors, scoring.competing(own, vectors), 0.1, 2.0)
+    names = box_names(words_of([wanted]), background, side, all_things=True)
+    name = names.name(np.array([0.8, 0.6, 0.0, 0.0]), 0.5, 0.5)
+    assert name is not None
+    assert name[0] == found
 
 
 def test_without_a_thing_no_box_has_a_name() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from engines.models.model import ModelSpec, TextSpec, TowerSpec
 from pipeline.errors import ConfigError
@@ -207,3 +208,14 @@ def test_there_are_default_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         (tmp_path / "vocabulary.txt").write_text("rain\ndog barking\n")
         monkeypatch.setattr(words_module, "BUNDLED_MODEL", tmp_path)
     assert len(words_module.default_labels()) >= 2
+
+
+def test_colours_among_what_is_to_be_found_bring_a_warning(
+    tmp_path: Path, spec: ModelSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = replace(settings(tmp_path), find=("dog", "Red car"))
+    build_label_set(spec, ("rain",), run, quiet, Tower())
+    assert [record.message for record in caplog.records if "'Red car'" in record.message]
+    caplog.clear()
+    build_label_set(spec, ("rain",), replace(run, find=("dog",)), quiet, Tower())
+    assert not caplog.records
