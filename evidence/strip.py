@@ -1,5 +1,6 @@
 """Draws an explanation as one picture: frames, spectrogram and flow where they speak for the label, and the sum."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -283,7 +284,7 @@ def wrapped(text: str, width: int, letters: Text = BODY) -> list[str]:
 
 def _filled(text: str, width: int, letters: Text) -> list[str]:
     lines = [""]
-    for word in text.split():
+    for word in re.split(r"\s+(?!%)", text):  # "59 %" stays together
         longer = f"{lines[-1]} {word}".strip()
         if letters.width(longer) > width and lines[-1]:
             lines.append(word)

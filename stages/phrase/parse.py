@@ -81,6 +81,11 @@ class _Reader:
         while self._at < len(self._tokens):
             self._step()
         self._flush()
+        if self._dangling:
+            raise ConfigError(
+                f"{self._text!r}: does not say what is {self._dangling[0].words} it; expected a phrase such as "
+                f"'a dog {self._dangling[0].words} the car'"
+            )
         if self._loose and not self._drafts:  # "on the left" alone
             self._begin_thing()
         self._merge()
@@ -285,7 +290,7 @@ class _Reader:
 
     def _read_name(self, token: Token) -> None:
         adjective = self._adjective()
-        is_said_of = self._last is not None and self._open is None and not self._begins_thing
+        is_said_of = self._last is not None and self._open is None and not self._begins_thing and not self._dangling
         if adjective is not None:
             attribute, count = adjective
             after = self._at + count

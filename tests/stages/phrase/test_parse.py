@@ -71,6 +71,7 @@ def test_a_verb_can_be_swapped() -> None:
     [
         ("the", "names nothing to find"),
         ("dog without a collar", "'without' says what is not there"),
+        ("left of the bicycle", "does not say what is left of it"),
         (". ".join(f"thing{n} near thing{n}x" for n in range(7)), "14 things are named; expected at most 12"),
     ],
 )
@@ -81,3 +82,12 @@ def test_what_cannot_be_found_is_refused(text: str, message: str) -> None:
 
 def test_every_relation_of_the_grammar_has_a_geometry() -> None:
     assert {*RELATIONS.values(), *VERBS} <= {*HOLDS, "between"}
+
+
+def test_a_sentence_may_begin_with_its_relation_and_a_pronoun() -> None:
+    phrase = parse_phrase("A dog lies on the grass. Behind it are trees.")
+    assert [thing.name for thing in phrase.things] == ["dog", "grass", "trees"]
+    assert [(each.kind, each.subject, each.others) for each in phrase.relations] == [
+        ("on", 0, (1,)),
+        ("behind", 2, (0,)),
+    ]
