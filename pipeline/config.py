@@ -257,6 +257,12 @@ class Config(_Options, frozen=True):
                 "Omit it, and it follows enter"
             )
         found += [f"follow.{problem}" for problem in places_problems(self.follow.zones, self.follow.lines)]
+        needy = [name for name in ("find", "like", "zones", "lines") if getattr(self.follow, name)]
+        if self.follow.which == "none" and needy:
+            found.append(
+                f'follow.which is "none", and follow.{needy[0]} is given; without boxes it has no effect. Leave one of '
+                "them out"
+            )
         if self.follow.which == "found" and not (self.follow.find or self.follow.like):
             found.append(
                 'follow.which is "found", and follow.find is empty; say what to find, such as --find "dog, bus"'
