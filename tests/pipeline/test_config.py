@@ -200,6 +200,6 @@ def test_what_is_told_of_tracks_follows_from_what_is_to_be_found() -> None:
     assert FollowOptions(find="dog", which="all").chosen == "all"
     (problem,) = Config(follow=FollowOptions(which="found")).problems()
     assert "follow.which is" in problem
+    assert "--find" in problem
     (problem,) = Config(follow=FollowOptions(find="dog", which="none")).problems()
     assert "follow.find is given; without boxes it has no effect" in problem
-    assert "--find" in problem
