@@ -173,7 +173,7 @@ def _settings(config: Config, problems: Problems) -> RunSettings:
         labels = ("-",)
     find = ()
     with problems.collected():
-        find = _load(_PARSE_LABELS)(config.follow.find) if config.follow.find else ()
+        find = _load(_PARSE_LABELS)(config.follow.find, "--find") if config.follow.find else ()
     with problems.collected():
         _load(_CHECK_PROMPTS)(labels, config.labels.templates, config.labels.descriptions)
     return RunSettings(

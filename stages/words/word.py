@@ -48,12 +48,12 @@ def words_of(labels: Iterable[str]) -> tuple[Word, ...]:
     return tuple(parse_word(label) or Word((label,)) for label in labels)
 
 
-def parse_labels(given: str | Sequence[str]) -> tuple[str, ...]:
+def parse_labels(given: str | Sequence[str], option: str = "--labels") -> tuple[str, ...]:
     """The labels in "dog barking, rain", in a list, or in the file of "@words.txt": in the given order, each once.
 
     A file has one label per line in UTF-8; blank lines and lines that begin with # are skipped. An indented line
     belongs to the line above that is indented less: "vehicle" with "car|automobile" under it is the label
-    "vehicle > car|automobile".
+    "vehicle > car|automobile". `option` begins the message of an error.
 
     Raises:
         ConfigError: there is no label, a label is too long or in two places, or the file cannot be read.
@@ -61,8 +61,8 @@ def parse_labels(given: str | Sequence[str]) -> tuple[str, ...]:
     if not isinstance(given, str):
         return clean_labels(given)
     if not given.startswith("@"):
-        return clean_labels(given.split(","), "--labels")
-    where = f"--labels {given}"
+        return clean_labels(given.split(","), option)
+    where = f"{option} {given}"
     return clean_labels(flattened(read_lines(Path(given[1:]), where), where), where)
 
 
@@ -113,7 +113,8 @@ def clean_labels(labels: Iterable[str], where: str = "labels") -> tuple[str, ...
             f"{where}: " + "; ".join(wrong[:5]) + more + ". Use short phrases such as 'dog barking', each in one place."
         )
     if not kept:
-        raise ConfigError(f"{where}: no label found; expected at least one, such as --labels 'dog barking, rain'.")
+        option = where.split()[0] if where.startswith("--") else "--labels"
+        raise ConfigError(f"{where}: no label found; expected at least one, such as {option} 'dog barking, rain'.")
     return tuple(map(str, kept.values()))
 
 

@@ -219,3 +219,10 @@ def test_colours_among_what_is_to_be_found_bring_a_warning(
     caplog.clear()
     build_label_set(spec, ("rain",), replace(run, find=("dog",)), quiet, Tower())
     assert not caplog.records
+
+
+def test_errors_name_the_option_that_the_words_are_of() -> None:
+    with pytest.raises(ConfigError, match=r"--find: no label found; expected at least one, such as --find 'dog"):
+        parse_labels(",", "--find")
+    with pytest.raises(ConfigError, match=r"--find @nofile\.txt: No such file"):
+        parse_labels("@nofile.txt", "--find")
