@@ -23,9 +23,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.decode.gate import same_scheduling
 from tests.clock_patch import FLV_AUDIO, FLV_VIDEO, patch_flash, patch_matroska
 from tests.clock_ts import SUFFIXES, patch_times
-from tests.scheduling import same_scheduling
 
 Clock = Callable[[float], float | None]
 """Told time in seconds -> timestamp in seconds. None: the moment is left out of the file."""

@@ -18,7 +18,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.scheduling import same_scheduling
+from stages.decode.gate import same_scheduling
 
 TIME_BITS = 16
 SQUARE_SPEED = 0.25

@@ -53,12 +53,8 @@ class BoxNames:
 
     def _gives_way(self, label: int, probability: Array, logits: Array) -> bool:
         """Whether the best of the everyday words that speak against a label fits clearly better."""
-        rival = self._best(np.where(self._also_true[label], -1.0, probability[self.own :]), self.own)
-        return (
-            rival is not None
-            and not self._also_true[label][rival - self.own]
-            and bool(logits[rival] > logits[label] + FITS_BETTER)
-        )
+        against = self.own + np.flatnonzero(~self._also_true[label])
+        return len(against) > 0 and bool(logits[against[probability[against].argmax()]] > logits[label] + FITS_BETTER)
 
     @cached_property
     def _also_true(self) -> Array:

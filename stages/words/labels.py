@@ -97,7 +97,7 @@ class LabelSet:
 
 def _warn_of_colours(names: Sequence[str]) -> None:
     """Warn of colours among what is to be found: for a picture tower, "green bus" fits a red one, too."""
-    coloured = [name for name in names if not COLOURS.keys().isdisjoint(name.casefold().split())]
+    coloured = [name for name in names if not COLOURS.keys().isdisjoint(name.casefold().split()[:-1])]
     if coloured:
         log.warning(
             f"--find {coloured[0]!r}: tracks are named by what they are, and hardly by their colour: others may be "

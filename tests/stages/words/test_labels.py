@@ -217,7 +217,7 @@ def test_colours_among_what_is_to_be_found_bring_a_warning(
     build_label_set(spec, ("rain",), run, quiet, Tower())
     assert [record.message for record in caplog.records if "'Red car'" in record.message]
     caplog.clear()
-    build_label_set(spec, ("rain",), replace(run, find=("dog",)), quiet, Tower())
+    build_label_set(spec, ("rain",), replace(run, find=("dog", "orange")), quiet, Tower())
     assert not caplog.records
 
 
