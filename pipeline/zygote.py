@@ -3,8 +3,8 @@
     python -P -m pipeline.zygote NAME SUPERVISOR_PID DIRECTORY CONTROL_FD SLOTS_FD MODULE...
 
 It starts no threads and runs no network, so forking is safe. When its supervisor ends, for whatever reason, the server
-ends too, and its children with it (PDEATHSIG). The server named "output" notices that by its control socket, and first
-removes the private directory of the run.
+ends too, and its children with it (PDEATHSIG). The server named "output" notices that by its control socket, ends its
+children, and removes the private directory of the run.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from pipeline.plan import Plan
 
 PR_SET_PDEATHSIG = 1
 PLAN_FILE = "plan"
+REMOVE_S = 5.0
 
 
 class Spawn(msgspec.Struct, frozen=True, tag=True):
@@ -84,6 +86,10 @@ class Zygote:
                 else:
                     os.read(wake_read, 4096)
             self._reap()
+
+    def end_workers(self) -> None:
+        for pid in self._workers:
+            os.kill(pid, signal.SIGKILL)
 
     def _spawn(self, order: Spawn, *wake_fds: int) -> None:
         if self._plan is None:
@@ -173,9 +179,19 @@ def main(arguments: list[str]) -> None:
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     for module in modules:
         _preload(module)
+    zygote = Zygote(directory, control, int(slots_fd))
     with contextlib.suppress(ConnectionError):  # the supervisor ended during a send
-        Zygote(directory, control, int(slots_fd)).run()
-    shutil.rmtree(directory, ignore_errors=True)
+        zygote.run()
+    zygote.end_workers()
+    _remove(directory)
+
+
+def _remove(directory: str) -> None:
+    """Workers that are ending may still make a file in it, and then it is not empty when its turn comes."""
+    deadline = time.monotonic() + REMOVE_S
+    while os.path.isdir(directory) and time.monotonic() < deadline:
+        shutil.rmtree(directory, ignore_errors=True)
+        time.sleep(0.01)
 
 
 def _die_with(parent: int) -> None:
