@@ -31,6 +31,9 @@ STEPS, LEARNING_RATE, WEIGHT_DECAY = 1_000, 2e-3, 0.05
 THINGS, PEOPLE = 64, 128
 """Clips in a step."""
 DROPOUT = 0.3
+RARER = 1.5
+"""Log-odds by which an action is rarer in real films than in training: with it, no other clip of "people-check"
+gets one."""
 Clips = tuple[Tensor, Tensor]
 """Numbers of each picture, float16 "N 8 W", and truth of the actions, int8 "N A"."""
 
@@ -85,7 +88,7 @@ def with_people(tower: ConceptMotion, branch: AlongTime) -> ConceptMotion:
     found.load_state_dict(state, strict=False)
     assert found.people is not None
     rows = [ACTION_WORDS.index(word) for word in TOWER_WORDS[len(MOTION_WORDS) :]]
-    kept = {"classify.weight": branch.classify.weight[rows], "classify.bias": branch.classify.bias[rows]}
+    kept = {"classify.weight": branch.classify.weight[rows], "classify.bias": branch.classify.bias[rows] - RARER}
     found.people.load_state_dict(branch.state_dict() | kept)
     found.concepts, found.center = tower_concepts(len(TOWER_WORDS))
     return found.eval()
