@@ -18,7 +18,7 @@ from evidence.in_pixels import Pixels
 from evidence.moved import Moving
 from evidence.seen import seen_fields, seen_rows, seen_window
 from pipeline.arrays import Array
-from pipeline.build import make_plan
+from pipeline.build import make_plan, make_settings
 from pipeline.clip import Clip, DecodedClip
 from pipeline.config import Config, GroupOptions
 from pipeline.errors import ConfigError, ModelError, SourceError
@@ -26,7 +26,7 @@ from pipeline.plain import PlainLoop, make_reader, refuse_failed
 from pipeline.result import Label, Track
 from pipeline.run import place, private_directory
 from stages.tower_inputs import tower_input
-from stages.words.labels import LabelSet
+from stages.words.labels import LabelSet, build_label_set
 
 STAGES = ("flow", "spectrogram", "signals", "encode", "fuse", "classify")
 LEAST_ADDED = 0.1
@@ -115,9 +115,10 @@ class Explanation:
 class Explainer:
     """See `explaining`."""
 
-    def __init__(self, loop: PlainLoop, pixels: bool) -> None:
+    def __init__(self, loop: PlainLoop, pixels: bool, report: Report = lambda text: None) -> None:
         settings = loop.plan.settings
-        self._loop = loop
+        self._loop, self._report = loop, report
+        self._words = loop.plan.config.labels.words
         self._spec = read_model(settings.model, settings.audio_model)
         self._clip_ns = settings.clip_ns
         towers = self._spec.towers()
@@ -136,6 +137,20 @@ class Explainer:
     def close(self) -> None:
         if self._patches is not None:
             self._patches.close()
+
+    def ask(self, words: str | tuple[str, ...]) -> None:
+        """Take other labels, written as in a config, from now on.
+
+        Raises: ConfigError: they cannot be used.
+        """
+        if words == self._words:
+            return
+        config = self._loop.plan.config
+        config = msgspec.structs.replace(config, labels=msgspec.structs.replace(config.labels, words=words))
+        asked = make_settings(config).labels
+        found = build_label_set(self._spec, asked, self._loop.plan.settings, self._report)
+        self._loop.stages["classify"].label_set = found  # type: ignore[attr-defined]
+        self._words = words
 
     def at(self, source: str, time_s: float, label: str = "", tracks: Sequence[Track] = ()) -> Explanation:
         """Why the clip around a time has a label, by default its most probable one.
@@ -269,7 +284,7 @@ def explaining(config: Config, report: Report = lambda text: None, pixels: bool 
     with private_directory() as directory:
         plan = place(make_plan(config), directory)
         with PlainLoop(plan, report=report, improve=False) as loop:
-            explainer = Explainer(loop, pixels)
+            explainer = Explainer(loop, pixels, report)
             explainer.open()
             try:
                 yield explainer
