@@ -40,7 +40,7 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--at", metavar="TIME", type=seconds, default=0.0, help="the moment: seconds or hh:mm:ss (default: 0)"
     )
-    parser.add_argument("--label", metavar="WORD", default="", help="the label to explain (default: the most probable)")
+    parser.add_argument("--label", metavar="WORD", help="the label to explain (default: the most probable)")
     parser.add_argument(
         "--results",
         metavar="FILE",
@@ -71,13 +71,14 @@ def main(arguments: list[str], kept: Kept | None = None) -> int:
         from evidence.told import facts, sentences
 
         tracks = _tracks(options.results, options.source, options.at) if options.results else []
-        config = with_label(config, options.label)
+        label = options.label or ""
+        config = with_label(config, label)
         explainer = opened.open(
             ("explain", without_labels(config), options.pixels),
             lambda: explaining(config, console.detail, options.pixels),
         )
         explainer.ask(config.labels.words)
-        why = explainer.at(options.source, options.at, options.label.partition("|")[0].strip(), tracks)
+        why = explainer.at(options.source, options.at, label.partition("|")[0].strip(), tracks)
         write_bytes(picture, strip_png(why))
         if options.json:
             print(json.dumps(facts(why) | {"picture": str(picture)}))
@@ -113,6 +114,8 @@ def _tracks(results: str, source: str, time_s: float) -> list[Track]:
 
 
 def _check(options: argparse.Namespace, picture: Path) -> None:
+    if options.label == "":
+        raise ConfigError('--label "": names nothing; expected a word, such as --label rain. Omit it for the best one')
     if options.output == "":
         raise ConfigError("-o: has no name; expected a file, such as -o why.png")
     if picture.is_dir():

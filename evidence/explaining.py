@@ -93,6 +93,8 @@ class Explanation:
     why_not: Mapping[str, str]
     tracks: Sequence[Track] = ()
     size: tuple[int, int] = (0, 0)
+    is_photo: bool = False
+    """The clip is one picture, and its times say nothing."""
 
     @property
     def maps(self) -> dict[str, Seen | Moved | Heard]:
@@ -159,7 +161,7 @@ class Explainer:
 
         Raises: ConfigError: the label is not among those of the run. SourceError: there is nothing at that time.
         """
-        clip = self.clip_at(source, time_s)
+        clip, is_photo = self._read(source, time_s)
         rows = msgspec.convert(clip.get("labels") or [], list[Label])
         if not rows:
             raise SourceError(f"{source}: has neither picture nor sound at {time_s:g} s; choose another moment")
@@ -168,7 +170,7 @@ class Explainer:
             raise ConfigError(
                 f"--label {label}: not among the labels; expected one of {', '.join(self.labels.labels[:8])}"
             )
-        return replace(self._explained(source, clip, found), tracks=tracks)
+        return replace(self._explained(source, clip, found), tracks=tracks, is_photo=is_photo)
 
     @property
     def labels(self) -> LabelSet:
@@ -178,12 +180,17 @@ class Explainer:
     def clip_at(self, source: str, time_s: float) -> Clip:
         """The clip of the run's grid that has this time, after all stages. It is decoded from the clip before it on, so
         that its first motion is that of a run."""
+        return self._read(source, time_s)[0]
+
+    def _read(self, source: str, time_s: float) -> tuple[Clip, bool]:
+        """See `clip_at`. And whether the source is a photo."""
         number = int(time_s * 1e9) // self._clip_ns
         start_ns = max(0, number - 1) * self._clip_ns
         reader = make_reader(self._loop.plan, source, start_ns=start_ns, reuse=False)
         last: DecodedClip | None = None
         try:
-            duration_ns = reader.open().duration_ns
+            known = reader.open()
+            duration_ns, is_photo = known.duration_ns, known.has_video and not known.frame_rate_hz
             for clip in reader.clips() if not duration_ns or start_ns < duration_ns else ():
                 if isinstance(clip, DecodedClip):
                     last = clip
@@ -197,7 +204,7 @@ class Explainer:
             raise SourceError(f"{source}: has nothing at {time_s:g} s{end}. Choose another moment")
         (passed,) = self._loop.settle([last])
         refuse_failed([passed], source)
-        return Clip(passed.info, passed.values, passed.absent)
+        return Clip(passed.info, passed.values, passed.absent), is_photo
 
     def _explained(self, source: str, clip: Clip, label: Label) -> Explanation:
         row = self.labels.labels.index(label.label)

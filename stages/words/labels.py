@@ -23,6 +23,7 @@ from stages.words.label_vectors import SideBuilder
 from stages.words.open_set import OpenSetScore
 from stages.words.relations import things_to_find
 from stages.words.text_cache import OpenTower, open_text_tower
+from stages.words.things import known
 from stages.words.word import SYNONYM, words_of
 
 log = logging.getLogger("percept.labels")
@@ -96,12 +97,12 @@ class LabelSet:
 
 
 def _warn_of_colours(names: Sequence[str]) -> None:
-    """Warn of colours among what is to be found: for a picture tower, "green bus" fits a red one, too."""
-    coloured = [name for name in names if not COLOURS.keys().isdisjoint(name.casefold().split()[:-1])]
+    """Warn of colours that are not measured, as in "red and white bus", which for a picture tower fits a green one."""
+    coloured = [name for name in names if not (COLOURS.keys().isdisjoint(name.casefold().split()[:-1]) or known(name))]
     if coloured:
         log.warning(
-            f"--find {coloured[0]!r}: tracks are named by what they are, and hardly by their colour: others may be "
-            "among them. percept find measures colours"
+            f"--find {coloured[0]!r}: tracks are named by what they are, and hardly by these colours: others may be "
+            "among them. One colour is measured before the name of a thing, such as 'red bus', or in 'person in red'"
         )
 
 

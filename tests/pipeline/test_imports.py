@@ -259,9 +259,7 @@ COVERED_BY = {
     ),
     "tests/evidence/test_heat.py": "evidence.contrast",
     "tests/evidence/finding/test_finder.py": "evidence.finding.{drawn, told} commands.find",
-    "tests/evidence/finding/test_judge.py": (
-        "evidence.finding.{answer, candidates, colour, measured, over_time, ranked}"
-    ),
+    "tests/evidence/finding/test_judge.py": ("evidence.finding.{answer, candidates, measured, over_time, ranked}"),
     "tests/evidence/finding/test_aligned.py": "engines.networks.words",
     "tests/stages/phrase/test_parse.py": "stages.phrase.parts",
     "tests/evidence/test_looking.py": "evidence.{overlay, sights} commands.where",
