@@ -1,6 +1,5 @@
 """The colour of a thing in a box, from its pixels."""
 
-import cv2
 import numpy as np
 
 from pipeline.arrays import Array
@@ -65,6 +64,8 @@ def main_colours(share: Array) -> frozenset[str]:
 
 
 def _shares(frame: Array, box: Array, white: float) -> Array:
+    import cv2  # not on top: what follows tracks needs names alone
+
     height, width = frame.shape[:2]
     x0, y0, x1, y1 = (float(side) for side in box)
     more_x, more_y = AROUND * (x1 - x0), AROUND * (y1 - y0)
@@ -99,6 +100,8 @@ def _foreground(pixels: Array, weight: Array, is_around: Array) -> Array:
 
 def _names(pixels: Array) -> Array:
     """For each pixel the number of its name in `NAMES`: float32 "h w 3" in [0, 1] -> int "h w"."""
+    import cv2
+
     light, a, b = np.moveaxis(cv2.cvtColor(np.ascontiguousarray(pixels, np.float32), cv2.COLOR_RGB2LAB), 2, 0)
     chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360
     is_red, is_orange, is_yellow = (hue < 40) | (hue >= 345), (hue >= 40) & (hue < 65), (hue >= 65) & (hue < 106)
