@@ -112,6 +112,14 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
     )
 
 
+def import_usual() -> None:
+    """Import the stages and the reader of an ordinary run, for a process that forks those of a run."""
+    usual = Config()
+    for path in (*(STAGES[name] for name in STAGES if name not in ON_DEMAND), usual.decode.factory):
+        _load(path)
+    _load(_CHECK_READER)(usual.decode.reader)
+
+
 def in_order(config: Config) -> Config:
     """With the groups of stages on demand. With `--templates zpe`, `classify` carries state, so it moves to a group of
     its own.

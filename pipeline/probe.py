@@ -19,7 +19,7 @@ from pipeline.clip import SourceInfo
 from pipeline.errors import SourceError
 from pipeline.plain import make_reader
 from pipeline.plan import Plan
-from pipeline.processes import child_environment
+from pipeline.nursery import child_environment
 
 MOST_AT_ONCE = 256
 """Sources of one process: a command line has a limit."""
