@@ -14,8 +14,8 @@ from pipeline.build import make_plan
 from pipeline.bus import Hub
 from pipeline.config import make_config
 from pipeline.messages import PROTOCOL_VERSION, Hello, Open, Opened, Prepared, SinkClosed, Stop
+from pipeline.nursery import Nursery
 from pipeline.plan import Plan
-from pipeline.nursery import COMMON, Nursery
 from pipeline.processes import ForkServer, ServerName
 from pipeline.run import place
 from pipeline.slots import Phase, Slots
