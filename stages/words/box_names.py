@@ -84,7 +84,8 @@ def go_together(labels: Sequence[str], words: Sequence[str]) -> Array:
 
     Kinds of it, what it is a kind of, and the noun at its end: "bus" of "red bus".
     """
-    ends = [[f" {label.casefold()}".endswith(f" {word.casefold()}") for word in words] for label in labels]
+    folded = [f" {word.casefold()}" for word in words]
+    ends = [[end.endswith(word) for word in folded] for end in (f" {label.casefold()}" for label in labels)]
     wider, narrower = are_kinds(words, labels).T, are_kinds(labels, words, and_others=True)
     together: Array = wider | narrower | np.array(ends, bool).reshape(len(labels), len(words))
     return together
