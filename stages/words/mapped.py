@@ -33,8 +33,7 @@ def mapped_arrays(path: Path) -> dict[str, Array]:
     start = 8 + int.from_bytes(memory[:8], "little")
     arrays: dict[str, Array] = {}
     for name, about in json.loads(memory[8:start]).items():
-        first, end = about["data_offsets"]
-        dtype = np.dtype(DTYPES[about["dtype"]])
-        flat = np.frombuffer(memory, dtype, (end - first) // dtype.itemsize, start + first) if end > first else []
-        arrays[name] = np.asarray(flat, dtype).reshape(about["shape"])
+        first, _ = about["data_offsets"]
+        array: Array = np.ndarray(about["shape"], DTYPES[about["dtype"]], memory, start + first)
+        arrays[name] = array
     return arrays

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import nursery
 from pipeline.build import make_plan
 from pipeline.bus import Hub
 from pipeline.config import make_config
@@ -156,6 +157,14 @@ def test_servers_end_with_their_nursery_except_that_of_the_output(house: House) 
     assert light.process.has_ended(timeout_s=10)
     assert has_exited(house.pidfds[0])
     assert not output.process.has_ended()
+
+
+def test_a_nursery_that_was_started_early_is_taken_once() -> None:
+    nursery.start_early()
+    made = [nursery.take(), nursery.take()]
+    for each in made:
+        each.close()
+    assert made[0].process.pid != made[1].process.pid
 
 
 def test_a_module_that_cannot_be_imported_costs_nothing(house: House) -> None:
