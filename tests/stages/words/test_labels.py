@@ -111,8 +111,8 @@ def test_templates_are_averaged_centred_and_unit_length() -> None:
 
 def test_a_label_set_survives_saving_and_loading(tmp_path: Path, spec: ModelSpec) -> None:
     made = build_label_set(spec, ("rain", "犬"), settings(tmp_path), quiet, Tower())
-    made.save(tmp_path / "labels.npz")
-    read = LabelSet.load(tmp_path / "labels.npz")
+    made.save(tmp_path / "labels.safetensors")
+    read = LabelSet.load(tmp_path / "labels.safetensors")
     assert (read.labels, read.background, set(read.sides)) == (("rain", "犬"), made.background, {"image", "audio"})
     assert (read.sides["audio"].temperature, read.sides["audio"].bias) == (0.2, -1.0)
     for name, side in made.sides.items():
