@@ -239,6 +239,11 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… AP50 of person", "ours.AP50 of person", "{:.1f} %"),
         ("… mean AP50 of the names with at least 20 objects", "ours.mean AP50", "{:.1f} %"),
     ],
+    "doings": [
+        ("real clips of 2 s, motion alone: AUROC of jumping", "real.jumping.auroc", "{:.3f}"),
+        ("… at least 0.5 where nobody jumps", "real.jumping.false_alarms", "{:.1%}"),
+        ("films of figures: AUROC of jumping", "made.jumping.auroc", "{:.3f}"),
+    ],
     "kinds": [
         (
             "photos that are only reported: mean AUROC of wider words, if nothing is known of kinds",

@@ -347,8 +347,8 @@ def _exchange(other: str) -> Network:
 _TOWERS = "engines.networks.transformers_towers"
 _FEATURES = "engines.networks.features"
 _PICTURE = Features(f"{_FEATURES}:PictureFeatures", lambda directory: 1280)
-_SOUND = Features(f"{_FEATURES}:ConceptFeatures", lambda directory: 1024)
-_MOTION = Features(f"{_FEATURES}:ConceptFeatures", lambda directory: 128)
+_SOUND = Features(f"{_FEATURES}:SoundFeatures", lambda directory: 1024)
+_MOTION = Features(f"{_FEATURES}:MotionFeatures", lambda directory: 128)
 _POOLED = Features(f"{_FEATURES}:ProjectedFeatures", width_of("vision_config"))
 _HEARD = Features(f"{_FEATURES}:ProjectedFeatures", width_of("audio_config"))
 _TOKENS = Features()

@@ -6,9 +6,11 @@ for this: a run that asks for no features uses the same engines as ever.
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.networks.motion import ConceptMotion
 from engines.networks.picture import PART, STEP, ConceptPicture
 
 
@@ -27,14 +29,33 @@ class PictureFeatures(nn.Module):
         return named + features @ self.tower.projection, features
 
 
-class ConceptFeatures(nn.Module):
-    """The motion or sound tower of percept-mini: its input -> tokens "B 384", features "B F", each >= 0.
+class MotionFeatures(nn.Module):
+    """The motion tower of percept-mini: its input -> tokens "B 384", features "B 128", each >= 0.
+
+    Features are the hidden values that tell motions of the camera and of things.
+    """
+
+    def __init__(self, tower: ConceptMotion) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, given: Tensor) -> tuple[Tensor, Tensor]:
+        each = self.tower.each_picture(given)
+        features = self.tower.features(each)
+        logits = [self.tower.classify(features)]
+        if self.tower.people is not None:
+            logits.append(self.tower.people(each))
+        return self.tower.read_out(torch.cat(logits, 1).sigmoid()), features
+
+
+class SoundFeatures(nn.Module):
+    """The sound tower of percept-mini: its input -> tokens "B 384", features "B F", each >= 0.
 
     Features are the hidden values that its classifier reads.
     """
 
     def __init__(self, tower: Any) -> None:
-        """tower: a `ConceptMotion` or `ConceptSound`, whose classifier is taken out."""
+        """tower: a `ConceptSound`, whose classifier is taken out."""
         super().__init__()
         self.classify, tower.classify = tower.classify, nn.Identity()
         self.tower = tower

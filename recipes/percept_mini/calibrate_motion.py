@@ -3,7 +3,8 @@
     python -m recipes.percept_mini.calibrate_motion              for the tower as it is
     python -m recipes.percept_mini.calibrate_motion --read-out   compare ways to read the tower out first
 
-Fitted by the logistic loss of `calibrate_sound` on synthetic clips of photos that are not trained on (split "check").
+Fitted by the logistic loss of `calibrate_sound` on synthetic clips of photos that are not trained on ("check" and
+"people-check").
 The labels are all phrasings of the motion words in `motion_words.txt`, and the default labels. The default labels are
 always wrong: a motion is not evidence of a dog.
 """
@@ -11,6 +12,7 @@ always wrong: a motion is not evidence of a dog.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +24,14 @@ from pipeline.arrays import Array
 from recipes.percept_mini.calibrate_sound import RIGHT_SHARE
 from recipes.percept_mini.motion_data import RUNS, load
 from recipes.percept_mini.motion_read_out import background_words, concept_vectors, scores, vectors
-from recipes.percept_mini.motion_words import BUNDLED, word_lines
+from recipes.percept_mini.motion_words import ACTION_WORDS, BUNDLED, WORDS, word_lines
 from stages.encode import unit
 from stages.words.scoring import competing, log_odds, sigmoid
 from stages.words.word import default_labels
 
 TEMPERATURES = np.geomspace(0.02, 0.2, 24)
 BIASES = np.arange(-14, 8, 0.25)
+SPLITS = ("check", "people-check")
 EVERYDAY_SHARE = 0.5
 """Weight of the everyday words among the wrong ones."""
 
@@ -60,11 +63,18 @@ def sample(network: ConceptMotion, shares: Array, truth: Array) -> Sample:
     """The cosines that the network reads out from `shares`, the probability of every word "N W"."""
     names = word_lines()
     ways = [(way, row) for row, line in enumerate(names) for way in line]
-    words = [way for way, _ in ways] + [word for word in default_labels() if word not in dict(ways)]
+    words = [way for way, _ in ways] + everyday_words(dict(ways))
     labels, background = (unit((vectors(texts) - network.center).numpy()) for texts in (words, background_words()))
     tokens = unit(network.read_out(torch.from_numpy(shares)).numpy())
-    own = truth[:, [row for _, row in ways]]
+    columns = [WORDS.index(names[row][0]) for _, row in ways]
+    own = truth[:, columns]
     return Sample(tokens @ labels.T, tokens @ background.T, competing(labels, background), own)
+
+
+def everyday_words(known: Collection[str]) -> list[str]:
+    """The default labels that no motion is evidence of: "crowd walking" and "sitting" may be right."""
+    doings = {part for word in ACTION_WORDS for part in word.split()}
+    return [word for word in default_labels() if word not in known and not doings & set(word.split())]
 
 
 def loss_of(odds: Array, truth: Array) -> float:
@@ -111,7 +121,10 @@ def main() -> None:
     parser.add_argument("--tower", type=Path, default=BUNDLED, help="folder with motion.safetensors")
     parser.add_argument("--read-out", action="store_true", help="compare ways to read the tower out")
     options = parser.parse_args()
-    network, (pictures, truth, _) = load_motion(options.tower), load(options.runs, "check")
+    network = load_motion(options.tower)
+    pictures, truth = (
+        np.concatenate(part) for part in zip(*(load(options.runs, name)[:2] for name in SPLITS), strict=True)
+    )
     shares = scores(network, pictures).numpy()
     if options.read_out:
         return compare_read_outs(network, shares, truth)

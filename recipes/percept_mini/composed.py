@@ -21,7 +21,7 @@ from engines.networks.fusion_shape import FusionShape
 from pipeline.arrays import Array
 from recipes.percept_mini.composed_scores import Side, pool
 from recipes.percept_mini.composed_tokens import Motions, Photos, Sounds
-from recipes.percept_mini.motion_words import WORDS as MOTION_WORDS
+from recipes.percept_mini.motion_words import MOTION_WORDS
 from stages.words.labels import LabelSet
 
 NOVEL_SOUNDS = (
@@ -108,7 +108,7 @@ class ComposedTrainee:
         self._sound_rows = torch.tensor([row_of[word] for word in parts.sounds.words])
         self._name_rows = torch.tensor([row_of[name] for name in parts.names])
         self._motion_rows = torch.tensor([row_of[word] for word in MOTION_WORDS])
-        self._truth = torch.from_numpy(parts.motions.truth > 0)
+        self._truth = torch.from_numpy(parts.motions.truth[:, : len(MOTION_WORDS)] > 0)
         novel_photo = torch.tensor([is_novel(synset) for synset in parts.photos.synsets])
         novel_sound = torch.tensor([word in NOVEL_SOUNDS for word in parts.sounds.words])
         kept_back = torch.tensor([hashlib.sha256(file.encode()).digest()[1] < 26 for file in parts.sounds.files])

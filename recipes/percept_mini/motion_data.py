@@ -22,7 +22,7 @@ from pipeline.arrays import Array
 from pipeline.clip import Clip, ClipInfo
 from pipeline.stage import Budget, RunSettings
 from recipes.percept_mini.motion_pictures import Film, Grey
-from recipes.percept_mini.motion_scenes import KINDS, TEST, Grid, Scene, draw
+from recipes.percept_mini.motion_scenes import KINDS, TEST, Grid, Random, draw
 from recipes.percept_mini.motion_truth import speed_of, truth
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from stages.flow import Flow
@@ -71,19 +71,22 @@ class Maker:
         self._photos, self._grid, self._seed = photos, grid, seed
         self._flow = Flow(Flow.Options(), RunSettings(threads=1), Budget())
 
-    def scene(self, index: int) -> tuple[Scene, np.random.Generator]:
-        random = np.random.default_rng((self._seed, index))
-        return draw(random, self._grid, KINDS[index % len(KINDS)]), random
-
     def clip(self, index: int) -> tuple[Array, Array, float]:
         """Flow pictures uint8 "T 3 S S", truth int8 "W", speed in short sides per second."""
-        scene, random = self.scene(index)
-        chosen = random.choice(len(self._photos), 1 + len(scene.things))
-        photo, *others = (self._photos[number] for number in chosen)
-        film = Film(scene, photo, others, self._grid, random)
-        pairs = max(1, round(scene.seconds * scene.frame_rate_hz) - int(random.integers(0, 2)))
+        random = np.random.default_rng((self._seed, index))
+        film, right, speed = self._film(index, random)
+        pairs = max(1, round(film.scene.seconds * film.scene.frame_rate_hz) - int(random.integers(0, 2)))
         flow = np.concatenate([self._pair(film, number) for number in evenly(PICTURES, pairs)])
-        return clip_pictures(flow), truth(scene), speed_of(scene)
+        return clip_pictures(flow), right, speed
+
+    def _film(self, index: int, random: Random) -> tuple[Film, Array, float]:
+        """The film, its truth and speed."""
+        scene = draw(random, self._grid, KINDS[index % len(KINDS)])
+        photo, *others = self._some_photos(random, 1 + len(scene.things))
+        return Film(scene, photo, others, self._grid, random), truth(scene), speed_of(scene)
+
+    def _some_photos(self, random: Random, count: int) -> list[Grey]:
+        return [self._photos[number] for number in random.choice(len(self._photos), count)]
 
     def _pair(self, film: Film, number: int) -> Array:
         step_s = 1 / film.scene.frame_rate_hz

@@ -21,7 +21,8 @@ from pipeline.stage import RunSettings
 from recipes.percept_mini.motion_data import RUNS, load, make, splits
 from recipes.percept_mini.motion_read_out import as_input
 from recipes.percept_mini.motion_scenes import KINDS
-from recipes.percept_mini.motion_words import KIND_WORDS, WORDS
+from recipes.percept_mini.motion_words import KIND_WORDS
+from recipes.percept_mini.motion_words import MOTION_WORDS as WORDS
 from stages.encode import pool
 from stages.words import scoring
 from stages.words.labels import build_label_set
@@ -59,7 +60,7 @@ def answers(pictures: Array, truth: Array, model: str, cache_directory: str = ""
     labels = build_label_set(spec, (*WORDS, *everyday), run, lambda message: None)
     odds = labels.sides["motion"].compare(embeddings(pictures, Path(spec.motion.directory)))[2]
     kinds = [KINDS[index % len(KINDS)] for index in range(len(truth))]
-    return Answers(odds[:, : len(WORDS)], odds[:, len(WORDS) :], truth, kinds)
+    return Answers(odds[:, : len(WORDS)], odds[:, len(WORDS) :], truth[:, : len(WORDS)], kinds)
 
 
 def answers_to_test(data: Path, runs: Path = RUNS, model: str = "percept-mini", cache_directory: str = "") -> Answers:

@@ -68,7 +68,11 @@ class Film:
             picture = self._shimmering(picture, t)
         for cut, thing in self._cuts:
             self._lay(picture, cut, thing, when, shift)
+        self._in_front(picture, when, shift)
         return self._filmed(picture, t)
+
+    def _in_front(self, picture: Floats, when: float, shift: Floats) -> None:
+        """What a subclass draws over the scene, in place."""
 
     def _progress(self, t: float) -> float:
         """Seconds of motion at second `t`, relative to the middle of the clip."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engines.networks.motion import ConceptMotion, load_motion
 from pipeline.arrays import Array
-from recipes.percept_mini.motion_words import BUNDLED, word_lines
+from recipes.percept_mini.motion_words import BUNDLED, MOTION_WORDS, word_lines
 from recipes.percept_mini.text_data import text_vectors
 
 PROMPT = "motion: {}"
@@ -37,6 +37,15 @@ def concept_vectors(lines: list[list[str]], background: list[str], shared: float
     return F.normalize(apart, dim=-1), center
 
 
+def tower_concepts(words: int) -> tuple[Tensor, Tensor]:
+    """Concepts of the first words, and the centre. Those of motions do not depend on whether actions follow."""
+    lines, motions = word_lines(), len(MOTION_WORDS)
+    concepts, center = concept_vectors(lines[:motions], background_words())
+    if words > motions:
+        concepts = torch.cat([concepts, concept_vectors(lines[:words], background_words())[0][motions:]])
+    return concepts, center
+
+
 def background_words() -> list[str]:
     return [word for word in (BUNDLED / "background.txt").read_text(encoding="utf-8").splitlines() if word]
 
@@ -44,7 +53,7 @@ def background_words() -> list[str]:
 def write_read_out(trained: Path, directory: Path = BUNDLED) -> None:
     """Write the network in `trained` to `directory`, with concept vectors from the current text tower."""
     network = load_motion(trained)
-    network.concepts, network.center = concept_vectors(word_lines(), background_words())
+    network.concepts, network.center = tower_concepts(len(network.concepts))
     save_tower(network, directory)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from recipes.percept_mini.motion_words import WORDS
+from recipes.percept_mini.motion_words import KIND_WORDS
 
 Random = np.random.Generator
 CAMERA_PAN = {"panning left": (1, 0), "panning right": (-1, 0), "panning up": (0, 1), "panning down": (0, -1)}
@@ -24,8 +24,8 @@ THING_MOVES = {
 }
 GROWTH = {"zooming in": 1, "zooming out": -1, "something moving toward the camera": 1}
 GROWTH["something moving away from the camera"] = -1
-KINDS = (*WORDS[:-2], "swaying")
-"""The kinds of clips: every word except fast and slow, and things that sway, which no word describes."""
+KINDS = (*KIND_WORDS, "swaying")
+"""The kinds of clips: every word for a kind of motion, and things that sway, which no word describes."""
 STILL_BELOW, SHAKY_FROM = 0.03, 0.15
 """Speeds of camera motion: below the first it counts as still, from the second on as shaking."""
 LARGEST_STEP = 0.22

@@ -20,16 +20,32 @@ def word_lines(directory: Path = BUNDLED) -> list[list[str]]:
     return [line.split("|") for line in lines if line and not line.startswith("#")]
 
 
-WORDS = tuple(names[0] for names in word_lines())
-KIND_WORDS = WORDS[:-2]
-"""The words for kinds of motion: all except the last two, fast and slow."""
+TOWER_WORDS = tuple(names[0] for names in word_lines())
+"""The words that the tower scores: those of motions, then those of actions that it knows in real films."""
+KIND_WORDS = TOWER_WORDS[: TOWER_WORDS.index("fast")]
+"""The words for kinds of motion of the camera and of things."""
+MOTION_WORDS = (*KIND_WORDS, "fast", "slow")
+ACTION_WORDS = (
+    "walking",
+    "running",
+    "jumping",
+    "waving",
+    "dancing",
+    "fighting",
+    "falling down",
+    "sitting down",
+    "standing up",
+)
+"""The words for what people do that are learnt together."""
+WORDS = (*MOTION_WORDS, *ACTION_WORDS)
+"""The words whose truth is known of synthetic clips."""
 
 
 def exchanged(pairs: dict[str, str]) -> list[int]:
-    """For each word, the index of the word that replaces it after the change: "W"."""
+    """For each word, the index of the word that replaces it after the change: "W". Actions stay as they are."""
     both = pairs | {new: old for old, new in pairs.items()}
     found = []
-    for word in WORDS:
+    for word in MOTION_WORDS:
         part = next((old for old in both if f" {old} " in f" {word} "), "")
         found.append(WORDS.index(word.replace(part, both[part]) if part else word))
-    return found
+    return [*found, *range(len(MOTION_WORDS), len(WORDS))]

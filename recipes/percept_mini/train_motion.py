@@ -4,8 +4,8 @@
     python -m recipes.percept_mini.train_motion --data ../shared/data --read-out-only  write the concepts again
     python -m recipes.percept_mini.train_motion --data ../shared/data --evaluate       print the model card's figures
 
-Progress goes to stderr and `recipes/runs/motion/log.txt`. Training resumes from the checkpoint in that folder, if
-there is one.
+Then `recipes.percept_mini.train_people` teaches it what people do. Progress goes to stderr and
+`recipes/runs/motion/log.txt`. Training resumes from the checkpoint in that folder, if there is one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,16 @@ from engines.networks.motion import PICTURES, ConceptMotion
 from pipeline.arrays import Array
 from recipes.percept_mini.motion_data import RUNS, load, make, splits
 from recipes.percept_mini.motion_read_out import as_input, save_tower, scores, write_read_out
-from recipes.percept_mini.motion_words import BACKWARDS, BUNDLED, KIND_WORDS, MIRRORED, TURNED, UPSIDE_DOWN, exchanged
+from recipes.percept_mini.motion_words import (
+    BACKWARDS,
+    BUNDLED,
+    KIND_WORDS,
+    MIRRORED,
+    MOTION_WORDS,
+    TURNED,
+    UPSIDE_DOWN,
+    exchanged,
+)
 from recipes.percept_mini.train_sound import keep, restore
 
 log = logging.getLogger("train_motion")
@@ -112,7 +121,7 @@ def fit(clips: Clips, checked: Clips, runs: Path, plan: MotionPlan) -> None:
     torch.manual_seed(plan.seed)
     pictures, truth, _ = clips
     log.info("%d clips, %d to check on", len(pictures), len(checked[0]))
-    network = ConceptMotion()
+    network = ConceptMotion(actions=0)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.learning_rate, plan.steps, pct_start=0.1)
@@ -122,7 +131,7 @@ def fit(clips: Clips, checked: Clips, runs: Path, plan: MotionPlan) -> None:
         random = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
         rows = torch.randint(len(pictures), (plan.batch,), generator=random).numpy()
         seen, right = augmented(as_input(pictures[rows]), torch.from_numpy(truth[rows]), random)
-        loss = loss_of(network.logits(seen), right)
+        loss = loss_of(network.logits(seen), right[:, : len(MOTION_WORDS)])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -149,7 +158,7 @@ def check(network: ConceptMotion, clips: Clips) -> str:
     network.eval()
     found = scores(network, clips[0])
     network.train()
-    loss = loss_of(found.logit(1e-6), torch.from_numpy(clips[1]))
+    loss = loss_of(found.logit(1e-6), torch.from_numpy(clips[1][:, : len(MOTION_WORDS)]))
     return f"check loss {loss:.3f}, first word right {first_right(found, clips[1]).mean():.1%}"
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from engines.models.checkpoint import read_model
-from engines.networks.motion import PICTURES, SIDE_PX, WORDS, ConceptMotion, load_motion
+from engines.networks.motion import ACTIONS, PICTURES, SIDE_PX, WORDS, ConceptMotion, load_motion
 from stages.pictures import flow_clips
 
 BUNDLED = Path(__file__).parents[3] / "engines" / "bundled" / "percept-mini"
@@ -58,7 +58,7 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
 
 def test_it_is_small(network: ConceptMotion) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) < 1_000_000
-    assert network.logits(clips(1)).shape == (1, WORDS)
+    assert network.logits(clips(1)).shape == (1, WORDS + ACTIONS)
 
 
 def test_the_bundled_tower_is_small_and_complete() -> None:
@@ -66,8 +66,8 @@ def test_the_bundled_tower_is_small_and_complete() -> None:
     network = load_motion(BUNDLED)
     assert not network.training
     assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
-    assert network.concepts.shape == (WORDS, 384)
-    assert network.concepts.norm(dim=-1).tolist() == pytest.approx([1] * WORDS, abs=1e-3)
+    assert network.concepts.shape == (WORDS + ACTIONS, 384)
+    assert network.concepts.norm(dim=-1).tolist() == pytest.approx([1] * (WORDS + ACTIONS), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,6 @@ def test_the_bundled_tower_recognises_uniform_flow(right: float, down: float, wo
     with torch.inference_mode():
         logits = load_motion(BUNDLED).logits(torch.from_numpy(flow_clips(flow, tower)))
     words = [line.split("|")[0] for line in (BUNDLED / "motion_words.txt").read_text().splitlines() if line[0] != "#"]
-    assert len(words) == WORDS
-    assert words[int(logits[0, :-2].argmax())] == word
+    assert len(words) == WORDS + ACTIONS
+    assert words[int(logits[0, : WORDS - 2].argmax())] == word
+    assert logits[0, WORDS:].max() < 0, "nobody does anything"

@@ -8,11 +8,22 @@ import numpy as np
 import pytest
 import torch
 
+from engines.networks.motion import load_motion
 from recipes.percept_mini.motion_data import Maker, load, make
 from recipes.percept_mini.motion_pictures import Film
 from recipes.percept_mini.motion_scenes import KINDS, Camera, Grid, Scene, Thing
 from recipes.percept_mini.motion_truth import truth
-from recipes.percept_mini.motion_words import BACKWARDS, MIRRORED, TURNED, UPSIDE_DOWN, WORDS, exchanged, word_lines
+from recipes.percept_mini.motion_words import (
+    BACKWARDS,
+    BUNDLED,
+    MIRRORED,
+    TOWER_WORDS,
+    TURNED,
+    UPSIDE_DOWN,
+    WORDS,
+    exchanged,
+    word_lines,
+)
 from recipes.percept_mini.train_motion import MotionPlan, augmented, fit, loss_of
 
 EASY = Grid((0.4,), (8,), 0.0, 0.0, (80, 90))
@@ -91,7 +102,8 @@ def test_the_words_of_a_scene() -> None:
 
 
 def test_every_word_has_other_phrasings() -> None:
-    assert len(WORDS) == len(set(WORDS)) == 18
+    assert len(TOWER_WORDS) == len(set(TOWER_WORDS)) == len(load_motion(BUNDLED).concepts)
+    assert set(TOWER_WORDS) <= set(WORDS)
     assert all(len(names) >= 3 for names in word_lines())
 
 
@@ -130,14 +142,17 @@ def test_clips_are_made_once(maker: Maker, tmp_path: Path) -> None:
     make(tmp_path, "train", maker, 3)
     assert path.stat().st_mtime_ns == changed
     pictures, right, speeds = load(tmp_path, "train")
-    assert (pictures.shape, right.shape, speeds.shape) == ((3, 8, 3, 56, 56), (3, 18), (3,))
+    assert (pictures.shape, right.shape, speeds.shape) == ((3, 8, 3, 56, 56), (3, len(WORDS)), (3,))
     with pytest.raises(FileNotFoundError, match="no test clips"):
         load(tmp_path, "test")
 
 
 def test_interrupted_training_resumes_with_the_same_result(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
-    pictures, right = random.integers(0, 256, (6, 8, 3, 56, 56), np.uint8), random.integers(-1, 2, (6, 18), np.int8)
+    pictures, right = (
+        random.integers(0, 256, (6, 8, 3, 56, 56), np.uint8),
+        random.integers(-1, 2, (6, len(WORDS)), np.int8),
+    )
     right[:2] = [[1], [0]]
     clips = pictures, right, np.zeros(6)
     plan = MotionPlan(steps=2, batch=4, steps_per_round=1)
