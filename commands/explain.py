@@ -3,11 +3,13 @@
 import argparse
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
 
 from commands.console import Console, add_console_options
+from commands.kept import Kept
 from commands.options import FLAGS, Parser, add_config_options, make_config, seconds
 from pipeline.config import Config
 from pipeline.errors import ConfigError
@@ -38,7 +40,7 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--at", metavar="TIME", type=seconds, default=0.0, help="the moment: seconds or hh:mm:ss (default: 0)"
     )
-    parser.add_argument("--label", metavar="WORD", default="", help="the label to explain (default: the most probable)")
+    parser.add_argument("--label", metavar="WORD", help="the label to explain (default: the most probable)")
     parser.add_argument(
         "--results",
         metavar="FILE",
@@ -56,9 +58,10 @@ def make_parser() -> Parser:
     return parser
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], kept: Kept | None = None) -> int:
+    """kept: what earlier calls have opened, if it is to stay open."""
     options = make_parser().parse_args(arguments)
-    with Console.of(options) as console:
+    with Console.of(options) as console, nullcontext(kept) if kept else Kept() as opened:
         picture = Path(options.output or f"{Path(options.source).stem}-why.png")
         config = make_config(options, lambda: _check(options, picture))
 
@@ -68,8 +71,14 @@ def main(arguments: list[str]) -> int:
         from evidence.told import facts, sentences
 
         tracks = _tracks(options.results, options.source, options.at) if options.results else []
-        with explaining(with_label(config, options.label), console.detail, options.pixels) as explainer:
-            why = explainer.at(options.source, options.at, options.label.partition("|")[0].strip(), tracks)
+        label = options.label or ""
+        config = with_label(config, label)
+        explainer = opened.open(
+            ("explain", without_labels(config), options.pixels),
+            lambda: explaining(config, console.detail, options.pixels),
+        )
+        explainer.ask(config.labels.words)
+        why = explainer.at(options.source, options.at, label.partition("|")[0].strip(), tracks)
         write_bytes(picture, strip_png(why))
         if options.json:
             print(json.dumps(facts(why) | {"picture": str(picture)}))
@@ -83,7 +92,11 @@ def with_label(config: Config, label: str) -> Config:
     """The config with the label to explain as its only one, unless it has labels of its own."""
     if not label or config.labels.words:
         return config
-    return msgspec.structs.replace(config, labels=msgspec.structs.replace(config.labels, words=[label]))
+    return msgspec.structs.replace(config, labels=msgspec.structs.replace(config.labels, words=(label,)))
+
+
+def without_labels(config: Config) -> Config:
+    return msgspec.structs.replace(config, labels=msgspec.structs.replace(config.labels, words=""))
 
 
 def _tracks(results: str, source: str, time_s: float) -> list[Track]:
@@ -101,6 +114,8 @@ def _tracks(results: str, source: str, time_s: float) -> list[Track]:
 
 
 def _check(options: argparse.Namespace, picture: Path) -> None:
+    if options.label == "":
+        raise ConfigError('--label "": names nothing; expected a word, such as --label rain. Omit it for the best one')
     if options.output == "":
         raise ConfigError("-o: has no name; expected a file, such as -o why.png")
     if picture.is_dir():

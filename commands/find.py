@@ -3,10 +3,13 @@
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from commands.console import Console, add_console_options
+from commands.kept import Kept
 from commands.options import FLAGS, Parser, add_config_options, make_config, seconds
+from pipeline.config import Config
 from pipeline.errors import ConfigError
 
 _SETTINGS = ("--model", "--detector", "--engine", "--precision", "--device")
@@ -50,9 +53,10 @@ def make_parser() -> Parser:
     return parser
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], kept: Kept | None = None) -> int:
+    """kept: what earlier calls have opened, if it is to stay open."""
     options = make_parser().parse_args(arguments)
-    with Console.of(options) as console:
+    with Console.of(options) as console, nullcontext(kept) if kept else Kept() as opened:
         config = make_config(options, lambda: _check(options))
 
         from evidence.finding.drawn import found_picture
@@ -61,26 +65,38 @@ def main(arguments: list[str]) -> int:
         from evidence.finding.told import facts, film_facts, film_lines, lines
         from evidence.sights import write_png
         from pipeline.logs import is_terminal
-        from stages.phrase.parse import parse_phrase
 
         every_s = None if options.at is not None else options.every or EVERY_S
         as_json = options.json or not is_terminal(sys.stdout)
-        names = [thing.name for thing in parse_phrase(options.phrase).things if not thing.is_any]
-        with finding(config, console.detail, options.quick, every_s, names) as finder:
-            judge = finder.judge(options.phrase)
-            over = OverTime(judge.phrase)
-            for found in finder.at(options.source, judge, options.at, every_s):
-                over.add(found)
-                print(
-                    json.dumps(facts(found, options.most)) if as_json else "\n".join(lines(found, options.most)),
-                    flush=True,
-                )
+        names = asked_names(config, options.phrase)
+        finder = opened.open(
+            ("find", config, options.quick, every_s, names),
+            lambda: finding(config, console.detail, options.quick, every_s, names),
+        )
+        judge = finder.judge(options.phrase)
+        over = OverTime(judge.phrase)
+        for found in finder.at(options.source, judge, options.at, every_s):
+            over.add(found)
+            print(
+                json.dumps(facts(found, options.most)) if as_json else "\n".join(lines(found, options.most)),
+                flush=True,
+            )
         if over.is_film and options.at is None:
             print(json.dumps(film_facts(over)) if as_json else "\n".join(film_lines(over)))
         if options.output and over.best is not None:
             write_png(Path(options.output), found_picture(over.best, options.most))
             console.say(f"wrote {options.output}")
     return 0
+
+
+def asked_names(config: Config, phrase: str) -> list[str]:
+    """The things of a phrase, for a detector that looks for words; none for another."""
+    from stages.detect.detectors import OWN, looks_for_words
+    from stages.phrase.parse import parse_phrase
+
+    if not looks_for_words(str(config.stages.get("detect", {}).get("detector", OWN))):
+        return []
+    return [thing.name for thing in parse_phrase(phrase).things if not thing.is_any]
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
+from pipeline import nursery
 from pipeline.errors import ConfigError, PerceptError, ReaderGone
 from pipeline.logs import LOGGER, log, start_logging
 
@@ -33,6 +34,8 @@ VERBS = {
     "cache": "show what Percept keeps on this machine, or remove it",
     "completion": "print a script that completes commands in bash, zsh or fish",
 }
+WITH_WORKERS = ("run", "label", "watch")
+"""Verbs whose worker processes import while the command reads its options and plans."""
 EXTRA_OF = {"pyarrow": "archive"}
 """The extra that installs a package without which some verbs cannot do anything."""
 INTERRUPTED = 130
@@ -75,6 +78,8 @@ def _dispatch(given: list[str]) -> int:
         return 0
     if verb not in VERBS:
         raise ConfigError(f"percept {verb}: unknown command{_hint(verb)}; expected one of: {', '.join(VERBS)}")
+    if verb in WITH_WORKERS and not {"-h", "--help"} & set(given):
+        nursery.start_early()
     module = import_module(f"commands.{verb}")
     try:
         code: int = module.main(given[1:])

@@ -39,13 +39,14 @@ from typing import Any
 import msgspec
 
 from percept._explain import Why
+from percept._session import Session
 
 '''
 ADDED = '''
 def explain(
     self, label: str = "", *, source: str | os.PathLike[str] | None = None, pixels: bool = False,
     model: str | os.PathLike[str] | None = None, audio_model: str | os.PathLike[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None, session: Session | None = None,
 ) -> Why:
     """Why the clip has a label, by default its best one: as `percept.explain` says at its time, with its length.
 

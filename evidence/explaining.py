@@ -18,7 +18,7 @@ from evidence.in_pixels import Pixels
 from evidence.moved import Moving
 from evidence.seen import seen_fields, seen_rows, seen_window
 from pipeline.arrays import Array
-from pipeline.build import make_plan
+from pipeline.build import make_plan, make_settings
 from pipeline.clip import Clip, DecodedClip
 from pipeline.config import Config, GroupOptions
 from pipeline.errors import ConfigError, ModelError, SourceError
@@ -26,7 +26,7 @@ from pipeline.plain import PlainLoop, make_reader, refuse_failed
 from pipeline.result import Label, Track
 from pipeline.run import place, private_directory
 from stages.tower_inputs import tower_input
-from stages.words.labels import LabelSet
+from stages.words.labels import LabelSet, build_label_set
 
 STAGES = ("flow", "spectrogram", "signals", "encode", "fuse", "classify")
 LEAST_ADDED = 0.1
@@ -93,6 +93,8 @@ class Explanation:
     why_not: Mapping[str, str]
     tracks: Sequence[Track] = ()
     size: tuple[int, int] = (0, 0)
+    is_photo: bool = False
+    """The clip is one picture, and its times say nothing."""
 
     @property
     def maps(self) -> dict[str, Seen | Moved | Heard]:
@@ -115,9 +117,10 @@ class Explanation:
 class Explainer:
     """See `explaining`."""
 
-    def __init__(self, loop: PlainLoop, pixels: bool) -> None:
+    def __init__(self, loop: PlainLoop, pixels: bool, report: Report = lambda text: None) -> None:
         settings = loop.plan.settings
-        self._loop = loop
+        self._loop, self._report = loop, report
+        self._words = loop.plan.config.labels.words
         self._spec = read_model(settings.model, settings.audio_model)
         self._clip_ns = settings.clip_ns
         towers = self._spec.towers()
@@ -137,6 +140,20 @@ class Explainer:
         if self._patches is not None:
             self._patches.close()
 
+    def ask(self, words: str | tuple[str, ...]) -> None:
+        """Take other labels, written as in a config, from now on.
+
+        Raises: ConfigError: they cannot be used.
+        """
+        if words == self._words:
+            return
+        config = self._loop.plan.config
+        config = msgspec.structs.replace(config, labels=msgspec.structs.replace(config.labels, words=words))
+        asked = make_settings(config).labels
+        found = build_label_set(self._spec, asked, self._loop.plan.settings, self._report)
+        self._loop.stages["classify"].label_set = found  # type: ignore[attr-defined]
+        self._words = words
+
     def at(self, source: str, time_s: float, label: str = "", tracks: Sequence[Track] = ()) -> Explanation:
         """Why the clip around a time has a label, by default its most probable one.
 
@@ -144,7 +161,7 @@ class Explainer:
 
         Raises: ConfigError: the label is not among those of the run. SourceError: there is nothing at that time.
         """
-        clip = self.clip_at(source, time_s)
+        clip, is_photo = self._read(source, time_s)
         rows = msgspec.convert(clip.get("labels") or [], list[Label])
         if not rows:
             raise SourceError(f"{source}: has neither picture nor sound at {time_s:g} s; choose another moment")
@@ -153,7 +170,7 @@ class Explainer:
             raise ConfigError(
                 f"--label {label}: not among the labels; expected one of {', '.join(self.labels.labels[:8])}"
             )
-        return replace(self._explained(source, clip, found), tracks=tracks)
+        return replace(self._explained(source, clip, found), tracks=tracks, is_photo=is_photo)
 
     @property
     def labels(self) -> LabelSet:
@@ -163,12 +180,17 @@ class Explainer:
     def clip_at(self, source: str, time_s: float) -> Clip:
         """The clip of the run's grid that has this time, after all stages. It is decoded from the clip before it on, so
         that its first motion is that of a run."""
+        return self._read(source, time_s)[0]
+
+    def _read(self, source: str, time_s: float) -> tuple[Clip, bool]:
+        """See `clip_at`. And whether the source is a photo."""
         number = int(time_s * 1e9) // self._clip_ns
         start_ns = max(0, number - 1) * self._clip_ns
         reader = make_reader(self._loop.plan, source, start_ns=start_ns, reuse=False)
         last: DecodedClip | None = None
         try:
-            duration_ns = reader.open().duration_ns
+            known = reader.open()
+            duration_ns, is_photo = known.duration_ns, known.has_video and not known.frame_rate_hz
             for clip in reader.clips() if not duration_ns or start_ns < duration_ns else ():
                 if isinstance(clip, DecodedClip):
                     last = clip
@@ -182,7 +204,7 @@ class Explainer:
             raise SourceError(f"{source}: has nothing at {time_s:g} s{end}. Choose another moment")
         (passed,) = self._loop.settle([last])
         refuse_failed([passed], source)
-        return Clip(passed.info, passed.values, passed.absent)
+        return Clip(passed.info, passed.values, passed.absent), is_photo
 
     def _explained(self, source: str, clip: Clip, label: Label) -> Explanation:
         row = self.labels.labels.index(label.label)
@@ -269,7 +291,7 @@ def explaining(config: Config, report: Report = lambda text: None, pixels: bool 
     with private_directory() as directory:
         plan = place(make_plan(config), directory)
         with PlainLoop(plan, report=report, improve=False) as loop:
-            explainer = Explainer(loop, pixels)
+            explainer = Explainer(loop, pixels, report)
             explainer.open()
             try:
                 yield explainer

@@ -61,7 +61,8 @@ def _title(why: Explanation) -> Array:
     name = TITLE.fit(why.label.label, 620, 700)
     TITLE.draw(sheet, name, MARGIN, 62, INK, 700)
     TITLE.draw(sheet, f"{percent(why.label.probability)}", MARGIN + TITLE.width(name, 700) + 18, 62, FAINT, 400)
-    where = BODY.fit(f"{Path(why.source).name} · {clock_text(why.start_s)}–{clock_text(why.end_s)}", 480)
+    when = "photo" if why.is_photo else f"{clock_text(why.start_s)}–{clock_text(why.end_s)}"
+    where = BODY.fit(f"{Path(why.source).name} · {when}", 480)
     BODY.draw(sheet, where, WIDTH - MARGIN - BODY.width(where), 60, FAINT)
     return sheet
 

@@ -60,7 +60,8 @@ def evidence_sentence(why: Explanation) -> str:
         told.append(f"{percent(share)} {NAMES[name]}{more}")
     silent = [NAMES[name] for name, share in shares if share < 0.005]
     rest = f"{_and(silent)} {'does' if len(silent) == 1 else 'do'} not speak for it" if silent else ""
-    begin = f"{why.label.label} {why.label.probability:.2f} at {why.start_s:.1f}–{why.end_s:.1f} s: "
+    where = "in the photo" if why.is_photo else f"at {why.start_s:.1f}–{why.end_s:.1f} s"
+    begin = f"{why.label.label} {why.label.probability:.2f} {where}: "
     return begin + "; ".join([*told, *filter(None, (rest,))]) + "."
 
 

@@ -45,6 +45,8 @@ def watch_config(config: Config, settings: Settings, words_of: Callable[[tuple[s
     stages.setdefault("classify", {}).update(labels=list(map(list, labels)), find=list(map(list, find)))
     if "track" in stages:
         stages["track"]["which"] = config.follow.which
+    if any("detect" in group.stages for group in config.groups):
+        stages.setdefault("detect", {})["colours"] = True  # words that come later may have some
     top_k = max(config.labels.top_k, min(MOST_LABELS, max(map(len, labels), default=0)))
     slots = SLOTS_PER_CAMERA * len(cameras) + SPARE_SLOTS
     return msgspec.structs.replace(

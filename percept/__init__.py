@@ -34,6 +34,15 @@ Questions
 
     # Dog barking was found twice after siren (0:04–0:06), at 0:08–0:10 and 0:14–0:18.
 
+Many calls
+----------
+
+    with percept.Session() as session:
+        for result in results:
+            print(result.explain(session=session))
+
+`percept.explain`, `percept.find` and `result.explain` load their networks in each call; a session keeps them open.
+
 Live cameras
 ------------
 
@@ -114,6 +123,7 @@ if TYPE_CHECKING:
     )
     from percept._run import run
     from percept._search import Hit, search
+    from percept._session import Session
     from percept._supervision import to_supervision
     from percept._tables import to_pandas, to_polars
     from percept._watch import Watch, watch
@@ -126,7 +136,7 @@ else:
         for module in (
             (
                 *("_records", "_reading", "_tables", "_supervision", "_run", "_label", "_labelled", "_search"),
-                *("_watch", "_child", "_explain", "_ask", "_find"),
+                *("_watch", "_child", "_explain", "_ask", "_find", "_session"),
             )
             if name in __all__
             else ()
@@ -162,6 +172,7 @@ __all__ = [
     "Region",
     "Relation",
     "Run",
+    "Session",
     "SourceError",
     "TextLine",
     "Track",

@@ -151,10 +151,12 @@ def _run(
             stop(child)
 
 
-def start(arguments: Sequence[str], log: IO[bytes], stdin: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+def start(
+    arguments: Sequence[str], log: IO[bytes], stdin: int = subprocess.PIPE, module: str = "commands.main"
+) -> subprocess.Popen[bytes]:
     """The command `percept` with these arguments, in a session of its own: results on stdout, log lines in `log`."""
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "commands.main", *arguments],
+        [sys.executable, "-P", "-m", module, *arguments],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -235,4 +237,9 @@ def error(code: int, log: IO[bytes], verb: str = "run") -> _records.PerceptError
     messages = ["\n".join(filter(None, [each.get("message"), each.get("traceback")])) for each in errors]
     ended = f"percept {verb} ended with code {code}" if code >= 0 else f"percept {verb} was killed by signal {-code}"
     text = "\n".join(filter(None, messages)) or f"{ended}: {_progress.Log(log).tail() or 'without a message'}"
+    return error_of(code, text)
+
+
+def error_of(code: int, text: str) -> _records.PerceptError:
+    """The error of the kind that an exit code tells."""
     return _BY_CODE.get(code, _records.PerceptError)(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from percept import _child, _records
+from percept._session import Session, session_of
 
 USUAL_MODEL, USUAL_CLIP_S = "percept-mini", 2.0
 
@@ -54,6 +55,7 @@ def explain(
     model: str | os.PathLike[str] | None = None,
     audio_model: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    session: Session | None = None,
 ) -> Why:
     """Say why the clip at a moment has a label.
 
@@ -70,6 +72,7 @@ def explain(
         model: As for `percept.run`.
         audio_model: As for `percept.run`.
         settings: Single settings, as for `percept.run`.
+        session: Keeps the networks open for further calls.
 
     Raises:
         ConfigError, SourceError, ModelError: with the message of the command line.
@@ -78,9 +81,9 @@ def explain(
     paths = {"model": model, "audio_model": audio_model, "results": results}
     options |= {name: os.fspath(each) for name, each in paths.items() if each}
     _, given, _ = _child.order([], None, options, (), None, settings)
-    with tempfile.TemporaryDirectory(prefix="percept-") as folder:
+    with tempfile.TemporaryDirectory(prefix="percept-") as folder, session_of(session) as opened:
         path = Path(folder, "why.png")
-        found = _child.answer("explain", ["-o", str(path), *given, "--", os.fspath(source)])
+        found = opened._answer("explain", ["-o", str(path), *given, "--", os.fspath(source)])
         return _why(json.loads(found), path.read_bytes())
 
 
@@ -93,6 +96,7 @@ def explain_record(
     model: str | os.PathLike[str] | None = None,
     audio_model: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    session: Session | None = None,
 ) -> Why:
     """`ClipRecord.explain`."""
     if not record.labels:
@@ -116,6 +120,7 @@ def explain_record(
             model=model,
             audio_model=audio_model,
             settings=more | dict(settings or {}),
+            session=session,
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from percept import _child
+from percept._session import Session, session_of
 
 Box = tuple[float, float, float, float]
 
@@ -93,6 +94,7 @@ def find(
     detector: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    session: Session | None = None,
 ) -> Found:
     """Find what a phrase describes, in a photo or a film.
 
@@ -110,6 +112,7 @@ def find(
         detector: As for `percept.run`.
         model: As for `percept.run`.
         settings: Single settings, as for `percept.run`.
+        session: Keeps the networks open for further calls.
 
     Raises:
         ConfigError, SourceError, ModelError: with the message of the command line.
@@ -117,9 +120,9 @@ def find(
     options: dict[str, Any] = {"at": at, "every": every, "most": most, "quick": quick}
     options |= {name: os.fspath(each) for name, each in (("model", model), ("detector", detector)) if each}
     _, given, _ = _child.order([], None, options, (), None, settings)
-    with tempfile.TemporaryDirectory(prefix="percept-") as folder:
+    with tempfile.TemporaryDirectory(prefix="percept-") as folder, session_of(session) as opened:
         path = Path(folder, "found.png")
-        told = _child.answer("find", ["-o", str(path), *given, "--", os.fspath(source), phrase])
+        told = opened._answer("find", ["-o", str(path), *given, "--", os.fspath(source), phrase])
         rows = [json.loads(line) for line in told.splitlines()]
         boxes = [_box(row["time_s"], each) for row in rows for each in row.get("answers", ()) if each["fits"]]
         tracks = [FoundTrack(**each) for row in rows for each in row.get("tracks", ())]

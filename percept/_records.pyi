@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from percept._explain import Why
+from percept._session import Session
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one modality alone says about a label."""
@@ -324,6 +325,7 @@ class ClipRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         model: str | os.PathLike[str] | None = None,
         audio_model: str | os.PathLike[str] | None = None,
         settings: Mapping[str, Any] | None = None,
+        session: Session | None = None,
     ) -> Why:
         """Why the clip has a label, by default its best one: as `percept.explain` says at its time, with its length.
 

@@ -47,6 +47,7 @@ _SPLIT_LABELS = "stages.text.phrases:split_labels"
 _CHECK_PROMPTS = "stages.words.label_vectors:check_prompts"
 _DEFAULT_LABELS = "stages.words.word:default_labels"
 _CHECK_READER = "stages.decode.reader:check_reader"
+_READER_CLASS = "stages.decode.reader:reader_class"
 _CHECK_DECODER = "stages.decode.nvdec:check_device"
 _OPEN_FILM = "stages.decode.film:open_film"
 WATCH_ROLES = {
@@ -110,6 +111,14 @@ def make_plan(config: Config, sources: int = 1) -> Plan:
         decode_workers=config.decode.workers or placing.decoders,
         placed=placing.text,
     )
+
+
+def import_usual() -> None:
+    """Import the stages and the reader of an ordinary run, for a process that forks those of a run."""
+    usual = Config()
+    for path in (*(STAGES[name] for name in STAGES if name not in ON_DEMAND), usual.decode.factory):
+        _load(path)
+    _load(_READER_CLASS)(usual.decode.reader)
 
 
 def in_order(config: Config) -> Config:

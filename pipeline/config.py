@@ -263,6 +263,11 @@ class Config(_Options, frozen=True):
                 f'follow.which is "none", and follow.{needy[0]} is given; without boxes it has no effect. Leave one of '
                 "them out"
             )
+        elif needy and self.modalities and not {"image", "motion"} & set(self.modalities):
+            found.append(
+                f"follow.{needy[0]} is given, and modalities is {', '.join(self.modalities)}; without pictures nothing "
+                "is followed. Leave one of them out"
+            )
         if self.follow.which == "found" and not (self.follow.find or self.follow.like):
             found.append(
                 'follow.which is "found", and follow.find is empty; say what to find, such as --find "dog, bus"'

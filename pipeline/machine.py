@@ -1,5 +1,6 @@
 """What this process may use of the machine: cores, memory, and a folder that outlives it."""
 
+import ctypes
 import importlib.metadata
 import os
 import platform
@@ -12,6 +13,8 @@ CPU_INFO = Path("/proc/cpuinfo")
 _CGROUPS = Path("/sys/fs/cgroup")
 _SELF = Path("/proc/self/cgroup")
 _MEMORY = Path("/proc/meminfo")
+_MAPS = Path("/proc/self/maps")
+_MADV_DONTNEED = 4
 UNKNOWN_BYTES = 1 << 62
 
 
@@ -113,6 +116,20 @@ def _text(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
+
+
+def unmap_pages(path: Path, maps: Path = _MAPS) -> int:
+    """Give back what this process has read of a file that it maps read-only; a page is mapped again when it is used.
+
+    Returns how many bytes of address space that were.
+    """
+    given = 0
+    for line in maps.read_text().splitlines():
+        if line.endswith(f" {path}") and line.split()[1][:2] == "r-":
+            start, end = (int(each, 16) for each in line.split()[0].split("-"))
+            if not ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_DONTNEED):
+                given += end - start
+    return given
 
 
 def cache_directory() -> Path:

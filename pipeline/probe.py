@@ -17,9 +17,9 @@ import msgspec
 
 from pipeline.clip import SourceInfo
 from pipeline.errors import SourceError
+from pipeline.nursery import child_environment
 from pipeline.plain import make_reader
 from pipeline.plan import Plan
-from pipeline.processes import child_environment
 
 MOST_AT_ONCE = 256
 """Sources of one process: a command line has a limit."""

@@ -1,12 +1,10 @@
-"""The worker processes of a run: forked by servers (one with torch, two without), watched and killed."""
+"""The worker processes of a run: forked by servers (one with networks, two without), watched and killed."""
 
 import contextlib
 import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,17 +13,17 @@ from typing import Literal
 
 import msgspec
 
+from pipeline import nursery
 from pipeline.errors import PerceptError
+from pipeline.nursery import Nursery
 from pipeline.plan import Plan
 from pipeline.slots import MAX_WORKERS, Phase, Slots
-from pipeline.zygote import Exited, Spawn, Spawned
+from pipeline.zygote import Exited, Serve, Spawn, Spawned
 
 Role = Literal["group", "decode", "prepare", "sink", "page", "clerk"]
 """page: serves a watch to browsers. clerk: answers what stages are asked beside the clips, such as other labels."""
 ServerName = Literal["light", "heavy", "output"]
 """light: decode and groups that preload nothing. heavy: other groups. output: the sinks, whose death ends a run."""
-LIGHT = ("av", "numpy", "zmq", "msgspec", "pipeline.decode_worker", "pipeline.worker")
-OUTPUT = ("zmq", "msgspec", "pipeline.sink_process")
 _DUMP = "(most recent call first):"
 HANG_DUMP_S = 0.3
 """Time between asking a hung process for its traceback and killing it."""
@@ -74,30 +72,16 @@ class Worker:
         self.stopping = True
 
 
-def child_environment() -> dict[str, str]:
-    """The environment of a child process, which finds our packages before others of the same names."""
-    root = Path(__file__).resolve().parent.parent
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
-
-
 class ForkServer:
     """The supervisor's end of one zygote."""
 
-    def __init__(self, name: ServerName, directory: str, slots_fd: int, modules: tuple[str, ...], threads: int) -> None:
+    def __init__(self, nursery: Nursery, order: Serve, slots_fd: int) -> None:
+        """Raises: OSError: the nursery is gone."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = child_environment() | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
-        environment["OPENBLAS_NUM_THREADS"] = "1"  # numpy's would start threads at its import: not to be forked
-        arguments = [name, str(os.getpid()), directory, str(theirs.fileno()), str(slots_fd), *modules]
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.zygote", *arguments],
-            pass_fds=(theirs.fileno(), slots_fd),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
-        ours.setblocking(False)
-        self.control = ours
+        with ours, theirs:
+            self.process = nursery.fork(msgspec.msgpack.encode(order), [theirs.fileno(), slots_fd])
+            self.control = socket.socket(fileno=ours.detach())
+        self.control.setblocking(False)
         self.closed = False
 
     def spawn(self, order: Spawn) -> None:
@@ -120,7 +104,8 @@ class ForkServer:
 
     def close(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=5)
+        self.process.has_ended(timeout_s=5)
+        self.process.close()
         self.control.close()
 
 
@@ -133,6 +118,7 @@ class Processes:
         self._slots = slots
         self._directory = plan.settings.directory
         self._heavy = tuple(dict.fromkeys(module for group in plan.groups for module in group.preload))
+        self._nursery: Nursery | None = None
         self._servers: dict[ServerName, ForkServer] = {}
         self._next_id = 1
         self._free_seats = list(range(MAX_WORKERS))
@@ -232,6 +218,8 @@ class Processes:
             self._signal(worker, signal.SIGKILL)
         for server in self._servers.values():
             server.close()
+        if self._nursery is not None:
+            self._nursery.close()
         for worker in list(self.workers.values()):
             self._forget(worker)
 
@@ -256,9 +244,18 @@ class Processes:
     def _server(self, name: ServerName) -> ForkServer:
         if name not in self._servers:
             threads = max([group.threads for group in self._plan.groups], default=1)
-            modules = {"output": OUTPUT, "light": LIGHT, "heavy": (*LIGHT[1:], *self._heavy)}[name]
-            self._servers[name] = ForkServer(name, self._directory, self._slots.fd, modules, threads)
+            order = Serve(name, self._directory, self._heavy if name == "heavy" else (), threads)
+            self._servers[name] = self._forked(order)
         return self._servers[name]
+
+    def _forked(self, order: Serve) -> ForkServer:
+        """A server from the nursery, or from a new one if that is gone."""
+        if self._nursery is not None:
+            with contextlib.suppress(OSError):
+                return ForkServer(self._nursery, order, self._slots.fd)
+            self._nursery.close()
+        self._nursery = nursery.take()
+        return ForkServer(self._nursery, order, self._slots.fd)
 
     def _lost_server(self, name: ServerName, server: ForkServer) -> None:
         """A fork server died, and its children with it. Another is started when it is needed."""

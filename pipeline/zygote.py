@@ -1,10 +1,11 @@
 """A fork server: imports what workers need once, then forks ready workers in milliseconds.
 
-    python -P -m pipeline.zygote NAME SUPERVISOR_PID DIRECTORY CONTROL_FD SLOTS_FD MODULE...
+    python -P -m pipeline.zygote SUPERVISOR_PID CONTROL_FD MODULE...
 
-It starts no threads and runs no network, so forking is safe. When its supervisor ends, for whatever reason, the server
-ends too, and its children with it (PDEATHSIG). The server named "output" notices that by its control socket, ends its
-children, and removes the private directory of the run.
+That is the nursery (`pipeline.nursery`): it imports what is common and forks the servers of a run, which share these
+pages. None of them starts threads or runs a network, so forking is safe. When the supervisor ends, for whatever reason,
+the nursery and the servers end too, and their children with them (PDEATHSIG). The server named "output" notices that by
+its control socket, ends its children, and removes the private directory of the run.
 """
 
 import contextlib
@@ -30,6 +31,17 @@ from pipeline.plan import Plan
 PR_SET_PDEATHSIG = 1
 PLAN_FILE = "plan"
 REMOVE_S = 5.0
+
+
+class Serve(msgspec.Struct, frozen=True):
+    """Fork a server. The message carries the descriptors of its control socket and of the slots."""
+
+    name: str
+    directory: str
+    modules: tuple[str, ...]
+    """What it imports beyond what is common."""
+    threads: int
+    """Of each library."""
 
 
 class Spawn(msgspec.Struct, frozen=True, tag=True):
@@ -169,21 +181,55 @@ def _run(order: Spawn, slots_fd: int, plan: Plan) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    name, supervisor, directory, control_fd, slots_fd, *modules = arguments
+    supervisor, control_fd, *modules = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if name != "output":  # importing torch takes seconds, in which no socket is read
-        _die_with(int(supervisor))
+    _die_with(int(supervisor))
     control = socket.socket(fileno=int(control_fd))
     control.set_inheritable(False)
     # ONNX Runtime starts a thread at import, which no worker needs; Python 3.12 warns about threads at a fork
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     for module in modules:
         _preload(module)
-    zygote = Zygote(directory, control, int(slots_fd))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the servers
+    gc.freeze()
+    with contextlib.suppress(ConnectionError):  # the supervisor ended
+        while True:
+            order, fds, _, _ = socket.recv_fds(control, 65536, 2)
+            if not order:
+                return
+            _fork_server(msgspec.msgpack.decode(order, type=Serve), control, *fds)
+
+
+def _fork_server(order: Serve, control: socket.socket, theirs_fd: int, slots_fd: int) -> None:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            control.close()
+            _serve(order, parent, socket.socket(fileno=theirs_fd), slots_fd)
+            code = 0
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    pidfd = os.pidfd_open(pid)
+    socket.send_fds(control, [str(pid).encode()], [pidfd])
+    for fd in (pidfd, theirs_fd, slots_fd):
+        os.close(fd)
+
+
+def _serve(order: Serve, parent: int, control: socket.socket, slots_fd: int) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if order.name != "output":  # importing torch takes seconds, in which no socket is read
+        _die_with(parent)
+    os.environ["OMP_NUM_THREADS"] = str(order.threads)
+    for module in order.modules:
+        _preload(module)
+    zygote = Zygote(order.directory, control, slots_fd)
     with contextlib.suppress(ConnectionError):  # the supervisor ended during a send
         zygote.run()
     zygote.end_workers()
-    _remove(directory)
+    _remove(order.directory)
 
 
 def _remove(directory: str) -> None:

@@ -88,7 +88,7 @@ class ClassifyWatch(Classify):
     ) -> None:
         """Write a label set under the name that workers read, whole or not at all."""
         key = sha256("\n".join([*labels, "", *find]).encode()).hexdigest()[:16]
-        path = Path(self.run.directory) / f"labels-of-all-{key}.npz"
+        path = Path(self.run.directory) / f"labels-of-all-{key}.safetensors"
         if not path.exists():
             self._built(labels, find, report).save(path)
         versions = LabelVersions(Path(self.run.directory))
@@ -96,7 +96,7 @@ class ClassifyWatch(Classify):
         link.unlink(missing_ok=True)
         link.hardlink_to(path)
         versions.path(camera, version - KEPT_VERSIONS).unlink(missing_ok=True)
-        for other in Path(self.run.directory).glob("labels-of-all-*.npz"):
+        for other in Path(self.run.directory).glob("labels-of-all-*.safetensors"):
             if other.stat().st_nlink == 1:  # no camera has these labels any more
                 other.unlink()
 

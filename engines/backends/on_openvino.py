@@ -13,7 +13,7 @@ from engines.backends.backend import Backend, Order, Report
 from engines.engine import Engine, Port
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
-from pipeline.machine import package_version
+from pipeline.machine import package_version, unmap_pages
 
 PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """Arithmetic for floats. By default OpenVINO would choose; int8 networks keep some operations in floats."""
@@ -47,6 +47,7 @@ class OpenVinoEngine(Engine):
         self._path = path
         self._threads = threads
         self._request: Any = None
+        self._is_used = False
 
     def _open(self) -> None:
         try:
@@ -103,12 +104,17 @@ class OpenVinoEngine(Engine):
                 raise ModelError(f"{self._path}: {kind} are {have}; expected {wanted}")
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Inputs are copied: OpenVINO would keep a reference to a shared one, whose slot may be unmapped later."""
+        """The first call arranges the weights anew, and does not need those of the file any longer.
+
+        Inputs are copied: OpenVINO would keep a reference to a shared one, whose slot may be unmapped later."""
         self._request.infer(dict(feeds), share_inputs=False)
+        if not self._is_used:
+            self._is_used = True
+            unmap_pages(self._path.with_suffix(".bin"))
         return {port.name: self._request.get_tensor(port.name).data.copy() for port in self.outputs}
 
     def _close(self) -> None:
-        self._request = None
+        self._request, self._is_used = None, False
 
 
 class OpenVinoBackend(Backend):

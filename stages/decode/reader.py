@@ -11,7 +11,7 @@ import msgspec
 
 from pipeline.clip import DecodedClip, Gap, Modality, SourceInfo
 from pipeline.errors import ConfigError
-from stages.decode.readers import READERS
+from stages.decode.readers import READERS, USUAL
 
 NS = 1_000_000_000
 
@@ -182,6 +182,8 @@ def reader_class(name: str) -> type[Reader]:
 
 def check_reader(name: str) -> None:
     """Raises: ConfigError: no such reader exists, or a package that it needs is missing."""
+    if name == USUAL:  # every installation has it, and whoever plans does not need to import it
+        return
     if missing := reader_class(name).missing():
         raise ConfigError(missing)
 

@@ -4,3 +4,4 @@ READERS: dict[str, str] = {
     "av": "stages.decode.reader_av:AvReader",
     "decord": "stages.decode.reader_decord:DecordReader",
 }
+USUAL = "av"

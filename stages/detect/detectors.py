@@ -33,7 +33,7 @@ def make_detector(path: str, names: str, least_score: float, run: RunSettings) -
         tower = detector_tower(read_model(run.model, run.audio_model))
         return None if tower is None else OwnDetector(tower.directory, least_score, run)
     file = Path(path).expanduser().absolute()
-    if file.is_dir():
+    if looks_for_words(path):
         if names:
             raise ConfigError(f"detect.names: {path} looks for the words of the run; use --find or --labels, no names")
         return OwlDetector(read_owl(file), least_score, run)
@@ -48,3 +48,8 @@ def make_detector(path: str, names: str, least_score: float, run: RunSettings) -
             "OWLv2"
         )
     return Yolox(file, names_of(names), least_score, run)
+
+
+def looks_for_words(path: str) -> bool:
+    """Whether the detector that this names is told in words what to look for."""
+    return path not in (OWN, NONE) and Path(path).expanduser().is_dir()

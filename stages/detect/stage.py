@@ -12,6 +12,7 @@ from pipeline.arrays import RECORD, Array, Spec
 from pipeline.clip import Absent, Clip, Reason
 from pipeline.stage import Demand, Outputs, Resources, Stage, StageOptions
 from stages.boxes import BoxKind, box_cover
+from stages.colours import NAMES, colour_shares
 from stages.detect.camera import CameraMotion
 from stages.detect.cuts import cut_pairs
 from stages.detect.detector import Detector
@@ -20,8 +21,13 @@ from stages.detect.regions import RegionOptions, moving_regions
 from stages.detect.seen import NOTHING, see
 from stages.flow import grey_at, with_previous
 from stages.half import from_half
+from stages.pictures import evenly
+from stages.words.coloured import has_colour
+from stages.words.relations import named_things
 
 SCENE = ("scene_spans_ns", "scene_rates")
+COLOURED_FRAMES = 2
+"""Of a clip, in which the colours of what the network finds are measured."""
 SURE = 0.3
 """Score from which a box of the network stands for what moves inside it."""
 
@@ -49,6 +55,8 @@ class DetectOptions(StageOptions, frozen=True, kw_only=True):
     clip. 0 encodes none."""
     least_step_s: float = 0.09
     """Frames that follow sooner than this are skipped: in so short a time little moves by a pixel."""
+    colours: bool = False
+    """Measure colours of boxes also if no word to find has one: others may come."""
     regions: RegionOptions = RegionOptions()
 
 
@@ -60,6 +68,8 @@ class Detect(Stage):
     `box_kinds` uint8 "N": a `BoxKind` each. `box_names`: what the network calls each, or "".
     `box_vectors` float16 "N D": what each looks like, in the text space of the picture tower; zeros for boxes from
     motion; only if the network tells it.
+    `box_colours` float16 "N K": shares of the colours of `stages.colours.NAMES`; zeros where they were not
+    measured. They are for crops and for boxes of the network in two frames, if words to find have a colour.
     `box_crops` int64 "C": rows of the boxes for the image tower to encode, in ascending order.
     `detect_times_ns` int64 "F": times of all frames that were looked at, with boxes or without.
     `cut_times_ns` int64 "K": times of the first frames after scene cuts.
@@ -79,6 +89,7 @@ class Detect(Stage):
             "box_kinds": Spec("uint8", "N", in_message=True),
             "box_names": RECORD,
             "box_vectors": Spec("float16", "N D", in_message=True),
+            "box_colours": Spec("float16", "N K", in_message=True),
             "box_crops": Spec("int64", "C", in_message=True),
             "detect_times_ns": Spec("int64", "F", in_message=True),
             "cut_times_ns": Spec("int64", "K", in_message=True),
@@ -138,13 +149,15 @@ class Detect(Stage):
         pixels = boxes[order]
         shares = pixels[:, 1:5] / size_of(width, height)
         pixels[:, 1:5] = shares * size_of(clip.info.width or width, clip.info.height or height)
+        crops = self._crops(pixels, shares)
         return {
             "boxes": pixels,
             "box_times_ns": times_ns[pixels[:, 0].astype(int)],
             "box_kinds": kinds[order].astype(np.uint8),
             "box_names": [names[i] for i in order.tolist()],
             "box_vectors": Absent("not_asked") if vectors is None else vectors[order].astype(np.float16),
-            "box_crops": self._crops(pixels, shares),
+            "box_colours": self._colours(clip["frames"], pixels, shares, kinds[order], crops),
+            "box_crops": crops,
             "detect_times_ns": times_ns[sorted({*seen.frames, *looked_at})],
             "cut_times_ns": cuts(clip),
             **scene,
@@ -185,6 +198,30 @@ class Detect(Stage):
         if "image" not in self.run.modalities or not self.options.crops_per_clip:
             return Absent("not_asked")
         return np.array(diverse_boxes(boxes, shares, self.options.crops_per_clip), np.int64)
+
+    def _colours(
+        self, frames: Array, boxes: Array, shares: Array, kinds: Array, crops: Array | Absent
+    ) -> Array | Absent:
+        """`box_colours`, of crops and of what the network finds in two frames. `shares` as for `_crops`."""
+        if not self._wants_colours:
+            return Absent("not_asked")
+        found = kinds == BoxKind.NETWORK
+        looked_at = np.unique(boxes[found, 0])
+        is_measured = found & np.isin(
+            boxes[:, 0], looked_at[evenly(min(COLOURED_FRAMES, len(looked_at)), len(looked_at))]
+        )
+        if not isinstance(crops, Absent):
+            is_measured[crops] = True
+        colours = np.zeros((len(boxes), len(NAMES)), np.float16)
+        scaled = shares * size_of(frames.shape[2], frames.shape[1])
+        for index in np.unique(boxes[is_measured, 0]).astype(int):
+            here = is_measured & (boxes[:, 0] == index)
+            colours[here] = colour_shares(frames[index], scaled[here])
+        return colours
+
+    @cached_property
+    def _wants_colours(self) -> bool:
+        return self.options.colours or any(map(has_colour, named_things(self.run.find)))
 
 
 def paced(times_ns: Array, least_step_s: float) -> list[int]:

@@ -23,6 +23,8 @@ class Detection:
     kind: BoxKind = BoxKind.MOTION
     name: str = ""
     """What the detector calls it; "" if it gives no names."""
+    colours: Array | None = None
+    """Shares of the colours of `stages.colours.NAMES`, "C"; None if they were not measured."""
 
 
 @dataclass(frozen=True)

@@ -85,17 +85,29 @@ class Example:
 
 
 def check_examples(run: RunSettings) -> None:
-    """Raises: ConfigError: an example is not written as one, its file is missing, or there is nobody to look at it."""
+    """Raises: ConfigError: an example is not written as one, its file is missing or has no picture at that time, or
+    nobody can look at it. SourceError: its file cannot be read.
+    """
     from engines.models.checkpoint import read_model
 
-    for text in run.like:
-        Example.parse(text).check_file()
+    for example in map(Example.parse, run.like):
+        example.check_file()
+        if "://" not in example.path:  # others may take long, or give their picture only once
+            _picture(example)
     tower = read_model(run.model, run.audio_model).towers().get("image")
     if "image" not in run.modalities or tower is None or tower.input != "frames":
         raise ConfigError(
             "--find-like: examples are looked at by the model's picture tower; expected a model that has one, and "
             "image among --modalities"
         )
+
+
+def _picture(example: Example) -> Array:
+    """See `Example.picture`. Raises: ConfigError, SourceError: they name the option."""
+    try:
+        return example.picture()
+    except SourceError as error:
+        raise SourceError(f"{FLAG}: {error}") from error
 
 
 def write_examples(run: RunSettings, report: Callable[[str], None]) -> None:
@@ -110,10 +122,7 @@ def write_examples(run: RunSettings, report: Callable[[str], None]) -> None:
     engine = open_tower(model, "image", run, features=False)
     found: dict[str, list[Array]] = {}
     for example in map(Example.parse, run.like):
-        try:
-            picture = example.picture()
-        except SourceError as error:
-            raise SourceError(f"--find-like: {error}") from error
+        picture = _picture(example)
         height, width = picture.shape[:2]
         box = np.array([[0.0, *example.box]]) * np.array([1.0, width, height, width, height])
         given = engine.run({engine.inputs[0].name: crop_pictures(picture[None], box, tower)})

@@ -1,16 +1,18 @@
 """What tracks are called, and which of them are told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pipeline.arrays import Array
+from stages.colours import main_colours
 from stages.track.examples import Example, Examples
 from stages.track.options import TrackOptions
 from stages.track.paths import Path
 from stages.track.related import related
 from stages.track.state import TrackMemory
 from stages.words.box_names import BoxNames
-from stages.words.relations import relations_of, things_to_find
+from stages.words.coloured import coloured_of
+from stages.words.relations import named_things, relations_of, things_to_find
 from stages.words.word import words_of
 
 By = Literal["picture", "detector", "example"]
@@ -26,15 +28,15 @@ class Name(NamedTuple):
     by: By = "picture"
     """Who named it."""
     thing: str = ""
-    """The name without a place in it."""
+    """The name without a colour or a place in it."""
 
 
 class Naming:
     """Names tracks by what is looked for. Nothing of it is kept in a track, so a track may get another name with other
     words, under the id that it had.
 
-    find: words, and phrases with a place in them. like: examples. follow: with "found", a track is told from the clip
-    on in which it has a name that was asked for.
+    find: words, and phrases with a colour or a place in them. like: examples. follow: with "found", a track is told
+    from the clip on in which it has a name that was asked for.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Naming:
         self._options, self._follow = options, follow
         self._names, self._examples = names, examples
         self._relations = relations_of(find)
+        self._coloured = coloured_of(named_things(find))
         self._found = frozenset(word.name.casefold() for word in things_to_find(find))
         asked = {word.name.casefold() for word in words_of(find)}
         self._asked = asked | {Example.parse(text).name.casefold() for text in like}
@@ -57,10 +60,20 @@ class Naming:
         return self._follow != "found" or str(label).casefold() in self._asked
 
     def names(self, paths: Sequence[Path]) -> dict[int, Name]:
-        """What the tracks are, by id: a phrase, where one with a place fits."""
+        """What the tracks are, by id: a phrase, where one with a colour or a place fits."""
         names = {path.track.id: self._name(path.track) for path in paths}
-        phrases = related(paths, {number: name.label for number, name in names.items()}, self._relations)
+        labels = {number: name.label for number, name in names.items()}
+        coloured = {path.track.id: label for path in paths if (label := self._with_colour(path, labels))}
+        phrases = coloured | related(paths, labels, self._relations)
+        if coloured:
+            phrases |= related(paths, labels | coloured, self._relations)
         return names | {number: names[number]._replace(label=phrase) for number, phrase in phrases.items()}
+
+    def _with_colour(self, path: Path, labels: Mapping[int, str | None]) -> str | None:
+        """What asks for a track by its name and colour; the first one, if several do."""
+        label, shares = labels[path.track.id], path.track.colour_shares()
+        colours = frozenset[str]() if shares is None else main_colours(shares)
+        return next((each.label for each in self._coloured if each.holds(label, colours)), None)
 
     def similarity(self, name: Name, look: Array) -> float | None:
         """Cosine of a unit vector "D" of the picture tower and a name; None if nobody knows what that looks like."""

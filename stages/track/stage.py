@@ -46,6 +46,7 @@ class TrackStage(Fold):
         "box_kinds",
         "box_names",
         "box_vectors",
+        "box_colours",
         "detect_times_ns",
         "cut_times_ns",
         "scene_spans_ns",
@@ -176,9 +177,19 @@ def by_frame(clip: Clip) -> Iterator[tuple[int, list[Detection]]]:
     kinds, names = clip.get("box_kinds"), clip.get("box_names")
     kinds = [0] * count if kinds is None else kinds.tolist()
     names = [""] * count if names is None else names
+    colours = colours_of(clip)
     for time_ns in np.unique(times_ns):
         here = np.flatnonzero(times_ns == time_ns).tolist()
-        yield int(time_ns), [detection(boxes[i], vectors.get(i), i in crops, kinds[i], names[i]) for i in here]
+        yield (
+            int(time_ns),
+            [detection(boxes[i], vectors.get(i), i in crops, kinds[i], names[i], colours.get(i)) for i in here],
+        )
+
+
+def colours_of(clip: Clip) -> dict[int, Array]:
+    """The colours of boxes, by row, where they were measured."""
+    told = clip.get("box_colours")
+    return {} if told is None else {row: told[row] for row in np.flatnonzero(told.any(axis=1)).tolist()}
 
 
 def vectors_of(clip: Clip) -> tuple[dict[int, Array], set[int]]:
@@ -193,7 +204,9 @@ def vectors_of(clip: Clip) -> tuple[dict[int, Array], set[int]]:
     return vectors | dict(zip(rows.tolist(), crops.astype(np.float32), strict=True)), set(rows.tolist())
 
 
-def detection(row: Array, vector: Array | None, is_crop: bool, kind: int, name: str) -> Detection:
+def detection(
+    row: Array, vector: Array | None, is_crop: bool, kind: int, name: str, colours: Array | None = None
+) -> Detection:
     """The detection in a row "6" of `boxes`."""
     x0, y0, x1, y1, score = (float(value) for value in row[1:])
-    return Detection((x0, y0, x1, y1), score, vector, is_crop, BoxKind(kind), name)
+    return Detection((x0, y0, x1, y1), score, vector, is_crop, BoxKind(kind), name, colours)

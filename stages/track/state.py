@@ -9,7 +9,7 @@ from pipeline.result import View
 from stages.boxes import BoxKind
 from stages.track.motion_model import MovingBox
 
-VERSION = 3
+VERSION = 4
 MOST_NAMES = 4
 
 
@@ -35,6 +35,10 @@ class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
     """How many crops that mean is worth."""
     names: tuple[tuple[str, float], ...] = ()
     """What the detector called it, with the sum of the scores for each name; the highest first."""
+    colours: tuple[float, ...] = ()
+    """Mean shares of the colours of `stages.colours.NAMES`; empty before they are first measured."""
+    coloured: int = 0
+    """How often they were."""
 
     @property
     def confirmed(self) -> bool:
@@ -56,6 +60,17 @@ class TrackMemory(msgspec.Struct, array_like=True, frozen=True):
         sums[name] = sums.get(name, 0.0) + score
         best = sorted(sums.items(), key=lambda named: (-named[1], named[0]))[:MOST_NAMES]
         return msgspec.structs.replace(self, names=tuple(best))
+
+    def with_colours(self, shares: Array, memory: int) -> "TrackMemory":
+        """With the shares "C" of one more box in the mean, as in `with_crop`."""
+        count = self.coloured + 1
+        old = np.array(self.colours) if self.colours else np.zeros(len(shares))
+        mean = old + (shares - old) / min(count, memory)
+        return msgspec.structs.replace(self, colours=tuple(round(each, 4) for each in mean.tolist()), coloured=count)
+
+    def colour_shares(self) -> Array | None:
+        """ "C", or None before they are first measured."""
+        return np.array(self.colours) if self.colours else None
 
     def vector(self) -> Array | None:
         """float32 "D" of unit length, or None before the first crop."""

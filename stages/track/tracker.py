@@ -216,9 +216,11 @@ def _told(track: TrackMemory, detection: Detection, options: Options) -> Box:
 
 
 def _with_looks(track: TrackMemory, detection: Detection, options: Options) -> TrackMemory:
+    memory = options[detection.kind].appearance_memory
     if detection.vector is not None:
-        weight = 1.0 if detection.is_crop else PLACE
-        track = track.with_crop(detection.vector, options[detection.kind].appearance_memory, weight)
+        track = track.with_crop(detection.vector, memory, 1.0 if detection.is_crop else PLACE)
+    if detection.colours is not None:
+        track = track.with_colours(detection.colours, memory)
     return track.with_name(detection.name, detection.score) if detection.name else track
 
 

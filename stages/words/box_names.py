@@ -1,6 +1,6 @@
 """What the box of a track may be called, and which name fits its looks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -71,12 +71,12 @@ class BoxNames:
         return first + int(probability.argmax()) if len(probability) else None
 
     def arrays(self) -> dict[str, Any]:
-        """The arrays to store in an npz file, by key."""
+        """The arrays to store by key."""
         return self.side.arrays(BOX_NAMES)
 
     @classmethod
-    def of_arrays(cls, file: "np.lib.npyio.NpzFile", names: list[str], own: int) -> "BoxNames":
-        return cls(tuple(names), own, LabelSide.of_arrays(file, BOX_NAMES))
+    def of_arrays(cls, stored: Mapping[str, Array], names: list[str], own: int) -> "BoxNames":
+        return cls(tuple(names), own, LabelSide.of_arrays(stored, BOX_NAMES))
 
 
 def go_together(labels: Sequence[str], words: Sequence[str]) -> Array:
@@ -84,7 +84,8 @@ def go_together(labels: Sequence[str], words: Sequence[str]) -> Array:
 
     Kinds of it, what it is a kind of, and the noun at its end: "bus" of "red bus".
     """
-    ends = [[f" {label.casefold()}".endswith(f" {word.casefold()}") for word in words] for label in labels]
+    folded = [f" {word.casefold()}" for word in words]
+    ends = [[end.endswith(word) for word in folded] for end in (f" {label.casefold()}" for label in labels)]
     wider, narrower = are_kinds(words, labels).T, are_kinds(labels, words, and_others=True)
     together: Array = wider | narrower | np.array(ends, bool).reshape(len(labels), len(words))
     return together

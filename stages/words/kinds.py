@@ -7,7 +7,7 @@ and do not compete with it, so one label still costs one cosine.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ def nearer_to_kinds(vectors: Array, words: Array, kinds: Array, share: float) ->
     return moved
 
 
+@lru_cache(maxsize=8192)
 def kinds_of(name: str) -> frozenset[str]:
     """All words that the bundled table knows as kinds of a name, at any distance; none for a name it lacks.
 
@@ -87,6 +88,7 @@ def _words(text: str, separator: str = ",") -> frozenset[str]:
     return frozenset(filter(None, map(_plain, text.split(separator))))
 
 
+@lru_cache(maxsize=8192)
 def _plain(name: str) -> str:
     words = name.casefold().replace("_", " ").split()
     return " ".join(words[1:] if len(words) > 1 and words[0] in ("a", "an", "the") else words)

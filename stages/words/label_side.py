@@ -1,6 +1,6 @@
 """The label vectors of one tower, and how embeddings are compared with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,18 +59,16 @@ class LabelSide:
         return replace(self, labels=np.concatenate(names), kept=self.kept[list(rows)], starts=starts, known=known)
 
     def arrays(self, name: str) -> dict[str, Any]:
-        """The arrays to store in an npz file, by key."""
-        found = {f"{name}.labels": self.labels, f"{name}.background": self.background, f"{name}.kept": self.kept}
+        """The arrays to store, by key; float64 once here is faster than a conversion in every clip."""
+        vectors = {"labels": self.labels, "background": self.background, "kept": self.kept}
+        found = {f"{name}.{key}": value.astype(np.float64) for key, value in vectors.items()}
         found[f"{name}.scale"] = np.array([self.temperature, self.bias, self.knows_stillness], np.float64)
         optional = {"starts": self.starts, "known": self.known}
         return found | {f"{name}.{key}": value for key, value in optional.items() if value is not None}
 
     @classmethod
-    def of_arrays(cls, file: "np.lib.npyio.NpzFile", name: str) -> "LabelSide":
-        temperature, bias, stillness = file[f"{name}.scale"].tolist()
-        starts, known = (file[key] if (key := f"{name}.{part}") in file.files else None for part in ("starts", "known"))
-        # float64 once here is faster than a conversion in every clip
-        labels, background, kept = (
-            file[f"{name}.{part}"].astype(np.float64) for part in ("labels", "background", "kept")
-        )
+    def of_arrays(cls, stored: Mapping[str, Array], name: str) -> "LabelSide":
+        temperature, bias, stillness = stored[f"{name}.scale"].tolist()
+        labels, background, kept = (stored[f"{name}.{part}"] for part in ("labels", "background", "kept"))
+        starts, known = stored.get(f"{name}.starts"), stored.get(f"{name}.known")
         return cls(labels, background, kept, temperature, bias, starts, bool(stillness), known)

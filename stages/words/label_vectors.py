@@ -102,8 +102,7 @@ class SideBuilder:
             for_labels = Templates.equal(templates.texts[:1])
         labels = mixed(self.label_stack(modality, for_labels), np.array(for_labels.weights), center)
         background = mixed(self.background_stack(modality, templates), np.array(templates.weights), center)
-        is_rival = ~are_kinds(self.names, self.background, and_others=True)
-        kept = np.where(is_rival, scoring.competing(labels, background), np.float32(0))
+        kept = np.where(self._are_rivals, scoring.competing(labels, background), np.float32(0))
         if self.starts is not None:  # a word that means the same as one synonym competes with none of them
             kept = np.minimum.reduceat(kept, self.starts, axis=0)
         near = self._nearer_to_kinds(modality, labels, background)
@@ -138,6 +137,12 @@ class SideBuilder:
 
     def _nearer_to_kinds(self, modality: str, labels: Array, background: Array) -> Array:
         return nearer_to_kinds(labels, background, self._kinds, self.spec.towers()[modality].kinds_share)
+
+    @cached_property
+    def _are_rivals(self) -> Array:
+        """Which background words compete with each synonym, bool "S V"."""
+        rivals: Array = ~are_kinds(self.names, self.background, and_others=True)
+        return rivals
 
     @cached_property
     def _kinds(self) -> Array:

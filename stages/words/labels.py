@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +19,16 @@ from stages.words.head_share import head_shares
 from stages.words.hierarchy import Hierarchy, hierarchy_of
 from stages.words.label_side import LabelSide
 from stages.words.label_vectors import SideBuilder
+from stages.words.mapped import mapped_arrays, save_arrays
 from stages.words.open_set import OpenSetScore
 from stages.words.relations import things_to_find
 from stages.words.text_cache import OpenTower, open_text_tower
+from stages.words.things import known
 from stages.words.word import SYNONYM, words_of
 
 log = logging.getLogger("percept.labels")
 
-LABELS_FILE = "labels.npz"
+LABELS_FILE = "labels.safetensors"
 """Name of the label set in the run's directory."""
 
 Report = Callable[[str], None]
@@ -51,7 +52,7 @@ class LabelSet:
     """What is to be found."""
 
     def save(self, path: Path) -> None:
-        """Write one npz file, complete or not at all."""
+        """Write one file, complete or not at all, for processes that map it."""
         text = {
             "labels": self.labels,
             "background": self.background,
@@ -67,10 +68,7 @@ class LabelSet:
             arrays |= side.arrays(name)
         if self.box_names is not None:
             arrays |= self.box_names.arrays()
-        half = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with half.open("wb") as file:
-            np.savez(file, **arrays)
-        half.replace(path)
+        save_arrays(path, arrays)
 
     @classmethod
     def load(cls, path: Path) -> "LabelSet":
@@ -79,29 +77,29 @@ class LabelSet:
         Raises:
             FileNotFoundError: `prepare` of the classify stage has not run for this directory.
         """
-        with np.load(path, allow_pickle=False) as file:
-            text = json.loads(file["text"].tobytes())
-            names = [name.removesuffix(".scale") for name in file.files if name.endswith(".scale")]
-            names = [name for name in names if name != BOX_NAMES]
-            return cls(
-                tuple(text["labels"]),
-                {name: LabelSide.of_arrays(file, name) for name in names},
-                tuple(text["background"]),
-                file["head_share"] if "head_share" in file.files else None,
-                Hierarchy.from_json(text["hierarchy"]) if text["hierarchy"] else None,
-                OpenSetScore.from_json(text["open_set"]) if text["open_set"] else None,
-                BoxNames.of_arrays(file, *text["box_names"]) if text["box_names"] else None,
-                tuple(text["find"]),
-            )
+        arrays = mapped_arrays(path)
+        text = json.loads(arrays["text"].tobytes())
+        names = [name.removesuffix(".scale") for name in arrays if name.endswith(".scale")]
+        names = [name for name in names if name != BOX_NAMES]
+        return cls(
+            tuple(text["labels"]),
+            {name: LabelSide.of_arrays(arrays, name) for name in names},
+            tuple(text["background"]),
+            arrays.get("head_share"),
+            Hierarchy.from_json(text["hierarchy"]) if text["hierarchy"] else None,
+            OpenSetScore.from_json(text["open_set"]) if text["open_set"] else None,
+            BoxNames.of_arrays(arrays, *text["box_names"]) if text["box_names"] else None,
+            tuple(text["find"]),
+        )
 
 
 def _warn_of_colours(names: Sequence[str]) -> None:
-    """Warn of colours among what is to be found: for a picture tower, "green bus" fits a red one, too."""
-    coloured = [name for name in names if not COLOURS.keys().isdisjoint(name.casefold().split()[:-1])]
+    """Warn of colours that are not measured, as in "red and white bus", which for a picture tower fits a green one."""
+    coloured = [name for name in names if not (COLOURS.keys().isdisjoint(name.casefold().split()[:-1]) or known(name))]
     if coloured:
         log.warning(
-            f"--find {coloured[0]!r}: tracks are named by what they are, and hardly by their colour: others may be "
-            "among them. percept find measures colours"
+            f"--find {coloured[0]!r}: tracks are named by what they are, and hardly by these colours: others may be "
+            "among them. One colour is measured before the name of a thing, such as 'red bus', or in 'person in red'"
         )
 
 

@@ -9,9 +9,10 @@ from pipeline.errors import ConfigError
 from pipeline.places import Box
 from stages.phrase.geometry import HOLDS
 from stages.phrase.parse import parse_phrase
+from stages.words.coloured import without_colours
 from stages.words.word import Word, words_of
 
-WAYS = frozenset({"left", "right", "above", "below", "beside"})
+WAYS = frozenset({"left", "right", "above", "below", "beside", "on"})
 """What tracks are asked for by; `percept find` knows more."""
 
 
@@ -53,8 +54,8 @@ def plain_words(find: Iterable[str]) -> tuple[Word, ...]:
     return tuple(word for word in words_of(find) if not any(map(parse_relation, word.names)))
 
 
-def things_to_find(find: Sequence[str]) -> tuple[Word, ...]:
-    """What must be recognised to find all: words without a place, and both things of each relation."""
+def named_things(find: Sequence[str]) -> tuple[Word, ...]:
+    """Words without a place, and both things of each relation."""
     words = list(plain_words(find))
     known = {name.casefold() for word in words for name in word.names}
     for relation in relations_of(find):
@@ -63,3 +64,8 @@ def things_to_find(find: Sequence[str]) -> tuple[Word, ...]:
                 known.add(name.casefold())
                 words.append(Word((name,)))
     return tuple(words)
+
+
+def things_to_find(find: Sequence[str]) -> tuple[Word, ...]:
+    """What must be recognised to find all: the things that are named, without colours that are measured."""
+    return without_colours(named_things(find))

@@ -17,7 +17,7 @@ class LabelVersions:
         self._sets: OrderedDict[tuple[int, int], LabelSet] = OrderedDict()
 
     def path(self, camera: int, version: int) -> Path:
-        return self._directory / f"labels-of-{camera}-{version}.npz"
+        return self._directory / f"labels-of-{camera}-{version}.safetensors"
 
     def has(self, camera: int, version: int) -> bool:
         return (camera, version) in self._sets or self.path(camera, version).is_file()

@@ -178,6 +178,7 @@ def test_the_command_prints_what_it_drew_and_keeps_files(tmp_path: Path, capsys:
     ("given", "message"),
     [
         (["-o", ""], "-o: has no name"),
+        (["--label", ""], '--label "": names nothing'),
         (["-o", "."], "is a folder; expected a file"),
         (["-o", "why.jpg"], "expected a name that ends in .png"),
         (["--at", "soon"], "'soon' is not a time"),

@@ -203,3 +203,5 @@ def test_what_is_told_of_tracks_follows_from_what_is_to_be_found() -> None:
     assert "--find" in problem
     (problem,) = Config(follow=FollowOptions(find="dog", which="none")).problems()
     assert "follow.find is given; without boxes it has no effect" in problem
+    (problem,) = Config(follow=FollowOptions(find="dog"), modalities=("audio",)).problems()
+    assert "follow.find is given, and modalities is audio; without pictures nothing is followed" in problem

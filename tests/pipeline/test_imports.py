@@ -206,11 +206,12 @@ def test_making_a_stage_does_not_import_torch(module: str) -> None:
     assert out.strip() == "LOADED"
 
 
-def test_the_light_processes_need_no_torch() -> None:
-    code = "from pipeline.processes import LIGHT, OUTPUT; import importlib, sys\n"
-    code += "for module in (*LIGHT, *OUTPUT): importlib.import_module(module)\n"
-    code += "print('torch' in sys.modules, 'cv2' in sys.modules)"
-    assert run_python(code).split() == ["False", "False"]
+def test_what_all_processes_share_has_no_networks() -> None:
+    code = "from pipeline.nursery import COMMON; import importlib, pipeline.build, sys\n"
+    code += "for module in COMMON: importlib.import_module(module)\n"
+    code += "pipeline.build.import_usual()\n"
+    code += "print(sorted({'torch', 'onnxruntime', 'openvino', 'transformers'} & set(sys.modules)))"
+    assert run_python(code).strip() == "[]"
 
 
 def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
@@ -233,6 +234,7 @@ def test_a_users_own_modules_are_not_imported(tmp_path: Path) -> None:
 COVERED_BY = {
     "tests/stages/test_pictures.py": "stages.{fit, half}",
     "tests/pipeline/test_placing.py": "pipeline.costs",
+    "tests/pipeline/test_zygote.py": "pipeline.nursery",
     "tests/stages/text/test_stage.py": "stages.text.{on_rapidocr, phrases, reader, readers}",
     "tests/archive/test_store.py": "archive.{entries, s3_claims, s3_connection, s3_object} pipeline.s3",
     "tests/archive/test_claims.py": "archive.local_claims",
@@ -259,9 +261,7 @@ COVERED_BY = {
     ),
     "tests/evidence/test_heat.py": "evidence.contrast",
     "tests/evidence/finding/test_finder.py": "evidence.finding.{drawn, told} commands.find",
-    "tests/evidence/finding/test_judge.py": (
-        "evidence.finding.{answer, candidates, colour, measured, over_time, ranked}"
-    ),
+    "tests/evidence/finding/test_judge.py": ("evidence.finding.{answer, candidates, measured, over_time, ranked}"),
     "tests/evidence/finding/test_aligned.py": "engines.networks.words",
     "tests/stages/phrase/test_parse.py": "stages.phrase.parts",
     "tests/evidence/test_looking.py": "evidence.{overlay, sights} commands.where",

@@ -1,5 +1,6 @@
 """Cores by affinity and quota, and the folder of the cache."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.machine import UNKNOWN_BYTES, available_bytes, cache_directory, core_count, quota
+from pipeline.machine import UNKNOWN_BYTES, available_bytes, cache_directory, core_count, quota, unmap_pages
 
 
 def test_the_cache_is_where_the_environment_puts_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -112,3 +113,20 @@ def test_a_plan_has_no_more_workers_than_the_quota_has_cores(monkeypatch: pytest
     plan = make_plan(Config(), sources=8)
     assert [group.workers for group in plan.groups] == [2, 1]
     assert plan.decode_workers == 1
+
+
+def test_pages_of_a_mapped_file_are_given_back_and_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"weights!" * 100_000)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ) as mapped:
+        assert mapped[:8] == mapped[-8:] == b"weights!"
+        assert resident_kb(path) > 4
+        assert unmap_pages(path) >= 800_000
+        assert resident_kb(path) == 0
+        assert mapped[-8:] == b"weights!"
+
+
+def resident_kb(path: Path) -> int:
+    """How much of a mapped file this process has in memory."""
+    of_file = Path("/proc/self/smaps").read_text().partition(f" {path}\n")[2]
+    return int(of_file.partition("Rss:")[2].split()[0])

@@ -15,7 +15,8 @@ import pipeline.processes
 from pipeline.build import make_plan
 from pipeline.config import make_config
 from pipeline.errors import PerceptError
-from pipeline.processes import HANG_DUMP_S, Processes, Role, Worker, child_environment
+from pipeline.nursery import child_environment
+from pipeline.processes import HANG_DUMP_S, Processes, Role, Worker
 from pipeline.run import place
 from pipeline.slots import Phase, Slots
 from tests.conftest import ROOT
@@ -130,6 +131,13 @@ def test_the_workers_of_a_dead_server_are_lost_and_a_new_server_takes_its_place(
     assert house.spawn().pid
 
 
+def test_a_dead_nursery_is_replaced_with_the_servers_that_died_with_it(house: House) -> None:
+    worker = house.spawn()
+    house.processes._nursery.process.kill()  # type: ignore[union-attr]
+    assert house.dead() == [(worker, "lost its fork server")]
+    assert house.spawn().pid
+
+
 def test_a_seat_is_free_again_only_after_its_watch_record_was_read(house: House) -> None:
     worker = house.spawn()
     house.slots.watch(worker.seat, Phase.DECODING, 2, 7)
@@ -160,7 +168,7 @@ def test_closing_ends_every_process(house: House) -> None:
     pidfd = os.pidfd_open(worker.pid)
     house.processes.close()
     assert len(servers) == 3
-    assert all(server.poll() is not None for server in servers)
+    assert all(server.has_ended() for server in servers)
     assert select.select([pidfd], [], [], 10)[0]
     os.close(pidfd)
 

@@ -10,33 +10,38 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import nursery
 from pipeline.build import make_plan
 from pipeline.bus import Hub
 from pipeline.config import make_config
 from pipeline.messages import PROTOCOL_VERSION, Hello, Open, Opened, Prepared, SinkClosed, Stop
+from pipeline.nursery import Nursery
 from pipeline.plan import Plan
 from pipeline.processes import ForkServer, ServerName
 from pipeline.run import place
 from pipeline.slots import Phase, Slots
-from pipeline.zygote import Exited, Spawn, Spawned
+from pipeline.zygote import Exited, Serve, Spawn, Spawned
 from tests.pipeline.fakes import fake_config
 from tests.pipeline.runs import wait_for
 
 SEAT = 0
 
 
-class Nursery:
+class House:
     """Fork servers over one plan, in one private directory."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.plan: Plan = place(make_plan(make_config(fake_config())), str(directory))
         self.slots = Slots.create(self.plan.layout, self.plan.slots)
+        self.nursery = Nursery()
         self.servers: list[ForkServer] = []
         self.pidfds: list[int] = []
 
     def server(self, name: ServerName = "light", *modules: str) -> ForkServer:
-        self.servers.append(ForkServer(name, str(self.directory), self.slots.fd, modules, threads=1))
+        self.servers.append(
+            ForkServer(self.nursery, Serve(name, str(self.directory), modules, threads=1), self.slots.fd)
+        )
         return self.servers[-1]
 
     def event(self, server: ForkServer) -> Spawned | Exited:
@@ -58,14 +63,15 @@ class Nursery:
     def close(self) -> None:
         for server in self.servers:
             server.close()
+        self.nursery.close()
         for fd in (*self.pidfds, self.slots.fd):
             os.close(fd)
 
 
 @pytest.fixture
-def nursery() -> Iterator[Nursery]:
+def house() -> Iterator[House]:
     directory = Path(tempfile.mkdtemp(prefix="percept-"))
-    made = Nursery(directory)
+    made = House(directory)
     yield made
     made.close()
     shutil.rmtree(directory, ignore_errors=True)
@@ -75,29 +81,29 @@ def has_exited(pidfd: int, timeout_s: float = 10.0) -> bool:
     return bool(select.select([pidfd], [], [], timeout_s)[0])
 
 
-def test_a_worker_is_forked_and_its_exit_is_reported(nursery: Nursery) -> None:
-    server = nursery.server()
-    spawned = nursery.spawn(server, worker=7)
+def test_a_worker_is_forked_and_its_exit_is_reported(house: House) -> None:
+    server = house.server()
+    spawned = house.spawn(server, worker=7)
     assert spawned.worker == 7
     assert spawned.pid != server.process.pid
-    assert len(nursery.pidfds) == 1
-    assert not has_exited(nursery.pidfds[0], 0.0)
-    signal.pidfd_send_signal(nursery.pidfds[0], signal.SIGKILL)
-    assert nursery.event(server) == Exited(7, -signal.SIGKILL)
-    assert has_exited(nursery.pidfds[0])
+    assert len(house.pidfds) == 1
+    assert not has_exited(house.pidfds[0], 0.0)
+    signal.pidfd_send_signal(house.pidfds[0], signal.SIGKILL)
+    assert house.event(server) == Exited(7, -signal.SIGKILL)
+    assert has_exited(house.pidfds[0])
 
 
-def test_the_role_of_a_worker_decides_what_it_runs(nursery: Nursery) -> None:
-    server, hub = nursery.server(), Hub(str(nursery.directory))
+def test_the_role_of_a_worker_decides_what_it_runs(house: House) -> None:
+    server, hub = house.server(), Hub(str(house.directory))
     try:
-        nursery.spawn(server, "prepare", worker=1)
+        house.spawn(server, "prepare", worker=1)
         assert wait_for(hub.receive) == (1, Prepared(ready=True))
         assert wait_for(hub.receive) == (1, Prepared(finished=True))
-        assert nursery.event(server) == Exited(1, 0)
-        nursery.spawn(server, "group", group=1, worker=2)
-        assert wait_for(hub.receive) == (2, Hello(2, PROTOCOL_VERSION, credit=nursery.plan.config.queue.credit))
+        assert house.event(server) == Exited(1, 0)
+        house.spawn(server, "group", group=1, worker=2)
+        assert wait_for(hub.receive) == (2, Hello(2, PROTOCOL_VERSION, credit=house.plan.config.queue.credit))
         for worker, role in ((3, "decode"), (4, "sink")):
-            nursery.spawn(server, role, worker=worker)
+            house.spawn(server, role, worker=worker)
             assert wait_for(hub.receive) == (worker, Hello(worker, PROTOCOL_VERSION))
         hub.send(3, Open("fake:clips=0", 0))
         assert isinstance(wait_for(hub.receive)[1], Opened)
@@ -106,52 +112,69 @@ def test_the_role_of_a_worker_decides_what_it_runs(nursery: Nursery) -> None:
             4,
             SinkClosed(),
         )
-        assert nursery.event(server) == Exited(4, 0)
+        assert house.event(server) == Exited(4, 0)
     finally:
         hub.close()
 
 
-def test_a_worker_that_fails_writes_its_traceback_to_its_log(nursery: Nursery) -> None:
-    server = nursery.server()
-    nursery.spawn(server, "group", group=99)
-    assert nursery.event(server) == Exited(1, 1)
-    assert "IndexError: tuple index out of range" in nursery.log()
+def test_a_worker_that_fails_writes_its_traceback_to_its_log(house: House) -> None:
+    server = house.server()
+    house.spawn(server, "group", group=99)
+    assert house.event(server) == Exited(1, 1)
+    assert "IndexError: tuple index out of range" in house.log()
 
 
-def test_a_hung_worker_dumps_its_traceback_on_request(nursery: Nursery) -> None:
-    server = nursery.server()
-    nursery.spawn(server)
-    wait_for(lambda: nursery.slots.watched(SEAT).phase == Phase.IDLE and nursery.slots.watched(SEAT).since_ns, 20.0)
-    signal.pidfd_send_signal(nursery.pidfds[0], signal.SIGUSR1)
-    wait_for(lambda: "bus.py" in nursery.log(), 10.0, "the traceback")
-    assert not has_exited(nursery.pidfds[0], 0.0)
+def test_a_hung_worker_dumps_its_traceback_on_request(house: House) -> None:
+    server = house.server()
+    house.spawn(server)
+    wait_for(lambda: house.slots.watched(SEAT).phase == Phase.IDLE and house.slots.watched(SEAT).since_ns, 20.0)
+    signal.pidfd_send_signal(house.pidfds[0], signal.SIGUSR1)
+    wait_for(lambda: "bus.py" in house.log(), 10.0, "the traceback")
+    assert not has_exited(house.pidfds[0], 0.0)
 
 
-def test_the_workers_die_with_their_server(nursery: Nursery) -> None:
-    server = nursery.server()
-    nursery.spawn(server)
+def test_the_workers_die_with_their_server(house: House) -> None:
+    server = house.server()
+    house.spawn(server)
     server.process.kill()
-    assert has_exited(nursery.pidfds[0])
+    assert has_exited(house.pidfds[0])
 
 
 @pytest.mark.parametrize("name", ["light", "output"])
-def test_a_server_that_loses_its_supervisor_removes_the_private_directory(nursery: Nursery, name: ServerName) -> None:
-    server = nursery.server(name)
-    nursery.spawn(server)
+def test_a_server_that_loses_its_supervisor_removes_the_private_directory(house: House, name: ServerName) -> None:
+    server = house.server(name)
+    house.spawn(server)
     server.control.close()
-    assert server.process.wait(timeout=10) == 0
-    assert not nursery.directory.exists()
-    assert has_exited(nursery.pidfds[0])
+    assert server.process.has_ended(timeout_s=10)
+    assert not house.directory.exists()
+    assert has_exited(house.pidfds[0])
 
 
-def test_a_module_that_cannot_be_imported_costs_nothing(nursery: Nursery) -> None:
+def test_servers_end_with_their_nursery_except_that_of_the_output(house: House) -> None:
+    light, output = house.server(), house.server("output")
+    house.spawn(light)
+    house.nursery.process.kill()
+    assert light.process.has_ended(timeout_s=10)
+    assert has_exited(house.pidfds[0])
+    assert not output.process.has_ended()
+
+
+def test_a_nursery_that_was_started_early_is_taken_once() -> None:
+    nursery.start_early()
+    made = [nursery.take(), nursery.take()]
+    for each in made:
+        each.close()
+    assert made[0].process.pid != made[1].process.pid
+
+
+def test_a_module_that_cannot_be_imported_costs_nothing(house: House) -> None:
     """A worker that needs it fails with a report of its own."""
-    server = nursery.server("light", "no_such_module", "colorsys")
-    nursery.spawn(server)
-    assert server.process.poll() is None
+    server = house.server("light", "no_such_module", "colorsys")
+    house.spawn(server)
+    assert not server.process.has_ended()
 
 
-def test_a_worker_has_the_modules_of_its_server_from_the_start(nursery: Nursery) -> None:
-    light, heavy = nursery.server("light"), nursery.server("heavy", "cv2")
-    libraries = [Path(f"/proc/{nursery.spawn(server).pid}/maps").read_text() for server in (light, heavy)]
-    assert ["cv2" in text for text in libraries] == [False, True]
+def test_a_worker_has_the_modules_of_its_server_from_the_start(house: House) -> None:
+    light, heavy = house.server("light"), house.server("heavy", "sqlite3")
+    libraries = [Path(f"/proc/{house.spawn(server).pid}/maps").read_text() for server in (light, heavy)]
+    assert ["sqlite3" in text for text in libraries] == [False, True]

@@ -84,6 +84,6 @@ def test_files_of_labels_do_not_pile_up(stage: ClassifyWatch) -> None:
     for version in range(2, 9):
         stage.ask({"labels": ["siren", f"word {version}"], "camera": 1, "version": version})
     files = {path.name for path in Path(stage.run.directory).glob("labels-of-*")}
-    assert {f"labels-of-1-{version}.npz" for version in range(5, 9)} <= files
-    assert "labels-of-1-4.npz" not in files
+    assert {f"labels-of-1-{version}.safetensors" for version in range(5, 9)} <= files
+    assert "labels-of-1-4.safetensors" not in files
     assert len([name for name in files if name.startswith("labels-of-all-")]) <= 6

@@ -5,7 +5,6 @@ import pytest
 
 from evidence.finding.answer import Answer, Finding
 from evidence.finding.candidates import Candidates, Picture, tightness, wholeness
-from evidence.finding.colour import NAMES, called, colour_shares
 from evidence.finding.measured import measured
 from evidence.finding.over_time import OverTime
 from evidence.finding.ranked import Term, ranked
@@ -20,16 +19,6 @@ BOXES = np.array([[10, 40, 50, 80], [80, 40, 120, 80], [150, 40, 190, 80.0]])
 
 def candidates(moves: tuple[Movement | None, ...] = (None, None, None)) -> Candidates:
     return Candidates(BOXES, np.ones(3), np.zeros((3, 4)), np.zeros((3, 1, 4)), (1, 2, 3), moves)
-
-
-@pytest.mark.parametrize("name", ["red", "green", "blue", "yellow", "white"])
-def test_the_colour_of_a_thing_is_told_from_its_surroundings(name: str) -> None:
-    paint = {"red": (200, 20, 30), "green": (30, 150, 40), "blue": (30, 60, 200), "yellow": (240, 210, 40)}
-    frame = np.full((120, 200, 3), (140, 90, 50), np.uint8)
-    frame[45:75, 85:115] = paint.get(name, (245, 245, 245))  # not all of the box
-    scores = called(colour_shares(frame, BOXES)[1])
-    assert NAMES[int(scores.argmax())] == name
-    assert scores.max() > 0.8
 
 
 def test_places_and_sizes_are_among_those_that_the_name_fits() -> None:

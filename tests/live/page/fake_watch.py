@@ -31,7 +31,7 @@ from pipeline.messages import (
     ToWorker,
     Written,
 )
-from pipeline.processes import child_environment
+from pipeline.nursery import child_environment
 from pipeline.result import Label, Track
 from tests.conftest import ROOT
 

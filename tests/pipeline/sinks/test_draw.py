@@ -161,6 +161,19 @@ def test_where_a_track_was_not_seen_only_corners_are_drawn() -> None:
     assert all(picture[105, 300].any() for picture in pictures), "a corner"
 
 
+def test_tags_of_a_crowd_do_not_cover_each_other() -> None:
+    paths = [TrackPath(n, "a person 90%", [(0.0, 100.0 + 60 * n, 200.0, 150.0 + 60 * n, 300.0)]) for n in (1, 2, 3, 4)]
+    artist, picture = Artist(WIDTH, HEIGHT), np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    artist.tracks(picture, paths, 0.1)
+    tags = [tag for _, tag in artist.tags([(path, PLACE.of(path.boxes[0][1:])) for path in paths])]
+    canvas = np.zeros((HEIGHT, WIDTH), int)
+    for x0, y0, x1, y1 in tags:
+        canvas[y0:y1, x0:x1] += 1
+    assert canvas.max() == 1
+    for path, (x0, y0, _, _) in zip(paths, tags, strict=True):
+        assert picture[y0 + 1, x0 + 1].tolist() == list(track_colour(path.id))
+
+
 def test_zones_and_lines_are_drawn_with_what_they_counted() -> None:
     zone = ZoneVisits("yard", 1, 0, [Visit(1, 2.0, 3.0, 1.0)])
     record = ClipRecord(

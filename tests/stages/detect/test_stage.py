@@ -9,6 +9,7 @@ from pipeline.arrays import Array, check_array
 from pipeline.clip import Absent, Clip, ClipInfo
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.boxes import BoxKind, box_cover
+from stages.colours import NAMES
 from stages.detect.detector import Found
 from stages.detect.regions import RegionOptions, moving_regions
 from stages.detect.stage import Detect, diverse_boxes, flow_between, paced
@@ -242,6 +243,19 @@ def test_kinds_names_and_vectors_line_up_with_boxes(monkeypatch: pytest.MonkeyPa
     firsts = np.unique(boxes[:, 0], return_index=True)[1]
     assert is_tree[firsts].all()  # the network's come first in each frame
     assert outputs["detect_times_ns"].tolist() == clip_of(frames)["frame_times_ns"].tolist()
+
+
+def test_colours_are_measured_in_two_frames_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, _ = scene(count=9)
+    frames[:, 20:80, 220:280] = (200, 20, 30)
+    trees = [found((*TREE, 0.9), names=["tree"])] * 9
+    outputs = seeing(monkeypatch, frames, trees, colours=True).process(clip_of(frames, width=600, height=448))
+    colours = outputs["box_colours"]
+    measured = colours.any(axis=1)
+    assert measured.sum() == 2
+    assert (outputs["box_kinds"][measured] == BoxKind.NETWORK).all()
+    assert (colours[measured].argmax(axis=1) == NAMES.index("red")).all()
+    assert seeing(monkeypatch, frames, trees).process(clip_of(frames))["box_colours"] == Absent("not_asked")
 
 
 def test_without_flow_boxes_of_the_network_are_still_there(monkeypatch: pytest.MonkeyPatch) -> None:

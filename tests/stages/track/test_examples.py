@@ -58,6 +58,13 @@ def test_what_cannot_be_looked_at_is_told_before_the_run(tmp_path: Path) -> None
         check_examples(RunSettings(like=(str(SAMPLE),), modalities=("audio",)))
 
 
+def test_an_example_without_a_picture_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("no picture")
+    for text in (f"{tmp_path}/note.txt", f"{SAMPLE}@90s"):
+        with pytest.raises(SourceError, match="--find-like: "):
+            check_examples(RunSettings(like=(text,)))
+
+
 def test_the_example_that_is_most_like_a_track_names_it(tmp_path: Path) -> None:
     np.savez(tmp_path / "examples.npz", names=np.array(["like a", "like b"]), vectors=np.eye(2, dtype=np.float32))
     examples = Examples.load(tmp_path / "examples.npz")

@@ -18,6 +18,7 @@ from pipeline.clip import Clip, ClipInfo, LiveFacts, Reuse
 from pipeline.places import Places
 from pipeline.stage import Budget, Resources, RunSettings
 from stages.boxes import BoxKind
+from stages.colours import NAMES
 from stages.track.paths import within
 from stages.track.stage import TrackStage
 from stages.track.state import TrackState, decode_state
@@ -394,6 +395,16 @@ def test_boxes_of_a_network_need_evidence_and_are_named_by_it() -> None:
     (found,) = outputs["tracks"]
     assert (found["label"], found["kind"], len(found["boxes"])) == ("dog", "network", 16)
     assert found["probability"] == pytest.approx(10 * 0.95 / 16)
+
+
+def test_a_track_is_called_by_a_colour_that_was_measured() -> None:
+    rows = walker(range(16), 10, 20, 25, score=0.95)
+    colours = np.zeros((16, len(NAMES)), np.float16)
+    colours[[3, 9], NAMES.index("red")], colours[[3, 9], NAMES.index("black")] = 0.7, 0.3
+    clip = clip_of(rows, 0, 2 * SECOND, **detected(rows, BoxKind.NETWORK, ["bus"] * 16), box_colours=colours)
+    for find, label in ((("green bus", "red bus"), "red bus"), (("green bus",), None)):
+        finding = TrackStage(TrackStage.Options(), RunSettings(find=find, follow="found"), Budget())
+        assert [track["label"] for track in finding.update(b"", clip)[1]["tracks"]] == ([label] if label else [])
 
 
 def test_a_network_takes_over_what_motion_found_and_motion_bridges_what_it_misses() -> None:

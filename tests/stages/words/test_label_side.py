@@ -57,8 +57,8 @@ def test_a_background_word_that_means_the_same_as_a_synonym_does_not_compete(tmp
 
 def test_labels_with_synonyms_survive_saving_and_show_their_first_name(tmp_path: Path, spec: ModelSpec) -> None:
     labels = made(tmp_path, spec, "vehicle > car|automobile", "animal > dog")
-    labels.save(tmp_path / "labels.npz")
-    read = LabelSet.load(tmp_path / "labels.npz")
+    labels.save(tmp_path / "labels.safetensors")
+    read = LabelSet.load(tmp_path / "labels.safetensors")
     assert read.labels == ("car", "dog")
     assert read.hierarchy == labels.hierarchy
     for name, side in labels.sides.items():
@@ -95,8 +95,8 @@ def test_a_tower_of_few_words_is_not_believed_of_others(tmp_path: Path, spec: Mo
     odds, plain = few.sides["audio"].compare(clips())[2], all_.sides["audio"].compare(clips())[2]
     np.testing.assert_array_equal(odds[:, [0, 2]], plain[:, [0, 2]])
     np.testing.assert_allclose(scoring.sigmoid(odds[:, 1]), LEAST_KNOWN * scoring.sigmoid(plain[:, 1]))
-    few.save(tmp_path / "labels.npz")
-    read = LabelSet.load(tmp_path / "labels.npz").sides["audio"]
+    few.save(tmp_path / "labels.safetensors")
+    read = LabelSet.load(tmp_path / "labels.safetensors").sides["audio"]
     np.testing.assert_allclose(read.compare(clips())[2], odds)
 
 

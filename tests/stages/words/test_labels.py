@@ -111,8 +111,8 @@ def test_templates_are_averaged_centred_and_unit_length() -> None:
 
 def test_a_label_set_survives_saving_and_loading(tmp_path: Path, spec: ModelSpec) -> None:
     made = build_label_set(spec, ("rain", "犬"), settings(tmp_path), quiet, Tower())
-    made.save(tmp_path / "labels.npz")
-    read = LabelSet.load(tmp_path / "labels.npz")
+    made.save(tmp_path / "labels.safetensors")
+    read = LabelSet.load(tmp_path / "labels.safetensors")
     assert (read.labels, read.background, set(read.sides)) == (("rain", "犬"), made.background, {"image", "audio"})
     assert (read.sides["audio"].temperature, read.sides["audio"].bias) == (0.2, -1.0)
     for name, side in made.sides.items():
@@ -210,14 +210,14 @@ def test_there_are_default_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert len(words_module.default_labels()) >= 2
 
 
-def test_colours_among_what_is_to_be_found_bring_a_warning(
+def test_colours_that_are_not_measured_bring_a_warning(
     tmp_path: Path, spec: ModelSpec, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = replace(settings(tmp_path), find=("dog", "Red car"))
+    run = replace(settings(tmp_path), find=("dog", "Red and white car"))
     build_label_set(spec, ("rain",), run, quiet, Tower())
-    assert [record.message for record in caplog.records if "'Red car'" in record.message]
+    assert [record.message for record in caplog.records if "'Red and white car'" in record.message]
     caplog.clear()
-    build_label_set(spec, ("rain",), replace(run, find=("dog", "orange")), quiet, Tower())
+    build_label_set(spec, ("rain",), replace(run, find=("dog", "orange", "red car", "brown bear")), quiet, Tower())
     assert not caplog.records
 
 

@@ -16,6 +16,7 @@ BUS = (100.0, 100.0, 200.0, 160.0)
         ("lamp that is above the table", ("lamp", "above", "table")),
         ("cat under table", ("cat", "below", "table")),
         ("Dog next to the Woman", ("Dog", "beside", "Woman")),
+        ("dog on the skateboard", ("dog", "on", "skateboard")),
     ],
 )
 def test_a_phrase_has_two_things_and_a_place(text: str, parts: tuple[str, str, str]) -> None:
@@ -26,7 +27,8 @@ def test_a_phrase_has_two_things_and_a_place(text: str, parts: tuple[str, str, s
 
 
 @pytest.mark.parametrize(
-    "text", ["dog", "cup of coffee", "left hand", "overcoat", "nearby tree", "above all", "woman in red"]
+    "text",
+    ["dog", "cup of coffee", "left hand", "overcoat", "nearby tree", "above all", "dog on the left"],
 )
 def test_any_other_word_has_none(text: str) -> None:
     assert parse_relation(text) is None
@@ -46,6 +48,8 @@ def test_any_other_word_has_none(text: str) -> None:
         ("below", (120, 40, 160, 110), False),
         ("next to", (220, 90, 260, 170), True),
         ("next to", (400, 90, 440, 170), False),
+        ("on", (120, 50, 180, 130), True),
+        ("on", (20, 50, 80, 130), False),
     ],
 )
 def test_where_a_box_is(way: str, box: Box, holds: bool) -> None:
