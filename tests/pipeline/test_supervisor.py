@@ -192,7 +192,15 @@ def interrupt(supervisor: Supervisor) -> None:
 
 @pytest.mark.slow
 def test_after_an_interrupt_a_hung_clip_is_waited_for_only_until_the_deadline(tmp_path: Path) -> None:
-    ran, _ = harassed_run(tmp_path, interrupt, "fake:clips=300,hang=3,slow_decode_ms=5", deadlines={"drain_s": 1.0})
+    model = {
+        "name": "model",
+        "stages": ["fake_model"],
+        "workers": 2,
+        "latest": True,
+    }  # no answer waits for the next clip
+    groups = [model, {"name": "track", "stages": ["fake_track"]}]
+    sections = {"groups": groups, "queue": {"credit": 1}, "deadlines": {"drain_s": 1.0}}
+    ran, _ = harassed_run(tmp_path, interrupt, "fake:clips=300,hang=3,slow_decode_ms=5", **sections)
     assert ran.account.exit_code == 130
     assert ran.account.in_flight > 0
     assert ran.clips() == [0, 1, 2]
