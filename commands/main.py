@@ -88,6 +88,8 @@ def _dispatch(given: list[str]) -> int:
             raise
         text = f"percept {verb}: {error.name} is not installed. Run: pip install 'percept-av[{extra}]'"
         raise ConfigError(text) from error
+    finally:
+        nursery.end_unused()
     return code
 
 

@@ -87,6 +87,12 @@ def start_early() -> None:
         _early.append(Nursery())
 
 
+def end_unused() -> None:
+    """End the one that was started early and that no run has taken."""
+    while _early:
+        _early.pop().close()
+
+
 def take() -> Nursery:
     """The one that was started early, or a new one."""
     return _early.pop() if _early else Nursery()

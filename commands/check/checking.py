@@ -17,6 +17,7 @@ from pipeline.build import make_plan, make_stages
 from pipeline.errors import ModelError, Problems, SourceError
 from pipeline.logs import log
 from pipeline.plan import Plan
+from stages.decode.reader import reader_class
 
 
 def check(options: argparse.Namespace, report: Report) -> int:
@@ -57,6 +58,7 @@ def checked(options: argparse.Namespace) -> tuple[Plan, list[str]]:
         sources = find_sources(options.sources, options.recursive)
     with problems.collected():
         plan = make_plan(config, max(1, len(sources)))
+        reader_class(config.decode.reader)  # a plan does not import it
     problems.raise_all()
     return plan, sources
 

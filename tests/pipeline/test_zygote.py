@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from commands.main import main
 from pipeline import nursery
 from pipeline.build import make_plan
 from pipeline.bus import Hub
@@ -178,3 +179,9 @@ def test_a_worker_has_the_modules_of_its_server_from_the_start(house: House) -> 
     light, heavy = house.server("light"), house.server("heavy", "sqlite3")
     libraries = [Path(f"/proc/{house.spawn(server).pid}/maps").read_text() for server in (light, heavy)]
     assert ["sqlite3" in text for text in libraries] == [False, True]
+
+
+def test_a_nursery_that_no_run_takes_ends_with_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "talk.mp4", "--no-such-option"]) == 2
+    assert not nursery._early
+    assert "--no-such-option" in capfd.readouterr().err

@@ -63,7 +63,7 @@ def test_words_to_find_are_part_of_a_version_and_name_tracks(stage: ClassifyWatc
     labels = LabelVersions(Path(stage.run.directory)).get(1, 2)
     assert labels.find == ("red car", "bus")
     assert labels.box_names is not None
-    assert labels.box_names.names[: labels.box_names.own] == ("red car", "bus")
+    assert labels.box_names.names[: labels.box_names.own] == ("bus", "car"), "the colour is measured"
 
 
 def test_a_preview_says_what_the_clip_would_have_said(stage: ClassifyWatch) -> None:
