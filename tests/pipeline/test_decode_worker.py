@@ -120,7 +120,7 @@ def test_a_clip_is_written_into_a_slot_that_was_granted(decoder: Supervised) -> 
     assert message.shapes.keys() == {"frames"}
     assert (decoder.slots.read(0, "frames", message.shapes["frames"]) == 2).all()
     assert decoder.ended() == (0, 3)
-    assert closed == ["fake:clips=3"]
+    wait_for(lambda: closed == ["fake:clips=3"], 10.0, "the reader to be closed")
 
 
 def test_a_grant_that_was_withdrawn_is_skipped(decoder: Supervised) -> None:
