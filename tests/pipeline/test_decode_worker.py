@@ -161,7 +161,7 @@ def test_a_source_is_closed_on_request_and_the_next_one_is_opened(decoder: Super
     decoder.grant(0)
     assert decoder.decoded() == (0, 0)
     assert decoder.ended() == (0, 1)
-    assert closed == ["fake:clips=99", "fake:clips=1"]
+    wait_for(lambda: closed == ["fake:clips=99", "fake:clips=1"], 10.0, "both readers to be closed")
 
 
 def test_it_stops_in_the_middle_of_a_source(decoder: Supervised) -> None:
