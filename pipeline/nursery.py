@@ -47,7 +47,7 @@ class Nursery:
         environment = child_environment() | {"TOKENIZERS_PARALLELISM": "false"}
         environment["OPENBLAS_NUM_THREADS"] = "1"  # numpy's would start threads at its import: not to be forked
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.zygote", str(os.getpid()), str(theirs.fileno()), *COMMON, USUAL],
+            [sys.executable, "-P", "-m", "pipeline.zygote", str(theirs.fileno()), *COMMON, USUAL],
             pass_fds=(theirs.fileno(),),
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -1,11 +1,12 @@
 """A fork server: imports what workers need once, then forks ready workers in milliseconds.
 
-    python -P -m pipeline.zygote SUPERVISOR_PID CONTROL_FD MODULE...
+    python -P -m pipeline.zygote CONTROL_FD MODULE...
 
 That is the nursery (`pipeline.nursery`): it imports what is common and forks the servers of a run, which share these
 pages. None of them starts threads or runs a network, so forking is safe. When the supervisor ends, for whatever reason,
-the nursery and the servers end too, and their children with them (PDEATHSIG). The server named "output" notices that by
-its control socket, ends its children, and removes the private directory of the run.
+the nursery notices that by its control socket, when it has forked what was asked for before; then the servers end, and
+their children with them (PDEATHSIG). The server named "output" notices it by its own control socket, ends its children,
+and removes the private directory of the run.
 """
 
 import contextlib
@@ -181,9 +182,8 @@ def _run(order: Spawn, slots_fd: int, plan: Plan) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    supervisor, control_fd, *modules = arguments
+    control_fd, *modules = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with(int(supervisor))
     control = socket.socket(fileno=int(control_fd))
     control.set_inheritable(False)
     # ONNX Runtime starts a thread at import, which no worker needs; Python 3.12 warns about threads at a fork
