@@ -11,6 +11,7 @@ import argparse
 import csv
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ from training.intervals import bootstrap
 
 SEEN = Path(__file__).with_name("doings_in_clips.csv")
 FOLDERS = ("clips", "clips2", "tracking/TUD-Stadtmitte")
-LONGEST_CLIPS = 70
+MOST_CLIPS = 70
+"""Of a file, from its start."""
 ROUNDS = 1000
 
 
@@ -106,7 +108,7 @@ def real_clips(data: Path, run: RunSettings) -> Iterator[tuple[str, int, Array]]
         for path in sorted(path for folder in FOLDERS for path in (data / folder).glob("*.*")):
             if path.suffix in (".mp4", ".mkv", ".avi"):
                 try:
-                    clips = encoder.clips(path)[:LONGEST_CLIPS]
+                    clips = encoder.clips(path)[:MOST_CLIPS]
                 except SourceError as error:
                     print(f"left out: {error}")
                     continue
@@ -119,12 +121,17 @@ def real_clips(data: Path, run: RunSettings) -> Iterator[tuple[str, int, Array]]
 
 def truth_of(name: str, clip: int, word: str) -> int:
     """1 where somebody saw it, -1 where it is hard to say, else 0."""
-    with SEEN.open(newline="") as file:
-        for row in csv.DictReader(file):
-            meant = row["clips"] == "all" or str(clip) in row["clips"].split()
-            if meant and name.startswith(row["file"]) and row["word"] == word:
-                return 1 if row["true"] == "yes" else -1
+    for row in seen():
+        meant = row["clips"] == "all" or str(clip) in row["clips"].split()
+        if meant and name.startswith(row["file"]) and row["word"] == word:
+            return 1 if row["true"] == "yes" else -1
     return 0
+
+
+@cache
+def seen() -> tuple[dict[str, str], ...]:
+    with SEEN.open(newline="") as file:
+        return tuple(csv.DictReader(file))
 
 
 def probabilities(labels: LabelSet, embeddings: Array) -> Array:

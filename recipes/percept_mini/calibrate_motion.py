@@ -3,8 +3,7 @@
     python -m recipes.percept_mini.calibrate_motion              for the tower as it is
     python -m recipes.percept_mini.calibrate_motion --read-out   compare ways to read the tower out first
 
-Fitted by the logistic loss of `calibrate_sound` on synthetic clips of photos that are not trained on ("check" and
-"people-check").
+Fitted by the logistic loss of `calibrate_sound` on synthetic clips of photos that are not trained on (split "check").
 The labels are all phrasings of the motion words in `motion_words.txt`, and the default labels. The default labels are
 always wrong: a motion is not evidence of a dog.
 """
@@ -31,7 +30,6 @@ from stages.words.word import default_labels
 
 TEMPERATURES = np.geomspace(0.02, 0.2, 24)
 BIASES = np.arange(-14, 8, 0.25)
-SPLITS = ("check", "people-check")
 EVERYDAY_SHARE = 0.5
 """Weight of the everyday words among the wrong ones."""
 
@@ -121,10 +119,7 @@ def main() -> None:
     parser.add_argument("--tower", type=Path, default=BUNDLED, help="folder with motion.safetensors")
     parser.add_argument("--read-out", action="store_true", help="compare ways to read the tower out")
     options = parser.parse_args()
-    network = load_motion(options.tower)
-    pictures, truth = (
-        np.concatenate(part) for part in zip(*(load(options.runs, name)[:2] for name in SPLITS), strict=True)
-    )
+    network, (pictures, truth, _) = load_motion(options.tower), load(options.runs, "check")
     shares = scores(network, pictures).numpy()
     if options.read_out:
         return compare_read_outs(network, shares, truth)

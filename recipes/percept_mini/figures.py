@@ -1,9 +1,8 @@
 """Stick figures that walk, run, jump, wave, dance, fight, fall and sit down: postures of a jointed body over time.
 
 Lengths are in heights of the body. The body's own axes: x forward, y up, z to its left. A limb's direction is given by
-two angles in radians: how far it swings forward, and how far it is lifted sideways; 0 and 0 hangs down. Rates of steps
-and hops are those of people (Bohannon 1997: a comfortable walk is 0.75 to 0.85 heights per second, at 0.9 to 1.1
-strides per second).
+two angles in radians: how far it swings forward, and how far it is lifted sideways; 0 and 0 hangs down. A walk
+is as fast as people's at their ease, 0.75 to 0.85 heights per second (Bohannon 1997); other rates were set by eye.
 """
 
 from __future__ import annotations
@@ -21,6 +20,8 @@ SHOULDER, HIP = 0.11, 0.06
 """Half of the widths."""
 IDLE = ("standing", "gesturing", "exercising slowly", "sitting")
 """What figures do that no action word is true of."""
+STRIDES = {"walking": 0.78, "running": 1.38}
+"""How far two steps go, in heights."""
 GRAVITY = 5.6
 """Heights per second squared, for a body of 1.75 m."""
 
@@ -150,11 +151,7 @@ class Motion:
         self.rate_hz = random.uniform(*rates.get(action, (0.2, 0.4)))
         self.lasts_s = random.uniform(*((0.5, 1.0) if action == "falling down" else (0.7, 1.4)))
         self.begins_s = random.uniform(0.05, max(0.1, self.seconds - self.lasts_s - 0.05))
-        self.speed = (
-            {"walking": 0.78, "running": 2.0}.get(action, 0.0) * self.rate_hz / 1.0 * random.uniform(0.85, 1.15)
-        )
-        if action == "running":
-            self.speed /= 1.45
+        self.speed = STRIDES.get(action, 0.0) * self.rate_hz * random.uniform(0.85, 1.15)
         gaps = random.uniform(0.25, 0.6, 16).cumsum() - random.uniform(0, 0.4)
         self.blows = [(float(t), int(kind)) for t, kind in zip(gaps, random.integers(0, 5, 16), strict=True)]
         self.falls = random.uniform(-1, 1), random.uniform(-1, 1)
@@ -275,7 +272,7 @@ class Motion:
         s = self._progress(t)
         found = self._walking(t) if self.both and s == 0 else self._standing(t)
         if self.both:
-            found.moved = (self.speed_before() * (min(t, self.begins_s) - self.seconds / 2), 0.0)
+            found.moved = (0.5 * self.vigour * (min(t, self.begins_s) - self.seconds / 2), 0.0)
         down = s**1.8
         length = float(np.hypot(*self.falls)) or 1.0
         angle = 1.5 * down
@@ -286,9 +283,6 @@ class Motion:
         found.upper_arm[:] = (1.4 * fold, 0.9 * fold + 0.2)
         found.forearm[:] = (1.6 * fold, 0.9 * fold + 0.2)
         return found
-
-    def speed_before(self) -> float:
-        return 0.5 * self.vigour
 
     def _seated(self, s: float, t: float) -> Posture:
         """Between standing (0) and sitting (1)."""

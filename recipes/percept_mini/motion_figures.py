@@ -21,15 +21,14 @@ from pipeline.stage import RunSettings
 from recipes.percept_mini.motion_data import RUNS, load, make, splits
 from recipes.percept_mini.motion_read_out import as_input
 from recipes.percept_mini.motion_scenes import KINDS
-from recipes.percept_mini.motion_words import KIND_WORDS
-from recipes.percept_mini.motion_words import MOTION_WORDS as WORDS
+from recipes.percept_mini.motion_words import KIND_WORDS, MOTION_WORDS
 from stages.encode import pool
 from stages.words import scoring
 from stages.words.labels import build_label_set
 from stages.words.word import default_labels
 from training.intervals import Share, share
 
-FAST, SLOW = WORDS.index("fast"), WORDS.index("slow")
+FAST, SLOW = MOTION_WORDS.index("fast"), MOTION_WORDS.index("slow")
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,14 @@ def embeddings(pictures: Array, directory: Path) -> Array:
 
 
 def answers(pictures: Array, truth: Array, model: str, cache_directory: str = "") -> Answers:
-    everyday = tuple(word for word in default_labels() if word not in WORDS)
+    everyday = tuple(word for word in default_labels() if word not in MOTION_WORDS)
     spec, run = read_model(model), RunSettings(modalities=("motion",), cache_directory=cache_directory)
     if spec.motion is None or spec.motion.network != "concept_motion":
         raise ModelError(f"--model {model}: no motion tower that accepts synthetic clips; expected `concept_motion`")
-    labels = build_label_set(spec, (*WORDS, *everyday), run, lambda message: None)
+    labels = build_label_set(spec, (*MOTION_WORDS, *everyday), run, lambda message: None)
     odds = labels.sides["motion"].compare(embeddings(pictures, Path(spec.motion.directory)))[2]
     kinds = [KINDS[index % len(KINDS)] for index in range(len(truth))]
-    return Answers(odds[:, : len(WORDS)], odds[:, len(WORDS) :], truth[:, : len(WORDS)], kinds)
+    return Answers(odds[:, : len(MOTION_WORDS)], odds[:, len(MOTION_WORDS) :], truth[:, : len(MOTION_WORDS)], kinds)
 
 
 def answers_to_test(data: Path, runs: Path = RUNS, model: str = "percept-mini", cache_directory: str = "") -> Answers:
