@@ -24,6 +24,7 @@ KEPT = {
     "text-vectors": "vectors of labels and prompts; made again when a run needs them",
     "features": "clips that eval, train, adapt and calibrate have encoded; made again from the clips",
     "costs": "what clips have cost in earlier runs; measured again by the next one",
+    "digests": "checksums of models and engines; read again when a run needs them",
     "timing": "TensorRT's timings of kernels; made again with the engines",
 }
 """Every folder that Percept makes in its cache, and what losing it costs."""

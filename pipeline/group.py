@@ -92,6 +92,7 @@ class StageGroup:
         self._note = note
         self._clock_ns = clock_ns
         self._noted: set[str] = set()
+        self._opened: list[str] = []
         self.took_ns: dict[str, int] = {}
         """How long each stage has worked."""
 
@@ -100,17 +101,24 @@ class StageGroup:
         """Whether a stage carries state from clip to clip."""
         return bool(self._folds)
 
+    def open_early(self) -> None:
+        """Open the stages that need nothing prepared. `open` opens the others."""
+        self._open(early=True)
+
     def open(self) -> dict[str, str]:
-        """Open all stages. Returns the facts that they report."""
-        facts: dict[str, str] = {}
-        for stage in self.stages.values():
-            stage.open(self._resources)
-            facts |= stage.describe()
-        return facts
+        """Open all stages that are not open. Returns the facts that they report."""
+        self._open(early=False)
+        return {name: fact for stage in self.stages.values() for name, fact in stage.describe().items()}
+
+    def _open(self, early: bool) -> None:
+        for name, stage in self.stages.items():
+            if name not in self._opened and (stage.opens_early or not early):
+                stage.open(self._resources)
+                self._opened.append(name)
 
     def close(self) -> None:
-        for stage in reversed(self.stages.values()):
-            stage.close()
+        for name in reversed(self._opened):
+            self.stages[name].close()
         self._resources.close()
 
     def run(self, clip: Clip, state: bytes = b"") -> Settled:

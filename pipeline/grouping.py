@@ -59,6 +59,7 @@ def make_groups(
                 workers=workers,
                 threads=group.threads or max(1, placing.cores // workers),
                 preload=preload,
+                opens_early=any(stage.opens_early for stage in members),
                 batch=group.batch,
                 wait_ms=group.wait_ms,
                 nice=group.nice,

@@ -103,6 +103,10 @@ class Prepared(_Message, frozen=True, tag=8):
     improved: list[str] = []
 
 
+class HalfOpen(_Message, frozen=True, tag=16):
+    """All stages that need nothing prepared are open. The worker waits for `Begin`."""
+
+
 class Written(_Message, frozen=True, tag=9):
     """The output process has written `count` more records, or the page has read them."""
 
@@ -239,6 +243,10 @@ class WorkClip(_Message, frozen=True):
     absent: dict[str, str]
     state: bytes | None = b""
     """State of the source's fold, if the group has one; None: as the previous clip of this message leaves it."""
+
+
+class Begin(_Message, frozen=True, tag=29):
+    """All is prepared: open the other stages."""
 
 
 class Work(_Message, frozen=True, tag=20):
@@ -383,6 +391,7 @@ FromWorker = (
     | Ended
     | SourceFailed
     | Prepared
+    | HalfOpen
     | Written
     | SinkClosed
     | Broken
@@ -402,7 +411,8 @@ FromWorker = (
     | SourceWritten
 )
 ToWorker = (
-    Work
+    Begin
+    | Work
     | Open
     | Grants
     | CloseSource

@@ -32,6 +32,8 @@ class GroupPlan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     threads: int
     preload: tuple[str, ...]
+    opens_early: bool = False
+    """One of its stages opens before all is prepared, so its workers start at once."""
     batch: int = 1
     """Largest number of clips that a worker runs in one batch."""
     wait_ms: float = 0.0

@@ -155,6 +155,11 @@ class Stage(ABC):
         """
         return ()
 
+    @property
+    def opens_early(self) -> bool:
+        """Whether `open` needs nothing that `prepare` makes, of this stage or another: then it may run beside it."""
+        return False
+
     @abstractmethod
     def gives(self) -> dict[str, Spec]:
         """Name and spec of every array this stage settles."""
@@ -170,7 +175,7 @@ class Stage(ABC):
         """
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        """Once per run, in a process of its own, before any worker opens: build engines, fill caches, write run files.
+        """Once per run, in a process of its own, before `open`: build engines, fill caches, write run files.
 
         `report("building image engine")` shows progress. Stages are prepared in the order of the config.
         """

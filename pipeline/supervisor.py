@@ -16,6 +16,7 @@ from pipeline.live_feed import LiveFeed
 from pipeline.logs import key_values
 from pipeline.messages import (
     PROTOCOL_VERSION,
+    Begin,
     Behind,
     Broken,
     Decoded,
@@ -23,6 +24,7 @@ from pipeline.messages import (
     Ended,
     FromWorker,
     GapFound,
+    HalfOpen,
     Hello,
     Note,
     Opened,
@@ -91,6 +93,10 @@ class Supervisor:
         self._interrupts = 0
         self._fatal: _Fatal | None = None
         self._prepared = False
+        self._takes_clips = False
+        """Whether a worker is ready for clips that are only decoded."""
+        self._half_open: list[Worker] = []
+        """Workers that wait for `Begin`."""
         self._improving = False
         """Faster engines are being built, while clips are already processed."""
         self._successors: dict[int, Worker] = {}
@@ -148,6 +154,7 @@ class Supervisor:
             self.processes.start()
             self.outlet.worker = self.processes.spawn("sink", "output")
             self.processes.spawn("prepare", "prepare")
+            self._start_groups(early=True)
             self._start_more()
             self.feed.start()
             while not self._finished():
@@ -162,9 +169,10 @@ class Supervisor:
         self._interrupts += 1
         self._is_cut_short = self._is_cut_short or not self.outlet.is_closed
 
-    def _start_groups(self) -> None:
+    def _start_groups(self, early: bool) -> None:
+        """Those with a stage that opens beside `prepare`, or the others."""
         for group in self.plan.groups:
-            for number in range(group.workers):
+            for number in range(group.workers if group.opens_early == early else 0):
                 suffix = f"-{number + 1}" if group.workers > 1 else ""
                 self.processes.spawn("group", group.name + suffix, group.index)
 
@@ -179,10 +187,16 @@ class Supervisor:
             self._timers(now_s)
         if self._prepared or not self.plan.groups:
             self.leases.lease()
-        self.feed.dispatch(hold_back=len(self.outlet) > self.plan.config.queue.results_waiting)
+        self.feed.dispatch(self._is_far_ahead() or len(self.outlet) > self.plan.config.queue.results_waiting)
         self.outlet.pass_on()
         if self.ledger.fault:
             self._fail("ModelError", f"the first clips all failed the same way: {self.ledger.fault}")
+
+    def _is_far_ahead(self) -> bool:
+        """Whether each worker will find a clip when it has loaded. Until then, decoding more would slow it down."""
+        first = [group for group in self.plan.groups if not group.after]
+        is_ready = self._takes_clips or not first
+        return not is_ready and self.ledger.counts.clips_in >= sum(group.workers for group in first)
 
     def _wait(self) -> bool:
         """Wait for a message, an event of a process, or a while. Returns whether a message arrived."""
@@ -254,6 +268,11 @@ class Supervisor:
                 self._hello(worker, message)
             case Prepared():
                 self._handle_prepared(worker, message)
+            case HalfOpen():
+                if self._prepared:
+                    self._send(worker, Begin())
+                else:
+                    self._half_open.append(worker)
             case Broken(kind, error):
                 worker.expect_exit()
                 if self._is_dispensable(worker):
@@ -284,7 +303,9 @@ class Supervisor:
             self._improving = True
             if not self._prepared:
                 self._prepared = True
-                self._start_groups()
+                self._start_groups(early=False)
+                for half_open in self._half_open:
+                    self._send(half_open, Begin())
         if prepared.finished:
             worker.expect_exit()
             self._improving = False
@@ -306,6 +327,7 @@ class Supervisor:
         if worker.role == "group":
             self._notice(f"{worker.name}: {key_values(hello.facts) or 'ready'}", "debug")
             self.leases.introduce(worker, hello)
+            self._takes_clips = self._takes_clips or not self.plan.groups[worker.group].after
             before = self._successors.pop(worker.id, None)
             if before is not None and before.ready and before.id in self.processes.workers:
                 self.leases.retire(before)

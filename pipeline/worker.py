@@ -14,9 +14,11 @@ from pipeline.group import Settled, StageGroup
 from pipeline.inbox import Inbox
 from pipeline.messages import (
     PROTOCOL_VERSION,
+    Begin,
     Broken,
     Done,
     DoneClip,
+    HalfOpen,
     Hello,
     Note,
     Prepared,
@@ -40,7 +42,10 @@ FLUSH_NS = 5_000_000
 
 
 def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots) -> None:
-    """The life of a worker: load, say hello, then process batches until asked to stop."""
+    """The life of a worker: load, say hello, then process batches until asked to stop.
+
+    Stages that need nothing prepared are opened while the others wait for that.
+    """
     bus = Bus(plan.settings.directory, worker)
     relay_warnings(bus)
     os.nice(group.nice)
@@ -48,6 +53,13 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
     limit_threads(group.threads)
     members = StageGroup(plan, group, lambda text: bus.send(Note(text)), slots.memory)
     try:
+        if group.opens_early:
+            members.open_early()
+            bus.send(HalfOpen())
+            slots.watch(seat, Phase.IDLE)
+            if not isinstance(bus.receive(), Begin):
+                return
+            slots.watch(seat, Phase.LOADING)
         facts = members.open()
     except Exception as error:
         kind = type(error).__name__ if isinstance(error, PerceptError) else "ModelError"

@@ -29,6 +29,11 @@ class BuiltNetwork:
         """See `pipeline.stage.Stage.preload`."""
         return (runtime_of(self.key, self.directory, self.settings),)
 
+    @property
+    def opens_early(self) -> bool:
+        """See `pipeline.stage.Stage.opens_early`."""
+        return begins_at_once(self.settings) and not network(self.key).is_onnx
+
     def prepare(self, report: Callable[[str], None]) -> None:
         if network(self.key).is_onnx or not begins_at_once(self.settings):
             self.improve(report)

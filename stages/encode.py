@@ -124,6 +124,10 @@ class Encode(Stage):
             features_size(self.model, modality)
         check_engine(self.run)
 
+    @property
+    def opens_early(self) -> bool:
+        return begins_at_once(self.run)
+
     def prepare(self, report: Callable[[str], None]) -> None:
         if not begins_at_once(self.run):
             self.improve(report)

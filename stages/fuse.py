@@ -63,6 +63,10 @@ class Fuse(Stage):
     def check(self) -> None:
         check_engine(self.run)
 
+    @property
+    def opens_early(self) -> bool:
+        return begins_at_once(self.run)
+
     def prepare(self, report: Callable[[str], None]) -> None:
         if not begins_at_once(self.run):
             self.improve(report)

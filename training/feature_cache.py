@@ -192,6 +192,6 @@ def fingerprint(spec: ModelSpec, run: RunSettings) -> str:
     }
     for name, tower in spec.towers().items():
         if name in run.modalities:
-            weights = network(tower.network).fingerprint(Path(tower.directory))
+            weights = network(tower.network).fingerprint(Path(tower.directory), run.cache_directory)
             facts[name] = [weights, {setting: getattr(tower, setting) for setting in INPUT}]
     return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:12]

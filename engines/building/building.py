@@ -306,11 +306,11 @@ def export_facts(order: Order, precision: str) -> dict[str, str]:
         return {
             "network": order.network,
             "precision": precision,
-            **network(order.network).fingerprint(Path(order.directory)),
+            **network(order.network).fingerprint(Path(order.directory), order.cache_directory),
         }
     # Without "+cpu" or "+cu130": an export from one machine is valid on another.
     tools = {name: package_version(name).partition("+")[0] for name in ("torch", "onnxscript", "onnx-ir")}
-    return {**made_by, **tools, **network(order.network).fingerprint(Path(order.directory))}
+    return {**made_by, **tools, **network(order.network).fingerprint(Path(order.directory), order.cache_directory)}
 
 
 def engine_facts(order: Order, chosen: Backend) -> dict[str, str]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from engines.models.network import sha256_of
+from engines.models.digests import sha256_of
 from pipeline import machine
 from pipeline.errors import ModelError
 
@@ -58,17 +58,18 @@ class Cache:
     """Entries of one kind: "exports" or "engines"."""
 
     def __init__(self, directory: str | Path = "", kind: str = "exports") -> None:
-        self.directory = Path(directory or machine.cache_directory()) / kind
+        self._root = Path(directory or machine.cache_directory())
+        self.directory = self._root / kind
 
     def find(self, key: str) -> Path | None:
-        """The directory of this key, with every file checked against its sha-256, or None.
+        """The directory of this key, or None. Files that have changed since somebody looked must have their sha-256.
 
         A mismatched entry is set aside with a warning and treated as missing.
         """
         entry = self.directory / key
         if not entry.is_dir():
             return None
-        if not _fault_of(entry, key):
+        if not _fault_of(entry, key, self._root):
             return entry
         try:  # another process may be replacing it: decide only while holding the lock
             with locked(self.directory / f"{key}.lock", wait_s=0):
@@ -81,7 +82,7 @@ class Cache:
         entry = self.directory / key
         if not entry.is_dir():
             return None
-        if fault := _fault_of(entry, key):
+        if fault := _fault_of(entry, key, self._root):
             log.warning("%s: %s; set aside, it will be rebuilt", entry, fault)
             _set_aside(entry)
             return None
@@ -138,7 +139,7 @@ class Cache:
 
     def fault(self, key: str) -> str:
         """What is wrong with an entry, or ""; reads every file."""
-        return _fault_of(self.directory / key, key)
+        return _fault_of(self.directory / key, key, "")
 
     def size_bytes(self, key: str) -> int:
         return sum(path.stat().st_size for path in (self.directory / key).iterdir())
@@ -191,8 +192,8 @@ def _set_aside(entry: Path) -> None:
     raise ModelError(f"{entry}: cannot be set aside. Delete {entry.parent}")
 
 
-def _fault_of(entry: Path, key: str) -> str:
-    """What is wrong with a cache entry, or ""."""
+def _fault_of(entry: Path, key: str, digests: Path | str) -> str:
+    """What is wrong with a cache entry, or "". digests: the cache that has those of its files; "": all are read."""
     try:
         meta = msgspec.json.decode((entry / "meta.json").read_bytes(), type=Meta)
     except (OSError, msgspec.DecodeError) as error:
@@ -203,7 +204,7 @@ def _fault_of(entry: Path, key: str) -> str:
         path = entry / name
         if not path.is_file():
             return f"{name} is missing"
-        if sha256_of(path) != wanted:
+        if sha256_of(path, digests) != wanted:
             return f"{name} is damaged"
     return ""
 

@@ -1,7 +1,5 @@
 """The networks we can load, by the key in a model directory: their inputs, outputs, files and code."""
 
-import functools
-import hashlib
 import importlib
 import re
 from collections.abc import Callable, Mapping
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engines.engine import Port, Ports
 from engines.models.checkpoint_files import checkpoint_files, open_clip_files
+from engines.models.digests import sha256_of
 from engines.models.onnx_ports import ports_of_onnx
 from engines.models.published_ports import (
     align_ports,
@@ -134,8 +133,10 @@ class Network:
         wrapped: nn.Module = _named(self.wrapper)(*((tower, directory) if self.gives_patches else (tower,)))
         return wrapped.eval()
 
-    def fingerprint(self, directory: Path) -> dict[str, str]:
+    def fingerprint(self, directory: Path, cache: str = "") -> dict[str, str]:
         """sha-256 of weights and code; the same network in another directory has the same fingerprint.
+
+        cache: see `engines.models.digests.sha256_of`.
 
         Raises:
             ModelError: a file is missing.
@@ -152,27 +153,8 @@ class Network:
         sources = [find_spec(each.split(":")[0]) for each in (self.loader, self.wrapper, *more) if each]
         code = [Path(source.origin) for source in sources if source and source.origin]
         for path in [*self.files(directory), *code]:
-            facts[path.name] = sha256_of(path)
+            facts[path.name] = sha256_of(path, cache)
         return facts
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file; it is read again only if its size or time has changed.
-
-    Raises:
-        ModelError: it cannot be read.
-    """
-    try:
-        status = path.stat()
-        return _sha256(path, status.st_size, status.st_mtime_ns)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}; expected a file of the model") from error
-
-
-@functools.lru_cache(maxsize=64)
-def _sha256(path: Path, size_bytes: int, changed_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def network(key: str) -> Network:

@@ -38,6 +38,10 @@ class Detector(Protocol):
     def preload(self) -> tuple[str, ...]:
         """See `pipeline.stage.Stage.preload`."""
 
+    @property
+    def opens_early(self) -> bool:
+        """See `pipeline.stage.Stage.opens_early`."""
+
     def prepare(self, report: Callable[[str], None]) -> None: ...
 
     def improve(self, report: Callable[[str], None]) -> bool: ...

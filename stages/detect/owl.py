@@ -50,6 +50,10 @@ class OwlDetector(BuiltNetwork):
     def name(self) -> str:
         return f"{self.owl.directory.name}-{self.engine.name}@{self.owl.image.size_px}"
 
+    @property
+    def opens_early(self) -> bool:
+        return False
+
     def prepare(self, report: Callable[[str], None]) -> None:
         self._encoded(report)
         super().prepare(report)

@@ -115,6 +115,10 @@ class Detect(Stage):
     def check(self) -> None:
         self._detector  # noqa: B018  (reads the file's facts)
 
+    @property
+    def opens_early(self) -> bool:
+        return self._detector is None or self._detector.opens_early
+
     def prepare(self, report: Callable[[str], None]) -> None:
         if self._detector is not None:
             self._detector.prepare(report)

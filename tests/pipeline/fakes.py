@@ -270,6 +270,37 @@ class CannotPrepare(FakeTrack):
         raise ModelError("model.bin: is missing. Download it.")
 
 
+class OpensEarly(FakeModel):
+    """Opens before anything is prepared, and writes who opened it."""
+
+    opens_early = True
+
+    def open(self, resources: Resources) -> None:
+        Path(self.run.directory, f"open-{os.getpid()}").touch()
+
+
+class PreparesLate(FakeTrack):
+    """Prepares once the other stage is open in as many processes as `opened` says, and opens only after that."""
+
+    class Options(StageOptions):
+        opened: int = 2
+
+    def prepare(self, report: Callable[[str], None]) -> None:
+        until_s = time.monotonic() + 30
+        while len(self._opened()) < self.options.opened:  # type: ignore[attr-defined]
+            if time.monotonic() > until_s:
+                raise ModelError(f"{len(self._opened())} are open")
+            time.sleep(0.01)
+        Path(self.run.directory, "prepared").write_text("")
+
+    def open(self, resources: Resources) -> None:
+        if not Path(self.run.directory, "prepared").exists():
+            raise ModelError("not prepared")
+
+    def _opened(self) -> list[Path]:
+        return list(Path(self.run.directory).glob("open-*"))
+
+
 class Greedy(Stage):
     """Gives an array in the slot and a record, and breaks its promises on demand."""
 

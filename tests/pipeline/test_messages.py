@@ -14,6 +14,7 @@ from pipeline.clip import ClipInfo, Gap, LiveFacts, SourceInfo
 from pipeline.messages import (
     Answer,
     Ask,
+    Begin,
     Behind,
     Broken,
     CloseSource,
@@ -32,6 +33,7 @@ from pipeline.messages import (
     Finished,
     GapFound,
     Grants,
+    HalfOpen,
     Hello,
     MissedClip,
     Note,
@@ -126,6 +128,7 @@ FROM_WORKER = {
     Shown: st.builds(Shown, st.lists(rows, max_size=3)),
     Behind: st.builds(Behind, st.lists(writing, max_size=3).map(tuple)),
     Hello: st.builds(Hello, numbers, numbers, numbers, facts),
+    HalfOpen: st.builds(HalfOpen),
     Done: st.builds(Done, st.lists(done_clips, max_size=3)),
     Opened: st.builds(Opened, source_infos),
     Decoded: st.builds(Decoded, infos, numbers, numbers, shapes, facts),
@@ -150,6 +153,7 @@ FROM_WORKER = {
     Counted: st.builds(Counted, st.dictionaries(texts, numbers, max_size=2)),
 }
 TO_WORKER = {
+    Begin: st.builds(Begin),
     Work: st.builds(Work, st.lists(work_clips, max_size=3)),
     Open: st.builds(Open, texts, numbers, numbers, facts),
     Grants: st.builds(Grants, st.lists(st.tuples(numbers, numbers), max_size=3)),

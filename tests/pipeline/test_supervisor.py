@@ -51,6 +51,39 @@ def test_the_status_adds_up_at_any_time(tmp_path: Path, monkeypatch: pytest.Monk
     assert {each.position.source_count for each in seen} == {2}
 
 
+# -- stages that open early --------------------------------------------------------------------------------------------
+
+EARLY = {
+    "fake_model": {"class": "tests.pipeline.fakes:OpensEarly"},
+    "fake_track": {"class": "tests.pipeline.fakes:PreparesLate"},
+}
+
+
+@pytest.mark.parametrize("groups", [2, 1])
+def test_a_stage_that_needs_nothing_prepared_opens_beside_it(tmp_path: Path, groups: int) -> None:
+    together = [{"name": "all", "stages": ["fake_model", "fake_track"]}]
+    sections: dict[str, Any] = {"groups": together} if groups == 1 else {}
+    late = EARLY["fake_track"] | {"opened": groups}
+    ran = run_fakes(tmp_path, "fake:clips=5", stages=EARLY | {"fake_track": late}, **sections)
+    assert ran.account.exit_code == 0
+    assert ran.clips() == list(range(5))
+
+
+def test_a_worker_that_dies_while_it_waits_for_what_is_prepared_is_replaced(tmp_path: Path) -> None:
+    killed = list[int]()
+
+    def kill_one(supervisor: Supervisor) -> None:
+        if not killed and supervisor._half_open:
+            os.kill(supervisor._half_open[0].pid, signal.SIGKILL)
+            killed.append(supervisor._half_open[0].pid)
+
+    late = EARLY["fake_track"] | {"opened": 3}
+    ran, _ = harassed_run(tmp_path, kill_one, "fake:clips=5", stages=EARLY | {"fake_track": late})
+    assert killed
+    assert ran.account.exit_code == 0
+    assert ran.clips() == list(range(5))
+
+
 # -- the model or the config is at fault ------------------------------------------------------------------------------
 
 

@@ -103,10 +103,10 @@ def test_an_entry_that_is_being_replaced_is_not_set_aside(tmp_path: Path, monkey
     seen: list[Path] = []
     real = cache_module._fault_of
 
-    def replaced_meanwhile(entry: Path, key: str) -> str:
+    def replaced_meanwhile(entry: Path, key: str, digests: Path) -> str:
         """The first read sees the old meta.json and the new files."""
         seen.append(entry)
-        return "network.onnx is damaged" if len(seen) == 1 else real(entry, key)
+        return "network.onnx is damaged" if len(seen) == 1 else real(entry, key, digests)
 
     monkeypatch.setattr(cache_module, "_fault_of", replaced_meanwhile)
     assert cache.find(KEY) is not None

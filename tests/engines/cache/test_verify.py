@@ -8,9 +8,10 @@ from engines.backends.on_onnxruntime import OnnxRuntimeBackend
 from engines.backends.table import Candidate, backend
 from engines.building.building import ensure
 from engines.building.choice import order_for
-from engines.cache.cache import Cache, sha256_of
+from engines.cache.cache import Cache
 from engines.cache.store import entries
 from engines.cache.verify import Verdict, verify
+from engines.models.digests import sha256_of
 
 ORT = Candidate("onnxruntime", "fp32", "cpu")
 
