@@ -25,6 +25,7 @@ KEPT = {
     "features": "clips that eval, train, adapt and calibrate have encoded; made again from the clips",
     "costs": "what clips have cost in earlier runs; measured again by the next one",
     "digests": "checksums of models and engines; read again when a run needs them",
+    "decoders": "whether this GPU decodes films as software does; found out again when a run asks for it",
     "timing": "TensorRT's timings of kernels; made again with the engines",
 }
 """Every folder that Percept makes in its cache, and what losing it costs."""

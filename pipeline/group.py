@@ -113,8 +113,8 @@ class StageGroup:
     def _open(self, early: bool) -> None:
         for name, stage in self.stages.items():
             if name not in self._opened and (stage.opens_early or not early):
-                stage.open(self._resources)
                 self._opened.append(name)
+                stage.open(self._resources)
 
     def close(self) -> None:
         for name in reversed(self._opened):

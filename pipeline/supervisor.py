@@ -304,8 +304,8 @@ class Supervisor:
             if not self._prepared:
                 self._prepared = True
                 self._start_groups(early=False)
-                for half_open in self._half_open:
-                    self._send(half_open, Begin())
+                while self._half_open:
+                    self._send(self._half_open.pop(), Begin())
         if prepared.finished:
             worker.expect_exit()
             self._improving = False

@@ -157,5 +157,7 @@ def candidates(run: EngineSettings) -> tuple[list[Candidate], list[PassedOver]]:
         found += [Candidate(name, precision, device) for precision in dict.fromkeys(able)]
     if not found:
         wanted = f"--engine {run.engine}" + (f" --precision {run.precision}" if run.precision != "auto" else "")
-        raise ModelError(f"{wanted}: {'; '.join(each.detail.removeprefix(f'{run.engine}: ') for each in skipped)}")
+        why = "; ".join(each.detail.removeprefix(f"{run.engine}: ") for each in skipped)
+        instead = "" if run.precision in ("auto", "fp32") else ". Choose --precision auto, or fp32"
+        raise ModelError(f"{wanted}: {why}{instead}")
     return found, skipped

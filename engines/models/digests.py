@@ -1,7 +1,8 @@
 """SHA-256 of files. Those that are known are kept in the cache, so that not every process of a run reads all weights.
 
-A file is read again if its inode, size, time of modification or time of change is another. Only the kernel sets the
-time of change, so a copy that keeps the other time does not pass for what it has replaced.
+A file is read again if its device, inode, size, time of modification or time of change is another. On Linux's own file
+systems only the kernel sets the time of change, so a copy that keeps the other time does not pass for what it has
+replaced.
 """
 
 import contextlib
@@ -30,23 +31,24 @@ def sha256_of(path: Path, cache: str | Path = "") -> str:
         ModelError: it cannot be read.
     """
     try:
-        status = path.stat()
+        now_ns, status = time.time_ns(), path.stat()
         name, state = os.path.abspath(path), _state_of(status)
         known = _read_here.get(name) or (_kept(_file(cache)).get(name) if cache else None)
         if known is not None and known[0] == state:
             return known[1]
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+        is_same = _state_of(path.stat()) == state
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; expected a file of the model") from error
     _read_here[name] = state, digest
-    if cache and time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS and "\n" not in name:
+    if cache and is_same and now_ns - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS and "\n" not in name:
         _keep(_file(cache), f"{digest} {state} {name}\n")
     return digest
 
 
 def _state_of(status: os.stat_result) -> str:
-    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+    return f"{status.st_dev}-{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def _file(cache: str | Path) -> Path:

@@ -88,6 +88,8 @@ class TowerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     silent_on: tuple[str, ...] = ()
     """Words that read like some of `vocabulary` and mean something else, such as "shaking hands" where a shaking camera
     is known: the tower says nothing about labels that are nearer to them than to its own words."""
+    learnt: str = ""
+    """File with moves of words that were learnt from pictures of them, or sounds: see `stages.words.adapted`."""
     kinds_share: float = 0.0
     """Share that the words known as kinds of a label (`stages/words/kinds.py`), if three or more, have in its vector:
     "animal" lies nearer to "dog" and "bird". Which share helps depends on the tower: `benchmarks.kinds` measures it."""

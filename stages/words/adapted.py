@@ -26,9 +26,20 @@ def adapted(spec: ModelSpec, modality: str, labels: tuple[str, ...], vectors: Ar
     Raises:
         ModelError: the file that the model names cannot be read, or was made for another tower.
     """
-    if not spec.adapted:
-        return vectors
-    path = Path(spec.directory) / spec.adapted
+    return _moved_by(Path(spec.directory) / spec.adapted, modality, labels, vectors) if spec.adapted else vectors
+
+
+def learnt(spec: ModelSpec, modality: str, labels: tuple[str, ...], vectors: Array) -> Array:
+    """The same for words that were learnt when the tower was made.
+
+    Raises:
+        ModelError: as `adapted`.
+    """
+    tower = spec.towers()[modality]
+    return _moved_by(Path(tower.directory) / tower.learnt, modality, labels, vectors) if tower.learnt else vectors
+
+
+def _moved_by(path: Path, modality: str, labels: tuple[str, ...], vectors: Array) -> Array:
     deltas = _read_deltas(path).get(modality, {})
     rows = [row for row, label in enumerate(labels) if plain(label) in deltas]
     if not rows:

@@ -11,7 +11,7 @@ from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
 from stages.words import scoring
-from stages.words.adapted import adapted
+from stages.words.adapted import adapted, learnt
 from stages.words.descriptions import Described, plain, read_descriptions
 from stages.words.kinds import are_kinds, nearer_to_kinds
 from stages.words.label_side import LabelSide
@@ -105,7 +105,7 @@ class SideBuilder:
         kept = np.where(self._are_rivals, scoring.competing(labels, background), np.float32(0))
         if self.starts is not None:  # a word that means the same as one synonym competes with none of them
             kept = np.minimum.reduceat(kept, self.starts, axis=0)
-        near = self._nearer_to_kinds(modality, labels, background)
+        near = self._learnt(modality, labels, background)
         moved = adapted(self.spec, modality, self.names, near)
         known = self._known(modality, near, background, np.any(moved != near, axis=1))
         return LabelSide(
@@ -132,11 +132,13 @@ class SideBuilder:
         return nearest
 
     def moved(self, modality: str, labels: Array, background: Array) -> Array:
-        """Vectors of all synonyms "S D", nearer to their kinds, and moved for labels that were learnt from examples."""
-        return adapted(self.spec, modality, self.names, self._nearer_to_kinds(modality, labels, background))
+        """Vectors of all synonyms "S D", nearer to their kinds, and moved for words that were learnt from examples."""
+        return adapted(self.spec, modality, self.names, self._learnt(modality, labels, background))
 
-    def _nearer_to_kinds(self, modality: str, labels: Array, background: Array) -> Array:
-        return nearer_to_kinds(labels, background, self._kinds, self.spec.towers()[modality].kinds_share)
+    def _learnt(self, modality: str, labels: Array, background: Array) -> Array:
+        """Vectors that are nearer to their kinds, and moved as the tower's own words were learnt."""
+        nearer = nearer_to_kinds(labels, background, self._kinds, self.spec.towers()[modality].kinds_share)
+        return learnt(self.spec, modality, self.names, nearer)
 
     @cached_property
     def _are_rivals(self) -> Array:

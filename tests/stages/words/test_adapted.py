@@ -3,10 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from engines.models.checkpoint import read_model
 from engines.models.model import ModelSpec, TextSpec, TowerSpec
 from pipeline.errors import ModelError
+from pipeline.stage import RunSettings
 from stages.words.adapted import adapted, moved, read_adapted, save_adapted
+from stages.words.adapted import learnt as of_the_tower
+from stages.words.labels import build_label_set
 
 DIM = 8
 
@@ -82,3 +87,25 @@ def test_a_delta_of_zero_changes_no_bit() -> None:
     result = moved(words, deltas)
     assert result[0].tobytes() == words[0].tobytes()
     assert np.linalg.norm(result[1]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_words_that_were_learnt_with_a_tower_move_before_those_of_a_user(learnt: Learnt, tmp_path: Path) -> None:
+    tower = TowerSpec(network="clip_vision", space="words", learnt="adapted-1.safetensors", directory=str(tmp_path))
+    spec = replace(learnt.spec, audio=tower)
+    words = unit(2, DIM)
+    once = of_the_tower(spec, "audio", ("rain", "siren"), words)
+    np.testing.assert_allclose(once, adapted(learnt.spec, "audio", ("rain", "siren"), words))
+    assert of_the_tower(learnt.spec, "audio", ("rain", "siren"), words) is words
+
+
+def test_percept_mini_has_learnt_words_that_are_moved_in_every_label_set() -> None:
+    spec = read_model("percept-mini")
+    assert spec.image is not None
+    without = replace(spec, image=replace(spec.image, learnt=""))
+    run = RunSettings(model="percept-mini", modalities=("image",))
+    labels = ("person", "shopping cart", "person|somebody")
+    new, old = (build_label_set(each, labels, run, print).sides["image"] for each in (spec, without))
+    moved_most = np.abs(new.labels - old.labels).max(axis=1)
+    assert moved_most[0] > 0.01
+    assert moved_most[1:].tolist() == [0, moved_most[0], 0]
+    np.testing.assert_array_equal(new.kept, old.kept)

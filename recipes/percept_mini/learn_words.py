@@ -1,0 +1,286 @@
+"""Learn where some everyday words are among pictures: things from named boxes, people and what they do from captions.
+
+    python -m recipes.percept_mini.learn_words --data ../shared/data
+
+The picture tower reads a photo as a vector, and a word has a vector, too, from text. Here the vector of the word is
+moved (ConES, Kan et al. 2023, arXiv 2305.14993), so that its probability fits photos in which it is known to be right
+or wrong. A word is kept if that holds for photos that it was not learnt from. Photos for reporting (`folds`) are not
+read. The others are read once and kept in `recipes/runs/words`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import re
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from msgspec.structs import replace
+from torch import Tensor
+from torch.nn import functional
+
+from engines.models.checkpoint import BUNDLED, read_model
+from pipeline.arrays import Array
+from pipeline.stage import RunSettings
+from recipes.percept_mini.picture_data import Photo, pictures, read_photos, split_of
+from stages.words.adapted import save_adapted
+from stages.words.kinds import kinds_of, others_of
+from stages.words.label_side import LabelSide
+from stages.words.labels import build_label_set
+from training.encoder import Encoder
+
+log = logging.getLogger("learn_words")
+MINI = BUNDLED / "percept-mini"
+RUNS = Path("recipes/runs/words")
+FILE = "learnt_words.safetensors"
+COLLECTIONS = ("voc2012", "flickr8k")
+NAMES = {
+    "aeroplane": ("aeroplane", "airplane", "plane"),
+    "bicycle": ("bicycle", "bike"),
+    "diningtable": ("dining table",),
+    "motorbike": ("motorbike", "motorcycle"),
+    "person": ("person", "people", "human"),
+    "pottedplant": ("potted plant",),
+    "sofa": ("sofa", "couch"),
+    "tvmonitor": ("television", "tv", "monitor"),
+}
+"""Other words for the names of boxes in VOC; the other names are words."""
+PEOPLE = (
+    *("person", "people", "human", "man", "woman", "child", "boy", "girl", "baby"),
+    *("men", "women", "children", "crowd"),
+)
+SCENES = (
+    *("beach", "sea", "lake", "river", "water", "swimming pool", "snow", "mountain", "mountains", "forest", "field"),
+    *("grass", "garden", "park", "playground", "street", "city", "road", "sand", "bench", "stage", "restaurant"),
+    *("ball", "football", "frisbee", "skateboard", "surfboard", "guitar", "camera", "hat", "toy", "puppy"),
+)
+DOINGS = (
+    *("walking", "running", "jumping", "sitting", "standing", "swimming", "diving", "surfing", "climbing", "hiking"),
+    *("skateboarding", "skiing", "snowboarding", "sledding", "dancing", "fishing", "sleeping", "waving", "hugging"),
+    *("kissing", "digging", "eating", "drinking", "smoking", "reading a book", "taking a photo", "throwing a ball"),
+    *("playing football", "playing basketball", "playing tennis", "playing baseball", "playing volleyball"),
+    *("playing guitar", "riding a bicycle", "riding a bike", "riding a horse", "horse riding"),
+)
+CAPTIONS = 2
+"""So many of a photo's captions must have a word for it to be right."""
+LEAST = 40
+"""Photos in which a word must be right, to be learnt."""
+PARTS = 5
+"""Each part of the photos is judged by what was learnt from the others, to choose which words are kept."""
+RIGHT = 0.2
+"""A word that is rarer in photos is learnt as if it were so frequent: probabilities are for those who ask for it."""
+GAIN, LOWER_LOSS = 0.005, 0.9
+"""Where a word is kept, its AUROC must gain so much, or its logistic loss must fall to this share."""
+BOXES = 0.8
+"""Share of boxes where captions speak, too: captions leave out much of what is to be seen."""
+STAYS = 0.1
+"""Weight of the squared length of a move, for a word that is right in `USUAL` photos; more photos may move it more."""
+USUAL = 300
+
+
+class Photos(NamedTuple):
+    vectors: Array
+    """float32 "N D"."""
+    truth: Array
+    """float32 "N W": 1 right, 0 wrong, nan unknown."""
+    part: Array
+    """int64 "N", below `PARTS`, by the file's name."""
+    collection: Array
+
+
+def words() -> tuple[str, ...]:
+    things = sorted({box for names in NAMES.values() for box in names} | set(_plain_names()))
+    return tuple(dict.fromkeys((*things, *PEOPLE, *SCENES, *DOINGS)))
+
+
+def _plain_names() -> tuple[str, ...]:
+    return ("bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dog", "horse", "sheep", "train")
+
+
+def truth_of(photo: Photo, asked: Sequence[str]) -> list[float]:
+    """For each word 1 if it is right, 0 if it is wrong, nan if nobody says."""
+    return [_by_captions(photo, word) if photo.captions else _by_boxes(photo, word) for word in asked]
+
+
+def _by_boxes(photo: Photo, word: str) -> float:
+    named = {name for box in photo.boxes for name in NAMES.get(box[0], (box[0],))}
+    known = {name for box in photo.names_known for name in NAMES.get(box, (box,))}
+    if word in named:
+        return 1.0
+    if word in known or (word in PEOPLE and "person" not in named):
+        return 0.0
+    return float("nan")
+
+
+def _by_captions(photo: Photo, word: str) -> float:
+    captions = [caption.lower() for caption in photo.captions]
+    own = _pattern((word, *kinds_of(word)))
+    count = sum(bool(own.search(caption)) for caption in captions)
+    if count >= CAPTIONS:
+        return 1.0
+    near = _pattern((word, *kinds_of(word), *others_of(word), *(PEOPLE if word in ("human", "crowd") else ())))
+    return float("nan") if any(near.search(caption) for caption in captions) else 0.0
+
+
+def _pattern(names: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(rf"\b(?:{_forms(name)})\b" for name in names))
+
+
+def _forms(name: str) -> str:
+    """A verb in -ing in all its forms, with its object after some words; a noun in the plural, too."""
+    verb, _, rest = name.partition(" ")
+    if not verb.endswith("ing") or verb in ("wedding", "ring"):
+        return rf"{re.escape(name)}(?:s|es)?"
+    stem = verb[:-3]
+    stems = {stem, f"{stem}e"} | ({stem[:-1]} if len(stem) > 2 and stem[-1] == stem[-2] else set())
+    forms = "|".join(sorted({re.escape(each) + end for each in stems for end in ("", "s")} | {re.escape(verb)}))
+    objects = [re.escape(each) for each in rest.split() if each not in ("a", "the")]
+    return rf"(?:{forms})" + "".join(rf"(?:\s+\S+){{0,2}}\s+{each}" for each in objects)
+
+
+def read(data: Path, encoder: Encoder, collection: str, asked: Sequence[str]) -> Photos:
+    """The photos of a collection that are not for reporting."""
+    photos = {photo.file: photo for photo in read_photos(data, collection) if split_of(photo) != "report"}
+    kept = RUNS / f"{collection}.npz"
+    if not kept.is_file():
+        seen = pictures(data, collection, set(photos))
+        vectors = {file: encoder.photo(np.asarray(picture)).embeddings["image"] for file, picture in seen}
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, files=list(vectors), vectors=np.stack(list(vectors.values())))
+        log.info("%s: %d photos", collection, len(vectors))
+    with np.load(kept) as arrays:
+        files, found = arrays["files"].tolist(), arrays["vectors"]
+    truth = np.array([truth_of(photos[file], asked) for file in files], np.float32)
+    parts = np.array([int(hashlib.sha256(file.encode()).hexdigest()[-8:], 16) % PARTS for file in files])
+    return Photos(found, truth, parts, np.full(len(files), collection))
+
+
+def joined(parts: Sequence[Photos]) -> Photos:
+    return Photos(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+class Words:
+    """Log-odds of words whose vectors move, as `LabelSide.compare` computes them. No word has synonyms here."""
+
+    def __init__(self, side: LabelSide, vectors: Array) -> None:
+        logits = vectors.astype(np.float64) @ side.background.T / side.temperature
+        top = logits.max(axis=1, keepdims=True)
+        rest = top + np.log(np.maximum(np.exp(logits - top) @ side.kept.T, np.finfo(np.float64).tiny))
+        self._shift = torch.tensor(side.bias - rest, dtype=torch.float32)
+        self._seen = torch.tensor(vectors, dtype=torch.float32) / side.temperature
+        self.plain = torch.tensor(side.labels, dtype=torch.float32)
+
+    def odds(self, moves: Tensor) -> Tensor:
+        return self._seen @ functional.normalize(self.plain + moves, dim=1).T + self._shift
+
+
+def learn(words_of: Words, photos: Photos, rows: Array, stays: float) -> Tensor:
+    """The move of each word, "W D", from these photos, bool "N"."""
+    truth, known = torch.tensor(photos.truth), ~np.isnan(photos.truth) & rows[:, None]
+    weight = np.zeros(known.shape, np.float32)
+    for collection, share in zip(COLLECTIONS, (BOXES, 1 - BOXES), strict=True):
+        own = known & (photos.collection == collection)[:, None]
+        weight += share * balanced(own & (photos.truth > 0.5), own & (photos.truth < 0.5))
+    rights = np.maximum((known & (photos.truth > 0.5)).sum(0), 1)
+    held = torch.tensor(stays * np.sqrt(USUAL / rights), dtype=torch.float32)[:, None]
+    weights, target = torch.tensor(weight / np.maximum(weight.sum(0), 1e-9)), truth.nan_to_num()
+    moves = torch.zeros_like(words_of.plain, requires_grad=True)
+    optimizer = torch.optim.LBFGS([moves], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        each = functional.binary_cross_entropy_with_logits(words_of.odds(moves), target, reduction="none")
+        total = (each * weights).sum() + (held * moves.square()).sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return moves.detach()
+
+
+def balanced(right: Array, wrong: Array) -> Array:
+    """Weights "N W" with a sum of 1 in which the right photos of each word have at least the share `RIGHT`."""
+    rights, wrongs = np.maximum(right.sum(0), 1e-9), np.maximum(wrong.sum(0), 1e-9)
+    share = np.maximum(RIGHT, rights / (rights + wrongs)) * (right.any(0) & wrong.any(0))
+    result: Array = right * (share / rights) + wrong * ((1 - share) * (share > 0) / wrongs)
+    return result
+
+
+def auroc(scores: Array, is_right: Array) -> float:
+    right, wrong = scores[is_right], scores[~is_right]
+    if not len(right) or not len(wrong):
+        return float("nan")
+    order = np.argsort(np.argsort(np.concatenate([right, wrong])))
+    return float((order[: len(right)].sum() - len(right) * (len(right) - 1) / 2) / (len(right) * len(wrong)))
+
+
+def figures(odds: Array, photos: Photos, column: int) -> dict[str, float]:
+    """AUROC and mean logistic loss of a word in each collection that has it often enough."""
+    found = {}
+    for collection in COLLECTIONS:
+        truth = photos.truth[:, column]
+        rows = (photos.collection == collection) & ~np.isnan(truth)
+        is_right, scores = truth[rows] > 0.5, odds[rows, column]
+        if min(is_right.sum(), (~is_right).sum()) >= LEAST // 2:
+            found[f"{collection} auroc"] = auroc(scores, is_right)
+            each = np.logaddexp(0, np.where(is_right, -scores, scores))
+            found[f"{collection} loss"] = float((each * balanced(is_right[:, None], ~is_right[:, None])[:, 0]).sum())
+    return found
+
+
+def is_better(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    """In no collection worse, and clearly better in one."""
+    gains = [after[name] - before[name] for name in before if name.endswith("auroc")]
+    losses = [after[name] / before[name] for name in before if name.endswith("loss")]
+    return bool(gains) and min(gains) >= 0 and max(losses) <= 1 and (max(gains) >= GAIN or min(losses) <= LOWER_LOSS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with boxes/ and captions/")
+    parser.add_argument("--stays", type=float, default=STAYS, help="weight of the moves' length (default: %(default)s)")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    spec = read_model("percept-mini")
+    assert spec.image is not None
+    spec = replace(spec, image=replace(spec.image, learnt=""))
+    asked = words()
+    with tempfile.TemporaryDirectory(prefix="words-") as folder:
+        run = RunSettings(model="percept-mini", cache_directory=folder, threads=2)
+        encoder = Encoder(run)
+        try:
+            photos = joined([read(options.data, encoder, each, asked) for each in COLLECTIONS])
+        finally:
+            encoder.close()
+        enough = np.nansum(photos.truth, axis=0) >= LEAST
+        asked = tuple(np.array(asked)[enough].tolist())
+        photos = photos._replace(truth=photos.truth[:, enough])
+        side = build_label_set(spec, asked, run, log.info).sides["image"]
+    answers = Words(side, photos.vectors)
+    before, after = answers.odds(torch.zeros_like(answers.plain)).numpy(), np.zeros(photos.truth.shape)
+    for part in range(PARTS):
+        held_out = photos.part == part
+        after[held_out] = answers.odds(learn(answers, photos, ~held_out, options.stays)).numpy()[held_out]
+    moves = learn(answers, photos, np.ones(len(photos.part), bool), options.stays).numpy()
+    kept = []
+    for column, word in enumerate(asked):
+        first, last = figures(before, photos, column), figures(after, photos, column)
+        if is_better(first, last):
+            kept.append(column)
+        changes = "  ".join(f"{name} {first[name]:.3f} {last[name]:.3f}" for name in first)
+        log.info("%-18s %-5s %s", word, "kept" if column in kept else "", changes)
+    if not options.dry_run:
+        about = {"made_by": "recipes.percept_mini.learn_words"}
+        save_adapted(MINI / FILE, [asked[column] for column in kept], {"image": moves[kept]}, about)
+
+
+if __name__ == "__main__":
+    main()
