@@ -7,14 +7,17 @@ Photos are those of the reporting fold (`recipes.percept_mini.folds`); `--fold c
 
 voc        AUROC of each of 20 names, and shares of photos with and without people that get "person"
 captions   Flickr8k's dev photos: is one of a photo's own captions among the first of 1,000 (one per photo), and is a
-           caption's photo among the first of as many?
+           caption's photo among the first of as many? AUROC of the words that `recipes.percept_mini.learn_words`
+           learns, by captions, and how often "man", "woman" and "child" pass 0.5
 imagenet   the class name among 1,000
-default    Flickr8k's photos against the default words: the one that is most often first though no caption speaks of it
+default    Flickr8k's photos and all real clips against the default words: the one that is most often first on photos
+           whose captions do not speak of it, and on clips, whatever they show
 people     the same shares of clips, with all modalities; `people_in_clips.csv` says who is in them, as somebody saw it
 clips      real clips of actions, events and objects against all words of both lists: with all modalities, without the
-           fusion head, and pictures alone. Choices were made on `clips`; `clips2` are only reported
+           fusion head, and pictures alone. Choices were made on `clips`, and the head's share on both
 sounds     ESC-10 fold 3, and urban sounds of recordings for reporting, against their ten names each; animals
-            and instruments that are held out from training, against their twenty
+            and instruments that are held out from training, against their twenty; of urban sounds and instruments,
+            whether six everyday words pass 0.5 where they are right, and where they are wrong
 
 With --against, both models answer the same questions in one run, and the differences get paired 95 % intervals.
 """
@@ -38,6 +41,7 @@ from engines.models.checkpoint import read_model
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
 from recipes.percept_mini.folds import is_reported_sound
+from recipes.percept_mini.learn_words import truth_of, words
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from recipes.percept_mini.picture_data import Photo, pictures, read_photos, split_of
 from recipes.percept_mini.sound_read_out import folder_files, never_trained_on
@@ -53,6 +57,11 @@ LARGE = 0.25
 """Share of a photo that a person's box must cover for "person" to be expected."""
 HARD = (0.5, 0.2)
 """What "person" should reach where a person is large, and stay below where there is none."""
+EVERYDAY = ("people talking", "applause", "music", "siren", "car horn", "drilling")
+EVERYDAY_OF = {"siren": "siren", "car_horn": "car horn", "drilling": "drilling", "music": "music"}
+"""Which of them is right for sounds that are only reported."""
+LEAST = 10
+"""Photos in which a word must be right, and wrong, to be judged."""
 ROUNDS = 1000
 PEOPLE = Path(__file__).with_name("people_in_clips.csv")
 """Clips with a person who covers over a quarter of the picture most of the time, with nobody, and with some others."""
@@ -95,7 +104,7 @@ def asked(model: str, data: Path, parts: Sequence[str], fold: str) -> Outcomes:
 
 def compared(name: str, answers: list[Array]) -> dict[str, float]:
     """The statistic of each model, with the difference of the first two and its paired 95 % interval."""
-    statistic = auroc if name.startswith("auroc") else mean_auroc if name == "voc mean auroc" else mean
+    statistic = auroc if name.startswith("auroc") else mean_auroc if name.endswith("mean auroc") else mean
     low, high = bootstrap(answers[0], statistic, 0, ROUNDS)
     found = {"count": len(answers[0]), "value": statistic(answers[0]), "low": low, "high": high}
     if len(answers) > 1:
@@ -129,8 +138,9 @@ def auroc(pairs: Array) -> float:
 
 
 def mean_auroc(table: Array) -> float:
-    """Mean over the names of "N C 2"."""
-    return float(np.nanmean([auroc(table[:, name]) for name in range(table.shape[1])]))
+    """Mean over the names of "N C 2". Items of which it is unknown whether they are right, nan, are left out."""
+    by_name = (table[:, name] for name in range(table.shape[1]))
+    return float(np.nanmean([auroc(pairs[~np.isnan(pairs[:, 1])]) for pairs in by_name]))
 
 
 # -- photos ------------------------------------------------------------------------------------------------------------
@@ -179,11 +189,26 @@ def on_captions(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcom
     near = side.compare(embeddings[kept])[0]
     own = np.diag(near)
     to_caption, to_photo = (near > own[:, None]).sum(1), (near > own[None]).sum(0)
-    return {
+    found = {
         f"{way}, in the first {top}": ranks < top
         for way, ranks in (("photo to caption", to_caption), ("caption to photo", to_photo))
         for top in (1, 10)
     }
+    return found | on_words([photo for photo, _ in seen], embeddings, judge)
+
+
+def on_words(seen: Sequence[Photo], embeddings: Array, judge: Judge) -> Outcomes:
+    """AUROC by word, and how often those for people pass 0.5, by captions. Unknown photos of a word are left out."""
+    truth = np.array([truth_of(photo, words()) for photo in seen])
+    asked = [row for row in range(len(words())) if min((truth[:, row] == 1).sum(), (truth[:, row] == 0).sum()) >= LEAST]
+    side = judge.labels([words()[row] for row in asked]).sides["image"]
+    probability, truth = sigmoid(side.compare(embeddings)[2]), truth[:, asked]
+    found: Outcomes = {"words of captions, mean auroc": np.stack([probability, truth], axis=2)}
+    for word in ("man", "woman", "child"):
+        column = [words()[row] for row in asked].index(word)
+        for name, value in (("", 1), ("no ", 0)):
+            found[f"{name}{word} ≥ 0.5"] = probability[truth[:, column] == value, column] >= HARD[0]
+    return found
 
 
 def on_default_words(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes:
@@ -194,8 +219,21 @@ def on_default_words(data: Path, encoder: Encoder, judge: Judge, fold: str) -> O
         embedding = encoder.photo(np.asarray(picture)).embeddings["image"]
         first = labels.labels[int(side.compare(embedding[None])[2][0].argmax())]
         unrelated.append("" if is_spoken_of(first, chosen[file].captions) else first)
-    often = Counter(word for word in unrelated if word).most_common(1)[0][0]
-    return {"default words, most frequent wrong one": np.array([word == often for word in unrelated])}
+    clips = [
+        judge.ranked(labels, encoder.file(data / folder / row["file"]))[0]
+        for folder in ("clips", "clips2")
+        for row in rows_of(data / folder)
+    ]
+    return {
+        "default words, most frequent wrong one": is_most_frequent(unrelated),
+        "default words, most frequent one of clips": is_most_frequent(clips),
+    }
+
+
+def is_most_frequent(found: Sequence[str]) -> Array:
+    """Whether each is the word that comes most often; "" is none."""
+    often = Counter(word for word in found if word).most_common(1)[0][0]
+    return np.array([word == often for word in found])
 
 
 def is_spoken_of(label: str, captions: Sequence[str]) -> bool:
@@ -280,7 +318,21 @@ def on_sounds(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes
     }
     with tempfile.TemporaryDirectory(prefix="urban-") as folder:
         urban = list(urban_sounds(data, Path(folder)))
-        return found | {"urban sounds": right_first(urban, encoder, judge)}
+        found |= {"urban sounds": right_first(urban, encoder, judge)}
+        music = [("music", path) for label, path in others if path.parent.parent.name == "instruments"]
+        return found | on_everyday_sounds([*urban, *music], encoder, judge)
+
+
+def on_everyday_sounds(sounds: list[tuple[str, Path]], encoder: Encoder, judge: Judge) -> Outcomes:
+    labels, found = judge.labels(EVERYDAY), Outcomes()
+    probabilities = [judge.probabilities(labels, encoder.file(path).only("audio")) for _, path in sounds]
+    shown = [EVERYDAY_OF.get(label, "") for label, _ in sounds]
+    for word in dict.fromkeys(filter(None, shown)):
+        rows = list(zip(shown, probabilities, strict=True))
+        found[f"{word} first of six"] = np.array([next(iter(each)) == word for right, each in rows if right == word])
+        found[f"{word} ≥ 0.5"] = np.array([each[word] >= HARD[0] for right, each in rows if right == word])
+        found[f"no {word} ≥ 0.5"] = np.array([each[word] >= HARD[0] for right, each in rows if right != word])
+    return found
 
 
 def urban_sounds(data: Path, folder: Path) -> Iterator[tuple[str, Path]]:
