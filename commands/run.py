@@ -47,7 +47,11 @@ def make_parser() -> Parser:
         epilog=EXAMPLES,
     )
     add_sources(parser, "several are processed in order")
-    parser.add_argument("--profile", action="store_true", help="say at the end which stages took the time")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="say at the end which stages took the time, and how large their arrays are",
+    )
     parser.add_argument("--request", choices=["-"], help=argparse.SUPPRESS)
     add_output_options(parser)
     add_config_options(parser)

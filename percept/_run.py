@@ -116,7 +116,7 @@ def run(
         start: Where to start: seconds or hh:mm:ss (default: 0.0).
         end: Where to end: seconds or hh:mm:ss.
         recursive: Also search the folders in a folder.
-        profile: Say at the end which stages took the time.
+        profile: Say at the end which stages took the time, and how large their arrays are.
         output: Also write to a file, or to several: results as .jsonl, .json, .parquet or .txt; events as .csv, .vtt or
             .srt; a page as .html.
         events: Write events, which are merged clips, to a file: .csv, .vtt, .srt or .jsonl ('*' is replaced by the

@@ -1,5 +1,7 @@
 """The type and shape of an array, in one notation for docstrings, checks and messages."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +29,10 @@ class Spec:
     @property
     def is_record(self) -> bool:
         return self.dtype == "record"
+
+    def bytes_of(self, shape: Sequence[int]) -> int:
+        """The size of an array of this shape."""
+        return math.prod(shape) * np.dtype(self.dtype).itemsize
 
     def bare(self) -> "Spec":
         """The spec without the fields of a subclass."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 import msgspec
+import numpy as np
 
 from pipeline.arrays import Array, Spec, check_array, read_only
 from pipeline.build import make_stages
@@ -95,6 +96,8 @@ class StageGroup:
         self._opened: list[str] = []
         self.took_ns: dict[str, int] = {}
         """How long each stage has worked."""
+        self.most_bytes: dict[str, int] = {}
+        """The most that the arrays of each stage took for one clip."""
 
     @property
     def has_fold(self) -> bool:
@@ -143,7 +146,9 @@ class StageGroup:
             reason = passage.barred(stage.required)
             if reason is None:
                 try:
-                    passage.take(specs, together[passage] if together else self._alone(name, stage, passage))
+                    outputs = together[passage] if together else self._alone(name, stage, passage)
+                    passage.take(specs, outputs)
+                    self.most_bytes[name] = max(self.most_bytes.get(name, 0), _bytes_of(outputs))
                 except Exception as error:
                     traceback.print_exc()
                     reason, passage.failed[name] = "failed", f"{type(error).__name__}: {error}"
@@ -161,6 +166,10 @@ class StageGroup:
             passage.new_state, outputs = cast(Fold, stage).update(passage.state, passage.view())
             return outputs
         return stage.process(passage.view())
+
+
+def _bytes_of(outputs: Outputs) -> int:
+    return sum(value.nbytes for value in outputs.values() if isinstance(value, np.ndarray))
 
 
 def _together(stage: Stage, passages: list[Passage]) -> tuple[dict[Passage, Outputs], str]:

@@ -49,6 +49,8 @@ class Leases:
         self._batches = [_Batches() for _ in plan.groups]
         self.took_ns: Counter[str] = Counter()
         """How long each stage has worked, in all its workers."""
+        self.most_bytes: dict[str, int] = {}
+        """The most that the arrays of each stage took for one clip."""
 
     def introduce(self, worker: Worker, hello: Hello) -> None:
         """A worker of a group is ready."""
@@ -59,6 +61,8 @@ class Leases:
         credit = self._credits[worker.id]
         credit.left += len(done.clips)
         self.took_ns.update(done.took_ns)
+        for stage, size in done.most_bytes.items():
+            self.most_bytes[stage] = max(size, self.most_bytes.get(stage, 0))
         if done.batches:
             self._batches[worker.group].clips += len(done.clips)
             self._batches[worker.group].batches += done.batches

@@ -55,6 +55,8 @@ class Done(_Message, frozen=True, tag=2):
     """How many batches they ran in; 0 for a group that does not batch."""
     took_ns: dict[str, int] = {}
     """How long each stage worked since the last such message."""
+    most_bytes: dict[str, int] = {}
+    """The most that the arrays of each stage have taken for one clip."""
 
 
 class Opened(_Message, frozen=True, tag=3):

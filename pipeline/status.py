@@ -287,3 +287,5 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """Mean batch size, by name of the groups that batch."""
     stage_s: dict[str, float] = {}
     """How long the decoders ("decode") and each stage have worked, in all their processes together."""
+    stage_mb: dict[str, float] = {}
+    """The most that the arrays of a clip took that the decoders and each stage made."""

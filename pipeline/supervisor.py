@@ -85,7 +85,7 @@ class Supervisor:
         self.plan = plan
         self.sources = list(sources)
         self._starts = dict(starts or {})
-        self._decode_ns = 0
+        self._decode_ns, self._decoded_bytes = 0, 0
         self._supply: Supply = supply or NoSupply()
         self._on_complete = on_complete
         self._last_account: Account | None = None
@@ -248,6 +248,9 @@ class Supervisor:
             case Decoded() | Opened() | GapFound() | Ended() | SourceFailed():
                 if isinstance(message, Ended):
                     self._decode_ns += message.took_ns
+                if isinstance(message, Decoded):
+                    size = sum(self.plan.specs[name].bytes_of(shape) for name, shape in message.shapes.items())
+                    self._decoded_bytes = max(self._decoded_bytes, size)
                 if isinstance(message, Opened):
                     self._notice(message.info.in_words(), "debug")
                 if notice := self.feed.handle(worker, message):
@@ -486,6 +489,9 @@ class Supervisor:
             messages=tuple(self._messages),
             summaries=self.outlet.summaries,
             mean_batch=self.leases.mean_batches(),
+            stage_mb={
+                name: size / 1e6 for name, size in ({"decode": self._decoded_bytes} | self.leases.most_bytes).items()
+            },
             stage_s={
                 name: took_ns / 1e9 for name, took_ns in ({"decode": self._decode_ns} | self.leases.took_ns).items()
             },

@@ -70,7 +70,8 @@ def run_group(worker: int, seat: int, group: GroupPlan, plan: Plan, slots: Slots
     batches = 1 if group.latest else 2  # one is processed while the next gathers, unless a newer clip may come
     credit = max(plan.config.queue.credit, batches * group.batch)
     bus.send(Hello(worker, PROTOCOL_VERSION, credit, facts))
-    _serve(Inbox(bus, group.batch), Answers(bus, group.batch, members.took_ns), ClipRunner(members, plan, slots, seat))
+    answers = Answers(bus, group.batch, members.took_ns, members.most_bytes)
+    _serve(Inbox(bus, group.batch), answers, ClipRunner(members, plan, slots, seat))
     members.close()
     bus.close()
 
@@ -82,12 +83,12 @@ def _text(error: Exception) -> str:
 class Answers:
     """Answers that are not sent yet. Those for quick clips are sent together.
 
-    took_ns: how long each stage has worked; emptied whenever it is sent.
+    took_ns: how long each stage has worked; emptied whenever it is sent. most_bytes: see `StageGroup`.
     """
 
-    def __init__(self, bus: Bus, batch: int, took_ns: dict[str, int]) -> None:
+    def __init__(self, bus: Bus, batch: int, took_ns: dict[str, int], most_bytes: dict[str, int]) -> None:
         self._bus = bus
-        self._took_ns = took_ns
+        self._took_ns, self._most_bytes = took_ns, most_bytes
         self._counts = batch > 1
         self._clips: list[DoneClip] = []
         self._batches = 0
@@ -102,7 +103,7 @@ class Answers:
 
     def flush(self) -> None:
         if self._clips:
-            self._bus.send(Done(self._clips, self._batches, self._took_ns))
+            self._bus.send(Done(self._clips, self._batches, self._took_ns, self._most_bytes))
             self._clips, self._batches = [], 0
             self._took_ns.clear()
 

@@ -252,12 +252,14 @@ def test_a_traceback_is_one_json_line() -> None:
 
 
 def test_a_profile_shows_the_slowest_stage_first() -> None:
-    account = Account(results=3, errors=1, stage_s={"decode": 1.0, "encode": 3.0, "track": 0.0})
+    account = Account(
+        results=3, errors=1, stage_s={"decode": 1.0, "encode": 3.0, "track": 0.0}, stage_mb={"decode": 12.5}
+    )
     assert [line.plain for line in profile_lines(account)] == [
         "",
-        "4.0 s of work, in all processes together",
-        "  encode      3.0 s    750.0 ms a clip   75%  " + 18 * "█",
-        "  decode      1.0 s    250.0 ms a clip   25%  " + 6 * "█",
-        "  track       0.0 s      0.0 ms a clip    0%  ",
+        "4.0 s in stages, in all processes together",
+        "  encode      3.0 s    750.0 ms   0.00 MB a clip   75%  " + 18 * "█",
+        "  decode      1.0 s    250.0 ms  12.50 MB a clip   25%  " + 6 * "█",
+        "  track       0.0 s      0.0 ms   0.00 MB a clip    0%  ",
     ]
     assert profile_lines(Account()) == []

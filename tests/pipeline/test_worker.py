@@ -200,7 +200,7 @@ def test_answers_for_quick_clips_are_sent_together_and_none_waits_long(monkeypat
     now_ns = 0
     monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
     bus = SentBus()
-    answers = Answers(cast(Bus, bus), batch=1, took_ns={})
+    answers = Answers(cast(Bus, bus), batch=1, took_ns={}, most_bytes={})
     for index in range(3):
         answers.add([done(index)])
     assert bus.sent == []
@@ -215,7 +215,7 @@ def test_answers_for_quick_clips_are_sent_together_and_none_waits_long(monkeypat
 
 def test_answers_of_a_group_that_batches_have_the_number_of_batches() -> None:
     bus = SentBus()
-    answers = Answers(cast(Bus, bus), batch=4, took_ns={})
+    answers = Answers(cast(Bus, bus), batch=4, took_ns={}, most_bytes={})
     answers.add([done(0), done(1)])
     answers.add([done(2)])
     answers.flush()
