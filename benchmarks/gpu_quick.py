@@ -205,6 +205,9 @@ def bounded(command: Sequence[str], limit_s: float, folder: Path, name: str) -> 
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             return read(folder, name) | {"skipped": f"ended after {limit_s:.0f} s"}
+        except BaseException:  # such as Ctrl-C, which a process in a session of its own does not hear
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     figures = read(folder, name) | {"seconds": round(time.monotonic() - began, 1)}
     return figures | ({"skipped": errors[-2000:]} if process.returncode else {})
 
