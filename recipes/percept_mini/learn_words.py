@@ -1,11 +1,11 @@
-"""Learn where some everyday words are among pictures: things from named boxes, people and what they do from captions.
+"""Learn where some everyday words are among pictures and sounds: from named boxes, captions and labelled recordings.
 
     python -m recipes.percept_mini.learn_words --data ../shared/data
 
-The picture tower reads a photo as a vector, and a word has a vector, too, from text. Here the vector of the word is
-moved (ConES, Kan et al. 2023, arXiv 2305.14993), so that its probability fits photos in which it is known to be right
-or wrong. A word is kept if that holds for photos that it was not learnt from. Photos for reporting (`folds`) are not
-read. The others are read once and kept in `recipes/runs/words`.
+A tower reads a photo or a sound as a vector, and a word has a vector, too, from text. Here the vector of the word is
+moved (ConES, Kan et al. 2023, arXiv 2305.14993), so that its probability fits photos and recordings in which it is
+known to be right or wrong. A word is kept if that holds for those that it was not learnt from. What is for reporting
+(`folds`) is not read. The others are read once and kept in `recipes/runs/words`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import hashlib
 import logging
 import re
 import sys
+import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,9 +28,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.models.checkpoint import BUNDLED, read_model
+from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
+from recipes.percept_mini.folds import is_reported_sound, recording
 from recipes.percept_mini.picture_data import Photo, pictures, read_photos, split_of
+from recipes.percept_mini.sound_read_out import folder_files, never_trained_on
 from stages.words.adapted import save_adapted
 from stages.words.kinds import kinds_of, others_of
 from stages.words.label_side import LabelSide
@@ -40,7 +44,9 @@ log = logging.getLogger("learn_words")
 MINI = BUNDLED / "percept-mini"
 RUNS = Path("recipes/runs/words")
 FILE = "learnt_words.safetensors"
-COLLECTIONS = ("voc2012", "flickr8k")
+COLLECTIONS = {"image": {"voc2012": 0.8, "flickr8k": 0.2}, "audio": {"sounds": 1.0}}
+"""What each tower's words are learnt from, and its weight for words that several speak of: captions leave out much of
+what is to be seen."""
 NAMES = {
     "aeroplane": ("aeroplane", "airplane", "plane"),
     "bicycle": ("bicycle", "bike"),
@@ -68,30 +74,58 @@ DOINGS = (
     *("playing football", "playing basketball", "playing tennis", "playing baseball", "playing volleyball"),
     *("playing guitar", "riding a bicycle", "riding a bike", "riding a horse", "horse riding"),
 )
+HEARD = {
+    "air_conditioner": ("air conditioner",),
+    "car_horn": ("car horn", "honking"),
+    "children_playing": ("children playing",),
+    "dog_bark": ("dog barking", "dog bark", "dog"),
+    "dog": ("dog barking", "dog bark", "dog"),
+    "drilling": ("drilling", "drill"),
+    "engine_idling": ("engine idling",),
+    "gun_shot": ("gun shot", "gunshot"),
+    "jackhammer": ("jackhammer",),
+    "siren": ("siren",),
+    "street_music": ("street music", "music"),
+    "baby_cry": ("baby crying",),
+    "chainsaw": ("chainsaw",),
+    "clock_tick": ("clock ticking",),
+    "fire_crackling": ("fire crackling",),
+    "helicopter": ("helicopter",),
+    "person_sneeze": ("sneezing",),
+    "rain": ("rain",),
+    "rooster": ("rooster crowing", "rooster"),
+    "sea_waves": ("sea waves",),
+    "cat": ("cat meowing", "cat"),
+    "cow": ("cow mooing", "cow"),
+    "sheep": ("sheep bleating", "sheep"),
+    "frog": ("frog croaking", "frog"),
+}
+"""Words for the labels of recordings."""
 CAPTIONS = 2
 """So many of a photo's captions must have a word for it to be right."""
-LEAST = 40
-"""Photos in which a word must be right, to be learnt."""
+LEAST = {"image": 40, "audio": 15}
+"""Photos and recordings in which a word must be right, to be learnt."""
 PARTS = 5
 """Each part of the photos is judged by what was learnt from the others, to choose which words are kept."""
 RIGHT = 0.2
 """A word that is rarer in photos is learnt as if it were so frequent: probabilities are for those who ask for it."""
 GAIN, LOWER_LOSS = 0.005, 0.9
 """Where a word is kept, its AUROC must gain so much, or its logistic loss must fall to this share."""
-BOXES = 0.8
-"""Share of boxes where captions speak, too: captions leave out much of what is to be seen."""
-STAYS = 0.1
-"""Weight of the squared length of a move, for a word that is right in `USUAL` photos; more photos may move it more."""
+STAYS = (0.03, 0.1, 0.3, 1.0)
+"""Weights of the squared length of a move, of which each word has the one that fits what it was not learnt from; for a
+word that is right in `USUAL` photos: more photos may move it further."""
 USUAL = 300
 
 
-class Photos(NamedTuple):
+class Examples(NamedTuple):
+    """Photos or recordings."""
+
     vectors: Array
     """float32 "N D"."""
     truth: Array
     """float32 "N W": 1 right, 0 wrong, nan unknown."""
     part: Array
-    """int64 "N", below `PARTS`, by the file's name."""
+    """int64 "N", below `PARTS`, by the name of the file or recording."""
     collection: Array
 
 
@@ -145,7 +179,7 @@ def _forms(name: str) -> str:
     return rf"(?:{forms})" + "".join(rf"(?:\s+\S+){{0,2}}\s+{each}" for each in objects)
 
 
-def read(data: Path, encoder: Encoder, collection: str, asked: Sequence[str]) -> Photos:
+def read(data: Path, encoder: Encoder, collection: str, asked: Sequence[str]) -> Examples:
     """The photos of a collection that are not for reporting."""
     photos = {photo.file: photo for photo in read_photos(data, collection) if split_of(photo) != "report"}
     kept = RUNS / f"{collection}.npz"
@@ -158,12 +192,58 @@ def read(data: Path, encoder: Encoder, collection: str, asked: Sequence[str]) ->
     with np.load(kept) as arrays:
         files, found = arrays["files"].tolist(), arrays["vectors"]
     truth = np.array([truth_of(photos[file], asked) for file in files], np.float32)
-    parts = np.array([int(hashlib.sha256(file.encode()).hexdigest()[-8:], 16) % PARTS for file in files])
-    return Photos(found, truth, parts, np.full(len(files), collection))
+    return Examples(found, truth, _parts(files), np.full(len(files), collection))
 
 
-def joined(parts: Sequence[Photos]) -> Photos:
-    return Photos(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+def read_sounds(data: Path, encoder: Encoder, asked: Sequence[str]) -> Examples:
+    """Urban sounds that are not for reporting, and the recordings that the sound tower was trained on."""
+    kept = RUNS / "sounds.npz"
+    if not kept.is_file():
+        labels, names, vectors = [], [], []
+        with tempfile.TemporaryDirectory(prefix="sounds-") as folder:
+            for name, path in (*_urban(data, Path(folder)), *_recordings(data)):
+                labels.append(name.partition("/")[0])
+                names.append(recording(path.name))
+                vectors.append(encoder.file(path).embeddings["audio"])
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, labels=labels, names=names, vectors=np.stack(vectors))
+        log.info("sounds: %d recordings", len(vectors))
+    with np.load(kept) as arrays:
+        labels, names, found = arrays["labels"].tolist(), arrays["names"].tolist(), arrays["vectors"]
+    truth = np.array([[_by_label(label, word) for word in asked] for label in labels], np.float32)
+    return Examples(found, truth, _parts(names), np.full(len(labels), "sounds"))
+
+
+def _urban(data: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    with tarfile.open(data / "audio" / "urbansound8k.tar") as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            if content is not None and not is_reported_sound(member.name):
+                path = folder / Path(member.name).name
+                path.write_bytes(content.read())
+                yield member.name, path
+
+
+def _recordings(data: Path) -> Iterator[tuple[str, Path]]:
+    for pattern in ("esc10/*/*.ogg", "[ai]n*/*/*.ogg"):
+        for _, path in folder_files(data, pattern):
+            if not never_trained_on(data, path):
+                is_music = path.parent.parent.name == "instruments"
+                yield f"{'instrument' if is_music else path.parent.name}/{path.name}", path
+
+
+def _by_label(label: str, word: str) -> float:
+    if word in HEARD.get(label, ()) or (word == "music" and label == "instrument"):
+        return 1.0
+    return 0.0
+
+
+def _parts(names: Sequence[str]) -> Array:
+    return np.array([int(hashlib.sha256(name.encode()).hexdigest()[-8:], 16) % PARTS for name in names])
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    return Examples(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
 class Words:
@@ -181,14 +261,14 @@ class Words:
         return self._seen @ functional.normalize(self.plain + moves, dim=1).T + self._shift
 
 
-def learn(words_of: Words, photos: Photos, rows: Array, stays: float) -> Tensor:
-    """The move of each word, "W D", from these photos, bool "N"."""
-    truth, known = torch.tensor(photos.truth), ~np.isnan(photos.truth) & rows[:, None]
+def learn(words_of: Words, examples: Examples, rows: Array, stays: float, shares: Mapping[str, float]) -> Tensor:
+    """The move of each word, "W D", from these examples, bool "N". shares: the weight of each collection."""
+    truth, known = torch.tensor(examples.truth), ~np.isnan(examples.truth) & rows[:, None]
     weight = np.zeros(known.shape, np.float32)
-    for collection, share in zip(COLLECTIONS, (BOXES, 1 - BOXES), strict=True):
-        own = known & (photos.collection == collection)[:, None]
-        weight += share * balanced(own & (photos.truth > 0.5), own & (photos.truth < 0.5))
-    rights = np.maximum((known & (photos.truth > 0.5)).sum(0), 1)
+    for collection, share in shares.items():
+        own = known & (examples.collection == collection)[:, None]
+        weight += share * balanced(own & (examples.truth > 0.5), own & (examples.truth < 0.5))
+    rights = np.maximum((known & (examples.truth > 0.5)).sum(0), 1)
     held = torch.tensor(stays * np.sqrt(USUAL / rights), dtype=torch.float32)[:, None]
     weights, target = torch.tensor(weight / np.maximum(weight.sum(0), 1e-9)), truth.nan_to_num()
     moves = torch.zeros_like(words_of.plain, requires_grad=True)
@@ -221,14 +301,14 @@ def auroc(scores: Array, is_right: Array) -> float:
     return float((order[: len(right)].sum() - len(right) * (len(right) - 1) / 2) / (len(right) * len(wrong)))
 
 
-def figures(odds: Array, photos: Photos, column: int) -> dict[str, float]:
-    """AUROC and mean logistic loss of a word in each collection that has it often enough."""
+def figures(odds: Array, examples: Examples, column: int, least: int) -> dict[str, float]:
+    """AUROC and mean logistic loss of a word in each collection in which it is right and wrong often enough."""
     found = {}
-    for collection in COLLECTIONS:
-        truth = photos.truth[:, column]
-        rows = (photos.collection == collection) & ~np.isnan(truth)
+    for collection in dict.fromkeys(examples.collection.tolist()):
+        truth = examples.truth[:, column]
+        rows = (examples.collection == collection) & ~np.isnan(truth)
         is_right, scores = truth[rows] > 0.5, odds[rows, column]
-        if min(is_right.sum(), (~is_right).sum()) >= LEAST // 2:
+        if min(is_right.sum(), (~is_right).sum()) >= least:
             found[f"{collection} auroc"] = auroc(scores, is_right)
             each = np.logaddexp(0, np.where(is_right, -scores, scores))
             found[f"{collection} loss"] = float((each * balanced(is_right[:, None], ~is_right[:, None])[:, 0]).sum())
@@ -242,44 +322,70 @@ def is_better(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
     return bool(gains) and min(gains) >= 0 and max(losses) <= 1 and (max(gains) >= GAIN or min(losses) <= LOWER_LOSS)
 
 
+def learnt(
+    modality: str, spec: ModelSpec, run: RunSettings, examples: Examples, asked: tuple[str, ...]
+) -> dict[str, Array]:
+    """The moves "D" of the words that are kept."""
+    least, shares = LEAST[modality], COLLECTIONS[modality]
+    enough = np.nansum(examples.truth, axis=0) >= least
+    asked = tuple(np.array(asked)[enough].tolist())
+    examples = examples._replace(truth=examples.truth[:, enough])
+    side = build_label_set(spec, asked, run, log.info).sides[modality]
+    answers = Words(side, examples.vectors)
+    before = side.compare(examples.vectors)[2]
+    first = [figures(before, examples, column, least // 2) for column in range(len(asked))]
+    found: dict[str, Array] = {}
+    best = [sum_of_losses(each) for each in first]
+    changes = [""] * len(asked)
+    for stays in STAYS:
+        after = np.zeros(examples.truth.shape)
+        for part in range(PARTS):
+            out = examples.part == part
+            after[out] = answers.odds(learn(answers, examples, ~out, stays, shares)).numpy()[out]
+        moves = learn(answers, examples, np.ones(len(examples.part), bool), stays, shares).numpy()
+        for column, word in enumerate(asked):
+            last = figures(after, examples, column, least // 2)
+            if is_better(first[column], last) and sum_of_losses(last) < best[column]:
+                found[word], best[column] = moves[column], sum_of_losses(last)
+                changes[column] = "  ".join(f"{name} {first[column][name]:.3f} {last[name]:.3f}" for name in last)
+    for word, change in zip(asked, changes, strict=True):
+        log.info("%s %-18s %s", modality, word, change or "stays")
+    return found
+
+
+def sum_of_losses(found: Mapping[str, float]) -> float:
+    return sum(value for name, value in found.items() if name.endswith("loss"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with boxes/ and captions/")
-    parser.add_argument("--stays", type=float, default=STAYS, help="weight of the moves' length (default: %(default)s)")
+    parser.add_argument("--data", type=Path, required=True, help="folder with boxes/, captions/ and audio/")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("onnxscript").setLevel(logging.WARNING)
     spec = read_model("percept-mini")
     assert spec.image is not None
-    spec = replace(spec, image=replace(spec.image, learnt=""))
-    asked = words()
+    assert spec.audio is not None
+    plain = replace(spec, image=replace(spec.image, learnt=""), audio=replace(spec.audio, learnt=""))
+    heard = tuple(dict.fromkeys(word for each in HEARD.values() for word in each))
     with tempfile.TemporaryDirectory(prefix="words-") as folder:
         run = RunSettings(model="percept-mini", cache_directory=folder, threads=2)
         encoder = Encoder(run)
         try:
-            photos = joined([read(options.data, encoder, each, asked) for each in COLLECTIONS])
+            photos = joined([read(options.data, encoder, each, words()) for each in COLLECTIONS["image"]])
+            sounds = read_sounds(options.data, encoder, heard)
         finally:
             encoder.close()
-        enough = np.nansum(photos.truth, axis=0) >= LEAST
-        asked = tuple(np.array(asked)[enough].tolist())
-        photos = photos._replace(truth=photos.truth[:, enough])
-        side = build_label_set(spec, asked, run, log.info).sides["image"]
-    answers = Words(side, photos.vectors)
-    before, after = answers.odds(torch.zeros_like(answers.plain)).numpy(), np.zeros(photos.truth.shape)
-    for part in range(PARTS):
-        held_out = photos.part == part
-        after[held_out] = answers.odds(learn(answers, photos, ~held_out, options.stays)).numpy()[held_out]
-    moves = learn(answers, photos, np.ones(len(photos.part), bool), options.stays).numpy()
-    kept = []
-    for column, word in enumerate(asked):
-        first, last = figures(before, photos, column), figures(after, photos, column)
-        if is_better(first, last):
-            kept.append(column)
-        changes = "  ".join(f"{name} {first[name]:.3f} {last[name]:.3f}" for name in first)
-        log.info("%-18s %-5s %s", word, "kept" if column in kept else "", changes)
+        moves = {
+            "image": learnt("image", plain, run, photos, words()),
+            "audio": learnt("audio", plain, run, sounds, heard),
+        }
     if not options.dry_run:
-        about = {"made_by": "recipes.percept_mini.learn_words"}
-        save_adapted(MINI / FILE, [asked[column] for column in kept], {"image": moves[kept]}, about)
+        names = tuple(dict.fromkeys(word for each in moves.values() for word in each))
+        nothing = np.zeros(photos.vectors.shape[1], np.float32)
+        rows = {name: np.stack([of.get(word, nothing) for word in names]) for name, of in moves.items()}
+        save_adapted(MINI / FILE, names, rows, {"made_by": "recipes.percept_mini.learn_words"})
 
 
 if __name__ == "__main__":

@@ -105,9 +105,9 @@ class SideBuilder:
         kept = np.where(self._are_rivals, scoring.competing(labels, background), np.float32(0))
         if self.starts is not None:  # a word that means the same as one synonym competes with none of them
             kept = np.minimum.reduceat(kept, self.starts, axis=0)
-        near = self._learnt(modality, labels, background)
-        moved = adapted(self.spec, modality, self.names, near)
-        known = self._known(modality, near, background, np.any(moved != near, axis=1))
+        nearer = self._nearer_to_kinds(modality, labels, background)
+        moved = self._moved(modality, nearer)
+        known = self._known(modality, nearer, background, np.any(moved != nearer, axis=1))
         return LabelSide(
             moved, background, kept, tower.temperature, tower.bias, self.starts, tower.knows_stillness, known
         )
@@ -133,12 +133,14 @@ class SideBuilder:
 
     def moved(self, modality: str, labels: Array, background: Array) -> Array:
         """Vectors of all synonyms "S D", nearer to their kinds, and moved for words that were learnt from examples."""
-        return adapted(self.spec, modality, self.names, self._learnt(modality, labels, background))
+        return self._moved(modality, self._nearer_to_kinds(modality, labels, background))
 
-    def _learnt(self, modality: str, labels: Array, background: Array) -> Array:
-        """Vectors that are nearer to their kinds, and moved as the tower's own words were learnt."""
-        nearer = nearer_to_kinds(labels, background, self._kinds, self.spec.towers()[modality].kinds_share)
-        return learnt(self.spec, modality, self.names, nearer)
+    def _moved(self, modality: str, labels: Array) -> Array:
+        """As words were learnt with the tower, then as `percept adapt` has learnt labels."""
+        return adapted(self.spec, modality, self.names, learnt(self.spec, modality, self.names, labels))
+
+    def _nearer_to_kinds(self, modality: str, labels: Array, background: Array) -> Array:
+        return nearer_to_kinds(labels, background, self._kinds, self.spec.towers()[modality].kinds_share)
 
     @cached_property
     def _are_rivals(self) -> Array:

@@ -8,7 +8,7 @@ import torch
 
 from recipes.percept_mini.learn_words import (
     RIGHT,
-    Photos,
+    Examples,
     Words,
     _forms,
     auroc,
@@ -74,9 +74,9 @@ def test_a_move_makes_a_word_fit_its_photos() -> None:
     answers = Words(side, seen.astype(np.float32))
     still = answers.odds(torch.zeros(1, 16)).numpy()
     np.testing.assert_allclose(still, side.compare(seen)[2], atol=1e-4)
-    photos = Photos(seen, is_right[:, None].astype(np.float32), np.arange(400) % 5, np.full(400, "voc2012"))
-    move = learn(answers, photos, photos.part != 0, stays=0.01)
-    held_out = photos.part == 0
+    examples = Examples(seen, is_right[:, None].astype(np.float32), np.arange(400) % 5, np.full(400, "voc2012"))
+    move = learn(answers, examples, examples.part != 0, 0.01, {"voc2012": 1.0})
+    held_out = examples.part == 0
     after = answers.odds(move).numpy()[held_out, 0]
     assert auroc(after, is_right[held_out]) > 0.95 > auroc(still[held_out, 0], is_right[held_out])
 
