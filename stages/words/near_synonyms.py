@@ -17,7 +17,7 @@ OTHER_WORDS = SAME_MEANING[1]
 ACTION_ADDED = 0.5
 """Least cosine of a thing, and of what it does or is done with it: dog, dog barking; guitar, playing guitar. No other
 limit is lower."""
-WORDS_ADDED = 0.82
+WORDS_ADDED = 0.84
 """Least cosine of a label, and of one with other words added: siren, police siren. Fire, fire engine are below it."""
 LEAST_PROBABILITY = 0.1
 """Less probable labels are not compared, because they begin no event."""
@@ -34,12 +34,12 @@ def near_synonyms(
 ) -> dict[str, tuple[str, ...]]:
     """For each of these labels the others that mean nearly the same; labels without any are left out.
 
-    rows: the number of each label in the label set. The measure is the mean, over all text spaces, of the cosine
-    relative to the background's mean.
+    rows: the number of each label in the label set. The measure is the median, over all towers, of the cosine
+    relative to the background's mean: a word that one tower has learnt from examples may lie elsewhere there.
     """
     if len(names) < 2 or not sides:
         return {}
-    cosine = np.mean([_cosines(side, rows) for side in sides.values()], axis=0)
+    cosine = np.median([_cosines(side, rows) for side in sides.values()], axis=0)
     found = {
         name: tuple(
             names[j]
