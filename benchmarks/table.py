@@ -123,6 +123,9 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("382 photos of ImageNet: class in the first 5 of 1,000", "imagenet first five", "{:.2f}"),
         ("75 real clips against 85 words, all modalities: right word first", "all clips, fused, first 1", "{:.2f}"),
         ("… picture alone", "all clips, picture, first 1", "{:.2f}"),
+        ("… in the first 5, all modalities", "all clips, fused, first 5", "{:.2f}"),
+        ("… picture alone", "all clips, picture, first 5", "{:.2f}"),
+        ("133 urban sounds: right one first of ten", "urban sounds", "{:.2f}"),
     ],
     "reading": [
         ("100 captions on frames of real clips, read: share of wrong characters", "character_error.value", "{:.1%}"),
