@@ -22,7 +22,7 @@ TITLES = {
     "no word": "perhaps no words",
     "unseen": "far from everything that the model was made to know (text cosine relative to the background)",
     "alike": "too similar (text cosine relative to the background; from 0.7 on, scores cannot separate them)",
-    "above": "one is a kind of the other, so that both are right (text cosine relative to the background)",
+    "above": "one may be a kind of the other, so that both are right (text cosine relative to the background)",
     "everywhere": "win everywhere",
 }
 REMEDIES = {
@@ -32,7 +32,7 @@ REMEDIES = {
     "no word": "Correct the spelling, or describe the label in usual words.",
     "unseen": "Use a word for something that can be seen or heard, a model that knows it, or teach it: percept adapt.",
     "alike": "If they mean the same, write {words}; otherwise, add words that distinguish them.",
-    "above": "Write them as levels, such as {above}, or keep only one of them.",
+    "above": "If it is so, write them as levels, such as {above}, or keep only one of them.",
     "everywhere": "Unless it is what most clips show, use a more specific label, or remove it.",
 }
 
