@@ -285,6 +285,7 @@ LINES: dict[str, list[tuple[str, str, str]]] = {
         ("… x264 medium, key frame 250 pictures", "costs.x264_250_reduced.gain", "{:.1f}×"),
         ("… H.265 camera, key frame 2 s, raw noise", "costs.h265_2s_raw.gain", "{:.1f}×"),
         ("… largest difference of a probability, H.265", "costs.h265_2s_reduced.difference", "{:.3f}"),
+        ("… H.264 camera, key frame 1 s", "costs.h264_1s_reduced.difference", "{:.3f}"),
     ],
     "tracking": [
         ("KITTI, cars: HOTA of the tracker, with the same boxes as others", "native.Car.ours.HOTA", "{:.1f}"),
