@@ -38,6 +38,7 @@ def main() -> None:
         {
             "video_minutes": options.minutes,
             "run_s": done.seconds,
+            "x_real_time": options.minutes * 60 / done.seconds,
             "peak_mb": done.peak_bytes / 1e6,
             "second_half_mb_per_minute": slope,
             "third_and_fourth_quarter_mb": [first, last],

@@ -5,8 +5,8 @@
 NAIVE_SCRIPT is a single-process script (PyAV, Farneback flow, torchaudio, transformers' CLIP in torch fp32) that prints
 "N clips, S s, R clips/s" without its loading time. Ours runs the same CLIP ViT-B/32 (same random weights) on the same
 17 pictures per clip (8 frames, 8 flow pictures, 1 spectrogram picture) with ONNX Runtime fp32, OpenVINO bf16 and
-OpenVINO int8, quantised on the same video beforehand. The last figure is the speed of percept-mini at default settings,
-as a multiple of real time.
+OpenVINO int8, quantised on the same video beforehand. bf16 needs a CPU that has it. The last figure is the speed of
+percept-mini at default settings, as a multiple of real time.
 """
 
 import argparse
