@@ -158,6 +158,7 @@ def candidates(run: EngineSettings) -> tuple[list[Candidate], list[PassedOver]]:
     if not found:
         wanted = f"--engine {run.engine}" + (f" --precision {run.precision}" if run.precision != "auto" else "")
         why = "; ".join(each.detail.removeprefix(f"{run.engine}: ") for each in skipped)
-        instead = "" if run.precision in ("auto", "fp32") else ". Choose --precision auto, or fp32"
-        raise ModelError(f"{wanted}: {why}{instead}")
+        if run.precision not in ("auto", "fp32"):
+            raise ModelError(f"{wanted}: {why}. Choose --precision auto, or fp32")
+        raise ModelError(f"{wanted}: {why}")
     return found, skipped
