@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.models.checkpoint import BUNDLED, read_model
+from engines.models.digests import sha256_of
 from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
@@ -182,7 +183,7 @@ def _forms(name: str) -> str:
 def read(data: Path, encoder: Encoder, collection: str, asked: Sequence[str]) -> Examples:
     """The photos of a collection that are not for reporting."""
     photos = {photo.file: photo for photo in read_photos(data, collection) if split_of(photo) != "report"}
-    kept = RUNS / f"{collection}.npz"
+    kept = _kept(collection, "concepts.safetensors")
     if not kept.is_file():
         seen = pictures(data, collection, set(photos))
         vectors = {file: encoder.photo(np.asarray(picture)).embeddings["image"] for file, picture in seen}
@@ -195,9 +196,14 @@ def read(data: Path, encoder: Encoder, collection: str, asked: Sequence[str]) ->
     return Examples(found, truth, _parts(files), np.full(len(files), collection))
 
 
+def _kept(collection: str, weights: str) -> Path:
+    """The file of what the tower with these weights has read."""
+    return RUNS / f"{collection}-{sha256_of(MINI / weights)[:8]}.npz"
+
+
 def read_sounds(data: Path, encoder: Encoder, asked: Sequence[str]) -> Examples:
     """Urban sounds that are not for reporting, and the recordings that the sound tower was trained on."""
-    kept = RUNS / "sounds.npz"
+    kept = _kept("sounds", "sound.safetensors")
     if not kept.is_file():
         labels, names, vectors = [], [], []
         with tempfile.TemporaryDirectory(prefix="sounds-") as folder:
