@@ -44,7 +44,7 @@ def make_parser() -> Parser:
     parser.add_argument("--quick", action="store_true", help="look into fewer boxes, and only once: faster, less exact")
     output = parser.add_argument_group("output")
     output.add_argument(
-        "-o", "--output", metavar="FILE", help="a picture with the boxes; of a film, that of its best moment"
+        "-o", "--output", metavar="FILE", help="a picture (.png) with the boxes; of a film, that of its best moment"
     )
     output.add_argument("--overwrite", action="store_true", help="replace an existing file")
     output.add_argument("--json", action="store_true", help="print JSON lines, also on a terminal")

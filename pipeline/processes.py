@@ -250,12 +250,14 @@ class Processes:
 
     def _forked(self, order: Serve) -> ForkServer:
         """A server from the nursery, or from a new one if that is gone."""
-        if self._nursery is not None:
-            with contextlib.suppress(OSError):
-                return ForkServer(self._nursery, order, self._slots.fd)
+        if self._nursery is None:
+            self._nursery = nursery.take()
+        try:
+            return ForkServer(self._nursery, order, self._slots.fd)
+        except OSError:
             self._nursery.close()
-        self._nursery = nursery.take()
-        return ForkServer(self._nursery, order, self._slots.fd)
+            self._nursery = nursery.take()
+            return ForkServer(self._nursery, order, self._slots.fd)
 
     def _lost_server(self, name: ServerName, server: ForkServer) -> None:
         """A fork server died, and its children with it. Another is started when it is needed."""

@@ -14,6 +14,7 @@ from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.errors import ModelError
 from stages.words.descriptions import plain
+from stages.words.kinds import bare_name
 
 DELTAS = ".deltas"
 
@@ -30,13 +31,15 @@ def adapted(spec: ModelSpec, modality: str, labels: tuple[str, ...], vectors: Ar
 
 
 def learnt(spec: ModelSpec, modality: str, labels: tuple[str, ...], vectors: Array) -> Array:
-    """The same for words that were learnt when the tower was made.
+    """The same for words that were learnt when the tower was made, also with an article in front.
 
     Raises:
         ModelError: as `adapted`.
     """
     tower = spec.towers()[modality]
-    return _moved_by(Path(tower.directory) / tower.learnt, modality, labels, vectors) if tower.learnt else vectors
+    if not tower.learnt:
+        return vectors
+    return _moved_by(Path(tower.directory) / tower.learnt, modality, tuple(map(bare_name, labels)), vectors)
 
 
 def _moved_by(path: Path, modality: str, labels: tuple[str, ...], vectors: Array) -> Array:

@@ -24,7 +24,7 @@ def are_kinds(names: Sequence[str], words: Sequence[str], and_others: bool = Fal
     """Which words are kinds of which name, bool "N W"; with those that also say that it is right, if `and_others`."""
     rows_of = defaultdict[str, list[int]](list)
     for row, word in enumerate(words):
-        rows_of[_plain(word)].append(row)
+        rows_of[bare_name(word)].append(row)
     result = np.zeros((len(names), len(words)), bool)
     for row, name in enumerate(names):
         for kind in kinds_of(name) | (others_of(name) if and_others else frozenset()):
@@ -47,17 +47,17 @@ def kinds_of(name: str) -> frozenset[str]:
 
     Case, spaces and an article in front make no difference. The name itself is not among them.
     """
-    found, todo = set[str](), [_plain(name)]
+    found, todo = set[str](), [bare_name(name)]
     while todo:
         below = _table().get(todo.pop(), _NONE).kinds - found
         found |= below
         todo += below
-    return frozenset(found - {_plain(name)})
+    return frozenset(found - {bare_name(name)})
 
 
 def others_of(name: str) -> frozenset[str]:
     """Words that are no kinds of a name and say that it is right, such as "face" of "person"."""
-    return frozenset[str]().union(*(_table().get(each, _NONE).others for each in (_plain(name), *kinds_of(name))))
+    return frozenset[str]().union(*(_table().get(each, _NONE).others for each in (bare_name(name), *kinds_of(name))))
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,12 @@ def _table() -> dict[str, _Entry]:
 
 
 def _words(text: str, separator: str = ",") -> frozenset[str]:
-    return frozenset(filter(None, map(_plain, text.split(separator))))
+    return frozenset(filter(None, map(bare_name, text.split(separator))))
 
 
 @lru_cache(maxsize=8192)
-def _plain(name: str) -> str:
+def bare_name(name: str) -> str:
+    """In lower case, with single spaces and without an article in front."""
     words = name.casefold().replace("_", " ").split()
     return " ".join(words[1:] if len(words) > 1 and words[0] in ("a", "an", "the") else words)
 

@@ -23,7 +23,7 @@ from pipeline.run import place
 from pipeline.slots import Phase, Slots
 from pipeline.zygote import Exited, Serve, Spawn, Spawned
 from tests.pipeline.fakes import fake_config
-from tests.pipeline.runs import wait_for
+from tests.pipeline.runs import run_fakes, wait_for
 
 SEAT = 0
 
@@ -185,3 +185,10 @@ def test_a_nursery_that_no_run_takes_ends_with_the_command(capfd: pytest.Capture
     assert main(["run", "talk.mp4", "--no-such-option"]) == 2
     assert not nursery._early
     assert "--no-such-option" in capfd.readouterr().err
+
+
+def test_an_early_nursery_that_has_been_killed_is_replaced(tmp_path: Path) -> None:
+    nursery.start_early()
+    nursery._early[0].process.kill()
+    nursery._early[0].process.wait(timeout=20)
+    assert run_fakes(tmp_path, "fake:clips=3").clips() == [0, 1, 2]

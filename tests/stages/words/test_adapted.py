@@ -103,9 +103,9 @@ def test_percept_mini_has_learnt_words_that_are_moved_in_every_label_set() -> No
     assert spec.image is not None
     without = replace(spec, image=replace(spec.image, learnt=""))
     run = RunSettings(model="percept-mini", modalities=("image",))
-    labels = ("person", "shopping cart", "person|somebody")
+    labels = ("person", "shopping cart", "A person|somebody")
     new, old = (build_label_set(each, labels, run, print).sides["image"] for each in (spec, without))
     moved_most = np.abs(new.labels - old.labels).max(axis=1)
     assert moved_most[0] > 0.01
-    assert moved_most[1:].tolist() == [0, moved_most[0], 0]
+    assert moved_most[1:] == pytest.approx([0, moved_most[0], 0], abs=0.005)
     np.testing.assert_array_equal(new.kept, old.kept)
