@@ -24,12 +24,11 @@ With --against, both models answer the same questions in one run, and the differ
 
 import argparse
 import csv
-import io
 import re
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +39,10 @@ from benchmarks.accuracy import DATA, KINDS, Judge
 from engines.models.checkpoint import read_model
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
-from recipes.percept_mini.folds import is_reported_sound
 from recipes.percept_mini.learn_words import truth_of, words
 from recipes.percept_mini.photo_words import PHOTO_WORDS
 from recipes.percept_mini.picture_data import Photo, pictures, read_photos, split_of
+from recipes.percept_mini.sound_data import urban_files
 from recipes.percept_mini.sound_read_out import folder_files, never_trained_on
 from stages.words.scoring import sigmoid
 from stages.words.word import default_labels
@@ -317,7 +316,7 @@ def on_sounds(data: Path, encoder: Encoder, judge: Judge, fold: str) -> Outcomes
         "animals and instruments": right_first(others, encoder, judge),
     }
     with tempfile.TemporaryDirectory(prefix="urban-") as folder:
-        urban = list(urban_sounds(data, Path(folder)))
+        urban = [(name.partition("/")[0], path) for name, path in urban_files(data, Path(folder), reported=True)]
         found |= {"urban sounds": right_first(urban, encoder, judge)}
         music = [("music", path) for label, path in others if path.parent.parent.name == "instruments"]
         return found | on_everyday_sounds([*urban, *music], encoder, judge)
@@ -333,17 +332,6 @@ def on_everyday_sounds(sounds: list[tuple[str, Path]], encoder: Encoder, judge: 
         found[f"{word} ≥ 0.5"] = np.array([each[word] >= HARD[0] for right, each in rows if right == word])
         found[f"no {word} ≥ 0.5"] = np.array([each[word] >= HARD[0] for right, each in rows if right != word])
     return found
-
-
-def urban_sounds(data: Path, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Label and file of the cuts of recordings for reporting."""
-    with tarfile.open(data / "audio" / "urbansound8k.tar") as archive:
-        for member in archive:
-            content = archive.extractfile(member)
-            if content is not None and is_reported_sound(member.name):
-                label, name = member.name.split("/")
-                (folder / name).write_bytes(io.BytesIO(content.read()).getvalue())
-                yield label, folder / name
 
 
 def right_first(sounds: list[tuple[str, Path]], encoder: Encoder, judge: Judge) -> Array:

@@ -15,7 +15,6 @@ import hashlib
 import logging
 import re
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,13 +31,16 @@ from engines.models.digests import sha256_of
 from engines.models.model import ModelSpec
 from pipeline.arrays import Array
 from pipeline.stage import RunSettings
-from recipes.percept_mini.folds import is_reported_sound, recording
+from recipes.percept_mini.folds import recording
 from recipes.percept_mini.picture_data import Photo, pictures, read_photos, split_of
+from recipes.percept_mini.sound_data import urban_files
 from recipes.percept_mini.sound_read_out import folder_files, never_trained_on
+from stages.words import scoring
 from stages.words.adapted import save_adapted
 from stages.words.kinds import kinds_of, others_of
 from stages.words.label_side import LabelSide
 from stages.words.labels import build_label_set
+from training.calibrate.unknown import auroc
 from training.encoder import Encoder
 
 log = logging.getLogger("learn_words")
@@ -58,7 +60,9 @@ NAMES = {
     "sofa": ("sofa", "couch"),
     "tvmonitor": ("television", "tv", "monitor"),
 }
-"""Other words for the names of boxes in VOC; the other names are words."""
+"""Words for those names of boxes in VOC that are none, or not the only ones."""
+OWN_NAMES = ("bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dog", "horse", "sheep", "train")
+"""The other names."""
 PEOPLE = (
     *("person", "people", "human", "man", "woman", "child", "boy", "girl", "baby"),
     *("men", "women", "children", "crowd"),
@@ -131,12 +135,8 @@ class Examples(NamedTuple):
 
 
 def words() -> tuple[str, ...]:
-    things = sorted({box for names in NAMES.values() for box in names} | set(_plain_names()))
-    return tuple(dict.fromkeys((*things, *PEOPLE, *SCENES, *DOINGS)))
-
-
-def _plain_names() -> tuple[str, ...]:
-    return ("bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dog", "horse", "sheep", "train")
+    named = sorted({word for names in NAMES.values() for word in names} | set(OWN_NAMES))
+    return tuple(dict.fromkeys((*named, *PEOPLE, *SCENES, *DOINGS)))
 
 
 def truth_of(photo: Photo, asked: Sequence[str]) -> list[float]:
@@ -207,7 +207,7 @@ def read_sounds(data: Path, encoder: Encoder, asked: Sequence[str]) -> Examples:
     if not kept.is_file():
         labels, names, vectors = [], [], []
         with tempfile.TemporaryDirectory(prefix="sounds-") as folder:
-            for name, path in (*_urban(data, Path(folder)), *_recordings(data)):
+            for name, path in (*urban_files(data, Path(folder), reported=False), *_recordings(data)):
                 labels.append(name.partition("/")[0])
                 names.append(recording(path.name))
                 vectors.append(encoder.file(path).embeddings["audio"])
@@ -218,16 +218,6 @@ def read_sounds(data: Path, encoder: Encoder, asked: Sequence[str]) -> Examples:
         labels, names, found = arrays["labels"].tolist(), arrays["names"].tolist(), arrays["vectors"]
     truth = np.array([[_by_label(label, word) for word in asked] for label in labels], np.float32)
     return Examples(found, truth, _parts(names), np.full(len(labels), "sounds"))
-
-
-def _urban(data: Path, folder: Path) -> Iterator[tuple[str, Path]]:
-    with tarfile.open(data / "audio" / "urbansound8k.tar") as archive:
-        for member in archive:
-            content = archive.extractfile(member)
-            if content is not None and not is_reported_sound(member.name):
-                path = folder / Path(member.name).name
-                path.write_bytes(content.read())
-                yield member.name, path
 
 
 def _recordings(data: Path) -> Iterator[tuple[str, Path]]:
@@ -256,10 +246,10 @@ class Words:
     """Log-odds of words whose vectors move, as `LabelSide.compare` computes them. No word has synonyms here."""
 
     def __init__(self, side: LabelSide, vectors: Array) -> None:
-        logits = vectors.astype(np.float64) @ side.background.T / side.temperature
-        top = logits.max(axis=1, keepdims=True)
-        rest = top + np.log(np.maximum(np.exp(logits - top) @ side.kept.T, np.finfo(np.float64).tiny))
-        self._shift = torch.tensor(side.bias - rest, dtype=torch.float32)
+        others = vectors.astype(np.float64) @ side.background.T
+        nothing = np.zeros((len(vectors), len(side.labels)))
+        shift = scoring.log_odds(nothing, others, side.kept, side.temperature, side.bias)
+        self._shift = torch.tensor(shift, dtype=torch.float32)
         self._seen = torch.tensor(vectors, dtype=torch.float32) / side.temperature
         self.plain = torch.tensor(side.labels, dtype=torch.float32)
 
@@ -297,14 +287,6 @@ def balanced(right: Array, wrong: Array) -> Array:
     share = np.maximum(RIGHT, rights / (rights + wrongs)) * (right.any(0) & wrong.any(0))
     result: Array = right * (share / rights) + wrong * ((1 - share) * (share > 0) / wrongs)
     return result
-
-
-def auroc(scores: Array, is_right: Array) -> float:
-    right, wrong = scores[is_right], scores[~is_right]
-    if not len(right) or not len(wrong):
-        return float("nan")
-    order = np.argsort(np.argsort(np.concatenate([right, wrong])))
-    return float((order[: len(right)].sum() - len(right) * (len(right) - 1) / 2) / (len(right) * len(wrong)))
 
 
 def figures(odds: Array, examples: Examples, column: int, least: int) -> dict[str, float]:

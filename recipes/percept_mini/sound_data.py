@@ -140,6 +140,17 @@ def label_of(path: PurePath) -> str:
     return path.parent.name.replace("_", " ")
 
 
+def urban_files(data: Path, folder: Path, reported: bool) -> Iterator[tuple[str, Path]]:
+    """Yields "label/name" and the unpacked file of the same clips as `urban_sounds`."""
+    with tarfile.open(data / "audio" / "urbansound8k.tar") as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            if content is not None and is_reported_sound(member.name) == reported:
+                path = folder / PurePath(member.name).name
+                path.write_bytes(content.read())
+                yield member.name, path
+
+
 def urban_sounds(data: Path, reported: bool) -> Iterator[tuple[PurePath, NDArray[np.int16]]]:
     """Yields "label/name" and samples of UrbanSound8K's clips: only those for reporting, or only the others.
 

@@ -11,7 +11,6 @@ from recipes.percept_mini.learn_words import (
     Examples,
     Words,
     _forms,
-    auroc,
     balanced,
     is_better,
     learn,
@@ -20,6 +19,7 @@ from recipes.percept_mini.learn_words import (
 )
 from recipes.percept_mini.picture_data import Photo
 from stages.words.label_side import LabelSide
+from training.calibrate.unknown import auroc
 
 
 def test_boxes_say_what_is_there_and_what_is_not() -> None:
